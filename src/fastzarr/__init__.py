@@ -1,0 +1,183 @@
+"""fastzarr: chunked, compressed, N-dimensional arrays in hierarchies, in Zarr format 2 and 3.
+
+Names are re-exported here and nothing is defined. A name loads the file that holds it when it is
+first used, so that importing the package costs next to nothing.
+
+>>> import fastzarr as zarr
+>>> z = zarr.zeros((100, 100), chunks=(10, 10), dtype="f4")
+>>> z[5, :3] = 1
+>>> z[5, :5]
+array([1., 1., 1., 0., 0.], dtype=float32)
+"""
+
+from typing import TYPE_CHECKING
+
+from fastzarr._lazy import make_lazy
+from fastzarr.config import config
+from fastzarr.version import __version__
+
+if TYPE_CHECKING:
+    from fastzarr import codecs, dtype, errors, storage
+    from fastzarr.array import Array
+    from fastzarr.creation import (
+        array,
+        consolidate_metadata,
+        create,
+        create_array,
+        create_group,
+        create_hierarchy,
+        empty,
+        empty_like,
+        from_array,
+        full,
+        full_like,
+        group,
+        load,
+        ones,
+        ones_like,
+        open,
+        open_array,
+        open_consolidated,
+        open_group,
+        open_like,
+        save,
+        save_array,
+        save_group,
+        tree,
+        zeros,
+        zeros_like,
+    )
+    from fastzarr.engine import cleanup_resources
+    from fastzarr.errors import CopyError, MetadataError
+    from fastzarr.group import Group
+    from fastzarr.stores import (
+        DictStore,
+        DirectoryStore,
+        KVStore,
+        MemoryStore,
+        NestedDirectoryStore,
+        TempStore,
+    )
+    from fastzarr.transfer import copy, copy_all, copy_store
+    from fastzarr.version import print_debug_info, show_versions
+
+make_lazy(
+    __name__,
+    {
+        "": ("codecs", "dtype", "errors", "storage", "testing"),
+        ".array": ("Array",),
+        ".creation": (
+            "array",
+            "consolidate_metadata",
+            "create",
+            "create_array",
+            "create_group",
+            "create_hierarchy",
+            "empty",
+            "empty_like",
+            "from_array",
+            "full",
+            "full_like",
+            "group",
+            "load",
+            "ones",
+            "ones_like",
+            "open",
+            "open_array",
+            "open_consolidated",
+            "open_group",
+            "open_like",
+            "save",
+            "save_array",
+            "save_group",
+            "tree",
+            "zeros",
+            "zeros_like",
+        ),
+        ".engine": ("cleanup_resources",),
+        ".errors": ("CopyError", "MetadataError"),
+        ".group": ("Group",),
+        ".stores": (
+            "DictStore",
+            "DirectoryStore",
+            "KVStore",
+            "MemoryStore",
+            "NestedDirectoryStore",
+            "TempStore",
+        ),
+        ".transfer": ("copy", "copy_all", "copy_store"),
+        ".version": ("print_debug_info", "show_versions"),
+        # zarr-python 2 shows these of numcodecs as its own.
+        "numcodecs": (
+            "Adler32",
+            "AsType",
+            "BZ2",
+            "Base64",
+            "BitRound",
+            "Blosc",
+            "CRC32",
+            "Categorize",
+            "Delta",
+            "FixedScaleOffset",
+            "Fletcher32",
+            "GZip",
+            "JSON",
+            "JenkinsLookup3",
+            "LZ4",
+            "LZMA",
+            "MsgPack",
+            "PackBits",
+            "Pickle",
+            "Quantize",
+            "Shuffle",
+            "VLenArray",
+            "VLenBytes",
+            "VLenUTF8",
+            "Zlib",
+            "Zstd",
+        ),
+    },
+)
+
+__all__ = [
+    "Array",
+    "Group",
+    "__version__",
+    "array",
+    "cleanup_resources",
+    "codecs",
+    "config",
+    "consolidate_metadata",
+    "copy",
+    "copy_all",
+    "copy_store",
+    "create",
+    "create_array",
+    "create_group",
+    "create_hierarchy",
+    "dtype",
+    "empty",
+    "empty_like",
+    "errors",
+    "from_array",
+    "full",
+    "full_like",
+    "group",
+    "load",
+    "ones",
+    "ones_like",
+    "open",
+    "open_array",
+    "open_consolidated",
+    "open_group",
+    "open_like",
+    "print_debug_info",
+    "save",
+    "save_array",
+    "save_group",
+    "show_versions",
+    "storage",
+    "tree",
+    "zeros",
+    "zeros_like",
+]

@@ -1,0 +1,35 @@
+"""Which version this is, and what it runs on."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+_OTHERS = ("numpy", "numcodecs", "ml_dtypes", "h5py", "xarray", "dask", "zarr")
+
+
+def show_versions() -> str:
+    """Give, line by line, the versions that matter in a report, and print nothing.
+
+    >>> show_versions().splitlines()[0].split()[0]
+    'fastzarr'
+    """
+    import platform
+    from importlib import metadata
+
+    lines = [
+        f"fastzarr   {__version__}",
+        "data path  NumPy (the native extension is not part of this version)",
+        f"python     {platform.python_version()}",
+        f"platform   {platform.platform()}",
+    ]
+    for name in _OTHERS:
+        try:
+            lines.append(f"{name:<10} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{name:<10} not installed")
+    return "\n".join(lines)
+
+
+def print_debug_info() -> None:
+    """Print the versions that matter in a report, under zarr-python's name."""
+    print(show_versions())  # noqa: T201  (printing is what this is for)
