@@ -1,0 +1,141 @@
+"""The small numbers of machine learning, through ``ml_dtypes``.
+
+Rules of this file:
+
+* ``ml_dtypes`` is imported when the first of these types is made.
+* An element is one byte (``bfloat16``: two). Where it needs fewer bits, the upper ones may hold
+  anything: ``mask`` has the bits that count.
+* A finite number beyond the largest, and NaN or infinity where the type has none, are errors:
+  these types would turn them into something else.
+* ``float8_e4m3fn`` is not registered, yet it is the one that programs use, and TensorStore writes
+  it. In format 2 the name serves as dtype, as TensorStore has it.
+
+Source: the data types of the same names in zarr-extensions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastzarr.dtypes.base import DataType, short
+from fastzarr.dtypes.numeric import float_from_json, float_to_json, integer, real
+from fastzarr.errors import DataTypeValidationError
+
+# Name: bits of one element.
+INTEGERS = {"int2": 2, "int4": 4, "uint2": 2, "uint4": 4}
+FLOATS = {
+    "bfloat16": 16,
+    "float8_e3m4": 8,
+    "float8_e4m3": 8,
+    "float8_e4m3b11fnuz": 8,
+    "float8_e4m3fn": 8,
+    "float8_e4m3fnuz": 8,
+    "float8_e5m2": 8,
+    "float8_e5m2fnuz": 8,
+    "float8_e8m0fnu": 8,
+    "float6_e2m3fn": 6,
+    "float6_e3m2fn": 6,
+    "float4_e2m1fn": 4,
+}
+NAMES = INTEGERS.keys() | FLOATS.keys()
+
+
+class SmallNumber(DataType):
+    """Stand for the data types that ``ml_dtypes`` adds to NumPy."""
+
+    def __init__(self, name: str) -> None:
+        """Make the data type of this name."""
+        import ml_dtypes
+
+        if not hasattr(ml_dtypes, name):
+            msg = f"data type {name!r} needs a newer ml_dtypes than {ml_dtypes.__version__}"
+            raise DataTypeValidationError(msg)
+        numpy = np.dtype(getattr(ml_dtypes, name))
+        super().__init__(numpy, name, multibyte=numpy.itemsize > 1)
+        bits = (INTEGERS | FLOATS)[name]
+        self.__dict__["mask"] = (1 << bits) - 1 if bits < 8 else None
+
+    def __repr__(self) -> str:
+        """Show the family and the name."""
+        return f"{type(self).__name__}({self.name!r})"
+
+    def to_v2(self) -> str | list[Any]:
+        """Give the ``dtype`` member of a ``.zarray``: the name."""
+        return self.name
+
+    def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
+        """Tell whether the bits that count are those of the fill value in every element."""
+        if fill is None or self.mask is None:
+            return super().is_fill(array, fill)
+        one = np.asarray(fill, self.numpy).view(np.uint8) & self.mask
+        return bool((array.view(np.uint8) & self.mask == one).all())
+
+
+class SmallInteger(SmallNumber):
+    """Hold integers of 2 or 4 bits."""
+
+    def _bounds(self) -> tuple[int, int]:
+        bits = INTEGERS[self.name]
+        low = 0 if self.name.startswith("u") else -(2 ** (bits - 1))
+        return low, low + 2**bits - 1
+
+    def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
+        return int(fill)
+
+    def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
+        low, high = self._bounds()
+        number = integer(value, zarr_format)
+        if number is None or not low <= number <= high:
+            self._refuse(value, f"an integer from {low} to {high} is wanted", where)
+        return self.numpy.type(number)
+
+    def _cast(self, value: Any) -> Any:
+        low, high = self._bounds()
+        number = int(real(value))
+        if not low <= number <= high:
+            msg = f"it is not within {low} and {high}"
+            raise OverflowError(msg)
+        return self.numpy.type(number)
+
+
+class SmallFloat(SmallNumber):
+    """Hold floating point numbers of 4 to 16 bits."""
+
+    def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
+        return float_to_json(self.numpy.type(fill), zarr_format)
+
+    def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
+        if isinstance(value, str) and value.startswith("0x"):
+            return float_from_json(self.numpy, value, zarr_format, where)
+        number = float(float_from_json(np.dtype(float), value, zarr_format, where, self.name))
+        try:
+            return self._checked(number)
+        except OverflowError as error:
+            self._refuse(value, str(error), where)
+
+    def _cast(self, value: Any) -> Any:
+        return self._checked(float(real(value)))
+
+    def _checked(self, number: float) -> Any:
+        out = self.numpy.type(number)
+        back = float(out)
+        same = back == number or (math.isnan(back) and math.isnan(number))
+        if same or (math.isfinite(number) and math.isfinite(back) and self._within(number)):
+            return out
+        msg = f"the type cannot hold {short(number)}"
+        raise OverflowError(msg)
+
+    def _within(self, number: float) -> bool:
+        import ml_dtypes
+
+        finfo: Any = ml_dtypes.finfo
+        info = finfo(self.numpy)
+        return float(info.min) <= number <= float(info.max)
+
+
+def small(name: str) -> SmallNumber:
+    """Make the data type of a name of this file."""
+    return SmallInteger(name) if name in INTEGERS else SmallFloat(name)

@@ -1,0 +1,131 @@
+"""Moments and spans of time, as NumPy counts them: 64-bit multiples of a scaled unit.
+
+Rules of this file:
+
+* ``generic`` is a unit too: a count of nobody knows what. Only counts and NaT convert to it.
+* A fill value is written as its count, NaT as -2^63; both it and "NaT" are read.
+* A moment that the unit cannot reach is an OverflowError, where NumPy would wrap around.
+
+Source: ``numpy.datetime64`` and ``numpy.timedelta64`` of zarr-extensions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastzarr.dtypes.base import ORDERS, DataType, assign, is_integer, members, positive_int, short
+from fastzarr.dtypes.numeric import integer
+from fastzarr.errors import DataTypeValidationError
+
+UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic")
+# The same letter twice: Greek small letter mu, and the micro sign.
+_MICRO = ("\u03bcs", "\u00b5s")
+_LARGEST_SCALE = 2**31 - 1
+
+
+class Time(DataType):
+    """Stand for the data types with a unit and a scale factor."""
+
+    code: ClassVar[str]
+
+    def __init__(
+        self, *, unit: str = "generic", scale_factor: int = 1, endianness: str | None = None
+    ) -> None:
+        """Make the data type that counts in steps of ``scale_factor`` times ``unit``."""
+        numpy = np.dtype(f"{ORDERS[endianness]}{self.code}")
+        unit = "us" if unit in _MICRO else unit
+        if unit not in UNITS or (unit == "generic" and scale_factor != 1):
+            msg = f"{scale_factor} times {short(unit)} is no unit; units are {', '.join(UNITS)}"
+            raise DataTypeValidationError(msg)
+        positive_int(scale_factor, _LARGEST_SCALE, "scale_factor")
+        if unit != "generic":
+            numpy = np.dtype(f"{numpy.str}[{scale_factor}{unit}]")
+        name = "numpy.datetime64" if self.code == "M8" else "numpy.timedelta64"
+        super().__init__(numpy, name, multibyte=True)
+
+    @property
+    def unit(self) -> str:
+        """Give the unit, ``"generic"`` where there is none."""
+        return np.datetime_data(self.numpy)[0]
+
+    @property
+    def scale_factor(self) -> int:
+        """Give the number of units that count as one."""
+        return np.datetime_data(self.numpy)[1]
+
+    @property
+    def default_fill(self) -> Any:
+        """Give the value of elements nobody wrote where no fill value was named: NaT."""
+        return self._count(np.iinfo(np.int64).min)
+
+    def to_v3(self) -> str | dict[str, Any]:
+        """Give the ``data_type`` member of a ``zarr.json``."""
+        config = {"unit": self.unit, "scale_factor": self.scale_factor}
+        return {"name": self.name, "configuration": config}
+
+    def _count(self, count: int) -> Any:
+        return np.array(count, np.int64).view(self.numpy.newbyteorder("="))[()]
+
+    def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
+        return int(fill.view(np.int64))
+
+    def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
+        if value == "NaT":
+            return self.default_fill
+        count = integer(value, zarr_format)
+        if count is None or not -(2**63) <= count < 2**63:
+            self._refuse(value, 'an integer of 64 bits or "NaT" is wanted', where)
+        return self._count(count)
+
+    def _cast(self, value: Any) -> Any:
+        if is_integer(value):
+            return self._count(int(value))
+        # Text and Python's own objects take the unit they need before they take ours.
+        if isinstance(value, (str, dt.date)) and self.code == "M8":
+            value = np.datetime64(value)
+        elif isinstance(value, dt.timedelta):
+            value = np.timedelta64(value)
+        if not isinstance(value, (np.datetime64, np.timedelta64)):
+            return assign(self.numpy, value)
+        if np.isnat(value):
+            return self.default_fill
+        target = self.numpy.newbyteorder("=")
+        if not np.can_cast(value.dtype, target, "same_kind"):
+            msg = f"{value.dtype.name} does not convert to {target.name}"
+            raise TypeError(msg)
+        cast = value.astype(target)
+        if np.can_cast(value.dtype, target) and cast.astype(value.dtype) != value:
+            msg = f"it is out of reach of {target.name}"
+            raise OverflowError(msg)
+        return cast
+
+
+class DateTime64(Time):
+    """Hold moments since 1970, in steps of ``scale_factor`` times ``unit``.
+
+    >>> DateTime64(unit="ms", scale_factor=10).numpy
+    dtype('<M8[10ms]')
+    """
+
+    code = "M8"
+
+
+class TimeDelta64(Time):
+    """Hold spans of time, in steps of ``scale_factor`` times ``unit``."""
+
+    code = "m8"
+
+
+def time_from_v3(name: str, config: dict[str, Any], where: str) -> Time:
+    """Make the data type of a name with ``unit`` and ``scale_factor``."""
+    unit, scale = members(name, config, ("unit", "scale_factor"), where)
+    where = f"{where}.configuration"
+    if unit not in UNITS and unit not in _MICRO:
+        msg = f"{short(unit)} is no unit; units are {', '.join(UNITS)}"
+        raise DataTypeValidationError(msg, f"{where}.unit")
+    positive_int(scale, 1 if unit == "generic" else _LARGEST_SCALE, f"{where}.scale_factor")
+    cls = DateTime64 if name == "numpy.datetime64" else TimeDelta64
+    return cls(unit=unit, scale_factor=scale)

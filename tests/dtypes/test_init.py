@@ -1,0 +1,131 @@
+"""Finding the data type for what users and documents say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastzarr import dtypes
+from fastzarr.dtypes import from_numpy, from_v2, from_v3, parse_dtype
+from fastzarr.errors import DataTypeValidationError
+
+SECONDS = {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "numpy"),
+    [
+        (int, "int64", "i8"),
+        (float, "float64", "f8"),
+        (bool, "bool", "?"),
+        (complex, "complex128", "c16"),
+        (np.int16, "int16", "i2"),
+        (np.dtype(">f4"), "float32", ">f4"),
+        ("int32", "int32", "i4"),
+        ("float16", "float16", "f2"),
+        ("complex_float32", "complex64", "c8"),
+        ("r24", "r24", "V3"),
+        (SECONDS, "numpy.datetime64", "M8[s]"),
+        ("datetime64[s]", "numpy.datetime64", "M8[s]"),
+        (np.dtype("M8[7D]"), "numpy.datetime64", "M8[7D]"),
+        (str, "string", np.dtypes.StringDType()),
+        ("str", "string", np.dtypes.StringDType()),
+        ("string", "string", np.dtypes.StringDType()),
+        (np.dtypes.StringDType(), "string", np.dtypes.StringDType()),
+        (np.dtype("U"), "string", np.dtypes.StringDType()),
+        (bytes, "bytes", object),
+        ("bytes", "bytes", object),
+        ("variable_length_bytes", "bytes", object),
+        (np.dtype("S"), "bytes", object),
+        ([("a", "i4"), ("b", "S2")], "struct", [("a", "i4"), ("b", "S2")]),
+        ([["a", "<i4"], ["b", [["c", "|u1"]]]], "struct", [("a", "<i4"), ("b", [("c", "u1")])]),
+        ("i4,f8", "struct", "i4,f8"),
+        ({"names": ["a"], "formats": ["i4"]}, "struct", [("a", "i4")]),
+        (dtypes.Int8(), "int8", "i1"),
+    ],
+)
+def test_a_user_may_say_a_data_type_in_many_ways(spec: Any, name: str, numpy: Any) -> None:
+    dtype = from_numpy(spec)
+    assert dtype.name == name
+    assert dtype.numpy == np.dtype(numpy)
+
+
+@pytest.mark.parametrize(
+    ("spec", "culprit"),
+    [
+        ("V0", "length"),
+        (np.dtype("g"), "float|longdouble"),
+        (np.dtype("G"), "complex"),
+        (np.dtype(("i4", (2,))), "i4"),
+        ([("a", object)], "'a'"),
+        ([], "field"),
+    ],
+)
+def test_what_zarr_cannot_store_is_refused(spec: Any, culprit: str) -> None:
+    with pytest.raises(DataTypeValidationError, match=culprit):
+        from_numpy(spec)
+
+
+@pytest.mark.parametrize("spec", ["nothing", "int7", 5])
+def test_what_numpy_does_not_know_is_refused_as_numpy_does(spec: Any) -> None:
+    with pytest.raises(TypeError):
+        from_numpy(spec)
+
+
+@pytest.mark.parametrize(
+    ("json", "numpy"),
+    [
+        ("<i4", "<i4"),
+        (">i4", ">i4"),
+        ("i4", "i4"),
+        ("|u1", "u1"),
+        ("<u1", "u1"),
+        ("|b1", "?"),
+        (">c16", ">c16"),
+        ("|S3", "S3"),
+        ("S3", "S3"),
+        (">U2", ">U2"),
+        ("|V3", "V3"),
+        ("float64", "f8"),
+        ("<M8[25s]", "<M8[25s]"),
+    ],
+)
+def test_format_2_dtypes_are_read(json: str, numpy: str) -> None:
+    assert from_v2(json).numpy == np.dtype(numpy)
+
+
+@pytest.mark.parametrize(
+    "json",
+    [
+        "", "<", "i4,f8", "<f16", "<c32", "<i3", "|b2", "|S0", "<U0", "|V0", "|S", "<U", "(2,)i4",
+        "<i4 ", "|S99999999999", "|S4000000000", "<U600000000", "nothing", 5, None, True, {"a": 1},
+    ],
+)  # fmt: skip
+def test_what_is_no_format_2_dtype_is_refused(json: object) -> None:
+    with pytest.raises(DataTypeValidationError, match=r"^\.zarray: dtype: "):
+        from_v2(json, ".zarray: dtype")
+
+
+def test_parse_dtype_follows_the_format() -> None:
+    assert parse_dtype(">i4", zarr_format=2).to_v2() == ">i4"
+    assert parse_dtype(">i4", zarr_format=3) == dtypes.Int32()
+    assert parse_dtype("int8", zarr_format=3) == from_v3("int8")
+    pair = {"name": "|O", "object_codec_id": "vlen-utf8"}
+    assert parse_dtype(pair, zarr_format=2) == dtypes.String()
+
+
+def test_the_names_of_zarr_python_make_the_same_data_types() -> None:
+    assert dtypes.Int32(endianness="big").to_v2() == ">i4"
+    assert dtypes.FixedLengthUTF32(length=5) == from_numpy("U5")
+    assert dtypes.NullTerminatedBytes(length=3) == from_numpy("S3")
+    assert dtypes.RawBytes(length=3) == from_numpy("V3")
+    assert dtypes.DateTime64(unit="ms", scale_factor=10) == from_numpy("M8[10ms]")
+    assert dtypes.VariableLengthUTF8() == from_numpy(str)
+    assert dtypes.VariableLengthBytes() == from_numpy(bytes)
+    for wrong in ({"length": 0}, {"length": 2**31}):
+        with pytest.raises(DataTypeValidationError):
+            dtypes.NullTerminatedBytes(**wrong)
+    with pytest.raises(DataTypeValidationError):
+        dtypes.DateTime64(unit="x")

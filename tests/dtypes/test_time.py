@@ -1,0 +1,157 @@
+"""Moments and spans of time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastzarr.dtypes import DateTime64, TimeDelta64, from_numpy, from_v2, from_v3
+from fastzarr.dtypes.time import UNITS
+from fastzarr.errors import DataTypeValidationError, MetadataError
+
+NAT = -(2**63)
+
+
+def moment(unit: object, scale: object = 1, name: str = "numpy.datetime64") -> dict[str, Any]:
+    return {"name": name, "configuration": {"unit": unit, "scale_factor": scale}}
+
+
+# What zarr-python 3.1.6 writes for these.
+@pytest.mark.parametrize(
+    ("dtype", "v3", "v2"),
+    [
+        ("<M8[us]", moment("us"), "<M8[us]"),
+        ("<m8[10ms]", moment("ms", 10, "numpy.timedelta64"), "<m8[10ms]"),
+        (">M8[D]", moment("D"), ">M8[D]"),
+        ("<M8", moment("generic"), "<M8"),
+        ("<m8", moment("generic", 1, "numpy.timedelta64"), "<m8"),
+    ],
+)
+def test_time_is_written_as_zarr_python_writes_it(dtype: str, v3: object, v2: str) -> None:
+    found = from_numpy(dtype)
+    assert (found.to_v3(), found.to_v2()) == (v3, v2)
+    assert from_v2(v2) == found
+    assert from_v3(v3) == found.native()
+    assert np.isnat(found.default_fill)
+    for zarr_format in (2, 3):
+        assert found.fill_to_json(found.default_fill, zarr_format) == NAT
+
+
+@pytest.mark.parametrize("unit", ["us", "\u03bcs", "\u00b5s"])
+def test_a_microsecond_has_three_spellings_and_is_written_with_u(unit: str) -> None:
+    assert from_v3(moment(unit)) == from_numpy("M8[us]")
+    assert from_v2(f"<M8[10{unit}]").to_v2() == "<M8[10us]"
+
+
+@pytest.mark.parametrize("cls", [DateTime64, TimeDelta64])
+@given(
+    st.sampled_from(UNITS),
+    st.integers(1, 2**31 - 1),
+    st.integers(NAT, 2**63 - 1),
+    st.sampled_from(["little", "big"]),
+)
+def test_a_count_of_any_unit_comes_back(
+    cls: type[DateTime64], unit: str, scale: int, count: int, endianness: str
+) -> None:
+    scale = 1 if unit == "generic" else scale
+    dtype = cls(unit=unit, scale_factor=scale, endianness=endianness)
+    assert from_v2(dtype.to_v2()) == dtype
+    assert from_v3(dtype.to_v3()) == dtype.native()
+    fill = dtype.cast_fill(count)
+    for zarr_format in (2, 3):
+        json = dtype.fill_to_json(fill, zarr_format)
+        assert json == count
+        assert int(dtype.fill_from_json(json, zarr_format, "w").view("i8")) == count
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_nat_is_read_as_a_word_and_as_a_count(zarr_format: int) -> None:
+    for json in ("NaT", NAT):
+        fill = from_numpy("M8[s]").fill_from_json(json, zarr_format, "w")
+        assert np.isnat(fill)
+        assert fill.dtype == np.dtype("M8[s]")
+
+
+@pytest.mark.parametrize("json", [1.5, True, "2000-01-01", 2**63, [1], None])
+def test_a_wrong_fill_value_is_refused(json: object) -> None:
+    with pytest.raises(MetadataError, match=r"^w: "):
+        from_numpy("M8[s]").fill_from_json(json, 3, "w")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "wanted"),
+    [
+        ("M8[ns]", 5, np.datetime64(5, "ns")),
+        ("M8[ns]", 0, np.datetime64(0, "ns")),
+        ("M8[s]", "2000-01-01T00:00:00.5", np.datetime64("2000-01-01", "s")),
+        ("M8[10ms]", np.datetime64(1, "s"), np.datetime64(100, "10ms")),
+        (">M8[D]", dt.date(2000, 1, 1), np.datetime64("2000-01-01")),
+        ("M8[s]", dt.datetime(2000, 1, 1), np.datetime64("2000-01-01", "s")),  # noqa: DTZ001
+        ("m8[D]", dt.timedelta(days=2), np.timedelta64(2, "D")),
+        ("m8[D]", np.timedelta64(49, "h"), np.timedelta64(2, "D")),
+        ("m8[s]", np.array(np.timedelta64(1, "m")), np.timedelta64(60, "s")),
+    ],
+)
+def test_a_user_may_give_moments_in_any_form(dtype: str, value: object, wanted: Any) -> None:
+    fill = from_numpy(dtype).cast_fill(value)
+    assert fill == wanted
+    assert fill.dtype == np.dtype(dtype).newbyteorder("=")
+
+
+@pytest.mark.parametrize("value", [None, "NaT", np.datetime64("NaT"), NAT])
+def test_a_user_may_give_nat_in_any_form(value: object) -> None:
+    assert np.isnat(from_numpy("M8[s]").cast_fill(value))
+    assert from_numpy("M8").cast_fill(value).view("i8") == NAT
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "error"),
+    [
+        ("M8[ns]", "9999-01-01", OverflowError),
+        ("M8[ns]", np.datetime64("9999", "s"), OverflowError),
+        ("M8[s]", 2**63, OverflowError),
+        ("M8[s]", 1.5, ValueError),
+        ("M8[s]", "x", ValueError),
+        ("M8[s]", np.timedelta64(1, "s"), TypeError),
+        ("m8[s]", np.datetime64(1, "s"), TypeError),
+        ("m8[D]", np.timedelta64(1, "M"), TypeError),
+        ("M8", "2000", TypeError),
+        ("M8[s]", [1], TypeError),
+    ],
+)
+def test_a_user_is_told_what_is_no_fill_value(
+    dtype: str, value: object, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="fill_value"):
+        from_numpy(dtype).cast_fill(value)
+
+
+@pytest.mark.parametrize(
+    "json",
+    [
+        moment("x"),
+        moment(5),
+        moment("s", 0),
+        moment("s", 2**31),
+        moment("s", 1.0),
+        moment("s", scale=True),
+        moment("generic", 2),
+        {"name": "numpy.datetime64"},
+        {"name": "numpy.datetime64", "configuration": {"unit": "s"}},
+        {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1, "tz": 0}},
+    ],
+)
+def test_a_wrong_unit_is_refused_at_its_place(json: object) -> None:
+    with pytest.raises(DataTypeValidationError, match=r"^zarr\.json: data_type\.configuration"):
+        from_v3(json, "zarr.json: data_type")
+
+
+@pytest.mark.parametrize("json", ["<M8[x]", "<M8[0s]", "<M8[s/3]", "<M4[s]", "<i4[s]", "M8[]"])
+def test_a_wrong_unit_is_refused_in_format_2(json: str) -> None:
+    with pytest.raises(DataTypeValidationError, match=r"^\.zarray: dtype: "):
+        from_v2(json, ".zarray: dtype")
