@@ -1,0 +1,386 @@
+"""What every store does the same way: the verbs, and a mapping made of them.
+
+Rules of this file:
+
+* A public verb checks the keys and the right to write, then calls its private twin, which an author
+  of a store writes: ``_get``, ``_set``, ``_delete`` and ``_list``. The other private verbs are made
+  of these four, for a store to override where it can do better.
+* A key that is not there reads as None. Nothing else does: what fails, raises.
+* A prefix is a whole path: ``6/f`` stands for what is below ``6/f/``, never for ``6/foo``.
+* A store is a mapping from key to bytes as well, as in zarr-python 2, by the same verbs.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, overload
+
+from fastzarr.errors import (
+    BaseZarrError,
+    ContainsNodeError,
+    KeyValidationError,
+    NodeNotFoundError,
+    ReadOnlyError,
+)
+from fastzarr.stores.keys import normalise_path, validate_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from typing_extensions import Buffer
+
+T = TypeVar("T")
+# Named here because `list` is a verb inside the class.
+Values: TypeAlias = "list[bytes | None]"
+Parts: TypeAlias = "list[bytes]"
+Names: TypeAlias = "list[str]"
+Range: TypeAlias = tuple[int, int | None]
+
+
+class Store(MutableMapping[str, bytes]):
+    """Stand for a place that keeps bytes by key; the base class of all stores.
+
+    An author writes four methods, and gets the rest. Keys that arrive there are valid, prefixes
+    have no slash at their ends, and the right to write has been checked.
+
+    * ``_get(key)`` gives the bytes, or None if, and only if, the key is not there.
+    * ``_set(key, value)`` replaces the value as one step that readers see whole or not at all.
+      ``value`` is bytes, or a flat memoryview that belongs to the caller and must be copied.
+    * ``_delete(key)`` removes the key; a missing one is fine.
+    * ``_list(prefix)`` gives the keys below the prefix in any order, all keys for ``""``.
+
+    What a store can do beyond that stands in ``fastzarr.stores.protocols``. Subclass
+    ``fastzarr.testing.StoreTests`` to test a store.
+    """
+
+    read_only: bool
+    #: The separator of chunk keys that format 2 arrays created here get unless one is given.
+    dimension_separator: str | None = None
+    supports_writes: ClassVar[bool] = True
+    supports_deletes: ClassVar[bool] = True
+    supports_listing: ClassVar[bool] = True
+    supports_partial_writes: ClassVar[bool] = False
+    supports_consolidated_metadata: ClassVar[bool] = True
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        """Keep whether writing is refused."""
+        self.read_only = read_only
+
+    # What an author writes
+
+    @abstractmethod
+    def _get(self, key: str) -> bytes | None: ...
+
+    @abstractmethod
+    def _set(self, key: str, value: bytes | memoryview) -> None: ...
+
+    @abstractmethod
+    def _delete(self, key: str) -> None: ...
+
+    @abstractmethod
+    def _list(self, prefix: str) -> Iterable[str]: ...
+
+    # What an author may write
+
+    def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
+        value = self._get(key)
+        if value is None:
+            return None
+        return [value[slice(*clip_range(*part, len(value)))] for part in ranges]
+
+    def _exists(self, key: str) -> bool:
+        return self._get(key) is not None
+
+    def _getsize(self, key: str) -> int | None:
+        value = self._get(key)
+        return None if value is None else len(value)
+
+    def _list_dir(self, prefix: str) -> Iterable[str]:
+        start = len(prefix) + 1 if prefix else 0
+        return {key[start:].partition("/")[0] for key in self._list(prefix)}
+
+    def _delete_dir(self, prefix: str) -> None:
+        for key in tuple(self._list(prefix)):
+            self._delete(key)
+
+    def _move(self, source: str, target: str) -> None:
+        # All is copied before anything is deleted, so that a failure loses nothing.
+        keys = [source, *self._list(source)]
+        for key in keys:
+            value = self._get(key)
+            if value is not None:
+                self._set(target + key[len(source) :], value)
+        for key in keys:
+            self._delete(key)
+
+    # Reading
+
+    @overload
+    def get(self, key: str, default: None = None) -> bytes | None: ...
+    @overload
+    def get(self, key: str, default: bytes) -> bytes: ...
+    @overload
+    def get(self, key: str, default: T) -> bytes | T: ...
+    def get(self, key: str, default: Any = None) -> Any:
+        """Read the value of a key, or give ``default`` if the key is not there.
+
+        Raises ``KeyValidationError`` for what can be no key, and whatever the storage raises.
+
+        >>> from fastzarr.stores import MemoryStore
+        >>> MemoryStore({"a": b"1"}).get("a")
+        b'1'
+        """
+        validate_key(key)
+        value = self._get(key)
+        return default if value is None else value
+
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
+        """Read parts of a value, each ``(start, length)``, or give None if the key is not there.
+
+        A negative ``start`` counts from the end; ``length`` None reads to the end. What lies
+        outside the value is left out, as slicing does.
+
+        >>> from fastzarr.stores import MemoryStore
+        >>> MemoryStore({"a": b"012345"}).get_ranges("a", [(1, 2), (-2, None), (4, 9)])
+        [b'12', b'45', b'45']
+        """
+        validate_key(key)
+        return self._get_ranges(key, ranges)
+
+    def get_many(self, keys: Iterable[str]) -> Values:
+        """Read the values of keys in their order, None for each that is not there."""
+        return [self.get(key) for key in keys]
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the key has a value."""
+        validate_key(key)
+        return self._exists(key)
+
+    def getsize(self, key: str) -> int:
+        """Give the number of bytes of a value; a missing key is a ``FileNotFoundError``."""
+        validate_key(key)
+        size = self._getsize(key)
+        if size is None:
+            msg = f"no key {key!r} in {self}"
+            raise FileNotFoundError(msg)
+        return size
+
+    def getsize_prefix(self, prefix: str = "") -> int:
+        """Give the number of bytes of all values below a prefix."""
+        return sum(self._getsize(key) or 0 for key in self._list(normalise_path(prefix)))
+
+    # Listing
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """List the keys below a prefix, sorted; a prefix with nothing below it has none."""
+        return iter(sorted(self._list(normalise_path(prefix))))
+
+    def list_dir(self, prefix: str = "") -> Iterator[str]:
+        """List the names directly below a prefix, of keys and of folders alike, sorted."""
+        return iter(sorted(self._list_dir(normalise_path(prefix))))
+
+    def is_empty(self, prefix: str = "") -> bool:
+        """Tell whether no key is below a prefix."""
+        return next(iter(self._list(normalise_path(prefix))), None) is None
+
+    # Writing
+
+    def set(self, key: str, value: Buffer) -> None:
+        """Store a value; readers see the old one or the new one, and a failure leaves the old.
+
+        ``value`` is bytes or anything that holds bytes in memory; it is not kept.
+
+        Raises ``ReadOnlyError``, ``KeyValidationError``, and whatever the storage raises.
+        """
+        self._check_write(key)
+        self._set(key, flat_bytes(value, key))
+
+    def delete(self, key: str) -> None:
+        """Remove a key; a missing one is fine."""
+        self._check_write(key)
+        self._delete(key)
+
+    def delete_dir(self, prefix: str) -> None:
+        """Remove all keys below a prefix, which must not be the root: that is ``clear``."""
+        self._check_write()
+        self._delete_dir(_below_root(prefix, "use clear() to remove all keys"))
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        self._check_write()
+        for key in tuple(self._list("")):
+            self._delete(key)
+
+    def move(self, source: str, target: str) -> None:
+        """Give what is at and below the path ``source`` the path ``target`` in its place.
+
+        Raises ``NodeNotFoundError`` if nothing is there, ``ContainsNodeError`` if something is at
+        or below ``target``.
+        """
+        self._check_write()
+        source = _below_root(source, "the root of a store cannot be moved")
+        target = _below_root(target, "the root of a store cannot be moved to")
+        if not self._holds(source):
+            msg = f"nothing at {source!r} in {self}, so there is nothing to move"
+            raise NodeNotFoundError(msg)
+        if source == target:
+            return
+        if f"{target}/".startswith(f"{source}/"):
+            msg = f"{source!r} cannot be moved to {target!r}, which is below it"
+            raise BaseZarrError(msg)
+        if self._holds(target):
+            msg = f"cannot move {source!r} in {self}: {target!r} is taken, delete it first"
+            raise ContainsNodeError(msg)
+        self._move(source, target)
+
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """Give a store for the same values that refuses writing, or with False, that allows it."""
+        from copy import copy
+
+        other = copy(self)
+        other.read_only = read_only
+        return other
+
+    def close(self) -> None:
+        """Let go of what the store holds open; there is nothing unless a store says so."""
+
+    def _check_write(self, *keys: str) -> None:
+        if self.read_only:
+            msg = f"{self} is read-only; open it for writing, or use with_read_only(False)"
+            raise ReadOnlyError(msg)
+        for key in keys:
+            validate_key(key)
+
+    def _holds(self, path: str) -> bool:
+        return self._exists(path) or not self.is_empty(path)
+
+    # The mapping
+
+    def __getitem__(self, key: str) -> bytes:
+        """Read the value of a key; a missing one is a ``KeyError``."""
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: str, value: Buffer) -> None:
+        """Store a value."""
+        self.set(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        """Remove a key; a missing one is a ``KeyError``."""
+        self._check_write(key)
+        if not self._exists(key):
+            raise KeyError(key)
+        self.delete(key)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether the key has a value."""
+        return isinstance(key, str) and self.exists(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the keys, sorted."""
+        return self.list()
+
+    def __len__(self) -> int:
+        """Count the keys, by listing them."""
+        return sum(1 for _ in self._list(""))
+
+    def __bool__(self) -> bool:
+        """Be true, also when empty: a store is a place, not what is in it."""
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by identity, where a store knows no better; not by reading all values."""
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def listdir(self, path: str = "") -> Names:
+        """List the names directly below a path, under zarr-python 2's name."""
+        return [*self.list_dir(path)]
+
+    def rmdir(self, path: str) -> None:
+        """Remove all keys below a path, under zarr-python 2's name."""
+        self.delete_dir(path)
+
+    def rename(self, src_path: str, dst_path: str) -> None:
+        """Move what is at and below a path, under zarr-python 2's name."""
+        self.move(src_path, dst_path)
+
+    def getitems(self, keys: Iterable[str], *, contexts: object = None) -> dict[str, bytes]:  # noqa: ARG002
+        """Read the values of those keys that are there; ``contexts`` is zarr-python 2's."""
+        keys = tuple(keys)
+        found = zip(keys, self.get_many(keys), strict=True)
+        return {key: value for key, value in found if value is not None}
+
+    def setitems(self, values: Mapping[str, Buffer]) -> None:
+        """Store values, one after the other."""
+        for key, value in values.items():
+            self.set(key, value)
+
+    def delitems(self, keys: Iterable[str]) -> None:
+        """Remove keys; missing ones are fine."""
+        for key in keys:
+            self.delete(key)
+
+    # The object
+
+    def __enter__(self) -> Self:
+        """Give the store itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the store."""
+        self.close()
+
+    def __str__(self) -> str:
+        """Say what the store stands for, as a URL."""
+        return f"{type(self).__name__.lower()}://{id(self)}"
+
+    def __repr__(self) -> str:
+        """Say the kind of the store and what it stands for."""
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
+    """Give first and last-plus-one byte of a range in a value of ``size`` bytes.
+
+    >>> clip_range(-3, None, 10), clip_range(8, 5, 10), clip_range(20, 1, 10)
+    ((7, 10), (8, 10), (10, 10))
+    """
+    if length is not None and length < 0:
+        msg = f"a range of bytes has a length of 0 or more, not {length}"
+        raise BaseZarrError(msg)
+    first = max(size + start, 0) if start < 0 else min(start, size)
+    return first, size if length is None else min(first + length, size)
+
+
+def flat_bytes(value: Buffer, key: str) -> bytes | memoryview:
+    """Give a value as bytes or as a flat view of bytes, in C order, copied only where it must be.
+
+    Raises ``TypeError`` for what holds no bytes, object arrays (pointers) among it.
+    """
+    if type(value) is bytes:
+        return value
+    try:
+        view = memoryview(value)
+    except (TypeError, ValueError, BufferError):
+        view = None
+    if view is None or "O" in (view.format or ""):
+        msg = f"the value of key {key!r} must be bytes or hold bytes, not {type(value).__name__}"
+        raise TypeError(msg) from None
+    try:
+        return view.cast("B")
+    except TypeError:
+        # Strided, empty, or of a kind of item that memoryview will not cast.
+        return view.tobytes()
+
+
+def _below_root(prefix: str, hint: str) -> str:
+    path = normalise_path(prefix)
+    if not path:
+        msg = f"{prefix!r} is the root of the store; {hint}"
+        raise KeyValidationError(msg)
+    return path

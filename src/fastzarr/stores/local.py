@@ -1,0 +1,565 @@
+"""Files under one folder of the local file system as a store.
+
+Rules of this file:
+
+* A value is written to a temporary file beside its target and renamed into place. What fails on the
+  way removes the temporary file and leaves the old value. Listing never shows a temporary file.
+* Only a name that is not there is a missing key. A folder where a value should be, a refused
+  permission, a failing disk: all that raises, with the path.
+* A symbolic link that leads out of the root is refused. The links in the root's own path are the
+  user's. What was found to be a folder inside is remembered, so that a read costs no extra look.
+* Reading a value takes one frame of Python here, and open, fstat, read, close.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.errors import BaseZarrError, KeyValidationError
+from fastzarr.stores.base import Store, clip_range, flat_bytes
+from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    from typing_extensions import Buffer
+
+    from fastzarr.stores.base import Parts, Range
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# Without O_NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
+_READ = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
+_IS_LINK = (errno.ELOOP, errno.EMLINK)
+_MOST_REMEMBERED = 1 << 16
+# How often a write makes its folder anew when deletes beside it keep removing it. Each time, one of
+# those deletes has come to its end; the bound is for a file system that is not what it seems.
+_ATTEMPTS = 1000
+
+
+class LocalStore(Store):
+    """Store each value in the file whose path under ``root`` is the key.
+
+    The folder is made by the first write. ``root`` is kept as an absolute path, a string or Path
+    being given. Symbolic links that lead out of it are refused, unless ``follow_symlinks`` says
+    that whoever made the folder is trusted; listing does not enter linked folders in either case.
+
+    Raises ``NotADirectoryError`` if ``root`` is a file.
+
+    >>> import tempfile
+    >>> store = LocalStore(tempfile.mkdtemp())
+    >>> store.set("a/b", b"123")
+    >>> store.get("a/b"), [*store.list_dir()]
+    (b'123', ['a'])
+    """
+
+    follow_symlinks: bool
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        follow_symlinks: bool = False,
+    ) -> None:
+        """Keep the absolute path of the root."""
+        super().__init__(read_only=read_only)
+        self._root = os.path.abspath(os.fspath(root))  # noqa: PTH100  (Path has no equal)
+        if os.path.isfile(self._root):  # noqa: PTH113
+            reason = "the root of a local store is a folder, and this is a file"
+            raise NotADirectoryError(errno.ENOTDIR, reason, self._root)
+        self.follow_symlinks = follow_symlinks
+        self._start()
+
+    def _start(self) -> None:
+        self._base = self._root.rstrip("/" + os.sep) + "/"
+        self._flags = _READ if self.follow_symlinks else _READ | _NOFOLLOW
+        # The folders, as prefixes of keys, that are known to be inside.
+        self._inside = {""}
+
+    @property
+    def root(self) -> Path:
+        """Give the absolute path of the root."""
+        return Path(self._root)
+
+    def files(self) -> Path | None:
+        """Give the root, for code that opens the files of values itself."""
+        return self.root
+
+    # Reading
+
+    def _get(self, key: str) -> bytes | None:
+        folder = key.rpartition("/")[0]
+        if folder not in self._inside:
+            self._check_folder(folder)
+        path = self._base + key
+        try:
+            file: int | None = os.open(path, self._flags)
+        except OSError as error:
+            file = self._after_failed_open(key, error, self._flags)
+        if file is None:
+            return None
+        try:
+            info = os.fstat(file)
+            if not S_ISREG(info.st_mode):
+                raise _not_a_file(path, info)
+            data = os.read(file, info.st_size)
+            if len(data) < info.st_size:
+                data += _read_all(file, len(data), info.st_size)
+        except OSError as error:
+            error.filename = path
+            raise
+        finally:
+            os.close(file)
+        return data
+
+    def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
+        file = self._open(key, self._flags)
+        if file is None:
+            return None
+        try:
+            info = os.fstat(file)
+            if not S_ISREG(info.st_mode):
+                raise _not_a_file(self._base + key, info)
+            return [_read_all(file, *clip_range(*part, info.st_size)) for part in ranges]
+        except OSError as error:
+            error.filename = self._base + key
+            raise
+        finally:
+            os.close(file)
+
+    def _exists(self, key: str) -> bool:
+        info = self._stat(key)
+        return info is not None and S_ISREG(info.st_mode)
+
+    def _getsize(self, key: str) -> int | None:
+        info = self._stat_file(key)
+        return None if info is None else info.st_size
+
+    def validator(self, key: str) -> Hashable | None:
+        """Give time, size and inode of the file of a key, or None if the key is not there.
+
+        A ``set`` makes a new file, so that two values in a row always differ in it.
+        """
+        validate_key(key)
+        info = self._stat_file(key)
+        return None if info is None else _token(info)
+
+    # Listing
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        self._check_folder(prefix)
+        folders = [prefix]
+        while folders:
+            folder = folders.pop()
+            for entry in self._scan(folder):
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(name)
+                elif _is_value(entry):
+                    yield name
+
+    def _list_dir(self, prefix: str) -> Iterator[str]:
+        self._check_folder(prefix)
+        return (entry.name for entry in self._scan(prefix))
+
+    def _scan(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._base + folder) as entries:
+                return [entry for entry in entries if not entry.name.endswith(TEMPORARY_SUFFIX)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    # Writing
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        self._write(key, value, os.replace)
+
+    def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
+        """Store the value if the key still has this validator, None standing for no value.
+
+        Return whether it was stored. Of those who call this at once, in whatever process, one wins.
+        A plain ``set`` does not look, and may replace what was stored here.
+        """
+        self._check_write(key)
+        data = flat_bytes(value, key)
+        if validator is None:
+            try:
+                self._write(key, data, _put_new)
+            except FileExistsError:
+                return False
+            return True
+        import fcntl  # absent where there is no such lock
+
+        flags = os.O_RDWR | self._flags
+        file = self._open(key, flags)
+        if file is None:
+            return False
+        try:
+            # The lock is on the file that the caller saw; who renames another one into its place
+            # while this one waits makes the second look differ.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _token(os.fstat(file)) != validator or self.validator(key) != validator:
+                return False
+            self._write(key, data, os.replace)
+        finally:
+            os.close(file)
+        return True
+
+    def _write(
+        self, key: str, value: bytes | memoryview, publish: Callable[[str, str], None]
+    ) -> None:
+        folder = key.rpartition("/")[0]
+        for attempt in range(_ATTEMPTS):
+            if folder not in self._inside:
+                self._check_folder(folder)
+            try:
+                self._write_once(folder, self._base + key, value, publish)
+            except (FileNotFoundError, NotADirectoryError):
+                # No folder yet, or a delete beside this write has just removed it.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                self._make_folder(folder, key)
+            else:
+                return
+
+    def _write_once(
+        self,
+        folder: str,
+        path: str,
+        value: bytes | memoryview,
+        publish: Callable[[str, str], None],
+    ) -> None:
+        temporary = _temporary(self._base + folder)
+        file = os.open(temporary, _CREATE, 0o666)
+        try:
+            try:
+                left = memoryview(value)
+                while left:
+                    left = left[os.write(file, left) :]
+            except OSError as error:
+                error.filename = path
+                raise
+            finally:
+                os.close(file)
+            publish(temporary, path)
+        except BaseException as error:
+            with suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            if isinstance(error, IsADirectoryError):
+                reason = "a value cannot be stored where a folder is"
+                raise IsADirectoryError(errno.EISDIR, reason, path) from None
+            raise
+
+    def _make_folder(self, folder: str, key: str) -> None:
+        try:
+            os.makedirs(self._base + folder, exist_ok=True)  # noqa: PTH103
+        except FileNotFoundError:
+            return  # removed again while it was being made; the caller tries once more
+        except (FileExistsError, NotADirectoryError):
+            # Or a folder that was there has gone before it was looked at: then, once more as well.
+            at = self._root
+            for name in ("", *folder.split("/")):
+                at = f"{at}/{name}" if name else at
+                try:
+                    mode = os.stat(at).st_mode  # noqa: PTH116
+                except (FileNotFoundError, NotADirectoryError):
+                    return
+                if not S_ISDIR(mode):
+                    reason = f"key {key!r} cannot be stored, as a folder it is in is a file"
+                    raise NotADirectoryError(errno.ENOTDIR, reason, at) from None
+
+    # Deleting and moving
+
+    def _delete(self, key: str) -> None:
+        folder = key.rpartition("/")[0]
+        if folder not in self._inside:
+            self._check_folder(folder)
+        try:
+            os.unlink(self._base + key)  # noqa: PTH108
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except PermissionError as error:
+            # Some systems answer so, and not EISDIR, where a folder is.
+            if not os.path.isdir(self._base + key):  # noqa: PTH112
+                raise
+            raise IsADirectoryError(errno.EISDIR, "a folder is no value", error.filename) from None
+        self._remove_empty(folder)
+
+    def _delete_dir(self, prefix: str) -> None:
+        folder = prefix.rpartition("/")[0]
+        self._check_folder(folder)
+        path = self._base + prefix
+        try:
+            mode = os.lstat(path).st_mode
+            if S_ISLNK(mode) and os.path.isdir(path):  # noqa: PTH112
+                os.unlink(path)  # noqa: PTH108  (the link, not what it leads to)
+            elif S_ISDIR(mode):
+                self._remove_tree(path, self._base + folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self._inside = {""}
+        self._remove_empty(folder)
+
+    def clear(self) -> None:
+        """Remove all that is in the root; the root stays."""
+        self._check_write()
+        try:
+            with os.scandir(self._root) as entries:
+                found = [*entries]
+        except FileNotFoundError:
+            return
+        self._inside = {""}
+        for entry in found:
+            with suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    self._remove_tree(entry.path, self._root)
+                else:
+                    os.unlink(entry.path)  # noqa: PTH108
+
+    def _remove_tree(self, path: str, folder: str) -> None:
+        from shutil import rmtree
+
+        # Renamed first, the tree is gone for readers at once, and none of it is seen half removed.
+        grave = _temporary(folder)
+        os.rename(path, grave)  # noqa: PTH104
+        for attempt in range(_ATTEMPTS):
+            try:
+                rmtree(grave)
+            except OSError as error:
+                # Someone who was on the way in before the rename has put a file there, or someone
+                # clears the store as well.
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == _ATTEMPTS - 1:
+                    raise
+                if os.path.lexists(grave):
+                    continue
+            return
+
+    def _remove_empty(self, folder: str) -> None:
+        # A folder that is left empty stands for nothing; what keeps it there is no failure.
+        with suppress(OSError):
+            while folder:
+                os.rmdir(self._base + folder)  # noqa: PTH106
+                self._inside.discard(folder)
+                folder = folder.rpartition("/")[0]
+
+    def _move(self, source: str, target: str) -> None:
+        folder = target.rpartition("/")[0]
+        self._check_folder(source.rpartition("/")[0])
+        self._check_folder(folder)
+        self._make_folder(folder, target)
+        try:
+            os.rename(self._base + source, self._base + target)  # noqa: PTH104
+        except OSError:
+            self._remove_empty(folder)
+            raise
+        self._inside = {""}
+        self._remove_empty(source.rpartition("/")[0])
+
+    # Staying inside
+
+    def _check_folder(self, folder: str) -> None:
+        """Refuse a folder that a link leads out of the root to; remember one that is inside."""
+        if self.follow_symlinks or folder in self._inside:
+            return
+        at = ""
+        for name in folder.split("/"):
+            at = f"{at}/{name}" if at else name
+            if at in self._inside:
+                continue
+            try:
+                mode = os.lstat(self._base + at).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return  # nothing is below what is not there
+            if S_ISLNK(mode):
+                self._follow(at)
+            elif not S_ISDIR(mode):
+                return
+            if len(self._inside) >= _MOST_REMEMBERED:
+                self._inside = {""}
+            self._inside.add(at)
+
+    def _follow(self, key: str) -> str:
+        real = os.path.realpath(self._base + key)
+        root = os.path.realpath(self._root)
+        if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+            msg = (
+                f"{key!r} in {self} is a symbolic link that leads out of the store, to {real!r}; "
+                "if you trust it, open the folder with LocalStore(..., follow_symlinks=True)"
+            )
+            raise KeyValidationError(msg)
+        return real
+
+    def _open(self, key: str, flags: int) -> int | None:
+        self._check_folder(key.rpartition("/")[0])
+        try:
+            return os.open(self._base + key, flags)
+        except OSError as error:
+            return self._after_failed_open(key, error, flags)
+
+    def _after_failed_open(self, key: str, error: OSError, flags: int) -> int | None:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return None
+        if error.errno not in _IS_LINK or self.follow_symlinks:
+            raise error
+        try:
+            return os.open(self._follow(key), flags)
+        except FileNotFoundError:
+            return None
+
+    def _stat(self, key: str) -> os.stat_result | None:
+        self._check_folder(key.rpartition("/")[0])
+        try:
+            info = os.stat(self._base + key, follow_symlinks=self.follow_symlinks)  # noqa: PTH116
+            if S_ISLNK(info.st_mode):
+                info = os.stat(self._follow(key))  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return info
+
+    def _stat_file(self, key: str) -> os.stat_result | None:
+        info = self._stat(key)
+        if info is not None and not S_ISREG(info.st_mode):
+            raise _not_a_file(self._base + key, info)
+        return info
+
+    # The object
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the roots; whether a store is read-only does not count."""
+        return self._root == other._root if isinstance(other, LocalStore) else NotImplemented
+
+    __hash__ = None
+
+    def __str__(self) -> str:
+        """Give the URL of the root."""
+        return f"file://{self.root.as_posix()}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without what was learnt about the folders, which may be others elsewhere."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_base", "_flags", "_inside")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over the settings."""
+        self.__dict__.update(state)
+        self._start()
+
+
+class DirectoryStore(LocalStore):
+    """Store values as files, under zarr-python 2's name and with its arguments."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        normalize_keys: bool = False,
+        dimension_separator: str | None = None,
+        *,
+        read_only: bool = False,
+        follow_symlinks: bool = False,
+    ) -> None:
+        """Keep the path, and the separator for arrays of format 2 that are created here."""
+        if normalize_keys:
+            msg = "normalize_keys is not supported: write keys in lower case where that is wanted"
+            raise BaseZarrError(msg)
+        super().__init__(path, read_only=read_only, follow_symlinks=follow_symlinks)
+        self.dimension_separator = dimension_separator
+
+    @property
+    def path(self) -> str:
+        """Give the absolute path of the root as a string."""
+        return self._root
+
+
+class NestedDirectoryStore(DirectoryStore):
+    """Store values as files, with chunks of format 2 in nested folders."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        normalize_keys: bool = False,
+        dimension_separator: str | None = "/",
+        *,
+        read_only: bool = False,
+        follow_symlinks: bool = False,
+    ) -> None:
+        """Keep the path; the separator can only be ``/``."""
+        if dimension_separator not in (None, "/"):
+            msg = f"the dimension_separator of a nested store is '/', not {dimension_separator!r}"
+            raise BaseZarrError(msg)
+        super().__init__(
+            path, normalize_keys, "/", read_only=read_only, follow_symlinks=follow_symlinks
+        )
+
+
+class TempStore(DirectoryStore):
+    """Store values as files in a new folder that is removed when the process ends."""
+
+    def __init__(
+        self,
+        suffix: str = "",
+        prefix: str = "zarr",
+        dir: str | None = None,
+        normalize_keys: bool = False,
+        dimension_separator: str | None = None,
+    ) -> None:
+        """Make the folder."""
+        import atexit
+        from tempfile import mkdtemp
+
+        path = mkdtemp(suffix=suffix, prefix=prefix, dir=dir)
+        atexit.register(_remove_at_exit, path, os.getpid())
+        super().__init__(path, normalize_keys, dimension_separator)
+
+
+def _remove_at_exit(path: str, owner: int) -> None:
+    from shutil import rmtree
+
+    if os.getpid() == owner:  # a forked child ends with the folder still in use
+        rmtree(path, ignore_errors=True)
+
+
+def _is_value(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself
+            return False
+        raise
+
+
+def _temporary(folder: str) -> str:
+    return f"{folder.rstrip('/')}/.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+
+
+def _put_new(temporary: str, path: str) -> None:
+    os.link(temporary, path)  # unlike a rename, fails if there is something
+    with suppress(OSError):
+        os.unlink(temporary)  # noqa: PTH108
+
+
+def _token(info: os.stat_result) -> tuple[int, int, int]:
+    return (info.st_mtime_ns, info.st_size, info.st_ino)
+
+
+def _read_all(file: int, first: int, last: int) -> bytes:
+    parts = []
+    while first < last:
+        part = os.pread(file, last - first, first)
+        if not part:
+            reason = f"the file ended at byte {first}, before byte {last}: it was cut while read"
+            raise OSError(errno.EIO, reason)
+        first += len(part)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _not_a_file(path: str, info: os.stat_result) -> OSError:
+    if S_ISDIR(info.st_mode):
+        return IsADirectoryError(errno.EISDIR, "a folder is where a value should be", path)
+    return OSError(errno.EINVAL, "what is where a value should be is no regular file", path)

@@ -1,0 +1,74 @@
+"""Any mapping from string to bytes as a store.
+
+Rules of this file:
+
+* The mapping is the caller's: it is written into and never copied.
+* Values are stored as bytes, copied from the caller's buffer. What others put into the mapping may
+  be anything that holds bytes.
+* How atomic a ``set`` is, the mapping decides; that of a ``dict`` is.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.stores.base import Store, flat_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, MutableMapping
+
+
+class MappingStore(Store):
+    """Store values in a mapping: a ``shelve``, an fsspec mapper, a store of zarr-python 2.
+
+    >>> values = {}
+    >>> MappingStore(values).set("a/b", b"1")
+    >>> values
+    {'a/b': b'1'}
+    """
+
+    def __init__(self, mapping: MutableMapping[str, Any], *, read_only: bool = False) -> None:
+        """Keep the mapping itself."""
+        super().__init__(read_only=read_only)
+        self._mapping = mapping
+
+    @property
+    def mapping(self) -> MutableMapping[str, Any]:
+        """Give the mapping that holds the values."""
+        return self._mapping
+
+    def _get(self, key: str) -> bytes | None:
+        try:
+            value = self._mapping[key]
+        except KeyError:
+            return None
+        return value if type(value) is bytes else bytes(flat_bytes(value, key))
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        self._mapping[key] = bytes(value)
+
+    def _delete(self, key: str) -> None:
+        with suppress(KeyError):
+            del self._mapping[key]
+
+    def _list(self, prefix: str) -> Iterable[str]:
+        start = f"{prefix}/" if prefix else ""
+        # A copy of the keys, since others may write while they are gone through.
+        keys = tuple(self._mapping)
+        return [key for key in keys if isinstance(key, str) and key.startswith(start)]
+
+    def _exists(self, key: str) -> bool:
+        return key in self._mapping
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the mappings; whether a store is read-only does not count."""
+        if not isinstance(other, MappingStore):
+            return NotImplemented
+        return self._mapping is other._mapping or self._mapping == other._mapping
+
+    __hash__ = None
+
+    def __str__(self) -> str:
+        """Say which mapping of this process it is."""
+        return f"mapping://{id(self._mapping)}"

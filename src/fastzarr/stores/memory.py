@@ -1,0 +1,113 @@
+"""A store in the memory of the process.
+
+Rules of this file:
+
+* A value in memory is a ``bytes`` object, so that a reader can be handed the value itself.
+* A write is one assignment in a ``dict``, under a lock that ``set_if`` needs between looking and
+  writing. The lock is the process's, for two stores may share a dict, and new after a fork.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.stores.base import flat_bytes
+from fastzarr.stores.keys import validate_key
+from fastzarr.stores.mapping import MappingStore
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, MutableMapping
+
+    from typing_extensions import Buffer
+
+_lock = RLock()
+
+
+def _new_lock() -> None:
+    global _lock  # noqa: PLW0603  (the thread that held the old one is not in the child)
+    _lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
+
+
+class MemoryStore(MappingStore):
+    """Store values in memory, in the caller's own dict if one is given.
+
+    ``root`` is zarr-python 2's name for ``store_dict``. Equal stores hold equal values. A pickle
+    holds all values.
+
+    >>> store = MemoryStore()
+    >>> store["a"] = b"1"
+    >>> list(store.items())
+    [('a', b'1')]
+    """
+
+    def __init__(
+        self,
+        store_dict: MutableMapping[str, Any] | None = None,
+        *,
+        read_only: bool = False,
+        root: MutableMapping[str, Any] | None = None,
+        dimension_separator: str | None = None,
+    ) -> None:
+        """Keep the dict itself, or a new one."""
+        if store_dict is not None and root is not None:
+            msg = "store_dict and root are two names for one argument; give one of them"
+            raise TypeError(msg)
+        values = store_dict if store_dict is not None else root
+        super().__init__({} if values is None else values, read_only=read_only)
+        self.dimension_separator = dimension_separator
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        data = bytes(value)
+        with _lock:
+            self._mapping[key] = data
+
+    def _delete(self, key: str) -> None:
+        with _lock:
+            super()._delete(key)
+
+    def validator(self, key: str) -> Hashable | None:
+        """Give a token that is equal as long as the key has this very value, None without one."""
+        validate_key(key)
+        value = self._mapping.get(key)
+        return None if value is None else _Token(value)
+
+    def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
+        """Store the value if the key still has this validator, None standing for no value.
+
+        Return whether it was stored.
+
+        >>> store = MemoryStore()
+        >>> store.set_if("a", b"1", None), store.set_if("a", b"2", None)
+        (True, False)
+        """
+        self._check_write(key)
+        data = bytes(flat_bytes(value, key))
+        with _lock:
+            if self.validator(key) != validator:
+                return False
+            self._mapping[key] = data
+        return True
+
+    def __str__(self) -> str:
+        """Say which dict of this process it is."""
+        return f"memory://{id(self._mapping)}"
+
+
+class _Token:
+    # It holds on to the value: an id alone could be that of a later one.
+    __slots__ = ("_value",)
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Token) and self._value is other._value
+
+    def __hash__(self) -> int:
+        return id(self._value)

@@ -1,0 +1,193 @@
+"""From what users pass as a store to a store, and a store with a path in it.
+
+Rules of this file:
+
+* What a store can be made of is looked at here and nowhere else.
+* Nothing is opened, made or removed: a mode only decides whether the store may be written.
+* Of a URL, only the scheme is ever shown; the rest may hold a password.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.errors import BaseZarrError, ReadOnlyError
+from fastzarr.stores.base import Store
+from fastzarr.stores.keys import normalise_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Buffer
+
+_MODES = ("r", "r+", "a", "w", "w-", "x")
+_scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
+
+
+class StorePath:
+    """Stand for a path in a store.
+
+    >>> from fastzarr.stores import MemoryStore
+    >>> place = StorePath(MemoryStore()) / "a" / "b"
+    >>> place.set(b"1")
+    >>> place.path, place.get()
+    ('a/b', b'1')
+    """
+
+    __slots__ = ("path", "store")
+
+    def __init__(self, store: Store, path: str = "") -> None:
+        """Keep the store and the path, normalised."""
+        self.store = store
+        self.path = normalise_path(path)
+
+    @property
+    def read_only(self) -> bool:
+        """Tell whether the store refuses writing."""
+        return self.store.read_only
+
+    def get(self, default: bytes | None = None) -> bytes | None:
+        """Read the value of the path as a key, or give ``default`` if it is not there."""
+        return self.store.get(self.path, default)
+
+    def set(self, value: Buffer) -> None:
+        """Store a value with the path as its key."""
+        self.store.set(self.path, value)
+
+    def delete(self) -> None:
+        """Remove the path as a key; a missing one is fine."""
+        self.store.delete(self.path)
+
+    def delete_dir(self) -> None:
+        """Remove all keys below the path."""
+        self.store.delete_dir(self.path)
+
+    def exists(self) -> bool:
+        """Tell whether the path as a key has a value."""
+        return self.store.exists(self.path)
+
+    def is_empty(self) -> bool:
+        """Tell whether no key is below the path."""
+        return self.store.is_empty(self.path)
+
+    def __truediv__(self, name: str) -> StorePath:
+        """Give the path of a name below this one."""
+        return StorePath(self.store, f"{self.path}/{name}")
+
+    def __eq__(self, other: object) -> bool:
+        """Compare stores and paths."""
+        if not isinstance(other, StorePath):
+            return NotImplemented
+        return self.path == other.path and self.store == other.store
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        """Give the store's URL with the path behind it."""
+        return f"{self.store}/{self.path}".rstrip("/")
+
+    def __repr__(self) -> str:
+        """Name the kind of store and the place."""
+        return f"StorePath({type(self.store).__name__}, {str(self)!r})"
+
+
+def as_store(
+    store_like: object = None,
+    *,
+    mode: str | None = None,
+    read_only: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Store:
+    """Give the store that a user means.
+
+    None is a new store in memory; a string, a Path or a ``file://`` URL a folder; a dict or other
+    mutable mapping is written into; a store is itself; a StorePath is its store, the path being the
+    caller's to look at (``as_store_path`` keeps it).
+
+    ``mode="r"`` or ``read_only=True`` gives a store that refuses writing. Any other mode asks for
+    one that does not.
+
+    Raises ``ReadOnlyError`` for a read-only store and a mode that writes, ``ValueError`` for URLs
+    that no store here serves, ``TypeError`` for what can be no store.
+
+    >>> as_store({"a": b"1"}, mode="r")["a"]
+    b'1'
+    >>> as_store("s3://bucket/data")
+    Traceback (most recent call last):
+    fastzarr.errors.BaseZarrError: no store here serves 's3' URLs; give a path, a mapping or a store
+    """
+    if mode is not None and mode not in _MODES:
+        msg = f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}"
+        raise BaseZarrError(msg)
+    store = _resolve(store_like)
+    if storage_options:
+        msg = f"storage_options mean nothing to a {type(store).__name__}; leave them out"
+        raise TypeError(msg)
+    if read_only is None and mode is not None:
+        read_only = mode == "r"
+    if read_only and not store.read_only:
+        return store.with_read_only()
+    if store.read_only and read_only is False:
+        wanted = f"mode {mode!r} writes" if mode else "read_only=False was asked for"
+        msg = f"{store} is read-only, and {wanted}; pass store.with_read_only(False) or mode='r'"
+        raise ReadOnlyError(msg)
+    return store
+
+
+def as_store_path(
+    store_like: object = None,
+    path: str | None = "",
+    *,
+    mode: str | None = None,
+    read_only: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> StorePath:
+    """Give the store that a user means with the path, below the StorePath's own if it is one.
+
+    >>> as_store_path(None, "/a//b/").path
+    'a/b'
+    """
+    below = store_like.path if isinstance(store_like, StorePath) else ""
+    store = as_store(store_like, mode=mode, read_only=read_only, storage_options=storage_options)
+    return StorePath(store, f"{below}/{normalise_path(path)}")
+
+
+def _resolve(store_like: object) -> Store:
+    if isinstance(store_like, Store):
+        return store_like
+    if isinstance(store_like, StorePath):
+        return store_like.store
+    if isinstance(store_like, str | os.PathLike):
+        from fastzarr.stores.local import LocalStore
+
+        return LocalStore(_local_path(store_like))
+    if store_like is None or isinstance(store_like, dict):
+        from fastzarr.stores.memory import MemoryStore
+
+        return MemoryStore(store_like)
+    if isinstance(store_like, MutableMapping):
+        from fastzarr.stores.mapping import MappingStore
+
+        return MappingStore(store_like)
+    msg = (
+        "a store is a path, a mutable mapping from key to bytes, a Store, or None for memory, "
+        f"not {type(store_like).__name__}"
+    )
+    raise TypeError(msg)
+
+
+def _local_path(path: str | os.PathLike[str]) -> str:
+    text = os.fspath(path)
+    if not text:
+        msg = "'' is no path of a store; '.' is the current folder"
+        raise BaseZarrError(msg)
+    scheme = _scheme(text) if isinstance(path, str) else None
+    if scheme is None:
+        return text
+    if scheme.group(0).lower() == "file://":
+        return re.sub(r"\A(?i:file)://(localhost(?=/))?", "", text)
+    msg = f"no store here serves {scheme.group(1)!r} URLs; give a path, a mapping or a store"
+    raise BaseZarrError(msg)

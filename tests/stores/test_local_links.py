@@ -1,0 +1,156 @@
+"""Symbolic links in the folder of a store."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fastzarr.stores.local as module
+from fastzarr.errors import KeyValidationError
+from fastzarr.stores import LocalStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    """Give an empty store."""
+    return LocalStore(tmp_path / "root")
+
+
+@pytest.fixture
+def outside(store: LocalStore) -> Path:
+    """Give a folder with a file, beside a root whose name begins as the folder's does."""
+    store.set("in/a", b"in")
+    folder = store.root.parent / "root2"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "secret").write_bytes(b"secret")
+    (folder / "sub" / "secret").write_bytes(b"secret")
+    return folder
+
+
+def test_a_link_out_of_the_root_is_refused(store: LocalStore, outside: Path) -> None:
+    """Neither read nor write nor list by a link that leads out, however it does."""
+    root = store.root
+    (root / "file").symlink_to(outside / "secret")
+    (root / "folder").symlink_to(outside)
+    (root / "in" / "up").symlink_to("../../root2/sub")
+    (root / "chain").symlink_to("in/up")
+    (root / "nothing").symlink_to(outside / "not there")
+    for key in ("file", "folder/secret", "folder/sub/secret", "in/up/secret", "chain/secret"):
+        for verb in (
+            lambda key=key: store.get(key),
+            lambda key=key: store.get_ranges(key, [(0, 1)]),
+            lambda key=key: store.exists(key),
+            lambda key=key: store.getsize(key),
+            lambda key=key: store.validator(key),
+        ):
+            with pytest.raises(KeyValidationError, match=r"leads out.*follow_symlinks=True"):
+                verb()
+    with pytest.raises(KeyValidationError, match="leads out"):
+        store.get("nothing")
+    for verb in (
+        lambda: store.set("folder/new", b"1"),
+        lambda: store.set_if("folder/new", b"1", None),
+        lambda: store.delete("folder/secret"),
+        lambda: store.delete_dir("folder/sub"),
+        lambda: store.move("folder/sub", "x"),
+        lambda: store.move("in/a", "folder/new"),
+        lambda: [*store.list("folder")],
+        lambda: [*store.list_dir("folder/sub")],
+    ):
+        with pytest.raises(KeyValidationError, match="leads out"):
+            verb()
+    assert sorted(p.name for p in outside.rglob("*")) == ["secret", "secret", "sub"]
+
+
+def test_what_is_written_replaces_a_link(store: LocalStore, outside: Path) -> None:
+    """Put a file in the place of a link, and remove the link alone."""
+    for name in ("a", "b", "c"):
+        (store.root / name).symlink_to(outside / ("secret" if name == "a" else "sub"))
+    store.set("a", b"1")
+    store.delete("b")
+    store.delete_dir("c")
+    assert dict(store) == {"a": b"1", "in/a": b"in"}
+    assert [*store.list_dir()] == ["a", "in"]
+    assert not (store.root / "a").is_symlink()
+    store.clear()
+    (store.root / "d").symlink_to(outside)
+    store.clear()
+    assert not any(store.root.iterdir())
+    assert (outside / "secret").read_bytes() == (outside / "sub" / "secret").read_bytes()
+
+
+def test_a_link_inside_is_followed(store: LocalStore) -> None:
+    store.set("real/b", b"123")
+    (store.root / "folder").symlink_to("real")
+    (store.root / "file").symlink_to(store.root / "real" / "b")
+    (store.root / "nothing").symlink_to("real/c")
+    for key in ("folder/b", "file"):
+        assert store.get(key) == b"123"
+        assert store.get_ranges(key, [(1, 1)]) == [b"2"]
+        assert store.exists(key)
+        assert store.getsize(key) == 3
+        assert store.validator(key) == store.validator("real/b")
+    store.set("folder/c/d", b"4")
+    assert store.get("real/c/d") == b"4"
+    store.delete_dir("real/c")
+    assert store.get("nothing") is None
+    assert not store.exists("nothing")
+    # A linked folder is listed by its name, and entered only when it is named.
+    assert [*store.list()] == ["file", "real/b"]
+    assert [*store.list_dir()] == ["file", "folder", "nothing", "real"]
+    assert [*store.list("folder")] == ["folder/b"]
+
+
+def test_a_link_to_itself(store: LocalStore) -> None:
+    """Raise, and list without end to come."""
+    store.set("a/b", b"1")
+    (store.root / "loop").symlink_to("loop")
+    (store.root / "a" / "up").symlink_to("..")
+    with pytest.raises(OSError, match="loop"):
+        store.get("loop")
+    assert [*store.list()] == ["a/b"]
+
+
+def test_the_root_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real" / "a").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    store = LocalStore(tmp_path / "link")
+    (tmp_path / "real" / "b").symlink_to("a")
+    store.set("b/c", b"1")
+    assert store.get("a/c") == b"1"
+
+
+def test_links_are_followed_on_request(store: LocalStore, outside: Path) -> None:
+    (store.root / "file").symlink_to(outside / "secret")
+    (store.root / "folder").symlink_to(outside)
+    trusting = LocalStore(store.root, follow_symlinks=True)
+    for copy in (trusting, pickle.loads(pickle.dumps(trusting)), trusting.with_read_only()):
+        assert copy.get("file") == copy.get("folder/sub/secret") == b"secret"
+        assert copy.get_ranges("file", [(-3, None)]) == [b"ret"]
+        assert copy.getsize("file") == 6
+    trusting.set("folder/new", b"1")
+    assert (outside / "new").read_bytes() == b"1"
+
+
+def test_a_folder_that_becomes_a_link(store: LocalStore, outside: Path) -> None:
+    """Look again where this store removed the folder that it knew."""
+    store.set("x/a", b"1")
+    assert store.get("x/a") == b"1"
+    store.delete("x/a")
+    (store.root / "x").symlink_to(outside)
+    with pytest.raises(KeyValidationError, match="leads out"):
+        store.get("x/secret")
+
+
+def test_many_folders_are_remembered_in_bounds(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_REMEMBERED", 4)
+    for i in range(20):
+        store.set(f"a/{i}/b", b"%d" % i)
+    assert [store.get(f"a/{i}/b") for i in range(20)] == [b"%d" % i for i in range(20)]

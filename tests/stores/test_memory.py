@@ -1,0 +1,92 @@
+"""The store in memory."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+from fastzarr.stores import DictStore, MemoryStore
+from fastzarr.testing import StoreTests
+
+
+class TestMemoryStore(StoreTests):
+    """The suite of all stores."""
+
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        """Give an empty store."""
+        return MemoryStore()
+
+
+def test_the_callers_dict_is_written_into() -> None:
+    """Write into the very dict that was given, under either name."""
+    for values in ({}, {"a": b"0"}):
+        MemoryStore(values).set("a/b", bytearray(b"1"))
+        MemoryStore(root=values)["c"] = b"2"
+        assert values.items() >= {("a/b", b"1"), ("c", b"2")}
+        assert type(values["a/b"]) is bytes
+    with pytest.raises(TypeError, match="root"):
+        MemoryStore({}, root={})
+
+
+def test_what_others_put_into_the_dict() -> None:
+    """Read buffers as bytes, and say which key holds something else."""
+    store = MemoryStore({"a": bytearray(b"1"), "b": "text", 3: b"x"})
+    assert store.get("a") == b"1"
+    assert [*store] == ["a", "b"]
+    with pytest.raises(TypeError, match="'b'"):
+        store.get("b")
+
+
+def test_a_value_put_into_the_dict_changes_the_validator() -> None:
+    """Notice a value that did not come through the store."""
+    values = {"a": b"1"}
+    store = MemoryStore(values)
+    token = store.validator("a")
+    values["a"] = bytes(bytearray(b"1"))
+    assert store.validator("a") != token
+    assert not store.set_if("a", b"2", token)
+
+
+def test_stores_are_equal_by_their_values() -> None:
+    """Compare values, whether in one dict or two."""
+    values = {"a": b"1"}
+    assert MemoryStore(values) == MemoryStore(values)
+    assert MemoryStore(values) == MemoryStore(dict(values))
+    assert MemoryStore(values) != MemoryStore()
+
+
+def test_a_pickle_holds_values_of_its_own() -> None:
+    """Unpickle a store that no longer shares the dict."""
+    store = MemoryStore({"a": b"1"}, dimension_separator="/")
+    copy = pickle.loads(pickle.dumps(store))
+    copy["a"] = b"2"
+    assert store["a"] == b"1"
+    assert copy.dimension_separator == "/"
+
+
+def test_names() -> None:
+    """Print as the dict that it stands for."""
+    values: dict[str, bytes] = {}
+    assert str(MemoryStore(values)) == str(MemoryStore(values)) == f"memory://{id(values)}"
+    assert DictStore is MemoryStore
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_while_a_lock_is_held() -> None:
+    """Write in a child that was forked while another thread was writing."""
+    from fastzarr.stores import memory
+
+    store = MemoryStore()
+    with memory._lock:  # noqa: SLF001
+        child = os.fork()
+        if child == 0:
+            import threading
+
+            thread = threading.Thread(target=store.set, args=("a", b"1"), daemon=True)
+            thread.start()
+            thread.join(20)
+            os._exit(0 if store.get("a") == b"1" else 1)
+    assert os.waitpid(child, 0)[1] == 0

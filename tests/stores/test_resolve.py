@@ -1,0 +1,175 @@
+"""From what users pass as a store to a store."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from pathlib import Path
+
+import pytest
+
+from fastzarr.errors import KeyValidationError, ReadOnlyError
+from fastzarr.stores import (
+    LocalStore,
+    MappingStore,
+    MemoryStore,
+    Store,
+    StorePath,
+    as_store,
+    as_store_path,
+)
+
+
+def test_nothing_is_a_new_store_in_memory() -> None:
+    """Give a store of its own each time."""
+    store = as_store(None)
+    assert type(store) is MemoryStore
+    store["a"] = b"1"
+    assert as_store().is_empty()
+
+
+def test_mappings_are_written_into() -> None:
+    """Take a dict, empty or not, and any other mutable mapping."""
+    values: dict[str, bytes] = {}
+    store = as_store(values)
+    assert type(store) is MemoryStore
+    store["a"] = b"1"
+    assert values == {"a": b"1"}
+    other: UserDict[str, bytes] = UserDict()
+    assert type(as_store(other)) is MappingStore
+    as_store(other)["a"] = b"1"
+    assert other.data == {"a": b"1"}
+
+
+def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take strings, Paths and file URLs, absolute or not; make nothing yet."""
+    monkeypatch.chdir(tmp_path)
+    expected = tmp_path / "a b" / "c%20d"
+    for path in (
+        str(expected),
+        expected,
+        "a b/c%20d",
+        Path("a b/c%20d"),
+        f"file://{expected}",
+        f"FILE://{expected}",
+        f"file://localhost{expected}",
+    ):
+        store = as_store(path)
+        assert isinstance(store, LocalStore)
+        assert store.root == expected
+        assert as_store(str(store)) == store
+    assert not expected.parent.exists()
+
+
+def test_a_colon_is_no_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take as a path what only looks a little like a URL."""
+    monkeypatch.chdir(tmp_path)
+    assert as_store("run:1/data").root == tmp_path / "run:1" / "data"
+
+
+@pytest.mark.parametrize("url", ["s3://me:secret@b/x", "HTTPS://host", "memory://a", "zip::s3://a"])
+def test_other_urls_are_refused_by_scheme(url: str) -> None:
+    """Name the scheme and nothing else of the URL, which may hold a password."""
+    with pytest.raises(ValueError, match="no store here serves") as caught:
+        as_store(url, storage_options={"key": "secret"})
+    assert url.split(":", 1)[0] in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [1, b"bytes", ["a"], object()])
+def test_other_things_are_refused(bad: object) -> None:
+    """Say what can be a store."""
+    with pytest.raises(TypeError, match="a store is a path"):
+        as_store(bad)
+
+
+def test_an_empty_path_is_refused() -> None:
+    """Refuse to take the current folder for nothing."""
+    with pytest.raises(ValueError, match="current folder"):
+        as_store("")
+
+
+def test_options_for_no_one_are_refused(tmp_path: Path) -> None:
+    """Refuse options that would be ignored."""
+    with pytest.raises(TypeError, match="storage_options"):
+        as_store(tmp_path, storage_options={"anon": True})
+    as_store(tmp_path, storage_options={})
+
+
+def test_a_store_is_itself() -> None:
+    """Give back the object, or the store of a StorePath."""
+    store = MemoryStore()
+    assert as_store(store) is store
+    assert as_store(store, mode="w") is store
+    assert as_store(StorePath(store, "a")) is store
+
+
+@pytest.mark.parametrize("make", [MemoryStore, dict])
+def test_reading_modes_refuse_writing(make: type) -> None:
+    """Give a read-only store for "r", and leave the caller's own as it is."""
+    given = make()
+    for how in ({"mode": "r"}, {"read_only": True}):
+        store = as_store(given, **how)
+        with pytest.raises(ReadOnlyError):
+            store["a"] = b"1"
+    as_store(given)["a"] = b"1"
+
+
+@pytest.mark.parametrize("mode", ["r+", "a", "w", "w-", "x"])
+def test_writing_modes_need_the_right(mode: str) -> None:
+    """Refuse a read-only store where writing is asked for."""
+    reader = MemoryStore(read_only=True)
+    with pytest.raises(ReadOnlyError, match="read-only"):
+        as_store(reader, mode=mode)
+    assert not as_store({}, mode=mode).read_only
+    assert as_store(reader, mode="r") is reader
+    assert as_store(reader) is reader
+
+
+def test_unknown_modes_are_refused() -> None:
+    """Name the modes there are."""
+    with pytest.raises(ValueError, match="'rw' is none of 'r', 'r\\+'"):
+        as_store({}, mode="rw")
+
+
+def test_paths_in_stores() -> None:
+    """Join paths, and read and write at them."""
+    store = MemoryStore()
+    place = StorePath(store, "/a/") / "b"
+    assert (place.path, str(place)) == ("a/b", f"{store}/a/b")
+    assert str(StorePath(store)) == str(store)
+    assert repr(place) == f"StorePath(MemoryStore, '{store}/a/b')"
+    place.set(b"1")
+    assert place.exists()
+    assert place.get() == store["a/b"] == b"1"
+    assert not StorePath(store, "a").is_empty()
+    place.delete()
+    assert place.get(b"none") == b"none"
+    assert StorePath(store, "a").is_empty()
+    assert place == StorePath(store, "a/b")
+    assert place != StorePath(store, "a")
+    assert place != "a/b"
+    assert not place.read_only
+    with pytest.raises(KeyValidationError):
+        place / ".."
+
+
+def test_as_store_path() -> None:
+    """Keep a StorePath's own path before the one asked for."""
+    store = MemoryStore()
+    assert as_store_path(store, None).path == ""
+    assert as_store_path(store, "a/b").path == "a/b"
+    assert as_store_path(StorePath(store, "x"), "/a/").path == "x/a"
+    assert as_store_path(StorePath(store, "x"), mode="r").read_only
+    with pytest.raises(KeyValidationError):
+        as_store_path(StorePath(store, "x"), "../y")
+
+
+def test_a_store_names_what_its_author_left_out() -> None:
+    """Refuse to make a store that lacks one of the four methods."""
+
+    class Half(Store):
+        def _get(self, key: str) -> bytes | None:
+            return key.encode()
+
+    with pytest.raises(TypeError, match="_delete"):
+        Half()
