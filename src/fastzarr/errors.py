@@ -149,11 +149,16 @@ class ChunkError(BaseZarrError):
     def __init__(
         self, message: str, array: str, key: str, chunk: tuple[int, ...], stage: str
     ) -> None:
-        """Put the culprit before the message."""
-        name = "/" + array.strip("/")
-        super().__init__(f"array {name!r}, chunk {chunk}, key {key!r}, stage {stage}: {message}")
+        """Keep the parts."""
+        super().__init__(message)
         self.message, self.array, self.key = message, array, key
         self.chunk, self.stage = chunk, stage
+
+    def __str__(self) -> str:
+        """Give the culprit, then the message."""
+        name = "/" + self.array.strip("/")
+        place = f"array {name!r}, chunk {self.chunk}, key {self.key!r}, stage {self.stage}"
+        return f"{place}: {self.message}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by parts, so that a chunk error survives the way back from a worker."""

@@ -1,0 +1,214 @@
+"""The codecs by name, loaded when they are first used.
+
+Rules of this file:
+
+* A name in a document finds a codec in this registry or nowhere: nothing is imported because a
+  document says so.
+* ``parse`` takes whatever a user may have in hand, ``from_v3`` only what format 3 metadata may say.
+
+The classes of this package, and those of numcodecs under the names zarr-python 2 had them, are
+attributes: ``codecs.BloscCodec``, ``codecs.Delta``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.errors import MetadataError, UnknownCodecError
+
+if TYPE_CHECKING:
+    from fastzarr.codecs.base import Codec
+
+__all__ = ["from_v3", "names", "parse", "register_codec"]
+
+_CODECS = {
+    "blosc": ("blosc", "BloscCodec"),
+    "bytes": ("bytes", "BytesCodec"),
+    "crc32c": ("crc32c", "Crc32cCodec"),
+    "gzip": ("gzip", "GzipCodec"),
+    "sharding_indexed": ("sharding", "ShardingCodec"),
+    "transpose": ("transpose", "TransposeCodec"),
+    "vlen-bytes": ("vlen", "VLenBytesCodec"),
+    "vlen-utf8": ("vlen", "VLenUTF8Codec"),
+    "zstd": ("zstd", "ZstdCodec"),
+}
+_ALIASES = {"endian": "bytes"}
+_OWN: dict[str, type[Codec]] = {}
+
+_ATTRIBUTES = {name: module for module, name in _CODECS.values()} | {
+    "ArrayArrayCodec": "base",
+    "ArrayBytesCodec": "base",
+    "BloscCname": "enums",
+    "BloscShuffle": "enums",
+    "BytesBytesCodec": "base",
+    "ChunkSpec": "base",
+    "Codec": "base",
+    "Endian": "enums",
+    "FiltersCodec": "filters",
+    "NumcodecsArrayCodec": "numcodecs",
+    "NumcodecsCodec": "numcodecs",
+    "ShardingCodecIndexLocation": "enums",
+}
+# fmt: off
+_NUMCODECS = (
+    "Adler32", "AsType", "BZ2", "Base64", "BitRound", "Blosc", "CRC32", "CRC32C", "Categorize",
+    "Delta", "FixedScaleOffset", "Fletcher32", "GZip", "JSON", "JenkinsLookup3", "LZ4", "LZMA",
+    "MsgPack", "PackBits", "Pickle", "Quantize", "Shuffle", "VLenArray", "VLenBytes", "VLenUTF8",
+    "Zlib", "Zstd", "get_codec",
+)
+# fmt: on
+# What numcodecs has as an id, and format 3 as a codec of its own.
+_TWINS = {"blosc": "blosc", "gzip": "gzip", "zstd": "zstd"}
+
+
+def names() -> tuple[str, ...]:
+    """Give the names of the codecs that format 3 documents may hold, numcodecs' own left out.
+
+    >>> "blosc" in names()
+    True
+    """
+    return tuple(sorted({*_CODECS, *_OWN}))
+
+
+def from_v3(obj: Any, where: str) -> Codec:
+    """Make a codec from format 3 metadata: a name, or an object that has one.
+
+    Raises ``UnknownCodecError`` with the name of a codec that is not known, and ``MetadataError``,
+    placed at the member at fault, for all else that is wrong.
+    """
+    name, config, at = _named(obj, where)
+    if name.startswith("numcodecs.") and name not in _OWN:
+        from fastzarr.codecs.numcodecs import from_name
+
+        return from_name(name, config, where)
+    found = _find(name)
+    if found is None:
+        msg = f"codec {name!r} is not known here; known are {', '.join(names())}"
+        raise UnknownCodecError(msg, where)
+    return found.from_config(config, at)
+
+
+def parse(obj: Any, where: str = "") -> Codec:
+    """Make a codec from what a user gives.
+
+    That is a codec, a name, a mapping as in the metadata of either format, an object of numcodecs,
+    or a codec object of zarr-python. An object of numcodecs becomes the codec of format 3 where
+    there is one; a format 2 mapping, which has an ``id``, is kept as it is.
+
+    >>> parse("crc32c").name
+    'crc32c'
+    >>> parse({"name": "gzip", "configuration": {"level": 1}}).level
+    1
+    >>> parse({"id": "zlib", "level": 1}).name
+    'numcodecs.zlib'
+    """
+    from fastzarr.codecs.base import Codec
+
+    if isinstance(obj, Codec):
+        return obj
+    if isinstance(obj, Mapping) and "id" in obj and "name" not in obj:
+        return _numcodec(obj, where)
+    if isinstance(obj, (str, Mapping)):
+        return from_v3(obj if isinstance(obj, str) else dict(obj), where)
+    is_class = isinstance(obj, type)
+    if hasattr(obj, "get_config") and not is_class:
+        return _from_numcodecs(obj, where)
+    if hasattr(obj, "to_dict") and not is_class:
+        return from_v3(obj.to_dict(), where)
+    hint = "; give an object of it" if is_class else ""
+    msg = f"{obj!r} is no codec{hint}"
+    raise MetadataError(msg, where)
+
+
+def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> None:
+    """Register a codec class, of this package by its name or of numcodecs by its id.
+
+    Takes ``(name, class)`` as zarr-python 3, or ``(class)`` and ``(class, codec_id)`` as numcodecs
+    and zarr-python 2. A class derived from ``Codec`` becomes known to format 3, another is handed
+    on to numcodecs. A class registered last takes the place of one before it.
+    """
+    from fastzarr.codecs.base import Codec
+
+    values = [*args, *(kwargs[name] for name in ("key", "cls", "codec_cls") if name in kwargs)]
+    classes = [value for value in values if isinstance(value, type)]
+    words = [value for value in (*values, codec_id) if isinstance(value, str)]
+    if len(classes) != 1:
+        msg = "register_codec takes one codec class, and the name to register it under"
+        raise TypeError(msg)
+    [cls] = classes
+    if issubclass(cls, Codec):
+        _OWN[words[0] if words else cls.name] = cls
+        return
+    import numcodecs
+
+    numcodecs.register_codec(cls, *words[:1])
+
+
+def _named(obj: Any, where: str) -> tuple[str, dict[str, Any], str]:
+    at = f"{where}.configuration" if where else "configuration"
+    if isinstance(obj, str):
+        return obj, {}, at
+    if not isinstance(obj, dict) or not isinstance(obj.get("name"), str):
+        msg = f"a codec is a name, or an object with a name, not {obj!r}"
+        raise MetadataError(msg, where)
+    for member in obj:
+        if member not in ("name", "configuration", "must_understand"):
+            msg = f"{member!r} is no member of a codec"
+            raise MetadataError(msg, where)
+    if not isinstance(obj.get("must_understand", True), bool):
+        msg = f"must_understand must be true or false, not {obj['must_understand']!r}"
+        raise MetadataError(msg, where)
+    config = obj.get("configuration", {})
+    if not isinstance(config, dict):
+        msg = f"must be an object, not {config!r}"
+        raise MetadataError(msg, at)
+    return obj["name"], config, at
+
+
+def _find(name: str) -> type[Codec] | None:
+    name = _ALIASES.get(name, name)
+    if name in _OWN:
+        return _OWN[name]
+    if name not in _CODECS:
+        return None
+    module, attribute = _CODECS[name]
+    found: type[Codec] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    return found
+
+
+def _numcodec(obj: Any, where: str) -> Codec:
+    from fastzarr.codecs.numcodecs import make
+
+    return make(obj, where)
+
+
+def _from_numcodecs(obj: Any, where: str) -> Codec:
+    from fastzarr.codecs.base import placed
+
+    config = dict(obj.get_config())
+    twin = _TWINS.get(config.pop("id", None))
+    if twin is not None:
+        found: Any = _find(twin)
+        codec: Codec = placed(lambda: found(**config), where)
+        return codec
+    if obj.codec_id == "crc32c" and getattr(obj, "location", "end") == "end":
+        return from_v3("crc32c", where)
+    return _numcodec(obj, where)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a codec class when it is first asked for."""
+    if name in _ATTRIBUTES:
+        return getattr(importlib.import_module(f"{__name__}.{_ATTRIBUTES[name]}"), name)
+    if name in _NUMCODECS:
+        return getattr(importlib.import_module("numcodecs"), name)
+    if name == "codec_registry":
+        return importlib.import_module("numcodecs.registry").codec_registry
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ATTRIBUTES, *_NUMCODECS, "codec_registry"})

@@ -1,0 +1,121 @@
+"""The ``bytes`` codec: the elements of a chunk one after the other, in C order.
+
+Rules of this file:
+
+* An array that is contiguous and in the stored byte order is handed on, not copied; decoding is a
+  view of the input. A caller who keeps either must not change it.
+* Byte order applies to every field of a record and every part of a complex number.
+* Where a data type uses only some bits of its byte, the others are cleared on reading, so that
+  equal values have equal bytes. A stored boolean other than 0 is True.
+
+Specification: zarr-specs, "Bytes codec", version 1.0. Its old name is ``endian``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from fastzarr.codecs.base import ArrayBytesCodec, as_view, choice
+from fastzarr.dtypes.base import ORDERS
+from fastzarr.errors import CodecError, MetadataError
+
+if TYPE_CHECKING:
+    from fastzarr.codecs.base import Buffer, ChunkSpec
+    from fastzarr.dtypes import DataType
+
+
+@dataclass(frozen=True, kw_only=True)
+class BytesCodec(ArrayBytesCodec):
+    """Store elements as they are, in the byte order that ``endian`` names.
+
+    ``endian`` is ``"little"``, ``"big"``, or None for the order of the data type's own NumPy dtype,
+    which is how format 2 says it, and for types of one byte, which have no order.
+
+    >>> BytesCodec().to_dict()
+    {'name': 'bytes', 'configuration': {'endian': 'little'}}
+    """
+
+    name: ClassVar[str] = "bytes"
+
+    endian: str | None = "little"
+
+    def __post_init__(self) -> None:
+        """Give the byte order its final form."""
+        if self.endian is not None:
+            object.__setattr__(self, "endian", choice(self.endian, ("little", "big"), "endian"))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Make the codec from its configuration, where no ``endian`` means none, not a default."""
+        codec = super().from_config(config, where)
+        return codec if "endian" in config else replace(codec, endian=None)
+
+    def config(self) -> dict[str, Any]:
+        """Give the ``configuration`` object."""
+        return {} if self.endian is None else {"endian": self.endian}
+
+    def resolve(self, spec: ChunkSpec) -> Self:
+        """Drop a byte order that means nothing; ``MetadataError`` for types of varying length."""
+        if spec.dtype.itemsize is None:
+            msg = (
+                f"cannot store {spec.dtype.name!r}, whose elements vary in length; use 'vlen-utf8' "
+                "for text, 'vlen-bytes' for bytes, or an object_codec in format 2"
+            )
+            raise MetadataError(msg)
+        if self.endian is not None and not spec.dtype.multibyte:
+            return replace(self, endian=None)
+        return self
+
+    def encoded_size(self, spec: ChunkSpec) -> int:
+        """Give elements times item size."""
+        return prod(spec.shape) * (spec.dtype.itemsize or 0)
+
+    def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
+        """Give the bytes of the array, without a copy where it has them already."""
+        if not array.size or not spec.dtype.itemsize:
+            return b""
+        dtype = self._stored(spec.dtype)
+        if array.dtype != dtype:
+            array = array.astype(dtype)
+        return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """View the bytes as an array; ``CodecError`` unless there are as many as it takes."""
+        size = prod(spec.shape) * (spec.dtype.itemsize or 0)
+        if not isinstance(data, bytes):
+            data = as_view(data)
+        found = len(data)
+        if found != size:
+            msg = (
+                f"bytes: expected {size} bytes for shape {spec.shape} of {spec.dtype.name}, "
+                f"found {found}"
+            )
+            raise CodecError(msg)
+        dtype = self._stored(spec.dtype)
+        if not size:
+            return np.zeros(spec.shape, dtype)
+        if spec.dtype.mask is not None:
+            return _masked(data, spec)
+        if dtype.kind == "b":
+            raw = np.frombuffer(data, np.uint8)
+            if raw.max() > 1:
+                return np.not_equal(raw, 0).reshape(spec.shape)
+        return np.frombuffer(data, dtype).reshape(spec.shape)
+
+    def _stored(self, dtype: DataType) -> np.dtype[Any]:
+        if self.endian is None or not dtype.multibyte:
+            return dtype.numpy
+        return dtype.numpy.newbyteorder(ORDERS[self.endian])
+
+
+def _masked(data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+    # A table of what each byte means takes care of sign bits too: the value is converted once to
+    # the type of the elements, whose own conversion decides what the bits above are.
+    kept = np.arange(256, dtype=np.uint8) & np.uint8(spec.dtype.mask or 0)
+    table = kept.view(spec.dtype.numpy).astype(np.float32).astype(spec.dtype.numpy)
+    array: np.ndarray[Any, Any] = table[np.frombuffer(data, np.uint8)]
+    return array.reshape(spec.shape)

@@ -1,0 +1,125 @@
+"""A codec chain compiled once per array into a ``Program``.
+
+Rules of this file:
+
+* What each codec sees (shape, data type, size in bytes) is worked out here, once. Decoding and
+  encoding a chunk is then a walk over the codecs.
+* A failing codec raises ``CodecError`` with its name as ``stage``; who runs the program adds the
+  array, the key and the chunk.
+* A shard can be read and written in parts where nothing but transposes stands before the sharding
+  codec and nothing stands behind it. ``Program.shard`` says so; every other chain is handled whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr import errors
+from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec
+from fastzarr.codecs.transpose import TransposeCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastzarr.codecs.base import Buffer, Codec
+    from fastzarr.codecs.sharding import Shard
+    from fastzarr.metadata.layout import Layout
+
+
+class Program:
+    """Decode and encode the chunks of one array.
+
+    ``spec`` is that of a decoded chunk, ``fill`` an array of no dimensions that holds the value of
+    missing chunks, ``encoded_size`` the exact number of bytes of a stored chunk where it is fixed.
+    """
+
+    __slots__ = (
+        "array_steps",
+        "byte_steps",
+        "codecs",
+        "encoded_size",
+        "fill",
+        "serializer",
+        "serializer_spec",
+        "shard",
+        "spec",
+    )
+
+    def __init__(self, codecs: Sequence[Codec], spec: ChunkSpec) -> None:
+        """Work out what each codec sees."""
+        self.codecs, self.spec = tuple(codecs), spec
+        self.fill = np.zeros((), dtype=spec.dtype.numpy)
+        self.fill[()] = spec.dtype.default_fill if spec.fill is None else spec.fill
+        array_steps = []
+        byte_steps = []
+        size = None
+        for codec in codecs:
+            if isinstance(codec, ArrayArrayCodec):
+                array_steps.append((codec, spec))
+                spec = codec.encoded_spec(spec)
+            elif isinstance(codec, ArrayBytesCodec):
+                self.serializer, self.serializer_spec = codec, spec
+                size = codec.encoded_size(spec)
+            elif isinstance(codec, BytesBytesCodec):
+                byte_steps.append((codec, size))
+                size = codec.encoded_size(size)
+        self.array_steps, self.byte_steps = tuple(array_steps), tuple(byte_steps)
+        self.encoded_size = size
+        self.shard: Shard | None = None
+        order: tuple[int, ...] | None = tuple(range(len(self.spec.shape)))
+        for codec, _ in array_steps:
+            turn = codec.order if isinstance(codec, TransposeCodec) else None
+            order = None if order is None or turn is None else tuple(order[axis] for axis in turn)
+        if order is not None and not byte_steps:
+            from fastzarr.codecs.sharding import Shard, ShardingCodec
+
+            if isinstance(self.serializer, ShardingCodec):
+                self.shard = Shard(self.serializer, self.serializer_spec, order)
+
+    @classmethod
+    def compile(cls, layout: Layout) -> Program:
+        """Compile the chain of an array for its stored objects."""
+        return cls(layout.codecs, ChunkSpec(layout.chunks, layout.dtype, layout.fill))
+
+    def decode(self, data: Buffer) -> np.ndarray[Any, Any]:
+        """Decode one chunk; the result has the chunk's shape and may be read-only."""
+        codec: Any = None
+        try:
+            for codec, size in reversed(self.byte_steps):
+                data = codec.decode(data, size)
+            codec = self.serializer
+            array = codec.decode(data, self.serializer_spec)
+            for codec, spec in reversed(self.array_steps):
+                array = codec.decode(array, spec)
+        except Exception as error:
+            raise _staged(error, codec.name) from error
+        return array  # type: ignore[no-any-return]
+
+    def encode(self, array: np.ndarray[Any, Any]) -> Buffer:
+        """Encode one chunk."""
+        codec: Any = None
+        try:
+            for codec, spec in self.array_steps:
+                array = codec.encode(array, spec)
+            codec = self.serializer
+            data: Buffer = codec.encode(array, self.serializer_spec)
+            for codec, _ in self.byte_steps:
+                data = codec.encode(data)
+        except Exception as error:
+            raise _staged(error, codec.name) from error
+        return data
+
+
+def _staged(error: Exception, stage: str) -> Exception:
+    """Make any failure of a codec a ``CodecError`` that says which codec it was."""
+    if isinstance(error, (MemoryError, errors.PickleCodecDisabledError)):
+        return error
+    staged = error if isinstance(error, errors.CodecError) else errors.CodecError(_words(error))
+    staged.stage = staged.stage or stage
+    return staged
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

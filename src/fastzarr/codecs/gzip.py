@@ -1,0 +1,111 @@
+"""The ``gzip`` codec, and bounded decompression for every format that Python has a decoder for.
+
+Rules of this file:
+
+* A decoder is never let run past the size that is wanted: it is asked for one byte more, and giving
+  it is the proof that the data is longer.
+* Data may be several members one after the other, as RFC 1952 allows. Anything else behind the end
+  of the stream is an error.
+* Encoding the same bytes gives the same result: the header carries no time.
+
+Specification: zarr-specs, "Gzip codec", version 1.0; RFC 1952.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fastzarr.codecs.base import BytesBytesCodec, as_view, bound, exact_int, nbytes
+from fastzarr.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastzarr.codecs.base import Buffer
+
+GZIP, ZLIB = 31, 15
+"""The ``wbits`` of zlib that mean a gzip member and a zlib stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GzipCodec(BytesBytesCodec):
+    """Compress with gzip at a ``level`` from 0 (none) to 9 (most).
+
+    >>> codec = GzipCodec(level=1)
+    >>> bytes(codec.decode(codec.encode(b"abc"), 3))
+    b'abc'
+    """
+
+    name: ClassVar[str] = "gzip"
+
+    level: int = 5
+
+    def __post_init__(self) -> None:
+        """Check the level."""
+        object.__setattr__(self, "level", exact_int(self.level, 0, 9, "level"))
+
+    def to_v2(self) -> dict[str, Any]:
+        """Give the numcodecs configuration."""
+        return {"id": "gzip", "level": self.level}
+
+    def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
+        """Give None: the size depends on the values."""
+        return None
+
+    def encode(self, data: Buffer) -> bytes:
+        """Compress to one gzip member."""
+        coder = zlib.compressobj(self.level, zlib.DEFLATED, GZIP)
+        return coder.compress(as_view(data)) + coder.flush()
+
+    def decode(self, data: Buffer, size: int | None) -> bytes:
+        """Decompress one or more gzip members."""
+        return decompress("gzip", lambda: zlib.decompressobj(GZIP), data, size, zlib.error)
+
+
+def decompress(
+    name: str,
+    decoder: Callable[[], Any],
+    data: Buffer,
+    size: int | None,
+    failure: type[Exception],
+    *,
+    members: bool = True,
+) -> bytes:
+    """Decompress to ``size`` bytes, or within the limits where it is None, or ``CodecError``.
+
+    ``decoder`` makes a decoder with the interface of ``zlib``, ``bz2`` and ``lzma``, which raises
+    ``failure``. ``members`` tells whether more streams may follow the first.
+    """
+    limit, found, parts = bound(size), 0, []
+    rest: Any = as_view(data)
+    while True:
+        stream = decoder()
+        try:
+            part = stream.decompress(rest, limit - found + 1)
+        except (failure, EOFError, ValueError) as error:
+            msg = f"{name}: {nbytes(data)} bytes of data cannot be decoded: {error}"
+            raise CodecError(msg) from error
+        parts.append(part)
+        found += len(part)
+        if found > limit:
+            what = f"expected {size} decoded bytes" if size is not None else f"the limit is {limit}"
+            msg = f"{name}: {what}, but the {nbytes(data)} bytes of data hold more"
+            if size is None:
+                msg += "; raise limits.chunk_bytes in config if that is right"
+            raise CodecError(msg)
+        if not stream.eof:
+            expected = "" if size is None else f" of {size} expected"
+            msg = f"{name}: the data ends early, after {found} decoded bytes{expected}"
+            raise CodecError(msg)
+        rest = stream.unused_data
+        if not rest:
+            break
+        if not members:
+            msg = f"{name}: {len(rest)} bytes follow the end of the data"
+            raise CodecError(msg)
+    if size is not None and found != size:
+        msg = f"{name}: expected {size} decoded bytes, but the data holds {found}"
+        raise CodecError(msg)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

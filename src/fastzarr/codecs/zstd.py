@@ -1,0 +1,201 @@
+"""The ``zstd`` codec.
+
+Rules of this file:
+
+* The frames in the data are walked before any is decoded: magic numbers, header, and the size of
+  every block. So truncation, trailing bytes and a wrong content size are found first.
+* A frame may leave its content size out (streaming writers do) and decodes all the same, into
+  exactly the size that is wanted.
+* Several frames may stand one after the other; skippable frames are skipped.
+
+Specification: zarr-extensions, ``codecs/zstd``; RFC 8878.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from fastzarr.codecs.base import (
+    BytesBytesCodec,
+    as_view,
+    boolean,
+    bound,
+    check_size,
+    exact_int,
+)
+from fastzarr.errors import CodecError
+
+if TYPE_CHECKING:
+    from fastzarr.codecs.base import Buffer
+
+_MAGIC = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = b"\x2a\x4d\x18"
+_BLOCK = 1 << 17
+"""The most bytes that one block decodes to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZstdCodec(BytesBytesCodec):
+    """Compress with Zstandard at a ``level``, where 0 means the default.
+
+    ``checksum`` stores a checksum of the content in each frame.
+
+    >>> codec = ZstdCodec(level=3)
+    >>> bytes(codec.decode(codec.encode(b"abc"), 3))
+    b'abc'
+    """
+
+    name: ClassVar[str] = "zstd"
+
+    level: int = 0
+    checksum: bool = False
+
+    def __post_init__(self) -> None:
+        """Check level and checksum."""
+        object.__setattr__(self, "level", exact_int(self.level, -131072, 22, "level"))
+        object.__setattr__(self, "checksum", boolean(self.checksum, "checksum"))
+
+    def config(self) -> dict[str, Any]:
+        """Give the ``configuration`` object, in which a false ``checksum`` is left out."""
+        found: dict[str, Any] = {"level": self.level}
+        return found | {"checksum": True} if self.checksum else found
+
+    def to_v2(self) -> dict[str, Any]:
+        """Give the numcodecs configuration."""
+        return {"id": "zstd", **self.config()}
+
+    def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
+        """Give None: the size depends on the values."""
+        return None
+
+    def encode(self, data: Buffer) -> bytes:
+        """Compress to one frame that states its content size."""
+        from numcodecs import zstd
+
+        return zstd.compress(as_view(data), self.level, self.checksum)  # type: ignore[no-any-return]
+
+    def decode(self, data: Buffer, size: int | None) -> Buffer:
+        """Decompress all frames."""
+        return decompress(data, size)
+
+
+class _Frame(NamedTuple):
+    start: int
+    stop: int
+    content: int | None
+    most: int
+
+
+def decompress(data: Buffer, size: int | None) -> Buffer:
+    """Decode Zstandard frames to ``size`` bytes, or within the limits where it is None."""
+    view = as_view(data)
+    frames = _frames(view)
+    if len(frames) == 1 and frames[0].content == size != 0:
+        return _decode(view[frames[0].start : frames[0].stop], size)
+    known = [frame.content for frame in frames if frame.content is not None]
+    total = sum(known)
+    if len(known) == len(frames):
+        check_size("zstd", total, size, "the frames state")
+    elif size is not None and total > size:
+        check_size("zstd", total, size, "the frames state at least")
+    elif size is None or len(frames) - len(known) > 1:
+        # What the blocks can hold bounds what is decoded without a size to go by.
+        check_size("zstd", sum(frame.most for frame in frames), None, "the blocks may hold up to")
+    parts = []
+    for frame in frames:
+        if frame.content == 0 or not frame.most:
+            continue
+        content = frame.content
+        if content is None and size is not None and len(frames) - len(known) == 1:
+            content = size - total
+        parts.append(_decode(view[frame.start : frame.stop], content))
+    joined: Buffer = parts[0] if len(parts) == 1 else b"".join(as_view(part) for part in parts)
+    check_size("zstd", len(joined), size)
+    return joined
+
+
+def _decode(frame: memoryview, size: int | None) -> Buffer:
+    from numcodecs import zstd
+
+    try:
+        if size is None:
+            return zstd.decompress(frame)  # type: ignore[no-any-return]
+        out = np.empty(size, dtype=np.uint8)
+        zstd.decompress(frame, out)
+    except (RuntimeError, ValueError) as error:
+        expected = "" if size is None else f"; expected {size} decoded bytes"
+        msg = f"zstd: {frame.nbytes} bytes of data cannot be decoded{expected}: {error}"
+        raise CodecError(msg) from error
+    return out
+
+
+def _frames(view: memoryview) -> list[_Frame]:
+    frames: list[_Frame] = []
+    position, end = 0, view.nbytes
+    if not end:
+        msg = "zstd: found 0 bytes of data, which is no frame"
+        raise CodecError(msg)
+    while position < end:
+        start = position
+        magic = bytes(view[start : start + 4])
+        if magic == _MAGIC:
+            frames.append(_frame(view, start))
+            position = frames[-1].stop
+        elif magic[1:] == _SKIPPABLE and magic[0] >> 4 == 5:
+            position = start + 8 + _number(view, start + 4, 4)
+            if position > end:
+                raise _truncated(view, position)
+        else:
+            what = "the data does not start with a frame" if not start else "no frame follows"
+            msg = f"zstd: {what} at byte {start} of {end}: found {magic.hex() or 'nothing'}"
+            raise CodecError(msg)
+    return frames
+
+
+def _frame(view: memoryview, start: int) -> _Frame:
+    # A header cut short reads as zeros here, and is found where the first block should begin.
+    header = int.from_bytes(view[start + 4 : start + 5], "little")
+    single = header >> 5 & 1
+    position = start + 5 + (1 - single) + (0, 1, 2, 4)[header & 3]
+    width = (single, 2, 4, 8)[header >> 6]
+    content = None
+    if width:
+        content = int.from_bytes(view[position : position + width], "little")
+        content += 256 if width == 2 else 0
+        position += width
+    most = 0
+    last = 0
+    while not last:
+        # Read in place: a chunk has a block for each 128 KiB.
+        if position + 3 > view.nbytes:
+            raise _truncated(view, position + 3)
+        block = int.from_bytes(view[position : position + 3], "little")
+        last, kind, size = block & 1, block >> 1 & 3, block >> 3
+        if kind == 3 or size > _BLOCK:
+            msg = f"zstd: the block at byte {position} of {view.nbytes} is damaged"
+            raise CodecError(msg)
+        most += _BLOCK if kind == 2 else size
+        position += 3 + (1 if kind == 1 else size)
+    if header & 4:
+        position += 4
+    if position > view.nbytes:
+        raise _truncated(view, position)
+    if content is not None and content > most:
+        msg = f"zstd: the frame states {content} bytes, but its blocks hold at most {most}"
+        raise CodecError(msg)
+    if content is None and most > bound(None):
+        check_size("zstd", most, None, "the blocks may hold up to")
+    return _Frame(start, position, content, most)
+
+
+def _number(view: memoryview, start: int, width: int) -> int:
+    if start + width > view.nbytes:
+        raise _truncated(view, start + width)
+    return int.from_bytes(view[start : start + width], "little")
+
+
+def _truncated(view: memoryview, wanted: int) -> CodecError:
+    return CodecError(f"zstd: the data ends early: {view.nbytes} bytes found, {wanted} expected")

@@ -1,0 +1,151 @@
+"""The serializer of elements of fixed size: bytes on disk, copies not made, and hostile input."""
+
+from __future__ import annotations
+
+import pickle
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from fastzarr.codecs.base import ChunkSpec
+from fastzarr.codecs.bytes import BytesCodec
+from fastzarr.codecs.enums import Endian
+from fastzarr.dtypes import from_v2
+from fastzarr.errors import CodecError, MetadataError
+
+RECORD = np.dtype(
+    [("a", "<i2"), ("b", [("c", "<f8"), ("t", "<M8[ms]")]), ("s", "S3"), ("u", "<U2")]
+)
+DTYPES = ["?", "i1", "u2", "i4", "u8", "f2", "f8", "c8", "c16", "M8[10ms]", "m8[D]", "S3", "U3"]
+
+
+def values(dtype, shape=(2, 3)):
+    raw = np.arange(shape[0] * shape[1] * np.dtype(dtype).itemsize, dtype="u1")
+    if np.dtype(dtype).kind in "?bSU":
+        return np.arange(6).reshape(shape).astype(dtype)
+    return raw.view(dtype).reshape(shape)
+
+
+@pytest.mark.parametrize("endian", ["little", "big"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_stores_numpys_bytes_in_the_order_asked_for(dtype, endian, spec_of):
+    spec, array = spec_of((2, 3), dtype), values(dtype)
+    codec = BytesCodec(endian=endian).resolve(spec)
+    order = "<" if endian == "little" else ">"
+    encoded = codec.encode(array, spec)
+    assert bytes(encoded) == array.astype(array.dtype.newbyteorder(order)).tobytes()
+    assert codec.encoded_size(spec) == len(encoded)
+    decoded = codec.decode(bytes(encoded), spec)
+    assert decoded.shape == (2, 3)
+    assert decoded.astype(array.dtype).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("endian", ["little", "big"])
+def test_byte_order_reaches_every_field_of_a_record(endian, spec_of):
+    array = np.zeros(2, RECORD)
+    array["a"], array["b"]["c"], array["b"]["t"] = 1, 1.5, 7
+    array["s"], array["u"] = b"x", "yz"
+    spec = spec_of((2,), RECORD)
+    order = "<" if endian == "little" else ">"
+    field = np.dtype(
+        [
+            ("a", order + "i2"),
+            ("b", [("c", order + "f8"), ("t", order + "M8[ms]")]),
+            ("s", "S3"),
+            ("u", order + "U2"),
+        ]
+    )
+    codec = BytesCodec(endian=endian)
+    encoded = bytes(codec.encode(array, spec))
+    assert encoded == array.astype(field).tobytes()
+    assert (codec.decode(encoded, spec) == array).all()
+
+
+def test_format_2_stores_what_its_dtype_says():
+    spec = ChunkSpec((2,), from_v2(">i2", ""), 0)
+    codec = BytesCodec(endian=None).resolve(spec)
+    assert bytes(codec.encode(np.array([1, 2]), spec)) == b"\0\x01\0\x02"
+    assert codec.decode(b"\0\x01\0\x02", spec).tolist() == [1, 2]
+
+
+def test_contiguous_input_is_not_copied(spec_of):
+    array, spec = np.arange(6, dtype="<i4").reshape(2, 3), spec_of((2, 3), "i4")
+    assert np.shares_memory(BytesCodec().encode(array, spec), array)
+    data = array.tobytes()
+    assert np.shares_memory(BytesCodec().decode(data, spec), np.frombuffer(data, "u1"))
+
+
+@pytest.mark.parametrize("order", ["F", "reversed", "strided"])
+def test_any_strides(order, spec_of):
+    base = np.arange(24, dtype="i4").reshape(4, 6)
+    array = {"F": np.asfortranarray(base), "reversed": base[::-1, ::-1], "strided": base[::2, ::3]}
+    found = array[order]
+    spec = spec_of(found.shape, "i4")
+    assert bytes(BytesCodec().encode(found, spec)) == found.astype("<i4").tobytes()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda d: np.frombuffer(d, "u1")])
+def test_decodes_any_buffer(kind, spec_of):
+    data = np.arange(3, dtype="<f8").tobytes()
+    assert BytesCodec().decode(kind(data), spec_of((3,), "f8")).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("shape", "size"), [((), 4), ((0,), 0), ((3, 0), 0)])
+def test_no_dimensions_and_no_elements(shape, size, spec_of):
+    spec, array = spec_of(shape, "i4"), np.full(shape, 7, "i4")
+    encoded = bytes(BytesCodec().encode(array, spec))
+    assert len(encoded) == size
+    assert (BytesCodec().decode(encoded, spec) == array).all()
+    assert BytesCodec().decode(encoded, spec).shape == shape
+
+
+@pytest.mark.parametrize("found", [0, 11, 13, 24])
+def test_wrong_size_is_an_error(found, spec_of):
+    with pytest.raises(CodecError, match=f"expected 12 bytes .* found {found}"):
+        BytesCodec().decode(bytes(found), spec_of((3,), "i4"))
+
+
+def test_booleans_other_than_0_and_1_are_true(spec_of):
+    found = BytesCodec(endian=None).decode(b"\x00\x01\x02\xff", spec_of((4,), "?"))
+    assert found.tobytes() == b"\x00\x01\x01\x01"
+
+
+@pytest.mark.parametrize("stored", [0x0F, 0xFF, 0x7F])
+def test_unused_bits_are_ignored(stored, spec_of):
+    found = BytesCodec(endian=None).decode(bytes([stored]), spec_of((1,), ml_dtypes.int4))
+    expected = np.array([-1]).astype(ml_dtypes.int4)
+    assert found.tolist() == [-1]
+    assert found.tobytes() == expected.tobytes()
+
+
+def test_bfloat16_has_a_byte_order(spec_of):
+    spec = spec_of((1,), ml_dtypes.bfloat16)
+    array = np.array([1], dtype=ml_dtypes.bfloat16)
+    assert bytes(BytesCodec(endian="big").encode(array, spec)) == b"\x3f\x80"
+    assert BytesCodec(endian="big").decode(b"\x3f\x80", spec).astype("f4").tolist() == [1]
+
+
+def test_metadata(spec_of):
+    assert BytesCodec().to_dict() == {"name": "bytes", "configuration": {"endian": "little"}}
+    assert BytesCodec(endian=Endian.big) == BytesCodec(endian="big")
+    assert BytesCodec.from_config({}, "") == BytesCodec(endian=None)
+    assert BytesCodec().resolve(spec_of((1,), "u1")).to_dict() == {"name": "bytes"}
+    assert pickle.loads(pickle.dumps(BytesCodec())) == BytesCodec()
+    assert hash(BytesCodec()) == hash(BytesCodec(endian="little"))
+
+
+@pytest.mark.parametrize("wrong", ["middle", 1, True, ["little"]])
+def test_wrong_endian_is_placed(wrong):
+    with pytest.raises(MetadataError, match=r"^x\.endian: must be one of 'little', 'big'"):
+        BytesCodec.from_config({"endian": wrong}, "x")
+
+
+def test_unknown_member_is_named():
+    with pytest.raises(MetadataError, match=r"^x\.order: "):
+        BytesCodec.from_config({"endian": "big", "order": "C"}, "x")
+
+
+def test_varying_length_is_refused(spec_of):
+    with pytest.raises(MetadataError, match="vlen-utf8"):
+        BytesCodec().resolve(spec_of((1,), "string"))

@@ -1,0 +1,89 @@
+"""The gzip codec: members, bounds, and what Python's own gzip makes and reads."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import numpy as np
+import pytest
+
+from fastzarr.codecs.gzip import GzipCodec
+from fastzarr.config import config
+from fastzarr.errors import CodecError, MetadataError
+
+DATA = bytes(range(100)) * 3
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("data", [b"", b"a", DATA])
+def test_agrees_with_python(level, data):
+    encoded = GzipCodec(level=level).encode(data)
+    assert gzip.decompress(encoded) == data
+    assert GzipCodec().decode(encoded, len(data)) == data
+    assert GzipCodec().decode(gzip.compress(data, level), len(data)) == data
+    assert GzipCodec().decode(memoryview(encoded), None) == data
+
+
+def test_encoding_is_the_same_at_any_time():
+    assert GzipCodec().encode(DATA)[4:8] == bytes(4)
+
+
+def test_encodes_arrays():
+    array = np.arange(6, dtype="u1")
+    assert GzipCodec().decode(np.frombuffer(GzipCodec().encode(array), "u1"), 6) == bytes(range(6))
+
+
+def test_members_are_joined():
+    parts = gzip.compress(b"abc") + gzip.compress(b"") + gzip.compress(b"def")
+    assert GzipCodec().decode(parts, 6) == b"abcdef"
+    with pytest.raises(CodecError, match="expected 5"):
+        GzipCodec().decode(parts, 5)
+
+
+def test_damage_is_found_or_harmless(damaged):
+    # Bits of the header's time and system mean nothing; all else is under the checksum.
+    for what, data in damaged(GzipCodec().encode(DATA)):
+        try:
+            assert GzipCodec().decode(data, len(DATA)) == DATA, what
+        except CodecError as error:
+            assert "gzip" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("end", [0, 5, 17, -8, -1])
+def test_truncated_data_says_so(end):
+    with pytest.raises(CodecError, match=r"ends early|cannot be decoded"):
+        GzipCodec().decode(GzipCodec().encode(DATA)[:end], len(DATA))
+
+
+@pytest.mark.parametrize("behind", [b"\0", b"garbage", gzip.compress(b"x")])
+def test_what_follows_is_an_error(behind):
+    with pytest.raises(CodecError):
+        GzipCodec().decode(GzipCodec().encode(DATA) + behind, len(DATA))
+
+
+@pytest.mark.parametrize("size", [0, 1, len(DATA) - 1, len(DATA) + 1, 10**12])
+def test_another_size_is_an_error(size):
+    with pytest.raises(CodecError, match=f"{size}"):
+        GzipCodec().decode(GzipCodec().encode(DATA), size)
+
+
+def test_a_bomb_is_not_unpacked():
+    coder = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(coder.compress(bytes(1 << 20)) for _ in range(64)) + coder.flush()
+    with pytest.raises(CodecError, match="hold more"):
+        GzipCodec().decode(bomb, 100)
+    with config.set({"limits.chunk_bytes": 1000}), pytest.raises(CodecError, match="limits"):
+        GzipCodec().decode(bomb, None)
+
+
+@pytest.mark.parametrize("wrong", [-1, 10, 1.0, True, "1", None])
+def test_wrong_level_is_placed(wrong):
+    with pytest.raises(MetadataError, match=r"^x\.level: must be an integer from 0 to 9"):
+        GzipCodec.from_config({"level": wrong}, "x")
+
+
+def test_metadata():
+    assert GzipCodec(level=1).to_dict() == {"name": "gzip", "configuration": {"level": 1}}
+    assert GzipCodec(level=np.int64(1)).to_v2() == {"id": "gzip", "level": 1}
+    assert GzipCodec().encoded_size(1) is None
