@@ -1,0 +1,30 @@
+"""The typed contract of the native extension, whose twin in NumPy is ``_reference.py``.
+
+Rules of this file:
+
+* Every function here stands in ``_reference.py`` under the same name, with the same parameters and
+  the same meaning; a test holds the two against each other.
+* One call runs a whole plan. The caller's memory is read from or written to, and nothing is kept.
+* A failure comes back as data: the chunk's coordinates, the stage (``fetch``, ``store`` or a codec's
+  name) and the error. None means that every chunk of the plan was read or written.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastzarr._reference import Chunks, Failure, Job
+from fastzarr.codecs.chain import Program
+from fastzarr.plan import Plan
+
+def read(
+    program: Program, plan: Plan, chunks: Chunks, out: np.ndarray[Any, Any], job: Job
+) -> Failure | None: ...
+def write(
+    program: Program,
+    plan: Plan,
+    chunks: Chunks,
+    value: np.ndarray[Any, Any],
+    shape: tuple[int, ...],
+    job: Job,
+) -> Failure | None: ...

@@ -1,0 +1,402 @@
+"""Run a plan with NumPy: the slow twin of the native extension, function for function.
+
+Rules of this file:
+
+* It is the oracle of the native core and what runs where that is not built: every function of
+  ``_native.pyi`` stands here under the same name and contract, and favours plainness over speed.
+* The inside of a shard is a grid of chunks like the array itself, read and written by recursion:
+  the source of an inner chunk is a range of the shard's bytes instead of a key of the store.
+* A chunk is a fill value only where its absence is proven: a source gives None for that and raises
+  for everything else.
+* Failures come back as data, a :class:`Failure`; ``engine.py`` words them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from fastzarr import plan as planning
+from fastzarr.codecs.base import as_view
+from fastzarr.codecs.sharding import MISSING
+from fastzarr.errors import CodecError
+from fastzarr.selection import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fastzarr.codecs.base import Buffer
+    from fastzarr.codecs.chain import Program
+    from fastzarr.codecs.sharding import Shard
+    from fastzarr.plan import Factor, Plan
+
+    Array = np.ndarray[Any, Any]
+    Spread = Callable[[Callable[[int], None], int], None]
+
+
+class Source(Protocol):
+    """Give the bytes of one encoded chunk: all, or ranges of them; None if there is no chunk."""
+
+    def get(self) -> Buffer | None:
+        """Give all bytes."""
+
+    def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
+        """Give the bytes of each range, clipped as slices are."""
+
+
+class Chunks(Protocol):
+    """Stand for the stored objects of one array."""
+
+    def get(self, chunk: tuple[int, ...]) -> Buffer | None:
+        """Give all bytes of the object at these coordinates, or None if there is none."""
+
+    def source(self, chunk: tuple[int, ...]) -> Source:
+        """Give the source of the object at these coordinates, to read parts of it."""
+
+    def put(self, chunk: tuple[int, ...], data: Buffer | None) -> None:
+        """Store the object at these coordinates, or delete it where ``data`` is None."""
+
+
+class Failure(NamedTuple):
+    """Say which chunk failed, at which stage (``fetch``, ``store``, a codec), and how."""
+
+    chunk: tuple[int, ...]
+    stage: str
+    error: Exception
+
+
+def inline(task: Callable[[int], None], count: int) -> None:
+    """Run a task for each number below ``count``, one after the other."""
+    for number in range(count):
+        task(number)
+
+
+class Job(NamedTuple):
+    """Hold what is the same for all chunks of one call.
+
+    ``fields`` restricts to fields of a structured type, ``missing`` says whether a missing chunk is
+    a fill value or an error, ``store_empty`` whether a chunk of nothing but fill value is stored.
+    ``spread`` runs a task for each number below a count, at the caller's choice in parallel, and
+    raises what a task raised.
+    """
+
+    fields: str | list[str] | None = None
+    missing: bool = True
+    store_empty: bool = False
+    spread: Spread = inline
+
+
+class MissingChunk(Exception):  # noqa: N818  (a finding, that the engine turns into an error)
+    """Say that a chunk is missing where ``Job.missing`` does not allow it."""
+
+
+def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> Failure | None:
+    """Read all chunks of a plan into ``out``, which has the plan's work shape."""
+    failures: list[Failure] = []
+    nested = job if plan.size == 1 else job._replace(spread=inline)
+
+    def one(number: int) -> None:
+        if failures:
+            return
+        piece = plan.piece(number)
+        try:
+            if program.shard is None:
+                _place(program, chunks.get(piece.chunk), piece, out, job)
+            else:
+                _read_shard(program.shard, chunks.source(piece.chunk), piece, out, nested)
+        except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
+            failures.append(_failure(piece.chunk, "fetch", error))
+
+    if plan.size == 1:
+        one(0)
+    else:
+        job.spread(one, plan.size)
+    return failures[0] if failures else None
+
+
+def write(
+    program: Program, plan: Plan, chunks: Chunks, value: Array, shape: tuple[int, ...], job: Job
+) -> Failure | None:
+    """Write ``value``, of the plan's work shape, to all its chunks, of an array of ``shape``."""
+    failures: list[Failure] = []
+    nested = job if plan.size == 1 else job._replace(spread=inline)
+    size = program.spec.shape
+
+    def one(number: int) -> None:
+        if failures:
+            return
+        piece = plan.piece(number)
+        extent = _extent(piece.chunk, size, shape)
+        stage = "fetch"
+        try:
+            source = chunks.source(piece.chunk)
+            data = write_chunk(program, source, piece, _at(value, piece), extent, nested)
+            stage = "store"
+            chunks.put(piece.chunk, data)
+        except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
+            failures.append(_failure(piece.chunk, stage, error))
+
+    if plan.size == 1:
+        one(0)
+    else:
+        job.spread(one, plan.size)
+    return failures[0] if failures else None
+
+
+def _place(
+    program: Program, data: Buffer | None, piece: planning.Piece, out: Array, job: Job
+) -> None:
+    """Decode a chunk and put what a piece asks of it into its place of ``out``."""
+    if data is None:
+        _fill(program, piece, out, job)
+        return
+    chunk = program.decode(data)
+    if job.fields is not None:
+        chunk = chunk[job.fields]
+    out[piece.out] = planning.take(chunk, piece.factors)
+
+
+def write_chunk(
+    program: Program,
+    source: Source,
+    piece: planning.Piece,
+    value: Array,
+    extent: tuple[int, ...],
+    job: Job,
+) -> Buffer | None:
+    """Give the encoded chunk once ``value`` is in it; None if it holds nothing but fill value.
+
+    ``extent`` is the shape of its part inside the array.
+    """
+    if program.shard is not None:
+        return _write_shard(program.shard, source, piece, value, extent, job)
+    whole = piece.whole and job.fields is None
+    chunk = None
+    if whole and value.shape == program.spec.shape and _forward(piece.factors):
+        chunk = value
+    else:
+        data = None if whole else source.get()
+        chunk = np.empty(program.spec.shape, dtype=program.spec.dtype.numpy)
+        chunk[...] = program.fill if data is None else program.decode(data)
+        target = chunk if job.fields is None else chunk[job.fields]
+        planning.put(target, piece.factors, value)
+    spec = program.spec
+    if not job.store_empty and spec.fill is not None and spec.dtype.is_fill(chunk, spec.fill):
+        return None
+    return program.encode(chunk)
+
+
+def decode_shard(shard: Shard, data: Buffer) -> Array:
+    """Decode all of a shard."""
+    out = np.empty(shard.spec.shape, dtype=shard.spec.dtype.numpy)
+    piece = _everything(shard.spec.shape)
+    _read_shard(shard, _Held(data), piece, out, Job())
+    return out
+
+
+def encode_shard(shard: Shard, array: Array) -> Buffer:
+    """Encode all of a shard."""
+    shape = shard.spec.shape
+    data = _write_shard(shard, _Held(None), _everything(shape), array, shape, Job())
+    return shard.assemble({}) if data is None else data
+
+
+class _Held:
+    """Hold the bytes of a chunk in memory."""
+
+    def __init__(self, data: Buffer | None) -> None:
+        self.data = None if data is None else as_view(data)
+
+    def get(self) -> Buffer | None:
+        return self.data
+
+    def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
+        if self.data is None:
+            return None
+        return [
+            self.data[start : None if length is None else start + length]
+            for start, length in ranges
+        ]
+
+
+class _Within:
+    """Be a range of another source: an inner chunk of a shard."""
+
+    def __init__(self, parent: Source, offset: int, size: int) -> None:
+        self.parent, self.offset, self.size = parent, offset, size
+
+    def get(self) -> Buffer | None:
+        (data,) = self._ranges([(self.offset, self.size)])
+        return data
+
+    def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
+        inside = []
+        for start, length in ranges:
+            stop = None if length is None else start + length
+            low, high, _ = slice(start, stop).indices(self.size)
+            inside.append((self.offset + low, max(high - low, 0)))
+        return self._ranges(inside)
+
+    def _ranges(self, ranges: Sequence[tuple[int, int]]) -> Sequence[Buffer]:
+        found = self.parent.get_ranges(ranges)
+        if found is None:
+            msg = "the shard was deleted while it was read"
+            raise CodecError(msg)
+        for data, (start, length) in zip(found, ranges, strict=True):
+            if len(data) != length:
+                msg = (
+                    f"the shard ends after {len(data)} of the {length} bytes that its index places "
+                    f"at offset {start}"
+                )
+                raise CodecError(msg)
+        return found
+
+
+def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array, job: Job) -> None:
+    factors = _turned(piece.factors, shard.axes)
+    plan = planning.make(factors, shard.spec.shape, shard.inner_shape)
+    whole = 2 * plan.size >= math.prod(shard.grid)
+    try:
+        if whole:
+            data = source.get()
+            index = None if data is None else shard.read_index(shard.index_bytes(data), len(data))
+            source = _Held(data)
+        else:
+            found = source.get_ranges([shard.index_range()])
+            index = None if found is None else shard.read_index(found[0], None)
+    except CodecError as error:
+        error.stage = "sharding_indexed index"
+        raise
+    if index is None:
+        _fill(shard.inner, piece, out, job)
+        return
+    direct = np.ndarray not in set(map(type, piece.out))
+    target = out[piece.out] if direct else np.empty(_work(piece.factors), dtype=out.dtype)
+    nested = job._replace(spread=inline)
+    rows = index
+
+    def one(number: int) -> None:
+        inner = plan.piece(number)
+        offset, size = rows[_number(inner.chunk, shard.grid)].tolist()
+        missing = offset == size == MISSING
+        within: Source = _Held(None) if missing else _Within(source, offset, size)
+        try:
+            if shard.inner.shard is None:
+                _place(shard.inner, within.get(), inner, target, job)
+            else:
+                _read_shard(shard.inner.shard, within, inner, target, nested)
+        except CodecError as error:
+            raise _inside(error, inner.chunk) from error
+
+    job.spread(one, plan.size)
+    if not direct:
+        out[piece.out] = target
+
+
+def _write_shard(
+    shard: Shard,
+    source: Source,
+    piece: planning.Piece,
+    value: Array,
+    extent: tuple[int, ...],
+    job: Job,
+) -> Buffer | None:
+    factors = _turned(piece.factors, shard.axes)
+    inside = tuple([extent[shard.axes.index(axis)] for axis in range(len(extent))])
+    plan = planning.make(factors, inside, shard.inner_shape)
+    pieces: dict[int, Buffer] = {}
+    data = None if piece.whole and job.fields is None else source.get()
+    if data is not None:
+        try:
+            index = shard.read_index(shard.index_bytes(data), len(data))
+        except CodecError as error:
+            error.stage = "sharding_indexed index"
+            raise
+        view = as_view(data)
+        for number in np.flatnonzero((index != MISSING).any(axis=1)).tolist():
+            offset, size = index[number].tolist()
+            pieces[number] = view[offset : offset + size]
+    nested = job._replace(spread=inline)
+
+    def one(number: int) -> None:
+        inner = plan.piece(number)
+        place = _number(inner.chunk, shard.grid)
+        left = _extent(inner.chunk, shard.inner_shape, inside)
+        try:
+            old = _Held(pieces.get(place))
+            new = write_chunk(shard.inner, old, inner, _at(value, inner), left, nested)
+        except CodecError as error:
+            raise _inside(error, inner.chunk) from error
+        if new is None:
+            pieces.pop(place, None)
+        else:
+            pieces[place] = new
+
+    job.spread(one, plan.size)
+    return shard.assemble(pieces) if pieces else None
+
+
+def _fill(program: Program, piece: planning.Piece, out: Array, job: Job) -> None:
+    if not job.missing:
+        raise MissingChunk
+    out[piece.out] = program.fill if job.fields is None else program.fill[job.fields]
+
+
+def _at(value: Array, piece: planning.Piece) -> Array:
+    """Give a piece's part of a value, as an array also where it has no axes."""
+    return value[piece.out] if piece.out else value
+
+
+def _forward(factors: tuple[Factor, ...]) -> bool:
+    """Tell whether the factors are the chunk's own axes, in order and upwards."""
+    return all(
+        isinstance(factor, Span) and factor.axis == axis and factor.step > 0
+        for axis, factor in enumerate(factors)
+    )
+
+
+def _turned(factors: tuple[Factor, ...], axes: tuple[int, ...]) -> list[Factor]:
+    """Give factors for the transposed axes of a shard."""
+    return [
+        factor._replace(axis=axes[factor.axis])
+        if isinstance(factor, Span)
+        else factor._replace(axes=tuple([axes[axis] for axis in factor.axes]))
+        for factor in factors
+    ]
+
+
+def _everything(shape: tuple[int, ...]) -> planning.Piece:
+    factors = tuple(Span(axis, 0, 1, size) for axis, size in enumerate(shape))
+    out = tuple(slice(0, size) for size in shape)
+    return planning.Piece((0,) * len(shape), factors, out, whole=True)
+
+
+def _extent(
+    chunk: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Give the shape of the part of a chunk that lies inside an array of ``shape``."""
+    return tuple([min(c, n - k * c) for k, c, n in zip(chunk, size, shape, strict=True)])
+
+
+def _number(chunk: tuple[int, ...], grid: tuple[int, ...]) -> int:
+    number = 0
+    for coordinate, count in zip(chunk, grid, strict=True):
+        number = number * count + coordinate
+    return number
+
+
+def _work(factors: tuple[Factor, ...]) -> tuple[int, ...]:
+    return tuple([factor.size for factor in factors])
+
+
+def _failure(chunk: tuple[int, ...], stage: str, error: Exception) -> Failure:
+    return Failure(chunk, getattr(error, "stage", "") or stage, error)
+
+
+def _inside(error: CodecError, chunk: tuple[int, ...]) -> CodecError:
+    """Put the inner chunk before a message, and keep the stage."""
+    inside = CodecError(f"inner chunk {chunk}: {error}")
+    inside.stage = error.stage
+    return inside

@@ -1,0 +1,357 @@
+"""What the user typed, as one normalised ``Selection``.
+
+Rules of this file:
+
+* It is the only place of the package that looks at the type of an index. Everything after it sees a
+  ``Selection``, which is the product of *factors*: a ``Span`` is a slice of one axis, ``Points`` are
+  elements of one or several axes taken together. A basic selection is all spans, an orthogonal one
+  has ``Points`` of one axis each, a coordinate selection has ``Points`` of several.
+* Each axis of the array belongs to exactly one factor. The result, before its axes of length one are
+  dropped or added, has one axis a factor: its *work shape*.
+* NumPy is the oracle, of results and of errors. One exception, shared by zarr-python 2 and 3: with
+  exactly one one-dimensional array among integers and slices, ``a[i, :, [j, k]]``, the array's axis
+  stays where it was typed (NumPy would move it to the front).
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastzarr import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    Indices = NDArray[np.int64]
+
+_VALID = (
+    "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean "
+    "arrays are valid indices"
+)
+
+
+_PLAIN = frozenset({int, slice})
+_ALL = slice(None)
+
+
+class Span(NamedTuple):
+    """Select ``size`` elements of one axis, from ``start`` on by ``step``, which may be negative."""
+
+    axis: int
+    start: int
+    step: int
+    size: int
+
+
+class Points(NamedTuple):
+    """Select elements of one or several axes taken together: one row of coordinates an axis."""
+
+    axes: tuple[int, ...]
+    coords: tuple[Indices, ...]
+    size: int
+
+
+class Selection(NamedTuple):
+    """Hold the factors of a selection, in the order of the result's axes, and the result's shape."""
+
+    factors: tuple[Span | Points, ...]
+    work: tuple[int, ...]
+    shape: tuple[int, ...]
+    fields: str | list[str] | None
+
+
+def normalise(index: Any, shape: tuple[int, ...]) -> Selection:
+    """Read an index as ``array[index]`` means it."""
+    items = index if type(index) is tuple else (index,)
+    missing = len(shape) - len(items)
+    if missing >= 0 and _PLAIN.issuperset(map(type, items)):
+        return _spans(items + (_ALL,) * missing, shape)
+    return _build(*_parts(index, shape), _auto)
+
+
+def basic(index: Any, shape: tuple[int, ...]) -> Selection:
+    """Read an index made of integers, slices, an ellipsis and new axes."""
+    return _build(*_parts(index, shape), _refuse_arrays)
+
+
+def orthogonal(index: Any, shape: tuple[int, ...]) -> Selection:
+    """Read an index whose arrays each select along their own axis."""
+    return _build(*_parts(index, shape), _one_axis_each)
+
+
+def coordinate(index: Any, shape: tuple[int, ...]) -> Selection:
+    """Read an index whose arrays and integers are broadcast and taken together."""
+    return _build(*_parts(index, shape), _together)
+
+
+def mask(index: Any, shape: tuple[int, ...]) -> Selection:
+    """Read a boolean array of the array's own shape."""
+    items, fields = _split_fields(index if type(index) is tuple else (index,))
+    array = np.asarray(items[0]) if len(items) == 1 else np.asarray(None)
+    if array.dtype != np.bool_ or array.shape != shape:
+        what = f"shape {array.shape} and dtype {array.dtype}" if len(items) == 1 else repr(index)
+        msg = f"a mask is one boolean array of the array's shape {shape}; this has {what}"
+        raise errors.VindexInvalidSelectionError(msg)
+    return _build(tuple(array.nonzero()) if shape else (array,), shape, fields, _together)
+
+
+def block(index: Any, shape: tuple[int, ...], chunks: tuple[int, ...]) -> Selection:
+    """Read an index that counts in chunks; an integer is one chunk and keeps its axis."""
+    items, fields = _split_fields(index if type(index) is tuple else (index,))
+    counts = tuple(-(-n // c) if n else 0 for n, c in zip(shape, chunks, strict=True))
+    spans: list[Any] = []
+    for axis, item in enumerate(_expand(items, len(shape))):
+        if isinstance(item, slice):
+            start, stop, step = item.indices(counts[axis])
+            if step != 1:
+                msg = f"blocks are selected by integers and slices of step 1, not {item}"
+                raise errors.SelectionError(msg)
+        elif item is None or (number := _integer(item)) is None:
+            msg = f"blocks are selected by integers and slices of step 1, not {item!r}"
+            raise errors.SelectionError(msg)
+        else:
+            start = _in_bounds(number, axis, counts[axis])
+            stop = start + 1
+        size, chunk = shape[axis], chunks[axis]
+        spans.append(slice(min(start * chunk, size), min(stop * chunk, size)))
+    return _build(tuple(spans), shape, fields, _refuse_arrays)
+
+
+def _parts(index: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple[int, ...], Any]:
+    items, fields = _split_fields(index if type(index) is tuple else (index,))
+    return items, shape, fields
+
+
+def _split_fields(items: tuple[Any, ...]) -> tuple[tuple[Any, ...], str | list[str] | None]:
+    """Part the names of fields from the rest."""
+    names: list[str] = []
+    single, rest = True, []
+    for item in items:
+        if isinstance(item, str):
+            names.append(item)
+        elif isinstance(item, list) and item and all(isinstance(name, str) for name in item):
+            names += item
+            single = False
+        else:
+            rest.append(item)
+    if not names:
+        return items, None
+    return tuple(rest), names[0] if single and len(names) == 1 else names
+
+
+def _build(
+    items: tuple[Any, ...], shape: tuple[int, ...], fields: Any, arrange: Callable[..., Any]
+) -> Selection:
+    """Make spans of the items; ``arrange`` is asked where that is not all there is to do."""
+    if len(items) != len(shape) or not _PLAIN.issuperset(map(type, items)):
+        items = tuple(_expand(items, len(shape)))
+    kinds = set(map(type, items))
+    if np.ndarray in kinds or (arrange is _together and int in kinds):
+        return arrange(items, shape, fields)  # type: ignore[no-any-return]
+    return _spans(items, shape)._replace(fields=fields)
+
+
+def _spans(items: tuple[Any, ...], shape: tuple[int, ...], axis: int = 0) -> Selection:
+    """Make spans of integers and slices, and axes of length one of None, from this axis on."""
+    factors: list[Span | Points] = []
+    work: list[int] = []
+    out: list[int] = []
+    for item in items:
+        if item is None:
+            out.append(1)
+            continue
+        size = shape[axis]
+        if type(item) is int:
+            start = item + size if item < 0 else item
+            if not 0 <= start < size:
+                _in_bounds(item, axis, size)
+            factors.append(Span(axis, start, 1, 1))
+            work.append(1)
+        else:
+            start, stop, step = item.indices(size)
+            # The length of range(start, stop, step), for either sign of the step.
+            count = max((stop - start + step - (1 if step > 0 else -1)) // step, 0)
+            factors.append(Span(axis, start, step, count))
+            work.append(count)
+            out.append(count)
+        axis += 1
+    return Selection(tuple(factors), tuple(work), tuple(out), None)
+
+
+def _expand(items: tuple[Any, ...], ndim: int) -> Iterator[Any]:
+    """Replace the ellipsis, add what is missing at the end, and give arrays their final form."""
+    prepared = [_item(item) for item in items]
+    used = sum(_consumed(item) for item in prepared)
+    dots = sum(item is Ellipsis for item in prepared)
+    if dots > 1:
+        msg = "an index can only have a single ellipsis ('...')"
+        raise errors.SelectionError(msg)
+    if used > ndim:
+        msg = f"too many indices for array: array is {ndim}-dimensional, but {used} were indexed"
+        raise errors.SelectionError(msg)
+    missing = [slice(None)] * (ndim - used)
+    for item in prepared:
+        if item is Ellipsis:
+            yield from missing
+        else:
+            yield item
+    if not dots:
+        yield from missing
+
+
+def _item(item: Any) -> Any:
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return item
+    number = _integer(item)
+    if number is not None:
+        return number
+    if isinstance(item, (bool, np.bool_, str, bytes, float, complex)):
+        raise errors.SelectionError(f"{_VALID}; this is {item!r}")
+    array = np.asarray(item)
+    if array.size == 0 and not isinstance(item, np.ndarray):
+        array = array.astype(np.int64)
+    if array.dtype == np.bool_ and array.ndim:
+        return array
+    if array.dtype.kind not in "iu":
+        msg = f"arrays used as indices must be of integer (or boolean) type, not {array.dtype}"
+        raise errors.ArrayIndexError(msg)
+    return array
+
+
+def _integer(item: Any) -> int | None:
+    """Give an integer index as a plain int: Python's, NumPy's, or an array of no dimensions."""
+    if isinstance(item, (bool, np.bool_)) or (hasattr(item, "ndim") and item.ndim):
+        return None
+    try:
+        return operator.index(item)
+    except TypeError:
+        return None
+
+
+def _consumed(item: Any) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if isinstance(item, np.ndarray) and item.dtype == np.bool_ else 1
+
+
+def _in_bounds(number: int, axis: int, size: int) -> int:
+    start = number + size if number < 0 else number
+    if not 0 <= start < size:
+        msg = f"index {number} is out of bounds for axis {axis} with size {size}"
+        raise errors.BoundsCheckError(msg)
+    return start
+
+
+def _refuse_arrays(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Selection:
+    del shape, fields
+    found = next(item for item in items if isinstance(item, np.ndarray))
+    msg = (
+        "a basic selection takes integers, slices, an ellipsis and numpy.newaxis, not an array of "
+        f"shape {found.shape}; use .oindex or .vindex"
+    )
+    raise errors.SelectionError(msg)
+
+
+def _auto(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Selection:
+    arrays = [item for item in items if isinstance(item, np.ndarray)]
+    if len(arrays) == 1 and arrays[0].ndim == 1 and type(None) not in set(map(type, items)):
+        return _one_axis_each(items, shape, fields)
+    return _together(items, shape, fields)
+
+
+def _one_axis_each(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Selection:
+    factors: list[Span | Points] = []
+    out: list[int] = []
+    axis = 0
+    for item in items:
+        if isinstance(item, np.ndarray):
+            if item.ndim != 1:
+                msg = (
+                    "an orthogonal selection takes one-dimensional arrays; "
+                    f"the one for axis {axis} has shape {item.shape}"
+                )
+                raise errors.ArrayIndexError(msg)
+            (coords,) = _coordinates(item, axis, shape)
+            factors.append(Points((axis,), (coords,), coords.size))
+            out.append(coords.size)
+        else:
+            found = _spans((item,), shape, axis)
+            factors += found.factors
+            out += found.shape
+        axis += item is not None
+    return Selection(tuple(factors), tuple([f.size for f in factors]), tuple(out), fields)
+
+
+def _together(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Selection:
+    """Broadcast arrays and integers, and place their axes where NumPy places them."""
+    axes: list[int] = []
+    arrays: list[Any] = []
+    spans: list[tuple[int, Any]] = []
+    places: list[int] = []
+    axis = 0
+    for place, item in enumerate(items):
+        if item is None or isinstance(item, slice):
+            spans.append((axis, item))
+            axis += item is not None
+            continue
+        coords = (
+            _coordinates(item, axis, shape)
+            if isinstance(item, np.ndarray)
+            else [np.asarray(_in_bounds(item, axis, shape[axis]), dtype=np.int64)]
+        )
+        axes += range(axis, axis + len(coords))
+        arrays += coords
+        places.append(place)
+        axis += len(coords)
+    try:
+        together = np.broadcast_arrays(*arrays)
+    except ValueError:
+        shapes = " ".join(str(array.shape).replace(" ", "") for array in arrays)
+        msg = (
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
+        )
+        raise errors.ArrayIndexError(msg) from None
+    points = Points(tuple(axes), tuple(a.reshape(-1) for a in together), together[0].size)
+    # NumPy puts the broadcast axes where the indices stood if these stood side by side, else first.
+    first = places[0] if places[-1] - places[0] == len(places) - 1 else 0
+    before = sum(item is None or isinstance(item, slice) for item in items[:first])
+    factors: list[Span | Points] = []
+    out: list[int] = []
+    for number, (axis, item) in enumerate([*spans, (0, points)]):
+        if number == before:
+            factors.append(points)
+            out += together[0].shape
+        if item is not points:
+            found = _spans((item,), shape, axis)
+            factors += found.factors
+            out += found.shape
+    return Selection(tuple(factors), tuple([f.size for f in factors]), tuple(out), fields)
+
+
+def _coordinates(array: NDArray[Any], axis: int, shape: tuple[int, ...]) -> list[Indices]:
+    """Give the coordinates an index array stands for, one array an axis, none of them negative."""
+    if array.dtype == np.bool_:
+        for i, (found, size) in enumerate(zip(array.shape, shape[axis:], strict=False)):
+            if found != size:
+                msg = (
+                    f"boolean index did not match indexed array along axis {axis + i}; size of axis "
+                    f"is {size} but size of corresponding boolean axis is {found}"
+                )
+                raise errors.ArrayIndexError(msg)
+        return [found.astype(np.int64, copy=False) for found in array.nonzero()]
+    size = shape[axis]
+    if array.dtype == np.uint64 and array.size and array.max() >= size:
+        _in_bounds(int(array.max()), axis, size)
+    coords = array.astype(np.int64, copy=True)
+    if coords.size:
+        low, high = int(coords.min()), int(coords.max())
+        if low < -size or high >= size:
+            _in_bounds(low if low < -size else high, axis, size)
+        if low < 0:
+            coords[coords < 0] += size
+    return [coords]

@@ -1,0 +1,161 @@
+"""What hypothesis draws for several test files: shapes, chunks, selections, codec chains."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+MAX_SIZE = 9
+
+
+def shapes(*, min_dims: int = 0, max_dims: int = 3, min_size: int = 0) -> st.SearchStrategy[Any]:
+    """Draw a shape; axes of no elements included unless ``min_size`` forbids."""
+    return st.lists(st.integers(min_size, MAX_SIZE), min_size=min_dims, max_size=max_dims).map(
+        tuple
+    )
+
+
+def chunks(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
+    """Draw a chunk shape for a shape, larger than the array now and then."""
+    return st.tuples(*[st.integers(1, size + 2) for size in shape])
+
+
+def slices(size: int) -> st.SearchStrategy[slice]:
+    """Draw any slice: either sign of the step, bounds in and out of the axis, left out or not."""
+    bound = st.none() | st.integers(-size - 2, size + 2)
+    return st.builds(slice, bound, bound, st.none() | st.sampled_from([1, 2, 3, 7, -1, -2, -3, -7]))
+
+
+@st.composite
+def basic(draw: Any, shape: tuple[int, ...]) -> Any:
+    """Draw integers and slices, with an ellipsis, new axes, and missing axes."""
+    items: list[Any] = []
+    for size in shape:
+        kinds = [slices(size)]
+        if size:
+            kinds.append(st.integers(-size, size - 1))
+            kinds.append(st.integers(-size, size - 1).map(np.int64))
+        items.append(draw(st.one_of(kinds)))
+    if draw(st.booleans()):
+        start = draw(st.integers(0, len(items)))
+        stop = draw(st.integers(start, len(items)))
+        items[start:stop] = [Ellipsis]
+    for _ in range(draw(st.integers(0, 2))):
+        items.insert(draw(st.integers(0, len(items))), None)
+    return items[0] if len(items) == 1 and draw(st.booleans()) else tuple(items)
+
+
+def index_arrays(size: int, *, max_count: int = 8) -> st.SearchStrategy[Any]:
+    """Draw integers of an axis, unsorted, repeated and negative, or a boolean array of its size."""
+    flags = st.lists(st.booleans(), min_size=size, max_size=size).map(lambda v: np.array(v, bool))
+    if not size:
+        return flags
+    numbers = st.lists(st.integers(-size, size - 1), max_size=max_count)
+    return numbers.map(lambda v: np.array(v, np.int64)) | flags
+
+
+@st.composite
+def orthogonal(draw: Any, shape: tuple[int, ...]) -> Any:
+    """Draw what ``oindex`` takes: one integer, slice or array for each axis."""
+    items: list[Any] = []
+    for size in shape:
+        kinds = [slices(size), index_arrays(size)]
+        if size:
+            kinds.append(st.integers(-size, size - 1))
+        items.append(draw(st.one_of(kinds)))
+    return tuple(items)
+
+
+def orthogonal_numpy(array: Any, index: Any) -> tuple[Any, tuple[int, ...]]:
+    """Give the index that makes NumPy select orthogonally, and the shape of the result."""
+    arrays, shape = [], []
+    for item, size in zip(index, array.shape, strict=True):
+        every = np.arange(size)
+        chosen = every[item]
+        arrays.append(np.atleast_1d(chosen))
+        shape += [] if np.ndim(chosen) == 0 else [chosen.size]
+    return np.ix_(*arrays) if arrays else (), tuple(shape)
+
+
+@st.composite
+def coordinates(draw: Any, shape: tuple[int, ...]) -> Any:
+    """Draw what ``vindex`` takes: arrays that broadcast together, with integers and slices."""
+    common = draw(st.sampled_from([(), (1,), (3,), (2, 3), (0,)]))
+    items: list[Any] = []
+    for size in shape:
+        if not size:
+            items.append(draw(slices(size)))
+            continue
+        kind = draw(st.sampled_from(["array", "array", "integer", "slice"]))
+        if kind == "slice":
+            items.append(draw(slices(size)))
+        elif kind == "integer":
+            items.append(draw(st.integers(-size, size - 1)))
+        else:
+            form = draw(st.sampled_from([common, common[1:], tuple(1 for _ in common)]))
+            count = math.prod(form)
+            values = draw(st.lists(st.integers(-size, size - 1), min_size=count, max_size=count))
+            items.append(np.array(values, np.int64).reshape(form))
+    return tuple(items)
+
+
+class Case(NamedTuple):
+    """Hold what an array is made with."""
+
+    shape: tuple[int, ...]
+    options: dict[str, Any]
+
+
+_COMPRESSORS: list[Any] = [
+    None,
+    [{"name": "gzip", "configuration": {"level": 1}}],
+    [{"name": "zstd", "configuration": {"level": 1}}],
+    [{"name": "blosc", "configuration": {"cname": "lz4", "clevel": 1, "shuffle": "shuffle"}}],
+    [{"name": "crc32c"}],
+    [{"name": "zstd", "configuration": {"level": 1}}, {"name": "crc32c"}],
+]
+DTYPES = [
+    "bool",
+    "int8",
+    "uint16",
+    "int64",
+    "float32",
+    "float64",
+    "complex64",
+    "M8[ms]",
+    "S3",
+    "U2",
+]
+
+
+@st.composite
+def cases(draw: Any, *, dtypes: list[str] = DTYPES) -> Case:
+    """Draw an array: its shape, its type, chunks, shards, order, codecs, format."""
+    shape = draw(shapes())
+    options: dict[str, Any] = {
+        "dtype": draw(st.sampled_from(dtypes)),
+        "chunks": draw(chunks(shape)),
+    }
+    if draw(st.booleans()):
+        options["zarr_format"] = 2
+        options["order"] = draw(st.sampled_from("CF"))
+        options["compressor"] = draw(
+            st.sampled_from([None, {"id": "zlib", "level": 1}, {"id": "blosc", "cname": "zstd"}])
+        )
+        options["dimension_separator"] = draw(st.sampled_from("./"))
+    else:
+        options["zarr_format"] = 3
+        options["compressors"] = draw(st.sampled_from(_COMPRESSORS))
+        if shape and draw(st.booleans()):
+            options["filters"] = [
+                {
+                    "name": "transpose",
+                    "configuration": {"order": draw(st.permutations(range(len(shape))))},
+                }
+            ]
+        if shape and draw(st.booleans()):
+            options["shards"] = tuple(c * draw(st.integers(1, 3)) for c in options["chunks"])
+    return Case(shape, options)

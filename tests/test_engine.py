@@ -1,0 +1,224 @@
+"""Running plans: errors that name the chunk, threads that stop, absence that is proven."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastzarr
+from fastzarr import engine, errors
+from fastzarr.stores import LocalStore, MemoryStore
+
+
+class Failing(MemoryStore):
+    """Raise an error for one key, on reading or on writing."""
+
+    def __init__(self, key: str, error: Exception, *, verb: str = "get") -> None:
+        super().__init__()
+        self.key, self.error, self.verb = key, error, verb
+        self.armed = False
+
+    def _get(self, key: str) -> Any:
+        if self.armed and self.verb == "get" and key == self.key:
+            raise self.error
+        return super()._get(key)
+
+    def _set(self, key: str, value: Any) -> None:
+        if self.armed and self.verb == "set" and key == self.key:
+            raise self.error
+        super()._set(key, value)
+
+
+def _array(store: Any, **options: Any) -> fastzarr.Array:
+    options = {"shape": (4, 6), "chunks": (2, 3), "dtype": "i4", "name": "a/b"} | options
+    z = fastzarr.create_array(store, **options)
+    z[...] = np.arange(24).reshape(4, 6) + 1
+    return z
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE, errno.ESTALE, errno.ENOSPC])
+@pytest.mark.parametrize("verb", ["get", "set"])
+def test_a_failing_store_is_an_error_that_names_the_chunk(code: int, verb: str) -> None:
+    store = Failing("a/b/c/1/0", OSError(code, os.strerror(code)), verb=verb)
+    z = _array(store)
+    store.armed = True
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
+        _ = z[...] if verb == "get" else z.__setitem__(..., 7)
+    error = caught.value
+    assert isinstance(error, errors.ChunkIOError)
+    assert error.errno == code
+    assert (error.array, error.key, error.chunk) == ("a/b", "a/b/c/1/0", (1, 0))
+    assert error.stage == ("fetch" if verb == "get" else "store")
+    assert "array '/a/b', chunk (1, 0), key 'a/b/c/1/0'" in str(error)
+
+
+def test_any_other_failure_of_a_store_names_the_chunk_too() -> None:
+    store = Failing("a/b/c/1/0", RuntimeError("the wire is cut"))
+    z = _array(store)
+    store.armed = True
+    with pytest.raises(errors.ChunkError, match=r"chunk \(1, 0\).*stage fetch: RuntimeError: the wire"):
+        _ = z[...]
+
+
+def test_a_folder_in_the_place_of_a_chunk_is_an_error_and_no_fill_value(tmp_path: Any) -> None:
+    z = fastzarr.create_array(tmp_path, shape=(4,), chunks=(2,), dtype="i4")
+    (tmp_path / "c" / "0").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"chunk \(0,\), key 'c/0', stage fetch"):
+        _ = z[:]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 7, -1])
+@pytest.mark.parametrize("options", [{}, {"shards": (4, 6)}, {"zarr_format": 2}, {"compressors": None}])
+def test_a_truncated_chunk_is_an_error_that_names_it(keep: int, options: dict[str, Any]) -> None:
+    z = _array(MemoryStore(), **options)
+    key = next(k for k in z.store.list() if not k.endswith(("json", ".zarray", ".zattrs", ".zgroup")))
+    z.store.set(key, z.store[key][:keep])
+    with pytest.raises(errors.ChunkError, match="array '/a/b'") as caught:
+        _ = z[...]
+    assert caught.value.key == key
+
+
+def test_a_flipped_bit_in_a_default_array_of_format_3_always_raises() -> None:
+    z = _array(MemoryStore())
+    key = "a/b/c/0/0"
+    good = z.store[key]
+    for bit in range(len(good) * 8):
+        bad = bytearray(good)
+        bad[bit // 8] ^= 1 << bit % 8
+        z.store.set(key, bytes(bad))
+        with pytest.raises(errors.ChunkError, match="crc32c"):
+            _ = z[0, 0]
+
+
+def test_a_missing_chunk_is_an_error_where_that_is_asked_for() -> None:
+    z = _array(MemoryStore())
+    z.store.delete("a/b/c/1/1")
+    assert z[3, 5] == 0
+    strict = z.with_config({"read_missing_chunks": False})
+    with pytest.raises(errors.ChunkNotFoundError, match=r"chunk \(1, 1\), key 'a/b/c/1/1'"):
+        _ = strict[...]
+    with fastzarr.config.set({"array.read_missing_chunks": False}):
+        opened = fastzarr.open_array(z.store, path="a/b")
+    with pytest.raises(errors.ChunkNotFoundError):
+        _ = opened[...]
+
+
+def test_chunk_errors_survive_pickling() -> None:
+    for kind in (errors.ChunkError, errors.ChunkIOError, errors.ChunkNotFoundError):
+        error = kind("what", "a", "a/c/0", (0,), "fetch")
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), again.chunk) == (kind, str(error), (0,))
+
+
+def test_a_value_that_cannot_be_cast_touches_no_chunk() -> None:
+    z = _array(MemoryStore())
+    before = dict(z.store.items())
+    for value in ("text", 2**40, [1, 2, "x"], np.ones(5), object()):
+        with pytest.raises((ValueError, TypeError, OverflowError)):
+            z[...] = value
+    assert dict(z.store.items()) == before
+
+
+def test_parallel_runs_every_task_once_and_the_caller_works_along() -> None:
+    seen: list[int] = []
+    engine.parallel(seen.append, 1000)
+    assert sorted(seen) == list(range(1000))
+    threads = set()
+    together = threading.Barrier(2)
+
+    def meet(_: int) -> None:
+        threads.add(threading.get_ident())
+        together.wait()
+
+    with fastzarr.config.set({"threading.max_workers": 2}):
+        engine.parallel(meet, 2)
+    assert len(threads) == 2
+    assert threading.get_ident() in threads
+
+
+def test_the_first_failure_stops_the_others_and_is_raised_when_all_have_stopped() -> None:
+    running = []
+
+    def task(number: int) -> None:
+        running.append(number)
+        if number == 10:
+            msg = "ten"
+            raise KeyError(msg)
+
+    with pytest.raises(KeyError, match="ten"):
+        engine.parallel(task, 100_000)
+    count = len(running)
+    assert count < 100_000
+    engine.parallel(lambda _: None, 10)
+    assert len(running) == count
+
+
+def test_many_threads_read_at_once_through_the_one_pool() -> None:
+    data = np.random.default_rng(0).random((256, 256))
+    z = fastzarr.array(data, chunks=(32, 32))
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: z[...], range(32)):
+            np.testing.assert_array_equal(found, data)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_pool_works_in_a_forked_child() -> None:
+    data = np.random.default_rng(0).random((256, 256))
+    z = fastzarr.array(data, chunks=(32, 32))
+    _ = z[...]
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(z[...], data) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_resources_can_be_cleaned_up_and_come_back() -> None:
+    z = fastzarr.array(np.ones((256, 256)), chunks=(32, 32))
+    _ = z[...]
+    fastzarr.cleanup_resources()
+    assert not [t for t in threading.enumerate() if t.name.startswith("fastzarr")]
+    assert z[...].sum() == z.size
+
+
+def test_a_store_that_overrides_get_is_asked_through_it() -> None:
+    asked = []
+
+    class Counting(MemoryStore):
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.append(key)
+            return super().get(key, default)
+
+    z = _array(Counting())
+    asked.clear()
+    _ = z[0:2, 0:3]
+    assert asked == ["a/b/c/0/0"]
+
+
+def test_one_element_reads_one_chunk_and_of_a_shard_only_its_parts(tmp_path: Any) -> None:
+    sizes = []
+
+    class Counting(LocalStore):
+        def _get(self, key: str) -> Any:
+            data = super()._get(key)
+            sizes.append(len(data or b""))
+            return data
+
+        def _get_ranges(self, key: str, ranges: Any) -> Any:
+            found = super()._get_ranges(key, ranges)
+            sizes.append(sum(map(len, found or [])))
+            return found
+
+    z = fastzarr.create_array(
+        Counting(tmp_path), shape=(64, 64), shards=(64, 64), chunks=(8, 8), dtype="f8", compressors=None
+    )
+    z[...] = np.random.default_rng(0).random((64, 64))
+    sizes.clear()
+    _ = z[9, 9]
+    assert sizes == [64 * 16 + 4, 8 * 8 * 8]
