@@ -1,0 +1,7 @@
+"""Metadata documents and what they mean. Pure: nothing here reads or writes a store."""
+
+from __future__ import annotations
+
+from fastzarr.metadata.layout import GroupLayout, Layout
+
+__all__ = ["GroupLayout", "Layout"]

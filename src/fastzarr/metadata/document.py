@@ -1,0 +1,210 @@
+"""Metadata documents as bytes: JSON that is checked on the way in and strict on the way out.
+
+Rules of this file:
+
+* Bytes are hostile. Size and depth are bounded by ``config`` (``limits.document_bytes``,
+  ``limits.document_depth``), a name may stand only once in an object, the text is UTF-8.
+* ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON. They are read where writers have put them,
+  in attributes and fill values, refused elsewhere, and never written.
+* What attributes may hold is decided in one place, ``plain_attributes``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastzarr.config import config
+from fastzarr.errors import LimitError, MetadataError
+from fastzarr.metadata.checks import as_object, fail, member, show
+
+# A document may be put into a consolidated one, which takes this many levels of its own.
+_SPARE_DEPTH = 8
+
+
+def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
+    """Read a JSON object; ``where``, the document's key, begins the place an error names.
+
+    >>> loads(b'{"zarr_format": 3}', "zarr.json")
+    {'zarr_format': 3}
+    """
+    check_size(memoryview(data).nbytes, where)
+    hooks = _Hooks()
+    try:
+        text = str(data, "utf-8")
+        document = json.loads(text, object_pairs_hook=hooks.pairs, parse_constant=hooks.constant)
+    except UnicodeDecodeError as error:
+        fail(f"is not UTF-8: byte {error.start} cannot be read", where)
+    except RecursionError:
+        raise _too_deep(where) from None
+    except ValueError as error:  # also an integer of more digits than Python converts
+        fail(f"is not JSON: {error}", where)
+    # The walk is dear, and most documents cannot be wrong in any of the ways it looks for.
+    if (
+        hooks.suspicious
+        or _maybe_infinite(text)
+        or text.count("[") + text.count("{") > config.get("limits.document_depth")
+    ):
+        _walk(document, where, lenient=where.endswith(".zattrs"))
+    return as_object(document, where)
+
+
+def check_size(size: int, where: str) -> None:
+    """Raise ``LimitError`` if a document of this many bytes is over the limit."""
+    limit = config.get("limits.document_bytes")
+    if size > limit:
+        msg = f"{size} bytes are more than the {limit} of the setting limits.document_bytes"
+        raise LimitError(msg, where)
+
+
+def dumps(document: Mapping[str, Any]) -> bytes:
+    """Write a JSON object as strict JSON, indented as ``config`` (``json_indent``) says."""
+    indent = config.get("json_indent")
+    try:
+        text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        msg = f"cannot be written as JSON: {error}"
+        raise MetadataError(msg) from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
+        return json.dumps(document, indent=indent, allow_nan=False).encode()
+
+
+def plain_attributes(attributes: Any, where: str = "attributes") -> dict[str, Any]:
+    """Give a copy of the attributes that JSON can hold; the argument is neither kept nor changed.
+
+    Scalars and arrays of NumPy become numbers, strings and lists, tuples become lists, integer
+    names become strings, and the floats that JSON has no word for become ``"NaN"``, ``"Infinity"``
+    and ``"-Infinity"``. Everything else is a ``TypeError`` that names its place.
+
+    >>> plain_attributes({"scale": np.float32(0.5), 1: (1, 2), "missing": float("nan")})
+    {'scale': 0.5, '1': [1, 2], 'missing': 'NaN'}
+    """
+    if not isinstance(attributes, Mapping):
+        msg = f"{where}: attributes are a mapping of names to values, got {show(attributes)}"
+        raise TypeError(msg)
+    plain: dict[str, Any] = _plain(attributes, where, 1)
+    return plain
+
+
+def _plain(value: Any, where: str, depth: int) -> Any:
+    if depth > config.get("limits.document_depth") - _SPARE_DEPTH:
+        raise _too_deep(where)
+    if isinstance(value, Mapping):
+        return _plain_mapping(value, where, depth)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufUTO":
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item, member(where, place), depth + 1) for place, item in enumerate(value)]
+    return _plain_scalar(value, where)
+
+
+def _plain_scalar(value: Any, where: str) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return _plain_float(float(value))
+    kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+    msg = f"{where}: a value of type {kind} cannot be kept as JSON; convert it to a string, a "
+    raise TypeError(msg + "number, a list or a mapping")
+
+
+def _plain_mapping(value: Mapping[Any, Any], where: str, depth: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(name, str):
+            text = str.__str__(name)
+        elif isinstance(name, int | np.integer) and not isinstance(name, bool):
+            text = str(int(name))
+        else:
+            msg = f"{where}: the name of an attribute must be a string, got {show(name)}"
+            raise TypeError(msg)
+        if text in plain:
+            msg = f"{where}: {show(name)} and the string {text!r} are the same name in JSON"
+            raise TypeError(msg)
+        plain[text] = _plain(item, member(where, text), depth + 1)
+    return plain
+
+
+def _plain_float(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+# Numbers too large for a float are read as infinity, which only a walk finds.
+_maybe_infinite = re.compile(r"[0-9]{200}|[0-9][eE]\+?0*[0-9]{3}").search
+
+
+class _Hooks:
+    """Note while parsing that something is to be looked for, since the parser knows no places."""
+
+    def __init__(self) -> None:
+        self.suspicious = False
+
+    def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) == len(pairs):
+            return members
+        self.suspicious = True
+        twice, seen = _Twice(members), set[str]()
+        for twice.name, _ in pairs:
+            if twice.name in seen:
+                break
+            seen.add(twice.name)
+        return twice
+
+    def constant(self, text: str) -> float:
+        self.suspicious = True
+        return float(text)
+
+
+class _Twice(dict[str, Any]):
+    name = ""
+
+
+def _walk(document: Any, where: str, *, lenient: bool) -> None:
+    # A place is the place above and the name below it, spelled out only for an error.
+    limit = config.get("limits.document_depth")
+    stack: list[tuple[Any, Any, int, bool]] = [(document, None, 1, lenient)]
+    while stack:
+        value, place, depth, free = stack.pop()
+        if isinstance(value, dict | list) and depth > limit:
+            raise _too_deep(_spell(place, where))
+        if isinstance(value, _Twice):
+            fail(f"the member {show(value.name)} stands there twice", _spell(place, where))
+        if isinstance(value, dict):
+            for name, item in value.items():
+                loose = free or name in ("attributes", "fill_value") or name.endswith(".zattrs")
+                stack.append((item, (place, name), depth + 1, loose))
+        elif isinstance(value, list):
+            stack.extend((item, (place, i), depth + 1, free) for i, item in enumerate(value))
+        elif isinstance(value, float) and not free and not math.isfinite(value):
+            fail(f"{value} may not stand here", _spell(place, where))
+
+
+def _spell(place: Any, where: str) -> str:
+    if place is None:
+        return where
+    above, name = place
+    return member(_spell(above, where), name)
+
+
+def _too_deep(where: str) -> LimitError:
+    limit = config.get("limits.document_depth")
+    msg = f"is nested deeper than the {limit} levels of the setting limits.document_depth"
+    return LimitError(msg, where)

@@ -1,0 +1,205 @@
+"""Zarr format 2: ``.zarray``, ``.zgroup`` and ``.zattrs``, and what they mean.
+
+Rules of this file, after the Zarr storage specification, version 2:
+
+* All becomes the chain of codecs that format 3 would have: order "F" is a transpose, the list of
+  filters is the serializer (a plain ``bytes`` where there are none), the compressor comes last.
+* ``filters``, ``compressor`` and ``dimension_separator`` may be missing, as in old documents.
+* A member that is not known here is kept and not asked, as the specification wants it.
+* A fill value of null is None: what was never written is undefined, and reads as zeros.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fastzarr import codecs, dtypes
+from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec
+from fastzarr.codecs.bytes import BytesCodec
+from fastzarr.codecs.filters import FiltersCodec
+from fastzarr.codecs.transpose import TransposeCodec
+from fastzarr.errors import MetadataError
+from fastzarr.grid import ChunkKeys
+from fastzarr.metadata import checks
+from fastzarr.metadata.checks import as_object, fail, member, show
+from fastzarr.metadata.document import plain_attributes
+from fastzarr.metadata.layout import GroupLayout, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastzarr.codecs.base import Codec
+    from fastzarr.dtypes import DataType
+
+FORMAT = 2
+
+_MUST = ("shape", "chunks", "dtype", "fill_value", "order")
+_ARRAY = {"zarr_format", "filters", "compressor", "dimension_separator", *_MUST}
+_GROUP = {"zarr_format", "consolidated_metadata"}
+
+
+def parse_array(
+    zarray: dict[str, Any], attributes: dict[str, Any] | None = None, where: str = ".zarray"
+) -> Layout:
+    """Give what a ``.zarray`` and its ``.zattrs`` say; ``where`` is the key of the former."""
+    _check_format(zarray, where)
+    checks.require(zarray, _MUST, where)
+    shape = checks.as_shape(zarray["shape"], member(where, "shape"))
+    chunks = checks.as_chunks(zarray["chunks"], shape, member(where, "chunks"))
+    order = zarray["order"]
+    if order not in ("C", "F"):
+        fail(f"must be 'C' or 'F', got {show(order)}", member(where, "order"))
+    filters = _filters(zarray.get("filters"), member(where, "filters"))
+    dtype = _dtype(zarray["dtype"], filters, where)
+    fill = zarray["fill_value"]
+    if fill is not None:
+        fill = dtype.fill_from_json(fill, FORMAT, member(where, "fill_value"))
+    spec, compressor = ChunkSpec(chunks, dtype, fill), zarray.get("compressor")
+    if compressor is not None:
+        _numcodec(compressor, member(where, "compressor"))
+    fitted = layout_codecs(spec, order=order, filters=filters, compressor=compressor, where=where)
+    checks.check_sizes(chunks, dtype, fitted, member(where, "chunks"))
+    separator = zarray.get("dimension_separator", ".")
+    if separator not in (".", "/"):
+        fail(f"must be '.' or '/', got {show(separator)}", member(where, "dimension_separator"))
+    return Layout(
+        zarr_format=FORMAT,
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        keys=ChunkKeys("v2", separator),
+        fill=fill,
+        codecs=fitted,
+        attributes=as_object({} if attributes is None else attributes, _beside(where)),
+        order=order,
+        extra={name: value for name, value in zarray.items() if name not in _ARRAY},
+    )
+
+
+def parse_group(
+    zgroup: dict[str, Any], attributes: dict[str, Any] | None = None, where: str = ".zgroup"
+) -> GroupLayout:
+    """Give what a ``.zgroup`` and its ``.zattrs`` say; ``where`` is the key of the former.
+
+    >>> parse_group({"zarr_format": 2}, {"title": "demo"}).attributes
+    {'title': 'demo'}
+    """
+    _check_format(zgroup, where)
+    found = as_object({} if attributes is None else attributes, _beside(where))
+    extra = {name: value for name, value in zgroup.items() if name not in _GROUP}
+    return GroupLayout(FORMAT, found, extra=extra)
+
+
+def documents(node: Layout | GroupLayout) -> dict[str, dict[str, Any]]:
+    """Give the documents of a node by key; ``.zattrs`` is among them only if it has attributes.
+
+    >>> documents(GroupLayout(2, {"title": "demo"}))
+    {'.zgroup': {'zarr_format': 2}, '.zattrs': {'title': 'demo'}}
+    """
+    if isinstance(node, GroupLayout):
+        found = {".zgroup": {"zarr_format": FORMAT} | plain_attributes(node.extra)}
+    else:
+        found = {".zarray": _zarray(node)}
+    if node.attributes:
+        found[".zattrs"] = plain_attributes(node.attributes)
+    return found
+
+
+def layout_codecs(
+    spec: ChunkSpec,
+    *,
+    order: str = "C",
+    filters: Sequence[Any] | None = None,
+    compressor: Any = None,
+    where: str = ".zarray",
+) -> tuple[Codec, ...]:
+    """Give the codecs that these members of a ``.zarray`` mean, fitted to its chunks.
+
+    ``filters`` and ``compressor`` are numcodecs configurations or objects.
+    """
+    found: list[Codec] = []
+    places = []
+    if order == "F" and len(spec.shape) > 1:
+        found.append(TransposeCodec(order=tuple(reversed(range(len(spec.shape))))))
+        places.append("order")
+    found.append(_filters_codec(filters, where) if filters else BytesCodec(endian=None))
+    places.append("filters")
+    if compressor is not None:
+        place = member(where, "compressor")
+        found.append(checks.guard(partial(codecs.parse, compressor, place), place))
+        places.append("compressor")
+    return checks.resolve_chain(found, spec, where, [member(where, place) for place in places])
+
+
+def filter_configs(layout: Layout) -> list[dict[str, Any]] | None:
+    """Give the member ``filters`` of a format 2 array."""
+    for codec in layout.codecs:
+        if isinstance(codec, FiltersCodec):
+            return [dict(config) for config in codec.configs()]
+    return None
+
+
+def compressor_config(layout: Layout) -> dict[str, Any] | None:
+    """Give the member ``compressor`` of a format 2 array."""
+    for codec in layout.codecs:
+        if isinstance(codec, BytesBytesCodec):
+            return codec.to_v2()
+    return None
+
+
+def _zarray(layout: Layout) -> dict[str, Any]:
+    fill = layout.fill
+    return plain_attributes(layout.extra) | {
+        "zarr_format": FORMAT,
+        "shape": list(layout.shape),
+        "chunks": list(layout.chunks),
+        "dtype": layout.dtype.to_v2(),
+        "fill_value": None if fill is None else layout.dtype.fill_to_json(fill, FORMAT),
+        "order": layout.order,
+        "filters": filter_configs(layout),
+        "compressor": compressor_config(layout),
+        "dimension_separator": layout.keys.separator,
+    }
+
+
+def _check_format(doc: dict[str, Any], where: str) -> None:
+    checks.require(as_object(doc, where), ["zarr_format"], where)
+    found = doc["zarr_format"]
+    if type(found) is not int or found != FORMAT:
+        fail(f"must be {FORMAT}, got {show(found)}", member(where, "zarr_format"))
+
+
+def _beside(where: str) -> str:
+    head, _, _ = where.rpartition(".")
+    return f"{head}.zattrs"
+
+
+def _filters(value: object, where: str) -> list[dict[str, Any]]:
+    found = [] if value is None else checks.as_list(value, where)
+    return [_numcodec(item, member(where, place)) for place, item in enumerate(found)]
+
+
+def _numcodec(value: object, where: str) -> dict[str, Any]:
+    config = as_object(value, where)
+    checks.require(config, ["id"], where)
+    if not isinstance(config["id"], str):
+        fail(f"must be a string, got {show(config['id'])}", member(where, "id"))
+    return config
+
+
+def _filters_codec(filters: Sequence[Any], where: str) -> FiltersCodec:
+    try:
+        return checks.guard(partial(FiltersCodec, filters=filters), "filters")
+    except MetadataError as error:
+        message = str(error).removeprefix(f"{error.where}: ")
+        place = member(where, "filters") + error.where.removeprefix("filters")
+        raise type(error)(message, place) from error
+
+
+def _dtype(value: object, filters: list[dict[str, Any]], where: str) -> DataType:
+    object_codec = filters[0]["id"] if filters else None
+    if value == "|O" and object_codec is None:
+        msg = "the data type '|O' needs a filter that turns objects into bytes, as the first one"
+        fail(msg, member(where, "filters"))
+    return dtypes.from_v2(value, member(where, "dtype"), object_codec_id=object_codec)

@@ -1,0 +1,227 @@
+"""Zarr format 3: ``zarr.json`` and what it means.
+
+Rules of this file, after the Zarr core specification, version 3, "Metadata" and "Extensions":
+
+* A member that is not known here is refused by its name, unless it is an object that says
+  ``"must_understand": false``; then it is kept, to be written back.
+* A data type, chunk grid, chunk key encoding or codec that is not known here is always refused,
+  since without it chunks would be misread. A storage transformer may say that it can be ignored.
+* Chunks of zero elements, which old documents have along axes of length zero, are read as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fastzarr import codecs, dtypes
+from fastzarr.codecs.base import ChunkSpec
+from fastzarr.codecs.bytes import BytesCodec
+from fastzarr.errors import MetadataError, NodeTypeValidationError
+from fastzarr.grid import ChunkKeys
+from fastzarr.metadata import checks
+from fastzarr.metadata.checks import as_object, extension, fail, member, show
+from fastzarr.metadata.document import plain_attributes
+from fastzarr.metadata.layout import GroupLayout, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastzarr.codecs.base import Codec
+
+FORMAT = 3
+
+_MUST = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
+_ARRAY = {
+    *("zarr_format", "node_type", "attributes", "dimension_names", "storage_transformers"),
+    *_MUST,
+}
+_GROUP = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
+_SEPARATORS = {"default": "/", "v2": "."}
+
+
+def parse(doc: dict[str, Any], where: str = "zarr.json") -> Layout | GroupLayout:
+    """Give what a ``zarr.json`` says; ``where``, its key, begins the place an error names.
+
+    >>> parse({"zarr_format": 3, "node_type": "group", "attributes": {"title": "demo"}}).attributes
+    {'title': 'demo'}
+    """
+    as_object(doc, where)
+    checks.require(doc, ["zarr_format", "node_type"], where)
+    zarr_format, kind = doc["zarr_format"], doc["node_type"]
+    if type(zarr_format) is not int or zarr_format != FORMAT:
+        fail(f"must be {FORMAT}, got {show(zarr_format)}", member(where, "zarr_format"))
+    if kind == "array":
+        return _parse_array(doc, where)
+    if kind == "group":
+        return _parse_group(doc, where)
+    msg = f"must be 'array' or 'group', got {show(kind)}"
+    raise NodeTypeValidationError(msg, member(where, "node_type"))
+
+
+def document(node: Layout | GroupLayout) -> dict[str, Any]:
+    """Give the ``zarr.json`` of an array or a group.
+
+    >>> document(GroupLayout(3))
+    {'zarr_format': 3, 'node_type': 'group', 'attributes': {}}
+    """
+    attributes = plain_attributes(node.attributes)
+    if isinstance(node, GroupLayout):
+        doc = {"zarr_format": FORMAT, "node_type": "group", "attributes": attributes}
+        if node.consolidated is not None:
+            from fastzarr.metadata import consolidated
+
+            doc["consolidated_metadata"] = consolidated.to_v3(node.consolidated)
+        return doc | plain_attributes(node.extra)
+    doc = {
+        "zarr_format": FORMAT,
+        "node_type": "array",
+        "shape": list(node.shape),
+        "data_type": node.dtype.to_v3(),
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(node.chunks)}},
+        "chunk_key_encoding": {
+            "name": node.keys.name,
+            "configuration": {"separator": node.keys.separator},
+        },
+        "fill_value": node.dtype.fill_to_json(node.fill, FORMAT),
+        "codecs": [codec.to_dict() for codec in node.codecs],
+        "attributes": attributes,
+    }
+    if node.dimension_names is not None:
+        doc["dimension_names"] = list(node.dimension_names)
+    return doc | plain_attributes(node.extra)
+
+
+def _parse_group(doc: dict[str, Any], where: str) -> GroupLayout:
+    extra = _extra(doc, _GROUP, where)
+    nodes = None
+    if doc.get("consolidated_metadata") is not None:
+        from fastzarr.metadata import consolidated
+
+        found = doc["consolidated_metadata"]
+        nodes = consolidated.from_v3(found, member(where, "consolidated_metadata"))
+        if nodes is None:
+            extra["consolidated_metadata"] = found
+    return GroupLayout(FORMAT, _attributes(doc, where), nodes, extra)
+
+
+def _parse_array(doc: dict[str, Any], where: str) -> Layout:
+    checks.require(doc, _MUST, where)
+    extra = _extra(doc, _ARRAY, where) | _transformers(doc, member(where, "storage_transformers"))
+    shape = checks.as_shape(doc["shape"], member(where, "shape"))
+    chunks, chunks_place = _chunks(doc["chunk_grid"], shape, member(where, "chunk_grid"))
+    dtype = dtypes.from_v3(doc["data_type"], member(where, "data_type"))
+    fill = dtype.fill_from_json(doc["fill_value"], FORMAT, member(where, "fill_value"))
+    place = member(where, "codecs")
+    legacy = isinstance(doc["data_type"], dict) and doc["data_type"].get("name") == "structured"
+    found = _codecs(doc["codecs"], place, multibyte=dtype.multibyte, legacy=legacy)
+    chain = checks.resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
+    checks.check_sizes(chunks, dtype, chain, chunks_place)
+    return Layout(
+        zarr_format=FORMAT,
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        keys=_keys(doc["chunk_key_encoding"], member(where, "chunk_key_encoding")),
+        fill=fill,
+        codecs=chain,
+        dimension_names=_dimension_names(doc, len(shape), member(where, "dimension_names")),
+        attributes=_attributes(doc, where),
+        extra=extra,
+    )
+
+
+def _extra(doc: dict[str, Any], known: set[str], where: str) -> dict[str, Any]:
+    extra = {name: value for name, value in doc.items() if name not in known}
+    for name, value in extra.items():
+        if not isinstance(value, dict) or value.get("must_understand") is not False:
+            msg = f"the extension {show(name)} is not known here, and it must be understood"
+            fail(msg, member(where, name))
+    return extra
+
+
+def _attributes(doc: dict[str, Any], where: str) -> dict[str, Any]:
+    return as_object(doc.get("attributes", {}), member(where, "attributes"))
+
+
+def _transformers(doc: dict[str, Any], where: str) -> dict[str, Any]:
+    transformers = checks.as_list(doc.get("storage_transformers", []), where)
+    for place, transformer in enumerate(transformers):
+        name, _ = extension(transformer, member(where, place))
+        if isinstance(transformer, str) or transformer.get("must_understand", True):
+            msg = f"the storage transformer {show(name)} is not known here"
+            fail(msg, member(where, place))
+    return {"storage_transformers": transformers} if transformers else {}
+
+
+def _chunks(grid: object, shape: tuple[int, ...], where: str) -> tuple[tuple[int, ...], str]:
+    name, configuration = extension(grid, where)
+    if name != "regular":
+        fail(f"the chunk grid {show(name)} is not known here", where)
+    where = member(where, "configuration")
+    _only(configuration, "chunk_shape", where)
+    checks.require(configuration, ["chunk_shape"], where)
+    where = member(where, "chunk_shape")
+    return checks.as_chunks(configuration["chunk_shape"], shape, where), where
+
+
+def _keys(encoding: object, where: str) -> ChunkKeys:
+    name, configuration = extension(encoding, where)
+    if name not in _SEPARATORS:
+        fail(f"the chunk key encoding {show(name)} is not known here", where)
+    where = member(where, "configuration")
+    _only(configuration, "separator", where)
+    separator = configuration.get("separator", _SEPARATORS[name])
+    if separator not in ("/", "."):
+        fail(f"must be '/' or '.', got {show(separator)}", member(where, "separator"))
+    return ChunkKeys(name, separator)  # type: ignore[arg-type]  # one of the two, as checked
+
+
+def _only(configuration: dict[str, Any], known: str, where: str) -> None:
+    for name in configuration:
+        if name != known:
+            fail(f"the member {show(name)} is not known", where)
+
+
+def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | None, ...] | None:
+    if doc.get("dimension_names") is None:
+        return None
+    names = checks.as_list(doc["dimension_names"], where)
+    if len(names) != ndim:
+        fail(f"has {len(names)} names for the {ndim} axes of the shape", where)
+    for axis, name in enumerate(names):
+        if name is not None and not isinstance(name, str):
+            fail(f"must be a string or null, got {show(name)}", member(where, axis))
+    return tuple(names)
+
+
+def _codecs(value: object, where: str, *, multibyte: bool, legacy: bool) -> list[Codec]:
+    chain: list[Codec] = []
+    for index, item in enumerate(checks.as_list(value, where)):
+        place = member(where, index)
+        chain.append(checks.guard(partial(codecs.from_v3, item, place), place))
+    checks.check_nesting(chain, where)
+    return _endian(chain, where, multibyte=multibyte, legacy=legacy)
+
+
+def _endian(chain: Sequence[Codec], where: str, *, multibyte: bool, legacy: bool) -> list[Codec]:
+    # A `bytes` codec without `endian` is right for types of one byte. Otherwise it is an error,
+    # but for the legacy type `structured`, whose writers left it out and meant little.
+    done: list[Codec] = []
+    for place, codec in enumerate(chain):
+        if isinstance(codec, BytesCodec) and codec.endian is None and multibyte:
+            if not legacy:
+                msg = "the member 'endian' is missing, which this data type needs"
+                raise MetadataError(msg, member(member(where, place), "configuration"))
+            done.append(replace(codec, endian="little"))
+        elif codec.name == "sharding_indexed":
+            at = member(member(where, place), "configuration")
+            inner: Sequence[Codec] = codec.codecs  # type: ignore[attr-defined]
+            index: Sequence[Codec] = codec.index_codecs  # type: ignore[attr-defined]
+            fitted = _endian(inner, member(at, "codecs"), multibyte=multibyte, legacy=legacy)
+            _endian(index, member(at, "index_codecs"), multibyte=True, legacy=False)
+            done.append(replace(codec, codecs=tuple(fitted)))  # type: ignore[type-var]
+        else:
+            done.append(codec)
+    return done

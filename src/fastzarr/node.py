@@ -1,0 +1,119 @@
+"""The one place where metadata documents meet a store.
+
+Rules of this file:
+
+* A node is what stands at a path: an array (``Layout``) or a group (``GroupLayout``). Format 3
+  keeps it in ``zarr.json``; format 2 in ``.zarray`` or ``.zgroup``, its attributes in ``.zattrs``.
+* The document that makes a node visible is written last and removed first, so that a reader never
+  finds half of one.
+* An update is a patch: it is applied to the document as it stands in the store at that moment, so
+  that a handle with an old copy cannot undo what others changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr import errors
+from fastzarr.metadata import document, v2, v3
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.stores.protocols import SupportsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastzarr.stores import Store
+
+V3_KEY = "zarr.json"
+V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED = ".zarray", ".zgroup", ".zattrs", ".zmetadata"
+METADATA_KEYS = frozenset({V3_KEY, V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED})
+
+Node = Layout | GroupLayout
+
+
+def join(path: str, name: str) -> str:
+    """Join a node's path and what stands below it."""
+    return f"{path}/{name}" if path else name
+
+
+def load(store: Store, path: str, zarr_format: int | None = None) -> Node | None:
+    """Read the node at a path, of this format or of whichever is there; None if there is none."""
+    if zarr_format in (None, 3):
+        key = join(path, V3_KEY)
+        found = _document(store, key)
+        if found is not None:
+            return v3.parse(found, key)
+    if zarr_format in (None, 2):
+        return _load_v2(store, path)
+    return None
+
+
+def _load_v2(store: Store, path: str) -> Node | None:
+    for name, parse in ((V2_ARRAY, v2.parse_array), (V2_GROUP, v2.parse_group)):
+        key = join(path, name)
+        found = _document(store, key)
+        if found is not None:
+            attributes = _document(store, join(path, V2_ATTRIBUTES)) or {}
+            return parse(found, attributes, key)
+    return None
+
+
+def _document(store: Store, key: str) -> dict[str, Any] | None:
+    """Read a document; one that is too large is refused before it is read, where that is cheap."""
+    if isinstance(store, SupportsFiles):
+        try:
+            document.check_size(store.getsize(key), key)
+        except FileNotFoundError:
+            return None
+    data = store.get(key)
+    return None if data is None else document.loads(data, key)
+
+
+def _documents(node: Node) -> dict[str, dict[str, object]]:
+    return {V3_KEY: v3.document(node)} if node.zarr_format == 3 else v2.documents(node)
+
+
+def save(store: Store, path: str, node: Node, before: Node | None = None) -> None:
+    """Write a node's documents, those that differ from ``before`` only where it is given."""
+    documents = {name: document.dumps(doc) for name, doc in _documents(node).items()}
+    known: dict[str, bytes] = {}
+    if before is not None:
+        known = {name: document.dumps(doc) for name, doc in _documents(before).items()}
+    for name in sorted(documents, key=lambda name: name != V2_ATTRIBUTES):
+        if known.get(name) != documents[name]:
+            store.set(join(path, name), documents[name])
+    if node.zarr_format == 2 and V2_ATTRIBUTES not in documents:
+        store.delete(join(path, V2_ATTRIBUTES))
+
+
+def update(store: Store, path: str, patch: Callable[[Node], Node]) -> Node:
+    """Apply a patch to the node as it stands in the store now, write it and give the result.
+
+    Raises ``PathNotFoundError`` if the node is gone.
+    """
+    latest = load(store, path)
+    if latest is None:
+        msg = f"the node {'/' + path!r} is no longer in {store}; it was deleted or moved meanwhile"
+        raise errors.PathNotFoundError(msg)
+    patched = patch(latest)
+    save(store, path, patched, before=latest)
+    return patched
+
+
+def children(store: Store, path: str, zarr_format: int) -> Iterator[tuple[str, Node]]:
+    """Go through the nodes directly below a group, by name."""
+    for name in sorted(store.list_dir(path)):
+        if name not in METADATA_KEYS:
+            node = load(store, join(path, name), zarr_format)
+            if node is not None:
+                yield name, node
+
+
+def delete(store: Store, path: str) -> None:
+    """Remove a node and all below it; what makes it visible goes first."""
+    for name in (V3_KEY, V2_ARRAY, V2_GROUP):
+        store.delete(join(path, name))
+    if path:
+        store.delete_dir(path)
+    else:
+        store.clear()

@@ -1,0 +1,173 @@
+"""Consolidated metadata of both formats."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from fastzarr.errors import MetadataError
+from fastzarr.metadata import consolidated, document, v2, v3
+from fastzarr.metadata.layout import GroupLayout
+
+GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {"a": 1}}
+BROKEN = {"zarr_format": 3, "node_type": "array"}
+
+
+def inline(metadata: Any, **members: Any) -> dict[str, Any]:
+    return {"kind": "inline", "must_understand": False, "metadata": metadata} | members
+
+
+def test_format_3_round_trip():
+    nodes = {"a": GroupLayout(3, {"x": 1}), "a/b": GroupLayout(3)}
+    found = consolidated.from_v3(consolidated.to_v3(nodes))
+    assert found == nodes
+    assert list(found) == ["a", "a/b"]
+    group = GroupLayout(3, {}, nodes)
+    assert v3.parse(v3.document(group)) == group
+
+
+def test_format_2_round_trip():
+    nodes = {"": GroupLayout(2, {"x": 1}), "a": GroupLayout(2), "a/b": GroupLayout(2)}
+    doc = consolidated.to_v2(nodes)
+    assert doc["metadata"][".zattrs"] == {"x": 1}
+    assert consolidated.from_v2(doc) == nodes
+
+
+def test_documents_of_zarr_python_are_read_and_agree_with_the_nodes(golden):
+    docs = golden("zarr-python-3.1.6-format-3")
+    group = v3.parse(document.loads(docs["zarr.json"], "zarr.json"))
+    keys = {key.removesuffix("/zarr.json"): key for key in docs if key != "zarr.json"}
+    assert set(group.consolidated) == set(keys)
+    for path, key in keys.items():
+        assert group.consolidated[path] == v3.parse(document.loads(docs[key], key), key)
+    again = v3.parse(document.loads(document.dumps(v3.document(group)), "zarr.json"))
+    assert again.consolidated == group.consolidated
+
+
+@pytest.mark.parametrize("name", ["zarr-python-3.1.6-format-2", "zarr-python-2.18.7-format-2"])
+def test_documents_of_format_2_are_read_and_agree_with_the_nodes(golden, name):
+    docs = {key: document.loads(data, key) for key, data in golden(name).items()}
+    nodes = consolidated.from_v2(docs[".zmetadata"])
+    paths = {
+        key.rpartition("/")[0] for key in docs if key.rpartition("/")[2] in (".zarray", ".zgroup")
+    }
+    assert set(nodes) == paths
+    for path, node in nodes.items():
+        prefix = f"{path}/" if path else ""
+        attributes = docs.get(prefix + ".zattrs", {})
+        if prefix + ".zarray" in docs:
+            assert node == v2.parse_array(docs[prefix + ".zarray"], attributes)
+        else:
+            assert repr(node) == repr(v2.parse_group(docs[prefix + ".zgroup"], attributes))
+    written = document.loads(document.dumps(consolidated.to_v2(nodes)), ".zmetadata")
+    assert set(consolidated.from_v2(written)) == paths
+
+
+def test_one_broken_node_does_not_hide_the_others():
+    nodes = consolidated.from_v3(inline({"good": GROUP, "bad": BROKEN}))
+    assert nodes["good"] == GroupLayout(3, {"a": 1})
+    assert "bad" in nodes
+    with pytest.raises(MetadataError, match=r"^consolidated_metadata\.metadata\.bad: .*'shape'"):
+        nodes["bad"]
+    with pytest.raises(KeyError):
+        nodes["missing"]
+    assert consolidated.to_v3(nodes)["metadata"]["bad"] == BROKEN
+
+
+def test_a_copy_within_the_copy_is_ignored():
+    nodes = consolidated.from_v3(inline({"a": GROUP | {"consolidated_metadata": {"kind": 5}}}))
+    assert nodes["a"].consolidated is None
+    assert "consolidated_metadata" not in consolidated.to_v3(nodes)["metadata"]["a"]
+    child = GroupLayout(3, {}, {"b": GroupLayout(3)})
+    assert "consolidated_metadata" not in consolidated.to_v3({"a": child})["metadata"]["a"]
+
+
+def test_another_kind_that_need_not_be_understood_is_kept_and_not_used():
+    other = {"kind": "elsewhere", "must_understand": False}
+    doc = {"zarr_format": 3, "node_type": "group", "attributes": {}, "consolidated_metadata": other}
+    group = v3.parse(doc)
+    assert group.consolidated is None
+    assert v3.document(group) == doc
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (5, ""),
+        ({}, ".kind"),
+        ({"kind": "elsewhere", "must_understand": True}, ".kind"),
+        ({"kind": 5, "must_understand": False}, ".kind"),
+        (inline({}, must_understand="no"), ".must_understand"),
+        ({"kind": "inline"}, ""),
+        (inline([]), ".metadata"),
+        (inline({"a": 5}), ".metadata.a"),
+        (inline({"": GROUP}), ".metadata['']"),
+        (inline({"a//b": GROUP}), ".metadata['a//b']"),
+        (inline({"../b": GROUP}), ".metadata['../b']"),
+        (inline({"/b": GROUP}), ".metadata['/b']"),
+        (inline({"b/": GROUP}), ".metadata['b/']"),
+    ],
+)
+def test_broken_members_of_format_3(value, place):
+    doc = {"zarr_format": 3, "node_type": "group", "consolidated_metadata": value}
+    with pytest.raises(MetadataError) as caught:
+        v3.parse(doc, "g/zarr.json")
+    assert caught.value.where == "g/zarr.json: consolidated_metadata" + place
+
+
+@pytest.mark.parametrize(
+    ("doc", "place"),
+    [
+        ([], ".zmetadata"),
+        ({}, ".zmetadata"),
+        ({"zarr_consolidated_format": 1}, ".zmetadata"),
+        (
+            {"zarr_consolidated_format": 2, "metadata": {}},
+            ".zmetadata: zarr_consolidated_format",
+        ),
+        (
+            {"zarr_consolidated_format": True, "metadata": {}},
+            ".zmetadata: zarr_consolidated_format",
+        ),
+        ({"zarr_consolidated_format": 1, "metadata": []}, ".zmetadata: metadata"),
+        (
+            {"zarr_consolidated_format": 1, "metadata": {"a/.zgroup": 5}},
+            ".zmetadata: metadata['a/.zgroup']",
+        ),
+        (
+            {"zarr_consolidated_format": 1, "metadata": {"a/0.0": {}}},
+            ".zmetadata: metadata['a/0.0']",
+        ),
+        (
+            {"zarr_consolidated_format": 1, "metadata": {"../.zgroup": {}}},
+            ".zmetadata: metadata['../.zgroup']",
+        ),
+        (
+            {"zarr_consolidated_format": 1, "metadata": {"/.zgroup": {}}},
+            ".zmetadata: metadata['/.zgroup']",
+        ),
+    ],
+)
+def test_broken_documents_of_format_2(doc, place):
+    with pytest.raises(MetadataError) as caught:
+        consolidated.from_v2(doc)
+    assert caught.value.where == place
+
+
+def test_a_broken_node_of_format_2_names_its_place():
+    doc = {"zarr_consolidated_format": 1, "metadata": {"a/.zarray": {"zarr_format": 2}}}
+    with pytest.raises(MetadataError, match=r"^\.zmetadata: metadata\['a/\.zarray'\]: .*'shape'"):
+        consolidated.from_v2(doc)["a"]
+
+
+def test_attributes_without_a_node_are_no_node():
+    doc = {"zarr_consolidated_format": 1, "metadata": {"a/.zattrs": {}}}
+    assert len(consolidated.from_v2(doc)) == 0
+
+
+def test_nodes_are_pickled_and_shown():
+    nodes = consolidated.from_v3(inline({"a": GROUP}))
+    assert pickle.loads(pickle.dumps(nodes)) == nodes
+    assert repr(nodes) == "<consolidated metadata of 'a'>"
