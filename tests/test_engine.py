@@ -43,7 +43,9 @@ def _array(store: Any, **options: Any) -> fastzarr.Array:
     return z
 
 
-@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE, errno.ESTALE, errno.ENOSPC])
+@pytest.mark.parametrize(
+    "code", [errno.EIO, errno.EACCES, errno.EMFILE, errno.ESTALE, errno.ENOSPC]
+)
 @pytest.mark.parametrize("verb", ["get", "set"])
 def test_a_failing_store_is_an_error_that_names_the_chunk(code: int, verb: str) -> None:
     store = Failing("a/b/c/1/0", OSError(code, os.strerror(code)), verb=verb)
@@ -63,7 +65,9 @@ def test_any_other_failure_of_a_store_names_the_chunk_too() -> None:
     store = Failing("a/b/c/1/0", RuntimeError("the wire is cut"))
     z = _array(store)
     store.armed = True
-    with pytest.raises(errors.ChunkError, match=r"chunk \(1, 0\).*stage fetch: RuntimeError: the wire"):
+    with pytest.raises(
+        errors.ChunkError, match=r"chunk \(1, 0\).*stage fetch: RuntimeError: the wire"
+    ):
         _ = z[...]
 
 
@@ -75,10 +79,14 @@ def test_a_folder_in_the_place_of_a_chunk_is_an_error_and_no_fill_value(tmp_path
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7, -1])
-@pytest.mark.parametrize("options", [{}, {"shards": (4, 6)}, {"zarr_format": 2}, {"compressors": None}])
+@pytest.mark.parametrize(
+    "options", [{}, {"shards": (4, 6)}, {"zarr_format": 2}, {"compressors": None}]
+)
 def test_a_truncated_chunk_is_an_error_that_names_it(keep: int, options: dict[str, Any]) -> None:
     z = _array(MemoryStore(), **options)
-    key = next(k for k in z.store.list() if not k.endswith(("json", ".zarray", ".zattrs", ".zgroup")))
+    key = next(
+        k for k in z.store.list() if not k.endswith(("json", ".zarray", ".zattrs", ".zgroup"))
+    )
     z.store.set(key, z.store[key][:keep])
     with pytest.raises(errors.ChunkError, match="array '/a/b'") as caught:
         _ = z[...]
@@ -216,7 +224,12 @@ def test_one_element_reads_one_chunk_and_of_a_shard_only_its_parts(tmp_path: Any
             return found
 
     z = fastzarr.create_array(
-        Counting(tmp_path), shape=(64, 64), shards=(64, 64), chunks=(8, 8), dtype="f8", compressors=None
+        Counting(tmp_path),
+        shape=(64, 64),
+        shards=(64, 64),
+        chunks=(8, 8),
+        dtype="f8",
+        compressors=None,
     )
     z[...] = np.random.default_rng(0).random((64, 64))
     sizes.clear()

@@ -23,7 +23,9 @@ SPEC = ChunkSpec((4, 4), from_numpy("uint8"), np.uint8(0))
 
 
 def _codec(**options: Any) -> ShardingCodec:
-    made = ShardingCodec(**({"chunk_shape": (2, 2), "codecs": (BytesCodec(endian=None),)} | options))
+    made = ShardingCodec(
+        **({"chunk_shape": (2, 2), "codecs": (BytesCodec(endian=None),)} | options)
+    )
     return made.resolve(SPEC)
 
 
@@ -140,7 +142,9 @@ def test_nested_shards_behind_a_transpose_agree_with_numpy(
         index_location=location,
     )
     codecs = [{"name": "transpose", "configuration": {"order": order}}, nested, *behind]
-    z = fastzarr.create((7, 9, 10), chunks=(4, 4, 8), dtype="i2", codecs=codecs, store=MemoryStore())
+    z = fastzarr.create(
+        (7, 9, 10), chunks=(4, 4, 8), dtype="i2", codecs=codecs, store=MemoryStore()
+    )
     a = np.zeros(z.shape, "i2")
     rng = np.random.default_rng(0)
     for index in [np.s_[1:6, ::2, 3:9], np.s_[6], np.s_[..., -1], np.s_[::-1, 4:5], np.s_[0, 0, 0]]:
@@ -153,9 +157,17 @@ def test_nested_shards_behind_a_transpose_agree_with_numpy(
 
 def test_writing_one_inner_chunk_keeps_the_bytes_of_the_others() -> None:
     store = MemoryStore()
-    z = fastzarr.create_array(store, shape=(8,), shards=(8,), chunks=(2,), dtype="u1", compressors=None)
+    z = fastzarr.create_array(
+        store, shape=(8,), shards=(8,), chunks=(2,), dtype="u1", compressors=None
+    )
     z[:] = np.arange(8) + 1
     z[2:4] = 0
     assert store["c/0"][:6] == bytes([1, 2, 5, 6, 7, 8])
     z[...] = 0
     assert "c/0" not in store
+
+
+def test_a_document_spells_inner_codecs_as_format_3_has_it() -> None:
+    config = {"chunk_shape": [2, 2], "codecs": [{"id": "zlib"}]}
+    with pytest.raises(errors.MetadataError, match=r"codecs\[1\].configuration.codecs\[0\]"):
+        ShardingCodec.from_config(config, "zarr.json: codecs[1].configuration")

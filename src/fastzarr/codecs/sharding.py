@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import ArrayBytesCodec, ChunkSpec, as_view, choice, exact_int
+from fastzarr.codecs.base import (
+    ArrayBytesCodec,
+    ChunkSpec,
+    as_view,
+    check_members,
+    choice,
+    exact_int,
+    placed,
+)
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.crc32c import Crc32cCodec
 from fastzarr.errors import CodecError, LimitError, MetadataError
@@ -79,6 +87,20 @@ class ShardingCodec(ArrayBytesCodec):
             object.__setattr__(self, member, parsed)
         location = choice(self.index_location, ("start", "end"), "index_location")
         object.__setattr__(self, "index_location", location)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Make the codec from a document, in which inner codecs are spelled as format 3 has it."""
+        from fastzarr.codecs import from_v3
+
+        check_members(config, cls.members(), where)
+        found = dict(config)
+        for member in ("codecs", "index_codecs"):
+            chain = config.get(member)
+            if isinstance(chain, list):
+                place = f"{where}.{member}"
+                found[member] = [from_v3(codec, f"{place}[{i}]") for i, codec in enumerate(chain)]
+        return placed(lambda: cls(**found), where)
 
     @classmethod
     def members(cls) -> dict[str, bool]:
