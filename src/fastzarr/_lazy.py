@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* A public name is imported from its home at first use; then it stands in the package like any other.
+* A public name is imported from its home at first use; then it stands in the package like others.
 * ``array`` and ``group`` are names of functions, and of the files that hold the classes. Importing
   such a file makes Python set the package's attribute to the module; a property keeps the function.
 """

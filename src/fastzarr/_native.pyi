@@ -5,8 +5,8 @@ Rules of this file:
 * Every function here stands in ``_reference.py`` under the same name, with the same parameters and
   the same meaning; a test holds the two against each other.
 * One call runs a whole plan. The caller's memory is read from or written to, and nothing is kept.
-* A failure comes back as data: the chunk's coordinates, the stage (``fetch``, ``store`` or a codec's
-  name) and the error. None means that every chunk of the plan was read or written.
+* A failure comes back as data: the chunk's coordinates, the stage (``fetch``, ``store`` or the name
+  of a codec) and the error. None means that every chunk of the plan was read or written.
 """
 
 from typing import Any

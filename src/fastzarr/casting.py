@@ -85,7 +85,7 @@ def fit(value: Array, shape: tuple[int, ...]) -> Array:
     except ValueError:
         given, wanted = (str(s).replace(" ", "") for s in (value.shape, shape))
         msg = f"could not broadcast input array from shape {given} into shape {wanted}"
-        raise errors.BaseZarrError(msg) from None
+        raise errors.ShapeError(msg) from None
 
 
 def field_dtype(dtype: np.dtype[Any], fields: str | list[str]) -> np.dtype[Any]:
@@ -101,6 +101,6 @@ def field_dtype(dtype: np.dtype[Any], fields: str | list[str]) -> np.dtype[Any]:
             msg = f"no field of name {name!r}; {there}"
             raise errors.SelectionError(msg)
     if isinstance(fields, str):
-        dtype = known[fields][0]
-        return dtype
+        found: np.dtype[Any] = known[fields][0]
+        return found
     return np.dtype([(name, known[name][0]) for name in fields])

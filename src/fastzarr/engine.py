@@ -200,29 +200,30 @@ def parallel(task: Callable[[int], None], count: int) -> None:
     raised: list[BaseException] = []
 
     def work() -> None:
-        for number in numbers:
-            if raised:
-                return
-            try:
+        try:
+            for number in numbers:
+                if raised:
+                    return
                 task(number)
-            except BaseException as error:  # noqa: BLE001  (raised again by the caller's thread)
-                raised.append(error)
-                return
+        except BaseException as error:  # noqa: BLE001  (raised again by the caller's thread)
+            raised.append(error)
 
     futures = _pool.submit(work, threads - 1, workers() - 1)
-    try:
-        work()
-    except BaseException as error:  # noqa: BLE001  (Ctrl-C between two tasks)
-        raised.append(error)
+    work()
+    _settle(futures, raised)
+    if raised:
+        raise raised[0]
+
+
+def _settle(futures: list[Future[None]], raised: list[BaseException]) -> None:
+    """Wait until none of the pool's threads works on the task; Ctrl-C does not end the wait."""
     while futures:
         try:
             futures = [future for future in futures if not (future.cancel() or future.done())]
             for future in futures:
                 future.exception()
-        except BaseException as error:  # noqa: BLE001  (Ctrl-C while waiting: wait on)
+        except BaseException as error:  # noqa: BLE001  (kept for the caller)
             raised.append(error)
-    if raised:
-        raise raised[0]
 
 
 def cleanup_resources() -> None:

@@ -126,6 +126,10 @@ class VindexInvalidSelectionError(BaseZarrError, IndexError):
     """Say that a selection cannot be read as coordinates."""
 
 
+class ShapeError(BaseZarrError):
+    """Say that a value or a shape does not fit the array."""
+
+
 class SelectionError(BaseZarrError, IndexError):
     """Say that a selection is not one that NumPy or Zarr knows."""
 

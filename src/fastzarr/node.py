@@ -20,7 +20,7 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.stores.protocols import SupportsFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from fastzarr.stores import Store
 
@@ -98,15 +98,6 @@ def update(store: Store, path: str, patch: Callable[[Node], Node]) -> Node:
     patched = patch(latest)
     save(store, path, patched, before=latest)
     return patched
-
-
-def children(store: Store, path: str, zarr_format: int) -> Iterator[tuple[str, Node]]:
-    """Go through the nodes directly below a group, by name."""
-    for name in sorted(store.list_dir(path)):
-        if name not in METADATA_KEYS:
-            node = load(store, join(path, name), zarr_format)
-            if node is not None:
-                yield name, node
 
 
 def delete(store: Store, path: str) -> None:

@@ -2,11 +2,11 @@
 
 Rules of this file:
 
-* It is the only place of the package that looks at the type of an index. Everything after it sees a
-  ``Selection``, which is the product of *factors*: a ``Span`` is a slice of one axis, ``Points`` are
-  elements of one or several axes taken together. A basic selection is all spans, an orthogonal one
-  has ``Points`` of one axis each, a coordinate selection has ``Points`` of several.
-* Each axis of the array belongs to exactly one factor. The result, before its axes of length one are
+* It is the only place of the package that looks at the type of an index. What follows sees a
+  ``Selection``, the product of *factors*: a ``Span`` is a slice of one axis, ``Points`` are
+  elements of one or several axes taken together. A basic selection is all spans; an orthogonal
+  one has ``Points`` of one axis each, a coordinate selection has ``Points`` of several.
+* Each axis of the array belongs to exactly one factor. The result, before axes of length one are
   dropped or added, has one axis a factor: its *work shape*.
 * NumPy is the oracle, of results and of errors. One exception, shared by zarr-python 2 and 3: with
   exactly one one-dimensional array among integers and slices, ``a[i, :, [j, k]]``, the array's axis
@@ -40,7 +40,7 @@ _ALL = slice(None)
 
 
 class Span(NamedTuple):
-    """Select ``size`` elements of one axis, from ``start`` on by ``step``, which may be negative."""
+    """Select ``size`` elements of one axis from ``start`` on, by a ``step`` of either sign."""
 
     axis: int
     start: int
@@ -57,7 +57,7 @@ class Points(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Hold the factors of a selection, in the order of the result's axes, and the result's shape."""
+    """Hold the factors of a selection in the order of the result's axes, and its shape."""
 
     factors: tuple[Span | Points, ...]
     work: tuple[int, ...]
@@ -211,7 +211,8 @@ def _item(item: Any) -> Any:
     if number is not None:
         return number
     if isinstance(item, (bool, np.bool_, str, bytes, float, complex)):
-        raise errors.SelectionError(f"{_VALID}; this is {item!r}")
+        msg = f"{_VALID}; this is {item!r}"
+        raise errors.SelectionError(msg)
     array = np.asarray(item)
     if array.size == 0 and not isinstance(item, np.ndarray):
         array = array.astype(np.int64)
@@ -339,8 +340,8 @@ def _coordinates(array: NDArray[Any], axis: int, shape: tuple[int, ...]) -> list
         for i, (found, size) in enumerate(zip(array.shape, shape[axis:], strict=False)):
             if found != size:
                 msg = (
-                    f"boolean index did not match indexed array along axis {axis + i}; size of axis "
-                    f"is {size} but size of corresponding boolean axis is {found}"
+                    f"boolean index did not match indexed array along axis {axis + i}; "
+                    f"size of axis is {size} but size of corresponding boolean axis is {found}"
                 )
                 raise errors.ArrayIndexError(msg)
         return [found.astype(np.int64, copy=False) for found in array.nonzero()]

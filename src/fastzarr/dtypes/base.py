@@ -156,7 +156,8 @@ class DataType:
         if word is not None:
             bits, one = array.view(word), pattern.view(word)[()]
             return bool(bits.item(0) == one) and bool((bits == one).all())
-        if array[(*(slice(0, 1),) * array.ndim, ...)].tobytes() != pattern.tobytes():
+        index: tuple[Any, ...] = (*(slice(0, 1),) * array.ndim, ...)
+        if array[index].tobytes() != pattern.tobytes():
             return False
         # With the first element known, all are equal if each byte equals the one an element later.
         width = next(w for w in (8, 4, 2, 1) if size % w == 0)

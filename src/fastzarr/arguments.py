@@ -1,0 +1,509 @@
+"""What a user may say about a new array, in the words of zarr-python 2 and 3, made one ``Layout``.
+
+Rules of this file:
+
+* ``Request`` holds the union of both versions' keywords. Two words for one thing are one field; the
+  same thing said twice, or said for a format that cannot hold it, is an error that names the words.
+* A format that is not asked for follows the group above, then what only format 2 can say, then
+  ``default_zarr_format`` of ``config``.
+* Everything is checked here, before a store is touched. A wrong value is a ``MetadataError`` placed
+  at its argument, such as ``chunks[1]``; a wrong keyword is a ``TypeError``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
+
+from fastzarr.chunking import NOT_GIVEN, parse_chunks, parse_shape, parse_shards
+from fastzarr.codec_arguments import (
+    absent,
+    allow_pickle,
+    as_codecs,
+    chain_v2,
+    chain_v3,
+    codec_id,
+    is_numcodec,
+    like,
+)
+from fastzarr.config import config
+from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning
+
+if TYPE_CHECKING:
+    from fastzarr.dtypes import DataType
+    from fastzarr.metadata.layout import Layout
+
+V2, V3 = 2, 3
+
+# Accepted and without effect: what they control does not exist here, or is always on.
+IGNORED = frozenset({"meta_array", "partial_decompress"})
+# What the verbs understand beside what describes the array, and pass on to its handle.
+HANDLE_WORDS = (
+    *("cache_attrs", "cache_metadata", "chunk_store", "config", "read_only", "synchronizer"),
+    *("overwrite", "storage_options", "write_data", "write_empty_chunks"),
+)
+_ALIASES = {"zarr_version": "zarr_format", "chunk_shape": "chunks"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Hold what was said about a new array; ``layout`` makes it one.
+
+    >>> request, rest = Request.take("create", {"shape": 4, "dtype": "i4", "overwrite": True})
+    >>> request.shape, rest
+    (4, {'overwrite': True})
+    """
+
+    shape: Any = None
+    dtype: Any = None
+    data: Any = None
+    chunks: Any = NOT_GIVEN
+    shards: Any = NOT_GIVEN
+    compressor: Any = NOT_GIVEN
+    compressors: Any = NOT_GIVEN
+    filters: Any = NOT_GIVEN
+    serializer: Any = NOT_GIVEN
+    codecs: Any = None
+    fill_value: Any = NOT_GIVEN
+    order: Any = None
+    zarr_format: Any = None
+    object_codec: Any = None
+    dimension_separator: Any = None
+    chunk_key_encoding: Any = None
+    dimension_names: Any = None
+    attributes: Any = None
+
+    @classmethod
+    def take(
+        cls, verb: str, keywords: Mapping[str, Any], others: Iterable[str] = ("overwrite",)
+    ) -> tuple[Self, dict[str, Any]]:
+        """Split keywords into a request and the others, which the verb itself understands.
+
+        Raises ``TypeError`` for a keyword that is neither, and where two words for one differ.
+        """
+        fields: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
+        known = {field.name for field in dataclasses.fields(cls)}
+        for word, value in keywords.items():
+            name = _ALIASES.get(word, word)
+            if name in known:
+                _say(fields, verb, word, value)
+            elif word in others:
+                rest[word] = value
+            elif word == "storage_transformers":
+                _refuse_transformers(value)
+            elif word not in IGNORED:
+                raise TypeError(_unknown(verb, word, {*known, *_ALIASES, *others}))
+        if fields.get("data") is not None:
+            fields["data"] = as_array_like(fields["data"])
+        return cls(**fields), rest
+
+    def choose_format(self, above: int | None = None) -> int:
+        """Give the format of the array; ``above`` is that of the group it goes into, if any."""
+        if self.zarr_format is not None:
+            return parse_format(self.zarr_format)
+        if above is not None:
+            return above
+        return V2 if self._only_v2() else default_format()
+
+    def layout(self, zarr_format: int) -> Layout:
+        """Give the layout of the array in this format; errors are placed at the arguments."""
+        dtype = self._dtype(zarr_format)
+        shape = self._shape()
+        build = self._layout_v2 if zarr_format == V2 else self._layout_v3
+        layout = build(shape, dtype)
+        if codec_id(self.object_codec) == "pickle":
+            # Who makes an array with the pickle codec, in this process, trusts what is in it.
+            layout = allow_pickle(layout)
+        return layout
+
+    def _only_v2(self) -> bool:
+        if self.dimension_separator is not None or self.object_codec is not None:
+            return True
+        if self.compressor is None or is_numcodec(self.compressor):
+            return True
+        return any(map(is_numcodec, as_codecs(self.filters, "filters") or ()))
+
+    def _shape(self) -> tuple[int, ...]:
+        from fastzarr.metadata import checks
+
+        if self.shape is None and self.data is None:
+            msg = "shape= is missing; give it, or data="
+            raise TypeError(msg)
+        shape = parse_shape(self.data.shape if self.shape is None else self.shape)
+        if self.data is not None and shape != tuple(self.data.shape):
+            msg = f"must be that of the data, {tuple(self.data.shape)}, not {shape}"
+            raise MetadataValidationError(msg, "shape")
+        return checks.as_shape(list(shape), "shape")
+
+    def _dtype(self, zarr_format: int) -> DataType:
+        from fastzarr.dtypes import from_numpy
+
+        dtype, object_id = self.dtype, codec_id(self.object_codec)
+        if dtype is None:
+            dtype = "float64" if self.data is None else _dtype_of(self.data)
+        if object_id is None and _is_object(dtype):
+            # zarr-python 2 takes the object codec from the filters too.
+            first = next(iter(as_codecs(self.filters, "filters") or ()), None)
+            object_id = codec_id(first)
+        try:
+            found = from_numpy(dtype, object_codec_id=object_id)
+        except TypeError as error:
+            msg = f"dtype={dtype!r}: {error}"
+            raise TypeError(msg) from error
+        if zarr_format == V3:
+            found.to_v3()  # refuses what only format 2 can hold
+            return found.native()
+        return found
+
+    def _fill(self, dtype: DataType, zarr_format: int) -> Any:
+        if isinstance(self.fill_value, type(NOT_GIVEN)):
+            return dtype.default_fill
+        if self.fill_value is None and zarr_format == V2:
+            return None
+        return dtype.cast_fill(self.fill_value)
+
+    def _attributes(self) -> dict[str, Any]:
+        from fastzarr.metadata.document import plain_attributes
+
+        return {} if self.attributes is None else plain_attributes(self.attributes)
+
+    def _layout_v3(self, shape: tuple[int, ...], dtype: DataType) -> Layout:
+        from fastzarr.codecs.base import ChunkSpec
+        from fastzarr.metadata import checks
+        from fastzarr.metadata.layout import Layout
+
+        shards, options = _shard_options(self.shards)
+        inner, outer = parse_shards(shards, self.chunks, shape, dtype.itemsize)
+        chunks = inner if outer is None else outer
+        fill = self._fill(dtype, V3)
+        if self.order == "F":
+            _warn_order()
+        elif self.order not in (None, "C"):
+            _refuse_order(self.order)
+        chain = chain_v3(self, dtype)
+        if outer is not None:
+            from fastzarr.codecs.sharding import ShardingCodec
+
+            chain = [ShardingCodec(chunk_shape=inner, codecs=tuple(chain), **options)]
+        checks.check_nesting(chain, "shards")
+        codecs = checks.resolve_chain(chain, ChunkSpec(chunks, dtype, fill), "codecs")
+        checks.check_sizes(chunks, dtype, codecs, "chunks")
+        return Layout(
+            zarr_format=V3,
+            shape=shape,
+            dtype=dtype,
+            chunks=chunks,
+            keys=parse_keys(self.chunk_key_encoding, self.dimension_separator),
+            fill=fill,
+            codecs=codecs,
+            dimension_names=parse_names(self.dimension_names, len(shape)),
+            attributes=self._attributes(),
+        )
+
+    def _layout_v2(self, shape: tuple[int, ...], dtype: DataType) -> Layout:
+        from fastzarr.codecs.base import ChunkSpec
+        from fastzarr.metadata import checks, v2
+        from fastzarr.metadata.layout import Layout
+
+        self._refuse_v3_words()
+        order = config["array.order"] if self.order is None else self.order
+        if order not in ("C", "F"):
+            _refuse_order(order)
+        chunks = parse_chunks(self.chunks, shape, dtype.itemsize)
+        fill = self._fill(dtype, V2)
+        filters, compressor = chain_v2(self, dtype)
+        spec = ChunkSpec(chunks, dtype, fill)
+        chain = v2.layout_codecs(
+            spec, order=order, filters=filters, compressor=compressor, where=""
+        )
+        checks.check_sizes(chunks, dtype, chain, "chunks")
+        return Layout(
+            zarr_format=V2,
+            shape=shape,
+            dtype=dtype,
+            chunks=chunks,
+            keys=_keys_v2(self.chunk_key_encoding, self.dimension_separator),
+            fill=fill,
+            codecs=chain,
+            attributes=self._attributes(),
+            order=order,
+        )
+
+    def _refuse_v3_words(self) -> None:
+        words = {
+            "shards": None if self.shards is False else self.shards,
+            "serializer": self.serializer,
+            "codecs": self.codecs,
+            "dimension_names": self.dimension_names,
+        }
+        for word, value in words.items():
+            if value is not None and not absent(value):
+                msg = "needs format 3, and this array is of format 2; give zarr_format=3"
+                raise MetadataValidationError(msg, word)
+
+
+def default_format() -> int:
+    """Give the format of what is created where nothing says which: ``default_zarr_format``."""
+    return parse_format(config["default_zarr_format"], "default_zarr_format of config")
+
+
+def parse_format(zarr_format: Any, where: str = "zarr_format") -> int:
+    """Give the format as 2 or 3; anything else is an error."""
+    if isinstance(zarr_format, bool) or zarr_format not in (V2, V3):
+        msg = f"must be 2 or 3, not {zarr_format!r}"
+        raise MetadataValidationError(msg, where)
+    return int(zarr_format)
+
+
+def same_format(zarr_format: Any, zarr_version: Any) -> int | None:
+    """Give the one format behind zarr-python 3's and zarr-python 2's word for it."""
+    if zarr_format is not None and zarr_version is not None and zarr_format != zarr_version:
+        msg = f"zarr_format={zarr_format!r} and zarr_version={zarr_version!r} are one; give one"
+        raise TypeError(msg)
+    found = zarr_version if zarr_format is None else zarr_format
+    return None if found is None else parse_format(found)
+
+
+def parse_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
+    """Give dimension names, one string or None for each axis, or None for none at all."""
+    if names is None:
+        return None
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        msg = f"must be a sequence of one name for each axis, not {names!r}"
+        raise MetadataValidationError(msg, "dimension_names")
+    found = tuple(names)
+    for axis, name in enumerate(found):
+        if name is not None and not isinstance(name, str):
+            msg = f"must be a string or None, not {name!r}"
+            raise MetadataValidationError(msg, f"dimension_names[{axis}]")
+    if len(found) != ndim:
+        msg = f"has {len(found)} names, {found!r}, for an array of {ndim} dimensions"
+        raise MetadataValidationError(msg, "dimension_names")
+    return tuple(None if name is None else str.__str__(name) for name in found)
+
+
+def parse_keys(encoding: Any, separator: Any = None) -> Any:
+    """Give the ``ChunkKeys`` of a format 3 array.
+
+    ``encoding`` is a name, a (name, separator) pair, a mapping as in ``zarr.json`` or with the
+    separator beside the name, or a ``ChunkKeys``.
+
+    >>> parse_keys({"name": "v2", "separator": "/"})
+    ChunkKeys(name='v2', separator='/')
+    """
+    from fastzarr.grid import ChunkKeys
+
+    if isinstance(encoding, ChunkKeys):
+        return encoding
+    where = "chunk_key_encoding"
+    name, found = _encoding(encoding, where)
+    if name not in ("default", "v2"):
+        msg = f"must be named 'default' or 'v2', not {name!r}"
+        raise MetadataValidationError(msg, where)
+    if found is None:
+        found = separator if separator is not None else {"default": "/", "v2": "."}[name]
+    return ChunkKeys(cast("Any", name), _separator(found))
+
+
+def as_array_like(data: Any) -> Any:
+    """Give what has a shape, a type and slices as it is, and all else as an array of NumPy."""
+    if hasattr(data, "shape") and hasattr(data, "dtype") and hasattr(data, "__getitem__"):
+        return np.asarray(data) if isinstance(data, np.generic) else data
+    return np.asarray(data)
+
+
+def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Give those of a verb's other keywords that the handle of the array is made with."""
+    names = ("cache_attrs", "cache_metadata", "chunk_store", "read_only", "synchronizer")
+    handle = {name: words[name] for name in names if words.get(name) is not None}
+    if "chunk_store" in handle:
+        from fastzarr.stores.resolve import as_store
+
+        handle["chunk_store"] = as_store(handle["chunk_store"])
+    given: Any = words.get("config")
+    made = dict(given.to_dict() if hasattr(given, "to_dict") else given or {})
+    if words.get("write_empty_chunks") is not None:
+        made["write_empty_chunks"] = bool(words["write_empty_chunks"])
+    if made:
+        handle["config"] = made
+    return handle
+
+
+def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
+    """Give the keywords of an array that is one value throughout."""
+    return words | {"fill_value": value}
+
+
+def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None) -> dict[str, Any]:
+    """Give the keywords of an array like ``a``, an array of any library, changed by ``words``.
+
+    Codecs are those of ``a`` where it is of this package and of the same format.
+    """
+    words = {word: value for word, value in words.items() if value is not None or word in _NONES}
+    found: dict[str, Any] = {"shape": a.shape, "dtype": a.dtype}
+    layout = getattr(a, "layout", None)
+    if layout is not None:
+        changes = not _is_dtype(words.get("dtype", _dtype_of(a)), layout.dtype)
+        found |= like(layout, dtype_changes=changes)
+        if zarr_format not in (None, layout.zarr_format):
+            kept = ("shape", "dtype", "chunks", "fill_value")
+            found = {word: found[word] for word in kept if word in found}
+    elif getattr(a, "chunks", None):
+        found["chunks"] = a.chunks
+    if "shape" in words and len(parse_shape(words["shape"])) != len(found["shape"]):
+        found.pop("chunks", None)
+        found.pop("shards", None)
+    for word, others in _REPLACES.items():
+        if word in words:
+            found = {name: value for name, value in found.items() if name not in others}
+    return found | words
+
+
+# Where None says something.
+_NONES = frozenset({"chunks", "compressor", "compressors", "fill_value", "filters", "shards"})
+# What was said about one of these is not to be mixed with what the other array says on these.
+_REPLACES = {
+    "codecs": ("filters", "serializer", "compressors", "compressor"),
+    "compressor": ("compressors",),
+    "compressors": ("compressor",),
+    "chunks": ("shards",),
+    "chunk_shape": ("chunks", "shards"),
+    "chunk_key_encoding": ("dimension_separator",),
+    "dimension_separator": ("chunk_key_encoding",),
+    "zarr_version": ("zarr_format",),
+}
+
+
+def _say(fields: dict[str, Any], verb: str, word: str, value: Any) -> None:
+    """Put a keyword into the fields; two words for one thing must not say different things."""
+    name = _ALIASES.get(word, word)
+    unsaid = value is None or absent(value)
+    old = fields.get(name)
+    if old is not None and not absent(old):
+        if not unsaid and old != value:
+            msg = f"{verb}() was given {name}= and another word for it that says otherwise"
+            raise TypeError(msg)
+        return
+    if not unsaid or name == word:
+        fields[name] = value
+
+
+def _is_object(dtype: Any) -> bool:
+    return (
+        dtype is object
+        or (isinstance(dtype, str) and dtype in ("O", "|O", "object"))
+        or (isinstance(dtype, np.dtype) and dtype.kind == "O")
+    )
+
+
+def _dtype_of(data: Any) -> Any:
+    # An array of this package knows more than NumPy can say; a view may show another type.
+    layout = getattr(data, "layout", None)
+    same = layout is not None and layout.dtype.numpy == data.dtype
+    return layout.dtype if layout is not None and same else data.dtype
+
+
+def _is_dtype(given: Any, dtype: DataType) -> bool:
+    from fastzarr.dtypes import from_numpy
+
+    if _is_object(given):
+        return dtype.numpy.kind == "O"
+    return from_numpy(given) == dtype
+
+
+def _encoding(encoding: Any, where: str) -> tuple[Any, Any]:
+    if encoding is None:
+        return "default", None
+    if isinstance(encoding, str):
+        return encoding, None
+    if isinstance(encoding, Mapping):
+        unknown = set(encoding) - {"name", "separator", "configuration"}
+        inner = encoding.get("configuration") or {}
+        if unknown or "name" not in encoding or set(inner) - {"separator"}:
+            msg = f"must hold a name, and may hold a separator, not {dict(encoding)!r}"
+            raise MetadataValidationError(msg, where)
+        return encoding["name"], inner.get("separator", encoding.get("separator"))
+    if isinstance(encoding, tuple | list) and len(encoding) == 2:
+        return encoding[0], encoding[1]
+    if hasattr(encoding, "name") and hasattr(encoding, "separator"):
+        return encoding.name, encoding.separator
+    msg = f"must be a name, a pair of name and separator or a mapping, not {encoding!r}"
+    raise MetadataValidationError(msg, where)
+
+
+def _keys_v2(encoding: Any, separator: Any) -> Any:
+    from fastzarr.grid import ChunkKeys
+
+    if encoding is not None:
+        keys = parse_keys(encoding, separator)
+        if keys.name != "v2":
+            msg = f"format 2 knows the encoding 'v2' alone, not {keys.name!r}"
+            raise MetadataValidationError(msg, "chunk_key_encoding")
+        return keys
+    return ChunkKeys("v2", _separator("." if separator is None else separator))
+
+
+def _separator(separator: Any) -> Any:
+    if separator not in ("/", "."):
+        msg = f"must be '/' or '.', not {separator!r}"
+        raise MetadataValidationError(msg, "dimension_separator")
+    return separator
+
+
+def _shard_options(shards: Any) -> tuple[Any, dict[str, Any]]:
+    if not isinstance(shards, Mapping):
+        return shards, {}
+    options = dict(shards)
+    shape = options.pop("shape", "auto")
+    unknown = set(options) - {"index_location", "index_codecs"}
+    if unknown:
+        msg = f"does not know {sorted(unknown)}; it may hold shape, index_location, index_codecs"
+        raise MetadataValidationError(msg, "shards")
+    if "index_codecs" in options:
+        options["index_codecs"] = tuple(as_codecs(options["index_codecs"], "shards") or ())
+    return shape, options
+
+
+def _refuse_order(order: Any) -> None:
+    msg = f"must be 'C' or 'F', not {order!r}"
+    raise MetadataValidationError(msg, "order")
+
+
+def _refuse_transformers(value: Any) -> None:
+    if value:
+        msg = f"no storage transformer is known here, so {value!r} cannot be used"
+        raise MetadataValidationError(msg, "storage_transformers")
+
+
+def _warn_order() -> None:
+    import warnings
+
+    msg = (
+        "order='F' has no effect in format 3; to store chunks in column order, give "
+        "filters=[TransposeCodec(order=...)], or use zarr_format=2"
+    )
+    warnings.warn(msg, ZarrRuntimeWarning, stacklevel=_levels())
+
+
+def _levels() -> int:
+    """Count the frames up to the first that is not of this package: who is to be warned."""
+    import sys
+
+    package, level = __name__.partition(".")[0], 1
+    frame = sys._getframe(1)  # noqa: SLF001  (the one way to look at the caller)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _unknown(verb: str, word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, sorted(known), 1)
+    hint = f"; did you mean {near[0]}=?" if near else ""
+    return f"{verb}() got an unexpected keyword argument {word!r}{hint}"

@@ -1,0 +1,556 @@
+"""Array: NumPy's ways of indexing over a layout and a store.
+
+Rules of this file:
+
+* An array knows no format and no codec: what it is stands in its ``Layout``, what it holds is read
+  and written by ``indexing.py``, what concerns all its chunks stands in ``resize.py``.
+* A handle is cheap and may be stale. Updates of metadata are patches of the document in the store.
+* Semantics are those of zarr-python 3, with what zarr-python 2 had beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from fastzarr import errors, node
+from fastzarr.config import config as settings
+from fastzarr.engine import StoredChunks
+from fastzarr.grid import chunk_count, grid_shape
+from fastzarr.indexing import Indexed
+from fastzarr.metadata.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from fastzarr.attributes import Attributes
+    from fastzarr.display import Info
+    from fastzarr.stores import Store, StorePath
+
+    Values = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """Hold how an array is read and written, apart from what its metadata says."""
+
+    order: str = "C"
+    write_empty_chunks: bool = False
+    read_missing_chunks: bool = True
+
+    @classmethod
+    def make(cls, given: ArrayConfig | Mapping[str, Any] | None = None) -> ArrayConfig:
+        """Give the settings in force now, changed by those given."""
+        if isinstance(given, ArrayConfig):
+            return given
+        names = cls.__dataclass_fields__
+        found = {name: settings[f"array.{name}"] for name in names}
+        found |= {name: value for name, value in (given or {}).items() if name in names}
+        return cls(**found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the settings as a plain mapping."""
+        return asdict(self)
+
+
+class StoredBytes(int):
+    """Be the number of stored bytes, and give it when called, as zarr-python 3 has it."""
+
+    def __call__(self) -> int:
+        """Give the number."""
+        return int(self)
+
+
+class Array(Indexed):
+    """Read and write a chunked array in a store by NumPy's selections.
+
+    ``Array(store, path)`` opens the array at a path; ``fastzarr.open_array`` and
+    ``fastzarr.create_array`` do the same with more choices.
+
+    >>> import fastzarr
+    >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
+    >>> z[1, ::-2] = [1, 2, 3]
+    >>> z[1]
+    array([0, 3, 0, 2, 0, 1], dtype=int32)
+    """
+
+    # Of zarr-python 2's arguments those without a meaning here are accepted and have no effect.
+    def __init__(  # noqa: PLR0913, PLR0917  (the union of two constructors)
+        self,
+        store: Any,
+        path: str | None = None,
+        read_only: bool = False,
+        chunk_store: Any = None,
+        synchronizer: Any = None,
+        cache_metadata: bool = True,
+        cache_attrs: bool = True,
+        partial_decompress: bool | None = None,  # noqa: ARG002
+        write_empty_chunks: bool | None = None,
+        zarr_version: int | None = None,
+        meta_array: Any = None,  # noqa: ARG002
+        *,
+        layout: Layout | None = None,
+        config: ArrayConfig | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Open the array at ``path``, or stand for ``layout`` without reading the store.
+
+        Raises ``ArrayNotFoundError`` if there is none.
+        """
+        from fastzarr.stores import as_store
+        from fastzarr.stores.keys import normalise_path
+
+        self._store: Store = as_store(store)
+        self._chunk_store: Store = self._store if chunk_store is None else as_store(chunk_store)
+        self._path = normalise_path(path)
+        self._read_only = read_only or self._store.read_only
+        self._layout = self._load(zarr_version) if layout is None else layout
+        self._chunks = StoredChunks(self._layout, self._chunk_store, self._path)
+        self._config = ArrayConfig.make(config)
+        if write_empty_chunks is not None:
+            self._config = replace(self._config, write_empty_chunks=write_empty_chunks)
+        self._cache_metadata, self._cache_attrs = cache_metadata, cache_attrs
+        self._synchronizer = synchronizer
+        self._cast: np.dtype[Any] | None = None
+        self._is_view = False
+
+    def _load(self, zarr_format: int | None = None) -> Layout:
+        found = node.load(self._store, self._path, zarr_format)
+        if isinstance(found, Layout):
+            return found
+        if found is not None:
+            msg = f"{self.name!r} in {self._store} is a group, not an array"
+            raise errors.NodeTypeValidationError(msg)
+        msg = f"no array at {self.name!r} in {self._store}"
+        raise errors.ArrayNotFoundError(msg)
+
+    # What it is
+
+    @property
+    def layout(self) -> Layout:
+        """Give the metadata, read anew where the array was opened with ``cache_metadata=False``."""
+        if not self._cache_metadata:
+            self._layout = self._load()
+        return self._layout
+
+    @property
+    def metadata(self) -> Layout:
+        """Give the metadata, under zarr-python 3's name."""
+        return self.layout
+
+    @property
+    def config(self) -> ArrayConfig:
+        """Give how the array is read and written."""
+        return self._config
+
+    @property
+    def store(self) -> Store:
+        """Give the store."""
+        return self._store
+
+    @property
+    def chunk_store(self) -> Store:
+        """Give the store of the chunks, where it is another than that of the metadata."""
+        return self._chunk_store
+
+    @property
+    def store_path(self) -> StorePath:
+        """Give the store and the path together."""
+        from fastzarr.stores import StorePath
+
+        return StorePath(self._store, self._path)
+
+    @property
+    def path(self) -> str:
+        """Give the path in the store, without slashes at its ends."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """Give the path with the slash of the root before it, as h5py has it."""
+        return "/" + self._path
+
+    @property
+    def basename(self) -> str:
+        """Give the last part of the path."""
+        return self._path.rsplit("/", 1)[-1]
+
+    @property
+    def read_only(self) -> bool:
+        """Tell whether writing is refused."""
+        return self._read_only
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give the number of elements along each axis."""
+        return self.layout.shape
+
+    @shape.setter
+    def shape(self, shape: tuple[int, ...]) -> None:
+        self.resize(shape)
+
+    @property
+    def ndim(self) -> int:
+        """Give the number of axes."""
+        return len(self._layout.shape)
+
+    @property
+    def size(self) -> int:
+        """Give the number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Give the NumPy type of what is read."""
+        return self._cast or self._layout.dtype.numpy
+
+    @property
+    def itemsize(self) -> int:
+        """Give the bytes of one element in memory."""
+        return int(self.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Give the bytes of all elements in memory."""
+        return self.size * self.itemsize
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Give the shape of a chunk: of what can be read alone, where the array is sharded."""
+        return self._layout.inner_chunks
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Give the shape of a shard, or None where the array is not sharded."""
+        return self._layout.shards
+
+    @property
+    def fill_value(self) -> Any:
+        """Give the value of what was never written; None where format 2 leaves it undefined."""
+        return self._layout.fill
+
+    @property
+    def order(self) -> str:
+        """Give the memory order: of the chunks in format 2, of what is read in format 3."""
+        return self._layout.order if self._layout.zarr_format == 2 else self._config.order
+
+    @property
+    def filters(self) -> tuple[Any, ...]:
+        """Give the filters, ``()`` where there are none."""
+        return self._layout.filters
+
+    @property
+    def serializer(self) -> Any:
+        """Give the codec that turns a chunk into bytes; None in format 2."""
+        return self._layout.serializer
+
+    @property
+    def compressors(self) -> tuple[Any, ...]:
+        """Give the codecs behind the serializer, ``()`` where there are none."""
+        return self._layout.compressors
+
+    @property
+    def compressor(self) -> Any:
+        """Give format 2's compressor; format 3 has ``compressors`` and raises ``TypeError``."""
+        if self._layout.zarr_format != 2:
+            msg = "a format 3 array has .compressors, which may be several, and no .compressor"
+            raise TypeError(msg)
+        return self._layout.compressor
+
+    @property
+    def cdata_shape(self) -> tuple[int, ...]:
+        """Give the number of chunks along each axis."""
+        return grid_shape(self.shape, self.chunks)
+
+    @property
+    def nchunks(self) -> int:
+        """Count the chunks, stored or not."""
+        return chunk_count(self.shape, self.chunks)
+
+    @property
+    def nchunks_initialized(self) -> int:
+        """Count the chunks that are stored; the indexes of shards are read for it."""
+        from fastzarr.resize import stored_chunks
+
+        return stored_chunks(self)
+
+    @property
+    def initialized(self) -> int:
+        """Count the chunks that are stored, under zarr-python 2's old name."""
+        return self.nchunks_initialized
+
+    @property
+    def nbytes_stored(self) -> StoredBytes:
+        """Give the bytes the array takes in its store, metadata included; a number and a call."""
+        total = self._store.getsize_prefix(self._path)
+        if self._chunk_store is not self._store:
+            total += self._chunk_store.getsize_prefix(self._path)
+        return StoredBytes(total)
+
+    @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Give the sizes of the chunks along each axis, clipped at the array's end."""
+        return _sizes(self.shape, self.chunks)
+
+    @property
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Give the sizes of what is stored as one, shards or chunks, along each axis."""
+        return _sizes(self.shape, self._layout.chunks)
+
+    @property
+    def is_view(self) -> bool:
+        """Tell whether the array shows another one's data in another way."""
+        return self._is_view
+
+    @property
+    def synchronizer(self) -> Any:
+        """Give the synchronizer the array was opened with."""
+        return self._synchronizer
+
+    @property
+    def write_empty_chunks(self) -> bool:
+        """Tell whether chunks of nothing but fill value are stored."""
+        return self._config.write_empty_chunks
+
+    @property
+    def meta_array(self) -> Values:
+        """Give an empty array of the kind that reading gives."""
+        return np.empty(())
+
+    @property
+    def attrs(self) -> Attributes:
+        """Give the attributes, a mapping that writes through."""
+        from fastzarr.attributes import Attributes
+
+        return Attributes(self, cache=self._cache_attrs)
+
+    def update_attributes(self, new: Mapping[str, Any]) -> Self:
+        """Write several attributes at once."""
+        self.attrs.update(new)
+        return self
+
+    # Growing and shrinking
+
+    def resize(self, *shape: Any) -> None:
+        """Change the shape; what lies outside is dropped, what is new holds the fill value.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros(3, chunks=2, dtype="i1")
+        >>> z[:] = 1
+        >>> z.resize(5)
+        >>> z[:]
+        array([1, 1, 1, 0, 0], dtype=int8)
+        """
+        from fastzarr.resize import resize
+
+        self._check_resizable()
+        given = shape[0] if len(shape) == 1 else shape
+        resize(self, (given,) if isinstance(given, (int, np.integer)) else tuple(given))
+
+    def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
+        """Add data at the end of an axis and give the new shape."""
+        from fastzarr.resize import append
+
+        self._check_resizable()
+        return append(self, data, axis)
+
+    def _check_resizable(self) -> None:
+        if self._is_view:
+            msg = f"array {self.name!r} is a view; resize the array it shows"
+            raise errors.ReadOnlyError(msg)
+        self._check_writable()
+
+    def _update(self, patch: Callable[[Layout], Layout]) -> None:
+        """Patch the metadata as it stands in the store now."""
+
+        def patched(found: node.Node) -> node.Node:
+            if not isinstance(found, Layout):
+                msg = f"{self.name!r} in {self._store} has become a group"
+                raise errors.NodeTypeValidationError(msg)
+            return patch(found)
+
+        from fastzarr.snapshot import note_change
+
+        self._set_layout(node.update(self._store, self._path, patched))
+        note_change(self._store, self._path)
+
+    def _set_layout(self, layout: Any) -> None:
+        """Take over metadata that was written to the store."""
+        self._layout = layout
+
+    def refresh(self) -> Self:
+        """Read the metadata from the store again."""
+        self._layout = self._load()
+        return self
+
+    # Views and copies
+
+    def with_config(self, config: ArrayConfig | Mapping[str, Any]) -> Array:
+        """Give another handle, read and written by other settings."""
+        if not isinstance(config, ArrayConfig):
+            config = ArrayConfig.make(self._config.to_dict() | dict(config))
+        return self._another(_config=config)
+
+    def astype(self, dtype: Any) -> Array:
+        """Give a read-only view that converts what is read to another type.
+
+        >>> import fastzarr
+        >>> fastzarr.array([1.5, 2.5]).astype("i4")[:]
+        array([1, 2], dtype=int32)
+        """
+        return self._another(_cast=np.dtype(dtype), _read_only=True, _is_view=True)
+
+    def view(
+        self,
+        shape: Any = None,
+        chunks: Any = None,
+        dtype: Any = None,
+        fill_value: Any = None,
+        filters: Any = None,
+        read_only: bool | None = None,
+        synchronizer: Any = None,
+    ) -> Array:
+        """Give a view of the same stored chunks under other metadata, which is not stored."""
+        from fastzarr.resize import reinterpreted
+
+        layout = reinterpreted(self._layout, shape, chunks, dtype, fill_value, filters)
+        return self._another(
+            _layout=layout,
+            _is_view=True,
+            _cache_metadata=True,
+            _read_only=self._read_only if read_only is None else read_only,
+            _synchronizer=synchronizer or self._synchronizer,
+        )
+
+    def _another(self, **changes: Any) -> Array:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__ | changes)
+        return other
+
+    @classmethod
+    def open(cls, store: Any, *, config: Any = None) -> Self:
+        """Open the array at a store path."""
+        return cls(store, getattr(store, "path", ""), config=config)
+
+    @classmethod
+    def from_dict(cls, store_path: Any, data: dict[str, Any]) -> Self:
+        """Make an array from a store path and a metadata document; nothing is written."""
+        from fastzarr.metadata import v2, v3
+        from fastzarr.metadata.document import plain_attributes
+
+        attributes = plain_attributes(data.get("attributes", {}))
+        if data.get("zarr_format") == 2:
+            plain = {name: value for name, value in data.items() if name != "attributes"}
+            layout: Any = v2.parse_array(plain, attributes, ".zarray")
+        else:
+            layout = v3.parse(data | {"attributes": attributes}, "zarr.json")
+        return cls(store_path, getattr(store_path, "path", ""), layout=layout)
+
+    # Python's own protocols
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
+        """Read everything, for NumPy."""
+        if copy is False:
+            msg = "an array in a store is always read as a copy; pass copy=None or copy=True"
+            raise ValueError(msg)
+        whole = np.asarray(self[...])
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Read everything, for another array library."""
+        return np.asarray(self).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Give the device of what is read: main memory."""
+        return (1, 0)
+
+    def __len__(self) -> int:
+        """Give the length of the first axis; ``TypeError`` where there is none."""
+        if not self.shape:
+            msg = "len() of unsized object"
+            raise TypeError(msg)
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        """Be true: an array is there, whatever its length."""
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        """Go through the first axis, reading each chunk once."""
+        return self.islice()
+
+    def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
+        """Go through part of the first axis, reading each chunk once."""
+        if not self.shape:
+            msg = "iteration over a 0-d array"
+            raise TypeError(msg)
+        low, high, _ = slice(start, end).indices(self.shape[0])
+        return self._rows(low, high)
+
+    def _rows(self, low: int, high: int) -> Iterator[Any]:
+        step = self._layout.chunks[0]
+        for first in range(low - low % step, high, step):
+            yield from self[max(first, low) : min(first + step, high)]
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the other array is the same one; with anything else compare elements."""
+        if not isinstance(other, Array):
+            return NotImplemented
+        return (
+            self._store == other._store
+            and self._path == other._path
+            and self.layout == other.layout
+            and self._cast == other._cast
+        )
+
+    def __hash__(self) -> int:
+        """Hash by place."""
+        return hash((type(self._store), self._path))
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        """Give dask what tells this array from others."""
+        what = (self.layout, self._cast)
+        return (type(self).__name__, str(self._store), self._path, hash(what), str(what))
+
+    def __repr__(self) -> str:
+        """Name the place, the shape and the type."""
+        return f"<Array {self.store_path} shape={self.shape} dtype={self.dtype}>"
+
+    def _repr_html_(self) -> str:
+        return self.info._repr_html_()
+
+    @property
+    def info(self) -> Info:
+        """Describe the array without looking at its chunks; prints, and draws in a notebook."""
+        from fastzarr.display import array_info
+
+        return array_info(self)
+
+    def info_complete(self) -> Info:
+        """Describe the array with the bytes and chunks it has in its store."""
+        from fastzarr.display import array_info
+
+        return array_info(self, complete=True)
+
+    def info_items(self) -> list[tuple[str, str]]:
+        """Give the description as pairs, as zarr-python 2 has it."""
+        return list(self.info_complete().items())
+
+    def digest(self, hashname: str = "sha1") -> bytes:
+        """Give a checksum over the stored chunks and the metadata."""
+        from fastzarr.resize import digest
+
+        return digest(self, hashname)
+
+    def hexdigest(self, hashname: str = "sha1") -> str:
+        """Give the checksum in hexadecimal."""
+        return self.digest(hashname).hex()
+
+
+def _sizes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(
+        tuple(min(chunk, size - start) for start in range(0, size, chunk))
+        for size, chunk in zip(shape, chunks, strict=True)
+    )

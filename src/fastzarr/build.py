@@ -1,0 +1,258 @@
+"""Put new arrays and groups into a store.
+
+Rules of this file:
+
+* All is checked before anything is written: the arguments, the names, what stands at the path and
+  above it. A group comes into being above a new node where there is none, in the same format.
+* A new array becomes visible last: its data is written first, then the groups above it, then its
+  own document. If writing the data fails, what was written is removed.
+* What is to be replaced is removed as a whole, whatever its kind and format.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr import node as nodes
+from fastzarr.array import Array
+from fastzarr.errors import (
+    ContainsArrayError,
+    ContainsGroupError,
+    KeyValidationError,
+    MetadataValidationError,
+    ReadOnlyError,
+)
+from fastzarr.metadata import document, v2, v3
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.snapshot import note_change
+from fastzarr.stores.protocols import SupportsSetIf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.arguments import Request
+    from fastzarr.node import Node
+    from fastzarr.stores import Store
+
+# What is not in memory as one NumPy array is copied in pieces of about this many bytes.
+_PIECE = 64 << 20
+
+
+def build_array(
+    store: Store,
+    path: str,
+    request: Request,
+    *,
+    overwrite: bool = False,
+    write_data: bool = True,
+    chunk_store: Store | None = None,
+    known: str | None = None,
+    **handle: Any,
+) -> Array:
+    """Create an array and give it, with the ``data`` of the request written to it.
+
+    ``known`` is the path of a group above that is known to be there; ``handle`` goes to ``Array``.
+
+    Raises ``ContainsArrayError`` or ``ContainsGroupError`` if something is there and ``overwrite``
+    is not asked for, or if an array stands above, ``ReadOnlyError``, and what ``Request`` raises.
+    """
+    check_new_path(path)
+    above, missing = survey(store, path, request.zarr_format, known)
+    zarr_format = request.choose_format(above)
+    if zarr_format == 2 and request.chunk_key_encoding is request.dimension_separator is None:
+        request = replace(request, dimension_separator=store.dimension_separator)
+    layout = request.layout(zarr_format)
+    _check_writable(store, path)
+    if not overwrite:
+        check_free(store, path)
+    read_only = bool(handle.pop("read_only", False))
+    array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
+    data = request.data if write_data else None
+    if overwrite:
+        if isinstance(data, np.ndarray) and data.dtype != array.dtype:
+            # A value that cannot be cast must not cost the old node.
+            data = data.astype(array.dtype)
+        remove(store, path, chunk_store)
+    if data is not None:
+        _write_data(array, data)
+    publish(store, path, layout, missing)
+    if read_only:
+        return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
+    return array
+
+
+def build_group(
+    store: Store,
+    path: str,
+    *,
+    zarr_format: int | None = None,
+    attributes: Any = None,
+    overwrite: bool = False,
+    chunk_store: Store | None = None,
+    known: str | None = None,
+) -> GroupLayout:
+    """Create a group and give its metadata; raises as ``build_array`` does."""
+    from fastzarr.arguments import default_format, parse_format
+    from fastzarr.metadata.document import plain_attributes
+
+    check_new_path(path)
+    if zarr_format is not None:
+        zarr_format = parse_format(zarr_format)
+    above, missing = survey(store, path, zarr_format, known)
+    plain = {} if attributes is None else plain_attributes(attributes)
+    layout = GroupLayout(zarr_format or above or default_format(), plain)
+    _check_writable(store, path)
+    if overwrite:
+        remove(store, path, chunk_store)
+    else:
+        check_free(store, path)
+    publish(store, path, layout, missing)
+    return layout
+
+
+def survey(
+    store: Store, path: str, zarr_format: int | None = None, known: str | None = None
+) -> tuple[int | None, list[str]]:
+    """Give the format of the nearest group above a path, and the paths above it without a group.
+
+    Nothing above ``known`` is looked at. Raises ``ContainsArrayError`` if an array stands above,
+    and ``MetadataValidationError`` if a group of another format than ``zarr_format`` does.
+    """
+    found_format, missing = None, []
+    parts = path.split("/")[:-1] if path else []
+    above = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)] if path else []
+    for parent in above:
+        if known is not None and len(parent) < len(known):
+            continue
+        found = nodes.load(store, parent, zarr_format)
+        if found is None and zarr_format is not None:
+            found = nodes.load(store, parent)
+        if isinstance(found, Layout):
+            msg = (
+                f"cannot create {'/' + path!r} in {store}: {'/' + parent!r} is an array, and only "
+                "groups have nodes below them"
+            )
+            raise ContainsArrayError(msg)
+        if found is None:
+            missing.append(parent)
+        elif zarr_format is not None and found.zarr_format != zarr_format:
+            msg = (
+                f"{zarr_format} does not go into {'/' + parent!r} in {store}, a group of format "
+                f"{found.zarr_format}; leave it out, or create the node elsewhere"
+            )
+            raise MetadataValidationError(msg, "zarr_format")
+        else:
+            found_format = found.zarr_format
+    return found_format, missing
+
+
+def check_free(store: Store, path: str) -> None:
+    """Raise ``ContainsArrayError`` or ``ContainsGroupError`` if a node stands at the path."""
+    found = nodes.load(store, path)
+    if found is not None:
+        raise taken(store, path, found)
+
+
+def taken(store: Store, path: str, found: Node) -> ContainsArrayError | ContainsGroupError:
+    """Give the error of a path at which a node already stands."""
+    is_array = isinstance(found, Layout)
+    kind = "an array" if is_array else "a group"
+    msg = (
+        f"{kind} already stands at {'/' + path!r} in {store}; "
+        "pass overwrite=True (or mode='w') to replace it"
+    )
+    return ContainsArrayError(msg) if is_array else ContainsGroupError(msg)
+
+
+def check_new_path(path: str) -> None:
+    """Refuse names that the formats keep to themselves: metadata keys, what begins with ``__``.
+
+    ``path`` is normalised. What was created elsewhere under such a name can be opened all the same.
+    """
+    for name in path.split("/"):
+        if name in nodes.METADATA_KEYS or name.startswith("__"):
+            why = "begins with '__'" if name.startswith("__") else "is that of a metadata document"
+            msg = f"{path!r} cannot be the path of a new node: the name {name!r} {why}"
+            raise KeyValidationError(msg)
+
+
+def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
+    """Write the groups that are missing above a node, then the node's own metadata."""
+    publish_parents(store, missing, layout.zarr_format)
+    nodes.save(store, path, layout)
+    note_change(store, path)
+
+
+def publish_parents(store: Store, missing: list[str], zarr_format: int) -> None:
+    """Write the groups that ``survey`` found missing; what others made meanwhile stays."""
+    layout = GroupLayout(zarr_format)
+    if zarr_format == 2:
+        name, doc = nodes.V2_GROUP, v2.documents(layout)[nodes.V2_GROUP]
+    else:
+        name, doc = nodes.V3_KEY, v3.document(layout)
+    for parent in missing:
+        key = nodes.join(parent, name)
+        if isinstance(store, SupportsSetIf):
+            store.set_if(key, document.dumps(doc), None)
+        else:
+            store.set(key, document.dumps(doc))
+
+
+def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
+    """Remove a node and all below it."""
+    nodes.delete(store, path)
+    if chunk_store is not None and chunk_store is not store:
+        nodes.delete(chunk_store, path)
+    note_change(store, path, removed=True)
+
+
+def copy_data(target: Array, source: Any) -> None:
+    """Write all of an array-like object to an array of its shape, piece by piece."""
+    if isinstance(source, np.ndarray):
+        target[...] = source
+        return
+    for region in regions(target.shape, target.layout.chunks, target.dtype.itemsize):
+        target[region] = np.asarray(source[region])
+
+
+def regions(
+    shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int
+) -> Iterator[tuple[slice, ...]]:
+    """Divide an array into pieces of whole stored chunks, each about 64 MiB or one chunk.
+
+    >>> [piece[0] for piece in regions((10,), (4,), 16 << 20)]
+    [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
+    """
+    sizes = list(chunks)
+    for axis in reversed(range(len(shape))):
+        room = _PIECE // max(1, math.prod(sizes) * itemsize)
+        sizes[axis] *= max(1, min(room, -(-shape[axis] // sizes[axis])))
+    grid = tuple(-(-length // size) for length, size in zip(shape, sizes, strict=True))
+    for place in np.ndindex(grid):
+        yield tuple(
+            slice(at * size, min((at + 1) * size, length))
+            for at, size, length in zip(place, sizes, shape, strict=True)
+        )
+
+
+def _write_data(array: Array, data: Any) -> None:
+    store, path = array.chunk_store, array.path
+    alone = store.is_empty(path)
+    try:
+        copy_data(array, data)
+    except BaseException:
+        if alone and path:
+            store.delete_dir(path)
+        elif alone:
+            store.clear()
+        raise
+
+
+def _check_writable(store: Store, path: str) -> None:
+    if store.read_only:
+        msg = f"cannot create {'/' + path!r}: {store} was opened read-only"
+        raise ReadOnlyError(msg)

@@ -1,0 +1,229 @@
+"""The shapes of chunks and shards: what a user may write for them, and what is guessed instead.
+
+Rules of this file:
+
+* ``chunks`` is the shape of the smallest piece that is read alone, ``shards`` that of a stored
+  object holding many of them. Both are resolved to one integer of at least 1 for each axis.
+* A guess aims at a number of bytes, ``array.target_chunk_size_bytes`` and
+  ``array.target_shard_size_bytes`` of ``config``. It halves the longest axis until another halving
+  would fall below the aim, so that a chunk stays near a cube and suits every direction of reading.
+* A wrong value is a ``MetadataValidationError`` placed at the argument, such as ``chunks[1]``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastzarr.config import config
+from fastzarr.errors import MetadataValidationError
+
+# What an element of variable length is taken to need, where a size in bytes is aimed at.
+_VARIABLE_ITEMSIZE = 32
+
+
+class NotGiven:
+    """Stand for an argument that was left out, where ``None`` has a meaning of its own."""
+
+    def __repr__(self) -> str:
+        """Show as the word that a signature should show."""
+        return "<default>"
+
+    def __reduce__(self) -> str:
+        """Pickle by name: there is one."""
+        return "NOT_GIVEN"
+
+
+NOT_GIVEN: Any = NotGiven()
+
+
+def parse_shape(shape: Any, where: str = "shape") -> tuple[int, ...]:
+    """Give a shape as a tuple of integers of at least 0; one integer is a shape of one axis.
+
+    >>> parse_shape(3), parse_shape([2, 0])
+    ((3,), (2, 0))
+    """
+    if isinstance(shape, str) or not isinstance(shape, Iterable) or _ndim(shape) == 0:
+        return (_integer(shape, 0, where),)
+    return tuple(_integer(size, 0, f"{where}[{axis}]") for axis, size in enumerate(shape))
+
+
+def parse_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int | None) -> tuple[int, ...]:
+    """Give the chunk shape that ``chunks`` asks for in an array of this shape.
+
+    Left out, ``True`` and ``"auto"`` guess; ``None`` and ``False`` make one chunk of the whole
+    array; an integer holds for each axis; in a sequence ``None`` or -1 is the whole axis, as are
+    axes beyond its end. Chunks as dask writes them are taken where they are regular.
+
+    >>> parse_chunks((10, -1), (40, 30), 8), parse_chunks(7, (40, 30), 8)
+    ((10, 30), (7, 7))
+    """
+    if _is_auto(chunks):
+        return guess_chunks(shape, itemsize)
+    return _parse_pieces(chunks, shape, "chunks")
+
+
+def parse_shards(
+    shards: Any, chunks: Any, shape: tuple[int, ...], itemsize: int | None
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Give the shapes of chunk and shard; the latter is None where there are no shards.
+
+    ``"auto"`` or ``True`` puts as many chunks into a shard as reach the size aimed at. In a
+    sequence ``None`` or -1 is the whole axis, rounded up to whole chunks. Raises
+    ``MetadataValidationError`` where a shard is not a whole number of chunks.
+
+    >>> parse_shards((20, 20), (10, 10), (100, 100), 8)
+    ((10, 10), (20, 20))
+    """
+    if shards is None or shards is False or isinstance(shards, NotGiven):
+        return parse_chunks(chunks, shape, itemsize), None
+    if shards is True or _is_auto(shards):
+        inner = parse_chunks(chunks, shape, itemsize)
+        return inner, guess_shards(shape, inner, itemsize)
+    if _is_auto(chunks):
+        outer = _parse_pieces(shards, shape, "shards")
+        return _guess_within(outer, itemsize), outer
+    inner = parse_chunks(chunks, shape, itemsize)
+    axes = zip(shape, inner, strict=True)
+    whole = tuple(-(-max(size, 1) // chunk) * chunk for size, chunk in axes)
+    outer = _parse_pieces(shards, whole, "shards")
+    for axis, (shard, chunk) in enumerate(zip(outer, inner, strict=True)):
+        if shard % chunk:
+            msg = f"must be a multiple of the chunk's {chunk}, not {shard}; chunks are {inner}"
+            raise MetadataValidationError(msg, f"shards[{axis}]")
+    return inner, outer
+
+
+def guess_chunks(
+    shape: tuple[int, ...], itemsize: int | None, target: int | None = None
+) -> tuple[int, ...]:
+    """Give a chunk shape of about the aimed size or more, or the array's own where it is smaller.
+
+    An axis of length 0 is one that will grow: its chunks are long enough to reach the aim.
+
+    >>> guess_chunks((4000, 4000), 4)
+    (500, 1000)
+    >>> guess_chunks((0, 1024), 8)
+    (128, 1024)
+    """
+    if target is None:
+        target = int(config["array.target_chunk_size_bytes"])
+    item = max(1, _VARIABLE_ITEMSIZE if itemsize is None else itemsize)
+    chunks = [max(size, 1) for size in shape]
+    pieces = [1] * len(shape)
+    while chunks:
+        axis = max(range(len(chunks)), key=chunks.__getitem__)
+        half = -(-max(shape[axis], 1) // (pieces[axis] * 2))
+        if chunks[axis] == 1 or math.prod(chunks) // chunks[axis] * half * item < target:
+            break
+        pieces[axis] *= 2
+        chunks[axis] = half
+    growing = [axis for axis, size in enumerate(shape) if size == 0]
+    if growing:
+        room = max(1, target // (math.prod(chunks) * item))
+        for axis in growing:
+            chunks[axis] = max(1, math.ceil(room ** (1 / len(growing))))
+    return tuple(chunks)
+
+
+def guess_shards(
+    shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int | None
+) -> tuple[int, ...]:
+    """Give a shard shape of whole chunks that reaches the aimed size, or covers the array."""
+    target = int(config["array.target_shard_size_bytes"])
+    item = max(1, _VARIABLE_ITEMSIZE if itemsize is None else itemsize)
+    size = math.prod(chunks) * item
+    most = [-(-max(length, 1) // chunk) for length, chunk in zip(shape, chunks, strict=True)]
+    times = [1] * len(chunks)
+    while size * 2 <= target:
+        open_axes = [axis for axis in range(len(chunks)) if times[axis] < most[axis]]
+        if not open_axes:
+            break
+        axis = max(open_axes, key=lambda axis: most[axis] / times[axis])
+        size //= times[axis]
+        times[axis] = min(times[axis] * 2, most[axis])
+        size *= times[axis]
+    return tuple(chunk * count for chunk, count in zip(chunks, times, strict=True))
+
+
+def _ndim(value: Any) -> Any:
+    # A 0-d array is iterable in name only, and an integer to those who mean one.
+    return getattr(value, "ndim", None)
+
+
+def _is_auto(value: Any) -> bool:
+    # None alone means a guess in both zarr-pythons; in a sequence it is the whole axis.
+    return value is None or value is True or isinstance(value, NotGiven) or _is_word(value)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _guess_within(shards: tuple[int, ...], itemsize: int | None) -> tuple[int, ...]:
+    guessed = guess_chunks(shards, itemsize)
+    return tuple(_divisor(shard, chunk) for shard, chunk in zip(shards, guessed, strict=True))
+
+
+def _divisor(number: int, least: int) -> int:
+    """Give the smallest divisor of ``number`` that is at least ``least``."""
+    small = [low for low in range(1, math.isqrt(number) + 1) if number % low == 0]
+    return min(d for low in small for d in (low, number // low) if d >= least)
+
+
+def _parse_pieces(pieces: Any, whole: tuple[int, ...], where: str) -> tuple[int, ...]:
+    full = tuple(max(size, 1) for size in whole)
+    if pieces is None or pieces is False:
+        return full
+    if isinstance(pieces, str | bytes | Mapping):
+        known = "an integer, a sequence of integers, None, True, False or 'auto'"
+        msg = f"must be {known}, not {pieces!r}"
+        raise MetadataValidationError(msg, where)
+    if not isinstance(pieces, Iterable) or _ndim(pieces) == 0:
+        return tuple(_piece(pieces, size, where) for size in full)
+    found = list(pieces)
+    if len(found) > len(full):
+        msg = f"has {len(found)} entries, {tuple(found)!r}, for an array of {len(full)} dimensions"
+        raise MetadataValidationError(msg, where)
+    named = [
+        _piece(piece, size, f"{where}[{axis}]")
+        for axis, (piece, size) in enumerate(zip(found, full, strict=False))
+    ]
+    return (*named, *full[len(named) :])
+
+
+def _piece(piece: Any, size: int, where: str) -> int:
+    if piece is None:
+        return size
+    if isinstance(piece, Iterable) and not isinstance(piece, str) and _ndim(piece) != 0:
+        return _regular(list(piece), where)
+    if not isinstance(piece, bool):
+        try:
+            if operator.index(piece) == -1:
+                return size
+        except TypeError:
+            pass
+    return _integer(piece, 1, where)
+
+
+def _regular(sizes: list[Any], where: str) -> int:
+    """Give the one length behind a list of chunk lengths, whose last may be shorter."""
+    lengths = [_integer(size, 1, f"{where}[{index}]") for index, size in enumerate(sizes)]
+    if not lengths or any(size != lengths[0] for size in lengths[:-1]) or lengths[-1] > lengths[0]:
+        msg = f"the chunks {tuple(sizes)!r} of one axis differ in length; give one length instead"
+        raise MetadataValidationError(msg, where)
+    return lengths[0]
+
+
+def _integer(value: Any, least: int, where: str) -> int:
+    try:
+        # A truth value counts as an integer in Python, and as a mistake here.
+        found = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        found = -1
+    if found < least:
+        msg = f"must be an integer of at least {least}, not {value!r}"
+        raise MetadataValidationError(msg, where)
+    return found

@@ -1,0 +1,259 @@
+"""The ways to select from an array, all of which end in one read and one write.
+
+Rules of this file:
+
+* Square brackets and the ``get_`` and ``set_`` methods differ in how an index is understood, which
+  ``selection.py`` does, and in nothing else. ``_read`` and ``_write`` are the only ways down.
+* A value is cast and broadcast as a whole before the first chunk is touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr import casting, engine, errors, selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastzarr.array import ArrayConfig
+    from fastzarr.engine import StoredChunks
+    from fastzarr.metadata.layout import Layout
+    from fastzarr.selection import Selection
+    from fastzarr.stores import Store
+
+
+class Indexer:
+    """Read and write one kind of selection by square brackets."""
+
+    __slots__ = ("_array", "_normalise")
+
+    def __init__(self, array: Indexed, normalise: Callable[[Any], Selection]) -> None:
+        """Remember whose selection is meant."""
+        self._array, self._normalise = array, normalise
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a selection."""
+        return self._array._read(self._normalise(index))  # noqa: SLF001  (one class in two halves)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Write a selection."""
+        self._array._write(self._normalise(index), value)  # noqa: SLF001  (as above)
+
+
+class Indexed:
+    """Read and write selections of what a layout describes and a store holds."""
+
+    _store: Store
+    _chunk_store: Store
+    _path: str
+    _layout: Layout
+    _config: ArrayConfig
+    _cast: np.dtype[Any] | None
+    _cache_metadata: bool
+    _chunks: StoredChunks
+    _read_only: bool
+
+    @property
+    def layout(self) -> Layout:
+        """Give the metadata."""
+        raise NotImplementedError
+
+    def refresh(self) -> Any:
+        """Read the metadata from the store again."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a selection, as NumPy reads it."""
+        if not self._cache_metadata:
+            self.refresh()
+        return self._read(selection.normalise(index, self._layout.shape))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Write a selection, as NumPy writes it."""
+        if not self._cache_metadata:
+            self.refresh()
+        self._write(selection.normalise(index, self._layout.shape), value)
+
+    @property
+    def oindex(self) -> Indexer:
+        """Select along each axis on its own.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([[1, 2, 3], [4, 5, 6]])
+        >>> z.oindex[[1, 0], [0, 2]]
+        array([[4, 6],
+               [1, 3]])
+        """
+        return Indexer(self, lambda index: selection.orthogonal(index, self.layout.shape))
+
+    @property
+    def vindex(self) -> Indexer:
+        """Select points: index arrays are broadcast together; a boolean array is a mask.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([[1, 2, 3], [4, 5, 6]])
+        >>> z.vindex[[1, 0], [0, 2]]
+        array([4, 3])
+        """
+        return Indexer(self, lambda index: selection.coordinate(index, self.layout.shape))
+
+    @property
+    def blocks(self) -> Indexer:
+        """Select by the numbers of chunks (of shards, where the array is sharded).
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([1, 2, 3, 4, 5], chunks=2)
+        >>> z.blocks[-1]
+        array([5])
+        """
+        return Indexer(self, self._blocks)
+
+    def _blocks(self, index: Any) -> Selection:
+        return selection.block(index, self.layout.shape, self._layout.chunks)
+
+    def get_basic_selection(
+        self, selection_: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
+    ) -> Any:
+        """Read integers and slices; into ``out`` if given, only ``fields`` of a structured type."""
+        del prototype
+        found = selection.basic(selection_, self.layout.shape)
+        return self._read(_restricted(found, fields), out)
+
+    def set_basic_selection(
+        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+    ) -> None:
+        """Write integers and slices."""
+        del prototype
+        found = selection.basic(selection_, self.layout.shape)
+        self._write(_restricted(found, fields), value)
+
+    def get_orthogonal_selection(
+        self, selection_: Any, out: Any = None, fields: Any = None, prototype: Any = None
+    ) -> Any:
+        """Read what ``oindex`` selects."""
+        del prototype
+        found = selection.orthogonal(selection_, self.layout.shape)
+        return self._read(_restricted(found, fields), out)
+
+    def set_orthogonal_selection(
+        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+    ) -> None:
+        """Write what ``oindex`` selects."""
+        del prototype
+        found = selection.orthogonal(selection_, self.layout.shape)
+        self._write(_restricted(found, fields), value)
+
+    def get_coordinate_selection(
+        self, selection_: Any, out: Any = None, fields: Any = None, prototype: Any = None
+    ) -> Any:
+        """Read what ``vindex`` selects."""
+        del prototype
+        found = selection.coordinate(selection_, self.layout.shape)
+        return self._read(_restricted(found, fields), out)
+
+    def set_coordinate_selection(
+        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+    ) -> None:
+        """Write what ``vindex`` selects."""
+        del prototype
+        found = selection.coordinate(selection_, self.layout.shape)
+        self._write(_restricted(found, fields), value)
+
+    def get_mask_selection(
+        self, mask: Any, out: Any = None, fields: Any = None, prototype: Any = None
+    ) -> Any:
+        """Read where a boolean array of the array's shape is true."""
+        del prototype
+        return self._read(_restricted(selection.mask(mask, self.layout.shape), fields), out)
+
+    def set_mask_selection(
+        self, mask: Any, value: Any, fields: Any = None, prototype: Any = None
+    ) -> None:
+        """Write where a boolean array of the array's shape is true."""
+        del prototype
+        self._write(_restricted(selection.mask(mask, self.layout.shape), fields), value)
+
+    def get_block_selection(
+        self, selection_: Any, out: Any = None, fields: Any = None, prototype: Any = None
+    ) -> Any:
+        """Read what ``blocks`` selects."""
+        del prototype
+        return self._read(_restricted(self._blocks(selection_), fields), out)
+
+    def set_block_selection(
+        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+    ) -> None:
+        """Write what ``blocks`` selects."""
+        del prototype
+        self._write(_restricted(self._blocks(selection_), fields), value)
+
+    def _read(self, found: Selection, out: Any = None) -> Any:
+        layout = self._layout
+        dtype = layout.dtype.numpy
+        if found.fields is not None:
+            dtype = casting.field_dtype(dtype, found.fields)
+        if out is not None:
+            _check_out(out, found.shape, dtype)
+        order: Any = layout.order if layout.zarr_format == 2 else self._config.order
+        direct = out is not None and out.dtype == dtype and self._cast is None
+        result = out if direct else np.empty(found.shape, dtype, order)
+        work = result
+        if found.work != found.shape:
+            work = result.reshape(found.work)
+            if result.size and not np.may_share_memory(work, result):
+                work = np.empty(found.work, dtype)
+        missing = self._config.read_missing_chunks
+        if result.size:
+            engine.run_read(layout, self._chunks, found, work, missing=missing)
+        if found.work != found.shape and not np.may_share_memory(work, result):
+            result[...] = work.reshape(found.shape)
+        if self._cast is not None:
+            result = result.astype(self._cast)
+        if out is not None:
+            if not direct:
+                out[...] = result
+            return out
+        return result if layout.shape or found.shape else result[()]
+
+    def _write(self, found: Selection, value: Any) -> None:
+        self._check_writable()
+        layout = self._layout
+        dtype = layout.dtype.numpy
+        if found.fields is not None:
+            dtype = casting.field_dtype(dtype, found.fields)
+        prepared = casting.fit(casting.cast(value, dtype), found.shape)
+        if prepared.size:
+            engine.run_write(
+                layout,
+                self._chunks,
+                found,
+                prepared.reshape(found.work),
+                store_empty=self._config.write_empty_chunks,
+            )
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            name = "/" + self._path
+            msg = f"array {name!r} in {self._store} was opened read-only; open it with mode='r+'"
+            raise errors.ReadOnlyError(msg)
+
+
+def _restricted(found: Selection, fields: Any) -> Selection:
+    if fields is None:
+        return found
+    return found._replace(fields=fields if isinstance(fields, str) else list(fields))
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if not isinstance(out, np.ndarray):
+        msg = f"out must be a NumPy array, not {type(out).__name__}"
+        raise TypeError(msg)
+    if out.shape != shape:
+        msg = f"out has shape {out.shape}, but the selection has shape {shape}"
+        raise errors.ShapeError(msg)
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        msg = f"out has dtype {out.dtype}, to which {dtype} cannot be cast by the rule 'same_kind'"
+        raise TypeError(msg)

@@ -1,0 +1,425 @@
+"""The verbs that open: ``open``, ``open_array``, ``open_group`` and their like.
+
+Rules of this file:
+
+* A mode says what may happen: ``r`` reads what is there, ``r+`` reads and writes what is there,
+  ``a`` creates what is not there, ``w`` replaces what is there, ``w-`` (or ``x``) creates and
+  never replaces. Left out it is ``a``, or ``r`` for a store that refuses writing.
+* Keywords for a new array are looked at only if one is created, as in both zarr-pythons.
+* The signatures are the union of those of zarr-python 2 and 3: positional as in 2, with the
+  keywords of both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr import node as nodes
+from fastzarr.arguments import HANDLE_WORDS, IGNORED, Request, handle_of, same_format
+from fastzarr.array import Array
+from fastzarr.build import build_array, build_group, taken
+from fastzarr.chunking import NOT_GIVEN
+from fastzarr.codec_arguments import allow_pickle as trusting
+from fastzarr.errors import (
+    ArrayNotFoundError,
+    BaseZarrError,
+    ContainsArrayError,
+    GroupNotFoundError,
+    NodeTypeValidationError,
+    PathNotFoundError,
+)
+from fastzarr.group import Group
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.snapshot import Snapshot
+from fastzarr.stores.resolve import as_store, as_store_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastzarr.node import Node
+    from fastzarr.stores import Store
+
+_CREATE_ALWAYS = ("w", "w-", "x")
+_GROUP_WORDS = frozenset(
+    {"attributes", "use_consolidated", "chunk_store", "cache_attrs", "synchronizer"}
+)
+
+
+def open(
+    store: Any = None,
+    mode: str | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> Array | Group:
+    """Open the array or group at a path of a store.
+
+    Where there is none and the mode allows it, one is created: an array if ``shape=`` or ``data=``
+    is among the keywords, else a group.
+
+    Raises ``PathNotFoundError`` if nothing is there and the mode does not create, and
+    ``ContainsArrayError`` or ``ContainsGroupError`` if ``w-`` finds something.
+
+    >>> import fastzarr as zarr
+    >>> zarr.open({}, mode="w", shape=(3,), dtype="i2")[:]
+    array([0, 0, 0], dtype=int16)
+    """
+    wanted = same_format(zarr_format, zarr_version)
+    place, path, mode = _locate(store, path, mode, storage_options)
+    wants_array = kwargs.get("shape") is not None or kwargs.get("data") is not None
+    found = None if mode in _CREATE_ALWAYS else nodes.load(place, path, wanted)
+    if found is None and mode in ("r", "r+"):
+        msg = f"nothing is at {'/' + path!r} in {place}; mode={mode!r} creates nothing"
+        raise PathNotFoundError(msg)
+    if isinstance(found, Layout) or (wants_array and found is None):
+        return _open_array(place, path, mode, wanted, found, kwargs)
+    if wants_array and found is not None:
+        raise taken(place, path, found)
+    if found is not None:
+        # An array's keywords do not matter to what is there already.
+        kwargs = {word: value for word, value in kwargs.items() if word in _GROUP_WORDS}
+    return _open_group(place, path, mode, wanted, found, kwargs)
+
+
+def open_array(  # noqa: PLR0913, PLR0917  (a user's verb)
+    store: Any = None,
+    mode: str | None = None,
+    shape: Any = None,
+    chunks: Any = NOT_GIVEN,
+    dtype: Any = None,
+    compressor: Any = NOT_GIVEN,
+    fill_value: Any = NOT_GIVEN,
+    order: Any = None,
+    synchronizer: Any = None,
+    filters: Any = NOT_GIVEN,
+    cache_metadata: bool = True,
+    cache_attrs: bool = True,
+    path: str | None = None,
+    object_codec: Any = None,
+    chunk_store: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    partial_decompress: bool | None = None,  # noqa: ARG001  (zarr-python 2's, without effect)
+    write_empty_chunks: bool | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    **kwargs: Any,
+) -> Array:
+    """Open the array at a path of a store, or create it where the mode allows that.
+
+    The keywords for a new array are those of ``create_array``. ``allow_pickle=True`` lets an array
+    of objects be unpickled, which is to trust whoever wrote it.
+
+    Raises ``ArrayNotFoundError`` if there is none and the mode does not create, and
+    ``NodeTypeValidationError`` if a group is there.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.open_array(store, "w", shape=3, dtype="i2")[:] = [1, 2, 3]
+    >>> zarr.open_array(store, "r")[1:]
+    array([2, 3], dtype=int16)
+    """
+    wanted = same_format(zarr_format, zarr_version)
+    place, path, mode = _locate(store, path, mode, storage_options)
+    found = None if mode in _CREATE_ALWAYS else nodes.load(place, path, wanted)
+    words = {
+        "shape": shape,
+        "chunks": chunks,
+        "dtype": dtype,
+        "compressor": compressor,
+        "fill_value": fill_value,
+        "order": order,
+        "filters": filters,
+        "object_codec": object_codec,
+        "chunk_store": chunk_store,
+        "write_empty_chunks": write_empty_chunks,
+        "synchronizer": synchronizer,
+        "cache_metadata": cache_metadata,
+        "cache_attrs": cache_attrs,
+    }
+    return _open_array(place, path, mode, wanted, found, words | kwargs)
+
+
+def open_group(  # noqa: PLR0913  (a user's verb)
+    store: Any = None,
+    mode: str | None = None,
+    cache_attrs: bool = True,
+    synchronizer: Any = None,
+    path: str | None = None,
+    chunk_store: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    meta_array: Any = None,  # noqa: ARG001  (without effect, as in zarr-python 3)
+    attributes: Mapping[str, Any] | None = None,
+    use_consolidated: bool | str | None = None,
+) -> Group:
+    """Open the group at a path of a store, or create it where the mode allows that.
+
+    ``use_consolidated=None`` reads names and metadata of what is below the group from its
+    consolidated metadata if there are any, ``True`` insists on them (``ValueError``), ``False``
+    ignores them; a string is the key of format 2's. ``attributes`` are those of a new group.
+
+    Raises ``GroupNotFoundError`` if there is none and the mode does not create, and
+    ``ContainsArrayError`` if an array is there.
+
+    >>> import fastzarr as zarr
+    >>> zarr.open_group({}, mode="w", attributes={"title": "demo"}).attrs["title"]
+    'demo'
+    """
+    wanted = same_format(zarr_format, zarr_version)
+    place, path, mode = _locate(store, path, mode, storage_options)
+    found = None if mode in _CREATE_ALWAYS else nodes.load(place, path, wanted)
+    words = {
+        "attributes": attributes,
+        "use_consolidated": use_consolidated,
+        "chunk_store": chunk_store,
+        "cache_attrs": cache_attrs,
+        "synchronizer": synchronizer,
+    }
+    return _open_group(place, path, mode, wanted, found, words)
+
+
+def open_consolidated(
+    store: Any = None,
+    metadata_key: str = ".zmetadata",
+    mode: str | None = None,
+    *,
+    use_consolidated: bool | str | None = True,
+    **kwargs: Any,
+) -> Group:
+    """Open a group by its consolidated metadata; ``ValueError`` if it has none.
+
+    The other keywords are those of ``open_group``. Without a mode, nothing is created.
+
+    >>> import fastzarr as zarr
+    >>> root = zarr.create_group(store := zarr.stores.MemoryStore())
+    >>> _ = root.create_group("a")
+    >>> _ = zarr.consolidate_metadata(store)
+    >>> list(zarr.open_consolidated(store))
+    ['a']
+    """
+    if use_consolidated is False:
+        msg = "open_consolidated() needs consolidated metadata; use open_group() to go without"
+        raise TypeError(msg)
+    if mode is None:
+        mode = "r" if as_store(store).read_only else "r+"
+    if metadata_key != nodes.V2_CONSOLIDATED:
+        use_consolidated = metadata_key
+    return open_group(store, mode, use_consolidated=use_consolidated or True, **kwargs)
+
+
+def group(  # noqa: PLR0913  (a user's verb)
+    store: Any = None,
+    overwrite: bool = False,
+    chunk_store: Any = None,
+    cache_attrs: bool = True,
+    synchronizer: Any = None,
+    path: str | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    meta_array: Any = None,  # noqa: ARG001  (without effect, as in zarr-python 3)
+    attributes: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Open the group at a path, or create it; ``overwrite=True`` replaces what is there.
+
+    >>> import fastzarr as zarr
+    >>> zarr.group().create_group("a/b").name
+    '/a/b'
+    """
+    return open_group(
+        store,
+        "w" if overwrite else None,
+        cache_attrs,
+        synchronizer,
+        path,
+        chunk_store,
+        storage_options,
+        zarr_version=zarr_version,
+        zarr_format=zarr_format,
+        attributes=attributes,
+    )
+
+
+def create_group(
+    store: Any = None,
+    *,
+    path: str | None = None,
+    zarr_format: int | None = None,
+    zarr_version: int | None = None,
+    overwrite: bool = False,
+    attributes: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Create a group; ``overwrite=True`` replaces what is there, and all below it.
+
+    Raises ``ContainsGroupError`` or ``ContainsArrayError`` if something is there.
+
+    >>> import fastzarr as zarr
+    >>> zarr.create_group({}, path="a", attributes={"title": "demo"}).attrs
+    {'title': 'demo'}
+    """
+    return open_group(
+        store,
+        "w" if overwrite else "w-",
+        path=path,
+        zarr_version=zarr_version,
+        zarr_format=zarr_format,
+        attributes=attributes,
+        storage_options=storage_options,
+    )
+
+
+def consolidate_metadata(
+    store: Any,
+    path: str | None = None,
+    zarr_format: int | None = None,
+    *,
+    metadata_key: str = ".zmetadata",
+) -> Group:
+    """Copy the metadata of all that is below a group into one document, and give the group.
+
+    Format 3 keeps the copy in the group's ``zarr.json``, format 2 under ``metadata_key``. The group
+    given back reads from it. It is current until something below the group changes; a change made
+    through a group that was opened by it removes it.
+
+    Raises ``GroupNotFoundError`` if no group is at the path.
+    """
+    from fastzarr.metadata import consolidated, document
+
+    if path is not None and path.startswith("."):
+        # zarr-python 2's second argument is the key.
+        metadata_key, path = path, None
+    root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
+    below = dict(root.walk())
+    place = root.store
+    if root.layout.zarr_format == 2:
+        doc = consolidated.to_v2({"": root.layout, **below})
+        place.set(nodes.join(root.path, metadata_key), document.dumps(doc))
+    else:
+        nodes.update(place, root.path, lambda latest: _with_copy(latest, below))
+    key = True if metadata_key == nodes.V2_CONSOLIDATED else metadata_key
+    return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
+
+
+def _with_copy(latest: Node, below: dict[str, Node]) -> Node:
+    from dataclasses import replace
+
+    return replace(latest, consolidated=below) if isinstance(latest, GroupLayout) else latest
+
+
+def _locate(
+    store: Any, path: str | None, mode: str | None, storage_options: Mapping[str, Any] | None
+) -> tuple[Store, str, str]:
+    """Give the store, the path in it, and the mode."""
+    place = as_store_path(store, path, mode=mode, storage_options=storage_options)
+    if mode is None:
+        mode = "r" if place.store.read_only else "a"
+    return place.store, place.path, mode
+
+
+def _open_array(
+    store: Store,
+    path: str,
+    mode: str,
+    zarr_format: int | None,
+    found: Node | None,
+    words: dict[str, Any],
+) -> Array:
+    words = dict(words)
+    trust = bool(words.pop("allow_pickle", False))
+    request, rest = Request.take("open_array", words | {"zarr_format": zarr_format}, HANDLE_WORDS)
+    handle = handle_of(rest)
+    handle["read_only"] = mode == "r" or bool(rest.get("read_only"))
+    if rest.get("overwrite") and mode == "a":
+        found, mode = None, "w"
+    if isinstance(found, Layout):
+        return Array(store, path, layout=trusting(found) if trust else found, **handle)
+    if found is not None:
+        msg = f"a group is at {'/' + path!r} in {store}, not an array"
+        raise NodeTypeValidationError(msg)
+    if mode in ("r", "r+"):
+        msg = f"no array is at {'/' + path!r} in {store}; mode={mode!r} creates nothing"
+        raise ArrayNotFoundError(msg)
+    if request.shape is None and request.data is None:
+        name = "/" + path
+        msg = f"no array is at {name!r} in {store}, and shape= is missing to create one"
+        raise TypeError(msg)
+    return build_array(store, path, request, overwrite=mode == "w", **handle)
+
+
+def _open_group(
+    store: Store,
+    path: str,
+    mode: str,
+    zarr_format: int | None,
+    found: Node | None,
+    words: dict[str, Any],
+) -> Group:
+    known = _GROUP_WORDS | IGNORED
+    unknown = sorted(set(words) - known)
+    if unknown:
+        msg = f"open_group() got an unexpected keyword argument {unknown[0]!r}"
+        raise TypeError(msg)
+    chunk_store = words.get("chunk_store")
+    handle: dict[str, Any] = {
+        "read_only": mode == "r",
+        "chunk_store": None if chunk_store is None else as_store(chunk_store),
+        "cache_attrs": words.get("cache_attrs") is not False,
+        "synchronizer": words.get("synchronizer"),
+    }
+    if isinstance(found, Layout):
+        msg = f"an array is at {'/' + path!r} in {store}, not a group"
+        raise ContainsArrayError(msg)
+    if found is None:
+        if mode in ("r", "r+"):
+            msg = f"no group is at {'/' + path!r} in {store}; mode={mode!r} creates nothing"
+            raise GroupNotFoundError(msg)
+        if isinstance(words.get("use_consolidated"), str) or words.get("use_consolidated"):
+            raise _not_consolidated(store, path)
+        layout = build_group(
+            store,
+            path,
+            zarr_format=zarr_format,
+            attributes=words.get("attributes"),
+            overwrite=mode == "w",
+            chunk_store=handle["chunk_store"],
+        )
+        return Group(store, path, layout=layout, **handle)
+    snapshot = _snapshot(store, path, found, words.get("use_consolidated"))
+    return Group(store, path, layout=found, snapshot=snapshot, **handle)
+
+
+def _snapshot(
+    store: Store, path: str, found: GroupLayout, use: bool | str | None
+) -> Snapshot | None:
+    """Give the snapshot that a group is to be read from, or None to read the live documents."""
+    if use is False or not (use or store.supports_consolidated_metadata):
+        return None
+    if found.zarr_format == 2:
+        from fastzarr.metadata import consolidated, document
+
+        key = nodes.join(path, use if isinstance(use, str) else nodes.V2_CONSOLIDATED)
+        data = store.get(key)
+        if data is not None:
+            copy = consolidated.from_v2(document.loads(data, key), key)
+            return Snapshot(store, path, copy, key)
+    elif found.consolidated is not None:
+        return Snapshot(store, path, found.consolidated)
+    if use:
+        raise _not_consolidated(store, path)
+    return None
+
+
+def _not_consolidated(store: Store, path: str) -> BaseZarrError:
+    msg = (
+        f"the group {'/' + path!r} in {store} has no consolidated metadata; "
+        "call consolidate_metadata() first, or open it without"
+    )
+    return BaseZarrError(msg)

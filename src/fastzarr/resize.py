@@ -1,0 +1,198 @@
+"""What changes or counts an array's stored chunks as a whole: resize, append, views, digests.
+
+Rules of this file:
+
+* Readers are clipped at the published shape, so the order of steps decides what they see. A shrink
+  publishes the shape, then deletes. A growth first clears what an earlier, larger shape may have
+  left behind, then publishes. An append writes its data, then publishes.
+* What new elements hold is the fill value, whatever the array once held there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr import casting, engine, errors, node
+from fastzarr.codecs.base import as_view
+from fastzarr.grid import grid_shape
+from fastzarr.selection import Selection, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.array import Array
+    from fastzarr.metadata.layout import Layout
+
+
+def resize(array: Array, shape: tuple[Any, ...]) -> None:
+    """Give an array another shape of as many axes."""
+    array.refresh()
+    old = array.layout
+    new = _checked_shape(array, shape)
+    if new == old.shape:
+        return
+    if any(after > before for after, before in zip(new, old.shape, strict=True)):
+        _delete_outside(array, old)
+        _clear_strays(array, old, replace(old, shape=new))
+    array._update(lambda latest: replace(latest, shape=new))  # noqa: SLF001  (its own other half)
+    _delete_outside(array, array.layout)
+
+
+def append(array: Array, data: Any, axis: int) -> tuple[int, ...]:
+    """Write data behind the end of an axis, publish the new shape and give it."""
+    layout = array.refresh().layout
+    values = casting.cast(data, layout.dtype.numpy)
+    ndim = len(layout.shape)
+    if not -ndim <= axis < ndim:
+        msg = f"axis {axis} is out of bounds for array of dimension {ndim}"
+        raise errors.BoundsCheckError(msg)
+    axis %= ndim
+    expected = tuple(n for i, n in enumerate(layout.shape) if i != axis)
+    found = tuple(n for i, n in enumerate(values.shape) if i != axis)
+    if values.ndim != ndim or found != expected:
+        msg = (
+            f"cannot append data of shape {values.shape} along axis {axis} of {array.name!r} with "
+            f"shape {layout.shape}: all other axes must agree"
+        )
+        raise errors.ShapeError(msg)
+    start, count = layout.shape[axis], values.shape[axis]
+    new = tuple(n + count if i == axis else n for i, n in enumerate(layout.shape))
+    if values.size:
+        spans = tuple(Span(i, start if i == axis else 0, 1, n) for i, n in enumerate(values.shape))
+        _write(array, replace(layout, shape=new), spans, values)
+    array._update(lambda latest: replace(latest, shape=new))  # noqa: SLF001  (its own other half)
+    return new
+
+
+def stored_chunks(array: Array) -> int:
+    """Count the chunks that are stored, inside shards by their indexes."""
+    layout = array.layout
+    shard = layout.program.shard
+    chunks = array._chunks  # noqa: SLF001  (its own other half)
+    total = 0
+    for coords in _stored(array, layout):
+        if any(k >= n for k, n in zip(coords, layout.grid_shape, strict=True)):
+            continue
+        if shard is None:
+            total += math.prod(layout.chunks) // math.prod(layout.inner_chunks)
+            continue
+        found = chunks.source(coords).get_ranges([shard.index_range()])
+        if found is not None:
+            index = shard.read_index(found[0], None)
+            total += int((index != index.dtype.type(2**64 - 1)).any(axis=1).sum())
+    return total
+
+
+def digest(array: Array, hashname: str) -> bytes:
+    """Hash the stored chunks in C order, then the metadata, as zarr-python 2 does."""
+    import hashlib
+
+    total = hashlib.new(hashname)
+    layout = array.layout
+    chunks = array._chunks  # noqa: SLF001  (its own other half)
+    for coords in np.ndindex(*layout.grid_shape):
+        total.update(as_view(chunks.get(coords) or b""))
+    names = (node.V3_KEY,) if layout.zarr_format == 3 else (node.V2_ARRAY, node.V2_ATTRIBUTES)
+    for name in names:
+        total.update(array.store.get(node.join(array.path, name)) or b"")
+    return total.digest()
+
+
+def reinterpreted(
+    layout: Layout, shape: Any, chunks: Any, dtype: Any, fill_value: Any, filters: Any
+) -> Layout:
+    """Give a layout that shows the same stored bytes otherwise."""
+    from fastzarr import dtypes
+    from fastzarr.codecs import BytesCodec, parse
+    from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec
+    from fastzarr.codecs.filters import FiltersCodec
+    from fastzarr.metadata.checks import resolve_chain
+
+    changes: dict[str, Any] = {}
+    if shape is not None:
+        changes["shape"] = (shape,) if isinstance(shape, int) else tuple(shape)
+    if chunks is not None:
+        changes["chunks"] = (chunks,) if isinstance(chunks, int) else tuple(chunks)
+    data_type = layout.dtype
+    if dtype is not None:
+        data_type = dtypes.from_numpy(dtype)
+        changes["dtype"] = data_type
+        changes["fill"] = data_type.default_fill
+    if fill_value is not None:
+        changes["fill"] = data_type.cast_fill(fill_value)
+    codecs = list(layout.codecs)
+    if filters is not None:
+        place = next(i for i, codec in enumerate(codecs) if isinstance(codec, ArrayBytesCodec))
+        if layout.zarr_format == 2:
+            configs = [codec.get_config() for codec in filters]
+            codecs[place] = FiltersCodec(filters=configs) if configs else BytesCodec(endian=None)
+        else:
+            kept = [codec for codec in codecs if not isinstance(codec, ArrayArrayCodec)]
+            codecs = [*(parse(codec, "filters") for codec in filters), *kept]
+    view = replace(layout, **changes)
+    spec = replace(layout.program.spec, shape=view.chunks, dtype=view.dtype, fill=view.fill)
+    return replace(view, codecs=resolve_chain(codecs, spec, "view"))
+
+
+def _checked_shape(array: Array, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    if len(shape) != array.ndim:
+        msg = f"shape {shape} has {len(shape)} axes, but array {array.name!r} has {array.ndim}"
+        raise errors.ShapeError(msg)
+    for size in shape:
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
+            msg = f"the sizes of a shape are integers of at least 0, not {size!r} in {shape}"
+            raise errors.ShapeError(msg)
+    return tuple(int(size) for size in shape)
+
+
+def _write(array: Array, layout: Layout, spans: tuple[Span, ...], values: Any) -> None:
+    work = tuple(span.size for span in spans)
+    engine.run_write(
+        layout,
+        array._chunks,  # noqa: SLF001  (its own other half)
+        Selection(spans, work, work, None),
+        np.broadcast_to(values, work),
+        store_empty=array.write_empty_chunks,
+    )
+
+
+def _stored(array: Array, layout: Layout) -> Iterator[tuple[int, ...]]:
+    """Go through the coordinates of the stored objects, inside the grid or not."""
+    start = len(array.path) + 1 if array.path else 0
+    for key in array.chunk_store.list(array.path):
+        coords = layout.keys.decode(key[start:], len(layout.shape))
+        if coords is not None:
+            yield coords
+
+
+def _delete_outside(array: Array, layout: Layout) -> None:
+    """Delete the stored objects outside the grid of a layout."""
+    chunks = array._chunks  # noqa: SLF001  (its own other half)
+    grid = grid_shape(layout.shape, layout.chunks)
+    for coords in list(_stored(array, layout)):
+        if any(k >= n for k, n in zip(coords, grid, strict=True)):
+            chunks.put(coords, None)
+
+
+def _clear_strays(array: Array, old: Layout, new: Layout) -> None:
+    """Fill what chunks at the old edge hold beyond it, as far as the new shape shows it.
+
+    A chunk at the edge is stored at full size. What it holds outside the array may be a rest of a
+    larger shape, or whatever its writer put there.
+    """
+    for axis, (before, chunk) in enumerate(zip(old.shape, old.chunks, strict=True)):
+        edge = min(-(-before // chunk) * chunk, new.shape[axis])
+        if edge <= before:
+            continue
+        spans = []
+        for i, (size, step) in enumerate(zip(old.shape, old.chunks, strict=True)):
+            if i == axis:
+                spans.append(Span(i, before, 1, edge - before))
+            else:
+                spans.append(Span(i, 0, 1, min(-(-size // step) * step, new.shape[i])))
+        if all(span.size for span in spans):
+            _write(array, new, tuple(spans), new.program.fill)

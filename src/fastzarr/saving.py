@@ -1,0 +1,171 @@
+"""``save`` and ``load``: from NumPy arrays to a store and back, as ``numpy.save`` and ``load``.
+
+Rules of this file:
+
+* One array is saved as an array at the root (or ``path``), several as a group that holds them as
+  ``arr_0``, ``arr_1`` and by their keywords. What was there is replaced, as ``numpy.save`` does.
+* All arguments are looked at before anything that was there is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.arguments import HANDLE_WORDS, Request, as_array_like, handle_of, same_format
+from fastzarr.array import Array
+from fastzarr.build import build_array, build_group, survey
+from fastzarr.opening import open
+from fastzarr.stores.resolve import as_store_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.group import Group
+
+
+def save(
+    store: Any,
+    *args: Any,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save one array, or several as a group.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.save(store, [1, 2], b=[3.0])
+    >>> zarr.load(store)["b"]
+    array([3.])
+    """
+    places: dict[str, Any] = {"zarr_version": zarr_version, "zarr_format": zarr_format}
+    places |= {"path": path, "storage_options": storage_options}
+    if len(args) == 1 and not kwargs:
+        save_array(store, args[0], **places)
+    else:
+        save_group(store, *args, **places, **kwargs)
+
+
+def save_array(
+    store: Any,
+    arr: Any,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save one array; keywords are those of ``create_array``.
+
+    ``mode="w-"`` or ``overwrite=False`` raises ``ContainsArrayError`` rather than replace.
+    """
+    mode = kwargs.pop("mode", "w")
+    overwrite = kwargs.pop("overwrite", mode == "w")
+    wanted = same_format(zarr_format, zarr_version)
+    place = as_store_path(store, path, mode=mode, storage_options=storage_options)
+    chunks = getattr(arr, "chunks", None)
+    if chunks:
+        kwargs.setdefault("chunks", chunks)
+    words = {"data": _array_like("arr", arr), "zarr_format": wanted}
+    request, rest = Request.take("save_array", words | kwargs, HANDLE_WORDS)
+    build_array(place.store, place.path, request, overwrite=bool(overwrite), **handle_of(rest))
+
+
+def save_group(
+    store: Any,
+    *args: Any,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save several arrays as a group: the positional ones as ``arr_0`` and on, others by name."""
+    arrays = {f"arr_{number}": value for number, value in enumerate(args)}
+    for name, value in kwargs.items():
+        if name in arrays:
+            msg = f"save_group() was given the array {name!r} twice, by position and by keyword"
+            raise TypeError(msg)
+        arrays[name] = value
+    if not arrays:
+        msg = "save() needs at least one array"
+        raise ValueError(msg)
+    place = as_store_path(store, path, mode="w", storage_options=storage_options)
+    wanted = same_format(zarr_format, zarr_version)
+    above, _ = survey(place.store, place.path, wanted)
+    requests = {
+        name: Request(data=_array_like(name, value), zarr_format=wanted)
+        for name, value in arrays.items()
+    }
+    chosen = next(iter(requests.values())).choose_format(above)
+    for request in requests.values():
+        request.layout(chosen)
+    build_group(place.store, place.path, zarr_format=chosen, overwrite=True)
+    for name, request in requests.items():
+        below = f"{place.path}/{name}" if place.path else name
+        build_array(place.store, below, request, known=place.path)
+
+
+def load(
+    store: Any,
+    path: str | int | None = None,
+    zarr_format: int | str | None = None,
+    zarr_version: int | None = None,
+) -> Any:
+    """Read an array into memory, or give a ``LazyLoader`` of the arrays of a group.
+
+    Raises ``PathNotFoundError`` if nothing is there.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.save(store, [[1, 2]])
+    >>> zarr.load(store)
+    array([[1, 2]])
+    """
+    given = (path, zarr_format)
+    # zarr-python 2 has the format before the path.
+    words = [word for word in given if isinstance(word, str)]
+    numbers = [word for word in given if isinstance(word, int)]
+    wanted = same_format(numbers[0] if numbers else None, zarr_version)
+    found = open(store, "r", path=words[0] if words else None, zarr_format=wanted)
+    return found[...] if isinstance(found, Array) else LazyLoader(found)
+
+
+class LazyLoader(Mapping[str, Any]):
+    """Map the names in a saved group to its arrays, each read into memory when first asked for."""
+
+    def __init__(self, group: Group) -> None:
+        """Serve the arrays of a group."""
+        self._group = group
+        self._cache: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Give an array as one of NumPy, a group as another ``LazyLoader``."""
+        if name not in self._cache:
+            found = self._group[name]
+            loaded = found[...] if isinstance(found, Array) else LazyLoader(found)
+            self._cache[name] = loaded
+        return self._cache[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._group)
+
+    def __len__(self) -> int:
+        """Count the names."""
+        return len(self._group)
+
+    def __repr__(self) -> str:
+        """Name what can be loaded."""
+        return f"<LazyLoader: {', '.join(self)}>"
+
+
+def _array_like(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, str | bytes | Mapping):
+        msg = f"{name}= must be an array, not {value!r}"
+        raise TypeError(msg)
+    return as_array_like(value)

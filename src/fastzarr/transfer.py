@@ -1,0 +1,338 @@
+"""Copy arrays and groups from one hierarchy to another, or keys from one store to another.
+
+Rules of this file:
+
+* A copy passes through memory in pieces of about 64 MiB, never whole.
+* Source and target may be h5py's as well: of what is copied only the common ground of both
+  libraries is used.
+* ``if_exists`` decides what happens where something is already there; a dry run does all but write.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr.build import regions
+from fastzarr.errors import BaseZarrError, CopyError
+from fastzarr.stores.keys import normalise_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    Log = Callable[[str], None]
+
+_IF_EXISTS = ("raise", "replace", "skip", "skip_initialized")
+
+
+def copy(
+    source: Any,
+    dest: Any,
+    name: str | None = None,
+    shallow: bool = False,
+    without_attrs: bool = False,
+    log: Any = None,
+    if_exists: str = "raise",
+    dry_run: bool = False,
+    **create_kws: Any,
+) -> tuple[int, int, int]:
+    """Copy an array or a group, with all below it, into the group ``dest``, as ``name``.
+
+    ``shallow`` copies only the arrays directly in a group. ``log`` is a file, a file's name or a
+    callable that is told each step. ``if_exists`` is ``"raise"``, ``"replace"``, ``"skip"``, or
+    ``"skip_initialized"``, which skips arrays all of whose chunks are stored. ``create_kws`` go to
+    ``create_array``, and change what is otherwise taken over from the source.
+
+    Gives the numbers of nodes copied, of nodes skipped and of bytes copied. Raises ``CopyError``
+    where something is in the way.
+
+    >>> import fastzarr as zarr
+    >>> source, dest = zarr.group(), zarr.group()
+    >>> source["a/x"] = [1, 2, 3]
+    >>> zarr.copy(source["a"], dest)
+    (2, 0, 24)
+    >>> dest["a/x"][:]
+    array([1, 2, 3])
+    """
+    _check_group("dest", dest)
+    _check_word(if_exists, dest)
+    with _log(log) as tell:
+        job = _Copy(tell, shallow, without_attrs, if_exists, dry_run, create_kws)
+        job.copy(source, dest, _name(source, name), root=True)
+        return job.close()
+
+
+def copy_all(
+    source: Any,
+    dest: Any,
+    shallow: bool = False,
+    without_attrs: bool = False,
+    log: Any = None,
+    if_exists: str = "raise",
+    dry_run: bool = False,
+    **create_kws: Any,
+) -> tuple[int, int, int]:
+    """Copy all that is in the group ``source`` into the group ``dest``, its attributes included.
+
+    The arguments and what is given are those of ``copy``.
+    """
+    _check_group("dest", dest)
+    _check_group("source", source)
+    _check_word(if_exists, dest)
+    with _log(log) as tell:
+        job = _Copy(tell, shallow, without_attrs, if_exists, dry_run, create_kws)
+        for name in source:
+            job.copy(source[name], dest, name, root=False)
+        if not dry_run and not without_attrs:
+            dest.attrs.update(_attributes(source))
+        return job.close()
+
+
+def copy_store(  # noqa: PLR0913, PLR0917  (a user's verb)
+    source: Any,
+    dest: Any,
+    source_path: str = "",
+    dest_path: str = "",
+    excludes: str | Iterable[str] | None = None,
+    includes: str | Iterable[str] | None = None,
+    flags: int = 0,
+    if_exists: str = "raise",
+    dry_run: bool = False,
+    log: Any = None,
+) -> tuple[int, int, int]:
+    """Copy values from one store to another as they are, key by key.
+
+    Only keys below ``source_path`` are copied, to below ``dest_path``. A key is left out if one of
+    the regular expressions ``excludes`` is found in it and none of ``includes``; ``flags`` are
+    those of ``re``. ``if_exists`` is ``"raise"``, ``"replace"`` or ``"skip"``.
+
+    Gives the numbers of keys copied, of keys skipped and of bytes copied. Raises ``CopyError``
+    before anything is written if a key is in the way.
+
+    >>> import fastzarr as zarr
+    >>> source, dest = {"a/b": b"123"}, {}
+    >>> zarr.copy_store(source, dest, dest_path="c")
+    (1, 0, 3)
+    >>> dest
+    {'c/a/b': b'123'}
+    """
+    from fastzarr.stores.resolve import as_store
+
+    if if_exists not in _IF_EXISTS[:3]:
+        msg = f"if_exists must be one of {_IF_EXISTS[:3]}, not {if_exists!r}"
+        raise BaseZarrError(msg)
+    origin, target = as_store(source), as_store(dest)
+    start, into = normalise_path(source_path), normalise_path(dest_path)
+    drop, keep = _patterns(excludes, flags), _patterns(includes, flags)
+    keys = {}
+    for key in origin.list(start):
+        rest = key[len(start) :].strip("/")
+        dropped = any(pattern.search(rest) for pattern in drop)
+        if not dropped or any(pattern.search(rest) for pattern in keep):
+            keys[key] = f"{into}/{rest}" if into else rest
+    taken = {new for new in keys.values() if target.exists(new)}
+    if taken and if_exists == "raise":
+        msg = f"the key {min(taken)!r} is already in {target}; see if_exists="
+        raise CopyError(msg)
+    copied = skipped = size = 0
+    with _log(log) as tell:
+        for key, new in keys.items():
+            shown = key if key == new else f"{key} -> {new}"
+            if new in taken and if_exists == "skip":
+                tell(f"skip {shown}")
+                skipped += 1
+                continue
+            tell(f"copy {shown}")
+            value = None if dry_run else origin.get(key)
+            if value is not None:
+                target.set(new, value)
+                size += len(value)
+            copied += 1
+        _close(tell, copied, skipped, size, dry_run=dry_run)
+    return copied, skipped, size
+
+
+class _Copy:
+    def __init__(
+        self,
+        tell: Log,
+        shallow: bool,
+        without_attrs: bool,
+        if_exists: str,
+        dry_run: bool,
+        create_kws: dict[str, Any],
+    ) -> None:
+        self.tell, self.shallow, self.without_attrs = tell, shallow, without_attrs
+        self.if_exists, self.dry_run, self.create_kws = if_exists, dry_run, create_kws
+        self.copied = self.skipped = self.size = 0
+
+    def close(self) -> tuple[int, int, int]:
+        _close(self.tell, self.copied, self.skipped, self.size, dry_run=self.dry_run)
+        return self.copied, self.skipped, self.size
+
+    def copy(self, source: Any, dest: Any, name: str, *, root: bool) -> None:
+        # In a dry run, `dest` is None below what would be created.
+        if hasattr(source, "shape"):
+            self._array(source, dest, name)
+        elif root or not self.shallow:
+            self._group(source, dest, name)
+
+    def _array(self, source: Any, dest: Any, name: str) -> None:
+        what = f"{source.name} {source.shape} {source.dtype}"
+        there = None if dest is None else dest.get(name)
+        if there is not None and self._skips(there, dest, name):
+            self.tell(f"skip {what}")
+            self.skipped += 1
+            return
+        self.tell(f"copy {what}")
+        self.copied += 1
+        if self.dry_run:
+            return
+        if there is not None:
+            del dest[name]
+        if _is_h5py(dest):
+            self._to_h5py(source, dest, name)
+        else:
+            self._to_zarr(source, dest, name)
+        self.size += int(np.prod(source.shape, dtype=object)) * source.dtype.itemsize
+
+    def _to_zarr(self, source: Any, dest: Any, name: str) -> None:
+        from fastzarr.arguments import like_words
+
+        words = dict(self.create_kws)
+        data = source
+        if _is_h5py(source):
+            data = _from_h5py(source, words)
+        described = like_words(source, words, dest.zarr_format) | {"data": data}
+        if not self.without_attrs:
+            described.setdefault("attributes", _attributes(source))
+        names = getattr(getattr(source, "layout", None), "dimension_names", None)
+        if names is not None and dest.zarr_format == 3:
+            described.setdefault("dimension_names", names)
+        described["zarr_format"] = dest.zarr_format
+        dest.create_array(name, **described)
+
+    def _to_h5py(self, source: Any, dest: Any, name: str) -> None:
+        chunks = tuple(map(min, source.chunks, source.shape)) if source.shape else None
+        words = {"chunks": chunks or None, "fillvalue": getattr(source, "fill_value", None)}
+        if chunks:
+            words |= {"compression": "gzip", "compression_opts": 1}
+        made = dest.create_dataset(
+            name, shape=source.shape, dtype=source.dtype, **words | self.create_kws
+        )
+        for region in regions(source.shape, source.chunks, source.dtype.itemsize):
+            made[region] = source[region]
+        if not self.without_attrs:
+            made.attrs.update(_attributes(source))
+
+    def _group(self, source: Any, dest: Any, name: str) -> None:
+        there = None if dest is None else dest.get(name)
+        if hasattr(there, "shape"):
+            if self._skips(there, dest, name):
+                self.tell(f"skip {source.name}")
+                self.skipped += 1
+                return
+            if not self.dry_run:
+                del dest[name]
+            there = None
+        self.tell(f"copy {source.name}")
+        self.copied += 1
+        made = there
+        if not self.dry_run:
+            made = dest.require_group(name)
+            if not self.without_attrs:
+                made.attrs.update(_attributes(source))
+        for below in source:
+            self.copy(source[below], made, below, root=False)
+
+    def _skips(self, there: Any, dest: Any, name: str) -> bool:
+        if self.if_exists == "raise":
+            msg = f"{name!r} already exists in the group {dest.name!r}; see if_exists="
+            raise CopyError(msg)
+        if self.if_exists == "skip_initialized" and hasattr(there, "nchunks"):
+            return bool(there.nchunks_initialized == there.nchunks)
+        return self.if_exists == "skip"
+
+
+def _close(tell: Log, copied: int, skipped: int, size: int, *, dry_run: bool) -> None:
+    if dry_run:
+        tell(f"dry run: {copied} copied, {skipped} skipped")
+    else:
+        tell(f"all done: {copied} copied, {skipped} skipped, {size:,} bytes copied")
+
+
+def _from_h5py(source: Any, words: dict[str, Any]) -> Any:
+    """Give the data of h5py's array, and what it says besides; text is bytes to h5py."""
+    from h5py import check_string_dtype  # type: ignore[import-untyped,unused-ignore]
+
+    text = check_string_dtype(source.dtype)
+    if text is not None and text.length is None:
+        words.setdefault("dtype", str)
+        return np.asarray(source.asstr()[...], dtype=np.dtypes.StringDType())
+    words.setdefault("fill_value", source.fillvalue)
+    return source
+
+
+def _attributes(source: Any) -> dict[str, Any]:
+    found = {name: source.attrs[name] for name in source.attrs}
+    return {name: _text(value) for name, value in found.items()} if _is_h5py(source) else found
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, np.ndarray) and value.dtype.kind == "S":
+        return np.char.decode(value, errors="replace")
+    return value
+
+
+def _name(source: Any, name: str | None) -> str:
+    found = name or str(source.name).rsplit("/", 1)[-1]
+    if not found:
+        msg = "the source is a root and has no name; give name="
+        raise TypeError(msg)
+    return found
+
+
+def _is_h5py(node: Any) -> bool:
+    return type(node).__module__.startswith("h5py.")
+
+
+def _check_group(word: str, group: Any) -> None:
+    if not hasattr(group, "require_group"):
+        msg = f"{word} must be a group, not {group!r}"
+        raise TypeError(msg)
+
+
+def _check_word(if_exists: str, dest: Any) -> None:
+    known = _IF_EXISTS[:3] if _is_h5py(dest) else _IF_EXISTS
+    if if_exists not in known:
+        msg = f"if_exists must be one of {known}, not {if_exists!r}"
+        raise BaseZarrError(msg)
+
+
+def _patterns(patterns: str | Iterable[str] | None, flags: int) -> list[re.Pattern[str]]:
+    given = [patterns] if isinstance(patterns, str) else patterns or ()
+    return [re.compile(pattern, flags) for pattern in given]
+
+
+@contextmanager
+def _log(log: Any) -> Iterator[Log]:
+    """Give a callable that writes a line wherever ``log`` says."""
+    if log is None:
+        yield lambda _: None
+    elif callable(log):
+        yield log
+    elif hasattr(log, "write"):
+        yield lambda line: print(line, file=log)
+    elif isinstance(log, str):
+        from pathlib import Path
+
+        with Path(log).open("a", encoding="utf-8") as file:
+            yield lambda line: print(line, file=file)
+    else:
+        msg = f"log must be a callable, a file or the name of one, not {log!r}"
+        raise TypeError(msg)

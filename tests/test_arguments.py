@@ -1,0 +1,372 @@
+"""Keywords of both zarr-pythons, made one layout."""
+
+from __future__ import annotations
+
+import warnings
+
+import numcodecs
+import numpy as np
+import pytest
+
+from fastzarr import codecs
+from fastzarr.arguments import Request, like_words, parse_keys, same_format
+from fastzarr.config import config
+from fastzarr.errors import LimitError, MetadataError, ZarrRuntimeWarning
+from fastzarr.grid import ChunkKeys
+
+
+def layout(above=None, **words):
+    request, _ = Request.take("create", {"shape": (20, 30), "dtype": "i4"} | words)
+    return request.layout(request.choose_format(above))
+
+
+def names(found):
+    return [codec.name for codec in found.codecs]
+
+
+def test_the_defaults():
+    found = layout()
+    assert found.zarr_format == 3
+    assert names(found) == ["bytes", "blosc", "crc32c"]
+    blosc = found.codecs[1]
+    assert (blosc.cname, blosc.clevel, blosc.shuffle, blosc.typesize) == ("lz4", 5, "shuffle", 4)
+    assert found.keys == ChunkKeys("default", "/")
+    assert found.fill == 0
+    assert found.dimension_names is None
+
+
+def test_the_defaults_of_format_2():
+    found = layout(zarr_format=2)
+    config_ = found.compressor.get_config()
+    assert [config_[n] for n in ("id", "cname", "clevel", "shuffle")] == ["blosc", "lz4", 5, 1]
+    assert found.filters == ()
+    assert found.order == "C"
+    assert found.keys == ChunkKeys("v2", ".")
+
+
+@pytest.mark.parametrize("dtype", [str, bytes])
+def test_what_varies_in_length_is_compressed_by_zstd(dtype):
+    assert names(layout(dtype=dtype))[1:] == ["zstd", "crc32c"]
+    assert layout(dtype=dtype, zarr_format=2).compressor.codec_id == "zstd"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"compressor": None},
+        {"compressor": numcodecs.Zlib()},
+        {"compressor": {"id": "zlib", "level": 1}},
+        {"dimension_separator": "/"},
+        {"filters": [numcodecs.Delta("i4")]},
+        {"filters": numcodecs.Delta("i4")},
+        {"object_codec": numcodecs.JSON(), "dtype": object},
+        {"zarr_format": 2},
+        {"zarr_version": 2},
+    ],
+)
+def test_what_only_format_2_can_say_means_format_2(words):
+    assert layout(**words).zarr_format == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"compressor": "default"},
+        {"compressor": "auto"},
+        {"compressor": codecs.GzipCodec()},
+        {"compressors": numcodecs.Zlib()},
+        {"filters": None},
+        {"filters": []},
+        {"filters": [codecs.TransposeCodec(order=(1, 0))]},
+        {"compressor": numcodecs.Zlib(), "zarr_format": 3},
+    ],
+)
+def test_all_else_means_format_3(words):
+    assert layout(**words).zarr_format == 3
+
+
+def test_the_group_above_decides_before_what_only_format_2_can_say():
+    found = layout(above=3, compressor=numcodecs.Zlib(3), dimension_separator=".")
+    assert found.zarr_format == 3
+    assert names(found) == ["bytes", "numcodecs.zlib"]
+    assert found.keys == ChunkKeys("default", ".")
+    assert layout(above=2).zarr_format == 2
+
+
+def test_the_default_format_can_be_set():
+    with config.set({"default_zarr_format": 2}):
+        assert layout().zarr_format == 2
+
+
+def test_two_words_for_the_format():
+    assert same_format(None, 2) == same_format(2, 2) == same_format(2, None) == 2
+    assert same_format(None, None) is None
+    with pytest.raises(TypeError, match="zarr_version"):
+        same_format(3, 2)
+
+
+@pytest.mark.parametrize("bad", [1, 4, "3", True, 3.5])
+def test_there_is_no_other_format(bad):
+    with pytest.raises(MetadataError, match="zarr_format: must be 2 or 3"):
+        layout(zarr_format=bad)
+
+
+def test_what_is_named_is_taken_as_named():
+    assert names(layout(compressors=None)) == ["bytes"]
+    assert names(layout(compressors=())) == ["bytes"]
+    assert names(layout(compressors=codecs.GzipCodec(level=1))) == ["bytes", "gzip"]
+    assert names(
+        layout(compressors=[{"name": "zstd", "configuration": {"level": 3}}, "crc32c"])
+    ) == [
+        "bytes",
+        "zstd",
+        "crc32c",
+    ]
+    assert names(layout(compressors=[numcodecs.Blosc()])) == ["bytes", "blosc"]
+    assert (
+        layout(compressors=codecs.GzipCodec(level=1), zarr_format=2).compressor.codec_id == "gzip"
+    )
+    assert layout(compressor=None).compressor is None
+
+
+def test_filters_and_serializer():
+    big = codecs.BytesCodec(endian="big")
+    found = layout(
+        filters=[{"name": "transpose", "configuration": {"order": [1, 0]}}], serializer=big
+    )
+    assert names(found) == ["transpose", "bytes", "blosc", "crc32c"]
+    assert found.serializer.endian == "big"
+
+
+def test_a_serializer_without_byte_order_gets_one():
+    assert layout(serializer={"name": "bytes"}).serializer.endian == "little"
+    assert layout(serializer={"name": "bytes"}, dtype="u1").serializer.endian is None
+
+
+def test_a_whole_chain():
+    assert names(layout(codecs=["bytes", "gzip"])) == ["bytes", "gzip"]
+    assert names(layout(codecs=["gzip"])) == ["bytes", "gzip"]
+    with pytest.raises(MetadataError, match=r"^compressors: .*codecs="):
+        layout(codecs=["bytes"], compressors=["gzip"])
+
+
+def test_filters_of_format_2_keep_their_configuration():
+    found = layout(filters=[numcodecs.Delta("i4"), {"id": "packbits"}], dtype="bool", zarr_format=2)
+    assert [codec.codec_id for codec in found.filters] == ["delta", "packbits"]
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ({"compressors": ["nope"]}, r"compressors\[0\]"),
+        ({"compressors": ["bytes"]}, r"compressors\[0\]"),
+        ({"compressors": [None]}, r"compressors\[0\]"),
+        ({"filters": ["gzip"]}, r"filters\[0\]"),
+        ({"serializer": "gzip"}, "serializer"),
+        ({"compressors": [{"name": "gzip", "configuration": {"level": 99}}]}, r"compressors\[0\]"),
+        ({"compressor": {"id": "nope"}}, "compressor"),
+        ({"compressors": [numcodecs.Zlib(), numcodecs.BZ2()], "zarr_format": 2}, "compressors"),
+        ({"compressor": numcodecs.Zlib(), "compressors": "gzip"}, "compressor"),
+        ({"dimension_names": ("x",)}, "dimension_names"),
+        ({"dimension_names": "xy"}, "dimension_names"),
+        ({"dimension_names": ("x", 1)}, r"dimension_names\[1\]"),
+        ({"dimension_names": ("x", "y"), "zarr_format": 2}, "dimension_names"),
+        ({"shards": (10, 10), "zarr_format": 2}, "shards"),
+        ({"shards": {"shape": (20, 30), "size": 3}}, "shards"),
+        ({"serializer": "bytes", "zarr_format": 2}, "serializer"),
+        ({"codecs": ["bytes"], "zarr_format": 2}, "codecs"),
+        ({"order": "K"}, "order"),
+        ({"order": "K", "zarr_format": 2}, "order"),
+        ({"dimension_separator": ","}, "dimension_separator"),
+        ({"chunk_key_encoding": "v3"}, "chunk_key_encoding"),
+        ({"chunk_key_encoding": {"separator": "/"}}, "chunk_key_encoding"),
+        ({"chunk_key_encoding": {"name": "v2", "sep": "/"}}, "chunk_key_encoding"),
+        ({"chunk_key_encoding": 3}, "chunk_key_encoding"),
+        ({"chunk_key_encoding": "default", "zarr_format": 2}, "chunk_key_encoding"),
+        ({"chunks": 0}, "chunks"),
+        ({"shape": (-1,)}, r"shape\[0\]"),
+        ({"storage_transformers": ["x"]}, "storage_transformers"),
+    ],
+)
+def test_wrong_values_are_placed_at_their_argument(words, place):
+    with pytest.raises(MetadataError, match=f"^{place}"):
+        layout(**words)
+
+
+def test_limits_hold_for_what_is_created():
+    with pytest.raises(LimitError, match="chunks"):
+        layout(shape=(2**40,), chunks=False)
+    with pytest.raises(MetadataError, match="shape"):
+        layout(shape=(2**40, 2**40), chunks=10)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e300, "x"])
+def test_a_fill_value_that_cannot_be_is_named(value):
+    with pytest.raises((TypeError, ValueError, OverflowError), match="fill_value"):
+        layout(fill_value=value)
+
+
+def test_fill_values():
+    assert layout(fill_value=7).fill == 7
+    assert layout(fill_value=None).fill == 0
+    assert layout(fill_value=None, zarr_format=2).fill is None
+    assert np.isnat(layout(dtype="M8[s]").fill)
+    assert layout(dtype=str, fill_value="x").fill == "x"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        (None, ChunkKeys("default", "/")),
+        ("v2", ChunkKeys("v2", ".")),
+        (("default", "."), ChunkKeys("default", ".")),
+        (["v2", "/"], ChunkKeys("v2", "/")),
+        ({"name": "v2"}, ChunkKeys("v2", ".")),
+        ({"name": "default", "separator": "."}, ChunkKeys("default", ".")),
+        ({"name": "v2", "configuration": {"separator": "/"}}, ChunkKeys("v2", "/")),
+        (ChunkKeys("v2", "/"), ChunkKeys("v2", "/")),
+    ],
+)
+def test_spellings_of_key_encodings(encoding, expected):
+    assert parse_keys(encoding) == expected
+    assert layout(chunk_key_encoding=encoding).keys == expected
+
+
+def test_the_key_encoding_of_format_2():
+    encoding = {"name": "v2", "separator": "/"}
+    assert layout(chunk_key_encoding=encoding, zarr_format=2).keys.separator == "/"
+    assert layout(dimension_separator="/").keys == ChunkKeys("v2", "/")
+
+
+def test_shards():
+    found = layout(shape=(100, 100), chunks=(10, 10), shards=(50, 50))
+    assert found.chunks == (50, 50)
+    assert found.inner_chunks == (10, 10)
+    assert names(found) == ["sharding_indexed"]
+    inner = found.codecs[0]
+    assert [codec.name for codec in inner.codecs] == ["bytes", "blosc", "crc32c"]
+    start = layout(chunks=10, shards={"shape": (20, 30), "index_location": "start"})
+    assert start.codecs[0].index_location == "start"
+
+
+def test_order_f_is_a_word_of_format_2():
+    assert layout(order="F", zarr_format=2).order == "F"
+    with pytest.warns(ZarrRuntimeWarning, match="order='F'") as caught:
+        assert layout(order="F").order == "C"
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layout(order="C")
+
+
+def test_strings_and_bytes_in_format_2_get_their_object_codec():
+    for dtype, codec in ((str, "vlen-utf8"), (bytes, "vlen-bytes")):
+        found = layout(dtype=dtype, zarr_format=2)
+        assert [f.codec_id for f in found.filters] == [codec]
+    again = layout(dtype=str, zarr_format=2, object_codec=numcodecs.VLenUTF8())
+    assert len(again.filters) == 1
+
+
+def test_objects():
+    assert layout(dtype=object, object_codec=numcodecs.VLenUTF8()).dtype.name == "string"
+    assert layout(dtype=object, filters=[numcodecs.VLenUTF8()]).dtype.name == "string"
+    assert layout(dtype="O", object_codec="json2").filters[0].codec_id == "json2"
+    assert layout(above=3, dtype=object, object_codec=numcodecs.VLenUTF8()).dtype.name == "string"
+    with pytest.raises(MetadataError, match="object_codec"):
+        layout(dtype=object)
+    with pytest.raises(TypeError, match="format 2"):
+        layout(dtype=object, object_codec=numcodecs.JSON(), zarr_format=3)
+
+
+def test_an_unknown_type_is_named():
+    with pytest.raises(TypeError, match="dtype='nope'"):
+        layout(dtype="nope")
+
+
+def test_data_gives_shape_and_type():
+    data = np.zeros((4, 5), "f4")
+    request, _ = Request.take("create", {"data": data})
+    found = request.layout(3)
+    assert found.shape == (4, 5)
+    assert found.dtype.numpy == np.dtype("f4")
+    request, _ = Request.take("create", {"data": data, "shape": (4, 4)})
+    with pytest.raises(MetadataError, match=r"^shape: .*data"):
+        request.layout(3)
+    with pytest.raises(TypeError, match="shape= is missing"):
+        Request().layout(3)
+
+
+def test_format_3_is_in_native_order_and_format_2_as_asked():
+    assert layout(dtype=">i4").dtype.numpy == np.dtype("i4")
+    assert layout(dtype=">i4", zarr_format=2).dtype.numpy.str == ">i4"
+
+
+def test_unknown_and_contradicting_keywords():
+    with pytest.raises(TypeError, match=r"create\(\).*'compresor'; did you mean compressor=\?"):
+        layout(compresor=None)
+    with pytest.raises(TypeError, match="chunks="):
+        layout(chunks=2, chunk_shape=3)
+    assert layout(chunk_shape=(2, 3)).chunks == (2, 3)
+    assert layout(chunks=2, chunk_shape=None).chunks == (2, 2)
+
+
+def test_attributes_are_copied():
+    attributes = {"a": [1]}
+    found = layout(attributes=attributes)
+    attributes["a"].append(2)
+    assert found.attributes == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"zarr_format": 2},
+        {"zarr_format": 2, "order": "F", "filters": [numcodecs.Delta("i4")], "compressor": None},
+        {"zarr_format": 2, "dtype": str},
+        {"dtype": str, "compressors": None},
+        {"shape": (100, 100), "chunks": (10, 20), "shards": (50, 60), "fill_value": 3},
+        {"chunks": 10, "shards": {"shape": (20, 30), "index_location": "start"}},
+        {"chunk_key_encoding": ("v2", "/"), "compressors": ["zstd"]},
+        {
+            "filters": [codecs.TransposeCodec(order=(1, 0))],
+            "serializer": codecs.BytesCodec(endian="big"),
+        },
+    ],
+)
+def test_an_array_like_another_has_its_layout(words):
+    class Like:
+        def __init__(self, found):
+            self.layout, self.shape, self.dtype = found, found.shape, found.dtype.numpy
+
+    first = layout(**words)
+    request, _ = Request.take("create", like_words(Like(first), {}))
+    assert request.layout(request.choose_format()) == first
+
+
+def test_another_type_leaves_out_what_codecs_knew_of_the_old_one():
+    class Like:
+        layout = layout(filters=[numcodecs.Delta("i4")], zarr_format=3, fill_value=9)
+        shape, dtype = layout.shape, layout.dtype.numpy
+
+    request, _ = Request.take("create", like_words(Like, {"dtype": "f8"}))
+    found = request.layout(3)
+    assert names(found) == ["bytes", "blosc", "crc32c"]
+    assert found.codecs[1].typesize == 8
+    assert found.fill == 0
+
+
+def test_a_word_replaces_its_like():
+    class Like:
+        layout = layout(shape=(100, 100), chunks=(10, 10), shards=(50, 50))
+        shape, dtype = layout.shape, layout.dtype.numpy
+
+    for words, expected in [
+        ({"chunks": (20, 20)}, ((20, 20), None)),
+        ({"shape": (5,)}, ((5,), None)),
+        ({"compressors": None}, ((10, 10), (50, 50))),
+    ]:
+        request, _ = Request.take("create", like_words(Like, words))
+        found = request.layout(3)
+        assert (found.inner_chunks, found.shards) == expected

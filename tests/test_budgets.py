@@ -1,0 +1,85 @@
+"""What the package may cost, counted: own Python frames, import time, modules loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastzarr
+
+SOURCE = str(Path(fastzarr.__file__).parent)
+
+
+def frames(action: Any) -> list[str]:
+    """List the package's own Python functions that an action enters."""
+    seen: list[str] = []
+
+    def record(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(SOURCE):
+            seen.append(frame.f_code.co_qualname)
+
+    sys.setprofile(record)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return seen
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "format 2": {"zarr_format": 2},
+    "uncompressed": {"compressors": None},
+    "zstd": {"compressors": [{"name": "zstd", "configuration": {"level": 1}}]},
+    "gzip": {"compressors": [{"name": "gzip", "configuration": {"level": 1}}]},
+    "big-endian": {"dtype": ">f8"},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_reading_one_chunk_of_a_local_array_takes_at_most_25_own_frames(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    z = fastzarr.create_array(
+        tmp_path, **({"dtype": "f8"} | options), shape=(64, 64, 8), chunks=(32, 32, 8)
+    )
+    z[...] = np.random.default_rng(0).random(z.shape)
+    _ = z[0, 0, 0]
+    seen = frames(lambda: z[2:20, 3:4])
+    assert len(seen) <= 25, "\n".join(seen)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, fastzarr; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    loaded = set(out.stdout.split())
+    heavy = {
+        "numcodecs",
+        "ml_dtypes",
+        "asyncio",
+        "concurrent.futures",
+        "multiprocessing",
+        "hashlib",
+    }
+    assert not heavy & loaded
+    assert "fastzarr.stores" not in loaded
+
+
+def test_reading_an_array_imports_only_what_it_needs(tmp_path: Path) -> None:
+    z = fastzarr.create_array(tmp_path, shape=(4,), chunks=(2,), dtype="f8", compressors=None)
+    z[:] = 1
+    code = f"import sys, fastzarr; fastzarr.open_array({str(tmp_path)!r})[:]; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert not {"numcodecs", "ml_dtypes", "asyncio", "multiprocessing"} & set(out.stdout.split())
+
+
+def test_importing_the_package_reads_few_files() -> None:
+    # What import time is made of. In figures: a third of a millisecond a file.
+    code = "import sys, fastzarr; print(*[name for name in sys.modules if 'fastzarr' in name])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert len(out.stdout.split()) <= 5

@@ -1,0 +1,43 @@
+"""Errors are of the kinds that Python, NumPy and both zarr-pythons raise in their place."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from fastzarr import errors
+
+KINDS = {
+    errors.ArrayNotFoundError: (ValueError, FileNotFoundError),
+    errors.GroupNotFoundError: (ValueError, FileNotFoundError),
+    errors.PathNotFoundError: (ValueError, FileNotFoundError),
+    errors.ContainsArrayError: (ValueError, FileExistsError),
+    errors.ContainsGroupError: (ValueError, FileExistsError),
+    errors.ReadOnlyError: (ValueError, PermissionError),
+    errors.BoundsCheckError: (ValueError, IndexError),
+    errors.SelectionError: (ValueError, IndexError),
+    errors.MetadataError: (ValueError,),
+    errors.ChunkIOError: (ValueError, OSError),
+}
+
+
+@pytest.mark.parametrize(("error", "kinds"), KINDS.items())
+def test_an_error_is_of_every_kind_that_is_caught_for_it(
+    error: type[Exception], kinds: tuple[type[Exception], ...]
+) -> None:
+    assert issubclass(error, errors.BaseZarrError)
+    assert all(issubclass(error, kind) for kind in kinds)
+
+
+def test_a_metadata_error_says_where_and_survives_pickling() -> None:
+    error = errors.LimitError("is too large", "a/zarr.json: shape[0]")
+    assert str(error) == "a/zarr.json: shape[0]: is too large"
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.where) == (type(error), str(error), error.where)
+
+
+def test_every_error_and_warning_says_when_it_comes() -> None:
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            assert kind.__doc__, name

@@ -1,0 +1,388 @@
+"""Groups: names, members, creation below them, deletion and moves."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import MutableMapping
+
+import numcodecs
+import numpy as np
+import pytest
+
+import fastzarr as zarr
+from fastzarr import errors
+from fastzarr.stores import LocalStore, MemoryStore
+
+
+@pytest.fixture(params=[2, 3])
+def zarr_format(request):
+    return request.param
+
+
+@pytest.fixture(params=["memory", "local"])
+def store(request, tmp_path):
+    return MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data.zarr")
+
+
+@pytest.fixture
+def root(store, zarr_format):
+    return zarr.create_group(store, zarr_format=zarr_format)
+
+
+@pytest.fixture
+def full(root):
+    root.create_array("a/x", data=[1, 2, 3])
+    root.create_array("a/b/y", data=np.zeros((2, 2)))
+    root.create_array("z", shape=(5,), dtype="i2")
+    root.create_group("empty")
+    return root
+
+
+def test_it_is_a_mutable_mapping(full):
+    assert isinstance(full, MutableMapping)
+    assert list(full) == list(full.keys()) == ["a", "empty", "z"]
+    assert len(full) == 3
+    assert len(full.keys()) == 3
+    assert [type(node) for node in full.values()] == [zarr.Group, zarr.Group, zarr.Array]
+    assert [(name, node.name) for name, node in full.items()] == [
+        ("a", "/a"),
+        ("empty", "/empty"),
+        ("z", "/z"),
+    ]
+    assert full.get("nope") is None
+    assert full.get("nope", 5) == 5
+    assert full.pop("z").shape == (5,)
+    assert "z" not in full
+    full.update({"new": [1, 2]})
+    assert full["new"][:].tolist() == [1, 2]
+    assert full.setdefault("new", None)[:].tolist() == [1, 2]
+    full.clear()
+    assert list(full) == []
+
+
+def test_paths_are_names_too(full):
+    assert full["a/b/y"].path == "a/b/y"
+    assert full["/a//b/"].path == "a/b"
+    assert full["a"]["b/y"].shape == (2, 2)
+    assert full["a"]["b"].name == "/a/b"
+    assert full["a"]["b"].basename == "b"
+    assert full[""] is full
+    for name in ("a/b/y", "a", "/a/", ""):
+        assert name in full
+    for name in ("nope", "a/nope", "../a", "a/x/0", 1, None):
+        assert name not in full
+
+
+@pytest.mark.parametrize("name", ["nope", "a/nope", "nope/nope"])
+def test_a_missing_name_is_a_key_error(full, name):
+    with pytest.raises(KeyError, match="nope"):
+        full[name]
+    with pytest.raises(KeyError, match="nope"):
+        del full[name]
+
+
+def test_a_name_is_a_string(full):
+    for name in (1, None, ("a",)):
+        with pytest.raises(TypeError, match="string"):
+            full[name]
+    with pytest.raises(errors.KeyValidationError):
+        full["../a"]
+
+
+def test_members(full):
+    assert [name for name, _ in full.members()] == ["a", "empty", "z"]
+    assert [name for name, _ in full.members(max_depth=1)] == ["a", "a/b", "a/x", "empty", "z"]
+    everything = ["a", "a/b", "a/b/y", "a/x", "empty", "z"]
+    assert [name for name, _ in full.members(max_depth=None)] == everything
+    assert isinstance(full.members(), tuple)
+    assert full.nmembers() == 3
+    assert full.nmembers(max_depth=None) == 6
+    with pytest.raises(ValueError, match="max_depth"):
+        full.members(max_depth=-1)
+
+
+def test_arrays_and_groups(full):
+    assert list(full.array_keys()) == ["z"]
+    assert list(full.array_keys(recurse=True)) == ["a/b/y", "a/x", "z"]
+    assert list(full.group_keys()) == ["a", "empty"]
+    assert [(name, z.path) for name, z in full.arrays()] == [("z", "z")]
+    assert [name for name, _ in full.arrays(recurse=True)] == ["a/b/y", "a/x", "z"]
+    assert [(name, g.path) for name, g in full.groups()] == [("a", "a"), ("empty", "empty")]
+    assert [z.path for z in full.array_values()] == ["z"]
+    assert [g.path for g in full.group_values()] == ["a", "empty"]
+    assert next(full.arrays())[0] == "z"
+
+
+def test_visits(full):
+    seen = []
+    assert full["a"].visit(seen.append) is None
+    assert seen == ["b", "b/y", "x"]
+    assert full.visitkeys(lambda name: name if name.endswith("y") else None) == "a/b/y"
+    assert full.visitvalues(lambda node: node.path if "x" in node.path else None) == "a/x"
+    assert full.visititems(lambda name, node: (name, node.name) if "y" in name else None) == (
+        "a/b/y",
+        "/a/b/y",
+    )
+
+
+def test_get_array_and_get_group(full):
+    assert full.get_array("a/x").shape == (3,)
+    assert full.get_group("a/b").path == "a/b"
+    with pytest.raises(TypeError, match="group"):
+        full.get_array("a")
+    with pytest.raises(TypeError, match="array"):
+        full.get_group("z")
+    with pytest.raises(KeyError):
+        full.get_array("nope")
+
+
+def test_members_are_attributes(full):
+    assert full.a.b.y.shape == (2, 2)
+    assert "empty" in dir(full)
+    with pytest.raises(AttributeError, match="nope"):
+        _ = full.nope
+    assert not hasattr(full, "_repr_png_")
+    assert full._ipython_key_completions_() == ["a", "empty", "z"]
+
+
+def test_creating_groups(root, zarr_format):
+    made = root.create_group("a/b", attributes={"x": 1})
+    assert (made.name, made.zarr_format, dict(made.attrs)) == ("/a/b", zarr_format, {"x": 1})
+    assert root["a"].zarr_format == zarr_format
+    with pytest.raises(errors.ContainsGroupError, match="'/a/b'"):
+        root.create_group("a/b")
+    assert dict(root.create_group("a/b", overwrite=True).attrs) == {}
+    assert [g.path for g in root.create_groups("c", "d/e")] == ["c", "d/e"]
+    assert root.require_group("a/b").path == "a/b"
+    assert [g.path for g in root.require_groups("a", "new/f")] == ["a", "new/f"]
+    assert root.require_group("a", overwrite=True).nmembers() == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/", "..", "a/../b", ".", "__a", "zarr.json", "a/.zgroup", "a\\b"]
+)
+def test_names_that_cannot_be_created(root, name):
+    before = sorted(root.store)
+    for make in (root.create_group, lambda name: root.create_array(name, shape=3)):
+        with pytest.raises(errors.KeyValidationError):
+            make(name)
+    assert sorted(root.store) == before
+
+
+def test_creating_arrays(root, zarr_format):
+    z = root.create_array("a/x", shape=(4, 4), chunks=2, dtype="i2", attributes={"u": 1})
+    assert (z.name, z.metadata.zarr_format, z.chunks) == ("/a/x", zarr_format, (2, 2))
+    assert dict(z.attrs) == {"u": 1}
+    assert root.create("b", shape=3).shape == (3,)
+    assert root.create_dataset("c", data=[1, 2])[:].tolist() == [1, 2]
+    assert root.array("d", [1, 2], chunks=1).chunks == (1,)
+    root["e"] = np.ones((2, 2))
+    root["e"] = 5
+    assert root["e"][()] == 5
+    with pytest.raises(errors.ContainsArrayError):
+        root.create_array("b", shape=3)
+    with pytest.raises(errors.ContainsGroupError):
+        root.create_array("a", shape=3)
+    with pytest.raises(errors.ContainsArrayError, match="'/b' is an array"):
+        root.create_group("b/c")
+    with pytest.raises(errors.ContainsArrayError):
+        root.require_group("b")
+    with pytest.raises(TypeError, match="copy"):
+        root["f"] = root["a"]
+    with pytest.raises(TypeError, match=r"Group\.create_array.*nonsense"):
+        root.create_array("g", shape=3, nonsense=1)
+
+
+def test_words_of_zarr_python_2_go_into_a_group_of_either_format(root):
+    z = root.create_dataset(
+        "a",
+        data=np.arange(10),
+        chunks=3,
+        compressor=numcodecs.Zlib(3),
+        filters=[numcodecs.Delta("i8")],
+        dimension_separator="/",
+        fill_value=0,
+        order="C",
+        synchronizer=None,
+        cache_metadata=True,
+    )
+    assert z[:].tolist() == list(range(10))
+    assert root["a"][:].tolist() == list(range(10))
+    assert z.metadata.zarr_format == root.zarr_format
+
+
+def test_the_format_is_that_of_the_group(root, zarr_format):
+    assert root.create_array("a", shape=3, zarr_format=zarr_format).shape == (3,)
+    with pytest.raises(errors.MetadataError, match="zarr_format"):
+        root.create_array("b", shape=3, zarr_format=5 - zarr_format)
+    assert "b" not in root
+
+
+def test_arrays_of_one_value(root):
+    like = root.zeros("z", (2, 2), dtype="i2", chunks=1)
+    assert root.zeros(name="z2", shape=(2, 2))[:].sum() == 0
+    assert root.ones("o", shape=3)[:].tolist() == [1, 1, 1]
+    assert root.full("f", 7, (3,))[:].tolist() == [7, 7, 7]
+    assert root.full(name="f2", shape=(3,), fill_value=7)[:].tolist() == [7, 7, 7]
+    assert root.empty("e", 3).shape == (3,)
+    for name, make, value in (
+        ("zl", root.zeros_like, 0),
+        ("ol", root.ones_like, 1),
+        ("el", root.empty_like, 0),
+    ):
+        made = make(name, like)
+        assert (made.chunks, made.dtype) == ((1, 1), like.dtype)
+        assert (made[:] == value).all()
+    assert root.full_like("fl", like, fill_value=3)[0, 0] == 3
+    assert root.full_like(name="fl2", data=np.ones(3), fill_value=3).dtype == np.dtype("f8")
+
+
+def test_requiring_arrays(root):
+    made = root.require_dataset("a", (3,), "i4")
+    made[:] = 5
+    assert root.require_dataset("a", shape=3, dtype="i4")[:].tolist() == [5, 5, 5]
+    assert root.require_array("a", shape=(3,), dtype="i8").dtype == np.dtype("i4")
+    assert root.require_array("a", shape=(3,)).dtype == np.dtype("i4")
+    with pytest.raises(TypeError, match="shape"):
+        root.require_dataset("a", (4,))
+    with pytest.raises(TypeError, match="data type"):
+        root.require_dataset("a", 3, "i2")
+    with pytest.raises(TypeError, match="data type"):
+        root.require_dataset("a", 3, "i8", exact=True)
+    root.create_group("g")
+    with pytest.raises(errors.ContainsGroupError):
+        root.require_dataset("g", 3)
+
+
+def test_deleting(full):
+    del full["a/b"]
+    assert [name for name, _ in full.members(None)] == ["a", "a/x", "empty", "z"]
+    assert not any(key.startswith("a/b/") for key in full.store)
+    del full["a"]
+    assert list(full) == ["empty", "z"]
+    with pytest.raises(errors.KeyValidationError):
+        del full[""]
+
+
+def test_moving(full):
+    full.move("a/b", "c/d/e")
+    assert full["c/d/e/y"].shape == (2, 2)
+    assert "a/b" not in full
+    assert full["c/d"].zarr_format == full.zarr_format
+    full["a"].move("x", "x2")
+    assert full["a/x2"][:].tolist() == [1, 2, 3]
+    with pytest.raises(errors.NodeNotFoundError, match="nope"):
+        full.move("nope", "b")
+    with pytest.raises(errors.ContainsArrayError):
+        full.move("a/x2", "z")
+    with pytest.raises(errors.ContainsGroupError):
+        full.move("a/x2", "empty")
+    with pytest.raises(errors.ContainsArrayError):
+        full.move("empty", "z/below")
+    with pytest.raises(errors.BaseZarrError):
+        full.move("a", "a/below")
+    with pytest.raises(errors.KeyValidationError):
+        full.move("a", "__a")
+    assert full["a/x2"][:].tolist() == [1, 2, 3]
+
+
+def test_hierarchies_below_a_group(full, zarr_format):
+    layout = full["a/x"].layout
+    made = dict(full["empty"].create_hierarchy({"x": layout, "g/h": full.layout}))
+    assert sorted(made) == ["g/h", "x"]
+    assert full["empty/g"].zarr_format == zarr_format
+    assert full["empty/x"].shape == (3,)
+
+
+def test_a_group_of_the_other_format_does_not_hide_what_is_there(store):
+    zarr.create_group(store, zarr_format=2).create_array("old", shape=3)
+    assert list(zarr.open_group(store)) == ["old"]
+    store.set("zarr.json", b'{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+    assert list(zarr.open_group(store, zarr_format=2)) == ["old"]
+    assert list(zarr.open_group(store, zarr_format=3)) == []
+    assert zarr.open_group(store).zarr_format == 3
+
+
+def test_constructors(store, zarr_format):
+    made = zarr.Group.from_store(store, attributes={"a": 1}, zarr_format=zarr_format)
+    made.create_group("g")
+    assert dict(zarr.Group.open(store).attrs) == {"a": 1}
+    assert zarr.Group(store, "g").path == "g"
+    assert zarr.Group(store, path="g", read_only=True).read_only
+    with pytest.raises(errors.GroupNotFoundError, match="'/nope'"):
+        zarr.Group(store, "nope")
+    with pytest.raises(errors.ContainsGroupError):
+        zarr.Group.from_store(store, zarr_format=zarr_format)
+
+
+def test_properties(root, store, zarr_format):
+    assert root.store is store
+    assert root.chunk_store is store
+    assert (root.name, root.path, root.basename) == ("/", "", "")
+    assert str(root.store_path) == str(store)
+    assert root.synchronizer is None
+    assert root.read_only is False
+    assert root.metadata.zarr_format == zarr_format
+    assert root.metadata.consolidated_metadata is None
+    assert root.metadata.node_type == "group"
+    assert root.meta_array.shape == ()
+    assert repr(root["/"]) == f"<Group {store}>"
+
+
+def test_equality_hash_and_pickle(full, store):
+    again = zarr.open_group(store)
+    assert again == full
+    assert hash(again) == hash(full)
+    assert again["a"] != full
+    assert full != 5
+    copy = pickle.loads(pickle.dumps(full))
+    assert copy == full
+    assert copy["a/x"][:].tolist() == [1, 2, 3]
+
+
+def test_as_a_context(store):
+    with zarr.group(store) as root:
+        root.create_group("a")
+    assert "a" in zarr.group(store)
+
+
+def test_attributes_can_be_updated_in_one_go(root):
+    assert root.update_attributes({"a": 1}) is root
+    assert asyncio.run(root.update_attributes_async({"b": 2})) is root
+    assert dict(root.attrs) == {"a": 1, "b": 2}
+
+
+def test_a_node_that_cannot_be_understood_does_not_hide_the_others(full, zarr_format):
+    key = "z/zarr.json" if zarr_format == 3 else "z/.zarray"
+    full.store.set(key, b"{}")
+    assert full["a/x"].shape == (3,)
+    assert list(full) == ["a", "empty", "z"]
+    assert len(full) == 3
+    for look in (lambda: full["z"], full.members, lambda: list(full.arrays()), full.tree):
+        with pytest.raises(errors.MetadataError, match="z/"):
+            look()
+
+
+def test_what_is_no_node_is_no_member(full, tmp_path):
+    for key in ("notes.txt", "folder/file", "a/b/.hidden"):
+        full.store.set(key, b"1")
+    assert list(full) == ["a", "empty", "z"]
+    assert [name for name, _ in full.members(None)] == ["a", "a/b", "a/b/y", "a/x", "empty", "z"]
+    assert "folder" not in full
+    if isinstance(full.store, LocalStore):
+        (tmp_path / "data.zarr" / "a\nb").mkdir()
+        assert list(full) == ["a", "empty", "z"]
+
+
+def test_chunks_may_live_in_a_store_of_their_own():
+    store, chunks = MemoryStore(), MemoryStore()
+    root = zarr.open_group(store, mode="w", chunk_store=chunks)
+    root["a/x"] = [1, 2]
+    assert root["a/x"][:].tolist() == [1, 2]
+    assert [key for key in store if "/c/" in key] == []
+    assert list(chunks) == ["a/x/c/0"]
+    root.move("a/x", "y")
+    assert root["y"][:].tolist() == [1, 2]
+    del root["y"]
+    assert list(chunks) == []

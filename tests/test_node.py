@@ -1,0 +1,90 @@
+"""Where documents meet a store: what is written, in which order, and what is patched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import fastzarr
+from fastzarr import errors, node
+from fastzarr.metadata.layout import GroupLayout
+from fastzarr.stores import LocalStore, MemoryStore
+
+
+class Recording(MemoryStore):
+    """Remember the order of changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes: list[str] = []
+
+    def _set(self, key: str, value: Any) -> None:
+        self.changes.append(f"set {key}")
+        super()._set(key, value)
+
+    def _delete(self, key: str) -> None:
+        self.changes.append(f"delete {key}")
+        super()._delete(key)
+
+
+def test_nothing_stands_where_nothing_was_written() -> None:
+    assert node.load(MemoryStore(), "a") is None
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_is_saved_is_loaded(zarr_format: int) -> None:
+    store = MemoryStore()
+    saved = GroupLayout(zarr_format, {"a": [1, None, "x"]})
+    node.save(store, "a/b", saved)
+    assert node.load(store, "a/b") == saved
+    assert node.load(store, "a/b", 5 - zarr_format) is None
+
+
+def test_what_makes_a_node_of_format_2_visible_is_written_last() -> None:
+    store = Recording()
+    node.save(store, "a", GroupLayout(2, {"x": 1}))
+    assert store.changes == ["set a/.zattrs", "set a/.zgroup"]
+
+
+def test_an_update_writes_only_what_changed() -> None:
+    store = Recording()
+    node.save(store, "a", GroupLayout(2, {"x": 1}))
+    store.changes.clear()
+    node.update(store, "a", lambda found: replace(found, attributes={"x": 2}))
+    assert store.changes == ["set a/.zattrs"]
+    node.update(store, "a", lambda found: replace(found, attributes={}))
+    assert store.get("a/.zattrs") is None
+
+
+def test_an_update_of_what_is_gone_says_so() -> None:
+    with pytest.raises(errors.PathNotFoundError, match=r"the node '/a' is no longer in memory://"):
+        node.update(MemoryStore(), "a", lambda found: found)
+
+
+def test_what_makes_a_node_visible_is_deleted_first() -> None:
+    store = Recording()
+    z = fastzarr.zeros((4,), chunks=2, store=store, path="a")
+    z[:] = 1
+    store.changes.clear()
+    node.delete(store, "a")
+    assert store.changes[0] == "delete a/zarr.json"
+    assert not list(store.list("a"))
+
+
+def test_a_document_over_the_limit_is_refused_before_it_is_read(tmp_path: Any) -> None:
+    reads = []
+
+    class Counting(LocalStore):
+        def _get(self, key: str) -> Any:
+            reads.append(key)
+            return super()._get(key)
+
+    fastzarr.create_group(tmp_path, attributes={"long": "x" * 1000})
+    with (
+        fastzarr.config.set({"limits.document_bytes": 500}),
+        pytest.raises(errors.LimitError, match=r"zarr\.json: \d+ bytes are more than the 500"),
+    ):
+        node.load(Counting(tmp_path), "")
+    assert reads == []

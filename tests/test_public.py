@@ -1,0 +1,110 @@
+"""The public surface: what is there stays there."""
+
+from __future__ import annotations
+
+import fastzarr
+
+SURFACE = [
+    "Adler32",
+    "Array",
+    "AsType",
+    "BZ2",
+    "Base64",
+    "BitRound",
+    "Blosc",
+    "CRC32",
+    "Categorize",
+    "CopyError",
+    "Delta",
+    "DictStore",
+    "DirectoryStore",
+    "FixedScaleOffset",
+    "Fletcher32",
+    "GZip",
+    "Group",
+    "JSON",
+    "JenkinsLookup3",
+    "KVStore",
+    "LZ4",
+    "LZMA",
+    "MemoryStore",
+    "MetadataError",
+    "NestedDirectoryStore",
+    "PackBits",
+    "Pickle",
+    "Quantize",
+    "Shuffle",
+    "TempStore",
+    "VLenArray",
+    "VLenBytes",
+    "VLenUTF8",
+    "Zlib",
+    "Zstd",
+    "__version__",
+    "array",
+    "cleanup_resources",
+    "codecs",
+    "config",
+    "consolidate_metadata",
+    "copy",
+    "copy_all",
+    "copy_store",
+    "create",
+    "create_array",
+    "create_group",
+    "create_hierarchy",
+    "dtype",
+    "empty",
+    "empty_like",
+    "errors",
+    "from_array",
+    "full",
+    "full_like",
+    "group",
+    "load",
+    "ones",
+    "ones_like",
+    "open",
+    "open_array",
+    "open_consolidated",
+    "open_group",
+    "open_like",
+    "print_debug_info",
+    "save",
+    "save_array",
+    "save_group",
+    "show_versions",
+    "storage",
+    "testing",
+    "tree",
+    "zeros",
+    "zeros_like",
+]
+
+
+def test_every_public_name_is_there() -> None:
+    for name in SURFACE:
+        assert getattr(fastzarr, name) is not None
+
+
+def test_names_listed_are_names_that_load() -> None:
+    assert set(fastzarr.__all__) <= {*SURFACE, "__version__"}
+    assert set(SURFACE) <= {*dir(fastzarr), "__version__"}
+
+
+def test_functions_keep_their_names_beside_the_files_of_the_same_name() -> None:
+    from fastzarr.array import Array  # noqa: F401
+    from fastzarr.group import Group  # noqa: F401
+
+    assert callable(fastzarr.array)
+    assert callable(fastzarr.group)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(fastzarr, "no_such_name")
+
+
+def test_show_versions_says_what_runs_the_data_path() -> None:
+    text = fastzarr.show_versions()
+    assert text.startswith(f"fastzarr   {fastzarr.__version__}")
+    assert "data path  NumPy" in text

@@ -1,0 +1,134 @@
+"""Resize and append: what lies outside is gone, and never comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastzarr
+from fastzarr import errors
+from fastzarr.stores import MemoryStore
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "chunks": {"chunks": (3, 4)},
+    "shards": {"chunks": (3, 4), "shards": (6, 8)},
+    "format 2": {"chunks": (3, 4), "zarr_format": 2, "order": "F"},
+    "fill": {"chunks": (3, 4), "fill_value": 5},
+}
+
+
+@pytest.fixture(params=OPTIONS.values(), ids=OPTIONS.keys())
+def z(request: Any) -> fastzarr.Array:
+    """Give an array that is one chunk and a bit along each axis."""
+    made = fastzarr.create_array({}, shape=(8, 10), dtype="i4", name="a", **request.param)
+    made[...] = 1
+    return made
+
+
+def test_what_was_cut_off_does_not_come_back(z: fastzarr.Array) -> None:
+    z.resize(4, 5)
+    assert z[...].tolist() == [[1] * 5] * 4
+    z.resize((8, 10))
+    expected = np.full((8, 10), z.fill_value)
+    expected[:4, :5] = 1
+    np.testing.assert_array_equal(z[...], expected)
+
+
+def test_chunks_outside_are_deleted(z: fastzarr.Array) -> None:
+    stored = z.nchunks_initialized
+    z.resize(1, 1)
+    assert z.nchunks_initialized < stored
+    z.resize(0, 0)
+    assert [key for key in z.store.list("a") if "zarr" not in key and "zattrs" not in key] == []
+    z.resize(8, 10)
+    assert (z[...] == z.fill_value).all()
+
+
+def test_growing_one_axis_while_shrinking_the_other(z: fastzarr.Array) -> None:
+    z.resize(10, 3)
+    expected = np.full((10, 3), z.fill_value)
+    expected[:8] = 1
+    np.testing.assert_array_equal(z[...], expected)
+
+
+def test_what_a_foreign_writer_left_beyond_the_edge_is_never_shown() -> None:
+    z = fastzarr.create_array({}, shape=(5,), chunks=(4,), dtype="u1", compressors=None)
+    z[:] = 1
+    z.store.set("c/1", bytes([1, 9, 9, 9]))
+    z.store.set("c/2", bytes([9, 9, 9, 9]))
+    z.resize(10)
+    assert z[:].tolist() == [1] * 5 + [0] * 5
+
+
+def test_another_handle_keeps_its_shape_until_refreshed(z: fastzarr.Array) -> None:
+    other = fastzarr.open_array(z.store, path="a")
+    z.resize(2, 2)
+    assert other.shape == (8, 10)
+    assert other.refresh().shape == (2, 2)
+
+
+def test_a_stale_handle_does_not_undo_what_others_changed(z: fastzarr.Array) -> None:
+    other = fastzarr.open_array(z.store, path="a")
+    z.attrs["units"] = "K"
+    z.resize(9, 11)
+    other.attrs["more"] = 1
+    assert fastzarr.open_array(z.store, path="a").shape == (9, 11)
+    assert dict(z.attrs) | dict(other.refresh().attrs) == {"units": "K", "more": 1}
+
+
+def test_append_grows_one_axis_and_gives_the_new_shape(z: fastzarr.Array) -> None:
+    assert z.append(np.full((3, 10), 2)) == (11, 10)
+    assert z.append(np.full((11, 2), 3), axis=-1) == (11, 12)
+    expected = np.ones((11, 12))
+    expected[8:] = 2
+    expected[:, 10:] = 3
+    np.testing.assert_array_equal(z[...], expected)
+
+
+def test_a_stale_handle_appends_behind_what_others_appended(z: fastzarr.Array) -> None:
+    other = fastzarr.open_array(z.store, path="a")
+    z.append(np.full((1, 10), 2))
+    other.append(np.full((1, 10), 3))
+    assert other[7:, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("shape", [(3, 9), (10,), (1, 3, 10)])
+def test_what_does_not_fit_is_not_appended(z: fastzarr.Array, shape: tuple[int, ...]) -> None:
+    before = dict(z.store.items())
+    with pytest.raises(ValueError, match=rf"cannot append data of shape \{str(shape)[:-1]}"):
+        z.append(np.ones(shape))
+    with pytest.raises(IndexError, match="axis 2 is out of bounds"):
+        z.append(np.ones((1, 10)), axis=2)
+    assert dict(z.store.items()) == before
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 5), (-1, 3), (2.5, 3), (True, 3), ("3", 3)])
+def test_a_wrong_shape_is_refused(z: fastzarr.Array, shape: tuple[Any, ...]) -> None:
+    with pytest.raises(errors.BaseZarrError, match="shape"):
+        z.resize(shape)
+    assert z.shape == (8, 10)
+
+
+def test_a_failed_append_leaves_the_old_length() -> None:
+    class Full(MemoryStore):
+        full = False
+
+        def _set(self, key: str, value: Any) -> None:
+            if self.full and "c/" in key:
+                raise OSError(28, "No space left on device")
+            super()._set(key, value)
+
+    store = Full()
+    z = fastzarr.create_array(store, shape=(4,), chunks=(2,), dtype="i4")
+    z[:] = 1
+    store.full = True
+    with pytest.raises(OSError, match="No space left"):
+        z.append([2, 3, 4])
+    store.full = False
+    assert fastzarr.open_array(store)[:].tolist() == [1, 1, 1, 1]
+    z.append([5])
+    assert z[:].tolist() == [1, 1, 1, 1, 5]
+    z.resize(7)
+    assert z[:].tolist() == [1, 1, 1, 1, 5, 0, 0]

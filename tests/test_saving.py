@@ -1,0 +1,111 @@
+"""Saving NumPy arrays and loading them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastzarr as zarr
+from fastzarr import errors
+
+
+def test_one_array_is_saved_as_an_array(tmp_path):
+    data = np.arange(12).reshape(3, 4)
+    zarr.save(tmp_path / "a.zarr", data)
+    assert isinstance(zarr.open(tmp_path / "a.zarr"), zarr.Array)
+    loaded = zarr.load(tmp_path / "a.zarr")
+    assert type(loaded) is np.ndarray
+    assert np.array_equal(loaded, data)
+
+
+def test_several_are_saved_as_a_group():
+    store = {}
+    zarr.save(store, [1, 2], [3.5], name=["x"])
+    loaded = zarr.load(store)
+    assert sorted(loaded) == ["arr_0", "arr_1", "name"]
+    assert loaded["arr_0"].tolist() == [1, 2]
+    assert loaded["arr_0"] is loaded["arr_0"]
+    assert loaded["name"].tolist() == ["x"]
+    assert len(loaded) == 3
+    assert repr(loaded) == "<LazyLoader: arr_0, arr_1, name>"
+    with pytest.raises(KeyError):
+        loaded["nope"]
+
+
+def test_one_array_by_name_is_a_group():
+    store = {}
+    zarr.save(store, x=[1])
+    assert list(zarr.load(store)) == ["x"]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_format_and_path(zarr_format):
+    store = {}
+    zarr.save(store, [1, 2], zarr_format=zarr_format, path="a/b")
+    zarr.save_group(store, [1, 2], zarr_version=zarr_format, path="g")
+    assert zarr.open(store).zarr_format == zarr_format
+    assert zarr.load(store, "a/b").tolist() == [1, 2]
+    assert zarr.load(store, path="a/b", zarr_format=zarr_format).tolist() == [1, 2]
+    assert zarr.load(store, zarr_format, "a/b").tolist() == [1, 2]
+    assert zarr.load(store)["g"]["arr_0"].tolist() == [1, 2]
+
+
+def test_saving_replaces():
+    store = {}
+    zarr.save(store, [1, 2], x=[3])
+    zarr.save(store, [4])
+    assert zarr.load(store).tolist() == [4]
+    zarr.save(store, y=[5])
+    assert list(zarr.load(store)) == ["y"]
+    with pytest.raises(errors.ContainsNodeError):
+        zarr.save_array(store, [1], mode="w-")
+    with pytest.raises(errors.ContainsNodeError):
+        zarr.save_array(store, [1], overwrite=False)
+
+
+def test_saving_at_a_path_leaves_the_rest():
+    store = {}
+    zarr.save(store, a=[1], b=[2])
+    zarr.save(store, [9], path="b")
+    assert zarr.load(store)["a"].tolist() == [1]
+    assert zarr.load(store)["b"].tolist() == [9]
+
+
+def test_keywords_of_an_array():
+    store = {}
+    zarr.save_array(store, np.arange(10), chunks=3, compressors=None, attributes={"a": 1})
+    z = zarr.open(store)
+    assert (z.chunks, z.compressors, z.attrs["a"]) == ((3,), (), 1)
+
+
+def test_wrong_arguments_cost_nothing():
+    store = {}
+    zarr.save(store, [1, 2])
+    before = dict(store)
+    with pytest.raises(ValueError, match="at least one array"):
+        zarr.save(store)
+    for wrong in (None, "text", {"a": 1}):
+        with pytest.raises(TypeError, match="must be an array"):
+            zarr.save(store, wrong)
+        with pytest.raises(TypeError, match="x= must be an array"):
+            zarr.save(store, x=wrong)
+    with pytest.raises(ValueError, match="object_codec"):
+        zarr.save(store, [1], x=np.array([object()]))
+    with pytest.raises(TypeError, match="twice"):
+        zarr.save(store, [1], arr_0=[2])
+    with pytest.raises(TypeError, match="nonsense"):
+        zarr.save_array(store, [1], nonsense=1)
+    assert store == before
+
+
+def test_loading_what_is_not_there():
+    with pytest.raises(errors.PathNotFoundError):
+        zarr.load({})
+    with pytest.raises(FileNotFoundError):
+        zarr.load({}, path="a")
+
+
+def test_no_dimensions():
+    store = {}
+    zarr.save(store, np.float64(2.5))
+    assert zarr.load(store) == 2.5

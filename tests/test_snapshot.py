@@ -1,0 +1,134 @@
+"""Consolidated metadata in use: when a snapshot ends."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+import fastzarr as zarr
+from fastzarr.stores import LocalStore, MemoryStore
+
+
+@pytest.fixture(params=[2, 3])
+def zarr_format(request):
+    return request.param
+
+
+@pytest.fixture(params=["memory", "local"])
+def store(request, tmp_path, zarr_format):
+    store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data.zarr")
+    root = zarr.create_group(store, zarr_format=zarr_format)
+    root.create_array("a/x", data=[1, 2, 3])
+    root.create_group("b")
+    zarr.consolidate_metadata(store)
+    return store
+
+
+def has_copy(store):
+    if ".zgroup" in store:
+        return ".zmetadata" in store
+    return "consolidated_metadata" in json.loads(store["zarr.json"])
+
+
+CHANGES = {
+    "create group": lambda root: root.create_group("new"),
+    "create array": lambda root: root["b"].create_array("new", shape=3),
+    "overwrite": lambda root: root.create_array("a/x", shape=9, overwrite=True),
+    "delete": lambda root: root.__delitem__("a/x"),
+    "delete from below": lambda root: root["a"].__delitem__("x"),
+    "move": lambda root: root.move("b", "c"),
+    "attributes of an array": lambda root: root["a/x"].attrs.update(u=1),
+    "attributes of a group": lambda root: root["b"].attrs.update(u=1),
+    "resize": lambda root: root["a/x"].resize(5),
+    "append": lambda root: root["a"]["x"].append([4]),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_ends_it(store, name):
+    root = zarr.open_consolidated(store)
+    below = root["a"]
+    assert has_copy(store)
+    CHANGES[name](root)
+    assert not has_copy(store)
+    live = zarr.open_group(store, use_consolidated=False)
+    for handle in (root, zarr.open_group(store)):
+        found = [(path, node.metadata) for path, node in handle.members(None)]
+        assert [p for p, _ in found] == [p for p, _ in live.members(None)]
+        for path, node in live.members(None):
+            assert dict(handle[path].attrs) == dict(node.attrs)
+            assert getattr(handle[path], "shape", None) == getattr(node, "shape", None)
+    assert list(below) == list(live["a"])
+    assert root.metadata.consolidated_metadata is None
+    with pytest.raises(ValueError, match="no consolidated metadata"):
+        zarr.open_consolidated(store)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_by_another_handle_of_this_process_ends_it(store, name):
+    root = zarr.open_consolidated(store)
+    CHANGES[name](zarr.open_group(store, use_consolidated=False))
+    assert not has_copy(store)
+    live = zarr.open_group(store, use_consolidated=False)
+    assert [path for path, _ in root.members(None)] == [path for path, _ in live.members(None)]
+
+
+def test_reading_and_writing_chunks_does_not(store):
+    root = zarr.open_consolidated(store)
+    root["a/x"][0] = 9
+    assert root["a/x"][:].tolist() == [9, 2, 3]
+    assert "nope" not in root
+    root["a/x"].attrs.refresh()
+    assert has_copy(store)
+
+
+def test_the_attributes_of_the_group_itself(store, zarr_format):
+    root = zarr.open_consolidated(store)
+    root.attrs["title"] = "t"
+    # Format 2 has them in the copy, format 3 beside it.
+    assert has_copy(store) is (zarr_format == 3)
+    assert zarr.open_group(store).attrs["title"] == "t"
+    assert list(zarr.open_group(store)) == ["a", "b"]
+
+
+def test_a_change_elsewhere_does_not(store):
+    other = MemoryStore()
+    root = zarr.open_consolidated(store)
+    zarr.create_group(other).create_group("a")
+    assert has_copy(store)
+    assert root.metadata.consolidated_metadata is not None
+
+
+def test_a_read_only_handle_turns_live(store):
+    root = zarr.open_group(store, mode="r")
+    zarr.open_group(store, use_consolidated=False).create_group("new")
+    assert "new" in root
+
+
+def test_replacing_the_group_itself_ends_it(store):
+    root = zarr.open_consolidated(store)
+    zarr.open_group(store, mode="w")
+    assert list(root) == []
+    assert not has_copy(store)
+
+
+def test_live_members_can_be_asked_for(store):
+    root = zarr.open_consolidated(store)
+    found = root.members(None, use_consolidated_for_children=False)
+    assert [path for path, _ in found] == ["a", "a/x", "b"]
+
+
+def test_it_survives_a_pickle(store):
+    root = pickle.loads(pickle.dumps(zarr.open_consolidated(store)))
+    assert list(root) == ["a", "b"]
+    root.create_group("new")
+    assert list(root) == ["a", "b", "new"]
+
+
+def test_a_group_below_serves_its_part(store):
+    below = zarr.open_consolidated(store)["a"]
+    assert list(below) == ["x"]
+    assert below["x"].shape == (3,)
+    assert below.get("b") is None
