@@ -200,3 +200,24 @@ def test_copy_store_where_keys_are():
     assert dest == source
     with pytest.raises(ValueError, match="if_exists"):
         zarr.copy_store(source, dest, if_exists="skip_initialized")
+
+
+def test_an_array_replaces_itself_and_what_it_is_in(source):
+    zarr.copy(source["a/x"], source["a"], "x", if_exists="replace", chunks=5)
+    assert source["a/x"][:].tolist() == list(range(10))
+    assert source["a/x"].chunks == (5,)
+    zarr.copy(source["a/x"], source, "a", if_exists="replace")
+    assert source["a"][:].tolist() == list(range(10))
+
+
+def test_a_group_is_not_copied_into_itself(source):
+    before = [name for name, _ in source.members(None)]
+    with pytest.raises(errors.CopyError, match="below it"):
+        zarr.copy(source, source, name="again")
+    with pytest.raises(errors.CopyError, match="below it"):
+        zarr.copy(source["a"], source["a/b"])
+    with pytest.raises(errors.CopyError, match="below it"):
+        zarr.copy_all(source, source["a"])
+    assert [name for name, _ in source.members(None)] == before
+    zarr.copy(source["a"], source, name="ab")
+    same(source["a"], source["ab"])

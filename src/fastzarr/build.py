@@ -6,7 +6,8 @@ Rules of this file:
   above it. A group comes into being above a new node where there is none, in the same format.
 * A new array becomes visible last: its data is written first, then the groups above it, then its
   own document. If writing the data fails, what was written is removed.
-* What is to be replaced is removed as a whole, whatever its kind and format.
+* What is to be replaced is removed as a whole, whatever its kind and format, and not before the
+  new data is certain: data that may come from there, or that may fail, is in memory by then.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from fastzarr.metadata import document, v2, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import note_change
 from fastzarr.stores.protocols import SupportsSetIf
+from fastzarr.stores.resolve import StorePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +75,7 @@ def build_array(
     array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
     data = request.data if write_data else None
     if overwrite:
+        data = outlasting(data, store, path)
         if isinstance(data, np.ndarray) and data.dtype != array.dtype:
             # A value that cannot be cast must not cost the old node.
             data = data.astype(array.dtype)
@@ -157,14 +160,16 @@ def check_free(store: Store, path: str) -> None:
         raise taken(store, path, found)
 
 
-def taken(store: Store, path: str, found: Node) -> ContainsArrayError | ContainsGroupError:
+def taken(
+    store: Store,
+    path: str,
+    found: Node,
+    remedy: str = "pass overwrite=True (or mode='w') to replace it",
+) -> ContainsArrayError | ContainsGroupError:
     """Give the error of a path at which a node already stands."""
     is_array = isinstance(found, Layout)
     kind = "an array" if is_array else "a group"
-    msg = (
-        f"{kind} already stands at {'/' + path!r} in {store}; "
-        "pass overwrite=True (or mode='w') to replace it"
-    )
+    msg = f"{kind} already stands at {'/' + path!r} in {store}; {remedy}"
     return ContainsArrayError(msg) if is_array else ContainsGroupError(msg)
 
 
@@ -208,6 +213,32 @@ def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
     if chunk_store is not None and chunk_store is not store:
         nodes.delete(chunk_store, path)
     note_change(store, path, removed=True)
+
+
+def outlasting(data: Any, store: Store, path: str) -> Any:
+    """Give data that is still there when all at a path of a store has been removed.
+
+    What is read piece by piece is read at once if something is to be removed: it may come from
+    there, and if it fails, it fails before anything is lost. An array of this package that stands
+    elsewhere is left as it is.
+    """
+    if data is None or isinstance(data, np.ndarray):
+        return data
+    if isinstance(data, Array):
+        inside = overlap(data, store, path)
+    else:
+        inside = not store.is_empty(path)
+    return np.asarray(data[...]) if inside else data
+
+
+def overlap(node: Any, store: Store, path: str) -> bool:
+    """Tell whether an array or group of this package stands at a path, below it or above it.
+
+    The places are compared as they print: a store opened twice, or opened at a folder further up,
+    is the same place.
+    """
+    mine, other = f"{node.store_path}/", f"{StorePath(store, path)}/"
+    return mine.startswith(other) or other.startswith(mine)
 
 
 def copy_data(target: Array, source: Any) -> None:

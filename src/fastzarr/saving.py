@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.arguments import HANDLE_WORDS, Request, as_array_like, handle_of, same_format
 from fastzarr.array import Array
-from fastzarr.build import build_array, build_group, survey
+from fastzarr.build import build_array, build_group, outlasting, survey
 from fastzarr.opening import open
 from fastzarr.stores.resolve import as_store_path
 
@@ -98,7 +98,9 @@ def save_group(
     wanted = same_format(zarr_format, zarr_version)
     above, _ = survey(place.store, place.path, wanted)
     requests = {
-        name: Request(data=_array_like(name, value), zarr_format=wanted)
+        name: Request(
+            data=outlasting(_array_like(name, value), place.store, place.path), zarr_format=wanted
+        )
         for name, value in arrays.items()
     }
     chosen = next(iter(requests.values())).choose_format(above)

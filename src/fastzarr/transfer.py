@@ -61,7 +61,9 @@ def copy(
     _check_word(if_exists, dest)
     with _log(log) as tell:
         job = _Copy(tell, shallow, without_attrs, if_exists, dry_run, create_kws)
-        job.copy(source, dest, _name(source, name), root=True)
+        name = _name(source, name)
+        _check_apart(source, dest, name)
+        job.copy(source, dest, name, root=True)
         return job.close()
 
 
@@ -82,6 +84,7 @@ def copy_all(
     _check_group("dest", dest)
     _check_group("source", source)
     _check_word(if_exists, dest)
+    _check_apart(source, dest, "")
     with _log(log) as tell:
         job = _Copy(tell, shallow, without_attrs, if_exists, dry_run, create_kws)
         for name in source:
@@ -191,15 +194,15 @@ class _Copy:
         self.copied += 1
         if self.dry_run:
             return
-        if there is not None:
-            del dest[name]
         if _is_h5py(dest):
+            if there is not None:
+                del dest[name]
             self._to_h5py(source, dest, name)
         else:
-            self._to_zarr(source, dest, name)
+            self._to_zarr(source, dest, name, overwrite=there is not None)
         self.size += int(np.prod(source.shape, dtype=object)) * source.dtype.itemsize
 
-    def _to_zarr(self, source: Any, dest: Any, name: str) -> None:
+    def _to_zarr(self, source: Any, dest: Any, name: str, *, overwrite: bool) -> None:
         from fastzarr.arguments import like_words
 
         words = dict(self.create_kws)
@@ -212,7 +215,7 @@ class _Copy:
         names = getattr(getattr(source, "layout", None), "dimension_names", None)
         if names is not None and dest.zarr_format == 3:
             described.setdefault("dimension_names", names)
-        described["zarr_format"] = dest.zarr_format
+        described |= {"zarr_format": dest.zarr_format, "overwrite": overwrite}
         dest.create_array(name, **described)
 
     def _to_h5py(self, source: Any, dest: Any, name: str) -> None:
@@ -305,6 +308,16 @@ def _check_group(word: str, group: Any) -> None:
     if not hasattr(group, "require_group"):
         msg = f"{word} must be a group, not {group!r}"
         raise TypeError(msg)
+
+
+def _check_apart(source: Any, dest: Any, name: str) -> None:
+    """Refuse to copy a group to a place below itself, which would never end."""
+    if not (hasattr(source, "store_path") and hasattr(dest, "store_path")):
+        return
+    target = f"{dest.store_path}/{normalise_path(name)}".rstrip("/")
+    if target.startswith(f"{source.store_path}/"):
+        msg = f"cannot copy {source.name!r} to {target}, which is below it; copy it elsewhere first"
+        raise CopyError(msg)
 
 
 def _check_word(if_exists: str, dest: Any) -> None:
