@@ -311,3 +311,39 @@ def test_from_dict_makes_an_array_of_a_document(z: Array) -> None:
 def test_the_compressor_of_format_3_is_asked_for_in_the_plural() -> None:
     with pytest.raises(TypeError, match=r"\.compressors"):
         _ = fastzarr.zeros(3).compressor
+
+
+def test_the_words_of_zarr_python_3_for_arguments() -> None:
+    z = fastzarr.array(np.arange(12).reshape(3, 4), chunks=2)
+    for kind in ("basic", "orthogonal", "coordinate", "block"):
+        selection = ([1], [1]) if kind == "coordinate" else (slice(0, 1), slice(None))
+        getattr(z, f"set_{kind}_selection")(selection=selection, value=5)
+        assert (getattr(z, f"get_{kind}_selection")(selection=selection) == 5).all()
+    z.resize(new_shape=(2, 2))
+    assert z.shape == (2, 2)
+    assert dict(z.update_attributes(new_attributes={"a": 1}).attrs) == {"a": 1}
+
+
+def test_indexers_pickle() -> None:
+    z = fastzarr.array(np.arange(6).reshape(2, 3))
+    for name in ("oindex", "vindex", "blocks"):
+        again = pickle.loads(pickle.dumps(getattr(z, name)))
+        assert (again[0] == getattr(z, name)[0]).all()
+
+
+def test_out_that_cannot_be_written_is_refused_before_reading() -> None:
+    z = fastzarr.array([1.5, 2.5, 3.5])
+    out = np.zeros(3)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        z.get_basic_selection(..., out=out)
+    whole = z.astype("i4").get_basic_selection(..., out=np.zeros(3, "i4"))
+    assert whole.tolist() == [1, 2, 3]
+
+
+def test_a_setting_that_is_none_is_refused() -> None:
+    with pytest.raises(TypeError, match="write_empty_chunk"):
+        fastzarr.zeros(3, config={"write_emtpy_chunks": True})
+    with pytest.raises(ValueError, match=r"config.order: must be 'C' or 'F', not 'Q'"):
+        fastzarr.zeros(3).with_config({"order": "Q"})
+    assert fastzarr.zeros(3, config={"rectilinear_chunks": False}).shape == (3,)

@@ -386,3 +386,30 @@ def test_chunks_may_live_in_a_store_of_their_own():
     assert root["y"][:].tolist() == [1, 2]
     del root["y"]
     assert list(chunks) == []
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_words_of_h5py_and_zarr_python(zarr_format):
+    root = zarr.group({}, zarr_format=zarr_format)
+    made = root.create_dataset("x", (2, 3), "i2", chunks=(1, 3))
+    assert (made.shape, made.dtype, made.chunks) == ((2, 3), np.dtype("i2"), (1, 3))
+    assert root.create_dataset("y", None, None, [1, 2])[:].tolist() == [1, 2]
+    assert root.get(path="x").shape == (2, 3)
+    assert root.get("nope", default=7) == 7
+    assert root.zeros_like("z", [[1, 2]]).shape == (1, 2)
+    root.full("seven", 7, shape=2)
+    assert root.full_like("like", root["seven"])[:].tolist() == [7, 7]
+    assert root.full_like("other", root["seven"], 8)[:].tolist() == [8, 8]
+    copy = {"g": root.metadata, "g/x": root["x"].metadata}
+    assert [name for name, _ in root.create_hierarchy(copy)] == ["g", "g/x"]
+
+
+def test_errors_name_the_remedy_of_the_case():
+    root = zarr.group()
+    root["x"], root["y"] = [1], [2]
+    with pytest.raises(errors.ContainsArrayError, match="delete it first"):
+        root.move("x", "y")
+    with pytest.raises(errors.ContainsArrayError, match="a group is asked for"):
+        root.require_group("x")
+    with pytest.raises(TypeError, match="'x' cannot be set to None"):
+        root["x"] = None

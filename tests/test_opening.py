@@ -245,3 +245,11 @@ def test_the_key_of_format_2_can_be_another():
     assert list(zarr.open_consolidated(store, metadata_key=".other")) == ["a"]
     zarr.consolidate_metadata(store, ".zmetadata")
     assert list(zarr.open_consolidated(store)) == ["a"]
+
+
+def test_a_node_of_the_other_format_is_named():
+    store = {}
+    zarr.create_group(store, zarr_format=3)
+    for opening in (zarr.open, zarr.open_group, zarr.open_array):
+        with pytest.raises(errors.NodeNotFoundError, match=r"of format 2 .* but one of format 3"):
+            opening(store, mode="r", zarr_format=2)

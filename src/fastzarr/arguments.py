@@ -22,7 +22,6 @@ import numpy as np
 from fastzarr.chunking import NOT_GIVEN, parse_chunks, parse_shape, parse_shards
 from fastzarr.codec_arguments import (
     absent,
-    allow_pickle,
     as_codecs,
     chain_v2,
     chain_v3,
@@ -32,6 +31,7 @@ from fastzarr.codec_arguments import (
 )
 from fastzarr.config import config
 from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning
+from fastzarr.trust import trusted
 
 if TYPE_CHECKING:
     from fastzarr.dtypes import DataType
@@ -118,7 +118,7 @@ class Request:
         layout = build(shape, dtype)
         if codec_id(self.object_codec) == "pickle":
             # Who makes an array with the pickle codec, in this process, trusts what is in it.
-            layout = allow_pickle(layout)
+            layout = trusted(layout, allow=True)
         return layout
 
     def _only_v2(self) -> bool:
@@ -345,6 +345,7 @@ def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None)
     Codecs are those of ``a`` where it is of this package and of the same format.
     """
     words = {word: value for word, value in words.items() if value is not None or word in _NONES}
+    a = a if hasattr(a, "shape") and hasattr(a, "dtype") else np.asarray(a)
     found: dict[str, Any] = {"shape": a.shape, "dtype": a.dtype}
     layout = getattr(a, "layout", None)
     if layout is not None:

@@ -20,17 +20,24 @@ from fastzarr import errors, node
 from fastzarr.config import config as settings
 from fastzarr.engine import StoredChunks
 from fastzarr.grid import chunk_count, grid_shape
+from fastzarr.handle import Handle
 from fastzarr.indexing import Indexed
 from fastzarr.metadata.layout import Layout
+from fastzarr.trust import trusted, trusts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from fastzarr.attributes import Attributes
     from fastzarr.display import Info
-    from fastzarr.stores import Store, StorePath
+    from fastzarr.stores import Store
 
     Values = np.ndarray[Any, Any]
+
+
+# What zarr-python 3 knows beside, and has no meaning here.
+_OTHERS = frozenset(
+    {"rectilinear_chunks", "sharding_coalesce_max_bytes", "sharding_coalesce_max_gap_bytes"}
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,19 @@ class ArrayConfig:
             return given
         names = cls.__dataclass_fields__
         found = {name: settings[f"array.{name}"] for name in names}
-        found |= {name: value for name, value in (given or {}).items() if name in names}
+        for name, value in (given or {}).items():
+            if name in names:
+                found[name] = value
+            elif name not in _OTHERS:
+                msg = f"config knows {', '.join(names)}; it does not know {name!r}"
+                raise TypeError(msg)
         return cls(**found)
+
+    def __post_init__(self) -> None:
+        """Refuse an order that is none."""
+        if self.order not in ("C", "F"):
+            msg = f"must be 'C' or 'F', not {self.order!r}"
+            raise errors.MetadataValidationError(msg, "config.order")
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as a plain mapping."""
@@ -64,7 +82,7 @@ class StoredBytes(int):
         return int(self)
 
 
-class Array(Indexed):
+class Array(Handle, Indexed):
     """Read and write a chunked array in a store by NumPy's selections.
 
     ``Array(store, path)`` opens the array at a path; ``fastzarr.open_array`` and
@@ -76,6 +94,8 @@ class Array(Indexed):
     >>> z[1]
     array([0, 3, 0, 2, 0, 1], dtype=int32)
     """
+
+    _layout: Layout
 
     # Of zarr-python 2's arguments those without a meaning here are accepted and have no effect.
     def __init__(  # noqa: PLR0913, PLR0917  (the union of two constructors)
@@ -94,8 +114,11 @@ class Array(Indexed):
         *,
         layout: Layout | None = None,
         config: ArrayConfig | Mapping[str, Any] | None = None,
+        allow_pickle: bool = False,
     ) -> None:
         """Open the array at ``path``, or stand for ``layout`` without reading the store.
+
+        ``allow_pickle`` lets objects be unpickled, which is to trust whoever wrote them.
 
         Raises ``ArrayNotFoundError`` if there is none.
         """
@@ -106,7 +129,11 @@ class Array(Indexed):
         self._chunk_store: Store = self._store if chunk_store is None else as_store(chunk_store)
         self._path = normalise_path(path)
         self._read_only = read_only or self._store.read_only
-        self._layout = self._load(zarr_version) if layout is None else layout
+        self._layout = (
+            trusted(self._load(zarr_version), self.name, allow=allow_pickle)
+            if layout is None
+            else layout
+        )
         self._chunks = StoredChunks(self._layout, self._chunk_store, self._path)
         self._config = ArrayConfig.make(config)
         if write_empty_chunks is not None:
@@ -132,7 +159,7 @@ class Array(Indexed):
     def layout(self) -> Layout:
         """Give the metadata, read anew where the array was opened with ``cache_metadata=False``."""
         if not self._cache_metadata:
-            self._layout = self._load()
+            self.refresh()
         return self._layout
 
     @property
@@ -144,43 +171,6 @@ class Array(Indexed):
     def config(self) -> ArrayConfig:
         """Give how the array is read and written."""
         return self._config
-
-    @property
-    def store(self) -> Store:
-        """Give the store."""
-        return self._store
-
-    @property
-    def chunk_store(self) -> Store:
-        """Give the store of the chunks, where it is another than that of the metadata."""
-        return self._chunk_store
-
-    @property
-    def store_path(self) -> StorePath:
-        """Give the store and the path together."""
-        from fastzarr.stores import StorePath
-
-        return StorePath(self._store, self._path)
-
-    @property
-    def path(self) -> str:
-        """Give the path in the store, without slashes at its ends."""
-        return self._path
-
-    @property
-    def name(self) -> str:
-        """Give the path with the slash of the root before it, as h5py has it."""
-        return "/" + self._path
-
-    @property
-    def basename(self) -> str:
-        """Give the last part of the path."""
-        return self._path.rsplit("/", 1)[-1]
-
-    @property
-    def read_only(self) -> bool:
-        """Tell whether writing is refused."""
-        return self._read_only
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -305,35 +295,13 @@ class Array(Indexed):
         return self._is_view
 
     @property
-    def synchronizer(self) -> Any:
-        """Give the synchronizer the array was opened with."""
-        return self._synchronizer
-
-    @property
     def write_empty_chunks(self) -> bool:
         """Tell whether chunks of nothing but fill value are stored."""
         return self._config.write_empty_chunks
 
-    @property
-    def meta_array(self) -> Values:
-        """Give an empty array of the kind that reading gives."""
-        return np.empty(())
-
-    @property
-    def attrs(self) -> Attributes:
-        """Give the attributes, a mapping that writes through."""
-        from fastzarr.attributes import Attributes
-
-        return Attributes(self, cache=self._cache_attrs)
-
-    def update_attributes(self, new: Mapping[str, Any]) -> Self:
-        """Write several attributes at once."""
-        self.attrs.update(new)
-        return self
-
     # Growing and shrinking
 
-    def resize(self, *shape: Any) -> None:
+    def resize(self, *shape: Any, new_shape: Any = None) -> None:
         """Change the shape; what lies outside is dropped, what is new holds the fill value.
 
         >>> import fastzarr
@@ -346,6 +314,8 @@ class Array(Indexed):
         from fastzarr.resize import resize
 
         self._check_resizable()
+        if new_shape is not None and not shape:
+            shape = (new_shape,)
         given = shape[0] if len(shape) == 1 else shape
         resize(self, (given,) if isinstance(given, (int, np.integer)) else tuple(given))
 
@@ -378,11 +348,12 @@ class Array(Indexed):
 
     def _set_layout(self, layout: Any) -> None:
         """Take over metadata that was written to the store."""
-        self._layout = layout
+        # Whether the handle may unpickle is nothing that a store can say.
+        self._layout = trusted(layout, allow=True) if trusts(self._layout) else layout
 
     def refresh(self) -> Self:
         """Read the metadata from the store again."""
-        self._layout = self._load()
+        self._set_layout(self._load())
         return self
 
     # Views and copies
@@ -494,8 +465,10 @@ class Array(Indexed):
         for first in range(low - low % step, high, step):
             yield from self[max(first, low) : min(first + step, high)]
 
+    __hash__ = Handle.__hash__
+
     def __eq__(self, other: object) -> bool:
-        """Tell whether the other array is the same one; with anything else compare elements."""
+        """Tell whether the other array is the same one; one of NumPy compares elements."""
         if not isinstance(other, Array):
             return NotImplemented
         return (
@@ -504,10 +477,6 @@ class Array(Indexed):
             and self.layout == other.layout
             and self._cast == other._cast
         )
-
-    def __hash__(self) -> int:
-        """Hash by place."""
-        return hash((type(self._store), self._path))
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         """Give dask what tells this array from others."""

@@ -224,10 +224,7 @@ def outlasting(data: Any, store: Store, path: str) -> Any:
     """
     if data is None or isinstance(data, np.ndarray):
         return data
-    if isinstance(data, Array):
-        inside = overlap(data, store, path)
-    else:
-        inside = not store.is_empty(path)
+    inside = overlap(data, store, path) if isinstance(data, Array) else not store.is_empty(path)
     return np.asarray(data[...]) if inside else data
 
 

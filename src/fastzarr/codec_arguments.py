@@ -30,17 +30,6 @@ _BLOSC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize":
 _ZSTD = {"id": "zstd", "level": 0}
 
 
-def allow_pickle(layout: Layout) -> Layout:
-    """Give the layout with codecs that may unpickle, which is to trust whoever wrote the data."""
-    codecs = tuple(
-        dataclasses.replace(cast("Any", codec), allow_pickle=True)
-        if hasattr(codec, "allow_pickle")
-        else codec
-        for codec in layout.codecs
-    )
-    return dataclasses.replace(layout, codecs=codecs)
-
-
 def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
     """Give the keywords that make another array of this layout, but for shape and attributes.
 

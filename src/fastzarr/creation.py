@@ -96,11 +96,11 @@ def create_array(  # noqa: PLR0913  (a user's verb)
     ``shape`` and ``dtype`` are needed unless ``data`` gives them. ``chunks`` is the shape of what
     can be read alone: left out, ``None``, ``True`` and ``"auto"`` choose one of about 1 MiB, False
     the whole array; in a sequence ``None`` or -1 is the whole axis. ``shards`` is the shape of what
-    is stored as one, a multiple of ``chunks``, or ``"auto"``. Codecs are named as objects of this package or of
-    numcodecs, or as they stand in metadata; ``compressors=None`` asks for none. ``fill_value`` is
-    what was never written; by default zero, or what stands for it. Keywords of zarr-python 2 such
-    as ``compressor=``, ``object_codec=`` and ``dimension_separator=`` are taken too; where no
-    format is given and no group says otherwise, they mean format 2.
+    is stored as one, a multiple of ``chunks``, or ``"auto"``. Codecs are named as objects of this
+    package or of numcodecs, or as they stand in metadata; ``compressors=None`` asks for none.
+    ``fill_value`` is what was never written; by default zero, or what stands for it. Keywords of
+    zarr-python 2 such as ``compressor=``, ``object_codec=`` and ``dimension_separator=`` are taken
+    too; where no format is given and no group says otherwise, they mean format 2.
 
     Raises ``ContainsArrayError`` or ``ContainsGroupError`` if something is there and ``overwrite``
     is false, and errors placed at the argument for what cannot be.

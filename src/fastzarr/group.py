@@ -27,19 +27,19 @@ from fastzarr.errors import (
     ReadOnlyError,
 )
 from fastzarr.group_creation import Creation
+from fastzarr.handle import Handle
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import note_change
 from fastzarr.stores.keys import normalise_path
-from fastzarr.stores.resolve import StorePath, as_store_path
+from fastzarr.stores.resolve import as_store_path
+from fastzarr.trust import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from fastzarr.attributes import Attributes
     from fastzarr.display import GroupInfo, Tree
     from fastzarr.node import Node
     from fastzarr.snapshot import Snapshot
-    from fastzarr.stores import Store
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,16 @@ class GroupMetadata:
     consolidated_metadata: Mapping[str, Node] | None = None
     node_type: str = "group"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give the members of the group's document, without the copy of what is below."""
+        return {
+            "zarr_format": self.zarr_format,
+            "node_type": self.node_type,
+            "attributes": self.attributes,
+        }
 
-class Group(Creation, MutableMapping[str, "Array | Group"]):
+
+class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
     """Hold arrays and groups by name.
 
     ``Group(store, path)`` opens the group at a path; ``fastzarr.open_group`` and
@@ -64,6 +72,8 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
     >>> list(root), "a/b" in root, root["a/b"].shape
     (['a'], True, (3,))
     """
+
+    _layout: GroupLayout
 
     def __init__(  # noqa: PLR0913  (the union of two constructors)
         self,
@@ -79,8 +89,11 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
         meta_array: Any = None,  # noqa: ARG002  (without effect, as in zarr-python 3)
         layout: GroupLayout | None = None,
         snapshot: Snapshot | None = None,
+        allow_pickle: bool = False,
     ) -> None:
         """Open the group at ``path``, or stand for ``layout`` without reading the store.
+
+        ``allow_pickle`` lets the arrays got from it be unpickled.
 
         Raises ``GroupNotFoundError`` if there is none, ``ContainsArrayError`` if it is an array.
         """
@@ -89,7 +102,7 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
         self._chunk_store = chunk_store
         self._read_only = read_only or self._store.read_only
         self._cache_attrs, self._synchronizer = cache_attrs, synchronizer
-        self._snapshot = snapshot
+        self._snapshot, self._allow_pickle = snapshot, allow_pickle
         self._layout = self._load_self(zarr_format or zarr_version) if layout is None else layout
 
     @classmethod
@@ -130,11 +143,6 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
     # What it is
 
     @property
-    def layout(self) -> GroupLayout:
-        """Give the group's own metadata."""
-        return self._layout
-
-    @property
     def metadata(self) -> GroupMetadata:
         """Give the group's metadata under the names of zarr-python 3."""
         copy = None if self._snapshot is None else self._snapshot.nodes
@@ -145,72 +153,9 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
         """Give the format, 2 or 3."""
         return self._layout.zarr_format
 
-    @property
-    def store(self) -> Store:
-        """Give the store."""
-        return self._store
-
-    @property
-    def chunk_store(self) -> Store:
-        """Give the store of the chunks, where it is another than that of the metadata."""
-        found: Store = self._store if self._chunk_store is None else self._chunk_store
-        return found
-
-    @property
-    def store_path(self) -> StorePath:
-        """Give the store and the path together."""
-        return StorePath(self._store, self._path)
-
-    @property
-    def path(self) -> str:
-        """Give the path in the store, without slashes at its ends."""
-        return self._path
-
-    @property
-    def name(self) -> str:
-        """Give the path with the slash of the root before it, as h5py has it."""
-        return "/" + self._path
-
-    @property
-    def basename(self) -> str:
-        """Give the last part of the path."""
-        return self._path.rsplit("/", 1)[-1]
-
-    @property
-    def read_only(self) -> bool:
-        """Tell whether writing is refused."""
-        return self._read_only
-
-    @property
-    def synchronizer(self) -> Any:
-        """Give the synchronizer the group was opened with."""
-        return self._synchronizer
-
-    @property
-    def meta_array(self) -> Any:
-        """Give an empty array of the kind that reading gives."""
-        import numpy as np
-
-        return np.empty(())
-
-    @property
-    def attrs(self) -> Attributes:
-        """Give the attributes, a mapping that writes through."""
-        from fastzarr.attributes import Attributes
-
-        return Attributes(self, cache=self._cache_attrs)
-
-    def update_attributes(self, new: Mapping[str, Any]) -> Self:
-        """Write several attributes at once."""
-        self.attrs.update(new)
-        return self
-
-    async def update_attributes_async(self, new: Mapping[str, Any]) -> Self:
+    async def update_attributes_async(self, new_attributes: Mapping[str, Any]) -> Self:
         """Write several attributes at once, for code that awaits it."""
-        return self.update_attributes(new)
-
-    def _set_layout(self, layout: Any) -> None:
-        self._layout = layout
+        return self.update_attributes(new_attributes)
 
     # The mapping
 
@@ -222,12 +167,17 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
         found = self._find(path)
         if found is None:
             raise KeyError(name)
+        if isinstance(found, Layout):
+            found = trusted(found, "/" + path, allow=self._allow_pickle)
         return self._node(path, found)
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Store an array-like value under a name, in the place of whatever is there."""
         if isinstance(value, Group):
             msg = f"{name!r} cannot be set to a group; use fastzarr.copy(source, group, name=...)"
+            raise TypeError(msg)
+        if value is None:
+            msg = f"{name!r} cannot be set to None; use del to remove it"
             raise TypeError(msg)
         self.create_array(name, data=value, overwrite=True)
 
@@ -264,6 +214,13 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
     def __len__(self) -> int:
         """Count the nodes directly below the group."""
         return sum(1 for _ in self)
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Give the array or group at a path, or ``default`` where nothing is."""
+        try:
+            return self[path]
+        except KeyError:
+            return default
 
     def values(self) -> ValuesView[Array | Group]:
         """Give the nodes directly below the group, by name."""
@@ -424,7 +381,7 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
         check_new_path(new)
         found = nodes.load(self._store, new)
         if found is not None and new != old:
-            raise taken(self._store, new, found)
+            raise taken(self._store, new, found, "delete it first, or choose another path")
         _, missing = survey(self._store, new, self.zarr_format, self._path)
         self._store.move(old, new)
         if self._chunk_store is not None and self._chunk_store is not self._store:
@@ -485,6 +442,8 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
 
     # Python's own protocols
 
+    __hash__ = Handle.__hash__
+
     def __eq__(self, other: object) -> bool:
         """Tell whether the other group is at the same place."""
         if not isinstance(other, Group):
@@ -492,10 +451,6 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
         return self._path == other._path and (
             self._store is other._store or self._store == other._store
         )
-
-    def __hash__(self) -> int:
-        """Hash by place."""
-        return hash((type(self._store), self._path))
 
     def __enter__(self) -> Self:
         """Give the group itself."""
@@ -555,6 +510,7 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
                 self._synchronizer,
                 layout=found,
                 snapshot=self._snapshot,
+                allow_pickle=self._allow_pickle,
             )
         return Array(
             self._store,
@@ -563,7 +519,7 @@ class Group(Creation, MutableMapping[str, "Array | Group"]):
             self._chunk_store,
             self._synchronizer,
             cache_attrs=self._cache_attrs,
-            layout=found,
+            layout=trusted(found, allow=True) if self._allow_pickle else found,
         )
 
     def _check_writable(self, doing: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from fastzarr.arguments import HANDLE_WORDS, Request, filled, handle_of, like_words
 from fastzarr.array import Array
 from fastzarr.build import build_array, build_group, taken
-from fastzarr.chunking import parse_shape
+from fastzarr.chunking import NOT_GIVEN, parse_shape
 from fastzarr.errors import ContainsGroupError, KeyValidationError, MetadataValidationError
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ class Creation:
         Raises ``ContainsArrayError`` if an array is there.
         """
         group = cast("Group", self)
-        found = None if overwrite else group.get(name)
+        found: Array | Group | None = None if overwrite else group.get(name)
         if found is None:
             return self.create_group(name, overwrite)
         if isinstance(found, Array):
-            raise taken(group.store, found.path, found.layout)
+            raise taken(group.store, found.path, found.layout, "a group is asked for")
         return found
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
@@ -93,9 +93,12 @@ class Creation:
         """Create an array, under the other name that both zarr-pythons have for it."""
         return self._create("create", name, kwargs)
 
-    def create_dataset(self, name: str, **kwargs: Any) -> Array:
-        """Create an array, under the name of zarr-python 2 and h5py."""
-        return self._create("create_dataset", name, kwargs)
+    def create_dataset(
+        self, name: str, shape: Any = None, dtype: Any = None, data: Any = None, **kwargs: Any
+    ) -> Array:
+        """Create an array, under the name of zarr-python 2 and h5py, positional as in h5py."""
+        words = {"shape": shape, "dtype": dtype, "data": data}
+        return self._create("create_dataset", name, kwargs | words)
 
     def array(self, name: str, data: Any, **kwargs: Any) -> Array:
         """Create an array of this data."""
@@ -166,10 +169,15 @@ class Creation:
         """Create an array of ones with shape, type, chunks and codecs of another."""
         return self._create("ones_like", name, filled(self._like(data, kwargs), 1))
 
-    def full_like(self, name: str, data: Any, fill_value: Any = None, **kwargs: Any) -> Array:
-        """Create an array of one value with shape, type, chunks and codecs of another."""
+    def full_like(self, name: str, data: Any, fill_value: Any = NOT_GIVEN, **kwargs: Any) -> Array:
+        """Create an array of one value with shape, type, chunks and codecs of another.
+
+        The value is the other array's fill value where none is given.
+        """
         words = self._like(data, kwargs)
-        return self._create("full_like", name, filled(words, fill_value))
+        if fill_value is not NOT_GIVEN:
+            words = filled(words, fill_value)
+        return self._create("full_like", name, words)
 
     def create_hierarchy(
         self, nodes: Mapping[str, Any], *, overwrite: bool = False

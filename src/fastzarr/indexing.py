@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr import casting, engine, errors, selection
+from fastzarr import casting, engine, errors
+from fastzarr import selection as kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,6 @@ class Indexed:
     """Read and write selections of what a layout describes and a store holds."""
 
     _store: Store
-    _chunk_store: Store
     _path: str
     _layout: Layout
     _config: ArrayConfig
@@ -69,13 +69,13 @@ class Indexed:
         """Read a selection, as NumPy reads it."""
         if not self._cache_metadata:
             self.refresh()
-        return self._read(selection.normalise(index, self._layout.shape))
+        return self._read(kinds.normalise(index, self._layout.shape))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Write a selection, as NumPy writes it."""
         if not self._cache_metadata:
             self.refresh()
-        self._write(selection.normalise(index, self._layout.shape), value)
+        self._write(kinds.normalise(index, self._layout.shape), value)
 
     @property
     def oindex(self) -> Indexer:
@@ -87,7 +87,7 @@ class Indexed:
         array([[4, 6],
                [1, 3]])
         """
-        return Indexer(self, lambda index: selection.orthogonal(index, self.layout.shape))
+        return Indexer(self, self._orthogonal)
 
     @property
     def vindex(self) -> Indexer:
@@ -98,7 +98,7 @@ class Indexed:
         >>> z.vindex[[1, 0], [0, 2]]
         array([4, 3])
         """
-        return Indexer(self, lambda index: selection.coordinate(index, self.layout.shape))
+        return Indexer(self, self._coordinate)
 
     @property
     def blocks(self) -> Indexer:
@@ -111,55 +111,61 @@ class Indexed:
         """
         return Indexer(self, self._blocks)
 
+    def _orthogonal(self, index: Any) -> Selection:
+        return kinds.orthogonal(index, self.layout.shape)
+
+    def _coordinate(self, index: Any) -> Selection:
+        return kinds.coordinate(index, self.layout.shape)
+
     def _blocks(self, index: Any) -> Selection:
-        return selection.block(index, self.layout.shape, self._layout.chunks)
+        return kinds.block(index, self.layout.shape, self._layout.chunks)
 
     def get_basic_selection(
-        self, selection_: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
+        self, selection: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read integers and slices; into ``out`` if given, only ``fields`` of a structured type."""
         del prototype
-        found = selection.basic(selection_, self.layout.shape)
+        found = kinds.basic(selection, self.layout.shape)
         return self._read(_restricted(found, fields), out)
 
     def set_basic_selection(
-        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write integers and slices."""
         del prototype
-        found = selection.basic(selection_, self.layout.shape)
+        found = kinds.basic(selection, self.layout.shape)
         self._write(_restricted(found, fields), value)
 
     def get_orthogonal_selection(
-        self, selection_: Any, out: Any = None, fields: Any = None, prototype: Any = None
+        self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``oindex`` selects."""
         del prototype
-        found = selection.orthogonal(selection_, self.layout.shape)
+        found = self._orthogonal(selection)
         return self._read(_restricted(found, fields), out)
 
     def set_orthogonal_selection(
-        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``oindex`` selects."""
         del prototype
-        found = selection.orthogonal(selection_, self.layout.shape)
+        found = self._orthogonal(selection)
         self._write(_restricted(found, fields), value)
 
     def get_coordinate_selection(
-        self, selection_: Any, out: Any = None, fields: Any = None, prototype: Any = None
+        self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``vindex`` selects."""
         del prototype
-        found = selection.coordinate(selection_, self.layout.shape)
+        found = self._coordinate(selection)
         return self._read(_restricted(found, fields), out)
 
     def set_coordinate_selection(
-        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``vindex`` selects."""
         del prototype
-        found = selection.coordinate(selection_, self.layout.shape)
+        found = self._coordinate(selection)
         self._write(_restricted(found, fields), value)
 
     def get_mask_selection(
@@ -167,28 +173,28 @@ class Indexed:
     ) -> Any:
         """Read where a boolean array of the array's shape is true."""
         del prototype
-        return self._read(_restricted(selection.mask(mask, self.layout.shape), fields), out)
+        return self._read(_restricted(kinds.mask(mask, self.layout.shape), fields), out)
 
     def set_mask_selection(
         self, mask: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write where a boolean array of the array's shape is true."""
         del prototype
-        self._write(_restricted(selection.mask(mask, self.layout.shape), fields), value)
+        self._write(_restricted(kinds.mask(mask, self.layout.shape), fields), value)
 
     def get_block_selection(
-        self, selection_: Any, out: Any = None, fields: Any = None, prototype: Any = None
+        self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``blocks`` selects."""
         del prototype
-        return self._read(_restricted(self._blocks(selection_), fields), out)
+        return self._read(_restricted(self._blocks(selection), fields), out)
 
     def set_block_selection(
-        self, selection_: Any, value: Any, fields: Any = None, prototype: Any = None
+        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``blocks`` selects."""
         del prototype
-        self._write(_restricted(self._blocks(selection_), fields), value)
+        self._write(_restricted(self._blocks(selection), fields), value)
 
     def _read(self, found: Selection, out: Any = None) -> Any:
         layout = self._layout
@@ -196,7 +202,7 @@ class Indexed:
         if found.fields is not None:
             dtype = casting.field_dtype(dtype, found.fields)
         if out is not None:
-            _check_out(out, found.shape, dtype)
+            _check_out(out, found.shape, self._cast or dtype)
         order: Any = layout.order if layout.zarr_format == 2 else self._config.order
         direct = out is not None and out.dtype == dtype and self._cast is None
         result = out if direct else np.empty(found.shape, dtype, order)
@@ -251,6 +257,9 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if not isinstance(out, np.ndarray):
         msg = f"out must be a NumPy array, not {type(out).__name__}"
         raise TypeError(msg)
+    if not out.flags.writeable:
+        msg = "out is read-only; pass an array that may be written to"
+        raise errors.BaseZarrError(msg)
     if out.shape != shape:
         msg = f"out has shape {out.shape}, but the selection has shape {shape}"
         raise errors.ShapeError(msg)

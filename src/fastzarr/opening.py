@@ -19,7 +19,6 @@ from fastzarr.arguments import HANDLE_WORDS, IGNORED, Request, handle_of, same_f
 from fastzarr.array import Array
 from fastzarr.build import build_array, build_group, taken
 from fastzarr.chunking import NOT_GIVEN
-from fastzarr.codec_arguments import allow_pickle as trusting
 from fastzarr.errors import (
     ArrayNotFoundError,
     BaseZarrError,
@@ -32,6 +31,7 @@ from fastzarr.group import Group
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import Snapshot
 from fastzarr.stores.resolve import as_store, as_store_path
+from fastzarr.trust import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 
 _CREATE_ALWAYS = ("w", "w-", "x")
 _GROUP_WORDS = frozenset(
-    {"attributes", "use_consolidated", "chunk_store", "cache_attrs", "synchronizer"}
+    {
+        *("allow_pickle", "attributes", "cache_attrs", "chunk_store"),
+        *("synchronizer", "use_consolidated"),
+    }
 )
 
 
@@ -72,8 +75,7 @@ def open(
     wants_array = kwargs.get("shape") is not None or kwargs.get("data") is not None
     found = None if mode in _CREATE_ALWAYS else nodes.load(place, path, wanted)
     if found is None and mode in ("r", "r+"):
-        msg = f"nothing is at {'/' + path!r} in {place}; mode={mode!r} creates nothing"
-        raise PathNotFoundError(msg)
+        raise PathNotFoundError(_absent("nothing", place, path, mode, wanted))
     if isinstance(found, Layout) or (wants_array and found is None):
         return _open_array(place, path, mode, wanted, found, kwargs)
     if wants_array and found is not None:
@@ -157,12 +159,15 @@ def open_group(  # noqa: PLR0913  (a user's verb)
     meta_array: Any = None,  # noqa: ARG001  (without effect, as in zarr-python 3)
     attributes: Mapping[str, Any] | None = None,
     use_consolidated: bool | str | None = None,
+    allow_pickle: bool = False,
 ) -> Group:
     """Open the group at a path of a store, or create it where the mode allows that.
 
     ``use_consolidated=None`` reads names and metadata of what is below the group from its
     consolidated metadata if there are any, ``True`` insists on them (``ValueError``), ``False``
     ignores them; a string is the key of format 2's. ``attributes`` are those of a new group.
+    ``allow_pickle=True`` lets the arrays got from the group be unpickled, which is to trust whoever
+    wrote them.
 
     Raises ``GroupNotFoundError`` if there is none and the mode does not create, and
     ``ContainsArrayError`` if an array is there.
@@ -177,6 +182,7 @@ def open_group(  # noqa: PLR0913  (a user's verb)
     words = {
         "attributes": attributes,
         "use_consolidated": use_consolidated,
+        "allow_pickle": allow_pickle,
         "chunk_store": chunk_store,
         "cache_attrs": cache_attrs,
         "synchronizer": synchronizer,
@@ -324,6 +330,17 @@ def _locate(
     return place.store, place.path, mode
 
 
+def _absent(what: str, store: Store, path: str, mode: str, zarr_format: int | None) -> str:
+    """Say that nothing is at a path, or that what is there is of the other format."""
+    other = None if zarr_format is None else nodes.load(store, path, 5 - zarr_format)
+    if other is None:
+        return f"{what} is at {'/' + path!r} in {store}; mode={mode!r} creates nothing"
+    return (
+        f"{what} of format {zarr_format} is at {'/' + path!r} in {store}, "
+        f"but one of format {other.zarr_format}; leave out zarr_format="
+    )
+
+
 def _open_array(
     store: Store,
     path: str,
@@ -333,20 +350,19 @@ def _open_array(
     words: dict[str, Any],
 ) -> Array:
     words = dict(words)
-    trust = bool(words.pop("allow_pickle", False))
+    allow = bool(words.pop("allow_pickle", False))
     request, rest = Request.take("open_array", words | {"zarr_format": zarr_format}, HANDLE_WORDS)
     handle = handle_of(rest)
     handle["read_only"] = mode == "r" or bool(rest.get("read_only"))
     if rest.get("overwrite") and mode == "a":
         found, mode = None, "w"
     if isinstance(found, Layout):
-        return Array(store, path, layout=trusting(found) if trust else found, **handle)
+        return Array(store, path, layout=trusted(found, "/" + path, allow=allow), **handle)
     if found is not None:
         msg = f"a group is at {'/' + path!r} in {store}, not an array"
         raise NodeTypeValidationError(msg)
     if mode in ("r", "r+"):
-        msg = f"no array is at {'/' + path!r} in {store}; mode={mode!r} creates nothing"
-        raise ArrayNotFoundError(msg)
+        raise ArrayNotFoundError(_absent("no array", store, path, mode, zarr_format))
     if request.shape is None and request.data is None:
         name = "/" + path
         msg = f"no array is at {name!r} in {store}, and shape= is missing to create one"
@@ -373,14 +389,14 @@ def _open_group(
         "chunk_store": None if chunk_store is None else as_store(chunk_store),
         "cache_attrs": words.get("cache_attrs") is not False,
         "synchronizer": words.get("synchronizer"),
+        "allow_pickle": bool(words.get("allow_pickle")),
     }
     if isinstance(found, Layout):
         msg = f"an array is at {'/' + path!r} in {store}, not a group"
         raise ContainsArrayError(msg)
     if found is None:
         if mode in ("r", "r+"):
-            msg = f"no group is at {'/' + path!r} in {store}; mode={mode!r} creates nothing"
-            raise GroupNotFoundError(msg)
+            raise GroupNotFoundError(_absent("no group", store, path, mode, zarr_format))
         if isinstance(words.get("use_consolidated"), str) or words.get("use_consolidated"):
             raise _not_consolidated(store, path)
         layout = build_group(
