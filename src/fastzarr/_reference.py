@@ -132,7 +132,7 @@ def write(
         stage = "fetch"
         try:
             source = chunks.source(piece.chunk)
-            data = write_chunk(program, source, piece, _at(value, piece), extent, nested)
+            data = write_chunk(program, source, piece, value[piece.out], extent, nested)
             stage = "store"
             chunks.put(piece.chunk, data)
         except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
@@ -326,7 +326,7 @@ def _write_shard(
         left = _extent(inner.chunk, shard.inner_shape, inside)
         try:
             old = _Held(pieces.get(place))
-            new = write_chunk(shard.inner, old, inner, _at(value, inner), left, nested)
+            new = write_chunk(shard.inner, old, inner, value[inner.out], left, nested)
         except CodecError as error:
             raise _inside(error, inner.chunk) from error
         if new is None:
@@ -342,11 +342,6 @@ def _fill(program: Program, piece: planning.Piece, out: Array, job: Job) -> None
     if not job.missing:
         raise MissingChunk
     out[piece.out] = program.fill if job.fields is None else program.fill[job.fields]
-
-
-def _at(value: Array, piece: planning.Piece) -> Array:
-    """Give a piece's part of a value, as an array also where it has no axes."""
-    return value[piece.out] if piece.out else value
 
 
 def _forward(factors: tuple[Factor, ...]) -> bool:
@@ -369,7 +364,7 @@ def _turned(factors: tuple[Factor, ...], axes: tuple[int, ...]) -> list[Factor]:
 
 def _everything(shape: tuple[int, ...]) -> planning.Piece:
     factors = tuple(Span(axis, 0, 1, size) for axis, size in enumerate(shape))
-    out = tuple(slice(0, size) for size in shape)
+    out = (*(slice(0, size) for size in shape), Ellipsis)
     return planning.Piece((0,) * len(shape), factors, out, whole=True)
 
 

@@ -108,7 +108,8 @@ class Plan(NamedTuple):
             # One index array an axis, so that scattered axes stand for a product.
             out = [np.arange(o.start, o.stop) if type(o) is slice else o for o in out]
             return Piece(tuple(coords), tuple(factors), np.ix_(*out), whole)
-        return Piece(tuple(coords), tuple(factors), tuple(out), whole)
+        # Without axes an ellipsis, since an empty index gives the element and not a view of it.
+        return Piece(tuple(coords), tuple(factors), tuple(out) or (Ellipsis,), whole)
 
 
 def make(factors: Sequence[Factor], shape: tuple[int, ...], chunks: tuple[int, ...]) -> Plan:

@@ -124,8 +124,9 @@ def test_a_wrong_configuration_is_an_error_at_its_member(options: Any, where: st
 
 def test_index_codecs_of_no_fixed_size_are_refused() -> None:
     gzip = {"name": "gzip", "configuration": {"level": 1}}
-    with pytest.raises(errors.MetadataError, match="must be fixed"):
-        Shard(_codec(index_codecs=(LITTLE, gzip)), SPEC)
+    with pytest.raises(errors.MetadataError, match="must be fixed.*bytes, gzip") as caught:
+        _codec(index_codecs=(LITTLE, gzip))
+    assert caught.value.where == "index_codecs"
 
 
 @pytest.mark.parametrize("location", ["start", "end"])
@@ -171,3 +172,19 @@ def test_a_document_spells_inner_codecs_as_format_3_has_it() -> None:
     config = {"chunk_shape": [2, 2], "codecs": [{"id": "zlib"}]}
     with pytest.raises(errors.MetadataError, match=r"codecs\[1\].configuration.codecs\[0\]"):
         ShardingCodec.from_config(config, "zarr.json: codecs[1].configuration")
+
+
+@pytest.mark.parametrize("behind", [[], [{"name": "gzip", "configuration": {"level": 1}}]])
+@pytest.mark.parametrize("dtype", ["i4", "string", "bytes", [("a", "i2"), ("b", "f4")]])
+def test_an_array_of_no_axes_may_be_sharded(dtype: Any, behind: list[Any]) -> None:
+    serializer = {"string": "vlen-utf8", "bytes": "vlen-bytes"}.get(str(dtype), "bytes")
+    inner = {"name": serializer}
+    if serializer == "bytes":
+        inner["configuration"] = {"endian": "little"}
+    codecs = [ShardingCodec(chunk_shape=(), codecs=[inner]), *behind]
+    z = fastzarr.create((), chunks=(), dtype=dtype, codecs=codecs, store=MemoryStore())
+    plain = fastzarr.create((), chunks=(), dtype=dtype, store=MemoryStore())
+    value = {"string": "text", "bytes": b"bytes", "i4": 5}.get(str(dtype), (1, 2.5))
+    z[...] = plain[...] = value
+    assert z[()] == plain[()] == z[...]
+    assert type(z[()]) is type(plain[()])
