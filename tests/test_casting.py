@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 
@@ -121,3 +122,18 @@ def test_a_dask_like_object_is_asked_for_its_array() -> None:
 def test_field_dtype_names_the_field_that_is_not_there() -> None:
     with pytest.raises(ValueError, match="no field of name 'c'; its fields are a, b"):
         casting.field_dtype(np.dtype([("a", "i1"), ("b", "f4")]), "c")
+
+
+def test_what_a_string_type_marks_as_missing_is_the_empty_string() -> None:
+    for marker in (None, np.nan):
+        given = np.array(["a", marker], np.dtypes.StringDType(na_object=marker))
+        assert casting.cast(given, np.dtypes.StringDType()).tolist() == ["a", ""]
+
+
+def test_one_object_is_stored_as_it_is() -> None:
+    ragged = fastzarr.empty(2, dtype=object, object_codec=numcodecs.VLenArray(int))
+    ragged[0] = np.array([1, 2, 3])
+    assert ragged[0].item().tolist() == [1, 2, 3]
+    notes = fastzarr.empty(3, dtype=object, object_codec=numcodecs.JSON())
+    notes[0], notes[1], notes[2] = [1, 2], {"a": 1}, np.array("text", dtype=object)
+    assert notes[:].tolist() == [[1, 2], {"a": 1}, "text"]

@@ -369,3 +369,14 @@ def test_what_numpy_cannot_name_is_taken_over_from_an_array():
     view = zarr.array([1.5, 2.5]).astype("i4")
     assert zarr.zeros_like(view).dtype == np.dtype("i4")
     assert zarr.from_array({}, data=view)[:].tolist() == [1, 2]
+
+
+def test_nuls_at_the_end_of_given_strings_stay(tmp_path):
+    assert zarr.array([b"a\0"], dtype=bytes)[:].tolist() == [b"a\0"]
+    assert zarr.array([["a\0", "b"]], dtype=str)[:].tolist() == [["a\0", "b"]]
+    zarr.save_array(tmp_path / "a", ["a\0"], dtype=str)
+    assert zarr.load(tmp_path / "a").tolist() == ["a\0"]
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        zarr.array(["a", ["b"]], dtype=str)
+    with pytest.raises(TypeError, match="dtype='nope'"):
+        zarr.array(["a"], dtype="nope")

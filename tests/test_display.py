@@ -214,3 +214,8 @@ def test_info_in_a_notebook(root):
 def test_sizes(size, words):
     z = zarr.create_array({}, shape=(size,), dtype="i1", chunks=1 << 20)
     assert z.info["No. bytes"] == words
+
+
+def test_a_tree_of_an_array_is_refused():
+    with pytest.raises(TypeError, match="tree is drawn of a group"):
+        zarr.tree(zarr.zeros(3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -58,6 +60,40 @@ def test_an_update_writes_only_what_changed() -> None:
     assert store.get("a/.zattrs") is None
 
 
+def test_an_update_keeps_the_spelling_of_what_it_does_not_change() -> None:
+    # As zarr-python 3.1 writes it and reads nothing else; fastzarr itself writes `struct`.
+    doc: dict[str, Any] = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [2],
+        "data_type": {"name": "structured", "configuration": {"fields": [["a", "int32"]]}},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2]}},
+        "chunk_key_encoding": "default",
+        "fill_value": "AQAAAA==",
+        "codecs": ["bytes"],
+        "attributes": {"x": 1},
+        "storage_transformers": [],
+    }
+    store = {"zarr.json": json.dumps(doc).encode()}
+    z = fastzarr.open_array(store, mode="r+")
+    z.attrs["x"] = True
+    z.resize(3)
+    found = json.loads(store["zarr.json"])
+    del doc["storage_transformers"]
+    assert found == doc | {"shape": [3], "attributes": {"x": True}}
+    assert found["attributes"]["x"] is True
+    assert z[:].tolist() == [(1,), (1,), (1,)]
+
+
+def test_an_update_writes_strict_json_over_what_was_not() -> None:
+    doc = fastzarr.zeros(2, dtype="f4", zarr_format=2, chunks=2).store[".zarray"]
+    loose = doc.replace(b'"fill_value": 0.0', b'"fill_value": NaN')
+    assert loose != doc
+    store = {".zarray": loose}
+    fastzarr.open_array(store, mode="r+").resize(3)
+    assert json.loads(store[".zarray"])["fill_value"] == "NaN"
+
+
 def test_an_update_of_what_is_gone_says_so() -> None:
     with pytest.raises(errors.PathNotFoundError, match=r"the node '/a' is no longer in memory://"):
         node.update(MemoryStore(), "a", lambda found: found)
@@ -88,3 +124,18 @@ def test_a_document_over_the_limit_is_refused_before_it_is_read(tmp_path: Any) -
     ):
         node.load(Counting(tmp_path), "")
     assert reads == []
+
+
+def test_threads_that_update_one_node_lose_nothing(tmp_path):
+    root = fastzarr.create_group(tmp_path / "g")
+    array = root.create_array("a", shape=0, chunks=4, dtype="i4")
+
+    def work(number):
+        for step in range(10):
+            root.attrs[f"{number}.{step}"] = step
+            fastzarr.open_array(tmp_path / "g" / "a").attrs[f"{number}.{step}"] = step
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert len(fastzarr.open_group(tmp_path / "g").attrs) == 40
+    assert len(array.refresh().attrs) == 40

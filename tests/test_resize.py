@@ -132,3 +132,13 @@ def test_a_failed_append_leaves_the_old_length() -> None:
     assert z[:].tolist() == [1, 1, 1, 1, 5]
     z.resize(7)
     assert z[:].tolist() == [1, 1, 1, 1, 5, 0, 0]
+
+
+def test_a_digest_walks_the_stored_chunks_alone() -> None:
+    sparse = fastzarr.zeros(2**60, chunks=1, dtype="u1")
+    before = sparse.hexdigest()
+    sparse[5] = 1
+    assert sparse.hexdigest() != before
+    for axis in ("x", 1.0):
+        with pytest.raises(TypeError, match="integer"):
+            sparse.append([1], axis=axis)

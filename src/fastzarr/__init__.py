@@ -108,6 +108,7 @@ make_lazy(
         ".transfer": ("copy", "copy_all", "copy_store"),
         ".version": ("print_debug_info", "show_versions"),
         # zarr-python 2 shows these of numcodecs as its own.
+        "numcodecs.registry": ("codec_registry", "get_codec", "register_codec"),
         "numcodecs": (
             "Adler32",
             "AsType",

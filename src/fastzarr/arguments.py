@@ -99,7 +99,7 @@ class Request:
             elif word not in IGNORED:
                 raise TypeError(_unknown(verb, word, {*known, *_ALIASES, *others}))
         if fields.get("data") is not None:
-            fields["data"] = as_array_like(fields["data"])
+            fields["data"] = as_array_like(fields["data"], fields.get("dtype"))
         return cls(**fields), rest
 
     def choose_format(self, above: int | None = None) -> int:
@@ -310,11 +310,20 @@ def parse_keys(encoding: Any, separator: Any = None) -> Any:
     return ChunkKeys(cast("Any", name), _separator(found))
 
 
-def as_array_like(data: Any) -> Any:
-    """Give what has a shape, a type and slices as it is, and all else as an array of NumPy."""
+def as_array_like(data: Any, dtype: Any = None) -> Any:
+    """Give what has a shape, a type and slices as it is, and all else as an array of NumPy.
+
+    Elements that are to be of any length stay the objects they are: in an array of NumPy's fixed
+    strings they would lose the NULs at their ends.
+    """
     if hasattr(data, "shape") and hasattr(data, "dtype") and hasattr(data, "__getitem__"):
         return np.asarray(data) if isinstance(data, np.generic) else data
-    return np.asarray(data)
+    found = np.asarray(data)
+    if found.dtype.kind in "SU" and dtype is not None and not _is_fixed(dtype):
+        objects = np.empty(found.shape, dtype=object)
+        objects[...] = data
+        return objects
+    return found
 
 
 def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
@@ -400,6 +409,15 @@ def _is_object(dtype: Any) -> bool:
         or (isinstance(dtype, str) and dtype in ("O", "|O", "object"))
         or (isinstance(dtype, np.dtype) and dtype.kind == "O")
     )
+
+
+def _is_fixed(dtype: Any) -> bool:
+    from fastzarr.dtypes import from_numpy
+
+    try:
+        return not _is_object(dtype) and from_numpy(dtype).itemsize is not None
+    except (TypeError, ValueError):
+        return True  # What is no data type is refused where its turn comes.
 
 
 def _dtype_of(data: Any) -> Any:

@@ -57,16 +57,32 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Array:
 
 
 def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
-    """Make strings and objects; None among strings is the empty string, as zarr-python has it."""
+    """Make strings and objects; None among strings is the empty string, as zarr-python has it.
+
+    So is what a ``StringDType`` marks as missing.
+    """
     if dtype.kind == "O":
         return np.asarray(value, dtype=object)
-    if is_array and value.dtype.kind != "O":
+    marker = getattr(value.dtype, "na_object", None) if is_array else None
+    if is_array and value.dtype.kind != "O" and not hasattr(value.dtype, "na_object"):
         return np.asarray(value, dtype=dtype)
     objects = np.array(value, dtype=object)
-    missing = objects == None  # noqa: E711  (asked of each element)
+    missing = np.frompyfunc(lambda found: found is None or found is marker, 1, 1)(objects)
+    missing = np.asarray(missing, dtype=bool)
     if missing.any():
         objects = np.where(missing, "", objects)
     return objects.astype(dtype)
+
+
+def single(value: Any) -> Array:
+    """Give any object, a list or an array as well, as the one element of an array of objects.
+
+    >>> single([1, 2]).shape
+    ()
+    """
+    made = np.empty((), dtype=object)
+    made[()] = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    return made
 
 
 def fit(value: Array, shape: tuple[int, ...]) -> Array:

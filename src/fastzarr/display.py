@@ -149,6 +149,9 @@ def tree(
     └── a
         └── x (3,) int16
     """
+    if not hasattr(grp, "walk"):
+        msg = f"a tree is drawn of a group, and this is {grp!r}"
+        raise TypeError(msg)
     rows: list[tuple[int, str, str | None]] = []
     truncated = None
     depth = None if level is None else max(0, level - 1)

@@ -230,7 +230,10 @@ class Indexed:
         dtype = layout.dtype.numpy
         if found.fields is not None:
             dtype = casting.field_dtype(dtype, found.fields)
-        prepared = casting.fit(casting.cast(value, dtype), found.shape)
+        if dtype.kind == "O" and not found.shape:
+            prepared = casting.single(value)
+        else:
+            prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:
             engine.run_write(
                 layout,
@@ -250,7 +253,9 @@ class Indexed:
 def _restricted(found: Selection, fields: Any) -> Selection:
     if fields is None:
         return found
-    return found._replace(fields=fields if isinstance(fields, str) else list(fields))
+    if not isinstance(fields, str):
+        fields = list(fields) if isinstance(fields, (list, tuple)) else [fields]
+    return found._replace(fields=fields)
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -12,6 +12,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
@@ -29,6 +31,19 @@ V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED = ".zarray", ".zgroup", ".zat
 METADATA_KEYS = frozenset({V3_KEY, V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED})
 
 Node = Layout | GroupLayout
+
+
+_turns: list[Any] = []
+
+
+def _reset() -> None:
+    """Make the locks of updates; a child process starts with none of them held."""
+    _turns[:] = [RLock() for _ in range(64)]
+
+
+_reset()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset)
 
 
 def join(path: str, name: str) -> str:
@@ -89,15 +104,18 @@ def save(store: Store, path: str, node: Node, before: Node | None = None) -> Non
 def update(store: Store, path: str, patch: Callable[[Node], Node]) -> Node:
     """Apply a patch to the node as it stands in the store now, write it and give the result.
 
+    The threads of one process take turns, so that none undoes what another has just written.
+
     Raises ``PathNotFoundError`` if the node is gone.
     """
-    latest = load(store, path)
-    if latest is None:
-        msg = f"the node {'/' + path!r} is no longer in {store}; it was deleted or moved meanwhile"
-        raise errors.PathNotFoundError(msg)
-    patched = patch(latest)
-    save(store, path, patched, before=latest)
-    return patched
+    with _turns[hash((str(store), path)) % len(_turns)]:
+        latest = load(store, path)
+        if latest is None:
+            msg = f"the node {'/' + path!r} is no longer in {store}; it was deleted or moved"
+            raise errors.PathNotFoundError(msg)
+        patched = patch(latest)
+        save(store, path, patched, before=latest)
+        return patched
 
 
 def delete(store: Store, path: str) -> None:

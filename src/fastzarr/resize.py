@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def append(array: Array, data: Any, axis: int) -> tuple[int, ...]:
     layout = array.refresh().layout
     values = casting.cast(data, layout.dtype.numpy)
     ndim = len(layout.shape)
+    axis = operator.index(axis)
     if not -ndim <= axis < ndim:
         msg = f"axis {axis} is out of bounds for array of dimension {ndim}"
         raise errors.BoundsCheckError(msg)
@@ -94,7 +96,11 @@ def digest(array: Array, hashname: str) -> bytes:
     total = hashlib.new(hashname)
     layout = array.layout
     chunks = array._chunks  # noqa: SLF001  (its own other half)
-    for coords in np.ndindex(*layout.grid_shape):
+    grid = layout.grid_shape
+    # A chunk that is not stored adds nothing, so those that are stored are enough.
+    for coords in sorted(_stored(array, layout)):
+        if any(k >= n for k, n in zip(coords, grid, strict=True)):
+            continue
         total.update(as_view(chunks.get(coords) or b""))
     names = (node.V3_KEY,) if layout.zarr_format == 3 else (node.V2_ARRAY, node.V2_ATTRIBUTES)
     for name in names:

@@ -70,7 +70,7 @@ def save_array(
     chunks = getattr(arr, "chunks", None)
     if chunks:
         kwargs.setdefault("chunks", chunks)
-    words = {"data": _array_like("arr", arr), "zarr_format": wanted}
+    words = {"data": _array_like("arr", arr, kwargs.get("dtype")), "zarr_format": wanted}
     request, rest = Request.take("save_array", words | kwargs, HANDLE_WORDS)
     build_array(place.store, place.path, request, overwrite=bool(overwrite), **handle_of(rest))
 
@@ -166,8 +166,8 @@ class LazyLoader(Mapping[str, Any]):
         return f"<LazyLoader: {', '.join(self)}>"
 
 
-def _array_like(name: str, value: Any) -> Any:
+def _array_like(name: str, value: Any, dtype: Any = None) -> Any:
     if value is None or isinstance(value, str | bytes | Mapping):
         msg = f"{name}= must be an array, not {value!r}"
         raise TypeError(msg)
-    return as_array_like(value)
+    return as_array_like(value, dtype)
