@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 import zlib
 
 import numpy as np
@@ -75,6 +76,24 @@ def test_a_bomb_is_not_unpacked():
         GzipCodec().decode(bomb, 100)
     with config.set({"limits.chunk_bytes": 1000}), pytest.raises(CodecError, match="limits"):
         GzipCodec().decode(bomb, None)
+
+
+def test_many_members_take_time_that_grows_with_their_number():
+    member = GzipCodec().encode(b"")
+    start = time.process_time()
+    assert GzipCodec().decode(member * 100_000, 0) == b""
+    # Each copying all that follows it would be 100 GB.
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("size", [0, 1, 4000, 5000, 100_000])
+def test_members_longer_than_the_first_are_joined(size):
+    noise = np.random.default_rng(1).bytes(size)
+    data = b"".join(GzipCodec().encode(part) for part in (b"a", noise, b"b", noise))
+    joined = b"a" + noise + b"b" + noise
+    assert GzipCodec().decode(data, len(joined)) == joined
+    with pytest.raises(CodecError, match="ends early"):
+        GzipCodec().decode(data[:-1], len(joined))
 
 
 @pytest.mark.parametrize("wrong", [-1, 10, 1.0, True, "1", None])

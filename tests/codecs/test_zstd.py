@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numcodecs import zstd
@@ -135,8 +137,31 @@ def test_wrong_checksum_is_placed(wrong):
         ZstdCodec.from_config({"level": 1, "checksum": wrong}, "x")
 
 
-def test_a_false_checksum_is_left_out():
-    assert ZstdCodec(level=1).config() == {"level": 1}
+def test_a_false_checksum_is_written_in_format_3_alone():
+    assert ZstdCodec(level=1).config() == {"level": 1, "checksum": False}
+    assert ZstdCodec.from_config({"level": 1}, "") == ZstdCodec(level=1)
     assert ZstdCodec(level=1, checksum=True).config() == {"level": 1, "checksum": True}
     assert ZstdCodec(level=1).to_v2() == {"id": "zstd", "level": 1}
     assert ZstdCodec.from_config({"level": 1, "checksum": False}, "") == ZstdCodec(level=1)
+
+
+SKIPPABLE = bytes.fromhex("502a4d1804000000") + b"abcd"
+
+
+@pytest.mark.parametrize("before", [b"", SKIPPABLE, frame(raw(b"", last=True)), frame(content=0)])
+def test_what_frames_without_a_content_size_decode_to_is_bounded_by_what_is_wanted(before):
+    if before == frame(content=0):
+        before += raw(b"", last=True)
+    # 1 GiB in 32 KiB, twice.
+    bomb = frame(rle(0, 1 << 17, last=False) * 8000, raw(b"", last=True))
+    tracemalloc.start()
+    with pytest.raises(CodecError, match="expected 300000 decoded bytes"):
+        ZstdCodec().decode(before + bomb + bomb, 300_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    two = before + UNSIZED + UNSIZED
+    assert bytes(ZstdCodec().decode(two, 2006)) == bytes(ZstdCodec().decode(two, None))
+    for size in (2005, 2007):
+        with pytest.raises(CodecError, match=f"{size}"):
+            ZstdCodec().decode(two, size)

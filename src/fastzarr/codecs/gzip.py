@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastzarr.codecs.base import BytesBytesCodec, as_view, bound, exact_int, nbytes
+from fastzarr.codecs.base import BytesBytesCodec, as_view, bound, exact_int
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 GZIP, ZLIB = 31, 15
 """The ``wbits`` of zlib that mean a gzip member and a zlib stream."""
+_WINDOW = 1 << 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,32 +80,40 @@ def decompress(
     ``failure``. ``members`` tells whether more streams may follow the first.
     """
     limit, found, parts = bound(size), 0, []
-    rest: Any = as_view(data)
+    view = as_view(data)
+    position, end = 0, view.nbytes
+    window = end
+    stream = decoder()
     while True:
-        stream = decoder()
         try:
-            part = stream.decompress(rest, limit - found + 1)
+            part = stream.decompress(view[position : position + window], limit - found + 1)
         except (failure, EOFError, ValueError) as error:
-            msg = f"{name}: {nbytes(data)} bytes of data cannot be decoded: {error}"
+            msg = f"{name}: {end} bytes of data cannot be decoded: {error}"
             raise CodecError(msg) from error
         parts.append(part)
         found += len(part)
         if found > limit:
             what = f"expected {size} decoded bytes" if size is not None else f"the limit is {limit}"
-            msg = f"{name}: {what}, but the {nbytes(data)} bytes of data hold more"
+            msg = f"{name}: {what}, but the {end} bytes of data hold more"
             if size is None:
                 msg += "; raise limits.chunk_bytes in config if that is right"
             raise CodecError(msg)
+        position = min(position + window, end)
         if not stream.eof:
+            if position < end:
+                window *= 2
+                continue
             expected = "" if size is None else f" of {size} expected"
             msg = f"{name}: the data ends early, after {found} decoded bytes{expected}"
             raise CodecError(msg)
-        rest = stream.unused_data
-        if not rest:
+        position -= len(stream.unused_data)
+        if position == end:
             break
         if not members:
-            msg = f"{name}: {len(rest)} bytes follow the end of the data"
+            msg = f"{name}: {end - position} bytes follow the end of the data"
             raise CodecError(msg)
+        # A stream copies what follows it: of many small ones, each is given little to copy.
+        stream, window = decoder(), _WINDOW
     if size is not None and found != size:
         msg = f"{name}: expected {size} decoded bytes, but the data holds {found}"
         raise CodecError(msg)

@@ -7,6 +7,8 @@ Rules of this file:
 * A frame may leave its content size out (streaming writers do) and decodes all the same, into
   exactly the size that is wanted.
 * Several frames may stand one after the other; skippable frames are skipped.
+* ``checksum`` is written in format 3 also where it is false, since zarrs asks for it, and left out
+  in format 2, where older readers do not know it.
 
 Specification: zarr-extensions, ``codecs/zstd``; RFC 8878.
 """
@@ -58,14 +60,10 @@ class ZstdCodec(BytesBytesCodec):
         object.__setattr__(self, "level", exact_int(self.level, -131072, 22, "level"))
         object.__setattr__(self, "checksum", boolean(self.checksum, "checksum"))
 
-    def config(self) -> dict[str, Any]:
-        """Give the ``configuration`` object, in which a false ``checksum`` is left out."""
-        found: dict[str, Any] = {"level": self.level}
-        return found | {"checksum": True} if self.checksum else found
-
     def to_v2(self) -> dict[str, Any]:
-        """Give the numcodecs configuration."""
-        return {"id": "zstd", **self.config()}
+        """Give the numcodecs configuration, in which a false ``checksum`` is left out."""
+        found: dict[str, Any] = {"id": "zstd", "level": self.level}
+        return found | {"checksum": True} if self.checksum else found
 
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
         """Give None: the size depends on the values."""
@@ -93,28 +91,21 @@ def decompress(data: Buffer, size: int | None) -> Buffer:
     """Decode Zstandard frames to ``size`` bytes, or within the limits where it is None."""
     view = as_view(data)
     frames = _frames(view)
-    if len(frames) == 1 and frames[0].content == size != 0:
-        return _decode(view[frames[0].start : frames[0].stop], size)
     known = [frame.content for frame in frames if frame.content is not None]
-    total = sum(known)
     if len(known) == len(frames):
-        check_size("zstd", total, size, "the frames state")
-    elif size is not None and total > size:
-        check_size("zstd", total, size, "the frames state at least")
-    elif size is None or len(frames) - len(known) > 1:
+        size = check_size("zstd", sum(known), size, "the frames state")
+    elif size is None:
         # What the blocks can hold bounds what is decoded without a size to go by.
         check_size("zstd", sum(frame.most for frame in frames), None, "the blocks may hold up to")
-    parts = []
-    for frame in frames:
-        if frame.content == 0 or not frame.most:
-            continue
-        content = frame.content
-        if content is None and size is not None and len(frames) - len(known) == 1:
-            content = size - total
-        parts.append(_decode(view[frame.start : frame.stop], content))
-    joined: Buffer = parts[0] if len(parts) == 1 else b"".join(as_view(part) for part in parts)
-    check_size("zstd", len(joined), size)
-    return joined
+        parts = [_decode(view[f.start : f.stop], f.content) for f in frames if f.most]
+        return parts[0] if len(parts) == 1 else b"".join(as_view(part) for part in parts)
+    elif sum(known) > size:
+        check_size("zstd", sum(known), size, "the frames state at least")
+    if not any(frame.most for frame in frames):
+        check_size("zstd", 0, size)
+        return b""
+    # All frames at once, into exactly the size: nothing grows with what the data claims.
+    return _decode(view, size)
 
 
 def _decode(frame: memoryview, size: int | None) -> Buffer:
