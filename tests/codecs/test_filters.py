@@ -14,6 +14,7 @@ import pytest
 
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.filters import FiltersCodec
+from fastzarr.codecs.numcodecs import make
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.dtypes import from_v2
 from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError
@@ -107,6 +108,8 @@ def test_damage_never_changes_the_shape(name, damaged):
         ('[1,2,"|O",[2,2]]', "not nested as its shape"),
         ('[1,2,3,4,"|O",[true,4]]', "does not end with"),
         ('[1,2,3,4,"|O",[-2,-2]]', "does not end with"),
+        (f'[1,"|O",[{"9," * 64}1]]', "does not end with"),
+        (f'[1,"|O",[{9 * 10**4000}]]', "does not end with"),
         ('[1,2,3,4,"|O",[4]', "json2"),
         ("[" * 100_000, "json2"),
     ],
@@ -211,6 +214,18 @@ def test_what_does_not_fit_is_refused_at_open():
         FiltersCodec(filters=["zlib"])
     with pytest.raises(MetadataError, match="no place in format 2"):
         FiltersCodec(filters=[{"id": "zlib"}]).to_v2()
+
+
+@pytest.mark.parametrize("item", [{"id": "delta"}, make({"id": "delta"}), {"id": "quantize"}])
+def test_a_filter_names_its_data_type(item):
+    with pytest.raises(MetadataError, match=r"^filters\[1\]: .* is no configuration of"):
+        FiltersCodec(filters=[{"id": "delta", "dtype": "<i4"}, item])
+
+
+def test_labels_are_no_longer_than_elements():
+    labels = {"id": "categorize", "labels": ["a"], "dtype": "<U100000"}
+    with pytest.raises(MetadataError, match="categorize has the dtype '<U100000', the array '<U1'"):
+        of("<U1", labels)
 
 
 def test_every_golden_case_holds_a_whole_chunk():

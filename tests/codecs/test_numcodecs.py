@@ -214,8 +214,11 @@ def test_unknown_ids_and_members_are_named():
         from_v3({"name": "numcodecs.nope"}, "a")
     with pytest.raises(MetadataError, match=r"^a: .*'speed'"):
         parse({"id": "zlib", "speed": 1}, "a")
-    with pytest.raises(MetadataError, match="has no id"):
-        make({"id": 1})
+    for wrong in ({"id": 1}, {"id": []}, {}):
+        with pytest.raises(MetadataError, match=r"^a: the numcodecs configuration .* has no id"):
+            make(wrong, "a")
+    with pytest.raises(MetadataError, match=r"^a: None is no numcodecs configuration"):
+        make(None, "a")
 
 
 @pytest.mark.parametrize("known", ["pickle", "json2", "vlen-utf8"])
@@ -225,8 +228,17 @@ def test_format_3_has_no_object_codecs(known):
 
 
 def test_a_compressor_never_unpickles():
+    with pytest.raises(PickleCodecDisabledError, match=r"^a: the object codec 'pickle' is no"):
+        parse({"id": "pickle"}, "a")
     with pytest.raises(PickleCodecDisabledError):
-        parse({"id": "pickle"}).decode(pickle.dumps(1), None)
+        make({"id": "pickle"}).decode(pickle.dumps(1), None)
+
+
+@pytest.mark.parametrize("known", ["json2", "msgpack2", "vlen-utf8", "vlen-bytes"])
+def test_an_object_codec_is_no_compressor(known):
+    # That of numcodecs makes as many objects as the data says: here, 4 thousand million.
+    with pytest.raises(MetadataError, match=f"^a: the object codec '{known}' is no compressor"):
+        parse({"id": known}, "a")
 
 
 def test_crc32c_needs_no_package(monkeypatch):

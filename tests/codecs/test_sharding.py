@@ -14,7 +14,7 @@ from fastzarr import errors
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.crc32c import Crc32cCodec
-from fastzarr.codecs.sharding import MISSING, Shard, ShardingCodec
+from fastzarr.codecs.sharding import MISSING, ShardingCodec
 from fastzarr.dtypes import from_numpy
 from fastzarr.stores import MemoryStore
 
@@ -124,7 +124,7 @@ def test_a_wrong_configuration_is_an_error_at_its_member(options: Any, where: st
 
 def test_index_codecs_of_no_fixed_size_are_refused() -> None:
     gzip = {"name": "gzip", "configuration": {"level": 1}}
-    with pytest.raises(errors.MetadataError, match="must be fixed.*bytes, gzip") as caught:
+    with pytest.raises(errors.MetadataError, match=r"must be fixed.*bytes, gzip") as caught:
         _codec(index_codecs=(LITTLE, gzip))
     assert caught.value.where == "index_codecs"
 

@@ -402,6 +402,8 @@ def test_a_shard_may_be_larger_than_a_chunk():
         (("compressor", "id"), ..., "compressor", "the member 'id' is missing"),
         (("compressor", "id"), None, "compressor.id", "must be a string"),
         (("compressor", "id"), "morse", "compressor", "morse"),
+        (("compressor",), {"id": "pickle"}, "compressor", "'pickle' is no compressor"),
+        (("compressor",), {"id": "vlen-utf8"}, "compressor", "'vlen-utf8' is no compressor"),
         (("dimension_separator",), "|", "dimension_separator", "must be '.' or '/'"),
         (("dimension_separator",), None, "dimension_separator", "must be '.' or '/'"),
     ],

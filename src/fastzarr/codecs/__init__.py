@@ -16,7 +16,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.errors import MetadataError, UnknownCodecError
+from fastzarr.errors import MetadataError, PickleCodecDisabledError, UnknownCodecError
 
 if TYPE_CHECKING:
     from fastzarr.codecs.base import Codec
@@ -179,9 +179,16 @@ def _find(name: str) -> type[Codec] | None:
 
 
 def _numcodec(obj: Any, where: str) -> Codec:
-    from fastzarr.codecs.numcodecs import make
+    from fastzarr.codecs.numcodecs import OBJECT_IDS, make
 
-    return make(obj, where)
+    codec = make(obj, where)
+    if codec.id in OBJECT_IDS:
+        # Its decoder would believe whatever the data says, or run it: only as the first filter does
+        # the array say what to expect.
+        kind = PickleCodecDisabledError if codec.id == "pickle" else MetadataError
+        msg = f"the object codec {codec.id!r} is no compressor; it can be the first filter only"
+        raise kind(msg, where)
+    return codec
 
 
 def _from_numcodecs(obj: Any, where: str) -> Codec:

@@ -31,12 +31,14 @@ from fastzarr.codecs.numcodecs import (
     NumcodecsArrayCodec,
     NumcodecsCodec,
     as_bytes,
+    check,
     check_encoded,
     encoded_nbytes,
     make,
     run,
 )
 from fastzarr.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
+from fastzarr.config import config as settings
 from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 _VLEN = {"vlen-utf8": VLenUTF8Codec(), "vlen-bytes": VLenBytesCodec()}
 _ITEMS = ("json2", "msgpack2")
+_MOST = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +69,7 @@ class FiltersCodec(ArrayBytesCodec):
 
     def __post_init__(self) -> None:
         """Wrap each filter; ``MetadataError`` says which is not known or stands where it cannot."""
-        made = tuple(
-            item if isinstance(item, (NumcodecsCodec, NumcodecsArrayCodec)) else _made(item, i)
-            for i, item in enumerate(self.filters)
-        )
+        made = tuple(_made(item, i) for i, item in enumerate(self.filters))
         for place, item in enumerate(made):
             if place and item.id in OBJECT_IDS:
                 msg = f"the object codec {item.id!r} must be the first filter"
@@ -93,6 +93,12 @@ class FiltersCodec(ArrayBytesCodec):
                 "such as numcodecs.JSON()"
             )
             raise MetadataError(msg)
+        if first == "categorize":
+            # Its labels are as long as this type says, whatever the array's elements are.
+            labels, dtype = np.dtype(self.filters[0].settings["dtype"]), spec.dtype.numpy
+            if labels != dtype and not (labels.hasobject and spec.dtype.itemsize is None):
+                msg = f"categorize has the dtype {labels.str!r}, the array {dtype.str!r}"
+                raise MetadataError(msg)
         try:
             self._sizes(spec)
         except CodecError as error:
@@ -174,10 +180,11 @@ class FiltersCodec(ArrayBytesCodec):
 
 def _made(item: Any, place: int) -> NumcodecsCodec | NumcodecsArrayCodec:
     where = f"filters[{place}]"
-    if not hasattr(item, "keys") and not hasattr(item, "get_config"):
-        msg = f"{item!r} is no numcodecs configuration or object"
-        raise MetadataError(msg, where)
-    return make(item, where)
+    if not isinstance(item, (NumcodecsCodec, NumcodecsArrayCodec)):
+        item = make(item, where)
+    # Unlike format 3, format 2 has no filter whose data type is left open.
+    check(item, where)
+    return item  # type: ignore[no-any-return]
 
 
 def _parser(config: Mapping[str, Any]) -> Any:
@@ -194,7 +201,12 @@ def _from_items(name: str, items: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:
     of the shape, and the data type is the array's own.
     """
     shape = items[-1] if isinstance(items, list) and len(items) > 2 else None
-    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+    most = settings["limits.dimensions"]
+    if (
+        not isinstance(shape, list)
+        or len(shape) > most
+        or not all(type(n) is int and 0 <= n < _MOST for n in shape)
+    ):
         msg = f"{name}: the data does not end with a data type and a shape"
         raise CodecError(msg)
     if prod(tuple(shape)) != prod(spec.shape):

@@ -280,9 +280,15 @@ def make(codec: Any, where: str = "") -> NumcodecsCodec | NumcodecsArrayCodec:
     >>> make({"id": "delta", "dtype": "<i4"}).to_v2()
     {'id': 'delta', 'dtype': '<i4'}
     """
-    config = codec if hasattr(codec, "keys") else codec.get_config()
-    kind: Any = NumcodecsArrayCodec if config.get("id") in ARRAY_IDS else NumcodecsCodec
-    return kind.from_config(dict(config), where)  # type: ignore[no-any-return]
+    if not hasattr(codec, "keys") and not hasattr(codec, "get_config"):
+        msg = f"{codec!r} is no numcodecs configuration or object"
+        raise MetadataError(msg, where)
+    config = dict(codec if hasattr(codec, "keys") else codec.get_config())
+    if not isinstance(config.get("id"), str):
+        msg = f"the numcodecs configuration {config!r} has no id that is text"
+        raise MetadataError(msg, where)
+    kind: Any = NumcodecsArrayCodec if config["id"] in ARRAY_IDS else NumcodecsCodec
+    return kind.from_config(config, where)  # type: ignore[no-any-return]
 
 
 def from_name(name: str, config: Mapping[str, Any], where: str) -> Codec:
@@ -402,9 +408,6 @@ def _instance(text: str) -> Any:
 
 
 def _text(config: Mapping[str, Any], where: str) -> str:
-    if not isinstance(config.get("id"), str):
-        msg = f"the numcodecs configuration {dict(config)!r} has no id"
-        raise MetadataError(msg, where)
     try:
         return json.dumps(config, default=_plain)
     except (TypeError, ValueError) as error:

@@ -118,17 +118,21 @@ class ShardingCodec(ArrayBytesCodec):
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Resolve the inner chains, and raise ``MetadataError`` where shapes do not divide."""
+        from fastzarr.codecs.chain import Program
         from fastzarr.metadata.checks import resolve_chain
 
         self.check_shape(spec.shape)
-        inner = replace(spec, shape=self.chunk_shape)
-        return replace(
+        inner, index = replace(spec, shape=self.chunk_shape), self.index_spec(spec.shape)
+        fitted = replace(
             self,
             codecs=resolve_chain(self.codecs, inner, "codecs"),
-            index_codecs=resolve_chain(
-                self.index_codecs, self.index_spec(spec.shape), "index_codecs"
-            ),
+            index_codecs=resolve_chain(self.index_codecs, index, "index_codecs"),
         )
+        if Program(fitted.index_codecs, index).encoded_size is None:
+            names = ", ".join(codec.name for codec in fitted.index_codecs)
+            msg = f"the size of an encoded index must be fixed, which {names} does not give"
+            raise MetadataError(msg, "index_codecs")
+        return fitted
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ``MetadataError`` unless the inner chunks divide a shard of this shape."""
@@ -192,11 +196,8 @@ class Shard:
         self.grid = grid_shape(spec.shape, codec.chunk_shape)
         self.inner: Program = Program(codec.codecs, replace(spec, shape=codec.chunk_shape))
         self.index: Program = Program(codec.index_codecs, codec.index_spec(spec.shape))
-        if self.index.encoded_size is None:
-            names = ", ".join(step.name for step in codec.index_codecs)
-            msg = f"the size of an encoded index must be fixed, which {names} does not give"
-            raise MetadataError(msg, "index_codecs")
-        self.index_size: int = self.index.encoded_size
+        # `resolve` has refused chains without one.
+        self.index_size: int = self.index.encoded_size or 0
         self.at_start = codec.index_location == "start"
         order = range(len(spec.shape)) if order is None else order
         self.axes = tuple(order.index(axis) for axis in range(len(order)))
