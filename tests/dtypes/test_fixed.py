@@ -25,14 +25,14 @@ def with_length(name: str, length: object) -> dict[str, Any]:
     return {"name": name, "configuration": {"length_bytes": length}}
 
 
-# What zarr-python writes, save for the name and fill value of raw bytes in format 3.
+# What zarr-python writes.
 @pytest.mark.parametrize(
     ("dtype", "v3", "v2", "fill_v3", "fill_v2"),
     [
         ("S3", with_length("null_terminated_bytes", 3), "|S3", "", ""),
         ("<U5", with_length("fixed_length_utf32", 20), "<U5", "", ""),
         (">U5", with_length("fixed_length_utf32", 20), ">U5", "", ""),
-        ("V3", "r24", "|V3", [0, 0, 0], "AAAA"),
+        ("V3", with_length("raw_bytes", 3), "|V3", "AAAA", "AAAA"),
     ],
 )
 def test_fixed_lengths_are_written_under_their_names(

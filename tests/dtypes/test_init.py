@@ -26,7 +26,7 @@ SECONDS = {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_fac
         ("int32", "int32", "i4"),
         ("float16", "float16", "f2"),
         ("complex_float32", "complex64", "c8"),
-        ("r24", "r24", "V3"),
+        ("r24", "raw_bytes", "V3"),
         (SECONDS, "numpy.datetime64", "M8[s]"),
         ("datetime64[s]", "numpy.datetime64", "M8[s]"),
         (np.dtype("M8[7D]"), "numpy.datetime64", "M8[7D]"),

@@ -13,7 +13,7 @@ from zarr.core.buffer import default_buffer_prototype
 from fastzarr.metadata import GroupLayout, Layout, consolidated, document, v2, v3
 
 # What zarr-python 3 does not read in the specification's spelling, which is the one written here.
-UNREADABLE = {"t/V3": "r24", "t/structured": "struct before zarr-python 3.2"}
+UNREADABLE = {"t/structured": "struct before zarr-python 3.2"}
 
 
 def as_store(documents: dict[str, bytes]) -> Any:

@@ -5,8 +5,9 @@ Rules of this file:
 * The number 0 as fill value means the empty value. zarr-python 2 wrote and took it so.
 * A fill value in a document that is longer than the type is an error; one that a user gives is cut,
   as NumPy's assignment cuts it.
-* Raw bytes are written under the name of the core specification, ``r`` and the number of bits, with
-  a list of bytes; ``raw_bytes`` and base64, found in the wild, are read as well.
+* Raw bytes are written as ``raw_bytes`` with base64, which zarr-python and TensorStore read. What
+  the core specification has, ``r`` and the number of bits with a list of bytes, is read as well; of
+  the two, zarrs alone knows it.
 """
 
 from __future__ import annotations
@@ -111,15 +112,10 @@ class RawBytes(FixedLength):
     def __init__(self, *, length: int) -> None:
         """Make the data type for elements of ``length`` bytes."""
         numpy = np.dtype(f"V{_checked(length, 1)}")
-        super().__init__(numpy, f"r{8 * length}", multibyte=False)
+        super().__init__(numpy, "raw_bytes", multibyte=False)
 
-    def to_v3(self) -> str | dict[str, Any]:
-        """Give the ``data_type`` member of a ``zarr.json``."""
-        return self.name
-
-    def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
-        data = bytes(fill)
-        return to_base64(data) if zarr_format == 2 else list(data)
+    def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
+        return to_base64(bytes(fill))
 
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
         if zarr_format == 2 and is_zero(value):
