@@ -150,7 +150,14 @@ def test_objects_exist_in_format_2_only() -> None:
     assert dtype.fill_from_json([1], 2, "w") == [1]
 
 
-@pytest.mark.parametrize("fill", [float("nan"), {1: 2}, object(), [b"x"]])
+def test_nan_is_a_fill_value_of_objects_and_no_text() -> None:
+    dtype = ObjectType("pickle")
+    fill = dtype.fill_from_json(float("nan"), 2, "w")
+    assert np.isnan(dtype.fill_to_json(fill, 2))
+    assert dtype.fill_to_json("NaN", 2) == "NaN"
+
+
+@pytest.mark.parametrize("fill", [{1: 2}, object(), [b"x"]])
 def test_an_object_that_json_cannot_say_is_no_fill_value(fill: object) -> None:
     with pytest.raises(TypeError, match="fill_value"):
         ObjectType("pickle").fill_to_json(fill, 2)

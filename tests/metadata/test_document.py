@@ -127,6 +127,14 @@ def test_written_json_is_strict_utf8_and_indented_as_configured():
         document.dumps({"a": math.nan})
 
 
+def test_the_fill_value_of_objects_may_be_nan():
+    zarray = {"zarr_format": 2, "dtype": "|O", "fill_value": math.nan}
+    for doc in (zarray, {"zarr_consolidated_format": 1, "metadata": {"a/.zarray": zarray}}):
+        data = document.dumps(doc)
+        assert b"NaN" in data
+        assert repr(document.loads(data, ".zarray" if doc is zarray else ".zmetadata")) == repr(doc)
+
+
 def test_half_a_surrogate_pair_is_written_escaped():
     data = document.dumps({"a": "\ud800"})
     assert data == b'{\n  "a": "\\ud800"\n}'

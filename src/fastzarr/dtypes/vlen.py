@@ -184,9 +184,8 @@ def _jsonable(value: Any) -> bool:
         return all(_jsonable(v) for v in value)
     if isinstance(value, dict):
         return all(isinstance(k, str) and _jsonable(v) for k, v in value.items())
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, (bool, int, str))
+    # NaN and infinity too, as numbers: a word for them would be text, which an object can be.
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _encodable(text: str) -> bool:

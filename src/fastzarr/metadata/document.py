@@ -5,7 +5,8 @@ Rules of this file:
 * Bytes are hostile. Size and depth are bounded by ``config`` (``limits.document_bytes``,
   ``limits.document_depth``), a name may stand only once in an object, the text is UTF-8.
 * ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON. They are read where writers have put them,
-  in attributes and fill values, refused elsewhere, and never written.
+  in attributes and fill values, refused elsewhere, and not written, save as the fill value of
+  format 2's objects: there a word would be text, and zarr-python 2 has no other spelling.
 * What attributes may hold is decided in one place, ``plain_attributes``.
 """
 
@@ -64,16 +65,25 @@ def check_size(size: int, where: str) -> None:
 
 def dumps(document: Mapping[str, Any]) -> bytes:
     """Write a JSON object as strict JSON, indented as ``config`` (``json_indent``) says."""
-    indent = config.get("json_indent")
+    indent, loose = config.get("json_indent"), _holds_objects(document)
     try:
-        text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=loose)
     except ValueError as error:
         msg = f"cannot be written as JSON: {error}"
         raise MetadataError(msg) from error
     try:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
-        return json.dumps(document, indent=indent, allow_nan=False).encode()
+        return json.dumps(document, indent=indent, allow_nan=loose).encode()
+
+
+def _holds_objects(document: Mapping[str, Any]) -> bool:
+    """Tell whether a document is the ``.zarray`` of an array of objects, or holds a copy of one."""
+    if document.get("dtype") == "|O" and "zarr_format" in document:
+        return True
+    if "zarr_consolidated_format" not in document:
+        return False
+    return any(part.get("dtype") == "|O" for part in document["metadata"].values())
 
 
 def plain_attributes(attributes: Any, where: str = "attributes") -> dict[str, Any]:
