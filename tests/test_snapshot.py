@@ -132,3 +132,28 @@ def test_a_group_below_serves_its_part(store):
     assert list(below) == ["x"]
     assert below["x"].shape == (3,)
     assert below.get("b") is None
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_handle_older_than_the_copy_removes_it(tmp_path, zarr_format):
+    root = zarr.open_group(tmp_path / "g", "w", zarr_format=zarr_format)
+    root.create_array("a/x", shape=3, dtype="i4")
+    zarr.consolidate_metadata(tmp_path / "g", path="a")
+    zarr.consolidate_metadata(tmp_path / "g")
+    root.create_group("a/x", overwrite=True)
+    again = zarr.open_group(tmp_path / "g", "r")
+    assert isinstance(again["a/x"], zarr.Group)
+    assert again.metadata.consolidated_metadata is None
+    assert zarr.open_group(tmp_path / "g", "r", path="a").metadata.consolidated_metadata is None
+    zarr.consolidate_metadata(tmp_path / "g")
+    del root["a/x"]
+    assert list(zarr.open_group(tmp_path / "g", "r")["a"]) == []
+
+
+def test_a_copy_that_was_only_read_is_removed_by_a_later_change(tmp_path):
+    zarr.open_group(tmp_path / "g", "w").create_group("a")
+    zarr.consolidate_metadata(tmp_path / "g")
+    reader = zarr.open_group(tmp_path / "g", "r")
+    zarr.open_group(tmp_path / "g", use_consolidated=False).create_group("b")
+    assert sorted(reader) == ["a", "b"]
+    assert sorted(zarr.open_group(tmp_path / "g", "r")) == ["a", "b"]

@@ -7,6 +7,8 @@ Rules of this file:
 * A change made in this process to anything that a snapshot describes goes to the live documents
   first. Then the snapshot ends: handles turn to the live documents, and the stored copy is removed,
   so that no later reader trusts a stale one. ``consolidate_metadata`` makes a new one.
+* A stored copy that this process has written or read is remembered by its place, and removed by
+  such a change also when no handle uses it any more.
 * Changes made by other processes are not seen through a snapshot; open the group with
   ``use_consolidated=False`` where others write.
 """
@@ -18,7 +20,6 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from fastzarr import node as nodes
-from fastzarr.errors import ReadOnlyError
 from fastzarr.metadata.layout import GroupLayout
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # A snapshot lives as long as the handles that use it. A plain dict is read in one step, which
 # matters where threads open groups meanwhile.
 _live: dict[int, ref[Snapshot]] = {}
+# The stored copies: store and path of the group, and the key. A dict keeps what threads add.
+_stored: dict[tuple[str, str, str | None], None] = {}
 
 
 class Snapshot:
@@ -73,44 +76,18 @@ class Snapshot:
             if found.startswith(prefix) and rest and "/" not in rest:
                 yield rest
 
-    def covers(self, store: Store, path: str) -> bool:
-        """Tell whether the snapshot describes this path of this store."""
-        relative = self._relative(path) if self._is_of(store) else None
-        # A format 3 group is not part of its own copy; in format 2 it is.
-        return bool(relative) or (relative == "" and self.key is not None)
-
-    def stands_in(self, store: Store, path: str) -> bool:
-        """Tell whether the group of the snapshot is at this path or below it."""
-        inside = not path or self.path == path or self.path.startswith(f"{path}/")
-        return inside and self._is_of(store)
-
     def end(self) -> None:
-        """Stop serving, and remove the stored copy."""
-        if self.nodes is None:
-            return
+        """Stop serving; handles turn to the live documents."""
         self.nodes = None
         _live.pop(id(self), None)
-        try:
-            if self.key is not None:
-                self.store.delete(self.key)
-            elif isinstance(nodes.load(self.store, self.path, 3), GroupLayout):
-                nodes.update(self.store, self.path, _without_copy)
-        except ReadOnlyError:
-            # The change came through another handle; this one may not write, and only turns live.
-            return
 
     def _begin(self) -> None:
         key = id(self)
         _live[key] = ref(self, lambda _: _live.pop(key, None))
-
-    def _is_of(self, store: Store) -> bool:
-        # A store opened twice is the same place; its string says which.
-        return store is self.store or str(store) == str(self.store)
+        _stored[str(self.store), self.path, self.key] = None
 
     def _relative(self, path: str) -> str | None:
-        if not self.path or path == self.path:
-            return path[len(self.path) :]
-        return path[len(self.path) + 1 :] if path.startswith(f"{self.path}/") else None
+        return _relative(self.path, path)
 
 
 def note_change(store: Store, path: str, *, removed: bool = False) -> None:
@@ -118,12 +95,38 @@ def note_change(store: Store, path: str, *, removed: bool = False) -> None:
 
     Where the node was ``removed``, so were the snapshots of groups at the path and below it.
     """
+    # A store opened twice is the same place; its string says which.
+    place = str(store)
+
+    def is_changed(group: str, key: str | None) -> bool:
+        relative = _relative(group, path)
+        # A format 3 group is not part of its own copy; in format 2 it is.
+        described = bool(relative) or (relative == "" and key is not None)
+        return described or (removed and _relative(path, group) is not None)
+
     for found in tuple(_live.values()):
         snapshot = found()
-        if snapshot is not None and (
-            snapshot.covers(store, path) or (removed and snapshot.stands_in(store, path))
-        ):
+        of_this = snapshot is not None and str(snapshot.store) == place
+        if snapshot is not None and of_this and is_changed(snapshot.path, snapshot.key):
             snapshot.end()
+    for where, group, key in tuple(_stored):
+        if where == place and is_changed(group, key):
+            _stored.pop((where, group, key), None)
+            _remove_copy(store, group, key)
+
+
+def _remove_copy(store: Store, group: str, key: str | None) -> None:
+    if key is not None:
+        store.delete(key)
+    elif isinstance(nodes.load(store, group, 3), GroupLayout):
+        nodes.update(store, group, _without_copy)
+
+
+def _relative(group: str, path: str) -> str | None:
+    """Give a path as seen from a group; None for one that is not below it."""
+    if not group or path == group:
+        return path[len(group) :]
+    return path[len(group) + 1 :] if path.startswith(f"{group}/") else None
 
 
 def _without_copy(latest: Node) -> Node:
