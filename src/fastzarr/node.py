@@ -7,11 +7,13 @@ Rules of this file:
 * The document that makes a node visible is written last and removed first, so that a reader never
   finds half of one.
 * An update is a patch: it is applied to the document as it stands in the store at that moment, so
-  that a handle with an old copy cannot undo what others changed.
+  that a handle with an old copy cannot undo what others changed. A member that it does not change
+  keeps the spelling it has, which may be all that the program that wrote it can read.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -31,7 +33,6 @@ V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED = ".zarray", ".zgroup", ".zat
 METADATA_KEYS = frozenset({V3_KEY, V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED})
 
 Node = Layout | GroupLayout
-
 
 _turns: list[Any] = []
 
@@ -90,15 +91,41 @@ def _documents(node: Node) -> dict[str, dict[str, object]]:
 
 def save(store: Store, path: str, node: Node, before: Node | None = None) -> None:
     """Write a node's documents, those that differ from ``before`` only where it is given."""
-    documents = {name: document.dumps(doc) for name, doc in _documents(node).items()}
-    known: dict[str, bytes] = {}
-    if before is not None:
-        known = {name: document.dumps(doc) for name, doc in _documents(before).items()}
+    documents = _documents(node)
+    known = {} if before is None else _documents(before)
     for name in sorted(documents, key=lambda name: name != V2_ATTRIBUTES):
-        if known.get(name) != documents[name]:
-            store.set(join(path, name), documents[name])
+        doc, key = documents[name], join(path, name)
+        if name not in known:
+            store.set(key, document.dumps(doc))
+        elif document.dumps(doc) != document.dumps(known[name]):
+            store.set(key, document.dumps(_patched(store, key, doc, known[name])))
     if node.zarr_format == 2 and V2_ATTRIBUTES not in documents:
         store.delete(join(path, V2_ATTRIBUTES))
+
+
+def _patched(
+    store: Store, key: str, doc: dict[str, object], before: dict[str, object]
+) -> dict[str, object]:
+    """Give the new document, where members that did not change stand as they do in the store."""
+    found = _document(store, key) or {}
+    same = {
+        name
+        for name in doc.keys() & before.keys() & found.keys()
+        if json.dumps(doc[name]) == json.dumps(before[name]) and _is_strict(found[name])
+    }
+    # How a fill value is spelled depends on how the data type is.
+    pair = {"data_type" if "data_type" in doc else "dtype", "fill_value"}
+    if not pair <= same:
+        same -= pair
+    return {name: found[name] if name in same else value for name, value in doc.items()}
+
+
+def _is_strict(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def update(store: Store, path: str, patch: Callable[[Node], Node]) -> Node:
