@@ -8,6 +8,7 @@ import numcodecs
 import numpy as np
 import pytest
 
+import fastzarr as zarr
 from fastzarr import codecs
 from fastzarr.arguments import Request, like_words, parse_keys, same_format
 from fastzarr.config import config
@@ -370,3 +371,23 @@ def test_a_word_replaces_its_like():
         request, _ = Request.take("create", like_words(Like, words))
         found = request.layout(3)
         assert (found.inner_chunks, found.shards) == expected
+
+
+@pytest.mark.parametrize(("chunks", "expected"), [(((3, 4),), (7,)), (((3, 3, 1),), (3,))])
+def test_chunks_of_another_array_that_are_not_regular_are_not_taken_over(chunks, expected):
+    class Like:
+        shape = (7,)
+        dtype = np.dtype("f8")
+
+        def __init__(self):
+            self.chunks = chunks
+
+        def __getitem__(self, index):
+            return np.zeros(7)[index]
+
+    store = {}
+    zarr.save_array(store, Like())
+    assert zarr.open_array(store).chunks == expected
+    assert zarr.array(Like()).chunks == expected
+    assert zarr.from_array({}, data=Like()).chunks == expected
+    assert zarr.zeros_like(Like()).chunks == expected

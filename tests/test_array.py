@@ -11,6 +11,7 @@ import pytest
 import fastzarr
 from fastzarr import errors
 from fastzarr.array import Array
+from fastzarr.codecs import ZstdCodec
 from fastzarr.stores import LocalStore, MemoryStore
 
 DATA = np.arange(24, dtype="i4").reshape(4, 6)
@@ -347,3 +348,14 @@ def test_a_setting_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match=r"config.order: must be 'C' or 'F', not 'Q'"):
         fastzarr.zeros(3).with_config({"order": "Q"})
     assert fastzarr.zeros(3, config={"rectilinear_chunks": False}).shape == (3,)
+
+
+def test_the_codecs_of_a_sharded_array_are_those_of_its_chunks() -> None:
+    words = {"shape": (8, 8), "dtype": "i4", "chunks": (2, 2), "compressors": ZstdCodec(level=3)}
+    plain = fastzarr.create_array({}, **words)
+    sharded = fastzarr.create_array({}, **words, shards=(4, 4))
+    for name in ("filters", "serializer", "compressors"):
+        assert getattr(sharded, name) == getattr(plain, name)
+    again = fastzarr.from_array({}, data=sharded)
+    assert again.shards == (4, 4)
+    assert again.compressors == plain.compressors

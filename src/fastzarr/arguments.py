@@ -363,8 +363,8 @@ def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None)
         if zarr_format not in (None, layout.zarr_format):
             kept = ("shape", "dtype", "chunks", "fill_value")
             found = {word: found[word] for word in kept if word in found}
-    elif getattr(a, "chunks", None):
-        found["chunks"] = a.chunks
+    elif chunks_of(a):
+        found["chunks"] = chunks_of(a)
     if "shape" in words and len(parse_shape(words["shape"])) != len(found["shape"]):
         found.pop("chunks", None)
         found.pop("shards", None)
@@ -372,6 +372,17 @@ def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None)
         if word in words:
             found = {name: value for name, value in found.items() if name not in others}
     return found | words
+
+
+def chunks_of(data: Any) -> tuple[int, ...] | None:
+    """Give the chunks that an array of any library has; None where it has no regular ones."""
+    found = getattr(data, "chunks", None)
+    if not found:
+        return None
+    try:
+        return parse_chunks(found, tuple(data.shape), data.dtype.itemsize)
+    except MetadataValidationError:
+        return None  # dask's, which may be of any lengths
 
 
 # Where None says something.

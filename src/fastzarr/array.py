@@ -228,18 +228,18 @@ class Array(Handle, Indexed):
 
     @property
     def filters(self) -> tuple[Any, ...]:
-        """Give the filters, ``()`` where there are none."""
-        return self._layout.filters
+        """Give the filters of a chunk, ``()`` where there are none."""
+        return _of_chunks(self._layout).filters
 
     @property
     def serializer(self) -> Any:
         """Give the codec that turns a chunk into bytes; None in format 2."""
-        return self._layout.serializer
+        return _of_chunks(self._layout).serializer
 
     @property
     def compressors(self) -> tuple[Any, ...]:
         """Give the codecs behind the serializer, ``()`` where there are none."""
-        return self._layout.compressors
+        return _of_chunks(self._layout).compressors
 
     @property
     def compressor(self) -> Any:
@@ -516,6 +516,12 @@ class Array(Handle, Indexed):
     def hexdigest(self, hashname: str = "sha1") -> str:
         """Give the checksum in hexadecimal."""
         return self.digest(hashname).hex()
+
+
+def _of_chunks(layout: Layout) -> Layout:
+    """Give the layout with the codecs of the chunks in a shard, where the array is sharded."""
+    inner: Any = layout.codecs[0]
+    return replace(layout, codecs=inner.codecs) if inner.name == "sharding_indexed" else layout
 
 
 def _sizes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

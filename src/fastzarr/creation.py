@@ -13,7 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.arguments import HANDLE_WORDS, Request, filled, handle_of, like_words, same_format
+from fastzarr.arguments import (
+    HANDLE_WORDS,
+    Request,
+    chunks_of,
+    filled,
+    handle_of,
+    like_words,
+    same_format,
+)
 from fastzarr.array import Array
 from fastzarr.build import build_array, survey
 from fastzarr.chunking import NOT_GIVEN
@@ -253,13 +261,13 @@ def from_array(  # noqa: PLR0913  (a user's verb)
 def array(data: Any, **kwargs: Any) -> Array:
     """Create an array of this data; in memory, unless a ``store`` is given.
 
-    An array of this package, of h5py or of dask keeps its chunks.
+    An array of this package, of h5py or of dask keeps its chunks, if they are regular.
 
     >>> import fastzarr as zarr
     >>> zarr.array([[1, 2], [3, 4]])[:, 1]
     array([2, 4])
     """
-    chunks = getattr(data, "chunks", None)
+    chunks = chunks_of(data)
     if chunks and kwargs.get("shards") is None and "chunk_shape" not in kwargs:
         kwargs.setdefault("chunks", chunks)
     return _create("array", {"data": data}, kwargs)

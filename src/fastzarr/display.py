@@ -180,17 +180,16 @@ def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
         items.append(("Dimension names", str(layout.dimension_names)))
     if layout.shards is not None:
         items.append(("Shard shape", str(layout.shards)))
-    chain = _inner_chain(layout)
     items += [
         ("Chunk shape", str(layout.inner_chunks)),
         ("Order", array.order),
         ("Read-only", str(array.read_only)),
         ("Store type", type(array.store).__name__),
-        ("Filters", _codec_words(chain.filters)),
+        ("Filters", _codec_words(array.filters)),
     ]
-    if chain.serializer is not None:
-        items.append(("Serializer", str(chain.serializer)))
-    items.append(("Compressors", _codec_words(chain.compressors)))
+    if array.serializer is not None:
+        items.append(("Serializer", str(array.serializer)))
+    items.append(("Compressors", _codec_words(array.compressors)))
     items.append(("No. bytes", _bytes_words(array.nbytes)))
     if complete:
         stored = int(array.nbytes_stored)
@@ -225,16 +224,6 @@ def group_info(group: Group, *, complete: bool = False) -> GroupInfo:
         if stored:
             items.append(("Storage ratio", _ratio_words(size / stored)))
     return GroupInfo(items)
-
-
-def _inner_chain(layout: Layout) -> Layout:
-    """Give the layout whose chain is that of the chunks, also where those are in shards."""
-    from dataclasses import replace
-
-    if layout.shards is None:
-        return layout
-    shard: Any = next(codec for codec in layout.codecs if codec.name == "sharding_indexed")
-    return replace(layout, codecs=shard.codecs)
 
 
 def _size(layout: Layout) -> int:

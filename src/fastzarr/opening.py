@@ -292,8 +292,8 @@ def consolidate_metadata(
     """Copy the metadata of all that is below a group into one document, and give the group.
 
     Format 3 keeps the copy in the group's ``zarr.json``, format 2 under ``metadata_key``. The group
-    given back reads from it. It is current until something below the group changes; a change made
-    through a group that was opened by it removes it.
+    given back reads from it. It is current until something below the group changes; a change that
+    this process makes removes it.
 
     Raises ``GroupNotFoundError`` if no group is at the path.
     """

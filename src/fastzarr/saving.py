@@ -12,7 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.arguments import HANDLE_WORDS, Request, as_array_like, handle_of, same_format
+from fastzarr.arguments import (
+    HANDLE_WORDS,
+    Request,
+    as_array_like,
+    chunks_of,
+    handle_of,
+    same_format,
+)
 from fastzarr.array import Array
 from fastzarr.build import build_array, build_group, outlasting, survey
 from fastzarr.opening import open
@@ -67,7 +74,7 @@ def save_array(
     overwrite = kwargs.pop("overwrite", mode == "w")
     wanted = same_format(zarr_format, zarr_version)
     place = as_store_path(store, path, mode=mode, storage_options=storage_options)
-    chunks = getattr(arr, "chunks", None)
+    chunks = chunks_of(arr)
     if chunks:
         kwargs.setdefault("chunks", chunks)
     words = {"data": _array_like("arr", arr, kwargs.get("dtype")), "zarr_format": wanted}
