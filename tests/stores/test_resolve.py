@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import fastzarr
 from fastzarr.errors import KeyValidationError, ReadOnlyError
 from fastzarr.stores import (
     LocalStore,
@@ -80,6 +81,15 @@ def test_other_things_are_refused(bad: object) -> None:
     """Say what can be a store."""
     with pytest.raises(TypeError, match="a store is a path"):
         as_store(bad)
+
+
+def test_a_group_is_no_store() -> None:
+    """Refuse a group, which is a mapping of nodes, and say what to pass."""
+    group = fastzarr.create_group({}).create_group("a")
+    for node in (group, group.create_array("x", shape=1, dtype="i1")):
+        with pytest.raises(TypeError, match=r"a store is wanted, not <.*store_path"):
+            as_store(node)
+        assert as_store_path(node.store_path).path.startswith("a")
 
 
 def test_an_empty_path_is_refused() -> None:
@@ -173,3 +183,24 @@ def test_a_store_names_what_its_author_left_out() -> None:
 
     with pytest.raises(TypeError, match="_delete"):
         Half()
+
+
+def test_a_copy_of_a_plain_store_stands_for_the_same_place() -> None:
+    """Compare and print alike, whoever wrote the store, so that nodes of it are known to meet."""
+
+    class Plain(Store):
+        def _get(self, key: str) -> bytes | None:
+            return key.encode()
+
+        def _set(self, key: str, value: bytes | memoryview) -> None: ...
+        def _delete(self, key: str) -> None: ...
+        def _list(self, prefix: str) -> list[str]:
+            return [prefix]
+
+    store = Plain()
+    copy = store.with_read_only().with_read_only(read_only=False).with_read_only()
+    assert copy == store
+    assert str(copy) == str(store)
+    assert store != Plain()
+    assert copy.read_only
+    assert not store.read_only

@@ -55,6 +55,8 @@ class Store(MutableMapping[str, bytes]):
     """
 
     read_only: bool
+    # What this is a copy of, which stands for the same place.
+    _original: Store | None = None
     #: The separator of chunk keys that format 2 arrays created here get unless one is given.
     dimension_separator: str | None = None
     supports_writes: ClassVar[bool] = True
@@ -239,6 +241,7 @@ class Store(MutableMapping[str, bytes]):
         from copy import copy
 
         other = copy(self)
+        other._original = self._original or self  # noqa: SLF001  (a copy of this one)
         other.read_only = read_only
         return other
 
@@ -293,7 +296,9 @@ class Store(MutableMapping[str, bytes]):
 
     def __eq__(self, other: object) -> bool:
         """Compare by identity, where a store knows no better; not by reading all values."""
-        return self is other
+        if not isinstance(other, Store):
+            return NotImplemented
+        return (self._original or self) is (other._original or other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -337,7 +342,7 @@ class Store(MutableMapping[str, bytes]):
 
     def __str__(self) -> str:
         """Say what the store stands for, as a URL."""
-        return f"{type(self).__name__.lower()}://{id(self)}"
+        return f"{type(self).__name__.lower()}://{id(self._original or self)}"
 
     def __repr__(self) -> str:
         """Say the kind of the store and what it stands for."""

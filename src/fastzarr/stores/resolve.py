@@ -164,6 +164,13 @@ def _resolve(store_like: object) -> Store:
         from fastzarr.stores.local import LocalStore
 
         return LocalStore(_local_path(store_like))
+    if isinstance(getattr(store_like, "store_path", None), StorePath):
+        # A group is a mapping as well, but of nodes.
+        msg = (
+            f"a store is wanted, not {store_like!r}; its place is its store_path, "
+            "and its store is its store"
+        )
+        raise TypeError(msg)
     if store_like is None or isinstance(store_like, dict):
         from fastzarr.stores.memory import MemoryStore
 
