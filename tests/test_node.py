@@ -44,6 +44,17 @@ def test_what_is_saved_is_loaded(zarr_format: int) -> None:
     assert node.load(store, "a/b", 5 - zarr_format) is None
 
 
+def test_of_documents_of_both_formats_the_newer_one_counts() -> None:
+    store: dict[str, bytes] = {}
+    fastzarr.create_array(store, shape=2, dtype="i4", zarr_format=2)
+    older = dict(store)
+    fastzarr.create_array(store, shape=2, dtype="i8", zarr_format=3, overwrite=True)
+    store |= older
+    assert sorted(store) == [".zarray", "zarr.json"]
+    assert fastzarr.open_array(store, mode="r").dtype == "i8"
+    assert fastzarr.open_array(store, mode="r", zarr_format=2).dtype == "i4"
+
+
 def test_what_makes_a_node_of_format_2_visible_is_written_last() -> None:
     store = Recording()
     node.save(store, "a", GroupLayout(2, {"x": 1}))
