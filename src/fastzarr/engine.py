@@ -24,7 +24,7 @@ from fastzarr.stores.base import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
 
@@ -166,7 +166,7 @@ class _Pool:
         self.executor: ThreadPoolExecutor | None = None
         self.size = 0
 
-    def submit(self, task: Callable[[], None], count: int, size: int) -> list[Future[None]]:
+    def submit(self, task: Callable[[], None], count: int, size: int) -> None:
         """Hand a task to some threads of the pool; to none where the interpreter is closing."""
         from concurrent.futures import ThreadPoolExecutor
 
@@ -177,14 +177,62 @@ class _Pool:
                         self.executor.shutdown(wait=False)
                     self.executor = ThreadPoolExecutor(size, thread_name_prefix="fastzarr")
                     self.size = size
-                return [self.executor.submit(task) for _ in range(count)]
+                for _ in range(count):
+                    self.executor.submit(task)
             except RuntimeError:
-                return []
+                return
 
 
 _pool = _Pool()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.reset)
+
+
+class _Run:
+    """Hold a task that several threads work on, until none of them does.
+
+    A thread of the pool that comes late finds the run over and leaves. So it suffices to count
+    those at work, which Ctrl-C never interrupts, and nothing is lost when it strikes the caller.
+    """
+
+    def __init__(self, task: Callable[[int], None], count: int) -> None:
+        self.task, self.numbers = task, iter(range(count))
+        self.raised: list[BaseException] = []
+        self.idle = threading.Condition()
+        self.over = False
+        self.active = 0
+
+    def work(self) -> None:
+        """Take numbers until there are none left, or a task has failed."""
+        for number in self.numbers:
+            if self.raised or self.over:
+                return
+            self.task(number)
+
+    def help(self) -> None:
+        """Work on a thread of the pool."""
+        with self.idle:
+            if self.over:
+                return
+            self.active += 1
+        try:
+            self.work()
+        except BaseException as error:  # noqa: BLE001  (raised again by the caller's thread)
+            self.raised.append(error)
+        finally:
+            with self.idle:
+                self.active -= 1
+                self.idle.notify_all()
+
+    def settle(self) -> None:
+        """End the run and wait until no thread works on it; Ctrl-C does not end the wait."""
+        self.over = True
+        while self.active:
+            try:
+                with self.idle:
+                    self.idle.wait_for(lambda: not self.active)
+            except BaseException as error:  # noqa: BLE001  (kept for the caller)
+                self.raised.append(error)
 
 
 def parallel(task: Callable[[int], None], count: int) -> None:
@@ -196,34 +244,19 @@ def parallel(task: Callable[[int], None], count: int) -> None:
     if threads < 2:
         _reference.inline(task, count)
         return
-    numbers = iter(range(count))
-    raised: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            for number in numbers:
-                if raised:
-                    return
-                task(number)
-        except BaseException as error:  # noqa: BLE001  (raised again by the caller's thread)
-            raised.append(error)
-
-    futures = _pool.submit(work, threads - 1, workers() - 1)
-    work()
-    _settle(futures, raised)
-    if raised:
-        raise raised[0]
-
-
-def _settle(futures: list[Future[None]], raised: list[BaseException]) -> None:
-    """Wait until none of the pool's threads works on the task; Ctrl-C does not end the wait."""
-    while futures:
-        try:
-            futures = [future for future in futures if not (future.cancel() or future.done())]
-            for future in futures:
-                future.exception()
-        except BaseException as error:  # noqa: BLE001  (kept for the caller)
-            raised.append(error)
+    run = _Run(task, count)
+    try:
+        _pool.submit(run.help, threads - 1, workers() - 1)
+        run.work()
+        # The caller finds no number left while others are still at their last.
+        with run.idle:
+            run.idle.wait_for(lambda: not run.active)
+    except BaseException as error:  # noqa: BLE001  (raised below)
+        run.raised.append(error)
+    finally:
+        run.settle()
+    if run.raised:
+        raise run.raised[0]
 
 
 def cleanup_resources() -> None:

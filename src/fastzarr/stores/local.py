@@ -237,8 +237,9 @@ class LocalStore(Store):
         publish: Callable[[str, str], None],
     ) -> None:
         temporary = _temporary(self._base + folder)
-        file = os.open(temporary, _CREATE, 0o666)
         try:
+            # Inside, so that Ctrl-C between this and the next step leaves no temporary file.
+            file = os.open(temporary, _CREATE, 0o666)
             try:
                 left = memoryview(value)
                 while left:

@@ -1,0 +1,86 @@
+"""Ctrl-C ends a long call: nothing is written after it, no chunk is torn, the library goes on."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastzarr
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system"),
+]
+
+GZIP = [{"name": "gzip", "configuration": {"level": 6}}]
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "chunks": {"chunks": (16, 16, 16)},
+    "one shard": {"chunks": (16, 16, 16), "shards": (128, 128, 128)},
+    "many shards": {"chunks": (16, 16, 16), "shards": (32, 32, 32)},
+}
+
+
+def interrupted(action: Any, delay: float) -> bool:
+    """Run an action with Ctrl-C on its way, and say whether it came before the end."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        handler = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        try:
+            action()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return False
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Give size and time of every file."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            state = path.stat()
+            found[str(path)] = (state.st_size, state.st_mtime_ns)
+    return found
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_an_interrupted_write_writes_nothing_more_and_tears_no_chunk(
+    layout: dict[str, Any], tmp_path: Path
+) -> None:
+    z = fastzarr.create_array(tmp_path, shape=(128,) * 3, dtype="i4", compressors=GZIP, **layout)
+    rng = np.random.default_rng(0)
+    values = [rng.integers(0, 1 << 20, z.shape, dtype="i4") + n * (1 << 24) for n in range(2)]
+    z[...] = values[0]
+    came = 0
+    for delay in (0.001, 0.01, 0.03):
+        came += interrupted(lambda: z.__setitem__(..., values[1]), delay)
+        state = snapshot(tmp_path)
+        assert not [name for name in state if name.endswith(".fastzarr-tmp")]
+        time.sleep(0.2)
+        assert snapshot(tmp_path) == state
+    assert came
+    found = z[...]
+    unit = z.shards or z.chunks
+    for corner in np.ndindex(*[n // c for n, c in zip(z.shape, unit, strict=True)]):
+        part = tuple(slice(k * c, (k + 1) * c) for k, c in zip(corner, unit, strict=True))
+        assert any(np.array_equal(found[part], value[part]) for value in values)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_an_interrupted_read_leaves_the_library_working(
+    layout: dict[str, Any], tmp_path: Path
+) -> None:
+    z = fastzarr.create_array(tmp_path, shape=(128,) * 3, dtype="i4", compressors=GZIP, **layout)
+    values = np.random.default_rng(0).integers(0, 1 << 20, z.shape, dtype="i4")
+    z[...] = values
+    assert sum(interrupted(lambda: z[...], delay) for delay in (0.001, 0.005, 0.02))
+    np.testing.assert_array_equal(z[...], values)
