@@ -359,3 +359,13 @@ def test_the_codecs_of_a_sharded_array_are_those_of_its_chunks() -> None:
     again = fastzarr.from_array({}, data=sharded)
     assert again.shards == (4, 4)
     assert again.compressors == plain.compressors
+
+
+def test_metadata_gives_its_document(z: Array) -> None:
+    z.attrs["units"] = "K"
+    document = z.metadata.to_dict()
+    assert document["attributes"] == {"units": "K"}
+    again = Array.from_dict(z.store_path, document)
+    assert again.layout == z.layout
+    assert (z.metadata.node_type, z.metadata.fill_value) == ("array", 0)
+    assert z.metadata.data_type.numpy == z.dtype

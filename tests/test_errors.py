@@ -41,3 +41,8 @@ def test_every_error_and_warning_says_when_it_comes() -> None:
     for name, kind in vars(errors).items():
         if isinstance(kind, type) and issubclass(kind, Exception):
             assert kind.__doc__, name
+
+
+def test_too_many_indices_is_raised_by_zarr_python_2s_function() -> None:
+    with pytest.raises(IndexError, match="expected 1, got 2"):
+        errors.err_too_many_indices((0, 0), (3,))

@@ -58,6 +58,10 @@ class UnknownCodecError(MetadataError):
     """Say that the codec of this name is not known here."""
 
 
+class BadCompressorError(MetadataError):
+    """Say that a compressor is none, under zarr-python 2's name."""
+
+
 class PickleCodecDisabledError(MetadataError):
     """Say that reading would unpickle data, which the caller has not allowed."""
 
@@ -72,6 +76,10 @@ class ArrayNotFoundError(NodeNotFoundError):
 
 class GroupNotFoundError(NodeNotFoundError):
     """Say that no group stands at this path of the store."""
+
+
+class FSPathExistNotDir(GroupNotFoundError):  # noqa: N818  (zarr-python 2's name)
+    """Say that a file stands where the folder of a store should be."""
 
 
 class PathNotFoundError(NodeNotFoundError):
@@ -132,6 +140,12 @@ class ShapeError(BaseZarrError):
 
 class SelectionError(BaseZarrError, IndexError):
     """Say that a selection is not one that NumPy or Zarr knows."""
+
+
+def err_too_many_indices(selection: Any, shape: tuple[int, ...]) -> None:
+    """Raise the error for an index of more items than there are axes, as zarr-python 2 has it."""
+    msg = f"too many indices for array; expected {len(shape)}, got {len(selection)}"
+    raise SelectionError(msg)
 
 
 class CodecError(BaseZarrError):

@@ -49,3 +49,10 @@ def test_nothing_more_is_promised() -> None:
     """Promise nothing that the mapping may not keep."""
     for protocol in (SupportsFiles, SupportsSetIf, SupportsValidator):
         assert not isinstance(MappingStore({}), protocol)
+
+
+def test_zarr_python_2s_word_for_the_mapping_is_taken():
+    held = {}
+    assert MappingStore(mutablemapping=held).mapping is held
+    with pytest.raises(TypeError, match="two names"):
+        MappingStore()

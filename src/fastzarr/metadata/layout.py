@@ -65,6 +65,30 @@ class Layout:
         """Give the number of axes."""
         return len(self.shape)
 
+    @property
+    def node_type(self) -> str:
+        """Give what kind of node this is the metadata of."""
+        return "array"
+
+    @property
+    def data_type(self) -> DataType:
+        """Give the data type, under zarr-python 3's name."""
+        return self.dtype
+
+    @property
+    def fill_value(self) -> Any:
+        """Give the fill value, under zarr-python 3's name."""
+        return self.fill
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the document that stands for the layout, attributes included."""
+        from fastzarr.metadata import v2, v3
+
+        if self.zarr_format == 3:
+            return v3.document(self)
+        documents = v2.documents(self)
+        return documents[".zarray"] | {"attributes": documents.get(".zattrs", {})}
+
     @cached_property
     def grid_shape(self) -> tuple[int, ...]:
         """Give the number of stored objects along each axis."""

@@ -28,10 +28,20 @@ class MappingStore(Store):
     {'a/b': b'1'}
     """
 
-    def __init__(self, mapping: MutableMapping[str, Any], *, read_only: bool = False) -> None:
-        """Keep the mapping itself."""
+    def __init__(
+        self,
+        mapping: MutableMapping[str, Any] | None = None,
+        *,
+        read_only: bool = False,
+        mutablemapping: MutableMapping[str, Any] | None = None,
+    ) -> None:
+        """Keep the mapping itself; ``mutablemapping`` is zarr-python 2's word for it."""
+        given = mapping if mutablemapping is None else mutablemapping
+        if given is None or (mapping is not None and mutablemapping is not None):
+            msg = "a mapping is needed, once: mapping and mutablemapping are two names for it"
+            raise TypeError(msg)
         super().__init__(read_only=read_only)
-        self._mapping = mapping
+        self._mapping = given
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
