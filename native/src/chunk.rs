@@ -1,0 +1,327 @@
+//! Decode and encode one chunk: a codec chain compiled for one array.
+//!
+//! * A transpose costs nothing: it decides the strides of the decoded chunk, and the copy follows
+//!   them. A byte swap is part of the copy, too.
+//! * A chunk is decoded straight into the caller's memory where its bytes belong there in one run,
+//!   else into scratch that is kept for each thread.
+//! * The size that every codec decodes to is known before the data is looked at.
+
+use crate::codecs::{ByteCodec, Contexts};
+use crate::copy::{self, Places, Target};
+use crate::error::{Error, Result};
+use crate::plan::{Factor, Out};
+use crate::shard::Shard;
+
+/// Buffers and contexts that a thread keeps from chunk to chunk.
+#[derive(Default)]
+pub struct Scratch {
+    /// What was read from a file.
+    pub file: Vec<u8>,
+    /// A decoded chunk.
+    pub chunk: Vec<u8>,
+    /// What two codecs hand on to each other.
+    pub stages: [Vec<u8>; 2],
+    /// What the codecs keep.
+    pub contexts: Contexts,
+}
+
+/// A compiled chain, for the stored objects of an array or the inner chunks of its shards.
+pub struct Program {
+    /// The bytes of one element.
+    pub item: usize,
+    /// The shape of the chunk, in the axes that factors name.
+    pub shape: Vec<usize>,
+    /// The distance in bytes of neighbours along each axis of the decoded chunk.
+    pub strides: Vec<isize>,
+    /// The bytes of the decoded chunk.
+    pub nbytes: usize,
+    /// The element that missing chunks are made of.
+    pub fill: Vec<u8>,
+    /// Whether a chunk of nothing but `fill` is left out.
+    pub sparse: bool,
+    /// The bytes of the units to swap between storage and memory.
+    pub swap: Option<usize>,
+    /// Whether the elements are truth values, of which every byte but zero means true.
+    pub boolean: bool,
+    /// The codecs from bytes to bytes, in the order of encoding.
+    pub codecs: Vec<ByteCodec>,
+    /// What the sharding codec is made of, where it is the serializer.
+    pub shard: Option<Box<Shard>>,
+}
+
+/// The bytes before the last step of decoding.
+enum Peeled<'a> {
+    /// They are the decoded chunk.
+    Raw(&'a [u8]),
+    /// They are still to be decoded by the first codec of the chain.
+    Coded(&'a ByteCodec, &'a [u8]),
+}
+
+/// Where pieces are read to or written from: the strides in bytes of the working array.
+#[derive(Clone, Copy)]
+pub struct Frame<'a> {
+    /// The offset of the first element.
+    pub offset: isize,
+    /// The distance in bytes of neighbours along each axis of the result.
+    pub strides: &'a [isize],
+}
+
+/// Offsets of points, which a copy borrows.
+#[derive(Default)]
+pub struct Offsets {
+    lists: Vec<(Vec<isize>, Option<Vec<isize>>)>,
+}
+
+impl Offsets {
+    /// Turn the factors of a piece into byte offsets: in the chunk as the source, in the frame as
+    /// the destination.
+    pub fn factors<'a>(
+        &'a mut self,
+        factors: &[Factor],
+        strides: &[isize],
+        frame: Frame,
+    ) -> Vec<copy::Factor<'a>> {
+        self.lists.clear();
+        // The frame's own offset goes to the first factor.
+        let base = |place: usize| if place == 0 { frame.offset } else { 0 };
+        for (place, (factor, stride)) in factors.iter().zip(frame.strides).enumerate() {
+            if let Factor::Points { axes, coords, out } = factor {
+                let count = factor.size();
+                let src = (0..count)
+                    .map(|n| {
+                        axes.iter()
+                            .zip(coords)
+                            .map(|(axis, row)| row[n] as isize * strides[*axis])
+                            .sum()
+                    })
+                    .collect();
+                let dst = match out {
+                    Out::From(_) => None,
+                    Out::At(places) => {
+                        let start = base(place);
+                        Some(
+                            places
+                                .iter()
+                                .map(|p| start + *p as isize * stride)
+                                .collect(),
+                        )
+                    }
+                };
+                self.lists.push((src, dst));
+            }
+        }
+        let mut lists = self.lists.iter();
+        factors
+            .iter()
+            .zip(frame.strides)
+            .enumerate()
+            .map(|(place, (factor, stride))| {
+                let start = base(place);
+                match factor {
+                    Factor::Span {
+                        axis,
+                        start: first,
+                        step,
+                        size,
+                        out,
+                    } => copy::Factor::Span {
+                        src_offset: *first as isize * strides[*axis],
+                        src_stride: *step as isize * strides[*axis],
+                        len: *size as usize,
+                        dst_offset: start + *out as isize * stride,
+                        dst_stride: *stride,
+                    },
+                    Factor::Points { out, .. } => {
+                        // As many lists were made as there are factors of points.
+                        let (src, dst) = lists.next().expect("a list for each factor of points");
+                        copy::Factor::Points {
+                            src: Places::Listed(src),
+                            dst: match (out, dst) {
+                                (Out::From(first), _) => Places::Even {
+                                    start: start + *first as isize * stride,
+                                    stride: *stride,
+                                },
+                                (Out::At(_), Some(places)) => Places::Listed(places),
+                                (Out::At(_), None) => unreachable!("listed above"),
+                            },
+                            len: src.len(),
+                        }
+                    }
+                }
+            })
+            .collect()
+    }
+}
+
+impl Program {
+    /// Put what a piece asks of an encoded chunk where it belongs.
+    pub fn place(
+        &self,
+        data: &[u8],
+        factors: &[copy::Factor],
+        dst: &mut Target,
+        dst_len: usize,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let Scratch {
+            chunk,
+            stages,
+            contexts,
+            ..
+        } = scratch;
+        match self.peel(data, stages, contexts)? {
+            Peeled::Raw(bytes) => {
+                if bytes.len() != self.nbytes {
+                    return Err(self.wrong_size(bytes.len()));
+                }
+                if self.boolean {
+                    grow(chunk, self.nbytes);
+                    let whole = &mut chunk[..self.nbytes];
+                    whole.copy_from_slice(bytes);
+                    truth(whole);
+                    return copy::copy((&whole[..]).into(), dst, self.item, factors, self.swap);
+                }
+                copy::copy(bytes.into(), dst, self.item, factors, self.swap)
+            }
+            Peeled::Coded(codec, bytes) => {
+                if self.swap.is_none() && !self.boolean {
+                    let rows = copy::contiguous_rows(self.item, factors, self.nbytes, dst_len);
+                    if let Some(rows) = rows.filter(|rows| rows.count == 1) {
+                        let run = dst.run(rows.offset(0), rows.run)?;
+                        return codec.decode(bytes, run, contexts);
+                    }
+                }
+                grow(chunk, self.nbytes);
+                let whole = &mut chunk[..self.nbytes];
+                match copy::source_extent(self.item, factors, self.nbytes) {
+                    Some(part) if 2 * part.len() < self.nbytes => {
+                        codec.decode_part(bytes, whole, part, contexts)?;
+                    }
+                    _ => codec.decode(bytes, whole, contexts)?,
+                }
+                if self.boolean {
+                    truth(whole);
+                }
+                copy::copy((&whole[..]).into(), dst, self.item, factors, self.swap)
+            }
+        }
+    }
+
+    /// Decode a whole chunk into `out`, in memory's byte order and the stored order of axes.
+    pub fn decode(
+        &self,
+        data: &[u8],
+        out: &mut [u8],
+        stages: &mut [Vec<u8>; 2],
+        contexts: &mut Contexts,
+    ) -> Result<()> {
+        match self.peel(data, stages, contexts)? {
+            Peeled::Raw(bytes) if bytes.len() == out.len() => out.copy_from_slice(bytes),
+            Peeled::Raw(bytes) => return Err(self.wrong_size(bytes.len())),
+            Peeled::Coded(codec, bytes) => codec.decode(bytes, out, contexts)?,
+        }
+        if self.boolean {
+            truth(out);
+        }
+        if let Some(unit) = self.swap {
+            copy::swap_in_place(out, unit)?;
+        }
+        Ok(())
+    }
+
+    /// Undo all codecs but the first.
+    fn peel<'a>(
+        &'a self,
+        data: &'a [u8],
+        stages: &'a mut [Vec<u8>; 2],
+        contexts: &mut Contexts,
+    ) -> Result<Peeled<'a>> {
+        let [left, right] = stages;
+        let mut current = data;
+        let mut free = [Some(left), Some(right)];
+        let mut turn = 0;
+        for (place, codec) in self.codecs.iter().enumerate().rev() {
+            if let Some(stripped) = codec.strip(current)? {
+                current = stripped;
+            } else if place == 0 {
+                return Ok(Peeled::Coded(codec, current));
+            } else {
+                let size = self.size_before(place);
+                let Some(buffer) = free.get_mut(turn).and_then(Option::take) else {
+                    return Err(Error::codec(
+                        codec.name(),
+                        "more than three compressors in a chain are not handled here",
+                    ));
+                };
+                turn += 1;
+                codec.decode_unknown(current, size, buffer, contexts)?;
+                current = buffer;
+            }
+        }
+        Ok(Peeled::Raw(current))
+    }
+
+    /// Give the size of what codec `place` encodes, where it is known.
+    fn size_before(&self, place: usize) -> Option<usize> {
+        self.codecs[..place]
+            .iter()
+            .try_fold(self.nbytes, |size, codec| codec.encoded_size(size))
+    }
+
+    /// Encode a chunk, in memory's byte order and the stored order of axes; `chunk` is used up.
+    pub fn encode(
+        &self,
+        chunk: &mut [u8],
+        out: &mut Vec<u8>,
+        stages: &mut [Vec<u8>; 2],
+        contexts: &mut Contexts,
+    ) -> Result<()> {
+        if let Some(unit) = self.swap {
+            copy::swap_in_place(chunk, unit)?;
+        }
+        let Some((last, others)) = self.codecs.split_last() else {
+            out.extend_from_slice(chunk);
+            return Ok(());
+        };
+        // What one codec gives is what the next takes, so two buffers take turns.
+        let [left, right] = stages;
+        let (mut given, mut taken) = (left, right);
+        for (place, codec) in others.iter().enumerate() {
+            taken.clear();
+            let current: &[u8] = if place == 0 { chunk } else { given };
+            codec.encode(current, taken, contexts)?;
+            std::mem::swap(&mut given, &mut taken);
+        }
+        let current: &[u8] = if others.is_empty() { chunk } else { given };
+        last.encode(current, out, contexts)
+    }
+
+    /// Tell whether an encoded chunk is its elements as they are in memory.
+    pub fn plain(&self) -> bool {
+        self.codecs.is_empty() && self.swap.is_none() && !self.boolean
+    }
+
+    /// Say that the bytes of a chunk are too few or too many.
+    pub fn wrong_size(&self, found: usize) -> Error {
+        Error::codec(
+            "bytes",
+            format!(
+                "expected {} bytes for a chunk of shape {:?}, found {found}",
+                self.nbytes, self.shape
+            ),
+        )
+    }
+}
+
+/// Make a buffer at least so long, without clearing what it holds.
+pub fn grow(buffer: &mut Vec<u8>, size: usize) {
+    if buffer.len() < size {
+        buffer.resize(size, 0);
+    }
+}
+
+fn truth(bytes: &mut [u8]) {
+    for byte in bytes {
+        *byte = u8::from(*byte != 0);
+    }
+}

@@ -1,0 +1,206 @@
+//! The compressors inside Blosc's streams.
+//!
+//! * Every stream has a size that the caller knows; a stream of another size is an error.
+//! * The state of a compressor is made when it is first used, and kept.
+//! * LZ4 is the C library, called through `LZ4_decompress_safe`; zstd, libdeflate and Snappy come
+//!   through crates that check lengths.
+
+use super::{fail, Compressor, Format, Params};
+use crate::codecs::blosclz;
+use crate::error::Result;
+
+/// The memory a compressor gets for its output. Snappy wants its worst case; the others can be
+/// told to give up.
+pub(super) fn room_for(compressor: Compressor, size: usize) -> usize {
+    match compressor {
+        Compressor::Snappy => snap::raw::max_compress_len(size),
+        _ => size,
+    }
+}
+
+/// The state of the compressors, made when first used.
+#[derive(Default)]
+pub(super) struct Codecs {
+    blosclz: blosclz::Table,
+    lz4hc: Vec<u64>,
+    snappy: Option<snap::raw::Encoder>,
+    inflate: Option<libdeflater::Decompressor>,
+    deflate: Option<(u8, libdeflater::Compressor)>,
+    zstd_out: Option<zstd_safe::DCtx<'static>>,
+    zstd_in: Option<zstd_safe::CCtx<'static>>,
+}
+
+extern "C" {
+    // What the `lz4-sys` crate compiles but does not declare.
+    fn LZ4_decompress_safe_partial(
+        src: *const std::ffi::c_char,
+        dst: *mut std::ffi::c_char,
+        src_size: i32,
+        target: i32,
+        capacity: i32,
+    ) -> i32;
+    fn LZ4_compress_HC_extStateHC(
+        state: *mut std::ffi::c_void,
+        src: *const std::ffi::c_char,
+        dst: *mut std::ffi::c_char,
+        src_size: i32,
+        capacity: i32,
+        level: i32,
+    ) -> i32;
+    fn LZ4_sizeofStateHC() -> i32;
+}
+
+/// A length as C takes it; none here exceeds it, and one that did would be refused as too short.
+fn c_len(bytes: &[u8]) -> i32 {
+    i32::try_from(bytes.len()).unwrap_or(0)
+}
+
+impl Codecs {
+    /// Decode a stream that fills `dst` exactly, and at least the first `need` bytes of it.
+    pub(super) fn decode(
+        &mut self,
+        format: Format,
+        src: &[u8],
+        dst: &mut [u8],
+        need: usize,
+    ) -> Result<()> {
+        let (found, need) = match format {
+            Format::BloscLz => (blosclz::decode(src, dst), dst.len()),
+            Format::Lz4 => {
+                let partial = need < dst.len();
+                if partial {
+                    // A match of distance 0 makes the library leave what was there, if the match
+                    // is the last of a partial call; elsewhere it writes zeros.
+                    dst[..need].fill(0);
+                }
+                let (from, to) = (src.as_ptr().cast(), dst.as_mut_ptr().cast());
+                let (from_len, to_len) = (c_len(src), c_len(dst));
+                // SAFETY: the library reads `src` and writes `dst` inside the lengths given, which
+                // are at most theirs, whatever the bytes are.
+                let n = unsafe {
+                    if partial {
+                        let target = need.min(to_len as usize) as i32;
+                        LZ4_decompress_safe_partial(from, to, from_len, target, to_len)
+                    } else {
+                        lz4_sys::LZ4_decompress_safe(from, to, from_len, to_len)
+                    }
+                };
+                let n = usize::try_from(n).ok();
+                if partial {
+                    (n.map(|n| n.min(need)), need)
+                } else {
+                    (n, dst.len())
+                }
+            }
+            Format::Snappy => {
+                // The decoder wants the stated size to fit before it starts.
+                let n = snap::raw::Decoder::new().decompress(src, dst);
+                (n.ok(), dst.len())
+            }
+            Format::Zlib => {
+                let inflate = self
+                    .inflate
+                    .get_or_insert_with(libdeflater::Decompressor::new);
+                (inflate.zlib_decompress(src, dst).ok(), dst.len())
+            }
+            Format::Zstd => {
+                let context = match &mut self.zstd_out {
+                    Some(context) => context,
+                    slot => slot.insert(
+                        zstd_safe::DCtx::try_create().ok_or_else(|| fail("out of memory"))?,
+                    ),
+                };
+                (context.decompress(dst, src).ok(), dst.len())
+            }
+        };
+        match found {
+            Some(n) if n == need => Ok(()),
+            Some(n) => Err(fail(format!(
+                "expected {need} decoded bytes in a {format:?} stream, found {n}"
+            ))),
+            None => Err(fail(format!(
+                "a {format:?} stream of {} bytes does not decode to {}",
+                src.len(),
+                dst.len()
+            ))),
+        }
+    }
+
+    /// Encode a stream into `dst`; `None` if it does not fit.
+    pub(super) fn encode(
+        &mut self,
+        params: &Params,
+        src: &[u8],
+        dst: &mut [u8],
+    ) -> Result<Option<usize>> {
+        let level = params.level;
+        Ok(match params.compressor {
+            Compressor::BloscLz => blosclz::encode(src, dst, level, &mut self.blosclz),
+            Compressor::Lz4 => {
+                let acceleration = 10 - i32::from(level);
+                // SAFETY: the library reads `src` and writes `dst` inside the lengths given.
+                let n = unsafe {
+                    lz4_sys::LZ4_compress_fast(
+                        src.as_ptr().cast(),
+                        dst.as_mut_ptr().cast(),
+                        c_len(src),
+                        c_len(dst),
+                        acceleration,
+                    )
+                };
+                usize::try_from(n).ok().filter(|n| *n > 0)
+            }
+            Compressor::Lz4hc => {
+                // SAFETY: a constant of the library.
+                let size = usize::try_from(unsafe { LZ4_sizeofStateHC() }).unwrap_or(0);
+                let words = size.div_ceil(8);
+                if self.lz4hc.len() < words {
+                    self.lz4hc.resize(words, 0);
+                }
+                // SAFETY: the state has the size asked for and the alignment of eight that it
+                // needs; the library reads `src` and writes `dst` inside the lengths given.
+                let n = unsafe {
+                    LZ4_compress_HC_extStateHC(
+                        self.lz4hc.as_mut_ptr().cast(),
+                        src.as_ptr().cast(),
+                        dst.as_mut_ptr().cast(),
+                        c_len(src),
+                        c_len(dst),
+                        i32::from(level),
+                    )
+                };
+                usize::try_from(n).ok().filter(|n| *n > 0)
+            }
+            Compressor::Snappy => {
+                let snappy = self.snappy.get_or_insert_with(snap::raw::Encoder::new);
+                snappy.compress(src, dst).ok()
+            }
+            Compressor::Zlib => {
+                let slot = &mut self.deflate;
+                if !matches!(slot, Some((made_for, _)) if *made_for == level) {
+                    let wanted = libdeflater::CompressionLvl::new(i32::from(level))
+                        .map_err(|_| fail(format!("zlib has no level {level}")))?;
+                    *slot = Some((level, libdeflater::Compressor::new(wanted)));
+                }
+                match slot {
+                    Some((_, deflate)) => deflate.zlib_compress(src, dst).ok(),
+                    None => None,
+                }
+            }
+            Compressor::Zstd => {
+                let context = match &mut self.zstd_in {
+                    Some(context) => context,
+                    slot => slot.insert(
+                        zstd_safe::CCtx::try_create().ok_or_else(|| fail("out of memory"))?,
+                    ),
+                };
+                // Blosc's nine levels are spread over those of zstd.
+                let level = match i32::from(level) {
+                    9 => zstd_safe::max_c_level(),
+                    level => level * 2 - 1,
+                };
+                context.compress(dst, src, level).ok()
+            }
+        })
+    }
+}

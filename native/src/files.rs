@@ -1,0 +1,1021 @@
+//! Files of a local store: the twin of `stores/local.py`, for keys that have passed its check.
+//!
+//! * A name that is not there is a missing value. A folder where a value should be, a refused
+//!   permission, a failing disk: all that is an error, with the system's number.
+//! * A value is written to a temporary file beside its target and renamed into place. What fails on
+//!   the way removes the temporary file and leaves the old value.
+//! * Nothing outside the root is opened, unless links are followed by the user's wish. The kernel
+//!   sees to it where it can (`openat2`), else each folder is opened in turn and none of them may be
+//!   a link. Whatever is a link in a way that needs thought is the error `ELOOP`: the Python twin
+//!   then looks at it with care.
+//! * Reading a whole value takes open, fstat, read, close; one whose size is known, open, read,
+//!   close.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, CWD};
+use rustix::io::Errno;
+
+use crate::error::{Error, Kind, Result};
+
+/// How the name of every temporary file ends, as in `stores/keys.py`.
+pub const TEMPORARY_SUFFIX: &str = ".fastzarr-tmp";
+
+const FETCH: &str = "fetch";
+const STORE: &str = "store";
+/// How often a write makes its folder anew when deletes beside it keep removing it.
+const ATTEMPTS: usize = 1000;
+/// The most parts that the system takes at once.
+const PARTS: usize = 1024;
+/// From this length on, rows are read straight to where they belong; shorter ones cost the kernel
+/// more, each, than a copy does.
+const LONG_ROW: usize = 1024;
+/// What is read at once of a file of short rows: it is still in the nearest caches when copied.
+const PIECE: usize = 1 << 16;
+
+// Without NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
+const CREATE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// Tell whether an error says that a link is in the way, which the Python twin knows how to judge.
+pub fn is_link(error: &Error) -> bool {
+    error.kind == Kind::Io(Errno::LOOP.raw_os_error())
+}
+
+/// How a path below the root is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Links are followed wherever they lead.
+    Follow,
+    /// The kernel refuses what leads out of the root.
+    Beneath,
+    /// Folder by folder, none of which may be a link.
+    Walk,
+}
+
+/// The folder of a store, held open for one call.
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+    folder: OwnedFd,
+    way: Way,
+}
+
+/// A file of a store that is open for reading.
+#[derive(Debug)]
+pub struct File {
+    file: OwnedFd,
+    size: u64,
+}
+
+impl Root {
+    /// Open the folder of a store; `None` if it is not there, and so no value is.
+    pub fn open(path: &Path, follow_symlinks: bool) -> Result<Option<Root>> {
+        match retry(|| rustix::fs::openat(CWD, path, FOLDER, Mode::empty())) {
+            Ok(folder) => Ok(Some(Root {
+                path: path.to_owned(),
+                folder,
+                way: if follow_symlinks {
+                    Way::Follow
+                } else if cfg!(any(target_os = "linux", target_os = "android")) {
+                    Way::Beneath
+                } else {
+                    Way::Walk
+                },
+            })),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(failed(FETCH, errno)),
+        }
+    }
+
+    /// Open the folder of a store, and make it where it is not there.
+    pub fn create(path: &Path, follow_symlinks: bool) -> Result<Root> {
+        for _ in 0..ATTEMPTS {
+            if let Some(root) = Root::open(path, follow_symlinks)? {
+                return Ok(root);
+            }
+            match std::fs::create_dir_all(path) {
+                Ok(()) => {}
+                // Removed again while it was being made.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if path.exists() && !path.is_dir() => {
+                    return Err(Error {
+                        kind: Kind::Io(Errno::NOTDIR.raw_os_error()),
+                        stage: STORE,
+                        message: format!("the root of the store is a file: {error}"),
+                    })
+                }
+                Err(error) => return Err(Error::io(STORE, &error)),
+            }
+        }
+        Err(failed(STORE, Errno::NOENT))
+    }
+
+    /// Read a whole value into `buf`, in place of what it held. False if there is no such value.
+    pub fn read(&self, key: &str, buf: &mut Vec<u8>) -> Result<bool> {
+        let Some(file) = self.open_file(key)? else {
+            return Ok(false);
+        };
+        let size = usize::try_from(file.size).map_err(|_| failed(FETCH, Errno::NOMEM))?;
+        buf.clear();
+        buf.try_reserve_exact(size)
+            .map_err(|_| failed(FETCH, Errno::NOMEM))?;
+        while buf.len() < size {
+            let read = || rustix::io::read(&file.file, rustix::buffer::spare_capacity(buf));
+            if retry(read).map_err(|errno| failed(FETCH, errno))? == 0 {
+                return Err(cut(buf.len() as u64, file.size));
+            }
+        }
+        buf.truncate(size);
+        Ok(true)
+    }
+
+    /// Read a whole value into `dst` if it has exactly that size. Gives the size found, which says
+    /// whether `dst` was filled, or `None` if there is no such value.
+    pub fn read_exact_into(&self, key: &str, dst: &mut [u8]) -> Result<Option<usize>> {
+        let Some(file) = self.open_read(key)? else {
+            return Ok(None);
+        };
+        // One byte more is asked for: that it does not come tells that the file ends here.
+        let mut more = [0u8];
+        let wanted = dst.len();
+        let read = || {
+            let mut parts = [IoSliceMut::new(dst), IoSliceMut::new(&mut more)];
+            rustix::io::readv(&file, &mut parts)
+        };
+        let found = retry(read);
+        if wanted > 0 && found == Ok(wanted) {
+            return Ok(Some(wanted));
+        }
+        let stat = regular(&file)?;
+        let mut done = found.map_err(|errno| failed(FETCH, errno))?;
+        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        if size != wanted || done > wanted {
+            return Ok(Some(size.max(done)));
+        }
+        while done < wanted {
+            let part = dst.get_mut(done..).unwrap_or_default();
+            match retry(|| rustix::io::read(&file, &mut *part)) {
+                Ok(0) => return Err(cut(done as u64, wanted as u64)),
+                Ok(count) => done += count,
+                Err(errno) => return Err(failed(FETCH, errno)),
+            }
+        }
+        Ok(Some(wanted))
+    }
+
+    /// Open a value to read parts of it; `None` if there is no such value.
+    pub fn open_file(&self, key: &str) -> Result<Option<File>> {
+        let Some(file) = self.open_read(key)? else {
+            return Ok(None);
+        };
+        let size = u64::try_from(regular(&file)?.st_size).unwrap_or(0);
+        Ok(Some(File { file, size }))
+    }
+
+    /// Store a value, given in parts: whoever reads the key finds the old value or the new one.
+    pub fn write_atomic(&self, key: &str, parts: &[&[u8]]) -> Result<()> {
+        let (folder, name) = split(key)?;
+        let mut made: Option<Root> = None;
+        for _ in 0..ATTEMPTS {
+            let root = made.as_ref().unwrap_or(self);
+            match root.write_once(folder, name, parts) {
+                // No folder yet, or a delete beside this write has just removed it.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(Errno::ISDIR) => {
+                    return Err(Error {
+                        kind: Kind::Io(Errno::ISDIR.raw_os_error()),
+                        stage: STORE,
+                        message: "a value cannot be stored where a folder is".into(),
+                    })
+                }
+                result => return result.map_err(|errno| failed(STORE, errno)),
+            }
+            if folder.is_empty() {
+                made = Some(Root::create(&self.path, self.way == Way::Follow)?);
+                continue;
+            }
+            match root.make_folder(folder) {
+                Ok(_) => {}
+                Err(Errno::NOENT) => {
+                    made = Some(Root::create(&self.path, self.way == Way::Follow)?);
+                }
+                Err(Errno::NOTDIR | Errno::EXIST) => root.refuse_file_as_folder(folder)?,
+                Err(errno) => return Err(failed(STORE, errno)),
+            }
+        }
+        Err(failed(STORE, Errno::NOENT))
+    }
+
+    /// Remove a value, and the folders that are left empty. False if there was no such value.
+    pub fn remove(&self, key: &str) -> Result<bool> {
+        let (folder, name) = split(key)?;
+        let opened;
+        let at = if folder.is_empty() {
+            self.folder.as_fd()
+        } else {
+            match self.open_at(folder, FOLDER) {
+                Ok(folder) => opened = folder,
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+                Err(errno) => return Err(failed(STORE, errno)),
+            }
+            opened.as_fd()
+        };
+        match retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty())) {
+            Ok(()) => {}
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+            // Some systems answer with the first, and not the second, where a folder is.
+            Err(errno @ (Errno::PERM | Errno::ISDIR)) => {
+                let folder = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .is_ok_and(|stat| kind(&stat) == FileType::Directory);
+                return Err(if folder {
+                    is_folder(STORE)
+                } else {
+                    failed(STORE, errno)
+                });
+            }
+            Err(errno) => return Err(failed(STORE, errno)),
+        }
+        self.remove_empty(folder);
+        Ok(true)
+    }
+
+    /// Remove a folder that is left empty, which stands for nothing, and those above that then are.
+    /// What keeps one there is no failure.
+    fn remove_empty(&self, mut folder: &str) {
+        while !folder.is_empty() {
+            let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
+            let opened;
+            let at = if above.is_empty() {
+                self.folder.as_fd()
+            } else {
+                match self.open_at(above, FOLDER) {
+                    Ok(folder) => opened = folder,
+                    Err(_) => return,
+                }
+                opened.as_fd()
+            };
+            if rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR).is_err() {
+                return;
+            }
+            folder = above;
+        }
+    }
+
+    fn open_read(&self, key: &str) -> Result<Option<OwnedFd>> {
+        split(key)?;
+        let flags = match self.way {
+            Way::Follow => READ,
+            Way::Beneath | Way::Walk => READ | OFlags::NOFOLLOW,
+        };
+        match self.open_at(key, flags) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(failed(FETCH, errno)),
+        }
+    }
+
+    /// Open what is at a path below the root, which is not empty.
+    fn open_at(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        let plain = || retry(|| rustix::fs::openat(&self.folder, path, flags, Mode::empty()));
+        match self.way {
+            Way::Follow => plain(),
+            // The root has no folders on the way. (Not for folders: `O_PATH` opens links, too.)
+            _ if !path.contains('/') && flags.contains(OFlags::NOFOLLOW) => plain().map_err(loops),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Way::Beneath => {
+                use rustix::fs::ResolveFlags;
+                for _ in 0..ATTEMPTS {
+                    let beneath = ResolveFlags::BENEATH;
+                    match rustix::fs::openat2(&self.folder, path, flags, Mode::empty(), beneath) {
+                        // A rename beside this made the kernel unsure; it asks to be asked again.
+                        Err(Errno::AGAIN | Errno::INTR) => {}
+                        // An old kernel, or a sandbox that knows no such call.
+                        Err(Errno::NOSYS | Errno::PERM) => return self.walk(path, flags),
+                        result => return result.map_err(loops),
+                    }
+                }
+                Err(Errno::LOOP)
+            }
+            _ => self.walk(path, flags),
+        }
+    }
+
+    /// Open folder after folder, so that no link is followed.
+    fn walk(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        let open = |at: BorrowedFd<'_>, name: &str, flags: OFlags| {
+            let flags = flags | OFlags::NOFOLLOW;
+            match retry(|| rustix::fs::openat(at, name, flags, Mode::empty())) {
+                // A link is no folder either, but it may lead to one.
+                Err(Errno::NOTDIR) if is_symlink(at, name) => Err(Errno::LOOP),
+                result => result.map_err(loops),
+            }
+        };
+        let mut names = path.split('/');
+        let last = names.next_back().unwrap_or_default();
+        let mut folder: Option<OwnedFd> = None;
+        for name in names {
+            let at = folder.as_ref().unwrap_or(&self.folder).as_fd();
+            let next = open(at, name, FOLDER)?;
+            folder = Some(next);
+        }
+        let at = folder.as_ref().unwrap_or(&self.folder).as_fd();
+        open(at, last, flags)
+    }
+
+    fn write_once(
+        &self,
+        folder: &str,
+        name: &str,
+        parts: &[&[u8]],
+    ) -> std::result::Result<(), Errno> {
+        let opened;
+        let at = if folder.is_empty() {
+            self.folder.as_fd()
+        } else {
+            opened = self.open_at(folder, FOLDER)?;
+            opened.as_fd()
+        };
+        let (temporary, file) = create_temporary(at)?;
+        write_all(&file, parts)
+            .and(close(file))
+            .and_then(|()| retry(|| rustix::fs::renameat(at, &temporary, at, name)))
+            .inspect_err(|_| {
+                // The failure that counts is the one that led here.
+                let _ = rustix::fs::unlinkat(at, &temporary, AtFlags::empty());
+            })
+    }
+
+    /// Make a folder and those above it, and open it.
+    fn make_folder(&self, folder: &str) -> std::result::Result<OwnedFd, Errno> {
+        let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
+        let opened;
+        let at = if above.is_empty() {
+            self.folder.as_fd()
+        } else {
+            opened = match self.open_at(above, FOLDER) {
+                Err(Errno::NOENT) => self.make_folder(above)?,
+                result => result?,
+            };
+            opened.as_fd()
+        };
+        match retry(|| rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o777))) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        self.open_at(folder, FOLDER)
+    }
+
+    /// Fail if one of the folders is something else. If none is, one was there and has gone.
+    fn refuse_file_as_folder(&self, folder: &str) -> Result<()> {
+        for (at, _) in folder.match_indices('/').chain([(folder.len(), "")]) {
+            match self.open_at(folder.get(..at).unwrap_or_default(), FOLDER) {
+                Ok(_) => {}
+                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::NOTDIR) => {
+                    return Err(Error {
+                        kind: Kind::Io(Errno::NOTDIR.raw_os_error()),
+                        stage: STORE,
+                        message: "the key cannot be stored, as a folder it is in is a file".into(),
+                    })
+                }
+                Err(errno) => return Err(failed(STORE, errno)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl File {
+    /// Give how many bytes the value has.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Fill `dst` with the bytes from `offset` on. To reach beyond the end is an error.
+    pub fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
+        let end = offset.saturating_add(dst.len() as u64);
+        let mut done = 0;
+        while done < dst.len() {
+            let at = offset.saturating_add(done as u64);
+            let part = dst.get_mut(done..).unwrap_or_default();
+            match retry(|| rustix::io::pread(&self.file, &mut *part, at)) {
+                Ok(0) => return Err(cut(at, end)),
+                Ok(count) => done += count,
+                Err(errno) => return Err(failed(FETCH, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fill rows of `run` bytes each, one after the other, with the bytes from `offset` on.
+    /// `scratch` is room that may be used, and is kept by the caller for the next time.
+    pub fn read_rows<'a>(
+        &self,
+        offset: u64,
+        run: usize,
+        mut rows: impl Iterator<Item = &'a mut [u8]>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut at = offset;
+        if run >= LONG_ROW {
+            let mut batch: Vec<&mut [u8]> = Vec::with_capacity(rows.size_hint().0.min(PARTS));
+            loop {
+                batch.extend(rows.by_ref().take(PARTS));
+                if batch.is_empty() {
+                    return Ok(());
+                }
+                self.read_batch(&mut at, &mut batch)?;
+                batch.clear();
+            }
+        }
+        // As many rows a piece as it has room for.
+        let most = PIECE / run.max(1) * run.max(1);
+        let (mut left, mut piece): (usize, &[u8]) = (rows.size_hint().0.saturating_mul(run), &[]);
+        for row in rows {
+            if piece.len() < row.len() {
+                // An iterator that does not know its length is served row by row.
+                let len = most.min(left).max(row.len());
+                if scratch.len() < len {
+                    scratch.resize(len, 0);
+                }
+                let into = scratch.get_mut(..len).unwrap_or_default();
+                self.read_at(at, into)?;
+                at = at.saturating_add(len as u64);
+                left = left.saturating_sub(len);
+                piece = into;
+            }
+            let (first, rest) = piece.split_at(row.len());
+            row.copy_from_slice(first);
+            piece = rest;
+        }
+        Ok(())
+    }
+
+    fn read_batch(&self, at: &mut u64, rows: &mut [&mut [u8]]) -> Result<()> {
+        let read = || {
+            let mut parts: Vec<_> = rows.iter_mut().map(|row| IoSliceMut::new(row)).collect();
+            rustix::io::preadv(&self.file, &mut parts, *at)
+        };
+        let mut found = retry(read).map_err(|errno| failed(FETCH, errno))?;
+        for row in rows.iter_mut() {
+            let done = found.min(row.len());
+            found -= done;
+            // Short reads are rare: what is missing is read row by row.
+            let rest = row.get_mut(done..).unwrap_or_default();
+            self.read_at(at.saturating_add(done as u64), rest)?;
+            *at = at.saturating_add(row.len() as u64);
+        }
+        Ok(())
+    }
+}
+
+/// Give folder and name of a key. The keys' full check is Python's; here is what keeps the rules of
+/// this file.
+fn split(key: &str) -> Result<(&str, &str)> {
+    if key.split('/').any(|name| matches!(name, "" | "." | "..")) {
+        return Err(Error {
+            kind: Kind::Io(Errno::INVAL.raw_os_error()),
+            stage: FETCH,
+            message: "a key has a segment that is no name".into(),
+        });
+    }
+    Ok(key.rsplit_once('/').unwrap_or(("", key)))
+}
+
+fn create_temporary(at: BorrowedFd<'_>) -> std::result::Result<(String, OwnedFd), Errno> {
+    let mut result = Err(Errno::EXIST);
+    for _ in 0..8 {
+        let mut number = [0u8; 8];
+        rustix::rand::getrandom(&mut number, rustix::rand::GetRandomFlags::empty())?;
+        let number = u64::from_ne_bytes(number);
+        let name = format!(".{number:016x}{TEMPORARY_SUFFIX}");
+        let mode = Mode::from_raw_mode(0o666);
+        result = retry(|| rustix::fs::openat(at, &name, CREATE, mode)).map(|file| (name, file));
+        if !matches!(result, Err(Errno::EXIST)) {
+            break;
+        }
+    }
+    result
+}
+
+fn write_all(file: &OwnedFd, parts: &[&[u8]]) -> std::result::Result<(), Errno> {
+    // The part that is next, and how much of it is written.
+    let (mut next, mut done) = (0, 0);
+    while let Some(first) = parts.get(next) {
+        let first = first.get(done..).unwrap_or_default();
+        let rest = parts.iter().skip(next + 1);
+        let batch: Vec<_> = std::iter::once(first)
+            .chain(rest.copied())
+            .take(PARTS)
+            .map(IoSlice::new)
+            .collect();
+        let wanted = batch.iter().any(|part| !part.is_empty());
+        let mut count = match retry(|| rustix::io::writev(file, &batch))? {
+            0 if wanted => return Err(Errno::IO),
+            count => count,
+        };
+        for part in &batch {
+            if count < part.len() {
+                done += count;
+                break;
+            }
+            count -= part.len();
+            next += 1;
+            done = 0;
+        }
+    }
+    Ok(())
+}
+
+/// Close a file and hear what the file system has to say, which may tell only now that it had no
+/// room.
+fn close(file: OwnedFd) -> std::result::Result<(), Errno> {
+    // SAFETY: the descriptor was owned, and is given up here.
+    match unsafe { rustix::io::try_close(file.into_raw_fd()) } {
+        // Closed all the same.
+        Err(Errno::INTR) => Ok(()),
+        result => result,
+    }
+}
+
+fn retry<T>(
+    mut call: impl FnMut() -> std::result::Result<T, Errno>,
+) -> std::result::Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Say in one way that a link is in the way: systems have several.
+fn loops(errno: Errno) -> Errno {
+    match errno {
+        Errno::XDEV | Errno::MLINK => Errno::LOOP,
+        errno => errno,
+    }
+}
+
+fn is_symlink(at: BorrowedFd<'_>, name: &str) -> bool {
+    rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| kind(&stat) == FileType::Symlink)
+}
+
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode as _)
+}
+
+fn regular(file: &OwnedFd) -> Result<Stat> {
+    let stat = rustix::fs::fstat(file).map_err(|errno| failed(FETCH, errno))?;
+    match kind(&stat) {
+        FileType::RegularFile => Ok(stat),
+        FileType::Directory => Err(is_folder(FETCH)),
+        _ => Err(Error {
+            kind: Kind::Io(Errno::INVAL.raw_os_error()),
+            stage: FETCH,
+            message: "what is where a value should be is no regular file".into(),
+        }),
+    }
+}
+
+fn is_folder(stage: &'static str) -> Error {
+    Error {
+        kind: Kind::Io(Errno::ISDIR.raw_os_error()),
+        stage,
+        message: "a folder is where a value should be".into(),
+    }
+}
+
+fn cut(at: u64, end: u64) -> Error {
+    Error {
+        kind: Kind::Io(Errno::IO.raw_os_error()),
+        stage: FETCH,
+        message: format!("the file ended at byte {at}, before byte {end}: it was cut while read"),
+    }
+}
+
+fn failed(stage: &'static str, errno: Errno) -> Error {
+    Error::io(stage, &std::io::Error::from(errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A folder that is removed at the end of its test.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new() -> Place {
+            static NUMBER: AtomicUsize = AtomicUsize::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("fastzarr-files-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Place(path)
+        }
+
+        /// Give the root in every way that there is.
+        fn roots(&self) -> Vec<Root> {
+            [Way::Follow, Way::Beneath, Way::Walk]
+                .into_iter()
+                .map(|way| Root {
+                    way,
+                    ..Root::create(&self.0.join("root"), false).unwrap()
+                })
+                .collect()
+        }
+
+        fn put(&self, key: &str, bytes: &[u8]) {
+            let path = self.0.join("root").join(key);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn errno<T: std::fmt::Debug>(result: Result<T>) -> Errno {
+        match result.unwrap_err().kind {
+            Kind::Io(number) => Errno::from_raw_os_error(number),
+            other => panic!("not an error of the system: {other:?}"),
+        }
+    }
+
+    fn temporaries(path: &Path) -> usize {
+        fs::read_dir(path).map_or(0, |entries| {
+            entries
+                .map(|entry| {
+                    let path = entry.unwrap().path();
+                    let own = path.to_string_lossy().ends_with(TEMPORARY_SUFFIX);
+                    usize::from(own) + if path.is_dir() { temporaries(&path) } else { 0 }
+                })
+                .sum()
+        })
+    }
+
+    #[test]
+    fn reads_whole_values() {
+        let place = Place::new();
+        for root in place.roots() {
+            for (key, size) in [("a", 0), ("b/c", 5), ("b/d/e/f", 300_000)] {
+                let bytes: Vec<u8> = (0..size).map(|i| (i * 7) as u8).collect();
+                place.put(key, &bytes);
+                for room in [0, 3, size + 100] {
+                    let mut buf = vec![9; room];
+                    assert_eq!(root.read(key, &mut buf), Ok(true));
+                    assert_eq!(buf, bytes);
+                }
+                let mut dst = vec![9; size];
+                assert_eq!(root.read_exact_into(key, &mut dst), Ok(Some(size)));
+                assert_eq!(dst, bytes);
+                let mut dst = vec![9; size + 1];
+                assert_eq!(root.read_exact_into(key, &mut dst), Ok(Some(size)));
+                let short = size.saturating_sub(2);
+                assert_eq!(root.read_exact_into(key, &mut dst[..short]), Ok(Some(size)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_a_missing_value() {
+        let place = Place::new();
+        place.put("file", b"1");
+        for root in place.roots() {
+            for key in ["x", "x/y", "file/x", "file/x/y"] {
+                assert_eq!(root.read(key, &mut Vec::new()), Ok(false));
+                assert_eq!(root.read_exact_into(key, &mut [0; 4]), Ok(None));
+                assert!(root.open_file(key).unwrap().is_none());
+                assert_eq!(root.remove(key), Ok(false));
+            }
+        }
+        assert!(Root::open(&place.0.join("no"), false).unwrap().is_none());
+        let file = place.0.join("root/file");
+        assert!(Root::open(&file, false).unwrap().is_none());
+        assert_eq!(errno(Root::create(&file, false)), Errno::NOTDIR);
+        assert_eq!(errno(Root::create(&file.join("x"), false)), Errno::NOTDIR);
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error() {
+        let place = Place::new();
+        place.put("folder/x", b"1");
+        let pipe = place.0.join("root/pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        for root in place.roots() {
+            let mut buf = Vec::new();
+            assert_eq!(errno(root.read("folder", &mut buf)), Errno::ISDIR);
+            for size in [0, 4] {
+                let mut dst = vec![0; size];
+                assert_eq!(
+                    errno(root.read_exact_into("folder", &mut dst)),
+                    Errno::ISDIR
+                );
+            }
+            assert_eq!(errno(root.open_file("folder")), Errno::ISDIR);
+            assert_eq!(errno(root.write_atomic("folder", &[b"1"])), Errno::ISDIR);
+            assert_eq!(errno(root.remove("folder")), Errno::ISDIR);
+            if made.as_ref().is_ok_and(std::process::ExitStatus::success) {
+                assert_eq!(errno(root.read("pipe", &mut buf)), Errno::INVAL);
+                assert_eq!(
+                    errno(root.read_exact_into("pipe", &mut [0; 4])),
+                    Errno::INVAL
+                );
+            }
+            assert_eq!(temporaries(&place.0), 0);
+        }
+    }
+
+    #[test]
+    fn writes_in_parts_and_over_what_was_there() {
+        let place = Place::new();
+        for root in place.roots() {
+            let many: Vec<Vec<u8>> = (0..3000).map(|i| vec![i as u8; i % 7]).collect();
+            let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+            let cases: [&[&[u8]]; 6] = [
+                &[],
+                &[b""],
+                &[b"", b"1", b""],
+                &[b"123"],
+                &[&[7; 1 << 20]],
+                &many,
+            ];
+            for key in ["a", "b/c", "b/d/e/f"] {
+                for parts in cases {
+                    root.write_atomic(key, parts).unwrap();
+                    let mut buf = Vec::new();
+                    assert_eq!(root.read(key, &mut buf), Ok(true));
+                    assert_eq!(buf, parts.concat());
+                }
+                assert_eq!(temporaries(&place.0), 0);
+                assert_eq!(root.remove(key), Ok(true));
+                assert_eq!(root.remove(key), Ok(false));
+            }
+            // The folders that are left empty go, and the root stays.
+            assert_eq!(fs::read_dir(place.0.join("root")).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_a_file_is_named() {
+        let place = Place::new();
+        place.put("a/file", b"1");
+        for root in place.roots() {
+            for key in ["a/file/x", "a/file/x/y"] {
+                assert_eq!(errno(root.write_atomic(key, &[b"1"])), Errno::NOTDIR);
+            }
+            let mut buf = Vec::new();
+            assert_eq!(
+                (root.read("a/file", &mut buf), &buf[..]),
+                (Ok(true), &b"1"[..])
+            );
+        }
+    }
+
+    #[test]
+    fn makes_the_root_again() {
+        let place = Place::new();
+        for key in ["a", "b/c"] {
+            for root in place.roots() {
+                fs::remove_dir_all(place.0.join("root")).unwrap();
+                root.write_atomic(key, &[b"1"]).unwrap();
+                assert_eq!(fs::read(place.0.join("root").join(key)).unwrap(), b"1");
+            }
+        }
+    }
+
+    #[test]
+    fn links_are_left_to_the_twin() {
+        let place = Place::new();
+        place.put("inside/x", b"in");
+        fs::create_dir(place.0.join("outside")).unwrap();
+        fs::write(place.0.join("outside/x"), b"out").unwrap();
+        let at = |name: &str| place.0.join("root").join(name);
+        symlink("../outside", at("out")).unwrap();
+        symlink(place.0.join("outside"), at("absolute")).unwrap();
+        symlink("inside", at("in")).unwrap();
+        symlink("../../outside/x", at("inside/out")).unwrap();
+        symlink("x", at("inside/in")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        let find = |root: &Root, key: &str| {
+            let mut buf = Vec::new();
+            root.read(key, &mut buf).map(|found| (found, buf))
+        };
+        for root in place.roots() {
+            if root.way == Way::Follow {
+                assert_eq!(find(&root, "out/x"), Ok((true, b"out".to_vec())));
+                assert_eq!(find(&root, "inside/out"), Ok((true, b"out".to_vec())));
+                assert!(is_link(&find(&root, "loop").unwrap_err()));
+                continue;
+            }
+            for key in [
+                "out/x",
+                "absolute/x",
+                "inside/out",
+                "inside/in",
+                "loop",
+                "loop/x",
+                "in",
+            ] {
+                assert!(is_link(&find(&root, key).unwrap_err()), "{key}");
+                let error = root.read_exact_into(key, &mut [0; 3]).unwrap_err();
+                assert!(is_link(&error), "{key}");
+            }
+            for key in ["out/x", "absolute/x", "out/new/x", "loop/x"] {
+                assert!(
+                    is_link(&root.write_atomic(key, &[b"1"]).unwrap_err()),
+                    "{key}"
+                );
+                assert!(is_link(&root.remove(key).unwrap_err()), "{key}");
+            }
+            // A folder's link to the inside is the kernel's to follow, and else is left as well.
+            match root.way {
+                Way::Beneath if find(&root, "in/x").is_ok() => {
+                    assert_eq!(find(&root, "in/x"), Ok((true, b"in".to_vec())));
+                    root.write_atomic("in/y", &[b"1"]).unwrap();
+                    assert_eq!(fs::read(at("inside/y")).unwrap(), b"1");
+                }
+                _ => assert!(is_link(&find(&root, "in/x").unwrap_err())),
+            }
+        }
+        assert_eq!(fs::read(place.0.join("outside/x")).unwrap(), b"out");
+        assert_eq!(fs::read_dir(place.0.join("outside")).unwrap().count(), 1);
+        // A link at the end is replaced and removed, not followed.
+        for root in place.roots() {
+            symlink("../../outside/x", at("inside/z")).unwrap();
+            root.write_atomic("inside/z", &[b"new"]).unwrap();
+            assert!(!at("inside/z").is_symlink());
+            fs::remove_file(at("inside/z")).unwrap();
+            symlink("../../outside/x", at("inside/z")).unwrap();
+            assert_eq!(root.remove("inside/z"), Ok(true));
+        }
+        assert_eq!(fs::read(place.0.join("outside/x")).unwrap(), b"out");
+    }
+
+    #[test]
+    fn refuses_keys_that_are_no_names() {
+        let place = Place::new();
+        fs::write(place.0.join("x"), b"out").unwrap();
+        for root in place.roots() {
+            for key in [
+                "",
+                "/",
+                "../x",
+                "a/../../x",
+                "a//b",
+                "a/",
+                "/etc/passwd",
+                ".",
+                "a\0b",
+            ] {
+                assert_eq!(
+                    errno(root.read(key, &mut Vec::new())),
+                    Errno::INVAL,
+                    "{key:?}"
+                );
+                assert_eq!(errno(root.read_exact_into(key, &mut [0])), Errno::INVAL);
+                assert_eq!(errno(root.write_atomic(key, &[b"1"])), Errno::INVAL);
+                assert_eq!(errno(root.remove(key)), Errno::INVAL);
+            }
+            assert_eq!(
+                errno(root.read(&"x".repeat(300), &mut Vec::new())),
+                Errno::NAMETOOLONG
+            );
+        }
+        assert_eq!(temporaries(&place.0), 0);
+    }
+
+    #[test]
+    fn reads_ranges_and_rows() {
+        let place = Place::new();
+        let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 + i / 251) as u8).collect();
+        place.put("a", &bytes);
+        let roots = place.roots();
+        let file = roots[1].open_file("a").unwrap().unwrap();
+        assert_eq!(file.size(), 3_000_000);
+        let mut dst = vec![0; 1000];
+        file.read_at(77, &mut dst).unwrap();
+        assert_eq!(dst, bytes[77..1077]);
+        file.read_at(5_000_000, &mut []).unwrap();
+        for offset in [2_999_001, 3_000_000, u64::MAX - 3, u64::MAX] {
+            let number = errno(file.read_at(offset, &mut dst));
+            assert!(matches!(number, Errno::IO | Errno::INVAL), "{offset}");
+        }
+        let mut scratch = Vec::new();
+        for (run, count) in [
+            (1, 1),
+            (7, 1000),
+            (256, 4096),
+            (1024, 2500),
+            (70_000, 40),
+            (1000, 0),
+        ] {
+            let mut rows = vec![0; run * count + 1];
+            let (rows, _) = rows.split_at_mut(run * count);
+            let parts = rows.chunks_mut(run);
+            file.read_rows(5, run, parts, &mut scratch).unwrap();
+            assert!(rows == &bytes[5..5 + run * count], "{run}");
+            rows.fill(0);
+            // One that does not know its length.
+            let parts = rows.chunks_mut(run).filter(|_| true);
+            file.read_rows(5, run, parts, &mut scratch).unwrap();
+            assert!(rows == &bytes[5..5 + run * count], "{run}");
+            if count > 0 {
+                let parts = rows.chunks_mut(run);
+                let end = 3_000_000 - (run * count) as u64 + 1;
+                assert_eq!(
+                    errno(file.read_rows(end, run, parts, &mut scratch)),
+                    Errno::IO
+                );
+            }
+        }
+        assert!(scratch.len() <= PIECE);
+    }
+
+    #[test]
+    fn readers_see_the_old_value_or_the_new_one() {
+        let place = Place::new();
+        let roots = place.roots();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for i in 0..2000usize {
+                    let value = vec![i as u8; 100 + i % 5 * 5000];
+                    roots[i % 3].write_atomic("a/b/c", &[&value]).unwrap();
+                }
+                done.store(true, Ordering::Release);
+            });
+            // Deletes beside it, which remove the folders as well.
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    roots[1].remove("a/b/c").unwrap();
+                    roots[2].write_atomic("a/d", &[b"1"]).unwrap();
+                    roots[2].remove("a/d").unwrap();
+                }
+            });
+            let mut buf = Vec::new();
+            let mut found = 0;
+            while !done.load(Ordering::Acquire) {
+                if roots[1].read("a/b/c", &mut buf).unwrap() {
+                    found += 1;
+                    assert!(buf.len() >= 100 && buf.iter().all(|&byte| byte == buf[0]));
+                }
+            }
+            assert!(found > 0);
+        });
+        assert_eq!(temporaries(&place.0), 0);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing() {
+        let place = Place::new();
+        place.put("a/x", b"old");
+        for root in place.roots() {
+            // A folder is in the way of the rename, after all was written.
+            fs::create_dir_all(place.0.join("root/a/folder/y")).unwrap();
+            assert_eq!(errno(root.write_atomic("a/folder", &[b"1"])), Errno::ISDIR);
+            let names = fs::read_dir(place.0.join("root/a")).unwrap().count();
+            assert_eq!(names, 2);
+        }
+        assert_eq!(
+            write_all(
+                &fs::File::open(place.0.join("root/a/x")).unwrap().into(),
+                &[b"1"]
+            ),
+            Err(Errno::BADF)
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        assert_eq!(write_all(&full.into(), &[b"1"]), Err(Errno::NOSPC));
+    }
+}

@@ -1,0 +1,23 @@
+//! The native core of fastzarr: fetch, decode and copy chunks into the caller's memory.
+//!
+//! * `python.rs` alone knows Python. Without the feature `python` the crate builds without it, which
+//!   is how its own tests run.
+//! * A plan is run by `run.rs`, which knows chunks and shards; `chunk.rs` decodes and encodes one
+//!   chunk; below are the copy loop, the codecs, files and the pool of threads.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod chunk;
+pub mod codecs;
+pub mod copy;
+pub mod error;
+pub mod files;
+pub mod local;
+pub mod objects;
+pub mod plan;
+pub mod pool;
+pub mod run;
+pub mod shard;
+
+#[cfg(feature = "python")]
+mod python;

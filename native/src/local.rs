@@ -1,0 +1,136 @@
+//! The stored objects of an array whose store is a folder.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::files::{File, Root};
+use crate::objects::{Bytes, Objects, Parts};
+
+/// Name the chunks of one array, and read and write their files.
+pub struct Local {
+    root: Option<Root>,
+    prefix: String,
+    default: bool,
+    separator: String,
+}
+
+impl Local {
+    /// Stand for the chunks below `prefix` of the store at `root`, which is made for `writing`.
+    ///
+    /// `default` tells the key encoding of that name from `v2`.
+    pub fn open(
+        root: &Path,
+        prefix: String,
+        default: bool,
+        separator: String,
+        follow_symlinks: bool,
+        writing: bool,
+    ) -> Result<Local> {
+        let root = if writing {
+            Some(Root::create(root, follow_symlinks)?)
+        } else {
+            Root::open(root, follow_symlinks)?
+        };
+        Ok(Local {
+            root,
+            prefix,
+            default,
+            separator,
+        })
+    }
+
+    fn key(&self, chunk: &[i64]) -> String {
+        let mut key = self.prefix.clone();
+        if self.default {
+            key.push('c');
+        } else if chunk.is_empty() {
+            key.push('0');
+        }
+        for (place, coordinate) in chunk.iter().enumerate() {
+            if place > 0 || self.default {
+                key.push_str(&self.separator);
+            }
+            // Writing to a string does not fail.
+            let _ = write!(key, "{coordinate}");
+        }
+        key
+    }
+}
+
+impl Parts for File {
+    fn size(&self) -> u64 {
+        self.size()
+    }
+
+    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
+        if buffer.len() < size {
+            buffer.resize(size, 0);
+        }
+        let part = &mut buffer[..size];
+        self.read_at(offset, part)?;
+        Ok(Bytes::Read(part))
+    }
+}
+
+impl Objects for Local {
+    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
+        match &self.root {
+            Some(root) if root.read(&self.key(chunk), buffer)? => Ok(Some(Bytes::Read(buffer))),
+            _ => Ok(None),
+        }
+    }
+
+    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
+        let Some(root) = &self.root else {
+            return Ok(None);
+        };
+        let file = root.open_file(&self.key(chunk))?;
+        Ok(file.map(|file| Box::new(file) as Box<dyn Parts>))
+    }
+
+    fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
+        match &self.root {
+            Some(root) => {
+                let found = root.read_exact_into(&self.key(chunk), dst)?;
+                Ok(found.map(|size| size as u64))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
+        match &self.root {
+            Some(root) => root.write_atomic(&self.key(chunk), &[bytes]),
+            // It was opened for reading, so its folder may not be there.
+            None => Err(Error::codec("store", "the store was opened for reading")),
+        }
+    }
+
+    fn remove(&self, chunk: &[i64]) -> Result<()> {
+        if let Some(root) = &self.root {
+            root.remove(&self.key(chunk))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_the_two_encodings() {
+        let local = |default, separator: &str| Local {
+            root: None,
+            prefix: "a/".into(),
+            default,
+            separator: separator.into(),
+        };
+        assert_eq!(local(true, "/").key(&[1, 23]), "a/c/1/23");
+        assert_eq!(local(true, ".").key(&[1, 23]), "a/c.1.23");
+        assert_eq!(local(false, ".").key(&[1, 23]), "a/1.23");
+        assert_eq!(local(true, "/").key(&[]), "a/c");
+        assert_eq!(local(false, "/").key(&[]), "a/0");
+    }
+}

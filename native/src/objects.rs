@@ -1,0 +1,63 @@
+//! Where encoded chunks come from and go to.
+//!
+//! * A chunk that is not stored is `None`. Whatever else goes wrong is an error.
+//! * Files are one kind of store; `lib.rs` makes another of any store that Python has.
+
+use crate::error::Result;
+use std::ops::Deref;
+
+/// The bytes of an encoded chunk: read into the caller's buffer, or held by their owner.
+pub enum Bytes<'a> {
+    /// In the buffer that was handed in.
+    Read(&'a [u8]),
+    /// Somewhere else, for as long as this lives.
+    Held(Box<dyn Deref<Target = [u8]> + Send + Sync + 'a>),
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Read(bytes) => bytes,
+            Bytes::Held(bytes) => bytes,
+        }
+    }
+}
+
+/// The stored objects of one array.
+pub trait Objects: Sync {
+    /// Read an object; `buffer` may be used for it.
+    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>>;
+
+    /// Open an object to read parts of it.
+    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>>;
+
+    /// Read an object of exactly the size of `dst` into it, and give the size found. What is in
+    /// `dst` after another size was found is not specified.
+    fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
+        let mut buffer = Vec::new();
+        let found = self.read(chunk, &mut buffer)?;
+        Ok(found.map(|bytes| {
+            if bytes.len() == dst.len() {
+                dst.copy_from_slice(&bytes);
+            }
+            bytes.len() as u64
+        }))
+    }
+
+    /// Store an object.
+    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()>;
+
+    /// Delete an object; one that is not there is fine.
+    fn remove(&self, chunk: &[i64]) -> Result<()>;
+}
+
+/// An object that is read in parts.
+pub trait Parts: Send + Sync {
+    /// Give its size in bytes.
+    fn size(&self) -> u64;
+
+    /// Read `size` bytes from `offset` on; fewer are an error.
+    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<Bytes<'a>>;
+}

@@ -1,0 +1,916 @@
+//! Threads that all callers share: made when first needed, and anew in a forked child.
+//!
+//! * `run` calls a task once for each number below a count, on some threads at once. When it has
+//!   returned, however it did, no thread touches the task any more: each one that works for a call
+//!   is a member of it, joins and leaves under the pool's lock, and the call waits for the last.
+//! * A call whose tasks are brief is worked at by its own thread too, which looks at the caller's
+//!   wish to stop between two tasks. A call whose tasks may be long has its thread do nothing but
+//!   look, fifty times a second.
+//! * Of all threads, callers' included, no more work at a time than the process has processors,
+//!   unless a call asks for more. A thread goes to the call with the fewest members, and leaves one
+//!   where another has none. A call from inside a task runs on the thread it is on.
+//! * After a fork the child has none of the threads, and whatever lock one of them held stays held.
+//!   So the child leaves the pool it was given as it is, and makes its own.
+//!
+//! `unsafe` is here twice: the workers outlive the tasks they are lent, and the pool is found by a
+//! pointer, as every lock around it could be held at a fork.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// How often a call that waits or works asks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a worker stays with a call while another has none.
+const TURN: Duration = Duration::from_millis(2);
+/// How long to look for work, or for its end, before sleeping: about what it costs to be woken.
+const SPIN: Duration = Duration::from_micros(60);
+/// How long a worker without work keeps its scratch.
+const KEEP: Duration = Duration::from_secs(1);
+/// The most numbers taken at once.
+const GRAIN: usize = 16;
+
+/// What is run: called with each number and with what the thread keeps from call to call.
+pub type Task<'a> = dyn Fn(usize, &mut WorkerLocal) + Sync + 'a;
+
+/// How a call ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The task was called with every number.
+    Done,
+    /// It was stopped, by `poll` or by a task, and was not called with some.
+    Stopped,
+}
+
+/// What tasks may take how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tasks {
+    /// Milliseconds at most: the calling thread works along.
+    Brief,
+    /// Any time: the calling thread only looks whether it is to stop.
+    Long,
+}
+
+/// What a thread keeps from task to task and from call to call: contexts and scratch.
+#[derive(Default)]
+pub struct WorkerLocal {
+    kept: Option<Box<dyn Any + Send>>,
+    job: Option<Arc<Job>>,
+}
+
+impl WorkerLocal {
+    /// Give what this thread keeps, made by `Default` when it is first asked for.
+    pub fn kept<T: Any + Default + Send>(&mut self) -> &mut T {
+        if !self.kept.as_ref().is_some_and(|kept| kept.is::<T>()) {
+            self.kept = None;
+        }
+        let kept = self.kept.get_or_insert_with(|| Box::<T>::default());
+        // It was looked at above.
+        kept.downcast_mut().unwrap_or_else(|| unreachable!())
+    }
+
+    /// Let the call end early: after a failure no further numbers are taken.
+    pub fn stop(&self) {
+        if let Some(job) = &self.job {
+            job.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Tell whether the call is to end. A task that takes long may look now and then.
+    pub fn stopped(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.stopped())
+    }
+}
+
+/// One call.
+struct Job {
+    task: *const Task<'static>,
+    count: usize,
+    /// How many threads may work at it.
+    threads: usize,
+    next: AtomicUsize,
+    stop: AtomicBool,
+    /// How many do; written under the pool's lock.
+    members: AtomicUsize,
+    /// Told when the last member leaves.
+    left: Condvar,
+    panic: Mutex<Option<String>>,
+}
+
+// SAFETY: the task is `Sync`; the pointer to it is followed by members only, for whom `run` waits.
+unsafe impl Send for Job {}
+// SAFETY: as above.
+unsafe impl Sync for Job {}
+
+impl Job {
+    fn new(task: &Task<'_>, count: usize, threads: usize, members: usize) -> Job {
+        let task: *const Task<'_> = task;
+        Job {
+            // SAFETY: only the lifetime changes. `run` does not return before the last member has
+            // left the job, and who is no member does not follow the pointer.
+            task: unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task) },
+            count,
+            threads,
+            next: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            members: AtomicUsize::new(members),
+            left: Condvar::new(),
+            panic: Mutex::new(None),
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn members(&self) -> usize {
+        self.members.load(Ordering::Acquire)
+    }
+
+    /// Tell whether there are numbers that nobody has taken.
+    fn open(&self) -> bool {
+        !self.stopped() && self.next.load(Ordering::Relaxed) < self.count
+    }
+
+    /// Work at the job as one of its members, until nothing is left or `leave` says so.
+    fn work(&self, local: &mut WorkerLocal, leave: &mut dyn FnMut() -> bool) {
+        // SAFETY: a member calls this, so the task is alive.
+        let task = unsafe { &*self.task };
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            while self.open() {
+                // Many numbers are taken several at a time, but near the end one by one.
+                let left = self.count.saturating_sub(self.next.load(Ordering::Relaxed));
+                let grain = (left / (8 * self.threads.max(1))).clamp(1, GRAIN);
+                let first = self.next.fetch_add(grain, Ordering::Relaxed);
+                for number in first..self.count.min(first.saturating_add(grain)) {
+                    if self.stopped() {
+                        return;
+                    }
+                    task(number, local);
+                }
+                if leave() {
+                    return;
+                }
+            }
+        }));
+        if let Err(panic) = result {
+            self.stop.store(true, Ordering::Relaxed);
+            // What it kept may be half changed.
+            local.kept = None;
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| panic.downcast_ref::<String>().cloned());
+            let mut found = lock(&self.panic);
+            found.get_or_insert(text.unwrap_or_else(|| "a panic without words".into()));
+        }
+    }
+
+    fn outcome(&self) -> Result<Outcome> {
+        if let Some(text) = lock(&self.panic).take() {
+            return Err(Error::codec("pool", format!("a task panicked: {text}")));
+        }
+        Ok(if self.stopped() {
+            Outcome::Stopped
+        } else {
+            Outcome::Done
+        })
+    }
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Arc<Job>>,
+    /// How many workers there are, and how many of them sleep.
+    workers: usize,
+    asleep: usize,
+    /// How many threads work, callers' included.
+    busy: usize,
+    closing: bool,
+}
+
+struct Pool {
+    owner: u32,
+    processors: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Counts the calls, for workers that have not gone to sleep yet.
+    calls: AtomicUsize,
+    /// How many calls there are that nobody works at.
+    starved: AtomicUsize,
+}
+
+static CURRENT: AtomicPtr<Pool> = AtomicPtr::new(std::ptr::null_mut());
+
+thread_local! {
+    /// Whether this thread is inside a task.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// What callers' threads keep.
+    static LOCAL: RefCell<WorkerLocal> = RefCell::default();
+}
+
+/// Count the processors that this process may use, at least one.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Call `task` once for each number below `count`, on up to `threads` threads at once.
+///
+/// `poll` is called on the caller's thread about every 20 ms (between two tasks, if they are brief
+/// or there is one thread), and stops the call by `true`; the numbers that were not taken until then
+/// are left out. When this returns, no task runs any more. A panic of a task is an error.
+pub fn run(
+    count: usize,
+    threads: usize,
+    tasks: Tasks,
+    task: &Task<'_>,
+    poll: &mut dyn FnMut() -> bool,
+) -> Result<Outcome> {
+    if count == 0 {
+        return Ok(Outcome::Done);
+    }
+    let threads = threads.clamp(1, count);
+    if INSIDE.with(Cell::get) || (threads == 1 && tasks == Tasks::Brief) {
+        return inline(count, task, poll);
+    }
+    let works = tasks == Tasks::Brief;
+    let job = Arc::new(Job::new(task, count, threads, usize::from(works)));
+    let Some(pool) = Pool::submit(&job, works) else {
+        return inline(count, task, poll);
+    };
+    // Waits for the members also where `poll` panics.
+    let call = Call {
+        pool,
+        job: &job,
+        works,
+    };
+    let mut looked = Instant::now();
+    let mut look = || {
+        looked = Instant::now();
+        // `poll` may run handlers that fork. The child has no members to wait for, nor locks to take.
+        let stop = poll();
+        if std::process::id() != pool.owner {
+            job.stop.store(true, Ordering::Relaxed);
+            return true;
+        }
+        if stop {
+            job.stop.store(true, Ordering::Relaxed);
+        }
+        stop
+    };
+    if works {
+        let mut due = Instant::now() + LOOK;
+        with_local(&job, |local| {
+            job.work(local, &mut || {
+                if Instant::now() < due {
+                    return false;
+                }
+                let stop = look();
+                due = Instant::now() + LOOK;
+                stop
+            });
+        });
+    }
+    if !call.forked() {
+        call.wait(&mut look);
+    }
+    if call.forked() {
+        // The child's copy of a call that goes on in the parent.
+        std::mem::forget(call);
+        return Err(Error::codec("pool", "the process forked during the call"));
+    }
+    drop(call);
+    job.outcome()
+}
+
+/// End the threads that have no work, and those that have when it is done. The next call makes
+/// others.
+pub fn shutdown() {
+    let pool = CURRENT.swap(std::ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: pools are never freed.
+    if let Some(pool) = unsafe { pool.as_ref() } {
+        if pool.owner == std::process::id() {
+            lock(&pool.state).closing = true;
+            pool.calls.fetch_add(1, Ordering::Release);
+            pool.wake.notify_all();
+        }
+    }
+}
+
+/// Run on this thread alone.
+fn inline(count: usize, task: &Task<'_>, poll: &mut dyn FnMut() -> bool) -> Result<Outcome> {
+    let job = Arc::new(Job::new(task, count, 1, 1));
+    let mut looked = Instant::now();
+    with_local(&job, |local| {
+        job.work(local, &mut || {
+            if looked.elapsed() < LOOK {
+                return false;
+            }
+            looked = Instant::now();
+            let stop = poll();
+            if stop {
+                job.stop.store(true, Ordering::Relaxed);
+            }
+            stop
+        });
+    });
+    job.outcome()
+}
+
+/// Call with what this thread keeps; inside a task, with something new.
+fn with_local(job: &Arc<Job>, f: impl FnOnce(&mut WorkerLocal)) {
+    let mut local = LOCAL.with(|local| {
+        local
+            .try_borrow_mut()
+            .map(|mut l| std::mem::take(&mut *l))
+            .unwrap_or_default()
+    });
+    local.job = Some(job.clone());
+    let before = INSIDE.with(|inside| inside.replace(true));
+    f(&mut local);
+    INSIDE.with(|inside| inside.set(before));
+    local.job = None;
+    if local.kept.is_some() {
+        LOCAL.with(|place| {
+            if let Ok(mut place) = place.try_borrow_mut() {
+                *place = local;
+            }
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that can panic is done under the locks; if it was, their content is still whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wait a little for what is about to end, and let others have the processor if they want it: it may
+/// be them who is waited for.
+fn spin_while(wait: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while wait() && begin.elapsed() < SPIN {
+        for _ in 0..32 {
+            std::hint::spin_loop();
+        }
+        thread::yield_now();
+    }
+}
+
+/// A call in a pool, which ends by waiting for its members.
+struct Call<'a> {
+    pool: &'static Pool,
+    job: &'a Arc<Job>,
+    works: bool,
+}
+
+impl Call<'_> {
+    fn forked(&self) -> bool {
+        std::process::id() != self.pool.owner
+    }
+
+    /// Wait until all is done and nobody works at it, and look now and then.
+    fn wait(&self, look: &mut dyn FnMut() -> bool) {
+        let own = usize::from(self.works);
+        spin_while(|| self.job.open() || self.job.members() > own);
+        let mut stopped = false;
+        let mut state = lock(&self.pool.state);
+        while self.job.open() || self.job.members() > own {
+            let (next, time) = self
+                .job
+                .left
+                .wait_timeout(state, LOOK)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = next;
+            if time.timed_out() && !stopped {
+                drop(state);
+                stopped = look();
+                if self.forked() {
+                    return;
+                }
+                state = lock(&self.pool.state);
+            }
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.forked() {
+            return;
+        }
+        if self.job.open() {
+            self.job.stop.store(true, Ordering::Relaxed);
+        }
+        self.wait(&mut || false);
+        let mut state = lock(&self.pool.state);
+        state.jobs.retain(|job| !Arc::ptr_eq(job, self.job));
+        if self.works {
+            self.job.members.fetch_sub(1, Ordering::Release);
+            state.busy -= 1;
+        }
+        self.pool.count_starved(&state);
+        // A processor is free that another call may have been waiting for.
+        if self.works && state.asleep > 0 && state.jobs.iter().any(|job| job.open()) {
+            self.pool.wake.notify_one();
+        }
+    }
+}
+
+impl Pool {
+    /// Give the pool of this process.
+    fn current() -> &'static Pool {
+        let owner = std::process::id();
+        loop {
+            let found = CURRENT.load(Ordering::Acquire);
+            // SAFETY: pools are never freed.
+            if let Some(pool) = unsafe { found.as_ref() } {
+                if pool.owner == owner {
+                    return pool;
+                }
+            }
+            let made = Box::into_raw(Box::new(Pool {
+                owner,
+                processors: processors(),
+                state: Mutex::default(),
+                wake: Condvar::new(),
+                calls: AtomicUsize::new(0),
+                starved: AtomicUsize::new(0),
+            }));
+            let swapped =
+                CURRENT.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire);
+            if swapped.is_err() {
+                // SAFETY: it was made above, and nobody has seen it.
+                drop(unsafe { Box::from_raw(made) });
+            }
+        }
+    }
+
+    /// Put a job where the workers find it. `None` if it has none and can get none.
+    fn submit(job: &Arc<Job>, works: bool) -> Option<&'static Pool> {
+        loop {
+            let pool = Pool::current();
+            let mut state = lock(&pool.state);
+            if state.closing {
+                // Taken away by now; the next look gives another.
+                continue;
+            }
+            // With the caller's own thread at work, one less is wanted.
+            let wanted = job.threads - usize::from(works);
+            while state.workers < wanted {
+                let name = format!("fastzarr-{}", state.workers);
+                match thread::Builder::new()
+                    .name(name)
+                    .spawn(move || pool.serve())
+                {
+                    Ok(_) => state.workers += 1,
+                    Err(_) => break,
+                }
+            }
+            if state.workers == 0 {
+                return None;
+            }
+            state.busy += usize::from(works);
+            state.jobs.push_back(job.clone());
+            pool.count_starved(&state);
+            pool.calls.fetch_add(1, Ordering::Release);
+            let sleeper = state.asleep > 0;
+            drop(state);
+            // Who is woken wakes the next one: the caller has better to do.
+            if sleeper {
+                pool.wake.notify_one();
+            }
+            return Some(pool);
+        }
+    }
+
+    fn count_starved(&self, state: &State) {
+        let starved = state
+            .jobs
+            .iter()
+            .filter(|job| job.members() == 0 && job.open())
+            .count();
+        self.starved.store(starved, Ordering::Relaxed);
+    }
+
+    /// Find the job that a free worker should go to.
+    fn choose(&self, state: &State) -> Option<usize> {
+        let asked = state.jobs.iter().map(|job| job.threads).max();
+        let room = state.busy < self.processors.max(asked.unwrap_or(0));
+        (0..state.jobs.len())
+            .filter(|&i| {
+                let job = &state.jobs[i];
+                let members = job.members();
+                // A job that nobody works at is never left to wait for room.
+                job.open() && members < job.threads && (room || members == 0)
+            })
+            .min_by_key(|&i| state.jobs[i].members())
+    }
+
+    /// Be a worker.
+    fn serve(&self) {
+        let mut local = WorkerLocal::default();
+        INSIDE.with(|inside| inside.set(true));
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(at) = self.choose(&state) {
+                let job = state.jobs.remove(at).unwrap_or_else(|| unreachable!());
+                job.members.fetch_add(1, Ordering::Relaxed);
+                state.busy += 1;
+                // At the end of the queue, so that calls with as many members take turns.
+                state.jobs.push_back(job.clone());
+                self.count_starved(&state);
+                let more = state.asleep > 0 && self.choose(&state).is_some();
+                drop(state);
+                if more {
+                    self.wake.notify_one();
+                }
+                state = self.work(&job, &mut local);
+                continue;
+            }
+            if state.closing {
+                state.workers -= 1;
+                return;
+            }
+            let seen = self.calls.load(Ordering::Acquire);
+            drop(state);
+            spin_while(|| self.calls.load(Ordering::Acquire) == seen);
+            state = lock(&self.state);
+            if self.calls.load(Ordering::Acquire) != seen {
+                continue;
+            }
+            state.asleep += 1;
+            if local.kept.is_some() {
+                let (next, time) = self
+                    .wake
+                    .wait_timeout(state, KEEP)
+                    .unwrap_or_else(PoisonError::into_inner);
+                state = next;
+                if time.timed_out() {
+                    local.kept = None;
+                }
+            } else {
+                state = self
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            state.asleep -= 1;
+        }
+    }
+
+    /// Work at a job that was joined, and leave it.
+    fn work(&self, job: &Arc<Job>, local: &mut WorkerLocal) -> MutexGuard<'_, State> {
+        local.job = Some(job.clone());
+        let begin = Instant::now();
+        job.work(local, &mut || {
+            self.starved.load(Ordering::Relaxed) > 0 && begin.elapsed() > TURN
+        });
+        local.job = None;
+        let mut state = lock(&self.state);
+        state.busy -= 1;
+        if job.members.fetch_sub(1, Ordering::Release) <= 2 {
+            // The caller's thread may be the other one.
+            job.left.notify_all();
+        }
+        self.count_starved(&state);
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    const BOTH: [Tasks; 2] = [Tasks::Brief, Tasks::Long];
+
+    fn busy(time: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn never() -> bool {
+        false
+    }
+
+    /// Run, and count how often each number came.
+    fn counted(count: usize, threads: usize, tasks: Tasks, time: Duration) {
+        let seen: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
+        let task = |number: usize, _: &mut WorkerLocal| {
+            busy(time);
+            seen[number].fetch_add(1, Ordering::Relaxed);
+        };
+        let outcome = run(count, threads, tasks, &task, &mut never);
+        assert_eq!(outcome, Ok(Outcome::Done));
+        assert!(seen.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+    }
+
+    #[test]
+    fn every_number_comes_once() {
+        for tasks in BOTH {
+            for threads in [0, 1, 2, 3, 8, 100] {
+                for count in [0, 1, 2, 3, 17, 100, 10_000] {
+                    counted(count, threads, tasks, Duration::ZERO);
+                }
+                counted(20, threads, tasks, Duration::from_micros(200));
+            }
+        }
+    }
+
+    #[test]
+    fn many_short_calls_do_not_lose_a_wake_up() {
+        for tasks in BOTH {
+            for i in 0..3000 {
+                counted(1 + i % 7, 1 + i % 4, tasks, Duration::ZERO);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_work_at_once() {
+        // Each waits for the other, so that one alone would never end.
+        let barrier = std::sync::Barrier::new(3);
+        for tasks in BOTH {
+            let task = |_: usize, _: &mut WorkerLocal| {
+                barrier.wait();
+            };
+            assert_eq!(run(3, 3, tasks, &task, &mut never), Ok(Outcome::Done));
+        }
+    }
+
+    #[test]
+    fn stops_when_asked() {
+        for (tasks, threads) in [
+            (Tasks::Brief, 1),
+            (Tasks::Brief, 3),
+            (Tasks::Long, 1),
+            (Tasks::Long, 3),
+        ] {
+            let (running, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let task = |_: usize, _: &mut WorkerLocal| {
+                running.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(3));
+                done.fetch_add(1, Ordering::SeqCst);
+                running.fetch_sub(1, Ordering::SeqCst);
+            };
+            let begin = Instant::now();
+            let outcome = run(100_000, threads, tasks, &task, &mut || {
+                begin.elapsed() > 3 * LOOK
+            });
+            assert_eq!(outcome, Ok(Outcome::Stopped));
+            assert!(begin.elapsed() < Duration::from_secs(2));
+            let so_far = done.load(Ordering::SeqCst);
+            assert_eq!(running.load(Ordering::SeqCst), 0);
+            thread::sleep(Duration::from_millis(20));
+            assert_eq!(done.load(Ordering::SeqCst), so_far);
+        }
+    }
+
+    #[test]
+    fn a_long_task_can_hear_that_it_is_to_stop() {
+        let task = |_: usize, local: &mut WorkerLocal| {
+            let begin = Instant::now();
+            while !local.stopped() && begin.elapsed() < Duration::from_secs(20) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let begin = Instant::now();
+        let outcome = run(1, 1, Tasks::Long, &task, &mut || true);
+        assert_eq!(outcome, Ok(Outcome::Stopped));
+        assert!(begin.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_task_stops_the_others() {
+        for tasks in BOTH {
+            for threads in [1, 3] {
+                let done = AtomicUsize::new(0);
+                let task = |number: usize, local: &mut WorkerLocal| {
+                    done.fetch_add(1, Ordering::Relaxed);
+                    if number == 20 {
+                        local.stop();
+                    }
+                };
+                let outcome = run(1_000_000, threads, tasks, &task, &mut never);
+                assert_eq!(outcome, Ok(Outcome::Stopped));
+                assert!(done.load(Ordering::Relaxed) < 1_000_000);
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_the_pool_works_on() {
+        for tasks in BOTH {
+            for threads in [1, 3] {
+                let task = |number: usize, _: &mut WorkerLocal| assert!(number != 7, "seven");
+                let error = run(100, threads, tasks, &task, &mut never).unwrap_err();
+                assert!(error.message.contains("seven"), "{error}");
+                counted(100, threads, tasks, Duration::ZERO);
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_of_poll_leaves_nothing_running() {
+        let running = AtomicUsize::new(0);
+        let task = |_: usize, _: &mut WorkerLocal| {
+            running.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(5));
+            running.fetch_sub(1, Ordering::SeqCst);
+        };
+        for (tasks, threads) in [(Tasks::Brief, 1), (Tasks::Brief, 3), (Tasks::Long, 3)] {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                run(10_000, threads, tasks, &task, &mut || panic!("poll"))
+            }));
+            assert!(matches!(result, Err(_) | Ok(Err(_))));
+            assert_eq!(running.load(Ordering::SeqCst), 0);
+        }
+    }
+
+    #[test]
+    fn calls_inside_tasks_run_where_they_are() {
+        for tasks in BOTH {
+            let done = AtomicUsize::new(0);
+            let task = |_: usize, local: &mut WorkerLocal| {
+                *local.kept::<usize>() += 1;
+                let here = thread::current().id();
+                let inner = |_: usize, _: &mut WorkerLocal| {
+                    assert_eq!(thread::current().id(), here);
+                    done.fetch_add(1, Ordering::Relaxed);
+                };
+                for tasks in BOTH {
+                    assert_eq!(run(5, 4, tasks, &inner, &mut never), Ok(Outcome::Done));
+                }
+            };
+            assert_eq!(run(50, 4, tasks, &task, &mut never), Ok(Outcome::Done));
+            assert_eq!(done.load(Ordering::Relaxed), 500);
+        }
+    }
+
+    #[test]
+    fn many_callers_share_the_pool() {
+        thread::scope(|scope| {
+            for i in 0..12usize {
+                scope.spawn(move || {
+                    for j in 0..40 {
+                        counted(60, 1 + (i + j) % 5, BOTH[i % 2], Duration::from_micros(20));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_short_call_does_not_wait_for_a_long_one() {
+        let (begun, end) = &(AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let task = |_: usize, _: &mut WorkerLocal| {
+                    begun.store(true, Ordering::Release);
+                    thread::sleep(Duration::from_millis(1));
+                };
+                run(1_000_000, 64, Tasks::Long, &task, &mut || {
+                    end.load(Ordering::Acquire)
+                })
+                .unwrap();
+            });
+            while !begun.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            let begin = Instant::now();
+            for _ in 0..5 {
+                counted(4, 4, Tasks::Long, Duration::ZERO);
+            }
+            assert!(
+                begin.elapsed() < Duration::from_secs(2),
+                "{:?}",
+                begin.elapsed()
+            );
+            end.store(true, Ordering::Release);
+        });
+    }
+
+    #[test]
+    fn threads_keep_what_they_made() {
+        let made = AtomicUsize::new(0);
+        let seen = AtomicUsize::new(0);
+        for _ in 0..20 {
+            let task = |_: usize, local: &mut WorkerLocal| {
+                let kept = local.kept::<Vec<u8>>();
+                if kept.is_empty() {
+                    made.fetch_add(1, Ordering::Relaxed);
+                    kept.push(1);
+                }
+                seen.fetch_add(1, Ordering::Relaxed);
+            };
+            run(50, 3, Tasks::Brief, &task, &mut never).unwrap();
+        }
+        assert_eq!(seen.load(Ordering::Relaxed), 1000);
+        // Other tests' threads are of the same pool.
+        assert!(made.load(Ordering::Relaxed) <= 200);
+        let task = |_: usize, local: &mut WorkerLocal| assert_eq!(*local.kept::<u64>(), 0);
+        run(50, 3, Tasks::Brief, &task, &mut never).unwrap();
+    }
+
+    #[test]
+    fn works_again_after_a_shutdown() {
+        thread::scope(|scope| {
+            for tasks in BOTH {
+                scope.spawn(move || {
+                    for _ in 0..100 {
+                        counted(20, 3, tasks, Duration::from_micros(10));
+                    }
+                });
+            }
+            for _ in 0..50 {
+                shutdown();
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+    }
+
+    #[cfg(target_os = "linux")]
+    extern "C" {
+        fn fork() -> i32;
+        fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
+        fn alarm(seconds: u32) -> u32;
+        fn _exit(status: i32) -> !;
+    }
+
+    /// Run in a process of its own by the test below.
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[ignore = "run by a_forked_child_has_a_pool_of_its_own"]
+    fn forks() {
+        let end = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for tasks in [Tasks::Brief, Tasks::Long, Tasks::Brief, Tasks::Long] {
+                let end = &end;
+                scope.spawn(move || {
+                    while !end.load(Ordering::Acquire) {
+                        counted(30, 3, tasks, Duration::from_micros(5));
+                    }
+                });
+            }
+            for i in 0..200 {
+                let inside = i % 3;
+                let forked = Cell::new(-1);
+                let mut poll = || {
+                    if forked.get() < 0 {
+                        // SAFETY: the child calls `run` and `_exit` only.
+                        forked.set(unsafe { fork() });
+                    }
+                    forked.get() > 0
+                };
+                let task = |_: usize, _: &mut WorkerLocal| thread::sleep(LOOK / 4);
+                let result = match inside {
+                    0 => run(1000, 3, Tasks::Brief, &task, &mut poll),
+                    1 => run(1000, 3, Tasks::Long, &task, &mut poll),
+                    _ => {
+                        poll();
+                        Ok(Outcome::Stopped)
+                    }
+                };
+                if forked.get() == 0 {
+                    // A child that hangs is ended by the alarm, one that fails by its panic.
+                    // SAFETY: the numbers are all that these functions ask for.
+                    unsafe { alarm(20) };
+                    let good = catch_unwind(AssertUnwindSafe(|| {
+                        assert_eq!(result.is_err(), inside < 2);
+                        for tasks in BOTH {
+                            counted(100, 3, tasks, Duration::ZERO);
+                        }
+                    }));
+                    // SAFETY: as above.
+                    unsafe { _exit(i32::from(good.is_err())) };
+                }
+                assert_eq!(result, Ok(Outcome::Stopped));
+                let mut status = -1;
+                // SAFETY: the status is written to.
+                let pid = unsafe { waitpid(forked.get(), &mut status, 0) };
+                assert_eq!((pid, status), (forked.get(), 0));
+            }
+            end.store(true, Ordering::Release);
+        });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_forked_child_has_a_pool_of_its_own() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["pool::tests::forks", "--exact", "--ignored"])
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}

@@ -1,0 +1,532 @@
+//! The native core as Python sees it.
+//!
+//! * This file alone knows Python. What it calls knows neither the interpreter nor its lock.
+//! * The lock is given up for the whole of a call. It is taken for an instant where a store is not
+//!   made of files, and now and then to see whether Ctrl-C was pressed.
+//! * A failure is returned as data: the chunk, the stage, the kind, the message. Python words it.
+//! * Arguments are what `_reference.py` takes; they are asserted here and checked there.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyList, PyTuple};
+
+use crate::chunk::{Frame, Program};
+use crate::codecs::ByteCodec;
+use crate::copy::{Shared, Source};
+use crate::error::{Error, Kind, Result};
+use crate::local::Local;
+use crate::objects::{Bytes, Objects, Parts};
+use crate::plan::{Out, Part, Plan};
+use crate::pool::Tasks;
+use crate::run::{Failure, From, Into, Job};
+use crate::shard::Shard;
+
+/// A codec chain compiled for one array. `describe` of the Python program says what it holds.
+#[pyclass(frozen, name = "Program", module = "fastzarr._native")]
+struct PyProgram {
+    program: Program,
+}
+
+#[pymethods]
+impl PyProgram {
+    #[new]
+    fn new(description: &Bound<'_, PyDict>) -> PyResult<PyProgram> {
+        Ok(PyProgram {
+            program: program(description)?,
+        })
+    }
+}
+
+fn member<'py>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    dict.get_item(name)?
+        .ok_or_else(|| PyKeyError::new_err(name.to_owned()))
+}
+
+fn program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
+    let item: usize = member(dict, "item")?.extract()?;
+    let shape: Vec<usize> = member(dict, "shape")?.extract()?;
+    let elements = shape
+        .iter()
+        .try_fold(item, |total, size| total.checked_mul(*size))
+        .filter(|total| *total <= isize::MAX as usize)
+        .ok_or_else(|| PyValueError::new_err("a chunk larger than memory can be"))?;
+    let swap: usize = member(dict, "swap")?.extract()?;
+    let described = member(dict, "codecs")?;
+    let mut codecs = Vec::new();
+    for codec in described.cast::<PyList>()? {
+        codecs.push(byte_codec(codec.cast::<PyTuple>()?)?);
+    }
+    let nested = member(dict, "shard")?;
+    let shard = if nested.is_none() {
+        None
+    } else {
+        Some(Box::new(shard(nested.cast::<PyDict>()?)?))
+    };
+    let made = Program {
+        item,
+        strides: member(dict, "strides")?.extract()?,
+        nbytes: elements,
+        fill: member(dict, "fill")?.extract()?,
+        sparse: member(dict, "sparse")?.extract()?,
+        swap: (swap > 1).then_some(swap),
+        boolean: member(dict, "boolean")?.extract()?,
+        codecs,
+        shard,
+        shape,
+    };
+    if item == 0 || made.fill.len() != item || made.strides.len() != made.shape.len() {
+        return Err(PyValueError::new_err(
+            "a program that does not fit together",
+        ));
+    }
+    Ok(made)
+}
+
+fn shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
+    let shape: Vec<usize> = member(dict, "shape")?.extract()?;
+    let inner_shape: Vec<usize> = member(dict, "inner_shape")?.extract()?;
+    if inner_shape.len() != shape.len() || inner_shape.contains(&0) {
+        return Err(PyValueError::new_err(
+            "inner chunks that do not fit their shard",
+        ));
+    }
+    Ok(Shard {
+        inner: program(member(dict, "inner")?.cast::<PyDict>()?)?,
+        grid: shape
+            .iter()
+            .zip(&inner_shape)
+            .map(|(n, c)| n.div_ceil(*c))
+            .collect(),
+        shape,
+        inner_shape,
+        axes: member(dict, "axes")?.extract()?,
+        index: program(member(dict, "index")?.cast::<PyDict>()?)?,
+        index_size: member(dict, "index_size")?.extract()?,
+        at_start: member(dict, "at_start")?.extract()?,
+    })
+}
+
+fn byte_codec(described: &Bound<'_, PyTuple>) -> PyResult<ByteCodec> {
+    let name: String = described.get_item(0)?.extract()?;
+    let numbers: Vec<i64> = described.get_item(1)?.extract()?;
+    let word: String = described.get_item(2)?.extract()?;
+    ByteCodec::make(&name, &numbers, &word)
+        .ok_or_else(|| PyValueError::new_err(format!("codec {name:?} is not known here")))
+}
+
+/// Read the plan that Python made.
+fn plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
+    let mut parts = Vec::new();
+    for part in given.getattr("parts")?.cast::<PyTuple>()? {
+        let fields = part.cast::<PyTuple>()?;
+        parts.push(if fields.len() == 7 {
+            let list = |n: usize| -> PyResult<Vec<i64>> { fields.get_item(n)?.extract() };
+            Part::Span {
+                axis: fields.get_item(0)?.extract()?,
+                step: fields.get_item(1)?.extract()?,
+                chunk: list(2)?,
+                start: list(3)?,
+                size: list(4)?,
+                out: list(5)?,
+                whole: fields.get_item(6)?.extract()?,
+            }
+        } else {
+            let rows = fields.get_item(3)?;
+            let mut inner = Vec::new();
+            for row in rows.cast::<PyTuple>()? {
+                inner.push(integers(&row)?);
+            }
+            let out = fields.get_item(4)?;
+            Part::Points {
+                axes: fields.get_item(0)?.extract()?,
+                chunk: fields.get_item(1)?.extract()?,
+                bounds: fields.get_item(2)?.extract()?,
+                inner,
+                out: if out.is_none() {
+                    Out::From(0)
+                } else {
+                    Out::At(integers(&out)?.into())
+                },
+                whole: fields.get_item(5)?.extract()?,
+            }
+        });
+    }
+    Ok(Plan::new(parts, given.getattr("ndim")?.extract()?))
+}
+
+fn integers(array: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+    let array: numpy::PyReadonlyArray1<'_, i64> = array.extract()?;
+    Ok(array.as_array().iter().copied().collect())
+}
+
+/// Where the elements of a NumPy array are: the start of its memory, its length, the first element.
+struct Memory {
+    start: *mut u8,
+    len: usize,
+    first: usize,
+    strides: Vec<isize>,
+}
+
+impl Memory {
+    fn of(array: &Bound<'_, PyUntypedArray>, item: usize) -> PyResult<Memory> {
+        if array.dtype().itemsize() != item {
+            return Err(PyValueError::new_err("an array of another item size"));
+        }
+        let strides = array.strides().to_vec();
+        let (before, len) = crate::copy::span_of(item, array.shape(), &strides)
+            .map_err(|error| PyValueError::new_err(error.message))?;
+        // SAFETY: the array is alive, and its object is one of NumPy's.
+        let data = unsafe { (*array.as_array_ptr()).fields.data }.cast::<u8>();
+        Ok(Memory {
+            start: data.wrapping_sub(before),
+            len,
+            first: before,
+            strides,
+        })
+    }
+
+    fn frame(&self) -> Frame<'_> {
+        Frame {
+            offset: self.first as isize,
+            strides: &self.strides,
+        }
+    }
+}
+
+/// A store that is not made of files: its objects are asked for under the interpreter's lock.
+struct PyObjects {
+    chunks: Py<PyAny>,
+    raised: Mutex<Option<PyErr>>,
+}
+
+impl PyObjects {
+    fn call<T>(&self, stage: &'static str, f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
+        Python::attach(|py| {
+            f(py).map_err(|raised| {
+                let message = raised.to_string();
+                let mut first = self
+                    .raised
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                first.get_or_insert(raised);
+                Error {
+                    kind: Kind::Foreign,
+                    stage,
+                    message,
+                }
+            })
+        })
+    }
+
+    fn get(&self, chunk: &[i64]) -> Result<Option<PyBackedBytes>> {
+        self.call("fetch", |py| {
+            let coords = PyTuple::new(py, chunk)?;
+            let found = self.chunks.bind(py).call_method1("get", (coords,))?;
+            if found.is_none() {
+                return Ok(None);
+            }
+            if let Ok(bytes) = found.cast::<PyBytes>() {
+                return Ok(Some(bytes.clone().into()));
+            }
+            let bytes = py.get_type::<PyBytes>().call1((found,))?;
+            Ok(Some(bytes.cast_into::<PyBytes>()?.into()))
+        })
+    }
+
+    fn put(&self, chunk: &[i64], bytes: Option<&[u8]>) -> Result<()> {
+        self.call("store", |py| {
+            let coords = PyTuple::new(py, chunk)?;
+            let value = bytes.map(|bytes| PyBytes::new(py, bytes));
+            self.chunks.bind(py).call_method1("put", (coords, value))?;
+            Ok(())
+        })
+    }
+}
+
+struct Whole(PyBackedBytes);
+
+impl Parts for Whole {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
+        usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.0.get(start..start.checked_add(size)?))
+            .map(Bytes::Read)
+            .ok_or_else(|| {
+                Error::codec(
+                    "fetch",
+                    format!(
+                        "{size} bytes at offset {offset} end after the {}",
+                        self.size()
+                    ),
+                )
+            })
+    }
+}
+
+struct Owned(PyBackedBytes);
+
+impl Deref for Owned {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Objects for PyObjects {
+    fn read<'a>(&'a self, chunk: &[i64], _: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
+        Ok(self
+            .get(chunk)?
+            .map(|bytes| Bytes::Held(Box::new(Owned(bytes)))))
+    }
+
+    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
+        let found = self.get(chunk)?;
+        Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
+    }
+
+    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
+        self.put(chunk, Some(bytes))
+    }
+
+    fn remove(&self, chunk: &[i64]) -> Result<()> {
+        self.put(chunk, None)
+    }
+}
+
+/// Give a failure as Python's own `Failure`.
+fn failed<'py>(
+    py: Python<'py>,
+    failure: Failure,
+    raised: Option<PyErr>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Failure { chunk, error } = failure;
+    let (kind, errno) = match error.kind {
+        Kind::Codec => ("codec", None),
+        Kind::Io(errno) => ("io", Some(errno)),
+        Kind::Missing => ("missing", None),
+        Kind::Foreign | Kind::Interrupted => ("foreign", None),
+    };
+    let raised = raised.map(|raised| raised.into_value(py));
+    let make = py.import("fastzarr._reference")?.getattr("failure")?;
+    make.call1((
+        PyTuple::new(py, chunk)?,
+        error.stage,
+        kind,
+        error.message,
+        errno,
+        raised,
+    ))
+}
+
+/// Ask now and then whether Ctrl-C was pressed, and keep the exception.
+struct Watch(Mutex<Option<PyErr>>);
+
+impl Watch {
+    fn poll(&self) -> bool {
+        Python::attach(|py| match py.check_signals() {
+            Ok(()) => false,
+            Err(raised) => {
+                let mut first = self
+                    .0
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                first.get_or_insert(raised);
+                true
+            }
+        })
+    }
+
+    fn raised(self) -> Option<PyErr> {
+        self.0
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+struct Call {
+    objects: Box<dyn Objects + Send>,
+    python: Option<std::sync::Arc<PyObjects>>,
+}
+
+impl Objects for std::sync::Arc<PyObjects> {
+    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
+        (**self).read(chunk, buffer)
+    }
+
+    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
+        (**self).open(chunk)
+    }
+
+    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
+        (**self).write(chunk, bytes)
+    }
+
+    fn remove(&self, chunk: &[i64]) -> Result<()> {
+        (**self).remove(chunk)
+    }
+}
+
+/// Choose how objects are reached: as files where the store says that they are.
+fn call(chunks: &Bound<'_, PyAny>, writing: bool) -> PyResult<Call> {
+    let files = chunks.getattr("files")?;
+    if files.is_none() {
+        let python = std::sync::Arc::new(PyObjects {
+            chunks: chunks.clone().unbind(),
+            raised: Mutex::new(None),
+        });
+        return Ok(Call {
+            objects: Box::new(python.clone()),
+            python: Some(python),
+        });
+    }
+    let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
+        files.extract()?;
+    match Local::open(&root, prefix, default, separator, follow, writing) {
+        Ok(local) => Ok(Call {
+            objects: Box::new(local),
+            python: None,
+        }),
+        Err(error) => match error.kind {
+            Kind::Io(errno) => Err(PyOSError::new_err((errno, error.message, root))),
+            _ => Err(PyOSError::new_err(error.message)),
+        },
+    }
+}
+
+impl Call {
+    fn raised(&self) -> Option<PyErr> {
+        let python = self.python.as_ref()?;
+        python
+            .raised
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take()
+    }
+}
+
+/// Read all chunks of a plan into `out`, which has the plan's work shape.
+#[pyfunction]
+fn read<'py>(
+    py: Python<'py>,
+    program: &Bound<'py, PyAny>,
+    plan: &Bound<'py, PyAny>,
+    chunks: &Bound<'py, PyAny>,
+    out: &Bound<'py, PyUntypedArray>,
+    job: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let compiled: Py<PyProgram> = program.getattr("native")?.extract()?;
+    let compiled = compiled.get();
+    let plan = self::plan(plan)?;
+    let call = call(chunks, false)?;
+    let memory = Memory::of(out, compiled.program.item)?;
+    let watch = Watch(Mutex::new(None));
+    let poll = || watch.poll();
+    let job = Job {
+        missing: job.getattr("missing")?.extract()?,
+        store_empty: false,
+        threads: job.getattr("threads")?.extract()?,
+        tasks: tasks(&compiled.program),
+        poll: &poll,
+    };
+    let into = Into {
+        // SAFETY: the array outlives the call, its memory is not Rust's, and the pieces of a plan
+        // do not overlap.
+        memory: unsafe { Shared::new(memory.start, memory.len) },
+        len: memory.len,
+        frame: memory.frame(),
+    };
+    let objects = call.objects.as_ref();
+    let found = py.detach(|| crate::run::read(&compiled.program, &plan, objects, into, &job));
+    finish(py, found, &call, watch)
+}
+
+/// Write `value`, which has the plan's work shape, to all chunks of a plan of an array of `shape`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn write<'py>(
+    py: Python<'py>,
+    program: &Bound<'py, PyAny>,
+    plan: &Bound<'py, PyAny>,
+    chunks: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyUntypedArray>,
+    shape: Vec<usize>,
+    job: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let compiled: Py<PyProgram> = program.getattr("native")?.extract()?;
+    let compiled = compiled.get();
+    let plan = self::plan(plan)?;
+    let call = call(chunks, true)?;
+    let memory = Memory::of(value, compiled.program.item)?;
+    let watch = Watch(Mutex::new(None));
+    let poll = || watch.poll();
+    let job = Job {
+        missing: true,
+        store_empty: job.getattr("store_empty")?.extract()?,
+        threads: job.getattr("threads")?.extract()?,
+        tasks: tasks(&compiled.program),
+        poll: &poll,
+    };
+    let from = From {
+        // SAFETY: the array outlives the call, and nobody is allowed to write it meanwhile.
+        memory: unsafe { Source::new(memory.start, memory.len) },
+        frame: memory.frame(),
+    };
+    let objects = call.objects.as_ref();
+    let found =
+        py.detach(|| crate::run::write(&compiled.program, &plan, objects, from, &shape, &job));
+    finish(py, found, &call, watch)
+}
+
+/// Chunks from here on may take so long that the caller's thread has to keep an eye on Ctrl-C.
+const LONG: usize = 8 << 20;
+
+fn tasks(program: &Program) -> Tasks {
+    let chunk = program.shard.as_ref().map_or(program, |shard| &shard.inner);
+    if chunk.nbytes > LONG {
+        Tasks::Long
+    } else {
+        Tasks::Brief
+    }
+}
+
+fn finish<'py>(
+    py: Python<'py>,
+    found: std::result::Result<bool, Failure>,
+    call: &Call,
+    watch: Watch,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Some(raised) = watch.raised() {
+        return Err(raised);
+    }
+    match found {
+        Ok(_) => Ok(None),
+        Err(failure) => failed(py, failure, call.raised()).map(Some),
+    }
+}
+
+/// End the threads of the pool; the next call makes others.
+#[pyfunction]
+fn shutdown() {
+    crate::pool::shutdown();
+}
+
+/// The hot loop of fastzarr.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyProgram>()?;
+    module.add_function(wrap_pyfunction!(read, module)?)?;
+    module.add_function(wrap_pyfunction!(write, module)?)?;
+    module.add_function(wrap_pyfunction!(shutdown, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The bytes of a shard: its index, and where inner chunks lie.
+//!
+//! * The index is hostile. It is checked as a whole before a byte is read through it: every inner
+//!   chunk lies inside the shard, outside the index, and overlaps no other. Gaps are allowed.
+//! * This file knows the bytes. Who runs pieces over inner chunks is `run.rs`.
+
+use crate::chunk::{Program, Scratch};
+use crate::error::{Error, Result};
+use crate::plan::Factor;
+use std::borrow::Cow;
+
+/// What an index says of an inner chunk that is not stored.
+pub const MISSING: u64 = u64::MAX;
+
+const STAGE: &str = "sharding_indexed index";
+
+/// Offset and size of an inner chunk; both are `MISSING` where it is not stored.
+pub type Entry = (u64, u64);
+
+/// The shards of one array.
+pub struct Shard {
+    /// The chain of the inner chunks.
+    pub inner: Program,
+    /// The shape of a shard, in its own axes.
+    pub shape: Vec<usize>,
+    /// The shape of an inner chunk.
+    pub inner_shape: Vec<usize>,
+    /// How many inner chunks there are along each axis.
+    pub grid: Vec<usize>,
+    /// For each axis of the stored object the axis of the shard it is.
+    pub axes: Vec<usize>,
+    /// The chain of the index.
+    pub index: Program,
+    /// The bytes of the encoded index.
+    pub index_size: usize,
+    /// Whether the index stands before the inner chunks.
+    pub at_start: bool,
+}
+
+impl Shard {
+    /// Count the inner chunks.
+    pub fn count(&self) -> usize {
+        self.grid.iter().product()
+    }
+
+    /// Give the number of an inner chunk in C order.
+    pub fn number(&self, chunk: &[i64]) -> usize {
+        chunk
+            .iter()
+            .zip(&self.grid)
+            .fold(0, |number, (k, count)| number * count + *k as usize)
+    }
+
+    /// Give the coordinates of the inner chunk of a number.
+    pub fn coordinates(&self, mut number: usize) -> Vec<usize> {
+        let mut chunk = vec![0; self.grid.len()];
+        for (k, count) in chunk.iter_mut().zip(&self.grid).rev() {
+            *k = number % count;
+            number /= count;
+        }
+        chunk
+    }
+
+    /// Give factors for the axes of the shard.
+    pub fn turned<'a>(&self, factors: &'a [Factor<'a>]) -> Vec<Factor<'a>> {
+        factors
+            .iter()
+            .map(|factor| match factor {
+                Factor::Span {
+                    axis,
+                    start,
+                    step,
+                    size,
+                    out,
+                } => Factor::Span {
+                    axis: self.axes[*axis],
+                    start: *start,
+                    step: *step,
+                    size: *size,
+                    out: *out,
+                },
+                Factor::Points { axes, coords, out } => Factor::Points {
+                    axes: Cow::Owned(axes.iter().map(|axis| self.axes[*axis]).collect()),
+                    coords: coords.clone(),
+                    out: out.clone(),
+                },
+            })
+            .collect()
+    }
+
+    /// Give the extent of a shard's valid part in the axes of the shard.
+    pub fn turned_extent(&self, extent: &[usize]) -> Vec<usize> {
+        let mut turned = vec![0; extent.len()];
+        for (axis, size) in extent.iter().enumerate() {
+            turned[self.axes[axis]] = *size;
+        }
+        turned
+    }
+
+    /// Give where the index begins in a shard of `size` bytes.
+    pub fn index_offset(&self, size: u64) -> Result<u64> {
+        let length = self.index_size as u64;
+        if size < length {
+            return Err(Error::codec(
+                STAGE,
+                format!("the shard's index takes {length} bytes, but only {size} are there"),
+            ));
+        }
+        Ok(if self.at_start { 0 } else { size - length })
+    }
+
+    /// Decode and check an index of a shard of `size` bytes.
+    pub fn read_index(&self, data: &[u8], size: u64, scratch: &mut Scratch) -> Result<Vec<Entry>> {
+        let mut bytes = vec![0; self.index.nbytes];
+        self.index
+            .decode(data, &mut bytes, &mut scratch.stages, &mut scratch.contexts)
+            .map_err(|error| Error {
+                stage: STAGE,
+                message: format!("{}: {}", error.stage, error.message),
+                ..error
+            })?;
+        let word = |chunk: &[u8]| {
+            let mut word = [0; 8];
+            word.copy_from_slice(chunk);
+            u64::from_ne_bytes(word)
+        };
+        let entries: Vec<Entry> = bytes
+            .chunks_exact(16)
+            .map(|row| (word(&row[..8]), word(&row[8..])))
+            .collect();
+        self.check(&entries, size)?;
+        Ok(entries)
+    }
+
+    fn check(&self, entries: &[Entry], size: u64) -> Result<()> {
+        let length = self.index_size as u64;
+        let (first, last) = if self.at_start {
+            (length, size)
+        } else {
+            (0, size.saturating_sub(length))
+        };
+        let mut used: Vec<usize> = (0..entries.len())
+            .filter(|n| entries[*n] != (MISSING, MISSING))
+            .collect();
+        let wrong = |number: usize, why: String| {
+            let (offset, bytes) = entries[number];
+            Error::codec(
+                STAGE,
+                format!(
+                    "the shard's index places inner chunk {:?} at offset {offset}, size {bytes}, \
+                     which {why}",
+                    self.coordinates(number)
+                ),
+            )
+        };
+        for number in &used {
+            let (offset, bytes) = entries[*number];
+            let inside =
+                offset >= first && offset.checked_add(bytes).is_some_and(|end| end <= last);
+            if !inside {
+                return Err(wrong(
+                    *number,
+                    format!("lies outside bytes {first} to {last}"),
+                ));
+            }
+        }
+        used.sort_unstable_by_key(|number| entries[*number]);
+        for pair in used.windows(2) {
+            let (offset, bytes) = entries[pair[0]];
+            if entries[pair[1]].0 < offset + bytes {
+                return Err(wrong(pair[1], "overlaps another".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Join encoded inner chunks, each under its number in C order, and their index.
+    pub fn assemble(&self, pieces: &[Option<Cow<[u8]>>], scratch: &mut Scratch) -> Result<Vec<u8>> {
+        let total: usize = pieces.iter().flatten().map(|piece| piece.len()).sum();
+        let mut index = Vec::with_capacity(16 * pieces.len());
+        let mut offset = if self.at_start { self.index_size } else { 0 };
+        for piece in pieces {
+            let entry: Entry = match piece {
+                Some(bytes) => (offset as u64, bytes.len() as u64),
+                None => (MISSING, MISSING),
+            };
+            index.extend_from_slice(&entry.0.to_ne_bytes());
+            index.extend_from_slice(&entry.1.to_ne_bytes());
+            offset += piece.as_ref().map_or(0, |bytes| bytes.len());
+        }
+        let mut encoded = Vec::with_capacity(self.index_size);
+        self.index.encode(
+            &mut index,
+            &mut encoded,
+            &mut scratch.stages,
+            &mut scratch.contexts,
+        )?;
+        let mut shard = Vec::with_capacity(total + self.index_size);
+        if self.at_start {
+            shard.extend_from_slice(&encoded);
+        }
+        for piece in pieces.iter().flatten() {
+            shard.extend_from_slice(piece);
+        }
+        if !self.at_start {
+            shard.extend_from_slice(&encoded);
+        }
+        Ok(shard)
+    }
+}

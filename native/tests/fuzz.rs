@@ -1,0 +1,464 @@
+//! Hostile bytes: every decoder, the index of a shard, the copy loop.
+//!
+//! * Valid data is made, then bits are flipped, parts cut, repeated, overwritten. Whatever comes of
+//!   it, a decoder gives exactly the bytes it was asked for or an error: no panic, no byte outside
+//!   its destination, no allocation beyond what the array's metadata allows.
+//! * What was not damaged decodes to what was encoded.
+//! * Each target runs for `FUZZ_SECONDS` (a second and a half unless set), from a seed that it
+//!   prints and that `FUZZ_SEED` sets, so that a failure can be run again.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use _native::chunk::{Frame, Program};
+use _native::codecs::{ByteCodec, Contexts};
+use _native::copy::{Shared, Source};
+use _native::error::{Error, Result};
+use _native::objects::{Bytes, Objects, Parts};
+use _native::plan::{Factor, Part, Plan};
+use _native::pool::Tasks;
+use _native::run::{self, From, Into, Job};
+use _native::shard::Shard;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.next() % count.max(1) as u64) as usize
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let kinds = 1 + self.below(255) as u64;
+        (0..count).map(|_| (self.next() % kinds) as u8).collect()
+    }
+
+    /// Damage data in one of the ways that storage and enemies do.
+    fn damage(&mut self, data: &[u8]) -> Vec<u8> {
+        let mut bad = data.to_vec();
+        for _ in 0..=self.below(3) {
+            let place = self.below(bad.len());
+            match self.below(7) {
+                0 => bad.truncate(place),
+                1 => bad.extend(self.bytes(1 + place % 40)),
+                2 if !bad.is_empty() => bad[place] ^= 1 << self.below(8),
+                3 if !bad.is_empty() => bad[place] = [0, 1, 0x7f, 0x80, 0xff][self.below(5)],
+                4 if bad.len() >= place + 4 => {
+                    let number = (self.next() as u32) >> self.below(32);
+                    bad[place..place + 4].copy_from_slice(&number.to_le_bytes());
+                }
+                5 => {
+                    let tail = bad.split_off(place);
+                    bad.extend_from_slice(&tail[self.below(tail.len())..]);
+                }
+                _ => {
+                    let part = bad[place..].to_vec();
+                    bad.extend(part);
+                }
+            }
+        }
+        bad
+    }
+}
+
+/// Run a target until its time is over.
+fn fuzz(name: &str, mut target: impl FnMut(&mut Random)) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seconds: f64 = number("FUZZ_SECONDS").unwrap_or(1.5);
+    let seed = number("FUZZ_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15_u64 as f64) as u64 | 1;
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let mut random = Random(seed);
+    let mut rounds = 0u64;
+    while Instant::now() < end {
+        target(&mut random);
+        rounds += 1;
+    }
+    println!("{name}: {rounds} rounds from seed {seed}");
+    assert!(rounds > 0);
+}
+
+fn byte_codecs() -> Vec<ByteCodec> {
+    let mut codecs = Vec::new();
+    for cname in ["blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"] {
+        for shuffle in 0..3 {
+            codecs.extend(ByteCodec::make("blosc", &[5, shuffle, 4, 0], cname));
+        }
+    }
+    codecs.extend(ByteCodec::make("zstd", &[1, 1], ""));
+    codecs.extend(ByteCodec::make("gzip", &[1], ""));
+    codecs.extend(ByteCodec::make("zlib", &[1], ""));
+    codecs.extend(ByteCodec::make("lz4", &[1], ""));
+    codecs.extend(ByteCodec::make("crc32c", &[], "end"));
+    codecs.extend(ByteCodec::make("adler32", &[], "start"));
+    codecs.extend(ByteCodec::make("fletcher32", &[], "end"));
+    codecs.extend(ByteCodec::make("delta", &[], "|u1 |u1"));
+    assert_eq!(codecs.len(), 26);
+    codecs
+}
+
+#[test]
+fn every_decoder_gives_what_was_asked_or_an_error() {
+    let codecs = byte_codecs();
+    let mut contexts = Contexts::default();
+    fuzz("decoders", |random| {
+        let codec = &codecs[random.below(codecs.len())];
+        let size = [0, 1, 7, 64, 1000, 70_000][random.below(6)] + random.below(9);
+        let data = random.bytes(size);
+        let mut encoded = Vec::new();
+        codec
+            .encode(&data, &mut encoded, &mut contexts)
+            .expect("valid data is encoded");
+        let mut decoded = vec![0xa5; size];
+        codec
+            .decode(&encoded, &mut decoded, &mut contexts)
+            .expect("what was encoded decodes");
+        assert_eq!(decoded, data, "{}", codec.name());
+        let bad = random.damage(&encoded);
+        let guard = 32;
+        let mut out = vec![0xa5; size + 2 * guard];
+        let _ = codec.decode(&bad, &mut out[guard..guard + size], &mut contexts);
+        assert!(out[..guard].iter().all(|byte| *byte == 0xa5));
+        assert!(out[guard + size..].iter().all(|byte| *byte == 0xa5));
+        if size > 0 {
+            let start = random.below(size);
+            let end = start + random.below(size - start + 1);
+            let mut part = vec![0; size];
+            if codec
+                .decode_part(&bad, &mut part, start..end, &mut contexts)
+                .is_ok()
+                && bad == encoded
+            {
+                assert_eq!(part[start..end], data[start..end]);
+            }
+        }
+    });
+}
+
+/// Objects in memory.
+struct Held(Mutex<std::collections::HashMap<Vec<i64>, Vec<u8>>>);
+
+struct Whole(Vec<u8>);
+
+impl Parts for Whole {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
+        let found = usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.0.get(start..start.checked_add(size)?));
+        found
+            .map(Bytes::Read)
+            .ok_or_else(|| Error::codec("fetch", "outside"))
+    }
+}
+
+impl Objects for Held {
+    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
+        let objects = self.0.lock().expect("no panic");
+        Ok(objects.get(chunk).map(|bytes| {
+            buffer.clear();
+            buffer.extend_from_slice(bytes);
+            Bytes::Read(buffer)
+        }))
+    }
+
+    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
+        let objects = self.0.lock().expect("no panic");
+        let found = objects.get(chunk).cloned();
+        Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
+    }
+
+    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
+        self.0
+            .lock()
+            .expect("no panic")
+            .insert(chunk.to_vec(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn remove(&self, chunk: &[i64]) -> Result<()> {
+        self.0.lock().expect("no panic").remove(chunk);
+        Ok(())
+    }
+}
+
+const ITEM: usize = 4;
+
+fn strides(shape: &[usize], order: &[usize], item: usize) -> Vec<isize> {
+    let mut strides = vec![0; shape.len()];
+    let mut step = item as isize;
+    for axis in order.iter().rev() {
+        strides[*axis] = step;
+        step *= shape[*axis] as isize;
+    }
+    strides
+}
+
+fn plain(shape: &[usize], item: usize, codecs: Vec<ByteCodec>, fill: &[u8]) -> Program {
+    let order: Vec<usize> = (0..shape.len()).collect();
+    Program {
+        item,
+        shape: shape.to_vec(),
+        strides: strides(shape, &order, item),
+        nbytes: shape.iter().product::<usize>() * item,
+        fill: fill.to_vec(),
+        sparse: true,
+        swap: None,
+        boolean: false,
+        codecs,
+        shard: None,
+    }
+}
+
+fn program(random: &mut Random, shape: &[usize]) -> Program {
+    let mut codecs = Vec::new();
+    let every = byte_codecs();
+    for _ in 0..random.below(3) {
+        codecs.push(every[random.below(every.len())].clone());
+    }
+    let mut made = plain(shape, ITEM, codecs, &[0; ITEM]);
+    let mut order: Vec<usize> = (0..shape.len()).collect();
+    if random.below(2) == 0 {
+        order.reverse();
+    }
+    made.strides = strides(shape, &order, ITEM);
+    made.swap = [None, Some(4), Some(2)][random.below(3)];
+    made
+}
+
+fn sharded(random: &mut Random, inner: &[usize], grid: &[usize]) -> Program {
+    let shape: Vec<usize> = inner.iter().zip(grid).map(|(a, b)| a * b).collect();
+    let mut index_shape = grid.to_vec();
+    index_shape.push(2);
+    let checksum = random.below(2) == 0;
+    let codecs = if checksum {
+        ByteCodec::make("crc32c", &[], "end").into_iter().collect()
+    } else {
+        Vec::new()
+    };
+    let index = plain(&index_shape, 8, codecs, &[0xff; 8]);
+    let mut made = plain(&shape, ITEM, Vec::new(), &[0; ITEM]);
+    made.shard = Some(Box::new(Shard {
+        inner: program(random, inner),
+        inner_shape: inner.to_vec(),
+        grid: grid.to_vec(),
+        axes: (0..shape.len()).collect(),
+        index_size: index.nbytes + if checksum { 4 } else { 0 },
+        index,
+        at_start: random.below(2) == 0,
+        shape,
+    }));
+    made
+}
+
+/// A plan over an array, of random steps along each axis; the selection's shape with it.
+fn plan(
+    random: &mut Random,
+    shape: &[usize],
+    chunks: &[usize],
+) -> (Plan, Vec<usize>, Vec<Vec<i64>>) {
+    let mut places: Vec<Vec<i64>> = Vec::new();
+    let factors: Vec<Factor> = shape
+        .iter()
+        .enumerate()
+        .map(|(axis, size)| {
+            let step = [1, 1, 2, 3][random.below(4)];
+            let start = random.below(*size);
+            let count = 1 + random.below((size - start).div_ceil(step));
+            let (first, step) = if random.below(3) == 0 {
+                ((start + (count - 1) * step) as i64, -(step as i64))
+            } else {
+                (start as i64, step as i64)
+            };
+            places.push((0..count as i64).map(|n| first + n * step).collect());
+            if random.below(3) == 0 {
+                let coords = places[axis].clone();
+                return Factor::Points {
+                    axes: vec![axis].into(),
+                    coords: vec![coords.into()],
+                    out: _native::plan::Out::From(0),
+                };
+            }
+            Factor::Span {
+                axis,
+                start: first,
+                step,
+                size: count as i64,
+                out: 0,
+            }
+        })
+        .collect();
+    let work = places.iter().map(Vec::len).collect();
+    (Plan::make(&factors, shape, chunks), work, places)
+}
+
+fn job(poll: &(dyn Fn() -> bool + Sync)) -> Job<'_> {
+    Job {
+        missing: true,
+        store_empty: false,
+        threads: 2,
+        tasks: Tasks::Brief,
+        poll,
+    }
+}
+
+fn read(program: &Program, plan: &Plan, held: &Held, work: &[usize]) -> Option<Vec<u8>> {
+    let order: Vec<usize> = (0..work.len()).collect();
+    let steps = strides(work, &order, ITEM);
+    let guard = 64;
+    let size = work.iter().product::<usize>() * ITEM;
+    let mut out = vec![0xa5u8; size + 2 * guard];
+    let poll = || false;
+    let into = Into {
+        // SAFETY: the memory lives until the run is over, and the pieces of a plan do not overlap.
+        memory: unsafe { Shared::new(out.as_mut_ptr(), out.len()) },
+        len: out.len(),
+        frame: Frame {
+            offset: guard as isize,
+            strides: &steps,
+        },
+    };
+    let done = run::read(program, plan, held, into, &job(&poll)).is_ok();
+    assert!(out[..guard].iter().all(|byte| *byte == 0xa5));
+    assert!(out[guard + size..].iter().all(|byte| *byte == 0xa5));
+    done.then(|| out[guard..guard + size].to_vec())
+}
+
+fn write(
+    program: &Program,
+    plan: &Plan,
+    held: &Held,
+    work: &[usize],
+    shape: &[usize],
+    value: &[u8],
+) {
+    let order: Vec<usize> = (0..work.len()).collect();
+    let steps = strides(work, &order, ITEM);
+    let poll = || false;
+    let from = From {
+        // SAFETY: the memory lives until the run is over and nobody writes it.
+        memory: unsafe { Source::new(value.as_ptr(), value.len()) },
+        frame: Frame {
+            offset: 0,
+            strides: &steps,
+        },
+    };
+    if let Err(failure) = run::write(program, plan, held, from, shape, &job(&poll)) {
+        panic!("a write of valid data failed: {}", failure.error);
+    }
+}
+
+/// What `places` select of an array, element by element.
+fn chosen(places: &[Vec<i64>], shape: &[usize], mut each: impl FnMut(usize, usize)) {
+    let count: usize = places.iter().map(Vec::len).product();
+    for number in 0..count {
+        let (mut rest, mut offset, mut step) = (number, 0, 1);
+        for axis in (0..shape.len()).rev() {
+            offset += places[axis][rest % places[axis].len()] as usize * step;
+            rest /= places[axis].len();
+            step *= shape[axis];
+        }
+        each(number, offset);
+    }
+}
+
+#[test]
+fn what_is_written_is_read_and_damage_is_an_error_or_harmless() {
+    fuzz("runs", |random| {
+        let ndim = 1 + random.below(3);
+        let inner: Vec<usize> = (0..ndim).map(|_| 1 + random.below(5)).collect();
+        let grid: Vec<usize> = (0..ndim).map(|_| 1 + random.below(3)).collect();
+        let program = if random.below(2) == 0 {
+            program(random, &inner)
+        } else {
+            sharded(random, &inner, &grid)
+        };
+        let shape: Vec<usize> = program
+            .shape
+            .iter()
+            .map(|c| 1 + random.below(2 * c + 2))
+            .collect();
+        let held = Held(Mutex::default());
+        let mut model = vec![0u8; shape.iter().product::<usize>() * ITEM];
+        for _ in 0..3 {
+            let (plan, work, places) = plan(random, &shape, &program.shape);
+            let value = random.bytes(work.iter().product::<usize>() * ITEM);
+            write(&program, &plan, &held, &work, &shape, &value);
+            chosen(&places, &shape, |from, to| {
+                model[to * ITEM..][..ITEM].copy_from_slice(&value[from * ITEM..][..ITEM]);
+            });
+        }
+        let (plan, work, places) = plan(random, &shape, &program.shape);
+        let found = read(&program, &plan, &held, &work).expect("what was written is read");
+        chosen(&places, &shape, |number, offset| {
+            assert_eq!(
+                found[number * ITEM..][..ITEM],
+                model[offset * ITEM..][..ITEM]
+            );
+        });
+        let keys: Vec<Vec<i64>> = held.0.lock().expect("no panic").keys().cloned().collect();
+        for key in keys {
+            let bad = random.damage(&held.0.lock().expect("no panic")[&key].clone());
+            held.0.lock().expect("no panic").insert(key, bad);
+        }
+        let _ = read(&program, &plan, &held, &work);
+    });
+}
+
+#[test]
+fn an_index_of_a_shard_is_believed_only_where_it_holds() {
+    fuzz("indexes", |random| {
+        let made = sharded(random, &[2], &[4]);
+        let shard = made.shard.as_ref().expect("it is sharded");
+        let mut bytes = Vec::new();
+        for _ in 0..8 {
+            let number = match random.below(4) {
+                0 => u64::MAX,
+                1 => random.next(),
+                _ => random.below(100) as u64,
+            };
+            bytes.extend_from_slice(&number.to_ne_bytes());
+        }
+        let mut encoded = Vec::new();
+        let mut scratch = _native::chunk::Scratch::default();
+        shard
+            .index
+            .encode(
+                &mut bytes,
+                &mut encoded,
+                &mut scratch.stages,
+                &mut scratch.contexts,
+            )
+            .expect("an index is encoded");
+        let size = random.below(300) as u64;
+        if let Ok(entries) = shard.read_index(&encoded, size, &mut scratch) {
+            let mut used: Vec<(u64, u64)> = entries
+                .into_iter()
+                .filter(|entry| *entry != (u64::MAX, u64::MAX))
+                .collect();
+            used.sort_unstable();
+            for (offset, length) in &used {
+                assert!(offset.checked_add(*length).is_some_and(|end| end <= size));
+            }
+            for pair in used.windows(2) {
+                assert!(pair[0].0 + pair[0].1 <= pair[1].0);
+            }
+        }
+    });
+}
+
+/// The parts of a plan are public so that Python can hand them over.
+#[test]
+fn a_plan_of_no_parts_is_one_piece() {
+    let plan = Plan::new(Vec::<Part>::new(), 0);
+    assert_eq!(plan.size(), 1);
+    assert!(plan.piece(0).chunk.is_empty());
+}
