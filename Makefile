@@ -3,39 +3,62 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+CRATE := --manifest-path native/Cargo.toml
+# The crate's own tests need no Python, and look at every overflow.
+CHECKED := $(CRATE) --profile checked --no-default-features
+NATIVE := native/Cargo.toml native/Cargo.lock $(shell find native/src -name '*.rs')
+FLOOR := build/floor/release/floor
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test bench lint format clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    ocean data from NetCDF-4 to Zarr and back, checked, with a picture in build/"
-	@echo "make test    all tests"
-	@echo "make lint    ruff (rules and format) and mypy"
-	@echo "make format  let ruff format and fix what it can"
+	@echo "make test    all tests, of the native crate and of the package"
+	@echo "make bench   time it against the other libraries, and keep the table in bench/README.md"
+	@echo "make lint    ruff (rules and format), mypy, rustfmt and clippy"
+	@echo "make format  let ruff and rustfmt format, and ruff fix what it can"
 	@echo "make clean   remove the environment and what was built"
 
 demo: .venv/installed-demo
 	$(BIN)/python examples/ocean.py --out build
 
 test: .venv/installed-test
+	cargo test --quiet $(CHECKED)
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/installed-lint
+bench: .venv/installed-bench $(FLOOR)
+	$(BIN)/python -m bench $(ARGS)
+
+# mypy looks into what the tests and the optional parts import, so both are installed.
+lint: .venv/installed-test .venv/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cargo fmt $(CRATE) --check
+	cargo clippy --quiet $(CHECKED) --all-targets -- --deny warnings
 
 format: .venv/installed-lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	cargo fmt $(CRATE)
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist native/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# It decompresses as fast as this machine can; without cargo, its column of the table stays empty.
+$(FLOOR): bench/floor/Cargo.toml bench/floor/Cargo.lock $(wildcard bench/floor/src/*.rs)
+	@if command -v cargo > /dev/null; then \
+		RUSTFLAGS="-C target-cpu=native" cargo build --quiet --release --locked \
+			--manifest-path bench/floor/Cargo.toml --target-dir build/floor && touch $@; \
+	else echo "no cargo: the benchmark goes without its floor"; fi
+
 # The stamp of a group of requirements is older than pyproject.toml when they may have changed.
-.venv/installed-%: pyproject.toml | $(BIN)/python
+.venv/installed-%: pyproject.toml $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(BIN)/python -c 'import fastzarr._native' \
+		|| { echo "the native extension was not built: is cargo installed?"; exit 1; }
 	@touch $@
 
 $(BIN)/python:
