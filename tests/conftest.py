@@ -15,6 +15,13 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+@pytest.fixture(params=["native", "numpy"])
+def data_path(request):
+    """Send a test through the native extension and through its twin in NumPy."""
+    with config.set({"data_path": request.param}):
+        yield request.param
+
+
 @pytest.fixture(autouse=True)
 def _settings_as_they_were():
     """Undo what a test sets in ``config``."""

@@ -341,7 +341,6 @@ _NO_TYPE = "it has no such data type"
 _NO_CODEC = "it has no such codec"
 _NO_FILL = "it wants a fill value for this type"
 UNSUPPORTED: dict[tuple[str, ...], str] = {
-    ("fastzarr", "codec blosc snappy"): "numcodecs is built without snappy",
     ("zarr", "codec blosc snappy"): "numcodecs is built without snappy",
     ("zarr", "since 3.4", "0-d", "bytes", "write"): "it refuses the array it makes of the bytes",
     ("zarr", "before 3.4", "format 3", "struct", "read"): "it knows the older spelling only",

@@ -145,6 +145,8 @@ def cases(draw: Any, *, dtypes: list[str] = DTYPES) -> Case:
         options["compressor"] = draw(
             st.sampled_from([None, {"id": "zlib", "level": 1}, {"id": "blosc", "cname": "zstd"}])
         )
+        if np.dtype(options["dtype"]).kind in "iu" and draw(st.booleans()):
+            options["filters"] = [{"id": "delta", "dtype": np.dtype(options["dtype"]).str}]
         options["dimension_separator"] = draw(st.sampled_from("./"))
     else:
         options["zarr_format"] = 3

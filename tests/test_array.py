@@ -14,6 +14,8 @@ from fastzarr.array import Array
 from fastzarr.codecs import ZstdCodec
 from fastzarr.stores import LocalStore, MemoryStore
 
+pytestmark = pytest.mark.usefixtures("data_path")
+
 DATA = np.arange(24, dtype="i4").reshape(4, 6)
 
 

@@ -41,6 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.usefixtures("data_path")
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_reading_one_chunk_of_a_local_array_takes_at_most_25_own_frames(
     options: dict[str, Any], tmp_path: Path
@@ -83,3 +84,10 @@ def test_importing_the_package_reads_few_files() -> None:
     code = "import sys, fastzarr; print(*[name for name in sys.modules if 'fastzarr' in name])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert len(out.stdout.split()) <= 5
+
+
+def test_the_native_extension_takes_no_python_per_chunk(tmp_path: Path) -> None:
+    z = fastzarr.create_array(tmp_path, shape=(64, 64), chunks=(4, 4), dtype="f8")
+    z[...] = np.random.default_rng(0).random(z.shape)
+    _ = z[...]
+    assert len(frames(lambda: z[0:64, 0:64])) == len(frames(lambda: z[0:8, 0:8]))

@@ -12,6 +12,8 @@ import pytest
 import fastzarr
 from fastzarr import casting
 
+pytestmark = pytest.mark.usefixtures("data_path")
+
 DTYPES = ["?", "i1", "u1", "i4", "u8", "f2", "f4", "f8", "c8", "S3", "U2", "M8[s]", "m8[ms]", ">i4"]
 VALUES: list[Any] = [
     0,

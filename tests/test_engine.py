@@ -16,6 +16,8 @@ import fastzarr
 from fastzarr import engine, errors
 from fastzarr.stores import LocalStore, MemoryStore
 
+pytestmark = pytest.mark.usefixtures("data_path")
+
 
 class Failing(MemoryStore):
     """Raise an error for one key, on reading or on writing."""

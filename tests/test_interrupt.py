@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import signal
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import fastzarr
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 pytestmark = [
+    pytest.mark.usefixtures("data_path"),
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system"),
 ]
 

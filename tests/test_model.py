@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pytest
 import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +13,7 @@ from hypothesis import strategies as st
 import fastzarr
 from fastzarr.stores import LocalStore, MemoryStore
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.usefixtures("data_path")
 
 
 def values(data: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:

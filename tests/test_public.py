@@ -110,4 +110,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_show_versions_says_what_runs_the_data_path() -> None:
     text = fastzarr.show_versions()
     assert text.startswith(f"fastzarr   {fastzarr.__version__}")
-    assert "data path  NumPy" in text
+    assert "data path  native extension" in text
+    with fastzarr.config.set({"data_path": "numpy"}):
+        assert "data path  NumPy (as configured)" in fastzarr.show_versions()

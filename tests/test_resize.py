@@ -11,6 +11,8 @@ import fastzarr
 from fastzarr import errors
 from fastzarr.stores import MemoryStore
 
+pytestmark = pytest.mark.usefixtures("data_path")
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "chunks": {"chunks": (3, 4)},
     "shards": {"chunks": (3, 4), "shards": (6, 8)},

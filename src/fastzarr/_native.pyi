@@ -9,19 +9,26 @@ Rules of this file:
   of a codec) and the error. None means that every chunk of the plan was read or written.
 """
 
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
 from fastzarr._reference import Chunks, Failure, Job
-from fastzarr.codecs.chain import Program
+from fastzarr.codecs.chain import Program as Chain
 from fastzarr.plan import Plan
 
+@final
+class Program:
+    """A codec chain compiled once per array, from what ``codecs.chain.describe`` gives."""
+
+    def __new__(cls, description: dict[str, Any], /) -> Program: ...
+
+def shutdown() -> None: ...
 def read(
-    program: Program, plan: Plan, chunks: Chunks, out: np.ndarray[Any, Any], job: Job
+    program: Chain, plan: Plan, chunks: Chunks, out: np.ndarray[Any, Any], job: Job
 ) -> Failure | None: ...
 def write(
-    program: Program,
+    program: Chain,
     plan: Plan,
     chunks: Chunks,
     value: np.ndarray[Any, Any],

@@ -67,6 +67,32 @@ class Failure(NamedTuple):
     error: Exception
 
 
+def failure(
+    chunk: tuple[int, ...],
+    stage: str,
+    kind: str,
+    message: str,
+    errno: int | None,
+    raised: Exception | None,
+) -> Failure:
+    """Make the failure that the native extension describes.
+
+    ``kind`` is ``codec``, ``io`` (with ``errno``), ``missing``, or ``foreign`` for an error that
+    the store itself has ``raised``.
+    """
+    error: Exception
+    if raised is not None:
+        error = raised
+    elif kind == "missing":
+        error = MissingChunk()
+    elif kind == "io" and errno is not None:
+        error = OSError(errno, message)
+    else:
+        error = CodecError(message)
+        error.stage = stage
+    return Failure(chunk, stage, error)
+
+
 def inline(task: Callable[[int], None], count: int) -> None:
     """Run a task for each number below ``count``, one after the other."""
     for number in range(count):
@@ -78,14 +104,15 @@ class Job(NamedTuple):
 
     ``fields`` restricts to fields of a structured type, ``missing`` says whether a missing chunk is
     a fill value or an error, ``store_empty`` whether a chunk of nothing but fill value is stored.
-    ``spread`` runs a task for each number below a count, at the caller's choice in parallel, and
-    raises what a task raised.
+    ``threads`` is how many may work. ``spread`` runs a task for each number below a count, at the
+    caller's choice in parallel, and raises what a task raised.
     """
 
     fields: str | list[str] | None = None
     missing: bool = True
     store_empty: bool = False
     spread: Spread = inline
+    threads: int = 1
 
 
 class MissingChunk(Exception):  # noqa: N818  (a finding, that the engine turns into an error)

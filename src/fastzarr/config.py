@@ -30,6 +30,8 @@ DEFAULTS: dict[str, Any] = {
     # What an assignment may convert, in NumPy's words: "unsafe" is what `a[...] = b` does there.
     "array.casting": "unsafe",
     "threading.max_workers": None,
+    # Who runs a plan: the native extension where it can ("native"), or always NumPy ("numpy").
+    "data_path": "native",
     "json_indent": 2,
     # What a metadata document may ask for. Each is refused, by name, beyond these.
     "limits.document_bytes": 64 * _MIB,
@@ -54,7 +56,8 @@ class Config:
     def __init__(self, defaults: Mapping[str, Any]) -> None:
         """Start from the defaults and the environment."""
         self._defaults = dict(defaults)
-        self._values: dict[str, Any] = {}
+        #: The settings in force by dotted name, for who reads them often.
+        self.flat: dict[str, Any] = {}
         self.reset()
 
     @property
@@ -65,11 +68,11 @@ class Config:
     @property
     def config(self) -> dict[str, Any]:
         """Give the settings in force as nested mappings."""
-        return _nested(self._values)
+        return _nested(self.flat)
 
     def reset(self) -> None:
         """Return to the defaults and the environment."""
-        self._values = self._defaults | _environment()
+        self.flat = self._defaults | _environment()
 
     def refresh(self) -> None:
         """Return to the defaults and the environment, under zarr-python's other name."""
@@ -78,19 +81,19 @@ class Config:
     def get(self, key: str, default: Any = _MISSING) -> Any:
         """Give the setting of a dotted name, or the mapping of those below it."""
         try:
-            return self._values[key]
+            return self.flat[key]
         except KeyError:
             prefix = key + "."
             below = {
                 name.removeprefix(prefix): value
-                for name, value in self._values.items()
+                for name, value in self.flat.items()
                 if name.startswith(prefix)
             }
             if below:
                 return _nested(below)
             if default is not _MISSING:
                 return default
-            msg = f"no setting is named {key!r}; there are {', '.join(sorted(self._values))}"
+            msg = f"no setting is named {key!r}; there are {', '.join(sorted(self.flat))}"
             raise KeyError(msg) from None
 
     def __getitem__(self, key: str) -> Any:
@@ -99,11 +102,11 @@ class Config:
 
     def __contains__(self, key: str) -> bool:
         """Tell whether a setting of this name exists."""
-        return self.get(key, None) is not None or key in self._values
+        return self.get(key, None) is not None or key in self.flat
 
     def __iter__(self) -> Iterator[str]:
         """Go through the dotted names."""
-        return iter(self._values)
+        return iter(self.flat)
 
     def set(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> _Restore:
         """Change settings; used in a ``with`` statement, until its end.
@@ -113,8 +116,8 @@ class Config:
         """
         flat = _flat(dict(values or {}))
         flat |= {name.replace("__", "."): value for name, value in more.items()}
-        before = dict(self._values)
-        self._values = self._values | flat
+        before = dict(self.flat)
+        self.flat = self.flat | flat
         return _Restore(self, before)
 
     def enable_gpu(self) -> _Restore:
@@ -131,7 +134,7 @@ class _Restore:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._config._values = self._before  # noqa: SLF001  (one class in two halves)
+        self._config.flat = self._before
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,6 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,20 @@ from fastzarr import plan as planning
 from fastzarr.codecs.base import as_view
 from fastzarr.config import config
 from fastzarr.stores.base import Store
+from fastzarr.stores.protocols import SupportsFiles
+
+native_extension: Any = None
+try:
+    from fastzarr import _native as native_extension
+except ImportError:
+    import warnings
+
+    warnings.warn(
+        "the native extension of fastzarr is not built, so that reading and writing run in NumPy: "
+        "right, and slower. Install a Rust toolchain and reinstall fastzarr to build it",
+        errors.ZarrRuntimeWarning,
+        stacklevel=2,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fastzarr.codecs.base import Buffer
+    from fastzarr.codecs.chain import Program
     from fastzarr.metadata.layout import Layout
     from fastzarr.selection import Selection
 
@@ -39,7 +55,7 @@ _SMALL = 1 << 18
 class StoredChunks:
     """Stand for the stored objects of one array: its store, its path and its chunk keys."""
 
-    __slots__ = ("encode", "fetch", "path", "prefix", "store")
+    __slots__ = ("direct", "encode", "fetch", "files", "path", "prefix", "store")
 
     def __init__(self, layout: Layout, store: Store, path: str) -> None:
         """Prepare what every key begins with."""
@@ -48,6 +64,14 @@ class StoredChunks:
         # Keys made here are valid, so the check of ``get`` is passed over. Who has replaced ``get``
         # itself is asked by it.
         kept = type(store).get is Store.get
+        # Our own stores, not what others made of them: a subclass is asked by its own verbs.
+        self.direct = type(store).__module__ in ("fastzarr.stores.local", "fastzarr.stores.memory")
+        self.files: tuple[Any, ...] | None = None
+        if self.direct and isinstance(store, SupportsFiles) and store.files() is not None:
+            keys = layout.keys
+            follow = getattr(store, "follow_symlinks", False)
+            default = keys.name == "default"
+            self.files = (store.files(), self.prefix, default, keys.separator, follow)
         self.fetch: Callable[[str], Any] = store._get if kept else store.get  # noqa: SLF001
 
     def key(self, chunk: tuple[int, ...]) -> str:
@@ -90,6 +114,13 @@ class StoredSource:
         return self.store.get_ranges(self.key, ranges)
 
 
+def _kernel(program: Program, chunks: StoredChunks) -> Any:
+    """Choose who runs the plan of a chain that the native extension knows."""
+    # A store that others have changed is asked for parts of a shard by its own verbs.
+    indirect = program.shard is not None and not chunks.direct
+    return _reference if indirect or config.flat["data_path"] == "numpy" else native_extension
+
+
 def run_read(
     layout: Layout,
     chunks: StoredChunks,
@@ -101,9 +132,14 @@ def run_read(
     """Read a selection into ``out``, which has the selection's work shape."""
     program = layout.program
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
-    spread = _reference.inline if out.nbytes < _SMALL else parallel
-    job = _reference.Job(selection.fields, missing, False, spread)  # noqa: FBT003  (hot)
-    failure = _reference.read(program, plan, chunks, out, job)
+    threads = 1 if out.nbytes < _SMALL else workers()
+    spread = _reference.inline if threads == 1 else parallel
+    job = _reference.Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
+    simple = program.native is None or selection.fields is not None
+    chosen = _reference if simple else _kernel(program, chunks)
+    failure = chosen.read(program, plan, chunks, out, job)
+    if failure is not None and chosen is not _reference and _met_a_link(failure):
+        failure = _reference.read(program, plan, chunks, out, job)
     if failure is not None:
         raise _worded(failure, chunks) from failure.error
 
@@ -119,11 +155,22 @@ def run_write(
     """Write ``value``, which has the selection's work shape."""
     program = layout.program
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
-    spread = _reference.inline if value.nbytes < _SMALL else parallel
-    job = _reference.Job(selection.fields, True, store_empty, spread)  # noqa: FBT003  (hot)
-    failure = _reference.write(program, plan, chunks, value, layout.shape, job)
+    threads = 1 if value.nbytes < _SMALL else workers()
+    spread = _reference.inline if threads == 1 else parallel
+    job = _reference.Job(selection.fields, True, store_empty, spread, threads)  # noqa: FBT003  (hot)
+    simple = program.native is None or selection.fields is not None
+    chosen = _reference if simple else _kernel(program, chunks)
+    failure = chosen.write(program, plan, chunks, value, layout.shape, job)
+    if failure is not None and chosen is not _reference and _met_a_link(failure):
+        failure = _reference.write(program, plan, chunks, value, layout.shape, job)
     if failure is not None:
         raise _worded(failure, chunks) from failure.error
+
+
+def _met_a_link(failure: _reference.Failure) -> bool:
+    """Tell whether a link on the way kept files shut, which the store itself can judge."""
+    error = failure.error
+    return isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.EXDEV)
 
 
 def _worded(failure: _reference.Failure, chunks: StoredChunks) -> Exception:
@@ -261,6 +308,8 @@ def parallel(task: Callable[[int], None], count: int) -> None:
 
 def cleanup_resources() -> None:
     """Stop the threads of the shared pool; the next call that needs them starts others."""
+    if native_extension is not None:
+        native_extension.shutdown()
     with _pool.lock:
         if _pool.executor is not None:
             _pool.executor.shutdown(wait=True)

@@ -18,7 +18,7 @@ def show_versions() -> str:
 
     lines = [
         f"fastzarr   {__version__}",
-        "data path  NumPy (the native extension is not part of this version)",
+        f"data path  {_data_path()}",
         f"python     {platform.python_version()}",
         f"platform   {platform.platform()}",
     ]
@@ -28,6 +28,15 @@ def show_versions() -> str:
         except metadata.PackageNotFoundError:
             lines.append(f"{name:<10} not installed")
     return "\n".join(lines)
+
+
+def _data_path() -> str:
+    from fastzarr.config import config
+    from fastzarr.engine import native_extension
+
+    if native_extension is None:
+        return "NumPy (the native extension is not built)"
+    return "NumPy (as configured)" if config["data_path"] == "numpy" else "native extension"
 
 
 def print_debug_info() -> None:

@@ -18,6 +18,8 @@ from fastzarr.codecs.sharding import MISSING, ShardingCodec
 from fastzarr.dtypes import from_numpy
 from fastzarr.stores import MemoryStore
 
+pytestmark = pytest.mark.usefixtures("data_path")
+
 LITTLE = BytesCodec(endian="little")
 SPEC = ChunkSpec((4, 4), from_numpy("uint8"), np.uint8(0))
 

@@ -83,6 +83,13 @@ class Codec:
         msg = f"codec {self.name!r} has no place in format 2; use zarr_format=3"
         raise MetadataError(msg)
 
+    def native(self) -> tuple[str, list[int], str] | None:
+        """Give the codec as the native extension takes it: a name, numbers and a word.
+
+        None stands for a codec that the extension does not have.
+        """
+        return None
+
     def resolve(self, spec: ChunkSpec) -> Self:  # noqa: ARG002  (most depend on nothing)
         """Give the codec with all that depends on the data type filled in.
 
@@ -109,6 +116,14 @@ class ArrayArrayCodec(Codec):
 
 class ArrayBytesCodec(Codec):
     """Turn an array into bytes. ``spec`` is that of the array."""
+
+    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
+        """Give how the native extension makes the bytes, or None where it does not.
+
+        That is the size of the units whose bytes it turns round, 0 for none, and codecs from bytes
+        to bytes as ``native`` gives them.
+        """
+        return None
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
         """Give the exact number of bytes, or ``None`` where it depends on the values."""

@@ -100,6 +100,10 @@ class BloscCodec(BytesBytesCodec):
                 shuffle = "bitshuffle" if typesize == 1 else "shuffle"
         return replace(self, typesize=typesize, shuffle=shuffle)
 
+    def native(self) -> tuple[str, list[int], str]:
+        """Give level, shuffle, type size and block size, and the compressor."""
+        return native(self.cname, self.clevel, self.shuffle, self.blocksize, self.typesize)
+
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
         """Give None: the size depends on the values."""
         return None
@@ -112,6 +116,17 @@ class BloscCodec(BytesBytesCodec):
     def decode(self, data: Buffer, size: int | None) -> bytes:
         """Decompress one Blosc chunk."""
         return decompress(data, size)
+
+
+def native(
+    cname: str, clevel: int, shuffle: int | str | None, blocksize: int, typesize: int | None
+) -> tuple[str, list[int], str]:
+    """Give a configuration as the native extension takes it, with all that is open decided."""
+    size = typesize if typesize is not None and typesize <= _MAX_TYPESIZE else 1
+    number = SHUFFLES.index(shuffle) if isinstance(shuffle, str) else shuffle
+    if number is None or number < 0:
+        number = 2 if size == 1 else 1
+    return "blosc", [clevel, number, size, blocksize], cname
 
 
 def compress(

@@ -70,6 +70,17 @@ class BytesCodec(ArrayBytesCodec):
             return replace(self, endian=None)
         return self
 
+    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:
+        """Give the bytes of what stands in one byte order, none for structs that differ in it."""
+        memory, stored = spec.dtype.numpy, self.stored(spec.dtype)
+        if spec.dtype.mask is not None:
+            return None
+        if memory == stored:
+            return 0, []
+        if memory.fields is not None:
+            return None
+        return {"c": memory.itemsize // 2, "U": 4}.get(memory.kind, memory.itemsize), []
+
     def encoded_size(self, spec: ChunkSpec) -> int:
         """Give elements times item size."""
         return prod(spec.shape) * (spec.dtype.itemsize or 0)
@@ -78,7 +89,7 @@ class BytesCodec(ArrayBytesCodec):
         """Give the bytes of the array, without a copy where it has them already."""
         if not array.size or not spec.dtype.itemsize:
             return b""
-        dtype = self._stored(spec.dtype)
+        dtype = self.stored(spec.dtype)
         if array.dtype != dtype:
             array = array.astype(dtype)
         return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
@@ -95,7 +106,7 @@ class BytesCodec(ArrayBytesCodec):
                 f"found {found}"
             )
             raise CodecError(msg)
-        dtype = self._stored(spec.dtype)
+        dtype = self.stored(spec.dtype)
         if not size:
             return np.zeros(spec.shape, dtype)
         if spec.dtype.mask is not None:
@@ -106,7 +117,8 @@ class BytesCodec(ArrayBytesCodec):
                 return np.not_equal(raw, 0).reshape(spec.shape)
         return np.frombuffer(data, dtype).reshape(spec.shape)
 
-    def _stored(self, dtype: DataType) -> np.dtype[Any]:
+    def stored(self, dtype: DataType) -> np.dtype[Any]:
+        """Give the NumPy dtype of the stored bytes."""
         if self.endian is None or not dtype.multibyte:
             return dtype.numpy
         return dtype.numpy.newbyteorder(ORDERS[self.endian])

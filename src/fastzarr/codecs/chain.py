@@ -41,6 +41,8 @@ class Program:
         "codecs",
         "encoded_size",
         "fill",
+        "native",
+        "order",
         "serializer",
         "serializer_spec",
         "shard",
@@ -68,10 +70,12 @@ class Program:
         self.array_steps, self.byte_steps = tuple(array_steps), tuple(byte_steps)
         self.encoded_size = size
         self.shard: Shard | None = None
+        self.native: Any = None
         order: tuple[int, ...] | None = tuple(range(len(self.spec.shape)))
         for codec, _ in array_steps:
             turn = codec.order if isinstance(codec, TransposeCodec) else None
             order = None if order is None or turn is None else tuple(order[axis] for axis in turn)
+        self.order = order
         if order is not None and not byte_steps:
             from fastzarr.codecs.sharding import Shard, ShardingCodec
 
@@ -81,7 +85,15 @@ class Program:
     @classmethod
     def compile(cls, layout: Layout) -> Program:
         """Compile the chain of an array for its stored objects."""
-        return cls(layout.codecs, ChunkSpec(layout.chunks, layout.dtype, layout.fill))
+        program = cls(layout.codecs, ChunkSpec(layout.chunks, layout.dtype, layout.fill))
+        described = describe(program)
+        try:
+            from fastzarr import _native
+        except ImportError:
+            return program
+        if described is not None:
+            program.native = _native.Program(described)
+        return program
 
     def decode(self, data: Buffer) -> np.ndarray[Any, Any]:
         """Decode one chunk; the result has the chunk's shape and may be read-only."""
@@ -110,6 +122,60 @@ class Program:
         except Exception as error:
             raise _staged(error, codec.name) from error
         return data
+
+
+def describe(program: Program) -> dict[str, Any] | None:
+    """Describe a program as the native extension takes it; None if it cannot run there.
+
+    It runs chunks of fixed-size elements through transposes, ``bytes`` or ``sharding_indexed``, and
+    the codecs that give a ``native`` form of themselves.
+    """
+    spec, order = program.spec, program.order
+    item = spec.dtype.itemsize
+    codecs: list[Any] = [codec.native() for codec, _ in program.byte_steps]
+    if order is None or not item or None in codecs:
+        return None
+    swap, shard = 0, None
+    if program.shard is not None:
+        shard = _describe_shard(program.shard)
+        if shard is None:
+            return None
+    else:
+        found = program.serializer.native_bytes(program.serializer_spec)
+        if found is None:
+            return None
+        swap, codecs = found[0], found[1] + codecs
+    strides = [0] * len(order)
+    step = item
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= spec.shape[axis]
+    return {
+        "item": item,
+        "shape": spec.shape,
+        "strides": strides,
+        "fill": program.fill.tobytes(),
+        "sparse": spec.fill is not None,
+        "swap": swap,
+        "boolean": spec.dtype.numpy.kind == "b",
+        "codecs": codecs,
+        "shard": shard,
+    }
+
+
+def _describe_shard(shard: Shard) -> dict[str, Any] | None:
+    inner, index = describe(shard.inner), describe(shard.index)
+    if inner is None or index is None:
+        return None
+    return {
+        "inner": inner,
+        "shape": shard.spec.shape,
+        "inner_shape": shard.inner_shape,
+        "axes": shard.axes,
+        "index": index,
+        "index_size": shard.index_size,
+        "at_start": shard.at_start,
+    }
 
 
 def _staged(error: Exception, stage: str) -> Exception:

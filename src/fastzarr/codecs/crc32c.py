@@ -51,6 +51,10 @@ class Crc32cCodec(BytesBytesCodec):
         """Give the numcodecs configuration."""
         return {"id": "crc32c"}
 
+    def native(self) -> tuple[str, list[int], str]:
+        """Give the place of the sum: behind the data."""
+        return "crc32c", [], "end"
+
     def encoded_size(self, size: int | None) -> int | None:
         """Give four bytes more."""
         return None if size is None else size + _SIZE

@@ -107,6 +107,11 @@ class FiltersCodec(ArrayBytesCodec):
         fitted = (item if item.id in ARRAY_IDS else item.resolve(spec) for item in self.filters)
         return replace(self, filters=tuple(fitted))
 
+    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
+        """Give the filters where the native extension has them all."""
+        codecs = [item.native() for item in self.filters]
+        return None if None in codecs else (0, codecs)
+
     def encoded_size(self, spec: ChunkSpec) -> int | None:
         """Give the exact size where every filter has one."""
         return self._sizes(spec)[-1]

@@ -51,6 +51,10 @@ class GzipCodec(BytesBytesCodec):
         """Give the numcodecs configuration."""
         return {"id": "gzip", "level": self.level}
 
+    def native(self) -> tuple[str, list[int], str]:
+        """Give the level."""
+        return "gzip", [self.level], ""
+
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
         """Give None: the size depends on the values."""
         return None

@@ -156,6 +156,28 @@ class NumcodecsCodec(_Numcodec, BytesBytesCodec):  # type: ignore[override]  # i
             return _crc32c_encode(config, data)
         return as_bytes(run(config["id"], self.codec.encode, as_view(data)))
 
+    def native(self) -> tuple[str, list[int], str] | None:
+        """Give the codec as the native extension takes it, if it has it."""
+        config = self.settings
+        name = config["id"]
+        if name == "blosc":
+            from fastzarr.codecs import blosc
+
+            made = self.codec
+            return blosc.native(
+                made.cname, made.clevel, made.shuffle, made.blocksize, self.typesize
+            )
+        if name in ("zlib", "gzip"):
+            return name, [self.codec.level], ""
+        if name == "zstd":
+            return name, [self.codec.level, int(getattr(self.codec, "checksum", False))], ""
+        if name == "lz4":
+            return name, [self.codec.acceleration], ""
+        if name in ("crc32", "adler32", "crc32c"):
+            place = "end" if name == "crc32c" else "start"
+            return name, [], config.get("location") or place
+        return (name, [], "end") if name == "fletcher32" else None
+
     def decode(self, data: Buffer, size: int | None) -> Buffer:
         """Decode to ``size`` bytes, or within the limits where it is None."""
         config = self.settings
@@ -184,6 +206,16 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
     """
 
     text: str
+
+    def native(self) -> tuple[str, list[int], str] | None:
+        """Give the types of a delta; the others run in Python."""
+        config = self.settings
+        if config["id"] != "delta":
+            return None
+        dtype = np.dtype(config["dtype"])
+        stored = np.dtype(config.get("astype") or dtype)
+        known = all(kind.kind in "iuf" and kind.str[1:] != "f2" for kind in (dtype, stored))
+        return ("delta", [], f"{dtype.str} {stored.str}") if known else None
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:

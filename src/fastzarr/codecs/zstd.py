@@ -65,6 +65,10 @@ class ZstdCodec(BytesBytesCodec):
         found: dict[str, Any] = {"id": "zstd", "level": self.level}
         return found | {"checksum": True} if self.checksum else found
 
+    def native(self) -> tuple[str, list[int], str]:
+        """Give the level and whether a checksum is stored."""
+        return "zstd", [self.level, int(self.checksum)], ""
+
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
         """Give None: the size depends on the values."""
         return None
