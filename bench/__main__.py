@@ -1,0 +1,127 @@
+"""Measure, print the tables, and keep those of a whole run in README.md."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import re
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench import memory, table
+from bench.conduct import Conductor
+from bench.data import Workspace
+from bench.engines import ENGINES
+from bench.worker import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.base import Row
+
+PAGE = Path(__file__).with_name("README.md")
+SIZE, QUICK_SIZE = 256, 128
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rows", metavar="PATTERN", help="rows whose name matches, a regex")
+    parser.add_argument("--engines", metavar="A,B", help="of " + ", ".join(ENGINES))
+    parser.add_argument("--repeat", type=int, help="turns of each engine (7; 2 with --quick)")
+    parser.add_argument("--patience", type=float, default=10, help="seconds after which 2 turns do")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZE}³ instead of {SIZE}³")
+    parser.add_argument("--list", action="store_true", help="list the rows and end")
+    options = parser.parse_args(given)
+    options.whole = not (options.rows or options.engines or options.quick)
+    options.repeat = options.repeat or (2 if options.quick else 7)
+    options.engines = options.engines.split(",") if options.engines else list(ENGINES)
+    unknown = set(options.engines) - set(ENGINES)
+    if unknown:
+        parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
+    return options
+
+
+def machine() -> str:
+    """Describe the machine in one line."""
+    model = platform.processor() or platform.machine()
+    known = Path("/proc/cpuinfo")
+    if known.exists():
+        found = re.search(r"model name\s*: (.*)", known.read_text())
+        model = found[1] if found else model
+    text = f"{memory.threads()} processors ({model}), {platform.system()} {platform.release()}"
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+        text += f", {size:.0f} GiB"
+    return text
+
+
+def report(
+    measured: Sequence[Row],
+    results: Mapping[str, Mapping[str, table.Cell]],
+    versions: Mapping[str, str],
+    work: Workspace,
+    repeat: int,
+) -> str:
+    """Write all that was measured."""
+    today = dt.datetime.now(tz=dt.UTC).date()
+    shape = "x".join(map(str, work.shape))
+    named = [f"{name} ({version})" for name, version in versions.items()]
+    python = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    parts = [
+        f"{today}, {machine()}, {python}.",
+        f"The array is {shape} float32, and no file of it is larger. Least of {repeat} turns.",
+        "Engines: " + ", ".join(named) + ".",
+    ]
+    timed = [row for row in measured if row.unit == "ms"]
+    weighed = [row for row in measured if row.unit == "MiB"]
+    if timed:
+        parts.append(table.times(timed, results))
+    if weighed:
+        threads = memory.threads()
+        limits = {r.name: memory.limit(work.place(str(r.layout)), threads) for r in weighed}
+        parts.append(
+            "Peak memory of reading all, above what was in use before, its result included;"
+        )
+        parts[-1] += " the limit is the result, two chunks a thread and 16 MiB."
+        parts.append(table.peaks(weighed, results, limits))
+    return "\n\n".join(parts)
+
+
+def main() -> int:
+    """Measure what the command line asks for."""
+    options = arguments()
+    chosen = [row for row in rows() if re.search(options.rows or "", row.name)]
+    if options.list or not chosen:
+        print("\n".join(f"{row.name:20} {row.title}" for row in chosen) or "no such row")
+        return 0 if chosen else 2
+    hdf = "h5py" in options.engines and bool(find_spec("h5py") and find_spec("hdf5plugin"))
+    with tempfile.TemporaryDirectory(prefix="fastzarr-bench-") as folder:
+        work = Workspace(Path(folder), QUICK_SIZE if options.quick else SIZE)
+        conductor = Conductor(
+            options.engines, work, repeat=options.repeat, patience=options.patience
+        )
+        results: dict[str, dict[str, table.Cell]] = {}
+        for number, row in enumerate(chosen, 1):
+            work.prepare(row.layout, hdf=hdf)
+            results[row.name] = conductor.row(row)
+            figures = {name: cell.least for name, cell in results[row.name].items()}
+            scale = 1e3 if row.unit == "ms" else 1
+            line = ", ".join(f"{n} {table.figure(f * scale)}" for n, f in figures.items() if f)
+            print(f"{number}/{len(chosen)} {row.name}: {line}", file=sys.stderr, flush=True)
+        text = report(chosen, results, conductor.versions, work, options.repeat)
+    print(text)
+    if options.whole:
+        PAGE.write_text(table.between(PAGE.read_text(), text))
+    return int(any(cell.wrong for cells in results.values() for cell in cells.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

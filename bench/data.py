@@ -1,0 +1,217 @@
+"""What the engines read and write: one field of numbers, in files of several layouts.
+
+Rules of this file:
+
+* The metadata document of an array is written here, not by any engine, so that all of them read and
+  write the same thing. The chunks that are read are written once, by zarr-python.
+* h5py has a file of its own, with the same chunks (those inside the shards, where there are shards)
+  and the same compressor at the same level.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Shape = tuple[int, ...]
+Array = np.ndarray[Any, Any]
+
+_BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
+_BLOSC = {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4, "blocksize": 0}
+_COMPRESSORS: dict[str, list[dict[str, Any]]] = {
+    "none": [],
+    "blosc": [{"name": "blosc", "configuration": _BLOSC}],
+    "zstd": [{"name": "zstd", "configuration": {"level": 3, "checksum": False}}],
+    "gzip": [{"name": "gzip", "configuration": {"level": 5}}],
+}
+_BLOSC_2 = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Say how an array is stored; ``chunks`` are the stored files, ``inner`` the chunks in them."""
+
+    name: str
+    title: str
+    chunks: Shape
+    codec: str
+    inner: Shape | None = None
+    zarr_format: int = 3
+
+    @property
+    def unit(self) -> Shape:
+        """Give the shape of what is compressed in one piece."""
+        return self.inner or self.chunks
+
+    def within(self, shape: Shape) -> Layout:
+        """Give this layout with files no larger than the array."""
+        return replace(self, chunks=tuple(map(min, self.chunks, shape)))
+
+    def document(self, shape: Shape) -> dict[str, Any]:
+        """Give the metadata document of an array of float32."""
+        if self.zarr_format == 2:
+            return {
+                "zarr_format": 2,
+                "shape": shape,
+                "chunks": self.chunks,
+                "dtype": "<f4",
+                "fill_value": 0.0,
+                "order": "C",
+                "filters": None,
+                "compressor": _BLOSC_2,
+                "dimension_separator": ".",
+            }
+        codecs = [_BYTES, *_COMPRESSORS[self.codec]]
+        if self.inner:
+            shard = {
+                "chunk_shape": self.inner,
+                "codecs": codecs,
+                "index_codecs": [_BYTES, {"name": "crc32c"}],
+                "index_location": "end",
+            }
+            codecs = [{"name": "sharding_indexed", "configuration": shard}]
+        keys = {"name": "default", "configuration": {"separator": "/"}}
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": shape,
+            "data_type": "float32",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": self.chunks}},
+            "chunk_key_encoding": keys,
+            "fill_value": 0.0,
+            "codecs": codecs,
+            "attributes": {},
+        }
+
+
+_LAYOUTS = (
+    Layout("none64", "64³, not compressed", (64, 64, 64), "none"),
+    Layout("blosc64", "64³, blosc-lz4-shuffle", (64, 64, 64), "blosc"),
+    Layout("zstd64", "64³, zstd", (64, 64, 64), "zstd"),
+    Layout("gzip64", "64³, gzip", (64, 64, 64), "gzip"),
+    Layout("none16", "16³, not compressed", (16, 16, 16), "none"),
+    Layout("zstd16", "16³, zstd", (16, 16, 16), "zstd"),
+    Layout("zstd128", "128x256x256, zstd", (128, 256, 256), "zstd"),
+    Layout("shard32", "32³ in shards of 256³, zstd", (256, 256, 256), "zstd", (32, 32, 32)),
+    Layout("shard8", "8³ in shards of 128³, zstd", (128, 128, 128), "zstd", (8, 8, 8)),
+    Layout("v2blosc64", "64³, format 2, blosc-lz4-shuffle", (64, 64, 64), "blosc", None, 2),
+    # Of the rows that append: time steps of maps.
+    Layout("steps", "10x64x64, blosc-lz4-shuffle", (10, 64, 64), "blosc"),
+    Layout("tiny", "10, not compressed", (10,), "none"),
+)
+LAYOUTS = {layout.name: layout for layout in _LAYOUTS}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Name where an array is: its Zarr folder, and h5py's file beside it."""
+
+    folder: Path
+    shape: Shape
+    layout: Layout
+
+    @property
+    def file(self) -> Path:
+        """Give the path of h5py's file."""
+        return self.folder.with_suffix(".h5")
+
+
+def field(shape: Shape) -> Array:
+    """Make smooth waves with noise, rounded to 1/128 as measured data is; the same every time."""
+    axes = (np.arange(size, dtype=np.float32) / np.float32(256) for size in shape)
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    pi = np.float32(np.pi)
+    smooth = 15 + 10 * np.sin(2 * pi * (x + 2 * y)) * np.cos(3 * pi * z)
+    smooth = smooth + 5 * np.cos(2 * pi * (3 * x - z))
+    noise = np.random.default_rng(20240229).standard_normal(shape, dtype=np.float32)
+    values: Array = np.rint((smooth + np.float32(0.05) * noise) * np.float32(128)) / np.float32(128)
+    return values.astype(np.float32)
+
+
+class Workspace:
+    """Hold the files of one run of the benchmark, in a folder that is there for it alone."""
+
+    def __init__(self, root: Path, size: int) -> None:
+        """Name the folder, and the size of the array along each axis."""
+        self.root, self.size = root, size
+        self.shape = (size, size, size)
+        self._numbers = itertools.count()
+
+    @cached_property
+    def expected(self) -> Array:
+        """Give the field as it was made."""
+        values: Array = np.load(self.root / "field.npy", mmap_mode="r")
+        return values
+
+    def place(self, name: str) -> Place:
+        """Give the place of the array with the whole field in this layout."""
+        return Place(self.root / f"{name}.zarr", self.shape, LAYOUTS[name].within(self.shape))
+
+    def empty(self, name: str, shape: Shape | None = None) -> Place:
+        """Make a fresh folder with the metadata of an array that has no chunks yet."""
+        layout = LAYOUTS[name]
+        if shape is None:
+            shape, layout = self.shape, layout.within(self.shape)
+        place = Place(self._fresh(), shape, layout)
+        write_document(place)
+        return place
+
+    def copy(self, name: str) -> Place:
+        """Make a fresh copy of the array with the whole field in this layout."""
+        source = self.place(name)
+        place = Place(self._fresh(), source.shape, source.layout)
+        shutil.copytree(source.folder, place.folder)
+        if source.file.exists():
+            shutil.copyfile(source.file, place.file)
+        return place
+
+    def group(self) -> Place:
+        """Make a fresh folder with the metadata of a group that has nothing in it."""
+        folder = self._fresh()
+        folder.mkdir()
+        document = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+        (folder / "zarr.json").write_text(json.dumps(document))
+        return Place(folder, (), LAYOUTS["tiny"])
+
+    def remove(self, place: Place) -> None:
+        """Remove what was made fresh."""
+        shutil.rmtree(place.folder, ignore_errors=True)
+        place.file.unlink(missing_ok=True)
+
+    def _fresh(self) -> Path:
+        return self.root / f"fresh-{os.getpid()}-{next(self._numbers)}.zarr"
+
+    def prepare(self, name: str | None, *, hdf: bool) -> None:
+        """Write the field and the files of a layout, unless they are there."""
+        if not (self.root / "field.npy").exists():
+            np.save(self.root / "field.npy", field(self.shape))
+        if name is None:
+            return
+        place = self.place(name)
+        if not place.folder.exists():
+            import zarr
+
+            write_document(place)
+            zarr.open_array(str(place.folder), mode="r+")[...] = self.expected
+        if hdf and not place.file.exists():
+            from bench.engines.h5py import create
+
+            with create(place) as file:
+                file["array"][...] = self.expected
+
+
+def write_document(place: Place) -> None:
+    """Make the folder of an array, with its metadata and nothing else."""
+    place.folder.mkdir()
+    name = ".zarray" if place.layout.zarr_format == 2 else "zarr.json"
+    (place.folder / name).write_text(json.dumps(place.layout.document(place.shape)))

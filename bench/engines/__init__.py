@@ -1,0 +1,36 @@
+"""The engines, one file each, loaded when first asked for: nobody pays for another's import."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from bench.base import MissingError
+
+if TYPE_CHECKING:
+    from bench.base import Engine
+
+# The order of the columns. Ours come first, the floor last; those between are the peers.
+ENGINES = {
+    "fastzarr": ("fastzarr", "Fastzarr"),
+    "fastzarr-numpy": ("fastzarr", "FastzarrNumpy"),
+    "tensorstore": ("tensorstore", "TensorStore"),
+    "zarrista": ("zarrista", "Zarrista"),
+    "zarr": ("zarr", "ZarrPython"),
+    "zarr-fused": ("zarr", "ZarrFused"),
+    "zarr-zarrs": ("zarr", "ZarrZarrs"),
+    "h5py": ("h5py", "H5py"),
+    "floor": ("floor", "Floor"),
+}
+PEERS = tuple(ENGINES)[2:-1]
+
+
+def load(name: str) -> Engine:
+    """Make an engine; raises ``MissingError`` with the reason where it is not there."""
+    module, kind = ENGINES[name]
+    try:
+        engine: Engine = getattr(import_module(f"bench.engines.{module}"), kind)()
+    except ImportError as error:
+        msg = f"{error.name or name} is not installed"
+        raise MissingError(msg) from error
+    return engine

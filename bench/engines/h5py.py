@@ -1,0 +1,92 @@
+"""h5py, with the filters of hdf5plugin. HDF5 reads and writes with one thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import hdf5plugin
+
+from bench.base import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.base import Box
+    from bench.data import Array, Place
+
+_FILTERS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "blosc": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)),
+    "zstd": dict(hdf5plugin.Zstd(clevel=3)),
+    "gzip": {"compression": "gzip", "compression_opts": 5},
+}
+
+
+def create(place: Place) -> Any:
+    """Make a file with one array, whose first axis can grow; nothing is written to it yet."""
+    file = h5py.File(place.file, "w")
+    file.create_dataset(
+        "array",
+        shape=place.shape,
+        maxshape=(None, *place.shape[1:]),
+        chunks=place.layout.unit,
+        dtype="f4",
+        **_FILTERS[place.layout.codec],
+    )
+    return file
+
+
+class H5py(Engine):
+    """Use h5py as it is, with its cache of chunks as large as it comes."""
+
+    name = "h5py"
+    module = "h5py"
+    cannot = {  # noqa: RUF012  (as in Engine)
+        "orthogonal": "only one axis takes an array as its index",
+        "points": "only one axis takes an array as its index",
+    }
+
+    def version(self) -> str:
+        """Give the versions of both."""
+        return f"{h5py.version.version}, HDF5 {h5py.version.hdf5_version}"
+
+    def open(self, place: Place, *, write: bool = False) -> Any:
+        """Open an array; one to be written is made, where it is not there."""
+        if write and not place.file.exists():
+            return create(place)["array"]
+        return h5py.File(place.file, "r+" if write else "r")["array"]
+
+    def cold(self, array: Any) -> Any:
+        """Open the file anew: HDF5 keeps decoded chunks as long as it is open."""
+        name = array.file.filename
+        array.file.close()
+        return h5py.File(name, "r")["array"]
+
+    def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
+        """Read a box or an element."""
+        return array[box]
+
+    def write(self, array: Any, box: Box, value: Array) -> None:
+        """Write a box and hand it to the operating system."""
+        array[box] = value
+        array.file.flush()
+
+    def append(self, array: Any, value: Array) -> Any:
+        """Grow the first axis, write there and hand it to the operating system."""
+        start = array.shape[0]
+        array.resize(start + value.shape[0], axis=0)
+        array[start:] = value
+        array.file.flush()
+        return array
+
+    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
+        """Create small arrays."""
+        with h5py.File(place.file, "w") as file:
+            for name in names:
+                file.create_dataset(name, shape=(10,), chunks=(10,), dtype="f4")
+
+    def list_arrays(self, place: Place) -> list[str]:
+        """Give the names of the arrays of a file."""
+        with h5py.File(place.file) as file:
+            return [name for name, node in file.items() if isinstance(node, h5py.Dataset)]

@@ -1,0 +1,69 @@
+"""TensorStore, with its file driver told not to sync, since nobody else here does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorstore
+
+from bench.base import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.base import Box
+    from bench.data import Array, Place
+
+
+# Each array has a context of its own, as it is where the user names none.
+_CONTEXT = {"file_io_sync": False}
+
+
+class TensorStore(Engine):
+    """Use TensorStore as it is: it keeps no chunks in memory unless asked to."""
+
+    name = "tensorstore"
+    module = "tensorstore"
+    cannot = {"list_arrays": "knows no groups"}  # noqa: RUF012  (as in Engine)
+
+    def open(self, place: Place, *, write: bool = False) -> Any:
+        """Open an array."""
+        driver = "zarr" if place.layout.zarr_format == 2 else "zarr3"
+        kvstore = {"driver": "file", "path": f"{place.folder}/"}
+        spec = {"driver": driver, "kvstore": kvstore, "context": _CONTEXT}
+        return tensorstore.open(spec, open=True, read=True, write=write).result()
+
+    def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
+        """Read a box or an element."""
+        return array[box].read().result()
+
+    def orthogonal(self, array: Any, indices: Sequence[Array]) -> Any:
+        """Read the product of lists of indices."""
+        return array.oindex[tuple(indices)].read().result()
+
+    def points(self, array: Any, coordinates: Sequence[Array]) -> Any:
+        """Read elements."""
+        return array.vindex[tuple(coordinates)].read().result()
+
+    def write(self, array: Any, box: Box, value: Array) -> None:
+        """Write a box."""
+        array[box].write(value).result()
+
+    def append(self, array: Any, value: Array) -> Any:
+        """Grow the first axis, then write there."""
+        start = array.shape[0]
+        stop = start + value.shape[0]
+        array = array.resize(exclusive_max=(stop, *array.shape[1:])).result()
+        array[start:stop].write(value).result()
+        return array
+
+    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
+        """Create small arrays, which know of no group."""
+        for name in names:
+            kvstore = {"driver": "file", "path": f"{place.folder}/{name}/"}
+            spec = {"driver": "zarr3", "kvstore": kvstore, "context": _CONTEXT}
+            document = place.layout.document((10,))
+            metadata = {"chunk_grid": document["chunk_grid"], "codecs": document["codecs"]}
+            spec["metadata"] = metadata
+            tensorstore.open(spec, create=True, shape=[10], dtype=np.float32).result()

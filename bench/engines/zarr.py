@@ -1,0 +1,97 @@
+"""zarr-python: with its default pipeline, its fused one, and that of zarrs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zarr
+
+from bench.base import Engine, MissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.base import Box
+    from bench.data import Array, Place
+
+
+class ZarrPython(Engine):
+    """Use zarr-python as it is."""
+
+    name = "zarr"
+    module = "zarr"
+
+    def open(self, place: Place, *, write: bool = False) -> Any:
+        """Open an array."""
+        return zarr.open_array(str(place.folder), mode="r+" if write else "r")
+
+    def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
+        """Read a box or an element."""
+        return array[box]
+
+    def orthogonal(self, array: Any, indices: Sequence[Array]) -> Any:
+        """Read the product of lists of indices."""
+        return array.oindex[tuple(indices)]
+
+    def points(self, array: Any, coordinates: Sequence[Array]) -> Any:
+        """Read elements."""
+        return array.vindex[tuple(coordinates)]
+
+    def write(self, array: Any, box: Box, value: Array) -> None:
+        """Write a box."""
+        array[box] = value
+
+    def append(self, array: Any, value: Array) -> Any:
+        """Write behind the end."""
+        array.append(value)
+        return array
+
+    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
+        """Create small arrays."""
+        group = zarr.open_group(str(place.folder), mode="r+")
+        for name in names:
+            group.create_array(name, shape=(10,), chunks=(10,), dtype="f4", compressors=None)
+
+    def list_arrays(self, place: Place) -> list[str]:
+        """Give the names of the arrays of a group."""
+        return list(zarr.open_group(str(place.folder), mode="r").array_keys())
+
+
+class ZarrFused(ZarrPython):
+    """Use zarr-python's fused pipeline, which it has from 3.3 on."""
+
+    name = "zarr-fused"
+    import_as = "as zarr"
+
+    def __init__(self) -> None:
+        """Choose the pipeline."""
+        from zarr.core import codec_pipeline
+
+        if not hasattr(codec_pipeline, "FusedCodecPipeline"):
+            msg = f"zarr {zarr.__version__} has no FusedCodecPipeline"
+            raise MissingError(msg)
+        path = "zarr.core.codec_pipeline.FusedCodecPipeline"
+        zarr.config.set({"codec_pipeline.path": path})
+
+    def version(self) -> str:
+        """Give the version and the pipeline."""
+        return f"zarr {zarr.__version__}, FusedCodecPipeline"
+
+
+class ZarrZarrs(ZarrPython):
+    """Use zarr-python with the pipeline of zarrs, which leaves to zarr-python what it cannot do."""
+
+    name = "zarr-zarrs"
+    import_as = "as zarr"
+
+    def __init__(self) -> None:
+        """Choose the pipeline."""
+        import zarrs  # noqa: F401  (registers itself)
+
+        zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
+
+    def version(self) -> str:
+        """Give the versions of both."""
+        from importlib.metadata import version
+
+        return f"zarr {zarr.__version__}, zarrs {version('zarrs')}"

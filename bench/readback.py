@@ -1,0 +1,38 @@
+"""Compare an array in a store with the expected one: ``python -m bench.readback STORE EXPECTED``.
+
+It runs in a process of its own, so that nothing an engine keeps in memory passes for what it wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+
+from bench.base import WrongError, same
+
+
+def main(source: str, expected: str) -> str:
+    """Give what is wrong, or an empty text."""
+    if source.endswith(".h5"):
+        # The engine that wrote it still has it open, and has flushed it.
+        os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"
+        import h5py
+        import hdf5plugin  # noqa: F401  (registers the filters)
+
+        with h5py.File(source) as file:
+            found = file["array"][...]
+    else:
+        import zarr
+
+        found = zarr.open_array(source, mode="r")[...]
+    try:
+        same(found, np.load(expected))
+    except WrongError as error:
+        return str(error)
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]) or None)

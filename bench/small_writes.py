@@ -1,0 +1,96 @@
+"""How long do writes take that do not meet the chunks: in the middle, and at the end?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.base import Engine, Row, Task, stored
+from bench.data import LAYOUTS
+
+if TYPE_CHECKING:
+    from bench.data import Place, Workspace
+
+EDGE, STEPS = 100, 50
+
+
+class Unaligned(Task):
+    """Write a box across the borders of chunks into an array that is full."""
+
+    place: Place
+    array: Any
+
+    def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
+        """Make what to write, and what will be there."""
+        super().__init__(engine, work)
+        self.layout = layout
+        # Off the borders of chunks on both sides, whatever the size of the array.
+        start = (work.size - EDGE) // 2 + 1
+        self.box = (slice(start, start + EDGE),) * 3
+        self.value = np.array(work.expected[self.box][::-1]) + np.float32(1)
+
+    def prepare(self) -> None:
+        """Copy the full array and open the copy."""
+        self.place = self.work.copy(self.layout)
+        self.array = self.engine.open(self.place, write=True)
+
+    def run(self) -> Any:
+        """Write the box."""
+        self.engine.write(self.array, self.box, self.value)
+
+    def check(self, result: Any) -> None:
+        """Let another process read all of it back."""
+        del result
+        expected = np.array(self.work.expected)
+        expected[self.box] = self.value
+        stored(self.place, expected, self.engine)
+
+    def tidy(self) -> None:
+        """Remove the copy."""
+        del self.array
+        self.work.remove(self.place)
+
+
+class Append(Unaligned):
+    """Append time steps to an array, one at a time: nine of ten find a chunk that is not full."""
+
+    def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
+        """Take the first layers of the field for time steps."""
+        super().__init__(engine, work, layout)
+        self.value = np.array(work.expected[:STEPS])
+
+    def prepare(self) -> None:
+        """Make an array without time steps and open it."""
+        self.place = self.work.empty(self.layout, (0, *self.work.shape[1:]))
+        self.array = self.engine.open(self.place, write=True)
+
+    def run(self) -> Any:
+        """Append each."""
+        for step in range(STEPS):
+            self.array = self.engine.append(self.array, self.value[step : step + 1])
+
+    def check(self, result: Any) -> None:
+        """Let another process read all of them back."""
+        del result
+        place = self.place
+        stored(place, self.value, self.engine)
+
+
+ROWS = [
+    *(
+        Row(
+            f"unaligned-{layout}",
+            f"write a box of {EDGE}³ off the grid: {LAYOUTS[layout].title}",
+            partial(Unaligned, layout=layout),
+            layout,
+        )
+        for layout in ("blosc64", "shard32")
+    ),
+    Row(
+        "append-steps",
+        f"append {STEPS} time steps: {LAYOUTS['steps'].title}",
+        partial(Append, layout="steps"),
+    ),
+]

@@ -1,0 +1,89 @@
+"""How long does it take to start: to import the library, and to have a first element?
+
+Both are measured by a fresh interpreter that has started and imported nothing yet. What an engine
+puts off until it is used costs it nothing in the first row, and shows in the second. This file is
+also what that interpreter runs: ``python -m bench.starting ENGINE FOLDER SIZE LAYOUT``.
+"""
+
+from __future__ import annotations
+
+import time
+
+_START = time.perf_counter()
+
+import subprocess  # noqa: E402  (the clock starts first)
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from bench.base import CannotError, Row, Task, WrongError  # noqa: E402
+
+if TYPE_CHECKING:
+    from bench.base import Engine
+    from bench.data import Workspace
+
+LAYOUT = "blosc64"
+_IMPORT = "import time; s = time.perf_counter(); import {}; print(time.perf_counter() - s, 0)"
+
+
+class Import(Task):
+    """Import the library, and NumPy with it, in a fresh interpreter."""
+
+    def __init__(self, engine: Engine, work: Workspace) -> None:
+        """Say what to run."""
+        super().__init__(engine, work)
+        if engine.import_as:
+            raise CannotError(engine.import_as)
+        self.command = ["-c", _IMPORT.format(engine.module)]
+        self.expected = 0.0
+
+    def run(self) -> Any:
+        """Start an interpreter, which keeps the time itself."""
+        command = [sys.executable, *self.command]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds, value = done.stdout.split()
+        self.engine.seconds = float(seconds)
+        return float(value)
+
+    def check(self, result: Any) -> None:
+        """Compare the element that was read."""
+        if result != self.expected:
+            msg = f"{result}, expected {self.expected}"
+            raise WrongError(msg)
+
+
+class FirstElement(Import):
+    """Import the library, open an array and read an element, in a fresh interpreter."""
+
+    def __init__(self, engine: Engine, work: Workspace) -> None:
+        """Say what to run."""
+        Task.__init__(self, engine, work)
+        if engine.name == "floor":
+            raise CannotError(engine.import_as)
+        arguments = [engine.name, str(work.root), str(work.size), LAYOUT]
+        self.command = ["-m", "bench.starting", *arguments]
+        self.expected = float(work.expected[1, 2, 3])
+
+
+def main(name: str, root: str, size: str, layout: str) -> None:
+    """Read one element and print how long it took since this file began, and the element."""
+    from bench.data import Workspace
+    from bench.engines import load
+
+    engine = load(name)
+    found = engine.read(engine.open(Workspace(Path(root), int(size)).place(layout)), (1, 2, 3))
+    print(time.perf_counter() - _START, float(found.reshape(())[()]))
+
+
+ROWS = [
+    Row("import", "import in a fresh interpreter", Import),
+    Row(
+        "first",
+        "import, open and read one element in a fresh interpreter: 64³, blosc-lz4-shuffle",
+        FirstElement,
+        LAYOUT,
+    ),
+]
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

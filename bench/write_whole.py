@@ -1,0 +1,53 @@
+"""How long does it take to write all of an array that has no chunks yet?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.base import Engine, Row, Task, stored, whole
+from bench.data import LAYOUTS
+from bench.read_whole import WHOLE
+
+if TYPE_CHECKING:
+    from bench.data import Place, Workspace
+
+
+class WriteWhole(Task):
+    """Write all of an array in a fresh folder; its metadata is there before the clock starts."""
+
+    place: Place
+    array: Any
+
+    def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
+        """Bring the field into memory."""
+        super().__init__(engine, work)
+        self.layout = layout
+        self.value = np.array(work.expected)
+
+    def prepare(self) -> None:
+        """Make a fresh folder and open the array in it."""
+        self.place = self.work.empty(self.layout)
+        self.array = self.engine.open(self.place, write=True)
+
+    def run(self) -> Any:
+        """Write it."""
+        self.engine.write(self.array, whole(self.work.shape), self.value)
+
+    def check(self, result: Any) -> None:
+        """Let another process read it back."""
+        del result
+        stored(self.place, self.work.expected, self.engine)
+
+    def tidy(self) -> None:
+        """Remove the folder."""
+        del self.array
+        self.work.remove(self.place)
+
+
+ROWS = [
+    Row(f"write-{name}", f"write all: {LAYOUTS[name].title}", partial(WriteWhole, layout=name))
+    for name in WHOLE
+]

@@ -1,0 +1,199 @@
+"""The benchmark computes what it says, and times nothing that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import table
+from bench.base import CannotError, Engine, Row, Task, WrongError, same
+from bench.conduct import Conductor
+from bench.data import LAYOUTS, Workspace, field
+from bench.table import Cell
+from bench.worker import Worker, answer, rows
+
+ROW = Row("read", "read all", Task)
+
+
+class Answers:
+    """A worker that says what it is told to, and notes what it was asked."""
+
+    log: list[str]
+
+    def __init__(self, name, said):
+        self.name, self.said = name, said
+
+    def send(self, command):
+        self.log.append(f"{self.name} {command}")
+        self.command = command
+
+    def answer(self):
+        return self.said[self.command].pop(0)
+
+    def ask(self, command):
+        self.send(command)
+        return self.answer()
+
+    def close(self):
+        pass
+
+    def end(self):
+        pass
+
+
+def conduct(said, *, repeat=2, patience=10.0):
+    log: list[str] = []
+
+    def child(arguments):
+        one = Answers(arguments[0], said[arguments[0]])
+        one.log = log
+        return one
+
+    work = Workspace(Path(), 8)
+    conductor = Conductor(list(said), work, repeat=repeat, patience=patience, child=child)
+    return conductor.row(ROW), log
+
+
+def right(*seconds):
+    return {
+        "check": [{"seconds": 1.0, "version": "1"}],
+        "time": [{"seconds": one, "spent": one} for one in seconds],
+    }
+
+
+def test_engines_take_turns_and_the_least_time_counts():
+    cells, log = conduct({"fastzarr": right(3.0, 2.0), "zarr": right(4.0, 5.0)})
+    assert log == [
+        *("fastzarr check", "zarr check"),
+        *("fastzarr time", "zarr time", "fastzarr time", "zarr time"),
+    ]
+    assert (cells["fastzarr"].least, cells["zarr"].least) == (2.0, 4.0)
+
+
+def test_what_is_wrong_is_not_timed_and_says_why():
+    wrong = {"check": [{"wrong": "3 of 8 values differ"}]}
+    cells, log = conduct({"fastzarr": right(3.0, 2.0), "zarr": wrong})
+    assert "zarr time" not in log
+    assert (cells["zarr"].least, cells["zarr"].wrong) == (None, True)
+    assert cells["zarr"].reason == "3 of 8 values differ"
+
+
+def test_what_fails_later_loses_its_times():
+    dies = {
+        "check": [{"seconds": 1, "version": "1"}],
+        "time": [{"seconds": 1, "spent": 1}, {"wrong": "died"}],
+    }
+    cells, _ = conduct({"zarr": dies})
+    assert (cells["zarr"].least, cells["zarr"].reason) == (None, "died")
+
+
+def test_a_slow_engine_has_two_turns():
+    cells, _ = conduct({"zarr": right(9, 8), "fastzarr": right(1, 2, 3)}, repeat=3)
+    assert [len(cells[name].figures) for name in ("zarr", "fastzarr")] == [2, 3]
+
+
+def test_ratios_are_to_the_fastest_peer_and_to_the_floor():
+    figures = {
+        "fastzarr": 3.0,
+        "fastzarr-numpy": 1.0,
+        "zarr": 4.0,
+        "tensorstore": 2.0,
+        "floor": 1.5,
+    }
+    cells = {name: Cell([figure, figure + 1]) for name, figure in figures.items()}
+    cells["h5py"] = Cell([0.1], reason="wrong")
+    assert table.fastest_peer(cells) == "tensorstore"
+    assert table.ratio(cells, "tensorstore") == 1.5
+    assert table.ratio(cells, table.FLOOR) == 2.0
+    assert table.ratio({"fastzarr": Cell([1.0])}, None) is None
+    assert table.fastest_peer({"fastzarr": Cell([1.0])}) is None
+
+
+def test_the_table_names_reasons_below():
+    cells = {
+        "fastzarr": Cell([0.002]),
+        "zarrista": Cell(reason="no steps"),
+        "zarr": Cell(reason="2 of 3 values differ", wrong=True),
+        "floor": Cell([0.001]),
+    }
+    lines = table.times([ROW], {"read": cells}).splitlines()[2:]
+    assert [" ".join(line.split()) for line in lines] == [
+        "| read all | 2.00 | - [1] | wrong [2] | 1.00 | - | - | 2.00 |",
+        "",
+        "1. zarrista: no steps",
+        "2. zarr: 2 of 3 values differ",
+    ]
+
+
+def test_the_page_keeps_what_is_around_the_tables():
+    page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+    assert table.between(page, r"\1 new") == (
+        f"before\n{table.BEGIN}\n\n\\1 new\n\n{table.END}\nafter\n"
+    )
+    with pytest.raises(ValueError, match="measured: begin"):
+        table.between("nothing", "new")
+
+
+class Reads(Task):
+    result = np.arange(3, dtype="f4")
+
+    def run(self):
+        return self.result
+
+    def check(self, result):
+        same(result, np.arange(3, dtype="f4"))
+
+
+class FakeEngine(Engine):
+    def version(self):
+        return "1"
+
+
+def test_a_worker_times_what_passed_its_check():
+    worker = Worker(Reads(FakeEngine(), Workspace(Path(), 8)))
+    assert "timed before it was checked" in answer(worker.time)["wrong"]
+    assert answer(worker.check)["version"] == "1"
+    assert answer(worker.time)["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        (np.arange(3, dtype="f8"), "data type float64, expected float32"),
+        (np.arange(4, dtype="f4"), "shape (4,), expected (3,)"),
+        (np.array([0, 1, 7], "f4"), "1 of 3 values differ"),
+    ],
+)
+def test_a_worker_does_not_time_what_is_wrong(result, why):
+    task = Reads(FakeEngine(), Workspace(Path(), 8))
+    task.result = result
+    worker = Worker(task)
+    assert answer(worker.check) == {"wrong": why}
+    assert "seconds" not in answer(worker.time)
+
+
+def test_what_an_engine_cannot_do_is_said_and_not_called_wrong():
+    def refuse():
+        msg = "no steps"
+        raise CannotError(msg)
+
+    def fail():
+        raise OSError(5, "broken")
+
+    assert answer(refuse) == {"cannot": "no steps"}
+    assert answer(fail) == {"wrong": "OSError: [Errno 5] broken"}
+    with pytest.raises(WrongError):
+        same(0, 1)
+
+
+def test_rows_have_names_of_their_own_and_layouts_that_exist():
+    found = rows()
+    assert len({row.name for row in found}) == len(found)
+    assert {row.layout for row in found} - {None} <= set(LAYOUTS)
+    assert {row.unit for row in found} == {"ms", "MiB"}
+
+
+def test_the_field_is_the_same_each_time():
+    assert np.array_equal(field((8, 8, 8)), field((8, 8, 8)))
