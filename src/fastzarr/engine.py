@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
     from fastzarr.selection import Selection
 
-# Below this many bytes the threads cost more than they save.
-_SMALL = 1 << 18
+# Below this many bytes beside the first chunk, threads cost more than they save.
+_SMALL = 1 << 17
 
 
 class StoredChunks:
@@ -132,7 +132,8 @@ def run_read(
     """Read a selection into ``out``, which has the selection's work shape."""
     program = layout.program
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
-    threads = 1 if out.nbytes < _SMALL else workers()
+    work = out.nbytes if program.shard is not None else (plan.size - 1) * program.nbytes
+    threads = 1 if work < _SMALL else workers()
     spread = _reference.inline if threads == 1 else parallel
     job = _reference.Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
     simple = program.native is None or selection.fields is not None
@@ -155,7 +156,8 @@ def run_write(
     """Write ``value``, which has the selection's work shape."""
     program = layout.program
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
-    threads = 1 if value.nbytes < _SMALL else workers()
+    work = value.nbytes if program.shard is not None else (plan.size - 1) * program.nbytes
+    threads = 1 if work < _SMALL else workers()
     spread = _reference.inline if threads == 1 else parallel
     job = _reference.Job(selection.fields, True, store_empty, spread, threads)  # noqa: FBT003  (hot)
     simple = program.native is None or selection.fields is not None

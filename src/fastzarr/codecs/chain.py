@@ -12,6 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 class Program:
     """Decode and encode the chunks of one array.
 
-    ``spec`` is that of a decoded chunk, ``fill`` an array of no dimensions that holds the value of
-    missing chunks, ``encoded_size`` the exact number of bytes of a stored chunk where it is fixed.
+    ``spec`` is that of a decoded chunk, ``nbytes`` its size in memory, ``fill`` an array of no
+    dimensions that holds the value of missing chunks, ``encoded_size`` the exact number of bytes of
+    a stored chunk where it is fixed.
     """
 
     __slots__ = (
@@ -42,6 +44,7 @@ class Program:
         "encoded_size",
         "fill",
         "native",
+        "nbytes",
         "order",
         "serializer",
         "serializer_spec",
@@ -53,6 +56,7 @@ class Program:
         """Work out what each codec sees."""
         self.codecs, self.spec = tuple(codecs), spec
         self.fill = np.zeros((), dtype=spec.dtype.numpy)
+        self.nbytes = math.prod(spec.shape) * self.fill.nbytes
         self.fill[()] = spec.dtype.default_fill if spec.fill is None else spec.fill
         array_steps = []
         byte_steps = []
