@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.base import Buffer
     from fastzarr.codecs.chain import Program
     from fastzarr.metadata.layout import Layout
+    from fastzarr.plan import Plan
     from fastzarr.selection import Selection
 
 # Below this many bytes beside the first chunk, threads cost more than they save.
@@ -114,11 +115,23 @@ class StoredSource:
         return self.store.get_ranges(self.key, ranges)
 
 
-def _kernel(program: Program, chunks: StoredChunks) -> Any:
-    """Choose who runs the plan of a chain that the native extension knows."""
-    # A store that others have changed is asked for parts of a shard by its own verbs.
-    indirect = program.shard is not None and not chunks.direct
-    return _reference if indirect or config.flat["data_path"] == "numpy" else native_extension
+def _choose(
+    program: Program, chunks: StoredChunks, plan: Plan, selection: Selection, size: int
+) -> tuple[Any, int]:
+    """Choose who runs a plan, the native extension or its twin, and on how many threads.
+
+    ``size`` is that of the memory read into or written from, in bytes.
+    """
+    work = size if program.shard is not None else (plan.size - 1) * program.nbytes
+    threads = 1 if work < _SMALL else workers()
+    twin = (
+        program.native is None
+        or selection.fields is not None
+        # A store that others have changed is asked for parts of a shard by its own verbs.
+        or (program.shard is not None and not chunks.direct)
+        or config.flat["data_path"] == "numpy"
+    )
+    return _reference if twin else native_extension, threads
 
 
 def run_read(
@@ -132,12 +145,9 @@ def run_read(
     """Read a selection into ``out``, which has the selection's work shape."""
     program = layout.program
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
-    work = out.nbytes if program.shard is not None else (plan.size - 1) * program.nbytes
-    threads = 1 if work < _SMALL else workers()
+    chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
     spread = _reference.inline if threads == 1 else parallel
     job = _reference.Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
-    simple = program.native is None or selection.fields is not None
-    chosen = _reference if simple else _kernel(program, chunks)
     failure = chosen.read(program, plan, chunks, out, job)
     if failure is not None and chosen is not _reference and _met_a_link(failure):
         failure = _reference.read(program, plan, chunks, out, job)
@@ -156,12 +166,9 @@ def run_write(
     """Write ``value``, which has the selection's work shape."""
     program = layout.program
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
-    work = value.nbytes if program.shard is not None else (plan.size - 1) * program.nbytes
-    threads = 1 if work < _SMALL else workers()
+    chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
     spread = _reference.inline if threads == 1 else parallel
     job = _reference.Job(selection.fields, True, store_empty, spread, threads)  # noqa: FBT003  (hot)
-    simple = program.native is None or selection.fields is not None
-    chosen = _reference if simple else _kernel(program, chunks)
     failure = chosen.write(program, plan, chunks, value, layout.shape, job)
     if failure is not None and chosen is not _reference and _met_a_link(failure):
         failure = _reference.write(program, plan, chunks, value, layout.shape, job)

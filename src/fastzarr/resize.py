@@ -19,7 +19,6 @@ import numpy as np
 
 from fastzarr import casting, engine, errors, node
 from fastzarr.codecs.base import as_view
-from fastzarr.grid import grid_shape
 from fastzarr.selection import Selection, Span
 
 if TYPE_CHECKING:
@@ -76,9 +75,7 @@ def stored_chunks(array: Array) -> int:
     shard = layout.program.shard
     chunks = array._chunks  # noqa: SLF001  (its own other half)
     total = 0
-    for coords in _stored(array, layout):
-        if any(k >= n for k, n in zip(coords, layout.grid_shape, strict=True)):
-            continue
+    for coords in _stored(array, layout, inside=True):
         if shard is None:
             total += math.prod(layout.chunks) // math.prod(layout.inner_chunks)
             continue
@@ -96,11 +93,8 @@ def digest(array: Array, hashname: str) -> bytes:
     total = hashlib.new(hashname)
     layout = array.layout
     chunks = array._chunks  # noqa: SLF001  (its own other half)
-    grid = layout.grid_shape
     # A chunk that is not stored adds nothing, so those that are stored are enough.
-    for coords in sorted(_stored(array, layout)):
-        if any(k >= n for k, n in zip(coords, grid, strict=True)):
-            continue
+    for coords in sorted(_stored(array, layout, inside=True)):
         total.update(as_view(chunks.get(coords) or b""))
     names = (node.V3_KEY,) if layout.zarr_format == 3 else (node.V2_ARRAY, node.V2_ATTRIBUTES)
     for name in names:
@@ -166,22 +160,22 @@ def _write(array: Array, layout: Layout, spans: tuple[Span, ...], values: Any) -
     )
 
 
-def _stored(array: Array, layout: Layout) -> Iterator[tuple[int, ...]]:
-    """Go through the coordinates of the stored objects, inside the grid or not."""
+def _stored(array: Array, layout: Layout, *, inside: bool) -> Iterator[tuple[int, ...]]:
+    """Go through the coordinates of the stored objects inside the grid, or outside of it."""
     start = len(array.path) + 1 if array.path else 0
     for key in array.chunk_store.list(array.path):
         coords = layout.keys.decode(key[start:], len(layout.shape))
         if coords is not None:
-            yield coords
+            within = all(k < n for k, n in zip(coords, layout.grid_shape, strict=True))
+            if within == inside:
+                yield coords
 
 
 def _delete_outside(array: Array, layout: Layout) -> None:
     """Delete the stored objects outside the grid of a layout."""
     chunks = array._chunks  # noqa: SLF001  (its own other half)
-    grid = grid_shape(layout.shape, layout.chunks)
-    for coords in list(_stored(array, layout)):
-        if any(k >= n for k, n in zip(coords, grid, strict=True)):
-            chunks.put(coords, None)
+    for coords in list(_stored(array, layout, inside=False)):
+        chunks.put(coords, None)
 
 
 def _clear_strays(array: Array, old: Layout, new: Layout) -> None:
