@@ -6,7 +6,7 @@
 //!   else into scratch that is kept for each thread.
 //! * The size that every codec decodes to is known before the data is looked at.
 
-use crate::codecs::{ByteCodec, Contexts};
+use crate::codecs::{swap, ByteCodec, Contexts};
 use crate::copy::{self, Places, Target};
 use crate::error::{Error, Result};
 use crate::plan::{Factor, Out};
@@ -224,7 +224,7 @@ impl Program {
             truth(out);
         }
         if let Some(unit) = self.swap {
-            copy::swap_in_place(out, unit)?;
+            swap::in_place(out, unit)?;
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ impl Program {
         contexts: &mut Contexts,
     ) -> Result<()> {
         if let Some(unit) = self.swap {
-            copy::swap_in_place(chunk, unit)?;
+            swap::in_place(chunk, unit)?;
         }
         let Some((last, others)) = self.codecs.split_last() else {
             out.extend_from_slice(chunk);

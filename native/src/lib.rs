@@ -2,8 +2,8 @@
 //!
 //! * `python.rs` alone knows Python. Without the feature `python` the crate builds without it, which
 //!   is how its own tests run.
-//! * A plan is run by `run.rs`, which knows chunks and shards; `chunk.rs` decodes and encodes one
-//!   chunk; below are the copy loop, the codecs, files and the pool of threads.
+//! * A plan is run by `run.rs` and `read.rs`, which know chunks and shards; `chunk.rs` decodes and
+//!   encodes one chunk; below are the copy loop, the codecs, files and the pool of threads.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -16,6 +16,7 @@ pub mod local;
 pub mod objects;
 pub mod plan;
 pub mod pool;
+pub mod read;
 pub mod run;
 pub mod shard;
 

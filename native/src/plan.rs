@@ -201,21 +201,6 @@ impl Plan {
     }
 }
 
-/// Give the factors that select all of a chunk's valid part.
-pub fn everything(extent: &[usize]) -> Vec<Factor<'static>> {
-    extent
-        .iter()
-        .enumerate()
-        .map(|(axis, size)| Factor::Span {
-            axis,
-            start: 0,
-            step: 1,
-            size: *size as i64,
-            out: 0,
-        })
-        .collect()
-}
-
 fn cut_span(
     axis: usize,
     start: i64,
@@ -335,6 +320,21 @@ fn cut_points(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Give the factors that select all of a chunk's valid part.
+    fn everything(extent: &[usize]) -> Vec<Factor<'static>> {
+        extent
+            .iter()
+            .enumerate()
+            .map(|(axis, size)| Factor::Span {
+                axis,
+                start: 0,
+                step: 1,
+                size: *size as i64,
+                out: 0,
+            })
+            .collect()
+    }
 
     #[test]
     fn a_span_is_cut_in_its_own_order() {

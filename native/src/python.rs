@@ -447,7 +447,7 @@ fn read<'py>(
         frame: memory.frame(),
     };
     let objects = call.objects.as_ref();
-    let found = py.detach(|| crate::run::read(&compiled.program, &plan, objects, into, &job));
+    let found = py.detach(|| crate::read::read(&compiled.program, &plan, objects, into, &job));
     finish(py, found, &call, watch)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! * The index is hostile. It is checked as a whole before a byte is read through it: every inner
 //!   chunk lies inside the shard, outside the index, and overlaps no other. Gaps are allowed.
-//! * This file knows the bytes. Who runs pieces over inner chunks is `run.rs`.
+//! * This file knows the bytes. Who runs pieces over inner chunks is `read.rs` and `run.rs`.
 
 use crate::chunk::{Program, Scratch};
 use crate::error::{Error, Result};

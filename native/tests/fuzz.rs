@@ -17,6 +17,7 @@ use _native::error::{Error, Result};
 use _native::objects::{Bytes, Objects, Parts};
 use _native::plan::{Factor, Part, Plan};
 use _native::pool::Tasks;
+use _native::read;
 use _native::run::{self, From, Into, Job};
 use _native::shard::Shard;
 
@@ -326,7 +327,7 @@ fn read(program: &Program, plan: &Plan, held: &Held, work: &[usize]) -> Option<V
             strides: &steps,
         },
     };
-    let done = run::read(program, plan, held, into, &job(&poll)).is_ok();
+    let done = read::read(program, plan, held, into, &job(&poll)).is_ok();
     assert!(out[..guard].iter().all(|byte| *byte == 0xa5));
     assert!(out[guard + size..].iter().all(|byte| *byte == 0xa5));
     done.then(|| out[guard..guard + size].to_vec())

@@ -548,20 +548,6 @@ fn a_whole_chunk_in_a_larger_array_is_rows() {
 }
 
 #[test]
-fn swaps_in_place() {
-    for unit in [1, 2, 4, 8, 16] {
-        let bytes: Vec<u8> = (0..240).collect();
-        let mut expected = bytes.clone();
-        expected.chunks_mut(unit).for_each(<[u8]>::reverse);
-        let mut found = bytes;
-        swap_in_place(&mut found, unit).unwrap();
-        assert_eq!(found, expected);
-    }
-    assert!(swap_in_place(&mut [0; 6], 4).is_err());
-    assert!(swap_in_place(&mut [0; 6], 3).is_err());
-}
-
-#[test]
 fn knows_the_span_of_an_array() {
     assert_eq!(span_of(4, &[], &[]), Ok((0, 4)));
     assert_eq!(span_of(4, &[3, 5], &[20, 4]), Ok((0, 60)));

@@ -1,0 +1,212 @@
+//! The memories that are copied between: whose they are, and who may touch them.
+//!
+//! * A `Source` or a `Target` is a start and a length; what lies inside is checked by who copies.
+//! * Memory that several threads write to is a `Shared`: who makes one promises that no two of them
+//!   touch the same byte at a time, as the chunks of a plan promise.
+
+use std::marker::PhantomData;
+
+use super::{product::outside, Rows, STAGE};
+use crate::error::{Error, Result};
+
+/// Memory to copy from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    pub(super) start: *const u8,
+    pub(super) len: usize,
+    life: PhantomData<&'a [u8]>,
+}
+
+// SAFETY: a `Source` is only read from, like the slice that it stands for.
+unsafe impl Send for Source<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Source<'_> {}
+
+impl<'a> From<&'a [u8]> for Source<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Source {
+            start: bytes.as_ptr(),
+            len: bytes.len(),
+            life: PhantomData,
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Stand for memory that is not Rust's.
+    ///
+    /// # Safety
+    ///
+    /// For as long as this value or a copy of it is used, the `len` bytes from `start` on can be
+    /// read, and nobody writes those that are copied.
+    pub unsafe fn new(start: *const u8, len: usize) -> Self {
+        Source {
+            start,
+            len,
+            life: PhantomData,
+        }
+    }
+}
+
+/// Memory to copy into, for one user at a time.
+#[derive(Debug)]
+pub struct Target<'a> {
+    pub(super) start: *mut u8,
+    pub(super) len: usize,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+// SAFETY: a `Target` has one user at a time, like the mutable slice that it stands for.
+unsafe impl Send for Target<'_> {}
+
+impl<'a> From<&'a mut [u8]> for Target<'a> {
+    fn from(bytes: &'a mut [u8]) -> Self {
+        Target {
+            start: bytes.as_mut_ptr(),
+            len: bytes.len(),
+            life: PhantomData,
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Give a run of the memory as a slice, for a decoder to fill.
+    pub fn run(&mut self, offset: usize, len: usize) -> Result<&mut [u8]> {
+        match offset.checked_add(len) {
+            // SAFETY: the bytes lie inside, and `self` is borrowed for as long as the slice lives.
+            Some(end) if end <= self.len => {
+                Ok(unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(offset), len) })
+            }
+            _ => Err(Error::codec(
+                STAGE,
+                format!(
+                    "{len} bytes at offset {offset} are outside the destination's {}",
+                    self.len
+                ),
+            )),
+        }
+    }
+
+    /// Give the rows of a whole chunk as slices, in the order of the chunk's bytes.
+    pub fn rows<'b>(&'b mut self, rows: &'b Rows) -> Result<Runs<'b>> {
+        if rows.end > self.len {
+            return Err(outside("the destination", 0, rows.end as i128, self.len));
+        }
+        Ok(Runs {
+            start: self.start,
+            rows,
+            at: rows.start,
+            steps: vec![0; rows.axes.len()],
+            left: rows.count,
+            life: PhantomData,
+        })
+    }
+}
+
+/// The rows of a whole chunk as slices of the destination.
+#[derive(Debug)]
+pub struct Runs<'a> {
+    start: *mut u8,
+    rows: &'a Rows,
+    at: isize,
+    steps: Vec<usize>,
+    left: usize,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Iterator for Runs<'a> {
+    type Item = &'a mut [u8];
+
+    fn next(&mut self) -> Option<&'a mut [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let here = self.start.wrapping_offset(self.at);
+        for (step, &(len, stride)) in self.steps.iter_mut().zip(&self.rows.axes).rev() {
+            *step += 1;
+            self.at = self.at.wrapping_add(stride);
+            if *step < len {
+                break;
+            }
+            *step = 0;
+            self.at = self.at.wrapping_sub(stride.wrapping_mul(len as isize));
+        }
+        // SAFETY: all rows lie inside the target, which stays borrowed, and they do not overlap:
+        // `contiguous_rows` gives no others.
+        Some(unsafe { std::slice::from_raw_parts_mut(here, self.rows.run) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// Memory that several threads copy into, each into a part of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared<'a> {
+    start: *mut u8,
+    len: usize,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+// SAFETY: whoever made it has promised that its users keep to parts of their own.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    /// Stand for memory that several threads fill.
+    ///
+    /// # Safety
+    ///
+    /// For as long as this value, a copy of it or a target made from it is used, the `len` bytes
+    /// from `start` on can be read and written; what two targets of it write, or hand out as slices,
+    /// never overlaps at the same time, and nobody else writes there.
+    pub unsafe fn new(start: *mut u8, len: usize) -> Self {
+        Shared {
+            start,
+            len,
+            life: PhantomData,
+        }
+    }
+
+    /// Give a target for one user.
+    pub fn target(self) -> Target<'a> {
+        Target {
+            start: self.start,
+            len: self.len,
+            life: PhantomData,
+        }
+    }
+}
+
+/// Give where an array lies around the address of its first element: how many bytes before it, and
+/// how many in all. The first element is then at that offset of a `Source` or `Shared` that starts
+/// so much earlier.
+pub fn span_of(item: usize, shape: &[usize], strides: &[isize]) -> Result<(usize, usize)> {
+    if shape.len() != strides.len() {
+        return Err(Error::codec(STAGE, "as many strides as axes are needed"));
+    }
+    if shape.contains(&0) {
+        return Ok((0, 0));
+    }
+    let (mut low, mut high) = (0i128, item as i128);
+    for (&len, &stride) in shape.iter().zip(strides) {
+        let reach = stride as i128 * (len as i128 - 1);
+        if reach < 0 {
+            low += reach;
+        } else {
+            high += reach;
+        }
+    }
+    let fits = |n: i128| {
+        usize::try_from(n)
+            .ok()
+            .filter(|&n| n <= isize::MAX as usize)
+    };
+    match (fits(-low), fits(high - low)) {
+        (Some(before), Some(len)) => Ok((before, len)),
+        _ => Err(Error::codec(
+            STAGE,
+            "the array is larger than the address space",
+        )),
+    }
+}

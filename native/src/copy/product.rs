@@ -1,0 +1,374 @@
+//! A copy as loops: its axes checked, joined and put in order.
+//!
+//! * Offsets are summed in a width in which they cannot wrap, until they are checked.
+//! * After the check axes may be turned, sorted and joined: which places they reach stays the same.
+
+use super::kernels::{kernel, Block};
+use super::{Factor, Places, FEW, LINE, STAGE};
+use crate::error::{Error, Result};
+
+/// How one axis moves in one memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Walk<'a> {
+    Even(isize),
+    Listed(&'a [isize]),
+}
+
+impl Walk<'_> {
+    /// Give the offset of element `i`.
+    ///
+    /// # Safety
+    ///
+    /// `i` is below the length of the axis, which is that of the list.
+    #[inline(always)]
+    pub(super) unsafe fn at(self, i: usize) -> isize {
+        match self {
+            Walk::Even(stride) => stride.wrapping_mul(i as isize),
+            // SAFETY: as the caller promises.
+            Walk::Listed(list) => unsafe { *list.get_unchecked(i) },
+        }
+    }
+
+    /// Guess how far apart neighbours are.
+    fn pace(self) -> usize {
+        match self {
+            Walk::Even(stride) => stride.unsigned_abs(),
+            Walk::Listed([a, b, ..]) => a.abs_diff(*b),
+            Walk::Listed(_) => 0,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Axis<'a> {
+    pub(super) len: usize,
+    pub(super) src: Walk<'a>,
+    pub(super) dst: Walk<'a>,
+}
+
+/// An axis that is none.
+const ONCE: Axis<'static> = Axis {
+    len: 1,
+    src: Walk::Even(0),
+    dst: Walk::Even(0),
+};
+
+/// A copy as loops: the starts on both sides, and the axes from the outermost in.
+pub(super) struct Product<'a> {
+    pub(super) item: usize,
+    pub(super) src_start: isize,
+    pub(super) dst_start: isize,
+    pub(super) axes: Vec<Axis<'a>>,
+}
+
+impl<'a> Product<'a> {
+    /// Take over the factors; `None` if they reach nothing.
+    pub(super) fn new(item: usize, factors: &[Factor<'a>]) -> Result<Option<Self>> {
+        let (mut src_start, mut dst_start) = (0i128, 0i128);
+        let mut axes = Vec::with_capacity(factors.len() + 1);
+        let mut empty = false;
+        for factor in factors {
+            let (len, src, dst) = match *factor {
+                Factor::Span {
+                    src_offset,
+                    src_stride,
+                    len,
+                    dst_offset,
+                    dst_stride,
+                } => {
+                    src_start += src_offset as i128;
+                    dst_start += dst_offset as i128;
+                    (len, Walk::Even(src_stride), Walk::Even(dst_stride))
+                }
+                Factor::Points { src, dst, len } => (
+                    len,
+                    taken(src, len, &mut src_start)?,
+                    taken(dst, len, &mut dst_start)?,
+                ),
+            };
+            match len {
+                0 => empty = true,
+                1 => {
+                    // SAFETY: the one element is there.
+                    let (src, dst) = unsafe { (src.at(0), dst.at(0)) };
+                    src_start += src as i128;
+                    dst_start += dst as i128;
+                }
+                _ => axes.push(Axis { len, src, dst }),
+            }
+        }
+        if empty || item == 0 {
+            return Ok(None);
+        }
+        match (isize::try_from(src_start), isize::try_from(dst_start)) {
+            (Ok(src_start), Ok(dst_start)) => Ok(Some(Product {
+                item,
+                src_start,
+                dst_start,
+                axes,
+            })),
+            _ => Err(outside("either side", i128::MIN, i128::MAX, 0)),
+        }
+    }
+
+    /// Refuse offsets outside of the memories, and steps of zero in the destination, by which a few
+    /// bytes would be written for ever. `None` stands for a source that is not looked at.
+    pub(super) fn check(&self, src_len: Option<usize>, dst_len: usize) -> Result<()> {
+        if let Some(src_len) = src_len {
+            self.check_side("the source", |axis| axis.src, self.src_start, src_len)?;
+        }
+        self.check_side("the destination", |axis| axis.dst, self.dst_start, dst_len)?;
+        if self
+            .axes
+            .iter()
+            .any(|axis| matches!(axis.dst, Walk::Even(0)))
+        {
+            return Err(Error::codec(STAGE, "the destination has a stride of zero"));
+        }
+        Ok(())
+    }
+
+    fn check_side(
+        &self,
+        name: &str,
+        side: impl Fn(&Axis<'a>) -> Walk<'a>,
+        start: isize,
+        len: usize,
+    ) -> Result<()> {
+        match self.extent(side, start) {
+            Some((low, high)) if low >= 0 && high <= len as i128 => Ok(()),
+            Some((low, high)) => Err(outside(name, low, high, len)),
+            None => Err(outside(name, i128::MIN, i128::MAX, len)),
+        }
+    }
+
+    /// Give the first byte that is reached on one side, and the one behind the last.
+    pub(super) fn extent(
+        &self,
+        side: impl Fn(&Axis<'a>) -> Walk<'a>,
+        start: isize,
+    ) -> Option<(i128, i128)> {
+        let mut low = start as i128;
+        let mut high = low + self.item as i128;
+        for axis in &self.axes {
+            let (least, most) = match side(axis) {
+                Walk::Even(stride) => {
+                    let reach = (stride as i128).checked_mul(axis.len as i128 - 1)?;
+                    (reach.min(0), reach.max(0))
+                }
+                Walk::Listed(list) => {
+                    let (mut least, mut most) = (isize::MAX, isize::MIN);
+                    for &offset in list {
+                        least = least.min(offset);
+                        most = most.max(offset);
+                    }
+                    (least as i128, most as i128)
+                }
+            };
+            low = low.checked_add(least)?;
+            high = high.checked_add(most)?;
+        }
+        Some((low, high))
+    }
+
+    /// Look at the units of each item instead of the items.
+    pub(super) fn split(&mut self, unit: usize) {
+        if unit < self.item {
+            self.axes.push(Axis {
+                len: self.item / unit,
+                src: Walk::Even(unit as isize),
+                dst: Walk::Even(unit as isize),
+            });
+            self.item = unit;
+        }
+    }
+
+    /// Turn and sort the axes so that the destination is walked upwards in steps as small as may be,
+    /// and join those that are one in both memories.
+    pub(super) fn order(&mut self) {
+        for axis in &mut self.axes {
+            axis.even_out(&mut self.src_start, &mut self.dst_start);
+            if let (Walk::Even(src), Walk::Even(dst)) = (axis.src, axis.dst) {
+                if dst < 0 {
+                    let last = axis.len as isize - 1;
+                    self.src_start = self.src_start.wrapping_add(src.wrapping_mul(last));
+                    self.dst_start = self.dst_start.wrapping_add(dst.wrapping_mul(last));
+                    axis.src = Walk::Even(src.wrapping_neg());
+                    axis.dst = Walk::Even(dst.wrapping_neg());
+                }
+            }
+        }
+        self.axes
+            .sort_by_key(|axis| std::cmp::Reverse(axis.dst.pace()));
+        let mut kept = 0;
+        for i in 1..self.axes.len() {
+            let (outer, inner) = (self.axes[kept], self.axes[i]);
+            if let Some(joined) = outer.joined(inner) {
+                self.axes[kept] = joined;
+            } else {
+                kept += 1;
+                self.axes[kept] = inner;
+            }
+        }
+        self.axes.truncate(kept + 1);
+    }
+
+    /// Take away the innermost axis if it steps by one item, and give the bytes of the run it was.
+    pub(super) fn run_bytes(&mut self, side: impl Fn(&Axis<'a>) -> Walk<'a>) -> usize {
+        match self.axes.last() {
+            Some(axis) if matches!(side(axis), Walk::Even(s) if s == self.item as isize) => {
+                let len = axis.len;
+                self.axes.pop();
+                self.item * len
+            }
+            _ => self.item,
+        }
+    }
+
+    /// Copy, the axes being in order.
+    ///
+    /// # Safety
+    ///
+    /// Every offset that the axes reach lies inside the memories at `src` and `dst`, which can be
+    /// read and written and do not overlap.
+    pub(super) unsafe fn run(mut self, src: *const u8, dst: *mut u8, swap: bool) {
+        let (from, to) = (
+            src.wrapping_offset(self.src_start),
+            dst.wrapping_offset(self.dst_start),
+        );
+        if !swap && matches!(self.axes.last(), Some(axis) if axis.src.steps_by(self.item)) {
+            self.item = self.run_bytes(|axis| axis.dst);
+        }
+        if self.axes.is_empty() && !swap {
+            // SAFETY: one run, inside both memories.
+            return unsafe { std::ptr::copy_nonoverlapping(from, to, self.item) };
+        }
+        let inner = self.axes.pop().unwrap_or(ONCE);
+        // A transpose: some other axis takes smaller steps in the source than the innermost does.
+        let turned = self.transposed(inner);
+        let outer = match turned {
+            Some(at) => self.axes.remove(at),
+            None => self.axes.pop().unwrap_or(ONCE),
+        };
+        let block = Block {
+            item: self.item,
+            outer,
+            inner,
+        };
+        let kernel = kernel(self.item, swap, turned.is_some());
+        // SAFETY: the kernel is that of the item's size, and the offsets are those checked.
+        unsafe { each(&self.axes, from, to, &|from, to| kernel(&block, from, to)) };
+    }
+
+    /// Find the axis with which the innermost one is to be walked in tiles.
+    fn transposed(&self, inner: Axis<'a>) -> Option<usize> {
+        let Walk::Even(step) = inner.src else {
+            return None;
+        };
+        if self.item >= LINE {
+            return None;
+        }
+        let pace = |axis: &Axis<'a>| match (axis.src, axis.dst) {
+            (Walk::Even(src), Walk::Even(_)) if axis.len >= FEW => src.unsigned_abs(),
+            _ => usize::MAX,
+        };
+        let (at, least) = self
+            .axes
+            .iter()
+            .map(pace)
+            .enumerate()
+            .min_by_key(|&(_, pace)| pace)?;
+        let even = matches!(inner.dst, Walk::Even(_)) && inner.len > 1;
+        (even && least != 0 && least < step.unsigned_abs()).then_some(at)
+    }
+}
+
+impl<'a> Axis<'a> {
+    /// Tell whether the axes are one, `inner` going on where it ends, and give that one.
+    fn joined(self, inner: Axis<'a>) -> Option<Axis<'a>> {
+        let follows = |outer: Walk<'a>, walk: Walk<'a>| match (outer, walk) {
+            (Walk::Even(outer), Walk::Even(step)) => {
+                step.checked_mul(inner.len as isize) == Some(outer)
+            }
+            _ => false,
+        };
+        (follows(self.src, inner.src) && follows(self.dst, inner.dst)).then(|| Axis {
+            len: self.len * inner.len,
+            ..inner
+        })
+    }
+
+    /// See lists whose steps are all the same as what they are.
+    pub(super) fn even_out(&mut self, src_start: &mut isize, dst_start: &mut isize) {
+        for (walk, start) in [(&mut self.src, src_start), (&mut self.dst, dst_start)] {
+            let Walk::Listed(list @ [first, second, ..]) = *walk else {
+                continue;
+            };
+            let Some(step) = second.checked_sub(*first) else {
+                continue;
+            };
+            if list
+                .windows(2)
+                .all(|w| w[1].checked_sub(w[0]) == Some(step))
+            {
+                if let Some(sum) = start.checked_add(*first) {
+                    *start = sum;
+                    *walk = Walk::Even(step);
+                }
+            }
+        }
+    }
+}
+
+impl Walk<'_> {
+    fn steps_by(self, item: usize) -> bool {
+        matches!(self, Walk::Even(step) if step == item as isize)
+    }
+}
+
+fn taken<'a>(places: Places<'a>, len: usize, sum: &mut i128) -> Result<Walk<'a>> {
+    match places {
+        Places::Even { start, stride } => {
+            *sum += start as i128;
+            Ok(Walk::Even(stride))
+        }
+        Places::Listed(list) if list.len() == len => Ok(Walk::Listed(list)),
+        Places::Listed(list) => Err(Error::codec(
+            STAGE,
+            format!("expected {len} offsets of points, found {}", list.len()),
+        )),
+    }
+}
+
+pub(super) fn outside(side: &str, low: i128, high: i128, len: usize) -> Error {
+    Error::codec(
+        STAGE,
+        format!("bytes {low} to {high} are outside the {len} of {side}"),
+    )
+}
+
+/// Call for every place of the axes, from the outermost in.
+///
+/// # Safety
+///
+/// That of what is called, for every place.
+pub(super) unsafe fn each<F: Fn(*const u8, *mut u8)>(
+    axes: &[Axis<'_>],
+    src: *const u8,
+    dst: *mut u8,
+    f: &F,
+) {
+    let Some((axis, rest)) = axes.split_first() else {
+        return f(src, dst);
+    };
+    for i in 0..axis.len {
+        // SAFETY: `i` is below the length of the axis; the rest is the caller's promise.
+        unsafe {
+            let (from, to) = (
+                src.wrapping_offset(axis.src.at(i)),
+                dst.wrapping_offset(axis.dst.at(i)),
+            );
+            each(rest, from, to, f);
+        }
+    }
+}
