@@ -19,9 +19,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
-from fastzarr.metadata import document, v2, v3
+from fastzarr.metadata import document, known, v2, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.stores.protocols import SupportsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,12 +53,12 @@ def join(path: str, name: str) -> str:
 
 def load(store: Store, path: str, zarr_format: int | None = None) -> Node | None:
     """Read the node at a path, of this format or of whichever is there; None if there is none."""
-    if zarr_format in (None, 3):
+    if zarr_format != 2:
         key = join(path, V3_KEY)
-        found = _document(store, key)
-        if found is not None:
-            return v3.parse(found, key)
-    if zarr_format in (None, 2):
+        data = store.get_checked(key, document.check_size)
+        if data is not None:
+            return known.parse(data, key)
+    if zarr_format != 3:
         return _load_v2(store, path)
     return None
 
@@ -67,21 +66,17 @@ def load(store: Store, path: str, zarr_format: int | None = None) -> Node | None
 def _load_v2(store: Store, path: str) -> Node | None:
     for name, parse in ((V2_ARRAY, v2.parse_array), (V2_GROUP, v2.parse_group)):
         key = join(path, name)
-        found = _document(store, key)
-        if found is not None:
-            attributes = _document(store, join(path, V2_ATTRIBUTES)) or {}
-            return parse(found, attributes, key)
+        data = store.get_checked(key, document.check_size)
+        if data is not None:
+            beside = join(path, V2_ATTRIBUTES)
+            attributes = store.get_checked(beside, document.check_size)
+            return known.parse_v2(data, attributes, parse, key, beside)
     return None
 
 
 def _document(store: Store, key: str) -> dict[str, Any] | None:
     """Read a document; one that is too large is refused before it is read, where that is cheap."""
-    if isinstance(store, SupportsFiles):
-        try:
-            document.check_size(store.getsize(key), key)
-        except FileNotFoundError:
-            return None
-    data = store.get(key)
+    data = store.get_checked(key, document.check_size)
     return None if data is None else document.loads(data, key)
 
 

@@ -139,7 +139,10 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
         raise TypeError(msg)
     [cls] = classes
     if issubclass(cls, Codec):
+        from fastzarr.metadata import known
+
         _OWN[words[0] if words else cls.name] = cls
+        known.forget()
         return
     import numcodecs
 

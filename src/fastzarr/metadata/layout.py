@@ -56,9 +56,19 @@ class Layout:
     @cached_property
     def program(self) -> Program:
         """Give the compiled codec chain; it is compiled once and not pickled."""
+        origin = self.__dict__.get("_origin")
+        if origin is not None:
+            return origin.program  # type: ignore[no-any-return]
         from fastzarr.codecs.chain import Program
 
         return Program.compile(self)
+
+    def again(self, attributes: dict[str, Any], extra: dict[str, Any]) -> Layout:
+        """Give the same layout with other attributes and extra members, and the same program."""
+        other = object.__new__(Layout)
+        # Past the dataclass, whose checks are not needed for what was checked before.
+        other.__dict__.update(self.__dict__, attributes=attributes, extra=extra, _origin=self)
+        return other
 
     @property
     def ndim(self) -> int:
@@ -194,6 +204,10 @@ class GroupLayout:
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Mapping[str, Layout | GroupLayout] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def again(self, attributes: dict[str, Any], extra: dict[str, Any]) -> GroupLayout:
+        """Give the same layout with other attributes and extra members."""
+        return GroupLayout(self.zarr_format, attributes, self.consolidated, extra)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether the other layout stands for the same document."""

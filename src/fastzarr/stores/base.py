@@ -26,7 +26,7 @@ from fastzarr.errors import (
 from fastzarr.stores.keys import normalise_path, validate_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -136,6 +136,16 @@ class Store(MutableMapping[str, bytes]):
         validate_key(key)
         value = self._get(key)
         return default if value is None else value
+
+    def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
+        """Read a value once ``check(size, key)`` has not raised; None if the key is not there.
+
+        Where a store knows the size of a value first, one that is refused is not read.
+        """
+        value = self.get(key)
+        if value is not None:
+            check(len(value), key)
+        return value
 
     def get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
         """Read parts of a value, each ``(start, length)``, or give None if the key is not there.

@@ -94,7 +94,20 @@ class LocalStore(Store):
 
     # Reading
 
-    def _get(self, key: str) -> bytes | None:
+    def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
+        """Read a value once ``check(size, key)`` has not raised, which is asked before reading."""
+        mine = type(self)
+        if mine._get is LocalStore._get and mine.get is Store.get:
+            validate_key(key)
+            return self._get(key, check)
+        # A subclass reads in its own way.
+        size = self._getsize(key)
+        if size is None:
+            return None
+        check(size, key)
+        return self.get(key)
+
+    def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         folder = key.rpartition("/")[0]
         if folder not in self._inside:
             self._check_folder(folder)
@@ -109,6 +122,8 @@ class LocalStore(Store):
             info = os.fstat(file)
             if not S_ISREG(info.st_mode):
                 raise _not_a_file(path, info)
+            if check is not None:
+                check(info.st_size, key)
             data = os.read(file, info.st_size)
             if len(data) < info.st_size:
                 data += _read_all(file, len(data), info.st_size)

@@ -1,0 +1,181 @@
+"""What is remembered of documents: never more than their bytes say, and nobody's own members."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastzarr
+from fastzarr import codecs, node
+from fastzarr.codecs.gzip import GzipCodec
+from fastzarr.errors import LimitError, MetadataError
+from fastzarr.metadata import document, known, v2, v3
+from fastzarr.stores import LocalStore, MemoryStore
+from tests.metadata.test_hostile import ARRAY_V2, ARRAY_V3, SHARDED_V3, WORDS, changed, paths
+
+GROUP_V3 = {"zarr_format": 3, "node_type": "group", "attributes": {"a": [1, {"b": None}]}}
+BLOSC_V2 = ARRAY_V2 | {"filters": None, "compressor": {"id": "blosc", "cname": "lz4"}}
+EXTENDED_V3 = ARRAY_V3 | {"x": {"must_understand": False, "list": [1]}}
+VALUES = st.sampled_from([None, True, 0, 1, -1, 1.0, "", [], {}, [1], *WORDS])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known() -> None:
+    known.forget()
+
+
+def _plainly(data: bytes) -> Any:
+    try:
+        doc = document.loads(data, "k")
+        return v2.parse_array(doc, {}, "k") if doc.get("zarr_format") == 2 else v3.parse(doc, "k")
+    except MetadataError as error:
+        return type(error), str(error)
+
+
+def _remembering(data: bytes) -> Any:
+    try:
+        if b'"zarr_format": 2' in data:
+            return known.parse_v2(data, None, v2.parse_array, "k", "b")
+        return known.parse(data, "k")
+    except MetadataError as error:
+        return type(error), str(error)
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_remembered_equals_what_is_read(data: st.DataObject) -> None:
+    doc = data.draw(st.sampled_from([ARRAY_V3, SHARDED_V3, EXTENDED_V3, BLOSC_V2, GROUP_V3]))
+    if data.draw(st.booleans()):
+        doc = changed(doc, data.draw(st.sampled_from(paths(doc))), data.draw(VALUES))
+    text = json.dumps(doc).encode()
+    expected = _plainly(text)
+    for _ in range(3):
+        assert _remembering(text) == expected
+
+
+@pytest.mark.parametrize("doc", [ARRAY_V3, SHARDED_V3, EXTENDED_V3, GROUP_V3])
+def test_a_document_is_parsed_once(doc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.dumps(doc).encode()
+    first = known.parse(data, "zarr.json")
+    monkeypatch.setattr(v3, "parse", None)
+    assert known.parse(data, "zarr.json") == known.parse(data, "a/zarr.json") == first
+
+
+@pytest.mark.parametrize("doc", [ARRAY_V3, EXTENDED_V3, GROUP_V3])
+def test_what_one_reader_changes_no_other_sees(doc: Any) -> None:
+    data = json.dumps(doc).encode()
+    for _ in range(3):
+        found = known.parse(data, "k")
+        assert found == v3.parse(copy.deepcopy(doc), "k")
+        for member in (found.attributes, found.extra):
+            for value in member.values():
+                for inner in (value, value.get("list") if isinstance(value, dict) else None):
+                    if isinstance(inner, list):
+                        inner.append("changed")
+            member["changed"] = True
+
+
+def test_attributes_of_two_handles_are_two(tmp_path: Any) -> None:
+    fastzarr.create_array(tmp_path, shape=3, dtype="i4", attributes={"a": [1]})
+    one, two = (fastzarr.open_array(tmp_path, mode="r") for _ in range(2))
+    one.metadata.attributes["a"].append(2)
+    one.metadata.attributes["b"] = 1
+    assert dict(two.attrs) == dict(fastzarr.open_array(tmp_path, mode="r").attrs) == {"a": [1]}
+
+
+def test_two_handles_share_the_program_and_a_changed_one_does_not() -> None:
+    store = {"zarr.json": json.dumps(ARRAY_V3).encode()}
+    one, two = (fastzarr.open_array(store, mode="r+") for _ in range(2))
+    assert one.layout.program is two.layout.program
+    one.resize(3, 3)
+    assert one.layout.program is not two.layout.program
+    assert fastzarr.open_array(store, mode="r").shape == (3, 3)
+    assert two.shape == (10, 20)
+
+
+@pytest.mark.parametrize("make", [LocalStore, lambda _: MemoryStore()])
+def test_a_document_that_has_changed_is_seen(make: Any, tmp_path: Any) -> None:
+    store = make(tmp_path)
+    for size in (10, 20, 10, 30):
+        store.set("zarr.json", json.dumps(ARRAY_V3 | {"shape": [size, 20]}).encode())
+        assert fastzarr.open_array(store, mode="r").shape == (size, 20)
+    store.delete("zarr.json")
+    assert node.load(store, "") is None
+
+
+def test_attributes_beside_an_array_of_format_2_are_seen_as_they_change() -> None:
+    store = {".zarray": json.dumps(BLOSC_V2).encode()}
+    for value in ({}, {"a": 1}, {"a": 2}, {"a": 1}):
+        store[".zattrs"] = json.dumps(value).encode()
+        assert dict(fastzarr.open_array(store, mode="r").attrs) == value
+    del store[".zattrs"]
+    assert not fastzarr.open_array(store, mode="r").attrs
+
+
+def test_a_lower_limit_holds_for_what_was_read_before() -> None:
+    data = json.dumps(SHARDED_V3).encode()
+    known.parse(data, "k")
+    for limit in ("document_bytes", "document_depth", "dimensions", "chunk_bytes", "inner_chunks"):
+        with fastzarr.config.set({f"limits.{limit}": 1}), pytest.raises(LimitError, match=limit):
+            known.parse(data, "k")
+    with fastzarr.config.set({"limits.shard_nesting": 0}), pytest.raises(LimitError):
+        known.parse(data, "k")
+    known.parse(data, "k")
+
+
+def test_a_codec_registered_later_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine(GzipCodec):
+        pass
+
+    monkeypatch.setattr(codecs, "_OWN", {})
+    data = json.dumps(ARRAY_V3).encode()
+    assert type(known.parse(data, "k").codecs[-1]) is GzipCodec  # type: ignore[union-attr]
+    codecs.register_codec("gzip", Mine)
+    for _ in range(2):
+        assert type(known.parse(data, "k").codecs[-1]) is Mine  # type: ignore[union-attr]
+    assert not known.remembered
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data_type": {"name": "struct", "configuration": {"fields": [["a", "int32"]]}}},
+        {"codecs": ["bytes", {"name": "numcodecs.zlib", "configuration": {"level": 1}}]},
+        {"attributes": {"long": "x" * 10_000}},
+    ],
+    ids=["records", "numcodecs", "long"],
+)
+def test_what_may_change_and_what_is_long_is_not_remembered(change: Any) -> None:
+    doc = ARRAY_V3 | {"data_type": "int8"} | change
+    if "data_type" in change:
+        doc |= {"fill_value": "AAAAAA==", "codecs": ["bytes"]}
+        doc["data_type"]["configuration"]["fields"] = [{"name": "a", "data_type": "int32"}]
+        doc["codecs"] = [{"name": "bytes", "configuration": {"endian": "little"}}]
+    for _ in range(2):
+        known.parse(json.dumps(doc).encode(), "k")
+    assert not known.remembered
+
+
+def test_the_right_to_unpickle_is_not_remembered() -> None:
+    import numcodecs
+
+    store: dict[str, bytes] = {}
+    z = fastzarr.create_array(
+        store, shape=1, dtype=object, zarr_format=2, object_codec=numcodecs.Pickle()
+    )
+    z[0] = {"a"}
+    assert fastzarr.open_array(store, mode="r", allow_pickle=True)[0] == {"a"}
+    for _ in range(2):
+        with pytest.raises(fastzarr.errors.PickleCodecDisabledError):
+            fastzarr.open_array(store, mode="r")
+
+
+def test_it_is_bounded() -> None:
+    for number in range(2 * known.MOST_DOCUMENTS):
+        known.parse(json.dumps(GROUP_V3 | {"attributes": {"n": number}}).encode(), "k")
+        assert len(known.remembered) <= known.MOST_DOCUMENTS
