@@ -12,7 +12,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -85,9 +84,9 @@ class Request:
 
         Raises ``TypeError`` for a keyword that is neither, and where two words for one differ.
         """
+        known = cls.__dataclass_fields__
         fields: dict[str, Any] = {}
         rest: dict[str, Any] = {}
-        known = {field.name for field in dataclasses.fields(cls)}
         for word, value in keywords.items():
             name = _ALIASES.get(word, word)
             if name in known:
@@ -101,6 +100,17 @@ class Request:
         if fields.get("data") is not None:
             fields["data"] = as_array_like(fields["data"], fields.get("dtype"))
         return cls(**fields), rest
+
+    @classmethod
+    def rest(cls, verb: str, keywords: Mapping[str, Any], others: Iterable[str]) -> dict[str, Any]:
+        """Give what ``take`` gives beside the request, where no array is made.
+
+        Raises ``TypeError`` for a keyword that means nothing to either.
+        """
+        unknown = keywords.keys() - cls.__dataclass_fields__.keys() - _ALIASES.keys()
+        if not unknown.issubset(others):
+            return cls.take(verb, keywords, others)[1]
+        return {word: keywords[word] for word in unknown}
 
     def choose_format(self, above: int | None = None) -> int:
         """Give the format of the array; ``above`` is that of the group it goes into, if any."""

@@ -23,6 +23,8 @@ from fastzarr.grid import chunk_count, grid_shape
 from fastzarr.handle import Handle
 from fastzarr.indexing import Indexed
 from fastzarr.metadata.layout import Layout
+from fastzarr.stores.keys import normalise_path
+from fastzarr.stores.resolve import as_store
 from fastzarr.trust import trusted, trusts
 
 if TYPE_CHECKING:
@@ -53,9 +55,16 @@ class ArrayConfig:
         """Give the settings in force now, changed by those given."""
         if isinstance(given, ArrayConfig):
             return given
+        if given is None:
+            # Settings are changed by putting other ones in their place.
+            known = _in_force.get("now")
+            if known is None or known[0] is not settings.flat:
+                flat = settings.flat
+                known = _in_force["now"] = (flat, cls.make({}))
+            return known[1]
         names = cls.__dataclass_fields__
         found = {name: settings[f"array.{name}"] for name in names}
-        for name, value in (given or {}).items():
+        for name, value in given.items():
             if name in names:
                 found[name] = value
             elif name not in _OTHERS:
@@ -72,6 +81,9 @@ class ArrayConfig:
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as a plain mapping."""
         return asdict(self)
+
+
+_in_force: dict[str, tuple[dict[str, Any], ArrayConfig]] = {}
 
 
 class StoredBytes(int):
@@ -122,9 +134,6 @@ class Array(Handle, Indexed):
 
         Raises ``ArrayNotFoundError`` if there is none.
         """
-        from fastzarr.stores import as_store
-        from fastzarr.stores.keys import normalise_path
-
         self._store: Store = as_store(store)
         self._chunk_store: Store = self._store if chunk_store is None else as_store(chunk_store)
         self._path = normalise_path(path)

@@ -194,6 +194,8 @@ def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
 
 def publish_parents(store: Store, missing: list[str], zarr_format: int) -> None:
     """Write the groups that ``survey`` found missing; what others made meanwhile stays."""
+    if not missing:
+        return
     layout = GroupLayout(zarr_format)
     if zarr_format == 2:
         name, doc = nodes.V2_GROUP, v2.documents(layout)[nodes.V2_GROUP]

@@ -22,7 +22,6 @@ from fastzarr import plan as planning
 from fastzarr.codecs.base import as_view
 from fastzarr.config import config
 from fastzarr.stores.base import Store
-from fastzarr.stores.protocols import SupportsFiles
 
 native_extension: Any = None
 try:
@@ -68,11 +67,12 @@ class StoredChunks:
         # Our own stores, not what others made of them: a subclass is asked by its own verbs.
         self.direct = type(store).__module__ in ("fastzarr.stores.local", "fastzarr.stores.memory")
         self.files: tuple[Any, ...] | None = None
-        if self.direct and isinstance(store, SupportsFiles) and store.files() is not None:
+        folder = getattr(store, "folder", None) if self.direct else None
+        if folder is not None:
             keys = layout.keys
             follow = getattr(store, "follow_symlinks", False)
             default = keys.name == "default"
-            self.files = (store.files(), self.prefix, default, keys.separator, follow)
+            self.files = (folder, self.prefix, default, keys.separator, follow)
         self.fetch: Callable[[str], Any] = store._get if kept else store.get  # noqa: SLF001
 
     def key(self, chunk: tuple[int, ...]) -> str:

@@ -351,13 +351,13 @@ def _open_array(
 ) -> Array:
     words = dict(words)
     allow = bool(words.pop("allow_pickle", False))
-    request, rest = Request.take("open_array", words | {"zarr_format": zarr_format}, HANDLE_WORDS)
-    handle = handle_of(rest)
-    handle["read_only"] = mode == "r" or bool(rest.get("read_only"))
-    if rest.get("overwrite") and mode == "a":
+    if words.get("overwrite") and mode == "a":
         found, mode = None, "w"
     if isinstance(found, Layout):
+        handle = _handle(Request.rest("open_array", words, HANDLE_WORDS), mode)
         return Array(store, path, layout=trusted(found, "/" + path, allow=allow), **handle)
+    request, rest = Request.take("open_array", words | {"zarr_format": zarr_format}, HANDLE_WORDS)
+    handle = _handle(rest, mode)
     if found is not None:
         msg = f"a group is at {'/' + path!r} in {store}, not an array"
         raise NodeTypeValidationError(msg)
@@ -368,6 +368,10 @@ def _open_array(
         msg = f"no array is at {name!r} in {store}, and shape= is missing to create one"
         raise TypeError(msg)
     return build_array(store, path, request, overwrite=mode == "w", **handle)
+
+
+def _handle(words: dict[str, Any], mode: str) -> dict[str, Any]:
+    return handle_of(words) | {"read_only": mode == "r" or bool(words.get("read_only"))}
 
 
 def _open_group(

@@ -95,6 +95,8 @@ def note_change(store: Store, path: str, *, removed: bool = False) -> None:
 
     Where the node was ``removed``, so were the snapshots of groups at the path and below it.
     """
+    if not _live and not _stored:
+        return
     # A store opened twice is the same place; its string says which.
     place = str(store)
 

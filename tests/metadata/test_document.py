@@ -231,3 +231,19 @@ def test_converted_attributes_can_always_be_written_and_do_not_change_again(attr
         return
     assert document.loads(document.dumps(plain), ".zattrs") == plain
     assert document.plain_attributes(plain) == plain
+
+
+@given(JSON.filter(lambda value: "inf" not in repr(value)), st.sampled_from([0, 1, 4, "\t"]))
+def test_indents_are_those_of_the_standard_library(value, indent):
+    doc = {"a": value}
+    with config.set({"json_indent": indent}):
+        written = document.dumps(doc)
+    try:
+        expected = json.dumps(doc, indent=indent, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        expected = json.dumps(doc, indent=indent).encode()
+    assert written == expected
+
+
+def test_names_that_are_no_strings_are_written_as_the_standard_library_writes_them():
+    assert json.loads(document.dumps({"a": {1: True, None: 2}})) == {"a": {"1": True, "null": 2}}

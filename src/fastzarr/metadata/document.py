@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 import numpy as np
@@ -35,22 +35,21 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     {'zarr_format': 3}
     """
     check_size(memoryview(data).nbytes, where)
-    hooks = _Hooks()
     try:
         text = str(data, "utf-8")
-        document = json.loads(text, object_pairs_hook=hooks.pairs, parse_constant=hooks.constant)
+        # The walk is dear, and most documents cannot be wrong in any of the ways it looks for.
+        unusual = text.count("[") + text.count("{") > config.flat["limits.document_depth"]
+        try:
+            document = _decode(text)
+        except _UnusualError:
+            document, unusual = _decode_all(text), True
     except UnicodeDecodeError as error:
         fail(f"is not UTF-8: byte {error.start} cannot be read", where)
     except RecursionError:
         raise _too_deep(where) from None
     except ValueError as error:  # also an integer of more digits than Python converts
         fail(f"is not JSON: {error}", where)
-    # The walk is dear, and most documents cannot be wrong in any of the ways it looks for.
-    if (
-        hooks.suspicious
-        or _maybe_infinite(text)
-        or text.count("[") + text.count("{") > config.get("limits.document_depth")
-    ):
+    if unusual:
         _walk(document, where, lenient=where.endswith(".zattrs"))
     return as_object(document, where)
 
@@ -66,8 +65,16 @@ def check_size(size: int, where: str) -> None:
 def dumps(document: Mapping[str, Any]) -> bytes:
     """Write a JSON object as strict JSON, indented as ``config`` (``json_indent``) says."""
     indent, loose = config.get("json_indent"), _holds_objects(document)
+    encode = _LOOSE if loose else _STRICT
     try:
-        text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=loose)
+        if indent is None:
+            text = encode(document)
+        else:
+            step = indent if isinstance(indent, str) else " " * indent
+            try:
+                text = _indented(document, "\n", step, encode)
+            except TypeError:  # a name that is no string, which the standard library converts
+                text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=loose)
     except ValueError as error:
         msg = f"cannot be written as JSON: {error}"
         raise MetadataError(msg) from error
@@ -75,6 +82,33 @@ def dumps(document: Mapping[str, Any]) -> bytes:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
         return json.dumps(document, indent=indent, allow_nan=loose).encode()
+
+
+_STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_LOOSE = json.JSONEncoder(ensure_ascii=False).encode
+_WORDS = {None: "null", True: "true", False: "false"}
+
+
+def _indented(value: Any, start: str, step: str, encode: Callable[[Any], str]) -> str:
+    """Write a value as ``json.dumps`` does with an indent, in less than half its time."""
+    kind = type(value)
+    if kind is str:
+        return _quoted(value)
+    if kind is int:
+        return repr(value)
+    if value is None or kind is bool:
+        return _WORDS[value]
+    inside = start + step
+    if kind is dict and value:
+        parts = [
+            f"{_quoted(name)}: {_indented(item, inside, step, encode)}"
+            for name, item in value.items()
+        ]
+        return f"{{{inside}{f',{inside}'.join(parts)}{start}}}"
+    if kind is not list or not value:
+        return encode(value)
+    parts = [_indented(item, inside, step, encode) for item in value]
+    return f"[{inside}{f',{inside}'.join(parts)}{start}]"
 
 
 def _holds_objects(document: Mapping[str, Any]) -> bool:
@@ -156,35 +190,44 @@ def _plain_float(value: float) -> float | str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-# Numbers too large for a float are read as infinity, which only a walk finds.
-_maybe_infinite = re.compile(r"[0-9]{200}|[0-9][eE]\+?0*[0-9]{3}").search
+class _UnusualError(Exception):
+    """Say while parsing that something is to be looked for, since the parser knows no places."""
 
 
-class _Hooks:
-    """Note while parsing that something is to be looked for, since the parser knows no places."""
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _UnusualError
+    return members
 
-    def __init__(self) -> None:
-        self.suspicious = False
 
-    def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) == len(pairs):
-            return members
-        self.suspicious = True
-        twice, seen = _Twice(members), set[str]()
-        for twice.name, _ in pairs:
-            if twice.name in seen:
-                break
-            seen.add(twice.name)
-        return twice
-
-    def constant(self, text: str) -> float:
-        self.suspicious = True
-        return float(text)
+def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    twice, seen = _Twice(members), set[str]()
+    for twice.name, _ in pairs:
+        if twice.name in seen:
+            break
+        seen.add(twice.name)
+    return twice
 
 
 class _Twice(dict[str, Any]):
     name = ""
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isfinite(value):
+        return value
+    raise _UnusualError
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_members, parse_float=_finite, parse_constant=_finite
+).decode
+_decode_all = json.JSONDecoder(object_pairs_hook=_marked, parse_constant=float).decode
 
 
 def _walk(document: Any, where: str, *, lenient: bool) -> None:

@@ -88,6 +88,11 @@ class LocalStore(Store):
         """Give the absolute path of the root."""
         return Path(self._root)
 
+    @property
+    def folder(self) -> str:
+        """Give the absolute path of the root as text."""
+        return self._root
+
     def files(self) -> Path | None:
         """Give the root, for code that opens the files of values itself."""
         return self.root
@@ -97,7 +102,7 @@ class LocalStore(Store):
     def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
         """Read a value once ``check(size, key)`` has not raised, which is asked before reading."""
         mine = type(self)
-        if mine._get is LocalStore._get and mine.get is Store.get:
+        if mine._get is LocalStore._get and mine.get is Store.get:  # noqa: SLF001  (own class)
             validate_key(key)
             return self._get(key, check)
         # A subclass reads in its own way.
@@ -455,7 +460,7 @@ class LocalStore(Store):
 
     def __str__(self) -> str:
         """Give the URL of the root."""
-        return f"file://{self.root.as_posix()}"
+        return "file://" + self._root.replace(os.sep, "/")
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without what was learnt about the folders, which may be others elsewhere."""

@@ -122,12 +122,12 @@ def as_store(
     if mode is not None and mode not in _MODES:
         msg = f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}"
         raise BaseZarrError(msg)
-    store = _resolve(store_like)
+    if read_only is None and mode is not None:
+        read_only = mode == "r"
+    store = _resolve(store_like, read_only=bool(read_only))
     if storage_options:
         msg = f"storage_options mean nothing to a {type(store).__name__}; leave them out"
         raise TypeError(msg)
-    if read_only is None and mode is not None:
-        read_only = mode == "r"
     if read_only and not store.read_only:
         return store.with_read_only()
     if store.read_only and read_only is False:
@@ -155,7 +155,7 @@ def as_store_path(
     return StorePath(store, f"{below}/{normalise_path(path)}")
 
 
-def _resolve(store_like: object) -> Store:
+def _resolve(store_like: object, *, read_only: bool) -> Store:
     if isinstance(store_like, Store):
         return store_like
     if isinstance(store_like, StorePath):
@@ -163,7 +163,7 @@ def _resolve(store_like: object) -> Store:
     if isinstance(store_like, str | os.PathLike):
         from fastzarr.stores.local import LocalStore
 
-        return LocalStore(_local_path(store_like))
+        return LocalStore(_local_path(store_like), read_only=read_only)
     if isinstance(getattr(store_like, "store_path", None), StorePath):
         # A group is a mapping as well, but of nodes.
         msg = (
