@@ -11,6 +11,7 @@ use crate::copy::{self, Places, Target};
 use crate::error::{Error, Result};
 use crate::plan::{Factor, Out};
 use crate::shard::Shard;
+use std::ops::Range;
 
 /// Buffers and contexts that a thread keeps from chunk to chunk.
 #[derive(Default)]
@@ -50,7 +51,8 @@ pub struct Program {
 }
 
 /// The bytes before the last step of decoding.
-enum Peeled<'a> {
+#[derive(Clone, Copy)]
+pub enum Peeled<'a> {
     /// They are the decoded chunk.
     Raw(&'a [u8]),
     /// They are still to be decoded by the first codec of the chain.
@@ -169,42 +171,98 @@ impl Program {
             contexts,
             ..
         } = scratch;
-        match self.peel(data, stages, contexts)? {
-            Peeled::Raw(bytes) => {
-                if bytes.len() != self.nbytes {
-                    return Err(self.wrong_size(bytes.len()));
-                }
-                if self.boolean {
-                    grow(chunk, self.nbytes);
-                    let whole = &mut chunk[..self.nbytes];
-                    whole.copy_from_slice(bytes);
-                    truth(whole);
-                    return copy::copy((&whole[..]).into(), dst, self.item, factors, self.swap);
-                }
-                copy::copy(bytes.into(), dst, self.item, factors, self.swap)
+        let peeled = self.peel(data, stages, contexts)?;
+        self.put(
+            peeled,
+            0..self.nbytes,
+            factors,
+            dst,
+            dst_len,
+            chunk,
+            contexts,
+        )
+    }
+
+    /// Put what factors ask of a part of the decoded chunk where it belongs; their source is that
+    /// part. `chunk` is scratch.
+    #[allow(clippy::too_many_arguments)]
+    pub fn put(
+        &self,
+        peeled: Peeled,
+        part: Range<usize>,
+        factors: &[copy::Factor],
+        dst: &mut Target,
+        dst_len: usize,
+        chunk: &mut Vec<u8>,
+        contexts: &mut Contexts,
+    ) -> Result<()> {
+        let (codec, bytes) = match peeled {
+            Peeled::Raw(bytes) if bytes.len() != self.nbytes => {
+                return Err(self.wrong_size(bytes.len()))
             }
-            Peeled::Coded(codec, bytes) => {
-                if self.swap.is_none() && !self.boolean {
-                    let rows = copy::contiguous_rows(self.item, factors, self.nbytes, dst_len);
-                    if let Some(rows) = rows.filter(|rows| rows.count == 1) {
-                        let run = dst.run(rows.offset(0), rows.run)?;
-                        return codec.decode(bytes, run, contexts);
-                    }
-                }
-                grow(chunk, self.nbytes);
-                let whole = &mut chunk[..self.nbytes];
-                match copy::source_extent(self.item, factors, self.nbytes) {
-                    Some(part) if 2 * part.len() < self.nbytes => {
-                        codec.decode_part(bytes, whole, part, contexts)?;
-                    }
-                    _ => codec.decode(bytes, whole, contexts)?,
-                }
-                if self.boolean {
-                    truth(whole);
-                }
-                copy::copy((&whole[..]).into(), dst, self.item, factors, self.swap)
+            Peeled::Raw(bytes) => return self.put_raw(&bytes[part], factors, dst, chunk),
+            Peeled::Coded(codec, bytes) => (codec, bytes),
+        };
+        // What reaches nothing, or too far, is left to the copy.
+        let asked = match copy::source_extent(self.item, factors, part.len()) {
+            Some(asked) if codec.in_parts() => asked,
+            _ => 0..part.len(),
+        };
+        let range = part.start + asked.start..part.start + asked.end;
+        let mut decode =
+            |to: &mut [u8]| codec.decode_part(bytes, self.nbytes, range.clone(), to, contexts);
+        let factors = copy::from_later(factors, asked.start);
+        if self.swap.is_none() && !self.boolean {
+            let rows = copy::contiguous_rows(self.item, &factors, asked.len(), dst_len);
+            if let Some(rows) = rows.filter(|rows| rows.count == 1) {
+                return decode(dst.run(rows.offset(0), rows.run)?);
             }
         }
+        grow(chunk, asked.len());
+        let decoded = &mut chunk[..asked.len()];
+        decode(decoded)?;
+        if self.boolean {
+            truth(decoded);
+        }
+        copy::copy((&*decoded).into(), dst, self.item, &factors, self.swap)
+    }
+
+    /// Put what factors ask of decoded bytes where it belongs. `chunk` is scratch.
+    pub fn put_raw(
+        &self,
+        bytes: &[u8],
+        factors: &[copy::Factor],
+        dst: &mut Target,
+        chunk: &mut Vec<u8>,
+    ) -> Result<()> {
+        if !self.boolean {
+            return copy::copy(bytes.into(), dst, self.item, factors, self.swap);
+        }
+        grow(chunk, bytes.len());
+        let truths = &mut chunk[..bytes.len()];
+        truths.copy_from_slice(bytes);
+        truth(truths);
+        copy::copy((&*truths).into(), dst, self.item, factors, self.swap)
+    }
+
+    /// Tell whether parts of a chunk can be decoded each on its own.
+    pub fn in_parts(&self) -> bool {
+        let checksum = |codec: &ByteCodec| matches!(codec, ByteCodec::Checksum(..));
+        self.shard.is_none()
+            && match self.codecs.split_first() {
+                Some((first, others)) => {
+                    (first.in_parts() || checksum(first)) && others.iter().all(checksum)
+                }
+                None => true,
+            }
+    }
+
+    /// Give the axis along which the decoded chunk is a row of contiguous slabs; `None` if it holds
+    /// a single element.
+    pub fn slab_axis(&self) -> Option<usize> {
+        (0..self.shape.len())
+            .filter(|axis| self.shape[*axis] > 1)
+            .max_by_key(|axis| self.strides[*axis])
     }
 
     /// Decode a whole chunk into `out`, in memory's byte order and the stored order of axes.
@@ -229,8 +287,8 @@ impl Program {
         Ok(())
     }
 
-    /// Undo all codecs but the first.
-    fn peel<'a>(
+    /// Undo all codecs but the first. The stages are not used where a chunk is decoded in parts.
+    pub fn peel<'a>(
         &'a self,
         data: &'a [u8],
         stages: &'a mut [Vec<u8>; 2],

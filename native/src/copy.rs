@@ -16,6 +16,7 @@ mod kernels;
 mod memory;
 mod product;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use self::product::{each, Product, Walk};
@@ -100,6 +101,29 @@ impl Factor<'_> {
             },
         }
     }
+}
+
+/// Give factors whose source begins so many bytes later.
+pub fn from_later<'f, 'a>(factors: &'f [Factor<'a>], start: usize) -> Cow<'f, [Factor<'a>]> {
+    if start == 0 {
+        return Cow::Borrowed(factors);
+    }
+    let mut moved = factors.to_vec();
+    let first = moved.iter_mut().find_map(|factor| match factor {
+        Factor::Span { src_offset, .. } => Some(src_offset),
+        Factor::Points { .. } => None,
+    });
+    match first {
+        Some(offset) => *offset -= start as isize,
+        None => moved.push(Factor::Span {
+            src_offset: -(start as isize),
+            src_stride: 0,
+            len: 1,
+            dst_offset: 0,
+            dst_stride: 0,
+        }),
+    }
+    Cow::Owned(moved)
 }
 
 /// Copy every element that the factors reach, of `item` bytes each. `swap`, a divisor of `item`,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::files::{File, Root};
-use crate::objects::{Bytes, Objects, Parts};
+use crate::objects::{room, Bytes, Objects, Parts};
 
 /// Name the chunks of one array, and read and write their files.
 pub struct Local {
@@ -64,12 +64,13 @@ impl Parts for File {
     }
 
     fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
-        if buffer.len() < size {
-            buffer.resize(size, 0);
-        }
-        let part = &mut buffer[..size];
+        let part = room(buffer, size)?;
         self.read_at(offset, part)?;
         Ok(Bytes::Read(part))
+    }
+
+    fn read_into(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
+        self.read_at(offset, dst)
     }
 }
 

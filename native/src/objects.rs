@@ -3,7 +3,7 @@
 //! * A chunk that is not stored is `None`. Whatever else goes wrong is an error.
 //! * Files are one kind of store; `lib.rs` makes another of any store that Python has.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use std::ops::Deref;
 
 /// The bytes of an encoded chunk: read into the caller's buffer, or held by their owner.
@@ -23,6 +23,20 @@ impl Deref for Bytes<'_> {
             Bytes::Held(bytes) => bytes,
         }
     }
+}
+
+/// Give `size` bytes of a buffer, which is made as long first; an error if memory does not suffice.
+pub fn room(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8]> {
+    if buffer.len() < size {
+        let missing = size - buffer.len();
+        buffer.try_reserve_exact(missing).map_err(|_| Error {
+            kind: Kind::Io(rustix::io::Errno::NOMEM.raw_os_error()),
+            stage: "fetch",
+            message: format!("there is no memory for an object of {size} bytes"),
+        })?;
+        buffer.resize(size, 0);
+    }
+    Ok(&mut buffer[..size])
 }
 
 /// The stored objects of one array.
@@ -60,4 +74,16 @@ pub trait Parts: Send + Sync {
 
     /// Read `size` bytes from `offset` on; fewer are an error.
     fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<Bytes<'a>>;
+
+    /// Fill `dst` with the bytes from `offset` on.
+    fn read_into(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
+        let mut buffer = Vec::new();
+        dst.copy_from_slice(&self.read(offset, dst.len(), &mut buffer)?);
+        Ok(())
+    }
+
+    /// Give all bytes where they are in memory anyway.
+    fn in_memory(&self) -> Option<&[u8]> {
+        None
+    }
 }

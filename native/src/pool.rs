@@ -304,6 +304,15 @@ pub fn shutdown() {
     }
 }
 
+/// Change what the calling thread keeps for the next call; not inside a task.
+pub fn keep<T: Any + Default + Send>(change: impl FnOnce(&mut T)) {
+    LOCAL.with(|local| {
+        if let Ok(mut local) = local.try_borrow_mut() {
+            change(local.kept());
+        }
+    });
+}
+
 /// Run on this thread alone.
 fn inline(count: usize, task: &Task<'_>, poll: &mut dyn FnMut() -> bool) -> Result<Outcome> {
     let job = Arc::new(Job::new(task, count, 1, 1));

@@ -271,6 +271,10 @@ impl Parts for Whole {
                 )
             })
     }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(&self.0)
+    }
 }
 
 struct Owned(PyBackedBytes);
@@ -436,6 +440,7 @@ fn read<'py>(
         missing: job.getattr("missing")?.extract()?,
         store_empty: false,
         threads: job.getattr("threads")?.extract()?,
+        least: LEAST,
         tasks: tasks(&compiled.program),
         poll: &poll,
     };
@@ -474,6 +479,7 @@ fn write<'py>(
         missing: true,
         store_empty: job.getattr("store_empty")?.extract()?,
         threads: job.getattr("threads")?.extract()?,
+        least: LEAST,
         tasks: tasks(&compiled.program),
         poll: &poll,
     };
@@ -488,6 +494,8 @@ fn write<'py>(
     finish(py, found, &call, watch)
 }
 
+/// The fewest bytes of a chunk that are worth a thread of their own.
+const LEAST: usize = 1 << 18;
 /// Chunks from here on may take so long that the caller's thread has to keep an eye on Ctrl-C.
 const LONG: usize = 8 << 20;
 

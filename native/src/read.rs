@@ -1,21 +1,31 @@
-//! Read the chunks of a plan, and of shards no more than is asked for.
+//! Read the chunks of a plan, and no more of shards and large chunks than is asked for.
 //!
-//! * A shard adds one round: its index is read, its inner chunks become pieces like any others, and
-//!   the workers share them out evenly whatever shard they are of.
+//! * An object that several workers share adds one round: a shard's index is read, or the frame of a
+//!   large chunk, and what is asked of it is cut once more, by its inner chunks or by slabs. The
+//!   workers share these pieces out evenly, whatever object they are of.
+//! * A chunk is shared where there are fewer chunks than threads, and where it is so large that
+//!   Ctrl-C would have to wait for it. A slab is what lies together in the decoded chunk, and is
+//!   about a whole number of the codec's blocks.
 //! * Memory is bounded by what the workers hold: of a shard only its index and the inner chunks under
-//!   way are in memory.
+//!   way are in memory, of shared chunks the encoded bytes of one for each thread.
 
-use crate::chunk::{Program, Scratch};
+use crate::chunk::{Peeled, Program, Scratch};
+use crate::codecs::ByteCodec;
 use crate::copy;
 use crate::error::{Error, Kind, Result};
-use crate::objects::{Objects, Parts};
-use crate::plan::{Piece, Plan};
+use crate::objects::{room, Objects, Parts};
+use crate::plan::{Factor, Piece, Plan};
+use crate::pool::{self, Tasks};
 use crate::run::{inside, spread, Failure, Failures, Into, Job, Local};
 use crate::shard::{Entry, Shard, MISSING};
-use std::sync::Mutex;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
-/// At most this many shards are open at a time.
+/// At most this many objects are open at a time.
 const OPEN: usize = 64;
+/// The most bytes that one worker decodes of a shared chunk in one go, if the codec's blocks are
+/// no larger: a few milliseconds.
+const SLAB: usize = 4 << 20;
 
 /// Read all chunks of a plan. `Ok(false)` if the run was ended by `poll`.
 pub fn read(
@@ -26,193 +36,416 @@ pub fn read(
     job: &Job,
 ) -> std::result::Result<bool, Failure> {
     let failures = Failures::default();
-    let done = match &program.shard {
-        None => spread(
+    let run = Run {
+        program,
+        plan,
+        objects,
+        into,
+        job,
+    };
+    let done = if program.shard.is_some() {
+        run.in_rounds(OPEN, &failures)
+    } else if !run.shares_chunks() {
+        spread(
             plan.size(),
             job.threads,
             job,
             &failures,
             &|number, local| {
                 let piece = plan.piece(number);
-                read_piece(program, objects, &piece, into, job, local)
+                run.read_piece(&piece, local)
                     .map_err(|error| (piece.chunk.clone(), error))
             },
-        ),
-        Some(shard) => read_shards(program, shard, plan, objects, into, job, &failures),
+        )
+    } else if program.codecs.is_empty() {
+        run.in_rounds(OPEN, &failures)
+    } else {
+        run.in_rounds(job.threads, &failures)
     };
     failures.first().map_or(Ok(done), Err)
 }
 
-fn read_piece(
-    program: &Program,
-    objects: &dyn Objects,
-    piece: &Piece,
-    into: Into,
-    job: &Job,
-    local: &mut Local,
-) -> Result<()> {
-    let Local { scratch, offsets } = local;
-    let factors = offsets.factors(&piece.factors, &program.strides, into.frame);
-    let mut target = into.memory.target();
-    if program.plain() {
-        let rows = copy::contiguous_rows(program.item, &factors, program.nbytes, into.len);
-        if let Some(rows) = rows.filter(|rows| rows.count == 1) {
-            let run = target.run(rows.offset(0), rows.run)?;
-            return match objects.read_into(&piece.chunk, run)? {
-                Some(size) if size == program.nbytes as u64 => Ok(()),
-                Some(size) => Err(program.wrong_size(size as usize)),
-                None => fill(program, &factors, into, job),
-            };
-        }
-        let part = copy::source_extent(program.item, &factors, program.nbytes);
-        if let Some(part) = part.filter(|part| 4 * part.len() < program.nbytes) {
-            return match objects.open(&piece.chunk)? {
-                Some(object) if object.size() == program.nbytes as u64 => {
-                    let bytes = object.read(part.start as u64, part.len(), &mut scratch.file)?;
-                    let moved = shifted(&factors, part.start);
-                    copy::copy((&*bytes).into(), &mut target, program.item, &moved, None)
-                }
-                Some(object) => Err(program.wrong_size(object.size() as usize)),
-                None => fill(program, &factors, into, job),
-            };
-        }
-    }
-    let mut buffer = std::mem::take(&mut scratch.file);
-    let found = match objects.read(&piece.chunk, &mut buffer) {
-        Ok(Some(bytes)) => program.place(&bytes, &factors, &mut target, into.len, scratch),
-        Ok(None) => fill(program, &factors, into, job),
-        Err(error) => Err(error),
-    };
-    scratch.file = buffer;
-    found
-}
-
-/// Give factors whose source begins so many bytes later.
-fn shifted<'a>(factors: &[copy::Factor<'a>], start: usize) -> Vec<copy::Factor<'a>> {
-    let mut moved = factors.to_vec();
-    let mut rest = start as isize;
-    for factor in &mut moved {
-        if let copy::Factor::Span { src_offset, .. } = factor {
-            *src_offset -= std::mem::take(&mut rest);
-        }
-    }
-    if rest != 0 {
-        moved.push(copy::Factor::Span {
-            src_offset: -rest,
-            src_stride: 0,
-            len: 1,
-            dst_offset: 0,
-            dst_stride: 0,
-        });
-    }
-    moved
-}
-
-fn fill(program: &Program, factors: &[copy::Factor], into: Into, job: &Job) -> Result<()> {
-    if !job.missing {
-        return Err(Error {
-            kind: Kind::Missing,
-            stage: "fetch",
-            message: String::new(),
-        });
-    }
-    copy::fill(&mut into.memory.target(), factors, &program.fill)
-}
-
-/// A shard that is being read: what is asked of it, its bytes and its index.
-struct Opened<'a> {
-    piece: Piece<'a>,
-    plan: Plan,
-    stored: Option<(Box<dyn Parts + 'a>, Vec<Entry>)>,
-}
-
-fn read_shards(
-    program: &Program,
-    shard: &Shard,
-    plan: &Plan,
-    objects: &dyn Objects,
-    into: Into,
-    job: &Job,
-    failures: &Failures,
-) -> bool {
-    let mut first = 0;
-    while first < plan.size() {
-        let batch = (plan.size() - first).min(OPEN);
-        let slots: Vec<Mutex<Option<Opened>>> = (0..batch).map(|_| Mutex::new(None)).collect();
-        let done = spread(batch, job.threads, job, failures, &|number, local| {
-            let piece = plan.piece(first + number);
-            let chunk = piece.chunk.clone();
-            let opened = open_shard(program, shard, objects, piece, into, job, local)
-                .map_err(|error| (chunk, error))?;
-            *slots[number]
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = opened;
-            Ok(())
-        });
-        if !done {
-            return false;
-        }
-        let opened: Vec<Opened> = slots
-            .into_iter()
-            .filter_map(|slot| {
-                slot.into_inner()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-            })
-            .collect();
-        let mut ends = Vec::with_capacity(opened.len());
-        let mut total = 0;
-        for shard in &opened {
-            total += shard.plan.size();
-            ends.push(total);
-        }
-        let done = spread(total, job.threads, job, failures, &|number, local| {
-            let which = ends.partition_point(|end| *end <= number);
-            let found = &opened[which];
-            let before = if which == 0 { 0 } else { ends[which - 1] };
-            let inner = found.plan.piece(number - before);
-            let stored = found
-                .stored
-                .as_ref()
-                .map(|(parts, index)| (parts.as_ref(), index.as_slice()));
-            read_inner(shard, stored, &inner, into, job, local)
-                .map_err(|error| (found.piece.chunk.clone(), error))
-        });
-        if !done {
-            return false;
-        }
-        first += batch;
-    }
-    true
-}
-
-/// Read the index of a shard; `None` if the shard is not stored, and its place is filled then.
-fn open_shard<'a>(
-    program: &Program,
-    shard: &Shard,
+/// What is the same for all pieces of one call.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    program: &'a Program,
+    plan: &'a Plan,
     objects: &'a dyn Objects,
-    piece: Piece<'a>,
-    into: Into,
-    job: &Job,
-    local: &mut Local,
-) -> Result<Option<Opened<'a>>> {
-    let Some(parts) = objects.open(&piece.chunk)? else {
-        let factors = local
-            .offsets
-            .factors(&piece.factors, &program.strides, into.frame);
-        fill(program, &factors, into, job)?;
-        return Ok(None);
-    };
-    let index = load_index(shard, parts.as_ref(), &mut local.scratch)?;
-    let plan = Plan::make(
+    into: Into<'a>,
+    job: &'a Job<'a>,
+}
+
+/// An object of which several workers read pieces.
+struct Opened<'a> {
+    chunk: Vec<i64>,
+    parts: Box<dyn Parts + 'a>,
+    inside: Inside<'a>,
+    /// What is asked of it, cut by what is inside.
+    plan: Plan,
+}
+
+/// What is inside an opened object.
+enum Inside<'a> {
+    /// Inner chunks, and where they are.
+    Shard(&'a Shard, Vec<Entry>),
+    /// Slabs of so many decoded bytes along an axis.
+    Chunk {
+        /// What was read of it, unless it was in memory before.
+        data: Vec<u8>,
+        /// Where in that the first codec's bytes are.
+        frame: Range<usize>,
+        axis: usize,
+        slab: usize,
+    },
+}
+
+impl<'a> Run<'a> {
+    /// Tell whether workers share chunks rather than take one each.
+    fn shares_chunks(&self) -> bool {
+        let size = self.program.nbytes;
+        let few = self.plan.size() < self.job.threads && size / 2 >= self.job.least;
+        (few || size > 2 * SLAB) && self.program.in_parts() && self.program.slab_axis().is_some()
+    }
+
+    fn read_piece(&self, piece: &Piece, local: &mut Local) -> Result<()> {
+        let Run { program, into, .. } = *self;
+        let Local { scratch, offsets } = local;
+        let factors = offsets.factors(&piece.factors, &program.strides, into.frame);
+        if program.plain() {
+            let rows = copy::contiguous_rows(program.item, &factors, program.nbytes, into.len);
+            if let Some(rows) = rows.filter(|rows| rows.count == 1) {
+                let mut target = into.memory.target();
+                let run = target.run(rows.offset(0), rows.run)?;
+                return match self.objects.read_into(&piece.chunk, run)? {
+                    Some(size) if size == program.nbytes as u64 => Ok(()),
+                    Some(size) => Err(program.wrong_size(size as usize)),
+                    None => self.fill(program, &factors),
+                };
+            }
+        }
+        match self.objects.open(&piece.chunk)? {
+            Some(parts) => self.read_chunk(program, parts.as_ref(), &factors, scratch),
+            None => self.fill(program, &factors),
+        }
+    }
+
+    /// Read what is asked of a chunk that is not shared.
+    fn read_chunk(
+        &self,
+        program: &Program,
+        parts: &dyn Parts,
+        factors: &[copy::Factor],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if program.codecs.is_empty() {
+            return self.read_raw(program, parts, 0..program.nbytes, factors, scratch);
+        }
+        let size = usize::try_from(parts.size()).unwrap_or(usize::MAX);
+        let mut buffer = std::mem::take(&mut scratch.file);
+        let found = parts.read(0, size, &mut buffer).and_then(|bytes| {
+            let mut target = self.into.memory.target();
+            program.place(&bytes, factors, &mut target, self.into.len, scratch)
+        });
+        scratch.file = buffer;
+        found
+    }
+
+    /// Read what is asked of a part of a chunk that no codec has changed, and nothing else of it.
+    fn read_raw(
+        &self,
+        program: &Program,
+        parts: &dyn Parts,
+        part: Range<usize>,
+        factors: &[copy::Factor],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let size = parts.size();
+        if size != program.nbytes as u64 {
+            return Err(program.wrong_size(usize::try_from(size).unwrap_or(usize::MAX)));
+        }
+        let mut target = self.into.memory.target();
+        // What reaches nothing, or too far, is left to the copy.
+        let asked = copy::source_extent(program.item, factors, part.len());
+        let asked = asked.unwrap_or(0..part.len());
+        let offset = (part.start + asked.start) as u64;
+        let factors = copy::from_later(factors, asked.start);
+        if program.plain() {
+            let rows = copy::contiguous_rows(program.item, &factors, asked.len(), self.into.len);
+            if let Some(rows) = rows.filter(|rows| rows.count == 1) {
+                return parts.read_into(offset, target.run(rows.offset(0), rows.run)?);
+            }
+        }
+        let Scratch { file, chunk, .. } = scratch;
+        let bytes = parts.read(offset, asked.len(), file)?;
+        program.put_raw(&bytes, &factors, &mut target, chunk)
+    }
+
+    fn fill(&self, program: &Program, factors: &[copy::Factor]) -> Result<()> {
+        if !self.job.missing {
+            return Err(Error {
+                kind: Kind::Missing,
+                stage: "fetch",
+                message: String::new(),
+            });
+        }
+        copy::fill(&mut self.into.memory.target(), factors, &program.fill)
+    }
+
+    /// Open some objects at a time, and share out what is asked of them.
+    fn in_rounds(&self, most: usize, failures: &Failures) -> bool {
+        let (plan, job) = (self.plan, self.job);
+        let mut first = 0;
+        while first < plan.size() {
+            let count = (plan.size() - first).min(most);
+            let slots: Vec<Mutex<Option<Opened>>> = (0..count).map(|_| Mutex::new(None)).collect();
+            let done = spread(count, job.threads, job, failures, &|number, local| {
+                let piece = plan.piece(first + number);
+                let opened = self
+                    .open(&piece, local)
+                    .map_err(|error| (piece.chunk.clone(), error))?;
+                *slots[number].lock().unwrap_or_else(PoisonError::into_inner) = opened;
+                Ok(())
+            });
+            if !done {
+                return false;
+            }
+            let opened: Vec<Opened> = slots
+                .into_iter()
+                .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+                .collect();
+            let mut ends = Vec::with_capacity(opened.len());
+            let mut total = 0;
+            for object in &opened {
+                total += object.plan.size();
+                ends.push(total);
+            }
+            let tasks = match self.program.shard {
+                Some(_) => job.tasks,
+                None => Tasks::Brief,
+            };
+            let inside = Job { tasks, ..*job };
+            let done = spread(total, job.threads, &inside, failures, &|number, local| {
+                let which = ends.partition_point(|end| *end <= number);
+                let object = &opened[which];
+                let before = if which == 0 { 0 } else { ends[which - 1] };
+                let inner = object.plan.piece(number - before);
+                let found = match &object.inside {
+                    Inside::Shard(shard, index) => {
+                        self.read_inner(shard, object.parts.as_ref(), index, &inner, local)
+                    }
+                    Inside::Chunk { .. } => self.read_slab(object, &inner, local),
+                };
+                found.map_err(|error| (object.chunk.clone(), error))
+            });
+            // The room of one is used again by the next call.
+            let data = opened.into_iter().find_map(|object| match object.inside {
+                Inside::Chunk { data, .. } => Some(data),
+                Inside::Shard(..) => None,
+            });
+            if let Some(data) = data {
+                pool::keep(|local: &mut Local| local.scratch.file = data);
+            }
+            if !done {
+                return false;
+            }
+            first += count;
+        }
+        true
+    }
+
+    /// Open the object of a piece; `None` if it is not stored, and its place is filled then.
+    fn open(&self, piece: &Piece, local: &mut Local) -> Result<Option<Opened<'a>>> {
+        let Run { program, into, .. } = *self;
+        let Some(parts) = self.objects.open(&piece.chunk)? else {
+            let Local { offsets, .. } = local;
+            let factors = offsets.factors(&piece.factors, &program.strides, into.frame);
+            self.fill(program, &factors)?;
+            return Ok(None);
+        };
+        let (inside, plan) = match &program.shard {
+            Some(shard) => {
+                let index = load_index(shard, parts.as_ref(), &mut local.scratch)?;
+                (Inside::Shard(shard, index), cut(shard, piece))
+            }
+            None => self.cut_chunk(piece, parts.as_ref(), &mut local.scratch)?,
+        };
+        Ok(Some(Opened {
+            chunk: piece.chunk.clone(),
+            parts,
+            inside,
+            plan,
+        }))
+    }
+
+    /// Read the frame of a chunk, and cut what is asked of it by slabs.
+    fn cut_chunk(
+        &self,
+        piece: &Piece,
+        parts: &dyn Parts,
+        scratch: &mut Scratch,
+    ) -> Result<(Inside<'a>, Plan)> {
+        let program = self.program;
+        let mut data = std::mem::take(&mut scratch.file);
+        let (mut frame, mut block) = (0..0, 1);
+        if !program.codecs.is_empty() {
+            let size = usize::try_from(parts.size()).unwrap_or(usize::MAX);
+            let bytes = match parts.in_memory() {
+                Some(bytes) => bytes,
+                None => {
+                    let read = room(&mut data, size)?;
+                    parts.read_into(0, read)?;
+                    read
+                }
+            };
+            let Scratch {
+                stages, contexts, ..
+            } = scratch;
+            let peeled = program.peel(bytes, stages, contexts)?;
+            if let Peeled::Coded(codec, bytes) = peeled {
+                block = codec.block_size(bytes, program.nbytes)?;
+            }
+            let (Peeled::Raw(inner) | Peeled::Coded(_, inner)) = peeled;
+            // No codec of a chunk in parts but the first does more than to strip some bytes.
+            let start = inner.as_ptr() as usize - bytes.as_ptr() as usize;
+            frame = start..start + inner.len();
+        }
+        // (An axis was asked for before chunks were shared.)
+        let axis = program.slab_axis().unwrap_or_default();
+        let pace = program.strides[axis] as usize;
+        let rows = self.rows(piece, axis, pace, block);
+        let mut slab = program.shape.clone();
+        slab[axis] = rows;
+        let plan = Plan::make(&piece.factors, &program.shape, &slab);
+        let inside = Inside::Chunk {
+            data,
+            frame,
+            axis,
+            slab: rows * pace,
+        };
+        Ok((inside, plan))
+    }
+
+    /// Choose how many rows of `pace` bytes a slab has.
+    fn rows(&self, piece: &Piece, axis: usize, pace: usize, block: usize) -> usize {
+        let length = self.program.shape[axis];
+        let asked = piece.factors.iter().find_map(|factor| match factor {
+            Factor::Span {
+                axis: this,
+                step,
+                size,
+                ..
+            } if *this == axis => Some((size - 1) * step.abs() + 1),
+            _ => None,
+        });
+        let bytes = asked.map_or(length, |rows| rows as usize) * pace;
+        let least = self.job.least.max(block);
+        let size = bytes
+            .div_ceil(self.job.threads)
+            .clamp(least, least.max(SLAB));
+        let rows = size.div_ceil(pace);
+        // Where a slab ends inside a block, the next one decodes it again.
+        let even = block / common(block, pace);
+        let rows = if even <= rows {
+            rows.next_multiple_of(even)
+        } else {
+            rows
+        };
+        rows.min(length)
+    }
+
+    fn read_slab(&self, object: &Opened, inner: &Piece, local: &mut Local) -> Result<()> {
+        let Inside::Chunk {
+            data,
+            frame,
+            axis,
+            slab,
+        } = &object.inside
+        else {
+            unreachable!("slabs are of chunks");
+        };
+        let Run { program, into, .. } = *self;
+        let Local { scratch, offsets } = local;
+        let factors = offsets.factors(&inner.factors, &program.strides, into.frame);
+        let start = inner.chunk[*axis] as usize * slab;
+        let part = start..program.nbytes.min(start + slab);
+        let Some(first) = program.codecs.first() else {
+            return self.read_raw(program, object.parts.as_ref(), part, &factors, scratch);
+        };
+        let bytes = &object.parts.in_memory().unwrap_or(data)[frame.clone()];
+        let peeled = match first {
+            ByteCodec::Checksum(..) => Peeled::Raw(bytes),
+            codec => Peeled::Coded(codec, bytes),
+        };
+        let Scratch {
+            chunk, contexts, ..
+        } = scratch;
+        let mut target = into.memory.target();
+        program.put(
+            peeled,
+            part,
+            &factors,
+            &mut target,
+            into.len,
+            chunk,
+            contexts,
+        )
+    }
+
+    /// Read what is asked of one inner chunk; a nested shard is read on the spot.
+    fn read_inner(
+        &self,
+        shard: &Shard,
+        parts: &dyn Parts,
+        index: &[Entry],
+        inner: &Piece,
+        local: &mut Local,
+    ) -> Result<()> {
+        let program = &shard.inner;
+        let (offset, size) = index[shard.number(&inner.chunk)];
+        if (offset, size) == (MISSING, MISSING) {
+            let Local { offsets, .. } = local;
+            let factors = offsets.factors(&inner.factors, &program.strides, self.into.frame);
+            return self.fill(program, &factors);
+        }
+        let window = Window {
+            parts,
+            offset,
+            size,
+        };
+        let found = match &program.shard {
+            Some(nested) => self.read_nested(nested, &window, inner, local),
+            None => {
+                let Local { scratch, offsets } = local;
+                let factors = offsets.factors(&inner.factors, &program.strides, self.into.frame);
+                self.read_chunk(program, &window, &factors, scratch)
+            }
+        };
+        found.map_err(|error| inside(error, &inner.chunk))
+    }
+
+    fn read_nested(
+        &self,
+        shard: &Shard,
+        parts: &dyn Parts,
+        piece: &Piece,
+        local: &mut Local,
+    ) -> Result<()> {
+        let index = load_index(shard, parts, &mut local.scratch)?;
+        let plan = cut(shard, piece);
+        for number in 0..plan.size() {
+            self.read_inner(shard, parts, &index, &plan.piece(number), local)?;
+        }
+        Ok(())
+    }
+}
+
+/// Cut what is asked of a shard by its inner chunks.
+fn cut(shard: &Shard, piece: &Piece) -> Plan {
+    Plan::make(
         &shard.turned(&piece.factors),
         &shard.shape,
         &shard.inner_shape,
-    );
-    Ok(Some(Opened {
-        piece,
-        plan,
-        stored: Some((parts, index)),
-    }))
+    )
 }
 
 fn load_index(shard: &Shard, parts: &dyn Parts, scratch: &mut Scratch) -> Result<Vec<Entry>> {
@@ -225,72 +458,13 @@ fn load_index(shard: &Shard, parts: &dyn Parts, scratch: &mut Scratch) -> Result
     index
 }
 
-/// Read what is asked of one inner chunk; a nested shard is read on the spot.
-fn read_inner(
-    shard: &Shard,
-    stored: Option<(&dyn Parts, &[Entry])>,
-    inner: &Piece,
-    into: Into,
-    job: &Job,
-    local: &mut Local,
-) -> Result<()> {
-    let entry = stored.and_then(|(parts, index)| {
-        let (offset, size) = index[shard.number(&inner.chunk)];
-        (offset != MISSING || size != MISSING).then_some((parts, offset, size as usize))
-    });
-    let program = &shard.inner;
-    let found = match (entry, &program.shard) {
-        (None, _) => {
-            let factors = local
-                .offsets
-                .factors(&inner.factors, &program.strides, into.frame);
-            return fill(program, &factors, into, job);
-        }
-        (Some((parts, offset, size)), Some(nested)) => {
-            let window = Window {
-                parts,
-                offset,
-                size: size as u64,
-            };
-            read_nested(nested, &window, inner, into, job, local)
-        }
-        (Some((parts, offset, size)), None) => {
-            let Local { scratch, offsets } = local;
-            let factors = offsets.factors(&inner.factors, &program.strides, into.frame);
-            let mut buffer = std::mem::take(&mut scratch.file);
-            let found = match parts.read(offset, size, &mut buffer) {
-                Ok(bytes) => {
-                    let mut target = into.memory.target();
-                    program.place(&bytes, &factors, &mut target, into.len, scratch)
-                }
-                Err(error) => Err(error),
-            };
-            scratch.file = buffer;
-            found
-        }
-    };
-    found.map_err(|error| inside(error, &inner.chunk))
-}
-
-fn read_nested(
-    shard: &Shard,
-    parts: &dyn Parts,
-    piece: &Piece,
-    into: Into,
-    job: &Job,
-    local: &mut Local,
-) -> Result<()> {
-    let index = load_index(shard, parts, &mut local.scratch)?;
-    let plan = Plan::make(
-        &shard.turned(&piece.factors),
-        &shard.shape,
-        &shard.inner_shape,
-    );
-    for number in 0..plan.size() {
-        let inner = plan.piece(number);
-        read_inner(shard, Some((parts, &index)), &inner, into, job, local)?;
+/// Give the largest number that divides both.
+fn common(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        common(b, a % b)
     }
-    Ok(())
 }
 
 /// A part of an object, read in parts itself.
@@ -300,6 +474,7 @@ struct Window<'a> {
     size: u64,
 }
 
+// What is asked for was checked against this window's size, and it against the whole.
 impl Parts for Window<'_> {
     fn size(&self) -> u64 {
         self.size
@@ -311,7 +486,10 @@ impl Parts for Window<'_> {
         size: usize,
         buffer: &'a mut Vec<u8>,
     ) -> Result<crate::objects::Bytes<'a>> {
-        // Both were checked against this window's size, and it against the whole.
         self.parts.read(self.offset + offset, size, buffer)
+    }
+
+    fn read_into(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
+        self.parts.read_into(self.offset + offset, dst)
     }
 }

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 
 /// What is the same for all chunks of one call.
+#[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// Whether a missing chunk is a fill value or an error.
     pub missing: bool,
@@ -22,6 +23,8 @@ pub struct Job<'a> {
     pub store_empty: bool,
     /// How many threads may work.
     pub threads: usize,
+    /// The fewest bytes of a chunk that are worth a thread of their own, at least one.
+    pub least: usize,
     /// How long a chunk may take.
     pub tasks: Tasks,
     /// Asked now and then by the caller's thread; true ends the run.

@@ -122,7 +122,9 @@ def _choose(
 
     ``size`` is that of the memory read into or written from, in bytes.
     """
-    work = size if program.shard is not None else (plan.size - 1) * program.nbytes
+    # A chunk that is alone, or the inside of a shard, is shared out if it is large enough.
+    shared = program.shard is not None or plan.size == 1
+    work = size if shared else (plan.size - 1) * program.nbytes
     threads = 1 if work < _SMALL else workers()
     twin = (
         program.native is None

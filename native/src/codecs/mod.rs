@@ -144,22 +144,40 @@ impl ByteCodec {
         }
     }
 
-    /// Decode at least the bytes of `part` to their place in `dst`, which has the size of it all.
+    /// Tell whether a part of the data is decoded for less than all of it.
+    pub fn in_parts(&self) -> bool {
+        matches!(self, ByteCodec::Blosc(_))
+    }
+
+    /// Give the bytes that are decoded together, at most, of data that decodes to `size`.
+    pub fn block_size(&self, data: &[u8], size: usize) -> Result<usize> {
+        match self {
+            ByteCodec::Blosc(_) => Ok(blosc::Header::parse(data, size)?.block_size()),
+            _ => Ok(size.max(1)),
+        }
+    }
+
+    /// Decode the bytes of `part`, of `size` in all, into `dst`, which has the size of the part.
     pub fn decode_part(
         &self,
         data: &[u8],
-        dst: &mut [u8],
+        size: usize,
         part: Range<usize>,
+        dst: &mut [u8],
         contexts: &mut Contexts,
     ) -> Result<()> {
         match self {
             ByteCodec::Blosc(_) => {
-                let size = dst.len();
                 let (start, end) = (part.start, part.end);
-                let ctx = &mut contexts.blosc;
-                blosc::decode_range(data, size, start, end, &mut dst[part], ctx)
+                blosc::decode_range(data, size, start, end, dst, &mut contexts.blosc)
             }
-            _ => self.decode(data, dst, contexts),
+            _ if part == (0..size) => self.decode(data, dst, contexts),
+            _ => {
+                let mut whole = vec![0; size];
+                self.decode(data, &mut whole, contexts)?;
+                dst.copy_from_slice(&whole[part]);
+                Ok(())
+            }
         }
     }
 
