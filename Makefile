@@ -9,13 +9,14 @@ CHECKED := $(CRATE) --profile checked --no-default-features
 NATIVE := native/Cargo.toml native/Cargo.lock $(shell find native/src -name '*.rs')
 FLOOR := build/floor/release/floor
 
-.PHONY: help demo test bench lint format clean
+.PHONY: help demo test bench torture lint format clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    ocean data from NetCDF-4 to Zarr and back, checked, with a picture in build/"
 	@echo "make test    all tests, of the native crate and of the package"
 	@echo "make bench   time it against the other libraries, and keep the table in bench/README.md"
+	@echo "make torture kill, starve and fail it at every system call; 15 minutes at most, and a table"
 	@echo "make lint    ruff (rules and format), mypy, rustfmt and clippy"
 	@echo "make format  let ruff and rustfmt format, and ruff fix what it can"
 	@echo "make clean   remove the environment and what was built"
@@ -29,6 +30,9 @@ test: .venv/installed-test
 
 bench: .venv/installed-bench $(FLOOR)
 	$(BIN)/python -m bench $(ARGS)
+
+torture: .venv/installed-test
+	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
 # mypy looks into what the tests and the optional parts import, so both are installed.
 lint: .venv/installed-test .venv/installed-lint

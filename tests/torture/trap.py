@@ -82,7 +82,7 @@ def _library() -> ctypes.CDLL:
         path = str(Path(folder, "preload.so"))
         source = str(Path(__file__).with_name("preload.c"))
         flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden"]
-        made = subprocess.run(  # noqa: S603
+        made = subprocess.run(
             [compiler, *flags, "-o", path, source], capture_output=True, text=True, check=False
         )
         if made.returncode:

@@ -1,0 +1,38 @@
+"""Torture the library as its promises say, and print a table beside zarr-python's figures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from torture.frame import PARTS, Budget, Row, table
+
+
+def main() -> int:
+    """Run the parts that were asked for; give 1 if a promise was not kept."""
+    parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
+    names = ", ".join(part.name for part in PARTS)
+    parser.add_argument("--parts", metavar="A,B", help=f"which parts, of {names}; all unless given")
+    parser.add_argument("--minutes", type=float, default=14.5, help="for all parts together")
+    parser.add_argument("--seed", type=int, default=0, help="from which all chance follows")
+    options = parser.parse_args()
+    wanted = options.parts.split(",") if options.parts else [part.name for part in PARTS]
+    unknown = set(wanted) - {part.name for part in PARTS}
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {names}")
+    parts = [part for part in PARTS if part.name in wanted]
+    budget = Budget(options.minutes * 60)
+    rows: list[Row] = []
+    for place, part in enumerate(parts):
+        # What a part leaves of its time goes to those after it.
+        share = part.share / sum(other.share for other in parts[place:])
+        began = time.monotonic()
+        rows += part.run(Budget(budget.left * share), options.seed)
+        print(f"{part.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(table(rows))
+    return int(not all(row.kept for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The frame of the proofs: parts that give rows, jobs on all processors, and the table at the end.
+
+Rules of this file:
+
+* A part is named in ``PARTS`` with the promise it proves, its share of the time, and where its
+  function is. The function takes a ``Budget`` and a seed, and gives rows; it leaves no threads
+  behind, since later parts fork.
+* A row says what was tried, how often it went wrong here and with zarr-python, and whether that is
+  what was promised. A control that does not fail proves nothing, so it has to.
+* What went wrong comes with the command that shows it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+ROOT = Path(__file__).parents[2]
+
+
+class Row(NamedTuple):
+    """Hold one line of the table."""
+
+    promise: int
+    what: str
+    """What was tried."""
+    ours: str
+    """How it went here, such as "0 bad of 2,140"."""
+    control: str
+    """How it went with zarr-python; "" if it cannot do this."""
+    goal: str
+    kept: bool
+    """Whether the goal was met, and the control failed as it must."""
+    bad: tuple[str, ...] = ()
+    """What went wrong here, each with the command that shows it again."""
+
+
+class Budget:
+    """Say how long a part may go on; what is not done by then is left, and said to be."""
+
+    def __init__(self, seconds: float) -> None:
+        """Start now."""
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Give the seconds that are left, or 0."""
+        return max(0.0, self._end - time.monotonic())
+
+
+class Part(NamedTuple):
+    """Name one proof: ``function`` is "module:name" of what takes a budget and a seed."""
+
+    name: str
+    promise: str
+    share: int
+    function: str
+
+    def run(self, budget: Budget, seed: int) -> Iterable[Row]:
+        """Load the function and call it."""
+        module, _, name = self.function.partition(":")
+        function: Callable[[Budget, int], Iterable[Row]] = getattr(import_module(module), name)
+        return function(budget, seed)
+
+
+#: What ``make torture`` runs, in this order. The shares divide the time.
+PARTS = [
+    Part("crash", "1, 2", 300, "torture.crash:prove"),
+]
+
+
+def workers() -> int:
+    """Give the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_jobs(jobs: Sequence[Sequence[str]], budget: Budget | None = None) -> list[dict[str, Any]]:
+    """Run ``python -m ...`` for each job, as many at once as there are processors.
+
+    Gives the lines of JSON that they printed, in the order of the jobs. A job that fails raises,
+    with what it wrote to stderr; one that the budget does not reach is not started.
+    """
+    running: list[tuple[int, subprocess.Popen[bytes], Any, Any]] = []
+    waiting = [*enumerate(jobs)]
+    found: dict[int, list[dict[str, Any]]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers() and (budget is None or budget.left):
+                number, job = waiting.pop(0)
+                out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+                command = [sys.executable, "-m", *job]
+                process = subprocess.Popen(
+                    command, stdout=out, stderr=err, env=environment(), cwd=ROOT
+                )
+                running.append((number, process, out, err))
+            if not running:
+                break
+            time.sleep(0.02)
+            for entry in [entry for entry in running if entry[1].poll() is not None]:
+                running.remove(entry)
+                number, process, out, err = entry
+                with out, err:
+                    out.seek(0), err.seek(0)
+                    if process.returncode:
+                        said = err.read().decode(errors="replace")
+                        msg = f"{' '.join(jobs[number])} ended with {process.returncode}:\n{said}"
+                        raise RuntimeError(msg)
+                    found[number] = [json.loads(line) for line in out]
+    finally:
+        for _, process, out, err in running:
+            process.kill()
+            process.wait()
+            out.close()
+            err.close()
+    return [line for number in sorted(found) for line in found[number]]
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of a job: the proofs and the package of this tree can be imported."""
+    paths = [str(ROOT / "tests"), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Lay out the rows in columns, and below them what went wrong."""
+    rows = [*rows]
+    head = ("promise", "what", "fastzarr", "zarr-python", "goal", "kept")
+    lines = [head] + [
+        (str(r.promise), r.what, r.ours, r.control or "cannot", r.goal, "yes" if r.kept else "NO")
+        for r in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    shown = ["  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)) for line in lines]
+    shown.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join([line.rstrip() for line in shown] + [text for row in rows for text in row.bad])
