@@ -1,9 +1,8 @@
 //! Files of a local store: the twin of `stores/local.py`, for keys that have passed its check.
+//! How they are written stands in `commit.rs`.
 //!
 //! * A name that is not there is a missing value. A folder where a value should be, a refused
 //!   permission, a failing disk: all that is an error, with the system's number.
-//! * A value is written to a temporary file beside its target and renamed into place. What fails on
-//!   the way removes the temporary file and leaves the old value.
 //! * Nothing outside the root is opened, unless links are followed by the user's wish. The kernel
 //!   sees to it where it can (`openat2`), else each folder is opened in turn and none of them may be
 //!   a link. Whatever is a link in a way that needs thought is the error `ELOOP`: the Python twin
@@ -11,24 +10,23 @@
 //! * Reading a whole value takes open, fstat, read, close; one whose size is known, open, read,
 //!   close.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, CWD};
 use rustix::io::Errno;
 
+use crate::commit::Touched;
 use crate::error::{Error, Kind, Result};
 
-/// How the name of every temporary file ends, as in `stores/keys.py`.
-pub const TEMPORARY_SUFFIX: &str = ".fastzarr-tmp";
-
 const FETCH: &str = "fetch";
-const STORE: &str = "store";
+pub(crate) const STORE: &str = "store";
 /// How often a write makes its folder anew when deletes beside it keep removing it.
-const ATTEMPTS: usize = 1000;
+pub(crate) const ATTEMPTS: usize = 1000;
 /// The most parts that the system takes at once.
-const PARTS: usize = 1024;
+pub(crate) const PARTS: usize = 1024;
 /// From this length on, rows are read straight to where they belong; shorter ones cost the kernel
 /// more, each, than a copy does.
 const LONG_ROW: usize = 1024;
@@ -39,15 +37,10 @@ const PIECE: usize = 1 << 16;
 const READ: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);
-const CREATE: OFlags = OFlags::WRONLY
-    .union(OFlags::CREATE)
-    .union(OFlags::EXCL)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(crate) const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const FOLDER: OFlags = OFlags::RDONLY
+pub(crate) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
@@ -58,7 +51,7 @@ pub fn is_link(error: &Error) -> bool {
 
 /// How a path below the root is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     /// Links are followed wherever they lead.
     Follow,
     /// The kernel refuses what leads out of the root.
@@ -70,9 +63,10 @@ enum Way {
 /// The folder of a store, held open for one call.
 #[derive(Debug)]
 pub struct Root {
-    path: PathBuf,
-    folder: OwnedFd,
-    way: Way,
+    pub(crate) path: PathBuf,
+    pub(crate) folder: Arc<OwnedFd>,
+    pub(crate) way: Way,
+    pub(crate) touched: Touched,
 }
 
 /// A file of a store that is open for reading.
@@ -88,7 +82,8 @@ impl Root {
         match retry(|| rustix::fs::openat(CWD, path, FOLDER, Mode::empty())) {
             Ok(folder) => Ok(Some(Root {
                 path: path.to_owned(),
-                folder,
+                folder: Arc::new(folder),
+                touched: Touched::default(),
                 way: if follow_symlinks {
                     Way::Follow
                 } else if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -127,20 +122,10 @@ impl Root {
 
     /// Read a whole value into `buf`, in place of what it held. False if there is no such value.
     pub fn read(&self, key: &str, buf: &mut Vec<u8>) -> Result<bool> {
-        let Some(file) = self.open_file(key)? else {
+        let Some(file) = self.open_read(key)? else {
             return Ok(false);
         };
-        let size = usize::try_from(file.size).map_err(|_| failed(FETCH, Errno::NOMEM))?;
-        buf.clear();
-        buf.try_reserve_exact(size)
-            .map_err(|_| failed(FETCH, Errno::NOMEM))?;
-        while buf.len() < size {
-            let read = || rustix::io::read(&file.file, rustix::buffer::spare_capacity(buf));
-            if retry(read).map_err(|errno| failed(FETCH, errno))? == 0 {
-                return Err(cut(buf.len() as u64, file.size));
-            }
-        }
-        buf.truncate(size);
+        read_whole(&file, buf)?;
         Ok(true)
     }
 
@@ -187,95 +172,6 @@ impl Root {
         Ok(Some(File { file, size }))
     }
 
-    /// Store a value, given in parts: whoever reads the key finds the old value or the new one.
-    pub fn write_atomic(&self, key: &str, parts: &[&[u8]]) -> Result<()> {
-        let (folder, name) = split(key)?;
-        let mut made: Option<Root> = None;
-        for _ in 0..ATTEMPTS {
-            let root = made.as_ref().unwrap_or(self);
-            match root.write_once(folder, name, parts) {
-                // No folder yet, or a delete beside this write has just removed it.
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(Errno::ISDIR) => {
-                    return Err(Error {
-                        kind: Kind::Io(Errno::ISDIR.raw_os_error()),
-                        stage: STORE,
-                        message: "a value cannot be stored where a folder is".into(),
-                    })
-                }
-                result => return result.map_err(|errno| failed(STORE, errno)),
-            }
-            if folder.is_empty() {
-                made = Some(Root::create(&self.path, self.way == Way::Follow)?);
-                continue;
-            }
-            match root.make_folder(folder) {
-                Ok(_) => {}
-                Err(Errno::NOENT) => {
-                    made = Some(Root::create(&self.path, self.way == Way::Follow)?);
-                }
-                Err(Errno::NOTDIR | Errno::EXIST) => root.refuse_file_as_folder(folder)?,
-                Err(errno) => return Err(failed(STORE, errno)),
-            }
-        }
-        Err(failed(STORE, Errno::NOENT))
-    }
-
-    /// Remove a value, and the folders that are left empty. False if there was no such value.
-    pub fn remove(&self, key: &str) -> Result<bool> {
-        let (folder, name) = split(key)?;
-        let opened;
-        let at = if folder.is_empty() {
-            self.folder.as_fd()
-        } else {
-            match self.open_at(folder, FOLDER) {
-                Ok(folder) => opened = folder,
-                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
-                Err(errno) => return Err(failed(STORE, errno)),
-            }
-            opened.as_fd()
-        };
-        match retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty())) {
-            Ok(()) => {}
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
-            // Some systems answer with the first, and not the second, where a folder is.
-            Err(errno @ (Errno::PERM | Errno::ISDIR)) => {
-                let folder = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .is_ok_and(|stat| kind(&stat) == FileType::Directory);
-                return Err(if folder {
-                    is_folder(STORE)
-                } else {
-                    failed(STORE, errno)
-                });
-            }
-            Err(errno) => return Err(failed(STORE, errno)),
-        }
-        self.remove_empty(folder);
-        Ok(true)
-    }
-
-    /// Remove a folder that is left empty, which stands for nothing, and those above that then are.
-    /// What keeps one there is no failure.
-    fn remove_empty(&self, mut folder: &str) {
-        while !folder.is_empty() {
-            let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
-            let opened;
-            let at = if above.is_empty() {
-                self.folder.as_fd()
-            } else {
-                match self.open_at(above, FOLDER) {
-                    Ok(folder) => opened = folder,
-                    Err(_) => return,
-                }
-                opened.as_fd()
-            };
-            if rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR).is_err() {
-                return;
-            }
-            folder = above;
-        }
-    }
-
     fn open_read(&self, key: &str) -> Result<Option<OwnedFd>> {
         split(key)?;
         let flags = match self.way {
@@ -290,8 +186,8 @@ impl Root {
     }
 
     /// Open what is at a path below the root, which is not empty.
-    fn open_at(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
-        let plain = || retry(|| rustix::fs::openat(&self.folder, path, flags, Mode::empty()));
+    pub(crate) fn open_at(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        let plain = || retry(|| rustix::fs::openat(&*self.folder, path, flags, Mode::empty()));
         match self.way {
             Way::Follow => plain(),
             // The root has no folders on the way. (Not for folders: `O_PATH` opens links, too.)
@@ -301,7 +197,7 @@ impl Root {
                 use rustix::fs::ResolveFlags;
                 for _ in 0..ATTEMPTS {
                     let beneath = ResolveFlags::BENEATH;
-                    match rustix::fs::openat2(&self.folder, path, flags, Mode::empty(), beneath) {
+                    match rustix::fs::openat2(&*self.folder, path, flags, Mode::empty(), beneath) {
                         // A rename beside this made the kernel unsure; it asks to be asked again.
                         Err(Errno::AGAIN | Errno::INTR) => {}
                         // An old kernel, or a sandbox that knows no such call.
@@ -335,68 +231,6 @@ impl Root {
         }
         let at = folder.as_ref().unwrap_or(&self.folder).as_fd();
         open(at, last, flags)
-    }
-
-    fn write_once(
-        &self,
-        folder: &str,
-        name: &str,
-        parts: &[&[u8]],
-    ) -> std::result::Result<(), Errno> {
-        let opened;
-        let at = if folder.is_empty() {
-            self.folder.as_fd()
-        } else {
-            opened = self.open_at(folder, FOLDER)?;
-            opened.as_fd()
-        };
-        let (temporary, file) = create_temporary(at)?;
-        write_all(&file, parts)
-            .and(close(file))
-            .and_then(|()| retry(|| rustix::fs::renameat(at, &temporary, at, name)))
-            .inspect_err(|_| {
-                // The failure that counts is the one that led here.
-                let _ = rustix::fs::unlinkat(at, &temporary, AtFlags::empty());
-            })
-    }
-
-    /// Make a folder and those above it, and open it.
-    fn make_folder(&self, folder: &str) -> std::result::Result<OwnedFd, Errno> {
-        let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
-        let opened;
-        let at = if above.is_empty() {
-            self.folder.as_fd()
-        } else {
-            opened = match self.open_at(above, FOLDER) {
-                Err(Errno::NOENT) => self.make_folder(above)?,
-                result => result?,
-            };
-            opened.as_fd()
-        };
-        match retry(|| rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o777))) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-        self.open_at(folder, FOLDER)
-    }
-
-    /// Fail if one of the folders is something else. If none is, one was there and has gone.
-    fn refuse_file_as_folder(&self, folder: &str) -> Result<()> {
-        for (at, _) in folder.match_indices('/').chain([(folder.len(), "")]) {
-            match self.open_at(folder.get(..at).unwrap_or_default(), FOLDER) {
-                Ok(_) => {}
-                Err(Errno::NOENT) => return Ok(()),
-                Err(Errno::NOTDIR) => {
-                    return Err(Error {
-                        kind: Kind::Io(Errno::NOTDIR.raw_os_error()),
-                        stage: STORE,
-                        message: "the key cannot be stored, as a folder it is in is a file".into(),
-                    })
-                }
-                Err(errno) => return Err(failed(STORE, errno)),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -484,9 +318,26 @@ impl File {
     }
 }
 
+/// Read all of a file into `buf`, in place of what it held.
+pub(crate) fn read_whole(file: &OwnedFd, buf: &mut Vec<u8>) -> Result<()> {
+    let size = u64::try_from(regular(file)?.st_size).unwrap_or(0);
+    let wanted = usize::try_from(size).map_err(|_| failed(FETCH, Errno::NOMEM))?;
+    buf.clear();
+    buf.try_reserve_exact(wanted)
+        .map_err(|_| failed(FETCH, Errno::NOMEM))?;
+    while buf.len() < wanted {
+        let read = || rustix::io::read(file, rustix::buffer::spare_capacity(buf));
+        if retry(read).map_err(|errno| failed(FETCH, errno))? == 0 {
+            return Err(cut(buf.len() as u64, size));
+        }
+    }
+    buf.truncate(wanted);
+    Ok(())
+}
+
 /// Give folder and name of a key. The keys' full check is Python's; here is what keeps the rules of
 /// this file.
-fn split(key: &str) -> Result<(&str, &str)> {
+pub(crate) fn split(key: &str) -> Result<(&str, &str)> {
     if key.split('/').any(|name| matches!(name, "" | "." | "..")) {
         return Err(Error {
             kind: Kind::Io(Errno::INVAL.raw_os_error()),
@@ -497,63 +348,7 @@ fn split(key: &str) -> Result<(&str, &str)> {
     Ok(key.rsplit_once('/').unwrap_or(("", key)))
 }
 
-fn create_temporary(at: BorrowedFd<'_>) -> std::result::Result<(String, OwnedFd), Errno> {
-    let mut result = Err(Errno::EXIST);
-    for _ in 0..8 {
-        let mut number = [0u8; 8];
-        rustix::rand::getrandom(&mut number, rustix::rand::GetRandomFlags::empty())?;
-        let number = u64::from_ne_bytes(number);
-        let name = format!(".{number:016x}{TEMPORARY_SUFFIX}");
-        let mode = Mode::from_raw_mode(0o666);
-        result = retry(|| rustix::fs::openat(at, &name, CREATE, mode)).map(|file| (name, file));
-        if !matches!(result, Err(Errno::EXIST)) {
-            break;
-        }
-    }
-    result
-}
-
-fn write_all(file: &OwnedFd, parts: &[&[u8]]) -> std::result::Result<(), Errno> {
-    // The part that is next, and how much of it is written.
-    let (mut next, mut done) = (0, 0);
-    while let Some(first) = parts.get(next) {
-        let first = first.get(done..).unwrap_or_default();
-        let rest = parts.iter().skip(next + 1);
-        let batch: Vec<_> = std::iter::once(first)
-            .chain(rest.copied())
-            .take(PARTS)
-            .map(IoSlice::new)
-            .collect();
-        let wanted = batch.iter().any(|part| !part.is_empty());
-        let mut count = match retry(|| rustix::io::writev(file, &batch))? {
-            0 if wanted => return Err(Errno::IO),
-            count => count,
-        };
-        for part in &batch {
-            if count < part.len() {
-                done += count;
-                break;
-            }
-            count -= part.len();
-            next += 1;
-            done = 0;
-        }
-    }
-    Ok(())
-}
-
-/// Close a file and hear what the file system has to say, which may tell only now that it had no
-/// room.
-fn close(file: OwnedFd) -> std::result::Result<(), Errno> {
-    // SAFETY: the descriptor was owned, and is given up here.
-    match unsafe { rustix::io::try_close(file.into_raw_fd()) } {
-        // Closed all the same.
-        Err(Errno::INTR) => Ok(()),
-        result => result,
-    }
-}
-
-fn retry<T>(
+pub(crate) fn retry<T>(
     mut call: impl FnMut() -> std::result::Result<T, Errno>,
 ) -> std::result::Result<T, Errno> {
     loop {
@@ -565,7 +360,7 @@ fn retry<T>(
 }
 
 /// Say in one way that a link is in the way: systems have several.
-fn loops(errno: Errno) -> Errno {
+pub(crate) fn loops(errno: Errno) -> Errno {
     match errno {
         Errno::XDEV | Errno::MLINK => Errno::LOOP,
         errno => errno,
@@ -577,7 +372,7 @@ fn is_symlink(at: BorrowedFd<'_>, name: &str) -> bool {
         .is_ok_and(|stat| kind(&stat) == FileType::Symlink)
 }
 
-fn kind(stat: &Stat) -> FileType {
+pub(crate) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode as _)
 }
 
@@ -594,7 +389,7 @@ fn regular(file: &OwnedFd) -> Result<Stat> {
     }
 }
 
-fn is_folder(stage: &'static str) -> Error {
+pub(crate) fn is_folder(stage: &'static str) -> Error {
     Error {
         kind: Kind::Io(Errno::ISDIR.raw_os_error()),
         stage,
@@ -610,7 +405,7 @@ fn cut(at: u64, end: u64) -> Error {
     }
 }
 
-fn failed(stage: &'static str, errno: Errno) -> Error {
+pub(crate) fn failed(stage: &'static str, errno: Errno) -> Error {
     Error::io(stage, &std::io::Error::from(errno))
 }
 

@@ -9,6 +9,7 @@
 
 pub mod chunk;
 pub mod codecs;
+pub mod commit;
 pub mod copy;
 pub mod error;
 pub mod files;

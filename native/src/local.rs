@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::commit::{Durability, Make, Staged, Stop};
 use crate::error::{Error, Result};
 use crate::files::{File, Root};
-use crate::objects::{room, Bytes, Objects, Parts};
+use crate::objects::{room, Bytes, Objects, Parts, Pending};
 
 /// Name the chunks of one array, and read and write their files.
 pub struct Local {
@@ -13,31 +14,41 @@ pub struct Local {
     prefix: String,
     default: bool,
     separator: String,
+    durability: Durability,
 }
 
 impl Local {
     /// Stand for the chunks below `prefix` of the store at `root`, which is made for `writing`.
     ///
     /// `default` tells the key encoding of that name from `v2`.
+    #[allow(clippy::too_many_arguments)]
     pub fn open(
         root: &Path,
         prefix: String,
         default: bool,
         separator: String,
         follow_symlinks: bool,
-        writing: bool,
+        writing: Option<Durability>,
     ) -> Result<Local> {
-        let root = if writing {
+        let root = if writing.is_some() {
             Some(Root::create(root, follow_symlinks)?)
         } else {
             Root::open(root, follow_symlinks)?
         };
         Ok(Local {
+            durability: writing.unwrap_or(Durability::Full),
             root,
             prefix,
             default,
             separator,
         })
+    }
+
+    fn writable(&self) -> Result<&Root> {
+        // Opened for reading, its folder may not be there.
+        self.root
+            .as_ref()
+            .ok_or_else(|| Error::codec("store", "the store was opened for reading"))
     }
 
     fn key(&self, chunk: &[i64]) -> String {
@@ -100,19 +111,42 @@ impl Objects for Local {
         }
     }
 
-    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
-        match &self.root {
-            Some(root) => root.write_atomic(&self.key(chunk), &[bytes]),
-            // It was opened for reading, so its folder may not be there.
-            None => Err(Error::codec("store", "the store was opened for reading")),
-        }
+    fn stage<'a>(
+        &'a self,
+        chunk: &[i64],
+        bytes: &[u8],
+        stop: Stop,
+    ) -> Result<Option<Box<dyn Pending + 'a>>> {
+        let root = self.writable()?;
+        let staged = root.stage(&self.key(chunk), &[bytes], self.durability, stop)?;
+        Ok(staged.map(|staged| Box::new(staged) as Box<dyn Pending>))
     }
 
-    fn remove(&self, chunk: &[i64]) -> Result<()> {
-        if let Some(root) = &self.root {
-            root.remove(&self.key(chunk))?;
+    fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()> {
+        self.writable()?
+            .update(&self.key(chunk), self.durability, stop, make)
+    }
+
+    fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()> {
+        self.writable()?.remove(&self.key(chunk), stop)?;
+        Ok(())
+    }
+
+    fn settle(&self) -> Result<()> {
+        if self.durability == Durability::Full {
+            self.writable()?.settle()?;
         }
         Ok(())
+    }
+}
+
+impl Pending for Staged<'_> {
+    fn sync(&self) -> Result<()> {
+        Staged::sync(self)
+    }
+
+    fn publish(self: Box<Self>, stop: Stop) -> Result<()> {
+        Staged::publish(*self, stop)
     }
 }
 
@@ -127,6 +161,7 @@ mod tests {
             prefix: "a/".into(),
             default,
             separator: separator.into(),
+            durability: Durability::None,
         };
         assert_eq!(local(true, "/").key(&[1, 23]), "a/c/1/23");
         assert_eq!(local(true, ".").key(&[1, 23]), "a/c.1.23");

@@ -3,6 +3,7 @@
 //! * A chunk that is not stored is `None`. Whatever else goes wrong is an error.
 //! * Files are one kind of store; `lib.rs` makes another of any store that Python has.
 
+use crate::commit::{Make, Stop};
 use crate::error::{Error, Kind, Result};
 use std::ops::Deref;
 
@@ -60,11 +61,33 @@ pub trait Objects: Sync {
         }))
     }
 
-    /// Store an object.
-    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()>;
+    /// Store an object that depends on no other. What must be synced before it takes its place is
+    /// given back for that; otherwise it is in place.
+    fn stage<'a>(
+        &'a self,
+        chunk: &[i64],
+        bytes: &[u8],
+        stop: Stop,
+    ) -> Result<Option<Box<dyn Pending + 'a>>>;
+
+    /// Change an object: `make` gives the new one for the one that is there, and no other writer
+    /// comes between. It may be called more than once.
+    fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()>;
 
     /// Delete an object; one that is not there is fine.
-    fn remove(&self, chunk: &[i64]) -> Result<()>;
+    fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()>;
+
+    /// Do what is left at the end of a call that has written.
+    fn settle(&self) -> Result<()>;
+}
+
+/// An object that is stored, but not yet in its place; dropped, it leaves nothing.
+pub trait Pending: Send {
+    /// Have it outlast a power cut.
+    fn sync(&self) -> Result<()>;
+
+    /// Put it into its place.
+    fn publish(self: Box<Self>, stop: Stop) -> Result<()>;
 }
 
 /// An object that is read in parts.

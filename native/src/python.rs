@@ -18,10 +18,11 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyList, PyTuple};
 
 use crate::chunk::{Frame, Program};
 use crate::codecs::ByteCodec;
+use crate::commit::{Durability, Make, Stop};
 use crate::copy::{Shared, Source};
 use crate::error::{Error, Kind, Result};
 use crate::local::Local;
-use crate::objects::{Bytes, Objects, Parts};
+use crate::objects::{Bytes, Objects, Parts, Pending};
 use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
 use crate::run::{Failure, From, Into, Job};
@@ -225,9 +226,18 @@ impl PyObjects {
     }
 
     fn get(&self, chunk: &[i64]) -> Result<Option<PyBackedBytes>> {
-        self.call("fetch", |py| {
+        self.fetch(|py| {
             let coords = PyTuple::new(py, chunk)?;
-            let found = self.chunks.bind(py).call_method1("get", (coords,))?;
+            self.chunks.bind(py).call_method1("get", (coords,))
+        })
+    }
+
+    fn fetch(
+        &self,
+        f: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> Result<Option<PyBackedBytes>> {
+        self.call("fetch", |py| {
+            let found = f(py)?;
             if found.is_none() {
                 return Ok(None);
             }
@@ -239,11 +249,33 @@ impl PyObjects {
         })
     }
 
-    fn put(&self, chunk: &[i64], bytes: Option<&[u8]>) -> Result<()> {
-        self.call("store", |py| {
+    /// Take turns with other writers of an object, from the first look at it to the last change.
+    fn turn<T>(&self, chunk: &[i64], f: impl FnOnce(&Py<PyAny>) -> Result<T>) -> Result<T> {
+        let turn = self.call("store", |py| {
             let coords = PyTuple::new(py, chunk)?;
+            Ok(self
+                .chunks
+                .bind(py)
+                .call_method1("turn", (coords,))?
+                .unbind())
+        })?;
+        let done = f(&turn);
+        self.call("store", |py| turn.call_method0(py, "end").map(|_| ()))?;
+        done
+    }
+
+    /// Give an object its new value; false if it was changed by others since it was looked at.
+    fn put(&self, turn: &Py<PyAny>, bytes: Option<&[u8]>) -> Result<bool> {
+        self.call("store", |py| {
             let value = bytes.map(|bytes| PyBytes::new(py, bytes));
-            self.chunks.bind(py).call_method1("put", (coords, value))?;
+            turn.call_method1(py, "put", (value,))?.extract(py)
+        })
+    }
+
+    /// Put until nobody comes between.
+    fn replace(&self, chunk: &[i64], bytes: Option<&[u8]>) -> Result<()> {
+        self.turn(chunk, |turn| {
+            while !self.put(turn, bytes)? {}
             Ok(())
         })
     }
@@ -299,12 +331,31 @@ impl Objects for PyObjects {
         Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
     }
 
-    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
-        self.put(chunk, Some(bytes))
+    fn stage<'a>(
+        &'a self,
+        chunk: &[i64],
+        bytes: &[u8],
+        _: Stop,
+    ) -> Result<Option<Box<dyn Pending + 'a>>> {
+        self.replace(chunk, Some(bytes)).map(|()| None)
     }
 
-    fn remove(&self, chunk: &[i64]) -> Result<()> {
-        self.put(chunk, None)
+    fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
+        self.turn(chunk, |turn| loop {
+            let old = self.fetch(|py| turn.bind(py).call_method0("get"))?;
+            let new = make(old.as_deref())?;
+            if self.put(turn, new.as_deref())? {
+                return Ok(());
+            }
+        })
+    }
+
+    fn remove(&self, chunk: &[i64], _: Stop) -> Result<()> {
+        self.replace(chunk, None)
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -372,19 +423,50 @@ impl Objects for std::sync::Arc<PyObjects> {
         (**self).open(chunk)
     }
 
-    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
-        (**self).write(chunk, bytes)
+    fn stage<'a>(
+        &'a self,
+        chunk: &[i64],
+        bytes: &[u8],
+        stop: Stop,
+    ) -> Result<Option<Box<dyn Pending + 'a>>> {
+        (**self).stage(chunk, bytes, stop)
     }
 
-    fn remove(&self, chunk: &[i64]) -> Result<()> {
-        (**self).remove(chunk)
+    fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()> {
+        (**self).update(chunk, stop, make)
+    }
+
+    fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()> {
+        (**self).remove(chunk, stop)
+    }
+
+    fn settle(&self) -> Result<()> {
+        (**self).settle()
     }
 }
 
-/// Choose how objects are reached: as files where the store says that they are.
+fn durability(name: &str) -> PyResult<Durability> {
+    match name {
+        "none" => Ok(Durability::None),
+        "replace" => Ok(Durability::Replace),
+        "full" => Ok(Durability::Full),
+        _ => Err(PyValueError::new_err(format!(
+            "a durability of {name:?} is not known here"
+        ))),
+    }
+}
+
+/// Choose how objects are reached: as files where the store says that they are, and, to be written,
+/// where it says how durable they are to be.
 fn call(chunks: &Bound<'_, PyAny>, writing: bool) -> PyResult<Call> {
+    let durability = if writing {
+        let level: Option<String> = chunks.call_method0("durability")?.extract()?;
+        level.as_deref().map(durability).transpose()?
+    } else {
+        None
+    };
     let files = chunks.getattr("files")?;
-    if files.is_none() {
+    if files.is_none() || (writing && durability.is_none()) {
         let python = std::sync::Arc::new(PyObjects {
             chunks: chunks.clone().unbind(),
             raised: Mutex::new(None),
@@ -396,7 +478,7 @@ fn call(chunks: &Bound<'_, PyAny>, writing: bool) -> PyResult<Call> {
     }
     let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
         files.extract()?;
-    match Local::open(&root, prefix, default, separator, follow, writing) {
+    match Local::open(&root, prefix, default, separator, follow, durability) {
         Ok(local) => Ok(Call {
             objects: Box::new(local),
             python: None,
@@ -529,6 +611,13 @@ fn shutdown() {
     crate::pool::shutdown();
 }
 
+/// Have all that was written to the file system of a folder outlast a power cut.
+#[pyfunction]
+fn sync(py: Python<'_>, root: PathBuf) -> PyResult<()> {
+    py.detach(|| crate::commit::sync(&root))
+        .map_err(|errno| PyOSError::new_err((errno.raw_os_error(), errno.to_string(), root)))
+}
+
 /// The hot loop of fastzarr.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -536,5 +625,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(read, module)?)?;
     module.add_function(wrap_pyfunction!(write, module)?)?;
     module.add_function(wrap_pyfunction!(shutdown, module)?)?;
+    module.add_function(wrap_pyfunction!(sync, module)?)?;
     Ok(())
 }

@@ -7,12 +7,15 @@
 use crate::chunk::{grow, Frame, Offsets, Program, Scratch};
 use crate::copy::{self, Shared, Source};
 use crate::error::{Error, Kind, Result};
-use crate::objects::Objects;
+use crate::objects::{Objects, Pending};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Outcome, Tasks};
 use crate::shard::{Shard, MISSING};
 use std::borrow::Cow;
 use std::sync::Mutex;
+
+/// At most this many objects are written and not yet in their places.
+const PENDING: usize = 128;
 
 /// What is the same for all chunks of one call.
 #[derive(Clone, Copy)]
@@ -154,37 +157,117 @@ pub fn write(
     job: &Job,
 ) -> std::result::Result<bool, Failure> {
     let failures = Failures::default();
-    // One shard is shared out by its inner chunks; of several each is one worker's.
-    let inner = if plan.size() == 1 { job.threads } else { 1 };
-    let task = |number: usize, local: &mut Local| {
-        let piece = plan.piece(number);
-        let extent = extent(&piece.chunk, &program.shape, shape);
-        let mut store = || {
-            let mut buffer = Vec::new();
-            let old = if piece.whole {
-                None
-            } else {
-                objects.read(&piece.chunk, &mut buffer)?
-            };
-            let old = old.as_deref();
-            let data = write_chunk(program, old, &piece, from, &extent, job, inner, local)?;
-            match data {
-                Some(bytes) => objects.write(&piece.chunk, &bytes),
-                None => objects.remove(&piece.chunk),
-            }
+    let mut first = 0;
+    let mut done = true;
+    while done && first < plan.size() {
+        let batch = (plan.size() - first).min(PENDING);
+        let slots: Vec<Mutex<Waiting>> = (0..batch).map(|_| Mutex::new(None)).collect();
+        let store = |number: usize, local: &mut Local| {
+            let piece = plan.piece(first + number);
+            let pending = store_piece(
+                program,
+                &piece,
+                plan.size(),
+                objects,
+                from,
+                shape,
+                job,
+                local,
+            )
+            .map_err(|error| (piece.chunk.clone(), error))?;
+            *guard(&slots[number]) = pending.map(|pending| (piece.chunk, pending));
+            Ok(())
         };
-        store().map_err(|error| (piece.chunk.clone(), error))
-    };
-    let done = if plan.size() == 1 {
-        let mut local = Local::default();
-        if let Err((chunk, error)) = task(0, &mut local) {
-            failures.add(&chunk, error);
+        done = if plan.size() == 1 {
+            let mut local = Local::default();
+            if let Err((chunk, error)) = store(0, &mut local) {
+                failures.add(&chunk, error);
+            }
+            true
+        } else {
+            spread(batch, job.threads, job, &failures, &store)
+        };
+        done = done && guard(&failures.0).is_none();
+        let pending: Vec<Mutex<Waiting>> = slots
+            .into_iter()
+            .filter(|slot| guard(slot).is_some())
+            .collect();
+        done = done && place(&pending, job, &failures);
+        first += batch;
+    }
+    if done {
+        if let Err(error) = objects.settle() {
+            failures.add(&[], error);
         }
-        true
-    } else {
-        spread(plan.size(), job.threads, job, &failures, &task)
-    };
+    }
     failures.first().map_or(Ok(done), Err)
+}
+
+/// An object that is written but not in its place, and the chunk it is.
+type Waiting<'a> = Option<(Vec<i64>, Box<dyn Pending + 'a>)>;
+
+/// Sync objects, all of them before the first takes its place: the disk does many at a time.
+fn place(pending: &[Mutex<Waiting>], job: &Job, failures: &Failures) -> bool {
+    let sync = |number: usize, _: &mut Local| match &*guard(&pending[number]) {
+        Some((chunk, object)) => object.sync().map_err(|error| (chunk.clone(), error)),
+        None => Ok(()),
+    };
+    let publish = |number: usize, _: &mut Local| match guard(&pending[number]).take() {
+        Some((chunk, object)) => object.publish(job.poll).map_err(|error| (chunk, error)),
+        None => Ok(()),
+    };
+    pending.is_empty()
+        || spread(pending.len(), job.threads, job, failures, &sync)
+            && guard(&failures.0).is_none()
+            && spread(pending.len(), job.threads, job, failures, &publish)
+}
+
+/// Encode and store what a piece changes of its object.
+#[allow(clippy::too_many_arguments)]
+fn store_piece<'a>(
+    program: &Program,
+    piece: &Piece,
+    pieces: usize,
+    objects: &'a dyn Objects,
+    from: From,
+    shape: &[usize],
+    job: &Job,
+    local: &mut Local,
+) -> Result<Option<Box<dyn Pending + 'a>>> {
+    let extent = extent(&piece.chunk, &program.shape, shape);
+    // One shard is shared out by its inner chunks; of several each is one worker's.
+    let inner = if pieces == 1 { job.threads } else { 1 };
+    if piece.whole && extent == program.shape {
+        let data = write_chunk(program, None, piece, from, &extent, job, inner, local)?;
+        return match data {
+            Some(bytes) => objects.stage(&piece.chunk, &bytes, job.poll),
+            None => objects.remove(&piece.chunk, job.poll).map(|()| None),
+        };
+    }
+    // Whoever holds a lock must not wait for workers, who may be waiting for that very lock: this
+    // thread works along.
+    let job = Job {
+        tasks: Tasks::Brief,
+        ..*job
+    };
+    objects.update(&piece.chunk, job.poll, &mut |old| {
+        let data = write_chunk(program, old, piece, from, &extent, &job, inner, local);
+        match data {
+            // All that is inside the array is replaced. What is outside is kept for a larger shape
+            // that this handle may not know of, but is no reason to refuse the write.
+            Err(error) if piece.whole && error.kind == Kind::Codec => {
+                write_chunk(program, None, piece, from, &extent, &job, inner, local)
+            }
+            data => data,
+        }
+    })?;
+    Ok(None)
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn extent(chunk: &[i64], size: &[usize], shape: &[usize]) -> Vec<usize> {
@@ -216,11 +299,11 @@ fn write_chunk(
     grow(&mut buffer, program.nbytes);
     let mut encode = |chunk: &mut [u8]| {
         match old {
-            Some(data) if !piece.whole => {
+            _ if piece.whole && extent == program.shape => {}
+            Some(data) => {
                 program.decode(data, chunk, &mut scratch.stages, &mut scratch.contexts)?;
             }
-            _ if piece.whole && extent == program.shape => {}
-            _ => {
+            None => {
                 for item in chunk.chunks_exact_mut(program.item) {
                     item.copy_from_slice(&program.fill);
                 }
@@ -268,7 +351,7 @@ fn write_shard(
         &shard.inner_shape,
     );
     let mut pieces: Vec<Option<Cow<[u8]>>> = vec![None; shard.count()];
-    if let Some(data) = old.filter(|_| !piece.whole) {
+    if let Some(data) = old {
         let size = data.len() as u64;
         let start = shard.index_offset(size)? as usize;
         let index = shard.read_index(

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use _native::chunk::{Frame, Program};
 use _native::codecs::{ByteCodec, Contexts};
+use _native::commit::{Make, Stop};
 use _native::copy::{Shared, Source};
 use _native::error::{Error, Result};
-use _native::objects::{Bytes, Objects, Parts};
+use _native::objects::{Bytes, Objects, Parts, Pending};
 use _native::plan::{Factor, Part, Plan};
 use _native::pool::Tasks;
 use _native::read;
@@ -177,16 +178,32 @@ impl Objects for Held {
         Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
     }
 
-    fn write(&self, chunk: &[i64], bytes: &[u8]) -> Result<()> {
-        self.0
-            .lock()
-            .expect("no panic")
-            .insert(chunk.to_vec(), bytes.to_vec());
+    fn stage<'a>(
+        &'a self,
+        chunk: &[i64],
+        bytes: &[u8],
+        _: Stop,
+    ) -> Result<Option<Box<dyn Pending + 'a>>> {
+        let mut held = self.0.lock().expect("no panic");
+        held.insert(chunk.to_vec(), bytes.to_vec());
+        Ok(None)
+    }
+
+    fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
+        let mut held = self.0.lock().expect("no panic");
+        match make(held.get(chunk).map(Vec::as_slice))? {
+            Some(bytes) => held.insert(chunk.to_vec(), bytes),
+            None => held.remove(chunk),
+        };
         Ok(())
     }
 
-    fn remove(&self, chunk: &[i64]) -> Result<()> {
+    fn remove(&self, chunk: &[i64], _: Stop) -> Result<()> {
         self.0.lock().expect("no panic").remove(chunk);
+        Ok(())
+    }
+
+    fn settle(&self) -> Result<()> {
         Ok(())
     }
 }

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fastzarr.engine import cleanup_resources
     from fastzarr.errors import CopyError, MetadataError
     from fastzarr.group import Group
+    from fastzarr.locking import ProcessSynchronizer, ThreadSynchronizer
     from fastzarr.stores import (
         DictStore,
         DirectoryStore,
@@ -97,6 +98,7 @@ make_lazy(
         ".engine": ("cleanup_resources",),
         ".errors": ("CopyError", "MetadataError"),
         ".group": ("Group",),
+        ".locking": ("ProcessSynchronizer", "ThreadSynchronizer"),
         ".stores": (
             "DictStore",
             "DirectoryStore",

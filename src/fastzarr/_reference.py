@@ -14,6 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.base import Buffer
     from fastzarr.codecs.chain import Program
     from fastzarr.codecs.sharding import Shard
+    from fastzarr.locking import Turn
     from fastzarr.plan import Factor, Plan
 
     Array = np.ndarray[Any, Any]
@@ -55,8 +57,8 @@ class Chunks(Protocol):
     def source(self, chunk: tuple[int, ...]) -> Source:
         """Give the source of the object at these coordinates, to read parts of it."""
 
-    def put(self, chunk: tuple[int, ...], data: Buffer | None) -> None:
-        """Store the object at these coordinates, or delete it where ``data`` is None."""
+    def turn(self, chunk: tuple[int, ...]) -> Turn:
+        """Give a writer's turn at the object at these coordinates."""
 
 
 class Failure(NamedTuple):
@@ -156,20 +158,56 @@ def write(
             return
         piece = plan.piece(number)
         extent = _extent(piece.chunk, size, shape)
-        stage = "fetch"
-        try:
-            source = chunks.source(piece.chunk)
-            data = write_chunk(program, source, piece, value[piece.out], extent, nested)
-            stage = "store"
-            chunks.put(piece.chunk, data)
-        except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
-            failures.append(_failure(piece.chunk, stage, error))
+        found = _store(program, chunks, piece, value[piece.out], extent, nested)
+        if found is not None:
+            failures.append(found)
 
     if plan.size == 1:
         one(0)
     else:
         job.spread(one, plan.size)
     return failures[0] if failures else None
+
+
+def _store(
+    program: Program,
+    chunks: Chunks,
+    piece: planning.Piece,
+    value: Array,
+    extent: tuple[int, ...],
+    job: Job,
+) -> Failure | None:
+    """Put a piece into its object, in a turn that begins when the object is first looked at."""
+    whole = _covers(piece, program, extent, job)
+    stage = "store"
+    turn = None
+    try:
+        turn = chunks.turn(piece.chunk)
+        done = False
+        while not done:
+            stage = "fetch"
+            old = None if whole else turn.get()
+            stage = "store"
+            try:
+                data = write_chunk(program, old, piece, value, extent, job)
+            except CodecError:
+                if not piece.whole or job.fields is not None:
+                    raise
+                # All that is inside the array is replaced. What is outside is kept for a larger
+                # shape that this handle may not know of, but is no reason to refuse the write.
+                data = write_chunk(program, None, piece, value, extent, job)
+            done = turn.put(None if data is None else as_view(data))
+    except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
+        return _failure(piece.chunk, stage, error)
+    finally:
+        if turn is not None:
+            turn.end()
+    return None
+
+
+def _covers(piece: planning.Piece, program: Program, extent: tuple[int, ...], job: Job) -> bool:
+    """Tell whether a piece leaves nothing of its chunk as it was, outside the array included."""
+    return piece.whole and job.fields is None and extent == program.spec.shape
 
 
 def _place(
@@ -187,7 +225,7 @@ def _place(
 
 def write_chunk(
     program: Program,
-    source: Source,
+    old: Buffer | None,
     piece: planning.Piece,
     value: Array,
     extent: tuple[int, ...],
@@ -195,24 +233,29 @@ def write_chunk(
 ) -> Buffer | None:
     """Give the encoded chunk once ``value`` is in it; None if it holds nothing but fill value.
 
-    ``extent`` is the shape of its part inside the array.
+    ``old`` is the encoded chunk that is there, ``extent`` the shape of its part inside the array.
     """
     if program.shard is not None:
-        return _write_shard(program.shard, source, piece, value, extent, job)
-    whole = piece.whole and job.fields is None
+        return _write_shard(program.shard, old, piece, value, extent, job)
+    whole = _covers(piece, program, extent, job)
     chunk = None
     if whole and value.shape == program.spec.shape and _forward(piece.factors):
         chunk = value
     else:
-        data = None if whole else source.get()
         chunk = np.empty(program.spec.shape, dtype=program.spec.dtype.numpy)
-        chunk[...] = program.fill if data is None else program.decode(data)
+        chunk[...] = program.fill if whole or old is None else program.decode(old)
         target = chunk if job.fields is None else chunk[job.fields]
         planning.put(target, piece.factors, value)
     spec = program.spec
     if not job.store_empty and spec.fill is not None and spec.dtype.is_fill(chunk, spec.fill):
         return None
     return program.encode(chunk)
+
+
+def sync(root: str) -> None:
+    """Have all that was written to the file system of a folder outlast a power cut."""
+    del root  # there is a call for one file system only outside of Python's library
+    os.sync()
 
 
 def decode_shard(shard: Shard, data: Buffer) -> Array:
@@ -226,7 +269,7 @@ def decode_shard(shard: Shard, data: Buffer) -> Array:
 def encode_shard(shard: Shard, array: Array) -> Buffer:
     """Encode all of a shard."""
     shape = shard.spec.shape
-    data = _write_shard(shard, _Held(None), _everything(shape), array, shape, Job())
+    data = _write_shard(shard, None, _everything(shape), array, shape, Job())
     return shard.assemble({}) if data is None else data
 
 
@@ -324,7 +367,7 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
 
 def _write_shard(
     shard: Shard,
-    source: Source,
+    old: Buffer | None,
     piece: planning.Piece,
     value: Array,
     extent: tuple[int, ...],
@@ -334,14 +377,13 @@ def _write_shard(
     inside = tuple([extent[shard.axes.index(axis)] for axis in range(len(extent))])
     plan = planning.make(factors, inside, shard.inner_shape)
     pieces: dict[int, Buffer] = {}
-    data = None if piece.whole and job.fields is None else source.get()
-    if data is not None:
+    if old is not None:
         try:
-            index = shard.read_index(shard.index_bytes(data), len(data))
+            index = shard.read_index(shard.index_bytes(old), len(old))
         except CodecError as error:
             error.stage = "sharding_indexed index"
             raise
-        view = as_view(data)
+        view = as_view(old)
         for number in np.flatnonzero((index != MISSING).any(axis=1)).tolist():
             offset, size = index[number].tolist()
             pieces[number] = view[offset : offset + size]
@@ -352,8 +394,8 @@ def _write_shard(
         place = _number(inner.chunk, shard.grid)
         left = _extent(inner.chunk, shard.inner_shape, inside)
         try:
-            old = _Held(pieces.get(place))
-            new = write_chunk(shard.inner, old, inner, value[inner.out], left, nested)
+            before = pieces.get(place)
+            new = write_chunk(shard.inner, before, inner, value[inner.out], left, nested)
         except CodecError as error:
             raise _inside(error, inner.chunk) from error
         if new is None:

@@ -143,7 +143,7 @@ class Array(Handle, Indexed):
             if layout is None
             else layout
         )
-        self._chunks = StoredChunks(self._layout, self._chunk_store, self._path)
+        self._chunks = StoredChunks(self._layout, self._chunk_store, self._path, synchronizer)
         self._config = ArrayConfig.make(config)
         if write_empty_chunks is not None:
             self._config = replace(self._config, write_empty_chunks=write_empty_chunks)
@@ -352,7 +352,8 @@ class Array(Handle, Indexed):
 
         from fastzarr.snapshot import note_change
 
-        self._set_layout(node.update(self._store, self._path, patched))
+        latest = node.update(self._store, self._path, patched, self._synchronizer)
+        self._set_layout(latest)
         note_change(self._store, self._path)
 
     def _set_layout(self, layout: Any) -> None:

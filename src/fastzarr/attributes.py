@@ -51,6 +51,10 @@ class Holder(Protocol):
     def layout(self) -> Node:
         """Give the metadata as this handle knows it."""
 
+    @property
+    def synchronizer(self) -> Any:
+        """Give the user's synchronizer, or None."""
+
     _layout: Any
 
     def _set_layout(self, layout: Any) -> None: ...
@@ -210,7 +214,7 @@ class Attributes(MutableMapping[str, Any]):
         def patch(latest: Node) -> Node:
             return replace(latest, attributes=change(latest.attributes))
 
-        latest = nodes.update(holder.store, holder.path, patch)
+        latest = nodes.update(holder.store, holder.path, patch, holder.synchronizer)
         layout = replace(holder.layout, attributes=latest.attributes)
         holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
         from fastzarr.snapshot import note_change

@@ -30,6 +30,8 @@ DEFAULTS: dict[str, Any] = {
     # What an assignment may convert, in NumPy's words: "unsafe" is what `a[...] = b` does there.
     "array.casting": "unsafe",
     "threading.max_workers": None,
+    # What of a local store outlasts a power cut: "none", "replace" or "full" (see LocalStore).
+    "durability": "replace",
     # Who runs a plan: the native extension where it can ("native"), or always NumPy ("numpy").
     "data_path": "native",
     "json_indent": 2,

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr import _reference, errors
 from fastzarr import plan as planning
-from fastzarr.codecs.base import as_view
 from fastzarr.config import config
+from fastzarr.locking import Synchronized
 from fastzarr.stores.base import Store
+from fastzarr.stores.local import LocalStore
 
 native_extension: Any = None
 try:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from fastzarr.codecs.base import Buffer
     from fastzarr.codecs.chain import Program
+    from fastzarr.locking import Turn
     from fastzarr.metadata.layout import Layout
     from fastzarr.plan import Plan
     from fastzarr.selection import Selection
@@ -55,11 +57,12 @@ _SMALL = 1 << 17
 class StoredChunks:
     """Stand for the stored objects of one array: its store, its path and its chunk keys."""
 
-    __slots__ = ("direct", "encode", "fetch", "files", "path", "prefix", "store")
+    __slots__ = ("direct", "encode", "fetch", "files", "path", "prefix", "store", "synchronizer")
 
-    def __init__(self, layout: Layout, store: Store, path: str) -> None:
-        """Prepare what every key begins with."""
+    def __init__(self, layout: Layout, store: Store, path: str, synchronizer: Any = None) -> None:
+        """Prepare what every key begins with; the user's ``synchronizer`` has a lock for each."""
         self.store, self.encode, self.path = store, layout.keys.encode, path
+        self.synchronizer = synchronizer
         self.prefix = f"{path}/" if path else ""
         # Keys made here are valid, so the check of ``get`` is passed over. Who has replaced ``get``
         # itself is asked by it.
@@ -88,13 +91,22 @@ class StoredChunks:
         """Give the source of the object at these coordinates."""
         return StoredSource(self.store, self.prefix + self.encode(chunk))
 
-    def put(self, chunk: tuple[int, ...], data: Buffer | None) -> None:
-        """Store the object at these coordinates, or delete it where ``data`` is None."""
-        if data is None:
-            self.store.delete(self.key(chunk))
-        else:
-            value = data if isinstance(data, bytes) else as_view(data)
-            self.store.set(self.key(chunk), value)
+    def turn(self, chunk: tuple[int, ...]) -> Turn:
+        """Give a writer's turn at the object at these coordinates."""
+        key = self.prefix + self.encode(chunk)
+        turn = self.store.turn(key)
+        if self.synchronizer is None:
+            return turn
+        return Synchronized(turn, self.synchronizer[key])
+
+    def durability(self) -> str | None:
+        """Give how durable files are to be written past the store; None if they must not be."""
+        store = self.store
+        if self.files is None or self.synchronizer is not None or not isinstance(store, LocalStore):
+            return None
+        store._check_write()  # noqa: SLF001  (as ``set`` would)
+        store.written = True
+        return store.durability
 
 
 class StoredSource:
@@ -151,7 +163,7 @@ def run_read(
     spread = _reference.inline if threads == 1 else parallel
     job = _reference.Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
     failure = chosen.read(program, plan, chunks, out, job)
-    if failure is not None and chosen is not _reference and _met_a_link(failure):
+    if failure is not None and chosen is not _reference and _needs_thought(failure):
         failure = _reference.read(program, plan, chunks, out, job)
     if failure is not None:
         raise _worded(failure, chunks) from failure.error
@@ -172,16 +184,17 @@ def run_write(
     spread = _reference.inline if threads == 1 else parallel
     job = _reference.Job(selection.fields, True, store_empty, spread, threads)  # noqa: FBT003  (hot)
     failure = chosen.write(program, plan, chunks, value, layout.shape, job)
-    if failure is not None and chosen is not _reference and _met_a_link(failure):
+    if failure is not None and chosen is not _reference and _needs_thought(failure):
         failure = _reference.write(program, plan, chunks, value, layout.shape, job)
     if failure is not None:
         raise _worded(failure, chunks) from failure.error
 
 
-def _met_a_link(failure: _reference.Failure) -> bool:
-    """Tell whether a link on the way kept files shut, which the store itself can judge."""
+def _needs_thought(failure: _reference.Failure) -> bool:
+    """Tell whether a link or a file system without locks was met, which the store can judge."""
     error = failure.error
-    return isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.EXDEV)
+    thought = (errno.ELOOP, errno.EXDEV, errno.ENOLCK)
+    return isinstance(error, OSError) and error.errno in thought
 
 
 def _worded(failure: _reference.Failure, chunks: StoredChunks) -> Exception:
@@ -315,6 +328,11 @@ def parallel(task: Callable[[int], None], count: int) -> None:
         run.settle()
     if run.raised:
         raise run.raised[0]
+
+
+def sync(root: str) -> None:
+    """Have all that was written to the file system of a folder outlast a power cut."""
+    (_reference if native_extension is None else native_extension).sync(root)
 
 
 def cleanup_resources() -> None:

@@ -14,13 +14,14 @@ Rules of this file:
 from __future__ import annotations
 
 import json
-import os
-from threading import RLock
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
 from fastzarr.metadata import document, known, v2, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.stores.keys import METADATA_NAMES
+from fastzarr.stores.protocols import SupportsSetIf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,21 +30,9 @@ if TYPE_CHECKING:
 
 V3_KEY = "zarr.json"
 V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED = ".zarray", ".zgroup", ".zattrs", ".zmetadata"
-METADATA_KEYS = frozenset({V3_KEY, V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED})
+METADATA_KEYS = METADATA_NAMES
 
 Node = Layout | GroupLayout
-
-_turns: list[Any] = []
-
-
-def _reset() -> None:
-    """Make the locks of updates; a child process starts with none of them held."""
-    _turns[:] = [RLock() for _ in range(64)]
-
-
-_reset()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)
 
 
 def join(path: str, name: str) -> str:
@@ -84,25 +73,47 @@ def _documents(node: Node) -> dict[str, dict[str, object]]:
     return {V3_KEY: v3.document(node)} if node.zarr_format == 3 else v2.documents(node)
 
 
-def save(store: Store, path: str, node: Node, before: Node | None = None) -> None:
-    """Write a node's documents, those that differ from ``before`` only where it is given."""
+def save(store: Store, path: str, node: Node) -> None:
+    """Write all documents of a node, whatever is there."""
     documents = _documents(node)
-    known = {} if before is None else _documents(before)
-    for name in sorted(documents, key=lambda name: name != V2_ATTRIBUTES):
-        doc, key = documents[name], join(path, name)
-        if name not in known:
-            store.set(key, document.dumps(doc))
-        elif document.dumps(doc) != document.dumps(known[name]):
-            store.set(key, document.dumps(_patched(store, key, doc, known[name])))
+    for name in _last_is_seen(documents):
+        store.set(join(path, name), document.dumps(documents[name]))
     if node.zarr_format == 2 and V2_ATTRIBUTES not in documents:
         store.delete(join(path, V2_ATTRIBUTES))
 
 
+def create(store: Store, path: str, node: Node) -> bool:
+    """Write the documents of a new node; False if another writer was first to make one here.
+
+    Of those who call this at once, one wins, where the store can compare and swap.
+    """
+    documents = _documents(node)
+    *others, last = _last_is_seen(documents)
+    for name in others:
+        store.set(join(path, name), document.dumps(documents[name]))
+    key, data = join(path, last), document.dumps(documents[last])
+    if isinstance(store, SupportsSetIf):
+        return store.set_if(key, data, None)
+    made = False
+
+    def make(old: bytes | None) -> bytes | None:
+        nonlocal made
+        made = old is None
+        return data if made else old
+
+    store.change(key, make)
+    return made
+
+
+def _last_is_seen(documents: dict[str, dict[str, object]]) -> list[str]:
+    """Give the names of documents in order; the last one makes the node visible."""
+    return sorted(documents, key=lambda name: name != V2_ATTRIBUTES)
+
+
 def _patched(
-    store: Store, key: str, doc: dict[str, object], before: dict[str, object]
+    found: dict[str, Any], doc: dict[str, object], before: dict[str, object]
 ) -> dict[str, object]:
-    """Give the new document, where members that did not change stand as they do in the store."""
-    found = _document(store, key) or {}
+    """Give the new document, where members that did not change stand as they do in ``found``."""
     same = {
         name
         for name in doc.keys() & before.keys() & found.keys()
@@ -123,21 +134,63 @@ def _is_strict(value: object) -> bool:
     return True
 
 
-def update(store: Store, path: str, patch: Callable[[Node], Node]) -> Node:
+def update(
+    store: Store, path: str, patch: Callable[[Node], Node], synchronizer: Any = None
+) -> Node:
     """Apply a patch to the node as it stands in the store now, write it and give the result.
 
-    The threads of one process take turns, so that none undoes what another has just written.
+    Writers take turns, so that none undoes what another has just written. ``patch`` may be called
+    more than once. ``synchronizer`` is the user's; its lock for the document is held as well.
 
     Raises ``PathNotFoundError`` if the node is gone.
     """
-    with _turns[hash((str(store), path)) % len(_turns)]:
-        latest = load(store, path)
-        if latest is None:
-            msg = f"the node {'/' + path!r} is no longer in {store}; it was deleted or moved"
-            raise errors.PathNotFoundError(msg)
-        patched = patch(latest)
-        save(store, path, patched, before=latest)
-        return patched
+    for name in (V3_KEY, V2_ARRAY, V2_GROUP):
+        key = join(path, name)
+        change = _Change(store, path, name, patch)
+        with nullcontext() if synchronizer is None else synchronizer[key]:
+            store.change(key, change)
+        if change.result is not None:
+            return change.result
+    msg = f"the node {'/' + path!r} is no longer in {store}; it was deleted or moved"
+    raise errors.PathNotFoundError(msg)
+
+
+class _Change:
+    """Change the document that makes a node visible; called in the turn of its key."""
+
+    def __init__(self, store: Store, path: str, name: str, patch: Callable[[Node], Node]) -> None:
+        self.store, self.path, self.name, self.patch = store, path, name, patch
+        self.result: Node | None = None
+
+    def __call__(self, data: bytes | None) -> bytes | None:
+        if data is None:
+            return None
+        key = join(self.path, self.name)
+        found = document.loads(data, key)
+        if self.name == V3_KEY:
+            latest: Node = v3.parse(found, key)
+        else:
+            parse = v2.parse_array if self.name == V2_ARRAY else v2.parse_group
+            beside = _document(self.store, join(self.path, V2_ATTRIBUTES)) or {}
+            latest = parse(found, beside, key)
+        self.result = patched = self.patch(latest)
+        before, after = _documents(latest), _documents(patched)
+        if self.name != V3_KEY:
+            self._change_beside(before.get(V2_ATTRIBUTES), after.get(V2_ATTRIBUTES))
+        if document.dumps(after[self.name]) == document.dumps(before[self.name]):
+            return data
+        return document.dumps(_patched(found, after[self.name], before[self.name]))
+
+    def _change_beside(
+        self, before: dict[str, object] | None, after: dict[str, object] | None
+    ) -> None:
+        """Change format 2's document of attributes; the turn of the other one covers both."""
+        key = join(self.path, V2_ATTRIBUTES)
+        if after is None:
+            self.store.delete(key)
+        elif before is None or document.dumps(after) != document.dumps(before):
+            found = _document(self.store, key) or {}
+            self.store.set(key, document.dumps(_patched(found, after, before or {})))
 
 
 def delete(store: Store, path: str) -> None:

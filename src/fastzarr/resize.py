@@ -175,7 +175,7 @@ def _delete_outside(array: Array, layout: Layout) -> None:
     """Delete the stored objects outside the grid of a layout."""
     chunks = array._chunks  # noqa: SLF001  (its own other half)
     for coords in list(_stored(array, layout, inside=False)):
-        chunks.put(coords, None)
+        array.chunk_store.delete(chunks.key(coords))
 
 
 def _clear_strays(array: Array, old: Layout, new: Layout) -> None:

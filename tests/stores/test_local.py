@@ -336,8 +336,8 @@ def test_a_new_value_that_fails_at_its_end(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Leave nothing when exclusive creation fails."""
-    monkeypatch.setattr(os, "link", fails(errno.EPERM))
-    with pytest.raises(PermissionError):
+    monkeypatch.setattr(os, "link", fails(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space"):
         store.set_if("a", b"1", None)
     assert files(store) == {}
 

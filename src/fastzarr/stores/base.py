@@ -26,9 +26,11 @@ from fastzarr.errors import (
 from fastzarr.stores.keys import normalise_path, validate_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
+
+    from fastzarr.locking import Turn
 
 T = TypeVar("T")
 # Named here because `list` is a verb inside the class.
@@ -115,6 +117,11 @@ class Store(MutableMapping[str, bytes]):
                 self._set(target + key[len(source) :], value)
         for key in keys:
             self._delete(key)
+
+    def _turn(self, key: str) -> Turn:
+        from fastzarr.locking import StoreTurn
+
+        return StoreTurn(self, key)
 
     # Reading
 
@@ -208,6 +215,37 @@ class Store(MutableMapping[str, bytes]):
         self._check_write(key)
         self._set(key, flat_bytes(value, key))
 
+    def turn(self, key: str) -> Turn:
+        """Give a writer's turn at a key: no other writer comes between its look and its change.
+
+        Its ``end`` is to be called, whatever happens. Most callers want ``change``.
+        """
+        self._check_write(key)
+        return self._turn(key)
+
+    def change(self, key: str, make: Callable[[bytes | None], Buffer | None]) -> None:
+        """Change a value: ``make`` gives the new one for the one that is there, or None for none.
+
+        No other writer's change is lost, of whatever thread; and of whatever process, where the
+        store can lock or compare and swap. ``make`` is called again where another writer came
+        first. What it gives back unchanged is not written.
+
+        >>> from fastzarr.stores import MemoryStore
+        >>> store = MemoryStore({"a": b"1"})
+        >>> store.change("a", lambda old: old + b"2")
+        >>> store["a"]
+        b'12'
+        """
+        turn = self.turn(key)
+        try:
+            while True:
+                old = turn.get()
+                new = make(old)
+                if new is old or turn.put(new):
+                    return
+        finally:
+            turn.end()
+
     def delete(self, key: str) -> None:
         """Remove a key; a missing one is fine."""
         self._check_write(key)
@@ -255,8 +293,18 @@ class Store(MutableMapping[str, bytes]):
         other.read_only = read_only
         return other
 
+    @property
+    def place(self) -> Hashable:
+        """Give what tells this store's values from those of others, within this process."""
+        return id(self._original or self)
+
+    def flush(self) -> None:
+        """Have all that was written outlast a power cut, where the store can see to that."""
+
     def close(self) -> None:
-        """Let go of what the store holds open; there is nothing unless a store says so."""
+        """Flush, and let go of what the store holds open."""
+        if not self.read_only:
+            self.flush()
 
     def _check_write(self, *keys: str) -> None:
         if self.read_only:

@@ -17,6 +17,9 @@ from fastzarr.errors import KeyValidationError
 TEMPORARY_SUFFIX = ".fastzarr-tmp"
 """How the name of every temporary file ends; no key may have a segment that ends so."""
 
+METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
+"""The last segments of the keys of metadata documents, of both formats."""
+
 _MAX_SEGMENT = 255
 _SEGMENT = r"(?!\.\.?(?:/|\Z))[ -.0-\[\]-~]{1,255}"
 # Nearly every key is printable ASCII, where characters are bytes: one match says it all.

@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* A value is written to a temporary file beside its target and renamed into place. What fails on the
-  way removes the temporary file and leaves the old value. Listing never shows a temporary file.
+* How a value comes to its place, and who may change it when, stands in ``commit.py``. Listing never
+  shows a temporary file.
 * Only a name that is not there is a missing key. A folder where a value should be, a refused
   permission, a failing disk: all that raises, with the path.
 * A symbolic link that leads out of the root is refused. The links in the root's own path are the
@@ -18,10 +18,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, KeyValidationError
 from fastzarr.stores.base import Store, clip_range, flat_bytes
+from fastzarr.stores.commit import ATTEMPTS, FileTurn, read_part, sync_file, temporary_name
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
 
 if TYPE_CHECKING:
@@ -29,18 +31,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from fastzarr.locking import Turn
     from fastzarr.stores.base import Parts, Range
 
+T = TypeVar("T")
+DURABILITIES = ("none", "replace", "full")
 _BINARY = getattr(os, "O_BINARY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 # Without O_NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
 _READ = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
 _IS_LINK = (errno.ELOOP, errno.EMLINK)
 _MOST_REMEMBERED = 1 << 16
-# How often a write makes its folder anew when deletes beside it keep removing it. Each time, one of
-# those deletes has come to its end; the bound is for a file system that is not what it seems.
-_ATTEMPTS = 1000
 
 
 class LocalStore(Store):
@@ -50,7 +52,12 @@ class LocalStore(Store):
     being given. Symbolic links that lead out of it are refused, unless ``follow_symlinks`` says
     that whoever made the folder is trusted; listing does not enter linked folders in either case.
 
-    Raises ``NotADirectoryError`` if ``root`` is a file.
+    ``durability`` says what outlasts a power cut; None takes ``config["durability"]``. With
+    ``"replace"`` whatever replaces an existing value is on the disk before it does, and what is new
+    is with ``flush`` or ``close``. With ``"full"`` all that a call has written is when it returns.
+    ``"none"`` leaves it to the system. What a killed program leaves is whole in any case.
+
+    Raises ``NotADirectoryError`` if ``root`` is a file, ``ValueError`` for another durability.
 
     >>> import tempfile
     >>> store = LocalStore(tempfile.mkdtemp())
@@ -67,9 +74,16 @@ class LocalStore(Store):
         *,
         read_only: bool = False,
         follow_symlinks: bool = False,
+        durability: str | None = None,
     ) -> None:
         """Keep the absolute path of the root."""
         super().__init__(read_only=read_only)
+        if durability is not None and durability not in DURABILITIES:
+            msg = f"durability is one of {', '.join(DURABILITIES)}, not {durability!r}"
+            raise ValueError(msg)
+        self._durability = durability
+        #: Whether this process has written through this store since the last flush.
+        self.written = False
         self._root = os.path.abspath(os.fspath(root))  # noqa: PTH100  (Path has no equal)
         if os.path.isfile(self._root):  # noqa: PTH113
             reason = "the root of a local store is a folder, and this is a file"
@@ -78,7 +92,7 @@ class LocalStore(Store):
         self._start()
 
     def _start(self) -> None:
-        self._base = self._root.rstrip("/" + os.sep) + "/"
+        self.base = self._root.rstrip("/" + os.sep) + "/"
         self._flags = _READ if self.follow_symlinks else _READ | _NOFOLLOW
         # The folders, as prefixes of keys, that are known to be inside.
         self._inside = {""}
@@ -92,6 +106,20 @@ class LocalStore(Store):
     def folder(self) -> str:
         """Give the absolute path of the root as text."""
         return self._root
+
+    @property
+    def durability(self) -> str:
+        """Tell what outlasts a power cut: ``none``, ``replace`` or ``full``."""
+        level = config.flat["durability"] if self._durability is None else self._durability
+        if level not in DURABILITIES:
+            msg = f"config['durability'] is one of {', '.join(DURABILITIES)}, not {level!r}"
+            raise ValueError(msg)
+        return str(level)
+
+    @property
+    def place(self) -> Hashable:
+        """Give what tells the folder from others."""
+        return ("file", self._root)
 
     def files(self) -> Path | None:
         """Give the root, for code that opens the files of values itself."""
@@ -115,8 +143,8 @@ class LocalStore(Store):
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         folder = key.rpartition("/")[0]
         if folder not in self._inside:
-            self._check_folder(folder)
-        path = self._base + key
+            self.check_folder(folder)
+        path = self.base + key
         try:
             file: int | None = os.open(path, self._flags)
         except OSError as error:
@@ -131,7 +159,7 @@ class LocalStore(Store):
                 check(info.st_size, key)
             data = os.read(file, info.st_size)
             if len(data) < info.st_size:
-                data += _read_all(file, len(data), info.st_size)
+                data += read_part(file, len(data), info.st_size)
         except OSError as error:
             error.filename = path
             raise
@@ -146,10 +174,10 @@ class LocalStore(Store):
         try:
             info = os.fstat(file)
             if not S_ISREG(info.st_mode):
-                raise _not_a_file(self._base + key, info)
-            return [_read_all(file, *clip_range(*part, info.st_size)) for part in ranges]
+                raise _not_a_file(self.base + key, info)
+            return [read_part(file, *clip_range(*part, info.st_size)) for part in ranges]
         except OSError as error:
-            error.filename = self._base + key
+            error.filename = self.base + key
             raise
         finally:
             os.close(file)
@@ -174,7 +202,7 @@ class LocalStore(Store):
     # Listing
 
     def _list(self, prefix: str) -> Iterator[str]:
-        self._check_folder(prefix)
+        self.check_folder(prefix)
         folders = [prefix]
         while folders:
             folder = folders.pop()
@@ -186,20 +214,31 @@ class LocalStore(Store):
                     yield name
 
     def _list_dir(self, prefix: str) -> Iterator[str]:
-        self._check_folder(prefix)
+        self.check_folder(prefix)
         return (entry.name for entry in self._scan(prefix))
 
     def _scan(self, folder: str) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(self._base + folder) as entries:
+            with os.scandir(self.base + folder) as entries:
                 return [entry for entry in entries if not entry.name.endswith(TEMPORARY_SUFFIX)]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     # Writing
 
+    def _turn(self, key: str) -> Turn:
+        # What others made of a store is asked by its own verbs.
+        own = type(self)
+        if own.set is Store.set and own.get is Store.get and own.delete is Store.delete:
+            return FileTurn(self, key)
+        return super()._turn(key)
+
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        self._write(key, value, os.replace)
+        turn = FileTurn(self, key)
+        try:
+            turn.put(value)
+        finally:
+            turn.end()
 
     def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
         """Store the value if the key still has this validator, None standing for no value.
@@ -208,79 +247,73 @@ class LocalStore(Store):
         A plain ``set`` does not look, and may replace what was stored here.
         """
         self._check_write(key)
-        data = flat_bytes(value, key)
-        if validator is None:
-            try:
-                self._write(key, data, _put_new)
-            except FileExistsError:
-                return False
-            return True
-        import fcntl  # absent where there is no such lock
-
-        flags = os.O_RDWR | self._flags
-        file = self._open(key, flags)
-        if file is None:
-            return False
+        turn = FileTurn(self, key)
         try:
-            # The lock is on the file that the caller saw; who renames another one into its place
-            # while this one waits makes the second look differ.
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _token(os.fstat(file)) != validator or self.validator(key) != validator:
-                return False
-            self._write(key, data, os.replace)
+            found = None if turn.get() is None else self.validator(key)
+            return found == validator and turn.put(flat_bytes(value, key))
         finally:
-            os.close(file)
-        return True
+            turn.end()
 
-    def _write(
-        self, key: str, value: bytes | memoryview, publish: Callable[[str, str], None]
-    ) -> None:
+    def in_folder(self, key: str, write: Callable[[str], T]) -> T:
+        """Run what writes into the folder of a key, which is made where it is not there."""
+        self.written = True
         folder = key.rpartition("/")[0]
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             if folder not in self._inside:
-                self._check_folder(folder)
+                self.check_folder(folder)
             try:
-                self._write_once(folder, self._base + key, value, publish)
+                return write(self.base + folder)
             except (FileNotFoundError, NotADirectoryError):
                 # No folder yet, or a delete beside this write has just removed it.
-                if attempt == _ATTEMPTS - 1:
+                if attempt == ATTEMPTS - 1:
                     raise
                 self._make_folder(folder, key)
-            else:
-                return
+        raise AssertionError  # the last attempt returned or raised
 
-    def _write_once(
-        self,
-        folder: str,
-        path: str,
-        value: bytes | memoryview,
-        publish: Callable[[str, str], None],
-    ) -> None:
-        temporary = _temporary(self._base + folder)
+    def sync_folders(self, key: str) -> None:
+        """Have the names on the way to a key outlast a power cut."""
+        folder = key
+        while folder:
+            folder = folder.rpartition("/")[0]
+            with suppress(FileNotFoundError, NotADirectoryError):
+                sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
+        sync_file(os.path.dirname(self._root), os.O_RDONLY | _DIRECTORY)  # noqa: PTH120
+
+    def flush(self) -> None:
+        """Have all that was written to the store outlast a power cut, whoever wrote it."""
+        from fastzarr.engine import sync
+
+        self.written = False
+        if os.path.isdir(self._root):  # noqa: PTH112
+            sync(self._root)
+
+    def close(self) -> None:
+        """Flush what was written, unless the durability is ``none``."""
+        if self.written and self.durability != "none":
+            self.flush()
+
+    def open_to_lock(self, key: str) -> int | None:
+        """Open the file of a key, following links that stay inside; None if there is none."""
         try:
-            # Inside, so that Ctrl-C between this and the next step leaves no temporary file.
-            file = os.open(temporary, _CREATE, 0o666)
-            try:
-                left = memoryview(value)
-                while left:
-                    left = left[os.write(file, left) :]
-            except OSError as error:
-                error.filename = path
-                raise
-            finally:
-                os.close(file)
-            publish(temporary, path)
-        except BaseException as error:
-            with suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            if isinstance(error, IsADirectoryError):
-                reason = "a value cannot be stored where a folder is"
-                raise IsADirectoryError(errno.EISDIR, reason, path) from None
-            raise
+            return self._open(key, self._flags)
+        except KeyValidationError:
+            return None
+
+    def leads_to(self, key: str, info: os.stat_result) -> bool:
+        """Tell whether the name of a key still leads to this file."""
+        try:
+            named = os.stat(self.base + key)  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (named.st_ino, named.st_dev) == (info.st_ino, info.st_dev)
+
+    def not_a_file(self, key: str, info: os.stat_result) -> OSError:
+        """Give the error for what stands where a value should be."""
+        return _not_a_file(self.base + key, info)
 
     def _make_folder(self, folder: str, key: str) -> None:
         try:
-            os.makedirs(self._base + folder, exist_ok=True)  # noqa: PTH103
+            os.makedirs(self.base + folder, exist_ok=True)  # noqa: PTH103
         except FileNotFoundError:
             return  # removed again while it was being made; the caller tries once more
         except (FileExistsError, NotADirectoryError):
@@ -299,34 +332,26 @@ class LocalStore(Store):
     # Deleting and moving
 
     def _delete(self, key: str) -> None:
-        folder = key.rpartition("/")[0]
-        if folder not in self._inside:
-            self._check_folder(folder)
+        turn = FileTurn(self, key)
         try:
-            os.unlink(self._base + key)  # noqa: PTH108
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except PermissionError as error:
-            # Some systems answer so, and not EISDIR, where a folder is.
-            if not os.path.isdir(self._base + key):  # noqa: PTH112
-                raise
-            raise IsADirectoryError(errno.EISDIR, "a folder is no value", error.filename) from None
-        self._remove_empty(folder)
+            turn.put(None)
+        finally:
+            turn.end()
 
     def _delete_dir(self, prefix: str) -> None:
         folder = prefix.rpartition("/")[0]
-        self._check_folder(folder)
-        path = self._base + prefix
+        self.check_folder(folder)
+        path = self.base + prefix
         try:
             mode = os.lstat(path).st_mode
             if S_ISLNK(mode) and os.path.isdir(path):  # noqa: PTH112
                 os.unlink(path)  # noqa: PTH108  (the link, not what it leads to)
             elif S_ISDIR(mode):
-                self._remove_tree(path, self._base + folder)
+                self._remove_tree(path, self.base + folder)
         except (FileNotFoundError, NotADirectoryError):
             return
         self._inside = {""}
-        self._remove_empty(folder)
+        self.remove_empty(folder)
 
     def clear(self) -> None:
         """Remove all that is in the root; the root stays."""
@@ -348,44 +373,45 @@ class LocalStore(Store):
         from shutil import rmtree
 
         # Renamed first, the tree is gone for readers at once, and none of it is seen half removed.
-        grave = _temporary(folder)
+        grave = temporary_name(folder)
         os.rename(path, grave)  # noqa: PTH104
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 rmtree(grave)
             except OSError as error:
                 # Someone who was on the way in before the rename has put a file there, or someone
                 # clears the store as well.
-                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == _ATTEMPTS - 1:
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == ATTEMPTS - 1:
                     raise
                 if os.path.lexists(grave):
                     continue
             return
 
-    def _remove_empty(self, folder: str) -> None:
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder of keys if it is empty, and those above that then are."""
         # A folder that is left empty stands for nothing; what keeps it there is no failure.
         with suppress(OSError):
             while folder:
-                os.rmdir(self._base + folder)  # noqa: PTH106
+                os.rmdir(self.base + folder)  # noqa: PTH106
                 self._inside.discard(folder)
                 folder = folder.rpartition("/")[0]
 
     def _move(self, source: str, target: str) -> None:
         folder = target.rpartition("/")[0]
-        self._check_folder(source.rpartition("/")[0])
-        self._check_folder(folder)
+        self.check_folder(source.rpartition("/")[0])
+        self.check_folder(folder)
         self._make_folder(folder, target)
         try:
-            os.rename(self._base + source, self._base + target)  # noqa: PTH104
+            os.rename(self.base + source, self.base + target)  # noqa: PTH104
         except OSError:
-            self._remove_empty(folder)
+            self.remove_empty(folder)
             raise
         self._inside = {""}
-        self._remove_empty(source.rpartition("/")[0])
+        self.remove_empty(source.rpartition("/")[0])
 
     # Staying inside
 
-    def _check_folder(self, folder: str) -> None:
+    def check_folder(self, folder: str) -> None:
         """Refuse a folder that a link leads out of the root to; remember one that is inside."""
         if self.follow_symlinks or folder in self._inside:
             return
@@ -395,7 +421,7 @@ class LocalStore(Store):
             if at in self._inside:
                 continue
             try:
-                mode = os.lstat(self._base + at).st_mode
+                mode = os.lstat(self.base + at).st_mode
             except (FileNotFoundError, NotADirectoryError):
                 return  # nothing is below what is not there
             if S_ISLNK(mode):
@@ -407,7 +433,7 @@ class LocalStore(Store):
             self._inside.add(at)
 
     def _follow(self, key: str) -> str:
-        real = os.path.realpath(self._base + key)
+        real = os.path.realpath(self.base + key)
         root = os.path.realpath(self._root)
         if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
             msg = (
@@ -418,9 +444,9 @@ class LocalStore(Store):
         return real
 
     def _open(self, key: str, flags: int) -> int | None:
-        self._check_folder(key.rpartition("/")[0])
+        self.check_folder(key.rpartition("/")[0])
         try:
-            return os.open(self._base + key, flags)
+            return os.open(self.base + key, flags)
         except OSError as error:
             return self._after_failed_open(key, error, flags)
 
@@ -435,9 +461,9 @@ class LocalStore(Store):
             return None
 
     def _stat(self, key: str) -> os.stat_result | None:
-        self._check_folder(key.rpartition("/")[0])
+        self.check_folder(key.rpartition("/")[0])
         try:
-            info = os.stat(self._base + key, follow_symlinks=self.follow_symlinks)  # noqa: PTH116
+            info = os.stat(self.base + key, follow_symlinks=self.follow_symlinks)  # noqa: PTH116
             if S_ISLNK(info.st_mode):
                 info = os.stat(self._follow(key))  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
@@ -447,7 +473,7 @@ class LocalStore(Store):
     def _stat_file(self, key: str) -> os.stat_result | None:
         info = self._stat(key)
         if info is not None and not S_ISREG(info.st_mode):
-            raise _not_a_file(self._base + key, info)
+            raise _not_a_file(self.base + key, info)
         return info
 
     # The object
@@ -464,7 +490,7 @@ class LocalStore(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without what was learnt about the folders, which may be others elsewhere."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_base", "_flags", "_inside")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("base", "_flags", "_inside")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the settings."""
@@ -483,12 +509,15 @@ class DirectoryStore(LocalStore):
         *,
         read_only: bool = False,
         follow_symlinks: bool = False,
+        durability: str | None = None,
     ) -> None:
         """Keep the path, and the separator for arrays of format 2 that are created here."""
         if normalize_keys:
             msg = "normalize_keys is not supported: write keys in lower case where that is wanted"
             raise BaseZarrError(msg)
-        super().__init__(path, read_only=read_only, follow_symlinks=follow_symlinks)
+        super().__init__(
+            path, read_only=read_only, follow_symlinks=follow_symlinks, durability=durability
+        )
         self.dimension_separator = dimension_separator
 
     @property
@@ -508,13 +537,19 @@ class NestedDirectoryStore(DirectoryStore):
         *,
         read_only: bool = False,
         follow_symlinks: bool = False,
+        durability: str | None = None,
     ) -> None:
         """Keep the path; the separator can only be ``/``."""
         if dimension_separator not in (None, "/"):
             msg = f"the dimension_separator of a nested store is '/', not {dimension_separator!r}"
             raise BaseZarrError(msg)
         super().__init__(
-            path, normalize_keys, "/", read_only=read_only, follow_symlinks=follow_symlinks
+            path,
+            normalize_keys,
+            "/",
+            read_only=read_only,
+            follow_symlinks=follow_symlinks,
+            durability=durability,
         )
 
 
@@ -554,30 +589,8 @@ def _is_value(entry: os.DirEntry[str]) -> bool:
         raise
 
 
-def _temporary(folder: str) -> str:
-    return f"{folder.rstrip('/')}/.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
-
-
-def _put_new(temporary: str, path: str) -> None:
-    os.link(temporary, path)  # unlike a rename, fails if there is something
-    with suppress(OSError):
-        os.unlink(temporary)  # noqa: PTH108
-
-
 def _token(info: os.stat_result) -> tuple[int, int, int]:
     return (info.st_mtime_ns, info.st_size, info.st_ino)
-
-
-def _read_all(file: int, first: int, last: int) -> bytes:
-    parts = []
-    while first < last:
-        part = os.pread(file, last - first, first)
-        if not part:
-            reason = f"the file ended at byte {first}, before byte {last}: it was cut while read"
-            raise OSError(errno.EIO, reason)
-        first += len(part)
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _not_a_file(path: str, info: os.stat_result) -> OSError:

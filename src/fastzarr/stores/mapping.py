@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.stores.base import Store, flat_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Hashable, Iterable, MutableMapping
 
 
 class MappingStore(Store):
@@ -47,6 +47,11 @@ class MappingStore(Store):
     def mapping(self) -> MutableMapping[str, Any]:
         """Give the mapping that holds the values."""
         return self._mapping
+
+    @property
+    def place(self) -> Hashable:
+        """Give what tells the mapping from others."""
+        return id(self._mapping)
 
     def _get(self, key: str) -> bytes | None:
         try:

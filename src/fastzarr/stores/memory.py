@@ -91,7 +91,7 @@ class MemoryStore(MappingStore):
         with _lock:
             if self.validator(key) != validator:
                 return False
-            self._mapping[key] = data
+            self._set(key, data)
         return True
 
     def __str__(self) -> str:

@@ -1,0 +1,655 @@
+//! How a value comes to its place: the writing side of `files.rs`, twin of `stores/local.py`.
+//!
+//! * A value is written to a temporary file beside its target, then gets its name in one step. What
+//!   fails on the way removes the temporary file and leaves the old value.
+//! * Who changes a value that is there holds the lock of its very file, from before it is read until
+//!   another file has its name, and has looked, after locking, that the name still leads to it. Who
+//!   makes one that is not there gives it the name only if nobody was first. So no two writers ever
+//!   start from the same old value, whatever threads and processes they are in.
+//! * The lock is the kernel's (`flock`), on what is there already: nothing is left in the store, and
+//!   it ends with its holder. It is given up explicitly, for a child forked meanwhile has it too.
+//! * A thread holds one lock at a time, so that nobody waits in a circle.
+//! * How a value outlasts a power cut is `Durability`: what replaces another is synced before it
+//!   does, and with `Full` everything, folders included, before the call returns.
+//! * What a file system cannot do (locks, names given only once) is the error `ENOLCK`: the Python
+//!   twin then looks at it with care.
+
+use std::collections::BTreeSet;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, CWD};
+use rustix::io::Errno;
+
+use crate::error::{Error, Kind, Result};
+use crate::files::{
+    failed, is_folder, kind, loops, retry, split, Root, Way, ATTEMPTS, FOLDER, PARTS, STORE,
+};
+
+/// How the name of every temporary file ends, as in `stores/keys.py`.
+pub const TEMPORARY_SUFFIX: &str = ".fastzarr-tmp";
+
+const CREATE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+/// How long to sleep between two looks at a lock that another holds: at first, and at most.
+const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
+/// How often who waits for a lock asks whether to stop.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is synced, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Nothing.
+    None,
+    /// Whatever replaces an existing value, before it does.
+    Replace,
+    /// All that a call has written, before it returns.
+    Full,
+}
+
+/// Tell whether to stop; asked while waiting for a lock.
+pub type Stop<'a> = &'a dyn Fn() -> bool;
+
+/// Make the new value from the one that is there; `None` stands for no value.
+pub type Make<'a> = &'a mut dyn FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>>;
+
+/// The folders whose entries a call has changed, to be synced at its end.
+#[derive(Debug, Default)]
+pub struct Touched(Mutex<BTreeSet<String>>);
+
+impl Touched {
+    fn add(&self, folder: &str) {
+        let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !folders.contains(folder) {
+            folders.insert(folder.to_owned());
+        }
+    }
+}
+
+/// A value in its temporary file, complete and without its name.
+#[derive(Debug)]
+pub struct Staged<'a> {
+    root: &'a Root,
+    key: String,
+    temporary: Temporary,
+}
+
+/// A temporary file that is removed unless it got its name.
+#[derive(Debug)]
+struct Temporary {
+    at: Arc<OwnedFd>,
+    name: String,
+    file: Option<OwnedFd>,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            // The failure that counts is the one that led here.
+            let _ = rustix::fs::unlinkat(&self.at, self.name.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+/// The lock of a file, and the file.
+struct Held(OwnedFd);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = retry(|| rustix::fs::flock(&self.0, FlockOperation::Unlock));
+    }
+}
+
+impl Root {
+    /// Store a value that depends on no other. One that must be synced before it gets its name is
+    /// given back for that, with its `sync` and `publish` to be called; otherwise it is in place.
+    pub fn stage(
+        &self,
+        key: &str,
+        parts: &[&[u8]],
+        durability: Durability,
+        stop: Stop,
+    ) -> Result<Option<Staged<'_>>> {
+        let (folder, name) = split(key)?;
+        self.in_folder(folder, |root, at| {
+            let mut temporary = Temporary::write(at, parts)?;
+            if durability != Durability::Full {
+                temporary.close()?;
+                if temporary.publish_new(name)? {
+                    return Ok(None);
+                }
+                if durability == Durability::None {
+                    root.replace(name, &mut temporary, stop)?;
+                    return Ok(None);
+                }
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let open = || rustix::fs::openat(at, temporary.name.as_str(), flags, Mode::empty());
+                temporary.file = Some(retry(open)?);
+            }
+            Ok(Some(temporary))
+        })
+        .map(|staged| {
+            staged.map(|temporary| Staged {
+                root: self,
+                key: key.to_owned(),
+                temporary,
+            })
+        })
+    }
+
+    /// Change a value: `make` is given the one that is there, and no other writer comes between. It
+    /// is called again if there was none, and someone else was first to make one.
+    pub fn update(&self, key: &str, durability: Durability, stop: Stop, make: Make) -> Result<()> {
+        let (folder, name) = split(key)?;
+        let mut raised = None;
+        let done = self.in_folder_if(folder, |root, at| loop {
+            let held = match at {
+                None => None,
+                Some(at) => root.hold(at, name, stop)?,
+            };
+            let new = match &held {
+                None => make(None),
+                Some(held) => whole(&held.0).and_then(|old| make(Some(&old))),
+            };
+            let new = match new {
+                Ok(new) => new,
+                Err(error) => {
+                    raised = Some(error);
+                    return Ok(());
+                }
+            };
+            let Some(new) = new else {
+                if let (Some(at), Some(_)) = (at, &held) {
+                    retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty()))?;
+                    root.touched.add(folder);
+                    drop(held);
+                    root.remove_empty(folder);
+                }
+                return Ok(());
+            };
+            let Some(at) = at else {
+                // The folder has to be made first.
+                return Err(Errno::NOENT.into());
+            };
+            let mut temporary = Temporary::write(at, &[&new])?;
+            if durability == Durability::Full || (durability != Durability::None && held.is_some())
+            {
+                temporary.sync()?;
+            }
+            temporary.close()?;
+            let published = match &held {
+                Some(_) => temporary.publish_over(name).map(|()| true),
+                None => temporary.publish_new(name),
+            };
+            if published? {
+                root.touched.add(folder);
+                return Ok(());
+            }
+        });
+        match raised {
+            Some(error) => Err(error),
+            None => done,
+        }
+    }
+
+    /// Remove a value, and the folders that are left empty. False if there was no such value.
+    pub fn remove(&self, key: &str, stop: Stop) -> Result<bool> {
+        let (folder, name) = split(key)?;
+        let opened;
+        let at: &OwnedFd = if folder.is_empty() {
+            &self.folder
+        } else {
+            match self.open_at(folder, FOLDER) {
+                Ok(folder) => opened = folder,
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+                Err(errno) => return Err(failed(STORE, errno)),
+            }
+            &opened
+        };
+        let removed = (|| -> Outcome<bool> {
+            let Some(_held) = self.hold(at, name, stop)? else {
+                return Ok(false);
+            };
+            match retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty())) {
+                Ok(()) => Ok(true),
+                Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+                // Some systems answer with the first, and not the second, where a folder is.
+                Err(errno @ (Errno::PERM | Errno::ISDIR)) => {
+                    let folder = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+                        .is_ok_and(|stat| kind(&stat) == FileType::Directory);
+                    Err(if folder { Errno::ISDIR } else { errno }.into())
+                }
+                Err(errno) => Err(errno.into()),
+            }
+        })()
+        .map_err(Fault::worded)?;
+        if removed {
+            self.touched.add(folder);
+            self.remove_empty(folder);
+        }
+        Ok(removed)
+    }
+
+    /// Sync the folders in which this call has given or taken names.
+    pub fn settle(&self) -> Result<()> {
+        let folders = std::mem::take(
+            &mut *self
+                .touched
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let sync = |folder: &str| -> std::result::Result<(), Errno> {
+            let opened = match folder {
+                // The folder the root itself is an entry of.
+                ".." => match self.path.parent() {
+                    Some(above) => retry(|| rustix::fs::openat(CWD, above, flags, Mode::empty()))?,
+                    None => return Ok(()),
+                },
+                "" => retry(|| rustix::fs::openat(&self.folder, ".", flags, Mode::empty()))?,
+                _ => self.open_at(folder, flags)?,
+            };
+            retry(|| rustix::fs::fsync(&opened))
+        };
+        for folder in folders {
+            match sync(&folder) {
+                // Removed meanwhile, with all its names.
+                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => return Err(failed(STORE, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Give a temporary file the name of a value, which is there or not.
+    fn replace(&self, name: &str, temporary: &mut Temporary, stop: Stop) -> Outcome<()> {
+        loop {
+            let Some(_held) = self.hold(&temporary.at, name, stop)? else {
+                if temporary.publish_new(name)? {
+                    return Ok(());
+                }
+                continue;
+            };
+            return Ok(temporary.publish_over(name)?);
+        }
+    }
+
+    /// Lock the file that has a name; `None` if none has.
+    fn hold(&self, at: &OwnedFd, name: &str, stop: Stop) -> Outcome<Option<Held>> {
+        let (flags, look) = match self.way {
+            Way::Follow => (OFlags::empty(), AtFlags::empty()),
+            Way::Beneath | Way::Walk => (OFlags::NOFOLLOW, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        loop {
+            let file = match retry(|| rustix::fs::openat(at, name, flags, Mode::empty())) {
+                Ok(file) => file,
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+                Err(errno) => return Err(loops(errno).into()),
+            };
+            lock(&file, stop)?;
+            let held = Held(file);
+            let mine = rustix::fs::fstat(&held.0)?;
+            match rustix::fs::statat(at, name, look) {
+                Ok(named) if (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev) => {
+                    return match kind(&mine) {
+                        FileType::RegularFile => Ok(Some(held)),
+                        FileType::Directory => Err(Errno::ISDIR.into()),
+                        _ => Err(Errno::INVAL.into()),
+                    };
+                }
+                // Another file has the name by now, or none: this one is of no use any more.
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Run a step in a folder, which is made where it is not there, as often as a delete beside this
+    /// removes it again.
+    fn in_folder<T>(
+        &self,
+        folder: &str,
+        mut step: impl FnMut(&Root, &Arc<OwnedFd>) -> Outcome<T>,
+    ) -> Result<T> {
+        self.in_folder_if(folder, |root, at| match at {
+            None => Err(Errno::NOENT.into()),
+            Some(at) => step(root, at),
+        })
+    }
+
+    /// Run a step in a folder or, at first, without one if it is not there: by failing with `NOENT`
+    /// the step asks for it to be made.
+    fn in_folder_if<T>(
+        &self,
+        folder: &str,
+        mut step: impl FnMut(&Root, Option<&Arc<OwnedFd>>) -> Outcome<T>,
+    ) -> Result<T> {
+        let mut made: Option<Root> = None;
+        for _ in 0..ATTEMPTS {
+            let root = made.as_ref().unwrap_or(self);
+            let result = if folder.is_empty() {
+                step(root, Some(&root.folder))
+            } else {
+                match root.open_at(folder, FOLDER) {
+                    Ok(opened) => step(root, Some(&Arc::new(opened))),
+                    Err(Errno::NOENT | Errno::NOTDIR) => step(root, None),
+                    Err(errno) => Err(errno.into()),
+                }
+            };
+            match result {
+                // No folder yet, or a delete beside this write has just removed it.
+                Err(Fault::Errno(Errno::NOENT | Errno::NOTDIR)) => {}
+                Err(Fault::Errno(Errno::ISDIR)) => {
+                    return Err(Error {
+                        kind: Kind::Io(Errno::ISDIR.raw_os_error()),
+                        stage: STORE,
+                        message: "a value cannot be stored where a folder is".into(),
+                    })
+                }
+                Err(fault) => return Err(fault.worded()),
+                Ok(result) => {
+                    if let Some(made) = made {
+                        self.touched.add("..");
+                        for folder in made.touched.take() {
+                            self.touched.add(&folder);
+                        }
+                    }
+                    return Ok(result);
+                }
+            }
+            if folder.is_empty() {
+                made = Some(Root::create(&self.path, self.way == Way::Follow)?);
+                continue;
+            }
+            match root.make_folder(folder) {
+                Ok(_) => {}
+                Err(Errno::NOENT) => {
+                    made = Some(Root::create(&self.path, self.way == Way::Follow)?);
+                }
+                Err(Errno::NOTDIR | Errno::EXIST) => root.refuse_file_as_folder(folder)?,
+                Err(errno) => return Err(failed(STORE, errno)),
+            }
+        }
+        Err(failed(STORE, Errno::NOENT))
+    }
+
+    /// Make a folder and those above it, and open it.
+    fn make_folder(&self, folder: &str) -> std::result::Result<OwnedFd, Errno> {
+        let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
+        let opened;
+        let at = if above.is_empty() {
+            self.folder.as_fd()
+        } else {
+            opened = match self.open_at(above, FOLDER) {
+                Err(Errno::NOENT) => self.make_folder(above)?,
+                result => result?,
+            };
+            opened.as_fd()
+        };
+        match retry(|| rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o777))) {
+            Ok(()) => self.touched.add(above),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        self.open_at(folder, FOLDER)
+    }
+
+    /// Fail if one of the folders is something else. If none is, one was there and has gone.
+    fn refuse_file_as_folder(&self, folder: &str) -> Result<()> {
+        for (at, _) in folder.match_indices('/').chain([(folder.len(), "")]) {
+            match self.open_at(folder.get(..at).unwrap_or_default(), FOLDER) {
+                Ok(_) => {}
+                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::NOTDIR) => {
+                    return Err(Error {
+                        kind: Kind::Io(Errno::NOTDIR.raw_os_error()),
+                        stage: STORE,
+                        message: "the key cannot be stored, as a folder it is in is a file".into(),
+                    })
+                }
+                Err(errno) => return Err(failed(STORE, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Remove a folder that is left empty, which stands for nothing, and those above that then are.
+    /// What keeps one there is no failure.
+    fn remove_empty(&self, mut folder: &str) {
+        while !folder.is_empty() {
+            let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
+            let opened;
+            let at = if above.is_empty() {
+                self.folder.as_fd()
+            } else {
+                match self.open_at(above, FOLDER) {
+                    Ok(folder) => opened = folder,
+                    Err(_) => return,
+                }
+                opened.as_fd()
+            };
+            if rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR).is_err() {
+                return;
+            }
+            self.touched.add(above);
+            folder = above;
+        }
+    }
+}
+
+impl Touched {
+    fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Staged<'_> {
+    /// Have the value on the disk, whatever becomes of the machine.
+    pub fn sync(&self) -> Result<()> {
+        self.temporary.sync().map_err(|errno| failed(STORE, errno))
+    }
+
+    /// Give the value its name, in place of the one that is there.
+    pub fn publish(mut self, stop: Stop) -> Result<()> {
+        let (folder, name) = split(&self.key)?;
+        let placed = (|| {
+            self.temporary.close()?;
+            self.root.replace(name, &mut self.temporary, stop)
+        })();
+        placed.map_err(Fault::worded)?;
+        self.root.touched.add(folder);
+        Ok(())
+    }
+}
+
+impl Temporary {
+    /// Make a temporary file in a folder, and write it.
+    fn write(at: &Arc<OwnedFd>, parts: &[&[u8]]) -> std::result::Result<Temporary, Errno> {
+        let mut result = Err(Errno::EXIST);
+        for _ in 0..8 {
+            let mut number = [0u8; 8];
+            rustix::rand::getrandom(&mut number, rustix::rand::GetRandomFlags::empty())?;
+            let number = u64::from_ne_bytes(number);
+            let name = format!(".{number:016x}{TEMPORARY_SUFFIX}");
+            let mode = Mode::from_raw_mode(0o666);
+            result = retry(|| rustix::fs::openat(at, &name, CREATE, mode)).map(|file| (name, file));
+            if !matches!(result, Err(Errno::EXIST)) {
+                break;
+            }
+        }
+        let (name, file) = result?;
+        let temporary = Temporary {
+            at: at.clone(),
+            name,
+            file: Some(file),
+        };
+        if let Some(file) = &temporary.file {
+            write_all(file, parts)?;
+        }
+        Ok(temporary)
+    }
+
+    fn sync(&self) -> std::result::Result<(), Errno> {
+        match &self.file {
+            Some(file) => retry(|| rustix::fs::fdatasync(file)),
+            None => Ok(()),
+        }
+    }
+
+    /// Close the file and hear what the file system has to say, which may tell only now that it had
+    /// no room.
+    fn close(&mut self) -> std::result::Result<(), Errno> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        // SAFETY: the descriptor was owned, and is given up here.
+        match unsafe { rustix::io::try_close(file.into_raw_fd()) } {
+            // Closed all the same.
+            Err(Errno::INTR) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Take the name of what is there.
+    fn publish_over(&mut self, name: &str) -> std::result::Result<(), Errno> {
+        retry(|| rustix::fs::renameat(&self.at, self.name.as_str(), &self.at, name))?;
+        self.name.clear();
+        Ok(())
+    }
+
+    /// Take a name that nothing has; false if something has it.
+    fn publish_new(&mut self, name: &str) -> std::result::Result<bool, Errno> {
+        let (at, own) = (&self.at, self.name.as_str());
+        let once = RenameFlags::NOREPLACE;
+        match retry(|| rustix::fs::renameat_with(at, own, at, name, once)) {
+            Ok(()) => {
+                self.name.clear();
+                return Ok(true);
+            }
+            Err(Errno::EXIST) => return Ok(false),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(errno) => return Err(errno),
+        }
+        // A second name can be given only to what has none of that name. The first one is then
+        // dropped with this.
+        match retry(|| rustix::fs::linkat(at, own, at, name, AtFlags::empty())) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => Err(Errno::NOLCK),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+/// Have all that was written to the file system of a folder outlast a power cut.
+pub fn sync(root: &Path) -> std::result::Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = retry(|| rustix::fs::openat(CWD, root, flags, Mode::empty()))?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return retry(|| rustix::fs::syncfs(&folder));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        drop(folder);
+        rustix::fs::sync();
+        Ok(())
+    }
+}
+
+/// Wait for the lock of a file.
+fn lock(file: &OwnedFd, stop: Stop) -> Outcome<()> {
+    let mut nap = NAP.0;
+    let mut looked: Option<Instant> = None;
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {}
+            // A file system without locks; the twin knows what to do.
+            Err(_) => return Err(Errno::NOLCK.into()),
+        }
+        std::thread::sleep(nap);
+        nap = (nap * 2).min(NAP.1);
+        let now = Instant::now();
+        if looked.get_or_insert(now).elapsed() > LOOK {
+            if stop() {
+                return Err(Fault::Error(Error {
+                    kind: Kind::Interrupted,
+                    stage: STORE,
+                    message: String::new(),
+                }));
+            }
+            looked = Some(now);
+        }
+    }
+}
+
+/// Read a whole file.
+fn whole(file: &OwnedFd) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    crate::files::read_whole(file, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// What stops a step: a number of the system's, which may be a reason to try again, or an error.
+#[derive(Debug)]
+enum Fault {
+    Errno(Errno),
+    Error(Error),
+}
+
+type Outcome<T> = std::result::Result<T, Fault>;
+
+impl From<Errno> for Fault {
+    fn from(errno: Errno) -> Fault {
+        Fault::Errno(errno)
+    }
+}
+
+impl Fault {
+    fn worded(self) -> Error {
+        match self {
+            Fault::Errno(Errno::ISDIR) => is_folder(STORE),
+            Fault::Errno(errno) => failed(STORE, errno),
+            Fault::Error(error) => error,
+        }
+    }
+}
+
+pub(crate) fn write_all(file: &OwnedFd, parts: &[&[u8]]) -> std::result::Result<(), Errno> {
+    // The part that is next, and how much of it is written.
+    let (mut next, mut done) = (0, 0);
+    while let Some(first) = parts.get(next) {
+        let first = first.get(done..).unwrap_or_default();
+        let rest = parts.iter().skip(next + 1);
+        let batch: Vec<_> = std::iter::once(first)
+            .chain(rest.copied())
+            .take(PARTS)
+            .map(IoSlice::new)
+            .collect();
+        let wanted = batch.iter().any(|part| !part.is_empty());
+        let mut count = match retry(|| rustix::io::writev(file, &batch))? {
+            0 if wanted => return Err(Errno::IO),
+            count => count,
+        };
+        for part in &batch {
+            if count < part.len() {
+                done += count;
+                break;
+            }
+            count -= part.len();
+            next += 1;
+            done = 0;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

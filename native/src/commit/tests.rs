@@ -1,0 +1,192 @@
+//! Writers of one value do not undo each other, and leave nothing behind.
+
+use super::*;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("fastzarr-commit-{}-{number}", std::process::id());
+        Place(std::env::temp_dir().join(name))
+    }
+
+    fn root(&self) -> Root {
+        Root::create(&self.0, false).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const NEVER: Stop = &|| false;
+
+fn add_one(old: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+    let count = old.map_or(0, |old| u32::from_ne_bytes(old.try_into().unwrap()));
+    Ok(Some((count + 1).to_ne_bytes().to_vec()))
+}
+
+#[test]
+fn no_update_is_lost_among_threads() {
+    for durability in [Durability::None, Durability::Replace, Durability::Full] {
+        let place = Place::new();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let root = place.root();
+                    for _ in 0..50 {
+                        root.update("a/n", durability, NEVER, &mut add_one).unwrap();
+                    }
+                });
+            }
+        });
+        let mut bytes = Vec::new();
+        assert!(place.root().read("a/n", &mut bytes).unwrap());
+        assert_eq!(bytes, 400u32.to_ne_bytes());
+        assert_eq!(std::fs::read_dir(place.0.join("a")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn one_of_two_first_writers_starts_again() {
+    let place = Place::new();
+    let root = place.root();
+    let mut calls = Vec::new();
+    root.update("n", Durability::Replace, NEVER, &mut |old| {
+        calls.push(old.map(<[u8]>::to_vec));
+        if calls.len() == 1 {
+            // Someone else is first.
+            place
+                .root()
+                .update("n", Durability::None, NEVER, &mut add_one)?;
+        }
+        add_one(old)
+    })
+    .unwrap();
+    assert_eq!(calls, [None, Some(1u32.to_ne_bytes().to_vec())]);
+    let mut bytes = Vec::new();
+    assert!(root.read("n", &mut bytes).unwrap());
+    assert_eq!(bytes, 2u32.to_ne_bytes());
+    assert_eq!(place.names(), ["n"]);
+}
+
+#[test]
+fn a_whole_write_and_a_removal_wait_for_an_update() {
+    for remove in [false, true] {
+        let place = Place::new();
+        let root = place.root();
+        root.update("n", Durability::None, NEVER, &mut add_one)
+            .unwrap();
+        let (inside, after) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let root = place.root();
+                while !inside.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+                if remove {
+                    assert!(root.remove("n", NEVER).unwrap());
+                } else {
+                    let staged = root.stage("n", &[b"whole"], Durability::None, NEVER);
+                    assert!(staged.unwrap().is_none());
+                }
+                assert!(after.load(Ordering::SeqCst), "it did not wait");
+            });
+            root.update("n", Durability::None, NEVER, &mut |old| {
+                inside.store(true, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(30));
+                after.store(true, Ordering::SeqCst);
+                add_one(old)
+            })
+            .unwrap();
+        });
+        let mut bytes = Vec::new();
+        assert_eq!(root.read("n", &mut bytes).unwrap(), !remove);
+        assert!(remove || bytes == b"whole");
+    }
+}
+
+#[test]
+fn what_waits_for_a_lock_can_be_stopped() {
+    let place = Place::new();
+    let root = place.root();
+    root.update("n", Durability::None, NEVER, &mut add_one)
+        .unwrap();
+    root.update("n", Durability::None, NEVER, &mut |old| {
+        let error = place.root().remove("n", &|| true).unwrap_err();
+        assert_eq!(error.kind, Kind::Interrupted);
+        add_one(old)
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_failed_update_changes_nothing() {
+    let place = Place::new();
+    let root = place.root();
+    root.update("n", Durability::Full, NEVER, &mut add_one)
+        .unwrap();
+    let failing = |_: Option<&[u8]>| Err(Error::codec("test", "no"));
+    for key in ["n", "m", "folder/m"] {
+        let error = root.update(key, Durability::Full, NEVER, &mut { failing });
+        assert_eq!(error.unwrap_err().message, "no");
+    }
+    assert_eq!(place.names(), ["n"]);
+    // The lock is free again.
+    root.update("n", Durability::Full, NEVER, &mut add_one)
+        .unwrap();
+}
+
+#[test]
+fn what_is_staged_has_no_name_until_it_is_published() {
+    let place = Place::new();
+    let root = place.root();
+    let staged = root
+        .stage("a/n", &[b"new"], Durability::Full, NEVER)
+        .unwrap();
+    let mut bytes = Vec::new();
+    assert!(!root.read("a/n", &mut bytes).unwrap());
+    let staged = staged.unwrap();
+    staged.sync().unwrap();
+    staged.publish(NEVER).unwrap();
+    assert!(root.read("a/n", &mut bytes).unwrap());
+    root.settle().unwrap();
+    drop(
+        root.stage("a/n", &[b"other"], Durability::Full, NEVER)
+            .unwrap(),
+    );
+    root.read("a/n", &mut bytes).unwrap();
+    assert_eq!(bytes, b"new");
+    assert_eq!(std::fs::read_dir(place.0.join("a")).unwrap().count(), 1);
+}
+
+#[test]
+fn an_update_to_nothing_removes() {
+    let place = Place::new();
+    let root = place.root();
+    root.update("a/b/n", Durability::None, NEVER, &mut add_one)
+        .unwrap();
+    root.update("a/b/n", Durability::Full, NEVER, &mut |_| Ok(None))
+        .unwrap();
+    root.update("a/b/m", Durability::Full, NEVER, &mut |_| Ok(None))
+        .unwrap();
+    assert!(
+        place.names().is_empty(),
+        "folders that are left empty go too"
+    );
+}

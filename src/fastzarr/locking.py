@@ -1,0 +1,243 @@
+"""Who may change a value, and when: turns of writers, and zarr-python 2's synchronizers.
+
+Rules of this file:
+
+* A writer takes a turn at a key. From the moment it looks at the value until the turn ends, no
+  other writer's change comes between, or ``put`` says that one did and the writer looks again.
+* Turns are taken late and held briefly: a value that depends on no other is encoded before.
+* A store that knows how to keep other processes out as well has turns of its own
+  (``stores/local.py``); here are those of the threads of one process.
+* A child process starts with no turn taken.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from fastzarr.stores.base import Store
+from fastzarr.stores.protocols import SupportsSetIf
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+    from contextlib import AbstractContextManager
+
+    from typing_extensions import Buffer
+
+
+class Turn(Protocol):
+    """Be one writer's turn at one key; ``end`` is to be called, whatever happens."""
+
+    def get(self) -> bytes | None:
+        """Give the value as no other writer can now change it unnoticed; None if there is none."""
+
+    def put(self, value: Buffer | None) -> bool:
+        """Store the value, or remove the key where it is None.
+
+        Return False, and store nothing, if another writer has changed the value since ``get``.
+        """
+
+    def end(self) -> None:
+        """Let others have their turns."""
+
+
+class Locks:
+    """Keep a lock for each name that somebody asks for, as long as somebody does."""
+
+    def __init__(self) -> None:
+        """Start without locks."""
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._guard = Lock()
+        self._locks: dict[Hashable, list[Any]] = {}
+
+    def take(self, name: Hashable) -> None:
+        """Take the lock of a name, again if this thread has it."""
+        with self._guard:
+            entry = self._locks.setdefault(name, [RLock(), 0])
+            entry[1] += 1
+        try:
+            entry[0].acquire()
+        except BaseException:
+            self._leave(name, entry)
+            raise
+
+    def give_back(self, name: Hashable) -> None:
+        """Give back what was taken; after a fork, what the parent took is nothing to the child."""
+        with self._guard:
+            entry = self._locks.get(name)
+        if entry is not None:
+            entry[0].release()
+            self._leave(name, entry)
+
+    @contextmanager
+    def held(self, name: Hashable) -> Iterator[None]:
+        """Have the lock of a name in a ``with`` block."""
+        self.take(name)
+        try:
+            yield
+        finally:
+            self.give_back(name)
+
+    def _leave(self, name: Hashable, entry: list[Any]) -> None:
+        with self._guard:
+            entry[1] -= 1
+            if not entry[1]:
+                self._locks.pop(name, None)
+
+
+locks = Locks()
+
+
+class StoreTurn:
+    """Be a turn among the threads of this process, by the verbs that every store has.
+
+    A store that can compare and swap keeps other processes from being overwritten as well.
+    """
+
+    __slots__ = ("_key", "_looked", "_name", "_store", "_swap", "_token")
+
+    def __init__(self, store: Store, key: str) -> None:
+        """Take the turn when it is first needed."""
+        self._store, self._key = store, key
+        self._name: Hashable = None
+        # What others made of a store is asked by its own verbs.
+        own = type(store).set is Store.set
+        self._swap = store if own and isinstance(store, SupportsSetIf) else None
+        self._looked = False
+        self._token: Hashable = None
+
+    def _take(self) -> None:
+        if self._name is None:
+            name = (self._store.place, self._key)
+            locks.take(name)
+            self._name = name
+
+    def get(self) -> bytes | None:
+        """Give the value as it is now."""
+        self._take()
+        if self._swap is not None:
+            # Taken before the value, so that a change in between is noticed.
+            self._token = self._swap.validator(self._key)
+        self._looked = True
+        return self._store.get(self._key)
+
+    def put(self, value: Buffer | None) -> bool:
+        """Store or remove the value; False if another process changed it since ``get``."""
+        self._take()
+        if value is None:
+            self._store.delete(self._key)
+        elif self._swap is not None and self._looked:
+            return self._swap.set_if(self._key, value, self._token)
+        else:
+            self._store.set(self._key, value)
+        return True
+
+    def end(self) -> None:
+        """Let other threads have their turns."""
+        name, self._name = self._name, None
+        if name is not None:
+            locks.give_back(name)
+
+
+class Synchronized:
+    """Be a turn inside a lock of the user's synchronizer, which is held all the time."""
+
+    __slots__ = ("_lock", "_turn")
+
+    def __init__(self, turn: Turn, lock: AbstractContextManager[Any]) -> None:
+        """Take the user's lock at once."""
+        self._turn, self._lock = turn, lock
+        lock.__enter__()
+
+    def get(self) -> bytes | None:
+        """Give the value as it is now."""
+        return self._turn.get()
+
+    def put(self, value: Buffer | None) -> bool:
+        """Store or remove the value."""
+        return self._turn.put(value)
+
+    def end(self) -> None:
+        """Give back both locks."""
+        try:
+            self._turn.end()
+        finally:
+            self._lock.__exit__(None, None, None)
+
+
+class ThreadSynchronizer:
+    """Keep a lock for each chunk and document, among the threads of one process.
+
+    Writers of this package that share a chunk are safe without one. It is for scripts written for
+    zarr-python 2, and for code that takes its locks by name. A copy got by pickling has locks of
+    its own.
+
+    >>> synchronizer = ThreadSynchronizer()
+    >>> with synchronizer["temperature/0.0"]:
+    ...     pass
+    """
+
+    def __init__(self) -> None:
+        """Start without locks."""
+        self._locks = Locks()
+
+    def __getitem__(self, item: str) -> AbstractContextManager[None]:
+        """Give the lock of a key, for a ``with`` statement."""
+        return self._locks.held(item)
+
+    def __getstate__(self) -> bool:
+        """Pickle without locks."""
+        return True
+
+    def __setstate__(self, state: object) -> None:
+        """Start without locks."""
+        self._locks = Locks()
+
+
+class ProcessSynchronizer:
+    """Keep a lock for each chunk and document in files of a folder, among processes and threads.
+
+    Writers of this package that share a chunk are safe without one where the store can lock or
+    compare and swap, as the local store can. With one they are on every store, and beside programs
+    that use zarr-python 2's synchronizer with the same folder, whose kind of lock this takes. The
+    lock files stay in the folder.
+
+    ``path`` is a folder that all processes see; it is made when first needed.
+
+    >>> import tempfile
+    >>> synchronizer = ProcessSynchronizer(tempfile.mkdtemp())
+    >>> with synchronizer["temperature/0.0"]:
+    ...     pass
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Keep the path."""
+        self.path = os.fspath(path)
+
+    def __getitem__(self, item: str) -> AbstractContextManager[None]:
+        """Give the lock of a key, for a ``with`` statement."""
+        return self._held(item)
+
+    @contextmanager
+    def _held(self, item: str) -> Iterator[None]:
+        import fcntl  # absent where there is no such lock
+
+        path = Path(self.path, item).absolute()
+        # The system keeps such a lock for the whole process, and drops it with the first of its
+        # descriptors that is closed: threads take turns before they ask for it.
+        with locks.held(("file", str(path))):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX)
+                yield
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        """Pickle the path."""
+        return (type(self), (self.path,))

@@ -1,0 +1,265 @@
+"""How a value of a local store comes to its place: the twin of the extension's ``commit.rs``.
+
+Rules of this file:
+
+* A value is written to a temporary file beside its target, then gets its name in one step. What
+  fails on the way removes the temporary file and leaves the old value.
+* Who changes a value that is there holds the lock of its very file, from before it is read until
+  another file has its name, and has looked, after locking, that the name still leads to it. Who
+  makes one that is not there gives it the name only if nobody was first. So no two writers ever
+  start from the same old value, whatever threads and processes they are in.
+* The lock is the kernel's (``flock``), on what is there already: nothing is left in the store, and
+  it ends with its holder. It is given up explicitly, for a child forked meanwhile has it too.
+* How a value outlasts a power cut is the store's ``durability``: what replaces another is synced
+  before it does (``replace``), or all is, folders included, before the call returns (``full``).
+* On a file system that has no locks or no links, the threads of one process still take turns. That
+  is said once, in a warning.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from contextlib import suppress
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.errors import ZarrRuntimeWarning
+from fastzarr.locking import locks
+from fastzarr.stores.base import flat_bytes
+from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX
+
+fcntl: Any = None
+with suppress(ImportError):  # absent where there is no such lock
+    import fcntl
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from fastzarr.stores.local import LocalStore
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | _BINARY
+_UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
+# How often a write makes its folder anew when deletes beside it keep removing it. Each time, one of
+# those deletes has come to its end; the bound is for a file system that is not what it seems.
+ATTEMPTS = 1000
+
+
+class FileTurn:
+    """Be a turn at a key of a local store, kept from other threads and processes alike."""
+
+    __slots__ = ("_file", "_key", "_looked", "_name", "_path", "_store")
+
+    def __init__(self, store: LocalStore, key: str) -> None:
+        """Take the turn when it is first needed."""
+        self._store, self._key = store, key
+        self._path = store.base + key
+        self._file: int | None = None
+        self._looked = False
+        # Of the lock that stands in where the file system has none.
+        self._name: tuple[object, str] | None = None
+
+    def get(self) -> bytes | None:
+        """Lock the value and give it; None if there is none."""
+        self._hold()
+        self._looked = True
+        if self._file is None:
+            return None if self._name is None else self._store.get(self._key)
+        try:
+            return read_part(self._file, 0, os.fstat(self._file).st_size)
+        except OSError as error:
+            error.filename = self._path
+            raise
+
+    def put(self, value: Buffer | None) -> bool:
+        """Store or remove the value; False if it was made by another writer since ``get``."""
+        if value is None:
+            self._remove()
+            return True
+        return self._store.in_folder(self._key, lambda folder: self._write(folder, value))
+
+    def end(self) -> None:
+        """Let others have their turns."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_UN)
+            except OSError as error:
+                if error.errno not in _UNABLE:
+                    raise
+            finally:
+                os.close(file)
+        name, self._name = self._name, None
+        if name is not None:
+            locks.give_back(name)
+
+    def _hold(self) -> None:
+        """Lock the file that has the name, if one has."""
+        while self._file is None and self._name is None:
+            file = self._store.open_to_lock(self._key)
+            if file is None:
+                if os.path.islink(self._path):  # noqa: PTH114
+                    # A link that leads out, or nowhere: it is replaced and removed as it is.
+                    self._take_turns()
+                return
+            self._file = file
+            info = os.fstat(file)
+            if not S_ISREG(info.st_mode):
+                raise self._store.not_a_file(self._key, info)
+            if not _lock(file):
+                self.end()
+                warn_of_no_locks(self._store)
+                self._take_turns()
+                return
+            if not self._store.leads_to(self._key, info):
+                # Another file has the name by now, or none: this one is of no use any more.
+                self.end()
+
+    def _take_turns(self) -> None:
+        name = (self._store.place, self._key)
+        locks.take(name)
+        self._name = name
+
+    def _write(self, folder: str, value: Buffer) -> bool:
+        durability = self._store.durability
+        data = flat_bytes(value, self._key)
+        temporary = temporary_name(folder)
+        # A chunk that is not there yet replaces nothing. A document is what makes chunks readable.
+        document = self._key.rpartition("/")[2] in METADATA_NAMES
+        sync = durability == "full" or (durability == "replace" and document)
+        try:
+            # Inside, so that Ctrl-C between this and the next step leaves no temporary file.
+            write_file(temporary, data, self._path, sync=sync)
+            published = self._publish(temporary, synced=sync or durability == "none")
+        except BaseException as error:
+            with suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            if isinstance(error, IsADirectoryError):
+                reason = "a value cannot be stored where a folder is"
+                raise IsADirectoryError(errno.EISDIR, reason, self._path) from None
+            raise
+        if not published:
+            os.unlink(temporary)  # noqa: PTH108
+        elif durability == "full":
+            self._store.sync_folders(self._key)
+        return published
+
+    def _publish(self, temporary: str, *, synced: bool) -> bool:
+        while self._file is None and self._name is None:
+            if put_new(self._store, temporary, self._path):
+                return True
+            if self._looked:
+                self._looked = False
+                return False
+            if not synced:
+                # Not while the lock is held, for which others wait.
+                sync_file(temporary)
+                synced = True
+            self._hold()
+        if not synced:
+            sync_file(temporary)
+        os.replace(temporary, self._path)  # noqa: PTH105
+        return True
+
+    def _remove(self) -> None:
+        folder = self._key.rpartition("/")[0]
+        self._store.check_folder(folder)
+        self._hold()
+        if self._file is None and self._name is None:
+            return
+        try:
+            os.unlink(self._path)  # noqa: PTH108
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self.end()
+        self._store.remove_empty(folder)
+        if self._store.durability == "full":
+            self._store.sync_folders(self._key)
+
+
+def _lock(file: int) -> bool:
+    """Wait for the lock of a file; False if the file system has none."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise
+        return False
+    return True
+
+
+def temporary_name(folder: str) -> str:
+    """Give a name that nothing has in a folder, as those of all temporary files are."""
+    return f"{folder.rstrip('/')}/.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+
+
+def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) -> None:
+    """Write a new file that is to be ``target``, which an error names."""
+    file = os.open(path, _CREATE, 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file, left) :]
+        if sync:
+            os.fsync(file)
+    except OSError as error:
+        error.filename = target
+        raise
+    finally:
+        os.close(file)
+
+
+def sync_file(path: str, flags: int = os.O_RDONLY | _BINARY) -> None:
+    """Have the content of a file outlast a power cut; with ``O_DIRECTORY``, a folder's names."""
+    file = os.open(path, flags)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def put_new(store: LocalStore, temporary: str, path: str) -> bool:
+    """Give a temporary file a name that nothing has; False if something has it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (*_UNABLE, errno.EMLINK):
+            raise
+        warn_of_no_locks(store)
+        with locks.held((store.place, "a new name")):
+            if os.path.lexists(path):
+                return False
+            os.replace(temporary, path)  # noqa: PTH105
+        return True
+    os.unlink(temporary)  # noqa: PTH108
+    return True
+
+
+def read_part(file: int, first: int, last: int) -> bytes:
+    """Read the bytes of an open file from one to before another."""
+    parts = []
+    while first < last:
+        part = os.pread(file, last - first, first)
+        if not part:
+            reason = f"the file ended at byte {first}, before byte {last}: it was cut while read"
+            raise OSError(errno.EIO, reason)
+        first += len(part)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def warn_of_no_locks(store: LocalStore) -> None:
+    """Say once that writers in other processes are not kept out."""
+    warnings.warn(
+        f"the file system of {store} has no file locks or hard links, so that writers in different "
+        "processes must not write to the same chunk or node at the same time",
+        ZarrRuntimeWarning,
+        stacklevel=2,
+    )
