@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.data import Array, Place, Shape, Workspace
 
@@ -102,8 +102,8 @@ class Engine:
         """Write behind the end of the first axis and give the array that has grown."""
         self.refuse("append")
 
-    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
-        """Create arrays of ten float32, not compressed, in a group that is there."""
+    def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
+        """Create arrays of so many float32, in chunks of ten, not compressed, in an empty group."""
         self.refuse("create_arrays")
 
     def list_arrays(self, place: Place) -> list[str]:

@@ -29,14 +29,14 @@ def hdf_shapes(place: Place) -> dict[str, Any]:
 
 
 class Create(Task):
-    """Create small arrays in a group that is there and empty."""
+    """Create small arrays in a group that is there and empty, each of another size."""
 
     place: Place
 
     def __init__(self, engine: Engine, work: Workspace) -> None:
-        """Make up the names."""
+        """Make up the names and the sizes."""
         super().__init__(engine, work)
-        self.names = [f"a{number:03d}" for number in range(COUNT)]
+        self.sizes = {f"a{number:03d}": 10 + number for number in range(COUNT)}
 
     def prepare(self) -> None:
         """Make the group."""
@@ -44,14 +44,14 @@ class Create(Task):
 
     def run(self) -> Any:
         """Create them."""
-        self.engine.create_arrays(self.place, self.names)
+        self.engine.create_arrays(self.place, self.sizes)
 
     def check(self, result: Any) -> None:
         """Open each as any reader would: zarr-python, or h5py its own file."""
         del result
         shapes = hdf_shapes(self.place) if self.place.file.exists() else zarr_shapes(self.place)
-        if shapes != dict.fromkeys(self.names, (10,)):
-            msg = f"{len(shapes)} arrays, expected {COUNT} of ten elements"
+        if shapes != {name: (size,) for name, size in self.sizes.items()}:
+            msg = f"{len(shapes)} arrays, expected {COUNT}, each of another size"
             raise WrongError(msg)
 
     def tidy(self) -> None:
@@ -66,7 +66,7 @@ class List(Create):
         """Create them."""
         super().__init__(engine, work)
         self.group = work.group()
-        engine.create_arrays(self.group, self.names)
+        engine.create_arrays(self.group, self.sizes)
 
     def prepare(self) -> None:
         """Do nothing: all runs list the same group."""
@@ -78,7 +78,7 @@ class List(Create):
 
     def check(self, result: Any) -> None:
         """Compare the names."""
-        if sorted(result) != self.names:
+        if sorted(result) != [*self.sizes]:
             msg = f"{len(result)} names, expected {COUNT}"
             raise WrongError(msg)
 

@@ -8,7 +8,7 @@ import fastzarr
 from bench.base import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.base import Box
     from bench.data import Array, Place
@@ -53,11 +53,11 @@ class Fastzarr(Engine):
         array.append(value)
         return array
 
-    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
+    def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create small arrays."""
         group = fastzarr.open_group(str(place.folder), mode="r+")
-        for name in names:
-            group.create_array(name, shape=(10,), chunks=(10,), dtype="f4", compressors=None)
+        for name, size in sizes.items():
+            group.create_array(name, shape=(size,), chunks=(10,), dtype="f4", compressors=None)
 
     def list_arrays(self, place: Place) -> list[str]:
         """Give the names of the arrays of a group."""

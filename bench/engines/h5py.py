@@ -10,7 +10,7 @@ import hdf5plugin
 from bench.base import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from bench.base import Box
     from bench.data import Array, Place
@@ -80,11 +80,11 @@ class H5py(Engine):
         array.file.flush()
         return array
 
-    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
+    def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create small arrays."""
         with h5py.File(place.file, "w") as file:
-            for name in names:
-                file.create_dataset(name, shape=(10,), chunks=(10,), dtype="f4")
+            for name, size in sizes.items():
+                file.create_dataset(name, shape=(size,), chunks=(10,), dtype="f4")
 
     def list_arrays(self, place: Place) -> list[str]:
         """Give the names of the arrays of a file."""

@@ -10,7 +10,7 @@ import tensorstore
 from bench.base import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.base import Box
     from bench.data import Array, Place
@@ -58,12 +58,12 @@ class TensorStore(Engine):
         array[start:stop].write(value).result()
         return array
 
-    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
+    def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create small arrays, which know of no group."""
-        for name in names:
+        for name, size in sizes.items():
             kvstore = {"driver": "file", "path": f"{place.folder}/{name}/"}
             spec = {"driver": "zarr3", "kvstore": kvstore, "context": _CONTEXT}
             document = place.layout.document((10,))
             metadata = {"chunk_grid": document["chunk_grid"], "codecs": document["codecs"]}
             spec["metadata"] = metadata
-            tensorstore.open(spec, create=True, shape=[10], dtype=np.float32).result()
+            tensorstore.open(spec, create=True, shape=[size], dtype=np.float32).result()

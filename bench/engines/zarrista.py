@@ -10,7 +10,7 @@ from zarrista.store import FilesystemStore
 from bench.base import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.base import Box
     from bench.data import Array, Place, Shape
@@ -54,11 +54,12 @@ class Zarrista(Engine):
         array[start:] = value
         return array
 
-    def create_arrays(self, place: Place, names: Sequence[str]) -> None:
+    def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create small arrays."""
         store = FilesystemStore(str(place.folder))
         document: Any = place.layout.document((10,))
-        for name in names:
+        for name, size in sizes.items():
+            document["shape"] = [size]
             zarrista.Array.from_metadata(document, store, f"/{name}").store_metadata()
 
     def list_arrays(self, place: Place) -> list[str]:

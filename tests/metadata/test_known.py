@@ -14,7 +14,7 @@ import fastzarr
 from fastzarr import codecs, node
 from fastzarr.codecs.gzip import GzipCodec
 from fastzarr.errors import LimitError, MetadataError
-from fastzarr.metadata import document, known, v2, v3
+from fastzarr.metadata import document, known, memory, v2, v3
 from fastzarr.stores import LocalStore, MemoryStore
 from tests.metadata.test_hostile import ARRAY_V2, ARRAY_V3, SHARDED_V3, WORDS, changed, paths
 
@@ -26,7 +26,7 @@ VALUES = st.sampled_from([None, True, 0, 1, -1, 1.0, "", [], {}, [1], *WORDS])
 
 @pytest.fixture(autouse=True)
 def _nothing_known() -> None:
-    known.forget()
+    memory.forget()
 
 
 def _plainly(data: bytes) -> Any:
@@ -138,7 +138,7 @@ def test_a_codec_registered_later_is_used(monkeypatch: pytest.MonkeyPatch) -> No
     codecs.register_codec("gzip", Mine)
     for _ in range(2):
         assert type(known.parse(data, "k").codecs[-1]) is Mine  # type: ignore[union-attr]
-    assert not known.remembered
+    assert not known.nodes.entries
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_what_may_change_and_what_is_long_is_not_remembered(change: Any) -> None
         doc["codecs"] = [{"name": "bytes", "configuration": {"endian": "little"}}]
     for _ in range(2):
         known.parse(json.dumps(doc).encode(), "k")
-    assert not known.remembered
+    assert not known.nodes.entries
 
 
 def test_the_right_to_unpickle_is_not_remembered() -> None:
@@ -176,6 +176,34 @@ def test_the_right_to_unpickle_is_not_remembered() -> None:
 
 
 def test_it_is_bounded() -> None:
-    for number in range(2 * known.MOST_DOCUMENTS):
+    for number in range(2 * memory.MOST_ENTRIES):
         known.parse(json.dumps(GROUP_V3 | {"attributes": {"n": number}}).encode(), "k")
-        assert len(known.remembered) <= known.MOST_DOCUMENTS
+        assert len(known.nodes.entries) <= memory.MOST_ENTRIES
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_arrays_of_one_kind_are_each_their_own(data: st.DataObject) -> None:
+    def variant() -> Any:
+        doc = copy.deepcopy(data.draw(st.sampled_from([ARRAY_V3, SHARDED_V3])))
+        for path in (("shape",), ("dimension_names",), ("attributes",), ("fill_value",)):
+            if data.draw(st.booleans()):
+                values = [[8, 20], [0, 20], [8], None, ["a", "b"], {}, {"b": 1}, 1, 1.0, True]
+                doc = changed(doc, path, data.draw(st.sampled_from(values)))
+        for chunks in ([4, 10], [0, 10], [True, 10], [4.0, 10], [4]):
+            if data.draw(st.integers(0, 4)) == 0:
+                doc["chunk_grid"]["configuration"]["chunk_shape"] = chunks
+        return json.dumps(doc).encode()
+
+    texts = [variant() for _ in range(3)]
+    remembered = [_plainly(text) for text in texts]
+    for text, found in zip(texts, remembered, strict=True):
+        memory.forget()
+        assert _plainly(text) == found
+
+
+def test_arrays_of_one_kind_share_the_program() -> None:
+    one, two = (v3.parse(ARRAY_V3 | {"shape": [size, 20]}) for size in (10, 30))
+    assert one.program is two.program  # type: ignore[union-attr]
+    assert one.grid_shape == (3, 2)  # type: ignore[union-attr]
+    assert two.grid_shape == (8, 2)  # type: ignore[union-attr]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import MetadataError, PickleCodecDisabledError, UnknownCodecError
@@ -139,10 +140,10 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
         raise TypeError(msg)
     [cls] = classes
     if issubclass(cls, Codec):
-        from fastzarr.metadata import known
+        from fastzarr.metadata.memory import forget
 
         _OWN[words[0] if words else cls.name] = cls
-        known.forget()
+        forget()
         return
     import numcodecs
 
@@ -176,6 +177,11 @@ def _find(name: str) -> type[Codec] | None:
         return _OWN[name]
     if name not in _CODECS:
         return None
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> type[Codec]:
     module, attribute = _CODECS[name]
     found: type[Codec] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return found

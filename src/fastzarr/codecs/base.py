@@ -41,6 +41,10 @@ class ChunkSpec:
     fill: Any
 
 
+# What each kind of codec may be told, found out once.
+_MEMBERS: dict[type, dict[str, bool]] = {}
+
+
 class Codec:
     """Stand at the root of all codecs.
 
@@ -53,11 +57,13 @@ class Codec:
     @classmethod
     def members(cls) -> dict[str, bool]:
         """Give the members a configuration may have, and whether each must be there."""
-        return {
-            f.name: f.default is MISSING
-            for f in fields(cls)  # type: ignore[arg-type]  # every codec is a dataclass
-            if f.metadata.get("member", True)
-        }
+        if cls not in _MEMBERS:
+            _MEMBERS[cls] = {
+                f.name: f.default is MISSING
+                for f in fields(cls)  # type: ignore[arg-type]  # every codec is a dataclass
+                if f.metadata.get("member", True)
+            }
+        return _MEMBERS[cls]
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:

@@ -98,6 +98,8 @@ class BloscCodec(BytesBytesCodec):
                 shuffle = "noshuffle"
             else:
                 shuffle = "bitshuffle" if typesize == 1 else "shuffle"
+        if (typesize, shuffle) == (self.typesize, self.shuffle):
+            return self
         return replace(self, typesize=typesize, shuffle=shuffle)
 
     def native(self) -> tuple[str, list[int], str]:

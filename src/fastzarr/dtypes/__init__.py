@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,13 @@ def from_v3(json: Any, where: str = "data_type") -> DataType:
         raise DataTypeValidationError(msg, f"{where}.configuration")
     if raw is not None:
         return raw_from_bits(int(raw[1]), where)
-    return small(name) if name in _SMALL else _PLAIN[name]()  # type: ignore[call-arg]
+    return small(name) if name in _SMALL else _plain(name)
+
+
+@cache
+def _plain(name: str) -> DataType:
+    # A data type never changes, so one object stands for all of its name.
+    return _PLAIN[name]()  # type: ignore[call-arg]
 
 
 def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = None) -> DataType:

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -47,12 +47,17 @@ def member(where: str, name: object) -> str:
     if isinstance(name, int):
         return f"{where}[{name}]"
     text = str(name)
-    plain = len(text) <= _repr.maxstring and text.replace("-", "_").isidentifier()
+    plain = len(text) <= _repr.maxstring and _is_plain(text)
     if where.endswith(_KEYS):
         return f"{where}: {text if plain else f'[{show(text)}]'}"
     if not plain:
         return f"{where}[{show(text)}]"
     return f"{where}.{text}" if where else text
+
+
+@lru_cache(maxsize=256)
+def _is_plain(name: str) -> bool:
+    return name.replace("-", "_").isidentifier()
 
 
 def show(value: object) -> str:
@@ -107,7 +112,9 @@ def as_sizes(value: object, where: str, minimum: int) -> tuple[int, ...]:
     if len(sizes) > limit:
         msg = f"{len(sizes)} dimensions are more than the {limit} of the setting limits.dimensions"
         raise LimitError(msg, where)
-    return tuple(as_int(size, member(where, axis), minimum) for axis, size in enumerate(sizes))
+    if not all(type(size) is int and minimum <= size <= MAX_SIZE for size in sizes):
+        return tuple(as_int(size, member(where, axis), minimum) for axis, size in enumerate(sizes))
+    return tuple(sizes)
 
 
 def as_shape(value: object, where: str) -> tuple[int, ...]:

@@ -6,38 +6,23 @@ Rules of this file:
   has changed is always seen, and one that is refused is refused each time, with its own place.
 * What is given belongs to the caller: attributes and other members of a document are new each time.
   All else in a layout never changes, so it is shared, the compiled program included.
-* Only chains of this package's own codecs are remembered: what others registered, and what
-  numcodecs makes of a configuration, may mean something else the next time. Records are not, since
-  their NumPy dtype can be changed in place. Registering a codec forgets everything.
-* What it takes is bounded: so many documents, each of so many bytes. Once full, it starts anew.
 """
 
 from __future__ import annotations
 
 import marshal
-from dataclasses import replace
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.config import DEFAULTS, config
 from fastzarr.metadata import document, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.memory import Memory, lasts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Node = Layout | GroupLayout
 
-MOST_BYTES, MOST_DOCUMENTS = 1 << 13, 1 << 9
-# What a document may ask for is a setting, and part of what its bytes mean.
-_limits = itemgetter(*(name for name in DEFAULTS if name.startswith("limits.")))
-_OWN = frozenset(
-    f"fastzarr.codecs.{name}"
-    for name in ("blosc", "bytes", "crc32c", "gzip", "sharding", "transpose", "vlen", "zstd")
-)
-
-# A plain dict is read and written in one step, which matters where threads open nodes meanwhile.
-remembered: dict[tuple[Any, ...], tuple[Node, bytes | None]] = {}
+nodes = Memory()
 
 
 def parse(data: bytes, where: str) -> Node:
@@ -64,42 +49,21 @@ def parse_v2(
     return _recall((data, attributes, make), read)
 
 
-def forget() -> None:
-    """Forget all, since the same bytes may mean something else from now on."""
-    remembered.clear()
-
-
-def _recall(what: tuple[Any, ...], make: Callable[[], Node]) -> Node:
+def _recall(said: tuple[Any, ...], make: Callable[[], Node]) -> Node:
     """Give the node that was made of the same before, or make it."""
-    try:
-        key = (*what, _limits(config.flat))
-        found = remembered.get(key)
-    except TypeError:  # a store that gives other buffers than bytes, a limit that is no number
-        return make()
+    key = nodes.key(*said)
+    found = nodes.get(key)
     if found is not None:
         same, loose = found
-        return same.again(*(({}, {}) if loose is None else marshal.loads(loose)))  # noqa: S302
+        attributes, extra = ({}, {}) if loose is None else marshal.loads(loose)  # noqa: S302
+        again: Node = same.again(attributes=attributes, extra=extra)
+        return again
     made = make()
-    if sum(len(part) for part in what if isinstance(part, bytes)) > MOST_BYTES or not _lasts(made):
-        return made
-    try:
-        loose = marshal.dumps((made.attributes, made.extra))
-    except ValueError:  # nested deeper than it goes
-        return made
-    if len(remembered) >= MOST_DOCUMENTS:
-        remembered.clear()
-    same = replace(made, attributes={}, extra={})
-    remembered[key] = same, loose if made.attributes or made.extra else None
-    return same.again(made.attributes, made.extra)
-
-
-def _lasts(node: Node) -> bool:
-    """Tell whether nothing in a node, attributes and extra members left out, can ever change."""
-    if isinstance(node, GroupLayout):
-        return node.consolidated is None
-    return node.dtype.numpy.kind != "V" and all(map(_is_own, node.codecs))
-
-
-def _is_own(codec: Any) -> bool:
-    inner = getattr(codec, "codecs", ()) + getattr(codec, "index_codecs", ())
-    return type(codec).__module__ in _OWN and all(map(_is_own, inner))
+    if lasts(made) if isinstance(made, Layout) else made.consolidated is None:
+        try:
+            loose = marshal.dumps((made.attributes, made.extra))
+        except ValueError:  # nested deeper than it goes
+            return made
+        same = made.again(attributes={}, extra={})
+        nodes.put(key, (same, loose if made.attributes or made.extra else None))
+    return made

@@ -13,7 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -56,18 +56,23 @@ class Layout:
     @cached_property
     def program(self) -> Program:
         """Give the compiled codec chain; it is compiled once and not pickled."""
-        origin = self.__dict__.get("_origin")
-        if origin is not None:
-            return origin.program  # type: ignore[no-any-return]
-        from fastzarr.codecs.chain import Program
+        compiled: list[Program] = self.__dict__.get("_compiled", [])
+        if not compiled:
+            from fastzarr.codecs.chain import Program
 
-        return Program.compile(self)
+            compiled.append(Program.compile(self))
+        return compiled[0]
 
-    def again(self, attributes: dict[str, Any], extra: dict[str, Any]) -> Layout:
-        """Give the same layout with other attributes and extra members, and the same program."""
+    def again(self, **members: Any) -> Layout:
+        """Give the same layout with other members that its program does not depend on.
+
+        These are ``shape``, ``dimension_names``, ``attributes`` and ``extra``. Whichever of the two
+        is read first compiles the program for both.
+        """
         other = object.__new__(Layout)
-        # Past the dataclass, whose checks are not needed for what was checked before.
-        other.__dict__.update(self.__dict__, attributes=attributes, extra=extra, _origin=self)
+        compiled = self.__dict__.setdefault("_compiled", [])
+        same = {name: self.__dict__[name] for name in self.__dataclass_fields__}
+        other.__dict__.update(same, _compiled=compiled, **members)
         return other
 
     @property
@@ -205,9 +210,9 @@ class GroupLayout:
     consolidated: Mapping[str, Layout | GroupLayout] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
-    def again(self, attributes: dict[str, Any], extra: dict[str, Any]) -> GroupLayout:
-        """Give the same layout with other attributes and extra members."""
-        return GroupLayout(self.zarr_format, attributes, self.consolidated, extra)
+    def again(self, **members: Any) -> GroupLayout:
+        """Give the same layout with other members."""
+        return replace(self, **members)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether the other layout stands for the same document."""
