@@ -11,7 +11,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -198,10 +197,12 @@ class Creation:
     def _create(self, verb: str, name: str, words: dict[str, Any]) -> Array:
         group = cast("Group", self)
         path = self._new_path(name)
+        for word in ("zarr_format", "zarr_version"):
+            if words.get(word) not in (None, group.zarr_format):
+                msg = f"must be that of the group, {group.zarr_format}, not {words[word]!r}"
+                raise MetadataValidationError(msg, "zarr_format")
+        words = words | {"zarr_format": group.zarr_format}
         request, rest = Request.take(f"Group.{verb}", words, HANDLE_WORDS)
-        if request.zarr_format not in (None, group.zarr_format):
-            msg = f"must be that of the group, {group.zarr_format}, not {request.zarr_format!r}"
-            raise MetadataValidationError(msg, "zarr_format")
         handle = handle_of(rest)
         handle.setdefault("chunk_store", group._chunk_store)  # noqa: SLF001
         handle.setdefault("synchronizer", group.synchronizer)
@@ -209,7 +210,7 @@ class Creation:
         return build_array(
             group.store,
             path,
-            replace(request, zarr_format=group.zarr_format),
+            request,
             overwrite=bool(rest.get("overwrite")),
             write_data=rest.get("write_data") is not False,
             known=group.path,

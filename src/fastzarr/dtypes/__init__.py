@@ -259,8 +259,13 @@ def _of_code(match: re.Match[str], where: str) -> DataType | None:
             return NullTerminatedBytes(length=count) if kind == "S" else RawBytes(length=count)
     except DataTypeValidationError as error:
         raise DataTypeValidationError(str(error), where) from None
-    number = _BY_CODE.get(f"{kind}{count}")
-    return None if number is None else number(endianness=endianness)
+    code = f"{kind}{count}"
+    return _number(code, endianness) if code in _BY_CODE else None
+
+
+@cache
+def _number(code: str, endianness: str | None) -> DataType:
+    return _BY_CODE[code](endianness=endianness)
 
 
 def _of_numpy(dtype: np.dtype[Any], object_codec_id: str | None) -> DataType:

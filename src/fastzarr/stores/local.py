@@ -142,8 +142,8 @@ class LocalStore(Store):
 
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         folder = key.rpartition("/")[0]
-        if folder not in self._inside:
-            self.check_folder(folder)
+        if folder not in self._inside and not self.check_folder(folder):
+            return None
         path = self.base + key
         try:
             file: int | None = os.open(path, self._flags)
@@ -411,10 +411,13 @@ class LocalStore(Store):
 
     # Staying inside
 
-    def check_folder(self, folder: str) -> None:
-        """Refuse a folder that a link leads out of the root to; remember one that is inside."""
+    def check_folder(self, folder: str) -> bool:
+        """Refuse a folder that a link leads out of the root to; remember one that is inside.
+
+        Return whether it may be there.
+        """
         if self.follow_symlinks or folder in self._inside:
-            return
+            return True
         at = ""
         for name in folder.split("/"):
             at = f"{at}/{name}" if at else name
@@ -423,14 +426,15 @@ class LocalStore(Store):
             try:
                 mode = os.lstat(self.base + at).st_mode
             except (FileNotFoundError, NotADirectoryError):
-                return  # nothing is below what is not there
+                return False  # nothing is below what is not there
             if S_ISLNK(mode):
                 self._follow(at)
             elif not S_ISDIR(mode):
-                return
+                return False
             if len(self._inside) >= _MOST_REMEMBERED:
                 self._inside = {""}
             self._inside.add(at)
+        return True
 
     def _follow(self, key: str) -> str:
         real = os.path.realpath(self.base + key)
