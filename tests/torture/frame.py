@@ -77,6 +77,13 @@ class Part(NamedTuple):
 #: What ``make torture`` runs, in this order. The shares divide the time.
 PARTS = [
     Part("crash", "1, 2", 300, "torture.crash:prove"),
+    Part("contention", "9, 11", 150, "torture.contention:prove"),
+    Part("stale", "10", 15, "torture.stale:prove"),
+    Part("linear", "12", 40, "torture.linear:prove"),
+    Part("stateful", "13", 120, "torture.stateful:prove"),
+    Part("power", "3, 4", 100, "torture.power:prove"),
+    Part("interrupts", "15", 80, "torture.interrupts:prove"),
+    Part("forks", "16", 100, "torture.forks:prove"),
 ]
 
 

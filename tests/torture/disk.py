@@ -1,0 +1,307 @@
+"""What a disk may hold after the power went: a model, fed with the calls that changed files.
+
+Rules of this file:
+
+* The model is meaner than any one file system, and promises what POSIX, ext4 and xfs all keep:
+  fsync or fdatasync of a file makes its data and size durable, not its name; fsync of a folder
+  makes all changes to the names in it up to then durable; syncfs and sync make everything so.
+* Data that was not synced may be there, be lost, be cut anywhere, read as zeros, or be there page
+  by page. Changes to the names of one folder come to the disk in their order, and any last part of
+  them may be lost; folders do not wait for each other. A change to two folders is atomic.
+* A file keeps what was durable before, whatever happens to what was written since.
+* What is not understood is an error, and is not passed over.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from random import Random
+
+PAGE = 64  # far smaller than on a real disk, as are the files of the tests
+EXCHANGE = 2
+_SAME = {"openr", "close", "mark", "attr"}
+
+
+@dataclass(eq=False)
+class File:
+    """Be an inode of a file: what is durable, and what was done to it since, in order."""
+
+    durable: bytes = b""
+    since: list[Callable[[bytes], bytes]] = field(default_factory=list)
+
+    def now(self) -> bytes:
+        """Give the contents as programs see them."""
+        data = self.durable
+        for change in self.since:
+            data = change(data)
+        return data
+
+    def sync(self) -> None:
+        """Make all durable."""
+        self.durable, self.since = self.now(), []
+
+    def after(self, rng: Random) -> bytes:
+        """Give contents that may be found after a loss of power."""
+        if not self.since:
+            return self.durable
+        fate = rng.choice([self._kept, self._begun, self._cut, self._zeros, self._pages])
+        return self.durable if rng.random() < 0.2 else fate(rng)
+
+    def _kept(self, _: Random) -> bytes:
+        return self.now()
+
+    def _begun(self, rng: Random) -> bytes:
+        """Give the contents after the first of several changes."""
+        data = self.durable
+        for change in self.since[: rng.randrange(len(self.since))]:
+            data = change(data)
+        return data
+
+    def _cut(self, rng: Random) -> bytes:
+        new = self.now()
+        return new[: rng.randrange(len(new) + 1)]
+
+    def _zeros(self, _: Random) -> bytes:
+        return bytes(len(self.now()))
+
+    def _pages(self, rng: Random) -> bytes:
+        new = self.now()
+        old = self.durable.ljust(len(new), b"\0")
+        places = range(0, len(new), PAGE)
+        return b"".join((new if rng.random() < 0.5 else old)[n:][:PAGE] for n in places)[: len(new)]
+
+
+@dataclass(eq=False)
+class Folder:
+    """Be an inode of a folder: the names that are durable, and the changes since."""
+
+    durable: dict[str, File | Folder] = field(default_factory=dict)
+    since: list[Change] = field(default_factory=list)
+    names: dict[str, File | Folder] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Change:
+    """Change names at once: in one folder, or in two."""
+
+    entries: list[tuple[Folder, str, File | Folder | None]]
+
+    def folders(self) -> list[Folder]:
+        """Give the folders it concerns, each once."""
+        found: list[Folder] = []
+        for folder, _, _ in self.entries:
+            if folder not in found:
+                found.append(folder)
+        return found
+
+
+class Disk:
+    """Follow the calls of a trace, and say what may be there after the power went."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Start with nothing, or with the files below a folder, all durable."""
+        self._inodes: dict[int, File | Folder] = {}
+        # An inode's number is given to others when it is gone; what was lost may come back.
+        self._folders: list[Folder] = []
+        self._files: list[File] = []
+        if root is None:
+            self.root = Folder()
+            self._folders.append(self.root)
+        else:
+            self.root = self._taken(root)
+
+    def _new(self, number: int, node: Any) -> Any:
+        self._inodes[number] = node
+        (self._folders if isinstance(node, Folder) else self._files).append(node)
+        return node
+
+    def _taken(self, path: Path) -> Folder:
+        folder = Folder()
+        for entry in os.scandir(path):
+            node: File | Folder
+            if entry.is_dir(follow_symlinks=False):
+                node = self._taken(path / entry.name)
+            else:
+                node = self._new(entry.inode(), File((path / entry.name).read_bytes()))
+            folder.names[entry.name] = node
+        folder.durable = dict(folder.names)
+        return self._new(path.stat().st_ino, folder)
+
+    # Following a trace
+
+    def follow(self, calls: Iterable[Mapping[str, Any]]) -> None:
+        """Do what each call did; calls that failed did nothing."""
+        for call in calls:
+            if call["result"] >= 0 and call["kind"] not in _SAME:
+                getattr(self, f"_{call['kind']}", self._unknown)(call)
+
+    def _unknown(self, call: Mapping[str, Any]) -> None:
+        msg = f"the model does not know {call}"
+        raise NotImplementedError(msg)
+
+    def _place(self, path: str) -> tuple[Folder, str]:
+        *parents, name = path.split("/")
+        folder: File | Folder | None = self.root
+        for parent in parents:
+            folder = folder.names.get(parent) if isinstance(folder, Folder) else None
+        if not isinstance(folder, Folder) or not name:
+            raise FileNotFoundError(errno.ENOENT, "the trace leads nowhere", path)
+        return folder, name
+
+    def _change(self, *entries: tuple[Folder, str, File | Folder | None]) -> None:
+        change = Change(list(entries))
+        for folder, name, node in entries:
+            if node is None:
+                folder.names.pop(name, None)
+            else:
+                folder.names[name] = node
+        for folder in change.folders():
+            folder.since.append(change)
+
+    def _node(self, call: Mapping[str, Any], kind: type) -> Any:
+        node = self._inodes.get(call["ino"])
+        if not isinstance(node, kind):
+            self._unknown(call)
+        return node
+
+    def _open(self, call: Mapping[str, Any]) -> None:
+        flags = call["flags"]
+        if flags & getattr(os, "O_TMPFILE", 0) == getattr(os, "O_TMPFILE", -1):
+            self._new(call["ino"], File())
+            return
+        folder, name = self._place(call["path"])
+        node = folder.names.get(name)
+        if node is None:
+            self._change((folder, name, self._new(call["ino"], File())))
+        elif flags & os.O_TRUNC and isinstance(node, File):
+            node.since.append(lambda _: b"")
+
+    def _write(self, call: Mapping[str, Any]) -> None:
+        offset, data = call["offset"], call["data"]
+
+        def changed(old: bytes) -> bytes:
+            return old[:offset].ljust(offset, b"\0") + data + old[offset + len(data) :]
+
+        self._node(call, File).since.append(changed)
+
+    _copy = _write
+
+    def _truncate(self, call: Mapping[str, Any]) -> None:
+        size = call["offset"]
+        self._node(call, File).since.append(lambda old: old[:size].ljust(size, b"\0"))
+
+    def _allocate(self, call: Mapping[str, Any]) -> None:
+        size = call["offset"]
+        self._node(call, File).since.append(lambda old: old.ljust(size, b"\0"))
+
+    def _mkdir(self, call: Mapping[str, Any]) -> None:
+        folder, name = self._place(call["path"])
+        self._change((folder, name, self._new(call["ino"], Folder())))
+
+    def _unlink(self, call: Mapping[str, Any]) -> None:
+        self._change((*self._place(call["path"]), None))
+
+    _rmdir = _unlink
+
+    def _rename(self, call: Mapping[str, Any]) -> None:
+        folder, name = self._place(call["path"])
+        other, to = self._place(call["to"])
+        node = folder.names[name]
+        back = other.names[to] if call["flags"] & EXCHANGE else None
+        if other.names.get(to) is not node:
+            self._change((folder, name, back), (other, to, node))
+
+    def _link(self, call: Mapping[str, Any]) -> None:
+        node = self._node(call, File)
+        self._change((*self._place(call["to"]), node))
+
+    def _fsync(self, call: Mapping[str, Any]) -> None:
+        if call["dir"]:
+            self._keep(self._node(call, Folder))
+        else:
+            self._node(call, File).sync()
+
+    _fdatasync = _fsync
+
+    def _sync(self, _call: Mapping[str, Any]) -> None:
+        for file in self._files:
+            file.sync()
+        for folder in self._folders:
+            self._keep(folder)
+
+    _syncfs = _sync
+
+    def _keep(self, folder: Folder) -> None:
+        """Make the changes to a folder durable."""
+        while folder.since:
+            self._keep_first(folder)
+
+    def _keep_first(self, folder: Folder) -> None:
+        """Make the first change durable, and in its other folder what came before it."""
+        change = folder.since[0]
+        for other in change.folders():
+            while other.since[0] is not change:
+                self._keep_first(other)
+        for other in change.folders():
+            other.since.pop(0)
+        for other, name, node in change.entries:
+            if node is None:
+                other.durable.pop(name, None)
+            else:
+                other.durable[name] = node
+
+    # After the power went
+
+    def after(self, rng: Random) -> Tree:
+        """Give files and folders that may be found."""
+        # How many of a folder's changes came to the disk. One that concerns two folders came to
+        # both or to none, and what is behind a lost one is lost.
+        kept = {id(folder): self._count(folder, rng) for folder in self._folders}
+        while cuts := {
+            id(folder): n
+            for folder in self._folders
+            for n, change in reversed([*enumerate(folder.since[: kept[id(folder)]])])
+            if any(f.since.index(change) >= kept[id(f)] for f in change.folders())
+        }:
+            kept |= cuts
+        return self._tree(self.root, kept, {}, rng)
+
+    def _tree(
+        self, folder: Folder, kept: dict[int, int], contents: dict[int, bytes], rng: Random
+    ) -> Tree:
+        names: dict[str, File | Folder | None] = dict(folder.durable)
+        for change in folder.since[: kept[id(folder)]]:
+            names |= {name: node for other, name, node in change.entries if other is folder}
+        tree: Tree = {}
+        for name, node in names.items():
+            if isinstance(node, Folder):
+                tree[name] = self._tree(node, kept, contents, rng)
+            elif node is not None:
+                if id(node) not in contents:  # a file of two names has one fate
+                    contents[id(node)] = node.after(rng)
+                tree[name] = contents[id(node)]
+        return tree
+
+    def _count(self, folder: Folder, rng: Random) -> int:
+        total = len(folder.since)
+        return rng.choice([total, total, 0, rng.randint(0, total)])
+
+
+Tree = dict[str, "bytes | Tree"]
+
+
+def write_tree(tree: Tree, path: Path) -> None:
+    """Make the files of a tree."""
+    path.mkdir()
+    for name, node in tree.items():
+        if isinstance(node, bytes):
+            (path / name).write_bytes(node)
+        else:
+            write_tree(node, path / name)

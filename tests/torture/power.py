@@ -1,0 +1,393 @@
+"""The power goes: whatever was acknowledged and replaced is there, old or new.
+
+Rules of this file:
+
+* The calls of real verbs are traced, and the model in ``disk.py`` says what may be on the disk had
+  the power gone after any one of them. Each such state is made as files and opened anew.
+* What must be found follows from what the library was told: ``full`` promises all that was
+  acknowledged; ``replace`` all that stood at the last flush, or any later value of it; ``none``
+  promises nothing, and is told what it lost. A value is one of those that the array had in between,
+  chunk by chunk. A chunk that was new since may be missing, or be refused; it is never wrong.
+* A new length is not found without what was appended. Metadata is never unreadable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from torture.crew import Crew, folder, library
+from torture.disk import Disk, write_tree
+from torture.trap import Trap, read_trace
+from torture.verdict import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from torture.disk import Tree
+    from torture.frame import Budget, Row
+
+SHAPE, CHUNKS = (6, 8), (3, 4)
+
+
+class Setting(NamedTuple):
+    """Say what writes, and what it promises."""
+
+    module: str = "fastzarr"
+    durability: str = "replace"
+    zarr_format: int = 3
+    sharded: bool = False
+    data_path: str = "native"
+
+
+def options(setting: Setting) -> dict[str, Any]:
+    """Give what arrays are created with."""
+    found: dict[str, Any] = {
+        "shape": SHAPE,
+        "chunks": CHUNKS,
+        "dtype": "i8",
+        "fill_value": 0,
+    }
+    if setting.sharded:
+        found |= {"shards": CHUNKS, "chunks": (3, 2)}
+    return found
+
+
+def use(setting: Setting) -> Any:
+    """Import the library."""
+    module = library(setting.module, setting.data_path)
+    if setting.module == "fastzarr":
+        module.config.set({"durability": setting.durability})
+    return module
+
+
+# What is done: before the trace, and then step by step
+
+
+def _ramp(start: int, shape: tuple[int, ...] = SHAPE) -> Any:
+    return np.arange(np.prod(shape)).reshape(shape) + start
+
+
+def _full(root: Any, setting: Setting) -> None:
+    root.create_array("a", **options(setting))[...] = _ramp(1)
+
+
+def _empty(root: Any, setting: Setting) -> None:
+    root.create_array("a", **options(setting))
+
+
+def _flush(root: Any) -> None:
+    flush = getattr(root.store, "flush", None)
+    if flush is not None:
+        flush()
+
+
+def _write(index: Any, values: Any) -> Callable[[Any, Setting], None]:
+    def write(root: Any, _: Setting) -> None:
+        root["a"][index] = values
+
+    return write
+
+
+def _steps(*names: str) -> list[Callable[[Any, Setting], None]]:
+    return [STEPS[name] for name in names]
+
+
+def _set_attributes(root: Any, _: Setting) -> None:
+    root["a"].attrs["x"] = [1, 2, 3]
+    root.attrs["y"] = "z"
+
+
+def _recreate(root: Any, setting: Setting) -> None:
+    root.create_array("a", overwrite=True, **(options(setting) | {"dtype": "i4"}))
+
+
+def _add(root: Any, setting: Setting) -> None:
+    root.create_array("g/b", **options(setting))[...] = _ramp(900)
+
+
+def _move(root: Any, _: Setting) -> None:
+    if hasattr(root.store, "move") and hasattr(root, "visit"):  # the control's raises
+        root.move("a", "h/c")
+
+
+def _delete(root: Any, _: Setting) -> None:
+    del root["g/b"]
+
+
+STEPS: dict[str, Callable[[Any, Setting], None]] = {
+    "whole": _write(..., _ramp(100)),
+    "whole again": _write(..., _ramp(200)),
+    "partial": _write((slice(1, 5), slice(2, 7)), _ramp(300, (4, 5))),
+    "element": _write((2, 2), 777),
+    "clear": _write((slice(0, 3), slice(0, 4)), 0),
+    "some": _write((slice(0, 3), slice(None)), _ramp(400, (3, 8))),
+    "flush": lambda root, _: _flush(root),
+    "attributes": _set_attributes,
+    "more attributes": lambda root, _: root["a"].attrs.update({"x": 5, "w": {"v": 1}}),
+    "shrink": lambda root, _: root["a"].resize((4, 5)),
+    "grow": lambda root, _: root["a"].resize((7, 9)),
+    "append": lambda root, _: root["a"].append(_ramp(500, (4, 8))),
+    "append again": lambda root, _: root["a"].append(_ramp(600, (1, 8))),
+    "recreate": _recreate,
+    "add": _add,
+    "move": _move,
+    "delete": _delete,
+}
+
+SCENARIOS: dict[str, tuple[Callable[[Any, Setting], None], list[str]]] = {
+    "values replaced": (_full, ["whole", "partial", "element", "flush", "whole again"]),
+    "values new": (_empty, ["some", "flush", "partial", "whole"]),
+    "cleared and written": (_full, ["clear", "partial", "flush", "element"]),
+    "attributes": (_full, ["attributes", "flush", "more attributes"]),
+    "resized": (_full, ["append", "append again", "flush", "append"]),
+    "shrunk and grown": (_full, ["shrink", "grow", "flush", "shrink"]),
+    "recreated": (_full, ["recreate", "whole", "flush", "recreate"]),
+    "nodes": (_full, ["add", "flush", "move", "delete"]),
+}
+
+
+class Array(NamedTuple):
+    """Hold what an array was at some moment."""
+
+    values: np.ndarray[Any, Any]
+    attributes: dict[str, Any]
+    units: tuple[int, ...]
+
+
+State = dict[str, "Array | dict[str, Any]"]
+
+
+def state(root: Any) -> State:
+    """Read all arrays, and the attributes of all groups."""
+    found: State = {"": dict(root.attrs)}
+    for name, node in root.members(max_depth=None):
+        if hasattr(node, "shape"):
+            found[name] = Array(node[...], dict(node.attrs), node.shards or node.chunks)
+        else:
+            found[name] = dict(node.attrs)
+    return found
+
+
+class Traced(NamedTuple):
+    """Hold the calls of a scenario, what was there before, and the states behind each step."""
+
+    before: Disk
+    calls: list[Mapping[str, Any]]
+    states: list[State]
+    names: list[str]
+
+
+def record(trap: Trap, setting: Setting, scenario: str, base: Path) -> Traced:
+    """Run a scenario in a process of its own, and trace it."""
+    root, trace = base / "root", base / "trace"
+    first, names = SCENARIOS[scenario]
+    use(setting)
+
+    def prepare() -> None:
+        module = use(setting)
+        first(module.create_group(str(root), zarr_format=setting.zarr_format), setting)
+
+    def work() -> list[State]:
+        module = use(setting)
+        group = module.open_group(str(root), mode="r+")
+        states = [state(module.open_group(str(root), mode="r"))]
+        for name in names:
+            STEPS[name](group, setting)
+            trap.mark(name)
+            states.append(state(module.open_group(str(root), mode="r")))
+        return states
+
+    root.parent.mkdir(exist_ok=True)
+    made = trap.run(prepare, root)
+    before = Disk(root)
+    outcome = trap.run(work, root, trace=str(trace))
+    for one in (made, outcome):
+        if one.trouble:
+            raise RuntimeError(one.trouble)
+    return Traced(before, list(read_trace(str(trace))), outcome.result, names)
+
+
+# What may be there afterwards
+
+
+def histories(
+    traced: Traced, count: int, seed: int, *, can_flush: bool
+) -> Iterator[tuple[int, int, int, Tree]]:
+    """Give ``count`` trees that a loss of power may leave: acknowledged, flushed, cause, tree."""
+    rng = random.Random(seed)
+    disk, done, flushed = traced.before, 0, 0
+    calls = traced.calls
+    for n in range(len(calls) + 1):
+        for _ in range(count * (n + 1) // (len(calls) + 1) - count * n // (len(calls) + 1)):
+            yield done, flushed, n, disk.after(rng)
+        if n < len(calls):
+            call = calls[n]
+            if call["kind"] == "mark":
+                done += 1
+                flushed = done if call["to"] == "flush" and can_flush else flushed
+            else:
+                disk.follow([call])
+
+
+def judge(states: list[State], root: Path) -> list[str]:
+    """Say what is wrong with what was found: none of the states explains it."""
+    reader = library("fastzarr")
+    try:
+        group = reader.open_group(str(root), mode="r")
+    except Exception as error:  # noqa: BLE001  (it was durable)
+        return [f"the root cannot be opened: {error!r}"]
+    wrong = []
+    paths = sorted({name for one in states for name in one})
+    gone = []
+    for path in paths:
+        candidates = [one.get(path) for one in states]
+        try:
+            node = group[path] if path else group
+            wrong += _judge_node(node, candidates, path)
+        except KeyError:
+            gone.append(path)
+        except Exception as error:  # noqa: BLE001  (metadata is never unreadable)
+            wrong.append(f"{path!r} cannot be opened: {error!r}")
+    # What was moved is at one of its places at any time.
+    for pair in combinations_with_replacement(gone, 2):
+        if all(any(name in one for name in pair) for one in states):
+            wrong.append(f"{' and '.join(map(repr, sorted({*pair})))}: gone")
+    return wrong
+
+
+def _judge_node(node: Any, candidates: list[Any], path: str) -> list[str]:
+    there = [c for c in candidates if c is not None]
+    if not hasattr(node, "shape"):
+        known = [c for c in there if isinstance(c, dict)]
+        return [] if dict(node.attrs) in known else [f"{path!r} has attributes {dict(node.attrs)}"]
+    arrays = [c for c in there if isinstance(c, Array)]
+    wrong = []
+    attributes = dict(node.attrs)
+    if attributes not in [c.attributes for c in arrays]:
+        wrong.append(f"{path!r} has attributes {attributes}")
+    same = [c for c in arrays if (c.values.shape, c.values.dtype) == (node.shape, node.dtype)]
+    if not same:
+        return [*wrong, f"{path!r} has shape {node.shape} and type {node.dtype}"]
+    if len(arrays) < len(candidates):  # it is new since; nothing of it need be there
+        same.append(Array(np.zeros(node.shape, node.dtype), {}, ()))
+    units = node.shards or node.chunks
+    counts = [-(-n // c) for n, c in zip(node.shape, units, strict=True)]
+    for corner in np.ndindex(*counts):
+        part = tuple(slice(k * c, (k + 1) * c) for k, c in zip(corner, units, strict=True))
+        known = [c.values[part] for c in same]
+        try:
+            found = node[part]
+        except Exception as error:  # noqa: BLE001  (a chunk that was new may be refused)
+            if all(one.any() for one in known):
+                wrong.append(f"chunk {corner} of {path!r} is lost: {error!r}")
+            continue
+        if not any(np.array_equal(found, one) for one in known):
+            how = "reads as fill value" if not found.any() else "is wrong"
+            wrong.append(f"chunk {corner} of {path!r} {how}")
+    return wrong
+
+
+def writable(root: Path) -> list[str]:
+    """Say what is wrong with writing to what was found."""
+    module = library("fastzarr")
+    group = module.open_group(str(root), mode="r+")
+    for name, node in group.members(max_depth=None):
+        if hasattr(node, "shape"):
+            node[...] = 5
+            node.attrs["after"] = 1
+            if not (group[name][...] == 5).all() or group[name].attrs["after"] != 1:
+                return [f"{name!r} does not hold what was written after the power came back"]
+    return []
+
+
+def try_scenario(
+    trap: Trap, setting: Setting, scenario: str, base: Path, count: int, seed: int
+) -> tuple[int, list[str]]:
+    """Give how many histories were tried, and what was wrong with each bad one."""
+    traced = record(trap, setting, scenario, base)
+    verdicts: dict[Any, list[str]] = {}
+    bad = []
+    total = 0
+    for done, flushed, n, tree in histories(
+        traced, count, seed, can_flush=setting.module == "fastzarr"
+    ):
+        total += 1
+        low = {"full": done, "none": 0}.get(setting.durability, flushed)
+        key = (low, done, _digest(tree))
+        if key not in verdicts:
+            place = base / "after"
+            write_tree(tree, place)
+            verdicts[key] = judge(traced.states[low : done + 2], place)
+            if not verdicts[key] and total % 10 == 0 and setting.module == "fastzarr":
+                verdicts[key] = writable(place)
+            shutil.rmtree(place)
+        if verdicts[key]:
+            step = traced.names[done] if done < len(traced.names) else "end"
+            bad.append(f"{setting} {scenario}, call {n}, in {step!r}: {verdicts[key][0]}")
+    return total, bad
+
+
+def _digest(tree: Tree) -> bytes:
+    total = hashlib.sha256()
+    for name in sorted(tree):
+        node = tree[name]
+        data = node if isinstance(node, bytes) else _digest(node)
+        kind = "file" if isinstance(node, bytes) else "folder"
+        total.update(f"{kind} {len(name)} {name} {len(data)} ".encode() + data)
+    return total.digest()
+
+
+LAYOUTS: list[dict[str, Any]] = [
+    {},
+    {"sharded": True},
+    {"zarr_format": 2},
+    {"data_path": "numpy"},
+]
+
+
+def try_all(
+    settings: list[Setting], count: int, seed: int, scenarios: list[str] | None = None
+) -> tuple[int, list[str]]:
+    """Try scenarios with settings, ``count`` histories in all."""
+    trap = Trap()
+    total, bad = 0, []
+    jobs = [(s, name) for s in settings for name in scenarios or SCENARIOS]
+    with folder() as base:
+        for n, (setting, name) in enumerate(jobs):
+            place = base / str(n)
+            place.mkdir()
+            share = count * (n + 1) // len(jobs) - count * n // len(jobs)
+            tried, wrong = try_scenario(trap, setting, name, place, share, seed + n)
+            total += tried
+            bad += wrong
+            shutil.rmtree(place)
+    return total, bad
+
+
+def prove(budget: Budget, seed: int) -> list[Row]:
+    """Try 10,000 histories for what is promised, some for what is not, some with zarr-python."""
+    share = max(0.02, min(1.0, budget.seconds / 100))
+    jobs = [
+        ([Setting(durability="replace", **layout) for layout in LAYOUTS], 5000, None),
+        ([Setting(durability="full", **layout) for layout in LAYOUTS], 5000, None),
+        ([Setting(durability="none")], 1000, None),
+        ([Setting("zarr")], 1000, ["values replaced", "resized", "attributes"]),
+    ]
+    given = [(settings, round(n * share), seed, names) for settings, n, names in jobs]
+    with Crew(1) as one:  # a process of its own, since it forks
+        replace, full, none, control = [one.results(try_all, [job])[0] for job in given]
+    counts = (control[0], len(control[1]))
+    note = f"durability none: {len(none[1])} of {none[0]}"
+    return [
+        counted(promise, what, (found[0], len(found[1])), counts, 5000, "bad", note, found[1])
+        for promise, what, found in (
+            (3, "power cuts, durability replace: old or new, never neither", replace),
+            (4, "power cuts, durability full: all that was acknowledged", full),
+        )
+    ]

@@ -1,0 +1,42 @@
+"""Rows of the table from counts: so many tried, so many bad, here and with zarr-python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torture.frame import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: How often something was tried, and how often it went wrong.
+Count = tuple[int, int]
+
+
+def total(counts: Iterable[Count]) -> Count:
+    """Add up counts."""
+    tried, bad = zip(*counts, strict=True)
+    return sum(tried), sum(bad)
+
+
+def counted(
+    promise: int,
+    what: str,
+    ours: Count,
+    control: Count | None,
+    goal: int,
+    word: str = "bad",
+    note: str = "",
+    bad: Sequence[str] = (),
+) -> Row:
+    """Make a row: ours may have none that is bad, of ``goal`` tried or more; the control must."""
+    said = f"{ours[1]:,} {word} of {ours[0]:,}"
+    return Row(
+        promise=promise,
+        what=what,
+        ours=f"{said} ({note})" if note else said,
+        control="" if control is None else f"{control[1]:,} {word} of {control[0]:,}",
+        goal=f"0 of {goal:,}",
+        kept=not ours[1] and ours[0] > 0 and (control is None or control[1] > 0),
+        bad=tuple(bad[:5]),
+    )
