@@ -494,3 +494,13 @@ def test_a_temporary_store_goes_with_its_process(tmp_path: Path) -> None:
     assert name.startswith("pre")
     assert name.endswith("suf")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_turn_that_found_nothing_removes_nothing(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    turn = store.turn("a")
+    assert turn.get() is None
+    store.set("a", b"of another writer")
+    assert turn.put(None)
+    turn.end()
+    assert store.get("a") == b"of another writer"

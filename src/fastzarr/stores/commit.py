@@ -76,7 +76,9 @@ class FileTurn:
     def put(self, value: Buffer | None) -> bool:
         """Store or remove the value; False if it was made by another writer since ``get``."""
         if value is None:
-            self._remove()
+            # Who looked and found nothing leaves nothing, whatever others have made since.
+            if not self._looked or self._file is not None or self._name is not None:
+                self._remove()
             return True
         return self._store.in_folder(self._key, lambda folder: self._write(folder, value))
 
