@@ -58,8 +58,8 @@ def base() -> Iterator[Path]:
 
 @pytest.mark.parametrize("setting", contention.SETTINGS, ids=lambda setting: setting.label)
 def test_writers_of_parts_of_a_chunk_lose_nothing(setting: Setting, crew: Any, base: Path) -> None:
-    count, bad = contention.elements(crew, setting, base / "z", contention.CHUNK * 64, 1, SEED)
-    assert count > 300
+    count, bad = contention.elements(crew, setting, base / "z", contention.CHUNK * 48, 1, SEED)
+    assert count > 200
     assert not bad
 
 
@@ -151,7 +151,7 @@ def test_the_search_knows_what_is_linearizable(history: list[Event], *, expected
 @pytest.mark.parametrize("setting", linear.SETTINGS, ids=lambda setting: setting.label)
 def test_histories_of_a_chunk_are_linearizable(setting: Setting, base: Path) -> None:
     with Crew(linear.WORKERS) as three:
-        assert linear.by_processes(three, setting, base / "z", 60, SEED) == (60, 0)
+        assert linear.by_processes(three, setting, base / "z", 40, SEED) == (40, 0)
 
 
 def test_histories_in_memory_are_linearizable() -> None:
@@ -267,8 +267,8 @@ def test_the_control_loses_what_it_replaced() -> None:
 
 @pytest.mark.parametrize("setting", interrupts.SETTINGS[:4], ids=lambda setting: setting.label)
 def test_nothing_is_written_after_an_interrupt(setting: Setting, base: Path) -> None:
-    tally = interrupts.interrupt(setting, base, 5, SEED)
-    assert tally.interrupts == 5
+    tally = interrupts.interrupt(setting, base, 4, SEED)
+    assert tally.interrupts == 4
     assert not tally.bad
     assert not tally.strays
 
