@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyList, PyTuple};
@@ -123,19 +125,19 @@ fn byte_codec(described: &Bound<'_, PyTuple>) -> PyResult<ByteCodec> {
 
 /// Read the plan that Python made.
 fn plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
+    let py = given.py();
     let mut parts = Vec::new();
-    for part in given.getattr("parts")?.cast::<PyTuple>()? {
+    for part in given.getattr(intern!(py, "parts"))?.cast::<PyTuple>()? {
         let fields = part.cast::<PyTuple>()?;
         parts.push(if fields.len() == 7 {
-            let list = |n: usize| -> PyResult<Vec<i64>> { fields.get_item(n)?.extract() };
             Part::Span {
                 axis: fields.get_item(0)?.extract()?,
                 step: fields.get_item(1)?.extract()?,
-                chunk: list(2)?,
-                start: list(3)?,
-                size: list(4)?,
-                out: list(5)?,
-                whole: fields.get_item(6)?.extract()?,
+                chunk: list(&fields.get_item(2)?)?,
+                start: list(&fields.get_item(3)?)?,
+                size: list(&fields.get_item(4)?)?,
+                out: list(&fields.get_item(5)?)?,
+                whole: list(&fields.get_item(6)?)?,
             }
         } else {
             let rows = fields.get_item(3)?;
@@ -147,18 +149,32 @@ fn plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
             Part::Points {
                 axes: fields.get_item(0)?.extract()?,
                 chunk: fields.get_item(1)?.extract()?,
-                bounds: fields.get_item(2)?.extract()?,
+                bounds: list(&fields.get_item(2)?)?,
                 inner,
                 out: if out.is_none() {
                     Out::From(0)
                 } else {
                     Out::At(integers(&out)?.into())
                 },
-                whole: fields.get_item(5)?.extract()?,
+                whole: list(&fields.get_item(5)?)?,
             }
         });
     }
-    Ok(Plan::new(parts, given.getattr("ndim")?.extract()?))
+    Ok(Plan::new(
+        parts,
+        given.getattr(intern!(py, "ndim"))?.extract()?,
+    ))
+}
+
+/// Read a list item by item: as any sequence, it would take three times as long.
+fn list<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
+    given: &Bound<'py, PyAny>,
+) -> PyResult<Vec<T>> {
+    given
+        .cast::<PyList>()?
+        .iter()
+        .map(|item| item.extract())
+        .collect()
 }
 
 fn integers(array: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
@@ -465,7 +481,7 @@ fn call(chunks: &Bound<'_, PyAny>, writing: bool) -> PyResult<Call> {
     } else {
         None
     };
-    let files = chunks.getattr("files")?;
+    let files = chunks.getattr(intern!(chunks.py(), "files"))?;
     if files.is_none() || (writing && durability.is_none()) {
         let python = std::sync::Arc::new(PyObjects {
             chunks: chunks.clone().unbind(),
@@ -511,7 +527,7 @@ fn read<'py>(
     out: &Bound<'py, PyUntypedArray>,
     job: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let compiled: Py<PyProgram> = program.getattr("native")?.extract()?;
+    let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
     let plan = self::plan(plan)?;
     let call = call(chunks, false)?;
@@ -519,9 +535,9 @@ fn read<'py>(
     let watch = Watch(Mutex::new(None));
     let poll = || watch.poll();
     let job = Job {
-        missing: job.getattr("missing")?.extract()?,
+        missing: job.getattr(intern!(py, "missing"))?.extract()?,
         store_empty: false,
-        threads: job.getattr("threads")?.extract()?,
+        threads: job.getattr(intern!(py, "threads"))?.extract()?,
         least: LEAST,
         tasks: tasks(&compiled.program),
         poll: &poll,
@@ -550,7 +566,7 @@ fn write<'py>(
     shape: Vec<usize>,
     job: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let compiled: Py<PyProgram> = program.getattr("native")?.extract()?;
+    let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
     let plan = self::plan(plan)?;
     let call = call(chunks, true)?;
@@ -559,8 +575,8 @@ fn write<'py>(
     let poll = || watch.poll();
     let job = Job {
         missing: true,
-        store_empty: job.getattr("store_empty")?.extract()?,
-        threads: job.getattr("threads")?.extract()?,
+        store_empty: job.getattr(intern!(py, "store_empty"))?.extract()?,
+        threads: job.getattr(intern!(py, "threads"))?.extract()?,
         least: LEAST,
         tasks: tasks(&compiled.program),
         poll: &poll,
