@@ -128,3 +128,35 @@ def test_damage_anywhere_in_a_shared_chunk_is_an_error_or_the_same_data(
                 _ = z[...]
     chunk.unlink()
     assert not z[...].any()
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS.keys())
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=str)
+def test_one_large_chunk_is_written_by_any_selection(
+    chain: dict[str, Any], order: tuple[int, ...], tmp_path: Path
+) -> None:
+    turn = [{"name": "transpose", "configuration": {"order": order}}]
+    z = fastzarr.create_array(
+        tmp_path, shape=SHAPE, chunks=SHAPE, dtype="i4", filters=turn, fill_value=7, **chain
+    )
+    expected = np.full(SHAPE, 7, dtype="i4")
+    rng = np.random.default_rng(5)
+    for turned, selection in enumerate(SELECTIONS.values()):
+        value = rng.integers(0, 1000, expected[selection].shape).cumsum(axis=0)
+        if turned % 2:
+            value = np.asfortranarray(value)
+        z.oindex[selection] = value
+        # Of two values for one element the last one counts, as in NumPy.
+        expected[selection] = value
+        np.testing.assert_array_equal(z[...], expected)
+    z[...] = expected[::-1]
+    for path in ("native", "numpy"):
+        with config.set({"data_path": path}):
+            np.testing.assert_array_equal(z[...], expected[::-1])
+    stored = (tmp_path / "c/0/0/0").read_bytes()
+    with config.set({"threading.max_workers": 1}):
+        z[...] = 0
+        z[...] = expected[::-1]
+    assert (tmp_path / "c/0/0/0").read_bytes() == stored
+    z[...] = 7
+    assert not (tmp_path / "c/0/0/0").exists()

@@ -13,6 +13,10 @@ use crate::plan::{Factor, Out};
 use crate::shard::Shard;
 use std::ops::Range;
 
+/// The most bytes of a shared chunk that are one worker's in one go, if the codec's blocks are no
+/// larger: a few milliseconds.
+pub const SLAB: usize = 4 << 20;
+
 /// Buffers and contexts that a thread keeps from chunk to chunk.
 #[derive(Default)]
 pub struct Scratch {
@@ -227,6 +231,30 @@ impl Program {
         copy::copy((&*decoded).into(), dst, self.item, &factors, self.swap)
     }
 
+    /// Choose how many rows along that axis are a slab, where `bytes` of the chunk are shared by some
+    /// threads, `least` is the fewest bytes worth one, and `block` are decoded together.
+    pub fn slab_rows(
+        &self,
+        axis: usize,
+        bytes: usize,
+        threads: usize,
+        least: usize,
+        block: usize,
+    ) -> usize {
+        let pace = self.strides[axis] as usize;
+        let least = least.max(block);
+        let size = bytes.div_ceil(threads).clamp(least, least.max(SLAB));
+        let rows = size.div_ceil(pace);
+        // Where a slab ends inside a block, the next one decodes it again.
+        let even = block / common(block, pace);
+        let rows = if even <= rows {
+            rows.next_multiple_of(even)
+        } else {
+            rows
+        };
+        rows.min(self.shape[axis])
+    }
+
     /// Put what factors ask of decoded bytes where it belongs. `chunk` is scratch.
     pub fn put_raw(
         &self,
@@ -334,24 +362,28 @@ impl Program {
         stages: &mut [Vec<u8>; 2],
         contexts: &mut Contexts,
     ) -> Result<()> {
-        if let Some(unit) = self.swap {
-            swap::in_place(chunk, unit)?;
+        self.turn(chunk)?;
+        encode_by(&self.codecs, chunk, out, stages, contexts)
+    }
+
+    /// Go on with what the first codec has encoded.
+    pub fn encode_rest(
+        &self,
+        encoded: &[u8],
+        out: &mut Vec<u8>,
+        stages: &mut [Vec<u8>; 2],
+        contexts: &mut Contexts,
+    ) -> Result<()> {
+        let rest = self.codecs.get(1..).unwrap_or_default();
+        encode_by(rest, encoded, out, stages, contexts)
+    }
+
+    /// Bring a chunk from memory's byte order to that of storage.
+    pub fn turn(&self, chunk: &mut [u8]) -> Result<()> {
+        match self.swap {
+            Some(unit) => swap::in_place(chunk, unit),
+            None => Ok(()),
         }
-        let Some((last, others)) = self.codecs.split_last() else {
-            out.extend_from_slice(chunk);
-            return Ok(());
-        };
-        // What one codec gives is what the next takes, so two buffers take turns.
-        let [left, right] = stages;
-        let (mut given, mut taken) = (left, right);
-        for (place, codec) in others.iter().enumerate() {
-            taken.clear();
-            let current: &[u8] = if place == 0 { chunk } else { given };
-            codec.encode(current, taken, contexts)?;
-            std::mem::swap(&mut given, &mut taken);
-        }
-        let current: &[u8] = if others.is_empty() { chunk } else { given };
-        last.encode(current, out, contexts)
     }
 
     /// Tell whether an encoded chunk is its elements as they are in memory.
@@ -371,10 +403,43 @@ impl Program {
     }
 }
 
+fn encode_by(
+    codecs: &[ByteCodec],
+    data: &[u8],
+    out: &mut Vec<u8>,
+    stages: &mut [Vec<u8>; 2],
+    contexts: &mut Contexts,
+) -> Result<()> {
+    let Some((last, others)) = codecs.split_last() else {
+        out.extend_from_slice(data);
+        return Ok(());
+    };
+    // What one codec gives is what the next takes, so two buffers take turns.
+    let [left, right] = stages;
+    let (mut given, mut taken) = (left, right);
+    for (place, codec) in others.iter().enumerate() {
+        taken.clear();
+        let current: &[u8] = if place == 0 { data } else { given };
+        codec.encode(current, taken, contexts)?;
+        std::mem::swap(&mut given, &mut taken);
+    }
+    let current: &[u8] = if others.is_empty() { data } else { given };
+    last.encode(current, out, contexts)
+}
+
 /// Make a buffer at least so long, without clearing what it holds.
 pub fn grow(buffer: &mut Vec<u8>, size: usize) {
     if buffer.len() < size {
         buffer.resize(size, 0);
+    }
+}
+
+/// Give the largest number that divides both.
+fn common(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        common(b, a % b)
     }
 }
 

@@ -3,7 +3,7 @@
 //! * `python.rs` alone knows Python. Without the feature `python` the crate builds without it, which
 //!   is how its own tests run.
 //! * A plan is run by `run.rs` and `read.rs`, which know chunks and shards; `chunk.rs` decodes and
-//!   encodes one chunk; below are the copy loop, the codecs, files and the pool of threads.
+//!   encodes one chunk, `encode.rs` on several threads; below are the copy loop, the codecs, files and the pool of threads.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -11,6 +11,7 @@ pub mod chunk;
 pub mod codecs;
 pub mod commit;
 pub mod copy;
+pub mod encode;
 pub mod error;
 pub mod files;
 pub mod local;

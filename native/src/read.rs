@@ -9,7 +9,7 @@
 //! * Memory is bounded by what the workers hold: of a shard only its index and the inner chunks under
 //!   way are in memory, of shared chunks the encoded bytes of one for each thread.
 
-use crate::chunk::{Peeled, Program, Scratch};
+use crate::chunk::{Peeled, Program, Scratch, SLAB};
 use crate::codecs::ByteCodec;
 use crate::copy;
 use crate::error::{Error, Kind, Result};
@@ -23,9 +23,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// At most this many objects are open at a time.
 const OPEN: usize = 64;
-/// The most bytes that one worker decodes of a shared chunk in one go, if the codec's blocks are
-/// no larger: a few milliseconds.
-const SLAB: usize = 4 << 20;
 
 /// Read all chunks of a plan. `Ok(false)` if the run was ended by `poll`.
 pub fn read(
@@ -338,19 +335,8 @@ impl<'a> Run<'a> {
             _ => None,
         });
         let bytes = asked.map_or(length, |rows| rows as usize) * pace;
-        let least = self.job.least.max(block);
-        let size = bytes
-            .div_ceil(self.job.threads)
-            .clamp(least, least.max(SLAB));
-        let rows = size.div_ceil(pace);
-        // Where a slab ends inside a block, the next one decodes it again.
-        let even = block / common(block, pace);
-        let rows = if even <= rows {
-            rows.next_multiple_of(even)
-        } else {
-            rows
-        };
-        rows.min(length)
+        self.program
+            .slab_rows(axis, bytes, self.job.threads, self.job.least, block)
     }
 
     fn read_slab(&self, object: &Opened, inner: &Piece, local: &mut Local) -> Result<()> {
@@ -456,15 +442,6 @@ fn load_index(shard: &Shard, parts: &dyn Parts, scratch: &mut Scratch) -> Result
         .and_then(|bytes| shard.read_index(&bytes, parts.size(), scratch));
     scratch.file = buffer;
     index
-}
-
-/// Give the largest number that divides both.
-fn common(a: usize, b: usize) -> usize {
-    if b == 0 {
-        a
-    } else {
-        common(b, a % b)
-    }
 }
 
 /// A part of an object, read in parts itself.

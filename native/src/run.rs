@@ -6,6 +6,7 @@
 
 use crate::chunk::{grow, Frame, Offsets, Program, Scratch};
 use crate::copy::{self, Shared, Source};
+use crate::encode;
 use crate::error::{Error, Kind, Result};
 use crate::objects::{Objects, Pending};
 use crate::plan::{Piece, Plan};
@@ -297,7 +298,7 @@ fn write_chunk(
     let Local { scratch, offsets } = local;
     let mut buffer = std::mem::take(&mut scratch.chunk);
     grow(&mut buffer, program.nbytes);
-    let mut encode = |chunk: &mut [u8]| {
+    let mut change = |chunk: &mut [u8]| {
         match old {
             _ if piece.whole && extent == program.shape => {}
             Some(data) => {
@@ -309,26 +310,13 @@ fn write_chunk(
                 }
             }
         }
-        let factors: Vec<copy::Factor> = offsets
-            .factors(&piece.factors, &program.strides, from.frame)
-            .into_iter()
-            .map(copy::Factor::reversed)
-            .collect();
-        copy::copy(
-            from.memory,
-            &mut (&mut *chunk).into(),
-            program.item,
-            &factors,
-            None,
-        )?;
+        encode::gather(program, piece, from, chunk, threads, job, offsets)?;
         if program.sparse && !job.store_empty && copy::is_fill(chunk, &program.fill) {
             return Ok(None);
         }
-        let mut out = Vec::new();
-        program.encode(chunk, &mut out, &mut scratch.stages, &mut scratch.contexts)?;
-        Ok(Some(out))
+        encode::encode(program, chunk, threads, job, scratch).map(Some)
     };
-    let encoded = encode(&mut buffer[..program.nbytes]);
+    let encoded = change(&mut buffer[..program.nbytes]);
     scratch.chunk = buffer;
     encoded
 }
@@ -382,20 +370,7 @@ fn write_shard(
         Ok(())
     };
     if threads > 1 {
-        let failures = Failures::default();
-        let done = spread(plan.size(), threads, job, &failures, &|number, local| {
-            one(number, local).map_err(|error| (Vec::new(), error))
-        });
-        if let Some(failure) = failures.first() {
-            return Err(failure.error);
-        }
-        if !done {
-            return Err(Error {
-                kind: Kind::Interrupted,
-                stage: "store",
-                message: String::new(),
-            });
-        }
+        encode::shared(plan.size(), threads, job, &one)?;
     } else {
         for number in 0..plan.size() {
             one(number, local)?;

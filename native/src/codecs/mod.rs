@@ -23,7 +23,7 @@ const LIMIT: usize = 2 << 30;
 /// What the codecs of one thread keep from chunk to chunk.
 #[derive(Default)]
 pub struct Contexts {
-    blosc: blosc::Context,
+    pub(crate) blosc: blosc::Context,
     deflate: deflate::Context,
     delta: delta::Context,
     lz4: lz4::Context,

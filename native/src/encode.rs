@@ -1,0 +1,206 @@
+//! Gather and encode one chunk, on several threads where it is large and no other chunk wants them.
+//!
+//! * What is encoded is a copy, also where the caller's bytes lie together and in order: another
+//!   thread may write to them meanwhile, and not every compressor stays inside its memory when what
+//!   it has counted changes before it is encoded (libdeflate does not).
+//! * The bytes are the same on any number of threads.
+
+use crate::chunk::{Offsets, Program, Scratch};
+use crate::codecs::{blosc, ByteCodec};
+use crate::copy::{self, Target};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{Piece, Plan};
+use crate::run::{spread, Failures, From, Job, Local};
+use std::sync::{Mutex, PoisonError};
+
+/// Copy the elements of a piece into the decoded chunk.
+pub fn gather(
+    program: &Program,
+    piece: &Piece,
+    from: From,
+    chunk: &mut [u8],
+    threads: usize,
+    job: &Job,
+    offsets: &mut Offsets,
+) -> Result<()> {
+    let slab = program
+        .slab_axis()
+        .filter(|_| threads > 1 && chunk.len() / 2 >= job.least)
+        .map(|axis| {
+            (
+                axis,
+                program.slab_rows(axis, chunk.len(), threads, job.least, 1),
+            )
+        });
+    let Some((axis, rows)) = slab else {
+        return copy_piece(program, piece, from, chunk, offsets);
+    };
+    let mut shape = program.shape.clone();
+    shape[axis] = rows;
+    let plan = Plan::make(&piece.factors, &program.shape, &shape);
+    let slabs: Vec<Mutex<&mut [u8]>> = chunk
+        .chunks_mut(rows * program.strides[axis] as usize)
+        .map(Mutex::new)
+        .collect();
+    shared(plan.size(), threads, job, &|number, local| {
+        let inner = plan.piece(number);
+        let mut slab = slabs[inner.chunk[axis] as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        copy_piece(program, &inner, from, &mut slab, &mut local.offsets)
+    })
+}
+
+fn copy_piece(
+    program: &Program,
+    piece: &Piece,
+    from: From,
+    chunk: &mut [u8],
+    offsets: &mut Offsets,
+) -> Result<()> {
+    let factors: Vec<copy::Factor> = offsets
+        .factors(&piece.factors, &program.strides, from.frame)
+        .into_iter()
+        .map(copy::Factor::reversed)
+        .collect();
+    let mut target = Target::from(chunk);
+    copy::copy(from.memory, &mut target, program.item, &factors, None)
+}
+
+/// Encode a chunk, in memory's byte order and the stored order of axes; `chunk` is used up.
+pub fn encode(
+    program: &Program,
+    chunk: &mut [u8],
+    threads: usize,
+    job: &Job,
+    scratch: &mut Scratch,
+) -> Result<Vec<u8>> {
+    let Scratch {
+        stages, contexts, ..
+    } = scratch;
+    let mut out = Vec::new();
+    if let (Some(ByteCodec::Blosc(params)), true) = (program.codecs.first(), threads > 1) {
+        let layout = blosc::Layout::new(chunk.len(), params)?;
+        if chunk.len() > layout.block_size() && chunk.len() / 2 >= job.least && !layout.stored() {
+            program.turn(chunk)?;
+            let frame = encode_blocks(&layout, chunk, threads, job)?;
+            program.encode_rest(&frame, &mut out, stages, contexts)?;
+            return Ok(out);
+        }
+    }
+    program.encode(chunk, &mut out, stages, contexts)?;
+    Ok(out)
+}
+
+fn encode_blocks(
+    layout: &blosc::Layout,
+    chunk: &[u8],
+    threads: usize,
+    job: &Job,
+) -> Result<Vec<u8>> {
+    let blocks: Vec<&[u8]> = chunk.chunks(layout.block_size()).collect();
+    let slots: Vec<Mutex<Vec<u8>>> = blocks.iter().map(|_| Mutex::default()).collect();
+    shared(blocks.len(), threads, job, &|number, local| {
+        let mut out = Vec::with_capacity(blocks[number].len());
+        // A block that does not fit leaves nothing, and so too few blocks: the frame is stored then.
+        let contexts = &mut local.scratch.contexts;
+        layout.encode_block(blocks[number], &mut out, chunk.len(), &mut contexts.blosc)?;
+        *slots[number].lock().unwrap_or_else(PoisonError::into_inner) = out;
+        Ok(())
+    })?;
+    let encoded: Vec<Vec<u8>> = slots
+        .into_iter()
+        .map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .filter(|block| !block.is_empty())
+        .collect();
+    let encoded: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+    let mut frame = Vec::new();
+    layout.assemble(chunk, Some(&encoded), &mut frame);
+    Ok(frame)
+}
+
+/// Run a task for each number below `count`; the first failure counts.
+pub fn shared(
+    count: usize,
+    threads: usize,
+    job: &Job,
+    task: &(dyn Fn(usize, &mut Local) -> Result<()> + Sync),
+) -> Result<()> {
+    let failures = Failures::default();
+    let done = spread(count, threads, job, &failures, &|number, local| {
+        task(number, local).map_err(|error| (Vec::new(), error))
+    });
+    match failures.first() {
+        Some(failure) => Err(failure.error),
+        None if done => Ok(()),
+        None => Err(Error {
+            kind: Kind::Interrupted,
+            stage: "store",
+            message: String::new(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Tasks;
+
+    #[test]
+    fn many_threads_encode_to_the_bytes_of_one() {
+        let never = || false;
+        let job = Job {
+            missing: true,
+            store_empty: false,
+            threads: 3,
+            least: 1,
+            tasks: Tasks::Brief,
+            poll: &never,
+        };
+        let mut state = 5u32;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .take(300_004)
+        .collect();
+        let smooth: Vec<u8> = (0..300_004u32).map(|i| (i / 900) as u8).collect();
+        let mixed = [&smooth[..150_000], &noise[..150_004]].concat();
+        let mut stored = 0;
+        for cname in ["blosclz", "lz4", "zstd"] {
+            for (numbers, swap) in [
+                ([5, 0, 4, 1000], None),
+                ([1, 1, 4, 0], Some(4)),
+                ([5, 2, 20, 4096], None),
+                ([0, 1, 4, 0], Some(2)),
+            ] {
+                for data in [&noise, &smooth, &mixed] {
+                    let codecs = ByteCodec::make("blosc", &numbers, cname)
+                        .into_iter()
+                        .chain(ByteCodec::make("crc32c", &[], "end"))
+                        .collect();
+                    let program = Program {
+                        item: 4,
+                        shape: vec![75_001],
+                        strides: vec![4],
+                        nbytes: data.len(),
+                        fill: vec![0; 4],
+                        sparse: true,
+                        swap,
+                        boolean: false,
+                        codecs,
+                        shard: None,
+                    };
+                    let by = |threads| {
+                        let mut scratch = Scratch::default();
+                        encode(&program, &mut data.clone(), threads, &job, &mut scratch).unwrap()
+                    };
+                    let one = by(1);
+                    assert!(one == by(3), "{cname} {numbers:?}");
+                    stored += usize::from(one.len() > data.len());
+                }
+            }
+        }
+        assert!(stored > 0);
+    }
+}
