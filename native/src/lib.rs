@@ -3,7 +3,8 @@
 //! * `python.rs` alone knows Python. Without the feature `python` the crate builds without it, which
 //!   is how its own tests run.
 //! * A plan is run by `run.rs` and `read.rs`, which know chunks and shards; `chunk.rs` decodes and
-//!   encodes one chunk, `encode.rs` on several threads; below are the copy loop, the codecs, files and the pool of threads.
+//!   encodes one chunk, `encode.rs` on several threads; below are the copy loop, the codecs, files and
+//!   the pool of threads.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

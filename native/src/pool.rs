@@ -212,8 +212,8 @@ static CURRENT: AtomicPtr<Pool> = AtomicPtr::new(std::ptr::null_mut());
 thread_local! {
     /// Whether this thread is inside a task.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
-    /// What callers' threads keep.
-    static LOCAL: RefCell<WorkerLocal> = RefCell::default();
+    /// What callers' threads keep: one for each call that was inside another.
+    static LOCAL: RefCell<Vec<WorkerLocal>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Count the processors that this process may use, at least one.
@@ -304,13 +304,12 @@ pub fn shutdown() {
     }
 }
 
-/// Change what the calling thread keeps for the next call; not inside a task.
-pub fn keep<T: Any + Default + Send>(change: impl FnOnce(&mut T)) {
-    LOCAL.with(|local| {
-        if let Ok(mut local) = local.try_borrow_mut() {
-            change(local.kept());
-        }
-    });
+/// Use what the calling thread keeps outside of a call, and for calls made meanwhile something else.
+pub fn kept<T: Any + Default + Send, R>(f: impl FnOnce(&mut T) -> R) -> R {
+    let mut local = take_local();
+    let result = f(local.kept());
+    put_local(local);
+    result
 }
 
 /// Run on this thread alone.
@@ -333,23 +332,27 @@ fn inline(count: usize, task: &Task<'_>, poll: &mut dyn FnMut() -> bool) -> Resu
     job.outcome()
 }
 
-/// Call with what this thread keeps; inside a task, with something new.
+/// Call with what this thread keeps; inside a task, with something else.
 fn with_local(job: &Arc<Job>, f: impl FnOnce(&mut WorkerLocal)) {
-    let mut local = LOCAL.with(|local| {
-        local
-            .try_borrow_mut()
-            .map(|mut l| std::mem::take(&mut *l))
-            .unwrap_or_default()
-    });
+    let mut local = take_local();
     local.job = Some(job.clone());
     let before = INSIDE.with(|inside| inside.replace(true));
     f(&mut local);
     INSIDE.with(|inside| inside.set(before));
     local.job = None;
+    put_local(local);
+}
+
+fn take_local() -> WorkerLocal {
+    let last = LOCAL.with(|locals| locals.try_borrow_mut().ok()?.pop());
+    last.unwrap_or_default()
+}
+
+fn put_local(local: WorkerLocal) {
     if local.kept.is_some() {
-        LOCAL.with(|place| {
-            if let Ok(mut place) = place.try_borrow_mut() {
-                *place = local;
+        LOCAL.with(|locals| {
+            if let Ok(mut locals) = locals.try_borrow_mut() {
+                locals.push(local);
             }
         });
     }

@@ -240,7 +240,7 @@ impl<'a> Run<'a> {
                 Inside::Shard(..) => None,
             });
             if let Some(data) = data {
-                pool::keep(|local: &mut Local| local.scratch.file = data);
+                pool::kept(|local: &mut Local| local.scratch.file = data);
             }
             if !done {
                 return false;

@@ -180,8 +180,7 @@ pub fn write(
             Ok(())
         };
         done = if plan.size() == 1 {
-            let mut local = Local::default();
-            if let Err((chunk, error)) = store(0, &mut local) {
+            if let Err((chunk, error)) = pool::kept(|local| store(0, local)) {
                 failures.add(&chunk, error);
             }
             true
