@@ -205,16 +205,21 @@ class Indexed:
             _check_out(out, found.shape, self._cast or dtype)
         order: Any = layout.order if layout.zarr_format == 2 else self._config.order
         direct = out is not None and out.dtype == dtype and self._cast is None
-        result = out if direct else np.empty(found.shape, dtype, order)
-        work = result
-        if found.work != found.shape:
-            work = result.reshape(found.work)
-            if result.size and not np.may_share_memory(work, result):
-                work = np.empty(found.work, dtype)
+        apart = False
+        if order == "C" and not direct:
+            # The work shape and the result's are the same elements in the same order.
+            work = np.empty(found.work, dtype)
+            result = work if found.work == found.shape else work.reshape(found.shape)
+        else:
+            result = work = out if direct else np.empty(found.shape, dtype, order)
+            if found.work != found.shape:
+                # Of other strides it may not be seen in the work shape; then this is a copy.
+                work = result.reshape(found.work)
+                apart = not np.may_share_memory(work, result)
         missing = self._config.read_missing_chunks
         if result.size:
             engine.run_read(layout, self._chunks, found, work, missing=missing)
-        if found.work != found.shape and not np.may_share_memory(work, result):
+        if apart:
             result[...] = work.reshape(found.shape)
         if self._cast is not None:
             result = result.astype(self._cast)

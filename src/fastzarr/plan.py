@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Factor = Span | Points
+# Makes a named tuple without the function of Python that its name stands for.
+_new = tuple.__new__
 
 
 class SpanPart(NamedTuple):
@@ -118,23 +120,27 @@ def make(factors: Sequence[Factor], shape: tuple[int, ...], chunks: tuple[int, .
     counts: list[int] = []
     size, mesh = 1, False
     for factor in factors:
-        if isinstance(factor, Span):
+        if type(factor) is Span:
             axis, start, step, count = factor
             chunk = chunks[axis]
-            if count and start // chunk == (start + (count - 1) * step) // chunk:
+            k = start // chunk
+            if count == 1 or (count and k == (start + (count - 1) * step) // chunk):
                 # One chunk: no arrays. It is whole only with steps of one, else count falls short.
-                k = start // chunk
-                whole = count == min(chunk, shape[axis] - k * chunk)
-                parts.append(SpanPart(axis, step, [k], [start - k * chunk], [count], [0], [whole]))
-            else:
-                parts.append(_cut_span(factor, shape[axis], chunk))
+                low = k * chunk
+                rest = shape[axis] - low
+                whole = count == min(rest, chunk)
+                lists = ([k], [start - low], [count], [0], [whole])
+                parts.append(_new(SpanPart, (axis, step, *lists)))
+                counts.append(1)
+                continue
+            part: SpanPart | PointsPart = _cut_span(factor, shape[axis], chunk)
         else:
-            points = _cut_points(factor, shape, chunks)
-            mesh = mesh or points.out is not None
-            parts.append(points)
-        counts.append(len(parts[-1].chunk))
+            part = _cut_points(factor, shape, chunks)  # type: ignore[arg-type]
+            mesh = mesh or part.out is not None
+        parts.append(part)
+        counts.append(len(part.chunk))
         size *= counts[-1]
-    return Plan(tuple(parts), tuple(counts), size, len(shape), mesh)
+    return _new(Plan, (tuple(parts), tuple(counts), size, len(shape), mesh))
 
 
 def take(chunk: NDArray[Any], factors: tuple[Factor, ...]) -> NDArray[Any]:

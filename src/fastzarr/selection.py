@@ -36,6 +36,8 @@ _VALID = (
 
 
 _PLAIN = frozenset({int, slice})
+# Makes a named tuple without the function of Python that its name stands for.
+_new = tuple.__new__
 _ALL = slice(None)
 
 
@@ -170,17 +172,17 @@ def _spans(items: tuple[Any, ...], shape: tuple[int, ...], axis: int = 0) -> Sel
             start = item + size if item < 0 else item
             if not 0 <= start < size:
                 _in_bounds(item, axis, size)
-            factors.append(Span(axis, start, 1, 1))
+            factors.append(_new(Span, (axis, start, 1, 1)))
             work.append(1)
         else:
             start, stop, step = item.indices(size)
             # The length of range(start, stop, step), for either sign of the step.
             count = max((stop - start + step - (1 if step > 0 else -1)) // step, 0)
-            factors.append(Span(axis, start, step, count))
+            factors.append(_new(Span, (axis, start, step, count)))
             work.append(count)
             out.append(count)
         axis += 1
-    return Selection(tuple(factors), tuple(work), tuple(out), None)
+    return _new(Selection, (tuple(factors), tuple(work), tuple(out), None))
 
 
 def _expand(items: tuple[Any, ...], ndim: int) -> Iterator[Any]:
