@@ -27,7 +27,7 @@ from fastzarr.errors import (
     MetadataValidationError,
     ReadOnlyError,
 )
-from fastzarr.metadata import document, v2, v3
+from fastzarr.metadata import document, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import note_change
 from fastzarr.stores.protocols import SupportsSetIf
@@ -198,6 +198,8 @@ def publish_parents(store: Store, missing: list[str], zarr_format: int) -> None:
         return
     layout = GroupLayout(zarr_format)
     if zarr_format == 2:
+        from fastzarr.metadata import v2
+
         name, doc = nodes.V2_GROUP, v2.documents(layout)[nodes.V2_GROUP]
     else:
         name, doc = nodes.V3_KEY, v3.document(layout)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -228,6 +227,7 @@ class ProcessSynchronizer:
     @contextmanager
     def _held(self, item: str) -> Iterator[None]:
         import fcntl  # absent where there is no such lock
+        from pathlib import Path
 
         path = Path(self.path, item).absolute()
         # The system keeps such a lock for the whole process, and drops it with the first of its

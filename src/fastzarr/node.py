@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
-from fastzarr.metadata import document, known, v2, v3
+from fastzarr.metadata import document, known, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.protocols import SupportsSetIf
@@ -53,6 +53,8 @@ def load(store: Store, path: str, zarr_format: int | None = None) -> Node | None
 
 
 def _load_v2(store: Store, path: str) -> Node | None:
+    from fastzarr.metadata import v2
+
     for name, parse in ((V2_ARRAY, v2.parse_array), (V2_GROUP, v2.parse_group)):
         key = join(path, name)
         data = store.get_checked(key, document.check_size)
@@ -70,7 +72,11 @@ def _document(store: Store, key: str) -> dict[str, Any] | None:
 
 
 def _documents(node: Node) -> dict[str, dict[str, object]]:
-    return {V3_KEY: v3.document(node)} if node.zarr_format == 3 else v2.documents(node)
+    if node.zarr_format == 3:
+        return {V3_KEY: v3.document(node)}
+    from fastzarr.metadata import v2
+
+    return v2.documents(node)
 
 
 def save(store: Store, path: str, node: Node) -> None:
@@ -170,6 +176,8 @@ class _Change:
         if self.name == V3_KEY:
             latest: Node = v3.parse(found, key)
         else:
+            from fastzarr.metadata import v2
+
             parse = v2.parse_array if self.name == V2_ARRAY else v2.parse_group
             beside = _document(self.store, join(self.path, V2_ATTRIBUTES)) or {}
             latest = parse(found, beside, key)

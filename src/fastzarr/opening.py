@@ -27,7 +27,6 @@ from fastzarr.errors import (
     NodeTypeValidationError,
     PathNotFoundError,
 )
-from fastzarr.group import Group
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import Snapshot
 from fastzarr.stores.resolve import as_store, as_store_path
@@ -36,6 +35,7 @@ from fastzarr.trust import trusted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr.group import Group
     from fastzarr.node import Node
     from fastzarr.stores import Store
 
@@ -382,6 +382,8 @@ def _open_group(
     found: Node | None,
     words: dict[str, Any],
 ) -> Group:
+    from fastzarr.group import Group
+
     known = _GROUP_WORDS | IGNORED
     unknown = sorted(set(words) - known)
     if unknown:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
-from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +27,7 @@ from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
+    from pathlib import Path
 
     from typing_extensions import Buffer
 
@@ -100,6 +100,8 @@ class LocalStore(Store):
     @property
     def root(self) -> Path:
         """Give the absolute path of the root."""
+        from pathlib import Path  # not loaded where paths are text
+
         return Path(self._root)
 
     @property
