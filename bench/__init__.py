@@ -1,7 +1,7 @@
 """The benchmark of fastzarr: ``make bench``. README.md says how it measures.
 
 * One file a question: ``read_whole``, ``write_whole``, ``small_reads``, ``selections``,
-  ``small_writes``, ``hierarchy``, ``starting`` and ``memory`` say what is measured.
+  ``small_writes``, ``durable``, ``hierarchy``, ``starting`` and ``memory`` say what is measured.
 * ``engines/`` says how each library does it, one file each; ``floor/`` is a Rust program that does
   what none can leave out.
 * ``data`` is what they read and write, ``base`` what questions and engines have in common.

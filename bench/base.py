@@ -51,7 +51,8 @@ class Engine:
 
     def refuse(self, verb: str) -> NoReturn:
         """Say why there is no such verb."""
-        raise CannotError(self.cannot.get(verb, "has no way to do this"))
+        why = {"durability": "never syncs"}.get(verb, "has no way to do this")
+        raise CannotError(self.cannot.get(verb, why))
 
     def version(self) -> str:
         """Give the version, with what else decides how fast it is."""
@@ -62,6 +63,12 @@ class Engine:
     def open(self, place: Place, *, write: bool = False) -> Any:
         """Open an array."""
         self.refuse("open")
+
+    def open_durably(self, place: Place, level: str) -> Any:
+        """Open an array for writing at a level of durability: ``none``, ``replace`` or ``full``."""
+        if level != "none":
+            self.refuse("durability")
+        return self.open(place, write=True)
 
     def cold(self, array: Any) -> Any:
         """Give an array that keeps nothing of what earlier runs have read."""

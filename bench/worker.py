@@ -32,6 +32,7 @@ QUESTIONS = (
     "small_reads",
     "selections",
     "small_writes",
+    "durable",
     "hierarchy",
     "starting",
     "memory",

@@ -25,14 +25,23 @@ class TensorStore(Engine):
 
     name = "tensorstore"
     module = "tensorstore"
-    cannot = {"list_arrays": "knows no groups"}  # noqa: RUF012  (as in Engine)
+    cannot = {  # noqa: RUF012  (as in Engine)
+        "list_arrays": "knows no groups",
+        "durability": "syncs all or nothing",
+    }
 
-    def open(self, place: Place, *, write: bool = False) -> Any:
+    def open(self, place: Place, *, write: bool = False, context: dict[str, Any] = _CONTEXT) -> Any:
         """Open an array."""
         driver = "zarr" if place.layout.zarr_format == 2 else "zarr3"
         kvstore = {"driver": "file", "path": f"{place.folder}/"}
-        spec = {"driver": driver, "kvstore": kvstore, "context": _CONTEXT}
+        spec = {"driver": driver, "kvstore": kvstore, "context": context}
         return tensorstore.open(spec, open=True, read=True, write=write).result()
+
+    def open_durably(self, place: Place, level: str) -> Any:
+        """Open an array for writing, with what it writes synced or not."""
+        if level == "replace":
+            self.refuse("durability")
+        return self.open(place, write=True, context={"file_io_sync": level == "full"})
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
         """Read a box or an element."""
