@@ -4,15 +4,19 @@ Rules of this file:
 
 * All is checked before anything is written: the arguments, the names, what stands at the path and
   above it. A group comes into being above a new node where there is none, in the same format.
-* A new array becomes visible last: its data is written first, then the groups above it, then its
+* A new node becomes visible last: its data is written first, then the groups above it, then its
   own document. If writing the data fails, what was written is removed.
-* What is to be replaced is removed as a whole, whatever its kind and format, and not before the
-  new data is certain: data that may come from there, or that may fail, is in memory by then.
+* Where a store can (``SupportsDraft``), a node is made beside its place and put there in one step.
+  What it replaces, of whatever kind and format, is there until then.
+* Elsewhere what is to be replaced is removed first, but not before the new data is certain: data
+  that may come from there, or that may fail, is in memory by then.
+* Of those who create the same node at once, one does, and the others are told.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +31,10 @@ from fastzarr.errors import (
     MetadataValidationError,
     ReadOnlyError,
 )
-from fastzarr.metadata import document, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import note_change
-from fastzarr.stores.protocols import SupportsSetIf
+from fastzarr.stores.base import Store, is_ours
+from fastzarr.stores.protocols import SupportsDraft
 from fastzarr.stores.resolve import StorePath
 
 if TYPE_CHECKING:
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
 
     from fastzarr.arguments import Request
     from fastzarr.node import Node
-    from fastzarr.stores import Store
+    from fastzarr.stores.protocols import Draft
 
 # What is not in memory as one NumPy array is copied in pieces of about this many bytes.
 _PIECE = 64 << 20
@@ -74,15 +78,25 @@ def build_array(
     read_only = bool(handle.pop("read_only", False))
     array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
     data = request.data if write_data else None
-    if overwrite:
+    draft = begin_draft(store, path, chunk_store)
+    if overwrite and draft is None:
         data = outlasting(data, store, path)
         if isinstance(data, np.ndarray) and data.dtype != array.dtype:
             # A value that cannot be cast must not cost the old node.
             data = data.astype(array.dtype)
-        remove(store, path, chunk_store)
-    if data is not None:
-        _write_data(array, data)
-    publish(store, path, layout, missing)
+    if draft is not None:
+        with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
+            if data is not None:
+                copy_data(Array(place, "", layout=layout, **handle), data)
+            nodes.save(place, "", layout)
+    else:
+        if overwrite:
+            remove(store, path, chunk_store)
+        else:
+            _clear_leftovers(array)
+        if data is not None:
+            _write_data(array, data)
+        publish(store, path, layout, missing)
     if read_only:
         return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
     return array
@@ -109,12 +123,48 @@ def build_group(
     plain = {} if attributes is None else plain_attributes(attributes)
     layout = GroupLayout(zarr_format or above or default_format(), plain)
     _check_writable(store, path)
+    draft = begin_draft(store, path, chunk_store) if overwrite else None
+    if draft is not None:
+        with drafted(draft, store, path, layout, missing, overwrite=True) as place:
+            nodes.save(place, "", layout)
+        return layout
     if overwrite:
         remove(store, path, chunk_store)
     else:
         check_free(store, path)
     publish(store, path, layout, missing)
     return layout
+
+
+def begin_draft(store: Store, path: str, chunk_store: Store | None = None) -> Draft | None:
+    """Begin a tree that is put at a path in one step; None where the store cannot do that."""
+    apart = chunk_store is not None and chunk_store is not store
+    if is_ours(store) and isinstance(store, SupportsDraft) and not apart:
+        return store.draft(path)
+    return None
+
+
+@contextmanager
+def drafted(
+    draft: Draft, store: Store, path: str, layout: Node, missing: list[str], *, overwrite: bool
+) -> Iterator[Store]:
+    """Give the store of a draft, to be filled, and put it at its path in ``store`` at the end.
+
+    ``layout`` is that of its root. Raises ``ContainsArrayError`` or ``ContainsGroupError`` if a
+    node stands there by then, and is not to be replaced.
+    """
+    try:
+        yield draft.store
+        publish_parents(store, missing, layout.zarr_format)
+        owned = layout.owns if isinstance(layout, Layout) else None
+        done = draft.publish(replace=overwrite, owned=owned)
+    except BaseException:
+        draft.discard()
+        raise
+    if not done:
+        draft.discard()
+        raise _taken_now(store, path)
+    note_change(store, path, removed=overwrite)
 
 
 def survey(
@@ -186,29 +236,30 @@ def check_new_path(path: str) -> None:
 
 
 def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
-    """Write the groups that are missing above a node, then the node's own metadata."""
+    """Write the groups that are missing above a node, then the new node's own metadata.
+
+    Raises ``ContainsArrayError`` or ``ContainsGroupError`` if another writer was first.
+    """
     publish_parents(store, missing, layout.zarr_format)
-    nodes.save(store, path, layout)
+    if not nodes.create(store, path, layout):
+        raise _taken_now(store, path)
     note_change(store, path)
+
+
+def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupError:
+    found = nodes.load(store, path)
+    if found is not None:
+        return taken(store, path, found)
+    msg = f"nodes already stand below {'/' + path!r} in {store}, where an array cannot be"
+    return ContainsGroupError(msg)
 
 
 def publish_parents(store: Store, missing: list[str], zarr_format: int) -> None:
     """Write the groups that ``survey`` found missing; what others made meanwhile stays."""
     if not missing:
         return
-    layout = GroupLayout(zarr_format)
-    if zarr_format == 2:
-        from fastzarr.metadata import v2
-
-        name, doc = nodes.V2_GROUP, v2.documents(layout)[nodes.V2_GROUP]
-    else:
-        name, doc = nodes.V3_KEY, v3.document(layout)
     for parent in missing:
-        key = nodes.join(parent, name)
-        if isinstance(store, SupportsSetIf):
-            store.set_if(key, document.dumps(doc), None)
-        else:
-            store.set(key, document.dumps(doc))
+        nodes.create(store, parent, GroupLayout(zarr_format))
 
 
 def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
@@ -269,6 +320,14 @@ def regions(
             slice(at * size, min((at + 1) * size, length))
             for at, size, length in zip(place, sizes, shape, strict=True)
         )
+
+
+def _clear_leftovers(array: Array) -> None:
+    """Delete what a writer that died has left of an array here: it is not the new one's."""
+    store, start = array.chunk_store, len(array.path) + 1 if array.path else 0
+    for key in store.list(array.path):
+        if array.layout.owns(key[start:]):
+            store.delete(key)
 
 
 def _write_data(array: Array, data: Any) -> None:

@@ -21,7 +21,7 @@ from fastzarr import _reference, errors
 from fastzarr import plan as planning
 from fastzarr.config import config
 from fastzarr.locking import Synchronized
-from fastzarr.stores.base import Store
+from fastzarr.stores.base import Store, is_ours
 from fastzarr.stores.local import LocalStore
 
 native_extension: Any = None
@@ -67,8 +67,7 @@ class StoredChunks:
         # Keys made here are valid, so the check of ``get`` is passed over. Who has replaced ``get``
         # itself is asked by it.
         kept = type(store).get is Store.get
-        # Our own stores, not what others made of them: a subclass is asked by its own verbs.
-        self.direct = type(store).__module__ in ("fastzarr.stores.local", "fastzarr.stores.memory")
+        self.direct = is_ours(store)
         self.files: tuple[Any, ...] | None = None
         folder = getattr(store, "folder", None) if self.direct else None
         if folder is not None:

@@ -383,10 +383,12 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         if found is not None and new != old:
             raise taken(self._store, new, found, "delete it first, or choose another path")
         _, missing = survey(self._store, new, self.zarr_format, self._path)
-        self._store.move(old, new)
+        self._store.check_move(old, new)
+        # First the groups above, so that it can be found wherever it is.
+        publish_parents(self._store, missing, self.zarr_format)
         if self._chunk_store is not None and self._chunk_store is not self._store:
             self._chunk_store.move(old, new)
-        publish_parents(self._store, missing, self.zarr_format)
+        self._store.move(old, new)
         note_change(self._store, old, removed=True)
         note_change(self._store, new)
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from fastzarr.stores.base import Store
+from fastzarr.stores.base import is_ours
 from fastzarr.stores.protocols import SupportsSetIf
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
+
+    from fastzarr.stores.base import Store
 
 
 class Turn(Protocol):
@@ -106,9 +108,7 @@ class StoreTurn:
         """Take the turn when it is first needed."""
         self._store, self._key = store, key
         self._name: Hashable = None
-        # What others made of a store is asked by its own verbs.
-        own = type(store).set is Store.set
-        self._swap = store if own and isinstance(store, SupportsSetIf) else None
+        self._swap = store if is_ours(store) and isinstance(store, SupportsSetIf) else None
         self._looked = False
         self._token: Hashable = None
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from fastzarr import errors
 from fastzarr.metadata import document, known, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.stores.base import is_ours
 from fastzarr.stores.keys import METADATA_NAMES
-from fastzarr.stores.protocols import SupportsSetIf
+from fastzarr.stores.protocols import SupportsDraft, SupportsSetIf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,9 +203,10 @@ class _Change:
 
 
 def delete(store: Store, path: str) -> None:
-    """Remove a node and all below it; what makes it visible goes first."""
-    for name in (V3_KEY, V2_ARRAY, V2_GROUP):
-        store.delete(join(path, name))
+    """Remove a node and all below it: in one step, or what makes it visible first."""
+    if not (path and is_ours(store) and isinstance(store, SupportsDraft)):
+        for name in (V3_KEY, V2_ARRAY, V2_GROUP):
+            store.delete(join(path, name))
     if path:
         store.delete_dir(path)
     else:

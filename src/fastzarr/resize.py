@@ -5,6 +5,8 @@ Rules of this file:
 * Readers are clipped at the published shape, so the order of steps decides what they see. A shrink
   publishes the shape, then deletes. A growth first clears what an earlier, larger shape may have
   left behind, then publishes. An append writes its data, then publishes.
+* All of it happens in the array's own turn: the shape that a step starts from is the one in the
+  store, so that what several writers append at once stands one behind the other.
 * What new elements hold is the fill value, whatever the array once held there.
 """
 
@@ -31,23 +33,48 @@ if TYPE_CHECKING:
 def resize(array: Array, shape: tuple[Any, ...]) -> None:
     """Give an array another shape of as many axes."""
     array.refresh()
-    old = array.layout
     new = _checked_shape(array, shape)
-    if new == old.shape:
+    if new == array.layout.shape:
         return
-    if any(after > before for after, before in zip(new, old.shape, strict=True)):
-        _delete_outside(array, old)
-        _clear_strays(array, old, replace(old, shape=new))
-    array._update(lambda latest: replace(latest, shape=new))  # noqa: SLF001  (its own other half)
+
+    def patch(latest: Layout) -> Layout:
+        if len(latest.shape) != len(new):
+            msg = f"{array.name!r} was replaced by an array of shape {latest.shape}; open it again"
+            raise errors.ShapeError(msg)
+        if any(after > before for after, before in zip(new, latest.shape, strict=True)):
+            _delete_outside(array, latest)
+            _clear_strays(array, latest, replace(latest, shape=new))
+        return replace(latest, shape=new)
+
+    array._update(patch)  # noqa: SLF001  (its own other half)
+    # A power cut must not bring back the old shape without its chunks.
+    array.store.settle(array.path)
     _delete_outside(array, array.layout)
 
 
 def append(array: Array, data: Any, axis: int) -> tuple[int, ...]:
     """Write data behind the end of an axis, publish the new shape and give it."""
-    layout = array.refresh().layout
-    values = casting.cast(data, layout.dtype.numpy)
-    ndim = len(layout.shape)
+    values = casting.cast(data, array.layout.dtype.numpy)
     axis = operator.index(axis)
+    new: tuple[int, ...] = ()
+
+    def patch(latest: Layout) -> Layout:
+        nonlocal new
+        new = _appended(array, latest, values, axis)
+        if values.size:
+            at = axis % len(new)
+            starts = [latest.shape[at] if i == at else 0 for i in range(len(new))]
+            spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
+            # The data is on the disk before the shape says that it is there.
+            _write(array, replace(latest, shape=new), spans, values)
+        return replace(latest, shape=new)
+
+    array._update(patch)  # noqa: SLF001  (its own other half)
+    return new
+
+
+def _appended(array: Array, layout: Layout, values: Any, axis: int) -> tuple[int, ...]:
+    ndim = len(layout.shape)
     if not -ndim <= axis < ndim:
         msg = f"axis {axis} is out of bounds for array of dimension {ndim}"
         raise errors.BoundsCheckError(msg)
@@ -60,13 +87,7 @@ def append(array: Array, data: Any, axis: int) -> tuple[int, ...]:
             f"shape {layout.shape}: all other axes must agree"
         )
         raise errors.ShapeError(msg)
-    start, count = layout.shape[axis], values.shape[axis]
-    new = tuple(n + count if i == axis else n for i, n in enumerate(layout.shape))
-    if values.size:
-        spans = tuple(Span(i, start if i == axis else 0, 1, n) for i, n in enumerate(values.shape))
-        _write(array, replace(layout, shape=new), spans, values)
-    array._update(lambda latest: replace(latest, shape=new))  # noqa: SLF001  (its own other half)
-    return new
+    return tuple(n + values.shape[i] if i == axis else n for i, n in enumerate(layout.shape))
 
 
 def stored_chunks(array: Array) -> int:
@@ -151,9 +172,12 @@ def _checked_shape(array: Array, shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _write(array: Array, layout: Layout, spans: tuple[Span, ...], values: Any) -> None:
     work = tuple(span.size for span in spans)
+    chunks = engine.StoredChunks(
+        layout, array.chunk_store.lasting(), array.path, array.synchronizer
+    )
     engine.run_write(
         layout,
-        array._chunks,  # noqa: SLF001  (its own other half)
+        chunks,
         Selection(spans, work, work, None),
         np.broadcast_to(values, work),
         store_empty=array.write_empty_chunks,
@@ -175,7 +199,7 @@ def _delete_outside(array: Array, layout: Layout) -> None:
     """Delete the stored objects outside the grid of a layout."""
     chunks = array._chunks  # noqa: SLF001  (its own other half)
     for coords in list(_stored(array, layout, inside=False)):
-        array.chunk_store.delete(chunks.key(coords))
+        array.chunk_store.lasting().delete(chunks.key(coords))
 
 
 def _clear_strays(array: Array, old: Layout, new: Layout) -> None:

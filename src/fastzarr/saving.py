@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.arguments import (
@@ -21,7 +22,16 @@ from fastzarr.arguments import (
     same_format,
 )
 from fastzarr.array import Array
-from fastzarr.build import build_array, build_group, outlasting, survey
+from fastzarr.build import (
+    begin_draft,
+    build_array,
+    build_group,
+    check_new_path,
+    drafted,
+    outlasting,
+    survey,
+)
+from fastzarr.metadata.layout import GroupLayout
 from fastzarr.opening import open
 from fastzarr.stores.resolve import as_store_path
 
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastzarr.group import Group
+    from fastzarr.stores import Store
 
 
 def save(
@@ -103,20 +114,33 @@ def save_group(
         raise ValueError(msg)
     place = as_store_path(store, path, mode="w", storage_options=storage_options)
     wanted = same_format(zarr_format, zarr_version)
-    above, _ = survey(place.store, place.path, wanted)
+    check_new_path(place.path)
+    above, missing = survey(place.store, place.path, wanted)
     requests = {
-        name: Request(
-            data=outlasting(_array_like(name, value), place.store, place.path), zarr_format=wanted
-        )
+        name: Request(data=_array_like(name, value), zarr_format=wanted)
         for name, value in arrays.items()
     }
     chosen = next(iter(requests.values())).choose_format(above)
     for request in requests.values():
         request.layout(chosen)
-    build_group(place.store, place.path, zarr_format=chosen, overwrite=True)
+    draft = begin_draft(place.store, place.path)
+    if draft is None:
+        requests = {
+            name: replace(request, data=outlasting(request.data, place.store, place.path))
+            for name, request in requests.items()
+        }
+        _save_below(place.store, place.path, chosen, requests)
+        return
+    root = GroupLayout(chosen)
+    with drafted(draft, place.store, place.path, root, missing, overwrite=True) as made:
+        _save_below(made, "", chosen, requests)
+
+
+def _save_below(store: Store, path: str, chosen: int, requests: dict[str, Request]) -> None:
+    build_group(store, path, zarr_format=chosen, overwrite=True)
     for name, request in requests.items():
-        below = f"{place.path}/{name}" if place.path else name
-        build_array(place.store, below, request, known=place.path)
+        below = f"{path}/{name}" if path else name
+        build_array(store, below, request, known=path)
 
 
 def load(

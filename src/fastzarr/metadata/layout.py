@@ -109,6 +109,10 @@ class Layout:
         """Give the number of stored objects along each axis."""
         return grid_shape(self.shape, self.chunks)
 
+    def owns(self, key: str) -> bool:
+        """Tell whether a key below the array's path is a chunk's, inside the grid or not."""
+        return self.keys.decode(key, len(self.shape)) is not None
+
     @cached_property
     def inner_chunks(self) -> tuple[int, ...]:
         """Give the shape of the smallest piece that can be read alone.

@@ -269,20 +269,26 @@ class Store(MutableMapping[str, bytes]):
         or below ``target``.
         """
         self._check_write()
+        source, target = self.check_move(source, target)
+        if source != target:
+            self._move(source, target)
+
+    def check_move(self, source: str, target: str) -> tuple[str, str]:
+        """Raise what ``move`` would raise, and give both paths as keys begin with them."""
         source = _below_root(source, "the root of a store cannot be moved")
         target = _below_root(target, "the root of a store cannot be moved to")
         if not self._holds(source):
             msg = f"nothing at {source!r} in {self}, so there is nothing to move"
             raise NodeNotFoundError(msg)
         if source == target:
-            return
+            return source, target
         if f"{target}/".startswith(f"{source}/"):
             msg = f"{source!r} cannot be moved to {target!r}, which is below it"
             raise BaseZarrError(msg)
         if self._holds(target):
             msg = f"cannot move {source!r} in {self}: {target!r} is taken, delete it first"
             raise ContainsNodeError(msg)
-        self._move(source, target)
+        return source, target
 
     def with_read_only(self, read_only: bool = True) -> Self:
         """Give a store for the same values that refuses writing, or with False, that allows it."""
@@ -297,6 +303,17 @@ class Store(MutableMapping[str, bytes]):
     def place(self) -> Hashable:
         """Give what tells this store's values from those of others, within this process."""
         return id(self._original or self)
+
+    def lasting(self) -> Store:
+        """Give a store for the same values, all of which outlast a power cut when a call returns.
+
+        That is for what something else will rely on. It is this store where it can do no more, or
+        is to do nothing.
+        """
+        return self
+
+    def settle(self, path: str) -> None:
+        """Have the names at a path outlast a power cut, where the store can see to that."""
 
     def flush(self) -> None:
         """Have all that was written outlast a power cut, where the store can see to that."""
@@ -405,6 +422,11 @@ class Store(MutableMapping[str, bytes]):
     def __repr__(self) -> str:
         """Say the kind of the store and what it stands for."""
         return f"{type(self).__name__}({str(self)!r})"
+
+
+def is_ours(store: Store) -> bool:
+    """Tell our own stores from what others made of them, which are asked by their own verbs."""
+    return type(store).__module__.startswith("fastzarr.stores.")
 
 
 def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | _BINARY
-_UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
+UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
 # How often a write makes its folder anew when deletes beside it keep removing it. Each time, one of
 # those deletes has come to its end; the bound is for a file system that is not what it seems.
 ATTEMPTS = 1000
@@ -87,11 +87,7 @@ class FileTurn:
         file, self._file = self._file, None
         if file is not None:
             try:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_UN)
-            except OSError as error:
-                if error.errno not in _UNABLE:
-                    raise
+                unlock_file(file)
             finally:
                 os.close(file)
         name, self._name = self._name, None
@@ -111,7 +107,7 @@ class FileTurn:
             info = os.fstat(file)
             if not S_ISREG(info.st_mode):
                 raise self._store.not_a_file(self._key, info)
-            if not _lock(file):
+            if not lock_file(file):
                 self.end()
                 warn_of_no_locks(self._store)
                 self._take_turns()
@@ -182,17 +178,28 @@ class FileTurn:
             self._store.sync_folders(self._key)
 
 
-def _lock(file: int) -> bool:
-    """Wait for the lock of a file; False if the file system has none."""
+def lock_file(file: int) -> bool:
+    """Wait for the lock of an open file; False if the file system has none."""
     if fcntl is None:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
-        if error.errno not in _UNABLE:
+        if error.errno not in UNABLE:
             raise
         return False
     return True
+
+
+def unlock_file(file: int) -> None:
+    """Give the lock of an open file back, also for children that were forked meanwhile."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_UN)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
 
 
 def temporary_name(folder: str) -> str:
@@ -232,7 +239,7 @@ def put_new(store: LocalStore, temporary: str, path: str) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno not in (*_UNABLE, errno.EMLINK):
+        if error.errno not in (*UNABLE, errno.EMLINK):
             raise
         warn_of_no_locks(store)
         with locks.held((store.place, "a new name")):

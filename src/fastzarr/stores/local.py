@@ -16,14 +16,15 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
+from copy import copy
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, KeyValidationError
-from fastzarr.stores.base import Store, clip_range, flat_bytes
+from fastzarr.stores.base import Store, clip_range, flat_bytes, is_ours
 from fastzarr.stores.commit import ATTEMPTS, FileTurn, read_part, sync_file, temporary_name
-from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
+from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from fastzarr.locking import Turn
     from fastzarr.stores.base import Parts, Range
+    from fastzarr.stores.draft import FolderDraft
 
 T = TypeVar("T")
 DURABILITIES = ("none", "replace", "full")
@@ -229,11 +231,7 @@ class LocalStore(Store):
     # Writing
 
     def _turn(self, key: str) -> Turn:
-        # What others made of a store is asked by its own verbs.
-        own = type(self)
-        if own.set is Store.set and own.get is Store.get and own.delete is Store.delete:
-            return FileTurn(self, key)
-        return super()._turn(key)
+        return FileTurn(self, key) if is_ours(self) else super()._turn(key)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         turn = FileTurn(self, key)
@@ -280,6 +278,20 @@ class LocalStore(Store):
             with suppress(FileNotFoundError, NotADirectoryError):
                 sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
         sync_file(os.path.dirname(self._root), os.O_RDONLY | _DIRECTORY)  # noqa: PTH120
+
+    def lasting(self) -> Store:
+        """Give a store for the same folder with durability ``full``, unless this has ``none``."""
+        if self.durability != "replace":
+            return self
+        other = copy(self)
+        other._original, other._durability = self._original or self, "full"  # noqa: SLF001
+        return other
+
+    def settle(self, path: str) -> None:
+        """Have the names at a path outlast a power cut, unless the durability is ``none``."""
+        if self.durability != "none":
+            with suppress(FileNotFoundError, NotADirectoryError):
+                sync_file(self.base + path, os.O_RDONLY | _DIRECTORY)
 
     def flush(self) -> None:
         """Have all that was written to the store outlast a power cut, whoever wrote it."""
@@ -340,19 +352,34 @@ class LocalStore(Store):
         finally:
             turn.end()
 
+    def draft(self, path: str) -> FolderDraft | None:
+        """Begin a tree that is to stand at a path; None for a root that cannot be renamed."""
+        from fastzarr.stores.draft import FolderDraft
+
+        self._check_write()
+        if not path and os.path.exists(self._root):  # noqa: PTH110
+            real = os.path.realpath(self._root)
+            if os.path.ismount(real) or not os.access(os.path.dirname(real), os.W_OK):  # noqa: PTH120
+                return None
+        return FolderDraft(self, path)
+
     def _delete_dir(self, prefix: str) -> None:
         folder = prefix.rpartition("/")[0]
         self.check_folder(folder)
-        path = self.base + prefix
+        # Renamed first, the tree is gone for readers at once, and none of it is seen half removed.
+        grave = temporary_name(self.base + folder)
         try:
-            mode = os.lstat(path).st_mode
-            if S_ISLNK(mode) and os.path.isdir(path):  # noqa: PTH112
-                os.unlink(path)  # noqa: PTH108  (the link, not what it leads to)
-            elif S_ISDIR(mode):
-                self._remove_tree(path, self.base + folder)
+            if not os.path.isdir(self.base + prefix):  # noqa: PTH112
+                return
+            os.rename(self.base + prefix, grave)  # noqa: PTH104
         except (FileNotFoundError, NotADirectoryError):
             return
-        self._inside = {""}
+        self.written = True
+        self.forget_folders()
+        if self.durability != "none":
+            # Else a power cut could bring the name back, and half of the tree.
+            sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
+        self.remove_tree(grave)
         self.remove_empty(folder)
 
     def clear(self) -> None:
@@ -360,23 +387,28 @@ class LocalStore(Store):
         self._check_write()
         try:
             with os.scandir(self._root) as entries:
-                found = [*entries]
+                # What makes a node visible goes first.
+                found = sorted(entries, key=lambda entry: entry.name not in METADATA_NAMES)
         except FileNotFoundError:
             return
-        self._inside = {""}
+        self.written = True
+        self.forget_folders()
         for entry in found:
             with suppress(FileNotFoundError):
                 if entry.is_dir(follow_symlinks=False):
-                    self._remove_tree(entry.path, self._root)
+                    grave = temporary_name(self._root)
+                    os.rename(entry.path, grave)  # noqa: PTH104
+                    self.remove_tree(grave)
                 else:
                     os.unlink(entry.path)  # noqa: PTH108
 
-    def _remove_tree(self, path: str, folder: str) -> None:
+    def remove_tree(self, grave: str) -> None:
+        """Remove a folder that has a temporary name, or a link to one."""
         from shutil import rmtree
 
-        # Renamed first, the tree is gone for readers at once, and none of it is seen half removed.
-        grave = temporary_name(folder)
-        os.rename(path, grave)  # noqa: PTH104
+        if os.path.islink(grave):  # noqa: PTH114
+            os.unlink(grave)  # noqa: PTH108  (the link, not what it leads to)
+            return
         for attempt in range(ATTEMPTS):
             try:
                 rmtree(grave)
@@ -388,6 +420,10 @@ class LocalStore(Store):
                 if os.path.lexists(grave):
                     continue
             return
+
+    def forget_folders(self) -> None:
+        """Look anew at each folder, since some have changed their names."""
+        self._inside = {""}
 
     def remove_empty(self, folder: str) -> None:
         """Remove a folder of keys if it is empty, and those above that then are."""
@@ -408,7 +444,11 @@ class LocalStore(Store):
         except OSError:
             self.remove_empty(folder)
             raise
-        self._inside = {""}
+        self.forget_folders()
+        self.written = True
+        if self.durability != "none":
+            for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
+                sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
         self.remove_empty(source.rpartition("/")[0])
 
     # Staying inside

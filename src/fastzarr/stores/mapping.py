@@ -58,6 +58,8 @@ class MappingStore(Store):
             value = self._mapping[key]
         except KeyError:
             return None
+        if value is None:  # about to be removed
+            return None
         return value if type(value) is bytes else bytes(flat_bytes(value, key))
 
     def _set(self, key: str, value: bytes | memoryview) -> None:

@@ -14,11 +14,11 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.stores.base import flat_bytes
-from fastzarr.stores.keys import validate_key
+from fastzarr.stores.keys import METADATA_NAMES, validate_key
 from fastzarr.stores.mapping import MappingStore
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, MutableMapping
+    from collections.abc import Callable, Hashable, Mapping, MutableMapping
 
     from typing_extensions import Buffer
 
@@ -71,6 +71,30 @@ class MemoryStore(MappingStore):
         with _lock:
             super()._delete(key)
 
+    def _delete_dir(self, prefix: str) -> None:
+        with _lock:
+            self.swap(dict.fromkeys(self._list(prefix)))
+
+    def _move(self, source: str, target: str) -> None:
+        with _lock:
+            keys = [key for key in (source, *self._list(source)) if key in self._mapping]
+            moved = {target + key[len(source) :]: self._mapping[key] for key in keys}
+            self.swap(dict.fromkeys(keys) | moved)
+
+    def swap(self, values: Mapping[str, bytes | None]) -> None:
+        """Store and remove (None) many values in one step, for readers of a ``dict``."""
+        with _lock:
+            # A key with None counts as none, so that all changes fit into one update.
+            self._mapping.update(values)
+            for key, value in values.items():
+                if value is None:
+                    self._mapping.pop(key, None)
+
+    def draft(self, path: str) -> DictDraft:
+        """Begin a tree that is to stand at a path."""
+        self._check_write()
+        return DictDraft(self, path)
+
     def validator(self, key: str) -> Hashable | None:
         """Give a token that is equal as long as the key has this very value, None without one."""
         validate_key(key)
@@ -97,6 +121,34 @@ class MemoryStore(MappingStore):
     def __str__(self) -> str:
         """Say which dict of this process it is."""
         return f"memory://{id(self._mapping)}"
+
+
+class DictDraft:
+    """Be a draft of what is to stand at a path; ``store`` is its content, from its root on."""
+
+    def __init__(self, place: MemoryStore, path: str) -> None:
+        """Make it in a dict of its own."""
+        self._place, self._path = place, path
+        self.store = MemoryStore()
+        self.store.dimension_separator = place.dimension_separator
+
+    def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
+        """Put the tree into its place, unless a node is there that must not be replaced."""
+        with _lock:
+            there = [*self._place.list(self._path)]
+            if not replace and any(key.rpartition("/")[2] in METADATA_NAMES for key in there):
+                return False
+            start = f"{self._path}/" if self._path else ""
+            gone = [
+                key for key in there if replace or (owned is not None and owned(key[len(start) :]))
+            ]
+            made = {start + key: value for key, value in self.store.items()}
+            self._place.swap(dict.fromkeys(gone) | made)
+        return True
+
+    def discard(self) -> None:
+        """Remove the draft."""
+        self.store.clear()
 
 
 class _Token:

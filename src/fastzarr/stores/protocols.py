@@ -12,10 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
     from pathlib import Path
 
     from typing_extensions import Buffer
+
+    from fastzarr.stores.base import Store
 
 
 @runtime_checkable
@@ -46,3 +48,28 @@ class SupportsSetIf(SupportsValidator, Protocol):
 
         Return whether it was stored.
         """
+
+
+class Draft(Protocol):
+    """Be a tree that is made beside its place and put there in one step."""
+
+    #: What is in the tree, from its root on.
+    store: Store
+
+    def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
+        """Put the tree into its place, instead of what is there if ``replace`` says so.
+
+        Return False, and change nothing, if a node is there, or below, that must not be replaced.
+        ``owned`` tells of a key below the path whether the new node will take it for its own.
+        """
+
+    def discard(self) -> None:
+        """Remove what was made."""
+
+
+@runtime_checkable
+class SupportsDraft(Protocol):
+    """Promise that what stands at a path can be replaced as a whole, in one step for readers."""
+
+    def draft(self, path: str) -> Draft | None:
+        """Begin a tree that is to stand at a path; None where this one path cannot be replaced."""
