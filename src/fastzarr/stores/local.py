@@ -258,17 +258,14 @@ class LocalStore(Store):
         """Run what writes into the folder of a key, which is made where it is not there."""
         self.written = True
         folder = key.rpartition("/")[0]
-        for attempt in range(ATTEMPTS):
-            if folder not in self._inside:
-                self.check_folder(folder)
-            try:
-                return write(self.base + folder)
-            except (FileNotFoundError, NotADirectoryError):
-                # No folder yet, or a delete beside this write has just removed it.
-                if attempt == ATTEMPTS - 1:
-                    raise
-                self._make_folder(folder, key)
-        raise AssertionError  # the last attempt returned or raised
+        for _ in range(ATTEMPTS):
+            # Where it is seen not to be there, nothing is prepared in vain.
+            if folder in self._inside or self.check_folder(folder):
+                # A delete beside this write may have just removed it.
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    return write(self.base + folder)
+            self._make_folder(folder, key)
+        return write(self.base + folder)
 
     def sync_folders(self, key: str) -> None:
         """Have the names on the way to a key outlast a power cut."""
