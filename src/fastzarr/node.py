@@ -124,7 +124,7 @@ def _patched(
     same = {
         name
         for name in doc.keys() & before.keys() & found.keys()
-        if json.dumps(doc[name]) == json.dumps(before[name]) and _is_strict(found[name])
+        if document.alike(doc[name], before[name]) and _is_strict(found[name])
     }
     # How a fill value is spelled depends on how the data type is.
     pair = {"data_type" if "data_type" in doc else "dtype", "fill_value"}
@@ -186,7 +186,7 @@ class _Change:
         before, after = _documents(latest), _documents(patched)
         if self.name != V3_KEY:
             self._change_beside(before.get(V2_ATTRIBUTES), after.get(V2_ATTRIBUTES))
-        if document.dumps(after[self.name]) == document.dumps(before[self.name]):
+        if document.alike(after[self.name], before[self.name]):
             return data
         return document.dumps(_patched(found, after[self.name], before[self.name]))
 
@@ -197,7 +197,7 @@ class _Change:
         key = join(self.path, V2_ATTRIBUTES)
         if after is None:
             self.store.delete(key)
-        elif before is None or document.dumps(after) != document.dumps(before):
+        elif before is None or not document.alike(after, before):
             found = _document(self.store, key) or {}
             self.store.set(key, document.dumps(_patched(found, after, before or {})))
 

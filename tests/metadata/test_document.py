@@ -247,3 +247,23 @@ def test_indents_are_those_of_the_standard_library(value, indent):
 
 def test_names_that_are_no_strings_are_written_as_the_standard_library_writes_them():
     assert json.loads(document.dumps({"a": {1: True, None: 2}})) == {"a": {"1": True, "null": 2}}
+
+
+@given(JSON, JSON)
+def test_values_are_alike_that_are_written_alike(left, right):
+    copied = json.loads(json.dumps(left))
+    assert document.alike(left, copied)
+    assert document.alike(left, right) == (json.dumps(left) == json.dumps(right))
+
+
+@pytest.mark.parametrize(("left", "right"), [(1, True), (1, 1.0), (0.0, -0.0), ([], {}), (0, None)])
+def test_values_of_other_kinds_are_not_alike(left, right):
+    assert not document.alike({"a": [left]}, {"a": [right]})
+
+
+def test_values_of_kinds_that_others_made_are_compared_too():
+    class Mine(dict):
+        pass
+
+    assert document.alike(Mine(a=1), {"a": 1})
+    assert not document.alike(Mine(a=1), {"a": 2})

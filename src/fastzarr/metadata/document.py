@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import json
+import marshal
 import math
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring as _quoted
@@ -82,6 +83,19 @@ def dumps(document: Mapping[str, Any]) -> bytes:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
         return json.dumps(document, indent=indent, allow_nan=loose).encode()
+
+
+def alike(left: Any, right: Any) -> bool:
+    """Tell whether two values are written alike; 1, 1.0 and true are not, nor are 0.0 and -0.0.
+
+    >>> alike({"a": [1]}, {"a": [1]}), alike(1, True)
+    (True, False)
+    """
+    try:
+        # In this version, equal values are equal bytes.
+        return marshal.dumps(left, 2) == marshal.dumps(right, 2)
+    except ValueError:  # nested deeper than it goes, or more than JSON knows
+        return json.dumps(left) == json.dumps(right)
 
 
 _STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
