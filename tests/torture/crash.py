@@ -7,9 +7,7 @@ Rules of this file:
 * After the kill, the tree must be as ``verbs.py`` allows. Then the verb is called again, which must
   complete it; and every array is grown, or created anew where it is not there, which must show
   nothing but fill values beyond what was published.
-* The processes that are forked have imported all they need, and work on one thread, so that a point
-  is the same point in each run. Threads are a case of their own: more calls at once change what is
-  under way, and not what may be left.
+* The verbs work on one thread, so that a point is the same point in each run.
 
     python -m torture.crash fastzarr --cases 'v3/append/native' --at 12
 """
@@ -17,44 +15,28 @@ Rules of this file:
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import shutil
 import sys
-import tempfile
-import warnings
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from torture.frame import Budget, Row, run_jobs, workers
-from torture.model import (
-    FILL,
-    Model,
-    Node,
-    UnreadableError,
-    create_array,
-    look,
-    split,
-    state,
-    strays,
-    whole,
-    without,
-)
-from torture.trap import Trap, forked, read_trace
+from torture.frame import Budget, Row, run_jobs, summary, workers
+from torture.harness import LIBRARIES, CaseError, in_child, judged, prepare, scratch
+from torture.model import strays, whole
+from torture.trap import Trap, read_trace
 from torture.verbs import Case, cases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-LIBRARIES = ("fastzarr", "zarr")
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "fastzarr": {"threading.max_workers": 1},
-    "zarr": {"threading.max_workers": 1, "async.concurrency": 1},
-}
+
+# Of each case, so many kinds of what went wrong are told.
+_KINDS = 3
 
 
 class Bad(NamedTuple):
@@ -67,52 +49,6 @@ class Bad(NamedTuple):
     why: str
 
 
-class CaseError(RuntimeError):
-    """Say that a case cannot be tried."""
-
-    def __init__(self, case: Case, what: str, trouble: str) -> None:
-        """Word it."""
-        super().__init__(f"{case.name} {what}: {trouble}")
-
-
-def scratch() -> Path:
-    """Give a new folder, in memory where there is such a file system."""
-    memory = Path("/dev/shm")  # noqa: S108
-    return Path(tempfile.mkdtemp(prefix="torture-", dir=memory if memory.is_dir() else None))
-
-
-def configure(lib: Any, case: Case) -> None:
-    """Set what the library works with, for this process; what it warns of is its own affair."""
-    warnings.simplefilter("ignore")
-    settings = dict(_SETTINGS[lib.__name__])
-    if lib.__name__ == "fastzarr":
-        settings["data_path"] = case.data_path
-    lib.config.set(settings)
-
-
-def warm_up(lib: Any, case: Case) -> None:
-    """Import what the case imports on its way, without running it in this process."""
-
-    def work() -> list[str]:
-        configure(lib, case)
-        tree = scratch()
-        try:
-            case.setup(lib, tree)
-            case.act(lib, tree)
-            with suppress(UnreadableError):
-                look(lib, tree)
-        finally:
-            shutil.rmtree(tree)
-        return [*sys.modules]
-
-    names, _, trouble, _ = forked(work)
-    if trouble:
-        raise CaseError(case, "does not work at all", trouble)
-    for name in names:
-        if name not in sys.modules and name != "__mp_main__":
-            import_module(name)
-
-
 class Harness:
     """Try the points of one case of one library."""
 
@@ -121,29 +57,20 @@ class Harness:
         self.lib, self.case, self.folder = lib, case, folder
         self.trap = Trap()
         self.template = folder / "template"
-        self.template.mkdir()
-        warm_up(lib, case)
-        _, _, trouble, _ = forked(partial(self._in_child, case.setup, self.template))
-        if trouble:
-            raise CaseError(case, "cannot be set up", trouble)
-
-    def _in_child(self, work: Callable[[Any, Path], Any], tree: Path) -> Any:
-        configure(self.lib, self.case)
-        return work(self.lib, tree)
+        prepare(lib, case, self.template)
 
     def count(self) -> tuple[list[bool], str | None]:
         """Say of each call of the verb whether it writes, and what is wrong without any kill."""
         tree, trace = self.folder / "tree", self.folder / "trace"
         shutil.copytree(self.template, tree, symlinks=True)
-        outcome = self.trap.run(
-            partial(self._in_child, self.case.act, tree), tree, trace=str(trace)
-        )
+        work = partial(in_child, self.lib, self.case, self.case.act, tree)
+        outcome = self.trap.run(work, tree, trace=str(trace))
         calls = [call["kind"] == "write" and call["size"] > 1 for call in read_trace(trace)]
         for path in (trace, Path(f"{trace}.data")):
             path.unlink()
         if outcome.trouble:
             raise CaseError(self.case, "does not work when watched", outcome.trouble)
-        why = self._judged(tree, lambda found, _, new: whole(found, new, new))
+        why = judged(self.lib, self.case, tree, lambda found, _, new: whole(found, new, new))
         shutil.rmtree(tree)
         return calls, why
 
@@ -155,110 +82,13 @@ class Harness:
         tree = self.folder / "tree"
         shutil.copytree(self.template, tree, symlinks=True)
         try:
-            outcome = self.trap.run(
-                partial(self._in_child, self.case.act, tree), tree, kill_at=at, inside=inside
-            )
+            work = partial(in_child, self.lib, self.case, self.case.act, tree)
+            outcome = self.trap.run(work, tree, kill_at=at, inside=inside)
             if not outcome.killed:
                 return None
-            why = self._judged(tree, self.case.judge)
-            return outcome.call, why, strays(tree)
+            return outcome.call, judged(self.lib, self.case, tree), strays(tree)
         finally:
             shutil.rmtree(tree)
-
-    def _judged(self, tree: Path, judge: Callable[[Model, Model, Model], str | None]) -> str | None:
-        why, _, trouble, _ = forked(
-            lambda: self._in_child(partial(_judge, self.case, judge), tree), seconds=120
-        )
-        other = tree.with_name("other")
-        if other.exists():
-            shutil.rmtree(other)
-        return why or (f"the judge failed: {trouble}" if trouble else None)
-
-
-def _judge(
-    case: Case, judge: Callable[[Model, Model, Model], str | None], lib: Any, tree: Path
-) -> str | None:
-    """Say what is wrong with a tree, in a process of its own."""
-    try:
-        found = look(lib, tree)
-    except UnreadableError as error:
-        return str(error)
-    loose = case.loose
-    why = judge(without(found, loose), without(case.old, loose), without(case.new, loose))
-    if why:
-        return why
-    other = tree.with_name("other")
-    shutil.copytree(tree, other, symlinks=True)
-    return _regrow(case, lib, other, found) or _redo(case, lib, tree, found)
-
-
-def _regrow(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
-    """Grow each array, or create it anew, and look for what nobody has published."""
-    everything = case.old | case.new | found
-    arrays = {path: node for path, node in everything.items() if node.values is not None}
-    for path, node in sorted(arrays.items()):
-        there = found.get(path)
-        store, name = split(tree, path)
-        if there is None:
-            if any(above in found and found[above].values is not None for above in _above(path)):
-                continue
-            # What another program makes of this name, which is free.
-            empty = Node({}, np.full(_larger(node), FILL, "i4"), node.stored)
-            try:
-                array = create_array(lib, tree, path, case.variant, empty)
-            except Exception as error:  # noqa: BLE001  (whatever it is, it is in the way)
-                return f"creating {path}, which is not there, raises {error!r}"
-            wanted = empty.values
-        elif there.values is None:
-            continue
-        else:
-            array = lib.open(store, mode="r+", path=name)
-            fill = array.fill_value
-            wanted = np.full(_larger(there), fill, there.values.dtype)
-            wanted[tuple(slice(n) for n in there.values.shape)] = there.values
-            try:
-                array.resize(wanted.shape)
-            except Exception as error:  # noqa: BLE001
-                return f"growing {path} raises {error!r}"
-        assert wanted is not None
-        seen = np.asarray(lib.open(store, mode="r", path=name)[...])
-        if not np.array_equal(seen, wanted):
-            at = tuple(int(i) for i in np.argwhere(seen != wanted)[0])
-            return f"{path}, made larger, shows {seen[at]} at {at}, which nobody has published"
-    return None
-
-
-def _larger(node: Node) -> tuple[int, ...]:
-    assert node.values is not None
-    return tuple(
-        max(size + 2 * step, 20) for size, step in zip(node.values.shape, node.stored, strict=True)
-    )
-
-
-def _above(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
-def _redo(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
-    """Call the verb again: it must come to its end, whatever the dead writer left."""
-    new = without(case.new, case.loose)
-    old = without(case.old, case.loose)
-    wanted = case.again(found) if case.again else new
-    try:
-        case.act(lib, tree)
-    except Exception as error:  # noqa: BLE001
-        # Once something has been done, it cannot always be done again.
-        if case.again or state(without(found, case.loose), old, new) == "old":
-            return f"called again, the verb raises {error!r}"
-        wanted = without(found, case.loose)
-    try:
-        after = look(lib, tree)
-    except UnreadableError as error:
-        return f"called again, the verb leaves what is {error}"
-    why = whole(without(after, case.loose), wanted, wanted)
-    return why and f"called again, the verb leaves {why}"
 
 
 def select(pattern: str | None, lib: str) -> list[Case]:
@@ -307,13 +137,11 @@ def try_case(
 def prove(budget: Budget, seed: int) -> Iterable[Row]:
     """Try everything with both libraries."""
     jobs = []
-    for lib in LIBRARIES:
-        names = [case.name for case in select(None, lib)]
-        count = workers() * 4
-        for part in range(count):
-            some = names[part::count]
-            pattern = "|".join(map(re.escape, some))
-            jobs.append(["torture.crash", lib, "--cases", pattern, "--json", "--seed", str(seed)])
+    parts = workers() * 6
+    for part, lib in itertools.product(range(parts), LIBRARIES):
+        some = [case.name for case in select(None, lib)][part::parts]
+        pattern = "|".join(map(re.escape, some))
+        jobs.append(["torture.crash", lib, "--cases", pattern, "--json", "--seed", str(seed)])
     return rows(run_jobs(jobs, budget))
 
 
@@ -324,25 +152,9 @@ def rows(results: list[dict[str, Any]]) -> list[Row]:
     for result in results:
         promises[2 if result["case"] in whole_verbs else 1].append(result)
     whats = {1: "kill -9, writing and copying", 2: "kill -9, atomic verbs"}
-    made = []
-    for promise, some in promises.items():
-        ours = [result for result in some if result["lib"] == "fastzarr"]
-        control = [result for result in some if result["lib"] != "fastzarr"]
-        bad = sum(len(result["bad"]) for result in ours)
-        worse = sum(len(result["bad"]) for result in control)
-        points = sum(result["points"] for result in ours)
-        made.append(
-            Row(
-                promise,
-                whats[promise],
-                f"{bad} bad of {points}",
-                f"{worse} bad of {sum(result['points'] for result in control)}",
-                "0 bad",
-                bool(points) and bad == 0 < worse,
-                tuple(text for result in ours for text in told(result)),
-            )
-        )
-    return made
+    return [
+        summary(promise, whats[promise], some, 1000, told) for promise, some in promises.items()
+    ]
 
 
 def told(result: dict[str, Any]) -> Iterator[str]:
@@ -350,7 +162,7 @@ def told(result: dict[str, Any]) -> Iterator[str]:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for bad in result["bad"]:
         kinds.setdefault(re.sub(r"[0-9a-f]{16}|torture-\w+", "*", bad["why"]), []).append(bad)
-    for why, some in kinds.items():
+    for why, some in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:_KINDS]:
         first = some[0]
         where = "inside" if first["inside"] else "before"
         calls = f"call {first['at']} ({first['call']})"

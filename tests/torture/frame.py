@@ -76,7 +76,9 @@ class Part(NamedTuple):
 
 #: What ``make torture`` runs, in this order. The shares divide the time.
 PARTS = [
-    Part("crash", "1, 2", 300, "torture.crash:prove"),
+    Part("crash", "1, 2", 220, "torture.crash:prove"),
+    Part("faults", "6", 150, "torture.faults:prove"),
+    Part("starve", "6", 40, "torture.starve:prove"),
     Part("contention", "9, 11", 150, "torture.contention:prove"),
     Part("stale", "10", 15, "torture.stale:prove"),
     Part("linear", "12", 40, "torture.linear:prove"),
@@ -131,6 +133,33 @@ def run_jobs(jobs: Sequence[Sequence[str]], budget: Budget | None = None) -> lis
             out.close()
             err.close()
     return [line for number in sorted(found) for line in found[number]]
+
+
+def summary(
+    promise: int,
+    what: str,
+    results: list[dict[str, Any]],
+    least: int,
+    words: Callable[[dict[str, Any]], Iterable[str]],
+) -> Row:
+    """Make a row of the results of jobs, kept if nothing is bad of at least so many points.
+
+    A result has the members ``lib``, ``points`` and ``bad``, a list; ``words`` tells what is bad.
+    """
+    ours = [result for result in results if result["lib"] == "fastzarr"]
+    control = [result for result in results if result["lib"] != "fastzarr"]
+    bad = sum(len(result["bad"]) for result in ours)
+    worse = sum(len(result["bad"]) for result in control)
+    points = sum(result["points"] for result in ours)
+    return Row(
+        promise,
+        what,
+        f"{bad} bad of {points:,}",
+        f"{worse} bad of {sum(result['points'] for result in control):,}",
+        f"0 bad of {least:,}",
+        points >= least and bad == 0 < worse,
+        tuple(text for result in ours for text in words(result)),
+    )
 
 
 def environment() -> dict[str, str]:

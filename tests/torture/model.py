@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILL = 7
-TEMPORARY = ".fastzarr-tmp"
+TEMPORARY = (".fastzarr-tmp", ".partial")
 
 
 class Node(NamedTuple):

@@ -66,7 +66,16 @@ class Case(NamedTuple):
 def cases() -> Iterator[Case]:
     """Give all cases: each verb by each variant, by both data paths where that matters."""
     for variant in VARIANTS.values():
-        for make in (_creating, _overwriting, _writing, _resizing, _documents, _moving, _copying):
+        for make in (
+            _creating,
+            _opening,
+            _overwriting,
+            _writing,
+            _resizing,
+            _documents,
+            _moving,
+            _copying,
+        ):
             for case in make(variant):
                 yield case
                 if case.moves_data:
@@ -127,6 +136,26 @@ def _creating(variant: Variant) -> Iterator[Case]:
 
     new = GROUP | {"g.zarr/x": _array(ODD, units="m")}
     yield Case("create with data", variant, GROUP, new, with_data, judge=each, moves_data=True)
+
+
+def _opening(variant: Variant) -> Iterator[Case]:
+    """Open what is there, and would be made otherwise: nothing may be taken for missing."""
+    old = GROUP | {"g.zarr/s": Node({"k": 1}), "g.zarr/s/y": _array(ODD)}
+    old |= {"a.zarr": _array(EVEN, old=1)}
+    words = variant.geometry((2, 3)) | {"shape": (6, 9), "zarr_format": variant.zarr_format}
+
+    def open_array(lib: Any, tree: Path) -> None:
+        lib.open_array(str(tree / "a.zarr"), mode="a", **words)
+
+    def open_group(lib: Any, tree: Path) -> None:
+        lib.open_group(str(tree / "g.zarr"), mode="a")
+
+    def require_group(lib: Any, tree: Path) -> None:
+        lib.open_group(str(tree / "g.zarr"), mode="a").require_group("s")
+
+    yield Case("open an array or make it", variant, old, old, open_array)
+    yield Case("open a group or make it", variant, old, old, open_group)
+    yield Case("require a group", variant, old, old, require_group)
 
 
 def _overwriting(variant: Variant) -> Iterator[Case]:

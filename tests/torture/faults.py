@@ -1,0 +1,240 @@
+"""Let every system call fail, with each error there is, and look at what is told and what is left.
+
+Rules of this file:
+
+* A point is one call that fails with one error, or is cut short where it reads or writes. The call
+  is any that the verb makes below the tree: opening, looking, reading and locking as well.
+* Who reads gets the right answer or an error; an error that says that nothing is there is wrong as
+  well, for it was there. Who writes leaves the old or the new, as after a crash, and no temporary
+  file unless it was the removal that failed; where no error was raised, all is done. Without the
+  error, the verb then completes.
+* Reads are tried at every point; writes, which have to be judged, at as many as the time allows.
+
+    python -m torture.faults fastzarr --cases 'v3/append/native' --at 12 --error EIO
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import itertools
+import json
+import re
+import shutil
+import sys
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from torture.frame import Budget, Row, run_jobs, summary, workers
+from torture.harness import LIBRARIES, CaseError, in_child, judged, prepare, scratch
+from torture.looks import Look, looks
+from torture.model import strays, whole
+from torture.trap import CHANGES, CLOSES, READS, Outcome, Trap
+from torture.verbs import Case, cases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+#: What the calls fail with; 0 stands for one that is cut short.
+ERRORS = {
+    name: getattr(errno, name) for name in ("EIO", "ENOSPC", "EACCES", "EMFILE", "ESTALE", "EINTR")
+} | {"short": 0}
+# Of each case, so many kinds of what went wrong are told.
+_KINDS = 3
+_ALL = CHANGES | CLOSES | READS
+# What cleans up; when it is made to fail, something may stay.
+_REMOVALS = ("unlink", "rmdir", "rename", "close", "getdents", "openr", "stat")
+
+
+class Harness:
+    """Try the points of one case or look of one library."""
+
+    def __init__(self, lib: Any, case: Case | Look, folder: Path) -> None:
+        """Make the tree that each point starts from, and see what the case does without faults."""
+        self.lib, self.case, self.folder = lib, case, folder
+        self.trap = Trap()
+        self.template = folder / "template"
+        prepare(lib, case, self.template)
+        self.tree = folder / "tree"
+        outcome, _ = self._run(0, 0)
+        if outcome.trouble:
+            raise CaseError(case, "does not work when watched", outcome.trouble)
+        self.count, (_, self.answer, _) = outcome.count, outcome.result
+
+    def _run(self, at: int, error: int) -> tuple[Outcome, str | None]:
+        if isinstance(self.case, Look):
+            work = partial(in_child, self.lib, self.case, partial(answer, self.case), self.template)
+            return self._trapped(work, self.template, at, error), None
+        shutil.copytree(self.template, self.tree, symlinks=True)
+        try:
+            work = partial(in_child, self.lib, self.case, partial(answer, self.case), self.tree)
+            outcome = self._trapped(work, self.tree, at, error)
+            if outcome.trouble or not outcome.failed:
+                return outcome, None
+            return outcome, verdict(self.lib, self.case, self.tree, outcome)
+        finally:
+            shutil.rmtree(self.tree)
+
+    def _trapped(self, work: Any, tree: Path, at: int, error: int) -> Outcome:
+        return self.trap.run(work, tree, watch=_ALL, fail_at=at, fail_errno=error)
+
+    def fail(self, at: int, error: int) -> tuple[str, str | None, str] | None:
+        """Fail a call: the call, what is wrong, and the error raised; None if it did not fail."""
+        outcome, why = self._run(at, error)
+        if not outcome.failed:
+            return None
+        if outcome.trouble:
+            return outcome.call, outcome.trouble, ""
+        kinds, answer, text = outcome.result
+        if "FileNotFoundError" in kinds or "KeyError" in kinds:
+            return outcome.call, f"says that it is not there: {text}", text
+        if isinstance(self.case, Look) and not kinds and answer != self.answer:
+            return outcome.call, f"answers wrongly, without an error: {str(answer)[:200]}", text
+        return outcome.call, why, text
+
+
+def verdict(lib: Any, case: Case, tree: Path, outcome: Outcome) -> str | None:
+    """Say what is wrong with what a verb leaves that met an error."""
+    if strays(tree) and not outcome.call.startswith(_REMOVALS):
+        return "a temporary file stays"
+    if outcome.result[0]:
+        return judged(lib, case, tree)
+    why = judged(lib, case, tree, lambda found, _, new: whole(found, new, new))
+    return why and f"no error, and {why}"
+
+
+def answer(case: Case | Look, lib: Any, tree: Path) -> tuple[list[str], Any, str]:
+    """Give the names of the error's types, what was read, and the error's text."""
+    try:
+        answer = case.act(lib, tree)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is judged)
+        return (
+            [kind.__name__ for kind in type(error).__mro__],
+            None,
+            f"{type(error).__name__}: {error}",
+        )
+    return [], answer if isinstance(case, Look) else None, ""
+
+
+def select(pattern: str | None, lib: str) -> list[Case | Look]:
+    """Give the looks and cases whose names match, and which the library can do."""
+    found: list[Case | Look] = [
+        case for case in (*looks(), *cases()) if pattern is None or re.fullmatch(pattern, case.name)
+    ]
+    if lib == "fastzarr":
+        return found
+    return [c for c in found if not c.beyond_control and c.data_path == "native"]
+
+
+def try_case(
+    lib: Any,
+    case: Case | Look,
+    *,
+    every: int = 1,
+    seed: int = 0,
+    at: int | None = None,
+    error: str | None = None,
+) -> dict[str, Any]:
+    """Try the points of a case: all of them, every so many-th, or one."""
+    folder = scratch()
+    try:
+        harness = Harness(lib, case, folder)
+        points = [(n, name) for n in range(1, harness.count + 1) for name in ERRORS]
+        points = [p for place, p in enumerate(points) if (place + seed) % every == 0]
+        if at is not None:
+            points = [(at, name) for name in ERRORS if error in {None, name}]
+        tried, bad = 0, []
+        for n, name in points:
+            result = harness.fail(n, ERRORS[name])
+            if result is None:
+                continue
+            tried += 1
+            call, why, text = result
+            if why:
+                bad.append({"at": n, "error": name, "call": call, "why": why, "raised": text})
+        return {
+            "lib": lib.__name__,
+            "case": case.name,
+            "reads": isinstance(case, Look),
+            "points": tried,
+            "bad": bad,
+        }
+    finally:
+        shutil.rmtree(folder)
+
+
+def prove(budget: Budget, seed: int) -> Iterable[Row]:
+    """Try all reads at every point, and the writes at some."""
+    jobs = []
+    parts = workers() * 4
+    for part, lib in itertools.product(range(parts), LIBRARIES):
+        chosen = select(None, lib)
+        for every, some in (
+            (1, [case.name for case in chosen if isinstance(case, Look)]),
+            (20, [case.name for case in chosen if isinstance(case, Case)]),
+        ):
+            for pattern in ["|".join(map(re.escape, some[part::parts]))]:
+                words = ["--cases", pattern, "--every", str(every), "--seed", str(seed), "--json"]
+                jobs.append(["torture.faults", lib, *words])
+    return rows(run_jobs(jobs, budget))
+
+
+def rows(results: list[dict[str, Any]]) -> list[Row]:
+    """Make a row of the reads and one of the writes."""
+    made = []
+    for reads, what in ((True, "failing calls, reading"), (False, "failing calls, writing")):
+        some = [result for result in results if result["reads"] == reads]
+        made.append(summary(6, what, some, 2500, told))
+    return made
+
+
+def told(result: dict[str, Any], command: str = "faults", word: str = "error") -> Iterator[str]:
+    """Word the bad points of a result, its most frequent kinds, with what shows them again."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for bad in result["bad"]:
+        kind = re.sub(r"[0-9a-f]{16,}|torture-\w+|\(\d.*|\[Errno.*", "*", bad["why"])
+        kinds.setdefault(f"{bad['call'].split()[0]} {kind}", []).append(bad)
+    for some in sorted(kinds.values(), key=len, reverse=True)[:_KINDS]:
+        first = some[0]
+        more = f" and {len(some) - 1} more" if len(some) > 1 else ""
+        where = f"{first['error']} at {first['at']} ({first['call']}){more}"
+        raised = f"; raised {first['raised']}" if first["raised"] else ""
+        yield f"{result['case']}: {where}: {first['why']}{raised}"
+        line = f"python -m torture.{command} {result['lib']} --cases '{result['case']}'"
+        yield f"    PYTHONPATH=src:tests {line} --at {first['at']} --{word} {first['error']}"
+    if len(kinds) > _KINDS:
+        yield f"{result['case']}: and {len(kinds) - _KINDS} kinds more"
+
+
+def main() -> int:
+    """Try cases from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m torture.faults", description=__doc__)
+    parser.add_argument("lib", choices=LIBRARIES)
+    parser.add_argument("--cases", metavar="PATTERN", help="names that match, a regex")
+    parser.add_argument("--every", type=int, default=1, help="try one point of so many")
+    parser.add_argument("--seed", type=int, default=0, help="which of so many")
+    parser.add_argument("--at", type=int, help="try only the points at this call")
+    parser.add_argument("--error", choices=ERRORS, help="try only this error there")
+    parser.add_argument("--json", action="store_true", help="print results as lines of JSON")
+    parser.add_argument("--list", action="store_true", help="list the cases and end")
+    options = parser.parse_args()
+    lib, failed = import_module(options.lib), 0
+    for case in select(options.cases, options.lib):
+        if options.list:
+            print(case.name)
+            continue
+        words = {name: getattr(options, name) for name in ("every", "seed", "at", "error")}
+        result = try_case(lib, case, **words)
+        failed += len(result["bad"])
+        if options.json:
+            print(json.dumps(result), flush=True)
+        else:
+            print(f"{case.name}: {len(result['bad'])} bad of {result['points']}", flush=True)
+            print("".join(line + "\n" for line in told(result)), end="")
+    return 0 if options.json else int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""What the proofs share: processes that have imported all they need, and the judge of a tree.
+
+Rules of this file:
+
+* What is tried runs in forked processes. The process that forks has imported what is used, but has
+  run nothing, so that it has no threads, and no file of a store is known to it.
+* The libraries work on one thread, so that the same call has the same number in each run.
+* The judge is a process of its own. It compares the tree with what may be found, calls the verb
+  again, and grows or creates arrays where nothing but fill values may show.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import warnings
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torture.model import (
+    FILL,
+    Model,
+    Node,
+    UnreadableError,
+    create_array,
+    look,
+    split,
+    state,
+    whole,
+    without,
+)
+from torture.trap import forked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torture.looks import Look
+    from torture.verbs import Case
+
+    Rule = Callable[[Model, Model, Model], str | None]
+
+LIBRARIES = ("fastzarr", "zarr")
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "fastzarr": {"threading.max_workers": 1},
+    "zarr": {"threading.max_workers": 1, "async.concurrency": 1},
+}
+
+
+class CaseError(RuntimeError):
+    """Say that a case cannot be tried."""
+
+    def __init__(self, case: Case | Look, what: str, trouble: str) -> None:
+        """Word it."""
+        super().__init__(f"{case.name} {what}: {trouble}")
+
+
+def scratch() -> Path:
+    """Give a new folder, in memory where there is such a file system."""
+    memory = Path("/dev/shm")  # noqa: S108
+    return Path(tempfile.mkdtemp(prefix="torture-", dir=memory if memory.is_dir() else None))
+
+
+def configure(lib: Any, case: Case | Look) -> None:
+    """Set what the library works with, for this process; what it warns of is its own affair."""
+    warnings.simplefilter("ignore")
+    settings = dict(_SETTINGS[lib.__name__])
+    if lib.__name__ == "fastzarr":
+        settings["data_path"] = case.data_path
+    lib.config.set(settings)
+
+
+def in_child(lib: Any, case: Case | Look, work: Callable[[Any, Path], Any], tree: Path) -> Any:
+    """Do some work of a case, in a process that does nothing else."""
+    configure(lib, case)
+    return work(lib, tree)
+
+
+def prepare(lib: Any, case: Case | Look, tree: Path) -> None:
+    """Import what a case needs, and make the tree that it starts from."""
+    warm_up(lib, case)
+    tree.mkdir()
+    _, _, trouble, _ = forked(partial(in_child, lib, case, case.setup, tree))
+    if trouble:
+        raise CaseError(case, "cannot be set up", trouble)
+
+
+def warm_up(lib: Any, case: Case | Look) -> None:
+    """Import what the case imports on its way, without running it in this process."""
+
+    def work() -> list[str]:
+        configure(lib, case)
+        tree = scratch()
+        try:
+            case.setup(lib, tree)
+            case.act(lib, tree)
+            with suppress(UnreadableError):
+                look(lib, tree)
+        finally:
+            shutil.rmtree(tree)
+        return [*sys.modules]
+
+    names, _, trouble, _ = forked(work)
+    if trouble:
+        raise CaseError(case, "does not work at all", trouble)
+    for name in names:
+        if name not in sys.modules and name != "__mp_main__":
+            import_module(name)
+
+
+def judged(lib: Any, case: Case, tree: Path, rule: Rule | None = None) -> str | None:
+    """Say what is wrong with a tree after a verb was stopped, looking at it in a fresh process."""
+    rule = rule or case.judge
+    why, _, trouble, _ = forked(lambda: in_child(lib, case, partial(_judge, case, rule), tree), 120)
+    other = tree.with_name("other")
+    if other.exists():
+        shutil.rmtree(other)
+    return why or (f"the judge failed: {trouble}" if trouble else None)
+
+
+def _judge(case: Case, rule: Rule, lib: Any, tree: Path) -> str | None:
+    """Say what is wrong with a tree, in a process of its own."""
+    try:
+        found = look(lib, tree)
+    except UnreadableError as error:
+        return str(error)
+    loose = case.loose
+    why = rule(without(found, loose), without(case.old, loose), without(case.new, loose))
+    if why:
+        return why
+    other = tree.with_name("other")
+    shutil.copytree(tree, other, symlinks=True)
+    return _regrow(case, lib, other, found) or _redo(case, lib, tree, found)
+
+
+def _regrow(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
+    """Grow each array, or create it anew, and look for what nobody has published."""
+    everything = case.old | case.new | found
+    arrays = {path: node for path, node in everything.items() if node.values is not None}
+    for path, node in sorted(arrays.items()):
+        there = found.get(path)
+        store, name = split(tree, path)
+        if there is None:
+            if any(above in found and found[above].values is not None for above in _above(path)):
+                continue
+            # What another program makes of this name, which is free.
+            empty = Node({}, np.full(_larger(node), FILL, "i4"), node.stored)
+            try:
+                array = create_array(lib, tree, path, case.variant, empty)
+            except Exception as error:  # noqa: BLE001  (whatever it is, it is in the way)
+                return f"creating {path}, which is not there, raises {error!r}"
+            wanted = empty.values
+        elif there.values is None:
+            continue
+        else:
+            array = lib.open(store, mode="r+", path=name)
+            fill = array.fill_value
+            wanted = np.full(_larger(there), fill, there.values.dtype)
+            wanted[tuple(slice(n) for n in there.values.shape)] = there.values
+            try:
+                array.resize(wanted.shape)
+            except Exception as error:  # noqa: BLE001
+                return f"growing {path} raises {error!r}"
+        assert wanted is not None
+        seen = np.asarray(lib.open(store, mode="r", path=name)[...])
+        if not np.array_equal(seen, wanted):
+            at = tuple(int(i) for i in np.argwhere(seen != wanted)[0])
+            return f"{path}, made larger, shows {seen[at]} at {at}, which nobody has published"
+    return None
+
+
+def _larger(node: Node) -> tuple[int, ...]:
+    assert node.values is not None
+    return tuple(
+        max(size + 2 * step, 20) for size, step in zip(node.values.shape, node.stored, strict=True)
+    )
+
+
+def _above(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _redo(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
+    """Call the verb again: it must come to its end, whatever the dead writer left."""
+    new = without(case.new, case.loose)
+    old = without(case.old, case.loose)
+    wanted = case.again(found) if case.again else new
+    try:
+        case.act(lib, tree)
+    except Exception as error:  # noqa: BLE001
+        # Once something has been done, it cannot always be done again.
+        if case.again or state(without(found, case.loose), old, new) == "old":
+            return f"called again, the verb raises {error!r}"
+        wanted = without(found, case.loose)
+    try:
+        after = look(lib, tree)
+    except UnreadableError as error:
+        return f"called again, the verb leaves what is {error}"
+    why = whole(without(after, case.loose), wanted, wanted)
+    return why and f"called again, the verb leaves {why}"
