@@ -7,6 +7,7 @@ both fastzarr and zarr-python know them.
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from torture.model import FILL, VARIANTS, Model, Node, Variant, build, create_array, each, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 STORED = (4, 5)
@@ -80,6 +81,26 @@ def cases() -> Iterator[Case]:
                 yield case
                 if case.moves_data:
                     yield case._replace(data_path="numpy")
+
+
+#: What is known to be left half done by a writer that dies, until it is made whole: the short
+#: proofs leave these verbs out.
+NOT_YET = {
+    "overwrite.*|.* over another": "what stands there is removed before the new is there",
+    "create with data|copy.*|save.*": "chunks without a document come alive in the next array",
+    "delete.*": "the document is removed before the folder is moved away",
+    "move to a new group": "the groups above are written after the move",
+    "attributes in consolidated metadata": "the copy is removed after the document has changed",
+}
+
+
+def one_of_each(some: Iterable[Case]) -> list[Case]:
+    """Give each verb that passes once, each in turn of another variant and by another data path."""
+    verbs: dict[str, list[Case]] = {}
+    for case in some:
+        if not any(re.fullmatch(pattern, case.verb) for pattern in NOT_YET):
+            verbs.setdefault(case.verb, []).append(case)
+    return [found[place * 3 % len(found)] for place, found in enumerate(verbs.values())]
 
 
 def _array(
