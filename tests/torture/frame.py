@@ -80,6 +80,7 @@ PARTS = [
     Part("faults", "6", 150, "torture.faults:prove"),
     Part("starve", "6", 40, "torture.starve:prove"),
     Part("contention", "9, 11", 150, "torture.contention:prove"),
+    Part("synchronizers", "9", 20, "torture.synchronizers:prove"),
     Part("stale", "10", 15, "torture.stale:prove"),
     Part("linear", "12", 40, "torture.linear:prove"),
     Part("stateful", "13", 120, "torture.stateful:prove"),

@@ -12,7 +12,7 @@ from platform import machine
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from torture import contention, forks, interrupts, linear, power, stale
+from torture import contention, forks, interrupts, linear, power, stale, synchronizers
 from torture.contention import CONTROL, Setting
 from torture.crew import Crew, CrewError, folder
 from torture.disk import Disk
@@ -99,6 +99,18 @@ def test_of_those_who_create_a_node_at_once_one_wins(base: Path) -> None:
             place = base / str(zarr_format)
             setting = Setting(zarr_format=zarr_format)
             assert contention.creations(many, 8, setting, place, 12) == (12, 0)
+
+
+@pytest.mark.parametrize("data_path", ["native", "numpy"])
+def test_a_synchronizer_keeps_processes_apart_in_any_store(
+    data_path: str, crew: Any, base: Path
+) -> None:
+    size = contention.CHUNK * 16
+    count, bad = synchronizers.updates(
+        crew, base, size, SEED, synchronized=True, data_path=data_path
+    )
+    assert count > 50
+    assert not bad
 
 
 @pytest.mark.parametrize("setting", stale.SETTINGS, ids=lambda setting: setting.label)
