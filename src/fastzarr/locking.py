@@ -12,9 +12,11 @@ Rules of this file:
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from threading import Lock, RLock
+from time import sleep
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from fastzarr.stores.base import is_ours
@@ -235,7 +237,17 @@ class ProcessSynchronizer:
         with locks.held(("file", str(path))):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
-                fcntl.lockf(file, fcntl.LOCK_EX)
+                while True:
+                    try:
+                        fcntl.lockf(file, fcntl.LOCK_EX)
+                        break
+                    except OSError as error:
+                        # The system does not tell threads apart: where one of a process waits for a
+                        # lock of another process, and another thread there for one of here, it
+                        # takes that for a deadlock.
+                        if error.errno != errno.EDEADLK:
+                            raise
+                        sleep(0.001)
                 yield
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
