@@ -28,6 +28,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{
     failed, is_folder, kind, loops, retry, split, Root, Way, ATTEMPTS, FOLDER, PARTS, STORE,
 };
+use crate::objects::Value;
 
 /// How the name of every temporary file ends, as in `stores/keys.py`.
 pub const TEMPORARY_SUFFIX: &str = ".fastzarr-tmp";
@@ -57,7 +58,7 @@ pub enum Durability {
 pub type Stop<'a> = &'a dyn Fn() -> bool;
 
 /// Make the new value from the one that is there; `None` stands for no value.
-pub type Make<'a> = &'a mut dyn FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>>;
+pub type Make<'a> = &'a mut dyn for<'o> FnMut(Option<&'o [u8]>) -> Result<Option<Value<'o>>>;
 
 /// The folders whose entries a call has changed, to be synced at its end.
 #[derive(Debug, Default)]
@@ -153,9 +154,10 @@ impl Root {
                 None => None,
                 Some(at) => root.hold(at, name, stop)?,
             };
-            let new = match &held {
-                None => make(None),
-                Some(held) => whole(&held.0).and_then(|old| make(Some(&old))),
+            let old = held.as_ref().map(|held| whole(&held.0)).transpose();
+            let new = match &old {
+                Ok(old) => make(old.as_deref()),
+                Err(error) => Err(error.clone()),
             };
             let new = match new {
                 Ok(new) => new,
@@ -177,7 +179,7 @@ impl Root {
                 // The folder has to be made first.
                 return Err(Errno::NOENT.into());
             };
-            let mut temporary = Temporary::write(at, &[&new])?;
+            let mut temporary = Temporary::write(at, &new.parts())?;
             if durability == Durability::Full || (durability != Durability::None && held.is_some())
             {
                 temporary.sync()?;

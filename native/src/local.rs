@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::commit::{Durability, Make, Staged, Stop};
 use crate::error::{Error, Result};
 use crate::files::{File, Root};
-use crate::objects::{room, Bytes, Objects, Parts, Pending};
+use crate::objects::{room, Bytes, Objects, Parts, Pending, Value};
 
 /// Name the chunks of one array, and read and write their files.
 pub struct Local {
@@ -114,11 +114,11 @@ impl Objects for Local {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        bytes: &[u8],
+        value: Value,
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
         let root = self.writable()?;
-        let staged = root.stage(&self.key(chunk), &[bytes], self.durability, stop)?;
+        let staged = root.stage(&self.key(chunk), &value.parts(), self.durability, stop)?;
         Ok(staged.map(|staged| Box::new(staged) as Box<dyn Pending>))
     }
 

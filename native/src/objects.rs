@@ -5,6 +5,7 @@
 
 use crate::commit::{Make, Stop};
 use crate::error::{Error, Kind, Result};
+use std::borrow::Cow;
 use std::ops::Deref;
 
 /// The bytes of an encoded chunk: read into the caller's buffer, or held by their owner.
@@ -22,6 +23,61 @@ impl Deref for Bytes<'_> {
         match self {
             Bytes::Read(bytes) => bytes,
             Bytes::Held(bytes) => bytes,
+        }
+    }
+}
+
+/// The bytes of an object to be stored, in parts that follow each other: what an old one kept is not
+/// copied to get there.
+#[derive(Debug)]
+pub struct Value<'a>(Vec<Cow<'a, [u8]>>);
+
+impl From<Vec<u8>> for Value<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Value(vec![Cow::Owned(bytes)])
+    }
+}
+
+impl<'a> Value<'a> {
+    /// From this length on a part stays what it is. Shorter ones are put together: the system takes
+    /// more time for each than a copy does.
+    const LONG: usize = 1 << 14;
+
+    /// Put parts behind each other.
+    pub fn of(parts: impl IntoIterator<Item = Cow<'a, [u8]>>) -> Self {
+        let mut value: Vec<Cow<'a, [u8]>> = Vec::new();
+        // Whether the last part is one of short ones, to which another can be added.
+        let mut open = false;
+        for part in parts {
+            match value.last_mut() {
+                _ if part.len() >= Self::LONG => {
+                    value.push(part);
+                    open = false;
+                }
+                Some(Cow::Owned(last)) if open => last.extend_from_slice(&part),
+                _ => {
+                    value.push(Cow::Owned(part.into_owned()));
+                    open = true;
+                }
+            }
+        }
+        Value(value)
+    }
+
+    /// Give the parts.
+    pub fn parts(&self) -> Vec<&[u8]> {
+        self.0.iter().map(AsRef::as_ref).collect()
+    }
+
+    /// Give all in one.
+    pub fn joined(mut self) -> Vec<u8> {
+        match self.0.pop() {
+            Some(only) if self.0.is_empty() => only.into_owned(),
+            Some(last) => {
+                self.0.push(last);
+                self.0.concat()
+            }
+            None => Vec::new(),
         }
     }
 }
@@ -66,7 +122,7 @@ pub trait Objects: Sync {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        bytes: &[u8],
+        value: Value,
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>>;
 
@@ -108,5 +164,24 @@ pub trait Parts: Send + Sync {
     /// Give all bytes where they are in memory anyway.
     fn in_memory(&self) -> Option<&[u8]> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_its_parts_and_only_long_ones_stay_alone() {
+        let long = vec![1; Value::LONG];
+        let (short, other) = ([2, 3], [4]);
+        let parts: [&[u8]; 7] = [&short, &other, &long, &long, &other, &[], &short];
+        let value = Value::of(parts.into_iter().map(Cow::Borrowed));
+        let lengths: Vec<usize> = value.parts().iter().map(|part| part.len()).collect();
+        assert_eq!(lengths, [3, Value::LONG, Value::LONG, 3]);
+        assert_eq!(value.parts().concat(), parts.concat());
+        assert_eq!(value.joined(), parts.concat());
+        assert!(Value::of([]).joined().is_empty());
+        assert_eq!(Value::from(vec![7]).joined(), [7]);
     }
 }

@@ -24,7 +24,7 @@ use crate::commit::{Durability, Make, Stop};
 use crate::copy::{Shared, Source};
 use crate::error::{Error, Kind, Result};
 use crate::local::Local;
-use crate::objects::{Bytes, Objects, Parts, Pending};
+use crate::objects::{Bytes, Objects, Parts, Pending, Value};
 use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
 use crate::run::{Failure, From, Into, Job};
@@ -350,16 +350,16 @@ impl Objects for PyObjects {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        bytes: &[u8],
+        value: Value,
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        self.replace(chunk, Some(bytes)).map(|()| None)
+        self.replace(chunk, Some(&value.joined())).map(|()| None)
     }
 
     fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
         self.turn(chunk, |turn| loop {
             let old = self.fetch(|py| turn.bind(py).call_method0("get"))?;
-            let new = make(old.as_deref())?;
+            let new = make(old.as_deref())?.map(Value::joined);
             if self.put(turn, new.as_deref())? {
                 return Ok(());
             }
@@ -442,10 +442,10 @@ impl Objects for std::sync::Arc<PyObjects> {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        bytes: &[u8],
+        value: Value,
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        (**self).stage(chunk, bytes, stop)
+        (**self).stage(chunk, value, stop)
     }
 
     fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::chunk::{grow, Frame, Offsets, Program, Scratch};
 use crate::copy::{self, Shared, Source};
 use crate::encode;
 use crate::error::{Error, Kind, Result};
-use crate::objects::{Objects, Pending};
+use crate::objects::{Objects, Pending, Value};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Outcome, Tasks};
 use crate::shard::{Shard, MISSING};
@@ -240,7 +240,7 @@ fn store_piece<'a>(
     if piece.whole && extent == program.shape {
         let data = write_chunk(program, None, piece, from, &extent, job, inner, local)?;
         return match data {
-            Some(bytes) => objects.stage(&piece.chunk, &bytes, job.poll),
+            Some(value) => objects.stage(&piece.chunk, value, job.poll),
             None => objects.remove(&piece.chunk, job.poll).map(|()| None),
         };
     }
@@ -281,16 +281,16 @@ fn extent(chunk: &[i64], size: &[usize], shape: &[usize]) -> Vec<usize> {
 
 /// Give the encoded chunk once the piece's elements are in it; `None` if nothing but fill value is.
 #[allow(clippy::too_many_arguments)]
-fn write_chunk(
+fn write_chunk<'o>(
     program: &Program,
-    old: Option<&[u8]>,
+    old: Option<&'o [u8]>,
     piece: &Piece,
     from: From,
     extent: &[usize],
     job: &Job,
     threads: usize,
     local: &mut Local,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Option<Value<'o>>> {
     if let Some(shard) = &program.shard {
         return write_shard(shard, old, piece, from, extent, job, threads, local);
     }
@@ -313,7 +313,7 @@ fn write_chunk(
         if program.sparse && !job.store_empty && copy::is_fill(chunk, &program.fill) {
             return Ok(None);
         }
-        encode::encode(program, chunk, threads, job, scratch).map(Some)
+        encode::encode(program, chunk, threads, job, scratch).map(|bytes| Some(bytes.into()))
     };
     let encoded = change(&mut buffer[..program.nbytes]);
     scratch.chunk = buffer;
@@ -321,23 +321,23 @@ fn write_chunk(
 }
 
 #[allow(clippy::too_many_arguments)]
-fn write_shard(
+fn write_shard<'o>(
     shard: &Shard,
-    old: Option<&[u8]>,
+    old: Option<&'o [u8]>,
     piece: &Piece,
     from: From,
     extent: &[usize],
     job: &Job,
     threads: usize,
     local: &mut Local,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Option<Value<'o>>> {
     let inside_extent = shard.turned_extent(extent);
     let plan = Plan::make(
         &shard.turned(&piece.factors),
         &inside_extent,
         &shard.inner_shape,
     );
-    let mut pieces: Vec<Option<Cow<[u8]>>> = vec![None; shard.count()];
+    let mut pieces: Vec<Option<Cow<'o, [u8]>>> = vec![None; shard.count()];
     if let Some(data) = old {
         let size = data.len() as u64;
         let start = shard.index_offset(size)? as usize;
@@ -365,7 +365,8 @@ fn write_shard(
             .map_err(|error| inside(error, &inner.chunk))?;
         *results[number]
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some((place, new));
+            .unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some((place, new.map(Value::joined)));
         Ok(())
     };
     if threads > 1 {
@@ -386,5 +387,5 @@ fn write_shard(
     if pieces.iter().all(Option::is_none) {
         return Ok(None);
     }
-    shard.assemble(&pieces, &mut local.scratch).map(Some)
+    shard.assemble(pieces, &mut local.scratch).map(Some)
 }

@@ -6,6 +6,7 @@
 
 use crate::chunk::{Program, Scratch};
 use crate::error::{Error, Result};
+use crate::objects::Value;
 use crate::plan::Factor;
 use std::borrow::Cow;
 
@@ -174,12 +175,15 @@ impl Shard {
         Ok(())
     }
 
-    /// Join encoded inner chunks, each under its number in C order, and their index.
-    pub fn assemble(&self, pieces: &[Option<Cow<[u8]>>], scratch: &mut Scratch) -> Result<Vec<u8>> {
-        let total: usize = pieces.iter().flatten().map(|piece| piece.len()).sum();
+    /// Put encoded inner chunks, each under its number in C order, behind each other, and their index.
+    pub fn assemble<'a>(
+        &self,
+        pieces: Vec<Option<Cow<'a, [u8]>>>,
+        scratch: &mut Scratch,
+    ) -> Result<Value<'a>> {
         let mut index = Vec::with_capacity(16 * pieces.len());
         let mut offset = if self.at_start { self.index_size } else { 0 };
-        for piece in pieces {
+        for piece in &pieces {
             let entry: Entry = match piece {
                 Some(bytes) => (offset as u64, bytes.len() as u64),
                 None => (MISSING, MISSING),
@@ -195,16 +199,13 @@ impl Shard {
             &mut scratch.stages,
             &mut scratch.contexts,
         )?;
-        let mut shard = Vec::with_capacity(total + self.index_size);
-        if self.at_start {
-            shard.extend_from_slice(&encoded);
-        }
-        for piece in pieces.iter().flatten() {
-            shard.extend_from_slice(piece);
-        }
-        if !self.at_start {
-            shard.extend_from_slice(&encoded);
-        }
-        Ok(shard)
+        let (before, after) = if self.at_start {
+            (Some(encoded), None)
+        } else {
+            (None, Some(encoded))
+        };
+        let pieces = pieces.into_iter().flatten();
+        let before = before.into_iter().map(Cow::Owned);
+        Ok(Value::of(before.chain(pieces).chain(after.map(Cow::Owned))))
     }
 }

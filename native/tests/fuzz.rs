@@ -15,7 +15,7 @@ use _native::codecs::{ByteCodec, Contexts};
 use _native::commit::{Make, Stop};
 use _native::copy::{Shared, Source};
 use _native::error::{Error, Result};
-use _native::objects::{Bytes, Objects, Parts, Pending};
+use _native::objects::{Bytes, Objects, Parts, Pending, Value};
 use _native::plan::{Factor, Part, Plan};
 use _native::pool::Tasks;
 use _native::read;
@@ -181,17 +181,18 @@ impl Objects for Held {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        bytes: &[u8],
+        value: Value,
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
         let mut held = self.0.lock().expect("no panic");
-        held.insert(chunk.to_vec(), bytes.to_vec());
+        held.insert(chunk.to_vec(), value.joined());
         Ok(None)
     }
 
     fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
         let mut held = self.0.lock().expect("no panic");
-        match make(held.get(chunk).map(Vec::as_slice))? {
+        let new = make(held.get(chunk).map(Vec::as_slice))?.map(Value::joined);
+        match new {
             Some(bytes) => held.insert(chunk.to_vec(), bytes),
             None => held.remove(chunk),
         };

@@ -36,9 +36,9 @@ impl Drop for Place {
 
 const NEVER: Stop = &|| false;
 
-fn add_one(old: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+fn add_one(old: Option<&[u8]>) -> Result<Option<Value<'_>>> {
     let count = old.map_or(0, |old| u32::from_ne_bytes(old.try_into().unwrap()));
-    Ok(Some((count + 1).to_ne_bytes().to_vec()))
+    Ok(Some((count + 1).to_ne_bytes().to_vec().into()))
 }
 
 #[test]
@@ -141,9 +141,10 @@ fn a_failed_update_changes_nothing() {
     let root = place.root();
     root.update("n", Durability::Full, NEVER, &mut add_one)
         .unwrap();
-    let failing = |_: Option<&[u8]>| Err(Error::codec("test", "no"));
     for key in ["n", "m", "folder/m"] {
-        let error = root.update(key, Durability::Full, NEVER, &mut { failing });
+        let error = root.update(key, Durability::Full, NEVER, &mut |_| {
+            Err(Error::codec("test", "no"))
+        });
         assert_eq!(error.unwrap_err().message, "no");
     }
     assert_eq!(place.names(), ["n"]);
