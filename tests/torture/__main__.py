@@ -24,13 +24,17 @@ def main() -> int:
     parts = [part for part in PARTS if part.name in wanted]
     budget = Budget(options.minutes * 60)
     rows: list[Row] = []
+    left: list[str] = []
     for place, part in enumerate(parts):
         # What a part leaves of its time goes to those after it.
         share = part.share / sum(other.share for other in parts[place:])
         began = time.monotonic()
-        rows += part.run(Budget(budget.left * share), options.seed)
+        its_own = Budget(budget.left * share)
+        rows += part.run(its_own, options.seed)
         print(f"{part.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    print(table(rows))
+        if its_own.undone:
+            left.append(f"{part.name}: there was no time for all of {its_own.undone} jobs")
+    print("\n".join([table(rows), *left]))
     return int(not all(row.kept for row in rows))
 
 

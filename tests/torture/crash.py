@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torture.frame import Budget, Row, run_jobs, summary, workers
-from torture.harness import LIBRARIES, CaseError, in_child, judged, prepare, scratch
+from torture.harness import LIBRARIES, CaseError, end_cleanly, in_child, judged, prepare, scratch
 from torture.model import strays, whole
 from torture.trap import Trap, read_trace
 from torture.verbs import Case, cases
@@ -95,7 +95,7 @@ def select(pattern: str | None, lib: str) -> list[Case]:
     """Give the cases whose names match, and which the library can do."""
     found = [case for case in cases() if pattern is None or re.fullmatch(pattern, case.name)]
     if lib != "fastzarr":
-        found = [c for c in found if not c.beyond_control and c.data_path == "native"]
+        found = [c for c in found if not c.beyond_control and c.way == "native"]
     return found
 
 
@@ -184,6 +184,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="list the cases and end")
     options = parser.parse_args()
     lib, failed = import_module(options.lib), 0
+    end_cleanly()
     for case in select(options.cases, options.lib):
         if options.list:
             print(case.name)

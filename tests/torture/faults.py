@@ -27,7 +27,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from torture.frame import Budget, Row, run_jobs, summary, workers
-from torture.harness import LIBRARIES, CaseError, in_child, judged, prepare, scratch
+from torture.harness import LIBRARIES, CaseError, end_cleanly, in_child, judged, prepare, scratch
 from torture.looks import Look, looks
 from torture.model import strays, whole
 from torture.trap import CHANGES, CLOSES, READS, Outcome, Trap
@@ -125,7 +125,7 @@ def select(pattern: str | None, lib: str) -> list[Case | Look]:
     ]
     if lib == "fastzarr":
         return found
-    return [c for c in found if not c.beyond_control and c.data_path == "native"]
+    return [c for c in found if not c.beyond_control and c.way == "native"]
 
 
 def try_case(
@@ -221,6 +221,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="list the cases and end")
     options = parser.parse_args()
     lib, failed = import_module(options.lib), 0
+    end_cleanly()
     for case in select(options.cases, options.lib):
         if options.list:
             print(case.name)

@@ -51,6 +51,8 @@ class Budget:
     def __init__(self, seconds: float) -> None:
         """Start now."""
         self.seconds = seconds
+        self.undone = 0
+        """How many jobs there was no time for."""
         self._end = time.monotonic() + seconds
 
     @property
@@ -99,7 +101,8 @@ def run_jobs(jobs: Sequence[Sequence[str]], budget: Budget | None = None) -> lis
     """Run ``python -m ...`` for each job, as many at once as there are processors.
 
     Gives the lines of JSON that they printed, in the order of the jobs. A job that fails raises,
-    with what it wrote to stderr; one that the budget does not reach is not started.
+    with what it wrote to stderr. At the end of the budget no job is started any more, and what runs
+    is ended; the lines that it has printed count.
     """
     running: list[tuple[int, subprocess.Popen[bytes], Any, Any]] = []
     waiting = [*enumerate(jobs)]
@@ -117,22 +120,30 @@ def run_jobs(jobs: Sequence[Sequence[str]], budget: Budget | None = None) -> lis
             if not running:
                 break
             time.sleep(0.02)
-            for entry in [entry for entry in running if entry[1].poll() is not None]:
+            late = budget is not None and not budget.left
+            for entry in [entry for entry in running if late or entry[1].poll() is not None]:
                 running.remove(entry)
                 number, process, out, err = entry
+                ended = process.poll() is not None
+                if not ended:
+                    waiting.append((number, jobs[number]))
+                    process.terminate()
+                    process.wait()
                 with out, err:
                     out.seek(0), err.seek(0)
-                    if process.returncode:
+                    if process.returncode and ended:
                         said = err.read().decode(errors="replace")
                         msg = f"{' '.join(jobs[number])} ended with {process.returncode}:\n{said}"
                         raise RuntimeError(msg)
-                    found[number] = [json.loads(line) for line in out]
+                    found[number] = [json.loads(line) for line in out if line.endswith(b"\n")]
     finally:
         for _, process, out, err in running:
             process.kill()
             process.wait()
             out.close()
             err.close()
+    if budget is not None:
+        budget.undone += len(waiting)
     return [line for number in sorted(found) for line in found[number]]
 
 

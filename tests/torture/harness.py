@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 import warnings
@@ -45,6 +46,12 @@ if TYPE_CHECKING:
     Rule = Callable[[Model, Model, Model], str | None]
 
 LIBRARIES = ("fastzarr", "zarr")
+_WAYS = {
+    "native": {"data_path": "native"},
+    "numpy": {"data_path": "numpy"},
+    "none": {"durability": "none"},
+    "full": {"durability": "full"},
+}
 _SETTINGS: dict[str, dict[str, Any]] = {
     "fastzarr": {"threading.max_workers": 1},
     "zarr": {"threading.max_workers": 1, "async.concurrency": 1},
@@ -59,6 +66,11 @@ class CaseError(RuntimeError):
         super().__init__(f"{case.name} {what}: {trouble}")
 
 
+def end_cleanly() -> None:
+    """Let this process remove what it has made when it is terminated."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def scratch() -> Path:
     """Give a new folder, in memory where there is such a file system."""
     memory = Path("/dev/shm")  # noqa: S108
@@ -70,7 +82,7 @@ def configure(lib: Any, case: Case | Look) -> None:
     warnings.simplefilter("ignore")
     settings = dict(_SETTINGS[lib.__name__])
     if lib.__name__ == "fastzarr":
-        settings["data_path"] = case.data_path
+        settings |= _WAYS[case.way]
     lib.config.set(settings)
 
 

@@ -33,13 +33,13 @@ class Look(NamedTuple):
     act: Callable[[Any, Path], Any]
     """Called with the library and the tree; gives what can be compared with ``==``."""
     consolidated: bool = False
-    data_path: str = "native"
+    way: str = "native"
     beyond_control: str = ""
 
     @property
     def name(self) -> str:
         """Name the look, as on the command line."""
-        return f"{self.variant.name}/{self.verb}/{self.data_path}"
+        return f"{self.variant.name}/{self.verb}/{self.way}"
 
     def setup(self, lib: Any, tree: Path) -> None:
         """Make the tree to be read."""
@@ -53,7 +53,7 @@ def looks() -> Iterator[Look]:
     for variant in VARIANTS.values():
         for verb, index in _INDEXES.items():
             look = Look(verb, variant, partial(_index, index))
-            yield from (look, look._replace(data_path="numpy"))
+            yield from (look, look._replace(way="numpy"))
         for verb, act in _ANSWERS.items():
             none = "zarr-python needs another package for this" if verb == "tree" else ""
             yield Look(verb, variant, act, beyond_control=none)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torture.model import FILL, VARIANTS, Model, Node, Variant, build, create_array, each, whole
+
+import fastzarr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,14 +51,13 @@ class Case(NamedTuple):
     """Whether chunks are read or written, and so the data path matters."""
     beyond_control: str = ""
     """Why zarr-python cannot do this."""
-    data_path: str = "native"
+    way: str = "native"
+    """The data path, or the durability if that is not the default."""
 
     @property
     def name(self) -> str:
         """Name the case, as on the command line."""
-        return f"{self.variant.name}/{self.verb}" + (
-            f"/{self.data_path}" if self.moves_data else ""
-        )
+        return f"{self.variant.name}/{self.verb}" + (f"/{self.way}" if self.moves_data else "")
 
     def setup(self, lib: Any, tree: Path) -> None:
         """Make the tree of the old model."""
@@ -64,8 +66,17 @@ class Case(NamedTuple):
             self.prepare(lib, tree)
 
 
+# How data is written, besides by the native extension and as durable as the default.
+_WAYS = {
+    "v2": ("numpy", "full"),
+    "v2 nested": ("numpy",),
+    "v3": ("numpy", "none", "full"),
+    "v3 sharded": ("numpy", "full"),
+}
+
+
 def cases() -> Iterator[Case]:
-    """Give all cases: each verb by each variant, by both data paths where that matters."""
+    """Give all cases: each verb by each variant, in all ways where data is written."""
     for variant in VARIANTS.values():
         for make in (
             _creating,
@@ -76,11 +87,12 @@ def cases() -> Iterator[Case]:
             _documents,
             _moving,
             _copying,
+            _transactions,
         ):
             for case in make(variant):
                 yield case
                 if case.moves_data:
-                    yield case._replace(data_path="numpy")
+                    yield from (case._replace(way=way) for way in _WAYS[variant.name])
 
 
 #: What is known to be left half done by a writer that dies, until it is made whole: the short
@@ -434,6 +446,48 @@ def _copying(variant: Variant) -> Iterator[Case]:
         new = {"n.zarr": Node({})} | saved
         yield Case("save a group", variant, {}, new, save_group, judge=_zero_fill, moves_data=True)
         yield Case("save a group over another", variant, old, new, save_group, moves_data=True)
+
+
+def _transactions(variant: Variant) -> Iterator[Case]:
+    if not hasattr(fastzarr.Group, "transaction"):
+        return
+    old = GROUP | {"g.zarr/x": _array(EVEN, units="m"), "g.zarr/h": _array(ODD)}
+    written = EVEN.copy()
+    written[2:9, 3:7] = -EVEN[2:9, 3:7]
+    new = {
+        "g.zarr": Node({"owner": "you"}),
+        "g.zarr/x": _array(written, units="km"),
+        "g.zarr/h": _array(np.concatenate([ODD, -ODD])),
+        "g.zarr/y": _array(ODD, made=True),
+    }
+    words = variant.geometry(STORED)
+    del words["dtype"]
+
+    def change(group: Any) -> None:
+        group.update_attributes({"owner": "you"})
+        group["x"][2:9, 3:7] = -EVEN[2:9, 3:7]
+        group["x"].update_attributes({"units": "km"})
+        group["h"].append(-ODD)
+        group.create_array("y", data=ODD, attributes={"made": True}, **words)
+
+    def act(lib: Any, tree: Path) -> None:
+        group = lib.open_group(str(tree / "g.zarr"), mode="r+")
+        with group.transaction():
+            change(group)
+
+    def give_up(lib: Any, tree: Path) -> None:
+        group = lib.open_group(str(tree / "g.zarr"), mode="r+")
+        with suppress(_GivenUpError), group.transaction():
+            change(group)
+            raise _GivenUpError
+
+    none: dict[str, Any] = {"moves_data": True, "beyond_control": "zarr-python has no transactions"}
+    yield Case("transaction", variant, old, new, act, **none)
+    yield Case("transaction given up", variant, old, old, give_up, **none)
+
+
+class _GivenUpError(Exception):
+    pass
 
 
 def _group_copy(found: Model, old: Model, new: Model) -> str | None:
