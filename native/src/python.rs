@@ -425,40 +425,10 @@ impl Watch {
     }
 }
 
-struct Call {
-    objects: Box<dyn Objects + Send>,
-    python: Option<std::sync::Arc<PyObjects>>,
-}
-
-impl Objects for std::sync::Arc<PyObjects> {
-    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
-        (**self).read(chunk, buffer)
-    }
-
-    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
-        (**self).open(chunk)
-    }
-
-    fn stage<'a>(
-        &'a self,
-        chunk: &[i64],
-        value: Value,
-        stop: Stop,
-    ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        (**self).stage(chunk, value, stop)
-    }
-
-    fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()> {
-        (**self).update(chunk, stop, make)
-    }
-
-    fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()> {
-        (**self).remove(chunk, stop)
-    }
-
-    fn settle(&self) -> Result<()> {
-        (**self).settle()
-    }
+/// How the objects of a call are reached.
+enum Call {
+    Files(Local),
+    Python(PyObjects),
 }
 
 fn durability(name: &str) -> PyResult<Durability> {
@@ -483,22 +453,15 @@ fn call(chunks: &Bound<'_, PyAny>, writing: bool) -> PyResult<Call> {
     };
     let files = chunks.getattr(intern!(chunks.py(), "files"))?;
     if files.is_none() || (writing && durability.is_none()) {
-        let python = std::sync::Arc::new(PyObjects {
+        return Ok(Call::Python(PyObjects {
             chunks: chunks.clone().unbind(),
             raised: Mutex::new(None),
-        });
-        return Ok(Call {
-            objects: Box::new(python.clone()),
-            python: Some(python),
-        });
+        }));
     }
     let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
         files.extract()?;
     match Local::open(&root, prefix, default, separator, follow, durability) {
-        Ok(local) => Ok(Call {
-            objects: Box::new(local),
-            python: None,
-        }),
+        Ok(local) => Ok(Call::Files(local)),
         Err(error) => match error.kind {
             Kind::Io(errno) => Err(PyOSError::new_err((errno, error.message, root))),
             _ => Err(PyOSError::new_err(error.message)),
@@ -507,13 +470,22 @@ fn call(chunks: &Bound<'_, PyAny>, writing: bool) -> PyResult<Call> {
 }
 
 impl Call {
+    fn objects(&self) -> &dyn Objects {
+        match self {
+            Call::Files(local) => local,
+            Call::Python(objects) => objects,
+        }
+    }
+
     fn raised(&self) -> Option<PyErr> {
-        let python = self.python.as_ref()?;
-        python
-            .raised
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take()
+        match self {
+            Call::Files(_) => None,
+            Call::Python(objects) => objects
+                .raised
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take(),
+        }
     }
 }
 
@@ -549,7 +521,7 @@ fn read<'py>(
         len: memory.len,
         frame: memory.frame(),
     };
-    let objects = call.objects.as_ref();
+    let objects = call.objects();
     let found = py.detach(|| crate::read::read(&compiled.program, &plan, objects, into, &job));
     finish(py, found, &call, watch)
 }
@@ -586,7 +558,7 @@ fn write<'py>(
         memory: unsafe { Source::new(memory.start, memory.len) },
         frame: memory.frame(),
     };
-    let objects = call.objects.as_ref();
+    let objects = call.objects();
     let found =
         py.detach(|| crate::run::write(&compiled.program, &plan, objects, from, &shape, &job));
     finish(py, found, &call, watch)

@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,13 +91,10 @@ class Program:
     def compile(cls, layout: Layout) -> Program:
         """Compile the chain of an array for its stored objects."""
         program = cls(layout.codecs, ChunkSpec(layout.chunks, layout.dtype, layout.fill))
-        described = describe(program)
-        try:
-            from fastzarr import _native
-        except ImportError:
-            return program
+        native = _extension()
+        described = None if native is None else describe(program)
         if described is not None:
-            program.native = _native.Program(described)
+            program.native = native.Program(described)
         return program
 
     def decode(self, data: Buffer) -> np.ndarray[Any, Any]:
@@ -126,6 +124,16 @@ class Program:
         except Exception as error:
             raise _staged(error, codec.name) from error
         return data
+
+
+@cache
+def _extension() -> Any:
+    """Import the native extension, once; None where it is not built."""
+    try:
+        from fastzarr import _native
+    except ImportError:
+        return None
+    return _native
 
 
 def describe(program: Program) -> dict[str, Any] | None:
