@@ -123,15 +123,17 @@ def build_group(
     plain = {} if attributes is None else plain_attributes(attributes)
     layout = GroupLayout(zarr_format or above or default_format(), plain)
     _check_writable(store, path)
-    draft = begin_draft(store, path, chunk_store) if overwrite else None
+    # One document is made by one writer alone. Of two, each could be another's.
+    whole = overwrite or (layout.zarr_format == 2 and layout.attributes)
+    if not overwrite:
+        check_free(store, path)
+    draft = begin_draft(store, path, chunk_store) if whole else None
     if draft is not None:
-        with drafted(draft, store, path, layout, missing, overwrite=True) as place:
+        with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
             nodes.save(place, "", layout)
         return layout
     if overwrite:
         remove(store, path, chunk_store)
-    else:
-        check_free(store, path)
     publish(store, path, layout, missing)
     return layout
 

@@ -57,16 +57,13 @@ _SMALL = 1 << 17
 class StoredChunks:
     """Stand for the stored objects of one array: its store, its path and its chunk keys."""
 
-    __slots__ = ("direct", "encode", "fetch", "files", "path", "prefix", "store", "synchronizer")
+    __slots__ = ("direct", "encode", "files", "path", "prefix", "store", "synchronizer")
 
     def __init__(self, layout: Layout, store: Store, path: str, synchronizer: Any = None) -> None:
         """Prepare what every key begins with; the user's ``synchronizer`` has a lock for each."""
         self.store, self.encode, self.path = store, layout.keys.encode, path
         self.synchronizer = synchronizer
         self.prefix = f"{path}/" if path else ""
-        # Keys made here are valid, so the check of ``get`` is passed over. Who has replaced ``get``
-        # itself is asked by it.
-        kept = type(store).get is Store.get
         self.direct = is_ours(store)
         self.files: tuple[Any, ...] | None = None
         folder = getattr(store, "folder", None) if self.direct else None
@@ -75,7 +72,10 @@ class StoredChunks:
             follow = getattr(store, "follow_symlinks", False)
             default = keys.name == "default"
             self.files = (folder, self.prefix, default, keys.separator, follow)
-        self.fetch: Callable[[str], Any] = store._get if kept else store.get  # noqa: SLF001
+
+    def staged(self, layout: Layout) -> StoredChunks:
+        """Stand for the objects as a transaction that is under way has them, and not for files."""
+        return StoredChunks(layout, self.store, self.path, self.synchronizer)
 
     def key(self, chunk: tuple[int, ...]) -> str:
         """Give the key of the object at these coordinates."""
@@ -83,8 +83,9 @@ class StoredChunks:
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Give all bytes of the object at these coordinates, or None if there is none."""
-        data: Buffer | None = self.fetch(self.prefix + self.encode(chunk))
-        return data
+        store, key = self.store, self.prefix + self.encode(chunk)
+        # A key made here is valid, so our own stores need not check it.
+        return store._get(key) if self.direct else store.get(key)  # noqa: SLF001
 
     def source(self, chunk: tuple[int, ...]) -> StoredSource:
         """Give the source of the object at these coordinates."""
@@ -157,6 +158,8 @@ def run_read(
 ) -> None:
     """Read a selection into ``out``, which has the selection's work shape."""
     program = layout.program
+    if chunks.store.staging:
+        chunks = chunks.staged(layout)
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
     spread = _reference.inline if threads == 1 else parallel
@@ -178,6 +181,8 @@ def run_write(
 ) -> None:
     """Write ``value``, which has the selection's work shape."""
     program = layout.program
+    if chunks.store.staging:
+        chunks = chunks.staged(layout)
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
     spread = _reference.inline if threads == 1 else parallel

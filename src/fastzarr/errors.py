@@ -114,6 +114,10 @@ class CopyError(BaseZarrError, RuntimeError):
     """Say that a copy could not be made."""
 
 
+class TransactionError(BaseZarrError, RuntimeError):
+    """Say that a transaction could not be begun, committed or finished."""
+
+
 class LimitError(MetadataError):
     """Say that a document asks for more than the limits in ``config`` allow."""
 

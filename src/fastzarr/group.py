@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import ItemsView, MutableMapping, ValuesView
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,12 +26,14 @@ from fastzarr.errors import (
     MetadataValidationError,
     NodeNotFoundError,
     ReadOnlyError,
+    TransactionError,
 )
 from fastzarr.group_creation import Creation
 from fastzarr.handle import Handle
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import note_change
 from fastzarr.stores.keys import normalise_path
+from fastzarr.stores.protocols import SupportsTransaction
 from fastzarr.stores.resolve import as_store_path
 from fastzarr.trust import trusted
 
@@ -364,6 +367,43 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
     def visititems(self, func: Callable[[str, Array | Group], Any]) -> Any:
         """Call ``func(path, node)`` for all below, until it gives something; give that."""
         return _first(func(name, self._node(self._below(name), node)) for name, node in self.walk())
+
+    # Together
+
+    @contextmanager
+    def transaction(self) -> Iterator[Self]:
+        """Make all changes of a ``with`` block below this group at its end: all of them or none.
+
+        Attributes, metadata and data count, through whatever handles share this group's store. They
+        are read back inside the block as they will be, and by others when it has ended. If it
+        raises, or the writer dies, nothing was changed; handles that were resized inside are to be
+        opened again then.
+
+        Only a local store can do this. Raises ``TransactionError`` elsewhere, if a transaction is
+        under way in this store, and if another writer has changed what a change was made from.
+
+        >>> import tempfile
+        >>> import fastzarr as zarr
+        >>> root = zarr.open_group(tempfile.mkdtemp())
+        >>> with root.transaction():
+        ...     root.create_array("x", data=[1, 2, 3])
+        ...     root.attrs["version"] = 2
+        <Array ...>
+        >>> root["x"][:], dict(root.attrs)
+        (array([1, 2, 3]), {'version': 2})
+        """
+        self._check_writable("begin a transaction")
+        store = self._store
+        if not isinstance(store, SupportsTransaction) or self.chunk_store is not store:
+            msg = f"{store} has no transactions; a local store has"
+            raise TransactionError(msg)
+        try:
+            with store.transaction(self._path):
+                yield self
+        except BaseException:
+            if nodes.load(store, self._path) is not None:
+                self.attrs.refresh()
+            raise
 
     # Moving
 

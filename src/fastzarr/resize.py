@@ -43,8 +43,8 @@ def resize(array: Array, shape: tuple[Any, ...]) -> None:
             raise errors.ShapeError(msg)
         if any(after > before for after, before in zip(new, latest.shape, strict=True)):
             _delete_outside(array, latest)
-            _clear_strays(array, latest, replace(latest, shape=new))
-        return replace(latest, shape=new)
+            _clear_strays(array, latest, latest.again(shape=new))
+        return latest.again(shape=new)
 
     array._update(patch)  # noqa: SLF001  (its own other half)
     # A power cut must not bring back the old shape without its chunks.
@@ -66,8 +66,8 @@ def append(array: Array, data: Any, axis: int) -> tuple[int, ...]:
             starts = [latest.shape[at] if i == at else 0 for i in range(len(new))]
             spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
             # The data is on the disk before the shape says that it is there.
-            _write(array, replace(latest, shape=new), spans, values)
-        return replace(latest, shape=new)
+            _write(array, latest.again(shape=new), spans, values)
+        return latest.again(shape=new)
 
     array._update(patch)  # noqa: SLF001  (its own other half)
     return new

@@ -61,6 +61,8 @@ class Store(MutableMapping[str, bytes]):
     _original: Store | None = None
     #: The separator of chunk keys that format 2 arrays created here get unless one is given.
     dimension_separator: str | None = None
+    #: Whether a transaction is under way.
+    staging: ClassVar[bool] = False
     supports_writes: ClassVar[bool] = True
     supports_deletes: ClassVar[bool] = True
     supports_listing: ClassVar[bool] = True

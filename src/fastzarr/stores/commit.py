@@ -73,6 +73,10 @@ class FileTurn:
             error.filename = self._path
             raise
 
+    def lock(self) -> None:
+        """Keep others from changing the value, if there is one."""
+        self._hold()
+
     def put(self, value: Buffer | None) -> bool:
         """Store or remove the value; False if it was made by another writer since ``get``."""
         if value is None:

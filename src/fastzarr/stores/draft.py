@@ -27,16 +27,28 @@ from fastzarr.stores.commit import (
     sync_file,
     temporary_name,
     unlock_file,
+    write_file,
 )
 from fastzarr.stores.keys import METADATA_NAMES
+from fastzarr.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastzarr.stores.local import LocalStore
-
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+
+
+class _Unseen(LocalStore):
+    """Be a store that no other writer and no reader knows of yet."""
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        path = self.base + key
+        if os.path.lexists(path):
+            super()._set(key, value)
+        else:
+            sync = self.durability != "none"
+            self.in_folder(key, lambda _: write_file(path, value, path, sync=sync))
 
 
 class FolderDraft:
@@ -44,8 +56,6 @@ class FolderDraft:
 
     def __init__(self, place: LocalStore, path: str) -> None:
         """Make the folder beside the place. What the file system refuses is raised."""
-        from fastzarr.stores.local import LocalStore
-
         self._place, self._path = place, path
         place.check_folder(path.rpartition("/")[0])
         # The root may be a link, which stays.
@@ -59,7 +69,7 @@ class FolderDraft:
         os.mkdir(self._folder)  # noqa: PTH102
         self._lock: int | None = os.open(self._folder, _FOLDER)
         lock_file(self._lock)
-        self.store = LocalStore(
+        self.store = _Unseen(
             self._folder, follow_symlinks=place.follow_symlinks, durability=place.durability
         )
         self.store.dimension_separator = place.dimension_separator
@@ -106,9 +116,13 @@ class FolderDraft:
             self._place.remove_tree(self._folder)
 
     def _renamed(self, *, last: bool) -> bool:
-        """Take the name if nothing has it, or an empty folder; make the folders above."""
+        """Take the name if nothing has it, or an empty folder; make the folders above.
+
+        A link, and a root that is there, stay what they are.
+        """
+        stays = os.path.islink(self._target) or (not self._path and os.path.isdir(self._target))  # noqa: PTH112, PTH114
         try:
-            if not os.path.islink(self._target):  # noqa: PTH114
+            if not stays:
                 os.rename(self._folder, self._target)  # noqa: PTH104
                 return True
         except FileNotFoundError:

@@ -17,6 +17,9 @@ from fastzarr.errors import KeyValidationError
 TEMPORARY_SUFFIX = ".fastzarr-tmp"
 """How the name of every temporary file ends; no key may have a segment that ends so."""
 
+JOURNAL_NAME = f".journal{TEMPORARY_SUFFIX}"
+"""The name of the folder of a transaction that is committed and not yet all in place."""
+
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 """The last segments of the keys of metadata documents, of both formats."""
 

@@ -24,10 +24,11 @@ from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, KeyValidationError
 from fastzarr.stores.base import Store, clip_range, flat_bytes, is_ours
 from fastzarr.stores.commit import ATTEMPTS, FileTurn, read_part, sync_file, temporary_name
-from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
+from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -98,6 +99,23 @@ class LocalStore(Store):
         self._flags = _READ if self.follow_symlinks else _READ | _NOFOLLOW
         # The folders, as prefixes of keys, that are known to be inside.
         self._inside = {""}
+        self._finish_transaction()
+
+    def _finish_transaction(self) -> None:
+        """Do what a transaction has left to do whose writer died, here or in a node above."""
+        root = self._root
+        while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
+            above = os.path.dirname(root)  # noqa: PTH120
+            if above == root or not (
+                os.access(f"{above}/zarr.json", os.F_OK) or os.access(f"{above}/.zgroup", os.F_OK)
+            ):
+                return
+            root = above
+        from fastzarr.stores.transaction import recover
+
+        place = copy(self)
+        place._root, place.base = root, root.rstrip("/" + os.sep) + "/"  # noqa: SLF001
+        recover(place)
 
     @property
     def root(self) -> Path:
@@ -349,6 +367,13 @@ class LocalStore(Store):
         finally:
             turn.end()
 
+    def transaction(self, path: str) -> AbstractContextManager[None]:
+        """Make what is changed below a path in a ``with`` block at its end, all or nothing."""
+        from fastzarr.stores.transaction import transaction
+
+        self._check_write()
+        return transaction(self, path)
+
     def draft(self, path: str) -> FolderDraft | None:
         """Begin a tree that is to stand at a path; None for a root that cannot be renamed."""
         from fastzarr.stores.draft import FolderDraft
@@ -356,8 +381,11 @@ class LocalStore(Store):
         self._check_write()
         if not path and os.path.exists(self._root):  # noqa: PTH110
             real = os.path.realpath(self._root)
-            if os.path.ismount(real) or not os.access(os.path.dirname(real), os.W_OK):  # noqa: PTH120
+            above = os.path.dirname(real)  # noqa: PTH120
+            if os.path.ismount(real) or not os.access(above, os.W_OK):
                 return None
+            if f"{os.path.realpath(os.curdir)}/".startswith(f"{real}/"):
+                return None  # whoever works in the folder would find himself nowhere
         return FolderDraft(self, path)
 
     def _delete_dir(self, prefix: str) -> None:

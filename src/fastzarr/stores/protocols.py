@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -73,3 +74,11 @@ class SupportsDraft(Protocol):
 
     def draft(self, path: str) -> Draft | None:
         """Begin a tree that is to stand at a path; None where this one path cannot be replaced."""
+
+
+@runtime_checkable
+class SupportsTransaction(Protocol):
+    """Promise that changes made together are seen together, whoever dies when."""
+
+    def transaction(self, path: str) -> AbstractContextManager[None]:
+        """Make what is changed below a path in a ``with`` block at its end, all or nothing."""
