@@ -350,11 +350,11 @@ class Array(Handle, Indexed):
                 raise errors.NodeTypeValidationError(msg)
             return patch(found)
 
-        from fastzarr.snapshot import note_change
+        from fastzarr.snapshot import changing
 
-        latest = node.update(self._store, self._path, patched, self._synchronizer)
+        with changing(self._store, self._path):
+            latest = node.update(self._store, self._path, patched, self._synchronizer)
         self._set_layout(latest)
-        note_change(self._store, self._path)
 
     def _set_layout(self, layout: Any) -> None:
         """Take over metadata that was written to the store."""

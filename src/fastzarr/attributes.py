@@ -214,12 +214,12 @@ class Attributes(MutableMapping[str, Any]):
         def patch(latest: Node) -> Node:
             return replace(latest, attributes=change(latest.attributes))
 
-        latest = nodes.update(holder.store, holder.path, patch, holder.synchronizer)
+        from fastzarr.snapshot import changing
+
+        with changing(holder.store, holder.path):
+            latest = nodes.update(holder.store, holder.path, patch, holder.synchronizer)
         layout = replace(holder.layout, attributes=latest.attributes)
         holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
-        from fastzarr.snapshot import note_change
-
-        note_change(holder.store, holder.path)
 
 
 class _Batch:

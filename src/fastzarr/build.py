@@ -32,7 +32,7 @@ from fastzarr.errors import (
     ReadOnlyError,
 )
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.snapshot import note_change
+from fastzarr.snapshot import changing
 from fastzarr.stores.base import Store, is_ours
 from fastzarr.stores.protocols import SupportsDraft
 from fastzarr.stores.resolve import StorePath
@@ -123,8 +123,8 @@ def build_group(
     plain = {} if attributes is None else plain_attributes(attributes)
     layout = GroupLayout(zarr_format or above or default_format(), plain)
     _check_writable(store, path)
-    # One document is made by one writer alone. Of two, each could be another's.
-    whole = overwrite or (layout.zarr_format == 2 and layout.attributes)
+    # In format 2 a node is made of documents by several names, which could be several writers'.
+    whole = overwrite or layout.zarr_format == 2
     if not overwrite:
         check_free(store, path)
     draft = begin_draft(store, path, chunk_store) if whole else None
@@ -159,14 +159,14 @@ def drafted(
         yield draft.store
         publish_parents(store, missing, layout.zarr_format)
         owned = layout.owns if isinstance(layout, Layout) else None
-        done = draft.publish(replace=overwrite, owned=owned)
+        with changing(store, path, removed=overwrite):
+            done = draft.publish(replace=overwrite, owned=owned)
     except BaseException:
         draft.discard()
         raise
     if not done:
         draft.discard()
         raise _taken_now(store, path)
-    note_change(store, path, removed=overwrite)
 
 
 def survey(
@@ -243,9 +243,10 @@ def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
     Raises ``ContainsArrayError`` or ``ContainsGroupError`` if another writer was first.
     """
     publish_parents(store, missing, layout.zarr_format)
-    if not nodes.create(store, path, layout):
+    with changing(store, path):
+        made = nodes.create(store, path, layout)
+    if not made:
         raise _taken_now(store, path)
-    note_change(store, path)
 
 
 def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupError:
@@ -266,10 +267,10 @@ def publish_parents(store: Store, missing: list[str], zarr_format: int) -> None:
 
 def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
     """Remove a node and all below it."""
-    nodes.delete(store, path)
-    if chunk_store is not None and chunk_store is not store:
-        nodes.delete(chunk_store, path)
-    note_change(store, path, removed=True)
+    with changing(store, path, removed=True):
+        nodes.delete(store, path)
+        if chunk_store is not None and chunk_store is not store:
+            nodes.delete(chunk_store, path)
 
 
 def outlasting(data: Any, store: Store, path: str) -> Any:

@@ -31,7 +31,7 @@ from fastzarr.errors import (
 from fastzarr.group_creation import Creation
 from fastzarr.handle import Handle
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.snapshot import note_change
+from fastzarr.snapshot import changing
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.protocols import SupportsTransaction
 from fastzarr.stores.resolve import as_store_path
@@ -426,11 +426,10 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         self._store.check_move(old, new)
         # First the groups above, so that it can be found wherever it is.
         publish_parents(self._store, missing, self.zarr_format)
-        if self._chunk_store is not None and self._chunk_store is not self._store:
-            self._chunk_store.move(old, new)
-        self._store.move(old, new)
-        note_change(self._store, old, removed=True)
-        note_change(self._store, new)
+        with changing(self._store, new), changing(self._store, old, removed=True):
+            if self._chunk_store is not None and self._chunk_store is not self._store:
+                self._chunk_store.move(old, new)
+            self._store.move(old, new)
 
     # How it looks
 

@@ -11,10 +11,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import node as nodes
-from fastzarr.build import check_free, check_new_path, remove, survey
+from fastzarr.build import (
+    begin_draft,
+    check_free,
+    check_new_path,
+    drafted,
+    publish_parents,
+    remove,
+    survey,
+)
 from fastzarr.errors import ContainsArrayError, MetadataValidationError, ReadOnlyError
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.snapshot import note_change
+from fastzarr.snapshot import changing
 from fastzarr.stores.keys import normalise_path
 
 if TYPE_CHECKING:
@@ -56,12 +64,33 @@ def build_hierarchy(
         if not overwrite:
             check_free(store, path)
     ordered = sorted(made, key=lambda path: path.split("/") if path else [])
-    for path in ordered if overwrite else ():
-        remove(store, path)
-    for path in sorted([*missing, *ordered], key=lambda path: path.split("/") if path else []):
-        nodes.save(store, path, made.get(path) or GroupLayout(next(iter(formats))))
-        note_change(store, path)
+    _write(store, made, missing, overwrite=overwrite)
     return [(path, made[path]) for path in ordered]
+
+
+def _write(store: Store, made: Mapping[str, Node], missing: list[str], *, overwrite: bool) -> None:
+    """Write each tree of new nodes as a whole, and the groups that are missing above and inside."""
+    above = GroupLayout(next((node.zarr_format for node in made.values()), 3))
+    whole = sorted([*missing, *made], key=lambda path: path.split("/") if path else [])
+    for top in [path for path in made if not any(_is_below(path, other) for other in made)]:
+        below = [path for path in whole if path == top or _is_below(path, top)]
+        parents = [path for path in missing if _is_below(top, path)]
+        draft = begin_draft(store, top)
+        if draft is None:
+            if overwrite:
+                remove(store, top)
+            publish_parents(store, parents, above.zarr_format)
+            for path in below:
+                with changing(store, path):
+                    nodes.save(store, path, made.get(path) or above)
+            continue
+        with drafted(draft, store, top, made[top], parents, overwrite=overwrite) as place:
+            for path in below:
+                nodes.save(place, path[len(top) :].strip("/"), made.get(path) or above)
+
+
+def _is_below(path: str, other: str) -> bool:
+    return path != other and (not other or path.startswith(f"{other}/"))
 
 
 def as_layout(node: Any, where: str = "") -> Node:

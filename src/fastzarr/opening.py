@@ -12,6 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import node as nodes
@@ -303,18 +304,21 @@ def consolidate_metadata(
         # zarr-python 2's second argument is the key.
         metadata_key, path = path, None
     root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
-    below = dict(root.walk())
     place = root.store
-    if root.layout.zarr_format == 2:
-        doc = consolidated.to_v2({"": root.layout, **below})
-        place.set(nodes.join(root.path, metadata_key), document.dumps(doc))
-    else:
-        nodes.update(place, root.path, lambda latest: _with_copy(latest, below))
+    below: dict[str, Node] | None = None
+    # Once more if something has changed meanwhile, since whoever did found no copy to end.
+    while (now := dict(root.walk())) != below:
+        below = now
+        if root.layout.zarr_format == 2:
+            doc = consolidated.to_v2({"": root.layout, **below})
+            place.set(nodes.join(root.path, metadata_key), document.dumps(doc))
+        else:
+            nodes.update(place, root.path, partial(_with_copy, below))
     key = True if metadata_key == nodes.V2_CONSOLIDATED else metadata_key
     return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
 
 
-def _with_copy(latest: Node, below: dict[str, Node]) -> Node:
+def _with_copy(below: dict[str, Node], latest: Node) -> Node:
     from dataclasses import replace
 
     return replace(latest, consolidated=below) if isinstance(latest, GroupLayout) else latest

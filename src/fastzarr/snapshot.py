@@ -4,17 +4,18 @@ Rules of this file:
 
 * A group opened through consolidated metadata serves names and metadata from that snapshot, and so
   do the groups and arrays got from it. It is as old as the document it was read from.
-* A change made in this process to anything that a snapshot describes goes to the live documents
-  first. Then the snapshot ends: handles turn to the live documents, and the stored copy is removed,
-  so that no later reader trusts a stale one. ``consolidate_metadata`` makes a new one.
-* A stored copy that this process has written or read is remembered by its place, and removed by
-  such a change also when no handle uses it any more.
-* Changes made by other processes are not seen through a snapshot; open the group with
-  ``use_consolidated=False`` where others write.
+* Whoever changes something ends the copies that describe it, of whatever process: the stored copies
+  of the groups above are removed before the change and once more after it, so that a writer who
+  dies in between costs the copy and nothing else. ``consolidate_metadata`` makes a new one, and
+  looks again whether what it has copied is still so.
+* Handles of this process that serve from such a copy turn to the live documents at once; those of
+  other processes when they are opened again, or with ``use_consolidated=False``.
+* What programs of other makers change is not noticed.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -90,13 +91,34 @@ class Snapshot:
         return _relative(self.path, path)
 
 
-def note_change(store: Store, path: str, *, removed: bool = False) -> None:
-    """End the snapshots that describe the node at this path, which has just been changed.
+@contextmanager
+def changing(store: Store, *paths: str, removed: bool = False) -> Iterator[None]:
+    """End the snapshots that describe the nodes at these paths, which are changed in the block.
 
-    Where the node was ``removed``, so were the snapshots of groups at the path and below it.
+    Where nodes are ``removed``, so are the snapshots of groups at the paths and below them.
     """
-    if not _live and not _stored:
-        return
+    for path in paths:
+        _end(store, path, removed=removed)
+    yield
+    for path in paths:
+        _end(store, path, removed=removed)
+
+
+def _end(store: Store, path: str, *, removed: bool) -> None:
+    _end_known(store, path, removed=removed)
+    groups = ["", *(path[:at] for at, letter in enumerate(path) if letter == "/")] if path else []
+    for group in groups:
+        found = nodes.load(store, group, 3)
+        if found is None:
+            _remove_v2(store, group)
+        elif isinstance(found, GroupLayout) and found.consolidated is not None:
+            nodes.update(store, group, _without_copy)
+    if not removed:
+        _remove_v2(store, path)
+
+
+def _end_known(store: Store, path: str, *, removed: bool) -> None:
+    """End what handles of this process serve from, and copies under names of their own."""
     # A store opened twice is the same place; its string says which.
     place = str(store)
 
@@ -114,14 +136,14 @@ def note_change(store: Store, path: str, *, removed: bool = False) -> None:
     for where, group, key in tuple(_stored):
         if where == place and is_changed(group, key):
             _stored.pop((where, group, key), None)
-            _remove_copy(store, group, key)
+            if key is not None:  # under a name of its own
+                store.delete(key)
 
 
-def _remove_copy(store: Store, group: str, key: str | None) -> None:
-    if key is not None:
+def _remove_v2(store: Store, group: str) -> None:
+    key = nodes.join(group, nodes.V2_CONSOLIDATED)
+    if store.exists(key):
         store.delete(key)
-    elif isinstance(nodes.load(store, group, 3), GroupLayout):
-        nodes.update(store, group, _without_copy)
 
 
 def _relative(group: str, path: str) -> str | None:

@@ -67,8 +67,13 @@ class FolderDraft:
             folder = os.path.dirname(folder) if path else _made(folder)  # noqa: PTH120
         self._folder = temporary_name(folder)
         os.mkdir(self._folder)  # noqa: PTH102
-        self._lock: int | None = os.open(self._folder, _FOLDER)
-        lock_file(self._lock)
+        self._lock: int | None = None
+        try:
+            self._lock = os.open(self._folder, _FOLDER)
+            lock_file(self._lock)
+        except BaseException:
+            self.discard()
+            raise
         self.store = _Unseen(
             self._folder, follow_symlinks=place.follow_symlinks, durability=place.durability
         )

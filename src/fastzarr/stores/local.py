@@ -401,10 +401,12 @@ class LocalStore(Store):
             return
         self.written = True
         self.forget_folders()
-        if self.durability != "none":
-            # Else a power cut could bring the name back, and half of the tree.
-            sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
-        self.remove_tree(grave)
+        try:
+            if self.durability != "none":
+                # Else a power cut could bring the name back, and half of the tree.
+                sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
+        finally:
+            self.remove_tree(grave)
         self.remove_empty(folder)
 
     def clear(self) -> None:
