@@ -250,5 +250,9 @@ def objects(node: Node) -> Iterator[tuple[slice, ...]]:
 
 
 def strays(tree: Path) -> int:
-    """Count the temporary files and folders that a tree holds."""
-    return sum(1 for path in tree.rglob("*") if path.name.endswith(TEMPORARY))
+    """Count the temporary files and folders of a tree, without a journal, which is to be found."""
+    return sum(
+        1
+        for path in tree.rglob("*")
+        if path.name.endswith(TEMPORARY) and not path.name.startswith(".journal.")
+    )

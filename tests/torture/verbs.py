@@ -95,9 +95,11 @@ def cases() -> Iterator[Case]:
                     yield from (case._replace(way=way) for way in _WAYS[variant.name])
 
 
-#: What is known to be left half done by a writer that dies, until it is made whole: the short
-#: proofs leave these verbs out.
-NOT_YET: dict[str, str] = {}
+#: What does not pass yet, and why: the short proofs leave these verbs out.
+NOT_YET: dict[str, str] = {
+    "delete.*": "when the look at the folder fails, nothing is deleted and no error raised",
+    "transaction": "what is found of a dead writer's journal cannot be done",
+}
 
 
 def one_of_each(some: Iterable[Case]) -> list[Case]:
