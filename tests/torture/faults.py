@@ -95,9 +95,11 @@ class Harness:
         return outcome.call, why, text
 
 
-def verdict(lib: Any, case: Case, tree: Path, outcome: Outcome) -> str | None:
+def verdict(
+    lib: Any, case: Case, tree: Path, outcome: Outcome, *, may_stay: bool = False
+) -> str | None:
     """Say what is wrong with what a verb leaves that met an error."""
-    if strays(tree) and not outcome.call.startswith(_REMOVALS):
+    if strays(tree) and not (may_stay or outcome.call.startswith(_REMOVALS)):
         return "a temporary file stays"
     if outcome.result[0]:
         return judged(lib, case, tree)
