@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAMES = ["a", "b", "g", "g/a", "g/h/b", "h"]
-# Not yet: move loses sight of what it moves, a killed one leaves a consolidated copy that is stale,
-# and resize, delete and overwrite are seen half done.
-CRASHES = bool(int(os.environ.get("STATEFUL_CRASHES", "0")))
+# Not yet: a writer that is killed can leave a consolidated copy behind that is out of date.
+KILLED_WITH_A_COPY = False
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "60"))
 STEPS = int(os.environ.get("STATEFUL_STEPS", "30"))
 
@@ -390,11 +389,12 @@ class Hierarchy(RuleBasedStateMachine):
             found = self.root[path].oindex[index]
             np.testing.assert_array_equal(found, values[numpy_index].reshape(form))
 
-    @precondition(lambda self: self.folder and CRASHES)
+    @precondition(lambda self: self.folder)
     @rule(data=st.data(), at=st.integers(1, 12))
     def in_a_child_that_is_killed(self, data: Any, at: int) -> None:
         operation = self.draw(data)
-        if refused(self.model, operation):
+        copied = fastzarr.open_group(self.store).metadata.consolidated_metadata is not None
+        if refused(self.model, operation) or (copied and not KILLED_WITH_A_COPY):
             return
         if Hierarchy.trap is None:
             Hierarchy.trap = Trap()

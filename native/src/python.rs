@@ -224,7 +224,7 @@ struct PyObjects {
 
 impl PyObjects {
     fn call<T>(&self, stage: &'static str, f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
-        Python::attach(|py| {
+        Python::try_attach(|py| {
             f(py).map_err(|raised| {
                 let message = raised.to_string();
                 let mut first = self
@@ -237,6 +237,13 @@ impl PyObjects {
                     stage,
                     message,
                 }
+            })
+        })
+        .unwrap_or_else(|| {
+            Err(Error {
+                kind: Kind::Foreign,
+                stage,
+                message: String::from("the interpreter has ended"),
             })
         })
     }
@@ -405,7 +412,8 @@ struct Watch(Mutex<Option<PyErr>>);
 
 impl Watch {
     fn poll(&self) -> bool {
-        Python::attach(|py| match py.check_signals() {
+        // Where the interpreter has ended, a thread of its that nobody waits for ends as well.
+        Python::try_attach(|py| match py.check_signals() {
             Ok(()) => false,
             Err(raised) => {
                 let mut first = self
@@ -416,6 +424,7 @@ impl Watch {
                 true
             }
         })
+        .unwrap_or(true)
     }
 
     fn raised(self) -> Option<PyErr> {

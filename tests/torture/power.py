@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+from importlib import import_module
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -88,15 +89,19 @@ def _flush(root: Any) -> None:
         flush()
 
 
+def _flush_array(root: Any, _: Setting) -> None:
+    flush = getattr(root["a"], "flush", None)
+    if flush is None:
+        _flush(root)
+    else:
+        flush()
+
+
 def _write(index: Any, values: Any) -> Callable[[Any, Setting], None]:
     def write(root: Any, _: Setting) -> None:
         root["a"][index] = values
 
     return write
-
-
-def _steps(*names: str) -> list[Callable[[Any, Setting], None]]:
-    return [STEPS[name] for name in names]
 
 
 def _set_attributes(root: Any, _: Setting) -> None:
@@ -129,6 +134,8 @@ STEPS: dict[str, Callable[[Any, Setting], None]] = {
     "clear": _write((slice(0, 3), slice(0, 4)), 0),
     "some": _write((slice(0, 3), slice(None)), _ramp(400, (3, 8))),
     "flush": lambda root, _: _flush(root),
+    "flush array": _flush_array,
+    "close": lambda root, _: root.store.close(),
     "attributes": _set_attributes,
     "more attributes": lambda root, _: root["a"].attrs.update({"x": 5, "w": {"v": 1}}),
     "shrink": lambda root, _: root["a"].resize((4, 5)),
@@ -141,9 +148,11 @@ STEPS: dict[str, Callable[[Any, Setting], None]] = {
     "delete": _delete,
 }
 
+FLUSHES = ("flush", "flush array", "close")
+
 SCENARIOS: dict[str, tuple[Callable[[Any, Setting], None], list[str]]] = {
-    "values replaced": (_full, ["whole", "partial", "element", "flush", "whole again"]),
-    "values new": (_empty, ["some", "flush", "partial", "whole"]),
+    "values replaced": (_full, ["whole", "partial", "element", "flush array", "whole again"]),
+    "values new": (_empty, ["some", "flush", "partial", "whole", "close", "element"]),
     "cleared and written": (_full, ["clear", "partial", "flush", "element"]),
     "attributes": (_full, ["attributes", "flush", "more attributes"]),
     "resized": (_full, ["append", "append again", "flush", "append"]),
@@ -189,6 +198,8 @@ def record(trap: Trap, setting: Setting, scenario: str, base: Path) -> Traced:
     root, trace = base / "root", base / "trace"
     first, names = SCENARIOS[scenario]
     use(setting)
+    # It makes semaphores when it is imported, which a process that just ends would not take back.
+    import_module("numcodecs.blosc")
 
     def prepare() -> None:
         module = use(setting)
@@ -231,7 +242,7 @@ def histories(
             call = calls[n]
             if call["kind"] == "mark":
                 done += 1
-                flushed = done if call["to"] == "flush" and can_flush else flushed
+                flushed = done if call["to"] in FLUSHES and can_flush else flushed
             else:
                 disk.follow([call])
 
