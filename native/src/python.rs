@@ -452,16 +452,18 @@ fn durability(name: &str) -> PyResult<Durability> {
 }
 
 /// Choose how objects are reached: as files where the store says that they are, and, to be written,
-/// where it says how durable they are to be.
-fn call(chunks: &Bound<'_, PyAny>, writing: bool) -> PyResult<Call> {
-    let durability = if writing {
-        let level: Option<String> = chunks.call_method0("durability")?.extract()?;
-        level.as_deref().map(durability).transpose()?
-    } else {
-        None
+/// where the job that writes says how durable they are to be. No code of Python's runs for it: a
+/// thread that the interpreter ends there, on its own way out, takes the process with it.
+fn call(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResult<Call> {
+    let durability = match writes {
+        Some(job) => {
+            let level: Option<String> = job.getattr(intern!(job.py(), "durability"))?.extract()?;
+            level.as_deref().map(durability).transpose()?
+        }
+        None => None,
     };
     let files = chunks.getattr(intern!(chunks.py(), "files"))?;
-    if files.is_none() || (writing && durability.is_none()) {
+    if files.is_none() || (writes.is_some() && durability.is_none()) {
         return Ok(Call::Python(PyObjects {
             chunks: chunks.clone().unbind(),
             raised: Mutex::new(None),
@@ -511,7 +513,7 @@ fn read<'py>(
     let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
     let plan = self::plan(plan)?;
-    let call = call(chunks, false)?;
+    let call = call(chunks, None)?;
     let memory = Memory::of(out, compiled.program.item)?;
     let watch = Watch(Mutex::new(None));
     let poll = || watch.poll();
@@ -550,7 +552,7 @@ fn write<'py>(
     let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
     let plan = self::plan(plan)?;
-    let call = call(chunks, true)?;
+    let call = call(chunks, Some(job))?;
     let memory = Memory::of(value, compiled.program.item)?;
     let watch = Watch(Mutex::new(None));
     let poll = || watch.poll();

@@ -107,7 +107,8 @@ class Job(NamedTuple):
     ``fields`` restricts to fields of a structured type, ``missing`` says whether a missing chunk is
     a fill value or an error, ``store_empty`` whether a chunk of nothing but fill value is stored.
     ``threads`` is how many may work. ``spread`` runs a task for each number below a count, at the
-    caller's choice in parallel, and raises what a task raised.
+    caller's choice in parallel, and raises what a task raised. ``durability`` is that of files which
+    are written past the store; None where they must not be.
     """
 
     fields: str | list[str] | None = None
@@ -115,6 +116,7 @@ class Job(NamedTuple):
     store_empty: bool = False
     spread: Spread = inline
     threads: int = 1
+    durability: str | None = None
 
 
 class MissingChunk(Exception):  # noqa: N818  (a finding, that the engine turns into an error)

@@ -186,7 +186,14 @@ def run_write(
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
     spread = _reference.inline if threads == 1 else parallel
-    job = _reference.Job(selection.fields, True, store_empty, spread, threads)  # noqa: FBT003  (hot)
+    job = _reference.Job(
+        selection.fields,
+        True,  # noqa: FBT003  (hot)
+        store_empty,
+        spread,
+        threads,
+        chunks.durability(),
+    )
     failure = chosen.write(program, plan, chunks, value, layout.shape, job)
     if failure is not None and chosen is not _reference and _needs_thought(failure):
         failure = _reference.write(program, plan, chunks, value, layout.shape, job)
