@@ -107,8 +107,8 @@ class Job(NamedTuple):
     ``fields`` restricts to fields of a structured type, ``missing`` says whether a missing chunk is
     a fill value or an error, ``store_empty`` whether a chunk of nothing but fill value is stored.
     ``threads`` is how many may work. ``spread`` runs a task for each number below a count, at the
-    caller's choice in parallel, and raises what a task raised. ``durability`` is that of files which
-    are written past the store; None where they must not be.
+    caller's choice in parallel, and raises what a task raised. ``durability`` is that of files
+    which are written past the store; None where they must not be.
     """
 
     fields: str | list[str] | None = None

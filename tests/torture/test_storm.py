@@ -28,11 +28,7 @@ traced = pytest.mark.skipif(
     sys.platform != "linux" or machine() != "x86_64", reason="the traps know Linux on x86-64 only"
 )
 # What does not hold yet, and why it is left out until it does.
-PENDING: dict[str, str] = {
-    "appends": "an append does not yet hold its place from reading the shape to publishing it",
-    "creations": "creating a node that is not there does not yet compare and swap",
-    "power": "not all that is replaced or acknowledged is synced yet",
-}
+PENDING: dict[str, str] = {}
 
 
 def pending(name: str) -> None:
