@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAMES = ["a", "b", "g", "g/a", "g/h/b", "h"]
-# Not yet: a writer of a new node that is killed can publish a group above it before the consolidated
-# copy ends, which does not list that group.
+# Not yet: a writer of a new node that is killed can leave a group above it that the consolidated
+# copy does not list.
 KILLED_WITH_A_COPY = bool(int(os.environ.get("STATEFUL_COPIES", "0")))
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "60"))
 STEPS = int(os.environ.get("STATEFUL_STEPS", "30"))
