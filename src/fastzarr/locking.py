@@ -187,11 +187,11 @@ class ThreadSynchronizer:
 
     def __init__(self) -> None:
         """Start without locks."""
-        self._locks = Locks()
+        self._own = object()
 
     def __getitem__(self, item: str) -> AbstractContextManager[None]:
         """Give the lock of a key, for a ``with`` statement."""
-        return self._locks.held(item)
+        return locks.held((self._own, item))
 
     def __getstate__(self) -> bool:
         """Pickle without locks."""
@@ -199,7 +199,7 @@ class ThreadSynchronizer:
 
     def __setstate__(self, state: object) -> None:
         """Start without locks."""
-        self._locks = Locks()
+        self._own = object()
 
 
 class ProcessSynchronizer:

@@ -504,3 +504,28 @@ def test_a_turn_that_found_nothing_removes_nothing(tmp_path: Path) -> None:
     assert turn.put(None)
     turn.end()
     assert store.get("a") == b"of another writer"
+
+
+def test_what_dead_writers_left_is_swept_when_it_is_old(store: LocalStore) -> None:
+    """Remove old temporary files and folders on listing, but neither young ones nor held ones."""
+    import fcntl
+
+    store.set("g/a", b"1")
+    old, young = store.root / "g/.1.fastzarr-tmp", store.root / "g/.2.fastzarr-tmp"
+    tree, held = store.root / "g/.3.fastzarr-tmp", store.root / "g/.4.fastzarr-tmp"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    for path in (tree, held):
+        path.mkdir()
+        (path / "zarr.json").write_bytes(b"half")
+    for path in (old, tree, held):
+        os.utime(path, (1, 1))
+    lock = os.open(held, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert [*store.with_read_only().list_dir("g")] == ["a"]
+    assert old.exists()
+    assert [*store.list_dir("g")] == ["a"]
+    assert [path.exists() for path in (old, tree, young, held)] == [False, False, True, True]
+    os.close(lock)
+    assert [*store.list("g")] == ["g/a"]
+    assert not held.exists()

@@ -195,6 +195,21 @@ def lock_file(file: int) -> bool:
     return True
 
 
+def is_locked(folder: str) -> bool:
+    """Tell whether a living writer holds the lock of a folder."""
+    if fcntl is None:
+        return False
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def unlock_file(file: int) -> None:
     """Give the lock of an open file back, also for children that were forked meanwhile."""
     if fcntl is None:

@@ -117,6 +117,8 @@ class FolderDraft:
     def discard(self) -> None:
         """Remove the draft."""
         self._end()
+        with suppress(OSError):
+            os.rmdir(self._folder)  # noqa: PTH106  (takes no descriptor, of which there may be none)
         with suppress(FileNotFoundError):
             self._place.remove_tree(self._folder)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from contextlib import suppress
 from copy import copy
 from stat import S_ISDIR, S_ISLNK, S_ISREG
@@ -23,11 +24,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, KeyValidationError
 from fastzarr.stores.base import Store, clip_range, flat_bytes, is_ours
-from fastzarr.stores.commit import ATTEMPTS, FileTurn, read_part, sync_file, temporary_name
+from fastzarr.stores.commit import (
+    ATTEMPTS,
+    FileTurn,
+    is_locked,
+    read_part,
+    sync_file,
+    temporary_name,
+)
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -46,6 +54,8 @@ _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _READ = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)
 _IS_LINK = (errno.ELOOP, errno.EMLINK)
 _MOST_REMEMBERED = 1 << 16
+# After so many seconds a temporary file or folder is nobody's, unless its folder is locked.
+_ABANDONED = 86400.0
 
 
 class LocalStore(Store):
@@ -242,9 +252,27 @@ class LocalStore(Store):
     def _scan(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self.base + folder) as entries:
-                return [entry for entry in entries if not entry.name.endswith(TEMPORARY_SUFFIX)]
+                found = [*entries]
         except (FileNotFoundError, NotADirectoryError):
             return []
+        shown = [entry for entry in found if not entry.name.endswith(TEMPORARY_SUFFIX)]
+        if len(shown) < len(found) and not self.read_only:
+            self._sweep(set(found) - set(shown))
+        return shown
+
+    def _sweep(self, entries: Iterable[os.DirEntry[str]]) -> None:
+        """Remove what writers that died have left, as far as age and owner tell."""
+        for entry in entries:
+            # Who is in the way of this is not in the way of what the caller wants.
+            with suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                old = time.time() - info.st_mtime > _ABANDONED
+                if not old or entry.name == JOURNAL_NAME or info.st_uid != os.geteuid():
+                    continue
+                if not S_ISDIR(info.st_mode):
+                    os.unlink(entry.path)  # noqa: PTH108
+                elif not is_locked(entry.path):
+                    self.remove_tree(entry.path)
 
     # Writing
 
@@ -312,9 +340,9 @@ class LocalStore(Store):
         """Have all that was written to the store outlast a power cut, whoever wrote it."""
         from fastzarr.engine import sync
 
-        self.written = False
-        if os.path.isdir(self._root):  # noqa: PTH112
+        with suppress(FileNotFoundError):  # nothing was written yet
             sync(self._root)
+        self.written = False
 
     def close(self) -> None:
         """Flush what was written, unless the durability is ``none``."""
@@ -394,7 +422,8 @@ class LocalStore(Store):
         # Renamed first, the tree is gone for readers at once, and none of it is seen half removed.
         grave = temporary_name(self.base + folder)
         try:
-            if not os.path.isdir(self.base + prefix):  # noqa: PTH112
+            # A link to a folder goes, and not what it leads to.
+            if not S_ISDIR(os.stat(self.base + prefix).st_mode):  # noqa: PTH116
                 return
             os.rename(self.base + prefix, grave)  # noqa: PTH104
         except (FileNotFoundError, NotADirectoryError):
