@@ -371,3 +371,27 @@ def test_metadata_gives_its_document(z: Array) -> None:
     assert again.layout == z.layout
     assert (z.metadata.node_type, z.metadata.fill_value) == ("array", 0)
     assert z.metadata.data_type.numpy == z.dtype
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("sharing", ["local", "memory"])
+def test_a_handle_does_not_write_into_what_has_replaced_its_array(
+    tmp_path: Any, zarr_format: int, sharing: str
+) -> None:
+    """Refuse to write chunks of one kind into an array of another, or where none is left."""
+    store = tmp_path / "a" if sharing == "local" else {}
+    root = fastzarr.open_group(store, mode="w", zarr_format=zarr_format)
+    old = root.create_array("x", shape=4, dtype="i4")
+    old[:] = 1
+    root["x"].attrs["a"] = 1
+    root["x"].resize(8)
+    old[0] = 2  # another shape and other attributes do not matter
+    assert root["x"][0] == 2
+    root.create_array("x", shape=4, dtype="f4", overwrite=True)
+    with pytest.raises(errors.StaleArrayError, match="replaced"):
+        old[0] = 3
+    assert root["x"][0] == 0
+    del root["x"]
+    with pytest.raises(errors.StaleArrayError, match="no longer"):
+        old[0] = 3
+    assert list(root) == []

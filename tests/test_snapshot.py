@@ -157,3 +157,19 @@ def test_a_copy_that_was_only_read_is_removed_by_a_later_change(tmp_path):
     zarr.open_group(tmp_path / "g", use_consolidated=False).create_group("b")
     assert sorted(reader) == ["a", "b"]
     assert sorted(zarr.open_group(tmp_path / "g", "r")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_others_change_in_a_folder_is_not_taken_from_the_copy(tmp_path, zarr_format):
+    """Read anew what a program that knows nothing of copies has changed or removed."""
+    root = zarr.open_group(tmp_path, mode="w", zarr_format=zarr_format)
+    root.create_array("x", shape=3)
+    root.create_array("y", shape=3)
+    zarr.consolidate_metadata(tmp_path)
+    name = "zarr.json" if zarr_format == 3 else ".zarray"
+    document = tmp_path / "x" / name
+    document.write_text(document.read_text().replace("3\n", "4\n", 1))
+    (tmp_path / "y" / name).unlink()
+    seen = zarr.open_consolidated(tmp_path)
+    assert seen["x"].shape == (4,)
+    assert "y" not in seen

@@ -151,6 +151,8 @@ class Array(Handle, Indexed):
         self._synchronizer = synchronizer
         self._cast: np.dtype[Any] | None = None
         self._is_view = False
+        # The token of the document that this handle was last found to agree with; False for none.
+        self._agreed: Any = None
 
     def _load(self, zarr_format: int | None = None) -> Layout:
         found = node.load(self._store, self._path, zarr_format)
@@ -355,6 +357,35 @@ class Array(Handle, Indexed):
         with changing(self._store, self._path):
             latest = node.update(self._store, self._path, patched, self._synchronizer)
         self._set_layout(latest)
+
+    def is_unseen(self) -> Self:
+        """Write without a document in the store, which is published later; give the array."""
+        self._agreed = False
+        return self
+
+    def _check_current(self) -> None:
+        """Refuse to write chunks of one kind into an array that has become another.
+
+        A change of shape or attributes does not matter: chunks are the same then. Who looks costs a
+        stat, and reads the document when it has changed.
+        """
+        look = getattr(self._store, "validator", None)
+        if look is None or self._agreed is False or self._is_view:
+            return
+        name = node.V3_KEY if self._layout.zarr_format == 3 else node.V2_ARRAY
+        token = look(node.join(self._path, name))
+        if token is not None and token == self._agreed:
+            return
+        mine = self._layout
+        latest = node.load(self._store, self._path, mine.zarr_format)
+        if isinstance(latest, Layout):
+            kept = ("shape", "attributes", "dimension_names", "extra")
+            if latest.again(**{member: getattr(mine, member) for member in kept}) == mine:
+                self._agreed = token
+                return
+        what = "is no longer" if latest is None else "has been replaced by another node"
+        msg = f"the array {self.name!r} {what} in {self._store}; open it again to write to it"
+        raise errors.StaleArrayError(msg)
 
     def _set_layout(self, layout: Any) -> None:
         """Take over metadata that was written to the store."""

@@ -87,7 +87,7 @@ def build_array(
     if draft is not None:
         with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
             if data is not None:
-                copy_data(Array(place, "", layout=layout, **handle), data)
+                copy_data(Array(place, "", layout=layout, **handle).is_unseen(), data)
             nodes.save(place, "", layout)
     else:
         if overwrite:
@@ -95,7 +95,7 @@ def build_array(
         else:
             _clear_leftovers(array)
         if data is not None:
-            _write_data(array, data)
+            _write_data(Array(store, path, layout=layout, chunk_store=chunk_store, **handle), data)
         publish(store, path, layout, missing)
     if read_only:
         return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
@@ -337,7 +337,7 @@ def _write_data(array: Array, data: Any) -> None:
     store, path = array.chunk_store, array.path
     alone = store.is_empty(path)
     try:
-        copy_data(array, data)
+        copy_data(array.is_unseen(), data)
     except BaseException:
         if alone and path:
             store.delete_dir(path)

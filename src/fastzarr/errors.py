@@ -86,6 +86,10 @@ class PathNotFoundError(NodeNotFoundError):
     """Say that neither an array nor a group stands at this path of the store."""
 
 
+class StaleArrayError(PathNotFoundError):
+    """Say that the array in the store is no longer the one that a handle was opened for."""
+
+
 class ContainsNodeError(BaseZarrError, FileExistsError):
     """Say that something already stands at this path of the store."""
 

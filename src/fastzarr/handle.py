@@ -93,6 +93,21 @@ class Handle:
         self.attrs.update(new_attributes)
         return self
 
+    def flush(self) -> None:
+        """Have all that was written to the store outlast a power cut, where the store sees to it.
+
+        What ``durability`` leaves open is settled then; see ``fastzarr.storage.LocalStore``.
+        """
+        self._store.flush()
+        if self._chunk_store is not None and self._chunk_store is not self._store:
+            self._chunk_store.flush()
+
+    def close(self) -> None:
+        """Close the store, which flushes what was written to it."""
+        self._store.close()
+        if self._chunk_store is not None and self._chunk_store is not self._store:
+            self._chunk_store.close()
+
     def _set_layout(self, layout: Any) -> None:
         """Take over metadata that was written to the store."""
         self._layout = layout

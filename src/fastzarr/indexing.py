@@ -240,6 +240,7 @@ class Indexed:
         else:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:
+            self._check_current()
             engine.run_write(
                 layout,
                 self._chunks,
@@ -247,6 +248,10 @@ class Indexed:
                 prepared.reshape(found.work),
                 store_empty=self._config.write_empty_chunks,
             )
+
+    def _check_current(self) -> None:
+        """See that this handle's chunks are still those of the array in the store."""
+        raise NotImplementedError
 
     def _check_writable(self) -> None:
         if self._read_only:

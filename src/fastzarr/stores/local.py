@@ -231,6 +231,12 @@ class LocalStore(Store):
         info = self._stat_file(key)
         return None if info is None else _token(info)
 
+    def modified(self, key: str) -> int | None:
+        """Give the time of the last write in nanoseconds, or None where there is no value."""
+        validate_key(key)
+        info = self._stat_file(key)
+        return None if info is None else info.st_mtime_ns
+
     # Listing
 
     def _list(self, prefix: str) -> Iterator[str]:

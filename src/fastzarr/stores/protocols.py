@@ -51,6 +51,14 @@ class SupportsSetIf(SupportsValidator, Protocol):
         """
 
 
+@runtime_checkable
+class SupportsTimes(Protocol):
+    """Promise to tell, without a request, when a value was written."""
+
+    def modified(self, key: str) -> int | None:
+        """Give the time of the last write in nanoseconds, or None where there is no value."""
+
+
 class Draft(Protocol):
     """Be a tree that is made beside its place and put there in one step."""
 
