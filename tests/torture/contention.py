@@ -382,7 +382,7 @@ def prove(budget: Budget, seed: int) -> list[Row]:
 
 
 def _prove_elements(crew: Crew, new: Callable[[], Path], share: float, seed: int) -> list[Row]:
-    size, rounds = CHUNK * 256, max(1, round(7 * share))
+    size, rounds = CHUNK * 256, max(1, round(8 * share))
     ours = [elements(crew, s, new(), size, rounds, seed + i) for i, s in enumerate(SETTINGS)]
     control = total(elements(crew, s, new(), CHUNK * 16, 1, seed) for s in CONTROLS)
     what = "writes to parts of shared chunks and shards, 4 processes x 8 threads"

@@ -17,10 +17,10 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
-from importlib import import_module
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numcodecs
 import numpy as np
 from torture.crew import Crew, folder, library
 from torture.disk import Disk, write_tree
@@ -198,8 +198,8 @@ def record(trap: Trap, setting: Setting, scenario: str, base: Path) -> Traced:
     root, trace = base / "root", base / "trace"
     first, names = SCENARIOS[scenario]
     use(setting)
-    # It makes semaphores when it is imported, which a process that just ends would not take back.
-    import_module("numcodecs.blosc")
+    # It makes a semaphore when first used, which a process that just ends would not take back.
+    numcodecs.Blosc().encode(bytes(8))
 
     def prepare() -> None:
         module = use(setting)
