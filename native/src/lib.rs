@@ -1,6 +1,6 @@
 //! The native core of fastzarr: fetch, decode and copy chunks into the caller's memory.
 //!
-//! * `python.rs` alone knows Python. Without the feature `python` the crate builds without it, which
+//! * `python.rs`, with the files in `python/`, alone knows Python. Without the feature `python` the crate builds without it, which
 //!   is how its own tests run.
 //! * A plan is run by `run.rs` and `read.rs`, which know chunks and shards; `chunk.rs` decodes and
 //!   encodes one chunk, `encode.rs` on several threads; below are the copy loop, the codecs, files and

@@ -1,10 +1,13 @@
 //! The native core as Python sees it.
 //!
-//! * This file alone knows Python. What it calls knows neither the interpreter nor its lock.
+//! * This file and those in `python/` alone know Python. What they call knows neither the
+//!   interpreter nor its lock.
 //! * The lock is given up for the whole of a call. It is taken for an instant where a store is not
 //!   made of files, and now and then to see whether Ctrl-C was pressed.
 //! * A failure is returned as data: the chunk, the stage, the kind, the message. Python words it.
 //! * Arguments are what `_reference.py` takes; they are asserted here and checked there.
+
+mod elements;
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -623,6 +626,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyProgram>()?;
     module.add_function(wrap_pyfunction!(read, module)?)?;
     module.add_function(wrap_pyfunction!(write, module)?)?;
+    module.add_function(wrap_pyfunction!(elements::vlen_decode, module)?)?;
+    module.add_function(wrap_pyfunction!(elements::vlen_encode, module)?)?;
     module.add_function(wrap_pyfunction!(shutdown, module)?)?;
     module.add_function(wrap_pyfunction!(sync, module)?)?;
     Ok(())

@@ -6,14 +6,17 @@ Rules of this file:
   the same meaning; a test holds the two against each other.
 * One call runs a whole plan. The caller's memory is read from or written to, and nothing is kept.
 * A failure comes back as data: the chunk's coordinates, the stage (``fetch``, ``store`` or the name
-  of a codec) and the error. None means that every chunk of the plan was read or written.
+  of a codec) and the error. None means that every chunk of the plan was read or written. Of the
+  elements of one chunk, which ``vlen_decode`` and ``vlen_encode`` see alone, it is words.
 """
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
 
 from fastzarr._reference import Chunks, Failure, Job
+from fastzarr.codecs.base import Buffer
 from fastzarr.codecs.chain import Program as Chain
 from fastzarr.plan import Plan
 
@@ -36,3 +39,7 @@ def write(
     shape: tuple[int, ...],
     job: Job,
 ) -> Failure | None: ...
+def vlen_decode(data: Buffer, kind: type[str | bytes], out: np.ndarray[Any, Any]) -> str | None: ...
+def vlen_encode(
+    array: np.ndarray[Any, Any], kind: type[str | bytes], plain: Callable[[Any], str | bytes]
+) -> bytes | str: ...

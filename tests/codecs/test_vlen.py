@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import struct
+import sys
 
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fastzarr import _native, _reference
+from fastzarr.codecs import vlen
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
 from fastzarr.dtypes import from_numpy
 from fastzarr.errors import CodecError, MetadataError
 
+pytestmark = pytest.mark.usefixtures("data_path")
+
 UTF8, BYTES = VLenUTF8Codec(), VLenBytesCodec()
+
+
+TEXT = np.dtypes.StringDType()
+# Elements that are stored, that stand for others, and that no codec takes.
+ANYTHING = st.one_of(
+    st.text(),
+    st.text(st.characters(categories=["Cs", "Lu"]), max_size=2),
+    st.binary(),
+    st.sampled_from([None, 1, "a\0", "\0", b"\0", np.str_("b"), np.bytes_(b"b"), bytearray(b"c")]),
+    st.just(np.void(b"d\0")),
+)
 
 
 def text_spec(*shape):
@@ -24,6 +40,13 @@ def text_spec(*shape):
 
 def bytes_spec(*shape):
     return ChunkSpec(shape, from_numpy("variable_length_bytes"), b"")
+
+
+def objects(items):
+    array = np.empty(len(items), dtype=object)
+    for number, item in enumerate(items):
+        array[number] = item
+    return array
 
 
 def u32(*numbers):
@@ -36,8 +59,9 @@ def test_the_stored_form():
 
 
 @given(st.lists(st.text(), max_size=8))
+@example(["a\0", "\0", "", "é\0\0", "\U0001f600" * 5, "n" * 300])
 def test_text_agrees_with_numcodecs(items):
-    array, spec = np.array(items, dtype=np.dtypes.StringDType()), text_spec(len(items))
+    array, spec = np.array(items, dtype=TEXT), text_spec(len(items))
     encoded = UTF8.encode(array, spec)
     assert encoded == numcodecs.VLenUTF8().encode(np.array(items, dtype=object))
     decoded = UTF8.decode(encoded, spec)
@@ -55,6 +79,98 @@ def test_bytes_agree_with_numcodecs(items):
     assert BYTES.decode(np.frombuffer(encoded, "u1"), spec).tolist() == items
 
 
+def split_by(functions, data, kind, count, dtype):
+    out = np.empty(count, dtype=dtype)
+    wrong = functions.vlen_decode(data, kind, out)
+    return wrong, None if wrong else out.tolist()
+
+
+@given(st.lists(ANYTHING, max_size=6), st.sampled_from([str, bytes]))
+def test_the_extension_joins_as_its_twin_does(items, kind):
+    array = objects(items)
+    plain = vlen.plain_text if kind is str else vlen.plain_bytes
+    found = _native.vlen_encode(array, kind, plain)
+    assert found == _reference.vlen_encode(array, kind, plain)
+    if isinstance(found, bytes):
+        dtype = TEXT if kind is str else object
+        assert split_by(_native, found, kind, len(items), dtype)[0] is None
+
+
+@given(st.lists(st.binary(max_size=20), max_size=6), st.data())
+def test_the_extension_splits_as_its_twin_does(items, data):
+    stored = bytearray(_reference.vlen_encode(objects(items), bytes, bytes))
+    # Counts are the caller's to check; all that follows may be anything.
+    for place in data.draw(st.lists(st.integers(4, max(len(stored), 5)), max_size=3)):
+        if data.draw(st.booleans()):
+            del stored[place:]
+        else:
+            number = data.draw(st.sampled_from([0, 1, 3, 4, 255, 2**31, 2**32 - 1]))
+            stored[place : place + data.draw(st.sampled_from([0, 4]))] = u32(number)
+    for kind, dtype in ((str, TEXT), (str, object), (bytes, object)):
+        case = (memoryview(bytes(stored)), kind, len(items), dtype)
+        assert split_by(_native, *case) == split_by(_reference, *case)
+
+
+@given(st.lists(st.text(), max_size=8))
+def test_text_of_objects_and_of_numpy_is_stored_alike(items):
+    for functions in (_native, _reference):
+        found = functions.vlen_encode(np.array(items, dtype=TEXT), str, vlen.plain_text)
+        assert found == functions.vlen_encode(objects(items), str, vlen.plain_text)
+
+
+def test_text_that_numpy_never_set_is_empty():
+    assert UTF8.encode(np.empty(2, dtype=TEXT), text_spec(2)) == u32(2, 0, 0)
+
+
+def test_missing_text_is_empty():
+    array = np.array(["a", None], dtype=np.dtypes.StringDType(na_object=None))
+    assert UTF8.encode(array, text_spec(2)) == u32(2, 1) + b"a" + u32(0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "out"),
+    [
+        (str, np.empty(2, dtype="U3")),
+        (str, np.empty(4, dtype=object)[::2]),
+        (str, np.empty((1, 2), dtype=object)),
+        (bytes, np.empty(2, dtype=TEXT)),
+        (int, np.empty(2, dtype=object)),
+    ],
+)
+def test_the_extension_refuses_arrays_it_was_not_made_for(kind, out):
+    with pytest.raises(ValueError, match=r"an array|the kind|bytes"):
+        _native.vlen_decode(u32(2, 0, 0), kind, out)
+    with pytest.raises(ValueError, match=r"an array|the kind|bytes"):
+        _native.vlen_encode(out, kind, str)
+
+
+def test_the_extension_writes_into_nothing_that_is_read_only():
+    out = np.empty(2, dtype=TEXT)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        _native.vlen_decode(u32(2, 0, 0), str, out)
+
+
+def test_an_error_of_another_kind_is_raised():
+    def fail(item):
+        raise RuntimeError(item)
+
+    for functions in (_native, _reference):
+        with pytest.raises(RuntimeError, match="7"):
+            functions.vlen_encode(objects(["a", 7]), str, fail)
+
+
+def test_objects_are_let_go_of():
+    thing = "not interned, and not of the interpreter's own"
+    array = objects([thing, thing])
+    before = sys.getrefcount(thing)
+    for functions in (_native, _reference):
+        for _ in range(5):
+            data = functions.vlen_encode(array, str, vlen.plain_text)
+            assert functions.vlen_decode(data, str, objects([thing, thing])) is None
+    assert sys.getrefcount(thing) == before
+
+
 def test_c_order_whatever_the_strides():
     array, spec = np.array([["a", "b", "c"], ["d", "e", "f"]], dtype="T"), text_spec(2, 3)
     assert UTF8.encode(array.T, text_spec(3, 2)) == UTF8.encode(array.T.copy(), text_spec(3, 2))
@@ -69,7 +185,7 @@ def test_no_dimensions_and_no_elements(shape):
     assert found.tolist() == array.tolist()
 
 
-def test_objects():
+def test_what_stands_for_an_element():
     text = np.array(["a", None, np.str_("b")], dtype=object)
     assert UTF8.decode(UTF8.encode(text, text_spec(3)), text_spec(3)).tolist() == ["a", "", "b"]
     data, spec = np.array([b"a", None, bytearray(b"b")], dtype=object), bytes_spec(3)
@@ -80,7 +196,7 @@ def test_objects():
 def test_what_is_no_text_is_an_error(wrong):
     array = np.empty(1, dtype=object)
     array[0] = wrong
-    with pytest.raises(CodecError, match="vlen-utf8: an element cannot be stored"):
+    with pytest.raises(CodecError, match="vlen-utf8: element 0 of 1 cannot be stored as text"):
         UTF8.encode(array, text_spec(1))
 
 
@@ -88,7 +204,7 @@ def test_what_is_no_text_is_an_error(wrong):
 def test_what_is_no_bytes_is_an_error(wrong):
     array = np.empty(1, dtype=object)
     array[0] = wrong
-    with pytest.raises(CodecError, match="vlen-bytes: an element cannot be stored"):
+    with pytest.raises(CodecError, match="vlen-bytes: element 0 of 1 cannot be stored as bytes"):
         BYTES.encode(array, bytes_spec(1))
 
 

@@ -12,6 +12,7 @@ pub mod delta;
 pub mod lz4;
 pub mod shuffle;
 pub mod swap;
+pub mod vlen;
 pub mod zstd;
 
 use crate::error::Result;

@@ -91,7 +91,7 @@ class Program:
     def compile(cls, layout: Layout) -> Program:
         """Compile the chain of an array for its stored objects."""
         program = cls(layout.codecs, ChunkSpec(layout.chunks, layout.dtype, layout.fill))
-        native = _extension()
+        native = extension()
         described = None if native is None else describe(program)
         if described is not None:
             program.native = native.Program(described)
@@ -127,7 +127,7 @@ class Program:
 
 
 @cache
-def _extension() -> Any:
+def extension() -> Any:
     """Import the native extension, once; None where it is not built."""
     try:
         from fastzarr import _native

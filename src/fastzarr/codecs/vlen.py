@@ -4,8 +4,10 @@ Rules of this file:
 
 * The stored form is a count, then for each element in C order its length and its bytes; count and
   lengths are unsigned 32-bit little-endian integers.
-* The count must be that of the chunk, and each length fit what is left, before anything is made of
-  them. Bytes behind the last element are an error.
+* The count must be that of the chunk, and the data hold a length for each, before an array is made
+  for them. Whoever splits the data then makes sure that each length fits what is left, and that no
+  bytes follow the last element.
+* Splitting and joining is done by the native extension, or by its twin in ``_reference.py``.
 * None in an array of objects is stored as the empty element, as numcodecs does.
 
 Specification: zarr-extensions, ``codecs/vlen-utf8`` and ``codecs/vlen-bytes``.
@@ -21,13 +23,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fastzarr.codecs.base import ArrayBytesCodec, as_view
+from fastzarr.codecs.chain import extension
+from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastzarr.codecs.base import Buffer, ChunkSpec
 
 _WORD = Struct("<I")
-_LIMIT = 2**32 - 1
+_TEXT = np.dtypes.StringDType()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,20 +57,11 @@ class VLenUTF8Codec(ArrayBytesCodec):
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> bytes:  # noqa: ARG002
         """Encode each element as UTF-8; ``CodecError`` where one is no text."""
-        try:
-            return _joined([_utf8(item) for item in array.ravel().tolist()])
-        except (AttributeError, TypeError, UnicodeEncodeError) as error:
-            msg = f"vlen-utf8: an element cannot be stored as text: {error}"
-            raise CodecError(msg) from error
+        return _joined(self.name, str, plain_text, array)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Decode to an array of the spec's data type."""
-        try:
-            items = [item.decode() for item in _split(self.name, data, spec)]
-        except UnicodeDecodeError as error:
-            msg = f"vlen-utf8: an element is not UTF-8: {error}"
-            raise CodecError(msg) from error
-        return _array(items, spec)
+        return _split(self.name, str, data, spec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,15 +85,11 @@ class VLenBytesCodec(ArrayBytesCodec):
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> bytes:  # noqa: ARG002
         """Join the elements; ``CodecError`` where one is not bytes."""
-        try:
-            return _joined([_bytes(item) for item in array.ravel().tolist()])
-        except TypeError as error:
-            msg = f"vlen-bytes: an element cannot be stored as bytes: {error}"
-            raise CodecError(msg) from error
+        return _joined(self.name, bytes, plain_bytes, array)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Decode to an array of ``bytes`` objects."""
-        return _array(_split(self.name, data, spec), spec)
+        return _split(self.name, bytes, data, spec)
 
 
 def check_elements(spec: ChunkSpec, name: str) -> None:
@@ -107,23 +100,19 @@ def check_elements(spec: ChunkSpec, name: str) -> None:
     raise MetadataError(msg)
 
 
-def _utf8(item: Any) -> bytes:
-    if type(item) is str:
-        return item.encode()
+def plain_text(item: Any) -> str:
+    """Make text of an object that is none; ``TypeError`` if it stands for none."""
     if item is None:
-        return b""
-    if isinstance(item, str):
-        return str(item).encode()
+        return ""
     msg = f"{item!r} is no str"
     raise TypeError(msg)
 
 
-def _bytes(item: Any) -> bytes:
-    if type(item) is bytes:
-        return item
+def plain_bytes(item: Any) -> bytes:
+    """Make bytes of an object that is none; ``TypeError`` if it stands for none."""
     if item is None:
         return b""
-    if isinstance(item, (bytes, bytearray, memoryview)):
+    if isinstance(item, (bytearray, memoryview)):
         return bytes(item)
     if isinstance(item, np.void):
         return item.tobytes()
@@ -131,18 +120,27 @@ def _bytes(item: Any) -> bytes:
     raise TypeError(msg)
 
 
-def _joined(items: list[bytes]) -> bytes:
-    longest = max(map(len, items), default=0)
-    if longest > _LIMIT or len(items) > _LIMIT:
-        msg = f"{len(items)} elements of up to {longest} bytes; at most {_LIMIT} fit either"
-        raise CodecError(msg)
-    parts = [b""] * (2 * len(items))
-    parts[::2] = map(_WORD.pack, map(len, items))
-    parts[1::2] = items
-    return b"".join((_WORD.pack(len(items)), *parts))
+def _functions() -> Any:
+    """Give who splits and joins: the native extension, or its twin."""
+    from fastzarr import _reference
+
+    native = None if config.flat["data_path"] == "numpy" else extension()
+    return _reference if native is None else native
 
 
-def _split(name: str, data: Buffer, spec: ChunkSpec) -> list[bytes]:
+def _joined(
+    name: str, kind: type, plain: Callable[[Any], Any], array: np.ndarray[Any, Any]
+) -> bytes:
+    if array.dtype != _TEXT:
+        array = array.astype(object, copy=False)
+    found = _functions().vlen_encode(array.ravel(), kind, plain)
+    if isinstance(found, bytes):
+        return found
+    msg = f"{name}: {found}"
+    raise CodecError(msg)
+
+
+def _split(name: str, kind: type, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
     view, expected = as_view(data), prod(spec.shape)
     end = view.nbytes
     if end < _WORD.size:
@@ -155,28 +153,9 @@ def _split(name: str, data: Buffer, spec: ChunkSpec) -> list[bytes]:
     if end < _WORD.size * (1 + found):
         msg = f"{name}: {found} elements take {_WORD.size * (1 + found)} bytes or more, found {end}"
         raise CodecError(msg)
-    # Slices of bytes are made faster than those of a memoryview.
-    raw, items, position, unpack = bytes(view), [], _WORD.size, _WORD.unpack_from
-    for number in range(found):
-        start = position + 4
-        if start > end:
-            msg = f"{name}: the data ends early, after {number} of {found} elements: {end} bytes"
-            raise CodecError(msg)
-        position = start + unpack(raw, position)[0]
-        if position > end:
-            msg = (
-                f"{name}: element {number} of {found} states {position - start} bytes, but "
-                f"{end - start} are left"
-            )
-            raise CodecError(msg)
-        items.append(raw[start:position])
-    if position != end:
-        msg = f"{name}: expected {position} bytes, found {end}"
+    out = np.empty(found, dtype=spec.dtype.numpy)
+    wrong = _functions().vlen_decode(view, kind, out)
+    if wrong is not None:
+        msg = f"{name}: {wrong}"
         raise CodecError(msg)
-    return items
-
-
-def _array(items: list[Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
-    array = np.empty(len(items), dtype=spec.dtype.numpy)
-    array[:] = items
-    return array.reshape(spec.shape)
+    return out.reshape(spec.shape)
