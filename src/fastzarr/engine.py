@@ -75,7 +75,9 @@ class StoredChunks:
 
     def staged(self, layout: Layout) -> StoredChunks:
         """Stand for the objects as a transaction that is under way has them, and not for files."""
-        return StoredChunks(layout, self.store, self.path, self.synchronizer)
+        chunks = StoredChunks(layout, self.store, self.path, self.synchronizer)
+        chunks.files = None
+        return chunks
 
     def key(self, chunk: tuple[int, ...]) -> str:
         """Give the key of the object at these coordinates."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock, RLock
 from time import sleep
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -98,6 +99,24 @@ class Locks:
 locks = Locks()
 
 
+@cache
+def _owner(kind: type, name: str) -> int:
+    return next(n for n, base in enumerate(kind.__mro__) if name in vars(base))
+
+
+def swapping(store: Store) -> SupportsSetIf | None:
+    """Give a store that can compare and swap, by verbs that know how it reads and writes.
+
+    Those of a class whose values a subclass reads or writes in its own way do not.
+    """
+    if not isinstance(store, SupportsSetIf):
+        return None
+    kind: Any = type(store)
+    changed = min(_owner(kind, name) for name in ("_get", "_set", "get", "set"))
+    mine = is_ours(store) or _owner(kind, "set_if") <= changed
+    return store if mine else None
+
+
 class StoreTurn:
     """Be a turn among the threads of this process, by the verbs that every store has.
 
@@ -110,7 +129,7 @@ class StoreTurn:
         """Take the turn when it is first needed."""
         self._store, self._key = store, key
         self._name: Hashable = None
-        self._swap = store if is_ours(store) and isinstance(store, SupportsSetIf) else None
+        self._swap = swapping(store)
         self._looked = False
         self._token: Hashable = None
 

@@ -18,11 +18,12 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
+from fastzarr.locking import swapping
 from fastzarr.metadata import document, known, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.stores.base import is_ours
 from fastzarr.stores.keys import METADATA_NAMES
-from fastzarr.stores.protocols import SupportsDraft, SupportsSetIf
+from fastzarr.stores.protocols import SupportsDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,8 +100,9 @@ def create(store: Store, path: str, node: Node) -> bool:
     for name in others:
         store.set(join(path, name), document.dumps(documents[name]))
     key, data = join(path, last), document.dumps(documents[last])
-    if isinstance(store, SupportsSetIf):
-        return store.set_if(key, data, None)
+    swap = swapping(store)
+    if swap is not None:
+        return swap.set_if(key, data, None)
     made = False
 
     def make(old: bytes | None) -> bytes | None:

@@ -112,7 +112,8 @@ class Store(MutableMapping[str, bytes]):
 
     def _move(self, source: str, target: str) -> None:
         # All is copied before anything is deleted, so that a failure loses nothing.
-        keys = [source, *self._list(source)]
+        keys = [source] if self._exists(source) else []
+        keys += self._list(source)
         for key in keys:
             value = self._get(key)
             if value is not None:

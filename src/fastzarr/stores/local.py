@@ -123,8 +123,9 @@ class LocalStore(Store):
             root = above
         from fastzarr.stores.transaction import recover
 
-        place = copy(self)
-        place._root, place.base = root, root.rstrip("/" + os.sep) + "/"  # noqa: SLF001
+        # Not a copy, which would look for a journal in its turn.
+        place = object.__new__(LocalStore)
+        vars(place).update(vars(self), _root=root, base=root.rstrip("/" + os.sep) + "/")
         recover(place)
 
     @property
@@ -598,7 +599,8 @@ class LocalStore(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without what was learnt about the folders, which may be others elsewhere."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("base", "_flags", "_inside")}
+        left = ("base", "_flags", "_inside", "_changes")
+        return {k: v for k, v in self.__dict__.items() if k not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the settings."""

@@ -6,25 +6,39 @@ Rules of this file:
   the transaction's path goes to a folder with a temporary name, and is read from there. Every
   handle that shares the store takes part, whenever it was got.
 * To commit, the folder with all new values and the list of changes is synced and renamed to the
-  journal's name; that is the instant. Then each value is renamed into its place, and the journal
-  goes. A store that finds a journal when it is opened does what is left of it.
+  journal's name; that is the instant. Then each value is renamed into its place, in the order of
+  the changes, and the journal goes. A store that finds a journal when it is opened does what is
+  left of it. So all that could keep a value from its place is looked at before the instant.
 * What a transaction changed on the ground of a value that someone else has changed since is not
   committed. The files that it replaces are locked from that look until they are replaced, documents
   first, as everywhere, so that nobody waits in a circle.
+* A thread that is in the middle of a change when the block ends makes it after the transaction, on
+  the value that is there then. A forked child has no part in the transaction, and cannot end it.
 * A journal stands in the root of the store, where whoever opens it looks. Who opens a store further
-  down looks in the folders above, as long as they are nodes.
+  down looks in the folders above, as long as they are nodes. A journal may have come with the store
+  from elsewhere: it is not followed through links.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
 
-from fastzarr.errors import TransactionError
-from fastzarr.locking import StoreTurn
-from fastzarr.stores.commit import FileTurn, lock_file, temporary_name, unlock_file
+from fastzarr.errors import BaseZarrError, TransactionError
+from fastzarr.locking import locks
+from fastzarr.stores.base import flat_bytes, is_ours
+from fastzarr.stores.commit import (
+    ATTEMPTS,
+    FileTurn,
+    lock_file,
+    sync_file,
+    temporary_name,
+    unlock_file,
+)
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, validate_key
 from fastzarr.stores.local import LocalStore
 
@@ -33,9 +47,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from fastzarr.locking import Turn
     from fastzarr.stores.base import Store
 
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _CHANGES, _VALUES = "changes.json", "values"
 
 
@@ -45,22 +60,16 @@ class StagedStore(LocalStore):
     staging = True
     _changes: Changes
 
-    @property
-    def folder(self) -> None:  # type: ignore[override]
-        """Give no folder: what is in it is not what is to be read."""
-        return None
-
-    def files(self) -> None:
-        """Give no folder."""
-        return
-
     def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
         """Read a value, and have its size checked."""
         return super(LocalStore, self).get_checked(key, check)
 
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
-        if key in self._changes.made:
-            return self._changes.get(key)
+        changes = self._changes
+        if key in changes.made:
+            value = changes.get(key)
+            if value is not None or not changes.over:
+                return value
         return super()._get(key, check)
 
     def _get_ranges(self, key: str, ranges: Any) -> Any:
@@ -81,7 +90,9 @@ class StagedStore(LocalStore):
         made = self._changes.made
         yield from (key for key in super()._list(prefix) if key not in made)
         start = f"{prefix}/" if prefix else ""
-        yield from (key for key, there in made.items() if there and key.startswith(start))
+        # A copy, since other threads may write meanwhile.
+        changed = tuple(made.items())
+        yield from (key for key, there in changed if there and key.startswith(start))
 
     def _list_dir(self, prefix: str) -> Any:
         return super(LocalStore, self)._list_dir(prefix)
@@ -95,25 +106,25 @@ class StagedStore(LocalStore):
 
     def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
         """Store the value if the key still has this validator in the transaction."""
-        if self.validator(key) != validator:
-            return False
-        self.set(key, value)
-        return True
+        self._check_write(key)
+        turn = self._turn(key)
+        try:
+            turn.get()
+            return self.validator(key) == validator and turn.put(flat_bytes(value, key))
+        finally:
+            turn.end()
 
-    def _turn(self, key: str) -> StoreTurn:
-        return _StagedTurn(self, key) if self._changes.covers(key) else StoreTurn(self, key)
+    def _turn(self, key: str) -> Turn:
+        return _StagedTurn(self, key) if self._changes.covers(key) else FileTurn(self, key)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        if self._changes.covers(key):
-            self._changes.put(key, value)
-        else:
+        if not (self._changes.covers(key) and self._changes.put(key, value)):
             super()._set(key, value)
 
     def _delete(self, key: str) -> None:
-        if not self._changes.covers(key):
+        there = self._exists(key)
+        if there and not (self._changes.covers(key) and self._changes.put(key, None)):
             super()._delete(key)
-        elif self._exists(key):
-            self._changes.put(key, None)
 
     def _delete_dir(self, prefix: str) -> None:
         super(LocalStore, self)._delete_dir(prefix)
@@ -144,20 +155,60 @@ class StagedStore(LocalStore):
         if key not in self._changes.made and key not in self._changes.seen:
             self._changes.seen[key] = super().validator(key)
 
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """Give a store for the same values, which takes part in the transaction."""
+        other = object.__new__(type(self))
+        mine = {"_original": self._original or self, "_inside": {""}, "read_only": read_only}
+        vars(other).update(vars(self) | mine)
+        self._changes.stores.append(other)
+        return other
 
-class _StagedTurn(StoreTurn):
-    """Be a turn that remembers what it looked at."""
+    def __reduce_ex__(self, protocol: object) -> Any:
+        """Refuse to be copied or pickled: a copy would not see the transaction end."""
+        msg = f"{self} can be pickled or copied when the transaction under way in it has ended"
+        raise TransactionError(msg)
 
-    __slots__ = ("_staged",)
+
+class _StagedTurn:
+    """Be a turn that remembers what it looked at, and a plain one once the block has ended."""
+
+    __slots__ = ("_changes", "_key", "_name", "_plain", "_store")
 
     def __init__(self, store: StagedStore, key: str) -> None:
-        super().__init__(store, key)
-        self._staged = store
+        self._store, self._key, self._changes = store, key, store._changes  # noqa: SLF001
+        self._name: Hashable = None
+        self._plain: FileTurn | None = None
 
     def get(self) -> bytes | None:
-        self._take()
-        self._staged.look(self._key)
-        return super().get()
+        if self._changes.over and self._plain is None:
+            self.end()
+            self._plain = FileTurn(self._store, self._key)
+        if self._plain is not None:
+            return self._plain.get()
+        if self._name is None:
+            name = (self._store.place, self._key)
+            locks.take(name)
+            self._name = name
+        # Before the value is read, so that a change in between is noticed.
+        self._store.look(self._key)
+        return self._store.get(self._key)
+
+    def put(self, value: Buffer | None) -> bool:
+        if self._changes.over and self._plain is None and self._name is None:
+            self._plain = FileTurn(self._store, self._key)  # it did not look
+        if self._plain is not None:
+            return self._plain.put(value)
+        data = None if value is None else flat_bytes(value, self._key)
+        if data is None and not self._store.exists(self._key):
+            return True
+        return self._changes.put(self._key, data)
+
+    def end(self) -> None:
+        name, self._name = self._name, None
+        if name is not None:
+            locks.give_back(name)
+        if self._plain is not None:
+            self._plain.end()
 
 
 class Changes:
@@ -170,11 +221,24 @@ class Changes:
         self.made: dict[str, bool] = {}
         #: For each key that was looked at before it was changed, the token of its value then.
         self.seen: dict[str, Hashable | None] = {}
+        #: The stores that take part.
+        self.stores = [store]
+        #: Whether the block has ended.
+        self.over = False
+        self._last: dict[str, int] = {}
+        self._count = 0
+        self._guard = Lock()
+        self._owner = os.getpid()
+        self._lock: int | None = None
         os.makedirs(store.base, exist_ok=True)  # noqa: PTH103
         self.folder = temporary_name(store.base)
         os.mkdir(self.folder)  # noqa: PTH102
-        self._lock: int | None = os.open(self.folder, _FOLDER)
-        lock_file(self._lock)
+        try:
+            self._lock = os.open(self.folder, _FOLDER)
+            lock_file(self._lock)
+        except BaseException:
+            self.end()
+            raise
         self._values = LocalStore(f"{self.folder}/{_VALUES}", durability="none")
 
     def covers(self, key: str) -> bool:
@@ -189,24 +253,57 @@ class Changes:
         """Give the token of a new value."""
         return self._values.validator(key)
 
-    def put(self, key: str, value: bytes | memoryview | None) -> None:
-        """Take a new value, or None for a key that is to be removed."""
-        if value is None:
-            self._values.delete(key)
-        else:
-            self._values.set(key, value)
-        self.made[key] = value is not None
+    def put(self, key: str, value: bytes | memoryview | None) -> bool:
+        """Take a new value, or None for a key that is to be removed; False if all is over."""
+        self._check_owner()
+        with self._guard:
+            if self.over:
+                return False
+            if value is None:
+                self._values.delete(key)
+            else:
+                self._values.set(key, value)
+            self.made[key] = value is not None
+            self._last[key] = self._count = self._count + 1
+        return True
+
+    def close(self, kind: type[LocalStore]) -> None:
+        """Take no more changes, and let the stores be what they were."""
+        with self._guard:
+            self.over = True
+        for store in self.stores:
+            store.__class__ = kind
 
     def commit(self, store: LocalStore) -> None:
         """Make all changes at once; raises ``TransactionError``, and makes none, on a conflict."""
+        self._check_owner()
         if not self.made:
             return
+        _allow_files(len(self.made))
+        ordered = sorted(self.made, key=self._last.__getitem__)
+        try:
+            for key in ordered:
+                if self.made[key]:
+                    # What stands in the way is met here, and not behind the instant.
+                    store.in_folder(key, lambda _: None)
+                else:
+                    store.check_folder(key.rpartition("/")[0])
+            with open(f"{self.folder}/{_CHANGES}", "w", encoding="utf-8") as file:  # noqa: PTH123
+                json.dump({key: self.made[key] for key in ordered}, file)
+            _sync(store, self.folder)
+            while not self._made(store):
+                # Someone else's, who is at it or has died; then all is looked at again.
+                recover(store)
+        except BaseException:
+            for key in ordered:
+                store.remove_empty(key.rpartition("/")[0])
+            raise
+
+    def _made(self, store: LocalStore) -> bool:
         journal = store.base + JOURNAL_NAME
         turns: list[FileTurn] = []
         try:
-            _allow_files(len(self.made))
-            keys = self.made.keys() | self.seen.keys()
-            for key in sorted(keys, key=_documents_first):
+            for key in sorted(self.made.keys() | self.seen.keys(), key=_documents_first):
                 turn = FileTurn(store, key)
                 turns.append(turn)
                 turn.lock()
@@ -216,37 +313,39 @@ class Changes:
                         "of which nothing was written; do it again"
                     )
                     raise TransactionError(msg)
-            with open(f"{self.folder}/{_CHANGES}", "w", encoding="utf-8") as file:  # noqa: PTH123
-                json.dump(self.made, file)
-            _sync(store, self.folder)
-            self._begin(store, journal)
-            apply(store, journal)
-        finally:
-            for turn in turns:
-                turn.end()
-
-    def _begin(self, store: LocalStore, journal: str) -> None:
-        while True:
             try:
                 os.rename(self.folder, journal)  # noqa: PTH104
             except OSError:
                 if not os.path.isdir(journal):  # noqa: PTH112
                     raise
-                # Someone else's, who is at it or has died.
-                recover(store)
-            else:
-                return
+                return False
+            _finish(store, journal)
+        finally:
+            for turn in turns:
+                turn.end()
+        return True
 
     def end(self) -> None:
         """Let go of the folder, and remove it where nothing came of it."""
+        mine = os.getpid() == self._owner
         lock, self._lock = self._lock, None
         if lock is not None:
-            unlock_file(lock)
+            if mine:
+                unlock_file(lock)
             os.close(lock)
-        with suppress(FileNotFoundError):
-            from shutil import rmtree
+        if mine:
+            with suppress(FileNotFoundError):
+                from shutil import rmtree
 
-            rmtree(self.folder)
+                rmtree(self.folder)
+
+    def _check_owner(self) -> None:
+        if os.getpid() != self._owner:
+            msg = "a transaction is its process's own; a forked child cannot change or end it"
+            raise TransactionError(msg)
+
+
+_beginning = Lock()
 
 
 @contextmanager
@@ -256,51 +355,67 @@ def transaction(store: LocalStore, path: str) -> Iterator[None]:
     Raises ``TransactionError`` if the store has one under way, or if another writer has changed
     what a change was made from.
     """
-    if type(store) is StagedStore:
-        msg = f"a transaction is under way in {store}, and there is one at a time"
-        raise TransactionError(msg)
-    before = type(store)
-    changes = Changes(store, path)
-    vars(store)["_changes"] = changes
-    store.__class__ = StagedStore
+    with _beginning:
+        kind = type(store)
+        if kind is StagedStore:
+            msg = f"a transaction is under way in {store}, and there is one at a time"
+            raise TransactionError(msg)
+        if not is_ours(store):
+            msg = f"{kind.__name__} reads or writes in its own way, so that it has no transactions"
+            raise TransactionError(msg)
+        changes = Changes(store, path)
+        vars(store)["_changes"] = changes
+        store.__class__ = StagedStore
     try:
-        yield
-    except BaseException:
-        _leave(store, before)
-        changes.end()
-        raise
-    _leave(store, before)
-    try:
+        try:
+            yield
+        finally:
+            changes.close(kind)
         changes.commit(store)
     finally:
         changes.end()
 
 
-def _leave(store: LocalStore, kind: type[LocalStore]) -> None:
-    store.__class__ = kind
-    del vars(store)["_changes"]
-
-
 def recover(store: LocalStore) -> None:
     """Do what is left of a journal, unless the one who wrote it is at it."""
     journal = store.base + JOURNAL_NAME
+    while os.path.lexists(journal):
+        lock = None
+        try:
+            lock = os.open(journal, _FOLDER)
+            lock_file(lock)
+            if os.path.samestat(os.fstat(lock), os.lstat(journal)):
+                _check_kinds(journal)
+                apply(store, journal)
+        except FileNotFoundError as error:
+            if error.filename == journal:
+                return  # its writer has come to the end
+            raise _unfinished(store, error) from error
+        except (OSError, ValueError, BaseZarrError) as error:
+            raise _unfinished(store, error) from error
+        finally:
+            if lock is not None:
+                unlock_file(lock)
+                os.close(lock)
+
+
+def _finish(store: LocalStore, journal: str) -> None:
     try:
-        lock = os.open(journal, _FOLDER)
-    except FileNotFoundError:
-        return
-    try:
-        lock_file(lock)
-        if os.path.isdir(journal) and os.path.samestat(os.fstat(lock), os.stat(journal)):  # noqa: PTH112, PTH116
-            apply(store, journal)
+        apply(store, journal)
     except OSError as error:
-        msg = (
-            f"{store} has a transaction that is committed and not yet in place, and it cannot be "
-            f"finished: {error}. Open the store once where it can be written"
-        )
-        raise TransactionError(msg) from error
-    finally:
-        unlock_file(lock)
-        os.close(lock)
+        raise _unfinished(store, error) from error
+    except BaseException:
+        # It is committed, and Ctrl-C is no reason to leave it half in place.
+        apply(store, journal)
+        raise
+
+
+def _unfinished(store: LocalStore, error: Exception) -> TransactionError:
+    return TransactionError(
+        f"{store} has a transaction that is committed and not yet in place, and it cannot be "
+        f"finished: {error}. It is when the store is opened where it can be written; what is left "
+        f"of it is in {JOURNAL_NAME!r}"
+    )
 
 
 def apply(store: LocalStore, journal: str) -> None:
@@ -313,8 +428,7 @@ def apply(store: LocalStore, journal: str) -> None:
     for key, there in made.items():
         target = store.base + key
         if there:
-            with suppress(FileNotFoundError):
-                _replace(f"{journal}/{_VALUES}/{key}", target)
+            _replace(f"{journal}/{_VALUES}/{key}", target)
         else:
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(target)  # noqa: PTH108
@@ -326,14 +440,49 @@ def apply(store: LocalStore, journal: str) -> None:
     store.remove_tree(grave)
 
 
+def _check_kinds(folder: str) -> None:
+    """Refuse what no transaction has made: links, and what is neither a file nor a folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _check_kinds(entry.path)
+            elif not entry.is_file(follow_symlinks=False):
+                raise OSError(errno.EINVAL, "no transaction makes a link or a device", entry.path)
+
+
 def _replace(value: str, target: str) -> None:
+    for attempt in range(ATTEMPTS):
+        try:
+            os.replace(value, target)  # noqa: PTH105
+        except FileNotFoundError:
+            if not os.path.lexists(value):
+                return  # it was put there before
+            if attempt == ATTEMPTS - 1:
+                raise
+            # A delete beside this may have removed the folder.
+            os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(value, target)
+            return
+        else:
+            return
+
+
+def _copy(value: str, target: str) -> None:
+    """Replace what stands on another file system."""
+    from shutil import copyfile
+
+    temporary = temporary_name(os.path.dirname(target))  # noqa: PTH120
     try:
-        os.replace(value, target)  # noqa: PTH105
-    except FileNotFoundError:
-        if not os.path.exists(value):  # noqa: PTH110
-            raise  # it was put there before
-        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-        os.replace(value, target)  # noqa: PTH105
+        copyfile(value, temporary)
+        sync_file(temporary)
+        os.replace(temporary, target)  # noqa: PTH105
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
 
 
 def _sync(store: LocalStore, folder: str) -> None:
@@ -343,8 +492,12 @@ def _sync(store: LocalStore, folder: str) -> None:
         sync(folder)
 
 
-def _documents_first(key: str) -> tuple[bool, str]:
-    return (key.rpartition("/")[2] not in METADATA_NAMES, key)
+def _documents_first(key: str) -> tuple[int, str]:
+    """Give the order of locks: what makes nodes visible, what stands beside it, then chunks."""
+    name = key.rpartition("/")[2]
+    if name in METADATA_NAMES:
+        return (int(name in (".zattrs", ".zmetadata")), key)
+    return (2, key)
 
 
 def _allow_files(count: int) -> None:
