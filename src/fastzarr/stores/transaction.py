@@ -152,6 +152,10 @@ class StagedStore(LocalStore):
 
     def look(self, key: str) -> None:
         """Remember a value that a change is made from."""
+        folder, slash, name = key.rpartition("/")
+        if name in (".zarray", ".zgroup"):
+            # Read and changed in the same turn.
+            self.look(f"{folder}{slash}.zattrs")
         if key not in self._changes.made and key not in self._changes.seen:
             self._changes.seen[key] = super().validator(key)
 
@@ -391,7 +395,7 @@ def recover(store: LocalStore) -> None:
             if error.filename == journal:
                 return  # its writer has come to the end
             raise _unfinished(store, error) from error
-        except (OSError, ValueError, BaseZarrError) as error:
+        except (OSError, TypeError, ValueError, BaseZarrError) as error:
             raise _unfinished(store, error) from error
         finally:
             if lock is not None:
@@ -421,7 +425,7 @@ def _unfinished(store: LocalStore, error: Exception) -> TransactionError:
 def apply(store: LocalStore, journal: str) -> None:
     """Put the values of a journal into their places; what is there already is left."""
     with open(f"{journal}/{_CHANGES}", encoding="utf-8") as file:  # noqa: PTH123
-        made: dict[str, bool] = json.load(file)
+        made: dict[str, bool] = dict(json.load(file))
     for key in made:
         validate_key(key)
         store.check_folder(key.rpartition("/")[0])
