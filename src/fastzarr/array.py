@@ -428,12 +428,14 @@ class Array(Handle, Indexed):
         from fastzarr.resize import reinterpreted
 
         layout = reinterpreted(self._layout, shape, chunks, dtype, fill_value, filters)
+        locks = self._synchronizer if synchronizer is None else synchronizer
         return self._another(
             _layout=layout,
+            _chunks=StoredChunks(layout, self.chunk_store, self._path, locks),
             _is_view=True,
             _cache_metadata=True,
             _read_only=self._read_only if read_only is None else read_only,
-            _synchronizer=synchronizer or self._synchronizer,
+            _synchronizer=locks,
         )
 
     def _another(self, **changes: Any) -> Array:

@@ -19,6 +19,7 @@ from functools import cache
 from threading import Lock, RLock
 from time import sleep
 from typing import TYPE_CHECKING, Any, Protocol, Self
+from weakref import WeakSet
 
 from fastzarr.stores.base import is_ours
 from fastzarr.stores.protocols import SupportsSetIf
@@ -48,16 +49,31 @@ class Turn(Protocol):
         """Let others have their turns."""
 
 
+_all: WeakSet[Locks] = WeakSet()
+# The files that this process has locked for a ``ProcessSynchronizer``.
+_locked: set[str] = set()
+
+
+def _start_anew() -> None:
+    for some in list(_all):
+        some.reset()
+    _locked.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
+
+
 class Locks:
     """Keep a lock for each name that somebody asks for, as long as somebody does."""
 
     def __init__(self) -> None:
         """Start without locks."""
-        self._reset()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._reset)
+        self.reset()
+        _all.add(self)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Forget all locks, as a forked child does."""
         self._guard = Lock()
         self._locks: dict[Hashable, list[Any]] = {}
 
@@ -247,28 +263,42 @@ class ProcessSynchronizer:
 
     @contextmanager
     def _held(self, item: str) -> Iterator[None]:
-        import fcntl  # absent where there is no such lock
-        from pathlib import Path
-
-        path = Path(self.path, item).absolute()
+        path = os.path.join(os.path.realpath(self.path), item)  # noqa: PTH118
         # The system keeps such a lock for the whole process, and drops it with the first of its
-        # descriptors that is closed: threads take turns before they ask for it.
-        with locks.held(("file", str(path))):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                while True:
-                    try:
-                        fcntl.lockf(file, fcntl.LOCK_EX)
-                        break
-                    except OSError as error:
-                        # The system does not tell threads apart: where one of a process waits for a
-                        # lock of another process, and another thread there for one of here, it
-                        # takes that for a deadlock.
-                        if error.errno != errno.EDEADLK:
-                            raise
-                        sleep(0.001)
+        # descriptors that is closed: threads take turns before they ask for it, and who has it
+        # already does not ask again.
+        with locks.held(("file", path)):
+            if path in _locked:
                 yield
+                return
+            with _locked_file(path):
+                _locked.add(path)
+                try:
+                    yield
+                finally:
+                    _locked.discard(path)
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         """Pickle the path."""
         return (type(self), (self.path,))
+
+
+@contextmanager
+def _locked_file(path: str) -> Iterator[None]:
+    import fcntl  # absent where there is no such lock
+    from pathlib import Path
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("ab") as file:
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX)
+                break
+            except OSError as error:
+                # The system does not tell threads apart: where one of a process waits for a lock of
+                # another process, and another thread there for one of here, it takes that for a
+                # deadlock.
+                if error.errno != errno.EDEADLK:
+                    raise
+                sleep(0.001)
+        yield

@@ -14,7 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
@@ -156,7 +156,12 @@ def update(
     for name in (V3_KEY, V2_ARRAY, V2_GROUP):
         key = join(path, name)
         change = _Change(store, path, name, patch)
-        with nullcontext() if synchronizer is None else synchronizer[key]:
+        with ExitStack() as held:
+            if synchronizer is not None:
+                held.enter_context(synchronizer[key])
+                if name != V3_KEY:
+                    # zarr-python 2 takes this one alone to change attributes.
+                    held.enter_context(synchronizer[join(path, V2_ATTRIBUTES)])
             store.change(key, change)
         if change.result is not None:
             return change.result
