@@ -358,6 +358,7 @@ class LocalStore(Store):
 
     def open_to_lock(self, key: str) -> int | None:
         """Open the file of a key, following links that stay inside; None if there is none."""
+        self.check_folder(key.rpartition("/")[0])
         try:
             return self._open(key, self._flags)
         except KeyValidationError:

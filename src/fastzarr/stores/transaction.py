@@ -97,6 +97,12 @@ class StagedStore(LocalStore):
     def _list_dir(self, prefix: str) -> Any:
         return super(LocalStore, self)._list_dir(prefix)
 
+    def modified(self, key: str) -> int | None:
+        """Give the time of the last write, in the transaction or before."""
+        validate_key(key)
+        made = key in self._changes.made
+        return self._changes.modified(key) if made else super().modified(key)
+
     def validator(self, key: str) -> Hashable | None:
         """Give a token of the value as it is in the transaction."""
         validate_key(key)
@@ -256,6 +262,10 @@ class Changes:
     def token(self, key: str) -> Hashable | None:
         """Give the token of a new value."""
         return self._values.validator(key)
+
+    def modified(self, key: str) -> int | None:
+        """Give the time of a new value; None for a removed one."""
+        return self._values.modified(key)
 
     def put(self, key: str, value: bytes | memoryview | None) -> bool:
         """Take a new value, or None for a key that is to be removed; False if all is over."""
