@@ -1,4 +1,4 @@
-"""What the engines read and write: one field of numbers, in files of several layouts.
+"""What the engines read and write: one field of numbers in files of several layouts, and text.
 
 Rules of this file:
 
@@ -47,6 +47,7 @@ class Layout:
     codec: str
     inner: Shape | None = None
     zarr_format: int = 3
+    text: bool = False
 
     @property
     def unit(self) -> Shape:
@@ -58,7 +59,7 @@ class Layout:
         return replace(self, chunks=tuple(map(min, self.chunks, shape)))
 
     def document(self, shape: Shape) -> dict[str, Any]:
-        """Give the metadata document of an array of float32."""
+        """Give the metadata document of an array of float32, or of text."""
         if self.zarr_format == 2:
             return {
                 "zarr_format": 2,
@@ -71,7 +72,8 @@ class Layout:
                 "compressor": _BLOSC_2,
                 "dimension_separator": ".",
             }
-        codecs = [_BYTES, *_COMPRESSORS[self.codec]]
+        serializer: dict[str, Any] = {"name": "vlen-utf8"} if self.text else _BYTES
+        codecs = [serializer, *_COMPRESSORS[self.codec]]
         if self.inner:
             shard = {
                 "chunk_shape": self.inner,
@@ -85,10 +87,10 @@ class Layout:
             "zarr_format": 3,
             "node_type": "array",
             "shape": shape,
-            "data_type": "float32",
+            "data_type": "string" if self.text else "float32",
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": self.chunks}},
             "chunk_key_encoding": keys,
-            "fill_value": 0.0,
+            "fill_value": "" if self.text else 0.0,
             "codecs": codecs,
             "attributes": {},
         }
@@ -105,6 +107,7 @@ _LAYOUTS = (
     Layout("shard32", "32³ in shards of 256³, zstd", (256, 256, 256), "zstd", (32, 32, 32)),
     Layout("shard8", "8³ in shards of 128³, zstd", (128, 128, 128), "zstd", (8, 8, 8)),
     Layout("v2blosc64", "64³, format 2, blosc-lz4-shuffle", (64, 64, 64), "blosc", None, 2),
+    Layout("text", "1,000,000 short texts, 100,000 a chunk, zstd", (100_000,), "zstd", text=True),
     # Of the rows that append: time steps of maps.
     Layout("steps", "10x64x64, blosc-lz4-shuffle", (10, 64, 64), "blosc"),
     Layout("tiny", "10, not compressed", (10,), "none"),
@@ -138,6 +141,13 @@ def field(shape: Shape) -> Array:
     return values.astype(np.float32)
 
 
+def texts(count: int) -> Array:
+    """Make short words, of them a few not ASCII and a few long; the same every time."""
+    numbers = np.random.default_rng(20240229).integers(0, 50_000, count).tolist()
+    words = [f"name{n}" if n % 97 else f"n\u00e4me {n} of more than a few bytes" for n in numbers]
+    return np.array(words, dtype=np.dtypes.StringDType())
+
+
 class Workspace:
     """Hold the files of one run of the benchmark, in a folder that is there for it alone."""
 
@@ -153,15 +163,28 @@ class Workspace:
         values: Array = np.load(self.root / "field.npy", mmap_mode="r")
         return values
 
+    def extent(self, name: str) -> Shape:
+        """Give the shape of the array that is whole in this layout."""
+        if not LAYOUTS[name].text:
+            return self.shape
+        # A million for the whole benchmark, and fewer for a small one, as of the field.
+        return (1_000_000 * self.size**3 // 256**3,)
+
+    def values(self, name: str) -> Array:
+        """Give what the whole array of this layout holds."""
+        return texts(*self.extent(name)) if LAYOUTS[name].text else self.expected
+
     def place(self, name: str) -> Place:
-        """Give the place of the array with the whole field in this layout."""
-        return Place(self.root / f"{name}.zarr", self.shape, LAYOUTS[name].within(self.shape))
+        """Give the place of the array that is whole in this layout."""
+        shape = self.extent(name)
+        return Place(self.root / f"{name}.zarr", shape, LAYOUTS[name].within(shape))
 
     def empty(self, name: str, shape: Shape | None = None) -> Place:
         """Make a fresh folder with the metadata of an array that has no chunks yet."""
         layout = LAYOUTS[name]
         if shape is None:
-            shape, layout = self.shape, layout.within(self.shape)
+            shape = self.extent(name)
+            layout = layout.within(shape)
         place = Place(self._fresh(), shape, layout)
         write_document(place)
         return place
@@ -202,12 +225,12 @@ class Workspace:
             import zarr
 
             write_document(place)
-            zarr.open_array(str(place.folder), mode="r+")[...] = self.expected
+            zarr.open_array(str(place.folder), mode="r+")[...] = self.values(name)
         if hdf and not place.file.exists():
             from bench.engines.h5py import create
 
             with create(place) as file:
-                file["array"][...] = self.expected
+                file["array"][...] = self.values(name)
 
 
 def write_document(place: Place) -> None:

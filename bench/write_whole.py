@@ -22,10 +22,10 @@ class WriteWhole(Task):
     array: Any
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
-        """Bring the field into memory."""
+        """Bring the values into memory."""
         super().__init__(engine, work)
         self.layout = layout
-        self.value = np.array(work.expected)
+        self.value = np.array(work.values(layout))
 
     def prepare(self) -> None:
         """Make a fresh folder and open the array in it."""
@@ -34,12 +34,12 @@ class WriteWhole(Task):
 
     def run(self) -> Any:
         """Write it."""
-        self.engine.write(self.array, whole(self.work.shape), self.value)
+        self.engine.write(self.array, whole(self.place.shape), self.value)
 
     def check(self, result: Any) -> None:
         """Let another process read it back."""
         del result
-        stored(self.place, self.work.expected, self.engine)
+        stored(self.place, self.value, self.engine)
 
     def tidy(self) -> None:
         """Remove the folder."""

@@ -10,7 +10,7 @@ import pytest
 from bench import table
 from bench.base import CannotError, Engine, Row, Task, WrongError, same
 from bench.conduct import Conductor
-from bench.data import LAYOUTS, Workspace, field
+from bench.data import LAYOUTS, Workspace, field, texts
 from bench.table import Cell
 from bench.worker import Worker, answer, rows
 
@@ -197,3 +197,18 @@ def test_rows_have_names_of_their_own_and_layouts_that_exist():
 
 def test_the_field_is_the_same_each_time():
     assert np.array_equal(field((8, 8, 8)), field((8, 8, 8)))
+
+
+def test_the_texts_are_the_same_each_time_and_of_every_kind():
+    values = Workspace(Path(), 64).values("text")
+    assert np.array_equal(values, texts(15_625))
+    assert {text.isascii() for text in values.tolist()} == {True, False}
+    # NumPy keeps up to 15 bytes in the array itself.
+    assert {len(text) > 15 for text in values.tolist()} == {True, False}
+
+
+def test_a_document_of_texts_says_so():
+    layout = LAYOUTS["text"].within((10,))
+    document = layout.document((10,))
+    assert (document["data_type"], document["fill_value"]) == ("string", "")
+    assert [codec["name"] for codec in document["codecs"]] == ["vlen-utf8", "zstd"]

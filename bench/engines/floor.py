@@ -41,12 +41,12 @@ class Floor(Engine):
 
     def refuse(self, verb: str) -> NoReturn:
         """Say what it is for."""
-        msg = "it only reads boxes"
+        msg = "it only reads boxes of numbers"
         raise CannotError(msg)
 
     def open(self, place: Place, *, write: bool = False) -> Reader:
         """Start the program on an array."""
-        if write:
+        if write or place.layout.text:
             self.refuse("write")
         return Reader(place)
 

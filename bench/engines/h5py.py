@@ -31,10 +31,15 @@ def create(place: Place) -> Any:
         shape=place.shape,
         maxshape=(None, *place.shape[1:]),
         chunks=place.layout.unit,
-        dtype="f4",
+        dtype=h5py.string_dtype() if place.layout.text else "f4",
         **_FILTERS[place.layout.codec],
     )
     return file
+
+
+def read(array: Any, box: Any) -> Any:
+    """Read a box, text as NumPy's own."""
+    return array.astype("T")[box] if h5py.check_string_dtype(array.dtype) else array[box]
 
 
 class H5py(Engine):
@@ -65,7 +70,7 @@ class H5py(Engine):
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
         """Read a box or an element."""
-        return array[box]
+        return read(array, box)
 
     def write(self, array: Any, box: Box, value: Array) -> None:
         """Write a box and hand it to the operating system."""

@@ -27,11 +27,14 @@ class TensorStore(Engine):
     module = "tensorstore"
     cannot = {  # noqa: RUF012  (as in Engine)
         "list_arrays": "knows no groups",
+        "text": "knows no text of any length",
         "durability": "syncs all or nothing",
     }
 
     def open(self, place: Place, *, write: bool = False, context: dict[str, Any] = _CONTEXT) -> Any:
         """Open an array."""
+        if place.layout.text:
+            self.refuse("text")
         driver = "zarr" if place.layout.zarr_format == 2 else "zarr3"
         kvstore = {"driver": "file", "path": f"{place.folder}/"}
         spec = {"driver": driver, "kvstore": kvstore, "context": context}

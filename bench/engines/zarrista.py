@@ -23,6 +23,7 @@ class Zarrista(Engine):
     module = "zarrista"
     cannot = {  # noqa: RUF012  (as in Engine)
         "strided": "slices have no steps",
+        "text": "takes no text to write",
         "orthogonal": "arrays are not taken as an index",
         "points": "arrays are not taken as an index",
     }
@@ -44,6 +45,8 @@ class Zarrista(Engine):
 
     def write(self, array: Any, box: Box, value: Array) -> None:
         """Write a box."""
+        if value.dtype.kind == "T":
+            self.refuse("text")
         array[box] = value
 
     def append(self, array: Any, value: Array) -> Any:
