@@ -127,7 +127,7 @@ def test_field_dtype_names_the_field_that_is_not_there() -> None:
 
 
 def test_what_a_string_type_marks_as_missing_is_the_empty_string() -> None:
-    for marker in (None, np.nan):
+    for marker in (None, np.nan, "lost"):
         given = np.array(["a", marker], np.dtypes.StringDType(na_object=marker))
         assert casting.cast(given, np.dtypes.StringDType()).tolist() == ["a", ""]
 

@@ -66,7 +66,10 @@ def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
     marker = getattr(value.dtype, "na_object", None) if is_array else None
     if is_array and value.dtype.kind != "O" and not hasattr(value.dtype, "na_object"):
         return np.asarray(value, dtype=dtype)
-    objects = np.array(value, dtype=object)
+    objects = np.asarray(value, dtype=object)
+    if type(marker) is not str and set(map(type, objects.ravel().tolist())) <= {str}:
+        # Nothing but text, as mostly, has none that is missing; to ask each takes twice as long.
+        return objects.astype(dtype)
     missing = np.frompyfunc(lambda found: found is None or found is marker, 1, 1)(objects)
     missing = np.asarray(missing, dtype=bool)
     if missing.any():
