@@ -22,6 +22,7 @@ pub mod pool;
 pub mod read;
 pub mod run;
 pub mod shard;
+pub mod temporary;
 
 #[cfg(feature = "python")]
 mod python;

@@ -157,9 +157,9 @@ def drafted(
     """
     try:
         yield draft.store
-        publish_parents(store, missing, layout.zarr_format)
         owned = layout.owns if isinstance(layout, Layout) else None
         with changing(store, path, removed=overwrite):
+            publish_parents(store, missing, layout.zarr_format)
             done = draft.publish(replace=overwrite, owned=owned)
     except BaseException:
         draft.discard()
@@ -242,8 +242,8 @@ def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
 
     Raises ``ContainsArrayError`` or ``ContainsGroupError`` if another writer was first.
     """
-    publish_parents(store, missing, layout.zarr_format)
     with changing(store, path):
+        publish_parents(store, missing, layout.zarr_format)
         made = nodes.create(store, path, layout)
     if not made:
         raise _taken_now(store, path)

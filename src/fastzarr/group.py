@@ -424,9 +424,9 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
             raise taken(self._store, new, found, "delete it first, or choose another path")
         _, missing = survey(self._store, new, self.zarr_format, self._path)
         self._store.check_move(old, new)
-        # First the groups above, so that it can be found wherever it is.
-        publish_parents(self._store, missing, self.zarr_format)
         with changing(self._store, new), changing(self._store, old, removed=True):
+            # First the groups above, so that it can be found wherever it is.
+            publish_parents(self._store, missing, self.zarr_format)
             if self._chunk_store is not None and self._chunk_store is not self._store:
                 self._chunk_store.move(old, new)
             self._store.move(old, new)

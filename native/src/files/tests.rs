@@ -1,7 +1,8 @@
 //! Files are read and written as the Python twin does.
 
 use super::*;
-use crate::commit::{write_all, Durability, TEMPORARY_SUFFIX};
+use crate::commit::Durability;
+use crate::temporary::{write_all, TEMPORARY_SUFFIX};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicUsize, Ordering};

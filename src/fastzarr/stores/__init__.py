@@ -14,7 +14,8 @@ from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path, validate_key
 
 if TYPE_CHECKING:
-    from fastzarr.stores.local import DirectoryStore, LocalStore, NestedDirectoryStore, TempStore
+    from fastzarr.stores.directory import DirectoryStore, NestedDirectoryStore, TempStore
+    from fastzarr.stores.local import LocalStore
     from fastzarr.stores.mapping import MappingStore
     from fastzarr.stores.mapping import MappingStore as KVStore
     from fastzarr.stores.memory import MemoryStore
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DictStore": ("memory", "MemoryStore"),
-    "DirectoryStore": ("local", "DirectoryStore"),
+    "DirectoryStore": ("directory", "DirectoryStore"),
     "KVStore": ("mapping", "MappingStore"),
     "LocalStore": ("local", "LocalStore"),
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
-    "NestedDirectoryStore": ("local", "NestedDirectoryStore"),
+    "NestedDirectoryStore": ("directory", "NestedDirectoryStore"),
     "StorePath": ("resolve", "StorePath"),
     "SupportsFiles": ("protocols", "SupportsFiles"),
     "SupportsSetIf": ("protocols", "SupportsSetIf"),
     "SupportsValidator": ("protocols", "SupportsValidator"),
-    "TempStore": ("local", "TempStore"),
+    "TempStore": ("directory", "TempStore"),
     "as_store": ("resolve", "as_store"),
     "as_store_path": ("resolve", "as_store_path"),
 }

@@ -1,0 +1,181 @@
+//! Stored objects of a store that is not made of files: asked for under the interpreter's lock.
+//!
+//! * What the store raises is kept, and raised again by the call.
+//! * A change is made in a turn that the store gives, so that no other writer comes between.
+
+use std::ops::Deref;
+use std::sync::Mutex;
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyAnyMethods, PyBytes, PyTuple};
+
+use crate::commit::{Make, Stop};
+use crate::error::{Error, Kind, Result};
+use crate::objects::{Bytes, Objects, Parts, Pending, Value};
+
+/// A store that is not made of files: its objects are asked for under the interpreter's lock.
+pub(super) struct PyObjects {
+    pub(super) chunks: Py<PyAny>,
+    pub(super) raised: Mutex<Option<PyErr>>,
+}
+
+impl PyObjects {
+    fn call<T>(&self, stage: &'static str, f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
+        Python::try_attach(|py| {
+            f(py).map_err(|raised| {
+                let message = raised.to_string();
+                let mut first = self
+                    .raised
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                first.get_or_insert(raised);
+                Error {
+                    kind: Kind::Foreign,
+                    stage,
+                    message,
+                }
+            })
+        })
+        .unwrap_or_else(|| {
+            Err(Error {
+                kind: Kind::Foreign,
+                stage,
+                message: String::from("the interpreter has ended"),
+            })
+        })
+    }
+
+    fn get(&self, chunk: &[i64]) -> Result<Option<PyBackedBytes>> {
+        self.fetch(|py| {
+            let coords = PyTuple::new(py, chunk)?;
+            self.chunks.bind(py).call_method1("get", (coords,))
+        })
+    }
+
+    fn fetch(
+        &self,
+        f: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> Result<Option<PyBackedBytes>> {
+        self.call("fetch", |py| {
+            let found = f(py)?;
+            if found.is_none() {
+                return Ok(None);
+            }
+            if let Ok(bytes) = found.cast::<PyBytes>() {
+                return Ok(Some(bytes.clone().into()));
+            }
+            let bytes = py.get_type::<PyBytes>().call1((found,))?;
+            Ok(Some(bytes.cast_into::<PyBytes>()?.into()))
+        })
+    }
+
+    /// Take turns with other writers of an object, from the first look at it to the last change.
+    fn turn<T>(&self, chunk: &[i64], f: impl FnOnce(&Py<PyAny>) -> Result<T>) -> Result<T> {
+        let turn = self.call("store", |py| {
+            let coords = PyTuple::new(py, chunk)?;
+            Ok(self
+                .chunks
+                .bind(py)
+                .call_method1("turn", (coords,))?
+                .unbind())
+        })?;
+        let done = f(&turn);
+        self.call("store", |py| turn.call_method0(py, "end").map(|_| ()))?;
+        done
+    }
+
+    /// Give an object its new value; false if it was changed by others since it was looked at.
+    fn put(&self, turn: &Py<PyAny>, bytes: Option<&[u8]>) -> Result<bool> {
+        self.call("store", |py| {
+            let value = bytes.map(|bytes| PyBytes::new(py, bytes));
+            turn.call_method1(py, "put", (value,))?.extract(py)
+        })
+    }
+
+    /// Put until nobody comes between.
+    fn replace(&self, chunk: &[i64], bytes: Option<&[u8]>) -> Result<()> {
+        self.turn(chunk, |turn| {
+            while !self.put(turn, bytes)? {}
+            Ok(())
+        })
+    }
+}
+
+struct Whole(PyBackedBytes);
+
+impl Parts for Whole {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
+        usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.0.get(start..start.checked_add(size)?))
+            .map(Bytes::Read)
+            .ok_or_else(|| {
+                Error::codec(
+                    "fetch",
+                    format!(
+                        "{size} bytes at offset {offset} end after the {}",
+                        self.size()
+                    ),
+                )
+            })
+    }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(&self.0)
+    }
+}
+
+struct Owned(PyBackedBytes);
+
+impl Deref for Owned {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Objects for PyObjects {
+    fn read<'a>(&'a self, chunk: &[i64], _: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
+        Ok(self
+            .get(chunk)?
+            .map(|bytes| Bytes::Held(Box::new(Owned(bytes)))))
+    }
+
+    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
+        let found = self.get(chunk)?;
+        Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
+    }
+
+    fn stage<'a>(
+        &'a self,
+        chunk: &[i64],
+        value: Value,
+        _: Stop,
+    ) -> Result<Option<Box<dyn Pending + 'a>>> {
+        self.replace(chunk, Some(&value.joined())).map(|()| None)
+    }
+
+    fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
+        self.turn(chunk, |turn| loop {
+            let old = self.fetch(|py| turn.bind(py).call_method0("get"))?;
+            let new = make(old.as_deref())?.map(Value::joined);
+            if self.put(turn, new.as_deref())? {
+                return Ok(());
+            }
+        })
+    }
+
+    fn remove(&self, chunk: &[i64], _: Stop) -> Result<()> {
+        self.replace(chunk, None)
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+}
