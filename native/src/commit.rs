@@ -108,6 +108,7 @@ impl Root {
                 let open = || rustix::fs::openat(at, temporary.name.as_str(), flags, Mode::empty());
                 temporary.file = Some(retry(open)?);
             }
+            temporary.begin_sync();
             Ok(Some(temporary))
         })
         .map(|staged| {

@@ -15,6 +15,8 @@ use crate::shard::{Shard, MISSING};
 use std::borrow::Cow;
 use std::sync::Mutex;
 
+/// So many threads wait for the disk at a time, which takes no processor.
+const SYNCS: usize = 8;
 /// At most this many objects are written and not yet in their places.
 const PENDING: usize = 128;
 
@@ -217,7 +219,7 @@ fn place(pending: &[Mutex<Waiting>], job: &Job, failures: &Failures) -> bool {
         None => Ok(()),
     };
     pending.is_empty()
-        || spread(pending.len(), job.threads, job, failures, &sync)
+        || spread(pending.len(), job.threads.max(SYNCS), job, failures, &sync)
             && guard(&failures.0).is_none()
             && spread(pending.len(), job.threads, job, failures, &publish)
 }

@@ -67,6 +67,16 @@ impl Temporary {
         Ok(temporary)
     }
 
+    /// Have the disk begin to write, while others are still encoded; `sync` waits for it.
+    pub(crate) fn begin_sync(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(file) = &self.file {
+            // The advice that the content is not needed has it written first. It is no promise, so
+            // that nothing is lost where it is not taken.
+            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+    }
+
     pub(crate) fn sync(&self) -> std::result::Result<(), Errno> {
         match &self.file {
             Some(file) => retry(|| rustix::fs::fdatasync(file)),
