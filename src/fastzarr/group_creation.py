@@ -19,7 +19,12 @@ from fastzarr.arguments import HANDLE_WORDS, Request, filled, handle_of, like_wo
 from fastzarr.array import Array
 from fastzarr.build import build_array, build_group, taken
 from fastzarr.chunking import NOT_GIVEN, parse_shape
-from fastzarr.errors import ContainsGroupError, KeyValidationError, MetadataValidationError
+from fastzarr.errors import (
+    ContainsArrayError,
+    ContainsGroupError,
+    KeyValidationError,
+    MetadataValidationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,7 +71,13 @@ class Creation:
         group = cast("Group", self)
         found: Array | Group | None = None if overwrite else group.get(name)
         if found is None:
-            return self.create_group(name, overwrite)
+            try:
+                return self.create_group(name, overwrite)
+            except (ContainsArrayError, ContainsGroupError):
+                # Another writer may have been first.
+                found = None if overwrite else group.get(name)
+                if found is None:
+                    raise
         if isinstance(found, Array):
             raise taken(group.store, found.path, found.layout, "a group is asked for")
         return found
@@ -117,7 +128,12 @@ class Creation:
         found = group.get(name)
         if found is None:
             words = {"shape": shape, "dtype": dtype}
-            return self._create("require_array", name, words | kwargs)
+            try:
+                return self._create("require_array", name, words | kwargs)
+            except (ContainsArrayError, ContainsGroupError):
+                found = None if kwargs.get("overwrite") else group.get(name)
+                if found is None:
+                    raise
         if not isinstance(found, Array):
             msg = f"a group stands at {found.name!r} in {group.store}, not an array"
             raise ContainsGroupError(msg)

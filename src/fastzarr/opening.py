@@ -24,6 +24,7 @@ from fastzarr.errors import (
     ArrayNotFoundError,
     BaseZarrError,
     ContainsArrayError,
+    ContainsGroupError,
     GroupNotFoundError,
     NodeTypeValidationError,
     PathNotFoundError,
@@ -353,7 +354,7 @@ def _open_array(
     found: Node | None,
     words: dict[str, Any],
 ) -> Array:
-    words = dict(words)
+    given, words = words, dict(words)
     allow = bool(words.pop("allow_pickle", False))
     if words.get("overwrite") and mode == "a":
         found, mode = None, "w"
@@ -371,7 +372,14 @@ def _open_array(
         name = "/" + path
         msg = f"no array is at {name!r} in {store}, and shape= is missing to create one"
         raise TypeError(msg)
-    return build_array(store, path, request, overwrite=mode == "w", **handle)
+    try:
+        return build_array(store, path, request, overwrite=mode == "w", **handle)
+    except (ContainsArrayError, ContainsGroupError):
+        # Another writer was first, of which this mode does not mind.
+        found = nodes.load(store, path, zarr_format) if mode == "a" else None
+        if found is None:
+            raise
+    return _open_array(store, path, mode, zarr_format, found, given)
 
 
 def _handle(words: dict[str, Any], mode: str) -> dict[str, Any]:
@@ -409,14 +417,20 @@ def _open_group(
             raise GroupNotFoundError(_absent("no group", store, path, mode, zarr_format))
         if isinstance(words.get("use_consolidated"), str) or words.get("use_consolidated"):
             raise _not_consolidated(store, path)
-        layout = build_group(
-            store,
-            path,
-            zarr_format=zarr_format,
-            attributes=words.get("attributes"),
-            overwrite=mode == "w",
-            chunk_store=handle["chunk_store"],
-        )
+        try:
+            layout = build_group(
+                store,
+                path,
+                zarr_format=zarr_format,
+                attributes=words.get("attributes"),
+                overwrite=mode == "w",
+                chunk_store=handle["chunk_store"],
+            )
+        except (ContainsArrayError, ContainsGroupError):
+            found = nodes.load(store, path, zarr_format) if mode == "a" else None
+            if found is None:
+                raise
+            return _open_group(store, path, mode, zarr_format, found, words)
         return Group(store, path, layout=layout, **handle)
     snapshot = _snapshot(store, path, found, words.get("use_consolidated"))
     return Group(store, path, layout=found, snapshot=snapshot, **handle)

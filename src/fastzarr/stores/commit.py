@@ -283,8 +283,15 @@ def read_part(file: int, first: int, last: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+# The stores of which it was said that their file systems have no locks.
+_warned: dict[Any, object] = {}
+
+
 def warn_of_no_locks(store: LocalStore) -> None:
-    """Say once that writers in other processes are not kept out."""
+    """Say once of a store that writers in other processes are not kept out."""
+    mine = object()
+    if _warned.setdefault(store.place, mine) is not mine:
+        return
     warnings.warn(
         f"the file system of {store} has no file locks or hard links, so that writers in different "
         "processes must not write to the same chunk or node at the same time",

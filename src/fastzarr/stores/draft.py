@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,20 @@ class FolderDraft:
 def _made(folder: str) -> str:
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
     return folder
+
+
+def is_mounted(folder: str) -> bool:
+    """Tell whether a folder is a mount's, also of another folder of the same file system."""
+    if os.path.ismount(folder):
+        return True
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123
+            mounts = [line.split()[4] for line in file]
+    except (OSError, IndexError):
+        return False
+    # Blanks and the like are written as octal numbers there.
+    found = [re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), mount) for mount in mounts]
+    return os.fsencode(folder) in found
 
 
 def _is_document(key: str) -> bool:

@@ -412,13 +412,13 @@ class LocalStore(Store):
 
     def draft(self, path: str) -> FolderDraft | None:
         """Begin a tree that is to stand at a path; None for a root that cannot be renamed."""
-        from fastzarr.stores.draft import FolderDraft
+        from fastzarr.stores.draft import FolderDraft, is_mounted
 
         self._check_write()
         if not path and os.path.exists(self._root):  # noqa: PTH110
             real = os.path.realpath(self._root)
             above = os.path.dirname(real)  # noqa: PTH120
-            if os.path.ismount(real) or not os.access(above, os.W_OK):
+            if is_mounted(real) or not os.access(above, os.W_OK):
                 return None
             if f"{os.path.realpath(os.curdir)}/".startswith(f"{real}/"):
                 return None  # whoever works in the folder would find himself nowhere
