@@ -12,7 +12,7 @@ import pytest
 import fastzarr
 from fastzarr import errors, node
 from fastzarr.metadata.layout import GroupLayout
-from fastzarr.stores import LocalStore, MemoryStore
+from fastzarr.stores import KVStore, LocalStore, MemoryStore
 
 
 class Recording(MemoryStore):
@@ -150,3 +150,47 @@ def test_threads_that_update_one_node_lose_nothing(tmp_path):
         list(pool.map(work, range(4)))
     assert len(fastzarr.open_group(tmp_path / "g").attrs) == 40
     assert len(array.refresh().attrs) == 40
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_patch_is_made_again_on_what_another_writer_has_left(zarr_format, kind, tmp_path):
+    store = LocalStore(tmp_path) if kind == "local" else MemoryStore()
+    node.save(store, "a", GroupLayout(zarr_format, {"x": 1}))
+    other = LocalStore(tmp_path) if kind == "local" else MemoryStore(store.mapping)
+    seen = []
+
+    def patch(found):
+        seen.append(found.attributes)
+        return replace(found, attributes=found.attributes | {"y": len(seen)})
+
+    node.update(other, "a", patch)
+    node.update(store, "a", patch)
+    assert seen == [{"x": 1}, {"x": 1, "y": 1}]
+    assert node.load(store, "a").attributes == {"x": 1, "y": 2}
+    with pytest.raises(ZeroDivisionError):
+        node.update(store, "a", lambda _: 1 // 0)
+    assert node.load(other, "a").attributes == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["local", "memory", "mapping"])
+def test_of_those_who_create_a_node_at_once_one_does(zarr_format, kind, tmp_path):
+    made = {"local": lambda: LocalStore(tmp_path), "memory": MemoryStore, "mapping": KVStore}
+    values = {}
+    outcomes = []
+
+    def work(number):
+        store = made[kind]() if kind == "local" else made[kind](values)
+        try:
+            fastzarr.create_group(store, zarr_format=zarr_format, attributes={"by": number})
+        except errors.ContainsGroupError:
+            outcomes.append(None)
+        else:
+            outcomes.append(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    (winner,) = [number for number in outcomes if number is not None]
+    store = made[kind]() if kind == "local" else made[kind](values)
+    assert fastzarr.open_group(store, mode="r").attrs["by"] == winner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import fastzarr
 from fastzarr import errors
-from fastzarr.stores import MemoryStore
+from fastzarr.stores import LocalStore, MemoryStore
 
 pytestmark = pytest.mark.usefixtures("data_path")
 
@@ -144,3 +145,59 @@ def test_a_digest_walks_the_stored_chunks_alone() -> None:
     for axis in ("x", 1.0):
         with pytest.raises(TypeError, match="integer"):
             sparse.append([1], axis=axis)
+
+
+@pytest.mark.parametrize("options", [{}, {"shards": (4, 8)}, {"zarr_format": 2}], ids=str)
+def test_a_stale_handle_keeps_what_others_have_put_beyond_its_shape(
+    options: dict[str, Any],
+) -> None:
+    z = fastzarr.create_array({}, shape=(3, 6), chunks=(4, 4), dtype="i4", **options)
+    z[...] = 1
+    stale = fastzarr.open_array(z.store)
+    z.resize(6, 8)
+    z[3:] = 2
+    z[:, 6:] = 3
+    expected = z[...]
+    # All that it knows of the chunks at its edge, and one element of them.
+    stale[...] = 5
+    stale[2, 5] = 6
+    expected[:3, :6] = 5
+    expected[2, 5] = 6
+    np.testing.assert_array_equal(z[...], expected)
+    stale[...] = 0
+    expected[:3, :6] = 0
+    np.testing.assert_array_equal(z[...], expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"shards": (4, 8)}, {"zarr_format": 2}], ids=str)
+def test_a_broken_chunk_at_the_edge_can_be_replaced(options: dict[str, Any]) -> None:
+    z = fastzarr.create_array({}, shape=(3, 6), chunks=(4, 4), dtype="i4", **options)
+    z[...] = 1
+    key = next(key for key in z.store.list() if key.endswith("0"))
+    z.store[key] = b"broken"
+    with pytest.raises(errors.ChunkError, match=key):
+        z[0, 0] = 2
+    assert z.store[key] == b"broken"
+    z[...] = 3
+    assert (z[...] == 3).all()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_writers_that_append_and_resize_at_once_lose_nothing(
+    zarr_format: int, tmp_path: Any
+) -> None:
+    made = fastzarr.create_array(
+        tmp_path, shape=3, chunks=4, dtype="i4", zarr_format=zarr_format, fill_value=-1
+    )
+    made[:] = 0
+
+    def work(number: int) -> None:
+        mine = fastzarr.open_array(LocalStore(tmp_path, durability="none"), mode="r+")
+        for step in range(5):
+            mine.append([number * 5 + step] * 3)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    found = made.refresh()[3:].reshape(-1, 3)
+    assert (found == found[:, :1]).all()
+    assert sorted(found[:, 0]) == list(range(20))

@@ -97,17 +97,23 @@ def create(store: Store, path: str, node: Node) -> bool:
     """
     documents = _documents(node)
     *others, last = _last_is_seen(documents)
-    for name in others:
-        store.set(join(path, name), document.dumps(documents[name]))
+
+    def write_others() -> None:
+        for name in others:
+            store.set(join(path, name), document.dumps(documents[name]))
+
     key, data = join(path, last), document.dumps(documents[last])
     swap = swapping(store)
     if swap is not None:
+        write_others()
         return swap.set_if(key, data, None)
     made = False
 
     def make(old: bytes | None) -> bytes | None:
         nonlocal made
         made = old is None
+        if made:
+            write_others()  # in the turn of the one that is seen, so that both are one writer's
         return data if made else old
 
     store.change(key, make)

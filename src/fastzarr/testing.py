@@ -4,8 +4,7 @@ Rules of this file:
 
 * It needs pytest, and nothing else in the package reads this file.
 * Each test says one thing that a user of any store may rely on, through public verbs only.
-* A test of what only some stores promise (``fastzarr.stores.protocols``) is skipped, by name, where
-  the store does not offer it.
+* What only some stores promise is tested in ``_promises.py``, and skipped by name elsewhere.
 """
 
 # ruff: noqa: S101  (tests assert)
@@ -29,6 +28,10 @@ from fastzarr.errors import (
 from fastzarr.stores.keys import TEMPORARY_SUFFIX
 from fastzarr.stores.protocols import SupportsSetIf, SupportsValidator
 
+pytest.register_assert_rewrite("fastzarr._promises")
+
+from fastzarr._promises import PromiseTests, run_at_once  # noqa: E402  (explained from here on)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,7 +54,7 @@ RANGES = (
 )
 
 
-class StoreTests:
+class StoreTests(PromiseTests):
     """Test a store: subclass it in a file of tests and give the fixture ``store``, empty.
 
     The class is to be named so that pytest collects it. For assertions with details, call
@@ -483,7 +486,7 @@ class StoreTests:
                 if [*store.list()] != ["a/b"] or [*store.list_dir("a")] != ["b"]:
                     torn.append([*store.list()])
 
-        _run([lambda: write(1), lambda: write(100)], beside=[read, read], done=done)
+        run_at_once([lambda: write(1), lambda: write(100)], beside=[read, read], done=done)
         assert not torn
 
     def test_writes_and_deletes_beside_each_other(self, store: Store) -> None:
@@ -498,91 +501,42 @@ class StoreTests:
                     lost.append(key)
                 store.delete(key)
 
-        _run([lambda name=name: work(name) for name in "cdef"])  # type: ignore[misc]
+        run_at_once([lambda name=name: work(name) for name in "cdef"])  # type: ignore[misc]
         assert not lost
         assert store.is_empty()
 
-    # What some stores promise
-
-    def test_a_validator_changes_with_the_value(self, store: Store) -> None:
-        """Give equal tokens while a value stays, another after each write, None without one."""
-        if not isinstance(store, SupportsValidator):
-            pytest.skip(f"{type(store).__name__} has no validator")
-        assert store.validator("a") is None
-        seen: list[object] = []
-        for value in (b"1", b"2", b"2", b"345", b"1"):
-            # A new object each time, as in life.
-            store.set("a", bytearray(value))
-            token = store.validator("a")
-            assert token == store.validator("a")
-            assert hash(token) == hash(store.validator("a"))
-            assert not seen or token != seen[-1]
-            seen.append(token)
-        store.set("b", b"1")
-        assert store.validator("a") == seen[-1]
-        store.delete("a")
-        assert store.validator("a") is None
-
-    def test_set_if(self, store: Store) -> None:
-        """Store only over the value that was looked at."""
-        if not isinstance(store, SupportsSetIf):
-            pytest.skip(f"{type(store).__name__} has no set_if")
-        assert store.set_if("a/b", b"1", None)
-        assert not store.set_if("a/b", b"2", None)
-        old = store.validator("a/b")
-        buffer = bytearray(b"3")
-        assert store.set_if("a/b", buffer, old)
-        buffer[:] = b"x"
-        assert not store.set_if("a/b", b"4", old)
-        assert store.get("a/b") == b"3"
-        store.delete("a/b")
-        assert not store.set_if("a/b", b"5", old)
-        assert store.is_empty()
-
-    def test_set_if_loses_no_update(self, store: Store) -> None:
-        """Count, by threads that each look and swap, to the number of all swaps."""
-        if not isinstance(store, SupportsSetIf):
-            pytest.skip(f"{type(store).__name__} has no set_if")
-        store.set("n", b"0")
-        created: list[bool] = []
+    def test_a_change_loses_no_other(self, store: Store) -> None:
+        """Make a value from the one that is there, by threads that all do, or make none."""
+        store.change("a/b", lambda old: b"0" if old is None else pytest.fail("it is not there"))
+        same = store.get("a/b")
+        store.change("a/b", lambda old: old)
+        assert store.get("a/b") == same
 
         def count() -> None:
-            created.append(store.set_if("new", b"1", None))
             for _ in range(25):
-                swapped = False
-                while not swapped:
-                    token = store.validator("n")
-                    number = int(store.get("n", b""))
-                    swapped = store.set_if("n", b"%d" % (number + 1), token)
+                store.change("a/b", lambda old: b"%d" % (int(old or b"-1") + 1))
 
-        _run([count] * 4)
-        assert store.get("n") == b"100"
-        assert sorted(created) == [False, False, False, True]
+        run_at_once([count] * 4)
+        assert store.get("a/b") == b"100"
+        with pytest.raises(ZeroDivisionError):
+            store.change("a/b", lambda _: b"%d" % (1 // 0))
+        assert store.get("a/b") == b"100"
+        store.change("a/b", lambda _: None)
+        assert store.is_empty()
+        with pytest.raises(ReadOnlyError):
+            store.with_read_only().change("a/b", lambda _: b"1")
 
-
-def _run(
-    work: list[Callable[[], None]],
-    *,
-    beside: list[Callable[[], None]] | None = None,
-    done: threading.Event | None = None,
-) -> None:
-    failures: list[BaseException] = []
-
-    def guarded(task: Callable[[], None]) -> None:
-        try:
-            task()
-        except BaseException as error:  # noqa: BLE001  (raised again below)
-            failures.append(error)
-
-    workers = [threading.Thread(target=guarded, args=(task,)) for task in work]
-    others = [threading.Thread(target=guarded, args=(task,)) for task in beside or []]
-    for thread in others + workers:
-        thread.start()
-    for thread in workers:
-        thread.join()
-    if done is not None:
-        done.set()
-    for thread in others:
-        thread.join()
-    if failures:
-        raise failures[0]
+    def test_a_turn_is_one_writers(self, store: Store) -> None:
+        """Let a writer wait for the end of another's turn at the same key, and at no other."""
+        store.set("a", b"1")
+        turn = store.turn("a")
+        assert turn.get() == b"1"
+        store.change("b", lambda _: b"other")
+        add = threading.Thread(target=store.change, args=("a", lambda old: (old or b"") + b"3"))
+        add.start()
+        add.join(0.05)
+        assert store.get("a") == b"1"
+        assert turn.put(b"12")
+        turn.end()
+        add.join()
+        assert store.get("a") == b"123"
