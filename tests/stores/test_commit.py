@@ -109,9 +109,14 @@ def test_a_turn_ends_though_a_child_was_forked_in_it(store: LocalStore) -> None:
         os._exit(0)
     os.close(end)
     turn.end()
-    store.change("a", lambda old: (old or b"") + b"2")
+    words = ("a", lambda old: (old or b"") + b"2")
+    other = threading.Thread(target=store.change, args=words, daemon=True)
+    other.start()
+    other.join(30)
+    ended = not other.is_alive()
     os.close(go)
     os.waitpid(child, 0)
+    assert ended, "the child still has the lock"
     assert store.get("a") == b"12"
 
 
