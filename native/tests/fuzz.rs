@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use _native::chunk::{Frame, Program};
+use _native::codecs::vlen::{Elements, Joined, Kind};
 use _native::codecs::{ByteCodec, Contexts};
 use _native::commit::{Make, Stop};
 use _native::copy::{Shared, Source};
@@ -488,6 +489,45 @@ fn an_index_of_a_shard_is_believed_only_where_it_holds() {
 }
 
 /// The parts of a plan are public so that Python can hand them over.
+#[test]
+fn elements_of_any_length_come_back_or_the_damage_is_found() {
+    fuzz("elements", |random| {
+        let kind = [Kind::Text, Kind::Bytes][random.below(2)];
+        let count = random.below(40);
+        let mut joined = Joined::new(count, kind).expect("the count fits");
+        let mut items = Vec::new();
+        for _ in 0..count {
+            let size = random.below(30);
+            let mut item = random.bytes(size);
+            if kind == Kind::Text {
+                item = String::from_utf8_lossy(&item).into_owned().into_bytes();
+            }
+            joined.push(&item).expect("it fits");
+            items.push(item);
+        }
+        let stored = joined.finish();
+        let found: Result<Vec<&[u8]>> = Elements::new(&stored, count, kind).collect();
+        assert_eq!(found.expect("it is whole"), items);
+        let bad = random.damage(&stored);
+        let wanted = [count, random.below(60)][random.below(2)];
+        let mut room = bad.len();
+        let mut right = 0;
+        for found in Elements::new(&bad, wanted, kind) {
+            match found {
+                Ok(item) => {
+                    assert!(kind == Kind::Bytes || std::str::from_utf8(item).is_ok());
+                    room = room
+                        .checked_sub(item.len())
+                        .expect("no byte is given twice");
+                    right += 1;
+                }
+                Err(error) => assert!(!error.message.is_empty()),
+            }
+        }
+        assert!(right <= wanted);
+    });
+}
+
 #[test]
 fn a_plan_of_no_parts_is_one_piece() {
     let plan = Plan::new(Vec::<Part>::new(), 0);
