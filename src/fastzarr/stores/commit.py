@@ -100,8 +100,9 @@ class FileTurn:
 
     def _hold(self) -> None:
         """Lock the file that has the name, if one has."""
+        access = os.O_RDONLY
         while self._file is None and self._name is None:
-            file = self._store.open_to_lock(self._key)
+            file = self._store.open_to_lock(self._key, access)
             if file is None:
                 if os.path.islink(self._path):  # noqa: PTH114
                     # A link that leads out, or nowhere: it is replaced and removed as it is.
@@ -113,6 +114,10 @@ class FileTurn:
                 raise self._store.not_a_file(self._key, info)
             if not lock_file(file):
                 self.end()
+                if access == os.O_RDONLY and os.access(self._path, os.W_OK):
+                    # Network file systems lock only what is open for writing.
+                    access = os.O_RDWR
+                    continue
                 warn_of_no_locks(self._store)
                 self._take_turns()
                 return

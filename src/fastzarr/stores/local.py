@@ -274,7 +274,8 @@ class LocalStore(Store):
             with suppress(OSError):
                 info = entry.stat(follow_symlinks=False)
                 old = time.time() - info.st_mtime > _ABANDONED
-                if not old or entry.name == JOURNAL_NAME or info.st_uid != os.geteuid():
+                mine = not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
+                if not (old and mine) or entry.name == JOURNAL_NAME:
                     continue
                 if not S_ISDIR(info.st_mode):
                     os.unlink(entry.path)  # noqa: PTH108
@@ -356,11 +357,11 @@ class LocalStore(Store):
         if self.written and self.durability != "none":
             self.flush()
 
-    def open_to_lock(self, key: str) -> int | None:
+    def open_to_lock(self, key: str, access: int = os.O_RDONLY) -> int | None:
         """Open the file of a key, following links that stay inside; None if there is none."""
         self.check_folder(key.rpartition("/")[0])
         try:
-            return self._open(key, self._flags)
+            return self._open(key, self._flags | access)
         except KeyValidationError:
             return None
 
