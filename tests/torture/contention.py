@@ -353,7 +353,7 @@ def speed(crew: Crew, base: Path, count: int, threads: int) -> dict[str, float]:
 
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Let writers meet in every way; 100,000 writes of elements where there is time for it."""
-    share = min(1.0, budget.seconds / 150)
+    share = min(1.0, budget.seconds / 50)
     with folder() as base, Crew(PROCESSES) as crew:
         places = iter(range(1_000_000))
 

@@ -187,8 +187,10 @@ class FolderDraft:
     def _end(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
-            unlock_file(lock)
-            os.close(lock)
+            try:
+                unlock_file(lock)
+            finally:
+                os.close(lock)
 
 
 def _made(folder: str) -> str:

@@ -343,15 +343,19 @@ class Changes:
         """Let go of the folder, and remove it where nothing came of it."""
         mine = os.getpid() == self._owner
         lock, self._lock = self._lock, None
-        if lock is not None:
+        try:
+            if lock is not None:
+                try:
+                    if mine:
+                        unlock_file(lock)
+                finally:
+                    os.close(lock)
+        finally:
             if mine:
-                unlock_file(lock)
-            os.close(lock)
-        if mine:
-            with suppress(FileNotFoundError):
-                from shutil import rmtree
+                with suppress(FileNotFoundError):
+                    from shutil import rmtree
 
-                rmtree(self.folder)
+                    rmtree(self.folder)
 
     def _check_owner(self) -> None:
         if os.getpid() != self._owner:
