@@ -237,7 +237,7 @@ SETTINGS = [Setting(), Setting(shards=2), Setting(data_path="numpy"), Setting(za
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Fork 1,000 times, and end 100 times."""
     del seed  # nothing is drawn: the system decides who runs when
-    share = min(1.0, budget.seconds / 100)
+    share = min(1.0, budget.seconds / 80)
     each = max(10, round(250 * share))
     with folder() as base:
         with Crew(1, patience=600) as one:

@@ -227,7 +227,7 @@ SETTINGS = [
 
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Interrupt 200 calls."""
-    each = max(4, round(40 * min(1.0, budget.seconds / 80)))
+    each = max(4, round(40 * min(1.0, budget.seconds / 65)))
     with folder() as base:
         ours = [interrupt(s, base, each, seed + n) for n, s in enumerate(SETTINGS)]
         control = interrupt(Setting(CONTROL), base, 5, seed)

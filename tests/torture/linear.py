@@ -186,7 +186,7 @@ SETTINGS = [
 
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Check 3,000 histories, most of them of processes."""
-    each = max(20, round(300 * min(1.0, budget.seconds / 40)))
+    each = max(20, round(300 * min(1.0, budget.seconds / 33)))
     with folder() as base, Crew(WORKERS) as crew:
         ours = [
             by_processes(crew, s, base / str(n), each, seed + n) for n, s in enumerate(SETTINGS)

@@ -388,7 +388,7 @@ def try_all(
 
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Try 10,000 histories for what is promised, some for what is not, some with zarr-python."""
-    share = max(0.02, min(1.0, budget.seconds / 100))
+    share = max(0.02, min(1.0, budget.seconds / 80))
     jobs = [
         ([Setting(durability="replace", **layout) for layout in LAYOUTS], 5000, None),
         ([Setting(durability="full", **layout) for layout in LAYOUTS], 5000, None),

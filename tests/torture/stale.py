@@ -172,7 +172,7 @@ def matrix(setting: Setting, base: Path, seeds: int, seed: int, crew: Crew | Non
 
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Try 200 seeds with two handles in one process, and as many with two processes."""
-    seeds = max(5, round(50 * min(1.0, budget.seconds / 15)))
+    seeds = max(5, round(50 * min(1.0, budget.seconds / 12)))
     with folder() as base, Crew(2) as crew:
         ours = [matrix(s, base / "one", seeds, seed + i) for i, s in enumerate(SETTINGS)]
         ours += [matrix(s, base / "two", seeds, seed + i, crew) for i, s in enumerate(SETTINGS)]

@@ -103,7 +103,7 @@ def updates(
 
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Compare with and without the synchronizer."""
-    size = CHUNK * max(16, round(128 * min(1.0, budget.seconds / 20)))
+    size = CHUNK * max(16, round(128 * min(1.0, budget.seconds / 16)))
     with folder() as base, Crew(PROCESSES) as crew:
         ours = [
             updates(crew, base / path, size, seed, synchronized=True, data_path=path)
