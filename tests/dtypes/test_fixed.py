@@ -114,7 +114,7 @@ def test_a_value_that_is_too_long_is_cut_for_a_user() -> None:
     ],
 )
 def test_a_wrong_fill_value_is_refused(dtype: str, json: object, zarr_format: int) -> None:
-    with pytest.raises(MetadataError, match=r"^w: .* no fill value of"):
+    with pytest.raises(MetadataError, match=r"^w: .* not a valid fill value for"):
         from_numpy(dtype).fill_from_json(json, zarr_format, "w")
 
 

@@ -1,13 +1,13 @@
-"""The data types: Zarr name, NumPy dtype, and fill value in JSON, each from the other.
+"""The data types, and the functions that look one up.
 
-``from_numpy`` takes what a user gives as ``dtype=``, ``from_v2`` and ``from_v3`` what stands in
-metadata. Each gives a ``DataType``, which knows the rest.
+``from_numpy`` accepts a user's ``dtype`` argument; ``from_v2`` and ``from_v3`` parse metadata. All
+return a ``DataType``, which converts back to a NumPy dtype, a name, and a fill value in JSON.
 
 Rules of this file:
 
-* It is the one place that knows all families; no family knows another, save for records, which hold
-  any.
-* What is not known is refused by its name, never guessed.
+* Only this file knows all families of data types. A family knows no other, except that a record
+  may contain any fixed-size type.
+* An unknown data type raises an error with its name; it is never guessed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from fastzarr.dtypes.time import DateTime64, TimeDelta64, time_from_v3
 from fastzarr.dtypes.vlen import Bytes, ObjectType, String
 from fastzarr.errors import DataTypeValidationError
 
-# The names zarr-python 3 has for the same.
+# zarr-python 3's names.
 VariableLengthUTF8 = String
 VariableLengthBytes = Bytes
 Structured = Struct
@@ -97,7 +97,7 @@ _INTEGERS = (Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64)
 _OTHERS = (Bool, Float16, Float32, Float64, Complex64, Complex128)
 _NUMBERS: dict[str, type[Number]] = {cls().name: cls for cls in _INTEGERS + _OTHERS}
 _BY_CODE = {cls().numpy.str[1:]: cls for cls in _NUMBERS.values()}
-# What each name without a configuration stands for. "binary" is what zarrs once wrote.
+# Format 3 names that take no configuration. zarrs once wrote "binary" for "bytes".
 _PLAIN: dict[str, type[DataType]] = {
     **_NUMBERS,
     "complex_float32": Complex64,
@@ -116,10 +116,10 @@ _ORDER = {"<": "little", ">": "big"}
 
 
 def from_v3(json: Any, where: str = "data_type") -> DataType:
-    """Read the ``data_type`` member of a ``zarr.json``.
+    """Return the data type of the ``data_type`` member of a ``zarr.json``.
 
-    Raises DataTypeValidationError, naming ``where``, for a name that is not known and for a
-    configuration that is not the type's own.
+    Raise DataTypeValidationError, naming ``where``, if the name is unknown or its configuration is
+    invalid.
 
     >>> from_v3({"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}})
     DateTime64('<M8[s]')
@@ -146,15 +146,15 @@ def from_v3(json: Any, where: str = "data_type") -> DataType:
 
 @cache
 def _plain(name: str) -> DataType:
-    # A data type never changes, so one object stands for all of its name.
+    # Data types are immutable, so one instance per name is shared.
     return _PLAIN[name]()  # type: ignore[call-arg]
 
 
 def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = None) -> DataType:
-    """Read the ``dtype`` member of a ``.zarray``.
+    """Return the data type of the ``dtype`` member of a ``.zarray``.
 
-    ``object_codec_id`` is the id of the first filter, which says what ``|O`` holds. Raises
-    DataTypeValidationError, naming ``where``.
+    ``object_codec_id`` is the id of the first filter, which determines the type of the elements of
+    ``|O``. Raise DataTypeValidationError, naming ``where``, if the dtype is unknown or invalid.
 
     >>> from_v2("|O", object_codec_id="vlen-utf8"), from_v2([["a", "<i4"], ["b", ">f8"]])
     (String('string'), Struct([('a', '<i4'), ('b', '>f8')]))
@@ -162,7 +162,7 @@ def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = No
     if isinstance(json, list):
         return struct_from_v2(json, where, from_v2)
     if not isinstance(json, str):
-        msg = f"a dtype is text or a list of fields, not {short(json)}"
+        msg = f"a dtype must be a string or a list of fields, not {short(json)}"
         raise DataTypeValidationError(msg, where)
     if json in ("|O", "O", "object"):
         return _of_objects(object_codec_id, where)
@@ -179,12 +179,12 @@ def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = No
 
 
 def from_numpy(dtype_like: Any, *, object_codec_id: str | None = None) -> DataType:
-    """Find the data type for what a user gives as ``dtype=``.
+    """Return the data type of a user's ``dtype`` argument.
 
-    That is a DataType, whatever ``numpy.dtype`` takes, ``str`` and ``bytes`` (of any length), or a
-    name or object of format 3. ``object_codec_id`` says how objects are stored. Byte order is kept;
-    ``native()`` of the result drops it. Raises what NumPy raises for what it does not know, and
-    DataTypeValidationError for a dtype that Zarr cannot store.
+    Accepts a DataType, anything that ``numpy.dtype`` accepts, ``str`` and ``bytes`` (of variable
+    length), and a name or object of format 3. ``object_codec_id`` is the codec that stores Python
+    objects. Byte order is kept; call ``native()`` on the result to drop it. Raise NumPy's error if
+    it does not know the dtype, and DataTypeValidationError if Zarr cannot store it.
 
     >>> from_numpy("S3"), from_numpy(str), from_numpy([("a", "i2"), ("b", "u1", 3)]).to_v2()
     (NullTerminatedBytes('|S3'), String('string'), [['a', '<i2'], ['b', '|u1', [3]]])
@@ -201,10 +201,10 @@ def from_numpy(dtype_like: Any, *, object_codec_id: str | None = None) -> DataTy
 
 
 def parse_dtype(spec: Any, *, zarr_format: int) -> DataType:
-    """Find the data type for a dtype, a name, or what stands in metadata of a format.
+    """Return the data type of a dtype, a name, or a format's JSON (zarr-python 3's function).
 
-    Format 3 gives it in this machine's byte order. Format 2 also takes zarr-python 3's pair of
-    ``name`` and ``object_codec_id``.
+    For format 3 the result has native byte order. Format 2 also accepts zarr-python 3's mapping
+    of ``name`` and ``object_codec_id``. Raise as ``from_numpy`` does.
 
     >>> parse_dtype(">i4", zarr_format=3).numpy.isnative
     True
@@ -216,13 +216,13 @@ def parse_dtype(spec: Any, *, zarr_format: int) -> DataType:
 
 
 def _is_v3_name(text: str) -> bool:
-    # What NumPy knows by the same name, it reads itself.
+    # Names that NumPy knows too are left to NumPy.
     plain = text in _PLAIN and text not in _NUMBERS
     return plain or text in _SMALL or _RAW.fullmatch(text) is not None
 
 
 def _fields(fields: list[Any]) -> list[Any]:
-    # NumPy wants a tuple for each field, where JSON has lists.
+    # JSON has lists where NumPy requires a tuple for each field.
     return [
         (field[0], _fields(field[1]) if isinstance(field[1], list) else field[1], *field[2:])
         if isinstance(field, (list, tuple)) and len(field) > 1
@@ -234,8 +234,8 @@ def _fields(fields: list[Any]) -> list[Any]:
 def _of_objects(codec: str | None, where: str) -> DataType:
     if codec is None:
         msg = (
-            "Python objects need a codec that says how they are stored: give object_codec= "
-            "(in a .zarray, the first filter), or the data type string or bytes instead"
+            "Python objects require a codec to be stored: pass object_codec= (in a .zarray, the "
+            "first filter), or use the data type string or bytes"
         )
         raise DataTypeValidationError(msg, where)
     if codec == "vlen-utf8":
@@ -275,7 +275,7 @@ def _of_numpy(dtype: np.dtype[Any], object_codec_id: str | None) -> DataType:
     if dtype.type.__module__ == "ml_dtypes" and dtype.name in _SMALL:
         return small(dtype.name)
     if kind == "T" or (kind in "OSU" and (kind == "O" or dtype.itemsize == 0)):
-        # A length of zero is what NumPy makes of `str` and `bytes`: of any length.
+        # NumPy turns `str` and `bytes` into a length of zero, which here means variable length.
         if object_codec_id is None and kind != "O":
             return Bytes() if kind == "S" else String()
         return _of_objects(object_codec_id, "dtype")
@@ -284,7 +284,7 @@ def _of_numpy(dtype: np.dtype[Any], object_codec_id: str | None) -> DataType:
     if match is not None:
         found = _of_code(match, "dtype")
     if found is None:
-        msg = f"Zarr has no data type for the NumPy dtype {dtype}"
+        msg = f"the NumPy dtype {dtype} has no Zarr data type"
         raise DataTypeValidationError(msg, "dtype")
     return found
 

@@ -1,16 +1,17 @@
-"""What a data type is, and the few rules that all families share.
+"""The base class of all data types, and the rules that every family follows.
 
-A data type stands between three things: its name in Zarr metadata, a NumPy dtype, and the spelling
-of one value (the fill value) in JSON.
+A data type maps between its name in Zarr metadata, a NumPy dtype, and the JSON form of one value
+(the fill value).
 
 Rules of this file:
 
-* A data type never changes once made; two are equal when they mean the same stored bytes.
-* Documents are judged strictly for format 3 and as NumPy would read them for format 2, whose
-  writers always leaned on NumPy. Neither lets a value pass that the type cannot hold.
-* What a document says wrong is a ``MetadataError`` with its place; what a user says wrong is the
-  kind of error NumPy's own assignment gives, naming ``fill_value``.
-* Equality with the fill value is equality of bytes. So -0.0 is not 0.0, and NaN equals itself.
+* Data types are immutable. Two are equal if they describe the same stored bytes.
+* Format 3 documents are parsed strictly; format 2 documents are parsed as NumPy would, because
+  their writers relied on NumPy. Neither accepts a value that the type cannot represent.
+* An invalid document raises ``MetadataError`` with the location of the fault. An invalid argument
+  raises the error that assigning it in NumPy raises, and the message names ``fill_value``.
+* Elements are compared with the fill value by their bytes: -0.0 differs from 0.0, and a NaN equals
+  a NaN with the same bits.
 
 Sources: the data types of the Zarr 3 core specification and of zarr-extensions, and the Zarr 2
 specification.
@@ -30,12 +31,12 @@ _WORDS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 class DataType:
-    """Describe the elements of an array: in memory, in storage, and in metadata.
+    """The type of an array's elements: in memory, in storage, and in metadata.
 
     ``numpy`` is the dtype in memory. ``name`` is the name in format 3. ``itemsize`` is the size of
-    one stored element in bytes, None where it varies. ``multibyte`` tells whether byte order
-    matters. ``mask``, where it is not None, holds the bits that count in the one stored byte of an
-    element; the others may hold anything.
+    one stored element in bytes, or None if elements vary in length. ``multibyte`` is True if byte
+    order matters. If ``mask`` is not None, an element is stored in one byte of which only the bits
+    in ``mask`` are significant; the remaining bits are arbitrary.
 
     >>> from fastzarr.dtypes import from_numpy
     >>> t = from_numpy("<M8[10ms]")
@@ -52,32 +53,32 @@ class DataType:
     def __init__(
         self, numpy: np.dtype[Any], name: str, *, multibyte: bool, variable: bool = False
     ) -> None:
-        """Set the four attributes that every data type has."""
+        """Initialise the attributes; ``variable`` means that elements vary in length."""
         itemsize = None if variable else numpy.itemsize
         self.__dict__.update(numpy=numpy, name=name, itemsize=itemsize, multibyte=multibyte)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        """Refuse: a data type never changes."""
-        msg = f"{name!r} cannot be set: a data type never changes"
+        """Raise AttributeError: data types are immutable."""
+        msg = f"cannot set {name!r}: data types are immutable"
         raise AttributeError(msg)
 
     def __delattr__(self, name: str) -> NoReturn:
-        """Refuse: a data type never changes."""
-        msg = f"{name!r} cannot be deleted: a data type never changes"
+        """Raise AttributeError: data types are immutable."""
+        msg = f"cannot delete {name!r}: data types are immutable"
         raise AttributeError(msg)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether both mean the same values and the same stored bytes."""
+        """Whether both describe the same values stored as the same bytes."""
         if not isinstance(other, DataType):
             return NotImplemented
         return type(self) is type(other) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        """Hash by what equality compares."""
+        """Return a hash of the members that ``__eq__`` compares."""
         return hash((type(self), self._key()))
 
     def __repr__(self) -> str:
-        """Show the family and the NumPy dtype."""
+        """Return the class name with the NumPy dtype string."""
         return f"{type(self).__name__}({self.numpy.str if self.itemsize else self.name!r})"
 
     def _key(self) -> tuple[object, ...]:
@@ -85,11 +86,11 @@ class DataType:
 
     @property
     def default_fill(self) -> Any:
-        """Give the value of elements nobody wrote where no fill value was named: zero."""
+        """The fill value used if none is given: zero."""
         return np.zeros((), self.numpy)[()]
 
     def native(self) -> Self:
-        """Give the same data type in the byte order of this machine, as format 3 has it."""
+        """Return this data type in native byte order, the only one in memory for format 3."""
         numpy = self.numpy.newbyteorder("=")
         if numpy == self.numpy:
             return self
@@ -98,35 +99,36 @@ class DataType:
         return new
 
     def to_v3(self) -> str | dict[str, Any]:
-        """Give the ``data_type`` member of a ``zarr.json``."""
+        """Return the ``data_type`` member of a ``zarr.json``."""
         return self.name
 
     def to_v2(self) -> str | list[Any]:
-        """Give the ``dtype`` member of a ``.zarray``."""
+        """Return the ``dtype`` member of a ``.zarray``."""
         return self.numpy.str
 
     def fill_to_json(self, fill: Any, zarr_format: int) -> Any:
-        """Spell a fill value in JSON; None stays None (undefined, in format 2 only)."""
+        """Return a fill value as JSON. None (undefined, format 2 only) is returned as None."""
         return None if fill is None else self._fill_to_json(fill, zarr_format)
 
     def fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
-        """Read a fill value from JSON as a scalar of ``numpy``.
+        """Parse a fill value from JSON into a scalar of the dtype ``numpy``.
 
-        In format 2 null is None: undefined. Raises MetadataError, naming ``where``, for what the
-        data type cannot hold or does not spell so.
+        A format 2 null is returned as None: the fill value is undefined. Raise MetadataError,
+        naming ``where``, if the JSON is malformed or the data type cannot represent the value.
         """
         if value is None:
             if zarr_format == 2:
                 return None
-            msg = f"null is no fill value of {self.name}; format 3 asks for a value"
+            msg = f"null is not a valid fill value for {self.name}; format 3 requires a value"
             raise MetadataError(msg, where)
         return self._fill_from_json(value, zarr_format, where)
 
     def cast_fill(self, value: Any) -> Any:
-        """Convert what a user gave as ``fill_value=`` to a scalar of ``numpy``.
+        """Convert a user's ``fill_value`` argument to a scalar of the dtype ``numpy``.
 
-        Converts as NumPy does on assignment, save that nothing wraps: an integer out of range is an
-        OverflowError. None is the default. Raises TypeError, ValueError or OverflowError.
+        The value is converted as by assignment in NumPy, but never wraps around: an integer out of
+        range raises OverflowError. None selects ``default_fill``. Raise TypeError or ValueError if
+        the value cannot be converted.
         """
         if value is None:
             return self.default_fill
@@ -142,9 +144,10 @@ class DataType:
             raise ValueError(self._complaint(value, error)) from error
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
-        """Tell whether every element of an array has exactly the bytes of the fill value.
+        """Whether every element of ``array`` has exactly the bytes of the fill value.
 
-        The array has this data type in either byte order, and any strides. None equals nothing.
+        The array has this data type in either byte order and any strides. The result is False if
+        ``fill`` is None, and True if the array is empty.
         """
         if fill is None:
             return False
@@ -159,7 +162,7 @@ class DataType:
         index: tuple[Any, ...] = (*(slice(0, 1),) * array.ndim, ...)
         if array[index].tobytes() != pattern.tobytes():
             return False
-        # With the first element known, all are equal if each byte equals the one an element later.
+        # The first element matches, so all do if each byte equals the one an element later.
         width = next(w for w in (8, 4, 2, 1) if size % w == 0)
         flat, step = array.ravel(order="K").view(_WORDS[width]), size // width
         return bool((flat[step:] == flat[:-step]).all())
@@ -174,32 +177,32 @@ class DataType:
         return assign(self.numpy, value)
 
     def _complaint(self, value: Any, error: Exception) -> str:
-        return f"fill_value {short(value)} is not a value of {self.name}: {error}"
+        return f"fill_value {short(value)} is not valid for {self.name}: {error}"
 
     def _refuse(self, value: Any, asked: str, where: str) -> NoReturn:
-        msg = f"{short(value)} is no fill value of {self.name}; {asked}"
+        msg = f"{short(value)} is not a valid fill value for {self.name}; {asked}"
         raise MetadataError(msg, where)
 
 
 def short(value: object) -> str:
-    """Show a value in a message, cut where it is long."""
+    """Return the repr of a value for an error message, truncated to 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def one_value(value: Any) -> Any:
-    """Take the one value of a zero-dimensional array; ValueError for any other."""
+    """Return the scalar of a zero-dimensional array; raise ValueError for other shapes."""
     array = np.asarray(value)
     if array.ndim:
-        msg = f"one value is wanted, and this is an array of shape {array.shape}"
+        msg = f"expected a scalar, got an array of shape {array.shape}"
         raise ValueError(msg)
     return array[()]
 
 
 def assign(dtype: np.dtype[Any], value: Any) -> Any:
-    """Convert as NumPy does where a scalar is assigned to an element."""
+    """Return ``value`` converted to ``dtype`` as by assignment to one element of an array."""
     if isinstance(value, (list, tuple, dict, set)):
-        msg = f"one value is wanted, not a {type(value).__name__}"
+        msg = f"expected a scalar, got a {type(value).__name__}"
         raise TypeError(msg)
     out = np.empty((), dtype)
     out[()] = value
@@ -207,22 +210,22 @@ def assign(dtype: np.dtype[Any], value: Any) -> Any:
 
 
 def is_zero(value: Any) -> bool:
-    """Tell whether a value is the number 0, the customary "nothing" of string types."""
+    """Whether a value is the number 0, which zarr-python 2 wrote as an empty string or bytes."""
     return is_integer(value) and not isinstance(value, bool) and bool(value == 0)
 
 
 def is_integer(value: Any) -> bool:
-    """Tell whether a value is an integer; NumPy counts its spans of time among them too."""
+    """Whether a value is an integer; ``np.timedelta64``, a subclass of np.integer, is not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, np.timedelta64)
 
 
 def to_base64(data: bytes) -> str:
-    """Spell bytes in base64."""
+    """Return bytes encoded in base64."""
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def from_base64(text: str) -> bytes | None:
-    """Read base64; None where the text is not base64."""
+    """Return the bytes decoded from base64, or None if the text is not valid base64."""
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
@@ -230,28 +233,34 @@ def from_base64(text: str) -> bytes | None:
 
 
 def named(json: Any, where: str) -> tuple[str, dict[str, Any]]:
-    """Split a data type in a format 3 document into its name and its configuration."""
+    """Split the ``data_type`` of a format 3 document into name and configuration.
+
+    Raise DataTypeValidationError, naming ``where``, for any other member or a malformed one.
+    """
     if isinstance(json, str):
         return json, {}
     if not isinstance(json, dict) or not isinstance(json.get("name"), str):
-        msg = f"a data type is a name or an object with a name, not {short(json)}"
+        msg = f"a data type must be a name or an object with a name, not {short(json)}"
         raise DataTypeValidationError(msg, where)
     for key in json:
         if key not in ("name", "configuration", "must_understand"):
             msg = f"unknown member {short(key)} in data type {short(json['name'])}"
             raise DataTypeValidationError(msg, where)
     if not isinstance(json.get("must_understand", True), bool):
-        msg = f"must_understand is true or false, not {short(json['must_understand'])}"
+        msg = f"must_understand must be true or false, not {short(json['must_understand'])}"
         raise DataTypeValidationError(msg, f"{where}.must_understand")
     config = json.get("configuration", {})
     if not isinstance(config, dict):
-        msg = f"a configuration is an object, not {short(config)}"
+        msg = f"a configuration must be an object, not {short(config)}"
         raise DataTypeValidationError(msg, f"{where}.configuration")
     return json["name"], config
 
 
 def members(name: str, config: dict[str, Any], keys: tuple[str, ...], where: str) -> list[Any]:
-    """Take exactly these members of a configuration, in this order."""
+    """Return the values of ``keys`` in a configuration, in that order.
+
+    Raise DataTypeValidationError if one is missing or the configuration has another member.
+    """
     where = f"{where}.configuration"
     for key in config:
         if key not in keys:
@@ -259,14 +268,14 @@ def members(name: str, config: dict[str, Any], keys: tuple[str, ...], where: str
             raise DataTypeValidationError(msg, where)
     for key in keys:
         if key not in config:
-            msg = f"the configuration of {name} lacks {key!r}"
+            msg = f"the configuration of {name} is missing {key!r}"
             raise DataTypeValidationError(msg, where)
     return [config[key] for key in keys]
 
 
 def positive_int(value: Any, limit: int, where: str) -> int:
-    """Take an exact integer from 1 to ``limit`` out of a document."""
+    """Return ``value``; raise DataTypeValidationError unless it is an int from 1 to ``limit``."""
     if type(value) is not int or not 1 <= value <= limit:
-        msg = f"an integer from 1 to {limit} is wanted, not {short(value)}"
+        msg = f"expected an integer from 1 to {limit}, got {short(value)}"
         raise DataTypeValidationError(msg, where)
     return value

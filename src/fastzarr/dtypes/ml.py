@@ -1,14 +1,14 @@
-"""The small numbers of machine learning, through ``ml_dtypes``.
+"""The low-precision integers and floats of ``ml_dtypes``.
 
 Rules of this file:
 
-* ``ml_dtypes`` is imported when the first of these types is made.
-* An element is one byte (``bfloat16``: two). Where it needs fewer bits, the upper ones may hold
-  anything: ``mask`` has the bits that count.
-* A finite number beyond the largest, and NaN or infinity where the type has none, are errors:
-  these types would turn them into something else.
-* ``float8_e4m3fn`` is not registered, yet it is the one that programs use, and TensorStore writes
-  it. In format 2 the name serves as dtype, as TensorStore has it.
+* ``ml_dtypes`` is imported when the first of these types is constructed.
+* An element takes one byte (``bfloat16``: two). If it needs fewer bits, the upper bits are
+  arbitrary, and ``mask`` selects the significant ones.
+* A finite fill value out of range, and a NaN or infinity in a type without them, is an error, since
+  ``ml_dtypes`` would silently convert it to another value.
+* ``float8_e4m3fn`` is not in zarr-extensions, but it is the variant in common use, and TensorStore
+  writes it. In format 2 the name itself is the dtype, as in TensorStore.
 
 Source: the data types of the same names in zarr-extensions.
 """
@@ -24,7 +24,7 @@ from fastzarr.dtypes.base import DataType, short
 from fastzarr.dtypes.numeric import float_from_json, float_to_json, integer, real
 from fastzarr.errors import DataTypeValidationError
 
-# Name: bits of one element.
+# The number of bits in an element.
 INTEGERS = {"int2": 2, "int4": 4, "uint2": 2, "uint4": 4}
 FLOATS = {
     "bfloat16": 16,
@@ -44,14 +44,14 @@ NAMES = INTEGERS.keys() | FLOATS.keys()
 
 
 class SmallNumber(DataType):
-    """Stand for the data types that ``ml_dtypes`` adds to NumPy."""
+    """Base class of the data types that ``ml_dtypes`` adds to NumPy."""
 
     def __init__(self, name: str) -> None:
-        """Make the data type of this name."""
+        """Initialise by name; raise DataTypeValidationError if ``ml_dtypes`` lacks it."""
         import ml_dtypes
 
         if not hasattr(ml_dtypes, name):
-            msg = f"data type {name!r} needs a newer ml_dtypes than {ml_dtypes.__version__}"
+            msg = f"data type {name!r} requires a newer ml_dtypes than {ml_dtypes.__version__}"
             raise DataTypeValidationError(msg)
         numpy = np.dtype(getattr(ml_dtypes, name))
         super().__init__(numpy, name, multibyte=numpy.itemsize > 1)
@@ -59,15 +59,15 @@ class SmallNumber(DataType):
         self.__dict__["mask"] = (1 << bits) - 1 if bits < 8 else None
 
     def __repr__(self) -> str:
-        """Show the family and the name."""
+        """Return the class name with the data type's name."""
         return f"{type(self).__name__}({self.name!r})"
 
     def to_v2(self) -> str | list[Any]:
-        """Give the ``dtype`` member of a ``.zarray``: the name."""
+        """Return the ``dtype`` member of a ``.zarray``: the name."""
         return self.name
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
-        """Tell whether the bits that count are those of the fill value in every element."""
+        """Whether the significant bits of every element equal those of the fill value."""
         if fill is None or self.mask is None:
             return super().is_fill(array, fill)
         one = np.asarray(fill, self.numpy).view(np.uint8) & self.mask
@@ -75,7 +75,7 @@ class SmallNumber(DataType):
 
 
 class SmallInteger(SmallNumber):
-    """Hold integers of 2 or 4 bits."""
+    """Integers of 2 or 4 bits."""
 
     def _bounds(self) -> tuple[int, int]:
         bits = INTEGERS[self.name]
@@ -89,20 +89,20 @@ class SmallInteger(SmallNumber):
         low, high = self._bounds()
         number = integer(value, zarr_format)
         if number is None or not low <= number <= high:
-            self._refuse(value, f"an integer from {low} to {high} is wanted", where)
+            self._refuse(value, f"expected an integer from {low} to {high}", where)
         return self.numpy.type(number)
 
     def _cast(self, value: Any) -> Any:
         low, high = self._bounds()
         number = int(real(value))
         if not low <= number <= high:
-            msg = f"it is not within {low} and {high}"
+            msg = f"expected an integer from {low} to {high}"
             raise OverflowError(msg)
         return self.numpy.type(number)
 
 
 class SmallFloat(SmallNumber):
-    """Hold floating point numbers of 4 to 16 bits."""
+    """Floating-point numbers of 4 to 16 bits."""
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
         return float_to_json(self.numpy.type(fill), zarr_format)
@@ -125,7 +125,7 @@ class SmallFloat(SmallNumber):
         same = back == number or (math.isnan(back) and math.isnan(number))
         if same or (math.isfinite(number) and math.isfinite(back) and self._within(number)):
             return out
-        msg = f"the type cannot hold {short(number)}"
+        msg = f"the type cannot represent {short(number)}"
         raise OverflowError(msg)
 
     def _within(self, number: float) -> bool:
@@ -137,5 +137,5 @@ class SmallFloat(SmallNumber):
 
 
 def small(name: str) -> SmallNumber:
-    """Make the data type of a name of this file."""
+    """Return the data type of a name in ``NAMES``."""
     return SmallInteger(name) if name in INTEGERS else SmallFloat(name)

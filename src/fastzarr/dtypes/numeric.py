@@ -1,12 +1,12 @@
-"""Booleans, integers, floating point and complex numbers.
+"""Booleans, integers, floating-point and complex numbers.
 
 Rules of this file:
 
-* A fill value is read back bit for bit. A NaN that is not the usual one is written as the hex of
-  its bits (format 3); format 2 has no spelling for it and says "NaN".
-* An integral number with a decimal point is an integer's fill value in either format, since writers
-  of both produce it. Anything else must be spelled as its specification says in format 3, and as
-  NumPy converts it without loss in format 2.
+* Fill values round-trip bit for bit. Format 3 writes a NaN with a payload as the hexadecimal form
+  of its bits; format 2 has no such form, so every NaN is written as "NaN".
+* Both formats accept an integral number with a decimal point as the fill value of an integer type,
+  because writers of both produce it. Otherwise format 3 requires the form in its specification, and
+  format 2 whatever NumPy converts without loss.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class Number(DataType):
-    """Stand for the data types whose NumPy dtype has the same name."""
+    """Base class of the data types with the same name in NumPy."""
 
     code: ClassVar[str]
 
     def __init__(self, *, endianness: str | None = None) -> None:
-        """Make the data type in the byte order ``"little"``, ``"big"`` or this machine's."""
+        """Initialise with ``endianness`` ``"little"``, ``"big"``, or None for native order."""
         numpy = np.dtype(self.code).newbyteorder(ORDERS[endianness])
         super().__init__(numpy, numpy.name, multibyte=numpy.itemsize > 1)
 
 
 class Bool(Number):
-    """Hold true or false in a byte."""
+    """Booleans, stored in one byte each."""
 
     code = "?"
 
@@ -47,11 +47,11 @@ class Bool(Number):
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
         if isinstance(value, bool) or (zarr_format == 2 and value in (0, 1)):
             return np.bool_(value)
-        return self._refuse(value, "true or false is wanted", where)
+        return self._refuse(value, "expected true or false", where)
 
 
 class Integer(Number):
-    """Stand for the signed and unsigned integers."""
+    """Base class of the signed and unsigned integers."""
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
         return int(fill)
@@ -60,7 +60,7 @@ class Integer(Number):
         info = np.iinfo(self.numpy)
         number = integer(value, zarr_format)
         if number is None or not info.min <= number <= info.max:
-            self._refuse(value, f"an integer from {info.min} to {info.max} is wanted", where)
+            self._refuse(value, f"expected an integer from {info.min} to {info.max}", where)
         return self.numpy.type(number)
 
     def _cast(self, value: Any) -> Any:
@@ -68,7 +68,7 @@ class Integer(Number):
 
 
 class Float(Number):
-    """Stand for the floating point numbers of IEEE 754."""
+    """Base class of the IEEE 754 floating-point numbers."""
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
         return float_to_json(self.numpy.type(fill), zarr_format)
@@ -81,7 +81,7 @@ class Float(Number):
 
 
 class Complex(Number):
-    """Stand for pairs of floating point numbers."""
+    """Base class of the complex numbers."""
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
         fill = self.numpy.type(fill)
@@ -91,9 +91,9 @@ class Complex(Number):
         if zarr_format == 2 and not isinstance(value, (list, tuple)):
             value = [value, 0]
         if not isinstance(value, (list, tuple)) or len(value) != 2:
-            self._refuse(value, "a list [real, imaginary] is wanted", where)
+            self._refuse(value, "expected a list [real, imaginary]", where)
         part = np.dtype(f"f{self.numpy.itemsize // 2}")
-        # Parts are set one by one: arithmetic would turn NaN and infinity into something else.
+        # The parts are set separately: arithmetic would change NaN payloads and infinities.
         out = np.empty(2, part)
         for i, number in enumerate(value):
             out[i] = float_from_json(part, number, zarr_format, f"{where}[{i}]")
@@ -101,85 +101,85 @@ class Complex(Number):
 
 
 class Int8(Integer):
-    """Hold integers from -2^7 to 2^7 - 1."""
+    """Signed integers of 8 bits, from -2^7 to 2^7 - 1."""
 
     code = "i1"
 
 
 class Int16(Integer):
-    """Hold integers from -2^15 to 2^15 - 1."""
+    """Signed integers of 16 bits, from -2^15 to 2^15 - 1."""
 
     code = "i2"
 
 
 class Int32(Integer):
-    """Hold integers from -2^31 to 2^31 - 1."""
+    """Signed integers of 32 bits, from -2^31 to 2^31 - 1."""
 
     code = "i4"
 
 
 class Int64(Integer):
-    """Hold integers from -2^63 to 2^63 - 1."""
+    """Signed integers of 64 bits, from -2^63 to 2^63 - 1."""
 
     code = "i8"
 
 
 class UInt8(Integer):
-    """Hold integers from 0 to 2^8 - 1."""
+    """Unsigned integers of 8 bits, from 0 to 2^8 - 1."""
 
     code = "u1"
 
 
 class UInt16(Integer):
-    """Hold integers from 0 to 2^16 - 1."""
+    """Unsigned integers of 16 bits, from 0 to 2^16 - 1."""
 
     code = "u2"
 
 
 class UInt32(Integer):
-    """Hold integers from 0 to 2^32 - 1."""
+    """Unsigned integers of 32 bits, from 0 to 2^32 - 1."""
 
     code = "u4"
 
 
 class UInt64(Integer):
-    """Hold integers from 0 to 2^64 - 1."""
+    """Unsigned integers of 64 bits, from 0 to 2^64 - 1."""
 
     code = "u8"
 
 
 class Float16(Float):
-    """Hold IEEE 754 half precision numbers."""
+    """IEEE 754 half-precision numbers (16 bits)."""
 
     code = "f2"
 
 
 class Float32(Float):
-    """Hold IEEE 754 single precision numbers."""
+    """IEEE 754 single-precision numbers (32 bits)."""
 
     code = "f4"
 
 
 class Float64(Float):
-    """Hold IEEE 754 double precision numbers."""
+    """IEEE 754 double-precision numbers (64 bits)."""
 
     code = "f8"
 
 
 class Complex64(Complex):
-    """Hold pairs of single precision numbers."""
+    """Complex numbers with single-precision parts (64 bits)."""
 
     code = "c8"
 
 
 class Complex128(Complex):
-    """Hold pairs of double precision numbers."""
+    """Complex numbers with double-precision parts (128 bits)."""
 
     code = "c16"
 
 
 def integer(value: Any, zarr_format: int) -> int | None:
-    """Read a JSON value as an integer; None where it is none."""
+    """Return a JSON value as an int, or None if the format does not accept it as an integer."""
     if isinstance(value, bool):
         return int(value) if zarr_format == 2 else None
     if isinstance(value, int):
@@ -187,21 +187,21 @@ def integer(value: Any, zarr_format: int) -> int | None:
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     if isinstance(value, str) and zarr_format == 2:
-        # Far fewer digits than would make the conversion slow, more than any integer type needs.
+        # 20 digits suffice for every integer type; the bound keeps the conversion cheap.
         return int(value) if re.fullmatch(r"-?[0-9]{1,20}", value) else None
     return None
 
 
 def real(value: Any) -> Any:
-    """Refuse complex numbers, whose imaginary part NumPy would drop."""
+    """Return ``value``; raise TypeError if it is complex, since NumPy would drop a part of it."""
     if isinstance(value, (complex, np.complexfloating)):
-        msg = "it is complex"
+        msg = "the value is complex"
         raise TypeError(msg)
     return value
 
 
 def float_to_json(value: Any, zarr_format: int) -> Any:
-    """Spell a NumPy float in JSON so that its bits come back, as far as the format can."""
+    """Return a NumPy float as JSON that round-trips its bits as far as the format allows."""
     number = float(value)
     if math.isfinite(number):
         return number
@@ -219,12 +219,13 @@ def float_to_json(value: Any, zarr_format: int) -> Any:
 def float_from_json(
     dtype: np.dtype[Any], value: Any, zarr_format: int, where: str, name: str = ""
 ) -> Any:
-    """Read a JSON value as a float of a NumPy dtype in native byte order.
+    """Parse a JSON value into a scalar of a NumPy float dtype in native byte order.
 
-    A number beyond the largest is infinity, as in NumPy. ``name`` stands in a message instead of
-    the dtype's.
+    A number too large for the dtype becomes infinity, as in NumPy. Raise MetadataError, naming
+    ``where``, for anything else that is not a float. Messages use ``name``, or the dtype's name if
+    it is empty.
     """
-    asked = 'a number, "NaN", "Infinity", "-Infinity" or "0x" and the hex of its bits is wanted'
+    asked = 'expected a number, "NaN", "Infinity", "-Infinity", or "0x" and its bits in hexadecimal'
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if isinstance(value, str):
         if value in _CONSTANTS:
@@ -235,12 +236,12 @@ def float_from_json(
         elif len(digits[1]) == 2 * dtype.itemsize:
             return _UINTS[dtype.itemsize](int(digits[1], 16)).view(dtype)
         else:
-            asked = f'{2 * dtype.itemsize} digits are wanted after "0x"'
+            asked = f'expected {2 * dtype.itemsize} digits after "0x"'
     if is_number or (isinstance(value, bool) and zarr_format == 2):
         try:
             with np.errstate(over="ignore"):
                 return dtype.type(float(value))
         except (ValueError, OverflowError):
             pass
-    msg = f"{short(value)} is no fill value of {name or dtype.name}; {asked}"
+    msg = f"{short(value)} is not a valid fill value for {name or dtype.name}; {asked}"
     raise MetadataError(msg, where)

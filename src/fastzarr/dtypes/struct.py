@@ -1,11 +1,12 @@
-"""Records of named fields.
+"""Structured data types: records of named fields.
 
 Rules of this file:
 
-* Fields are packed: no gap between them, in storage and in memory, whatever the dtype given had.
-* A field has a fixed size. It may be a record itself and, in format 2, an array of fixed shape.
-* Format 3 is written as ``struct`` with a fill value for each field. What was written before, as
-  ``structured`` with pairs and base64, is read; format 2 writes base64 of the record's bytes.
+* Fields are packed in storage and in memory, even if the NumPy dtype passed in has padding.
+* Every field has a fixed size. It may itself be a record and, in format 2, a subarray.
+* Format 3 documents are written as ``struct`` with an object of fill values by field. The older
+  ``structured``, with pairs and base64, is read but not written. Format 2 writes the fill value as
+  base64 of the record's bytes.
 
 Source: ``struct`` and ``structured`` of zarr-extensions, and the Zarr 2 specification.
 """
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 
 
 class Struct(DataType):
-    """Hold records of named fields, each with a data type of its own.
+    """Records of named fields, each with its own data type.
 
-    ``fields`` holds ``(name, data type, shape)``, where the shape is ``()`` but for subarrays.
-    ``legacy`` tells that a document called it ``structured``, whose bytes may lack a stated byte
-    order and are little-endian then; it does not count for equality.
+    ``fields`` is a tuple of ``(name, data type, shape)``; the shape is ``()`` unless the field is a
+    subarray. ``legacy`` is True if a document named the type ``structured``; such data may lack an
+    explicit byte order and is then little-endian. Equality ignores ``legacy``.
 
     >>> from fastzarr.dtypes import Float64, Int32
     >>> Struct(fields=(("id", Int32()), ("value", Float64()))).itemsize
@@ -49,10 +50,10 @@ class Struct(DataType):
     legacy: bool
 
     def __init__(self, *, fields: Iterable[Field], legacy: bool = False) -> None:
-        """Pack the fields into a record; a DataTypeValidationError says why that cannot be."""
+        """Initialise from fields; raise DataTypeValidationError if they do not form a record."""
         triples = [(f[0], f[1], tuple(f[2]) if len(f) == 3 else ()) for f in fields]
         if not triples:
-            msg = "a record needs at least one field"
+            msg = "a record must have at least one field"
             raise DataTypeValidationError(msg)
         for name, dtype, _ in triples:
             if dtype.itemsize is None:
@@ -61,10 +62,10 @@ class Struct(DataType):
         try:
             numpy = np.dtype([(name, dtype.numpy, shape) for name, dtype, shape in triples])
         except (TypeError, ValueError, OverflowError) as error:
-            msg = f"no record can be made of the fields {short([t[0] for t in triples])}: {error}"
+            msg = f"the fields {short([t[0] for t in triples])} do not form a record: {error}"
             raise DataTypeValidationError(msg) from None
         super().__init__(numpy, "struct", multibyte=any(t[1].multibyte for t in triples))
-        # Format 2 allows a field without a name; NumPy gives it one.
+        # Format 2 allows an empty field name, which NumPy replaces.
         names = numpy.names or ()
         kept = tuple((name, t[1], t[2]) for name, t in zip(names, triples, strict=True))
         self.__dict__.update(fields=kept, legacy=legacy)
@@ -73,36 +74,39 @@ class Struct(DataType):
         return (self.fields,)
 
     def __repr__(self) -> str:
-        """Show the fields."""
+        """Return the class name with the fields as in NumPy."""
         return f"Struct({self.numpy.descr})"
 
     @property
     def default_fill(self) -> Any:
-        """Give the record of the default of each field."""
+        """A record of the default fill value of each field."""
         out = np.zeros((), self.numpy)
         for name, dtype, _ in self.fields:
             out[name] = dtype.default_fill
         return out[()]
 
     def native(self) -> Struct:
-        """Give the same record with all fields in the byte order of this machine."""
+        """Return this data type with all fields in native byte order."""
         fields = tuple((name, dtype.native(), shape) for name, dtype, shape in self.fields)
         return self if fields == self.fields else Struct(fields=fields, legacy=self.legacy)
 
     def to_v3(self) -> str | dict[str, Any]:
-        """Give the ``data_type`` member of a ``zarr.json``; a subarray has none."""
+        """Return the ``data_type`` member of a ``zarr.json``.
+
+        Raise DataTypeValidationError if a field is a subarray, which format 3 does not have.
+        """
         for name, _, shape in self.fields:
             if shape:
                 msg = (
-                    f"field {name!r} is an array of shape {shape}, which format 3 cannot say; "
-                    "use format 2, or one field for each element"
+                    f"field {name!r} is a subarray of shape {shape}, which format 3 does not "
+                    "support; use format 2, or one field for each element"
                 )
                 raise DataTypeValidationError(msg)
         fields = [{"name": name, "data_type": dtype.to_v3()} for name, dtype, _ in self.fields]
         return {"name": self.name, "configuration": {"fields": fields}}
 
     def to_v2(self) -> str | list[Any]:
-        """Give the ``dtype`` member of a ``.zarray``."""
+        """Return the ``dtype`` member of a ``.zarray``: a list of fields."""
         return [
             [name, dtype.to_v2(), list(shape)] if shape else [name, dtype.to_v2()]
             for name, dtype, shape in self.fields
@@ -119,18 +123,18 @@ class Struct(DataType):
         if isinstance(value, str):
             data = from_base64(value)
             if data is None or len(data) != self.itemsize:
-                self._refuse(value, f"base64 of {self.itemsize} bytes is wanted", where)
-            # Format 3 leaves the byte order of base64 unsaid; its writers were little-endian.
+                self._refuse(value, f"expected base64 of {self.itemsize} bytes", where)
+            # Format 3 leaves the byte order of base64 unspecified; its writers used little-endian.
             stored = self.numpy if zarr_format == 2 else self.numpy.newbyteorder("<")
             return np.frombuffer(data, stored).astype(self.numpy)[0]
         names = {name for name, _, _ in self.fields}
         if not isinstance(value, dict) or set(value) != names:
-            asked = f"an object with a value for each field ({', '.join(sorted(names))}) is wanted"
+            asked = f"expected an object with a value for each field ({', '.join(sorted(names))})"
             self._refuse(value, asked, where)
         out = np.zeros((), self.numpy)
         for name, dtype, shape in self.fields:
             if shape:
-                msg = f"field {name!r} is an array, whose fill value only base64 can say"
+                msg = f"field {name!r} is a subarray, so the fill value must be in base64"
                 raise MetadataError(msg, where)
             out[name] = dtype.fill_from_json(value[name], 3, f"{where}.{name}")
         return out[()]
@@ -142,7 +146,7 @@ class Struct(DataType):
             value = tuple(value[name] for name in value.dtype.names)
         if isinstance(value, Mapping):
             if set(value) != {name for name, _, _ in self.fields}:
-                msg = f"the fields are {', '.join(name for name, _, _ in self.fields)}"
+                msg = f"expected the fields {', '.join(name for name, _, _ in self.fields)}"
                 raise ValueError(msg)
             value = tuple(value[name] for name, _, _ in self.fields)
         if isinstance(value, list):
@@ -150,7 +154,7 @@ class Struct(DataType):
         if not isinstance(value, tuple):
             value = (value,) * len(self.fields)
         if len(value) != len(self.fields):
-            msg = f"{len(self.fields)} fields are wanted, and {len(value)} values given"
+            msg = f"expected {len(self.fields)} values, one for each field, got {len(value)}"
             raise ValueError(msg)
         out = np.zeros((), self.numpy)
         for (name, dtype, shape), item in zip(self.fields, value, strict=True):
@@ -160,7 +164,7 @@ class Struct(DataType):
 
 def _cast_all(dtype: DataType, shape: tuple[int, ...], value: Any) -> Any:
     if dtype.numpy.names is None:
-        # One by one, since a whole array of integers would wrap around.
+        # Elements are cast singly, because converting an array of integers would wrap around.
         items = np.broadcast_to(np.asarray(value), shape).flat
         value = np.array([dtype.cast_fill(item) for item in items], dtype.numpy).reshape(shape)
     return value
@@ -169,11 +173,14 @@ def _cast_all(dtype: DataType, shape: tuple[int, ...], value: Any) -> Any:
 def struct_from_v3(
     name: str, config: dict[str, Any], where: str, from_v3: Callable[[Any, str], DataType]
 ) -> Struct:
-    """Make the data type of ``struct`` or ``structured``, whose fields ``from_v3`` reads."""
+    """Return the data type of a ``struct`` or ``structured`` configuration.
+
+    ``from_v3`` parses the data type of a field. Raise DataTypeValidationError, naming ``where``.
+    """
     (entries,) = members(name, config, ("fields",), where)
     inside = f"{where}.configuration.fields"
     if not isinstance(entries, list) or not entries:
-        msg = f"a list of at least one field is wanted, not {short(entries)}"
+        msg = f"expected a list of at least one field, got {short(entries)}"
         raise DataTypeValidationError(msg, inside)
     fields: list[Field] = []
     for i, entry in enumerate(entries):
@@ -183,14 +190,14 @@ def struct_from_v3(
         elif isinstance(entry, list) and len(entry) == 2:
             field, json, there = *entry, f"{here}[1]"
         else:
-            msg = f"an object with name and data_type is wanted, not {short(entry)}"
+            msg = f"expected an object with name and data_type, got {short(entry)}"
             raise DataTypeValidationError(msg, here)
         if not isinstance(field, str) or not field:
-            msg = f"the name of a field is text and not empty, unlike {short(field)}"
+            msg = f"a field name must be a non-empty string, not {short(field)}"
             raise DataTypeValidationError(msg, here)
         dtype = from_v3(json, there)
         if dtype.itemsize is None:
-            msg = f"field {field!r} has a variable length ({dtype.name}), which no record can hold"
+            msg = f"field {field!r} of a record has a variable length ({dtype.name})"
             raise DataTypeValidationError(msg, there)
         fields.append((field, dtype))
     return _placed(fields, inside, legacy=name == "structured")
@@ -199,17 +206,20 @@ def struct_from_v3(
 def struct_from_v2(
     entries: list[Any], where: str, from_v2: Callable[[Any, str], DataType]
 ) -> Struct:
-    """Make the data type of a list of fields in a ``.zarray``, which ``from_v2`` reads."""
+    """Return the data type of a list of fields in a ``.zarray``.
+
+    ``from_v2`` parses the dtype of a field. Raise DataTypeValidationError, naming ``where``.
+    """
     fields: list[Field] = []
     for i, entry in enumerate(entries):
         here = f"{where}[{i}]"
         if not isinstance(entry, list) or len(entry) not in (2, 3) or not isinstance(entry[0], str):
-            msg = f"a list [name, dtype] or [name, dtype, shape] is wanted, not {short(entry)}"
+            msg = f"expected a list [name, dtype] or [name, dtype, shape], got {short(entry)}"
             raise DataTypeValidationError(msg, here)
         shape = entry[2] if len(entry) == 3 else []
         shape = [shape] if type(shape) is int else shape
         if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
-            msg = f"a list of positive integers is wanted, not {short(shape)}"
+            msg = f"expected a list of positive integers, got {short(shape)}"
             raise DataTypeValidationError(msg, f"{here}[2]")
         fields.append((entry[0], from_v2(entry[1], f"{here}[1]"), tuple(shape)))
     return _placed(fields, where)

@@ -1,10 +1,11 @@
-"""Moments and spans of time, as NumPy counts them: 64-bit multiples of a scaled unit.
+"""Times and durations as in NumPy: 64-bit counts of a scaled unit.
 
 Rules of this file:
 
-* ``generic`` is a unit too: a count of nobody knows what. Only counts and NaT convert to it.
-* A fill value is written as its count, NaT as -2^63; both it and "NaT" are read.
-* A moment that the unit cannot reach is an OverflowError, where NumPy would wrap around.
+* ``generic`` is also a unit: a plain count without a time scale. Only integers and NaT convert to
+  it.
+* A fill value is written as its count. NaT is written as -2^63; "NaT" is accepted too.
+* A time out of the range of its unit raises OverflowError, where NumPy would wrap around.
 
 Source: ``numpy.datetime64`` and ``numpy.timedelta64`` of zarr-extensions.
 """
@@ -21,24 +22,31 @@ from fastzarr.dtypes.numeric import integer
 from fastzarr.errors import DataTypeValidationError
 
 UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic")
-# The same letter twice: Greek small letter mu, and the micro sign.
+# Two spellings of microseconds: with the Greek small letter mu, and with the micro sign.
 _MICRO = ("\u03bcs", "\u00b5s")
 _LARGEST_SCALE = 2**31 - 1
 
 
 class Time(DataType):
-    """Stand for the data types with a unit and a scale factor."""
+    """Base class of the data types with a unit and a scale factor."""
 
     code: ClassVar[str]
 
     def __init__(
         self, *, unit: str = "generic", scale_factor: int = 1, endianness: str | None = None
     ) -> None:
-        """Make the data type that counts in steps of ``scale_factor`` times ``unit``."""
+        """Initialise with a step of ``scale_factor`` times ``unit``.
+
+        ``endianness`` is ``"little"``, ``"big"``, or None for native order. Raise
+        DataTypeValidationError for an unknown unit or a scale factor out of range.
+        """
         numpy = np.dtype(f"{ORDERS[endianness]}{self.code}")
         unit = "us" if unit in _MICRO else unit
         if unit not in UNITS or (unit == "generic" and scale_factor != 1):
-            msg = f"{scale_factor} times {short(unit)} is no unit; units are {', '.join(UNITS)}"
+            msg = (
+                f"{scale_factor} times {short(unit)} is not a valid unit; "
+                f"units are {', '.join(UNITS)}, and generic takes no scale factor"
+            )
             raise DataTypeValidationError(msg)
         positive_int(scale_factor, _LARGEST_SCALE, "scale_factor")
         if unit != "generic":
@@ -48,21 +56,21 @@ class Time(DataType):
 
     @property
     def unit(self) -> str:
-        """Give the unit, ``"generic"`` where there is none."""
+        """The unit as in NumPy, such as ``"ms"``, or ``"generic"``."""
         return np.datetime_data(self.numpy)[0]
 
     @property
     def scale_factor(self) -> int:
-        """Give the number of units that count as one."""
+        """The number of units in one step."""
         return np.datetime_data(self.numpy)[1]
 
     @property
     def default_fill(self) -> Any:
-        """Give the value of elements nobody wrote where no fill value was named: NaT."""
+        """The fill value used if none is given: NaT."""
         return self._count(np.iinfo(np.int64).min)
 
     def to_v3(self) -> str | dict[str, Any]:
-        """Give the ``data_type`` member of a ``zarr.json``."""
+        """Return the ``data_type`` member of a ``zarr.json``."""
         config = {"unit": self.unit, "scale_factor": self.scale_factor}
         return {"name": self.name, "configuration": config}
 
@@ -77,13 +85,13 @@ class Time(DataType):
             return self.default_fill
         count = integer(value, zarr_format)
         if count is None or not -(2**63) <= count < 2**63:
-            self._refuse(value, 'an integer of 64 bits or "NaT" is wanted', where)
+            self._refuse(value, 'expected an integer of 64 bits or "NaT"', where)
         return self._count(count)
 
     def _cast(self, value: Any) -> Any:
         if is_integer(value):
             return self._count(int(value))
-        # Text and Python's own objects take the unit they need before they take ours.
+        # NumPy picks a unit that represents the value exactly; the range check below relies on it.
         if isinstance(value, (str, dt.date)) and self.code == "M8":
             value = np.datetime64(value)
         elif isinstance(value, dt.timedelta):
@@ -98,13 +106,13 @@ class Time(DataType):
             raise TypeError(msg)
         cast = value.astype(target)
         if np.can_cast(value.dtype, target) and cast.astype(value.dtype) != value:
-            msg = f"it is out of reach of {target.name}"
+            msg = f"the value is out of range for {target.name}"
             raise OverflowError(msg)
         return cast
 
 
 class DateTime64(Time):
-    """Hold moments since 1970, in steps of ``scale_factor`` times ``unit``.
+    """Times since 1970, in steps of ``scale_factor`` times ``unit``.
 
     >>> DateTime64(unit="ms", scale_factor=10).numpy
     dtype('<M8[10ms]')
@@ -114,17 +122,17 @@ class DateTime64(Time):
 
 
 class TimeDelta64(Time):
-    """Hold spans of time, in steps of ``scale_factor`` times ``unit``."""
+    """Durations, in steps of ``scale_factor`` times ``unit``."""
 
     code = "m8"
 
 
 def time_from_v3(name: str, config: dict[str, Any], where: str) -> Time:
-    """Make the data type of a name with ``unit`` and ``scale_factor``."""
+    """Return the data type of a format 3 name with ``unit`` and ``scale_factor``."""
     unit, scale = members(name, config, ("unit", "scale_factor"), where)
     where = f"{where}.configuration"
     if unit not in UNITS and unit not in _MICRO:
-        msg = f"{short(unit)} is no unit; units are {', '.join(UNITS)}"
+        msg = f"{short(unit)} is not a valid unit; units are {', '.join(UNITS)}"
         raise DataTypeValidationError(msg, f"{where}.unit")
     positive_int(scale, 1 if unit == "generic" else _LARGEST_SCALE, f"{where}.scale_factor")
     cls = DateTime64 if name == "numpy.datetime64" else TimeDelta64

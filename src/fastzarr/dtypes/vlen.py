@@ -1,10 +1,10 @@
-"""Data types whose elements vary in length: text, bytes, and format 2's objects.
+"""Variable-length data types: text, bytes, and the Python objects of format 2.
 
 Rules of this file:
 
-* Text is NumPy's ``StringDType`` in memory; bytes and objects are object arrays.
-* The number 0 as fill value means the empty value: zarr-python 2 wrote it by default.
-* An object counts as the fill value only if it is the same plain value, so that True is not 1.
+* In memory, text is NumPy's ``StringDType``; bytes and objects are object arrays.
+* The fill value 0 means the empty value: zarr-python 2 wrote it by default.
+* An object equals the fill value only if it also has the same type, so that True differs from 1.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ _PLAIN = (int, float, str, bytes, bool)
 
 
 class VariableLength(DataType):
-    """Stand for the data types whose elements vary in length."""
+    """Base class of the data types whose elements vary in length."""
 
     def native(self) -> Self:
-        """Give itself: there is no byte order."""
+        """Return self: these types have no byte order."""
         return self
 
     def to_v2(self) -> str | list[Any]:
-        """Give the ``dtype`` member of a ``.zarray``."""
+        """Return the ``dtype`` member of a ``.zarray``: ``|O``; the first filter names the type."""
         return "|O"
 
 
 class String(VariableLength):
-    """Hold text of any length (NumPy's ``StringDType``).
+    """Text of any length (NumPy's ``StringDType``).
 
     Source: ``string`` of zarr-extensions; in format 2, ``|O`` with the filter ``vlen-utf8``.
     """
 
     def __init__(self) -> None:
-        """Make the data type."""
+        """Initialise; the type has no parameters."""
         super().__init__(np.dtypes.StringDType(), "string", multibyte=False, variable=True)
 
     @property
     def default_fill(self) -> Any:
-        """Give the empty text."""
+        """The fill value used if none is given: the empty string."""
         return ""
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
-        """Tell whether every element of an array is the fill value."""
+        """Whether every element of ``array`` equals the fill value; False if that is None."""
         if fill is None or array.size == 0:
             return fill is not None
         return bool(array.flat[0] == fill) and bool((array == fill).all())
@@ -63,7 +63,7 @@ class String(VariableLength):
         if zarr_format == 2 and is_zero(value):
             return ""
         if not isinstance(value, str) or not _encodable(value):
-            self._refuse(value, "text is wanted", where)
+            self._refuse(value, "expected a string of valid Unicode", where)
         return value
 
     def _cast(self, value: Any) -> Any:
@@ -76,22 +76,22 @@ class String(VariableLength):
 
 
 class Bytes(VariableLength):
-    """Hold bytes of any length, as ``bytes`` objects.
+    """Bytes of any length, as ``bytes`` objects.
 
     Source: ``bytes`` of zarr-extensions; in format 2, ``|O`` with the filter ``vlen-bytes``.
     """
 
     def __init__(self) -> None:
-        """Make the data type."""
+        """Initialise; the type has no parameters."""
         super().__init__(np.dtype(object), "bytes", multibyte=False, variable=True)
 
     @property
     def default_fill(self) -> Any:
-        """Give no bytes."""
+        """The fill value used if none is given: empty bytes."""
         return b""
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
-        """Tell whether every element of an array is the fill value."""
+        """Whether every element of ``array`` equals the fill value; False if that is None."""
         return fill is not None and all(element == fill for element in array.flat)
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
@@ -105,7 +105,7 @@ class Bytes(VariableLength):
                 return value.encode()
         data = byte_list(value)
         if data is None:
-            self._refuse(value, "base64, or a list of integers from 0 to 255, is wanted", where)
+            self._refuse(value, "expected base64 or a list of integers from 0 to 255", where)
         return data
 
     def _cast(self, value: Any) -> Any:
@@ -117,20 +117,20 @@ class Bytes(VariableLength):
             return value.tobytes()
         if isinstance(value, (bytes, bytearray, memoryview)):
             return bytes(value)
-        msg = f"bytes are wanted, not {type(value).__name__}"
+        msg = f"expected bytes, got {type(value).__name__}"
         raise TypeError(msg)
 
 
 class ObjectType(VariableLength):
-    """Hold Python objects, as the object codec ``codec`` of format 2 stores them.
+    """Python objects, stored by an object codec (format 2 only).
 
-    ``codec`` is the codec's numcodecs id, such as ``"json2"``. Format 3 has no such data type.
+    ``codec`` is the numcodecs id of that codec, such as ``"json2"``.
     """
 
     codec: str
 
     def __init__(self, codec: str) -> None:
-        """Make the data type for an object codec."""
+        """Initialise with the numcodecs id of the object codec."""
         super().__init__(np.dtype(object), "object", multibyte=False, variable=True)
         self.__dict__.update(codec=codec)
 
@@ -138,40 +138,43 @@ class ObjectType(VariableLength):
         return (self.codec,)
 
     def __repr__(self) -> str:
-        """Show the object codec."""
+        """Return the class name with the id of the object codec."""
         return f"ObjectType({self.codec!r})"
 
     @property
     def default_fill(self) -> Any:
-        """Give 0, as NumPy's zeros of objects."""
+        """The fill value used if none is given: 0, as in ``np.zeros`` of objects."""
         return 0
 
     def to_v3(self) -> str | dict[str, Any]:
-        """Refuse: format 3 has no objects."""
-        # TypeError, as it is the request that is wrong and no document.
+        """Raise TypeError: format 3 has no data type for Python objects."""
+        # Not a MetadataError: the caller's request is at fault, not a document.
         msg = (
-            "arrays of Python objects exist in format 2 only; "
+            "arrays of Python objects are supported in format 2 only; "
             "use zarr_format=2, or the data type string or bytes"
         )
         raise TypeError(msg)
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
-        """Tell whether every element of an array is the same plain value as the fill value."""
+        """Whether every element of ``array`` has the type and the value of the fill value.
+
+        The result is False for fill values whose equality does not imply the same stored bytes.
+        """
         kind = type(fill)
-        # Equal floats differ where they are zeros, and NaN equals nothing: such are stored.
+        # 0.0 equals -0.0, and NaN does not equal itself, so such chunks are always stored.
         if kind not in _PLAIN or (kind is float and (fill == 0 or math.isnan(fill))):
             return False
         return all(type(element) is kind and element == fill for element in array.flat)
 
     def cast_fill(self, value: Any) -> Any:
-        """Take any object; None stays None."""
+        """Return ``value`` with NumPy scalars converted to Python's; any object is valid."""
         if isinstance(value, np.generic):
             return value.item()
         return value
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
         if not _jsonable(fill):
-            msg = f"fill_value {short(fill)} of an object array cannot be said in JSON; use None"
+            msg = f"fill_value {short(fill)} of an object array has no form in JSON; use None"
             raise TypeError(msg)
         return fill
 
@@ -184,7 +187,7 @@ def _jsonable(value: Any) -> bool:
         return all(_jsonable(v) for v in value)
     if isinstance(value, dict):
         return all(isinstance(k, str) and _jsonable(v) for k, v in value.items())
-    # NaN and infinity too, as numbers: a word for them would be text, which an object can be.
+    # NaN and infinity stay numbers: an object could itself be the string "NaN".
     return value is None or isinstance(value, (bool, int, float, str))
 
 
