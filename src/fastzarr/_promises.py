@@ -18,9 +18,9 @@ import pytest
 
 from fastzarr.stores.protocols import (
     SupportsDraft,
-    SupportsSetIf,
     SupportsTransaction,
     SupportsValidator,
+    Swaps,
 )
 
 if TYPE_CHECKING:
@@ -82,37 +82,48 @@ class PromiseTests:
         store.delete("a")
         assert store.validator("a") is None
 
-    def test_set_if(self, store: Store) -> None:
-        """Store only over the value that was looked at."""
-        if not isinstance(store, SupportsSetIf):
-            pytest.skip(f"{type(store).__name__} has no set_if")
-        assert store.set_if("a/b", b"1", None)
-        assert not store.set_if("a/b", b"2", None)
+    def test_swap(self, store: Store) -> None:
+        """Replace and delete only the value that the token belongs to."""
+        if not isinstance(store, Swaps):
+            pytest.skip(f"{type(store).__name__} has no swap")
+        assert store.swap("a/b", b"1", None)
+        assert not store.swap("a/b", b"2", None)
         old = store.validator("a/b")
         buffer = bytearray(b"3")
-        assert store.set_if("a/b", buffer, old)
+        assert store.swap("a/b", buffer, old)
         buffer[:] = b"x"
-        assert not store.set_if("a/b", b"4", old)
+        assert not store.swap("a/b", b"4", old)
         assert store.get("a/b") == b"3"
-        store.delete("a/b")
-        assert not store.set_if("a/b", b"5", old)
+        assert not store.swap("a/b", None, old)
+        assert not store.swap("a/b", None, None)
+        assert store.get("a/b") == b"3"
+        new = store.validator("a/b")
+        assert store.swap("a/b", None, new)
         assert store.is_empty()
+        assert not store.swap("a/b", b"5", new)
+        assert not store.swap("a/b", None, new)
+        assert store.swap("a/b", None, None)
+        assert store.is_empty()
+        store.set("a/b", b"6")
+        with pytest.raises(TypeError):
+            store.swap("a/b", "text", store.validator("a/b"))  # type: ignore[arg-type]
+        assert store.get("a/b") == b"6"
 
-    def test_set_if_loses_no_update(self, store: Store) -> None:
-        """Count, by threads that each look and swap, to the number of all swaps."""
-        if not isinstance(store, SupportsSetIf):
-            pytest.skip(f"{type(store).__name__} has no set_if")
+    def test_swap_loses_no_update(self, store: Store) -> None:
+        """Count with threads that read and swap to the number of all swaps."""
+        if not isinstance(store, Swaps):
+            pytest.skip(f"{type(store).__name__} has no swap")
         store.set("n", b"0")
         created: list[bool] = []
 
         def count() -> None:
-            created.append(store.set_if("new", b"1", None))
+            created.append(store.swap("new", b"1", None))
             for _ in range(25):
                 swapped = False
                 while not swapped:
                     token = store.validator("n")
                     number = int(store.get("n", b""))
-                    swapped = store.set_if("n", b"%d" % (number + 1), token)
+                    swapped = store.swap("n", b"%d" % (number + 1), token)
 
         run_at_once([count] * 4)
         assert store.get("n") == b"100"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from weakref import WeakSet
 
 from fastzarr.stores.base import is_ours
-from fastzarr.stores.protocols import SupportsSetIf
+from fastzarr.stores.protocols import Swaps
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -120,16 +120,16 @@ def _owner(kind: type, name: str) -> int:
     return next(n for n, base in enumerate(kind.__mro__) if name in vars(base))
 
 
-def swapping(store: Store) -> SupportsSetIf | None:
-    """Give a store that can compare and swap, by verbs that know how it reads and writes.
+def swapping(store: Store) -> Swaps | None:
+    """Return the store if it has a ``swap`` that knows how it reads and writes, else None.
 
-    Those of a class whose values a subclass reads or writes in its own way do not.
+    The ``swap`` of a class does not know how a subclass that overrides other verbs does.
     """
-    if not isinstance(store, SupportsSetIf):
+    if not isinstance(store, Swaps):
         return None
     kind: Any = type(store)
     changed = min(_owner(kind, name) for name in ("_get", "_set", "get", "set"))
-    mine = is_ours(store) or _owner(kind, "set_if") <= changed
+    mine = is_ours(store) or _owner(kind, "swap") <= changed
     return store if mine else None
 
 
@@ -165,12 +165,12 @@ class StoreTurn:
         return self._store.get(self._key)
 
     def put(self, value: Buffer | None) -> bool:
-        """Store or remove the value; False if another process changed it since ``get``."""
+        """Store or delete the value; return False if another process changed it since ``get``."""
         self._take()
+        if self._swap is not None and self._looked:
+            return self._swap.swap(self._key, value, self._token)
         if value is None:
             self._store.delete(self._key)
-        elif self._swap is not None and self._looked:
-            return self._swap.set_if(self._key, value, self._token)
         else:
             self._store.set(self._key, value)
         return True

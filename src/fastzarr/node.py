@@ -6,6 +6,8 @@ Rules of this file:
   keeps it in ``zarr.json``; format 2 in ``.zarray`` or ``.zgroup``, its attributes in ``.zattrs``.
 * The document that makes a node visible is written last and removed first, so that a reader never
   finds half of one.
+* In format 2 a node is two documents. Each is changed by a comparison of its own, so that no update
+  is lost on a store that has only compare-and-swap.
 * An update is a patch: it is applied to the document as it stands in the store at that moment, so
   that a handle with an old copy cannot undo what others changed. A member that it does not change
   keeps the spelling it has, which may be all that the program that wrote it can read.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
@@ -67,12 +70,6 @@ def _load_v2(store: Store, path: str) -> Node | None:
     return None
 
 
-def _document(store: Store, key: str) -> dict[str, Any] | None:
-    """Read a document; one that is too large is refused before it is read, where that is cheap."""
-    data = store.get_checked(key, document.check_size)
-    return None if data is None else document.loads(data, key)
-
-
 def _documents(node: Node) -> dict[str, dict[str, object]]:
     if node.zarr_format == 3:
         return {V3_KEY: v3.document(node)}
@@ -91,33 +88,56 @@ def save(store: Store, path: str, node: Node) -> None:
 
 
 def create(store: Store, path: str, node: Node) -> bool:
-    """Write the documents of a new node; False if another writer was first to make one here.
+    """Write the documents of a new node; return False if another writer created one first.
 
-    Of those who call this at once, one wins, where the store can compare and swap.
+    Of several callers at once, one succeeds, if the store has compare-and-swap.
     """
     documents = _documents(node)
-    *others, last = _last_is_seen(documents)
-
-    def write_others() -> None:
-        for name in others:
-            store.set(join(path, name), document.dumps(documents[name]))
-
+    *_, last = _last_is_seen(documents)
     key, data = join(path, last), document.dumps(documents[last])
-    swap = swapping(store)
-    if swap is not None:
-        write_others()
-        return swap.set_if(key, data, None)
-    made = False
+    if node.zarr_format == 2:
+        attributes = documents.get(V2_ATTRIBUTES)
+        new = None if attributes is None else document.dumps(attributes)
+        return _create_both(store, key, data, join(path, V2_ATTRIBUTES), new)
+    swaps = swapping(store)
+    return _create_one(store, key, data) if swaps is None else swaps.swap(key, data, None)
 
-    def make(old: bytes | None) -> bytes | None:
-        nonlocal made
-        made = old is None
-        if made:
-            write_others()  # in the turn of the one that is seen, so that both are one writer's
-        return data if made else old
 
-    store.change(key, make)
-    return made
+def _create_one(store: Store, key: str, data: bytes) -> bool:
+    turn = store.turn(key)
+    try:
+        return turn.get() is None and turn.put(data)
+    finally:
+        turn.end()
+
+
+def _create_both(store: Store, key: str, data: bytes, beside: str, new: bytes | None) -> bool:
+    """Write the attributes of format 2, or None for none, then the document ``key``.
+
+    Attributes without a node are the remains of a writer that died, and are replaced. Those of
+    another writer who creates the node at the same time are put back if that writer is first.
+    """
+    turn = store.turn(key)
+    try:
+        if turn.get() is not None:
+            return False
+        other = store.turn(beside)
+        try:
+            while (old := other.get()) != new:
+                # After the attributes were read: those of a node that is there now stay.
+                if store.exists(key):
+                    return False
+                if other.put(new):
+                    break
+        finally:
+            other.end()
+        if turn.put(data):
+            return True
+    finally:
+        turn.end()
+    if old != new:
+        store.change(beside, lambda now: old if now == new else now)
+    return False
 
 
 def _last_is_seen(documents: dict[str, dict[str, object]]) -> list[str]:
@@ -176,11 +196,13 @@ def update(
 
 
 class _Change:
-    """Change the document that makes a node visible; called in the turn of its key."""
+    """A change of the document that makes a node visible, called in the turn of its key."""
 
     def __init__(self, store: Store, path: str, name: str, patch: Callable[[Node], Node]) -> None:
         self.store, self.path, self.name, self.patch = store, path, name, patch
         self.result: Node | None = None
+        # Whether the attributes of format 2 are written: a repeated call must not patch them again.
+        self.done = False
 
     def __call__(self, data: bytes | None) -> bytes | None:
         if data is None:
@@ -189,30 +211,48 @@ class _Change:
         found = document.loads(data, key)
         if self.name == V3_KEY:
             latest: Node = v3.parse(found, key)
+            self.result = self.patch(latest)
         else:
-            from fastzarr.metadata import v2
-
-            parse = v2.parse_array if self.name == V2_ARRAY else v2.parse_group
-            beside = _document(self.store, join(self.path, V2_ATTRIBUTES)) or {}
-            latest = parse(found, beside, key)
-        self.result = patched = self.patch(latest)
-        before, after = _documents(latest), _documents(patched)
-        if self.name != V3_KEY:
-            self._change_beside(before.get(V2_ATTRIBUTES), after.get(V2_ATTRIBUTES))
-        if document.alike(after[self.name], before[self.name]):
+            latest, self.result = self._change_attributes(found, key)
+        before, after = _documents(latest)[self.name], _documents(self.result)[self.name]
+        if document.alike(after, before):
             return data
-        return document.dumps(_patched(found, after[self.name], before[self.name]))
+        return document.dumps(_patched(found, after, before))
 
-    def _change_beside(
-        self, before: dict[str, object] | None, after: dict[str, object] | None
-    ) -> None:
-        """Change format 2's document of attributes; the turn of the other one covers both."""
-        key = join(self.path, V2_ATTRIBUTES)
-        if after is None:
-            self.store.delete(key)
-        elif before is None or not document.alike(after, before):
-            found = _document(self.store, key) or {}
-            self.store.set(key, document.dumps(_patched(found, after, before or {})))
+    def _change_attributes(self, found: dict[str, Any], key: str) -> tuple[Node, Node]:
+        """Write what the patch makes of format 2's attributes; return the node before and after.
+
+        They are compared and replaced in their own turn, since the comparison of the other document
+        says nothing of them where that one stays as it is.
+        """
+        from fastzarr.metadata import v2
+
+        parse = v2.parse_array if self.name == V2_ARRAY else v2.parse_group
+        beside = join(self.path, V2_ATTRIBUTES)
+        turn = self.store.turn(beside)
+        try:
+            while True:
+                data = turn.get()
+                attributes = {} if data is None else document.loads(data, beside)
+                latest = parse(found, attributes, key)
+                patched = self.patch(latest)
+                if self.done:
+                    return latest, replace(patched, attributes=latest.attributes)
+                before = _documents(latest).get(V2_ATTRIBUTES)
+                after = _documents(patched).get(V2_ATTRIBUTES)
+                if after is None:
+                    new = None
+                elif before is not None and document.alike(after, before):
+                    new = data
+                else:
+                    new = document.dumps(_patched(attributes, after, before or {}))
+                if new == data:
+                    return latest, patched
+                if turn.put(new):
+                    self.done = True
+                    return latest, patched
+        finally:
+            turn.end()
 
 
 def delete(store: Store, path: str) -> None:

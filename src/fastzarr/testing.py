@@ -26,7 +26,7 @@ from fastzarr.errors import (
     ReadOnlyError,
 )
 from fastzarr.stores.keys import TEMPORARY_SUFFIX
-from fastzarr.stores.protocols import SupportsSetIf, SupportsValidator
+from fastzarr.stores.protocols import SupportsValidator, Swaps
 
 pytest.register_assert_rewrite("fastzarr._promises")
 
@@ -220,8 +220,8 @@ class StoreTests(PromiseTests):
         ]
         if isinstance(store, SupportsValidator):
             verbs.append(lambda: store.validator(key))
-        if isinstance(store, SupportsSetIf):
-            verbs.append(lambda: store.set_if(key, b"1", None))
+        if isinstance(store, Swaps):
+            verbs.append(lambda: store.swap(key, b"1", None))
         for verb in verbs:
             with pytest.raises(KeyValidationError):
                 verb()
@@ -419,8 +419,8 @@ class StoreTests(PromiseTests):
             lambda: reader.delitems(["a/b"]),
             lambda: reader.pop("a/b"),
         ]
-        if isinstance(reader, SupportsSetIf):
-            verbs.append(lambda: reader.set_if("new", b"2", None))
+        if isinstance(reader, Swaps):
+            verbs.append(lambda: reader.swap("new", b"2", None))
         for verb in verbs:
             with pytest.raises(ReadOnlyError, match="read-only"):
                 verb()

@@ -198,9 +198,9 @@ def test_who_is_late_to_open_what_others_have_made_opens_it() -> None:
     class Beaten(MemoryStore):
         """Let another writer be first at each node."""
 
-        def set_if(self, key: str, value: Any, validator: Any) -> bool:
+        def swap(self, key: str, value: Any, validator: Any) -> bool:
             first.pop()() if first else None
-            return super().set_if(key, value, validator)
+            return super().swap(key, value, validator)
 
     def array(path: str) -> Callable[[], object]:
         return lambda: zarr.zeros(7, store=MemoryStore(values), path=path, dtype="i4")

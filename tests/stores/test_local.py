@@ -301,7 +301,7 @@ def test_a_write_that_fails_half_way(
     monkeypatch.setattr(os, "write", write)
     for verb in (
         lambda: store.set("a/b", b"0123456789"),
-        lambda: store.set_if("a/b", b"0123456789", store.validator("a/b")),
+        lambda: store.swap("a/b", b"0123456789", store.validator("a/b")),
     ):
         calls.clear()
         with pytest.raises(OSError, match=r"No space.*root/a/b'"):
@@ -338,7 +338,7 @@ def test_a_new_value_that_fails_at_its_end(
     """Leave nothing when exclusive creation fails."""
     monkeypatch.setattr(os, "link", fails(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):
-        store.set_if("a", b"1", None)
+        store.swap("a", b"1", None)
     assert files(store) == {}
 
 
@@ -416,8 +416,8 @@ def test_processes_lose_no_update(store: LocalStore) -> None:
         "for _ in range(50):\n"
         "    while True:\n"
         "        token = store.validator('n'); n = int(store['n'])\n"
-        "        if store.set_if('n', b'%d' % (n + 1), token): break\n"
-        "print(store.set_if('new', b'1', None))\n"
+        "        if store.swap('n', b'%d' % (n + 1), token): break\n"
+        "print(store.swap('new', b'1', None))\n"
     )
     command = [sys.executable, "-c", program, str(store.root)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]  # noqa: S603
@@ -453,7 +453,7 @@ def test_no_file_stays_open(store: LocalStore) -> None:
         store.get("a/b")
         store.get_ranges("a/b", [(0, 1)])
         store.get("x")
-        store.set_if("a/b", b"2", store.validator("a/b"))
+        store.swap("a/b", b"2", store.validator("a/b"))
         with pytest.raises(IsADirectoryError):
             store.get("a")
         [*store.list()]

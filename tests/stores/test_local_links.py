@@ -54,7 +54,7 @@ def test_a_link_out_of_the_root_is_refused(store: LocalStore, outside: Path) -> 
         store.get("nothing")
     for verb in (
         lambda: store.set("folder/new", b"1"),
-        lambda: store.set_if("folder/new", b"1", None),
+        lambda: store.swap("folder/new", b"1", None),
         lambda: store.delete("folder/secret"),
         lambda: store.delete_dir("folder/sub"),
         lambda: store.move("folder/sub", "x"),

@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 
+from fastzarr.errors import KeyValidationError, ReadOnlyError
 from fastzarr.stores import DictStore, MemoryStore
 from fastzarr.testing import StoreTests
 
@@ -47,7 +48,7 @@ def test_a_value_put_into_the_dict_changes_the_validator() -> None:
     token = store.validator("a")
     values["a"] = bytes(bytearray(b"1"))
     assert store.validator("a") != token
-    assert not store.set_if("a", b"2", token)
+    assert not store.swap("a", b"2", token)
 
 
 def test_stores_are_equal_by_their_values() -> None:
@@ -90,3 +91,18 @@ def test_a_fork_while_a_lock_is_held() -> None:
             thread.join(20)
             os._exit(0 if store.get("a") == b"1" else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_many_values_are_set_and_deleted_in_one_step() -> None:
+    store = MemoryStore({"a": b"1", "b": b"2"})
+    store.set_many({"a": None, "x": None, "c/d": bytearray(b"3")}.items())
+    assert dict(store) == {"b": b"2", "c/d": b"3"}
+    for values, error in (
+        ([("b", None), ("../e", b"4")], KeyValidationError),
+        ([("b", None), ("e", "text")], TypeError),
+    ):
+        with pytest.raises(error):
+            store.set_many(values)
+    with pytest.raises(ReadOnlyError):
+        store.with_read_only().set_many([("b", None)])
+    assert dict(store) == {"b": b"2", "c/d": b"3"}

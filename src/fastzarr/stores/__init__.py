@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.mapping import MappingStore as KVStore
     from fastzarr.stores.memory import MemoryStore
     from fastzarr.stores.memory import MemoryStore as DictStore
-    from fastzarr.stores.protocols import SupportsFiles, SupportsSetIf, SupportsValidator
+    from fastzarr.stores.protocols import SupportsFiles, SupportsValidator, Swaps
     from fastzarr.stores.resolve import StorePath, as_store, as_store_path
 
 _HOMES = {
@@ -33,8 +33,8 @@ _HOMES = {
     "NestedDirectoryStore": ("directory", "NestedDirectoryStore"),
     "StorePath": ("resolve", "StorePath"),
     "SupportsFiles": ("protocols", "SupportsFiles"),
-    "SupportsSetIf": ("protocols", "SupportsSetIf"),
     "SupportsValidator": ("protocols", "SupportsValidator"),
+    "Swaps": ("protocols", "Swaps"),
     "TempStore": ("directory", "TempStore"),
     "as_store": ("resolve", "as_store"),
     "as_store_path": ("resolve", "as_store_path"),
@@ -51,8 +51,8 @@ __all__ = [
     "Store",
     "StorePath",
     "SupportsFiles",
-    "SupportsSetIf",
     "SupportsValidator",
+    "Swaps",
     "TempStore",
     "as_store",
     "as_store_path",

@@ -294,17 +294,19 @@ class LocalStore(Store):
         finally:
             turn.end()
 
-    def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
-        """Store the value if the key still has this validator, None standing for no value.
+    def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
+        """Store the value, or delete the key if ``value`` is None, if the token is still current.
 
-        Return whether it was stored. Of those who call this at once, in whatever process, one wins.
-        A plain ``set`` does not look, and may replace what was stored here.
+        ``token`` is what ``validator`` returned; None means that the key is missing. Return
+        whether it was current. If not, nothing has changed. Of several callers in any processes,
+        one succeeds. A plain ``set`` does not compare, and may overwrite the value stored here.
         """
         self._check_write(key)
+        data = None if value is None else flat_bytes(value, key)
         turn = FileTurn(self, key)
         try:
             found = None if turn.get() is None else self.validator(key)
-            return found == validator and turn.put(flat_bytes(value, key))
+            return found == token and turn.put(data)
         finally:
             turn.end()
 

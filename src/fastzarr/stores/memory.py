@@ -3,8 +3,8 @@
 Rules of this file:
 
 * A value in memory is a ``bytes`` object, so that a reader can be handed the value itself.
-* A write is one assignment in a ``dict``, under a lock that ``set_if`` needs between looking and
-  writing. The lock is the process's, for two stores may share a dict, and new after a fork.
+* A write is one assignment in a ``dict``, under a lock that ``swap`` holds while it compares and
+  writes. The lock is the process's, for two stores may share a dict, and new after a fork.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fastzarr.stores.keys import METADATA_NAMES, validate_key
 from fastzarr.stores.mapping import MappingStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, MutableMapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
 
     from typing_extensions import Buffer
 
@@ -73,16 +73,32 @@ class MemoryStore(MappingStore):
 
     def _delete_dir(self, prefix: str) -> None:
         with _lock:
-            self.swap(dict.fromkeys(self._list(prefix)))
+            self._replace_many(dict.fromkeys(self._list(prefix)))
 
     def _move(self, source: str, target: str) -> None:
         with _lock:
             keys = [key for key in (source, *self._list(source)) if key in self._mapping]
             moved = {target + key[len(source) :]: self._mapping[key] for key in keys}
-            self.swap(dict.fromkeys(keys) | moved)
+            self._replace_many(dict.fromkeys(keys) | moved)
 
-    def swap(self, values: Mapping[str, bytes | None]) -> None:
-        """Store and remove (None) many values in one step, for readers of a ``dict``."""
+    def set_many(self, values: Iterable[tuple[str, Buffer | None]]) -> None:
+        """Store many values, and delete the keys of those that are None.
+
+        Readers of a ``dict`` see all changes at once.
+
+        >>> store = MemoryStore({"a": b"1"})
+        >>> store.set_many([("a", None), ("b", b"2")])
+        >>> dict(store)
+        {'b': b'2'}
+        """
+        self._check_write()
+        new: dict[str, bytes | None] = {}
+        for key, value in values:
+            validate_key(key)
+            new[key] = None if value is None else bytes(flat_bytes(value, key))
+        self._replace_many(new)
+
+    def _replace_many(self, values: Mapping[str, bytes | None]) -> None:
         with _lock:
             # A key with None counts as none, so that all changes fit into one update.
             self._mapping.update(values)
@@ -101,21 +117,25 @@ class MemoryStore(MappingStore):
         value = self._mapping.get(key)
         return None if value is None else _Token(value)
 
-    def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
-        """Store the value if the key still has this validator, None standing for no value.
+    def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
+        """Store the value, or delete the key if ``value`` is None, if the token is still current.
 
-        Return whether it was stored.
+        ``token`` is what ``validator`` returned; None means that the key is missing. Return
+        whether it was current. If not, nothing has changed.
 
         >>> store = MemoryStore()
-        >>> store.set_if("a", b"1", None), store.set_if("a", b"2", None)
+        >>> store.swap("a", b"1", None), store.swap("a", b"2", None)
         (True, False)
         """
         self._check_write(key)
-        data = bytes(flat_bytes(value, key))
+        data = None if value is None else bytes(flat_bytes(value, key))
         with _lock:
-            if self.validator(key) != validator:
+            if self.validator(key) != token:
                 return False
-            self._set(key, data)
+            if data is None:
+                self._delete(key)
+            else:
+                self._set(key, data)
         return True
 
     def __str__(self) -> str:
@@ -143,7 +163,7 @@ class DictDraft:
                 key for key in there if replace or (owned is not None and owned(key[len(start) :]))
             ]
             made = {start + key: value for key, value in self.store.items()}
-            self._place.swap(dict.fromkeys(gone) | made)
+            self._place.set_many((dict.fromkeys(gone) | made).items())
         return True
 
     def discard(self) -> None:

@@ -41,13 +41,14 @@ class SupportsValidator(Protocol):
 
 
 @runtime_checkable
-class SupportsSetIf(SupportsValidator, Protocol):
-    """Promise compare and swap: of those who start from one validator, one succeeds."""
+class Swaps(SupportsValidator, Protocol):
+    """A store with compare-and-swap: of several writers that start from one token, one succeeds."""
 
-    def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
-        """Store the value if the key still has this validator, None standing for no value.
+    def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
+        """Store the value, or delete the key if ``value`` is None, if the token is still current.
 
-        Return whether it was stored.
+        ``token`` is what ``validator`` returned; None means that the key is missing. Return
+        whether it was current. If not, nothing has changed.
         """
 
 

@@ -110,13 +110,14 @@ class StagedStore(LocalStore):
             return self._changes.token(key)
         return super().validator(key)
 
-    def set_if(self, key: str, value: Buffer, validator: Hashable | None) -> bool:
-        """Store the value if the key still has this validator in the transaction."""
+    def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
+        """Store or delete the value if the token is still current in the transaction."""
         self._check_write(key)
+        data = None if value is None else flat_bytes(value, key)
         turn = self._turn(key)
         try:
             turn.get()
-            return self.validator(key) == validator and turn.put(flat_bytes(value, key))
+            return self.validator(key) == token and turn.put(data)
         finally:
             turn.end()
 
