@@ -413,3 +413,31 @@ def test_errors_name_the_remedy_of_the_case():
         root.require_group("x")
     with pytest.raises(TypeError, match="'x' cannot be set to None"):
         root["x"] = None
+
+
+def test_leaving_a_group_closes_the_store_of_its_chunks_too() -> None:
+    closed = []
+
+    class Store(MemoryStore):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    store, chunk_store = Store(), Store()
+    zarr.create_group(store)
+    with zarr.open_group(store, chunk_store=chunk_store) as root:
+        root["x"] = [1, 2]
+    assert closed == [store, chunk_store]
+    with zarr.open_group(store):
+        pass
+    assert closed == [store, chunk_store, store]
+
+
+def test_the_store_of_a_groups_chunks_may_be_a_dict() -> None:
+    chunks: dict[str, bytes] = {}
+    root = zarr.Group(zarr.create_group({}).store, chunk_store=chunks)
+    root["x"] = [1, 2]
+    assert list(chunks) == ["x/c/0"]
+    assert root["x"].chunk_store == root.chunk_store
+    del root["x"]
+    assert not chunks

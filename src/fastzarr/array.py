@@ -11,14 +11,15 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from fastzarr import errors, node
+from fastzarr.access import Access
 from fastzarr.config import config as settings
-from fastzarr.engine import StoredChunks
 from fastzarr.grid import chunk_count, grid_shape
 from fastzarr.handle import Handle
 from fastzarr.indexing import Indexed
@@ -107,8 +108,6 @@ class Array(Handle, Indexed):
     array([0, 3, 0, 2, 0, 1], dtype=int32)
     """
 
-    _layout: Layout
-
     # Of zarr-python 2's arguments those without a meaning here are accepted and have no effect.
     def __init__(  # noqa: PLR0913, PLR0917  (the union of two constructors)
         self,
@@ -134,44 +133,63 @@ class Array(Handle, Indexed):
 
         Raises ``ArrayNotFoundError`` if there is none.
         """
-        self._store: Store = as_store(store)
-        self._chunk_store: Store = self._store if chunk_store is None else as_store(chunk_store)
-        self._path = normalise_path(path)
-        self._read_only = read_only or self._store.read_only
-        self._layout = (
-            trusted(self._load(zarr_version), self.name, allow=allow_pickle)
-            if layout is None
-            else layout
-        )
-        self._chunks = StoredChunks(self._layout, self._chunk_store, self._path, synchronizer)
-        self._config = ArrayConfig.make(config)
+        place, path = as_store(store), normalise_path(path)
+        if layout is None:
+            found = _load(place, path, zarr_version)
+            layout = trusted(found, "/" + path, allow=allow_pickle)
+        how = ArrayConfig.make(config)
         if write_empty_chunks is not None:
-            self._config = replace(self._config, write_empty_chunks=write_empty_chunks)
+            how = replace(how, write_empty_chunks=write_empty_chunks)
+        self._access = Access(
+            place,
+            place if chunk_store is None else as_store(chunk_store),
+            path,
+            layout,
+            synchronizer,
+            how,
+        )
+        self._read_only = read_only or place.read_only
         self._cache_metadata, self._cache_attrs = cache_metadata, cache_attrs
-        self._synchronizer = synchronizer
         self._cast: np.dtype[Any] | None = None
         self._is_view = False
-        # The token of the document that this handle was last found to agree with; False for none.
-        self._agreed: Any = None
+        # The validator of the document that this handle was last checked against: None before the
+        # first check, False if nothing is to be checked.
+        self._checked_token: Any = None
 
-    def _load(self, zarr_format: int | None = None) -> Layout:
-        found = node.load(self._store, self._path, zarr_format)
-        if isinstance(found, Layout):
-            return found
-        if found is not None:
-            msg = f"{self.name!r} in {self._store} is a group, not an array"
-            raise errors.NodeTypeValidationError(msg)
-        msg = f"no array at {self.name!r} in {self._store}"
-        raise errors.ArrayNotFoundError(msg)
+    @property
+    def store(self) -> Store:
+        """The store of the metadata."""
+        return self._access.store
 
-    # What it is
+    @property
+    def chunk_store(self) -> Store:
+        """The store of the chunks: the store of the metadata, unless another was passed."""
+        return self._access.chunk_store
+
+    @property
+    def path(self) -> str:
+        """The path in the store, without slashes at its ends."""
+        return self._access.path
+
+    @property
+    def synchronizer(self) -> Any:
+        """The synchronizer that the array was opened with, or None."""
+        return self._access.synchronizer
 
     @property
     def layout(self) -> Layout:
-        """Give the metadata, read anew where the array was opened with ``cache_metadata=False``."""
+        """The metadata, read anew if the array was opened with ``cache_metadata=False``."""
+        return self._current().layout
+
+    def _current(self) -> Access:
+        """Return the access that an operation begun now is to use."""
         if not self._cache_metadata:
             self.refresh()
-        return self._layout
+        return self._access
+
+    @property
+    def _layout(self) -> Layout:
+        return self._access.layout
 
     @property
     def metadata(self) -> Layout:
@@ -180,8 +198,8 @@ class Array(Handle, Indexed):
 
     @property
     def config(self) -> ArrayConfig:
-        """Give how the array is read and written."""
-        return self._config
+        """How the array is read and written."""
+        return self._access.settings
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -235,7 +253,7 @@ class Array(Handle, Indexed):
     @property
     def order(self) -> str:
         """Give the memory order: of the chunks in format 2, of what is read in format 3."""
-        return self._layout.order if self._layout.zarr_format == 2 else self._config.order
+        return self._layout.order if self._layout.zarr_format == 2 else self.config.order
 
     @property
     def filters(self) -> tuple[Any, ...]:
@@ -285,9 +303,9 @@ class Array(Handle, Indexed):
     @property
     def nbytes_stored(self) -> StoredBytes:
         """Give the bytes the array takes in its store, metadata included; a number and a call."""
-        total = self._store.getsize_prefix(self._path)
-        if self._chunk_store is not self._store:
-            total += self._chunk_store.getsize_prefix(self._path)
+        total = self.store.getsize_prefix(self.path)
+        if self.chunk_store is not self.store:
+            total += self.chunk_store.getsize_prefix(self.path)
         return StoredBytes(total)
 
     @property
@@ -308,9 +326,7 @@ class Array(Handle, Indexed):
     @property
     def write_empty_chunks(self) -> bool:
         """Tell whether chunks of nothing but fill value are stored."""
-        return self._config.write_empty_chunks
-
-    # Growing and shrinking
+        return self.config.write_empty_chunks
 
     def resize(self, *shape: Any, new_shape: Any = None) -> None:
         """Change the shape; what lies outside is dropped, what is new holds the fill value.
@@ -348,62 +364,68 @@ class Array(Handle, Indexed):
 
         def patched(found: node.Node) -> node.Node:
             if not isinstance(found, Layout):
-                msg = f"{self.name!r} in {self._store} has become a group"
+                msg = f"{self.name!r} in {self.store} has become a group"
                 raise errors.NodeTypeValidationError(msg)
             return patch(found)
 
         from fastzarr.snapshot import changing
 
-        with changing(self._store, self._path):
-            latest = node.update(self._store, self._path, patched, self._synchronizer)
+        with changing(self.store, self.path):
+            latest = node.update(self.store, self.path, patched, self.synchronizer)
         self._set_layout(latest)
 
     def is_unseen(self) -> Self:
         """Write without a document in the store, which is published later; give the array."""
-        self._agreed = False
+        self._checked_token = False
         return self
 
-    def _check_current(self) -> None:
-        """Refuse to write chunks of one kind into an array that has become another.
+    def _check_current(self, access: Access) -> None:
+        """Raise StaleArrayError if the array in the store has other chunks than ``access``.
 
-        A change of shape or attributes does not matter: chunks are the same then. Who looks costs a
-        stat, and reads the document when it has changed.
+        A change of shape or attributes does not matter, since the chunks stay the same. The check
+        costs a stat, and reads the document only if it has changed.
         """
-        look = getattr(self._store, "validator", None)
-        if look is None or self._agreed is False or self._is_view:
+        look = getattr(access.store, "validator", None)
+        if look is None or self._checked_token is False or self._is_view:
             return
-        name = node.V3_KEY if self._layout.zarr_format == 3 else node.V2_ARRAY
-        token = look(node.join(self._path, name))
-        if token is not None and token == self._agreed:
+        mine = access.layout
+        name = node.V3_KEY if mine.zarr_format == 3 else node.V2_ARRAY
+        token = look(node.join(access.path, name))
+        if token is not None and token == self._checked_token:
             return
-        mine = self._layout
-        latest = node.load(self._store, self._path, mine.zarr_format)
-        if isinstance(latest, Layout):
-            kept = ("shape", "attributes", "dimension_names", "extra")
-            if latest.again(**{member: getattr(mine, member) for member in kept}) == mine:
-                self._agreed = token
-                return
+        latest = node.load(access.store, access.path, mine.zarr_format)
+        if isinstance(latest, Layout) and _with_chunks_of(mine, latest) is not None:
+            if access is self._access:
+                self._checked_token = token
+            return
         what = "is no longer" if latest is None else "has been replaced by another node"
-        msg = f"the array {self.name!r} {what} in {self._store}; open it again to write to it"
+        msg = f"the array {self.name!r} {what} in {access.store}; open it again to write to it"
         raise errors.StaleArrayError(msg)
 
     def _set_layout(self, layout: Any) -> None:
-        """Take over metadata that was written to the store."""
-        # Whether the handle may unpickle is nothing that a store can say.
-        self._layout = trusted(layout, allow=True) if trusts(self._layout) else layout
+        mine = self._layout
+        same = _with_chunks_of(mine, layout)
+        if same is None:
+            # A store cannot decide whether the handle may unpickle.
+            same = trusted(layout, allow=True) if trusts(mine) else layout
+            if self._checked_token is not False:
+                self._checked_token = None
+        self._access = replace(self._access, layout=same)
 
     def refresh(self) -> Self:
-        """Read the metadata from the store again."""
-        self._set_layout(self._load())
+        """Read the metadata from the store again.
+
+        Raises ``ArrayNotFoundError`` if the array is gone, ``NodeTypeValidationError`` if a group
+        has taken its place.
+        """
+        self._set_layout(_load(self.store, self.path))
         return self
 
-    # Views and copies
-
     def with_config(self, config: ArrayConfig | Mapping[str, Any]) -> Array:
-        """Give another handle, read and written by other settings."""
+        """Return another handle of the array, with other settings."""
         if not isinstance(config, ArrayConfig):
-            config = ArrayConfig.make(self._config.to_dict() | dict(config))
-        return self._another(_config=config)
+            config = ArrayConfig.make(self.config.to_dict() | dict(config))
+        return self._another(_access=replace(self._access, settings=config))
 
     def astype(self, dtype: Any) -> Array:
         """Give a read-only view that converts what is read to another type.
@@ -428,19 +450,17 @@ class Array(Handle, Indexed):
         from fastzarr.resize import reinterpreted
 
         layout = reinterpreted(self._layout, shape, chunks, dtype, fill_value, filters)
-        locks = self._synchronizer if synchronizer is None else synchronizer
+        locks = self.synchronizer if synchronizer is None else synchronizer
         return self._another(
-            _layout=layout,
-            _chunks=StoredChunks(layout, self.chunk_store, self._path, locks),
+            _access=replace(self._access, layout=layout, synchronizer=locks),
             _is_view=True,
             _cache_metadata=True,
             _read_only=self._read_only if read_only is None else read_only,
-            _synchronizer=locks,
         )
 
     def _another(self, **changes: Any) -> Array:
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__ | changes)
+        other = copy(self)
+        vars(other).update(changes)
         return other
 
     @classmethod
@@ -515,8 +535,8 @@ class Array(Handle, Indexed):
         if not isinstance(other, Array):
             return NotImplemented
         return (
-            self._store == other._store
-            and self._path == other._path
+            self.store == other.store
+            and self.path == other.path
             and self.layout == other.layout
             and self._cast == other._cast
         )
@@ -524,7 +544,7 @@ class Array(Handle, Indexed):
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         """Give dask what tells this array from others."""
         what = (self.layout, self._cast)
-        return (type(self).__name__, str(self._store), self._path, hash(what), str(what))
+        return (type(self).__name__, str(self.store), self.path, hash(what), str(what))
 
     def __repr__(self) -> str:
         """Name the place, the shape and the type."""
@@ -559,6 +579,30 @@ class Array(Handle, Indexed):
     def hexdigest(self, hashname: str = "sha1") -> str:
         """Give the checksum in hexadecimal."""
         return self.digest(hashname).hex()
+
+
+def _load(store: Store, path: str, zarr_format: int | None = None) -> Layout:
+    found = node.load(store, path, zarr_format)
+    if isinstance(found, Layout):
+        return found
+    if found is not None:
+        msg = f"{'/' + path!r} in {store} is a group, not an array"
+        raise errors.NodeTypeValidationError(msg)
+    msg = f"no array at {'/' + path!r} in {store}"
+    raise errors.ArrayNotFoundError(msg)
+
+
+def _with_chunks_of(mine: Layout, other: Layout) -> Layout | None:
+    """Return ``other`` with the codecs and the program of ``mine``; None if chunks differ."""
+    if other.with_members(**_members(mine)) != mine:
+        return None
+    return mine.with_members(**_members(other))
+
+
+def _members(layout: Layout) -> dict[str, Any]:
+    """Return the members that the stored chunks do not depend on."""
+    names = ("shape", "attributes", "dimension_names", "extra")
+    return {name: getattr(layout, name) for name in names}
 
 
 def _of_chunks(layout: Layout) -> Layout:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastzarr import node as nodes
@@ -54,8 +53,6 @@ class Holder(Protocol):
     @property
     def synchronizer(self) -> Any:
         """Give the user's synchronizer, or None."""
-
-    _layout: Any
 
     def _set_layout(self, layout: Any) -> None: ...
 
@@ -109,9 +106,9 @@ class Attributes(MutableMapping[str, Any]):
         if latest is None:
             msg = f"the node {'/' + holder.path!r} is no longer in {holder.store}"
             raise PathNotFoundError(msg)
-        # The rest of the handle's metadata stays: a handle does not change shape under its user.
-        layout = replace(holder.layout, attributes=latest.attributes)
-        holder._layout = layout  # noqa: SLF001  (attributes are a part of the handle)
+        # The handle keeps the rest of its metadata: its shape must not change unasked.
+        layout = holder.layout.with_members(attributes=latest.attributes)
+        holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
 
     def put(self, attributes: Mapping[str, Any]) -> None:
         """Replace all attributes by these, in one write."""
@@ -212,13 +209,13 @@ class Attributes(MutableMapping[str, Any]):
         holder = self._holder
 
         def patch(latest: Node) -> Node:
-            return replace(latest, attributes=change(latest.attributes))
+            return latest.with_members(attributes=change(latest.attributes))
 
         from fastzarr.snapshot import changing
 
         with changing(holder.store, holder.path):
             latest = nodes.update(holder.store, holder.path, patch, holder.synchronizer)
-        layout = replace(holder.layout, attributes=latest.attributes)
+        layout = holder.layout.with_members(attributes=latest.attributes)
         holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
 
 

@@ -34,7 +34,7 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import changing
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.protocols import SupportsTransaction
-from fastzarr.stores.resolve import as_store_path
+from fastzarr.stores.resolve import as_store, as_store_path
 from fastzarr.trust import trusted
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fastzarr.display import GroupInfo, Tree
     from fastzarr.node import Node
     from fastzarr.snapshot import Snapshot
+    from fastzarr.stores import Store
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         """
         place = as_store_path(store, path)
         self._store, self._path = place.store, place.path
-        self._chunk_store = chunk_store
+        self._chunk_store = self._store if chunk_store is None else as_store(chunk_store)
         self._read_only = read_only or self._store.read_only
         self._cache_attrs, self._synchronizer = cache_attrs, synchronizer
         self._snapshot, self._allow_pickle = snapshot, allow_pickle
@@ -143,7 +144,33 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         msg = f"no group at {self.name!r} in {self._store}"
         raise GroupNotFoundError(msg)
 
-    # What it is
+    @property
+    def store(self) -> Store:
+        """The store of the metadata."""
+        return self._store
+
+    @property
+    def chunk_store(self) -> Store:
+        """The store of the chunks: the store of the metadata, unless another was passed."""
+        return self._chunk_store
+
+    @property
+    def path(self) -> str:
+        """The path in the store, without slashes at its ends."""
+        return self._path
+
+    @property
+    def synchronizer(self) -> Any:
+        """The synchronizer that the group was opened with, or None."""
+        return self._synchronizer
+
+    @property
+    def layout(self) -> GroupLayout:
+        """The metadata of the group itself."""
+        return self._layout
+
+    def _set_layout(self, layout: GroupLayout) -> None:
+        self._layout = layout
 
     @property
     def metadata(self) -> GroupMetadata:
@@ -427,7 +454,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         with changing(self._store, new), changing(self._store, old, removed=True):
             # First the groups above, so that it can be found wherever it is.
             publish_parents(self._store, missing, self.zarr_format)
-            if self._chunk_store is not None and self._chunk_store is not self._store:
+            if self._chunk_store is not self._store:
                 self._chunk_store.move(old, new)
             self._store.move(old, new)
 
@@ -494,12 +521,12 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         )
 
     def __enter__(self) -> Self:
-        """Give the group itself."""
+        """Return the group itself."""
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close the store."""
-        self._store.close()
+        """Close the stores of the metadata and of the chunks."""
+        self.close()
 
     # The ways down
 

@@ -19,55 +19,59 @@ if TYPE_CHECKING:
 class Handle:
     """Stand for a node at a path of a store."""
 
-    _store: Store
-    _chunk_store: Store | None
-    _path: str
     _read_only: bool
     _cache_attrs: bool
-    _synchronizer: Any
-    _layout: Any
 
     @property
     def store(self) -> Store:
-        """Give the store."""
-        return self._store
+        """The store of the metadata."""
+        raise NotImplementedError
 
     @property
     def chunk_store(self) -> Store:
-        """Give the store of the chunks, where it is another than that of the metadata."""
-        return self._store if self._chunk_store is None else self._chunk_store
+        """The store of the chunks: the store of the metadata, unless another was passed."""
+        raise NotImplementedError
+
+    @property
+    def path(self) -> str:
+        """The path in the store, without slashes at its ends."""
+        raise NotImplementedError
+
+    @property
+    def synchronizer(self) -> Any:
+        """The synchronizer that the node was opened with, or None."""
+        raise NotImplementedError
+
+    @property
+    def layout(self) -> Any:
+        """The metadata."""
+        raise NotImplementedError
+
+    def _set_layout(self, layout: Any) -> None:
+        """Replace the handle's copy of the metadata."""
+        raise NotImplementedError
 
     @property
     def store_path(self) -> StorePath:
         """Give the store and the path together."""
         from fastzarr.stores import StorePath
 
-        return StorePath(self._store, self._path)
-
-    @property
-    def path(self) -> str:
-        """Give the path in the store, without slashes at its ends."""
-        return self._path
+        return StorePath(self.store, self.path)
 
     @property
     def name(self) -> str:
         """Give the path with the slash of the root before it, as h5py has it."""
-        return "/" + self._path
+        return "/" + self.path
 
     @property
     def basename(self) -> str:
         """Give the last part of the path."""
-        return self._path.rsplit("/", 1)[-1]
+        return self.path.rsplit("/", 1)[-1]
 
     @property
     def read_only(self) -> bool:
         """Tell whether writing is refused."""
         return self._read_only
-
-    @property
-    def synchronizer(self) -> Any:
-        """Give the synchronizer that the node was opened with."""
-        return self._synchronizer
 
     @property
     def meta_array(self) -> Any:
@@ -83,11 +87,6 @@ class Handle:
 
         return Attributes(self, cache=self._cache_attrs)
 
-    @property
-    def layout(self) -> Any:
-        """Give the metadata."""
-        return self._layout
-
     def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
         """Write several attributes at once."""
         self.attrs.update(new_attributes)
@@ -98,20 +97,20 @@ class Handle:
 
         What ``durability`` leaves open is settled then; see ``fastzarr.storage.LocalStore``.
         """
-        self._store.flush()
-        if self._chunk_store is not None and self._chunk_store is not self._store:
-            self._chunk_store.flush()
+        self.store.flush()
+        if self.chunk_store is not self.store:
+            self.chunk_store.flush()
 
     def close(self) -> None:
-        """Close the store, which flushes what was written to it."""
-        self._store.close()
-        if self._chunk_store is not None and self._chunk_store is not self._store:
-            self._chunk_store.close()
+        """Close the stores of the metadata and of the chunks, which flushes them."""
+        self.store.close()
+        if self.chunk_store is not self.store:
+            self.chunk_store.close()
 
-    def _set_layout(self, layout: Any) -> None:
-        """Take over metadata that was written to the store."""
-        self._layout = layout
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of a copy: a batch of attributes belongs to one handle alone."""
+        return {name: value for name, value in vars(self).items() if name != "_batch"}
 
     def __hash__(self) -> int:
         """Hash by place."""
-        return hash((type(self._store), self._path))
+        return hash((type(self.store), self.path))

@@ -19,11 +19,9 @@ from fastzarr import selection as kinds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastzarr.array import ArrayConfig
-    from fastzarr.engine import StoredChunks
+    from fastzarr.access import Access
     from fastzarr.metadata.layout import Layout
     from fastzarr.selection import Selection
-    from fastzarr.stores import Store
 
 
 class Indexer:
@@ -31,51 +29,44 @@ class Indexer:
 
     __slots__ = ("_array", "_normalise")
 
-    def __init__(self, array: Indexed, normalise: Callable[[Any], Selection]) -> None:
-        """Remember whose selection is meant."""
+    def __init__(self, array: Indexed, normalise: Callable[[Any, Layout], Selection]) -> None:
+        """Select from ``array`` by what ``normalise`` makes of an index."""
         self._array, self._normalise = array, normalise
 
     def __getitem__(self, index: Any) -> Any:
         """Read a selection."""
-        return self._array._read(self._normalise(index))  # noqa: SLF001  (one class in two halves)
+        access = self._array._current()  # noqa: SLF001  (one class in two halves)
+        found = self._normalise(index, access.layout)
+        return self._array._read(access, found)  # noqa: SLF001  (as above)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Write a selection."""
-        self._array._write(self._normalise(index), value)  # noqa: SLF001  (as above)
+        access = self._array._current()  # noqa: SLF001  (as above)
+        found = self._normalise(index, access.layout)
+        self._array._write(access, found, value)  # noqa: SLF001  (as above)
 
 
 class Indexed:
     """Read and write selections of what a layout describes and a store holds."""
 
-    _store: Store
-    _path: str
-    _layout: Layout
-    _config: ArrayConfig
+    _access: Access
     _cast: np.dtype[Any] | None
     _cache_metadata: bool
-    _chunks: StoredChunks
     _read_only: bool
 
-    @property
-    def layout(self) -> Layout:
-        """Give the metadata."""
-        raise NotImplementedError
-
-    def refresh(self) -> Any:
-        """Read the metadata from the store again."""
+    def _current(self) -> Access:
+        """Return the access that an operation begun now is to use."""
         raise NotImplementedError
 
     def __getitem__(self, index: Any) -> Any:
         """Read a selection, as NumPy reads it."""
-        if not self._cache_metadata:
-            self.refresh()
-        return self._read(kinds.normalise(index, self._layout.shape))
+        access = self._access if self._cache_metadata else self._current()
+        return self._read(access, kinds.normalise(index, access.layout.shape))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Write a selection, as NumPy writes it."""
-        if not self._cache_metadata:
-            self.refresh()
-        self._write(kinds.normalise(index, self._layout.shape), value)
+        access = self._access if self._cache_metadata else self._current()
+        self._write(access, kinds.normalise(index, access.layout.shape), value)
 
     @property
     def oindex(self) -> Indexer:
@@ -87,7 +78,7 @@ class Indexed:
         array([[4, 6],
                [1, 3]])
         """
-        return Indexer(self, self._orthogonal)
+        return Indexer(self, _orthogonal)
 
     @property
     def vindex(self) -> Indexer:
@@ -98,7 +89,7 @@ class Indexed:
         >>> z.vindex[[1, 0], [0, 2]]
         array([4, 3])
         """
-        return Indexer(self, self._coordinate)
+        return Indexer(self, _coordinate)
 
     @property
     def blocks(self) -> Indexer:
@@ -109,101 +100,106 @@ class Indexed:
         >>> z.blocks[-1]
         array([5])
         """
-        return Indexer(self, self._blocks)
-
-    def _orthogonal(self, index: Any) -> Selection:
-        return kinds.orthogonal(index, self.layout.shape)
-
-    def _coordinate(self, index: Any) -> Selection:
-        return kinds.coordinate(index, self.layout.shape)
-
-    def _blocks(self, index: Any) -> Selection:
-        return kinds.block(index, self.layout.shape, self._layout.chunks)
+        return Indexer(self, _blocks)
 
     def get_basic_selection(
         self, selection: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read integers and slices; into ``out`` if given, only ``fields`` of a structured type."""
         del prototype
-        found = kinds.basic(selection, self.layout.shape)
-        return self._read(_restricted(found, fields), out)
+        access = self._current()
+        found = kinds.basic(selection, access.layout.shape)
+        return self._read(access, _restricted(found, fields), out)
 
     def set_basic_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write integers and slices."""
         del prototype
-        found = kinds.basic(selection, self.layout.shape)
-        self._write(_restricted(found, fields), value)
+        access = self._current()
+        found = kinds.basic(selection, access.layout.shape)
+        self._write(access, _restricted(found, fields), value)
 
     def get_orthogonal_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``oindex`` selects."""
         del prototype
-        found = self._orthogonal(selection)
-        return self._read(_restricted(found, fields), out)
+        access = self._current()
+        found = _orthogonal(selection, access.layout)
+        return self._read(access, _restricted(found, fields), out)
 
     def set_orthogonal_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``oindex`` selects."""
         del prototype
-        found = self._orthogonal(selection)
-        self._write(_restricted(found, fields), value)
+        access = self._current()
+        found = _orthogonal(selection, access.layout)
+        self._write(access, _restricted(found, fields), value)
 
     def get_coordinate_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``vindex`` selects."""
         del prototype
-        found = self._coordinate(selection)
-        return self._read(_restricted(found, fields), out)
+        access = self._current()
+        found = _coordinate(selection, access.layout)
+        return self._read(access, _restricted(found, fields), out)
 
     def set_coordinate_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``vindex`` selects."""
         del prototype
-        found = self._coordinate(selection)
-        self._write(_restricted(found, fields), value)
+        access = self._current()
+        found = _coordinate(selection, access.layout)
+        self._write(access, _restricted(found, fields), value)
 
     def get_mask_selection(
         self, mask: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read where a boolean array of the array's shape is true."""
         del prototype
-        return self._read(_restricted(kinds.mask(mask, self.layout.shape), fields), out)
+        access = self._current()
+        found = kinds.mask(mask, access.layout.shape)
+        return self._read(access, _restricted(found, fields), out)
 
     def set_mask_selection(
         self, mask: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write where a boolean array of the array's shape is true."""
         del prototype
-        self._write(_restricted(kinds.mask(mask, self.layout.shape), fields), value)
+        access = self._current()
+        found = kinds.mask(mask, access.layout.shape)
+        self._write(access, _restricted(found, fields), value)
 
     def get_block_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``blocks`` selects."""
         del prototype
-        return self._read(_restricted(self._blocks(selection), fields), out)
+        access = self._current()
+        found = _blocks(selection, access.layout)
+        return self._read(access, _restricted(found, fields), out)
 
     def set_block_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``blocks`` selects."""
         del prototype
-        self._write(_restricted(self._blocks(selection), fields), value)
+        access = self._current()
+        found = _blocks(selection, access.layout)
+        self._write(access, _restricted(found, fields), value)
 
-    def _read(self, found: Selection, out: Any = None) -> Any:
-        layout = self._layout
+    def _read(self, access: Access, found: Selection, out: Any = None) -> Any:
+        layout = access.layout
         dtype = layout.dtype.numpy
         if found.fields is not None:
             dtype = casting.field_dtype(dtype, found.fields)
         if out is not None:
             _check_out(out, found.shape, self._cast or dtype)
-        order: Any = layout.order if layout.zarr_format == 2 else self._config.order
+        order: Any = layout.order if layout.zarr_format == 2 else access.settings.order
         direct = out is not None and out.dtype == dtype and self._cast is None
         apart = False
         if order == "C" and not direct:
@@ -216,9 +212,9 @@ class Indexed:
                 # Of other strides it may not be seen in the work shape; then this is a copy.
                 work = result.reshape(found.work)
                 apart = not np.may_share_memory(work, result)
-        missing = self._config.read_missing_chunks
+        missing = access.settings.read_missing_chunks
         if result.size:
-            engine.run_read(layout, self._chunks, found, work, missing=missing)
+            engine.run_read(layout, access.chunks, found, work, missing=missing)
         if apart:
             result[...] = work.reshape(found.shape)
         if self._cast is not None:
@@ -229,9 +225,9 @@ class Indexed:
             return out
         return result if layout.shape or found.shape else result[()]
 
-    def _write(self, found: Selection, value: Any) -> None:
+    def _write(self, access: Access, found: Selection, value: Any) -> None:
         self._check_writable()
-        layout = self._layout
+        layout = access.layout
         dtype = layout.dtype.numpy
         if found.fields is not None:
             dtype = casting.field_dtype(dtype, found.fields)
@@ -240,24 +236,36 @@ class Indexed:
         else:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:
-            self._check_current()
+            self._check_current(access)
             engine.run_write(
                 layout,
-                self._chunks,
+                access.chunks,
                 found,
                 prepared.reshape(found.work),
-                store_empty=self._config.write_empty_chunks,
+                store_empty=access.settings.write_empty_chunks,
             )
 
-    def _check_current(self) -> None:
-        """See that this handle's chunks are still those of the array in the store."""
+    def _check_current(self, access: Access) -> None:
+        """Raise StaleArrayError if the array in the store has other chunks than ``access``."""
         raise NotImplementedError
 
     def _check_writable(self) -> None:
         if self._read_only:
-            name = "/" + self._path
-            msg = f"array {name!r} in {self._store} was opened read-only; open it with mode='r+'"
+            name, store = "/" + self._access.path, self._access.store
+            msg = f"array {name!r} in {store} was opened read-only; open it with mode='r+'"
             raise errors.ReadOnlyError(msg)
+
+
+def _orthogonal(index: Any, layout: Layout) -> Selection:
+    return kinds.orthogonal(index, layout.shape)
+
+
+def _coordinate(index: Any, layout: Layout) -> Selection:
+    return kinds.coordinate(index, layout.shape)
+
+
+def _blocks(index: Any, layout: Layout) -> Selection:
+    return kinds.block(index, layout.shape, layout.chunks)
 
 
 def _restricted(found: Selection, fields: Any) -> Selection:

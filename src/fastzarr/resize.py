@@ -26,6 +26,7 @@ from fastzarr.selection import Selection, Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastzarr.access import Access
     from fastzarr.array import Array
     from fastzarr.metadata.layout import Layout
 
@@ -43,8 +44,8 @@ def resize(array: Array, shape: tuple[Any, ...]) -> None:
             raise errors.ShapeError(msg)
         if any(after > before for after, before in zip(new, latest.shape, strict=True)):
             _delete_outside(array, latest)
-            _clear_strays(array, latest, latest.again(shape=new))
-        return latest.again(shape=new)
+            _clear_strays(array, latest, latest.with_members(shape=new))
+        return latest.with_members(shape=new)
 
     array._update(patch)  # noqa: SLF001  (its own other half)
     # A power cut must not bring back the old shape without its chunks.
@@ -54,20 +55,23 @@ def resize(array: Array, shape: tuple[Any, ...]) -> None:
 
 def append(array: Array, data: Any, axis: int) -> tuple[int, ...]:
     """Write data behind the end of an axis, publish the new shape and give it."""
+    # Casting here keeps it out of the turn; below it is repeated only if the type has changed.
     values = casting.cast(data, array.layout.dtype.numpy)
     axis = operator.index(axis)
     new: tuple[int, ...] = ()
 
     def patch(latest: Layout) -> Layout:
-        nonlocal new
+        nonlocal new, values
+        if values.dtype != latest.dtype.numpy:
+            values = casting.cast(data, latest.dtype.numpy)
         new = _appended(array, latest, values, axis)
         if values.size:
             at = axis % len(new)
             starts = [latest.shape[at] if i == at else 0 for i in range(len(new))]
             spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
             # The data is on the disk before the shape says that it is there.
-            _write(array, latest.again(shape=new), spans, values)
-        return latest.again(shape=new)
+            _write(array, latest.with_members(shape=new), spans, values)
+        return latest.with_members(shape=new)
 
     array._update(patch)  # noqa: SLF001  (its own other half)
     return new
@@ -92,9 +96,9 @@ def _appended(array: Array, layout: Layout, values: Any, axis: int) -> tuple[int
 
 def stored_chunks(array: Array) -> int:
     """Count the chunks that are stored, inside shards by their indexes."""
-    layout = array.layout
+    access = array._current()  # noqa: SLF001  (its own other half)
+    layout, chunks = access.layout, access.chunks
     shard = layout.program.shard
-    chunks = array._chunks  # noqa: SLF001  (its own other half)
     total = 0
     for coords in _stored(array, layout, inside=True):
         if shard is None:
@@ -112,8 +116,8 @@ def digest(array: Array, hashname: str) -> bytes:
     import hashlib
 
     total = hashlib.new(hashname)
-    layout = array.layout
-    chunks = array._chunks  # noqa: SLF001  (its own other half)
+    access = array._current()  # noqa: SLF001  (its own other half)
+    layout, chunks = access.layout, access.chunks
     # A chunk that is not stored adds nothing, so those that are stored are enough.
     for coords in sorted(_stored(array, layout, inside=True)):
         total.update(as_view(chunks.get(coords) or b""))
@@ -170,11 +174,15 @@ def _checked_shape(array: Array, shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(int(size) for size in shape)
 
 
+def _lasting(array: Array, layout: Layout) -> Access:
+    """Return an access to the chunks of ``layout`` whose changes outlast a power cut."""
+    access = array._access  # noqa: SLF001  (its own other half)
+    return replace(access, layout=layout, chunk_store=access.chunk_store.lasting())
+
+
 def _write(array: Array, layout: Layout, spans: tuple[Span, ...], values: Any) -> None:
     work = tuple(span.size for span in spans)
-    chunks = engine.StoredChunks(
-        layout, array.chunk_store.lasting(), array.path, array.synchronizer
-    )
+    chunks = _lasting(array, layout).chunks
     engine.run_write(
         layout,
         chunks,
@@ -197,9 +205,9 @@ def _stored(array: Array, layout: Layout, *, inside: bool) -> Iterator[tuple[int
 
 def _delete_outside(array: Array, layout: Layout) -> None:
     """Delete the stored objects outside the grid of a layout."""
-    chunks = array._chunks  # noqa: SLF001  (its own other half)
+    chunks = _lasting(array, layout).chunks
     for coords in list(_stored(array, layout, inside=False)):
-        array.chunk_store.lasting().delete(chunks.key(coords))
+        chunks.store.delete(chunks.key(coords))
 
 
 def _clear_strays(array: Array, old: Layout, new: Layout) -> None:

@@ -56,14 +56,14 @@ def _recall(said: tuple[Any, ...], make: Callable[[], Node]) -> Node:
     if found is not None:
         same, loose = found
         attributes, extra = ({}, {}) if loose is None else marshal.loads(loose)  # noqa: S302
-        again: Node = same.again(attributes=attributes, extra=extra)
-        return again
+        read: Node = same.with_members(attributes=attributes, extra=extra)
+        return read
     made = make()
     if lasts(made) if isinstance(made, Layout) else made.consolidated is None:
         try:
             loose = marshal.dumps((made.attributes, made.extra))
         except ValueError:  # nested deeper than it goes
             return made
-        same = made.again(attributes={}, extra={})
+        same = made.with_members(attributes={}, extra={})
         nodes.put(key, (same, loose if made.attributes or made.extra else None))
     return made

@@ -56,23 +56,21 @@ class Layout:
     @cached_property
     def program(self) -> Program:
         """Give the compiled codec chain; it is compiled once and not pickled."""
-        compiled: list[Program] = self.__dict__.get("_compiled", [])
+        compiled: list[Program] = self.__dict__.setdefault("_compiled", [])
         if not compiled:
             from fastzarr.codecs.chain import Program
 
             compiled.append(Program.compile(self))
         return compiled[0]
 
-    def again(self, **members: Any) -> Layout:
-        """Give the same layout with other members that its program does not depend on.
+    def with_members(self, **members: Any) -> Layout:
+        """Return a copy with another shape, dimension_names, attributes or extra.
 
-        These are ``shape``, ``dimension_names``, ``attributes`` and ``extra``. Whichever of the two
-        is read first compiles the program for both.
+        The codec program depends on none of these and is shared: the first of the two layouts to
+        need it compiles it for both.
         """
-        other = object.__new__(Layout)
-        compiled = self.__dict__.setdefault("_compiled", [])
-        same = {name: self.__dict__[name] for name in self.__dataclass_fields__}
-        other.__dict__.update(same, _compiled=compiled, **members)
+        other = replace(self, **members)
+        other.__dict__["_compiled"] = self.__dict__.setdefault("_compiled", [])
         return other
 
     @property
@@ -214,8 +212,8 @@ class GroupLayout:
     consolidated: Mapping[str, Layout | GroupLayout] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
-    def again(self, **members: Any) -> GroupLayout:
-        """Give the same layout with other members."""
+    def with_members(self, **members: Any) -> GroupLayout:
+        """Return a copy with other members."""
         return replace(self, **members)
 
     def __eq__(self, other: object) -> bool:

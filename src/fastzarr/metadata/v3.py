@@ -114,7 +114,7 @@ def _parse_array(doc: dict[str, Any], where: str) -> Layout:
     checks.require(doc, _MUST, where)
     extra = _extra(doc, _ARRAY, where) | _transformers(doc, member(where, "storage_transformers"))
     shape = checks.as_shape(doc["shape"], member(where, "shape"))
-    return _settled(doc, shape, where).again(
+    return _settled(doc, shape, where).with_members(
         shape=shape,
         dimension_names=_dimension_names(doc, len(shape), where),
         attributes=_attributes(doc, where),
