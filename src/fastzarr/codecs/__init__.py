@@ -1,13 +1,13 @@
-"""The codecs by name, loaded when they are first used.
+"""The codec registry; codec classes are imported on first use.
 
 Rules of this file:
 
-* A name in a document finds a codec in this registry or nowhere: nothing is imported because a
-  document says so.
-* ``parse`` takes whatever a user may have in hand, ``from_v3`` only what format 3 metadata may say.
+* A codec name in a document is looked up in this registry only; a document never causes an import.
+* ``parse`` accepts every form in which a user may pass a codec; ``from_v3`` accepts only what
+  format 3 metadata allows.
 
-The classes of this package, and those of numcodecs under the names zarr-python 2 had them, are
-attributes: ``codecs.BloscCodec``, ``codecs.Delta``.
+The codec classes of this package are attributes, and so are those of numcodecs under the names they
+had in zarr-python 2: ``codecs.BloscCodec``, ``codecs.Delta``.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ _NUMCODECS = (
     "Zlib", "Zstd", "get_codec",
 )
 # fmt: on
-# What numcodecs has as an id, and format 3 as a codec of its own.
+# numcodecs ids for which format 3 has a codec of its own.
 _TWINS = {"blosc": "blosc", "gzip": "gzip", "zstd": "zstd"}
 
 
 def names() -> tuple[str, ...]:
-    """Give the names of the codecs that format 3 documents may hold, numcodecs' own left out.
+    """Return the sorted names of the known format 3 codecs, except the ``numcodecs.*`` ones.
 
     >>> "blosc" in names()
     True
@@ -74,10 +74,10 @@ def names() -> tuple[str, ...]:
 
 
 def from_v3(obj: Any, where: str) -> Codec:
-    """Make a codec from format 3 metadata: a name, or an object that has one.
+    """Return the codec of format 3 metadata: a name, or an object with a name.
 
-    Raises ``UnknownCodecError`` with the name of a codec that is not known, and ``MetadataError``,
-    placed at the member at fault, for all else that is wrong.
+    Raise ``UnknownCodecError`` if the name is unknown, and ``MetadataError``, naming the member at
+    fault, if the object or its configuration is invalid.
     """
     name, config, at = _named(obj, where)
     if name.startswith("numcodecs.") and name not in _OWN:
@@ -86,17 +86,18 @@ def from_v3(obj: Any, where: str) -> Codec:
         return from_name(name, config, where)
     found = _find(name)
     if found is None:
-        msg = f"codec {name!r} is not known here; known are {', '.join(names())}"
+        msg = f"unknown codec {name!r}; known codecs: {', '.join(names())}"
         raise UnknownCodecError(msg, where)
     return found.from_config(config, at)
 
 
 def parse(obj: Any, where: str = "") -> Codec:
-    """Make a codec from what a user gives.
+    """Return the codec that a user passed.
 
-    That is a codec, a name, a mapping as in the metadata of either format, an object of numcodecs,
-    or a codec object of zarr-python. An object of numcodecs becomes the codec of format 3 where
-    there is one; a format 2 mapping, which has an ``id``, is kept as it is.
+    Accepts a ``Codec``, a name, a mapping as in the metadata of either format, and a codec object
+    of numcodecs or zarr-python. A numcodecs object becomes the equivalent format 3 codec if there
+    is one; a format 2 mapping, which has an ``id``, stays a numcodecs codec. Raise
+    ``MetadataError``, naming ``where``, if the argument is not a valid codec.
 
     >>> parse("crc32c").name
     'crc32c'
@@ -118,17 +119,18 @@ def parse(obj: Any, where: str = "") -> Codec:
         return _from_numcodecs(obj, where)
     if hasattr(obj, "to_dict") and not is_class:
         return from_v3(obj.to_dict(), where)
-    hint = "; give an object of it" if is_class else ""
-    msg = f"{obj!r} is no codec{hint}"
+    hint = "; pass an instance" if is_class else ""
+    msg = f"{obj!r} is not a codec{hint}"
     raise MetadataError(msg, where)
 
 
 def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> None:
-    """Register a codec class, of this package by its name or of numcodecs by its id.
+    """Register a codec class under a name.
 
-    Takes ``(name, class)`` as zarr-python 3, or ``(class)`` and ``(class, codec_id)`` as numcodecs
-    and zarr-python 2. A class derived from ``Codec`` becomes known to format 3, another is handed
-    on to numcodecs. A class registered last takes the place of one before it.
+    Accepts ``(name, class)`` as in zarr-python 3, and ``(class)`` or ``(class, codec_id)`` as in
+    numcodecs and zarr-python 2. A subclass of ``Codec`` is registered for format 3; any other class
+    is registered with numcodecs. Registering a name again replaces its class. Raise TypeError
+    unless exactly one class is passed.
     """
     from fastzarr.codecs.base import Codec
 
@@ -136,7 +138,7 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
     classes = [value for value in values if isinstance(value, type)]
     words = [value for value in (*values, codec_id) if isinstance(value, str)]
     if len(classes) != 1:
-        msg = "register_codec takes one codec class, and the name to register it under"
+        msg = "register_codec takes one codec class and the name to register it under"
         raise TypeError(msg)
     [cls] = classes
     if issubclass(cls, Codec):
@@ -155,11 +157,11 @@ def _named(obj: Any, where: str) -> tuple[str, dict[str, Any], str]:
     if isinstance(obj, str):
         return obj, {}, at
     if not isinstance(obj, dict) or not isinstance(obj.get("name"), str):
-        msg = f"a codec is a name, or an object with a name, not {obj!r}"
+        msg = f"a codec must be a name or an object with a name, not {obj!r}"
         raise MetadataError(msg, where)
     for member in obj:
         if member not in ("name", "configuration", "must_understand"):
-            msg = f"{member!r} is no member of a codec"
+            msg = f"unknown member {member!r} in codec {obj['name']!r}"
             raise MetadataError(msg, where)
     if not isinstance(obj.get("must_understand", True), bool):
         msg = f"must_understand must be true or false, not {obj['must_understand']!r}"
@@ -192,10 +194,10 @@ def _numcodec(obj: Any, where: str) -> Codec:
 
     codec = make(obj, where)
     if codec.id in OBJECT_IDS:
-        # Its decoder would believe whatever the data says, or run it: only as the first filter does
-        # the array say what to expect.
+        # These decoders trust sizes in the data, or execute it. Only as the first filter is the
+        # number of elements known from the array.
         kind = PickleCodecDisabledError if codec.id == "pickle" else MetadataError
-        msg = f"the object codec {codec.id!r} is no compressor; it can be the first filter only"
+        msg = f"the object codec {codec.id!r} is not a compressor; it can only be the first filter"
         raise kind(msg, where)
     return codec
 
@@ -215,7 +217,7 @@ def _from_numcodecs(obj: Any, where: str) -> Codec:
 
 
 def __getattr__(name: str) -> Any:
-    """Load a codec class when it is first asked for."""
+    """Import a codec class on first access."""
     if name in _ATTRIBUTES:
         return getattr(importlib.import_module(f"{__name__}.{_ATTRIBUTES[name]}"), name)
     if name in _NUMCODECS:

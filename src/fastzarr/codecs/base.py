@@ -1,13 +1,13 @@
-"""What every codec is: three kinds, one interface, and the checks they share.
+"""The base classes of the three kinds of codecs, and the checks they share.
 
 Rules of this file:
 
-* A codec is a frozen dataclass: its fields are its configuration. It holds no state, so one object
-  serves any number of threads, and it can be hashed, compared and pickled.
-* A wrong configuration is a ``MetadataError`` whose place is the member at fault; data that does
-  not decode is a ``CodecError`` that gives the sizes expected and found.
-* No size is believed because the data says so. Where the decoded size is known, exactly that many
-  bytes come back; where it is not, the limit ``limits.chunk_bytes`` of ``config`` holds.
+* A codec is a frozen dataclass whose fields are its configuration. It has no other state, so it is
+  thread-safe and can be hashed, compared and pickled.
+* An invalid configuration raises ``MetadataError`` naming the member at fault. Data that cannot be
+  decoded raises ``CodecError`` with the sizes expected and found.
+* Sizes stated in the data are never trusted. If the decoded size is known, decoding returns exactly
+  that many bytes; otherwise at most ``limits.chunk_bytes`` of ``config``.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ Buffer = bytes | bytearray | memoryview | np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class ChunkSpec:
-    """Describe the decoded side of a codec: the shape, data type and fill value of a chunk."""
+    """The shape, data type and fill value of a chunk, as one codec sees it decoded."""
 
     shape: tuple[int, ...]
     dtype: DataType
     fill: Any
 
 
-# What each kind of codec may be told, found out once.
+# The members of each codec class's configuration, cached.
 _MEMBERS: dict[type, dict[str, bool]] = {}
 
 
 class Codec:
-    """Stand at the root of all codecs.
+    """Base class of all codecs.
 
-    A subclass is a frozen dataclass whose fields are the members of its configuration, checked in
-    ``__post_init__`` by raising ``MetadataError(message, member)``.
+    A subclass is a frozen dataclass whose fields are the members of its configuration. Its
+    ``__post_init__`` validates them and raises ``MetadataError(message, member)``.
     """
 
     name: ClassVar[str]
 
     @classmethod
     def members(cls) -> dict[str, bool]:
-        """Give the members a configuration may have, and whether each must be there."""
+        """Return the allowed members of a configuration, each with whether it is required."""
         if cls not in _MEMBERS:
             _MEMBERS[cls] = {
                 f.name: f.default is MISSING
@@ -67,108 +67,111 @@ class Codec:
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
-        """Make the codec from its ``configuration`` object in a metadata document.
+        """Return the codec with the ``configuration`` object of a metadata document.
 
-        Raises ``MetadataError``, placed at the member at fault, for a member that is unknown,
-        missing or wrong.
+        ``where`` is the location of that object. Raise ``MetadataError``, naming the member at
+        fault, if a member is unknown, missing or invalid.
         """
         check_members(config, cls.members(), where)
         return placed(lambda: cls(**config), where)
 
     def config(self) -> dict[str, Any]:
-        """Give the ``configuration`` object, ``{}`` where the codec has none."""
+        """Return the ``configuration`` object; it is empty if the codec has no members."""
         return {name: getattr(self, name) for name in self.members()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the codec as it stands in format 3 metadata."""
+        """Return the codec as in format 3 metadata."""
         found = self.config()
         return {"name": self.name, "configuration": found} if found else {"name": self.name}
 
     def to_v2(self) -> dict[str, Any]:
-        """Give the codec as it stands in format 2 metadata; ``MetadataError`` if it cannot."""
-        msg = f"codec {self.name!r} has no place in format 2; use zarr_format=3"
+        """Return the codec as in format 2 metadata; raise ``MetadataError`` if it has none."""
+        msg = f"codec {self.name!r} is not supported in format 2; use zarr_format=3"
         raise MetadataError(msg)
 
     def native(self) -> tuple[str, list[int], str] | None:
-        """Give the codec as the native extension takes it: a name, numbers and a word.
+        """Return the codec's description for the extension: a name, integers, and a string.
 
-        None stands for a codec that the extension does not have.
+        The result is None if the extension does not implement the codec.
         """
         return None
 
     def resolve(self, spec: ChunkSpec) -> Self:  # noqa: ARG002  (most depend on nothing)
-        """Give the codec with all that depends on the data type filled in.
+        """Return the codec with the members that depend on the chunk filled in.
 
-        Raises ``MetadataError`` where codec and data do not fit.
+        Raise ``MetadataError`` if the codec cannot encode chunks of this shape and data type.
         """
         return self
 
 
 class ArrayArrayCodec(Codec):
-    """Turn an array into another array. ``spec`` is always that of the decoded side."""
+    """Base class of codecs that encode an array as another array.
+
+    The ``spec`` of every method describes the decoded array.
+    """
 
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
-        """Give what the next codec sees: shape, data type and fill value once encoded."""
+        """Return the shape, data type and fill value of the encoded array."""
         raise NotImplementedError
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Encode one chunk."""
+        """Return the encoded array of one chunk."""
         raise NotImplementedError
 
     def decode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Decode one chunk; the result has ``spec.shape``."""
+        """Return the decoded array of one chunk, of shape ``spec.shape``."""
         raise NotImplementedError
 
 
 class ArrayBytesCodec(Codec):
-    """Turn an array into bytes. ``spec`` is that of the array."""
+    """Base class of codecs that encode an array as bytes; ``spec`` describes the array."""
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
-        """Give how the native extension makes the bytes, or None where it does not.
+        """Return how the extension encodes the array, or None if it cannot.
 
-        That is the size of the units whose bytes it turns round, 0 for none, and codecs from bytes
-        to bytes as ``native`` gives them.
+        The result is the size of the units whose bytes are swapped, 0 for none, and a list of
+        bytes-to-bytes codecs as returned by ``native``.
         """
         return None
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
-        """Give the exact number of bytes, or ``None`` where it depends on the values."""
+        """Return the exact encoded size in bytes, or None if it depends on the values."""
         raise NotImplementedError
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
-        """Encode one chunk of any strides."""
+        """Return the encoded bytes of one chunk; ``array`` may have any strides."""
         raise NotImplementedError
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Decode one chunk; the result has ``spec.shape`` and may be a view of ``data``."""
+        """Return the decoded chunk, of shape ``spec.shape``; it may be a view of ``data``."""
         raise NotImplementedError
 
 
 class BytesBytesCodec(Codec):
-    """Turn bytes into bytes."""
+    """Base class of codecs that encode bytes as other bytes."""
 
     def encoded_size(self, size: int | None) -> int | None:
-        """Give the exact encoded size of ``size`` bytes, or ``None`` where it is not fixed."""
+        """Return the exact encoded size of ``size`` bytes, or None if it depends on the values."""
         raise NotImplementedError
 
     def encode(self, data: Buffer) -> Buffer:
-        """Encode bytes."""
+        """Return the encoded bytes."""
         raise NotImplementedError
 
     def decode(self, data: Buffer, size: int | None) -> Buffer:
-        """Decode to exactly ``size`` bytes, or to any number within the limits where ``None``."""
+        """Return the decoded bytes: exactly ``size``, or up to the configured limit if None."""
         raise NotImplementedError
 
 
 def nbytes(data: Buffer) -> int:
-    """Give the number of bytes in a buffer, whatever its kind."""
+    """Return the number of bytes in a buffer."""
     return len(data) if isinstance(data, (bytes, bytearray)) else data.nbytes
 
 
 def as_view(data: Buffer) -> memoryview:
-    """Give a buffer as a flat memoryview of bytes, without a copy where it is contiguous."""
+    """Return a buffer as a flat memoryview of bytes; it is copied only if not contiguous."""
     if isinstance(data, np.ndarray):
-        # Through NumPy, since datetime64 and its like do not export a buffer themselves.
+        # Viewed as uint8 first, because datetime64 and other dtypes do not export a buffer.
         flat: Any = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         return memoryview(flat)
     view = memoryview(data)
@@ -176,18 +179,22 @@ def as_view(data: Buffer) -> memoryview:
 
 
 def bound(size: int | None) -> int:
-    """Give the most bytes a decoder may produce: the known size, else the configured limit."""
+    """Return the most bytes a decoder may produce: ``size``, or the configured limit if None."""
     return int(config["limits.chunk_bytes"]) if size is None else size
 
 
 def check_size(codec: str, found: int, size: int | None, what: str = "the data holds") -> int:
-    """Give ``found`` back if it may be decoded to, else raise ``CodecError`` with both sizes."""
+    """Return ``found``, a decoded size stated by the data, if it is acceptable.
+
+    Raise ``CodecError`` if it differs from ``size`` or, with ``size`` None, exceeds the configured
+    limit. ``what`` is the subject and verb of the message.
+    """
     if size is None:
         limit = bound(None)
         if found > limit:
             msg = (
                 f"{codec}: {what} {found} bytes, over the limit of {limit}; "
-                "raise limits.chunk_bytes in config if that is right"
+                "if that is correct, raise limits.chunk_bytes in config"
             )
             raise CodecError(msg)
     elif found != size:
@@ -197,15 +204,15 @@ def check_size(codec: str, found: int, size: int | None, what: str = "the data h
 
 
 def spec_size(spec: ChunkSpec) -> int | None:
-    """Give the number of bytes of a chunk, or ``None`` for elements of variable length."""
+    """Return the decoded size of a chunk in bytes, or None for elements of variable length."""
     itemsize = spec.dtype.itemsize
     return None if itemsize is None else prod(spec.shape) * itemsize
 
 
 def check_members(config: Any, known: dict[str, bool], where: str) -> None:
-    """Raise ``MetadataError`` unless ``config`` is an object of the known members.
+    """Raise ``MetadataError`` unless ``config`` is an object of known members.
 
-    ``known`` gives for each name whether it must be there.
+    ``known`` maps the name of each allowed member to whether it is required.
     """
     if not isinstance(config, dict):
         msg = f"must be an object, not {config!r}"
@@ -213,7 +220,7 @@ def check_members(config: Any, known: dict[str, bool], where: str) -> None:
     for name in config:
         if name not in known:
             names = ", ".join(known) or "none"
-            msg = f"is not a member known here; known: {names}"
+            msg = f"unknown member; known members: {names}"
             raise MetadataError(msg, f"{where}.{name}")
     for name, required in known.items():
         if required and name not in config:
@@ -222,7 +229,7 @@ def check_members(config: Any, known: dict[str, bool], where: str) -> None:
 
 
 def placed(make: Callable[[], T], where: str) -> T:
-    """Call ``make``, and put ``where`` before the place of a ``MetadataError`` it raises."""
+    """Return ``make()``, prefixing the location of a ``MetadataError`` it raises by ``where``."""
     try:
         return make()
     except MetadataError as error:
@@ -234,7 +241,7 @@ def placed(make: Callable[[], T], where: str) -> T:
 
 
 def exact_int(value: Any, low: int, high: int, where: str) -> int:
-    """Give an integer of the inclusive range; a bool, a float or another is ``MetadataError``."""
+    """Return ``value`` as an int; raise ``MetadataError`` unless it is one from low to high."""
     if isinstance(value, np.integer):
         value = int(value)
     if type(value) is not int or not low <= value <= high:
@@ -244,7 +251,7 @@ def exact_int(value: Any, low: int, high: int, where: str) -> int:
 
 
 def choice(value: Any, known: tuple[str, ...], where: str) -> str:
-    """Give one of the known words, also from an enumeration of them."""
+    """Return ``value``, a string or an enumeration member; raise ``MetadataError`` if unknown."""
     word = getattr(value, "value", value)
     if not isinstance(word, str) or word not in known:
         msg = f"must be one of {', '.join(map(repr, known))}, not {value!r}"
@@ -253,7 +260,7 @@ def choice(value: Any, known: tuple[str, ...], where: str) -> str:
 
 
 def boolean(value: Any, where: str) -> bool:
-    """Give a bool; anything else is ``MetadataError``."""
+    """Return ``value`` as a bool; raise ``MetadataError`` if it is not one."""
     if not isinstance(value, (bool, np.bool_)):
         msg = f"must be true or false, not {value!r}"
         raise MetadataError(msg, where)

@@ -2,11 +2,11 @@
 
 Rules of this file:
 
-* The 16 bytes of header are checked against the wanted size and the length of the data before the
-  decoder sees anything; what it would divide by is checked to be positive.
-* ``typesize`` and ``shuffle`` may be left open; the data type then decides, as zarr-python has it,
-  save that elements of varying length are not shuffled.
-* Blosc's own threads stay off: chunks are what runs in parallel here.
+* The 16-byte header is checked against the expected size and the length of the data before anything
+  is decoded. Fields that the decoder divides by are checked to be positive.
+* ``typesize`` and ``shuffle`` default to values derived from the data type, as in zarr-python,
+  except that elements of variable length are not shuffled.
+* Blosc's own threads are disabled; parallelism is across chunks.
 
 Specification: zarr-specs, "Blosc codec", version 1.0; c-blosc, README_CHUNK_FORMAT.
 """
@@ -30,20 +30,20 @@ SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 _HEADER = struct.Struct("<BBBBIII")
 _MAX_TYPESIZE = 255
 _STORED = 0x02
-"""The flag of data that Blosc stored as it was."""
+"""The header flag of data that Blosc stored uncompressed."""
 _BLOSCLZ = 0
-# The length of a match grows by 255 with each 0xFF byte in c-blosc's own decoder of blosclz, in a
-# 32-bit integer that nothing guards (c-blosc issue 405). No encoder writes so long a run.
+# Each 0xFF byte adds 255 to the length of a match in c-blosc's decoder for blosclz, and nothing
+# keeps that 32-bit integer from overflowing (c-blosc issue 405). No encoder writes such a run.
 _RUN = (1 << 31) // 255 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class BloscCodec(BytesBytesCodec):
-    """Compress with Blosc: the bytes of elements are sorted by significance, then compressed.
+    """Blosc: shuffles the bytes or bits of elements by significance, then compresses them.
 
-    ``cname`` is the compressor, ``clevel`` its level from 0 to 9, ``shuffle`` is ``"noshuffle"``,
-    ``"shuffle"`` or ``"bitshuffle"``, ``blocksize`` a size in bytes, or 0 for an automatic one.
-    ``typesize`` and ``shuffle`` that are None depend on the data type.
+    ``cname`` is the compressor and ``clevel`` its level from 0 to 9. ``shuffle`` is
+    ``"noshuffle"``, ``"shuffle"`` or ``"bitshuffle"``. ``blocksize`` is in bytes; 0 selects it
+    automatically. If ``typesize`` or ``shuffle`` is None, it is derived from the data type.
 
     >>> codec = BloscCodec(cname="lz4", typesize=4, shuffle="shuffle")
     >>> bytes(codec.decode(codec.encode(b"abcd" * 4), 16))
@@ -59,10 +59,10 @@ class BloscCodec(BytesBytesCodec):
     blocksize: int = 0
 
     def __post_init__(self) -> None:
-        """Check the members and give them their final form."""
+        """Validate and normalise the members."""
         shuffle: Any = self.shuffle
         if type(shuffle) is int and -1 <= shuffle < len(SHUFFLES):
-            # The numbers of format 2; -1 leaves it to the data type.
+            # Format 2 has integers here; -1 derives the shuffle from the data type.
             shuffle = None if shuffle < 0 else SHUFFLES[shuffle]
         if shuffle is not None:
             shuffle = choice(shuffle, SHUFFLES, "shuffle")
@@ -75,12 +75,12 @@ class BloscCodec(BytesBytesCodec):
             object.__setattr__(self, "typesize", int(self.typesize))
 
     def config(self) -> dict[str, Any]:
-        """Give the ``configuration`` object, without what is still open."""
+        """Return the ``configuration`` object without the members that are None."""
         found = {name: getattr(self, name) for name in self.members()}
         return {name: value for name, value in found.items() if value is not None}
 
     def to_v2(self) -> dict[str, Any]:
-        """Give the numcodecs configuration."""
+        """Return the numcodecs configuration."""
         return {
             "id": "blosc",
             "cname": self.cname,
@@ -90,7 +90,7 @@ class BloscCodec(BytesBytesCodec):
         }
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Fill in type size and shuffle where they are open."""
+        """Return the codec with ``typesize`` and ``shuffle`` derived from the data type if None."""
         typesize = spec.dtype.itemsize or 1 if self.typesize is None else self.typesize
         shuffle = self.shuffle
         if shuffle is None:
@@ -103,27 +103,27 @@ class BloscCodec(BytesBytesCodec):
         return replace(self, typesize=typesize, shuffle=shuffle)
 
     def native(self) -> tuple[str, list[int], str]:
-        """Give level, shuffle, type size and block size, and the compressor."""
+        """Return level, shuffle, type size and block size, and the compressor."""
         return native(self.cname, self.clevel, self.shuffle, self.blocksize, self.typesize)
 
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
-        """Give None: the size depends on the values."""
+        """Return None: the size depends on the values."""
         return None
 
     def encode(self, data: Buffer) -> bytes:
-        """Compress to one Blosc chunk."""
+        """Return the bytes as one Blosc chunk."""
         shuffle = -1 if self.shuffle is None else SHUFFLES.index(self.shuffle)
         return compress(data, self.cname, self.clevel, shuffle, self.blocksize, self.typesize)
 
     def decode(self, data: Buffer, size: int | None) -> bytes:
-        """Decompress one Blosc chunk."""
+        """Return the decompressed bytes of one Blosc chunk."""
         return decompress(data, size)
 
 
 def native(
     cname: str, clevel: int, shuffle: int | str | None, blocksize: int, typesize: int | None
 ) -> tuple[str, list[int], str]:
-    """Give a configuration as the native extension takes it, with all that is open decided."""
+    """Return a description for the extension, with type size and shuffle decided."""
     size = typesize if typesize is not None and typesize <= _MAX_TYPESIZE else 1
     number = SHUFFLES.index(shuffle) if isinstance(shuffle, str) else shuffle
     if number is None or number < 0:
@@ -134,9 +134,13 @@ def native(
 def compress(
     data: Buffer, cname: str, clevel: int, shuffle: int, blocksize: int, typesize: int | None
 ) -> bytes:
-    """Encode with Blosc; ``shuffle`` is the number of format 2, -1 to let the type size decide."""
+    """Return bytes encoded with Blosc.
+
+    ``shuffle`` is the integer of format 2; -1 derives it from ``typesize``. Raise CodecError if
+    Blosc cannot encode the data.
+    """
     blosc = _blosc()
-    # Blosc takes a larger type for bytes, and would not shuffle at all.
+    # Blosc treats a larger type size as 1, for which a byte shuffle has no effect.
     typesize = typesize if typesize is not None and typesize <= _MAX_TYPESIZE else 1
     if shuffle < 0:
         shuffle = 2 if typesize == 1 else 1
@@ -150,7 +154,11 @@ def compress(
 
 
 def decompress(data: Buffer, size: int | None) -> bytes:
-    """Decode one Blosc chunk to ``size`` bytes, or within the limits where it is None."""
+    """Return the ``size`` decoded bytes of one Blosc chunk.
+
+    If ``size`` is None, the header states it, up to the configured limit. Raise CodecError if the
+    data is damaged or decodes to another size.
+    """
     view = as_view(data)
     if view.nbytes < _HEADER.size:
         msg = f"blosc: expected a header of {_HEADER.size} bytes, found {view.nbytes}"
@@ -190,6 +198,6 @@ def decompress(data: Buffer, size: int | None) -> bytes:
 def _blosc() -> Any:
     from numcodecs import blosc
 
-    # Its pool of threads serves one call at a time and does not survive a fork.
+    # Blosc's thread pool serves one call at a time and does not survive a fork.
     blosc.use_threads = False
     return blosc

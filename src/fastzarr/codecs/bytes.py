@@ -1,14 +1,14 @@
-"""The ``bytes`` codec: the elements of a chunk one after the other, in C order.
+"""The ``bytes`` codec: the elements of a chunk in C order.
 
 Rules of this file:
 
-* An array that is contiguous and in the stored byte order is handed on, not copied; decoding is a
-  view of the input. A caller who keeps either must not change it.
+* Encoding returns a view of an array that is contiguous and in the stored byte order, and decoding
+  returns a view of the input. Callers must not modify a buffer while they use its view.
 * Byte order applies to every field of a record and every part of a complex number.
-* Where a data type uses only some bits of its byte, the others are cleared on reading, so that
-  equal values have equal bytes. A stored boolean other than 0 is True.
+* Insignificant bits of a data type (see ``DataType.mask``) are normalised on reading, so that equal
+  values have equal bytes. Any stored boolean other than 0 is True.
 
-Specification: zarr-specs, "Bytes codec", version 1.0. Its old name is ``endian``.
+Specification: zarr-specs, "Bytes codec", version 1.0. Its former name is ``endian``.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BytesCodec(ArrayBytesCodec):
-    """Store elements as they are, in the byte order that ``endian`` names.
+    """Stores elements uncompressed in the byte order ``endian``.
 
-    ``endian`` is ``"little"``, ``"big"``, or None for the order of the data type's own NumPy dtype,
-    which is how format 2 says it, and for types of one byte, which have no order.
+    ``endian`` is ``"little"``, ``"big"``, or None. None means the order of the data type's NumPy
+    dtype, as in format 2; data types of one byte have no order and always use None.
 
     >>> BytesCodec().to_dict()
     {'name': 'bytes', 'configuration': {'endian': 'little'}}
@@ -44,22 +44,25 @@ class BytesCodec(ArrayBytesCodec):
     endian: str | None = "little"
 
     def __post_init__(self) -> None:
-        """Give the byte order its final form."""
+        """Validate and normalise the byte order."""
         if self.endian is not None:
             object.__setattr__(self, "endian", choice(self.endian, ("little", "big"), "endian"))
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
-        """Make the codec from its configuration, where no ``endian`` means none, not a default."""
+        """Return the codec with a configuration, in which a missing ``endian`` means None."""
         codec = super().from_config(config, where)
         return codec if "endian" in config else replace(codec, endian=None)
 
     def config(self) -> dict[str, Any]:
-        """Give the ``configuration`` object."""
+        """Return the ``configuration`` object."""
         return {} if self.endian is None else {"endian": self.endian}
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Drop a byte order that means nothing; ``MetadataError`` for types of varying length."""
+        """Return the codec, without ``endian`` if the data type has no byte order.
+
+        Raise ``MetadataError`` if elements vary in length.
+        """
         if spec.dtype.itemsize is None:
             msg = (
                 f"cannot store {spec.dtype.name!r}, whose elements vary in length; use 'vlen-utf8' "
@@ -71,7 +74,7 @@ class BytesCodec(ArrayBytesCodec):
         return self
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:
-        """Give the bytes of what stands in one byte order, none for structs that differ in it."""
+        """Return the units to swap; None for masked types and for records that need swapping."""
         memory, stored = spec.dtype.numpy, self.stored(spec.dtype)
         if spec.dtype.mask is not None:
             return None
@@ -82,11 +85,11 @@ class BytesCodec(ArrayBytesCodec):
         return {"c": memory.itemsize // 2, "U": 4}.get(memory.kind, memory.itemsize), []
 
     def encoded_size(self, spec: ChunkSpec) -> int:
-        """Give elements times item size."""
+        """Return the number of elements times the item size."""
         return prod(spec.shape) * (spec.dtype.itemsize or 0)
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
-        """Give the bytes of the array, without a copy where it has them already."""
+        """Return the bytes of the array; they are copied only if order or layout differs."""
         if not array.size or not spec.dtype.itemsize:
             return b""
         dtype = self.stored(spec.dtype)
@@ -95,7 +98,10 @@ class BytesCodec(ArrayBytesCodec):
         return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """View the bytes as an array; ``CodecError`` unless there are as many as it takes."""
+        """Return the bytes as an array, a read-only view if possible.
+
+        Raise ``CodecError`` unless the number of bytes is exactly that of the chunk.
+        """
         size = prod(spec.shape) * (spec.dtype.itemsize or 0)
         if not isinstance(data, bytes):
             data = as_view(data)
@@ -118,15 +124,15 @@ class BytesCodec(ArrayBytesCodec):
         return np.frombuffer(data, dtype).reshape(spec.shape)
 
     def stored(self, dtype: DataType) -> np.dtype[Any]:
-        """Give the NumPy dtype of the stored bytes."""
+        """Return the NumPy dtype of the stored elements."""
         if self.endian is None or not dtype.multibyte:
             return dtype.numpy
         return dtype.numpy.newbyteorder(ORDERS[self.endian])
 
 
 def _masked(data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-    # A table of what each byte means takes care of sign bits too: the value is converted once to
-    # the type of the elements, whose own conversion decides what the bits above are.
+    # The table maps each byte to the canonical byte of its value. The round trip through float32
+    # lets ml_dtypes set the upper bits, including the sign extension of int2 and int4.
     kept = np.arange(256, dtype=np.uint8) & np.uint8(spec.dtype.mask or 0)
     table = kept.view(spec.dtype.numpy).astype(np.float32).astype(spec.dtype.numpy)
     array: np.ndarray[Any, Any] = table[np.frombuffer(data, np.uint8)]

@@ -1,13 +1,14 @@
-"""A codec chain compiled once per array into a ``Program``.
+"""A codec chain, compiled once per array into a ``Program``.
 
 Rules of this file:
 
-* What each codec sees (shape, data type, size in bytes) is worked out here, once. Decoding and
-  encoding a chunk is then a walk over the codecs.
-* A failing codec raises ``CodecError`` with its name as ``stage``; who runs the program adds the
-  array, the key and the chunk.
-* A shard can be read and written in parts where nothing but transposes stands before the sharding
-  codec and nothing stands behind it. ``Program.shard`` says so; every other chain is handled whole.
+* The shape, data type and size that each codec sees are computed once, here. Encoding or decoding a
+  chunk then only calls the codecs in turn.
+* A failing codec raises ``CodecError`` with its name as ``stage``; the caller of the program adds
+  the array, the key and the chunk.
+* A shard can be read and written in parts if only transposes precede the sharding codec and nothing
+  follows it; ``Program.shard`` is then set. With any other chain, a stored object is always read
+  and written as a whole.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 
 
 class Program:
-    """Decode and encode the chunks of one array.
+    """Encodes and decodes the chunks of one array.
 
-    ``spec`` is that of a decoded chunk, ``nbytes`` its size in memory, ``fill`` an array of no
-    dimensions that holds the value of missing chunks, ``encoded_size`` the exact number of bytes of
-    a stored chunk where it is fixed.
+    ``spec`` describes a decoded chunk and ``nbytes`` is its size in memory. ``fill`` is a
+    zero-dimensional array with the value of missing chunks. ``encoded_size`` is the size of a
+    stored chunk in bytes, or None if it depends on the values. ``order`` is the permutation of axes
+    made by the transposes, or None if the chain has another array-to-array codec. ``native`` is the
+    program of the extension, or None if it cannot run the chain.
     """
 
     __slots__ = (
@@ -54,7 +57,7 @@ class Program:
     )
 
     def __init__(self, codecs: Sequence[Codec], spec: ChunkSpec) -> None:
-        """Work out what each codec sees."""
+        """Compute the input and output specs of each codec."""
         self.codecs, self.spec = tuple(codecs), spec
         self.fill = np.zeros((), dtype=spec.dtype.numpy)
         self.nbytes = math.prod(spec.shape) * self.fill.nbytes
@@ -89,7 +92,7 @@ class Program:
 
     @classmethod
     def compile(cls, layout: Layout) -> Program:
-        """Compile the chain of an array for its stored objects."""
+        """Return the program of an array's chunks, with its native program if available."""
         program = cls(layout.codecs, ChunkSpec(layout.chunks, layout.dtype, layout.fill))
         native = extension()
         described = None if native is None else describe(program)
@@ -98,7 +101,10 @@ class Program:
         return program
 
     def decode(self, data: Buffer) -> np.ndarray[Any, Any]:
-        """Decode one chunk; the result has the chunk's shape and may be read-only."""
+        """Return one decoded chunk, of shape ``spec.shape``; it may be read-only.
+
+        Raise ``CodecError`` with the name of the failing codec as ``stage``.
+        """
         codec: Any = None
         try:
             for codec, size in reversed(self.byte_steps):
@@ -112,7 +118,7 @@ class Program:
         return array  # type: ignore[no-any-return]
 
     def encode(self, array: np.ndarray[Any, Any]) -> Buffer:
-        """Encode one chunk."""
+        """Return one encoded chunk; raise ``CodecError`` as ``decode`` does."""
         codec: Any = None
         try:
             for codec, spec in self.array_steps:
@@ -128,7 +134,7 @@ class Program:
 
 @cache
 def extension() -> Any:
-    """Import the native extension, once; None where it is not built."""
+    """Return the extension module, or None if it is not built."""
     try:
         from fastzarr import _native
     except ImportError:
@@ -137,10 +143,10 @@ def extension() -> Any:
 
 
 def describe(program: Program) -> dict[str, Any] | None:
-    """Describe a program as the native extension takes it; None if it cannot run there.
+    """Return the description of a program for the extension, or None if it cannot run there.
 
-    It runs chunks of fixed-size elements through transposes, ``bytes`` or ``sharding_indexed``, and
-    the codecs that give a ``native`` form of themselves.
+    The extension handles elements of fixed size, transposes, ``bytes``, ``sharding_indexed``, and
+    the codecs whose ``native`` is not None.
     """
     spec, order = program.spec, program.order
     item = spec.dtype.itemsize
@@ -191,7 +197,7 @@ def _describe_shard(shard: Shard) -> dict[str, Any] | None:
 
 
 def _staged(error: Exception, stage: str) -> Exception:
-    """Make any failure of a codec a ``CodecError`` that says which codec it was."""
+    """Return any failure of a codec as a ``CodecError`` whose ``stage`` names the codec."""
     if isinstance(error, (MemoryError, errors.PickleCodecDisabledError)):
         return error
     staged = error if isinstance(error, errors.CodecError) else errors.CodecError(_words(error))

@@ -1,14 +1,14 @@
-"""The ``crc32c`` codec: a checksum behind the data, and its computation.
+"""The ``crc32c`` codec, which appends a checksum, and the computation of that checksum.
 
 Rules of this file:
 
-* A checksum that does not match is an error, always.
-* The data goes through without a copy when decoding.
-* The checksum is computed with NumPy. A message is a polynomial over GF(2) and its checksum the
-  remainder by the Castagnoli polynomial. So rows of words are summed by Horner's rule: the sum so
-  far times x^(bits of a row), plus the next row. The last sum is itself a message of one row, with
-  the same remainder, and is folded again in narrower rows. At last the remainders of the powers of
-  x that the bits of a narrow row stand for are summed.
+* A checksum mismatch is always an error.
+* Decoding returns a view of the data, without a copy.
+* The checksum is computed with NumPy. A message is a polynomial over GF(2), and its checksum is the
+  remainder of division by the Castagnoli polynomial. Rows of words are added by Horner's rule:
+  multiply the sum by x^(bits in a row), then add the next row. The final sum is a message of one
+  row with the same remainder, which is folded again in narrower rows. Finally, the remainders of
+  the powers of x for the set bits of the narrow row are added.
 
 Specification: zarr-specs, "CRC32C codec", version 1.0; RFC 3720, appendix B.4.
 """
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 _POLYNOMIAL = 0x82F63B78
 _ONES = 0xFFFFFFFF
 _SIZE = 4
-# Words in a row, at each folding. Measured: wide rows spread the cost of a NumPy call, and the
-# state of 4096 words stays in the first-level cache.
+# The number of words in a row of each folding. Wide rows amortise the cost of NumPy calls, and a
+# state of 4096 words still fits in the L1 cache (measured).
 _WIDE, _NARROW = 4096, 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crc32cCodec(BytesBytesCodec):
-    """Put the CRC32C checksum of the data behind it, little-endian, and check it on reading.
+    """Appends the little-endian CRC32C checksum of the data, and verifies it on reading.
 
     >>> Crc32cCodec().encode(b"123456789")[-4:].hex()
     '839206e3'
@@ -48,24 +48,24 @@ class Crc32cCodec(BytesBytesCodec):
     name: ClassVar[str] = "crc32c"
 
     def to_v2(self) -> dict[str, Any]:
-        """Give the numcodecs configuration."""
+        """Return the numcodecs configuration."""
         return {"id": "crc32c"}
 
     def native(self) -> tuple[str, list[int], str]:
-        """Give the place of the sum: behind the data."""
+        """Return the location of the checksum: after the data."""
         return "crc32c", [], "end"
 
     def encoded_size(self, size: int | None) -> int | None:
-        """Give four bytes more."""
+        """Return ``size`` plus four bytes."""
         return None if size is None else size + _SIZE
 
     def encode(self, data: Buffer) -> bytes:
-        """Append the checksum."""
+        """Return the data followed by its checksum."""
         view = as_view(data)
         return b"".join((view, crc32c(view).to_bytes(_SIZE, "little")))
 
     def decode(self, data: Buffer, size: int | None) -> memoryview:
-        """Give the data before the checksum, or ``CodecError`` where the checksum differs."""
+        """Return the data without its checksum; raise ``CodecError`` if that does not match."""
         view = as_view(data)
         if view.nbytes < _SIZE:
             msg = f"crc32c: expected at least {_SIZE} bytes for the checksum, found {view.nbytes}"
@@ -84,7 +84,7 @@ class Crc32cCodec(BytesBytesCodec):
 
 
 def crc32c(data: Buffer) -> int:
-    """Compute the CRC32C checksum of some bytes.
+    """Return the CRC32C checksum of a buffer.
 
     >>> hex(crc32c(b"123456789"))
     '0xe3069283'
@@ -97,8 +97,8 @@ def _checksum(view: memoryview) -> int:
     if size < _SIZE:
         return reduce(_by_byte, view, _ONES) ^ _ONES
     wide = size >= 8 * _SIZE * _WIDE
-    # Zeros in front of a message leave its remainder as it is; the starting value of all ones is
-    # the same as inverting the first four bytes.
+    # Leading zeros do not change the remainder of a message. The initial value of all ones is
+    # equivalent to inverting the first four bytes.
     row = _SIZE * (_WIDE if wide else _NARROW)
     raw = np.empty(-(-size // row) * row, dtype=np.uint8)
     start = raw.size - size
@@ -122,7 +122,7 @@ def _fold(words: NDArray[np.uint32], width: int) -> NDArray[np.uint32]:
     for row in rows[1:]:
         np.bitwise_and(total, 0xFFFF, out=index)
         np.right_shift(total, 16, out=total)
-        # Every index is in range; "clip" spares the check.
+        # Every index is in range; mode="clip" avoids the bounds check.
         high.take(total, out=part, mode="clip")
         low.take(index, out=total, mode="clip")
         np.bitwise_xor(total, part, out=total)
@@ -132,7 +132,7 @@ def _fold(words: NDArray[np.uint32], width: int) -> NDArray[np.uint32]:
 
 @cache
 def _powers() -> NDArray[np.uint32]:
-    """Give the remainder of the power of x for each bit of a narrow row, the highest first."""
+    """Return the remainder of the power of x of each bit in a narrow row, highest power first."""
     powers, remainder = [], _POLYNOMIAL
     for _ in range(32 * _NARROW):
         powers.append(remainder)
@@ -142,7 +142,7 @@ def _powers() -> NDArray[np.uint32]:
 
 @cache
 def _multiplier(bits: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give tables of v * x^bits for the low and the high 16 bits of a word v."""
+    """Return tables of v * x^bits for the low and the high 16 bits of a word v."""
     column = reduce(lambda word, _: _times_x(word), range(bits), 1 << 31)
     columns: list[int] = []
     for _ in range(32):
@@ -152,7 +152,7 @@ def _multiplier(bits: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _times_x(word: int) -> int:
-    # Bit i of a word stands for x^(31 - i).
+    # Bit i of a word is the coefficient of x^(31 - i).
     return word >> 1 ^ (_POLYNOMIAL if word & 1 else 0)
 
 

@@ -1,8 +1,8 @@
-"""The words that codec configurations know, as enumerations.
+"""zarr-python's enumerations of the string values in codec configurations.
 
 Rules of this file:
 
-* A member equals its word, so that either can be given and compared.
+* A member equals its string, so that either can be passed and compared.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Endian(StrEnum):
-    """Name a byte order.
+    """Byte orders.
 
     >>> Endian.little == "little"
     True
@@ -22,7 +22,7 @@ class Endian(StrEnum):
 
 
 class BloscCname(StrEnum):
-    """Name a compressor within Blosc."""
+    """Compressors of Blosc."""
 
     lz4 = "lz4"
     lz4hc = "lz4hc"
@@ -33,7 +33,7 @@ class BloscCname(StrEnum):
 
 
 class BloscShuffle(StrEnum):
-    """Name a way in which Blosc sorts bytes or bits before compression."""
+    """Shuffles of Blosc: how bytes or bits are rearranged before compression."""
 
     noshuffle = "noshuffle"
     shuffle = "shuffle"
@@ -41,7 +41,7 @@ class BloscShuffle(StrEnum):
 
     @classmethod
     def from_int(cls, number: int) -> BloscShuffle:
-        """Give the member of a number of format 2; ``ValueError`` for any but 0, 1 and 2.
+        """Return the member for format 2's integer; raise ``ValueError`` unless 0, 1 or 2.
 
         >>> BloscShuffle.from_int(1).value
         'shuffle'
@@ -54,7 +54,7 @@ class BloscShuffle(StrEnum):
 
 
 class ShardingCodecIndexLocation(StrEnum):
-    """Name the end of a shard at which its index stands."""
+    """Locations of a shard's index."""
 
     start = "start"
     end = "end"

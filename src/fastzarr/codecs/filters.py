@@ -1,13 +1,13 @@
-"""Format 2's list of filters, as the one codec that turns an array into bytes.
+"""Format 2's list of filters, as a single array-to-bytes codec.
 
 Rules of this file:
 
-* What is stored is what zarr-python 2 stores: the filters encode one after the other, each on what
-  the one before it made. What is read is what it would read.
-* The size of what each filter decodes to is worked out from the array first, and data of another
-  size is an error before the filter sees it.
-* An object codec can only stand first. How many objects there are, the array says and not the data.
-* Objects are unpickled only where ``allow_pickle`` says so, which nothing in a store can set.
+* The stored bytes are those of zarr-python 2: each filter encodes the output of the previous one.
+* The size that each filter decodes to is computed from the array beforehand; data of another size
+  raises an error before the filter is called.
+* An object codec can only be the first filter. The number of objects is taken from the array, never
+  from the data.
+* Objects are unpickled only if ``allow_pickle`` is True, which nothing in a store can set.
 
 Specification: Zarr storage specification, version 2.
 """
@@ -53,10 +53,10 @@ _MOST = 2**63
 
 @dataclass(frozen=True, kw_only=True)
 class FiltersCodec(ArrayBytesCodec):
-    """Run the filters of a format 2 array.
+    """The filters of a format 2 array.
 
-    ``filters`` are numcodecs configurations or objects. ``allow_pickle`` lets the object codec
-    ``pickle`` decode, which runs whatever code the data holds.
+    ``filters`` is a sequence of numcodecs configurations or objects. ``allow_pickle`` permits
+    decoding with the object codec ``pickle``, which executes arbitrary code from the data.
 
     >>> FiltersCodec(filters=[{"id": "delta", "dtype": "<i4"}]).configs()
     [{'id': 'delta', 'dtype': '<i4'}]
@@ -68,7 +68,7 @@ class FiltersCodec(ArrayBytesCodec):
     allow_pickle: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Wrap each filter; ``MetadataError`` says which is not known or stands where it cannot."""
+        """Parse the filters; raise ``MetadataError`` if one is unknown or misplaced."""
         made = tuple(_made(item, i) for i, item in enumerate(self.filters))
         for place, item in enumerate(made):
             if place and item.id in OBJECT_IDS:
@@ -77,27 +77,30 @@ class FiltersCodec(ArrayBytesCodec):
         object.__setattr__(self, "filters", made)
 
     def configs(self) -> list[dict[str, Any]]:
-        """Give the ``filters`` member of format 2 metadata."""
+        """Return the ``filters`` member of format 2 metadata."""
         return [item.codec_config for item in self.filters]
 
     def config(self) -> dict[str, Any]:
-        """Give the filters, for display; format 3 has no such codec."""
+        """Return the filters for display; this codec does not exist in format 3."""
         return {"filters": self.configs()}
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Give itself; ``MetadataError`` where filters and data type do not fit."""
+        """Return the codec with its filters resolved for the data type.
+
+        Raise ``MetadataError`` if the filters cannot encode elements of that type.
+        """
         first = self.filters[0].id if self.filters else None
         if spec.dtype.itemsize is None and first not in OBJECT_IDS:
             msg = (
-                "arrays of objects need an object codec as the first filter; give object_codec, "
+                "arrays of objects need an object codec as the first filter; pass object_codec, "
                 "such as numcodecs.JSON()"
             )
             raise MetadataError(msg)
         if first == "categorize":
-            # Its labels are as long as this type says, whatever the array's elements are.
+            # Decoded labels have this dtype, whatever the data type of the array.
             labels, dtype = np.dtype(self.filters[0].settings["dtype"]), spec.dtype.numpy
             if labels != dtype and not (labels.hasobject and spec.dtype.itemsize is None):
-                msg = f"categorize has the dtype {labels.str!r}, the array {dtype.str!r}"
+                msg = f"categorize has dtype {labels.str!r}, but the array has {dtype.str!r}"
                 raise MetadataError(msg)
         try:
             self._sizes(spec)
@@ -108,17 +111,17 @@ class FiltersCodec(ArrayBytesCodec):
         return replace(self, filters=tuple(fitted))
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
-        """Give the filters where the native extension has them all."""
+        """Return the filters for the extension, or None if it does not implement all of them."""
         codecs = [item.native() for item in self.filters]
         return None if None in codecs else (0, codecs)
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
-        """Give the exact size where every filter has one."""
+        """Return the exact encoded size, or None if a filter's output size is not fixed."""
         return self._sizes(spec)[-1]
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
-        """Run the filters in order."""
-        # numcodecs flattens what is in Fortran order as it lies in memory; hence C order here.
+        """Return the array encoded by each filter in turn."""
+        # numcodecs flattens Fortran-ordered arrays in memory order, so C order is enforced first.
         data: Any = np.asarray(array, dtype=spec.dtype.numpy, order="C")
         for item in self.filters:
             if item.id in _VLEN:
@@ -130,7 +133,7 @@ class FiltersCodec(ArrayBytesCodec):
         return as_bytes(data)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Run the filters backwards."""
+        """Return the array decoded by the filters in reverse order."""
         sizes = self._sizes(spec)
         found: Any = data
         for i in reversed(range(len(self.filters))):
@@ -156,7 +159,7 @@ class FiltersCodec(ArrayBytesCodec):
         if name == "pickle":
             if not self.allow_pickle:
                 msg = (
-                    "the array is stored with pickle, which can run any code when it is read; "
+                    "the array is stored with pickle, which can execute any code when it is read; "
                     "open it with allow_pickle=True if you trust its source"
                 )
                 raise PickleCodecDisabledError(msg)
@@ -187,7 +190,7 @@ def _made(item: Any, place: int) -> NumcodecsCodec | NumcodecsArrayCodec:
     where = f"filters[{place}]"
     if not isinstance(item, (NumcodecsCodec, NumcodecsArrayCodec)):
         item = make(item, where)
-    # Unlike format 3, format 2 has no filter whose data type is left open.
+    # Unlike format 3, format 2 requires every filter to name its data type.
     check(item, where)
     return item  # type: ignore[no-any-return]
 
@@ -200,10 +203,10 @@ def _parser(config: Mapping[str, Any]) -> Any:
 
 
 def _from_items(name: str, items: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-    """Make the array of a list that ends with a data type and a shape, as numcodecs writes it.
+    """Return the array of a list that ends with a data type and a shape, as numcodecs writes it.
 
-    Neither is believed: the shape must have as many elements as the chunk, the nesting must be that
-    of the shape, and the data type is the array's own.
+    Neither is trusted: the shape must have as many elements as the chunk, the nesting of the list
+    must match the shape, and the stored data type is ignored. Raise ``CodecError`` otherwise.
     """
     shape = items[-1] if isinstance(items, list) and len(items) > 2 else None
     most = settings["limits.dimensions"]
@@ -221,7 +224,7 @@ def _from_items(name: str, items: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:
     for axis, size in enumerate(shape):
         lists = level if axis else [level]
         if not all(isinstance(part, list) and len(part) == size for part in lists):
-            msg = f"{name}: the data is not nested as its shape {shape} says"
+            msg = f"{name}: the nesting of the data does not match its shape {shape}"
             raise CodecError(msg)
         level = list(itertools.chain.from_iterable(lists))
     if len(level) != prod(spec.shape):
@@ -232,7 +235,7 @@ def _from_items(name: str, items: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         for i, item in enumerate(level):
             array[i] = item
     except (TypeError, ValueError, OverflowError) as error:
-        msg = f"{name}: an element is no {spec.dtype.name}: {error}"
+        msg = f"{name}: an element is not a valid {spec.dtype.name}: {error}"
         raise CodecError(msg) from error
     return array
 
@@ -241,19 +244,19 @@ def _shaped(found: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:
     dtype, expected = spec.dtype.numpy, prod(spec.shape)
     if spec.dtype.itemsize is None:
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "OT":
-            msg = "the filters gave bytes where objects are wanted"
+            msg = "expected objects, but the filters decoded to bytes"
             raise CodecError(msg)
         if found.size != expected:
             msg = f"expected {expected} elements, but the data holds {found.size}"
             raise CodecError(msg)
-        # As it lies in memory: a pickled array keeps the order it had.
+        # Flattened in memory order: a pickled array keeps the order that it was stored in.
         return found.reshape(-1, order="A").astype(dtype, copy=False).reshape(spec.shape)
     data = as_bytes(found)
     size = expected * dtype.itemsize
     if nbytes(data) != size:
         msg = (
             f"expected {size} bytes for shape {spec.shape} of {spec.dtype.name}, but the filters "
-            f"gave {nbytes(data)}"
+            f"decoded to {nbytes(data)}"
         )
         raise CodecError(msg)
     return np.frombuffer(data, dtype).reshape(spec.shape) if size else np.zeros(spec.shape, dtype)

@@ -1,12 +1,12 @@
-"""The ``gzip`` codec, and bounded decompression for every format that Python has a decoder for.
+"""The ``gzip`` codec, and bounded decompression with the standard library's decoders.
 
 Rules of this file:
 
-* A decoder is never let run past the size that is wanted: it is asked for one byte more, and giving
-  it is the proof that the data is longer.
-* Data may be several members one after the other, as RFC 1952 allows. Anything else behind the end
+* A decoder never produces more than one byte beyond the expected size; that byte shows that the
+  data is too long.
+* Data may consist of several concatenated members, as RFC 1952 allows. Anything else after the end
   of the stream is an error.
-* Encoding the same bytes gives the same result: the header carries no time.
+* Encoding is deterministic: the header contains no time.
 
 Specification: zarr-specs, "Gzip codec", version 1.0; RFC 1952.
 """
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from fastzarr.codecs.base import Buffer
 
 GZIP, ZLIB = 31, 15
-"""The ``wbits`` of zlib that mean a gzip member and a zlib stream."""
+"""The values of zlib's ``wbits`` for a gzip member and for a zlib stream."""
 _WINDOW = 1 << 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class GzipCodec(BytesBytesCodec):
-    """Compress with gzip at a ``level`` from 0 (none) to 9 (most).
+    """Gzip compression at a ``level`` from 0 (none) to 9 (best).
 
     >>> codec = GzipCodec(level=1)
     >>> bytes(codec.decode(codec.encode(b"abc"), 3))
@@ -44,28 +44,28 @@ class GzipCodec(BytesBytesCodec):
     level: int = 5
 
     def __post_init__(self) -> None:
-        """Check the level."""
+        """Validate the level."""
         object.__setattr__(self, "level", exact_int(self.level, 0, 9, "level"))
 
     def to_v2(self) -> dict[str, Any]:
-        """Give the numcodecs configuration."""
+        """Return the numcodecs configuration."""
         return {"id": "gzip", "level": self.level}
 
     def native(self) -> tuple[str, list[int], str]:
-        """Give the level."""
+        """Return the level."""
         return "gzip", [self.level], ""
 
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
-        """Give None: the size depends on the values."""
+        """Return None: the size depends on the values."""
         return None
 
     def encode(self, data: Buffer) -> bytes:
-        """Compress to one gzip member."""
+        """Return the bytes as one gzip member."""
         coder = zlib.compressobj(self.level, zlib.DEFLATED, GZIP)
         return coder.compress(as_view(data)) + coder.flush()
 
     def decode(self, data: Buffer, size: int | None) -> bytes:
-        """Decompress one or more gzip members."""
+        """Return the decompressed bytes of one or more gzip members."""
         return decompress("gzip", lambda: zlib.decompressobj(GZIP), data, size, zlib.error)
 
 
@@ -78,10 +78,11 @@ def decompress(
     *,
     members: bool = True,
 ) -> bytes:
-    """Decompress to ``size`` bytes, or within the limits where it is None, or ``CodecError``.
+    """Return the decompressed bytes: exactly ``size``, or up to the configured limit if None.
 
-    ``decoder`` makes a decoder with the interface of ``zlib``, ``bz2`` and ``lzma``, which raises
-    ``failure``. ``members`` tells whether more streams may follow the first.
+    ``decoder`` returns a new decoder with the interface of ``zlib``, ``bz2`` and ``lzma``, which
+    raises ``failure`` on damaged data. ``members`` is True if further streams may follow the first.
+    Raise ``CodecError`` if the data is damaged, truncated, or decodes to another size.
     """
     limit, found, parts = bound(size), 0, []
     view = as_view(data)
@@ -100,7 +101,7 @@ def decompress(
             what = f"expected {size} decoded bytes" if size is not None else f"the limit is {limit}"
             msg = f"{name}: {what}, but the {end} bytes of data hold more"
             if size is None:
-                msg += "; raise limits.chunk_bytes in config if that is right"
+                msg += "; if that is correct, raise limits.chunk_bytes in config"
             raise CodecError(msg)
         position = min(position + window, end)
         if not stream.eof:
@@ -116,7 +117,8 @@ def decompress(
         if not members:
             msg = f"{name}: {end - position} bytes follow the end of the data"
             raise CodecError(msg)
-        # A stream copies what follows it: of many small ones, each is given little to copy.
+        # A decoder copies all input after its stream, so small windows keep many small members from
+        # taking quadratic time.
         stream, window = decoder(), _WINDOW
     if size is not None and found != size:
         msg = f"{name}: expected {size} decoded bytes, but the data holds {found}"

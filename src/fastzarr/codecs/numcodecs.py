@@ -1,11 +1,11 @@
-"""The codecs of the numcodecs package: format 2's, and ``numcodecs.<id>`` of format 3.
+"""The codecs of the numcodecs package: those of format 2, and ``numcodecs.<id>`` in format 3.
 
 Rules of this file:
 
-* A codec keeps the configuration it was made from, member for member, so that a document is written
-  back as it was read.
-* The decoders that could be made to believe a size are not called as they are: their data is
-  checked first, or decoded with a bound. Where a codec has a fixed size, that is checked first too.
+* A codec keeps the members of its configuration unchanged, so that a document is written back as it
+  was read.
+* Decoders that would trust a size in the data are not called directly: their data is validated
+  first, or decoded with a bound. The encoded size of a fixed-size codec is checked first, too.
 * Nothing is unpickled here.
 
 Sources: the numcodecs package; zarr-extensions, ``codecs/numcodecs.*``.
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 
 PREFIX = "numcodecs."
 ARRAY_IDS = frozenset({"astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize"})
-"""The ids of codecs that turn an array into another."""
+"""The ids of array-to-array codecs."""
 OBJECT_IDS = frozenset(
     {"categorize", "json2", "msgpack2", "pickle", "vlen-array", "vlen-bytes", "vlen-utf8"}
 )
-"""The ids of codecs that turn objects into bytes, which only format 2 has."""
+"""The ids of object codecs (objects to bytes), which exist in format 2 only."""
 _CHECKSUMS = frozenset({"adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"})
-# Their encoded size depends on the values, and tells nothing.
+# Codecs whose encoded size depends on the values, so that it cannot be checked before decoding.
 _VARIABLE = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
 _LZ4_HEADER = 4
 _LZMA_MEMORY = 1 << 30
@@ -59,63 +59,66 @@ _BITS = 8
 
 
 class _Numcodec:
-    """What the two kinds of wrapper share: the configuration, as JSON, and the codec it makes."""
+    """Base class of both kinds of wrapper, with the numcodecs configuration as JSON in ``text``."""
 
     text: str
 
     @property
     def codec_config(self) -> dict[str, Any]:
-        """Give the numcodecs configuration, ``id`` and all."""
+        """A new dictionary of the numcodecs configuration, including ``id``."""
         return json.loads(self.text)  # type: ignore[no-any-return]
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Give the numcodecs configuration to read from, parsed once."""
+        """The numcodecs configuration, parsed once and shared: it must not be modified."""
         return _settings(self.text)
 
     @property
     def id(self) -> str:
-        """Give the numcodecs id."""
+        """The numcodecs id."""
         return str(_settings(self.text)["id"])
 
     @property
     def name(self) -> str:
-        """Give the name in format 3."""
+        """The name in format 3."""
         return PREFIX + self.id
 
     @property
     def codec(self) -> Any:
-        """Give the numcodecs object; ``MetadataError`` where the configuration makes none.
+        """The numcodecs object; raises ``MetadataError`` if the configuration is invalid.
 
-        It is None for ``crc32c`` where numcodecs lacks the package it computes that with.
+        It is None for ``crc32c`` if the optional package that numcodecs needs is not installed.
         """
         return _instance(self.text)
 
     def config(self) -> dict[str, Any]:
-        """Give the ``configuration`` object of format 3, which has no ``id``."""
+        """Return the ``configuration`` object of format 3, which has no ``id``."""
         found = self.codec_config
         del found["id"]
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the codec as it stands in format 3 metadata; zarr-python asks for the object."""
+        """Return the codec as in format 3 metadata.
+
+        ``configuration`` is present even if empty, because zarr-python requires it.
+        """
         return {"name": self.name, "configuration": self.config()}
 
     def to_v2(self) -> dict[str, Any]:
-        """Give the numcodecs configuration."""
+        """Return the numcodecs configuration."""
         return self.codec_config
 
     def __repr__(self) -> str:
-        """Show the configuration."""
+        """Return the class name with the configuration."""
         return f"{type(self).__name__}({self.codec_config!r})"
 
 
 @dataclass(frozen=True, repr=False)
 class NumcodecsCodec(_Numcodec, BytesBytesCodec):  # type: ignore[override]  # its name depends
-    """Wrap a numcodecs codec from bytes to bytes. ``text`` is its configuration in JSON.
+    """A bytes-to-bytes codec of numcodecs; ``text`` is its configuration in JSON.
 
-    ``typesize``, filled in by ``resolve``, is the item size that Blosc shuffles by; format 2 does
-    not store it.
+    ``typesize`` is the item size that Blosc shuffles by. It is not part of the stored
+    configuration; ``resolve`` fills it in.
 
     >>> make({"id": "zlib", "level": 1}).name
     'numcodecs.zlib'
@@ -126,24 +129,24 @@ class NumcodecsCodec(_Numcodec, BytesBytesCodec):  # type: ignore[override]  # i
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
-        """Make the codec from a numcodecs configuration."""
+        """Return the codec with a numcodecs configuration; raise ``MetadataError`` if invalid."""
         made = cls(_text(config, where))
         check(made, where)
         return made
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Fill in the item size, for Blosc, and for a shuffle that leaves it open."""
+        """Return the codec with the item size filled in for Blosc, and for an open shuffle."""
         config, itemsize = self.settings, spec.dtype.itemsize or 1
         if config["id"] == "shuffle" and config.get("elementsize", 0) is None:
             return type(self)(json.dumps({**config, "elementsize": itemsize}))
         return replace(self, typesize=itemsize)
 
     def encoded_size(self, size: int | None) -> int | None:
-        """Give the size where it is fixed: checksums and shuffles."""
+        """Return the encoded size of checksums and shuffles, or None for other codecs."""
         return encoded_nbytes(self.settings, size)
 
     def encode(self, data: Buffer) -> Buffer:
-        """Encode bytes."""
+        """Return the encoded bytes."""
         config = self.settings
         if config["id"] == "blosc":
             from fastzarr.codecs import blosc
@@ -157,7 +160,7 @@ class NumcodecsCodec(_Numcodec, BytesBytesCodec):  # type: ignore[override]  # i
         return as_bytes(run(config["id"], self.codec.encode, as_view(data)))
 
     def native(self) -> tuple[str, list[int], str] | None:
-        """Give the codec as the native extension takes it, if it has it."""
+        """Return the codec's description for the extension, or None if not implemented there."""
         config = self.settings
         name = config["id"]
         if name == "blosc":
@@ -179,11 +182,11 @@ class NumcodecsCodec(_Numcodec, BytesBytesCodec):  # type: ignore[override]  # i
         return (name, [], "end") if name == "fletcher32" else None
 
     def decode(self, data: Buffer, size: int | None) -> Buffer:
-        """Decode to ``size`` bytes, or within the limits where it is None."""
+        """Return the decoded bytes: exactly ``size``, or up to the configured limit if None."""
         config = self.settings
         name = config["id"]
         if name == "pickle":
-            msg = "pickle is no compressor; nothing is unpickled for it"
+            msg = "pickle is not a compressor, so the data was not unpickled"
             raise PickleCodecDisabledError(msg)
         if name not in _VARIABLE:
             check_encoded(config, data, size)
@@ -197,9 +200,9 @@ class NumcodecsCodec(_Numcodec, BytesBytesCodec):  # type: ignore[override]  # i
 
 @dataclass(frozen=True, repr=False)
 class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]  # as above
-    """Wrap a numcodecs codec from array to array. ``text`` is its configuration in JSON.
+    """An array-to-array codec of numcodecs; ``text`` is its configuration in JSON.
 
-    The array is taken in C order, and shaped back from the flat one that numcodecs gives.
+    numcodecs encodes and decodes flat arrays; they are flattened in C order and reshaped.
 
     >>> make({"id": "delta", "dtype": "<i4", "astype": "<i2"}).name
     'numcodecs.delta'
@@ -208,7 +211,7 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
     text: str
 
     def native(self) -> tuple[str, list[int], str] | None:
-        """Give the types of a delta; the others run in Python."""
+        """Return a delta codec's description for the extension, or None for other codecs."""
         config = self.settings
         if config["id"] != "delta":
             return None
@@ -219,7 +222,10 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
-        """Make the codec from a numcodecs configuration, whose ``dtype`` may be left open."""
+        """Return the codec with a numcodecs configuration, in which ``dtype`` may be missing.
+
+        Raise ``MetadataError`` if the configuration is invalid.
+        """
         made = cls(_text(config, where))
         member = _DTYPE.get(config["id"])
         if member is None or config.get(member) is not None:
@@ -227,7 +233,10 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
         return made
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Fill in the data type where it is open; ``MetadataError`` where it is not the array's."""
+        """Return the codec with a missing data type filled in.
+
+        Raise ``MetadataError`` if the codec cannot encode, or does not name, the array's data type.
+        """
         config, dtype = self.settings, spec.dtype.numpy
         name = config["id"]
         if name == "packbits" and dtype.kind != "b":
@@ -248,12 +257,12 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
             return made
         named = np.dtype(config[member])
         if named.newbyteorder("=") != dtype.newbyteorder("="):
-            msg = f"has the {member} {named.str!r}, but the array holds {dtype.str!r}"
+            msg = f"has the {member} {named.str!r}, but the array has {dtype.str!r}"
             raise MetadataError(msg)
         return self
 
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
-        """Give the spec of the encoded array, whose fill value is the encoded one."""
+        """Return the spec of the encoded array, with the encoded fill value."""
         from fastzarr.dtypes import from_numpy
 
         config = self.settings
@@ -269,7 +278,7 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
         return ChunkSpec(spec.shape, from_numpy(dtype), fill)
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Encode one chunk."""
+        """Return the encoded array of one chunk."""
         if not array.size:
             array = np.zeros(0, self._stored(spec))
         else:
@@ -278,7 +287,7 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
         return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape)
 
     def decode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Decode one chunk."""
+        """Return the decoded array of one chunk."""
         name, target = self.id, spec.dtype.numpy
         if name == "bitround" or not prod(spec.shape):
             return array.reshape(spec.shape).astype(target, copy=False)
@@ -304,30 +313,30 @@ class NumcodecsArrayCodec(_Numcodec, ArrayArrayCodec):  # type: ignore[override]
 
 
 def make(codec: Any, where: str = "") -> NumcodecsCodec | NumcodecsArrayCodec:
-    """Wrap a numcodecs configuration or object.
+    """Return the codec of a numcodecs configuration or object.
 
-    Raises ``UnknownCodecError`` for an id that is not known, ``MetadataError`` for a configuration
-    that makes no codec.
+    Raise ``UnknownCodecError`` if the id is unknown, and ``MetadataError`` if the configuration is
+    invalid.
 
     >>> make({"id": "delta", "dtype": "<i4"}).to_v2()
     {'id': 'delta', 'dtype': '<i4'}
     """
     if not hasattr(codec, "keys") and not hasattr(codec, "get_config"):
-        msg = f"{codec!r} is no numcodecs configuration or object"
+        msg = f"{codec!r} is not a numcodecs configuration or object"
         raise MetadataError(msg, where)
     config = dict(codec if hasattr(codec, "keys") else codec.get_config())
     if not isinstance(config.get("id"), str):
-        msg = f"the numcodecs configuration {config!r} has no id that is text"
+        msg = f"the id of the numcodecs configuration {config!r} must be a string"
         raise MetadataError(msg, where)
     kind: Any = NumcodecsArrayCodec if config["id"] in ARRAY_IDS else NumcodecsCodec
     return kind.from_config(config, where)  # type: ignore[no-any-return]
 
 
 def from_name(name: str, config: Mapping[str, Any], where: str) -> Codec:
-    """Make the codec ``numcodecs.<id>`` of a format 3 document; ``where`` is its place."""
+    """Return the codec ``numcodecs.<id>`` of a format 3 document located at ``where``."""
     known = name.removeprefix(PREFIX)
     if known in OBJECT_IDS:
-        msg = f"codec {name!r} stores objects, which only format 2 has"
+        msg = f"codec {name!r} stores Python objects, which only format 2 supports"
         raise UnknownCodecError(msg, where)
     if known == "shuffle":
         config = {"elementsize": None} | dict(config)
@@ -335,12 +344,12 @@ def from_name(name: str, config: Mapping[str, Any], where: str) -> Codec:
 
 
 def check(codec: NumcodecsCodec | NumcodecsArrayCodec, where: str) -> None:
-    """Raise ``MetadataError``, placed at ``where``, unless the configuration makes a codec."""
+    """Raise ``MetadataError``, naming ``where``, if the codec's configuration is invalid."""
     placed(lambda: codec.codec, where)
 
 
 def encoded_nbytes(config: Mapping[str, Any], size: int | None) -> int | None:
-    """Give the encoded size of ``size`` bytes where it depends on nothing else, or None."""
+    """Return the encoded size of ``size`` bytes, or None if it depends on the values."""
     name = config["id"]
     if size is None:
         return None
@@ -355,13 +364,13 @@ def encoded_nbytes(config: Mapping[str, Any], size: int | None) -> int | None:
         return None
     decoded: np.dtype[Any] = np.dtype(config[_DTYPE[name]])
     if not decoded.itemsize or size % decoded.itemsize:
-        msg = f"{name}: {size} bytes are no whole number of {decoded.str!r}"
+        msg = f"{name}: {size} bytes are not a multiple of the item size of {decoded.str!r}"
         raise CodecError(msg)
     return size // decoded.itemsize * encoded.itemsize
 
 
 def check_encoded(config: Mapping[str, Any], data: Buffer, size: int | None) -> None:
-    """Raise ``CodecError`` where data of a fixed encoded size has another."""
+    """Raise ``CodecError`` if the encoded size is fixed and ``data`` has another."""
     expected, found = encoded_nbytes(config, size), nbytes(data)
     if expected is not None and found != expected:
         msg = f"{config['id']}: expected {expected} bytes of data, found {found}"
@@ -372,21 +381,21 @@ def check_encoded(config: Mapping[str, Any], data: Buffer, size: int | None) -> 
 
 
 def run(name: str, function: Callable[[Any], Any], data: Any) -> Any:
-    """Call a codec, and make any failure of it a ``CodecError``."""
+    """Return ``function(data)``; raise any failure as ``CodecError``, except MemoryError."""
     try:
         return function(data)
     except MemoryError:
         raise
-    except Exception as error:  # plug-ins raise what they like
+    except Exception as error:  # third-party codecs may raise any exception
         size = getattr(data, "nbytes", None)
-        msg = f"{name}: {size} bytes of data cannot be handled: {type(error).__name__}: {error}"
+        msg = f"{name}: {size} bytes of data cannot be processed: {type(error).__name__}: {error}"
         raise CodecError(msg) from error
 
 
 def as_bytes(data: Any) -> Buffer:
-    """Give what a codec made as flat bytes; ``CodecError`` where it is an array of objects."""
+    """Return the output of a codec as flat bytes; raise ``CodecError`` for an object array."""
     if isinstance(data, np.ndarray) and data.dtype.hasobject:
-        msg = "objects were left where bytes are wanted; the first filter must be an object codec"
+        msg = "expected bytes, got an array of objects; the first filter must be an object codec"
         raise CodecError(msg)
     return data if isinstance(data, bytes) else as_view(data)
 
@@ -397,7 +406,7 @@ _DTYPE = {
     "fixedscaleoffset": "dtype",
     "quantize": "dtype",
 }
-"""The member of a configuration that gives the decoded data type."""
+"""The member of each codec's configuration that names the decoded data type."""
 
 
 @lru_cache(maxsize=256)
@@ -425,17 +434,17 @@ def _instance(text: str) -> Any:
     except MemoryError:
         raise
     except Exception as error:
-        # numcodecs has an error of its own for an unknown id in newer releases, a ValueError.
+        # numcodecs raises different exceptions for an unknown id, depending on its version.
         if config["id"] not in registry.codec_registry and config["id"] not in registry.entries:
             if config["id"] == "crc32c" and config.get("location", "end") in ("start", "end"):
                 return None
             known = ", ".join(sorted(registry.codec_registry))
             msg = (
-                f"codec {config['id']!r} is not known to numcodecs; install the package it comes "
-                f"from, or register it with numcodecs.register_codec. Known: {known}"
+                f"codec {config['id']!r} is not known to numcodecs; install the package that "
+                f"provides it, or register it with numcodecs.register_codec. Known: {known}"
             )
             raise UnknownCodecError(msg) from error
-        msg = f"{config} is no configuration of {config['id']!r}: {error}"
+        msg = f"{config} is not a valid configuration of {config['id']!r}: {error}"
         raise MetadataError(msg) from error
 
 
@@ -443,7 +452,7 @@ def _text(config: Mapping[str, Any], where: str) -> str:
     try:
         return json.dumps(config, default=_plain)
     except (TypeError, ValueError) as error:
-        msg = f"the configuration of {config['id']!r} cannot be said in JSON: {error}"
+        msg = f"the configuration of {config['id']!r} cannot be written as JSON: {error}"
         raise MetadataError(msg, where) from None
 
 
@@ -506,7 +515,7 @@ def _lzma(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
 
     kind = config.get("format", lzma.FORMAT_XZ)
     raw = kind == lzma.FORMAT_RAW
-    # The header asks for a dictionary, which takes memory only as far as it is filled.
+    # The header states the dictionary size, of which only the filled part takes memory.
     limit = max(bound(None), _LZMA_MEMORY)
     settings = {"filters": config.get("filters")} if raw else {"memlimit": limit}
     decoder = partial(lzma.LZMADecompressor, format=kind, **settings)
@@ -565,7 +574,7 @@ _CLASSES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Serve zarr-python's names: ``Delta(dtype="<i4")`` makes the wrapper of that codec."""
+    """Return a factory under zarr-python's name: ``Delta(dtype="<i4")`` returns that codec."""
     if name in _CLASSES:
         return partial(_named, _CLASSES[name])
     msg = f"module {__name__!r} has no attribute {name!r}"

@@ -1,13 +1,13 @@
-"""The ``sharding_indexed`` codec: many chunks in one stored object, found through an index.
+"""The ``sharding_indexed`` codec: many chunks in one stored object, located by an index.
 
 Rules of this file:
 
-* The index gives, for each inner chunk in C order, its offset from the start of the shard and its
-  size in bytes; both are 2^64 - 1 where the inner chunk is missing, which means fill value.
-* The index is hostile. It is checked as a whole before a byte is read through it: every inner chunk
-  lies inside the shard, outside the index, and overlaps no other. Gaps are allowed.
+* For each inner chunk in C order, the index holds its offset from the start of the shard and its
+  size in bytes. Both are 2^64 - 1 if the inner chunk is missing, and it then reads as fill values.
+* The index is untrusted. It is validated as a whole before it is used: every inner chunk lies
+  inside the shard and outside the index, and no two overlap. Gaps are allowed.
 * The inside of a shard is a chunk grid like that of an array, and is read and written by the same
-  functions (``_reference.py``). This file knows the bytes of a shard, not how selections are run.
+  functions (``_reference.py``). This file only handles the bytes of a shard, not selections.
 
 Specification: zarr-specs, "Sharding codec", version 1.0.
 """
@@ -48,10 +48,11 @@ MISSING = 2**64 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class ShardingCodec(ArrayBytesCodec):
-    """Store the chunks of a shard one after the other, with an index of where each lies.
+    """Stores the encoded inner chunks of a shard consecutively, with an index of their locations.
 
-    ``chunk_shape`` is the shape of an inner chunk and divides that of the shard. ``codecs`` is the
-    chain of the inner chunks, ``index_codecs`` that of the index, whose size must be fixed.
+    ``chunk_shape`` is the shape of an inner chunk and must divide that of the shard. ``codecs`` is
+    the chain of the inner chunks. ``index_codecs`` is the chain of the index, whose encoded size
+    must be fixed. ``index_location`` is ``"start"`` or ``"end"``.
 
     >>> ShardingCodec(chunk_shape=(2, 2)).index_location
     'end'
@@ -65,7 +66,7 @@ class ShardingCodec(ArrayBytesCodec):
     index_location: str = "end"
 
     def __post_init__(self) -> None:
-        """Give the members their final form."""
+        """Validate and normalise the members."""
         from fastzarr.codecs import parse
 
         shape: Any = self.chunk_shape
@@ -90,7 +91,7 @@ class ShardingCodec(ArrayBytesCodec):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
-        """Make the codec from a document, in which inner codecs are spelled as format 3 has it."""
+        """Return the codec with the configuration of a document, parsing its inner codecs."""
         from fastzarr.codecs import from_v3
 
         check_members(config, cls.members(), where)
@@ -104,11 +105,11 @@ class ShardingCodec(ArrayBytesCodec):
 
     @classmethod
     def members(cls) -> dict[str, bool]:
-        """Ask for what the specification asks for, and tolerate index codecs left out."""
+        """Return the members; more lenient than the specification, which requires index_codecs."""
         return {"chunk_shape": True, "codecs": True, "index_codecs": False, "index_location": False}
 
     def config(self) -> dict[str, Any]:
-        """Give the ``configuration`` object."""
+        """Return the ``configuration`` object."""
         return {
             "chunk_shape": list(self.chunk_shape),
             "codecs": [codec.to_dict() for codec in self.codecs],
@@ -117,7 +118,11 @@ class ShardingCodec(ArrayBytesCodec):
         }
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Resolve the inner chains, and raise ``MetadataError`` where shapes do not divide."""
+        """Return the codec with both inner chains resolved.
+
+        Raise ``MetadataError`` if the inner chunks do not divide the shard, if a chain does not fit
+        its data, or if the encoded size of the index is not fixed.
+        """
         from fastzarr.codecs.chain import Program
         from fastzarr.metadata.checks import resolve_chain
 
@@ -130,12 +135,15 @@ class ShardingCodec(ArrayBytesCodec):
         )
         if Program(fitted.index_codecs, index).encoded_size is None:
             names = ", ".join(codec.name for codec in fitted.index_codecs)
-            msg = f"the size of an encoded index must be fixed, which {names} does not give"
+            msg = f"the size of an encoded index must be fixed, but that of {names} varies"
             raise MetadataError(msg, "index_codecs")
         return fitted
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise ``MetadataError`` unless the inner chunks divide a shard of this shape."""
+        """Raise ``MetadataError`` unless the inner chunks divide a shard of this shape.
+
+        Raise ``LimitError`` if a shard has more than ``limits.inner_chunks`` of them.
+        """
         from fastzarr.config import config
 
         if len(shape) != len(self.chunk_shape):
@@ -143,45 +151,46 @@ class ShardingCodec(ArrayBytesCodec):
             raise MetadataError(msg, "chunk_shape")
         for axis, (size, inner) in enumerate(zip(shape, self.chunk_shape, strict=True)):
             if size % inner:
-                msg = f"{inner} does not divide the shard's size {size} of this axis"
+                msg = f"{inner} does not divide the shard's size {size} along this axis"
                 raise MetadataError(msg, f"chunk_shape[{axis}]")
         count, limit = math.prod(grid_shape(shape, self.chunk_shape)), config["limits.inner_chunks"]
         if count > limit:
             msg = (
-                f"a shard of {count} inner chunks is over the limit of {limit}; raise "
-                "limits.inner_chunks in config if that is right"
+                f"a shard of {count} inner chunks is over the limit of {limit}; if that is "
+                "correct, raise limits.inner_chunks in config"
             )
             raise LimitError(msg, "chunk_shape")
 
     def index_spec(self, shape: tuple[int, ...]) -> ChunkSpec:
-        """Describe the index of a shard of this shape: two numbers for each inner chunk."""
+        """Return the spec of the index of a shard: an array of shape ``(*grid, 2)`` of uint64."""
         from fastzarr.dtypes import from_numpy
 
         grid = grid_shape(shape, self.chunk_shape)
         return ChunkSpec((*grid, 2), from_numpy("uint64"), np.uint64(MISSING))
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:  # noqa: ARG002  (never fixed)
-        """Give None: inner chunks that are missing take no space."""
+        """Return None: the size depends on the values, and on which inner chunks are stored."""
         return None
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
-        """Encode one whole shard; one without any inner chunk is an index alone."""
+        """Return one encoded shard; without any inner chunk it consists of the index."""
         from fastzarr import _reference
 
         return _reference.encode_shard(Shard(self, spec), array)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Decode one whole shard."""
+        """Return one decoded shard, of shape ``spec.shape``."""
         from fastzarr import _reference
 
         return _reference.decode_shard(Shard(self, spec), data)
 
 
 class Shard:
-    """Know the bytes of the shards of one array: the index, and the program of inner chunks.
+    """The layout of an array's shards: their index, and the programs of index and inner chunks.
 
-    ``shape`` is that of the shard as the sharding codec sees it, ``inner_shape`` that of an inner
-    chunk, ``axes`` gives for each axis of the stored object the axis of the shard it is.
+    ``spec`` describes the shard as the sharding codec sees it, after any transpose, and ``grid`` is
+    the number of inner chunks along each of its axes. ``inner_shape`` is the shape of an inner
+    chunk. ``axes`` maps each axis of the chunk before the transposes to its axis in ``spec``.
     """
 
     __slots__ = ("at_start", "axes", "grid", "index", "index_size", "inner", "inner_shape", "spec")
@@ -189,32 +198,36 @@ class Shard:
     def __init__(
         self, codec: ShardingCodec, spec: ChunkSpec, order: Sequence[int] | None = None
     ) -> None:
-        """Compile the chains of the inner chunks and of the index."""
+        """Compile the chains of the inner chunks and the index.
+
+        ``order`` is the permutation of axes made by the transposes before the sharding codec.
+        """
         from fastzarr.codecs.chain import Program
 
         self.spec, self.inner_shape = spec, codec.chunk_shape
         self.grid = grid_shape(spec.shape, codec.chunk_shape)
         self.inner: Program = Program(codec.codecs, replace(spec, shape=codec.chunk_shape))
         self.index: Program = Program(codec.index_codecs, codec.index_spec(spec.shape))
-        # `resolve` has refused chains without one.
+        # `ShardingCodec.resolve` has rejected chains whose encoded size is not fixed.
         self.index_size: int = self.index.encoded_size or 0
         self.at_start = codec.index_location == "start"
         order = range(len(spec.shape)) if order is None else order
         self.axes = tuple(order.index(axis) for axis in range(len(order)))
 
     def index_range(self) -> tuple[int, int | None]:
-        """Give the byte range of the index, as stores take it."""
+        """Return the byte range of the index as ``(start, stop)``, the form that stores accept."""
         return (0, self.index_size) if self.at_start else (-self.index_size, None)
 
     def index_bytes(self, data: Buffer) -> memoryview:
-        """Cut the index out of a whole shard."""
+        """Return a view of the index in the bytes of a whole shard."""
         view = as_view(data)
         return view[: self.index_size] if self.at_start else view[-self.index_size :]
 
     def read_index(self, data: Buffer, size: int | None) -> NDArray[np.uint64]:
-        """Decode and check an index; the result has one row (offset, size) an inner chunk.
+        """Return a decoded and validated index, of shape (inner chunks, 2): offset and size.
 
-        ``size`` is that of the whole shard, or None where it is not known. Raises ``CodecError``.
+        ``data`` is the encoded index, and ``size`` the size of the whole shard or None if unknown.
+        Raise ``CodecError`` if an entry lies outside the shard or overlaps another.
         """
         if len(data) != self.index_size:
             msg = f"the shard's index takes {self.index_size} bytes, but only {len(data)} are there"
@@ -245,7 +258,10 @@ class Shard:
         return index
 
     def assemble(self, pieces: Mapping[int, Buffer]) -> bytes:
-        """Join encoded inner chunks, by their number in C order, and their index into a shard."""
+        """Return the bytes of a shard, with its index.
+
+        ``pieces`` maps the number of an inner chunk in C order to its encoded bytes.
+        """
         index = np.full((math.prod(self.grid), 2), MISSING, dtype=np.uint64)
         offset = self.index_size if self.at_start else 0
         parts: list[Any] = []

@@ -1,11 +1,11 @@
-"""The ``transpose`` codec: the axes of a chunk in another order.
+"""The ``transpose`` codec: permutes the axes of a chunk.
 
 Rules of this file:
 
-* Nothing is copied: both directions give a view with its axes permuted.
-* Axis ``i`` of the encoded array is axis ``order[i]`` of the decoded one.
-* The words "C" and "F", which old documents have in place of a permutation, are read and become the
-  permutation they mean when the number of axes is known.
+* Encoding and decoding return views with permuted axes; nothing is copied.
+* Axis ``i`` of the encoded array is axis ``order[i]`` of the decoded array.
+* Old documents have "C" or "F" instead of a permutation. Both are accepted, and replaced by the
+  equivalent permutation once the number of axes is known.
 
 Specification: zarr-extensions, ``codecs/transpose``.
 """
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TransposeCodec(ArrayArrayCodec):
-    """Permute the axes of a chunk before it is turned into bytes.
+    """Permutes the axes of a chunk before it is encoded as bytes.
 
-    ``order`` is a permutation of the axes; ``(1, 0)`` stores a matrix column by column.
+    ``order`` is a permutation of the axes; ``(1, 0)`` stores a matrix in column-major order.
 
     >>> TransposeCodec(order=(1, 0)).to_dict()
     {'name': 'transpose', 'configuration': {'order': [1, 0]}}
@@ -39,15 +39,18 @@ class TransposeCodec(ArrayArrayCodec):
     order: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Give the order its final form."""
+        """Validate and normalise the order."""
         object.__setattr__(self, "order", _parsed(self.order))
 
     def config(self) -> dict[str, Any]:
-        """Give the ``configuration`` object."""
+        """Return the ``configuration`` object."""
         return {"order": list(self.order) if isinstance(self.order, tuple) else self.order}
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Turn "C" and "F" into a permutation; ``MetadataError`` where the axes do not match."""
+        """Return the codec with "C" or "F" replaced by a permutation.
+
+        Raise ``MetadataError`` if the number of axes differs from that of the chunk.
+        """
         ndim = len(spec.shape)
         order: Any = self.order
         if order in ("C", "F"):
@@ -59,23 +62,23 @@ class TransposeCodec(ArrayArrayCodec):
         return self
 
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
-        """Give the spec with its axes permuted."""
+        """Return the spec with its axes permuted."""
         return replace(spec, shape=tuple(spec.shape[axis] for axis in self.order))
 
     def encode(
         self,
         array: np.ndarray[Any, Any],
-        spec: ChunkSpec,  # noqa: ARG002  (the array has it all)
+        spec: ChunkSpec,  # noqa: ARG002  (the array suffices)
     ) -> np.ndarray[Any, Any]:
-        """Give a view with the axes permuted."""
+        """Return a view with the axes permuted."""
         return array.transpose(self.order)
 
     def decode(
         self,
         array: np.ndarray[Any, Any],
-        spec: ChunkSpec,  # noqa: ARG002  (the array has it all)
+        spec: ChunkSpec,  # noqa: ARG002  (the array suffices)
     ) -> np.ndarray[Any, Any]:
-        """Give a view with the axes back in place."""
+        """Return a view with the axes in their original order."""
         return array.transpose(np.argsort(self.order))
 
 
@@ -90,5 +93,5 @@ def _parsed(order: Any) -> Any:
         )
         if len(set(permutation)) == len(permutation):
             return permutation
-    msg = f"must be a permutation of the axes, each once and counted from 0, not {order!r}"
+    msg = f"must be a permutation of the axes, numbered from 0, not {order!r}"
     raise MetadataError(msg, "order")

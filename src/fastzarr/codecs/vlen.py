@@ -1,14 +1,15 @@
-"""The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of varying length.
+"""The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
 
 Rules of this file:
 
-* The stored form is a count, then for each element in C order its length and its bytes; count and
-  lengths are unsigned 32-bit little-endian integers.
-* The count must be that of the chunk, and the data hold a length for each, before an array is made
-  for them. Whoever splits the data then makes sure that each length fits what is left, and that no
-  bytes follow the last element.
-* Splitting and joining is done by the native extension, or by its twin in ``_reference.py``.
-* None in an array of objects is stored as the empty element, as numcodecs does.
+* The stored form is a count, followed by the length and the bytes of each element in C order. The
+  count and the lengths are unsigned 32-bit little-endian integers.
+* Before an array is allocated, the count must be that of the chunk, and the data large enough for
+  that many lengths. ``vlen_decode`` then checks that each length fits the remaining data, and that
+  no bytes follow the last element.
+* ``vlen_decode`` and ``vlen_encode`` are those of the extension, or their equivalents in
+  ``_reference.py``.
+* None in an object array is stored as an empty element, as by numcodecs.
 
 Specification: zarr-extensions, ``codecs/vlen-utf8`` and ``codecs/vlen-bytes``.
 """
@@ -38,7 +39,7 @@ _TEXT = np.dtypes.StringDType()
 
 @dataclass(frozen=True, kw_only=True)
 class VLenUTF8Codec(ArrayBytesCodec):
-    """Store text of varying length as UTF-8.
+    """Stores strings of variable length as UTF-8.
 
     >>> VLenUTF8Codec().to_dict()
     {'name': 'vlen-utf8'}
@@ -47,26 +48,26 @@ class VLenUTF8Codec(ArrayBytesCodec):
     name: ClassVar[str] = "vlen-utf8"
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Raise ``MetadataError`` unless the elements are text."""
+        """Return self; raise ``MetadataError`` unless the elements are strings or objects."""
         check_elements(spec, "string")
         return self
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:  # noqa: ARG002  (never fixed)
-        """Give None: the size depends on the values."""
+        """Return None: the size depends on the values."""
         return None
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> bytes:  # noqa: ARG002
-        """Encode each element as UTF-8; ``CodecError`` where one is no text."""
+        """Return the elements encoded as UTF-8; raise ``CodecError`` if one is not a string."""
         return _joined(self.name, str, plain_text, array)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Decode to an array of the spec's data type."""
+        """Return an array of the spec's data type; raise ``CodecError`` for malformed data."""
         return _split(self.name, str, data, spec)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VLenBytesCodec(ArrayBytesCodec):
-    """Store bytes of varying length.
+    """Stores bytes of variable length.
 
     >>> VLenBytesCodec().to_dict()
     {'name': 'vlen-bytes'}
@@ -75,25 +76,25 @@ class VLenBytesCodec(ArrayBytesCodec):
     name: ClassVar[str] = "vlen-bytes"
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Raise ``MetadataError`` unless the elements are bytes of varying length."""
+        """Return self; raise ``MetadataError`` unless elements are variable bytes or objects."""
         check_elements(spec, "bytes")
         return self
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:  # noqa: ARG002  (never fixed)
-        """Give None: the size depends on the values."""
+        """Return None: the size depends on the values."""
         return None
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> bytes:  # noqa: ARG002
-        """Join the elements; ``CodecError`` where one is not bytes."""
+        """Return the encoded elements; raise ``CodecError`` if one is not bytes."""
         return _joined(self.name, bytes, plain_bytes, array)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Decode to an array of ``bytes`` objects."""
+        """Return an array of ``bytes`` objects; raise ``CodecError`` for malformed data."""
         return _split(self.name, bytes, data, spec)
 
 
 def check_elements(spec: ChunkSpec, name: str) -> None:
-    """Raise ``MetadataError`` unless a chunk holds elements of this data type, or objects."""
+    """Raise ``MetadataError`` unless the elements have the data type ``name`` or are objects."""
     if spec.dtype.itemsize is None and spec.dtype.name in (name, "object"):
         return
     msg = f"stores elements of the data type {name!r}, not {spec.dtype.name!r}"
@@ -101,27 +102,27 @@ def check_elements(spec: ChunkSpec, name: str) -> None:
 
 
 def plain_text(item: Any) -> str:
-    """Make text of an object that is none; ``TypeError`` if it stands for none."""
+    """Return the text stored for an object that is not a str; raise TypeError if it has none."""
     if item is None:
         return ""
-    msg = f"{item!r} is no str"
+    msg = f"{item!r} is not a str"
     raise TypeError(msg)
 
 
 def plain_bytes(item: Any) -> bytes:
-    """Make bytes of an object that is none; ``TypeError`` if it stands for none."""
+    """Return the bytes stored for an object that is not bytes; raise TypeError if it has none."""
     if item is None:
         return b""
     if isinstance(item, (bytearray, memoryview)):
         return bytes(item)
     if isinstance(item, np.void):
         return item.tobytes()
-    msg = f"{item!r} is no bytes"
+    msg = f"{item!r} is not bytes"
     raise TypeError(msg)
 
 
 def _functions() -> Any:
-    """Give who splits and joins: the native extension, or its twin."""
+    """Return the module with vlen_encode and vlen_decode: the extension, or ``_reference``."""
     from fastzarr import _reference
 
     native = None if config.flat["data_path"] == "numpy" else extension()

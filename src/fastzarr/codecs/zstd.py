@@ -2,13 +2,13 @@
 
 Rules of this file:
 
-* The frames in the data are walked before any is decoded: magic numbers, header, and the size of
-  every block. So truncation, trailing bytes and a wrong content size are found first.
-* A frame may leave its content size out (streaming writers do) and decodes all the same, into
-  exactly the size that is wanted.
-* Several frames may stand one after the other; skippable frames are skipped.
-* ``checksum`` is written in format 3 also where it is false, since zarrs asks for it, and left out
-  in format 2, where older readers do not know it.
+* Before any frame is decoded, all frames are scanned: magic number, header, and the size of every
+  block. Truncation, trailing bytes and a wrong content size are therefore found first.
+* A frame without a content size, as streaming writers produce it, is decoded into exactly the
+  expected size.
+* Data may consist of several frames; skippable frames are skipped.
+* In format 3, ``checksum`` is written even if false, because zarrs requires it. In format 2 it is
+  omitted if false, because older readers do not know it.
 
 Specification: zarr-extensions, ``codecs/zstd``; RFC 8878.
 """
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 _MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"
 _BLOCK = 1 << 17
-"""The most bytes that one block decodes to."""
+"""The largest decoded size of a block, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZstdCodec(BytesBytesCodec):
-    """Compress with Zstandard at a ``level``, where 0 means the default.
+    """Zstandard compression at a ``level`` from -131072 to 22; 0 selects the default.
 
-    ``checksum`` stores a checksum of the content in each frame.
+    If ``checksum`` is True, each frame contains a checksum of its content.
 
     >>> codec = ZstdCodec(level=3)
     >>> bytes(codec.decode(codec.encode(b"abc"), 3))
@@ -56,31 +56,31 @@ class ZstdCodec(BytesBytesCodec):
     checksum: bool = False
 
     def __post_init__(self) -> None:
-        """Check level and checksum."""
+        """Validate level and checksum."""
         object.__setattr__(self, "level", exact_int(self.level, -131072, 22, "level"))
         object.__setattr__(self, "checksum", boolean(self.checksum, "checksum"))
 
     def to_v2(self) -> dict[str, Any]:
-        """Give the numcodecs configuration, in which a false ``checksum`` is left out."""
+        """Return the numcodecs configuration, which omits a false ``checksum``."""
         found: dict[str, Any] = {"id": "zstd", "level": self.level}
         return found | {"checksum": True} if self.checksum else found
 
     def native(self) -> tuple[str, list[int], str]:
-        """Give the level and whether a checksum is stored."""
+        """Return the level, and 1 if a checksum is stored."""
         return "zstd", [self.level, int(self.checksum)], ""
 
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
-        """Give None: the size depends on the values."""
+        """Return None: the size depends on the values."""
         return None
 
     def encode(self, data: Buffer) -> bytes:
-        """Compress to one frame that states its content size."""
+        """Return the bytes as one frame that states its content size."""
         from numcodecs import zstd
 
         return zstd.compress(as_view(data), self.level, self.checksum)  # type: ignore[no-any-return]
 
     def decode(self, data: Buffer, size: int | None) -> Buffer:
-        """Decompress all frames."""
+        """Return the decompressed bytes of all frames."""
         return decompress(data, size)
 
 
@@ -92,7 +92,11 @@ class _Frame(NamedTuple):
 
 
 def decompress(data: Buffer, size: int | None) -> Buffer:
-    """Decode Zstandard frames to ``size`` bytes, or within the limits where it is None."""
+    """Return the decoded bytes of Zstandard frames.
+
+    They are exactly ``size`` bytes, or up to the configured limit if ``size`` is None. Raise
+    ``CodecError`` if the data is damaged, truncated, or decodes to another size.
+    """
     view = as_view(data)
     frames = _frames(view)
     if len(frames) == 1 and frames[0].content == size != 0:
@@ -101,7 +105,7 @@ def decompress(data: Buffer, size: int | None) -> Buffer:
     if len(known) == len(frames):
         size = check_size("zstd", sum(known), size, "the frames state")
     elif size is None:
-        # What the blocks can hold bounds what is decoded without a size to go by.
+        # Without a size, the number of blocks bounds the decoded size.
         check_size("zstd", sum(frame.most for frame in frames), None, "the blocks may hold up to")
         parts = [_decode(view[f.start : f.stop], f.content) for f in frames if f.most]
         return parts[0] if len(parts) == 1 else b"".join(as_view(part) for part in parts)
@@ -110,7 +114,7 @@ def decompress(data: Buffer, size: int | None) -> Buffer:
     if not any(frame.most for frame in frames):
         check_size("zstd", 0, size)
         return b""
-    # All frames at once, into exactly the size: nothing grows with what the data claims.
+    # All frames are decoded into one buffer of the expected size, whatever sizes the data states.
     return _decode(view, size)
 
 
@@ -133,7 +137,7 @@ def _frames(view: memoryview) -> list[_Frame]:
     frames: list[_Frame] = []
     position, end = 0, view.nbytes
     if not end:
-        msg = "zstd: found 0 bytes of data, which is no frame"
+        msg = "zstd: expected at least one frame, found 0 bytes of data"
         raise CodecError(msg)
     while position < end:
         start = position
@@ -153,7 +157,7 @@ def _frames(view: memoryview) -> list[_Frame]:
 
 
 def _frame(view: memoryview, start: int) -> _Frame:
-    # A header cut short reads as zeros here, and is found where the first block should begin.
+    # A truncated header reads as zeros here; the check at the first block detects it.
     header = int.from_bytes(view[start + 4 : start + 5], "little")
     single = header >> 5 & 1
     position = start + 5 + (1 - single) + (0, 1, 2, 4)[header & 3]
@@ -166,7 +170,7 @@ def _frame(view: memoryview, start: int) -> _Frame:
     most = 0
     last = 0
     while not last:
-        # Read in place: a chunk has a block for each 128 KiB.
+        # Inlined instead of calling _number, since large chunks have many blocks.
         if position + 3 > view.nbytes:
             raise _truncated(view, position + 3)
         block = int.from_bytes(view[position : position + 3], "little")
