@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import weakref
 
 import pytest
 
+import fastzarr
 from fastzarr.config import DEFAULTS, Config, config
 
 
@@ -44,3 +47,95 @@ def test_the_environment_sets_a_default() -> None:
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "True"
+
+
+def test_a_change_made_inside_a_block_outlasts_the_block() -> None:
+    own = Config(DEFAULTS)
+    with own.set({"array.order": "F"}):
+        own.set({"json_indent": 4, "extra.name": 1})
+        own.set({"array.order": "A"})
+        assert own["array.order"] == "A"
+    assert (own["json_indent"], own["extra.name"], own["array.order"]) == (4, 1, "A")
+
+
+def test_nested_blocks_of_one_setting_end_one_by_one() -> None:
+    own = Config(DEFAULTS)
+    with own.set({"json_indent": 3}):
+        with own.set({"json_indent": 4, "array.order": "F"}):
+            assert (own["json_indent"], own["array.order"]) == (4, "F")
+        assert (own["json_indent"], own["array.order"]) == (3, "C")
+    assert own.flat == Config(DEFAULTS).flat
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_blocks_that_overlap_leave_nothing_behind(first: int) -> None:
+    own = Config(DEFAULTS)
+    changes = [own.set({"json_indent": 3, "mine.x": 1}), own.set({"json_indent": 4, "mine.y": 1})]
+    for change in changes:
+        change.__enter__()
+    changes[first].__exit__(None, None, None)
+    assert own["json_indent"] == (3, 4)[1 - first]
+    changes[1 - first].__exit__(None, None, None)
+    assert own.flat == Config(DEFAULTS).flat
+
+
+def test_blocks_of_many_threads_leave_nothing_behind() -> None:
+    own = Config(DEFAULTS)
+    barrier = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        barrier.wait()
+        for round_ in range(200):
+            with own.set({"json_indent": number, f"mine.of{number}": round_}):
+                assert own[f"mine.of{number}"] == round_
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert own.flat == Config(DEFAULTS).flat
+
+
+def test_a_change_that_a_later_one_hides_for_good_is_forgotten() -> None:
+    class Value:
+        pass
+
+    own = Config(DEFAULTS)
+    with own.set({"mine.x": 1}):
+        value = Value()
+        own.set({"mine.x": value})
+        gone = weakref.ref(value)
+        del value
+        own.set({"mine.x": 2})
+        own.set({"mine.x": 3})
+        assert gone() is None
+    assert own["mine.x"] == 3
+
+
+def test_a_reset_inside_a_block_is_for_good() -> None:
+    own = Config(DEFAULTS)
+    with own.set({"json_indent": 3}):
+        own.reset()
+        assert own["json_indent"] == 2
+    assert own.flat == Config(DEFAULTS).flat
+
+
+def test_what_is_derived_from_settings_follows_each_change() -> None:
+    own = Config(DEFAULTS)
+    calls = []
+
+    def order() -> str:
+        calls.append(1)
+        return str(own["array.order"])
+
+    assert [own.derived(order), own.derived(order), len(calls)] == ["C", "C", 1]
+    with own.set({"array.order": "F"}):
+        assert own.derived(order) == "F"
+    assert own.derived(order) == "C"
+
+
+def test_an_array_opened_in_a_block_has_the_settings_of_the_block() -> None:
+    with config.set({"array.order": "F"}):
+        inside = fastzarr.zeros((2, 2))
+    assert (inside.config.order, fastzarr.zeros((2, 2)).config.order) == ("F", "C")

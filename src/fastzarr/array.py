@@ -53,16 +53,11 @@ class ArrayConfig:
 
     @classmethod
     def make(cls, given: ArrayConfig | Mapping[str, Any] | None = None) -> ArrayConfig:
-        """Give the settings in force now, changed by those given."""
+        """Return the settings in force now, changed by those given."""
         if isinstance(given, ArrayConfig):
             return given
         if given is None:
-            # Settings are changed by putting other ones in their place.
-            known = _in_force.get("now")
-            if known is None or known[0] is not settings.flat:
-                flat = settings.flat
-                known = _in_force["now"] = (flat, cls.make({}))
-            return known[1]
+            return settings.derived(_in_force)
         names = cls.__dataclass_fields__
         found = {name: settings[f"array.{name}"] for name in names}
         for name, value in given.items():
@@ -84,7 +79,8 @@ class ArrayConfig:
         return asdict(self)
 
 
-_in_force: dict[str, tuple[dict[str, Any], ArrayConfig]] = {}
+def _in_force() -> ArrayConfig:
+    return ArrayConfig.make({})
 
 
 class StoredBytes(int):

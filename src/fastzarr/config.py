@@ -4,17 +4,27 @@ The names are those of zarr-python where it has them. ``config.set({...})`` chan
 for good, or, used in a ``with`` statement, until its end. A variable of the environment named
 ``FASTZARR_`` (or ``ZARR_``) and the dotted name in capitals, with ``__`` for dots, sets a default,
 such as ``FASTZARR_ARRAY__WRITE_EMPTY_CHUNKS=1``.
+
+Rules of this file:
+
+* Settings belong to the process, not to a thread. Each setting keeps the changes made to it in
+  their order, and the last one is in force. The end of a ``with`` block takes away its own changes
+  and no others, so that blocks of several threads may overlap and end in any order.
+* ``flat`` is replaced as a whole at each change and never modified, so that readers need no lock.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Self
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+T = TypeVar("T")
 _MIB = 1 << 20
 _MISSING = object()
 
@@ -58,9 +68,15 @@ class Config:
     def __init__(self, defaults: Mapping[str, Any]) -> None:
         """Start from the defaults and the environment."""
         self._defaults = dict(defaults)
-        #: The settings in force by dotted name, for who reads them often.
+        #: The settings in force by dotted name, for code that reads them often.
         self.flat: dict[str, Any] = {}
+        self._unlock()
         self.reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._unlock)
+
+    def _unlock(self) -> None:
+        self._lock = threading.Lock()
 
     @property
     def defaults(self) -> list[dict[str, Any]]:
@@ -73,8 +89,28 @@ class Config:
         return _nested(self.flat)
 
     def reset(self) -> None:
-        """Return to the defaults and the environment."""
-        self.flat = self._defaults | _environment()
+        """Return to the defaults and the environment, for good."""
+        with self._lock:
+            #: For each setting that was changed, what was in force before and the changes since.
+            self._changes: dict[str, list[tuple[weakref.ref[_Change] | None, Any]]] = {}
+            self._put(self._defaults | _environment())
+
+    def _put(self, flat: dict[str, Any]) -> None:
+        # In this order: a value derived from the old settings ends up in the old dict.
+        self.flat = flat
+        self._derived: dict[Callable[[], Any], Any] = {}
+
+    def derived(self, make: Callable[[], T]) -> T:
+        """Return ``make()``, which is called anew only if a setting has changed.
+
+        ``make`` must return what depends on the settings alone.
+        """
+        derived = self._derived
+        try:
+            found: T = derived[make]
+        except KeyError:
+            found = derived[make] = make()
+        return found
 
     def refresh(self) -> None:
         """Return to the defaults and the environment, under zarr-python's other name."""
@@ -110,7 +146,7 @@ class Config:
         """Go through the dotted names."""
         return iter(self.flat)
 
-    def set(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> _Restore:
+    def set(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> _Change:
         """Change settings; used in a ``with`` statement, until its end.
 
         Keywords spell a dot as two underscores. Names that are not known are kept, since settings
@@ -118,25 +154,59 @@ class Config:
         """
         flat = _flat(dict(values or {}))
         flat |= {name.replace("__", "."): value for name, value in more.items()}
-        before = dict(self.flat)
-        self.flat = self.flat | flat
-        return _Restore(self, before)
+        change = _Change(self, tuple(flat))
+        with self._lock:
+            for name, value in flat.items():
+                changes = self._changes.setdefault(name, [(None, self.flat.get(name, _MISSING))])
+                changes.append((weakref.ref(change), value))
+                # A change that nobody can take away any more hides all those before it.
+                final = [ref is not None and ref() is None for ref, _ in changes]
+                if any(final):
+                    del changes[: len(final) - 1 - final[::-1].index(True)]
+            self._put(self.flat | flat)
+        return change
 
-    def enable_gpu(self) -> _Restore:
-        """Refuse: arrays are read into main memory here."""
+    def _take_away(self, change: _Change) -> None:
+        with self._lock:
+            flat = dict(self.flat)
+            for name in change.names:
+                kept = [
+                    one for one in self._changes.get(name, ()) if _made_by(one[0]) is not change
+                ]
+                if not kept:
+                    continue  # ``reset()`` was called meanwhile
+                self._changes[name] = kept
+                flat[name] = kept[-1][1]
+                if flat[name] is _MISSING:
+                    del flat[name]
+                if len(kept) == 1:
+                    del self._changes[name]
+            self._put(flat)
+
+    def enable_gpu(self) -> _Change:
+        """Raise NotImplementedError: arrays are read into main memory."""
         msg = "reading into GPU memory is not supported"
         raise NotImplementedError(msg)
 
 
-class _Restore:
-    def __init__(self, config: Config, before: dict[str, Any]) -> None:
-        self._config, self._before = config, before
+class _Change:
+    """A change of settings, which the end of a ``with`` block takes away.
+
+    Without such a block nothing refers to the object, and the change is final.
+    """
+
+    def __init__(self, config: Config, names: tuple[str, ...]) -> None:
+        self._config, self.names = config, names
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._config.flat = self._before
+        self._config._take_away(self)  # noqa: SLF001  (one mechanism)
+
+
+def _made_by(change: weakref.ref[_Change] | None) -> _Change | None:
+    return None if change is None else change()
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
