@@ -203,14 +203,14 @@ BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
         (GRID, [2**62, 2**62], GRID_PLACE, "limits.chunk_bytes"),
         (GRID, ..., "chunk_grid.configuration", "the member 'chunk_shape' is missing"),
         # Extension points.
-        (("chunk_grid", "name"), "rectilinear", "chunk_grid", "'rectilinear' is not known"),
+        (("chunk_grid", "name"), "rectilinear", "chunk_grid", "unknown chunk grid 'rectilinear'"),
         (("chunk_grid", "name"), 5, "chunk_grid.name", "must be a string"),
-        (("chunk_grid", "more"), 1, "chunk_grid", "'more' is not known"),
+        (("chunk_grid", "more"), 1, "chunk_grid", "unknown member 'more'"),
         (("chunk_grid", "must_understand"), 0, "chunk_grid.must_understand", "true or false"),
         (("chunk_grid", "configuration"), [], "chunk_grid.configuration", "must be an object"),
-        (("chunk_grid", "configuration", "x"), 1, "chunk_grid.configuration", "'x' is not known"),
+        (("chunk_grid", "configuration", "x"), 1, "chunk_grid.configuration", "unknown member 'x'"),
         (("chunk_grid",), "regular", "chunk_grid.configuration", "'chunk_shape' is missing"),
-        (("chunk_key_encoding",), "n5", "chunk_key_encoding", "'n5' is not known"),
+        (("chunk_key_encoding",), "n5", "chunk_key_encoding", "unknown chunk key encoding 'n5'"),
         (
             ("chunk_key_encoding", "configuration", "separator"),
             "|",
@@ -227,7 +227,7 @@ BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
             ("chunk_key_encoding", "configuration", "base"),
             1,
             "chunk_key_encoding.configuration",
-            "'base' is not known",
+            "unknown member 'base'",
         ),
         (("data_type",), "int33", "data_type", "int33"),
         (("data_type",), {"name": "int33"}, "data_type", "int33"),
@@ -238,27 +238,37 @@ BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
         (("fill_value",), 2**31, "fill_value", ""),
         (("fill_value",), 7.5, "fill_value", ""),
         (("fill_value",), float("nan"), "fill_value", ""),
-        (("storage_transformers",), ["cache"], "storage_transformers[0]", "'cache' is not known"),
-        (("storage_transformers",), [{"name": "x"}], "storage_transformers[0]", "'x' is not known"),
+        (
+            ("storage_transformers",),
+            ["cache"],
+            "storage_transformers[0]",
+            "unknown storage transformer 'cache'",
+        ),
+        (
+            ("storage_transformers",),
+            [{"name": "x"}],
+            "storage_transformers[0]",
+            "unknown storage transformer 'x'",
+        ),
         (("storage_transformers",), {}, "storage_transformers", "must be a list"),
-        (("extra",), 1, "extra", "'extra' is not known here, and it must be understood"),
+        (("extra",), 1, "extra", "unknown extension 'extra', which must be understood"),
         (("extra",), {"name": "x"}, "extra", "must be understood"),
         (("extra",), {"must_understand": True}, "extra", "must be understood"),
         (("extra",), {"must_understand": 0}, "extra", "must be understood"),
         (("dimension_names",), ["y"], "dimension_names", "1 names for the 2 axes"),
         (("dimension_names", 1), 3, "dimension_names[1]", "must be a string or null"),
         # Codecs.
-        (("codecs",), [], "codecs", "no codec turns the array into bytes"),
+        (("codecs",), [], "codecs", "no codec encodes the array as bytes"),
         (("codecs",), [{"name": "gzip", "configuration": {"level": 1}}], "codecs", "no codec"),
-        (("codecs",), [BYTES, BYTES], "codecs", "one codec alone"),
+        (("codecs",), [BYTES, BYTES], "codecs", "only one codec may"),
         (("codecs", 1), ..., "codecs", "no codec"),
         (
             ("codecs",),
             [BYTES, {"name": "transpose", "configuration": {"order": [1, 0]}}],
             "codecs[1]",
-            "'transpose' cannot come behind 'bytes'",
+            "'transpose' cannot follow 'bytes'",
         ),
-        (("codecs",), [{"name": "crc32c"}, BYTES], "codecs[1]", "'bytes' cannot come behind"),
+        (("codecs",), [{"name": "crc32c"}, BYTES], "codecs[1]", "'bytes' cannot follow"),
         (("codecs", 1, "name"), "morse", "codecs[1]", "morse"),
         (("codecs", 1), "morse", "codecs[1]", "morse"),
         (("codecs", 1), {"name": "morse", "must_understand": False}, "codecs[1]", "morse"),
@@ -297,14 +307,14 @@ def test_a_broken_array_of_format_3(path, value, place, message):
         (shard("chunk_shape"), "25", ".chunk_shape", ""),
         (shard("chunk_shape"), ..., "", "chunk_shape"),
         (shard("codecs"), [], ".codecs", ""),
-        (shard("codecs"), [{"name": "crc32c"}], ".codecs", "no codec turns the array into bytes"),
+        (shard("codecs"), [{"name": "crc32c"}], ".codecs", "no codec encodes the array as bytes"),
         (shard("codecs"), [{"name": "morse"}], ".codecs[0]", "morse"),
         (shard("codecs"), [{"name": "bytes"}], ".codecs[0].configuration", "'endian' is missing"),
         (
             shard("index_codecs"),
             [{"name": "crc32c"}, BYTES],
             ".index_codecs[1]",
-            "cannot come behind",
+            "cannot follow",
         ),
         (shard("index_codecs"), [{"name": "bytes"}], ".index_codecs[0].configuration", "endian"),
         (shard("index_codecs"), 5, ".index_codecs", ""),
@@ -419,7 +429,7 @@ def test_a_broken_array_of_format_2(path, value, place, message):
 
 def test_objects_without_an_object_codec():
     doc = changed(changed(ARRAY_V2, ("dtype",), "|O"), ("filters",), None)
-    with pytest.raises(MetadataError, match=r"^a/\.zarray: filters: .*objects"):
+    with pytest.raises(MetadataError, match=r"^a/\.zarray: filters: .*object codec"):
         v2.parse_array(doc, {}, "a/.zarray")
 
 

@@ -1,4 +1,4 @@
-"""Metadata documents and what they mean. Pure: nothing here reads or writes a store."""
+"""Metadata documents, parsed and written. Nothing here reads or writes a store."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The questions every metadata document is asked, whatever its format.
+"""Checks shared by the metadata documents of all formats.
 
 Rules of this file:
 
-* A check takes a value as JSON gave it and the place it stands at, and gives it back in the type
-  the rest of the package works with, or raises a ``MetadataError`` that names the place.
-* Sizes are exact integers: neither ``true`` nor ``4.0`` is one.
-* What a document may ask for is bounded by ``config`` (``limits.*``) before anything is computed
-  from it.
+* A check takes a parsed JSON value and its location. It returns the value in the type that the rest
+  of the package uses, or raises ``MetadataError`` naming the location.
+* Sizes must be exact integers: ``true`` and ``4.0`` are rejected.
+* Quantities in a document are checked against the limits in ``config`` (``limits.*``) before they
+  are used in a computation.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _repr.maxstring = _repr.maxother = 80
 
 
 def member(where: str, name: object) -> str:
-    """Give the place of a member, or of a list's item, below another place.
+    """Return the location of an object's member, or of a list's item, inside another location.
 
     >>> member("a/zarr.json", "codecs")
     'a/zarr.json: codecs'
@@ -61,7 +61,7 @@ def _is_plain(name: str) -> bool:
 
 
 def show(value: object) -> str:
-    """Give a value as an error message should quote it: short, whatever the value.
+    """Return a value as an error message quotes it: its repr, shortened.
 
     >>> show("x" * 1000) == show("x" * 2000)
     True
@@ -73,12 +73,12 @@ def show(value: object) -> str:
 
 
 def fail(message: str, where: str) -> NoReturn:
-    """Raise the error of a document that breaks its format's rules."""
+    """Raise ``MetadataValidationError``, naming ``where``."""
     raise MetadataValidationError(message, where)
 
 
 def as_object(value: object, where: str) -> dict[str, Any]:
-    """Give the value where it is a JSON object."""
+    """Return the value; raise ``MetadataError`` unless it is a JSON object."""
     if not isinstance(value, dict):
         fail(f"must be an object, got {show(value)}", where)
     for name in value:
@@ -88,14 +88,14 @@ def as_object(value: object, where: str) -> dict[str, Any]:
 
 
 def as_list(value: object, where: str) -> list[Any]:
-    """Give the value as a list where it is a JSON array."""
+    """Return the value as a list; raise ``MetadataError`` unless it is a JSON array."""
     if not isinstance(value, list | tuple):
         fail(f"must be a list, got {show(value)}", where)
     return list(value)
 
 
 def as_int(value: object, where: str, minimum: int) -> int:
-    """Give the value where it is an exact integer from ``minimum`` to 2**63 - 1."""
+    """Return the value; raise ``MetadataError`` unless it is an int from minimum to 2**63 - 1."""
     if type(value) is not int:
         fail(f"must be an integer, got {show(value)}", where)
     if value < minimum:
@@ -106,11 +106,14 @@ def as_int(value: object, where: str, minimum: int) -> int:
 
 
 def as_sizes(value: object, where: str, minimum: int) -> tuple[int, ...]:
-    """Give a list of sizes, one an axis, as a tuple."""
+    """Return a JSON list of sizes, one for each axis, as a tuple.
+
+    Raise ``MetadataError`` for an invalid size, and ``LimitError`` for too many axes.
+    """
     sizes = as_list(value, where)
     limit = config.get("limits.dimensions")
     if len(sizes) > limit:
-        msg = f"{len(sizes)} dimensions are more than the {limit} of the setting limits.dimensions"
+        msg = f"{len(sizes)} dimensions exceed the limit of {limit} (setting limits.dimensions)"
         raise LimitError(msg, where)
     if not all(type(size) is int and minimum <= size <= MAX_SIZE for size in sizes):
         return tuple(as_int(size, member(where, axis), minimum) for axis, size in enumerate(sizes))
@@ -118,9 +121,12 @@ def as_sizes(value: object, where: str, minimum: int) -> tuple[int, ...]:
 
 
 def as_shape(value: object, where: str) -> tuple[int, ...]:
-    """Give the shape of an array; its elements can be counted in 64 bits."""
+    """Return a JSON list as the shape of an array.
+
+    Raise ``LimitError`` if the number of elements exceeds 2**63 - 1.
+    """
     shape = as_sizes(value, where, 0)
-    # With a zero-length axis there are no elements; the others still span the chunk grid.
+    # Axes of length zero are ignored, because the other axes still span a chunk grid.
     if math.prod(size or 1 for size in shape) > MAX_SIZE:
         msg = f"an array of shape {show(shape)} has more than 2**63 - 1 elements"
         raise LimitError(msg, where)
@@ -128,9 +134,10 @@ def as_shape(value: object, where: str) -> tuple[int, ...]:
 
 
 def as_chunks(value: object, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
-    """Give a chunk shape that fits the shape of the array.
+    """Return a JSON list as the chunk shape of an array of ``shape``.
 
-    Zero stands for one along an axis of length zero, where writers of old documents put it.
+    Old writers put 0 along axes of length zero, which is read as 1. Raise ``MetadataError`` for 0
+    along another axis, and for a wrong number of axes.
     """
     chunks = as_sizes(value, where, 0)
     if len(chunks) != len(shape):
@@ -142,17 +149,18 @@ def as_chunks(value: object, shape: tuple[int, ...], where: str) -> tuple[int, .
 
 
 def require(document: dict[str, Any], names: Iterable[str], where: str) -> None:
-    """Refuse a document that lacks one of these members."""
+    """Raise ``MetadataError`` if the document lacks one of the members ``names``."""
     for name in names:
         if name not in document:
             fail(f"the member {name!r} is missing", where)
 
 
 def extension(value: object, where: str) -> tuple[str, dict[str, Any]]:
-    """Give the name and the configuration of an extension point of format 3.
+    """Return the name and the configuration of a format 3 extension.
 
-    An extension is its bare name or an object with ``name``, ``configuration`` and
-    ``must_understand``, as the section "Extension definition" of the core specification has it.
+    An extension is a string, its name, or an object with ``name``, ``configuration`` and
+    ``must_understand`` (core specification, "Extension definition"). Raise ``MetadataError`` for
+    anything else.
     """
     if isinstance(value, str):
         return value, {}
@@ -160,7 +168,7 @@ def extension(value: object, where: str) -> tuple[str, dict[str, Any]]:
     require(definition, ["name"], where)
     for name in definition:
         if name not in ("name", "configuration", "must_understand"):
-            fail(f"the member {show(name)} is not known", where)
+            fail(f"unknown member {show(name)}", where)
     name = definition["name"]
     if not isinstance(name, str):
         fail(f"must be a string, got {show(name)}", member(where, "name"))
@@ -171,34 +179,39 @@ def extension(value: object, where: str) -> tuple[str, dict[str, Any]]:
 
 
 def check_chain(codecs: Sequence[Codec], where: str) -> None:
-    """Refuse a chain that is not array codecs, one array-to-bytes codec, bytes codecs."""
+    """Raise ``MetadataError`` unless the chain has the kinds of codecs in a valid order.
+
+    Array-to-array codecs come first, then exactly one array-to-bytes codec, then bytes-to-bytes
+    codecs.
+    """
     kinds = [_kind(codec) for codec in codecs]
     serializers = [codec for codec, kind in zip(codecs, kinds, strict=True) if kind == 1]
     if len(serializers) > 1:
         names = " and ".join(repr(codec.name) for codec in serializers)
-        fail(f"one codec alone may turn the array into bytes, got {names}", where)
+        fail(f"only one codec may encode the array as bytes, got {names}", where)
     if not serializers:
-        fail("no codec turns the array into bytes; give one such as 'bytes'", where)
+        fail("no codec encodes the array as bytes; add one such as 'bytes'", where)
     for place in range(1, len(kinds)):
         if kinds[place] < kinds[place - 1]:
             before, after = codecs[place - 1].name, codecs[place].name
-            fail(f"{after!r} cannot come behind {before!r}", member(where, place))
+            fail(f"{after!r} cannot follow {before!r}", member(where, place))
 
 
 def _kind(codec: Codec) -> int:
     for kind, cls in enumerate((ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)):
         if isinstance(codec, cls):
             return kind
-    return fail(f"{show(codec)} is no codec of an array", "")
+    return fail(f"{show(codec)} is not an array or bytes codec", "")
 
 
 def resolve_chain(
     codecs: Sequence[Codec], spec: ChunkSpec, where: str, places: Sequence[str] | None = None
 ) -> tuple[Codec, ...]:
-    """Fit a chain to the chunks it will see; ``MetadataError`` says which codec does not fit.
+    """Return the chain with each codec resolved for the chunks that it encodes.
 
-    ``where`` is the place of the list of codecs, ``places`` those of their configurations where
-    they are not below it.
+    ``spec`` describes the decoded chunks. ``where`` is the location of the list of codecs;
+    ``places`` are the locations of their configurations, if not inside that list. Raise
+    ``MetadataError``, naming the codec, if one cannot encode its input.
     """
     check_chain(codecs, where)
     resolved: list[Codec] = []
@@ -212,36 +225,39 @@ def resolve_chain(
 
 
 def guard(call: Callable[[], T], place: str) -> T:
-    """Give what ``call`` gives; any error of a codec, whoever wrote it, is a ``MetadataError``."""
+    """Return ``call()``; raise any error of a codec, registered ones too, as ``MetadataError``."""
     try:
         return call()
     except (MetadataError, MemoryError):
         raise
     except RecursionError:
         fail("is nested too deeply", place)
-    except Exception as error:  # codecs that others register raise what they like
+    except Exception as error:  # third-party codecs may raise any exception
         msg = f"the codec cannot be used: {type(error).__name__}: {error}"
         raise MetadataError(msg, place) from error
 
 
 def check_nesting(codecs: Sequence[Codec], where: str) -> None:
-    """Refuse shards within shards beyond ``limits.shard_nesting``."""
+    """Raise ``LimitError`` if shards are nested deeper than ``limits.shard_nesting``."""
     limit = config.get("limits.shard_nesting")
     if sum(1 for _ in _shards(codecs)) > limit:
-        msg = f"shards are nested deeper than the {limit} of the setting limits.shard_nesting"
+        msg = f"shards are nested deeper than {limit} levels (setting limits.shard_nesting)"
         raise LimitError(msg, where)
 
 
 def check_sizes(
     chunks: tuple[int, ...], dtype: DataType, codecs: Sequence[Codec], where: str
 ) -> None:
-    """Refuse a chunk, the smallest piece that is decoded at once, beyond ``limits.chunk_bytes``."""
+    """Raise ``LimitError`` if a decoded chunk is larger than ``limits.chunk_bytes``.
+
+    In a sharded array this is an inner chunk, the smallest unit that is decoded.
+    """
     for shard in _shards(codecs):
         chunks = shard.chunk_shape  # type: ignore[attr-defined]
     size = math.prod(chunks) * max(1, dtype.numpy.itemsize)
     limit = config.get("limits.chunk_bytes")
     if size > limit:
-        msg = f"a chunk of {show(size)} bytes is over the {limit} of the setting limits.chunk_bytes"
+        msg = f"a chunk of {show(size)} bytes exceeds {limit} (setting limits.chunk_bytes)"
         raise LimitError(msg, where)
 
 

@@ -1,12 +1,12 @@
-"""Consolidated metadata: one document that repeats those of all nodes below a group.
+"""Consolidated metadata: one document with a copy of the documents of all nodes below a group.
 
 Rules of this file:
 
-* Format 3 keeps it in the group's own ``zarr.json``, as the member ``consolidated_metadata``;
-  format 2 in a key of its own, ``.zmetadata``. Both are conventions of zarr-python.
-* It is a copy. What a copy says of itself again, in a group inside it, is ignored.
-* A node is understood when it is asked for: a hierarchy of many arrays opens at once, and one array
-  that cannot be understood does not stand in the way of the others.
+* In format 3 it is the member ``consolidated_metadata`` of the group's ``zarr.json``; in format 2
+  it is a separate key, ``.zmetadata``. Both are conventions of zarr-python.
+* Consolidated metadata of a group inside the copy is ignored.
+* A node is parsed on first access, so that a hierarchy of many arrays opens quickly, and an invalid
+  document of one array does not prevent access to the others.
 """
 
 from __future__ import annotations
@@ -29,44 +29,44 @@ _NOT_A_NAME = {"", ".", ".."}
 
 
 class Nodes(Mapping[str, "Layout | GroupLayout"]):
-    """Map paths to the nodes that consolidated metadata describes, each understood when asked for.
+    """A mapping of paths to the nodes in consolidated metadata, each parsed on first access.
 
-    Getting a node raises ``MetadataError`` if its part of the document is wrong; a path that is not
-    there is a ``KeyError``.
+    Getting a node raises ``KeyError`` if its path is missing, and ``MetadataError`` if its document
+    is invalid.
     """
 
     def __init__(self, documents: dict[str, dict[str, Any]], zarr_format: int, where: str) -> None:
-        """Keep the documents of the nodes by path: in format 2, those of a node by key."""
+        """Initialise with the documents of the nodes by path; in format 2, by path and key."""
         self._documents, self._format, self._where = documents, zarr_format, where
         self._nodes: dict[str, Layout | GroupLayout] = {}
 
     def __getitem__(self, path: str) -> Layout | GroupLayout:
-        """Give the node at a path."""
+        """Return the node at a path."""
         node = self._nodes.get(path)
         if node is None:
             node = self._nodes[path] = self._parse(path)
         return node
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the paths in the order of the document."""
+        """Iterate over the paths in the order of the document."""
         return iter(self._documents)
 
     def __len__(self) -> int:
-        """Count the nodes."""
+        """Return the number of nodes."""
         return len(self._documents)
 
     def __contains__(self, path: object) -> bool:
-        """Tell whether there is a node at a path, without understanding it."""
+        """Whether there is a node at a path; it is not parsed."""
         return path in self._documents
 
     def __repr__(self) -> str:
-        """Name the paths."""
+        """Return a list of the paths."""
         return f"<consolidated metadata of {', '.join(map(repr, self)) or 'no nodes'}>"
 
     def documents(self, path: str) -> dict[str, Any]:
-        """Give the document of a node as it was read: in format 2, those of the node by key.
+        """Return a copy of a node's document as read; in format 2, of its documents by key.
 
-        Only the floats that JSON has no word for are put into strings, as everywhere.
+        Non-finite floats are replaced by strings, as in all documents that are written.
         """
         return plain_attributes(self._documents[path], member(self._where, path))
 
@@ -83,9 +83,10 @@ class Nodes(Mapping[str, "Layout | GroupLayout"]):
 
 
 def from_v3(value: object, where: str = "consolidated_metadata") -> Nodes | None:
-    """Give the nodes that the member ``consolidated_metadata`` of a group describes.
+    """Return the nodes in the member ``consolidated_metadata`` of a group.
 
-    None if it is of a kind that is not known here and says that it need not be understood.
+    The result is None if its kind is unknown and ``must_understand`` is false. Raise
+    ``MetadataError``, naming ``where``, if the member is invalid.
     """
     found = as_object(value, where)
     must = found.get("must_understand", False)
@@ -104,13 +105,13 @@ def from_v3(value: object, where: str = "consolidated_metadata") -> Nodes | None
         place = member(where, path)
         _check_path(path, place)
         if not path:
-            fail("a group does not describe itself", place)
+            fail("consolidated metadata must not contain the group itself", place)
         kept[path] = _without_copy(as_object(doc, place))
     return Nodes(kept, v3.FORMAT, where)
 
 
 def to_v3(nodes: Mapping[str, Layout | GroupLayout]) -> dict[str, Any]:
-    """Give the member ``consolidated_metadata`` of a group whose nodes below are these, by path.
+    """Return the member ``consolidated_metadata`` of a group; ``nodes`` are those below, by path.
 
     >>> from fastzarr.metadata import GroupLayout
     >>> to_v3({"a": GroupLayout(3)})["metadata"]
@@ -126,7 +127,10 @@ def to_v3(nodes: Mapping[str, Layout | GroupLayout]) -> dict[str, Any]:
 
 
 def from_v2(doc: dict[str, Any], where: str = ".zmetadata") -> Nodes:
-    """Give the nodes a ``.zmetadata`` describes, the group it belongs to under the path ``""``."""
+    """Return the nodes in a ``.zmetadata``; the path of the group that it belongs to is ``""``.
+
+    Raise ``MetadataError``, naming ``where``, if the document is invalid.
+    """
     as_object(doc, where)
     require(doc, ["zarr_consolidated_format", "metadata"], where)
     version = doc["zarr_consolidated_format"]
@@ -138,9 +142,9 @@ def from_v2(doc: dict[str, Any], where: str = ".zmetadata") -> Nodes:
         path, slash, name = key.rpartition("/")
         place = member(where, key)
         if slash and not path:
-            fail(f"the key {show(key)} begins with a slash", place)
+            fail(f"the key {show(key)} must not begin with a slash", place)
         if name not in _V2_KEYS:
-            fail(f"the key {show(key)} is none of {', '.join(_V2_KEYS)}", place)
+            fail(f"the key {show(key)} must end with one of {', '.join(_V2_KEYS)}", place)
         _check_path(path, place)
         found.setdefault(path, {})[name] = as_object(part, place)
     nodes = {path: parts for path, parts in found.items() if parts.keys() - {".zattrs"}}
@@ -148,7 +152,7 @@ def from_v2(doc: dict[str, Any], where: str = ".zmetadata") -> Nodes:
 
 
 def to_v2(nodes: Mapping[str, Layout | GroupLayout]) -> dict[str, Any]:
-    """Give the ``.zmetadata`` of these nodes, by path; the group it belongs to is at ``""``.
+    """Return the ``.zmetadata`` of ``nodes`` by path; the group that it belongs to is at ``""``.
 
     >>> from fastzarr.metadata import GroupLayout
     >>> to_v2({"": GroupLayout(2)})
@@ -168,4 +172,4 @@ def _without_copy(doc: dict[str, Any]) -> dict[str, Any]:
 
 def _check_path(path: str, where: str) -> None:
     if path and not _NOT_A_NAME.isdisjoint(path.split("/")):
-        fail(f"{show(path)} is no path of a node", where)
+        fail(f"{show(path)} is not a valid path of a node", where)

@@ -1,13 +1,13 @@
-"""Metadata documents as bytes: JSON that is checked on the way in and strict on the way out.
+"""Metadata documents as bytes: JSON, validated on reading and strict on writing.
 
 Rules of this file:
 
-* Bytes are hostile. Size and depth are bounded by ``config`` (``limits.document_bytes``,
-  ``limits.document_depth``), a name may stand only once in an object, the text is UTF-8.
-* ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON. They are read where writers have put them,
-  in attributes and fill values, refused elsewhere, and not written, save as the fill value of
-  format 2's objects: there a word would be text, and zarr-python 2 has no other spelling.
-* What attributes may hold is decided in one place, ``plain_attributes``.
+* Bytes are untrusted. Size and depth are limited by ``config`` (``limits.document_bytes``,
+  ``limits.document_depth``), duplicate names in an object are rejected, and the text must be UTF-8.
+* ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON. They are accepted in attributes and fill
+  values, where writers have put them, and rejected elsewhere. They are never written, except as the
+  fill value of a format 2 object array: a string there would be a different object.
+* Only ``plain_attributes`` decides which values attributes may have.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from fastzarr.config import config
 from fastzarr.errors import LimitError, MetadataError
 from fastzarr.metadata.checks import as_object, fail, member, show
 
-# A document may be put into a consolidated one, which takes this many levels of its own.
+# The number of levels reserved for consolidated metadata, which contains copies of documents.
 _SPARE_DEPTH = 8
 
 
 def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
-    """Read a JSON object; ``where``, the document's key, begins the place an error names.
+    """Return the JSON object in a document; ``where`` is its key, which errors name.
+
+    Raise ``MetadataError`` if the bytes are not valid JSON, and ``LimitError`` if the document is
+    too large or too deeply nested.
 
     >>> loads(b'{"zarr_format": 3}', "zarr.json")
     {'zarr_format': 3}
@@ -38,14 +41,14 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     check_size(memoryview(data).nbytes, where)
     try:
         text = str(data, "utf-8")
-        # The walk is dear, and most documents cannot be wrong in any of the ways it looks for.
+        # The walk below is expensive, and few documents can contain any of the faults it looks for.
         unusual = text.count("[") + text.count("{") > config.flat["limits.document_depth"]
         try:
             document = _decode(text)
         except _UnusualError:
             document, unusual = _decode_all(text), True
     except UnicodeDecodeError as error:
-        fail(f"is not UTF-8: byte {error.start} cannot be read", where)
+        fail(f"is not UTF-8: byte {error.start} is invalid", where)
     except RecursionError:
         raise _too_deep(where) from None
     except ValueError as error:  # also an integer of more digits than Python converts
@@ -56,15 +59,18 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
 
 
 def check_size(size: int, where: str) -> None:
-    """Raise ``LimitError`` if a document of this many bytes is over the limit."""
+    """Raise ``LimitError`` if ``size`` exceeds ``limits.document_bytes``."""
     limit = config.get("limits.document_bytes")
     if size > limit:
-        msg = f"{size} bytes are more than the {limit} of the setting limits.document_bytes"
+        msg = f"{size} bytes exceed the limit of {limit} (setting limits.document_bytes)"
         raise LimitError(msg, where)
 
 
 def dumps(document: Mapping[str, Any]) -> bytes:
-    """Write a JSON object as strict JSON, indented as ``config`` (``json_indent``) says."""
+    """Return a document as strict JSON, indented by the setting ``json_indent`` of ``config``.
+
+    Raise ``MetadataError`` if a value has no form in JSON.
+    """
     indent, loose = config.get("json_indent"), _holds_objects(document)
     encode = _LOOSE if loose else _STRICT
     try:
@@ -74,27 +80,27 @@ def dumps(document: Mapping[str, Any]) -> bytes:
             step = indent if isinstance(indent, str) else " " * indent
             try:
                 text = _indented(document, "\n", step, encode)
-            except TypeError:  # a name that is no string, which the standard library converts
+            except TypeError:  # a name that is not a string, which the standard library converts
                 text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=loose)
     except ValueError as error:
         msg = f"cannot be written as JSON: {error}"
         raise MetadataError(msg) from error
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can represent only as an escape
         return json.dumps(document, indent=indent, allow_nan=loose).encode()
 
 
 def alike(left: Any, right: Any) -> bool:
-    """Tell whether two values are written alike; 1, 1.0 and true are not, nor are 0.0 and -0.0.
+    """Whether two values have the same JSON; 1, 1.0 and true differ, and so do 0.0 and -0.0.
 
     >>> alike({"a": [1]}, {"a": [1]}), alike(1, True)
     (True, False)
     """
     try:
-        # In this version, equal values are equal bytes.
+        # marshal's version 2 has no references, so equal values have equal bytes.
         return marshal.dumps(left, 2) == marshal.dumps(right, 2)
-    except ValueError:  # nested deeper than it goes, or more than JSON knows
+    except ValueError:  # nested too deeply for marshal, or of a type that it does not support
         return json.dumps(left) == json.dumps(right)
 
 
@@ -104,7 +110,7 @@ _WORDS = {None: "null", True: "true", False: "false"}
 
 
 def _indented(value: Any, start: str, step: str, encode: Callable[[Any], str]) -> str:
-    """Write a value as ``json.dumps`` does with an indent, in less than half its time."""
+    """Return what ``json.dumps`` returns with an indent, in less than half the time."""
     kind = type(value)
     if kind is str:
         return _quoted(value)
@@ -126,7 +132,7 @@ def _indented(value: Any, start: str, step: str, encode: Callable[[Any], str]) -
 
 
 def _holds_objects(document: Mapping[str, Any]) -> bool:
-    """Tell whether a document is the ``.zarray`` of an array of objects, or holds a copy of one."""
+    """Whether a document is the ``.zarray`` of an object array, or contains a copy of one."""
     if document.get("dtype") == "|O" and "zarr_format" in document:
         return True
     if "zarr_consolidated_format" not in document:
@@ -135,17 +141,18 @@ def _holds_objects(document: Mapping[str, Any]) -> bool:
 
 
 def plain_attributes(attributes: Any, where: str = "attributes") -> dict[str, Any]:
-    """Give a copy of the attributes that JSON can hold; the argument is neither kept nor changed.
+    """Return a deep copy of attributes, converted to the types of JSON.
 
-    Scalars and arrays of NumPy become numbers, strings and lists, tuples become lists, integer
-    names become strings, and the floats that JSON has no word for become ``"NaN"``, ``"Infinity"``
-    and ``"-Infinity"``. Everything else is a ``TypeError`` that names its place.
+    NumPy scalars and arrays become numbers, strings and lists, tuples become lists, integer names
+    become strings, and non-finite floats become ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+    Raise TypeError, naming the location, for a value of any other type, and ``LimitError`` if
+    attributes are nested too deeply.
 
     >>> plain_attributes({"scale": np.float32(0.5), 1: (1, 2), "missing": float("nan")})
     {'scale': 0.5, '1': [1, 2], 'missing': 'NaN'}
     """
     if not isinstance(attributes, Mapping):
-        msg = f"{where}: attributes are a mapping of names to values, got {show(attributes)}"
+        msg = f"{where}: must be a mapping of names to values, got {show(attributes)}"
         raise TypeError(msg)
     plain: dict[str, Any] = _plain(attributes, where, 1)
     return plain
@@ -175,7 +182,7 @@ def _plain_scalar(value: Any, where: str) -> Any:
     if isinstance(value, float | np.floating):
         return _plain_float(float(value))
     kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
-    msg = f"{where}: a value of type {kind} cannot be kept as JSON; convert it to a string, a "
+    msg = f"{where}: a value of type {kind} cannot be stored as JSON; convert it to a string, a "
     raise TypeError(msg + "number, a list or a mapping")
 
 
@@ -205,7 +212,7 @@ def _plain_float(value: float) -> float | str:
 
 
 class _UnusualError(Exception):
-    """Say while parsing that something is to be looked for, since the parser knows no places."""
+    """Raised by a hook of the JSON parser, which does not know the location of the fault."""
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -245,7 +252,7 @@ _decode_all = json.JSONDecoder(object_pairs_hook=_marked, parse_constant=float).
 
 
 def _walk(document: Any, where: str, *, lenient: bool) -> None:
-    # A place is the place above and the name below it, spelled out only for an error.
+    # A location is a pair of the outer location and a name; it is formatted only for an error.
     limit = config.get("limits.document_depth")
     stack: list[tuple[Any, Any, int, bool]] = [(document, None, 1, lenient)]
     while stack:
@@ -253,7 +260,7 @@ def _walk(document: Any, where: str, *, lenient: bool) -> None:
         if isinstance(value, dict | list) and depth > limit:
             raise _too_deep(_spell(place, where))
         if isinstance(value, _Twice):
-            fail(f"the member {show(value.name)} stands there twice", _spell(place, where))
+            fail(f"duplicate member {show(value.name)}", _spell(place, where))
         if isinstance(value, dict):
             for name, item in value.items():
                 loose = free or name in ("attributes", "fill_value") or name.endswith(".zattrs")
@@ -261,7 +268,7 @@ def _walk(document: Any, where: str, *, lenient: bool) -> None:
         elif isinstance(value, list):
             stack.extend((item, (place, i), depth + 1, free) for i, item in enumerate(value))
         elif isinstance(value, float) and not free and not math.isfinite(value):
-            fail(f"{value} may not stand here", _spell(place, where))
+            fail(f"{value} is not allowed here", _spell(place, where))
 
 
 def _spell(place: Any, where: str) -> str:
@@ -273,5 +280,5 @@ def _spell(place: Any, where: str) -> str:
 
 def _too_deep(where: str) -> LimitError:
     limit = config.get("limits.document_depth")
-    msg = f"is nested deeper than the {limit} levels of the setting limits.document_depth"
+    msg = f"is nested deeper than {limit} levels (setting limits.document_depth)"
     return LimitError(msg, where)

@@ -1,11 +1,12 @@
-"""Documents that were understood before: the same bytes mean the same node.
+"""Parsed documents, cached by their bytes.
 
 Rules of this file:
 
-* Bytes are read from the store at every open; remembered is only what they mean. So a document that
-  has changed is always seen, and one that is refused is refused each time, with its own place.
-* What is given belongs to the caller: attributes and other members of a document are new each time.
-  All else in a layout never changes, so it is shared, the compiled program included.
+* Documents are read from the store at every open; only the result of parsing is cached. A changed
+  document is therefore always noticed, and an invalid one raises an error every time, with the
+  location of the document at hand.
+* The caller owns the result: attributes and extra members are copied for each call. Everything else
+  in a layout is immutable and shared, including the compiled program.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ nodes = Memory()
 
 
 def parse(data: bytes, where: str) -> Node:
-    """Give what the bytes of a ``zarr.json`` say; ``where``, its key, begins the place of errors.
+    """Return the node of the bytes of a ``zarr.json``; ``where`` is its key, which errors name.
+
+    Raise ``MetadataError`` if the document is invalid.
 
     >>> parse(b'{"zarr_format": 3, "node_type": "group"}', "zarr.json").attributes
     {}
@@ -37,9 +40,10 @@ def parse(data: bytes, where: str) -> Node:
 def parse_v2(
     data: bytes, attributes: bytes | None, make: Callable[..., Node], where: str, beside: str
 ) -> Node:
-    """Give what a ``.zarray`` or ``.zgroup`` and its ``.zattrs`` say; ``make`` reads the former.
+    """Return the node of a ``.zarray`` or ``.zgroup`` and of its ``.zattrs``, if it has one.
 
-    ``where`` and ``beside`` are the keys of the two documents.
+    ``make`` is ``v2.parse_array`` or ``v2.parse_group``. ``where`` and ``beside`` are the keys of
+    the two documents, which errors name. Raise ``MetadataError`` if one is invalid.
     """
 
     def read() -> Node:
@@ -50,7 +54,7 @@ def parse_v2(
 
 
 def _recall(said: tuple[Any, ...], make: Callable[[], Node]) -> Node:
-    """Give the node that was made of the same before, or make it."""
+    """Return the cached node of the same documents, or parse and cache them."""
     key = nodes.key(*said)
     found = nodes.get(key)
     if found is not None:
@@ -62,7 +66,7 @@ def _recall(said: tuple[Any, ...], make: Callable[[], Node]) -> Node:
     if lasts(made) if isinstance(made, Layout) else made.consolidated is None:
         try:
             loose = marshal.dumps((made.attributes, made.extra))
-        except ValueError:  # nested deeper than it goes
+        except ValueError:  # nested too deeply for marshal
             return made
         same = made.with_members(attributes={}, extra={})
         nodes.put(key, (same, loose if made.attributes or made.extra else None))

@@ -1,13 +1,12 @@
-"""What a metadata document says, once it is understood: a frozen ``Layout`` or ``GroupLayout``.
+"""Parsed metadata: the frozen ``Layout`` of an array and ``GroupLayout`` of a group.
 
 Rules of this file:
 
-* A layout is the same kind of thing for format 2 and format 3. What only one format can say is
-  translated on the way in (order "F" is a transpose) or kept beside, to be written back.
-* A layout is never changed. ``dataclasses.replace`` makes another; what was compiled from the old
-  one stays with the old one.
-* Two layouts are equal when they stand for the same document. Fill values compare by their bytes,
-  so NaN equals NaN, and 0.0 differs from -0.0.
+* Both formats are parsed into the same classes. Features of one format are translated by its parser
+  (order "F" becomes a transpose), or kept in a member of their own to be written back.
+* Layouts are immutable. ``dataclasses.replace`` returns a new one without the compiled program.
+* Two layouts are equal if they describe the same document. Fill values are compared by their bytes:
+  NaN equals NaN, and 0.0 differs from -0.0.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Hold the metadata of one array.
+    """The metadata of one array.
 
-    ``chunks`` is the shape of one stored object: of a shard, where the array is sharded. ``codecs``
-    is the resolved chain. ``fill`` is a scalar of the data type, or None where format 2 leaves it
-    undefined. ``order`` is the member of that name in format 2. ``extra`` holds the members of a
-    document that are not known here and need not be understood.
+    ``chunks`` is the shape of one stored object, which is a shard if the array is sharded.
+    ``codecs`` is the resolved chain. ``fill`` is a scalar of the data type, or None if undefined
+    (format 2 only). ``order`` is format 2's member of that name. ``extra`` contains the unknown
+    members of the document, which are ignored and written back.
     """
 
     zarr_format: int
@@ -55,7 +54,7 @@ class Layout:
 
     @cached_property
     def program(self) -> Program:
-        """Give the compiled codec chain; it is compiled once and not pickled."""
+        """The codec chain, compiled on first access; it is not pickled."""
         compiled: list[Program] = self.__dict__.setdefault("_compiled", [])
         if not compiled:
             from fastzarr.codecs.chain import Program
@@ -75,26 +74,26 @@ class Layout:
 
     @property
     def ndim(self) -> int:
-        """Give the number of axes."""
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def node_type(self) -> str:
-        """Give what kind of node this is the metadata of."""
+        """The type of the node: ``"array"``."""
         return "array"
 
     @property
     def data_type(self) -> DataType:
-        """Give the data type, under zarr-python 3's name."""
+        """The data type (zarr-python 3's name)."""
         return self.dtype
 
     @property
     def fill_value(self) -> Any:
-        """Give the fill value, under zarr-python 3's name."""
+        """The fill value (zarr-python 3's name)."""
         return self.fill
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the document that stands for the layout, attributes included."""
+        """Return the metadata document as a dictionary, including the attributes."""
         from fastzarr.metadata import v2, v3
 
         if self.zarr_format == 3:
@@ -104,18 +103,18 @@ class Layout:
 
     @cached_property
     def grid_shape(self) -> tuple[int, ...]:
-        """Give the number of stored objects along each axis."""
+        """The number of stored objects along each axis."""
         return grid_shape(self.shape, self.chunks)
 
     def owns(self, key: str) -> bool:
-        """Tell whether a key below the array's path is a chunk's, inside the grid or not."""
+        """Whether a key, relative to the array's path, names a chunk, in the grid or outside it."""
         return self.keys.decode(key, len(self.shape)) is not None
 
     @cached_property
     def inner_chunks(self) -> tuple[int, ...]:
-        """Give the shape of the smallest piece that can be read alone.
+        """The shape of the smallest unit that can be read separately, in the axes of the array.
 
-        That is the chunk of a shard, in the axes of the array, or ``chunks`` without sharding.
+        This is the inner chunk of a shard, or ``chunks`` if the array is not sharded.
         """
         orders: list[tuple[int, ...]] = []
         for codec in self.codecs:
@@ -130,13 +129,13 @@ class Layout:
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Give the shape of a shard, or None where the array is not sharded."""
+        """The shape of a shard, or None if the array is not sharded."""
         sharded = any(codec.name == "sharding_indexed" for codec in self.codecs)
         return self.chunks if sharded else None
 
     @property
     def filters(self) -> tuple[Any, ...]:
-        """Give what comes before the serializer: codecs, in format 2 those of numcodecs."""
+        """The codecs before the serializer; in format 2, the filters as numcodecs objects."""
         if self.zarr_format == 2:
             from fastzarr.metadata.v2 import filter_configs
 
@@ -145,21 +144,21 @@ class Layout:
 
     @property
     def serializer(self) -> ArrayBytesCodec | None:
-        """Give the codec that turns an array into bytes; None in format 2, which names none."""
+        """The array-to-bytes codec; None in format 2, whose documents do not name one."""
         if self.zarr_format == 2:
             return None
         return next(codec for codec in self.codecs if isinstance(codec, ArrayBytesCodec))
 
     @property
     def compressors(self) -> tuple[Any, ...]:
-        """Give what comes behind the serializer: codecs, in format 2 one of numcodecs or none."""
+        """The codecs after the serializer; in format 2, at most one numcodecs object."""
         if self.zarr_format == 2:
             return () if self.compressor is None else (self.compressor,)
         return tuple(codec for codec in self.codecs if isinstance(codec, BytesBytesCodec))
 
     @property
     def compressor(self) -> Any:
-        """Give format 2's compressor as an object of numcodecs; None where there is none."""
+        """Format 2's compressor as a numcodecs object; None if not compressed, and in format 3."""
         if self.zarr_format != 2:
             return None
         from fastzarr.metadata.v2 import compressor_config
@@ -168,7 +167,7 @@ class Layout:
         return None if config is None else _numcodec(config)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether the other layout stands for the same document."""
+        """Whether both describe the same document."""
         if not isinstance(other, Layout):
             return NotImplemented
         return (
@@ -179,11 +178,11 @@ class Layout:
         )
 
     def __hash__(self) -> int:
-        """Hash by what cannot be changed in place."""
+        """Return a hash of the immutable members."""
         return hash(self._key())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without what was compiled."""
+        """Return the fields, without the compiled program."""
         return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
     def _key(self) -> tuple[Any, ...]:
@@ -201,10 +200,11 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class GroupLayout:
-    """Hold the metadata of one group.
+    """The metadata of one group.
 
-    ``consolidated`` maps the paths below the group, such as ``"a/b"``, to their metadata where the
-    group's document carries a copy of it; None where it carries none.
+    ``consolidated`` maps the paths below the group, such as ``"a/b"``, to the metadata of these
+    nodes; it is None if the group has no consolidated metadata. ``extra`` contains the unknown
+    members of the document, which are ignored and written back.
     """
 
     zarr_format: int
@@ -217,7 +217,7 @@ class GroupLayout:
         return replace(self, **members)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether the other layout stands for the same document."""
+        """Whether both describe the same document."""
         if not isinstance(other, GroupLayout):
             return NotImplemented
         return (
@@ -228,7 +228,7 @@ class GroupLayout:
         )
 
     def __hash__(self) -> int:
-        """Hash by what cannot be changed in place."""
+        """Return a hash of the immutable members."""
         return hash(("group", self.zarr_format))
 
 
@@ -245,5 +245,5 @@ def _same_json(left: Any, right: Any) -> bool:
 def _same_fill(left: Any, right: Any) -> bool:
     if isinstance(left, np.generic) and isinstance(right, np.generic):
         return left.dtype == right.dtype and left.tobytes() == right.tobytes()
-    # A NaN among the objects of format 2 differs from itself.
+    # The fill value of a format 2 object array may be a NaN, which does not equal itself.
     return type(left) is type(right) and (left is right or repr(left) == repr(right))

@@ -1,13 +1,13 @@
-"""What may be remembered of documents, for how long, and how much of it.
+"""A bounded cache of parsed metadata.
 
 Rules of this file:
 
-* Remembered is what follows from bytes and settings alone, so it is never wrong, only forgotten.
-  What a document may ask for is a setting, and stands in every key.
-* Only what never changes is kept, since many share it. Chains of codecs that others registered, or
-  that numcodecs makes, may mean something else the next time; a record's NumPy dtype can be changed
-  in place. Registering a codec forgets everything.
-* What it takes is bounded: so many entries, each of so many bytes. Once full, it starts anew.
+* A cached value depends only on its key: the bytes of documents, and the limits set in ``config``.
+  Entries are therefore never stale.
+* Only immutable values are cached, because callers share them. Not cached are layouts with codecs
+  of third parties or numcodecs, whose meaning may change, and records, whose NumPy dtype can be
+  modified in place. Registering a codec clears all caches.
+* The number of entries and the size of a key are bounded. A full cache is cleared.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _memories: list[Memory] = []
 
 
 class Memory:
-    """Map what was said to what it means.
+    """A bounded mapping of documents, or parts of them, to parsed values.
 
     >>> memory = Memory()
     >>> memory.put(key := memory.key(b"a document"), 1)
@@ -42,24 +42,24 @@ class Memory:
     __slots__ = ("entries",)
 
     def __init__(self) -> None:
-        """Begin with nothing."""
-        # A plain dict is read and written in one step, which matters where threads open nodes.
+        """Initialise an empty cache."""
+        # Single operations on a dict are atomic, so threads can share the cache without a lock.
         self.entries: dict[tuple[Any, ...], Any] = {}
         _memories.append(self)
 
     def key(self, *said: Any) -> tuple[Any, ...]:
-        """Give the key of what was said, under the settings of now."""
+        """Return the key for documents under the current limits."""
         return (*said, _limits(config.flat))
 
     def get(self, key: tuple[Any, ...]) -> Any:
-        """Give what it means; None where that is not known, or where the key cannot be one."""
+        """Return the cached value; None if there is none, or if the key is not hashable."""
         try:
             return self.entries.get(key)
-        except TypeError:  # buffers other than bytes, a limit that is no number
+        except TypeError:  # a buffer other than bytes, or a limit that is not a number
             return None
 
     def put(self, key: tuple[Any, ...], value: Any) -> None:
-        """Remember what it means, unless the key is too long."""
+        """Cache a value, unless the key is too long or not hashable."""
         if sum(len(part) for part in key if type(part) is bytes) > MOST_BYTES:
             return
         if len(self.entries) >= MOST_ENTRIES:
@@ -71,13 +71,13 @@ class Memory:
 
 
 def forget() -> None:
-    """Forget all, since the same bytes may mean something else from now on."""
+    """Clear all caches, because the same documents may parse differently from now on."""
     for memory in _memories:
         memory.entries.clear()
 
 
 def lasts(layout: Layout) -> bool:
-    """Tell whether nothing in a layout, attributes and extra members left out, can ever change."""
+    """Whether a layout is immutable apart from its attributes and extra members."""
     return layout.dtype.numpy.kind != "V" and all(map(_is_own, layout.codecs))
 
 

@@ -1,12 +1,13 @@
-"""Zarr format 2: ``.zarray``, ``.zgroup`` and ``.zattrs``, and what they mean.
+"""Zarr format 2: ``.zarray``, ``.zgroup`` and ``.zattrs``, parsed and written.
 
 Rules of this file, after the Zarr storage specification, version 2:
 
-* All becomes the chain of codecs that format 3 would have: order "F" is a transpose, the list of
-  filters is the serializer (a plain ``bytes`` where there are none), the compressor comes last.
+* An array is encoded by the equivalent format 3 chain of codecs: order "F" becomes a transpose, the
+  list of filters becomes the serializer (``bytes`` if there are none), and the compressor follows.
 * ``filters``, ``compressor`` and ``dimension_separator`` may be missing, as in old documents.
-* A member that is not known here is kept and not asked, as the specification wants it.
-* A fill value of null is None: what was never written is undefined, and reads as zeros.
+* Unknown members are ignored, as the specification requires, and written back.
+* A fill value of null is None. Elements that were never written are then undefined, and read as
+  zeros.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ _GROUP = {"zarr_format", "consolidated_metadata"}
 def parse_array(
     zarray: dict[str, Any], attributes: dict[str, Any] | None = None, where: str = ".zarray"
 ) -> Layout:
-    """Give what a ``.zarray`` and its ``.zattrs`` say; ``where`` is the key of the former."""
+    """Return the layout of a ``.zarray`` and its ``.zattrs``; ``where`` is the former's key.
+
+    Raise ``MetadataError``, naming the member at fault, if a document is invalid.
+    """
     _check_format(zarray, where)
     checks.require(zarray, _MUST, where)
     shape = checks.as_shape(zarray["shape"], member(where, "shape"))
@@ -80,7 +84,9 @@ def parse_array(
 def parse_group(
     zgroup: dict[str, Any], attributes: dict[str, Any] | None = None, where: str = ".zgroup"
 ) -> GroupLayout:
-    """Give what a ``.zgroup`` and its ``.zattrs`` say; ``where`` is the key of the former.
+    """Return the layout of a ``.zgroup`` and its ``.zattrs``; ``where`` is the former's key.
+
+    Raise ``MetadataError``, naming the member at fault, if a document is invalid.
 
     >>> parse_group({"zarr_format": 2}, {"title": "demo"}).attributes
     {'title': 'demo'}
@@ -92,7 +98,7 @@ def parse_group(
 
 
 def documents(node: Layout | GroupLayout) -> dict[str, dict[str, Any]]:
-    """Give the documents of a node by key; ``.zattrs`` is among them only if it has attributes.
+    """Return the documents of a node by key, with ``.zattrs`` only if it has attributes.
 
     >>> documents(GroupLayout(2, {"title": "demo"}))
     {'.zgroup': {'zarr_format': 2}, '.zattrs': {'title': 'demo'}}
@@ -114,9 +120,10 @@ def layout_codecs(
     compressor: Any = None,
     where: str = ".zarray",
 ) -> tuple[Codec, ...]:
-    """Give the codecs that these members of a ``.zarray`` mean, fitted to its chunks.
+    """Return the resolved codecs of the members ``order``, ``filters`` and ``compressor``.
 
-    ``filters`` and ``compressor`` are numcodecs configurations or objects.
+    ``filters`` and ``compressor`` are numcodecs configurations or objects. ``where`` is the key of
+    the ``.zarray``. Raise ``MetadataError`` if a codec is unknown or cannot encode its input.
     """
     found: list[Codec] = []
     places = []
@@ -133,7 +140,7 @@ def layout_codecs(
 
 
 def filter_configs(layout: Layout) -> list[dict[str, Any]] | None:
-    """Give the member ``filters`` of a format 2 array."""
+    """Return the member ``filters`` of a format 2 array."""
     for codec in layout.codecs:
         if isinstance(codec, FiltersCodec):
             return [dict(config) for config in codec.configs()]
@@ -141,7 +148,7 @@ def filter_configs(layout: Layout) -> list[dict[str, Any]] | None:
 
 
 def compressor_config(layout: Layout) -> dict[str, Any] | None:
-    """Give the member ``compressor`` of a format 2 array."""
+    """Return the member ``compressor`` of a format 2 array."""
     for codec in layout.codecs:
         if isinstance(codec, BytesBytesCodec):
             return codec.to_v2()
@@ -200,6 +207,6 @@ def _filters_codec(filters: Sequence[Any], where: str) -> FiltersCodec:
 def _dtype(value: object, filters: list[dict[str, Any]], where: str) -> DataType:
     object_codec = filters[0]["id"] if filters else None
     if value == "|O" and object_codec is None:
-        msg = "the data type '|O' needs a filter that turns objects into bytes, as the first one"
+        msg = "the data type '|O' requires an object codec as the first filter"
         fail(msg, member(where, "filters"))
     return dtypes.from_v2(value, member(where, "dtype"), object_codec_id=object_codec)

@@ -1,12 +1,12 @@
-"""Zarr format 3: ``zarr.json`` and what it means.
+"""Zarr format 3: ``zarr.json``, parsed and written.
 
 Rules of this file, after the Zarr core specification, version 3, "Metadata" and "Extensions":
 
-* A member that is not known here is refused by its name, unless it is an object that says
-  ``"must_understand": false``; then it is kept, to be written back.
-* A data type, chunk grid, chunk key encoding or codec that is not known here is always refused,
-  since without it chunks would be misread. A storage transformer may say that it can be ignored.
-* Chunks of zero elements, which old documents have along axes of length zero, are read as one.
+* An unknown member is an error, unless it is an object with ``"must_understand": false``; it is
+  then ignored and written back.
+* An unknown data type, chunk grid, chunk key encoding or codec is always an error, because chunks
+  would be misread. A storage transformer is ignored if it has ``"must_understand": false``.
+* A chunk length of zero, which old documents have along axes of length zero, is read as one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ _SEPARATORS = {"default": "/", "v2": "."}
 
 
 def parse(doc: dict[str, Any], where: str = "zarr.json") -> Layout | GroupLayout:
-    """Give what a ``zarr.json`` says; ``where``, its key, begins the place an error names.
+    """Return the layout of a ``zarr.json``; ``where`` is its key, which errors name.
+
+    Raise ``MetadataError``, naming the member at fault, if the document is invalid.
 
     >>> parse({"zarr_format": 3, "node_type": "group", "attributes": {"title": "demo"}}).attributes
     {'title': 'demo'}
@@ -65,7 +67,7 @@ def parse(doc: dict[str, Any], where: str = "zarr.json") -> Layout | GroupLayout
 
 
 def document(node: Layout | GroupLayout) -> dict[str, Any]:
-    """Give the ``zarr.json`` of an array or a group.
+    """Return the ``zarr.json`` of an array or a group.
 
     >>> document(GroupLayout(3))
     {'zarr_format': 3, 'node_type': 'group', 'attributes': {}}
@@ -123,16 +125,16 @@ def _parse_array(doc: dict[str, Any], where: str) -> Layout:
 
 
 def _settled(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
-    """Give the layout but for the members in which arrays of one kind differ."""
+    """Return a layout without dimension names, attributes and extra members, cached if possible."""
     try:
-        # In this version, equal values are equal bytes.
+        # marshal's version 2 has no references, so equal values have equal bytes.
         key = _alike.key(marshal.dumps([doc[name] for name in _SETTLED], 2), len(shape))
-    except ValueError:  # nested deeper than it goes, or no JSON
+    except ValueError:  # nested too deeply for marshal, or of a type that it does not support
         return _settle(doc, shape, where)
     found: Layout | None = _alike.get(key)
     if found is None:
         found = _settle(doc, shape, where)
-        # Whether chunks of zero are right depends on the shape.
+        # Chunk lengths of zero are valid for some shapes only, so their check must be repeated.
         if lasts(found) and 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]:
             _alike.put(key, found)
     return found
@@ -162,7 +164,7 @@ def _extra(doc: dict[str, Any], known: set[str], where: str) -> dict[str, Any]:
     extra = {name: value for name, value in doc.items() if name not in known}
     for name, value in extra.items():
         if not isinstance(value, dict) or value.get("must_understand") is not False:
-            msg = f"the extension {show(name)} is not known here, and it must be understood"
+            msg = f"unknown extension {show(name)}, which must be understood to read the node"
             fail(msg, member(where, name))
     return extra
 
@@ -176,7 +178,7 @@ def _transformers(doc: dict[str, Any], where: str) -> dict[str, Any]:
     for place, transformer in enumerate(transformers):
         name, _ = extension(transformer, member(where, place))
         if isinstance(transformer, str) or transformer.get("must_understand", True):
-            msg = f"the storage transformer {show(name)} is not known here"
+            msg = f"unknown storage transformer {show(name)}"
             fail(msg, member(where, place))
     return {"storage_transformers": transformers} if transformers else {}
 
@@ -184,7 +186,7 @@ def _transformers(doc: dict[str, Any], where: str) -> dict[str, Any]:
 def _chunks(grid: object, shape: tuple[int, ...], where: str) -> tuple[tuple[int, ...], str]:
     name, configuration = extension(grid, where)
     if name != "regular":
-        fail(f"the chunk grid {show(name)} is not known here", where)
+        fail(f"unknown chunk grid {show(name)}", where)
     where = member(where, "configuration")
     _only(configuration, "chunk_shape", where)
     checks.require(configuration, ["chunk_shape"], where)
@@ -195,7 +197,7 @@ def _chunks(grid: object, shape: tuple[int, ...], where: str) -> tuple[tuple[int
 def _keys(encoding: object, where: str) -> ChunkKeys:
     name, configuration = extension(encoding, where)
     if name not in _SEPARATORS:
-        fail(f"the chunk key encoding {show(name)} is not known here", where)
+        fail(f"unknown chunk key encoding {show(name)}", where)
     where = member(where, "configuration")
     _only(configuration, "separator", where)
     separator = configuration.get("separator", _SEPARATORS[name])
@@ -207,7 +209,7 @@ def _keys(encoding: object, where: str) -> ChunkKeys:
 def _only(configuration: dict[str, Any], known: str, where: str) -> None:
     for name in configuration:
         if name != known:
-            fail(f"the member {show(name)} is not known", where)
+            fail(f"unknown member {show(name)}", where)
 
 
 def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | None, ...] | None:
@@ -233,13 +235,13 @@ def _codecs(value: object, where: str, *, multibyte: bool, legacy: bool) -> list
 
 
 def _endian(chain: Sequence[Codec], where: str, *, multibyte: bool, legacy: bool) -> list[Codec]:
-    # A `bytes` codec without `endian` is right for types of one byte. Otherwise it is an error,
-    # but for the legacy type `structured`, whose writers left it out and meant little.
+    # A `bytes` codec without `endian` is valid for types of one byte. Otherwise it is an error,
+    # except for the legacy type `structured`, whose writers omitted it and used little-endian.
     done: list[Codec] = []
     for place, codec in enumerate(chain):
         if isinstance(codec, BytesCodec) and codec.endian is None and multibyte:
             if not legacy:
-                msg = "the member 'endian' is missing, which this data type needs"
+                msg = "the member 'endian' is missing, but this data type requires it"
                 raise MetadataError(msg, member(member(where, place), "configuration"))
             done.append(replace(codec, endian="little"))
         elif codec.name == "sharding_indexed":
