@@ -148,6 +148,8 @@ class Array(Handle, Indexed):
         self._cache_metadata, self._cache_attrs = cache_metadata, cache_attrs
         self._cast: np.dtype[Any] | None = None
         self._is_view = False
+        # The arguments of the ``view`` calls that led here, to repeat them after a refresh.
+        self._viewed_as: tuple[tuple[Any, ...], ...] = ()
         # The validator of the document that this handle was last checked against: None before the
         # first check, False if nothing is to be checked.
         self._checked_token: Any = None
@@ -382,7 +384,7 @@ class Array(Handle, Indexed):
         costs a stat, and reads the document only if it has changed.
         """
         look = getattr(access.store, "validator", None)
-        if look is None or self._checked_token is False or self._is_view:
+        if look is None or self._checked_token is False:
             return
         mine = access.layout
         name = node.V3_KEY if mine.zarr_format == 3 else node.V2_ARRAY
@@ -390,7 +392,7 @@ class Array(Handle, Indexed):
         if token is not None and token == self._checked_token:
             return
         latest = node.load(access.store, access.path, mine.zarr_format)
-        if isinstance(latest, Layout) and _with_chunks_of(mine, latest) is not None:
+        if isinstance(latest, Layout) and self._is_seen_as(latest, mine):
             if access is self._access:
                 self._checked_token = token
             return
@@ -409,13 +411,28 @@ class Array(Handle, Indexed):
         self._access = replace(self._access, layout=same)
 
     def refresh(self) -> Self:
-        """Read the metadata from the store again.
+        """Read the metadata from the store again; a view stays the view it is.
 
         Raises ``ArrayNotFoundError`` if the array is gone, ``NodeTypeValidationError`` if a group
         has taken its place.
         """
-        self._set_layout(_load(self.store, self.path))
+        self._set_layout(self._viewed(_load(self.store, self.path)))
         return self
+
+    def _is_seen_as(self, stored: Layout, mine: Layout) -> bool:
+        try:
+            return _with_chunks_of(mine, self._viewed(stored)) is not None
+        except errors.BaseZarrError:  # an array that cannot be viewed so
+            return False
+
+    def _viewed(self, layout: Layout) -> Layout:
+        """Return a stored layout as this handle shows it."""
+        if self._viewed_as:
+            from fastzarr.resize import reinterpreted
+
+            for arguments in self._viewed_as:
+                layout = reinterpreted(layout, *arguments)
+        return layout
 
     def with_config(self, config: ArrayConfig | Mapping[str, Any]) -> Array:
         """Return another handle of the array, with other settings."""
@@ -442,15 +459,30 @@ class Array(Handle, Indexed):
         read_only: bool | None = None,
         synchronizer: Any = None,
     ) -> Array:
-        """Give a view of the same stored chunks under other metadata, which is not stored."""
+        """Return a view of the same stored chunks under other metadata, which is not stored.
+
+        A chunk of the view has the place and the size in bytes of a chunk of the array. With
+        another ``dtype``, pass the ``shape`` and ``chunks`` that go with it. The view cannot be
+        resized; it has the array's attributes.
+
+        Raises ``ShapeError`` if chunks of the array cannot be seen so, and ``MetadataError`` if the
+        sizes are no sizes of an array.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([[1, 2], [3, -1]], dtype="<i4", chunks=(1, 2))
+        >>> z.view(dtype="u1", shape=(2, 8), chunks=(1, 8))[1]
+        array([  3,   0,   0,   0, 255, 255, 255, 255], dtype=uint8)
+        """
         from fastzarr.resize import reinterpreted
 
-        layout = reinterpreted(self._layout, shape, chunks, dtype, fill_value, filters)
+        arguments = (shape, chunks, dtype, fill_value, filters)
+        layout = reinterpreted(self._layout, *arguments)
         locks = self.synchronizer if synchronizer is None else synchronizer
         return self._another(
             _access=replace(self._access, layout=layout, synchronizer=locks),
             _is_view=True,
-            _cache_metadata=True,
+            _viewed_as=(*self._viewed_as, arguments),
+            _checked_token=None,
             _read_only=self._read_only if read_only is None else read_only,
         )
 

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr import casting, engine, errors, node
+from fastzarr.chunking import parse_shape
 from fastzarr.codecs.base import as_view
+from fastzarr.metadata import checks
 from fastzarr.selection import Selection, Span
 
 if TYPE_CHECKING:
@@ -91,7 +93,8 @@ def _appended(array: Array, layout: Layout, values: Any, axis: int) -> tuple[int
             f"shape {layout.shape}: all other axes must agree"
         )
         raise errors.ShapeError(msg)
-    return tuple(n + values.shape[i] if i == axis else n for i, n in enumerate(layout.shape))
+    new = (n + values.shape[i] if i == axis else n for i, n in enumerate(layout.shape))
+    return _countable(array, tuple(new))
 
 
 def stored_chunks(array: Array) -> int:
@@ -130,18 +133,22 @@ def digest(array: Array, hashname: str) -> bytes:
 def reinterpreted(
     layout: Layout, shape: Any, chunks: Any, dtype: Any, fill_value: Any, filters: Any
 ) -> Layout:
-    """Give a layout that shows the same stored bytes otherwise."""
+    """Return a layout that shows the same stored bytes in another way.
+
+    A chunk keeps its key and its size in bytes. Raises ShapeError if the shape or the chunks are
+    not those of such a layout: chunks under other keys would be read as fill values, and chunks of
+    another size would be written where the array cannot read them.
+    """
     from fastzarr import dtypes
     from fastzarr.codecs import BytesCodec, parse
     from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec
     from fastzarr.codecs.filters import FiltersCodec
-    from fastzarr.metadata.checks import resolve_chain
 
     changes: dict[str, Any] = {}
     if shape is not None:
-        changes["shape"] = (shape,) if isinstance(shape, int) else tuple(shape)
+        changes["shape"] = checks.as_shape(parse_shape(shape), "view: shape")
     if chunks is not None:
-        changes["chunks"] = (chunks,) if isinstance(chunks, int) else tuple(chunks)
+        changes["chunks"] = checks.as_sizes(parse_shape(chunks, "chunks"), "view: chunks", 1)
     data_type = layout.dtype
     if dtype is not None:
         data_type = dtypes.from_numpy(dtype)
@@ -159,8 +166,43 @@ def reinterpreted(
             kept = [codec for codec in codecs if not isinstance(codec, ArrayArrayCodec)]
             codecs = [*(parse(codec, "filters") for codec in filters), *kept]
     view = replace(layout, **changes)
+    _check_grid(layout, view)
     spec = replace(layout.program.spec, shape=view.chunks, dtype=view.dtype, fill=view.fill)
-    return replace(view, codecs=resolve_chain(codecs, spec, "view"))
+    view = replace(view, codecs=checks.resolve_chain(codecs, spec, "view"))
+    _check_chunk_size(layout, view)
+    return view
+
+
+def _check_grid(layout: Layout, view: Layout) -> None:
+    shape, chunks, axes = view.shape, view.chunks, len(layout.shape)
+    if not len(shape) == len(chunks) == axes:
+        msg = (
+            f"a view of shape {shape} in chunks {chunks} does not fit an array of {axes} axes: its "
+            f"chunks are stored by {axes} numbers each; pass shape= and chunks= of {axes} axes"
+        )
+        raise errors.ShapeError(msg)
+    if any(n > stored for n, stored in zip(view.grid_shape, layout.grid_shape, strict=True)):
+        msg = (
+            f"a view of shape {shape} in chunks {chunks} has {view.grid_shape} chunks along its "
+            f"axes, more than the {layout.grid_shape} of the array; pass a smaller shape= or "
+            "larger chunks="
+        )
+        raise errors.ShapeError(msg)
+
+
+def _check_chunk_size(layout: Layout, view: Layout) -> None:
+    old, new = layout.program, view.program
+    sizes = [p.serializer.encoded_size(p.serializer_spec) for p in (old, new)]
+    same = None in sizes or sizes[0] == sizes[1]
+    if layout.shards is not None:
+        # The inner chunks of a shard keep their size and number too.
+        same = (layout.chunks, layout.dtype.itemsize) == (view.chunks, view.dtype.itemsize)
+    if not same:
+        msg = (
+            f"a view in chunks {view.chunks} of {view.dtype.numpy} does not fit an array stored in "
+            f"chunks {layout.chunks} of {layout.dtype.numpy}: a chunk must keep its size in bytes"
+        )
+        raise errors.ShapeError(msg)
 
 
 def _checked_shape(array: Array, shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -171,7 +213,12 @@ def _checked_shape(array: Array, shape: tuple[Any, ...]) -> tuple[int, ...]:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
             msg = f"the sizes of a shape are integers of at least 0, not {size!r} in {shape}"
             raise errors.ShapeError(msg)
-    return tuple(int(size) for size in shape)
+    return _countable(array, tuple(int(size) for size in shape))
+
+
+def _countable(array: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape; raise MetadataError if readers could not open an array of it."""
+    return checks.as_shape(shape, f"new shape of {array.name!r}")
 
 
 def _lasting(array: Array, layout: Layout) -> Access:
