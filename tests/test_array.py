@@ -155,9 +155,9 @@ def test_a_tuple_is_one_record(records: Array) -> None:
 
 @pytest.mark.parametrize("name", ["c", ["a", "c"]])
 def test_a_name_that_is_no_field_is_named(records: Array, name: Any) -> None:
-    with pytest.raises(IndexError, match="no field of name 'c'; its fields are a, b"):
+    with pytest.raises(IndexError, match="unknown field 'c'; its fields are a, b"):
         _ = records[name]
-    with pytest.raises(ValueError, match="no field of name 'c'"):
+    with pytest.raises(ValueError, match="unknown field 'c'"):
         records[name] = 1
 
 

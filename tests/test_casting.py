@@ -122,7 +122,7 @@ def test_a_dask_like_object_is_asked_for_its_array() -> None:
 
 
 def test_field_dtype_names_the_field_that_is_not_there() -> None:
-    with pytest.raises(ValueError, match="no field of name 'c'; its fields are a, b"):
+    with pytest.raises(ValueError, match="unknown field 'c'; its fields are a, b"):
         casting.field_dtype(np.dtype([("a", "i1"), ("b", "f4")]), "c")
 
 

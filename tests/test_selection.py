@@ -172,14 +172,14 @@ def test_basic_refuses_arrays_and_points_to_where_they_go() -> None:
 
 
 def test_orthogonal_refuses_arrays_of_two_dimensions() -> None:
-    with pytest.raises(IndexError, match=r"one-dimensional arrays; the one for axis 1"):
+    with pytest.raises(IndexError, match=r"must be one-dimensional, but the one for axis 1"):
         selection.orthogonal((0, [[1]]), (3, 5))
 
 
 @pytest.mark.parametrize("mask", [[True, False], [[True]], [1, 0, 1], "mask"])
 def test_a_mask_has_the_arrays_own_shape(mask: Any) -> None:
     with pytest.raises(
-        IndexError, match=r"a mask is one boolean array of the array's shape \(3,\)"
+        IndexError, match=r"a mask must be a boolean array of the array's shape \(3,\)"
     ):
         selection.mask(mask, (3,))
 

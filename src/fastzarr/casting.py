@@ -1,15 +1,13 @@
-"""Assignment, as NumPy assigns: the same casts, the same errors, the same warnings.
+"""Casting and broadcasting of assigned values, with the results, errors and warnings of NumPy.
 
 Rules of this file:
 
-* A value is cast as a whole before anything is written, so that one that cannot be cast leaves the
-  array as it was.
-* Casting follows ``a[...] = value``: an over-long fixed string is cut, a Python integer out of
-  range raises, an array of another type is converted with NumPy's warnings. ``array.casting`` in
-  ``config`` asks for less (``same_kind``, ``safe``, ``equiv``, ``no``), then a value of another
-  type raises ``TypeError``.
-* A value is broadcast as NumPy broadcasts: one that does not fit raises ``ValueError`` and never
-  loses an element.
+* The whole value is cast before anything is written, so a failing cast leaves the array unchanged.
+* Casting follows ``a[...] = value`` in NumPy: an over-long fixed-length string is truncated, a
+  Python integer out of range raises OverflowError, and an array of another dtype is converted with
+  NumPy's warnings. If the setting ``array.casting`` is stricter (``same_kind``, ``safe``,
+  ``equiv``, ``no``), a dtype that it does not allow raises TypeError.
+* A value that cannot be broadcast raises ValueError; no element is ever dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +26,10 @@ Array = np.ndarray[Any, Any]
 
 
 def cast(value: Any, dtype: np.dtype[Any]) -> Array:
-    """Give a value as an array of ``dtype``, as assigning it to one would store it.
+    """Return a value as an array of ``dtype``, converted as by assignment in NumPy.
+
+    The result is the value itself if it already has that dtype. Raise TypeError, ValueError or
+    OverflowError if the value cannot be converted.
 
     >>> cast([1, 2], np.dtype("uint8")).dtype
     dtype('uint8')
@@ -57,9 +58,10 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Array:
 
 
 def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
-    """Make strings and objects; None among strings is the empty string, as zarr-python has it.
+    """Return a value as an array of strings or objects.
 
-    So is what a ``StringDType`` marks as missing.
+    Among strings, None and the ``na_object`` of a ``StringDType`` become the empty string, as in
+    zarr-python.
     """
     if dtype.kind == "O":
         return np.asarray(value, dtype=object)
@@ -68,7 +70,7 @@ def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
         return np.asarray(value, dtype=dtype)
     objects = np.asarray(value, dtype=object)
     if type(marker) is not str and set(map(type, objects.ravel().tolist())) <= {str}:
-        # Nothing but text, as mostly, has none that is missing; to ask each takes twice as long.
+        # Fast path, taking half the time: an array of str objects has no missing values.
         return objects.astype(dtype)
     missing = np.frompyfunc(lambda found: found is None or found is marker, 1, 1)(objects)
     missing = np.asarray(missing, dtype=bool)
@@ -78,7 +80,7 @@ def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
 
 
 def single(value: Any) -> Array:
-    """Give any object, a list or an array as well, as the one element of an array of objects.
+    """Return a zero-dimensional object array whose element is ``value``, even if it is a list.
 
     >>> single([1, 2]).shape
     ()
@@ -89,14 +91,14 @@ def single(value: Any) -> Array:
 
 
 def fit(value: Array, shape: tuple[int, ...]) -> Array:
-    """Broadcast a value to the shape of what it is assigned to.
+    """Return a value broadcast to the shape that it is assigned to.
 
-    Raises ``ValueError`` in NumPy's words where it does not fit.
+    Raise ``ShapeError``, a ValueError with NumPy's message, if it cannot be broadcast.
     """
     if value.shape == shape:
         return value
     try:
-        # Assignment drops leading axes of length one that a plain broadcast would keep.
+        # Assignment drops leading axes of length one, which `broadcast_to` does not.
         extra = value.ndim - len(shape)
         if extra > 0 and value.shape[:extra] == (1,) * extra:
             return np.broadcast_to(value.reshape(value.shape[extra:]), shape)
@@ -108,16 +110,16 @@ def fit(value: Array, shape: tuple[int, ...]) -> Array:
 
 
 def field_dtype(dtype: np.dtype[Any], fields: str | list[str]) -> np.dtype[Any]:
-    """Give the type of one field, or of several taken together and packed.
+    """Return the dtype of one field, or the packed record dtype of a list of fields.
 
-    Raises ``SelectionError`` for a name that is not a field.
+    Raise ``SelectionError`` if a field does not exist.
     """
     names = [fields] if isinstance(fields, str) else fields
     known: Mapping[str, Any] = dtype.fields or {}
     for name in names:
         if name not in known:
             there = f"its fields are {', '.join(known)}" if known else "the array has no fields"
-            msg = f"no field of name {name!r}; {there}"
+            msg = f"unknown field {name!r}; {there}"
             raise errors.SelectionError(msg)
     if isinstance(fields, str):
         found: np.dtype[Any] = known[fields][0]

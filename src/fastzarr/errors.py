@@ -1,13 +1,13 @@
-"""Every error and warning of the package.
+"""All errors and warnings of the package.
 
 Rules of this file:
 
-* An error of the library is a ``BaseZarrError``, hence a ``ValueError``, as in zarr-python. Where
-  Python or NumPy has a kind of its own for the situation (``IndexError`` for a wrong selection,
-  ``FileNotFoundError`` for a missing node, ``OSError`` for failing storage) the error is that kind
-  too, so that code written for either keeps working.
-* A message names the culprit (array, key, chunk, value) and, where there is one, the way out.
-* An error with parts keeps them as attributes, so that nobody has to parse a message.
+* Every error derives from ``BaseZarrError`` and thus from ValueError, as in zarr-python. If Python
+  or NumPy raises a specific exception in the same situation (IndexError for an invalid selection,
+  FileNotFoundError for a missing node, OSError for failing storage), the error derives from that
+  too, so that code written for either works.
+* A message names what is at fault (array, key, chunk, value) and, if possible, what to do.
+* The parts of a message are also attributes of the error, so that it need not be parsed.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Any
 
 
 class BaseZarrError(ValueError):
-    """Stand at the root of the errors of this package."""
+    """Base class of all errors of this package."""
 
 
 class MetadataError(BaseZarrError):
-    """Say what is wrong in a metadata document, and where.
+    """Raised for an invalid metadata document or configuration.
 
-    ``where`` is the JSON path of the culprit with the key of the document before it, such as
+    ``where`` is the location of the fault: the key of the document and a path inside it, such as
     ``a/zarr.json: chunk_grid.configuration.chunk_shape[0]``.
     """
 
     def __init__(self, message: str, where: str = "") -> None:
-        """Join the place and the message."""
+        """Initialise with a message, which is prefixed by ``where``."""
         super().__init__(f"{where}: {message}" if where else message)
         self.where = where
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by message, which already holds the place."""
+        """Pickle the complete message, which already contains ``where``."""
         return (_metadata_error, (type(self), str(self), self.where))
 
 
@@ -43,180 +43,182 @@ def _metadata_error(cls: type[MetadataError], message: str, where: str) -> Metad
 
 
 class MetadataValidationError(MetadataError):
-    """Say that a metadata document breaks the rules of its format."""
+    """Raised for a metadata document that violates the specification of its format."""
 
 
 class NodeTypeValidationError(MetadataValidationError):
-    """Say that an array was found where a group was asked for, or the other way round."""
+    """Raised if a node is an array where a group was expected, or the reverse."""
 
 
 class DataTypeValidationError(MetadataError):
-    """Say that a data type is unknown, or is not spelled as its definition asks."""
+    """Raised for an unknown data type, or one with an invalid configuration."""
 
 
 class UnknownCodecError(MetadataError):
-    """Say that the codec of this name is not known here."""
+    """Raised for a codec whose name is not registered."""
 
 
 class BadCompressorError(MetadataError):
-    """Say that a compressor is none, under zarr-python 2's name."""
+    """Raised for an invalid compressor (zarr-python 2's name)."""
 
 
 class PickleCodecDisabledError(MetadataError):
-    """Say that reading would unpickle data, which the caller has not allowed."""
+    """Raised if reading would unpickle data, and the caller has not allowed that."""
 
 
 class NodeNotFoundError(BaseZarrError, FileNotFoundError):
-    """Say that nothing stands at this path of the store."""
+    """Raised if there is no node at a path in the store."""
 
 
 class ArrayNotFoundError(NodeNotFoundError):
-    """Say that no array stands at this path of the store."""
+    """Raised if there is no array at a path in the store."""
 
 
 class GroupNotFoundError(NodeNotFoundError):
-    """Say that no group stands at this path of the store."""
+    """Raised if there is no group at a path in the store."""
 
 
 class FSPathExistNotDir(GroupNotFoundError):  # noqa: N818  (zarr-python 2's name)
-    """Say that a file stands where the folder of a store should be."""
+    """Raised if the root of a store is a file instead of a folder."""
 
 
 class PathNotFoundError(NodeNotFoundError):
-    """Say that neither an array nor a group stands at this path of the store."""
+    """Raised if there is neither an array nor a group at a path in the store."""
 
 
 class StaleArrayError(PathNotFoundError):
-    """Say that the array in the store is no longer the one that a handle was opened for."""
+    """Raised if the array in the store is no longer the one that the handle was opened for."""
 
 
 class ContainsNodeError(BaseZarrError, FileExistsError):
-    """Say that something already stands at this path of the store."""
+    """Raised if a path in the store is already occupied."""
 
 
 class ContainsArrayError(ContainsNodeError):
-    """Say that an array already stands at this path of the store."""
+    """Raised if there is already an array at a path in the store."""
 
 
 class ContainsGroupError(ContainsNodeError):
-    """Say that a group already stands at this path of the store."""
+    """Raised if there is already a group at a path in the store."""
 
 
 class ContainsArrayAndGroupError(ContainsNodeError):
-    """Say that both an array and a group stand at this path of the store."""
+    """Raised if a path in the store has both an array and a group."""
 
 
 class ReadOnlyError(PermissionError, BaseZarrError):
-    """Say that a write was asked of what was opened read-only."""
+    """Raised for a write to a store or node that was opened read-only."""
 
 
 class KeyValidationError(BaseZarrError):
-    """Say that a store key or a node name could reach outside its store, or cannot be stored."""
+    """Raised for a key or a node name that could lead outside the store, or cannot be stored."""
 
 
 class CopyError(BaseZarrError, RuntimeError):
-    """Say that a copy could not be made."""
+    """Raised if a copy cannot be made."""
 
 
 class TransactionError(BaseZarrError, RuntimeError):
-    """Say that a transaction could not be begun, committed or finished."""
+    """Raised if a transaction cannot be started, committed or completed."""
 
 
 class LimitError(MetadataError):
-    """Say that a document asks for more than the limits in ``config`` allow."""
+    """Raised for a document that exceeds a limit in ``config`` (``limits.*``)."""
 
 
 class BoundsCheckError(BaseZarrError, IndexError):
-    """Say that an index lies outside its axis."""
+    """Raised for an index that is out of bounds for its axis."""
 
 
 class ArrayIndexError(BaseZarrError, IndexError):
-    """Say that an array of indices cannot be used as an index."""
+    """Raised for an array that cannot be used as an index."""
 
 
 class NegativeStepError(BaseZarrError, IndexError):
-    """Say that a slice steps backwards where that has no meaning."""
+    """Raised for a slice with a negative step where that is not supported."""
 
 
 class VindexInvalidSelectionError(BaseZarrError, IndexError):
-    """Say that a selection cannot be read as coordinates."""
+    """Raised for a selection that is not a valid mask or set of coordinates."""
 
 
 class ShapeError(BaseZarrError):
-    """Say that a value or a shape does not fit the array."""
+    """Raised for a value or a shape that does not fit the array."""
 
 
 class SelectionError(BaseZarrError, IndexError):
-    """Say that a selection is not one that NumPy or Zarr knows."""
+    """Raised for a selection that neither NumPy nor Zarr supports."""
 
 
 def err_too_many_indices(selection: Any, shape: tuple[int, ...]) -> None:
-    """Raise the error for an index of more items than there are axes, as zarr-python 2 has it."""
+    """Raise the error for an index with more items than axes (zarr-python 2's function)."""
     msg = f"too many indices for array; expected {len(shape)}, got {len(selection)}"
     raise SelectionError(msg)
 
 
 class CodecError(BaseZarrError):
-    """Say that a codec could not encode or decode a chunk; a chunk error names the chunk.
+    """Raised if a codec cannot encode or decode data.
 
-    ``stage`` is the name of the codec, once the chain it stands in has filled it in.
+    ``stage`` is the name of the codec, filled in by the codec chain. While an array is read or
+    written, this error is raised as a ``ChunkError`` that names the chunk.
     """
 
     stage: str = ""
 
 
 class ChunkError(BaseZarrError):
-    """Say which chunk could not be read or written, at which stage, and why.
+    """Raised if a chunk cannot be read or written.
 
-    ``array`` is the path of the array, ``key`` the key of the stored object, ``chunk`` the chunk's
-    coordinates in the chunk grid, ``stage`` what failed: ``fetch``, ``store``, or a codec's name.
+    ``array`` is the path of the array, ``key`` the key of the stored object, ``chunk`` the
+    coordinates of the chunk in the chunk grid, and ``stage`` the step that failed: ``fetch``,
+    ``store``, or the name of a codec.
     """
 
     def __init__(
         self, message: str, array: str, key: str, chunk: tuple[int, ...], stage: str
     ) -> None:
-        """Keep the parts."""
+        """Initialise with a message and the parts of its prefix."""
         super().__init__(message)
         self.message, self.array, self.key = message, array, key
         self.chunk, self.stage = chunk, stage
 
     def __str__(self) -> str:
-        """Give the culprit, then the message."""
+        """Return the array, chunk, key and stage, followed by the message."""
         name = "/" + self.array.strip("/")
         place = f"array {name!r}, chunk {self.chunk}, key {self.key!r}, stage {self.stage}"
         return f"{place}: {self.message}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by parts, so that a chunk error survives the way back from a worker."""
+        """Pickle the parts, so that the error can be passed between processes."""
         return (type(self), (self.message, self.array, self.key, self.chunk, self.stage))
 
 
 class ChunkNotFoundError(ChunkError):
-    """Say that a chunk is missing where missing chunks were declared an error."""
+    """Raised if a chunk is missing and missing chunks are configured to be an error."""
 
 
 class ChunkIOError(ChunkError, OSError):
-    """Say that the store failed on a chunk; ``errno`` is that of the failure beneath.
+    """Raised if the store fails to read or write a chunk; ``errno`` is that of its OSError.
 
-    A failing store is never read as a fill value: only the proven absence of the key is.
+    A chunk reads as fill values only if its key is known to be missing, never after a failure.
     """
 
 
 class ZarrUserWarning(UserWarning):
-    """Warn of something the user may want to change."""
+    """A warning about something that the user may want to change."""
 
 
 class ZarrDeprecationWarning(DeprecationWarning):
-    """Warn of a name that is on its way out."""
+    """A warning about the use of a deprecated name."""
 
 
 class ZarrFutureWarning(FutureWarning):
-    """Warn of behaviour that will change."""
+    """A warning about behaviour that will change."""
 
 
 class ZarrRuntimeWarning(RuntimeWarning):
-    """Warn of something that went otherwise than asked, at no loss."""
+    """A warning that a request was carried out differently, without loss of data."""
 
 
 class UnstableSpecificationWarning(FutureWarning):
-    """Warn of a format extension whose specification may still change."""
+    """A warning about a format extension whose specification is not final."""

@@ -1,10 +1,10 @@
-"""Chunk grids and the keys of chunks: integer arithmetic, nothing else.
+"""Regular chunk grids, and the keys of chunks.
 
 Rules of this file:
 
-* A grid is regular: every stored object spans ``chunks`` elements, also at the edge of the array.
-* A key encoding turns a chunk's coordinates into the part of its key below the array's path, and
-  back. Its two forms are those of the core specification, version 3, "Chunk key encoding".
+* Grids are regular: every stored object spans ``chunks`` elements, even at the edge of the array.
+* A key encoding converts between the coordinates of a chunk and its key, relative to the array's
+  path. Both encodings are those of the core specification, version 3, "Chunk key encoding".
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-# Coordinates are written in decimal without leading zeros; anything else is no chunk of ours.
+# Coordinates are decimal without leading zeros; any other key does not belong to a chunk.
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
 
 
 def grid_shape(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
-    """Count the chunks along each axis.
+    """Return the number of chunks along each axis.
 
     >>> grid_shape((5, 0), (2, 3))
     (3, 0)
@@ -29,13 +29,13 @@ def grid_shape(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ..
 
 
 def chunk_count(shape: tuple[int, ...], chunks: tuple[int, ...]) -> int:
-    """Count the chunks of the whole array; an array without axes has one."""
+    """Return the number of chunks in an array; a zero-dimensional array has one."""
     return math.prod(grid_shape(shape, chunks))
 
 
 @dataclass(frozen=True)
 class ChunkKeys:
-    """Encode a chunk's coordinates as a key, in the ``default`` or the ``v2`` encoding.
+    """The key encoding of an array: ``default`` or ``v2``, with a separator.
 
     >>> ChunkKeys("default", "/").encode((0, 12))
     'c/0/12'
@@ -49,14 +49,14 @@ class ChunkKeys:
     separator: Literal["/", "."] = "/"
 
     def encode(self, coords: tuple[int, ...]) -> str:
-        """Give the key of the chunk at ``coords``, relative to the array's path."""
+        """Return the key of the chunk at ``coords``, relative to the array's path."""
         text = self.separator.join(map(str, coords))
         if self.name == "default":
             return f"c{self.separator}{text}" if coords else "c"
         return text or "0"
 
     def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
-        """Give the coordinates that a key stands for, or None if it is no chunk's key."""
+        """Return the coordinates encoded in a key, or None if it is not the key of a chunk."""
         if ndim == 0:
             return () if key == self.encode(()) else None
         parts = key.split(self.separator)

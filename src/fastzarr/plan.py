@@ -1,14 +1,15 @@
-"""A selection cut by a chunk grid: a value that can be printed, compared and run by anyone.
+"""The intersection of a selection with a chunk grid, as a value that can be inspected and run.
 
 Rules of this file:
 
-* Nothing here reads or writes, and nothing is made per chunk. A plan holds one part for each factor
-  of the selection; a part lists the chunks its factor meets, and for each the elements inside it.
-* The chunks of a plan are the product of its parts' entries: chunk number ``n`` is the tuple of
-  entries that ``n`` stands for in C order. No two numbers are the same stored object.
-* ``whole`` says of an entry that it covers every valid element of its chunk along its axes. A chunk
-  is whole if all its entries are; then what was stored there before does not matter.
-* The inside of a shard is a grid again, so a plan for one shard is made by the same function from
+* Nothing here does I/O, and no object is created per chunk. A plan has one part for each factor of
+  the selection. A part lists the chunks that its factor intersects (its entries), each with the
+  selected elements inside that chunk.
+* The chunks of a plan are the Cartesian product of its parts' entries, numbered in C order. No two
+  numbers refer to the same stored object.
+* An entry is ``whole`` if it covers every element of its chunk inside the array along its axes. A
+  chunk is whole if all its entries are; its old content is then irrelevant to a write.
+* The inside of a shard is a grid too, so the plan for one shard is made by the same function, from
   the factors of a :class:`Piece`.
 """
 
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Factor = Span | Points
-# Makes a named tuple without the function of Python that its name stands for.
+# Skips the Python-level `__new__` of a NamedTuple: 0.3 us each, a tenth of a small read.
 _new = tuple.__new__
 
 
 class SpanPart(NamedTuple):
-    """Hold a span cut by the grid: for each chunk start and count inside, and where it lands."""
+    """A span cut by the grid.
+
+    Entry ``g`` selects ``size[g]`` elements of chunk ``chunk[g]`` from ``start[g]`` inside it, with
+    ``step``. They are the elements from ``out[g]`` on in the result.
+    """
 
     axis: int
     step: int
@@ -43,10 +48,10 @@ class SpanPart(NamedTuple):
 
 
 class PointsPart(NamedTuple):
-    """Hold points sorted by chunk: entry ``g`` owns the points ``bounds[g]`` to ``bounds[g + 1]``.
+    """Points sorted by chunk; entry ``g`` has the points from ``bounds[g]`` to ``bounds[g + 1]``.
 
-    ``inner`` are coordinates inside the chunk, one array an axis. ``out`` is where each point lands
-    in the result, or None where the points already come in that order.
+    ``inner`` has one array of coordinates inside the chunk for each axis. ``out`` is the position
+    of each point in the result, or None if sorting did not change their order.
     """
 
     axes: tuple[int, ...]
@@ -58,9 +63,9 @@ class PointsPart(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Hold what a plan asks of one chunk.
+    """The part of a plan that concerns one chunk.
 
-    ``factors`` select inside the chunk, ``out`` is the NumPy index of the result they fill.
+    ``factors`` select inside the chunk; ``out`` is the NumPy index of these elements in the result.
     """
 
     chunk: tuple[int, ...]
@@ -70,10 +75,10 @@ class Piece(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Hold the intersection of a selection and a grid: one part a factor.
+    """The intersection of a selection and a grid, with one part for each factor.
 
-    ``counts`` has the number of entries of each part; ``size``, their product, is that of chunks.
-    ``mesh`` says whether some part lands on scattered places of the result.
+    ``counts`` is the number of entries of each part, and ``size`` their product, the number of
+    chunks. ``mesh`` is True if a part has elements in scattered positions of the result.
     """
 
     parts: tuple[SpanPart | PointsPart, ...]
@@ -83,7 +88,7 @@ class Plan(NamedTuple):
     mesh: bool
 
     def piece(self, number: int) -> Piece:
-        """Give what is asked of chunk ``number`` of the plan."""
+        """Return the piece of chunk ``number``, from 0 to ``size`` - 1."""
         coords = [0] * self.ndim
         factors: list[Factor] = []
         out: list[Any] = []
@@ -107,15 +112,18 @@ class Plan(NamedTuple):
                 )
                 out.append(slice(low, high) if part.out is None else part.out[low:high])
         if self.mesh:
-            # One index array an axis, so that scattered axes stand for a product.
+            # An open mesh of index arrays, so that several scattered axes select their product.
             out = [np.arange(o.start, o.stop) if type(o) is slice else o for o in out]
             return Piece(tuple(coords), tuple(factors), np.ix_(*out), whole)
-        # Without axes an ellipsis, since an empty index gives the element and not a view of it.
+        # The empty index would return the element of a zero-dimensional array, not a view of it.
         return Piece(tuple(coords), tuple(factors), tuple(out) or (Ellipsis,), whole)
 
 
 def make(factors: Sequence[Factor], shape: tuple[int, ...], chunks: tuple[int, ...]) -> Plan:
-    """Cut the factors of a selection of an array of ``shape`` by the grid of ``chunks``."""
+    """Return the plan for the factors of a selection in an array of ``shape``.
+
+    ``chunks`` is the shape of a chunk. All selected elements must be inside the array.
+    """
     parts: list[SpanPart | PointsPart] = []
     counts: list[int] = []
     size, mesh = 1, False
@@ -125,7 +133,8 @@ def make(factors: Sequence[Factor], shape: tuple[int, ...], chunks: tuple[int, .
             chunk = chunks[axis]
             k = start // chunk
             if count == 1 or (count and k == (start + (count - 1) * step) // chunk):
-                # One chunk: no arrays. It is whole only with steps of one, else count falls short.
+                # Fast path for a span inside one chunk. `count` reaches the extent of the chunk
+                # only with a step of 1 or -1.
                 low = k * chunk
                 rest = shape[axis] - low
                 whole = count == min(rest, chunk)
@@ -144,9 +153,9 @@ def make(factors: Sequence[Factor], shape: tuple[int, ...], chunks: tuple[int, .
 
 
 def take(chunk: NDArray[Any], factors: tuple[Factor, ...]) -> NDArray[Any]:
-    """Select the factors from a chunk; the result has one axis a factor, in their order.
+    """Return the selected elements of a chunk, with one axis for each factor.
 
-    With spans only it is a view, through which the chunk can be written as well.
+    If all factors are spans, the result is a view.
     """
     index: list[Any] = [slice(None)] * chunk.ndim
     axes: list[int] = []
@@ -162,7 +171,7 @@ def take(chunk: NDArray[Any], factors: tuple[Factor, ...]) -> NDArray[Any]:
 
 
 def put(chunk: NDArray[Any], factors: tuple[Factor, ...], value: NDArray[Any]) -> None:
-    """Write a value, of one axis a factor, to where the factors select."""
+    """Assign ``value``, with one axis for each factor, to the selected elements of a chunk."""
     if Points in set(map(type, factors)):
         chunk[index_of(factors, chunk.ndim)] = value
     else:
@@ -170,7 +179,7 @@ def put(chunk: NDArray[Any], factors: tuple[Factor, ...], value: NDArray[Any]) -
 
 
 def index_of(factors: tuple[Factor, ...], ndim: int) -> tuple[Any, ...]:
-    """Give the NumPy index of factors: for every axis an array in its factor's place."""
+    """Return factors as a NumPy index of broadcastable arrays, one for each axis."""
     index: list[Any] = [None] * ndim
     for place, factor in enumerate(factors):
         shape = [1] * len(factors)
@@ -188,7 +197,7 @@ def _cut_span(span: Span, size: int, chunk: int) -> SpanPart:
     axis, start, step, count = span
     if not count:
         return SpanPart(axis, step, [], [], [], [], [])
-    # Count upwards whatever the sign of the step, and turn the result round at the end.
+    # Computed for an ascending span; the result is mirrored at the end if the step is negative.
     stride = abs(step)
     low = min(start, start + (count - 1) * step)
     ks = np.arange(low // chunk, (low + (count - 1) * stride) // chunk + 1)
@@ -222,7 +231,7 @@ def _cut_points(points: Points, shape: tuple[int, ...], chunks: tuple[int, ...])
         ordered = (step > 0) | ((step == 0) & ordered)
     out = None
     if not ordered.all():
-        # A stable sort, so that of two values for one element the last given is the last written.
+        # The sort is stable, so that the last of several values for one element is written last.
         out = np.lexsort(ids[::-1]) if len(ids) > 1 else np.argsort(ids[0], kind="stable")
         ids = [k[out] for k in ids]
         inner = [coords[out] for coords in inner]
