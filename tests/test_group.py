@@ -441,3 +441,120 @@ def test_the_store_of_a_groups_chunks_may_be_a_dict() -> None:
     assert root["x"].chunk_store == root.chunk_store
     del root["x"]
     assert not chunks
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_members_read_without_consolidated_metadata_are_opened_as_the_group_was(
+    zarr_format: int,
+) -> None:
+    store, chunk_store = MemoryStore(), MemoryStore()
+    root = zarr.create_group(store, zarr_format=zarr_format)
+    root.create_array("a/x", data=[1])
+    if zarr_format == 2:
+        root.create_array("o", shape=1, dtype=object, fill_value=0, object_codec=numcodecs.Pickle())
+    zarr.consolidate_metadata(store)
+    # A group of the other format in the same place must not be listed instead.
+    other = zarr.create_group({}, zarr_format=5 - zarr_format)
+    for key in other.store.list():
+        store.set(key, other.store.get(key))
+    synchronizer = zarr.ThreadSynchronizer()
+    words = {
+        "chunk_store": chunk_store,
+        "synchronizer": synchronizer,
+        "cache_attrs": False,
+        "allow_pickle": True,
+        "zarr_format": zarr_format,
+    }
+    root = zarr.open_group(store, "r", use_consolidated=True, **words)
+    for consolidated in (True, False):
+        found = dict(root.members(None, use_consolidated_for_children=consolidated))
+        assert {"a", "a/x"} <= set(found)
+        for node in found.values():
+            assert node.synchronizer is synchronizer
+            assert node.chunk_store is chunk_store
+            assert node.read_only
+            assert not node.attrs.cache
+        if zarr_format == 2:
+            assert found["o"][:].tolist() == [0]
+
+
+def test_a_hierarchy_that_replaces_arrays_replaces_their_chunks_in_another_store() -> None:
+    chunks: dict[str, bytes] = {}
+    root = zarr.Group(zarr.create_group({}).store, chunk_store=chunks)
+    x = root.create_array("x", data=[1, 2])
+    made = dict(root.create_hierarchy({"x": x.layout}, overwrite=True))
+    assert made["x"][:].tolist() == [0, 0]
+    assert not chunks
+
+
+@pytest.fixture
+def odd() -> zarr.Group:
+    """Return a group with members named like the attributes of an array."""
+    root = zarr.group()
+    for name in ("shape", "dtype", "ndim", "chunks", "layout", "nchunks"):
+        root[f"odd/{name}"] = [1, 2]
+    return root["odd"]
+
+
+def test_a_group_with_a_member_named_shape_is_copied_as_a_group(odd: zarr.Group) -> None:
+    dest = zarr.group()
+    assert zarr.copy(odd, dest)[0] == 7
+    assert sorted(dest["odd"]) == sorted(odd)
+    assert dest["odd/shape"][:].tolist() == [1, 2]
+    with pytest.raises(errors.CopyError, match="exists"):
+        zarr.copy(odd["shape"], dest, name="odd")
+    # A group that is there is merged into, not taken for an array to be deleted.
+    zarr.copy(_with_new(), dest, name="odd")
+    assert sorted(dest["odd"]) == sorted([*odd, "new"])
+    zarr.copy(odd, dest, name="odd", if_exists="skip_initialized")
+    assert dest["odd/new"][:].tolist() == [1]
+
+
+def _with_new() -> zarr.Group:
+    root = zarr.group()
+    root["new"] = [1]
+    return root
+
+
+@pytest.mark.parametrize("name", ["odd", "plain"])
+def test_a_group_is_not_taken_for_an_array(odd: zarr.Group, name: str) -> None:
+    group = odd if name == "odd" else _with_new()
+    for make in (
+        lambda: zarr.array(group),
+        lambda: zarr.zeros_like(group),
+        lambda: zarr.create_array({}, data=group),
+        lambda: zarr.group().create_array("x", data=group),
+    ):
+        with pytest.raises(TypeError, match=r"an array is needed here, not <Group.*copy"):
+            make()
+
+
+def test_an_attribute_error_inside_a_property_of_a_group_is_shown(odd: zarr.Group) -> None:
+    class Broken(zarr.Group):
+        @property
+        def shape(self) -> int:
+            return self.no_such_thing.twice  # type: ignore[no-any-return,union-attr]
+
+    group = Broken(odd.store, "odd")
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = group.shape
+    assert odd.shape[:].tolist() == [1, 2]
+    root = zarr.group()
+    root["mro"] = [1]
+    assert root.mro[:].tolist() == [1]
+
+
+def test_a_handle_of_format_2_keeps_to_it_beside_a_node_of_format_3() -> None:
+    store: dict[str, bytes] = {}
+    other: dict[str, bytes] = {}
+    zarr.create_array(store, data=[1, 2], chunks=1, zarr_format=2)
+    zarr.create_array(other, data=[3], chunks=1)
+    store |= other
+    z = zarr.open_array(store, zarr_format=2)
+    z.attrs["x"] = 1
+    z.append([5])
+    assert z.refresh()[:].tolist() == [1, 2, 5]
+    assert dict(zarr.open_array(store, zarr_format=2).attrs) == {"x": 1}
+    assert zarr.Array(store, zarr_version=2, cache_metadata=False)[:].tolist() == [1, 2, 5]
+    newer = zarr.open_array(store, zarr_format=3)
+    assert (newer[:].tolist(), dict(newer.attrs)) == ([3], {})

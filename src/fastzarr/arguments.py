@@ -326,7 +326,7 @@ def as_array_like(data: Any, dtype: Any = None) -> Any:
     Elements that are to be of any length stay the objects they are: in an array of NumPy's fixed
     strings they would lose the NULs at their ends.
     """
-    if hasattr(data, "shape") and hasattr(data, "dtype") and hasattr(data, "__getitem__"):
+    if _is_array_like(data) and hasattr(data, "__getitem__"):
         return np.asarray(data) if isinstance(data, np.generic) else data
     found = np.asarray(data)
     if found.dtype.kind in "SU" and dtype is not None and not _is_fixed(dtype):
@@ -334,6 +334,17 @@ def as_array_like(data: Any, dtype: Any = None) -> Any:
         objects[...] = data
         return objects
     return found
+
+
+def _is_array_like(data: Any) -> bool:
+    """Whether data has a shape and a type; raise TypeError if it is a group of any library.
+
+    A group may have members named ``shape`` and ``dtype``, so it is not asked for attributes.
+    """
+    if isinstance(data, Mapping) and hasattr(type(data), "require_group"):
+        msg = f"an array is needed here, not {data!r}; fastzarr.copy() copies a group"
+        raise TypeError(msg)
+    return hasattr(data, "shape") and hasattr(data, "dtype")
 
 
 def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
@@ -364,7 +375,7 @@ def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None)
     Codecs are those of ``a`` where it is of this package and of the same format.
     """
     words = {word: value for word, value in words.items() if value is not None or word in _NONES}
-    a = a if hasattr(a, "shape") and hasattr(a, "dtype") else np.asarray(a)
+    a = a if _is_array_like(a) else np.asarray(a)
     found: dict[str, Any] = {"shape": a.shape, "dtype": a.dtype}
     layout = getattr(a, "layout", None)
     if layout is not None:

@@ -11,7 +11,6 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -369,7 +368,8 @@ class Array(Handle, Indexed):
         from fastzarr.snapshot import changing
 
         with changing(self.store, self.path):
-            latest = node.update(self.store, self.path, patched, self.synchronizer)
+            number = self._layout.zarr_format
+            latest = node.update(self.store, self.path, patched, self.synchronizer, number)
         self._set_layout(latest)
 
     def is_unseen(self) -> Self:
@@ -416,7 +416,12 @@ class Array(Handle, Indexed):
         Raises ``ArrayNotFoundError`` if the array is gone, ``NodeTypeValidationError`` if a group
         has taken its place.
         """
-        self._set_layout(self._viewed(_load(self.store, self.path)))
+        number = self._layout.zarr_format
+        found = node.load(self.store, self.path, number) if number == 2 else None
+        if not isinstance(found, Layout):
+            # Format 3 is looked for first anyway; the array may also be of another format now.
+            found = _load(self.store, self.path)
+        self._set_layout(self._viewed(found))
         return self
 
     def _is_seen_as(self, stored: Layout, mine: Layout) -> bool:
@@ -485,11 +490,6 @@ class Array(Handle, Indexed):
             _checked_token=None,
             _read_only=self._read_only if read_only is None else read_only,
         )
-
-    def _another(self, **changes: Any) -> Array:
-        other = copy(self)
-        vars(other).update(changes)
-        return other
 
     @classmethod
     def open(cls, store: Any, *, config: Any = None) -> Self:

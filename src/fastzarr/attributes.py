@@ -214,7 +214,8 @@ class Attributes(MutableMapping[str, Any]):
         from fastzarr.snapshot import changing
 
         with changing(holder.store, holder.path):
-            latest = nodes.update(holder.store, holder.path, patch, holder.synchronizer)
+            number = holder.layout.zarr_format
+            latest = nodes.update(holder.store, holder.path, patch, holder.synchronizer, number)
         layout = holder.layout.with_members(attributes=latest.attributes)
         holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
 

@@ -280,6 +280,9 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         """Give the member of this name as an attribute, as zarr-python 2 does."""
         if name.startswith("_"):
             raise AttributeError(name)
+        if any(name in vars(cls) for cls in type(self).__mro__):
+            # A property raised AttributeError, which led here; raise it again as it was.
+            return object.__getattribute__(self, name)  # type: ignore[no-any-return]
         try:
             return self[name]
         except (KeyError, ValueError):
@@ -313,8 +316,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
             msg = f"must be 0 or more, or None for all, not {max_depth}"
             raise MetadataValidationError(msg, "max_depth")
         if self._snapshot is not None and not use_consolidated_for_children:
-            live = Group(self._store, self._path, self._read_only, self._chunk_store)
-            return live.members(max_depth)
+            return self._another(_snapshot=None).members(max_depth)
         found = self.walk(max_depth)
         return tuple((name, self._node(self._below(name), node)) for name, node in found)
 

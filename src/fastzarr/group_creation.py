@@ -206,7 +206,13 @@ class Creation:
 
         group = cast("Group", self)
         group._check_writable("create a hierarchy")  # noqa: SLF001  (one class in two halves)
-        made = build_hierarchy(group.store, nodes, root=group.path, overwrite=overwrite)
+        made = build_hierarchy(
+            group.store,
+            nodes,
+            root=group.path,
+            overwrite=overwrite,
+            chunk_store=group.chunk_store,
+        )
         start = len(group.path) + 1 if group.path else 0
         return iter([(path[start:], group._node(path, layout)) for path, layout in made])  # noqa: SLF001
 

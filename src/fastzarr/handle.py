@@ -7,6 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -106,6 +107,12 @@ class Handle:
         self.store.close()
         if self.chunk_store is not self.store:
             self.chunk_store.close()
+
+    def _another(self, **changes: Any) -> Self:
+        """Return a copy of the handle that has other values of these attributes."""
+        other = copy(self)
+        vars(other).update(changes)
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of a copy: a batch of attributes belongs to one handle alone."""

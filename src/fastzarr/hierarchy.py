@@ -33,9 +33,16 @@ if TYPE_CHECKING:
 
 
 def build_hierarchy(
-    store: Store, given: Mapping[str, Any], *, root: str = "", overwrite: bool = False
+    store: Store,
+    given: Mapping[str, Any],
+    *,
+    root: str = "",
+    overwrite: bool = False,
+    chunk_store: Store | None = None,
 ) -> list[tuple[str, Node]]:
-    """Create nodes by path below ``root``, and give the paths in the store with their metadata.
+    """Create nodes by path below ``root``; return their paths in the store and their metadata.
+
+    Nodes that are replaced lose their chunks in ``chunk_store``, if that is another store.
 
     A node is a ``Layout`` or ``GroupLayout``, a metadata document of either format (format 2's with
     its ``attributes`` among the members), or an object whose ``to_dict()`` gives one.
@@ -64,21 +71,28 @@ def build_hierarchy(
         if not overwrite:
             check_free(store, path)
     ordered = sorted(made, key=lambda path: path.split("/") if path else [])
-    _write(store, made, missing, overwrite=overwrite)
+    _write(store, made, missing, chunk_store, overwrite=overwrite)
     return [(path, made[path]) for path in ordered]
 
 
-def _write(store: Store, made: Mapping[str, Node], missing: list[str], *, overwrite: bool) -> None:
+def _write(
+    store: Store,
+    made: Mapping[str, Node],
+    missing: list[str],
+    chunk_store: Store | None,
+    *,
+    overwrite: bool,
+) -> None:
     """Write each tree of new nodes as a whole, and the groups that are missing above and inside."""
     above = GroupLayout(next((node.zarr_format for node in made.values()), 3))
     whole = sorted([*missing, *made], key=lambda path: path.split("/") if path else [])
     for top in [path for path in made if not any(_is_below(path, other) for other in made)]:
         below = [path for path in whole if path == top or _is_below(path, top)]
         parents = [path for path in missing if _is_below(top, path)]
-        draft = begin_draft(store, top)
+        draft = begin_draft(store, top, chunk_store)
         if draft is None:
             if overwrite:
-                remove(store, top)
+                remove(store, top, chunk_store)
             publish_parents(store, parents, above.zarr_format)
             for path in below:
                 with changing(store, path):

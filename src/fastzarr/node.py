@@ -170,16 +170,23 @@ def _is_strict(value: object) -> bool:
 
 
 def update(
-    store: Store, path: str, patch: Callable[[Node], Node], synchronizer: Any = None
+    store: Store,
+    path: str,
+    patch: Callable[[Node], Node],
+    synchronizer: Any = None,
+    zarr_format: int | None = None,
 ) -> Node:
-    """Apply a patch to the node as it stands in the store now, write it and give the result.
+    """Apply a patch to the node as it stands in the store now, write it and return the result.
+
+    Where nodes of both formats stand at the path, the one of ``zarr_format`` is patched.
 
     Writers take turns, so that none undoes what another has just written. ``patch`` may be called
     more than once. ``synchronizer`` is the user's; its lock for the document is held as well.
 
     Raises ``PathNotFoundError`` if the node is gone.
     """
-    for name in (V3_KEY, V2_ARRAY, V2_GROUP):
+    names = (V3_KEY, V2_ARRAY, V2_GROUP)
+    for name in names if zarr_format != 2 else (V2_ARRAY, V2_GROUP, V3_KEY):
         key = join(path, name)
         change = _Change(store, path, name, patch)
         with ExitStack() as held:

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,7 @@ class _Copy:
 
     def copy(self, source: Any, dest: Any, name: str, *, root: bool) -> None:
         # In a dry run, `dest` is None below what would be created.
-        if hasattr(source, "shape"):
+        if _is_array(source):
             self._array(source, dest, name)
         elif root or not self.shallow:
             self._group(source, dest, name)
@@ -233,7 +234,7 @@ class _Copy:
 
     def _group(self, source: Any, dest: Any, name: str) -> None:
         there = None if dest is None else dest.get(name)
-        if hasattr(there, "shape"):
+        if _is_array(there):
             if self._skips(there, dest, name):
                 self.tell(f"skip {source.name}")
                 self.skipped += 1
@@ -255,7 +256,7 @@ class _Copy:
         if self.if_exists == "raise":
             msg = f"{name!r} already exists in the group {dest.name!r}; see if_exists="
             raise CopyError(msg)
-        if self.if_exists == "skip_initialized" and hasattr(there, "nchunks"):
+        if self.if_exists == "skip_initialized" and _is_array(there) and hasattr(there, "nchunks"):
             return bool(there.nchunks_initialized == there.nchunks)
         return self.if_exists == "skip"
 
@@ -298,6 +299,11 @@ def _name(source: Any, name: str | None) -> str:
         msg = "the source is a root and has no name; give name="
         raise TypeError(msg)
     return found
+
+
+def _is_array(node: Any) -> bool:
+    # A group of any library is a mapping, and may have a member named ``shape``.
+    return not isinstance(node, Mapping) and hasattr(node, "shape")
 
 
 def _is_h5py(node: Any) -> bool:
