@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import fastzarr.stores.local as module
+import fastzarr as zarr
 from fastzarr.errors import KeyValidationError
 from fastzarr.stores import LocalStore
 
@@ -147,10 +147,61 @@ def test_a_folder_that_becomes_a_link(store: LocalStore, outside: Path) -> None:
         store.get("x/secret")
 
 
-def test_many_folders_are_remembered_in_bounds(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_MOST_REMEMBERED", 4)
+def test_a_folder_that_others_replace_by_a_link(store: LocalStore, outside: Path) -> None:
+    """Follow no link out of the root, also where a folder of the store stood a moment ago."""
+    other = LocalStore(store.root)
+    for number, move in enumerate((False, True)):
+        top = f"x{number}"
+        store.set(f"{top}/y/secret", b"mine")
+        assert store.get(f"{top}/y/secret") == other.get(f"{top}/y/secret") == b"mine"
+        target = outside / f"moved{number}"
+        (store.root / top).rename(target if move else outside / "gone")
+        if not move:
+            (target / "y").mkdir(parents=True)
+            (target / "y" / "secret").write_bytes(b"secret")
+        (store.root / top).symlink_to(target)
+        before = sorted(outside.rglob("*"))
+        for verb in (
+            store.get,
+            lambda key: store.get_ranges(key, [(0, 1)]),
+            store.exists,
+            store.getsize,
+            store.validator,
+            lambda key: store.set(key, b"1"),
+            lambda key: store.change(key, lambda _: b"2"),
+            store.delete,
+            store.delete_dir,
+            other.get,
+            lambda key: [*other.list(key.rpartition("/")[0])],
+        ):
+            with pytest.raises(KeyValidationError, match="leads out"):
+                verb(f"{top}/y/secret")
+        assert sorted(outside.rglob("*")) == before
+        assert (target / "y" / "secret").read_bytes() == (b"mine" if move else b"secret")
+
+
+@pytest.mark.usefixtures("data_path")
+def test_an_array_whose_folder_others_replace_by_a_link(tmp_path: Path) -> None:
+    """Read and write neither chunks nor attributes through it, with the extension or without."""
+    root = zarr.open_group(tmp_path / "root", mode="w")
+    z = root.create_array("a/z", data=[1, 2, 3, 4], chunks=2)
+    assert z[:].tolist() == [1, 2, 3, 4]
+    (tmp_path / "root" / "a").rename(tmp_path / "a")
+    (tmp_path / "root" / "a").symlink_to(tmp_path / "a")
+    for action in (
+        lambda: z[:2],
+        lambda: z.__setitem__(0, 9),
+        lambda: z.__setitem__(slice(2), 9),
+        lambda: z.attrs.update(a=1),
+        lambda: zarr.open_array(tmp_path / "root", path="a/z"),
+    ):
+        with pytest.raises(KeyValidationError, match="leads out"):
+            action()
+    assert zarr.open_array(tmp_path / "a" / "z")[:].tolist() == [1, 2, 3, 4]
+    assert not zarr.open_array(tmp_path / "a" / "z").attrs
+
+
+def test_many_folders(store: LocalStore) -> None:
     for i in range(20):
         store.set(f"a/{i}/b", b"%d" % i)
     assert [store.get(f"a/{i}/b") for i in range(20)] == [b"%d" % i for i in range(20)]

@@ -109,7 +109,6 @@ class FolderDraft:
             sync_file(os.path.dirname(self._target), _FOLDER)  # noqa: PTH120
         if self._place.durability == "full":
             self._place.sync_folders(self._path)
-        self._place.forget_folders()
         self._end()
         if old:
             self._place.remove_tree(self._folder)

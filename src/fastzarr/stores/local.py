@@ -7,8 +7,8 @@ Rules of this file:
 * Only a name that is not there is a missing key. A folder where a value should be, a refused
   permission, a failing disk: all that raises, with the path.
 * A symbolic link that leads out of the root is refused. The links in the root's own path are the
-  user's. What was found to be a folder inside is remembered, so that a read costs no extra look.
-* Reading a value takes one frame of Python here, and open, fstat, read, close.
+  user's. Each folder on the way to a key is looked at each time: a link may have taken its place.
+* Reading a value takes open, fstat, read, close, and an lstat for each folder on the way.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 # Without O_NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
 _READ = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)
 _IS_LINK = (errno.ELOOP, errno.EMLINK)
-_MOST_REMEMBERED = 1 << 16
 # After so many seconds a temporary file or folder is nobody's, unless its folder is locked.
 _ABANDONED = 86400.0
 
@@ -107,8 +106,6 @@ class LocalStore(Store):
     def _start(self) -> None:
         self.base = self._root.rstrip("/" + os.sep) + "/"
         self._flags = _READ if self.follow_symlinks else _READ | _NOFOLLOW
-        # The folders, as prefixes of keys, that are known to be inside.
-        self._inside = {""}
         self._finish_transaction()
 
     def _finish_transaction(self) -> None:
@@ -174,12 +171,14 @@ class LocalStore(Store):
         return self.get(key)
 
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
-        folder = key.rpartition("/")[0]
-        if folder not in self._inside and not self.check_folder(folder):
-            return None
         path = self.base + key
+        end = -1 if self.follow_symlinks else path.find("/", len(self.base))
+        file: int | None
         try:
-            file: int | None = os.open(path, self._flags)
+            # Inline, as this is called for each chunk that the extension does not read.
+            while end >= 0 and S_ISDIR(os.lstat(path[:end]).st_mode):
+                end = path.find("/", end + 1)
+            file = os.open(path, self._flags) if end < 0 else self._open(key, self._flags)
         except OSError as error:
             file = self._after_failed_open(key, error, self._flags)
         if file is None:
@@ -316,7 +315,7 @@ class LocalStore(Store):
         folder = key.rpartition("/")[0]
         for _ in range(ATTEMPTS):
             # Where it is seen not to be there, nothing is prepared in vain.
-            if folder in self._inside or self.check_folder(folder):
+            if self.check_folder(folder):
                 # A delete beside this write may have just removed it.
                 with suppress(FileNotFoundError, NotADirectoryError):
                     return write(self.base + folder)
@@ -440,7 +439,6 @@ class LocalStore(Store):
         except (FileNotFoundError, NotADirectoryError):
             return
         self.written = True
-        self.forget_folders()
         try:
             if self.durability != "none":
                 # Else a power cut could bring the name back, and half of the tree.
@@ -459,7 +457,6 @@ class LocalStore(Store):
         except FileNotFoundError:
             return
         self.written = True
-        self.forget_folders()
         for entry in found:
             with suppress(FileNotFoundError):
                 if entry.is_dir(follow_symlinks=False):
@@ -488,17 +485,12 @@ class LocalStore(Store):
                     continue
             return
 
-    def forget_folders(self) -> None:
-        """Look anew at each folder, since some have changed their names."""
-        self._inside = {""}
-
     def remove_empty(self, folder: str) -> None:
         """Remove a folder of keys if it is empty, and those above that then are."""
         # A folder that is left empty stands for nothing; what keeps it there is no failure.
         with suppress(OSError):
             while folder:
                 os.rmdir(self.base + folder)  # noqa: PTH106
-                self._inside.discard(folder)
                 folder = folder.rpartition("/")[0]
 
     def _move(self, source: str, target: str) -> None:
@@ -511,7 +503,6 @@ class LocalStore(Store):
         except OSError:
             self.remove_empty(folder)
             raise
-        self.forget_folders()
         self.written = True
         if self.durability != "none":
             for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
@@ -521,28 +512,21 @@ class LocalStore(Store):
     # Staying inside
 
     def check_folder(self, folder: str) -> bool:
-        """Refuse a folder that a link leads out of the root to; remember one that is inside.
-
-        Return whether it may be there.
-        """
-        if self.follow_symlinks or folder in self._inside:
+        """Whether a folder may exist; raise KeyValidationError if a link leads out of the root."""
+        if self.follow_symlinks or not folder:
             return True
-        at = ""
+        at = self.base
         for name in folder.split("/"):
-            at = f"{at}/{name}" if at else name
-            if at in self._inside:
-                continue
+            at += name
             try:
-                mode = os.lstat(self.base + at).st_mode
+                mode = os.lstat(at).st_mode
             except (FileNotFoundError, NotADirectoryError):
-                return False  # nothing is below what is not there
+                return False  # and so nothing below it exists
             if S_ISLNK(mode):
-                self._follow(at)
+                self._follow(at[len(self.base) :])
             elif not S_ISDIR(mode):
                 return False
-            if len(self._inside) >= _MOST_REMEMBERED:
-                self._inside = {""}
-            self._inside.add(at)
+            at += "/"
         return True
 
     def _follow(self, key: str) -> str:
@@ -603,7 +587,7 @@ class LocalStore(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without what was learnt about the folders, which may be others elsewhere."""
-        left = ("base", "_flags", "_inside", "_changes")
+        left = ("base", "_flags", "_changes")
         return {k: v for k, v in self.__dict__.items() if k not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

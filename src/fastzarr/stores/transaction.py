@@ -169,7 +169,7 @@ class StagedStore(LocalStore):
     def with_read_only(self, read_only: bool = True) -> Self:
         """Give a store for the same values, which takes part in the transaction."""
         other = object.__new__(type(self))
-        mine = {"_original": self._original or self, "_inside": {""}, "read_only": read_only}
+        mine = {"_original": self._original or self, "read_only": read_only}
         vars(other).update(vars(self) | mine)
         self._changes.stores.append(other)
         return other
@@ -452,7 +452,6 @@ def apply(store: LocalStore, journal: str) -> None:
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(target)  # noqa: PTH108
             store.remove_empty(key.rpartition("/")[0])
-    store.forget_folders()
     _sync(store, store.base)
     grave = temporary_name(store.base)
     os.rename(journal, grave)  # noqa: PTH104
