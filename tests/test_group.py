@@ -337,7 +337,8 @@ def test_equality_hash_and_pickle(full, store):
     assert again["a"] != full
     assert full != 5
     copy = pickle.loads(pickle.dumps(full))
-    assert copy == full
+    # A pickle of a store in memory holds values of its own, so that it is another place.
+    assert (copy == full) is isinstance(store, LocalStore)
     assert copy["a/x"][:].tolist() == [1, 2, 3]
 
 

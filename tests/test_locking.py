@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 import fastzarr as zarr
-from fastzarr.locking import Locks
 from fastzarr.stores import LocalStore, MemoryStore
+from fastzarr.stores.place import Locks
 
 if TYPE_CHECKING:
     from pathlib import Path

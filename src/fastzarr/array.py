@@ -563,7 +563,7 @@ class Array(Handle, Indexed):
         if not isinstance(other, Array):
             return NotImplemented
         return (
-            self.store == other.store
+            self.store.place is other.store.place
             and self.path == other.path
             and self.layout == other.layout
             and self._cast == other._cast
@@ -572,7 +572,7 @@ class Array(Handle, Indexed):
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         """Give dask what tells this array from others."""
         what = (self.layout, self._cast)
-        return (type(self).__name__, str(self.store), self.path, hash(what), str(what))
+        return (type(self).__name__, self.store.place.token, self.path, hash(what), str(what))
 
     def __repr__(self) -> str:
         """Name the place, the shape and the type."""

@@ -515,12 +515,10 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
     __hash__ = Handle.__hash__
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether the other group is at the same place."""
+        """Whether the other group is at the same path of the same place."""
         if not isinstance(other, Group):
             return NotImplemented
-        return self._path == other._path and (
-            self._store is other._store or self._store == other._store
-        )
+        return self._path == other._path and self._store.place is other._store.place
 
     def __enter__(self) -> Self:
         """Return the group itself."""

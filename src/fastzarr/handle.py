@@ -119,5 +119,5 @@ class Handle:
         return {name: value for name, value in vars(self).items() if name != "_batch"}
 
     def __hash__(self) -> int:
-        """Hash by place."""
-        return hash((type(self.store), self.path))
+        """Hash by the path, as equal handles may have stores of different kinds."""
+        return hash((Handle, self.path))

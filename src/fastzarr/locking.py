@@ -16,12 +16,11 @@ import errno
 import os
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock, RLock
 from time import sleep
 from typing import TYPE_CHECKING, Any, Protocol, Self
-from weakref import WeakSet
 
 from fastzarr.stores.base import is_ours
+from fastzarr.stores.place import own
 from fastzarr.stores.protocols import Swaps
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from fastzarr.stores.base import Store
+    from fastzarr.stores.place import Locks
 
 
 class Turn(Protocol):
@@ -47,72 +47,6 @@ class Turn(Protocol):
 
     def end(self) -> None:
         """Let others have their turns."""
-
-
-_all: WeakSet[Locks] = WeakSet()
-# The files that this process has locked for a ``ProcessSynchronizer``.
-_locked: set[str] = set()
-
-
-def _start_anew() -> None:
-    for some in list(_all):
-        some.reset()
-    _locked.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
-
-
-class Locks:
-    """Keep a lock for each name that somebody asks for, as long as somebody does."""
-
-    def __init__(self) -> None:
-        """Start without locks."""
-        self.reset()
-        _all.add(self)
-
-    def reset(self) -> None:
-        """Forget all locks, as a forked child does."""
-        self._guard = Lock()
-        self._locks: dict[Hashable, list[Any]] = {}
-
-    def take(self, name: Hashable) -> None:
-        """Take the lock of a name, again if this thread has it."""
-        with self._guard:
-            entry = self._locks.setdefault(name, [RLock(), 0])
-            entry[1] += 1
-        try:
-            entry[0].acquire()
-        except BaseException:
-            self._leave(name, entry)
-            raise
-
-    def give_back(self, name: Hashable) -> None:
-        """Give back what was taken; after a fork, what the parent took is nothing to the child."""
-        with self._guard:
-            entry = self._locks.get(name)
-        if entry is not None:
-            entry[0].release()
-            self._leave(name, entry)
-
-    @contextmanager
-    def held(self, name: Hashable) -> Iterator[None]:
-        """Have the lock of a name in a ``with`` block."""
-        self.take(name)
-        try:
-            yield
-        finally:
-            self.give_back(name)
-
-    def _leave(self, name: Hashable, entry: list[Any]) -> None:
-        with self._guard:
-            entry[1] -= 1
-            if not entry[1]:
-                self._locks.pop(name, None)
-
-
-locks = Locks()
 
 
 @cache
@@ -139,21 +73,21 @@ class StoreTurn:
     A store that can compare and swap keeps other processes from being overwritten as well.
     """
 
-    __slots__ = ("_key", "_looked", "_name", "_store", "_swap", "_token")
+    __slots__ = ("_key", "_locks", "_looked", "_store", "_swap", "_token")
 
     def __init__(self, store: Store, key: str) -> None:
         """Take the turn when it is first needed."""
         self._store, self._key = store, key
-        self._name: Hashable = None
+        self._locks: Locks | None = None
         self._swap = swapping(store)
         self._looked = False
         self._token: Hashable = None
 
     def _take(self) -> None:
-        if self._name is None:
-            name = (self._store.place, self._key)
-            locks.take(name)
-            self._name = name
+        if self._locks is None:
+            locks = self._store.place.locks
+            locks.take(self._key)
+            self._locks = locks
 
     def get(self) -> bytes | None:
         """Give the value as it is now."""
@@ -177,9 +111,9 @@ class StoreTurn:
 
     def end(self) -> None:
         """Let other threads have their turns."""
-        name, self._name = self._name, None
-        if name is not None:
-            locks.give_back(name)
+        locks, self._locks = self._locks, None
+        if locks is not None:
+            locks.give_back(self._key)
 
 
 class Synchronized:
@@ -222,11 +156,11 @@ class ThreadSynchronizer:
 
     def __init__(self) -> None:
         """Start without locks."""
-        self._own = object()
+        self._place = own()
 
     def __getitem__(self, item: str) -> AbstractContextManager[None]:
         """Give the lock of a key, for a ``with`` statement."""
-        return locks.held((self._own, item))
+        return self._place.locks.held(item)
 
     def __getstate__(self) -> bool:
         """Pickle without locks."""
@@ -234,7 +168,16 @@ class ThreadSynchronizer:
 
     def __setstate__(self, state: object) -> None:
         """Start without locks."""
-        self._own = object()
+        self._place = own()
+
+
+# Of the files that this process has locked for a ``ProcessSynchronizer``: the system's lock belongs
+# to the whole process and to the file, whichever synchronizer asked for it.
+_files = own()
+_locked: set[str] = set()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_locked.clear)
 
 
 class ProcessSynchronizer:
@@ -267,7 +210,7 @@ class ProcessSynchronizer:
         # The system keeps such a lock for the whole process, and drops it with the first of its
         # descriptors that is closed: threads take turns before they ask for it, and who has it
         # already does not ask again.
-        with locks.held(("file", path)):
+        with _files.locks.held(path):
             if path in _locked:
                 yield
                 return

@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 
     from fastzarr.node import Node
     from fastzarr.stores import Store
-
-# A snapshot lives as long as the handles that use it. A plain dict is read in one step, which
-# matters where threads open groups meanwhile.
-_live: dict[int, ref[Snapshot]] = {}
-# The stored copies: store and path of the group, and the key. A dict keeps what threads add.
-_stored: dict[tuple[str, str, str | None], None] = {}
+    from fastzarr.stores.place import Place
 
 
 class Snapshot:
@@ -57,8 +52,8 @@ class Snapshot:
         self._begin()
 
     def __getstate__(self) -> dict[str, object]:
-        """Pickle all of it."""
-        return dict(self.__dict__)
+        """Pickle the nodes and where they were read from; the place is found anew."""
+        return {name: value for name, value in vars(self).items() if name != "place"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Come back as one that ends with the next change."""
@@ -68,6 +63,9 @@ class Snapshot:
 
     def get(self, path: str) -> Node | None:
         """Give the node at a path of the store; None if the snapshot has none there."""
+        if self.store.place is not self.place:
+            self.end()  # the root of the store leads to another folder by now
+            return nodes.load(self.store, path)
         relative = self._relative(path)
         if self.nodes is None or relative is None or relative not in self.nodes:
             return None
@@ -100,12 +98,16 @@ class Snapshot:
     def end(self) -> None:
         """Stop serving; handles turn to the live documents."""
         self.nodes = None
-        _live.pop(id(self), None)
+        self.place.snapshots.pop(id(self), None)
 
     def _begin(self) -> None:
-        key = id(self)
-        _live[key] = ref(self, lambda _: _live.pop(key, None))
-        _stored[str(self.store), self.path, self.key] = None
+        self.place: Place = self.store.place
+        # A snapshot lives as long as the handles that use it. A plain dict is read in one step,
+        # which matters where threads open groups meanwhile.
+        key, live = id(self), self.place.snapshots
+        live[key] = ref(self, lambda _: live.pop(key, None))
+        if self.key not in (None, nodes.join(self.path, nodes.V2_CONSOLIDATED)):
+            self.place.remember(self.path, self.key)
 
     def _relative(self, path: str) -> str | None:
         return _relative(self.path, path)
@@ -139,8 +141,7 @@ def _end(store: Store, path: str, *, removed: bool) -> None:
 
 def _end_known(store: Store, path: str, *, removed: bool) -> None:
     """End what handles of this process serve from, and copies under names of their own."""
-    # A store opened twice is the same place; its string says which.
-    place = str(store)
+    place = store.place
 
     def is_changed(group: str, key: str | None) -> bool:
         relative = _relative(group, path)
@@ -148,16 +149,20 @@ def _end_known(store: Store, path: str, *, removed: bool) -> None:
         described = bool(relative) or (relative == "" and key is not None)
         return described or (removed and _relative(path, group) is not None)
 
-    for found in tuple(_live.values()):
+    for found in tuple(place.snapshots.values()):
         snapshot = found()
-        of_this = snapshot is not None and str(snapshot.store) == place
-        if snapshot is not None and of_this and is_changed(snapshot.path, snapshot.key):
+        if snapshot is not None and is_changed(snapshot.path, snapshot.key):
             snapshot.end()
-    for where, group, key in tuple(_stored):
-        if where == place and is_changed(group, key):
-            _stored.pop((where, group, key), None)
-            if key is not None:  # under a name of its own
+    for group, key in tuple(place.copies):
+        if is_changed(group, key):
+            place.forget(group, key)
+            if _is_copy(store.get(key)):
                 store.delete(key)
+
+
+def _is_copy(value: bytes | None) -> bool:
+    """Whether a value is consolidated metadata, and not what others have put under the key."""
+    return value is not None and b'"metadata"' in value and b'.zgroup"' in value
 
 
 def _remove_v2(store: Store, group: str) -> None:

@@ -24,13 +24,15 @@ from fastzarr.errors import (
     ReadOnlyError,
 )
 from fastzarr.stores.keys import normalise_path, validate_key
+from fastzarr.stores.place import own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
     from fastzarr.locking import Turn
+    from fastzarr.stores.place import Place
 
 T = TypeVar("T")
 # Named here because `list` is a verb inside the class.
@@ -57,8 +59,6 @@ class Store(MutableMapping[str, bytes]):
     """
 
     read_only: bool
-    # What this is a copy of, which stands for the same place.
-    _original: Store | None = None
     #: The separator of chunk keys that format 2 arrays created here get unless one is given.
     dimension_separator: str | None = None
     #: Whether a transaction is under way.
@@ -297,15 +297,25 @@ class Store(MutableMapping[str, bytes]):
         """Give a store for the same values that refuses writing, or with False, that allows it."""
         from copy import copy
 
-        other = copy(self)
-        other._original = self._original or self  # noqa: SLF001  (a copy of this one)
+        place, other = self.place, copy(self)
+        # Also where the author of a store leaves it out of its state.
+        vars(other)["_place"] = place
         other.read_only = read_only
         return other
 
     @property
-    def place(self) -> Hashable:
-        """Give what tells this store's values from those of others, within this process."""
-        return id(self._original or self)
+    def place(self) -> Place:
+        """Return the identity of what the store stands for.
+
+        All stores that stand for the same values share it, whatever their kinds.
+        """
+        mine = vars(self)
+        # In one step, for threads that ask for it at once.
+        found: Place = mine.get("_place") or mine.setdefault("_place", self._find_place())
+        return found
+
+    def _find_place(self) -> Place:
+        return own()
 
     def lasting(self) -> Store:
         """Give a store for the same values, all of which outlast a power cut when a call returns.
@@ -373,10 +383,8 @@ class Store(MutableMapping[str, bytes]):
         return True
 
     def __eq__(self, other: object) -> bool:
-        """Compare by identity, where a store knows no better; not by reading all values."""
-        if not isinstance(other, Store):
-            return NotImplemented
-        return (self._original or self) is (other._original or other)
+        """Whether both stores stand for the same place; whether one is read-only does not count."""
+        return self.place is other.place if isinstance(other, Store) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -420,7 +428,7 @@ class Store(MutableMapping[str, bytes]):
 
     def __str__(self) -> str:
         """Say what the store stands for, as a URL."""
-        return f"{type(self).__name__.lower()}://{id(self._original or self)}"
+        return f"{type(self).__name__.lower()}://{id(self.place)}"
 
     def __repr__(self) -> str:
         """Say the kind of the store and what it stands for."""

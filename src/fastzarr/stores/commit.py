@@ -26,7 +26,6 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import ZarrRuntimeWarning
-from fastzarr.locking import locks
 from fastzarr.stores.base import flat_bytes
 from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX
 
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from fastzarr.stores.local import LocalStore
+    from fastzarr.stores.place import Locks
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | _BINARY
@@ -50,7 +50,7 @@ ATTEMPTS = 1000
 class FileTurn:
     """Be a turn at a key of a local store, kept from other threads and processes alike."""
 
-    __slots__ = ("_file", "_key", "_looked", "_name", "_path", "_store")
+    __slots__ = ("_file", "_key", "_locks", "_looked", "_path", "_store")
 
     def __init__(self, store: LocalStore, key: str) -> None:
         """Take the turn when it is first needed."""
@@ -58,15 +58,15 @@ class FileTurn:
         self._path = store.base + key
         self._file: int | None = None
         self._looked = False
-        # Of the lock that stands in where the file system has none.
-        self._name: tuple[object, str] | None = None
+        # Those of threads, which stand in where the file system has none.
+        self._locks: Locks | None = None
 
     def get(self) -> bytes | None:
         """Lock the value and give it; None if there is none."""
         self._hold()
         self._looked = True
         if self._file is None:
-            return None if self._name is None else self._store.get(self._key)
+            return None if self._locks is None else self._store.get(self._key)
         try:
             return read_part(self._file, 0, os.fstat(self._file).st_size)
         except OSError as error:
@@ -81,7 +81,7 @@ class FileTurn:
         """Store or remove the value; False if it was made by another writer since ``get``."""
         if value is None:
             # Who looked and found nothing leaves nothing, whatever others have made since.
-            if not self._looked or self._file is not None or self._name is not None:
+            if not self._looked or self._file is not None or self._locks is not None:
                 self._remove()
             return True
         return self._store.in_folder(self._key, lambda folder: self._write(folder, value))
@@ -94,14 +94,14 @@ class FileTurn:
                 unlock_file(file)
             finally:
                 os.close(file)
-        name, self._name = self._name, None
-        if name is not None:
-            locks.give_back(name)
+        locks, self._locks = self._locks, None
+        if locks is not None:
+            locks.give_back(self._key)
 
     def _hold(self) -> None:
         """Lock the file that has the name, if one has."""
         access = os.O_RDONLY
-        while self._file is None and self._name is None:
+        while self._file is None and self._locks is None:
             file = self._store.open_to_lock(self._key, access)
             if file is None:
                 if os.path.islink(self._path):  # noqa: PTH114
@@ -126,9 +126,9 @@ class FileTurn:
                 self.end()
 
     def _take_turns(self) -> None:
-        name = (self._store.place, self._key)
-        locks.take(name)
-        self._name = name
+        locks = self._store.place.locks
+        locks.take(self._key)
+        self._locks = locks
 
     def _write(self, folder: str, value: Buffer) -> bool:
         durability = self._store.durability
@@ -155,7 +155,7 @@ class FileTurn:
         return published
 
     def _publish(self, temporary: str, *, synced: bool) -> bool:
-        while self._file is None and self._name is None:
+        while self._file is None and self._locks is None:
             if put_new(self._store, temporary, self._path):
                 return True
             if self._looked:
@@ -175,7 +175,7 @@ class FileTurn:
         folder = self._key.rpartition("/")[0]
         self._store.check_folder(folder)
         self._hold()
-        if self._file is None and self._name is None:
+        if self._file is None and self._locks is None:
             return
         try:
             os.unlink(self._path)  # noqa: PTH108
@@ -266,7 +266,7 @@ def put_new(store: LocalStore, temporary: str, path: str) -> bool:
         if error.errno not in (*UNABLE, errno.EMLINK):
             raise
         warn_of_no_locks(store)
-        with locks.held((store.place, "a new name")):
+        with store.place.locks.held(("a new name",)):  # which is no key
             if os.path.lexists(path):
                 return False
             os.replace(temporary, path)  # noqa: PTH105
@@ -288,15 +288,13 @@ def read_part(file: int, first: int, last: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-# The stores of which it was said that their file systems have no locks.
-_warned: dict[Any, object] = {}
-
-
 def warn_of_no_locks(store: LocalStore) -> None:
     """Say once of a store that writers in other processes are not kept out."""
-    mine = object()
-    if _warned.setdefault(store.place, mine) is not mine:
-        return
+    place = store.place
+    with place.guard:
+        if place.warned:
+            return
+        place.warned = True
     warnings.warn(
         f"the file system of {store} has no file locks or hard links, so that writers in different "
         "processes must not write to the same chunk or node at the same time",

@@ -33,6 +33,7 @@ from fastzarr.stores.commit import (
     temporary_name,
 )
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
+from fastzarr.stores.place import of_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from fastzarr.locking import Turn
     from fastzarr.stores.base import Parts, Range
     from fastzarr.stores.draft import FolderDraft
+    from fastzarr.stores.place import Place
 
 T = TypeVar("T")
 DURABILITIES = ("none", "replace", "full")
@@ -79,6 +81,7 @@ class LocalStore(Store):
     """
 
     follow_symlinks: bool
+    _place: Place | None = None
 
     def __init__(
         self,
@@ -147,9 +150,10 @@ class LocalStore(Store):
         return str(level)
 
     @property
-    def place(self) -> Hashable:
-        """Give what tells the folder from others."""
-        return ("file", self._root)
+    def place(self) -> Place:
+        """Return the identity of the folder that the root leads to now."""
+        found = self._place = of_folder(self._root, self._place)
+        return found
 
     def files(self) -> Path | None:
         """Give the root, for code that opens the files of values itself."""
@@ -336,7 +340,7 @@ class LocalStore(Store):
         if self.durability != "replace":
             return self
         other = copy(self)
-        other._original, other._durability = self._original or self, "full"  # noqa: SLF001
+        other._durability = "full"  # noqa: SLF001  (a copy of this one)
         return other
 
     def settle(self, path: str) -> None:
@@ -576,8 +580,8 @@ class LocalStore(Store):
     # The object
 
     def __eq__(self, other: object) -> bool:
-        """Compare the roots; whether a store is read-only does not count."""
-        return self._root == other._root if isinstance(other, LocalStore) else NotImplemented
+        """Whether both roots lead to one folder; whether a store is read-only does not count."""
+        return self.place is other.place if isinstance(other, LocalStore) else NotImplemented
 
     __hash__ = None
 
@@ -587,7 +591,7 @@ class LocalStore(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without what was learnt about the folders, which may be others elsewhere."""
-        left = ("base", "_flags", "_changes")
+        left = ("base", "_flags", "_changes", "_place")
         return {k: v for k, v in self.__dict__.items() if k not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -14,9 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.stores.base import Store, flat_bytes
+from fastzarr.stores.place import of_object
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, MutableMapping
+    from collections.abc import Iterable, MutableMapping
+
+    from fastzarr.stores.place import Place
 
 
 class MappingStore(Store):
@@ -48,10 +51,8 @@ class MappingStore(Store):
         """Give the mapping that holds the values."""
         return self._mapping
 
-    @property
-    def place(self) -> Hashable:
-        """Give what tells the mapping from others."""
-        return id(self._mapping)
+    def _find_place(self) -> Place:
+        return of_object(self._mapping)
 
     def _get(self, key: str) -> bytes | None:
         try:
@@ -79,12 +80,16 @@ class MappingStore(Store):
         return key in self._mapping
 
     def __eq__(self, other: object) -> bool:
-        """Compare the mappings; whether a store is read-only does not count."""
+        """Whether both mappings hold equal values; whether a store is read-only does not count."""
         if not isinstance(other, MappingStore):
             return NotImplemented
         return self._mapping is other._mapping or self._mapping == other._mapping
 
     __hash__ = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without the identity of the mapping, of which a pickle holds a copy."""
+        return {name: value for name, value in vars(self).items() if name != "_place"}
 
     def __str__(self) -> str:
         """Say which mapping of this process it is."""

@@ -78,10 +78,10 @@ class StorePath:
         return StorePath(self.store, f"{self.path}/{name}")
 
     def __eq__(self, other: object) -> bool:
-        """Compare stores and paths."""
+        """Whether both paths are the same, in stores that stand for the same place."""
         if not isinstance(other, StorePath):
             return NotImplemented
-        return self.path == other.path and self.store == other.store
+        return self.path == other.path and self.store.place is other.store.place
 
     __hash__ = None  # type: ignore[assignment]
 

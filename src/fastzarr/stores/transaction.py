@@ -29,7 +29,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.errors import BaseZarrError, TransactionError
-from fastzarr.locking import locks
 from fastzarr.stores.base import flat_bytes, is_ours
 from fastzarr.stores.commit import (
     ATTEMPTS,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 
     from fastzarr.locking import Turn
     from fastzarr.stores.base import Store
+    from fastzarr.stores.place import Locks
 
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _CHANGES, _VALUES = "changes.json", "values"
@@ -169,8 +169,7 @@ class StagedStore(LocalStore):
     def with_read_only(self, read_only: bool = True) -> Self:
         """Give a store for the same values, which takes part in the transaction."""
         other = object.__new__(type(self))
-        mine = {"_original": self._original or self, "read_only": read_only}
-        vars(other).update(vars(self) | mine)
+        vars(other).update(vars(self) | {"read_only": read_only})
         self._changes.stores.append(other)
         return other
 
@@ -183,11 +182,11 @@ class StagedStore(LocalStore):
 class _StagedTurn:
     """Be a turn that remembers what it looked at, and a plain one once the block has ended."""
 
-    __slots__ = ("_changes", "_key", "_name", "_plain", "_store")
+    __slots__ = ("_changes", "_key", "_locks", "_plain", "_store")
 
     def __init__(self, store: StagedStore, key: str) -> None:
         self._store, self._key, self._changes = store, key, store._changes  # noqa: SLF001
-        self._name: Hashable = None
+        self._locks: Locks | None = None
         self._plain: FileTurn | None = None
 
     def get(self) -> bytes | None:
@@ -196,16 +195,16 @@ class _StagedTurn:
             self._plain = FileTurn(self._store, self._key)
         if self._plain is not None:
             return self._plain.get()
-        if self._name is None:
-            name = (self._store.place, self._key)
-            locks.take(name)
-            self._name = name
+        if self._locks is None:
+            locks = self._store.place.locks
+            locks.take(self._key)
+            self._locks = locks
         # Before the value is read, so that a change in between is noticed.
         self._store.look(self._key)
         return self._store.get(self._key)
 
     def put(self, value: Buffer | None) -> bool:
-        if self._changes.over and self._plain is None and self._name is None:
+        if self._changes.over and self._plain is None and self._locks is None:
             self._plain = FileTurn(self._store, self._key)  # it did not look
         if self._plain is not None:
             return self._plain.put(value)
@@ -215,9 +214,9 @@ class _StagedTurn:
         return self._changes.put(self._key, data)
 
     def end(self) -> None:
-        name, self._name = self._name, None
-        if name is not None:
-            locks.give_back(name)
+        locks, self._locks = self._locks, None
+        if locks is not None:
+            locks.give_back(self._key)
         if self._plain is not None:
             self._plain.end()
 
@@ -364,9 +363,6 @@ class Changes:
             raise TransactionError(msg)
 
 
-_beginning = Lock()
-
-
 @contextmanager
 def transaction(store: LocalStore, path: str) -> Iterator[None]:
     """Make what is changed below a path in a ``with`` block at its end, all of it or nothing.
@@ -374,7 +370,7 @@ def transaction(store: LocalStore, path: str) -> Iterator[None]:
     Raises ``TransactionError`` if the store has one under way, or if another writer has changed
     what a change was made from.
     """
-    with _beginning:
+    with store.place.guard:
         kind = type(store)
         if kind is StagedStore:
             msg = f"a transaction is under way in {store}, and there is one at a time"
