@@ -7,7 +7,7 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr.build import outlasting
-from fastzarr.stores import MemoryStore
+from fastzarr.stores import LocalStore, MappingStore, MemoryStore, Store
 
 
 class Failing:
@@ -58,3 +58,64 @@ def test_only_what_may_be_lost_is_read_at_once(root):
     assert isinstance(outlasting(root["a/x"], root.store, "a"), np.ndarray)
     assert isinstance(outlasting(root["a/x"], root.store, "a/x/y"), np.ndarray)
     assert isinstance(outlasting(root["a/x"], root.store, "a/xy"), zarr.Array)
+
+
+class Wrapped(Store):
+    """A store around another, which does not say so."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self._get, self._set = inner.get, inner.set
+        self._delete, self._list = inner.delete, inner.list
+
+    _get = _set = _delete = _list = None
+
+
+def _kinds():
+    values = {}
+    return MemoryStore(values), MappingStore(values)
+
+
+def _wrapped():
+    inner = MemoryStore()
+    return Wrapped(inner), inner
+
+
+def _nested(tmp_path):
+    class Slow(LocalStore):  # which has no drafts, as it has verbs of its own
+        draft = None
+
+        def _set(self, key, value):
+            super()._set(key, value)
+
+    (tmp_path / "link").symlink_to(tmp_path)
+    return Slow(tmp_path), Slow(tmp_path / "link")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("kind", ["kinds", "wrapped", "link"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_data_that_another_store_reads_from_the_same_place_is_kept(
+    kind, turned, zarr_format, tmp_path
+):
+    pair = {"kinds": _kinds, "wrapped": _wrapped, "link": lambda: _nested(tmp_path)}[kind]()
+    one, other = reversed(pair) if turned else pair
+    made = zarr.create_array(one, name="a", data=np.arange(6), chunks=2, zarr_format=zarr_format)
+    made.attrs["x"] = 1
+    source = zarr.open_array(other, path="a")
+    again = zarr.create_array(one, name="a", data=source, chunks=3, overwrite=True)
+    assert again[:].tolist() == [0, 1, 2, 3, 4, 5]
+    zarr.save_group(one, b=zarr.open_array(other, path="a"))
+    assert zarr.open_array(one, path="b")[:].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_data_whose_chunks_stand_in_the_chunk_store_that_is_written_to_is_kept():
+    chunks = {}
+    one = zarr.create(
+        shape=6, chunks=2, dtype="i4", store={}, path="a", chunk_store=MemoryStore(chunks)
+    )
+    one[:] = np.arange(6)
+    two = zarr.array(
+        one, store={}, path="a", chunk_store=MappingStore(chunks), chunks=3, overwrite=True
+    )
+    assert two[:].tolist() == [0, 1, 2, 3, 4, 5]

@@ -11,6 +11,7 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr import errors
+from fastzarr.stores import MappingStore, MemoryStore
 
 
 @pytest.fixture(params=[2, 3])
@@ -221,3 +222,31 @@ def test_a_group_is_not_copied_into_itself(source):
     assert [name for name, _ in source.members(None)] == before
     zarr.copy(source["a"], source, name="ab")
     same(source["a"], source["ab"])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("kind", ["link", "kinds", "nested"])
+def test_a_group_is_not_copied_into_itself_through_another_store(kind, turned, tmp_path):
+    if kind == "kinds":
+        values = {}
+        pair = MemoryStore(values), MappingStore(values)
+    else:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to("real")
+        pair = tmp_path / "real", tmp_path / "link"
+    one, other = reversed(pair) if turned else pair
+    root = zarr.create_group(one)
+    root["g/x"] = [1, 2]
+    root.create_group("h")
+    place = zarr.open_group(other, path="g")
+    if kind == "nested":
+        place = zarr.open_group(f"{other}/g")
+    with pytest.raises(errors.CopyError, match="below it"):
+        zarr.copy(root["g"], place, "again")
+    with pytest.raises(errors.CopyError, match="below it"):
+        zarr.copy_all(root, place)
+    assert [name for name, _ in root.members(None)] == ["g", "g/x", "h"]
+    # Beside it, and from below it, a copy comes to its end.
+    zarr.copy(root["g"], zarr.open_group(other), "beside")
+    zarr.copy(place["x"], root, "x")
+    assert root["beside/x"][:].tolist() == root["x"][:].tolist() == [1, 2]

@@ -35,7 +35,6 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import changing
 from fastzarr.stores.base import Store, is_ours
 from fastzarr.stores.protocols import SupportsDraft
-from fastzarr.stores.resolve import StorePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +79,7 @@ def build_array(
     data = request.data if write_data else None
     draft = begin_draft(store, path, chunk_store)
     if overwrite and draft is None:
-        data = outlasting(data, store, path)
+        data = outlasting(data, store, path, chunk_store)
         if isinstance(data, np.ndarray) and data.dtype != array.dtype:
             # A value that cannot be cast must not cost the old node.
             data = data.astype(array.dtype)
@@ -273,27 +272,39 @@ def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
             nodes.delete(chunk_store, path)
 
 
-def outlasting(data: Any, store: Store, path: str) -> Any:
-    """Give data that is still there when all at a path of a store has been removed.
+def outlasting(data: Any, store: Store, path: str, chunk_store: Store | None = None) -> Any:
+    """Return data that removing everything at a path of the stores cannot take away.
 
-    What is read piece by piece is read at once if something is to be removed: it may come from
-    there, and if it fails, it fails before anything is lost. An array of this package that stands
-    elsewhere is left as it is.
+    If something is to be removed, data that is read piece by piece is read into memory first: it
+    may come from there, and if reading fails, it fails before anything is lost. An array of this
+    package that certainly stands elsewhere is returned as it is.
     """
     if data is None or isinstance(data, np.ndarray):
         return data
-    inside = overlap(data, store, path) if isinstance(data, Array) else not store.is_empty(path)
-    return np.asarray(data[...]) if inside else data
+    stores = (store,) if chunk_store is None else (store, chunk_store)
+    removed = [one for one in stores if not one.is_empty(path)]
+    if isinstance(data, Array):
+        removed = [one for one in stores if overlap(data, one, path)] + [
+            one for one in removed if not all(_is_known(some) for some in (one, *_stores(data)))
+        ]
+    return np.asarray(data[...]) if removed else data
 
 
-def overlap(node: Any, store: Store, path: str) -> bool:
-    """Tell whether an array or group of this package stands at a path, below it or above it.
+def overlap(node: Array, store: Store, path: str) -> bool:
+    """Whether an array, or its chunks, stand at a path, below it or above it."""
+    place = store.place
+    return any(
+        mine.covers(node.path, place, path) or place.covers(path, mine, node.path)
+        for mine in (some.place for some in _stores(node))
+    )
 
-    The places are compared as they print: a store opened twice, or opened at a folder further up,
-    is the same place.
-    """
-    mine, other = f"{node.store_path}/", f"{StorePath(store, path)}/"
-    return mine.startswith(other) or other.startswith(mine)
+
+def _stores(array: Array) -> tuple[Store, Store]:
+    return array.store, array.chunk_store
+
+
+def _is_known(store: Store) -> bool:
+    return store.place.is_known()
 
 
 def copy_data(target: Array, source: Any) -> None:

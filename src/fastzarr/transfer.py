@@ -320,8 +320,10 @@ def _check_apart(source: Any, dest: Any, name: str) -> None:
     """Refuse to copy a group to a place below itself, which would never end."""
     if not (hasattr(source, "store_path") and hasattr(dest, "store_path")):
         return
-    target = f"{dest.store_path}/{normalise_path(name)}".rstrip("/")
-    if target.startswith(f"{source.store_path}/"):
+    target = dest.store_path / normalise_path(name)
+    ours, theirs = source.store.place, dest.store.place
+    inside = ours.covers(source.path, theirs, target.path)
+    if inside and not theirs.covers(target.path, ours, source.path):
         msg = f"cannot copy {source.name!r} to {target}, which is below it; copy it elsewhere first"
         raise CopyError(msg)
 
