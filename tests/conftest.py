@@ -24,6 +24,6 @@ def data_path(request):
 
 @pytest.fixture(autouse=True)
 def _settings_as_they_were():
-    """Undo what a test sets in ``config``."""
-    with config.set({}):
-        yield
+    """Undo what a test sets in ``config``, also for good."""
+    yield
+    config.reset()
