@@ -203,7 +203,8 @@ def test_a_patch_of_both_documents_of_format_2_is_applied_to_the_latest_of_both(
 
     def patch(latest: Any) -> Any:
         n = latest.attributes["n"] + 1
-        return latest.again(shape=(9, latest.shape[1]), attributes=latest.attributes | {"n": n})
+        new = latest.attributes | {"n": n}
+        return latest.with_members(shape=(9, latest.shape[1]), attributes=new)
 
     store.meanwhile[first] = meanwhile
     patched = node.update(store, "", patch)
