@@ -634,9 +634,8 @@ def _members(layout: Layout) -> dict[str, Any]:
 
 
 def _of_chunks(layout: Layout) -> Layout:
-    """Give the layout with the codecs of the chunks in a shard, where the array is sharded."""
-    inner: Any = layout.codecs[0]
-    return replace(layout, codecs=inner.codecs) if inner.name == "sharding_indexed" else layout
+    """Return the layout with the codecs of a chunk, those inside of a shard included."""
+    return layout if layout.sharding is None else replace(layout, codecs=layout.chunk_codecs)
 
 
 def _sizes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

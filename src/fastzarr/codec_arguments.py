@@ -53,19 +53,19 @@ def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
             "dimension_separator": layout.keys.separator,
         }
     words["chunk_key_encoding"] = layout.keys
-    codecs, sharding = layout.codecs, layout.codecs[0]
+    codecs, sharding = layout.codecs, layout.sharding
     words["chunks"] = layout.chunks
-    if layout.shards is not None and len(codecs) == 1:
-        shape: Any = sharding
+    if sharding is not None and sharding.is_plain:
+        # A transpose of a shard becomes one of each inner chunk, which stores the same bytes.
         words |= {
-            "chunks": shape.chunk_shape,
+            "chunks": layout.inner_chunks,
             "shards": {
                 "shape": layout.chunks,
-                "index_location": shape.index_location,
-                "index_codecs": shape.index_codecs,
+                "index_location": sharding.codec.index_location,
+                "index_codecs": sharding.codec.index_codecs,
             },
         }
-        codecs = shape.codecs
+        codecs = layout.chunk_codecs
     if dtype_changes:
         del words["fill_value"]
     return words | _split_chain(codecs, dtype_changes=dtype_changes)

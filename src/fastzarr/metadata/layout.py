@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,19 @@ if TYPE_CHECKING:
     from fastzarr.codecs.chain import Program
     from fastzarr.dtypes import DataType
     from fastzarr.grid import ChunkKeys
+
+
+class Sharding(NamedTuple):
+    """The sharding codec of a chain, with the codecs before and behind it."""
+
+    before: tuple[Codec, ...]
+    codec: Any
+    after: tuple[Codec, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ``before`` holds nothing but transposes and ``after`` nothing."""
+        return not self.after and all(codec.name == "transpose" for codec in self.before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,22 +129,36 @@ class Layout:
 
         This is the inner chunk of a shard, or ``chunks`` if the array is not sharded.
         """
-        orders: list[tuple[int, ...]] = []
-        for codec in self.codecs:
+        sharding = self.sharding
+        if sharding is None:
+            return self.chunks
+        shape: tuple[int, ...] = sharding.codec.chunk_shape
+        for codec in reversed(sharding.before):
             if codec.name == "transpose":
-                orders.append(codec.order)  # type: ignore[attr-defined]
-            elif codec.name == "sharding_indexed":
-                shape: tuple[int, ...] = codec.chunk_shape  # type: ignore[attr-defined]
-                for order in reversed(orders):
-                    shape = tuple(shape[order.index(axis)] for axis in range(len(order)))
-                return shape
-        return self.chunks
+                order: tuple[int, ...] = codec.order  # type: ignore[attr-defined]
+                shape = tuple(shape[order.index(axis)] for axis in range(len(order)))
+        return shape
+
+    @cached_property
+    def sharding(self) -> Sharding | None:
+        """The sharding codec and the codecs around it; None if the array is not sharded."""
+        for at, codec in enumerate(self.codecs):
+            if codec.name == "sharding_indexed":
+                return Sharding(self.codecs[:at], codec, self.codecs[at + 1 :])
+        return None
 
     @property
     def shards(self) -> tuple[int, ...] | None:
         """The shape of a shard, or None if the array is not sharded."""
-        sharded = any(codec.name == "sharding_indexed" for codec in self.codecs)
-        return self.chunks if sharded else None
+        return None if self.sharding is None else self.chunks
+
+    @property
+    def chunk_codecs(self) -> tuple[Codec, ...]:
+        """All codecs that a chunk passes on its way to the store, inside of a shard and outside."""
+        sharding = self.sharding
+        if sharding is None:
+            return self.codecs
+        return (*sharding.before, *sharding.codec.codecs, *sharding.after)
 
     @property
     def filters(self) -> tuple[Any, ...]:
