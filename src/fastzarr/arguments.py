@@ -1,13 +1,13 @@
-"""What a user may say about a new array, in the words of zarr-python 2 and 3, made one ``Layout``.
+"""The keywords that describe a new array, those of zarr-python 2 and 3, converted to a ``Layout``.
 
 Rules of this file:
 
-* ``Request`` holds the union of both versions' keywords. Two words for one thing are one field; the
-  same thing said twice, or said for a format that cannot hold it, is an error that names the words.
-* A format that is not asked for follows the group above, then what only format 2 can say, then
-  ``default_zarr_format`` of ``config``.
-* Everything is checked here, before a store is touched. A wrong value is a ``MetadataError`` placed
-  at its argument, such as ``chunks[1]``; a wrong keyword is a ``TypeError``.
+* ``Request`` has the union of the keywords of both versions. Aliases are one field; passing two
+  that disagree, or one that the format does not support, raises an error that names the keywords.
+* An unspecified format is that of the parent group, else 2 if a keyword is specific to format 2,
+  else the setting ``default_zarr_format``.
+* All keywords are validated here, before any access to a store. An invalid value raises
+  ``MetadataError`` naming its argument, such as ``chunks[1]``; an unknown keyword raises TypeError.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 V2, V3 = 2, 3
 
-# Accepted and without effect: what they control does not exist here, or is always on.
+# Accepted for compatibility, without effect.
 IGNORED = frozenset({"meta_array", "partial_decompress"})
-# What the verbs understand beside what describes the array, and pass on to its handle.
+# Keywords of the functions that create or open an array, which do not describe its layout.
 HANDLE_WORDS = (
     *("cache_attrs", "cache_metadata", "chunk_store", "config", "read_only", "synchronizer"),
     *("overwrite", "storage_options", "write_data", "write_empty_chunks"),
@@ -50,7 +50,7 @@ _ALIASES = {"zarr_version": "zarr_format", "chunk_shape": "chunks"}
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Hold what was said about a new array; ``layout`` makes it one.
+    """The keywords that describe a new array; ``layout`` validates them.
 
     >>> request, rest = Request.take("create", {"shape": 4, "dtype": "i4", "overwrite": True})
     >>> request.shape, rest
@@ -80,9 +80,10 @@ class Request:
     def take(
         cls, verb: str, keywords: Mapping[str, Any], others: Iterable[str] = ("overwrite",)
     ) -> tuple[Self, dict[str, Any]]:
-        """Split keywords into a request and the others, which the verb itself understands.
+        """Split keywords into a request and those among ``others``.
 
-        Raises ``TypeError`` for a keyword that is neither, and where two words for one differ.
+        ``verb`` is the name of the called function for messages. Raise TypeError for an unknown
+        keyword, and for aliases that disagree.
         """
         known = cls.__dataclass_fields__
         fields: dict[str, Any] = {}
@@ -103,9 +104,9 @@ class Request:
 
     @classmethod
     def rest(cls, verb: str, keywords: Mapping[str, Any], others: Iterable[str]) -> dict[str, Any]:
-        """Give what ``take`` gives beside the request, where no array is made.
+        """Return the second result of ``take``, without building a request.
 
-        Raises ``TypeError`` for a keyword that means nothing to either.
+        Raise TypeError for an unknown keyword.
         """
         unknown = keywords.keys() - cls.__dataclass_fields__.keys() - _ALIASES.keys()
         if not unknown.issubset(others):
@@ -113,7 +114,7 @@ class Request:
         return {word: keywords[word] for word in unknown}
 
     def choose_format(self, above: int | None = None) -> int:
-        """Give the format of the array; ``above`` is that of the group it goes into, if any."""
+        """Return the format of the array; ``above`` is the format of its parent group, if any."""
         if self.zarr_format is not None:
             return parse_format(self.zarr_format)
         if above is not None:
@@ -121,13 +122,17 @@ class Request:
         return V2 if self._only_v2() else default_format()
 
     def layout(self, zarr_format: int) -> Layout:
-        """Give the layout of the array in this format; errors are placed at the arguments."""
+        """Return the layout of the array in a format.
+
+        Raise ``MetadataError``, naming the argument, for an invalid value, and TypeError if a
+        required argument is missing.
+        """
         dtype = self._dtype(zarr_format)
         shape = self._shape()
         build = self._layout_v2 if zarr_format == V2 else self._layout_v3
         layout = build(shape, dtype)
         if codec_id(self.object_codec) == "pickle":
-            # Who makes an array with the pickle codec, in this process, trusts what is in it.
+            # Creating an array with the pickle codec implies permission to unpickle it.
             layout = trusted(layout, allow=True)
         return layout
 
@@ -142,11 +147,11 @@ class Request:
         from fastzarr.metadata import checks
 
         if self.shape is None and self.data is None:
-            msg = "shape= is missing; give it, or data="
+            msg = "shape= is missing; pass it, or data="
             raise TypeError(msg)
         shape = parse_shape(self.data.shape if self.shape is None else self.shape)
         if self.data is not None and shape != tuple(self.data.shape):
-            msg = f"must be that of the data, {tuple(self.data.shape)}, not {shape}"
+            msg = f"must be the shape of the data, {tuple(self.data.shape)}, not {shape}"
             raise MetadataValidationError(msg, "shape")
         return checks.as_shape(list(shape), "shape")
 
@@ -157,7 +162,7 @@ class Request:
         if dtype is None:
             dtype = "float64" if self.data is None else _dtype_of(self.data)
         if object_id is None and _is_object(dtype):
-            # zarr-python 2 takes the object codec from the filters too.
+            # As in zarr-python 2, the object codec may also be the first filter.
             first = next(iter(as_codecs(self.filters, "filters") or ()), None)
             object_id = codec_id(first)
         try:
@@ -166,7 +171,7 @@ class Request:
             msg = f"dtype={dtype!r}: {error}"
             raise TypeError(msg) from error
         if zarr_format == V3:
-            found.to_v3()  # refuses what only format 2 can hold
+            found.to_v3()  # raises for data types of format 2 only
             return found.native()
         return found
 
@@ -253,17 +258,17 @@ class Request:
         }
         for word, value in words.items():
             if value is not None and not absent(value):
-                msg = "needs format 3, and this array is of format 2; give zarr_format=3"
+                msg = "requires format 3, but this array is of format 2; pass zarr_format=3"
                 raise MetadataValidationError(msg, word)
 
 
 def default_format() -> int:
-    """Give the format of what is created where nothing says which: ``default_zarr_format``."""
+    """Return the format given by the setting ``default_zarr_format``."""
     return parse_format(config["default_zarr_format"], "default_zarr_format of config")
 
 
 def parse_format(zarr_format: Any, where: str = "zarr_format") -> int:
-    """Give the format as 2 or 3; anything else is an error."""
+    """Return the format as an int; raise ``MetadataValidationError`` unless it is 2 or 3."""
     if isinstance(zarr_format, bool) or zarr_format not in (V2, V3):
         msg = f"must be 2 or 3, not {zarr_format!r}"
         raise MetadataValidationError(msg, where)
@@ -271,20 +276,26 @@ def parse_format(zarr_format: Any, where: str = "zarr_format") -> int:
 
 
 def same_format(zarr_format: Any, zarr_version: Any) -> int | None:
-    """Give the one format behind zarr-python 3's and zarr-python 2's word for it."""
+    """Return the format from ``zarr_format`` and its alias ``zarr_version``; None if not given.
+
+    Raise TypeError if the two disagree.
+    """
     if zarr_format is not None and zarr_version is not None and zarr_format != zarr_version:
-        msg = f"zarr_format={zarr_format!r} and zarr_version={zarr_version!r} are one; give one"
+        msg = f"zarr_format={zarr_format!r} and zarr_version={zarr_version!r} disagree; pass one"
         raise TypeError(msg)
     found = zarr_version if zarr_format is None else zarr_format
     return None if found is None else parse_format(found)
 
 
 def parse_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
-    """Give dimension names, one string or None for each axis, or None for none at all."""
+    """Return dimension names as a tuple with a string or None for each axis, or None.
+
+    Raise ``MetadataValidationError`` if they are invalid or not as many as axes.
+    """
     if names is None:
         return None
     if isinstance(names, str) or not isinstance(names, Iterable):
-        msg = f"must be a sequence of one name for each axis, not {names!r}"
+        msg = f"must be a sequence with one name for each axis, not {names!r}"
         raise MetadataValidationError(msg, "dimension_names")
     found = tuple(names)
     for axis, name in enumerate(found):
@@ -298,10 +309,11 @@ def parse_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
 
 
 def parse_keys(encoding: Any, separator: Any = None) -> Any:
-    """Give the ``ChunkKeys`` of a format 3 array.
+    """Return the ``ChunkKeys`` of a format 3 array.
 
-    ``encoding`` is a name, a (name, separator) pair, a mapping as in ``zarr.json`` or with the
-    separator beside the name, or a ``ChunkKeys``.
+    ``encoding`` is a name, a pair ``(name, separator)``, a mapping as in ``zarr.json`` or with the
+    members ``name`` and ``separator``, or a ``ChunkKeys``. Raise ``MetadataValidationError`` for
+    anything else.
 
     >>> parse_keys({"name": "v2", "separator": "/"})
     ChunkKeys(name='v2', separator='/')
@@ -321,10 +333,11 @@ def parse_keys(encoding: Any, separator: Any = None) -> Any:
 
 
 def as_array_like(data: Any, dtype: Any = None) -> Any:
-    """Give what has a shape, a type and slices as it is, and all else as an array of NumPy.
+    """Return ``data`` if it is array-like, and otherwise as a NumPy array.
 
-    Elements that are to be of any length stay the objects they are: in an array of NumPy's fixed
-    strings they would lose the NULs at their ends.
+    Array-like objects have ``shape``, ``dtype`` and ``__getitem__``. If ``dtype`` is of variable
+    length, strings and bytes are kept as objects: NumPy's fixed-length strings would drop trailing
+    NULs.
     """
     if _is_array_like(data) and hasattr(data, "__getitem__"):
         return np.asarray(data) if isinstance(data, np.generic) else data
@@ -348,7 +361,7 @@ def _is_array_like(data: Any) -> bool:
 
 
 def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Give those of a verb's other keywords that the handle of the array is made with."""
+    """Return the keyword arguments of ``Array`` among the keywords of a function."""
     names = ("cache_attrs", "cache_metadata", "chunk_store", "read_only", "synchronizer")
     handle = {name: words[name] for name in names if words.get(name) is not None}
     if "chunk_store" in handle:
@@ -365,14 +378,15 @@ def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
-    """Give the keywords of an array that is one value throughout."""
+    """Return ``words`` with a fill value."""
     return words | {"fill_value": value}
 
 
 def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None) -> dict[str, Any]:
-    """Give the keywords of an array like ``a``, an array of any library, changed by ``words``.
+    """Return the keywords of an array like ``a``, overridden by ``words``.
 
-    Codecs are those of ``a`` where it is of this package and of the same format.
+    ``a`` is an array of any library. If it is an array of this package and has the same format, its
+    codecs are included.
     """
     words = {word: value for word, value in words.items() if value is not None or word in _NONES}
     a = a if _is_array_like(a) else np.asarray(a)
@@ -396,19 +410,19 @@ def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None)
 
 
 def chunks_of(data: Any) -> tuple[int, ...] | None:
-    """Give the chunks that an array of any library has; None where it has no regular ones."""
+    """Return the chunk shape of an array of any library, or None if it has no regular chunks."""
     found = getattr(data, "chunks", None)
     if not found:
         return None
     try:
         return parse_chunks(found, tuple(data.shape), data.dtype.itemsize)
     except MetadataValidationError:
-        return None  # dask's, which may be of any lengths
+        return None  # dask's chunks may be irregular
 
 
-# Where None says something.
+# Keywords for which None is a meaningful value.
 _NONES = frozenset({"chunks", "compressor", "compressors", "fill_value", "filters", "shards"})
-# What was said about one of these is not to be mixed with what the other array says on these.
+# A keyword that is passed overrides these keywords of the other array.
 _REPLACES = {
     "codecs": ("filters", "serializer", "compressors", "compressor"),
     "compressor": ("compressors",),
@@ -422,13 +436,13 @@ _REPLACES = {
 
 
 def _say(fields: dict[str, Any], verb: str, word: str, value: Any) -> None:
-    """Put a keyword into the fields; two words for one thing must not say different things."""
+    """Store a keyword under its canonical name; raise TypeError if two aliases disagree."""
     name = _ALIASES.get(word, word)
     unsaid = value is None or absent(value)
     old = fields.get(name)
     if old is not None and not absent(old):
         if not unsaid and old != value:
-            msg = f"{verb}() was given {name}= and another word for it that says otherwise"
+            msg = f"{verb}() was passed {name}= and an alias of it with another value"
             raise TypeError(msg)
         return
     if not unsaid or name == word:
@@ -449,11 +463,11 @@ def _is_fixed(dtype: Any) -> bool:
     try:
         return not _is_object(dtype) and from_numpy(dtype).itemsize is not None
     except (TypeError, ValueError):
-        return True  # What is no data type is refused where its turn comes.
+        return True  # an invalid data type raises an error when it is parsed
 
 
 def _dtype_of(data: Any) -> Any:
-    # An array of this package knows more than NumPy can say; a view may show another type.
+    # The layout's data type has more information than a NumPy dtype, but a view may have another.
     layout = getattr(data, "layout", None)
     same = layout is not None and layout.dtype.numpy == data.dtype
     return layout.dtype if layout is not None and same else data.dtype
@@ -476,14 +490,14 @@ def _encoding(encoding: Any, where: str) -> tuple[Any, Any]:
         unknown = set(encoding) - {"name", "separator", "configuration"}
         inner = encoding.get("configuration") or {}
         if unknown or "name" not in encoding or set(inner) - {"separator"}:
-            msg = f"must hold a name, and may hold a separator, not {dict(encoding)!r}"
+            msg = f"must have a name and optionally a separator, got {dict(encoding)!r}"
             raise MetadataValidationError(msg, where)
         return encoding["name"], inner.get("separator", encoding.get("separator"))
     if isinstance(encoding, tuple | list) and len(encoding) == 2:
         return encoding[0], encoding[1]
     if hasattr(encoding, "name") and hasattr(encoding, "separator"):
         return encoding.name, encoding.separator
-    msg = f"must be a name, a pair of name and separator or a mapping, not {encoding!r}"
+    msg = f"must be a name, a pair of name and separator, or a mapping, not {encoding!r}"
     raise MetadataValidationError(msg, where)
 
 
@@ -493,7 +507,7 @@ def _keys_v2(encoding: Any, separator: Any) -> Any:
     if encoding is not None:
         keys = parse_keys(encoding, separator)
         if keys.name != "v2":
-            msg = f"format 2 knows the encoding 'v2' alone, not {keys.name!r}"
+            msg = f"format 2 supports only the encoding 'v2', not {keys.name!r}"
             raise MetadataValidationError(msg, "chunk_key_encoding")
         return keys
     return ChunkKeys("v2", _separator("." if separator is None else separator))
@@ -513,7 +527,7 @@ def _shard_options(shards: Any) -> tuple[Any, dict[str, Any]]:
     shape = options.pop("shape", "auto")
     unknown = set(options) - {"index_location", "index_codecs"}
     if unknown:
-        msg = f"does not know {sorted(unknown)}; it may hold shape, index_location, index_codecs"
+        msg = f"unknown keys {sorted(unknown)}; known keys: shape, index_location, index_codecs"
         raise MetadataValidationError(msg, "shards")
     if "index_codecs" in options:
         options["index_codecs"] = tuple(as_codecs(options["index_codecs"], "shards") or ())
@@ -527,7 +541,7 @@ def _refuse_order(order: Any) -> None:
 
 def _refuse_transformers(value: Any) -> None:
     if value:
-        msg = f"no storage transformer is known here, so {value!r} cannot be used"
+        msg = f"storage transformers are not supported, got {value!r}"
         raise MetadataValidationError(msg, "storage_transformers")
 
 
@@ -535,18 +549,18 @@ def _warn_order() -> None:
     import warnings
 
     msg = (
-        "order='F' has no effect in format 3; to store chunks in column order, give "
+        "order='F' has no effect in format 3; to store chunks in column-major order, pass "
         "filters=[TransposeCodec(order=...)], or use zarr_format=2"
     )
     warnings.warn(msg, ZarrRuntimeWarning, stacklevel=_levels())
 
 
 def _levels() -> int:
-    """Count the frames up to the first that is not of this package: who is to be warned."""
+    """Return the ``stacklevel`` of the caller of this package, to which a warning refers."""
     import sys
 
     package, level = __name__.partition(".")[0], 1
-    frame = sys._getframe(1)  # noqa: SLF001  (the one way to look at the caller)
+    frame = sys._getframe(1)  # noqa: SLF001  (the only way to inspect the caller)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
         frame, level = frame.f_back, level + 1
     return level

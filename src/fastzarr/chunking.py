@@ -1,13 +1,13 @@
-"""The shapes of chunks and shards: what a user may write for them, and what is guessed instead.
+"""The arguments ``shape``, ``chunks`` and ``shards``: parsed, or chosen automatically.
 
 Rules of this file:
 
-* ``chunks`` is the shape of the smallest piece that is read alone, ``shards`` that of a stored
-  object holding many of them. Both are resolved to one integer of at least 1 for each axis.
-* A guess aims at a number of bytes, ``array.target_chunk_size_bytes`` and
-  ``array.target_shard_size_bytes`` of ``config``. It halves the longest axis until another halving
-  would fall below the aim, so that a chunk stays near a cube and suits every direction of reading.
-* A wrong value is a ``MetadataValidationError`` placed at the argument, such as ``chunks[1]``.
+* ``chunks`` is the shape of the smallest unit that can be read separately; ``shards`` is the shape
+  of a stored object of many chunks. Both are resolved to one integer of at least 1 for each axis.
+* Automatic shapes have a target size in bytes: the settings ``array.target_chunk_size_bytes`` and
+  ``array.target_shard_size_bytes``. The longest axis is halved until the next step would fall below
+  the target. Chunks thus stay nearly cubic and suit reads along every axis.
+* An invalid value raises ``MetadataValidationError`` naming the argument, such as ``chunks[1]``.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import Any
 from fastzarr.config import config
 from fastzarr.errors import MetadataValidationError
 
-# What an element of variable length is taken to need, where a size in bytes is aimed at.
+# The assumed size in bytes of an element of variable length.
 _VARIABLE_ITEMSIZE = 32
 
 
 class NotGiven:
-    """Stand for an argument that was left out, where ``None`` has a meaning of its own."""
+    """The type of the default of arguments for which None is a meaningful value."""
 
     def __repr__(self) -> str:
-        """Show as the word that a signature should show."""
+        """Return ``<default>``, which help() shows in signatures."""
         return "<default>"
 
     def __reduce__(self) -> str:
-        """Pickle by name: there is one."""
+        """Pickle by name, because the instance is a singleton."""
         return "NOT_GIVEN"
 
 
@@ -40,7 +40,7 @@ NOT_GIVEN: Any = NotGiven()
 
 
 def parse_shape(shape: Any, where: str = "shape") -> tuple[int, ...]:
-    """Give a shape as a tuple of integers of at least 0; one integer is a shape of one axis.
+    """Return a shape as a tuple of non-negative integers; an integer is a shape of one axis.
 
     >>> parse_shape(3), parse_shape([2, 0])
     ((3,), (2, 0))
@@ -51,11 +51,11 @@ def parse_shape(shape: Any, where: str = "shape") -> tuple[int, ...]:
 
 
 def parse_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int | None) -> tuple[int, ...]:
-    """Give the chunk shape that ``chunks`` asks for in an array of this shape.
+    """Return the chunk shape of an array from the argument ``chunks``.
 
-    Left out, ``True`` and ``"auto"`` guess; ``None`` and ``False`` make one chunk of the whole
-    array; an integer holds for each axis; in a sequence ``None`` or -1 is the whole axis, as are
-    axes beyond its end. Chunks as dask writes them are taken where they are regular.
+    None, True, ``"auto"`` and a missing argument choose a shape; False is one chunk for the whole
+    array; an integer applies to every axis. In a sequence, None or -1 is the whole axis, and so is
+    an axis beyond its end. Chunks in the form of dask are accepted if they are regular.
 
     >>> parse_chunks((10, -1), (40, 30), 8), parse_chunks(7, (40, 30), 8)
     ((10, 30), (7, 7))
@@ -68,11 +68,11 @@ def parse_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int | None) -> t
 def parse_shards(
     shards: Any, chunks: Any, shape: tuple[int, ...], itemsize: int | None
 ) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
-    """Give the shapes of chunk and shard; the latter is None where there are no shards.
+    """Return the shapes of chunks and shards; the latter is None without shards.
 
-    ``"auto"`` or ``True`` puts as many chunks into a shard as reach the size aimed at. In a
-    sequence ``None`` or -1 is the whole axis, rounded up to whole chunks. Raises
-    ``MetadataValidationError`` where a shard is not a whole number of chunks.
+    ``"auto"`` or True chooses the number of chunks in a shard by the target size. In a sequence,
+    None or -1 is the whole axis, rounded up to whole chunks. Raise ``MetadataValidationError`` if a
+    shard is not a whole number of chunks.
 
     >>> parse_shards((20, 20), (10, 10), (100, 100), 8)
     ((10, 10), (20, 20))
@@ -91,7 +91,7 @@ def parse_shards(
     outer = _parse_pieces(shards, whole, "shards")
     for axis, (shard, chunk) in enumerate(zip(outer, inner, strict=True)):
         if shard % chunk:
-            msg = f"must be a multiple of the chunk's {chunk}, not {shard}; chunks are {inner}"
+            msg = f"must be a multiple of the chunk length {chunk}, not {shard}; chunks are {inner}"
             raise MetadataValidationError(msg, f"shards[{axis}]")
     return inner, outer
 
@@ -99,9 +99,10 @@ def parse_shards(
 def guess_chunks(
     shape: tuple[int, ...], itemsize: int | None, target: int | None = None
 ) -> tuple[int, ...]:
-    """Give a chunk shape of about the aimed size or more, or the array's own where it is smaller.
+    """Return a chunk shape of at least the target size, or ``shape`` if the array is smaller.
 
-    An axis of length 0 is one that will grow: its chunks are long enough to reach the aim.
+    ``target`` is a size in bytes. An axis of length 0 is expected to grow: its chunk length is
+    chosen to reach the target.
 
     >>> guess_chunks((4000, 4000), 4)
     (500, 1000)
@@ -131,7 +132,7 @@ def guess_chunks(
 def guess_shards(
     shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int | None
 ) -> tuple[int, ...]:
-    """Give a shard shape of whole chunks that reaches the aimed size, or covers the array."""
+    """Return a shard shape of whole chunks, up to the target size or the size of the array."""
     target = int(config["array.target_shard_size_bytes"])
     item = max(1, _VARIABLE_ITEMSIZE if itemsize is None else itemsize)
     size = math.prod(chunks) * item
@@ -149,12 +150,12 @@ def guess_shards(
 
 
 def _ndim(value: Any) -> Any:
-    # A 0-d array is iterable in name only, and an integer to those who mean one.
+    # A zero-dimensional array has __iter__ but is not iterable; it stands for an integer.
     return getattr(value, "ndim", None)
 
 
 def _is_auto(value: Any) -> bool:
-    # None alone means a guess in both zarr-pythons; in a sequence it is the whole axis.
+    # As in zarr-python 2 and 3, None alone chooses a shape; in a sequence it is the whole axis.
     return value is None or value is True or isinstance(value, NotGiven) or _is_word(value)
 
 
@@ -168,7 +169,7 @@ def _guess_within(shards: tuple[int, ...], itemsize: int | None) -> tuple[int, .
 
 
 def _divisor(number: int, least: int) -> int:
-    """Give the smallest divisor of ``number`` that is at least ``least``."""
+    """Return the smallest divisor of ``number`` that is at least ``least``."""
     small = [low for low in range(1, math.isqrt(number) + 1) if number % low == 0]
     return min(d for low in small for d in (low, number // low) if d >= least)
 
@@ -209,17 +210,17 @@ def _piece(piece: Any, size: int, where: str) -> int:
 
 
 def _regular(sizes: list[Any], where: str) -> int:
-    """Give the one length behind a list of chunk lengths, whose last may be shorter."""
+    """Return the chunk length of a list of equal lengths, of which the last may be shorter."""
     lengths = [_integer(size, 1, f"{where}[{index}]") for index, size in enumerate(sizes)]
     if not lengths or any(size != lengths[0] for size in lengths[:-1]) or lengths[-1] > lengths[0]:
-        msg = f"the chunks {tuple(sizes)!r} of one axis differ in length; give one length instead"
+        msg = f"the chunks {tuple(sizes)!r} of one axis differ in length; pass one length instead"
         raise MetadataValidationError(msg, where)
     return lengths[0]
 
 
 def _integer(value: Any, least: int, where: str) -> int:
     try:
-        # A truth value counts as an integer in Python, and as a mistake here.
+        # bool is a subclass of int, but is not accepted as a size.
         found = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         found = -1

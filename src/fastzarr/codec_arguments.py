@@ -1,13 +1,13 @@
-"""Which codecs a new array gets: what its maker named, and the defaults for what nobody named.
+"""The codecs of a new array: those passed as arguments, and the defaults.
 
 Rules of this file:
 
-* Codecs are named by objects of this package or of numcodecs, by mappings as they stand in metadata
-  of either format, or by bare names; one alone or several in a sequence. ``"auto"`` and
-  ``"default"`` name none, ``None`` and an empty sequence ask for none.
-* Unnamed compressors are Blosc (lz4, level 5, shuffle), or zstd where elements vary in length, and
-  in format 3 a ``crc32c`` behind them. What is named is taken as named.
-* An error is placed at the argument, such as ``compressors[0].configuration.level``.
+* A codec is passed as an object of this package or of numcodecs, as a mapping as in the metadata of
+  either format, or by name; several are passed as a sequence. ``"auto"`` and ``"default"`` select
+  the default; None and an empty sequence mean no codec.
+* The default compressor is Blosc (lz4, level 5, shuffle), or zstd if elements vary in length,
+  followed by ``crc32c`` in format 3. Codecs that are passed are used exactly as given.
+* An error names the argument, such as ``compressors[0].configuration.level``.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _ZSTD = {"id": "zstd", "level": 0}
 
 
 def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
-    """Give the keywords that make another array of this layout, but for shape and attributes.
+    """Return the keywords that create an array with this layout, except shape and attributes.
 
-    Where the data type is to be another one, what a codec learnt from it is left out.
+    If ``dtype_changes``, parameters that were derived from the data type are omitted.
     """
     words: dict[str, Any] = {"zarr_format": layout.zarr_format, "fill_value": layout.fill}
     if not dtype_changes:
@@ -41,7 +41,7 @@ def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
     if layout.zarr_format == _V2:
         from fastzarr.metadata import v2
 
-        # Filters may hold the data type too, the codec of objects among them.
+        # Filters, such as an object codec, may depend on the data type.
         filters = [] if dtype_changes else v2.filter_configs(layout)
         if dtype_changes:
             del words["fill_value"]
@@ -91,7 +91,10 @@ def _split_chain(codecs: tuple[Codec, ...], *, dtype_changes: bool) -> dict[str,
 
 
 def chain_v3(request: Request, dtype: DataType) -> list[Codec]:
-    """Give the chain of codecs of a format 3 array, or of its inner chunks where it is sharded."""
+    """Return the codecs of a format 3 array, or of its inner chunks if it is sharded.
+
+    Raise ``MetadataError``, naming the argument, if a codec is invalid or of the wrong kind.
+    """
     from fastzarr.codecs.base import ArrayArrayCodec, BytesBytesCodec
 
     if request.codecs is not None:
@@ -112,7 +115,7 @@ def _named_chain(request: Request, dtype: DataType) -> list[Codec]:
 
     for word in ("filters", "serializer", "compressor", "compressors"):
         if not absent(getattr(request, word)) and getattr(request, word) is not None:
-            msg = f"codecs= names the whole chain; leave out {word}="
+            msg = f"codecs= is the whole chain of codecs; omit {word}="
             raise MetadataValidationError(msg, word)
     chain = _parse_all(as_codecs(request.codecs, "codecs"), "codecs", Codec)
     if not any(isinstance(codec, ArrayBytesCodec) for codec in chain):
@@ -161,7 +164,10 @@ def _default_compressors(dtype: DataType) -> list[Codec]:
 def chain_v2(
     request: Request, dtype: DataType
 ) -> tuple[list[dict[str, Any]] | None, dict[str, Any] | None]:
-    """Give the filters and the compressor of a format 2 array as its metadata holds them."""
+    """Return the members ``filters`` and ``compressor`` of a format 2 array.
+
+    Raise ``MetadataError``, naming the argument, if a codec is invalid or not supported there.
+    """
     named = as_codecs(request.filters, "filters") or []
     filters = [_config_v2(item, f"filters[{i}]") for i, item in enumerate(named)]
     if dtype.itemsize is None:
@@ -172,7 +178,10 @@ def chain_v2(
     if compressors is None:
         return filters or None, dict(_BLOSC if dtype.itemsize is not None else _ZSTD)
     if len(compressors) > 1:
-        msg = f"format 2 holds one compressor, not {len(compressors)}; put the first into filters="
+        msg = (
+            f"format 2 supports one compressor, got {len(compressors)}; pass all but the last as "
+            "filters="
+        )
         raise MetadataValidationError(msg, word)
     return filters or None, next((_config_v2(item, word) for item in compressors), None)
 
@@ -188,7 +197,7 @@ def _object_codec(request: Request, dtype: DataType) -> dict[str, Any] | None:
 
 
 def _config_v2(codec: Any, where: str) -> dict[str, Any]:
-    """Give a codec as format 2 metadata holds it."""
+    """Return a codec as in format 2 metadata."""
     if isinstance(codec, Mapping) and "id" in codec:
         return dict(codec)
     if is_numcodec(codec):
@@ -199,11 +208,11 @@ def _config_v2(codec: Any, where: str) -> dict[str, Any]:
 
 
 def _compressors(request: Request) -> tuple[str, list[Any] | None]:
-    """Give the word used and the compressors named with it; None where nobody named any."""
+    """Return the name and the compressors of the argument used; None selects the default."""
     one, many = request.compressor, request.compressors
     given_one, given_many = not absent(one), not absent(many)
     if given_one and given_many and one is not None:
-        msg = "compressor= and compressors= mean the same; give one of them"
+        msg = "compressor= and compressors= are the same argument; pass only one"
         raise MetadataValidationError(msg, "compressor")
     if given_many:
         return "compressors", as_codecs(many, "compressors") or []
@@ -221,21 +230,21 @@ def _parse_all(items: list[Any] | None, where: str, kind: type[Codec]) -> list[C
         codec = codecs.parse(item, at)
         if not isinstance(codec, kind):
             role = {"filters": "filter", "serializer": "serializer"}.get(where, "compressor")
-            msg = f"the codec {codec.name!r} is no {role}; a {role} is " + _ROLES[role]
+            msg = f"the codec {codec.name!r} is not a {role}; a {role} is " + _ROLES[role]
             raise MetadataValidationError(msg, at)
         found.append(codec)
     return found
 
 
 _ROLES = {
-    "filter": "a codec from array to array",
-    "serializer": "a codec from array to bytes",
-    "compressor": "a codec from bytes to bytes",
+    "filter": "an array-to-array codec",
+    "serializer": "an array-to-bytes codec",
+    "compressor": "a bytes-to-bytes codec",
 }
 
 
 def as_codecs(value: Any, where: str) -> list[Any] | None:
-    """Give one codec or several as a list; None where nothing was said."""
+    """Return an argument of one codec or several as a list; None selects the default."""
     if absent(value):
         return None
     if value is None:
@@ -245,27 +254,27 @@ def as_codecs(value: Any, where: str) -> list[Any] | None:
     found = list(value)
     for place, item in enumerate(found):
         if item is None:
-            msg = "None is no codec; leave it out"
+            msg = "None is not a codec; omit it"
             raise MetadataValidationError(msg, f"{where}[{place}]")
     return found
 
 
 def absent(value: Any) -> bool:
-    """Tell whether an argument names no codec, but leaves the choice to the default."""
+    """Whether an argument selects the default: missing, ``"auto"`` or ``"default"``."""
     if isinstance(value, str):
         return value in ("auto", "default")
     return isinstance(value, type(NOT_GIVEN))
 
 
 def is_numcodec(codec: Any) -> bool:
-    """Tell whether a codec is one of numcodecs, as an object or as its configuration."""
+    """Whether a codec is a numcodecs object or configuration."""
     if isinstance(codec, Mapping):
         return "id" in codec
     return hasattr(codec, "codec_id") and hasattr(codec, "get_config")
 
 
 def codec_id(codec: Any) -> str | None:
-    """Give the ``id`` of a codec of numcodecs; None for what has none."""
+    """Return the ``id`` of a numcodecs object, configuration or id; None for anything else."""
     if codec is None or isinstance(codec, str):
         return codec
     found = codec.get("id") if isinstance(codec, Mapping) else getattr(codec, "codec_id", None)

@@ -1,11 +1,12 @@
-"""Which arrays may be unpickled: those of which the caller has said so.
+"""Which arrays may be unpickled: only those for which the caller has allowed it.
 
 Rules of this file:
 
-* To unpickle is to run code of whoever wrote the data. Nothing in a store and nothing in the
-  environment can allow it; a handle that may unpickle stays one when its metadata is read anew.
-* An array that is opened by name and would unpickle is refused then. Where many are listed it is
-  given, and refused by its codec when it is read.
+* Unpickling executes code chosen by the writer of the data. Nothing in a store or in the
+  environment can allow it. A handle that may unpickle keeps that permission when its metadata is
+  reloaded.
+* Opening an array by name raises an error if reading it would unpickle without permission. Listing
+  many arrays returns it, and its codec raises the error when it is read.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def trusts(layout: Layout) -> bool:
-    """Tell whether the codecs of a layout may unpickle."""
+    """Whether the codecs of a layout are allowed to unpickle."""
     return any(getattr(codec, "allow_pickle", False) for codec in layout.codecs)
 
 
 def trusted(layout: Layout, name: str = "", *, allow: bool) -> Layout:
-    """Give the layout with codecs that may unpickle if that is allowed, else as it is.
+    """Return the layout, with codecs that are allowed to unpickle if ``allow`` is True.
 
-    Raises ``PickleCodecDisabledError`` for one that would have to unpickle and may not; ``name``
-    is that of the array.
+    ``name`` is the name of the array for messages. Raise ``PickleCodecDisabledError`` if the array
+    is stored with pickle and unpickling is not allowed.
     """
     if allow:
         codecs = tuple(
@@ -41,7 +42,7 @@ def trusted(layout: Layout, name: str = "", *, allow: bool) -> Layout:
             from fastzarr.errors import PickleCodecDisabledError
 
             msg = (
-                f"array {name!r} is stored with pickle, which can run any code when it is read; "
+                f"array {name!r} is stored with pickle, which can execute any code when read; "
                 "open it with allow_pickle=True if you trust its source"
             )
             raise PickleCodecDisabledError(msg)
