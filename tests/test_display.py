@@ -217,5 +217,5 @@ def test_sizes(size, words):
 
 
 def test_a_tree_of_an_array_is_refused():
-    with pytest.raises(TypeError, match="tree is drawn of a group"):
+    with pytest.raises(TypeError, match=r"tree\(\) takes a group"):
         zarr.tree(zarr.zeros(3))

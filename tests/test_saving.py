@@ -91,7 +91,7 @@ def test_wrong_arguments_cost_nothing():
             zarr.save(store, x=wrong)
     with pytest.raises(ValueError, match="object_codec"):
         zarr.save(store, [1], x=np.array([object()]))
-    with pytest.raises(TypeError, match="twice"):
+    with pytest.raises(TypeError, match="'arr_0' both by position and by keyword"):
         zarr.save(store, [1], arr_0=[2])
     with pytest.raises(TypeError, match="nonsense"):
         zarr.save_array(store, [1], nonsense=1)

@@ -1,7 +1,7 @@
-"""fastzarr: chunked, compressed, N-dimensional arrays in hierarchies, in Zarr format 2 and 3.
+"""fastzarr: hierarchies of chunked, compressed, N-dimensional arrays in Zarr formats 2 and 3.
 
-Names are re-exported here and nothing is defined. A name loads the file that holds it when it is
-first used, so that importing the package costs next to nothing.
+This module only re-exports public names. Each is imported on first access, so that importing the
+package is cheap.
 
 >>> import fastzarr as zarr
 >>> z = zarr.zeros((100, 100), chunks=(10, 10), dtype="f4")
@@ -108,7 +108,7 @@ make_lazy(
         ),
         ".transfer": ("copy", "copy_all", "copy_store"),
         ".version": ("print_debug_info", "show_versions"),
-        # zarr-python 2 shows these of numcodecs as its own.
+        # zarr-python 2 re-exports these from numcodecs.
         "numcodecs.registry": ("codec_registry", "get_codec", "register_codec"),
         "numcodecs": (
             "Adler32",

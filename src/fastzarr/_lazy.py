@@ -1,10 +1,10 @@
-"""How the package's names load when they are first used.
+"""Lazy loading of the package's public names.
 
 Rules of this file:
 
-* A public name is imported from its home at first use; then it stands in the package like others.
-* ``array`` and ``group`` are names of functions, and of the files that hold the classes. Importing
-  such a file makes Python set the package's attribute to the module; a property keeps the function.
+* A public name is imported from its module on first access, and is then an ordinary attribute.
+* ``array`` and ``group`` are functions, but also the modules that define ``Array`` and ``Group``.
+  Importing such a module makes Python set the package's attribute to it; a property ignores that.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class LazyPackage(ModuleType):
-    """Be a package whose public names load at first use."""
+    """A package whose public names are imported on first access."""
 
     _homes: dict[str, str]
 
     def __getattr__(self, name: str) -> Any:
-        """Load a public name, or a submodule of that name."""
+        """Import a public name or submodule; raise AttributeError if there is none."""
         home = self._homes.get(name)
         if home is None:
             msg = f"module {self.__name__!r} has no attribute {name!r}"
@@ -35,7 +35,7 @@ class LazyPackage(ModuleType):
         return value
 
     def __dir__(self) -> list[str]:
-        """List what is loaded and what would load."""
+        """Return all names, including those not yet imported."""
         return sorted({*super().__dir__(), *self._homes})
 
 
@@ -50,10 +50,10 @@ def _shadowed(name: str) -> property:
 
 
 def make_lazy(package: str, homes: Mapping[str, tuple[str, ...]]) -> None:
-    """Make the names of a package load from their homes.
+    """Make the public names of a package load on first access.
 
-    ``homes`` maps a module, relative to the package or absolute, to the names it holds. Under the
-    empty string stand submodules.
+    ``homes`` maps a module, relative to the package or absolute, to the names that it defines. The
+    empty string maps to submodules.
     """
     module = sys.modules[package]
     flat: dict[str, str] = {}

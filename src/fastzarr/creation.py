@@ -1,12 +1,12 @@
-"""The verbs that create arrays: ``create_array``, ``create``, ``zeros``, ``array`` and their like.
+"""The functions that create arrays: ``create_array``, ``create``, ``zeros``, ``array`` and others.
 
 Rules of this file:
 
-* What the keywords mean is said in ``arguments.py``, how a node comes into being in ``build.py``.
-  Here stand the signatures: the union of those of zarr-python 2 and 3, positional as in 2.
-* The format is that of the group above, else what only format 2 can say makes it 2, else it is
-  ``default_zarr_format`` of ``config``, which is 3.
-* The verbs that open and save are re-exported, so that all verbs are found in one place.
+* It defines the signatures: the union of those of zarr-python 2 and 3, positional as in 2. Keywords
+  are interpreted in ``arguments.py``, and nodes are created in ``build.py``.
+* An unspecified format is that of the parent group, else 2 if a keyword is specific to format 2,
+  else the setting ``default_zarr_format``, which is 3.
+* The functions that open and save are re-exported, so that all are available in one module.
 """
 
 from __future__ import annotations
@@ -101,17 +101,19 @@ def create_array(  # noqa: PLR0913  (a user's verb)
 ) -> Array:
     """Create an array in a store, at the path ``name``.
 
-    ``shape`` and ``dtype`` are needed unless ``data`` gives them. ``chunks`` is the shape of what
-    can be read alone: left out, ``None``, ``True`` and ``"auto"`` choose one of about 1 MiB, False
-    the whole array; in a sequence ``None`` or -1 is the whole axis. ``shards`` is the shape of what
-    is stored as one, a multiple of ``chunks``, or ``"auto"``. Codecs are named as objects of this
-    package or of numcodecs, or as they stand in metadata; ``compressors=None`` asks for none.
-    ``fill_value`` is what was never written; by default zero, or what stands for it. Keywords of
-    zarr-python 2 such as ``compressor=``, ``object_codec=`` and ``dimension_separator=`` are taken
-    too; where no format is given and no group says otherwise, they mean format 2.
+    ``shape`` and ``dtype`` default to those of ``data``; without ``data``, ``shape`` is required.
+    ``chunks`` is the shape of the unit that can be read separately. By default, and with None, True
+    or ``"auto"``, a shape of about 1 MiB is chosen; False is one chunk for the whole array; in a
+    sequence, None or -1 is the whole axis. ``shards`` is the shape of a stored object of many
+    chunks, a multiple of ``chunks``, or ``"auto"``. Codecs are objects of this package or of
+    numcodecs, names, or mappings as in metadata; ``compressors=None`` disables compression.
+    ``fill_value`` is the value of elements that were never written, by default zero or its
+    equivalent. Keywords of zarr-python 2 such as ``compressor=``, ``object_codec=`` and
+    ``dimension_separator=`` are accepted too; they imply format 2 if neither ``zarr_format`` nor a
+    parent group determines the format.
 
-    Raises ``ContainsArrayError`` or ``ContainsGroupError`` if something is there and ``overwrite``
-    is false, and errors placed at the argument for what cannot be.
+    Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is already a node at the path
+    and ``overwrite`` is False, and ``MetadataError``, naming the argument, for an invalid argument.
 
     >>> import fastzarr as zarr
     >>> z = zarr.create_array({}, name="a", shape=(100, 100), chunks=(10, -1), dtype="f4")
@@ -162,9 +164,9 @@ def create(  # noqa: PLR0913, PLR0917  (a user's verb)
     write_empty_chunks: bool | None = None,
     **kwargs: Any,
 ) -> Array:
-    """Create an array; in memory, unless a ``store`` is given.
+    """Create an array, in memory unless a ``store`` is passed.
 
-    The keywords are those of ``create_array`` besides; ``codecs=`` names a whole chain of codecs.
+    The other keywords are those of ``create_array``; ``codecs=`` is the whole chain of codecs.
 
     >>> import fastzarr as zarr
     >>> zarr.create((4, 4), chunks=2, dtype="i4", fill_value=7)[0]
@@ -215,10 +217,10 @@ def from_array(  # noqa: PLR0913  (a user's verb)
     config: Any = None,
     **kwargs: Any,
 ) -> Array:
-    """Create an array from another array, of this package or any other, and copy its data.
+    """Create an array from another array of any library, and copy its data.
 
-    ``"keep"`` takes over what the other array has where it is of this package, and its codecs where
-    it is of the same format; else it means ``"auto"``. The data is copied in pieces of about
+    ``"keep"`` means the value of the other array if it is an array of this package (for codecs, if
+    it also has the same format), and ``"auto"`` otherwise. The data is copied in pieces of about
     64 MiB, or not at all with ``write_data=False``.
 
     >>> import fastzarr as zarr
@@ -259,9 +261,9 @@ def from_array(  # noqa: PLR0913  (a user's verb)
 
 
 def array(data: Any, **kwargs: Any) -> Array:
-    """Create an array of this data; in memory, unless a ``store`` is given.
+    """Create an array with the given data, in memory unless a ``store`` is passed.
 
-    An array of this package, of h5py or of dask keeps its chunks, if they are regular.
+    If ``data`` has regular chunks, as arrays of this package, h5py and dask do, they are kept.
 
     >>> import fastzarr as zarr
     >>> zarr.array([[1, 2], [3, 4]])[:, 1]
@@ -274,7 +276,7 @@ def array(data: Any, **kwargs: Any) -> Array:
 
 
 def empty(shape: Any, **kwargs: Any) -> Array:
-    """Create an array that nothing has been written to; it reads as the default fill value."""
+    """Create an array without writing any chunk; it reads as the default fill value."""
     return _create("empty", {"shape": shape}, kwargs)
 
 
@@ -295,29 +297,29 @@ def ones(shape: Any, **kwargs: Any) -> Array:
 
 
 def full(shape: Any, fill_value: Any, **kwargs: Any) -> Array:
-    """Create an array of one value."""
+    """Create an array with every element equal to ``fill_value``."""
     return _create("full", {"shape": shape}, filled(kwargs, fill_value))
 
 
 def empty_like(a: Any, **kwargs: Any) -> Array:
-    """Create an array with shape, type, chunks and codecs of another, with nothing written."""
+    """Create an array with the shape, dtype, chunks and codecs of ``a``; no chunk is written."""
     return _create("empty_like", {}, _like(a, kwargs))
 
 
 def zeros_like(a: Any, **kwargs: Any) -> Array:
-    """Create an array of zeros with shape, type, chunks and codecs of another."""
+    """Create an array of zeros with the shape, dtype, chunks and codecs of ``a``."""
     return _create("zeros_like", {}, filled(_like(a, kwargs), 0))
 
 
 def ones_like(a: Any, **kwargs: Any) -> Array:
-    """Create an array of ones with shape, type, chunks and codecs of another."""
+    """Create an array of ones with the shape, dtype, chunks and codecs of ``a``."""
     return _create("ones_like", {}, filled(_like(a, kwargs), 1))
 
 
 def full_like(a: Any, fill_value: Any = NOT_GIVEN, **kwargs: Any) -> Array:
-    """Create an array of one value with shape, type, chunks and codecs of another.
+    """Create an array of one value with the shape, dtype, chunks and codecs of ``a``.
 
-    The value is the other array's fill value where none is given.
+    ``fill_value`` defaults to the fill value of ``a``.
     """
     words = _like(a, kwargs)
     if fill_value is not NOT_GIVEN:
@@ -326,9 +328,9 @@ def full_like(a: Any, fill_value: Any = NOT_GIVEN, **kwargs: Any) -> Array:
 
 
 def open_like(a: Any, path: Any, **kwargs: Any) -> Array:
-    """Open the array at ``path``, or create one there like ``a``.
+    """Open the array at ``path``, or create one like ``a`` if there is none.
 
-    ``path`` is a store, or the path in the ``store`` where one is given.
+    ``path`` is a path in ``store`` if that is passed, and a store otherwise.
     """
     words = _like(a, {word: value for word, value in kwargs.items() if word not in _PLACE_WORDS})
     words |= {word: value for word, value in kwargs.items() if word in _PLACE_WORDS}
@@ -340,12 +342,15 @@ def open_like(a: Any, path: Any, **kwargs: Any) -> Array:
 def create_hierarchy(
     *, store: Any, nodes: Mapping[str, Any], overwrite: bool = False
 ) -> Iterator[tuple[str, Array | Group]]:
-    """Create several arrays and groups from their metadata, by path.
+    """Create several arrays and groups from their metadata.
 
-    A node is the ``layout`` of an array or group, a metadata document (format 2's with its
-    ``attributes`` among the members), or an object whose ``to_dict()`` gives one. Groups that the
-    paths imply are created too. All are created before this returns; the iterator goes through
-    paths and nodes.
+    ``nodes`` maps paths to nodes. A node is the ``layout`` of an array or group, a metadata
+    document (in format 2, with a member ``attributes``), or an object whose ``to_dict()`` returns
+    one. Missing parent groups are created too. All nodes are created before the function returns an
+    iterator of paths and nodes.
+
+    Raise ``ContainsArrayError`` or ``ContainsGroupError`` if a path is occupied and ``overwrite``
+    is False.
 
     >>> import fastzarr as zarr
     >>> group = {"zarr_format": 3, "node_type": "group"}
@@ -381,7 +386,7 @@ def _create(verb: str, words: dict[str, Any], more: dict[str, Any]) -> Array:
     request, rest = Request.take(verb, words | more, _PLACE_WORDS)
     path, name = rest.get("path"), rest.get("name")
     if path is not None and name is not None and path != name:
-        msg = f"{verb}() was given both name= and path=, which mean the same"
+        msg = f"{verb}() was passed both name= and path=, which are the same argument"
         raise TypeError(msg)
     mode = rest.get("mode")
     place = as_store_path(
@@ -406,7 +411,7 @@ def _like(a: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _format_of(place: dict[str, Any], words: dict[str, Any]) -> int | None:
-    """Give the format that was asked for, else that of the group above, if there is one."""
+    """Return the requested format, else that of the parent group, or None if there is neither."""
     wanted = same_format(words.get("zarr_format"), words.get("zarr_version"))
     if wanted is not None or place.get("store") is None:
         return wanted

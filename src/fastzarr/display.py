@@ -1,11 +1,11 @@
-"""How arrays and groups look: ``info`` and ``tree``, as text and in a notebook.
+"""``info`` and ``tree``: arrays and groups described as text, and as HTML in a notebook.
 
 Rules of this file:
 
-* What is shown is gathered once, as pairs or as a list of lines; text and HTML are made of that.
-* Names and values come from data. In HTML they are escaped; what would act on a terminal is shown
-  as its escape.
-* Nothing is read that the name does not promise: ``info`` reads no chunk and lists no key.
+* The content is collected once, as pairs or as a list of lines, and then formatted as text or HTML.
+* Names and values are untrusted. They are escaped in HTML, and control characters are escaped for
+  the terminal.
+* ``info`` reads no chunk and lists no key; only ``info_complete`` does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KILO = 1024
 
 
 class Info(Mapping[str, str]):
-    """Hold the description of a node as pairs of words; prints, and draws in a notebook.
+    """The description of a node as pairs of strings, shown as text or as a table in a notebook.
 
     >>> Info([("Type", "Array"), ("Shape", "(3,)")])
     Type  : Array
@@ -33,23 +33,23 @@ class Info(Mapping[str, str]):
     """
 
     def __init__(self, items: list[tuple[str, str]]) -> None:
-        """Keep the pairs, in their order."""
+        """Initialise with the pairs, whose order is kept."""
         self._items = {name: _printable(value) for name, value in items}
 
     def __getitem__(self, name: str) -> str:
-        """Give the value of a line."""
+        """Return the value of a line."""
         return self._items[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names of the lines."""
+        """Iterate over the names of the lines."""
         return iter(self._items)
 
     def __len__(self) -> int:
-        """Count the lines."""
+        """Return the number of lines."""
         return len(self._items)
 
     def __repr__(self) -> str:
-        """Show a line for each pair."""
+        """Return the text, one line for each pair."""
         width = max(map(len, self._items), default=0)
         return "\n".join(f"{name:<{width}} : {value}" for name, value in self._items.items())
 
@@ -63,15 +63,15 @@ class Info(Mapping[str, str]):
 
 
 class ArrayInfo(Info):
-    """Describe an array."""
+    """The description of an array."""
 
 
 class GroupInfo(Info):
-    """Describe a group."""
+    """The description of a group."""
 
 
 class Tree:
-    """Hold the drawing of a hierarchy; prints, and draws in a notebook."""
+    """A drawing of a hierarchy, shown as text or as a collapsible list in a notebook."""
 
     def __init__(
         self,
@@ -82,12 +82,16 @@ class Tree:
         opened: bool = True,
         plain: bool = False,
     ) -> None:
-        """Keep depth, name and description of each node, depth first; None describes a group."""
+        """Initialise with the name of the root, and the other nodes in depth-first order.
+
+        ``rows`` has the depth, name and description of each node; the description of a group is
+        None. ``truncated`` is the number of nodes shown if there are more.
+        """
         self._root, self._rows, self._truncated = _printable(root), rows, truncated
         self._opened, self._plain = opened, plain
 
     def __repr__(self) -> str:
-        """Show a line for each node."""
+        """Return the text, one line for each node."""
         start, end = ("\x1b[1m", "\x1b[0m") if not self._plain and _is_terminal() else ("", "")
         lines = [f"{start}{self._root}{end}"]
         for (_, name, what), lead in zip(self._rows, self._leads(), strict=True):
@@ -119,7 +123,10 @@ class Tree:
         return [f"... only the first {self._truncated} nodes are shown; see max_nodes="]
 
     def _leads(self) -> list[str]:
-        """Give what stands before each name: whether a line goes on is known from below."""
+        """Return the lines drawn before each name.
+
+        Rows are visited backwards, because a vertical line depends on the rows below it.
+        """
         leads = []
         goes_on: list[bool] = []
         for depth, _, _ in reversed(self._rows):
@@ -139,7 +146,10 @@ def tree(
     max_nodes: int = 500,
     plain: bool = False,
 ) -> Tree:
-    """Give a drawing of what is below a group, ``level`` groups deep.
+    """Return a drawing of the nodes below a group, down to ``level`` levels.
+
+    ``expand=False`` collapses the list in a notebook, and ``plain=True`` omits bold names. At most
+    ``max_nodes`` nodes are shown.
 
     >>> import fastzarr as zarr
     >>> root = zarr.group()
@@ -150,7 +160,7 @@ def tree(
         └── x (3,) int16
     """
     if not hasattr(grp, "walk"):
-        msg = f"a tree is drawn of a group, and this is {grp!r}"
+        msg = f"tree() takes a group, not {grp!r}"
         raise TypeError(msg)
     rows: list[tuple[int, str, str | None]] = []
     truncated = None
@@ -166,7 +176,7 @@ def tree(
 
 
 def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
-    """Describe an array; ``complete`` counts what is stored of it too."""
+    """Return the description of an array; ``complete`` includes the stored bytes and chunks."""
     layout = array.layout
     items = [
         ("Name", array.name),
@@ -201,7 +211,7 @@ def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
 
 
 def group_info(group: Group, *, complete: bool = False) -> GroupInfo:
-    """Describe a group; ``complete`` counts all that is below it too, and what it weighs."""
+    """Return the description of a group; ``complete`` includes the nodes and bytes below it."""
     items = [
         ("Name", group.name),
         ("Type", "Group"),
@@ -247,7 +257,7 @@ def _codec_words(codecs: tuple[Any, ...]) -> str:
 
 
 def _bytes_words(size: int) -> str:
-    """Give a number of bytes, with a rounder one beside it where it is long.
+    """Return a number of bytes as text, followed by a rounded one from 1 KiB on.
 
     >>> _bytes_words(1536)
     '1536 (1.5K)'
@@ -255,7 +265,7 @@ def _bytes_words(size: int) -> str:
     if size < _KILO:
         return str(size)
     rounded, unit = float(size), ""
-    for unit in _UNITS:  # noqa: B007  (the last one reached is meant)
+    for unit in _UNITS:  # noqa: B007  (used after the loop)
         rounded /= _KILO
         if rounded < _KILO:
             break
@@ -267,7 +277,7 @@ def _ratio_words(ratio: float) -> str:
 
 
 def _printable(text: str) -> str:
-    """Show what would move a terminal's cursor, or worse, as its escape."""
+    """Return text with non-printable characters, such as control sequences, escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

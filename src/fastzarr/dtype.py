@@ -1,4 +1,4 @@
-"""The data types, under zarr-python's name for their room; ``fastzarr.dtypes`` has them."""
+"""The data types, re-exported from ``fastzarr.dtypes`` under zarr-python's module name."""
 
 from fastzarr.dtypes import (
     Bool,

@@ -1,12 +1,11 @@
-"""What a group can create: the half of ``Group`` that makes new nodes.
+"""The methods of ``Group`` that create arrays and groups.
 
 Rules of this file:
 
-* New nodes have the group's format and go where their name says, below the group; groups on the way
-  come into being. Keywords are those of the functions of the same names in ``creation.py``.
-* ``require_`` gives what is there if it fits, and creates what is not there.
-* Names are served as zarr-python 2 and 3 have them; ``zeros(name, shape)`` and
-  ``zeros(name=..., shape=...)`` are the same.
+* New nodes have the format of the group, and missing parent groups are created. The keywords are
+  those of the functions of the same names in ``creation.py``.
+* A method named ``require_...`` returns the existing node if it matches, and creates a missing one.
+* All names of zarr-python 2 and 3 exist.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Creation:
-    """Create arrays and groups below a group."""
+    """The methods of a group that create arrays and groups below it."""
 
     def create_group(
         self,
@@ -42,9 +41,10 @@ class Creation:
         *,
         attributes: Mapping[str, Any] | None = None,
     ) -> Group:
-        """Create a group; ``overwrite=True`` replaces what is there.
+        """Create a group; ``overwrite=True`` replaces an existing node.
 
-        Raises ``ContainsGroupError`` or ``ContainsArrayError`` if something is there.
+        Raise ``ContainsGroupError`` or ``ContainsArrayError`` if there is already a node of this
+        name.
         """
         group = cast("Group", self)
         path = self._new_path(name)
@@ -64,9 +64,9 @@ class Creation:
         return tuple(self.create_group(name, overwrite) for name in names)
 
     def require_group(self, name: str, overwrite: bool = False) -> Group:
-        """Give the group of this name, and create it if there is none.
+        """Return the group of this name; create it if it is missing.
 
-        Raises ``ContainsArrayError`` if an array is there.
+        Raise ``ContainsArrayError`` if there is an array of this name.
         """
         group = cast("Group", self)
         found: Array | Group | None = None if overwrite else group.get(name)
@@ -74,7 +74,7 @@ class Creation:
             try:
                 return self.create_group(name, overwrite)
             except (ContainsArrayError, ContainsGroupError):
-                # Another writer may have been first.
+                # Another writer may have created the group first.
                 found = None if overwrite else group.get(name)
                 if found is None:
                     raise
@@ -83,14 +83,14 @@ class Creation:
         return found
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
-        """Give several groups, and create those that are not there."""
+        """Return several groups; create those that are missing."""
         return tuple(self.require_group(name) for name in names)
 
     def create_array(self, name: str, **kwargs: Any) -> Array:
         """Create an array; the keywords are those of ``fastzarr.create_array``.
 
-        Raises ``ContainsArrayError`` or ``ContainsGroupError`` if something is there and
-        ``overwrite=True`` is not given.
+        Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is already a node of this
+        name and ``overwrite=True`` is not passed.
 
         >>> import fastzarr
         >>> root = fastzarr.group()
@@ -100,29 +100,28 @@ class Creation:
         return self._create("create_array", name, kwargs)
 
     def create(self, name: str, **kwargs: Any) -> Array:
-        """Create an array, under the other name that both zarr-pythons have for it."""
+        """Create an array; same as ``create_array`` (a name of zarr-python 2 and 3)."""
         return self._create("create", name, kwargs)
 
     def create_dataset(
         self, name: str, shape: Any = None, dtype: Any = None, data: Any = None, **kwargs: Any
     ) -> Array:
-        """Create an array, under the name of zarr-python 2 and h5py, positional as in h5py."""
+        """Create an array; same as ``create_array``, with the positional arguments of h5py."""
         words = {"shape": shape, "dtype": dtype, "data": data}
         return self._create("create_dataset", name, kwargs | words)
 
     def array(self, name: str, data: Any, **kwargs: Any) -> Array:
-        """Create an array of this data."""
+        """Create an array with the given data."""
         return self._create("array", name, kwargs | {"data": data})
 
     def require_array(
         self, name: str, *, shape: Any, dtype: Any = None, exact: bool = False, **kwargs: Any
     ) -> Array:
-        """Give the array of this name if it fits, and create it if there is none.
+        """Return the array of this name if it matches; create it if it is missing.
 
-        It fits if its shape is this and its type can be cast to ``dtype`` without loss, or is
-        ``dtype`` where ``exact`` is true.
-
-        Raises ``TypeError`` if it does not fit, ``ContainsGroupError`` if a group is there.
+        An array matches if it has this shape, and its dtype can be cast to ``dtype`` without loss;
+        with ``exact``, its dtype must be ``dtype``. Raise TypeError if it does not match, and
+        ``ContainsGroupError`` if there is a group of this name.
         """
         group = cast("Group", self)
         found = group.get(name)
@@ -135,11 +134,11 @@ class Creation:
                 if found is None:
                     raise
         if not isinstance(found, Array):
-            msg = f"a group stands at {found.name!r} in {group.store}, not an array"
+            msg = f"the node {found.name!r} in {group.store} is a group, not an array"
             raise ContainsGroupError(msg)
         wanted = parse_shape(shape)
         if found.shape != wanted:
-            msg = f"the array {found.name!r} is there with shape {found.shape}, not {wanted}"
+            msg = f"the array {found.name!r} already exists with shape {found.shape}, not {wanted}"
             raise TypeError(msg)
         if dtype is not None:
             _check_dtype(found, dtype, exact=exact)
@@ -153,11 +152,11 @@ class Creation:
         exact: bool = False,
         **kwargs: Any,
     ) -> Array:
-        """Do what ``require_array`` does, under the name of zarr-python 2 and h5py."""
+        """Return or create an array; same as ``require_array`` (h5py's name)."""
         return self.require_array(name, shape=shape, dtype=dtype, exact=exact, **kwargs)
 
     def empty(self, name: str, shape: Any = None, **kwargs: Any) -> Array:
-        """Create an array whose elements are the default fill value until they are written."""
+        """Create an array without writing any chunk; it reads as the default fill value."""
         return self._create("empty", name, kwargs | {"shape": shape})
 
     def zeros(self, name: str, shape: Any = None, **kwargs: Any) -> Array:
@@ -169,25 +168,25 @@ class Creation:
         return self._create("ones", name, filled(kwargs | {"shape": shape}, 1))
 
     def full(self, name: str, fill_value: Any, shape: Any = None, **kwargs: Any) -> Array:
-        """Create an array of one value."""
+        """Create an array with every element equal to ``fill_value``."""
         return self._create("full", name, filled(kwargs | {"shape": shape}, fill_value))
 
     def empty_like(self, name: str, data: Any, **kwargs: Any) -> Array:
-        """Create an array with shape, type, chunks and codecs of another."""
+        """Create an array with the shape, dtype, chunks and codecs of ``data``."""
         return self._create("empty_like", name, self._like(data, kwargs))
 
     def zeros_like(self, name: str, data: Any, **kwargs: Any) -> Array:
-        """Create an array of zeros with shape, type, chunks and codecs of another."""
+        """Create an array of zeros with the shape, dtype, chunks and codecs of ``data``."""
         return self._create("zeros_like", name, filled(self._like(data, kwargs), 0))
 
     def ones_like(self, name: str, data: Any, **kwargs: Any) -> Array:
-        """Create an array of ones with shape, type, chunks and codecs of another."""
+        """Create an array of ones with the shape, dtype, chunks and codecs of ``data``."""
         return self._create("ones_like", name, filled(self._like(data, kwargs), 1))
 
     def full_like(self, name: str, data: Any, fill_value: Any = NOT_GIVEN, **kwargs: Any) -> Array:
-        """Create an array of one value with shape, type, chunks and codecs of another.
+        """Create an array of one value with the shape, dtype, chunks and codecs of ``data``.
 
-        The value is the other array's fill value where none is given.
+        ``fill_value`` defaults to the fill value of ``data``.
         """
         words = self._like(data, kwargs)
         if fill_value is not NOT_GIVEN:
@@ -199,8 +198,8 @@ class Creation:
     ) -> Iterator[tuple[str, Array | Group]]:
         """Create several arrays and groups from their metadata, by path below this group.
 
-        What a node may be is said at ``fastzarr.create_hierarchy``. All are created before this
-        returns; the iterator goes through paths and nodes.
+        ``nodes`` is as for ``fastzarr.create_hierarchy``. All nodes are created before the method
+        returns an iterator of paths and nodes.
         """
         from fastzarr.hierarchy import build_hierarchy
 
@@ -248,7 +247,7 @@ class Creation:
         group._check_writable(f"create {name!r}")  # noqa: SLF001  (one class in two halves)
         path = group._below(name)  # noqa: SLF001
         if path == group.path:
-            msg = f"{name!r} is no name for a new node below {group.name!r}"
+            msg = f"{name!r} is not a valid name for a new node in group {group.name!r}"
             raise KeyValidationError(msg)
         return path
 
@@ -262,5 +261,5 @@ def _check_dtype(found: Array, dtype: Any, *, exact: bool) -> None:
     same = found.dtype.newbyteorder("=") == wanted.newbyteorder("=")
     if same or (not exact and np.can_cast(found.dtype, wanted)):
         return
-    msg = f"the array {found.name!r} is there with data type {found.dtype}, not {wanted}"
+    msg = f"the array {found.name!r} already exists with data type {found.dtype}, not {wanted}"
     raise TypeError(msg)

@@ -1,9 +1,9 @@
-"""Create many arrays and groups at once, from their metadata.
+"""Creation of many arrays and groups at once, from their metadata.
 
 Rules of this file:
 
-* All nodes are understood and checked before the first is written, and written parents first.
-* Groups that the paths imply come into being, in the one format that all nodes have.
+* All nodes are parsed and validated before the first is written. Parents are written first.
+* Missing parent groups are created too. All nodes must have the same format.
 """
 
 from __future__ import annotations
@@ -40,23 +40,25 @@ def build_hierarchy(
     overwrite: bool = False,
     chunk_store: Store | None = None,
 ) -> list[tuple[str, Node]]:
-    """Create nodes by path below ``root``; return their paths in the store and their metadata.
+    """Create nodes at paths below ``root``, and return their paths in the store with their layouts.
 
     Nodes that are replaced lose their chunks in ``chunk_store``, if that is another store.
 
-    A node is a ``Layout`` or ``GroupLayout``, a metadata document of either format (format 2's with
-    its ``attributes`` among the members), or an object whose ``to_dict()`` gives one.
+    A node is a ``Layout`` or ``GroupLayout``, a metadata document of either format (in format 2,
+    with a member ``attributes``), or an object whose ``to_dict()`` returns one. Raise
+    ``ContainsArrayError`` or ``ContainsGroupError`` if a path is occupied and ``overwrite`` is
+    False, or if it is below an array; ``MetadataError`` if a document is invalid.
     """
     made = {
         nodes.join(root, normalise_path(path)).rstrip("/"): as_layout(node, path)
         for path, node in given.items()
     }
     if store.read_only:
-        msg = f"cannot create a hierarchy: {store} was opened read-only"
+        msg = f"cannot create a hierarchy: {store} is read-only"
         raise ReadOnlyError(msg)
     formats = {node.zarr_format for node in made.values()}
     if len(formats) > 1:
-        msg = "all nodes must be of one format; these are of formats 2 and 3"
+        msg = "all nodes must have the same format, but these have formats 2 and 3"
         raise MetadataValidationError(msg, "nodes")
     missing: list[str] = []
     for path, node in made.items():
@@ -83,7 +85,7 @@ def _write(
     *,
     overwrite: bool,
 ) -> None:
-    """Write each tree of new nodes as a whole, and the groups that are missing above and inside."""
+    """Write each tree of new nodes as a whole, with missing groups above and inside it."""
     above = GroupLayout(next((node.zarr_format for node in made.values()), 3))
     whole = sorted([*missing, *made], key=lambda path: path.split("/") if path else [])
     for top in [path for path in made if not any(_is_below(path, other) for other in made)]:
@@ -108,12 +110,12 @@ def _is_below(path: str, other: str) -> bool:
 
 
 def as_layout(node: Any, where: str = "") -> Node:
-    """Give the layout that stands for a node of ``build_hierarchy``."""
+    """Return the layout of a node passed to ``build_hierarchy``; raise MetadataError if invalid."""
     if isinstance(node, Layout | GroupLayout):
         return node
     doc = node.to_dict() if hasattr(node, "to_dict") else node
     if not isinstance(doc, dict):
-        msg = f"must be metadata of an array or a group, not {node!r}"
+        msg = f"must be the metadata of an array or a group, not {node!r}"
         raise MetadataValidationError(msg, f"nodes[{where!r}]")
     from fastzarr.metadata import v2, v3
 

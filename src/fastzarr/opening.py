@@ -1,13 +1,13 @@
-"""The verbs that open: ``open``, ``open_array``, ``open_group`` and their like.
+"""The functions that open nodes: ``open``, ``open_array``, ``open_group`` and others.
 
 Rules of this file:
 
-* A mode says what may happen: ``r`` reads what is there, ``r+`` reads and writes what is there,
-  ``a`` creates what is not there, ``w`` replaces what is there, ``w-`` (or ``x``) creates and
-  never replaces. Left out it is ``a``, or ``r`` for a store that refuses writing.
-* Keywords for a new array are looked at only if one is created, as in both zarr-pythons.
-* The signatures are the union of those of zarr-python 2 and 3: positional as in 2, with the
-  keywords of both.
+* Modes: ``r`` opens an existing node for reading, and ``r+`` for reading and writing; ``a`` opens
+  it for reading and writing, or creates it; ``w`` creates it, replacing an existing node; ``w-``
+  (or ``x``) creates it, and fails if there is one. The default is ``a``, or ``r`` if the store is
+  read-only.
+* Keywords that describe a new array are validated only if one is created, as in both zarr-pythons.
+* The signatures are the union of those of zarr-python 2 and 3, positional as in 2.
 """
 
 from __future__ import annotations
@@ -60,13 +60,12 @@ def open(
     storage_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> Array | Group:
-    """Open the array or group at a path of a store.
+    """Open the array or group at a path in a store, or create it if the mode allows that.
 
-    Where there is none and the mode allows it, one is created: an array if ``shape=`` or ``data=``
-    is among the keywords, else a group.
+    A new node is an array if ``shape=`` or ``data=`` is passed, and a group otherwise.
 
-    Raises ``PathNotFoundError`` if nothing is there and the mode does not create, and
-    ``ContainsArrayError`` or ``ContainsGroupError`` if ``w-`` finds something.
+    Raise ``PathNotFoundError`` if there is no node and the mode does not create one, and
+    ``ContainsArrayError`` or ``ContainsGroupError`` if there is one and the mode is ``w-``.
 
     >>> import fastzarr as zarr
     >>> zarr.open({}, mode="w", shape=(3,), dtype="i2")[:]
@@ -77,13 +76,13 @@ def open(
     wants_array = kwargs.get("shape") is not None or kwargs.get("data") is not None
     found = None if mode in _CREATE_ALWAYS else nodes.load(place, path, wanted)
     if found is None and mode in ("r", "r+"):
-        raise PathNotFoundError(_absent("nothing", place, path, mode, wanted))
+        raise PathNotFoundError(_absent("no array or group", place, path, mode, wanted))
     if isinstance(found, Layout) or (wants_array and found is None):
         return _open_array(place, path, mode, wanted, found, kwargs)
     if wants_array and found is not None:
         raise taken(place, path, found)
     if found is not None:
-        # An array's keywords do not matter to what is there already.
+        # Keywords that describe a new array are ignored if the node exists.
         kwargs = {word: value for word, value in kwargs.items() if word in _GROUP_WORDS}
     return _open_group(place, path, mode, wanted, found, kwargs)
 
@@ -112,13 +111,13 @@ def open_array(  # noqa: PLR0913, PLR0917  (a user's verb)
     zarr_format: int | None = None,
     **kwargs: Any,
 ) -> Array:
-    """Open the array at a path of a store, or create it where the mode allows that.
+    """Open the array at a path in a store, or create it if the mode allows that.
 
-    The keywords for a new array are those of ``create_array``. ``allow_pickle=True`` lets an array
-    of objects be unpickled, which is to trust whoever wrote it.
+    The keywords for a new array are those of ``create_array``. ``allow_pickle=True`` permits
+    unpickling an array of objects, which lets its writer execute code in this process.
 
-    Raises ``ArrayNotFoundError`` if there is none and the mode does not create, and
-    ``NodeTypeValidationError`` if a group is there.
+    Raise ``ArrayNotFoundError`` if there is no array and the mode does not create one, and
+    ``NodeTypeValidationError`` if there is a group.
 
     >>> import fastzarr as zarr
     >>> store = {}
@@ -163,16 +162,17 @@ def open_group(  # noqa: PLR0913  (a user's verb)
     use_consolidated: bool | str | None = None,
     allow_pickle: bool = False,
 ) -> Group:
-    """Open the group at a path of a store, or create it where the mode allows that.
+    """Open the group at a path in a store, or create it if the mode allows that.
 
-    ``use_consolidated=None`` reads names and metadata of what is below the group from its
-    consolidated metadata if there are any, ``True`` insists on them (``ValueError``), ``False``
-    ignores them; a string is the key of format 2's. ``attributes`` are those of a new group.
-    ``allow_pickle=True`` lets the arrays got from the group be unpickled, which is to trust whoever
-    wrote them.
+    With ``use_consolidated=None``, the names and metadata of nodes below the group are read from
+    its consolidated metadata if it has any. True requires consolidated metadata, False ignores it,
+    and a string is its key in format 2. ``attributes`` are those of a new group.
+    ``allow_pickle=True`` permits unpickling the arrays obtained from the group, which lets their
+    writer execute code in this process.
 
-    Raises ``GroupNotFoundError`` if there is none and the mode does not create, and
-    ``ContainsArrayError`` if an array is there.
+    Raise ``GroupNotFoundError`` if there is no group and the mode does not create one,
+    ``ContainsArrayError`` if there is an array, and ValueError if required consolidated metadata is
+    missing.
 
     >>> import fastzarr as zarr
     >>> zarr.open_group({}, mode="w", attributes={"title": "demo"}).attrs["title"]
@@ -200,9 +200,10 @@ def open_consolidated(
     use_consolidated: bool | str | None = True,
     **kwargs: Any,
 ) -> Group:
-    """Open a group by its consolidated metadata; ``ValueError`` if it has none.
+    """Open an existing group with its consolidated metadata; raise ValueError if it has none.
 
-    The other keywords are those of ``open_group``. Without a mode, nothing is created.
+    The other keywords are those of ``open_group``. The default mode is ``r+``, or ``r`` for a
+    read-only store.
 
     >>> import fastzarr as zarr
     >>> root = zarr.create_group(store := zarr.stores.MemoryStore())
@@ -212,7 +213,7 @@ def open_consolidated(
     ['a']
     """
     if use_consolidated is False:
-        msg = "open_consolidated() needs consolidated metadata; use open_group() to go without"
+        msg = "open_consolidated() requires consolidated metadata; use open_group() without it"
         raise TypeError(msg)
     if mode is None:
         mode = "r" if as_store(store).read_only else "r+"
@@ -235,7 +236,7 @@ def group(  # noqa: PLR0913  (a user's verb)
     attributes: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Group:
-    """Open the group at a path, or create it; ``overwrite=True`` replaces what is there.
+    """Open the group at a path, or create it; ``overwrite=True`` replaces an existing node.
 
     >>> import fastzarr as zarr
     >>> zarr.group().create_group("a/b").name
@@ -265,9 +266,9 @@ def create_group(
     attributes: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Group:
-    """Create a group; ``overwrite=True`` replaces what is there, and all below it.
+    """Create a group; ``overwrite=True`` replaces an existing node and all nodes below it.
 
-    Raises ``ContainsGroupError`` or ``ContainsArrayError`` if something is there.
+    Raise ``ContainsGroupError`` or ``ContainsArrayError`` if there is already a node at the path.
 
     >>> import fastzarr as zarr
     >>> zarr.create_group({}, path="a", attributes={"title": "demo"}).attrs
@@ -291,23 +292,23 @@ def consolidate_metadata(
     *,
     metadata_key: str = ".zmetadata",
 ) -> Group:
-    """Copy the metadata of all that is below a group into one document, and give the group.
+    """Copy the metadata of all nodes below a group into one document, and return the group.
 
-    Format 3 keeps the copy in the group's ``zarr.json``, format 2 under ``metadata_key``. The group
-    given back reads from it. It is current until something below the group changes; a change that
-    this process makes removes it.
+    Format 3 stores the copy in the group's ``zarr.json``, format 2 under ``metadata_key``. The
+    returned group reads from it. The copy is valid until a node below the group changes; fastzarr
+    deletes it with the first such change.
 
-    Raises ``GroupNotFoundError`` if no group is at the path.
+    Raise ``GroupNotFoundError`` if there is no group at the path.
     """
     from fastzarr.metadata import consolidated, document
 
     if path is not None and path.startswith("."):
-        # zarr-python 2's second argument is the key.
+        # The second positional argument of zarr-python 2 is the key.
         metadata_key, path = path, None
     root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
     place = root.store
     below: dict[str, Node] | None = None
-    # Once more if something has changed meanwhile, since whoever did found no copy to end.
+    # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
     while (now := dict(root.walk())) != below:
         below = now
         if root.layout.zarr_format == 2:
@@ -328,7 +329,7 @@ def _with_copy(below: dict[str, Node], latest: Node) -> Node:
 def _locate(
     store: Any, path: str | None, mode: str | None, storage_options: Mapping[str, Any] | None
 ) -> tuple[Store, str, str]:
-    """Give the store, the path in it, and the mode."""
+    """Return the store, the normalised path in it, and the mode."""
     place = as_store_path(store, path, mode=mode, storage_options=storage_options)
     if mode is None:
         mode = "r" if place.store.read_only else "a"
@@ -336,13 +337,13 @@ def _locate(
 
 
 def _absent(what: str, store: Store, path: str, mode: str, zarr_format: int | None) -> str:
-    """Say that nothing is at a path, or that what is there is of the other format."""
+    """Return the message for a missing node, or for one of the other format."""
     other = None if zarr_format is None else nodes.load(store, path, 5 - zarr_format)
     if other is None:
-        return f"{what} is at {'/' + path!r} in {store}; mode={mode!r} creates nothing"
+        return f"{what} at {'/' + path!r} in {store}; mode={mode!r} does not create one"
     return (
-        f"{what} of format {zarr_format} is at {'/' + path!r} in {store}, "
-        f"but one of format {other.zarr_format}; leave out zarr_format="
+        f"{what} of format {zarr_format} at {'/' + path!r} in {store}, "
+        f"but there is one of format {other.zarr_format}; omit zarr_format="
     )
 
 
@@ -364,18 +365,18 @@ def _open_array(
     request, rest = Request.take("open_array", words | {"zarr_format": zarr_format}, HANDLE_WORDS)
     handle = _handle(rest, mode)
     if found is not None:
-        msg = f"a group is at {'/' + path!r} in {store}, not an array"
+        msg = f"the node at {'/' + path!r} in {store} is a group, not an array"
         raise NodeTypeValidationError(msg)
     if mode in ("r", "r+"):
         raise ArrayNotFoundError(_absent("no array", store, path, mode, zarr_format))
     if request.shape is None and request.data is None:
         name = "/" + path
-        msg = f"no array is at {name!r} in {store}, and shape= is missing to create one"
+        msg = f"no array at {name!r} in {store}, and shape= is required to create one"
         raise TypeError(msg)
     try:
         return build_array(store, path, request, overwrite=mode == "w", **handle)
     except (ContainsArrayError, ContainsGroupError):
-        # Another writer was first, of which this mode does not mind.
+        # Another writer created the node first; with this mode it is opened instead.
         found = nodes.load(store, path, zarr_format) if mode == "a" else None
         if found is None:
             raise
@@ -410,7 +411,7 @@ def _open_group(
         "allow_pickle": bool(words.get("allow_pickle")),
     }
     if isinstance(found, Layout):
-        msg = f"an array is at {'/' + path!r} in {store}, not a group"
+        msg = f"the node at {'/' + path!r} in {store} is an array, not a group"
         raise ContainsArrayError(msg)
     if found is None:
         if mode in ("r", "r+"):
@@ -439,7 +440,7 @@ def _open_group(
 def _snapshot(
     store: Store, path: str, found: GroupLayout, use: bool | str | None
 ) -> Snapshot | None:
-    """Give the snapshot that a group is to be read from, or None to read the live documents."""
+    """Return the consolidated metadata to read a group from, or None to read its documents."""
     if use is False or not (use or store.supports_consolidated_metadata):
         return None
     if found.zarr_format == 2:
@@ -460,6 +461,6 @@ def _snapshot(
 def _not_consolidated(store: Store, path: str) -> BaseZarrError:
     msg = (
         f"the group {'/' + path!r} in {store} has no consolidated metadata; "
-        "call consolidate_metadata() first, or open it without"
+        "call consolidate_metadata() first, or open it with use_consolidated=False"
     )
     return BaseZarrError(msg)

@@ -1,10 +1,11 @@
-"""``save`` and ``load``: from NumPy arrays to a store and back, as ``numpy.save`` and ``load``.
+"""``save`` and ``load``: NumPy arrays written to a store and read back.
 
 Rules of this file:
 
-* One array is saved as an array at the root (or ``path``), several as a group that holds them as
-  ``arr_0``, ``arr_1`` and by their keywords. What was there is replaced, as ``numpy.save`` does.
-* All arguments are looked at before anything that was there is removed.
+* One array is saved as an array at the root (or ``path``). Several are saved as a group, with the
+  names ``arr_0``, ``arr_1`` and so on, or their keywords. Existing nodes are replaced, as by
+  ``numpy.save``.
+* All arguments are validated before an existing node is removed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def save(
     storage_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Save one array, or several as a group.
+    """Save one array, or several arrays as a group; existing nodes are replaced.
+
+    Keywords other than those named here are the names of arrays.
 
     >>> import fastzarr as zarr
     >>> store = {}
@@ -77,9 +80,10 @@ def save_array(
     storage_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Save one array; keywords are those of ``create_array``.
+    """Save one array; the keywords are those of ``create_array``.
 
-    ``mode="w-"`` or ``overwrite=False`` raises ``ContainsArrayError`` rather than replace.
+    An existing node is replaced. With ``mode="w-"`` or ``overwrite=False``, raise
+    ``ContainsArrayError`` or ``ContainsGroupError`` instead.
     """
     mode = kwargs.pop("mode", "w")
     overwrite = kwargs.pop("overwrite", mode == "w")
@@ -102,11 +106,15 @@ def save_group(
     storage_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Save several arrays as a group: the positional ones as ``arr_0`` and on, others by name."""
+    """Save several arrays as a group; existing nodes are replaced.
+
+    Positional arguments are named ``arr_0``, ``arr_1`` and so on; the others have the names of
+    their keywords. Raise TypeError if a name occurs twice, and ValueError without arrays.
+    """
     arrays = {f"arr_{number}": value for number, value in enumerate(args)}
     for name, value in kwargs.items():
         if name in arrays:
-            msg = f"save_group() was given the array {name!r} twice, by position and by keyword"
+            msg = f"save_group() was passed the array {name!r} both by position and by keyword"
             raise TypeError(msg)
         arrays[name] = value
     if not arrays:
@@ -149,9 +157,9 @@ def load(
     zarr_format: int | str | None = None,
     zarr_version: int | None = None,
 ) -> Any:
-    """Read an array into memory, or give a ``LazyLoader`` of the arrays of a group.
+    """Return an array as a NumPy array, or a group as a ``LazyLoader`` of its arrays.
 
-    Raises ``PathNotFoundError`` if nothing is there.
+    Raise ``PathNotFoundError`` if there is no node at the path.
 
     >>> import fastzarr as zarr
     >>> store = {}
@@ -160,7 +168,7 @@ def load(
     array([[1, 2]])
     """
     given = (path, zarr_format)
-    # zarr-python 2 has the format before the path.
+    # zarr-python 2 has these two arguments in the opposite order.
     words = [word for word in given if isinstance(word, str)]
     numbers = [word for word in given if isinstance(word, int)]
     wanted = same_format(numbers[0] if numbers else None, zarr_version)
@@ -169,15 +177,15 @@ def load(
 
 
 class LazyLoader(Mapping[str, Any]):
-    """Map the names in a saved group to its arrays, each read into memory when first asked for."""
+    """A mapping of names to the arrays of a group, each read into memory on first access."""
 
     def __init__(self, group: Group) -> None:
-        """Serve the arrays of a group."""
+        """Initialise with a group."""
         self._group = group
         self._cache: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        """Give an array as one of NumPy, a group as another ``LazyLoader``."""
+        """Return an array as a NumPy array, or a group as another ``LazyLoader``."""
         if name not in self._cache:
             found = self._group[name]
             loaded = found[...] if isinstance(found, Array) else LazyLoader(found)
@@ -185,15 +193,15 @@ class LazyLoader(Mapping[str, Any]):
         return self._cache[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
+        """Iterate over the names."""
         return iter(self._group)
 
     def __len__(self) -> int:
-        """Count the names."""
+        """Return the number of names."""
         return len(self._group)
 
     def __repr__(self) -> str:
-        """Name what can be loaded."""
+        """Return a list of the names."""
         return f"<LazyLoader: {', '.join(self)}>"
 
 

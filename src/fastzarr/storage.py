@@ -1,4 +1,4 @@
-"""The stores, under zarr-python's name for their room; ``fastzarr.stores`` has them."""
+"""The stores, re-exported from ``fastzarr.stores`` under zarr-python's module name."""
 
 from fastzarr.stores import (
     DictStore,

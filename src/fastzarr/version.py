@@ -1,4 +1,4 @@
-"""Which version this is, and what it runs on."""
+"""The version of the package, and the versions of its environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _OTHERS = ("numpy", "numcodecs", "ml_dtypes", "h5py", "xarray", "dask", "zarr")
 
 
 def show_versions() -> str:
-    """Give, line by line, the versions that matter in a report, and print nothing.
+    """Return the versions to include in a bug report, one on each line; nothing is printed.
 
     >>> show_versions().splitlines()[0].split()[0]
     'fastzarr'
@@ -40,5 +40,5 @@ def _data_path() -> str:
 
 
 def print_debug_info() -> None:
-    """Print the versions that matter in a report, under zarr-python's name."""
-    print(show_versions())  # noqa: T201  (printing is what this is for)
+    """Print the versions to include in a bug report (zarr-python's function)."""
+    print(show_versions())  # noqa: T201  (printing is the purpose)
