@@ -299,9 +299,9 @@ class Array(Handle, Indexed):
 
     @property
     def nbytes_stored(self) -> StoredBytes:
-        """Give the bytes the array takes in its store, metadata included; a number and a call."""
+        """Return the stored bytes of the array, metadata included; a number and a call."""
         total = self.store.getsize_prefix(self.path)
-        if self.chunk_store is not self.store:
+        if self.chunk_store.place is not self.store.place:
             total += self.chunk_store.getsize_prefix(self.path)
         return StoredBytes(total)
 

@@ -456,7 +456,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         with changing(self._store, new), changing(self._store, old, removed=True):
             # First the groups above, so that it can be found wherever it is.
             publish_parents(self._store, missing, self.zarr_format)
-            if self._chunk_store is not self._store:
+            if self._chunk_store.place is not self._store.place:
                 self._chunk_store.move(old, new)
             self._store.move(old, new)
 

@@ -279,6 +279,19 @@ def test_dask_tells_arrays_apart_that_live_one_after_the_other() -> None:
     assert len(seen) == 50
 
 
+@pytest.mark.parametrize("kind", ["memory", "local"])
+def test_a_chunk_store_at_the_same_place_is_no_other(kind: str, tmp_path: Path) -> None:
+    """Count and move chunks once, though two stores lead to them."""
+    values: dict[str, bytes] = {}
+    store: Any = values if kind == "memory" else tmp_path
+    root = zarr.open_group(store, mode="w", chunk_store=store)
+    root.create_array("a", data=[1, 2])
+    assert root["a"].nbytes_stored == zarr.open_array(store, path="a").nbytes_stored
+    root.move("a", "b")
+    assert root["b"][:].tolist() == [1, 2]
+    assert zarr.open_array(store, path="b")[:].tolist() == [1, 2]
+
+
 # What was remembered of another store
 
 
