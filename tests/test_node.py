@@ -131,7 +131,7 @@ def test_a_document_over_the_limit_is_refused_before_it_is_read(tmp_path: Any) -
     fastzarr.create_group(tmp_path, attributes={"long": "x" * 1000})
     with (
         fastzarr.config.set({"limits.document_bytes": 500}),
-        pytest.raises(errors.LimitError, match=r"zarr\.json: \d+ bytes are more than the 500"),
+        pytest.raises(errors.LimitError, match=r"zarr\.json: \d+ bytes exceed the limit of 500"),
     ):
         node.load(Counting(tmp_path), "")
     assert reads == []
