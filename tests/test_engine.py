@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import fastzarr
 from fastzarr import engine, errors
+from fastzarr.codecs import BytesCodec, ShardingCodec
 from fastzarr.stores import LocalStore, MemoryStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("data_path")
 
@@ -118,6 +123,50 @@ def test_a_missing_chunk_is_an_error_where_that_is_asked_for() -> None:
         opened = fastzarr.open_array(z.store, path="a/b")
     with pytest.raises(errors.ChunkNotFoundError):
         _ = opened[...]
+
+
+@pytest.mark.parametrize("kind", ["memory", "local", "four verbs"])
+def test_a_missing_chunk_of_a_shard_is_named_as_what_it_is(kind: str, tmp_path: Path) -> None:
+    class Store(MemoryStore):
+        """A store that the package does not know."""
+
+    store = {"memory": MemoryStore, "four verbs": Store}.get(kind, lambda: LocalStore(tmp_path))()
+    words: dict[str, Any] = {"shape": (8, 8), "dtype": "i4", "shards": (4, 4), "chunks": (2, 2)}
+    z = fastzarr.create_array(store, name="a", config={"read_missing_chunks": False}, **words)
+    z[:2, :2] = 1
+    z[4:, 4:] = 1
+    assert (z[:2, :2] == 1).all()
+    for index, inner in (((0, 3), "(0, 1)"), ((slice(2, 4), slice(2)), "(1, 0)")):
+        message = re.escape(
+            f"inner chunk {inner} is not in the shard; set read_missing_chunks=True"
+        )
+        with pytest.raises(errors.ChunkNotFoundError, match=message) as caught:
+            _ = z[index]
+        assert caught.value.key == "a/c/0/0"
+        assert caught.value.chunk == (0, 0)
+    with pytest.raises(errors.ChunkNotFoundError, match=r"inner chunk .* is not in the shard"):
+        _ = z[:4, :4]
+    for index in ((0, 5), (slice(4), slice(4, 8))):
+        with pytest.raises(
+            errors.ChunkNotFoundError, match="the chunk is not in the store"
+        ) as caught:
+            _ = z[index]
+        assert caught.value.key == "a/c/0/1"
+    assert (z.with_config({"read_missing_chunks": True})[0, 2:] == 0).all()
+
+
+def test_a_missing_chunk_of_a_shard_in_a_shard_is_named_with_both() -> None:
+    inner = ShardingCodec(chunk_shape=(1,), codecs=(BytesCodec(),))
+    words: dict[str, Any] = {"shape": 8, "dtype": "i4", "shards": 8, "chunks": 4}
+    z = fastzarr.create_array(
+        {}, serializer=inner, compressors=None, config={"read_missing_chunks": False}, **words
+    )
+    z[1] = 1
+    message = r"inner chunk \(0,\): inner chunk \(2,\) is not in the shard"
+    with pytest.raises(errors.ChunkNotFoundError, match=message):
+        _ = z[2]
+    with pytest.raises(errors.ChunkNotFoundError, match=r"'c/0'.*: inner chunk \(1,\) is not in"):
+        _ = z[5]
 
 
 def test_chunk_errors_survive_pickling() -> None:

@@ -391,7 +391,8 @@ impl<'a> Run<'a> {
         if (offset, size) == (MISSING, MISSING) {
             let Local { offsets, .. } = local;
             let factors = offsets.factors(&inner.factors, &program.strides, self.into.frame);
-            return self.fill(program, &factors);
+            let filled = self.fill(program, &factors);
+            return filled.map_err(|error| inside(error, &inner.chunk));
         }
         let window = Window {
             parts,

@@ -91,7 +91,8 @@ def failure(
     if raised is not None:
         error = raised
     elif kind == "missing":
-        error = MissingChunk()
+        # Each level of shards has put ``inner chunk (...): `` before an empty message.
+        error = MissingChunk(message.removesuffix(": "))
     elif kind == "io" and errno is not None:
         error = OSError(errno, message)
     else:
@@ -125,7 +126,10 @@ class Job(NamedTuple):
 
 
 class MissingChunk(Exception):  # noqa: N818  (a finding, that the engine turns into an error)
-    """Say that a chunk is missing where ``Job.missing`` does not allow it."""
+    """Raised for a missing chunk if ``Job.missing`` is false.
+
+    The message is empty for a stored object, and names the inner chunk of a shard.
+    """
 
 
 def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> Failure | None:
@@ -420,6 +424,9 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
                 _read_shard(shard.inner.shard, within, inner, target, nested)
         except CodecError as error:
             raise _inside(error, inner.chunk) from error
+        except MissingChunk as error:
+            nested_in = [f"inner chunk {inner.chunk}", *error.args]
+            raise MissingChunk(": ".join(nested_in)) from error
 
     job.spread(one, plan.size)
     if not direct:

@@ -215,7 +215,9 @@ def _worded(failure: _reference.Failure, chunks: StoredChunks) -> Exception:
     path = chunks.path
     key = chunks.key(chunk)
     if isinstance(error, _reference.MissingChunk):
-        msg = "the chunk is not in the store, and missing chunks are read as an error here"
+        inner = str(error)
+        what = f"{inner} is not in the shard" if inner else "the chunk is not in the store"
+        msg = f"{what}; set read_missing_chunks=True to read the fill value instead"
         return errors.ChunkNotFoundError(msg, path, key, chunk, stage)
     if isinstance(error, errors.CodecError):
         return errors.ChunkError(str(error), path, key, chunk, stage)
