@@ -41,6 +41,7 @@ lint: .venv/installed-test .venv/installed-lint
 	$(BIN)/mypy
 	cargo fmt $(CRATE) --check
 	cargo clippy --quiet $(CHECKED) --all-targets -- --deny warnings
+	cargo clippy --quiet $(CRATE) --profile checked -- --deny warnings
 
 format: .venv/installed-lint
 	$(BIN)/ruff format .

@@ -1,33 +1,33 @@
-//! How a value comes to its place: the writing side of `files.rs`, twin of `stores/local.py`.
+//! How a value gets its name: the writing side of `files.rs`, and the twin of the local store's.
 //!
-//! * A value is written to a temporary file beside its target, then gets its name in one step. What
-//!   fails on the way removes the temporary file and leaves the old value.
-//! * Who changes a value that is there holds the lock of its very file, from before it is read until
-//!   another file has its name, and has looked, after locking, that the name still leads to it. Who
-//!   makes one that is not there gives it the name only if nobody was first. So no two writers ever
-//!   start from the same old value, whatever threads and processes they are in.
-//! * The lock is the kernel's (`flock`), on what is there already: nothing is left in the store, and
-//!   it ends with its holder. It is given up explicitly, for a child forked meanwhile has it too.
-//! * A thread holds one lock at a time, so that nobody waits in a circle.
-//! * How a value outlasts a power cut is `Durability`: what replaces another is synced before it
-//!   does, and with `Full` everything, folders included, before the call returns.
-//! * What a file system cannot do (locks, names given only once) is the error `ENOLCK`: the Python
-//!   twin then looks at it with care.
+//! * A value is written to a temporary file beside its target, then renamed in one step. A failure
+//!   on the way removes the temporary file and leaves the old value.
+//! * To change an existing value, a writer locks that file before reading it and keeps the lock until
+//!   the new file has been renamed over it. After locking it checks that the name still refers to the
+//!   same file. To create a value, a writer renames only if the name is still free. So no two writers,
+//!   in whatever threads or processes, ever start from the same old value.
+//! * The lock is the kernel's (`flock`), on the value's own file: nothing is left in the store, and
+//!   the lock ends with its holder. It is released explicitly, because a child forked meanwhile
+//!   shares it.
+//! * A thread holds one lock at a time, so there are no deadlocks.
+//! * `Durability` says how a value survives a power cut: a replacement is synced before the rename,
+//!   and with `Full` everything, folders included, is synced before the call returns.
+//! * What a file system cannot do (locks, renames that never replace) is the error `ENOLCK`, and the
+//!   Python twin takes over.
 
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, CWD};
 use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
-use crate::files::{
-    failed, is_folder, kind, loops, retry, split, Root, Way, ATTEMPTS, FOLDER, STORE,
-};
-use crate::objects::Value;
+use crate::files::read_whole;
+use crate::objects::{Make, Stop};
+use crate::root::{split, Root, Way, ATTEMPTS};
+use crate::sys::{failed, is_folder, kind, loops, retry, FOLDER, STORE};
 use crate::temporary::Temporary;
 
 /// How long to sleep between two looks at a lock that another holds: at first, and at most.
@@ -44,25 +44,6 @@ pub enum Durability {
     Replace,
     /// All that a call has written, before it returns.
     Full,
-}
-
-/// Tell whether to stop; asked while waiting for a lock.
-pub type Stop<'a> = &'a dyn Fn() -> bool;
-
-/// Make the new value from the one that is there; `None` stands for no value.
-pub type Make<'a> = &'a mut dyn for<'o> FnMut(Option<&'o [u8]>) -> Result<Option<Value<'o>>>;
-
-/// The folders whose entries a call has changed, to be synced at its end.
-#[derive(Debug, Default)]
-pub struct Touched(Mutex<BTreeSet<String>>);
-
-impl Touched {
-    fn add(&self, folder: &str) {
-        let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !folders.contains(folder) {
-            folders.insert(folder.to_owned());
-        }
-    }
 }
 
 /// A value in its temporary file, complete and without its name.
@@ -130,7 +111,7 @@ impl Root {
                 None => None,
                 Some(at) => root.hold(at, name, stop)?,
             };
-            let old = held.as_ref().map(|held| whole(&held.0)).transpose();
+            let old = held.as_ref().map(|held| read_whole(&held.0)).transpose();
             let new = match &old {
                 Ok(old) => make(old.as_deref()),
                 Err(error) => Err(error.clone()),
@@ -216,13 +197,7 @@ impl Root {
 
     /// Sync the folders in which this call has given or taken names.
     pub fn settle(&self) -> Result<()> {
-        let folders = std::mem::take(
-            &mut *self
-                .touched
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let folders = self.touched.take();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let sync = |folder: &str| -> std::result::Result<(), Errno> {
             let opened = match folder {
@@ -423,12 +398,6 @@ impl Root {
     }
 }
 
-impl Touched {
-    fn take(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 impl Staged<'_> {
     /// Have the value on the disk, whatever becomes of the machine.
     pub fn sync(&self) -> Result<()> {
@@ -478,22 +447,11 @@ fn lock(file: &OwnedFd, stop: Stop) -> Outcome<()> {
         let now = Instant::now();
         if looked.get_or_insert(now).elapsed() > LOOK {
             if stop() {
-                return Err(Fault::Error(Error {
-                    kind: Kind::Interrupted,
-                    stage: STORE,
-                    message: String::new(),
-                }));
+                return Err(Fault::Error(Error::interrupted()));
             }
             looked = Some(now);
         }
     }
-}
-
-/// Read a whole file.
-fn whole(file: &OwnedFd) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    crate::files::read_whole(file, &mut bytes)?;
-    Ok(bytes)
 }
 
 /// What stops a step: a number of the system's, which may be a reason to try again, or an error.

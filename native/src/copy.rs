@@ -12,119 +12,21 @@
 //! * Whose the memories are stands in `memory.rs`; the loops are put in order in `product.rs` and run
 //!   in `kernels.rs`.
 
+mod factor;
 mod kernels;
 mod memory;
 mod product;
+mod walk;
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use self::product::{each, Product, Walk};
-pub use memory::{span_of, Runs, Shared, Source, Target};
-
+pub use self::factor::{from_later, Factor, Places};
+use self::kernels::LINE;
+use self::memory::STAGE;
+pub use self::memory::{span_of, Shared, Source, Target};
+use self::product::{each, Product};
+use self::walk::Walk;
 use crate::error::{Error, Result};
-
-const STAGE: &str = "copy";
-/// Below these lengths of its two axes a transpose is not worth its tiles.
-const FEW: usize = 4;
-/// The bytes of a cache line.
-const LINE: usize = 64;
-/// The bytes of a tile's edge: whole lines, two, as processors fetch them in pairs.
-const TILE: usize = 2 * LINE;
-/// How many rows of a destination are written to in turn: each may be on a page of its own, of which
-/// the processor keeps only so many in mind.
-const BAND: usize = 256;
-
-/// The byte offsets of points in one of the two memories.
-#[derive(Debug, Clone, Copy)]
-pub enum Places<'a> {
-    /// One offset a point.
-    Listed(&'a [isize]),
-    /// Even steps.
-    Even {
-        /// Where the first point is.
-        start: isize,
-        /// How far the next one is.
-        stride: isize,
-    },
-}
-
-/// One factor of a selection, as byte offsets in the source and in the destination.
-#[derive(Debug, Clone, Copy)]
-pub enum Factor<'a> {
-    /// Even steps on both sides.
-    Span {
-        /// The offset of the first element in the source.
-        src_offset: isize,
-        /// The step in the source; zero repeats one element.
-        src_stride: isize,
-        /// How many elements.
-        len: usize,
-        /// The offset of the first element in the destination.
-        dst_offset: isize,
-        /// The step in the destination.
-        dst_stride: isize,
-    },
-    /// Listed places on either side or on both.
-    Points {
-        /// Where they are in the source.
-        src: Places<'a>,
-        /// Where they go in the destination.
-        dst: Places<'a>,
-        /// How many; a list has as many offsets.
-        len: usize,
-    },
-}
-
-impl Factor<'_> {
-    /// Give the factor of the copy in the other direction.
-    #[must_use]
-    pub fn reversed(self) -> Self {
-        match self {
-            Factor::Span {
-                src_offset,
-                src_stride,
-                len,
-                dst_offset,
-                dst_stride,
-            } => Factor::Span {
-                src_offset: dst_offset,
-                src_stride: dst_stride,
-                len,
-                dst_offset: src_offset,
-                dst_stride: src_stride,
-            },
-            Factor::Points { src, dst, len } => Factor::Points {
-                src: dst,
-                dst: src,
-                len,
-            },
-        }
-    }
-}
-
-/// Give factors whose source begins so many bytes later.
-pub fn from_later<'f, 'a>(factors: &'f [Factor<'a>], start: usize) -> Cow<'f, [Factor<'a>]> {
-    if start == 0 {
-        return Cow::Borrowed(factors);
-    }
-    let mut moved = factors.to_vec();
-    let first = moved.iter_mut().find_map(|factor| match factor {
-        Factor::Span { src_offset, .. } => Some(src_offset),
-        Factor::Points { .. } => None,
-    });
-    match first {
-        Some(offset) => *offset -= start as isize,
-        None => moved.push(Factor::Span {
-            src_offset: -(start as isize),
-            src_stride: 0,
-            len: 1,
-            dst_offset: 0,
-            dst_stride: 0,
-        }),
-    }
-    Cow::Owned(moved)
-}
 
 /// Copy every element that the factors reach, of `item` bytes each. `swap`, a divisor of `item`,
 /// turns the bytes of each unit of that size round.
@@ -215,86 +117,35 @@ pub fn is_fill(bytes: &[u8], pattern: &[u8]) -> bool {
     }
 }
 
-/// The destination of a whole chunk as rows of contiguous bytes, in the order of the chunk's bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rows {
-    /// The bytes of each row.
-    pub run: usize,
-    /// How many rows; one means that a decoder can fill the destination at once.
-    pub count: usize,
-    start: isize,
-    end: usize,
-    axes: Vec<(usize, isize)>,
-}
-
-impl Rows {
-    /// Give where row `number` starts in the destination.
-    pub fn offset(&self, mut number: usize) -> usize {
-        let mut offset = self.start;
-        for &(len, stride) in self.axes.iter().rev() {
-            offset = offset.wrapping_add(stride.wrapping_mul((number % len) as isize));
-            number /= len;
-        }
-        offset as usize
-    }
-}
-
-/// Give the destination as rows if the factors ask for all `src_len` bytes of a chunk, each once and
-/// at its place in the chunk's own order, so that a decoder can write them where they belong.
-/// `None` if they do not, or if they reach outside of either memory.
-pub fn contiguous_rows(
+/// Return where all `src_len` bytes of a chunk lie in the destination, if the factors ask for each of
+/// them once and put them there in one run, in the chunk's own order: a decoder can then write them
+/// where they belong. Return `None` if they do not, or if they reach outside of either memory.
+pub fn contiguous_run(
     item: usize,
     factors: &[Factor<'_>],
     src_len: usize,
     dst_len: usize,
-) -> Option<Rows> {
+) -> Option<usize> {
     let mut product = Product::new(item, factors).ok()??;
     product.check(Some(src_len), dst_len).ok()?;
     let mut steps = Vec::with_capacity(product.axes.len());
     for axis in &mut product.axes {
         axis.even_out(&mut product.src_start, &mut product.dst_start);
         match (axis.src, axis.dst) {
-            (Walk::Even(src), Walk::Even(dst)) => steps.push((src, axis.len, dst)),
+            (Walk::Even(src), Walk::Even(dst)) if src == dst => steps.push((src, axis.len)),
             _ => return None,
         }
     }
-    steps.sort_by_key(|&(src, ..)| std::cmp::Reverse(src));
-    let (mut next, mut run, mut joined) = (item, item, true);
-    let mut axes: Vec<(usize, isize)> = Vec::new();
-    for &(src, len, dst) in steps.iter().rev() {
-        if src != next as isize {
+    steps.sort_unstable();
+    let mut run = item;
+    for (step, len) in steps {
+        if step != run as isize {
             return None;
         }
-        next = next.checked_mul(len)?;
-        joined = joined && dst == run as isize;
-        if joined {
-            run = next;
-        } else {
-            axes.push((len, dst));
-        }
+        run = run.checked_mul(len)?;
     }
-    axes.reverse();
-    // The rows must not overlap: seen from the smallest step up, each steps over all before it.
-    let mut paces: Vec<_> = axes
-        .iter()
-        .map(|&(len, dst)| (dst.unsigned_abs(), len))
-        .collect();
-    paces.sort_unstable();
-    let mut taken = run;
-    for (pace, len) in paces {
-        if pace < taken {
-            return None;
-        }
-        taken = pace.checked_mul(len - 1)?.checked_add(taken)?;
-    }
-    let (_, end) = product.extent(|axis| axis.dst, product.dst_start)?;
-    (next == src_len && product.src_start == 0).then(|| Rows {
-        run,
-        count: src_len / run,
-        start: product.dst_start,
-        end: end as usize,
-        axes,
-    })
+    // The start was checked to lie inside of the destination.
+    (run == src_len && product.src_start == 0).then_some(product.dst_start as usize)
 }
 
 /// Give the range of the source's bytes inside which all that the factors reach lies; `None` if

@@ -5,31 +5,31 @@
 //!   it has counted changes before it is encoded (libdeflate does not).
 //! * The bytes are the same on any number of threads.
 
-use crate::chunk::{Offsets, Program, Scratch};
+use std::sync::Mutex;
+
 use crate::codecs::{blosc, ByteCodec};
 use crate::copy::{self, Target};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::job::{guard, owned, shared, Job, Kept, WriteFrom};
 use crate::plan::{Piece, Plan};
-use crate::run::{spread, Failures, From, Job, Local};
-use std::sync::{Mutex, PoisonError};
+use crate::program::{Offsets, Program, Scratch};
 
 /// Copy the elements of a piece into the decoded chunk.
 pub fn gather(
     program: &Program,
     piece: &Piece,
-    from: From,
+    from: WriteFrom,
     chunk: &mut [u8],
-    threads: usize,
     job: &Job,
     offsets: &mut Offsets,
 ) -> Result<()> {
     let slab = program
         .slab_axis()
-        .filter(|_| threads > 1 && chunk.len() / 2 >= job.least)
+        .filter(|_| job.threads > 1 && chunk.len() / 2 >= job.least)
         .map(|axis| {
             (
                 axis,
-                program.slab_rows(axis, chunk.len(), threads, job.least, 1),
+                program.slab_rows(axis, chunk.len(), job.threads, job.least, 1),
             )
         });
     let Some((axis, rows)) = slab else {
@@ -42,19 +42,17 @@ pub fn gather(
         .chunks_mut(rows * program.strides[axis] as usize)
         .map(Mutex::new)
         .collect();
-    shared(plan.size(), threads, job, &|number, local| {
+    shared(plan.size(), job, &|number, kept| {
         let inner = plan.piece(number);
-        let mut slab = slabs[inner.chunk[axis] as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        copy_piece(program, &inner, from, &mut slab, &mut local.offsets)
+        let mut slab = guard(&slabs[inner.chunk[axis] as usize]);
+        copy_piece(program, &inner, from, &mut slab, &mut kept.offsets)
     })
 }
 
 fn copy_piece(
     program: &Program,
     piece: &Piece,
-    from: From,
+    from: WriteFrom,
     chunk: &mut [u8],
     offsets: &mut Offsets,
 ) -> Result<()> {
@@ -71,7 +69,6 @@ fn copy_piece(
 pub fn encode(
     program: &Program,
     chunk: &mut [u8],
-    threads: usize,
     job: &Job,
     scratch: &mut Scratch,
 ) -> Result<Vec<u8>> {
@@ -79,11 +76,11 @@ pub fn encode(
         stages, contexts, ..
     } = scratch;
     let mut out = Vec::new();
-    if let (Some(ByteCodec::Blosc(params)), true) = (program.codecs.first(), threads > 1) {
+    if let (Some(ByteCodec::Blosc(params)), true) = (program.codecs.first(), job.threads > 1) {
         let layout = blosc::Layout::new(chunk.len(), params)?;
         if chunk.len() > layout.block_size() && chunk.len() / 2 >= job.least && !layout.stored() {
             program.turn(chunk)?;
-            let frame = encode_blocks(&layout, chunk, threads, job)?;
+            let frame = encode_blocks(&layout, chunk, job)?;
             program.encode_rest(&frame, &mut out, stages, contexts)?;
             return Ok(out);
         }
@@ -92,53 +89,26 @@ pub fn encode(
     Ok(out)
 }
 
-fn encode_blocks(
-    layout: &blosc::Layout,
-    chunk: &[u8],
-    threads: usize,
-    job: &Job,
-) -> Result<Vec<u8>> {
+fn encode_blocks(layout: &blosc::Layout, chunk: &[u8], job: &Job) -> Result<Vec<u8>> {
     let blocks: Vec<&[u8]> = chunk.chunks(layout.block_size()).collect();
     let slots: Vec<Mutex<Vec<u8>>> = blocks.iter().map(|_| Mutex::default()).collect();
-    shared(blocks.len(), threads, job, &|number, local| {
+    shared(blocks.len(), job, &|number, kept: &mut Kept| {
         let mut out = Vec::with_capacity(blocks[number].len());
         // A block that does not fit leaves nothing, and so too few blocks: the frame is stored then.
-        let contexts = &mut local.scratch.contexts;
+        let contexts = &mut kept.scratch.contexts;
         layout.encode_block(blocks[number], &mut out, chunk.len(), &mut contexts.blosc)?;
-        *slots[number].lock().unwrap_or_else(PoisonError::into_inner) = out;
+        *guard(&slots[number]) = out;
         Ok(())
     })?;
     let encoded: Vec<Vec<u8>> = slots
         .into_iter()
-        .map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .map(owned)
         .filter(|block| !block.is_empty())
         .collect();
     let encoded: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
     let mut frame = Vec::new();
     layout.assemble(chunk, Some(&encoded), &mut frame);
     Ok(frame)
-}
-
-/// Run a task for each number below `count`; the first failure counts.
-pub fn shared(
-    count: usize,
-    threads: usize,
-    job: &Job,
-    task: &(dyn Fn(usize, &mut Local) -> Result<()> + Sync),
-) -> Result<()> {
-    let failures = Failures::default();
-    let done = spread(count, threads, job, &failures, &|number, local| {
-        task(number, local).map_err(|error| (Vec::new(), error))
-    });
-    match failures.first() {
-        Some(failure) => Err(failure.error),
-        None if done => Ok(()),
-        None => Err(Error {
-            kind: Kind::Interrupted,
-            stage: "store",
-            message: String::new(),
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -193,7 +163,8 @@ mod tests {
                     };
                     let by = |threads| {
                         let mut scratch = Scratch::default();
-                        encode(&program, &mut data.clone(), threads, &job, &mut scratch).unwrap()
+                        let job = Job { threads, ..job };
+                        encode(&program, &mut data.clone(), &job, &mut scratch).unwrap()
                     };
                     let one = by(1);
                     assert!(one == by(3), "{cname} {numbers:?}");

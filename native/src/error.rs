@@ -1,29 +1,29 @@
-//! What can go wrong, as data: Python words it.
+//! Failures, as data that Python words.
 //!
-//! * `stage` names the codec, or `fetch` and `store` for the file system.
+//! * `stage` is the name of a codec, or `fetch` and `store` for the file system.
 //! * A message gives the sizes expected and found, and never the bytes themselves.
 
 use std::fmt;
 
-/// Tell failing storage from data that does not decode.
+/// What failed: the storage, or the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// Bytes that do not decode, or an array that cannot be encoded.
     Codec,
-    /// The operating system's error number.
+    /// A call to the operating system, with its error number.
     Io(i32),
-    /// A chunk that is not stored, where that is an error.
+    /// A chunk is missing where that is an error.
     Missing,
     /// The caller's thread was interrupted.
     Interrupted,
-    /// An error of the store's own, which is kept by who called it.
+    /// The store itself raised an error, which its caller keeps.
     Foreign,
 }
 
-/// Say what failed, where and how.
+/// A failure: its kind, its stage and a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// Which kind of failure it is.
+    /// The kind of failure.
     pub kind: Kind,
     /// The codec's name, `fetch` or `store`.
     pub stage: &'static str,
@@ -35,7 +35,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Make the error of a codec.
+    /// Return the error of a codec.
     pub fn codec(stage: &'static str, message: impl Into<String>) -> Error {
         Error {
             kind: Kind::Codec,
@@ -44,12 +44,34 @@ impl Error {
         }
     }
 
-    /// Make the error of a failing file.
+    /// Return the error of a failing call to the system.
     pub fn io(stage: &'static str, error: &std::io::Error) -> Error {
         Error {
             kind: Kind::Io(error.raw_os_error().unwrap_or(0)),
             stage,
             message: error.to_string(),
+        }
+    }
+
+    /// Return the error of an interrupted write.
+    pub fn interrupted() -> Error {
+        Error {
+            kind: Kind::Interrupted,
+            stage: "store",
+            message: String::new(),
+        }
+    }
+
+    /// Put the coordinates of an inner chunk before the message, written as a Python tuple.
+    pub fn in_inner_chunk(self, chunk: &[i64]) -> Error {
+        let numbers: Vec<String> = chunk.iter().map(i64::to_string).collect();
+        let tuple = match numbers.as_slice() {
+            [one] => format!("({one},)"),
+            many => format!("({})", many.join(", ")),
+        };
+        Error {
+            message: format!("inner chunk {tuple}: {}", self.message),
+            ..self
         }
     }
 }

@@ -1,28 +1,51 @@
-//! The native core of fastzarr: fetch, decode and copy chunks into the caller's memory.
+//! The native core of fastzarr: fetch, decode and copy chunks into the caller's memory, and back.
 //!
-//! * `python.rs`, with the files in `python/`, alone knows Python. Without the feature `python` the crate builds without it, which
-//!   is how its own tests run.
-//! * A plan is run by `run.rs` and `read.rs`, which know chunks and shards; `chunk.rs` decodes and
-//!   encodes one chunk, `encode.rs` on several threads; below are the copy loop, the codecs, files and
-//!   the pool of threads.
+//! * Only `python.rs` and the files in `python/` know Python. Without the feature `python` the crate
+//!   builds without it, which is how its own tests run.
+//! * `read.rs` and `write.rs` run a plan (`plan.rs`); `job.rs` shares the chunks of a call out among the
+//!   threads of `pool.rs`. `program/` decodes and encodes one chunk or shard, `encode.rs` splits a
+//!   large chunk among threads. Below are the copy loop, the codecs and the files of a local store.
+//! * No two files use each other in a circle; a test in `tests/test_crate.py` looks.
+//! * Everything is private. The feature `fuzzing` exports what the fuzz targets and the tests in
+//!   `tests/` call.
 
 #![deny(unsafe_op_in_unsafe_fn)]
+// What only Python calls is seen by nobody without it; the build with the feature finds dead code.
+#![cfg_attr(not(feature = "python"), allow(dead_code, unused_imports))]
 
-pub mod chunk;
-pub mod codecs;
-pub mod commit;
-pub mod copy;
-pub mod encode;
-pub mod error;
-pub mod files;
-pub mod local;
-pub mod objects;
-pub mod plan;
-pub mod pool;
-pub mod read;
-pub mod run;
-pub mod shard;
-pub mod temporary;
+mod codecs;
+mod commit;
+mod copy;
+mod encode;
+mod error;
+mod files;
+mod job;
+mod local;
+mod objects;
+mod plan;
+mod pool;
+mod program;
+mod read;
+mod root;
+mod sys;
+mod temporary;
+mod write;
 
 #[cfg(feature = "python")]
 mod python;
+
+/// What the fuzz targets call. No other program may rely on it.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use crate::codecs::vlen::{Elements, Joined, Kind};
+    pub use crate::codecs::{ByteCodec, Contexts};
+    pub use crate::copy::{Shared, Source};
+    pub use crate::error::{Error, Result};
+    pub use crate::job::{Job, ReadInto, WriteFrom};
+    pub use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
+    pub use crate::plan::{Factor, Out, Part, Plan};
+    pub use crate::pool::Tasks;
+    pub use crate::program::{Frame, Program, Scratch, Shard};
+    pub use crate::read::Run as Reading;
+    pub use crate::write::Run as Writing;
+}

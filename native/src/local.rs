@@ -3,54 +3,23 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::commit::{Durability, Make, Staged, Stop};
+use crate::commit::{Durability, Staged};
 use crate::error::{Error, Result};
-use crate::files::{File, Root};
-use crate::objects::{room, Bytes, Objects, Parts, Pending, Value};
+use crate::files::File;
+use crate::objects::{room, Make, Objects, Parts, Pending, Stop, Value};
+use crate::root::Root;
 
-/// Name the chunks of one array, and read and write their files.
-pub struct Local {
-    root: Option<Root>,
-    prefix: String,
-    default: bool,
-    separator: String,
-    durability: Durability,
+/// How the keys of an array's chunks are spelled.
+pub struct Keys {
+    /// What every key begins with.
+    pub prefix: String,
+    /// Whether the key encoding is `default`, and not `v2`.
+    pub default: bool,
+    /// What stands between coordinates.
+    pub separator: String,
 }
 
-impl Local {
-    /// Stand for the chunks below `prefix` of the store at `root`, which is made for `writing`.
-    ///
-    /// `default` tells the key encoding of that name from `v2`.
-    #[allow(clippy::too_many_arguments)]
-    pub fn open(
-        root: &Path,
-        prefix: String,
-        default: bool,
-        separator: String,
-        follow_symlinks: bool,
-        writing: Option<Durability>,
-    ) -> Result<Local> {
-        let root = if writing.is_some() {
-            Some(Root::create(root, follow_symlinks)?)
-        } else {
-            Root::open(root, follow_symlinks)?
-        };
-        Ok(Local {
-            durability: writing.unwrap_or(Durability::Full),
-            root,
-            prefix,
-            default,
-            separator,
-        })
-    }
-
-    fn writable(&self) -> Result<&Root> {
-        // Opened for reading, its folder may not be there.
-        self.root
-            .as_ref()
-            .ok_or_else(|| Error::codec("store", "the store was opened for reading"))
-    }
-
+impl Keys {
     fn key(&self, chunk: &[i64]) -> String {
         let mut key = self.prefix.clone();
         if self.default {
@@ -69,15 +38,50 @@ impl Local {
     }
 }
 
+/// The chunks of one array as files.
+pub struct LocalObjects {
+    root: Option<Root>,
+    keys: Keys,
+    durability: Durability,
+}
+
+impl LocalObjects {
+    /// Open the store at `root`; for `writing`, create it if it does not exist.
+    pub fn open(
+        root: &Path,
+        keys: Keys,
+        follow_symlinks: bool,
+        writing: Option<Durability>,
+    ) -> Result<LocalObjects> {
+        let root = if writing.is_some() {
+            Some(Root::create(root, follow_symlinks)?)
+        } else {
+            Root::open(root, follow_symlinks)?
+        };
+        Ok(LocalObjects {
+            root,
+            keys,
+            durability: writing.unwrap_or(Durability::Full),
+        })
+    }
+
+    fn writable(&self) -> Result<&Root> {
+        // When opened for reading, the folder may not exist.
+        self.root
+            .as_ref()
+            .ok_or_else(|| Error::codec("store", "the store was opened for reading"))
+    }
+}
+
 impl Parts for File {
     fn size(&self) -> u64 {
         self.size()
     }
 
-    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
+    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         let part = room(buffer, size)?;
         self.read_at(offset, part)?;
-        Ok(Bytes::Read(part))
+        Ok(part)
     }
 
     fn read_into(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
@@ -85,26 +89,19 @@ impl Parts for File {
     }
 }
 
-impl Objects for Local {
-    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
-        match &self.root {
-            Some(root) if root.read(&self.key(chunk), buffer)? => Ok(Some(Bytes::Read(buffer))),
-            _ => Ok(None),
-        }
-    }
-
+impl Objects for LocalObjects {
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
         let Some(root) = &self.root else {
             return Ok(None);
         };
-        let file = root.open_file(&self.key(chunk))?;
+        let file = root.open_file(&self.keys.key(chunk))?;
         Ok(file.map(|file| Box::new(file) as Box<dyn Parts>))
     }
 
     fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
         match &self.root {
             Some(root) => {
-                let found = root.read_exact_into(&self.key(chunk), dst)?;
+                let found = root.read_exact_into(&self.keys.key(chunk), dst)?;
                 Ok(found.map(|size| size as u64))
             }
             None => Ok(None),
@@ -117,18 +114,18 @@ impl Objects for Local {
         value: Value,
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        let root = self.writable()?;
-        let staged = root.stage(&self.key(chunk), &value.parts(), self.durability, stop)?;
+        let (root, key) = (self.writable()?, self.keys.key(chunk));
+        let staged = root.stage(&key, &value.parts(), self.durability, stop)?;
         Ok(staged.map(|staged| Box::new(staged) as Box<dyn Pending>))
     }
 
     fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()> {
         self.writable()?
-            .update(&self.key(chunk), self.durability, stop, make)
+            .update(&self.keys.key(chunk), self.durability, stop, make)
     }
 
     fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()> {
-        self.writable()?.remove(&self.key(chunk), stop)?;
+        self.writable()?.remove(&self.keys.key(chunk), stop)?;
         Ok(())
     }
 
@@ -156,17 +153,15 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_the_two_encodings() {
-        let local = |default, separator: &str| Local {
-            root: None,
+        let keys = |default, separator: &str| Keys {
             prefix: "a/".into(),
             default,
             separator: separator.into(),
-            durability: Durability::None,
         };
-        assert_eq!(local(true, "/").key(&[1, 23]), "a/c/1/23");
-        assert_eq!(local(true, ".").key(&[1, 23]), "a/c.1.23");
-        assert_eq!(local(false, ".").key(&[1, 23]), "a/1.23");
-        assert_eq!(local(true, "/").key(&[]), "a/c");
-        assert_eq!(local(false, "/").key(&[]), "a/0");
+        assert_eq!(keys(true, "/").key(&[1, 23]), "a/c/1/23");
+        assert_eq!(keys(true, ".").key(&[1, 23]), "a/c.1.23");
+        assert_eq!(keys(false, ".").key(&[1, 23]), "a/1.23");
+        assert_eq!(keys(true, "/").key(&[]), "a/c");
+        assert_eq!(keys(false, "/").key(&[]), "a/0");
     }
 }

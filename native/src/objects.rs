@@ -1,34 +1,19 @@
-//! Where encoded chunks come from and go to.
+//! The contract of stored objects: where encoded chunks come from and go to.
 //!
-//! * A chunk that is not stored is `None`. Whatever else goes wrong is an error.
-//! * Files are one kind of store; `lib.rs` makes another of any store that Python has.
+//! * A missing object is `None`. Whatever else goes wrong is an error.
+//! * `local.rs` implements the contract for files, `python/objects.rs` for any store of Python's.
 
-use crate::commit::{Make, Stop};
 use crate::error::{Error, Kind, Result};
 use std::borrow::Cow;
-use std::ops::Deref;
 
-/// The bytes of an encoded chunk: read into the caller's buffer, or held by their owner.
-pub enum Bytes<'a> {
-    /// In the buffer that was handed in.
-    Read(&'a [u8]),
-    /// Somewhere else, for as long as this lives.
-    Held(Box<dyn Deref<Target = [u8]> + Send + Sync + 'a>),
-}
+/// Whether to stop; asked while waiting for a lock.
+pub type Stop<'a> = &'a dyn Fn() -> bool;
 
-impl Deref for Bytes<'_> {
-    type Target = [u8];
+/// Make the new value of an object from its old one; `None` stands for a missing object.
+pub type Make<'a> = &'a mut dyn for<'o> FnMut(Option<&'o [u8]>) -> Result<Option<Value<'o>>>;
 
-    fn deref(&self) -> &[u8] {
-        match self {
-            Bytes::Read(bytes) => bytes,
-            Bytes::Held(bytes) => bytes,
-        }
-    }
-}
-
-/// The bytes of an object to be stored, in parts that follow each other: what an old one kept is not
-/// copied to get there.
+/// The bytes of an object to be stored, in parts that follow each other, so that what a new object
+/// keeps of an old one is not copied.
 #[derive(Debug)]
 pub struct Value<'a>(Vec<Cow<'a, [u8]>>);
 
@@ -39,14 +24,14 @@ impl From<Vec<u8>> for Value<'_> {
 }
 
 impl<'a> Value<'a> {
-    /// From this length on a part stays what it is. Shorter ones are put together: the system takes
-    /// more time for each than a copy does.
+    /// Parts of at least this length are kept as they are. Shorter ones are joined: each costs the
+    /// system more than a copy does.
     const LONG: usize = 1 << 14;
 
-    /// Put parts behind each other.
+    /// Make a value of parts in their order.
     pub fn of(parts: impl IntoIterator<Item = Cow<'a, [u8]>>) -> Self {
         let mut value: Vec<Cow<'a, [u8]>> = Vec::new();
-        // Whether the last part is one of short ones, to which another can be added.
+        // Whether the last part is a joined one, to which another short one can be added.
         let mut open = false;
         for part in parts {
             match value.last_mut() {
@@ -64,12 +49,12 @@ impl<'a> Value<'a> {
         Value(value)
     }
 
-    /// Give the parts.
+    /// Return the parts.
     pub fn parts(&self) -> Vec<&[u8]> {
         self.0.iter().map(AsRef::as_ref).collect()
     }
 
-    /// Give all in one.
+    /// Return all bytes in one piece.
     pub fn joined(mut self) -> Vec<u8> {
         match self.0.pop() {
             Some(only) if self.0.is_empty() => only.into_owned(),
@@ -82,7 +67,8 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Give `size` bytes of a buffer, which is made as long first; an error if memory does not suffice.
+/// Return the first `size` bytes of a buffer, which is grown to that length. Running out of memory is
+/// an error.
 pub fn room(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8]> {
     if buffer.len() < size {
         let missing = size - buffer.len();
@@ -98,27 +84,15 @@ pub fn room(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8]> {
 
 /// The stored objects of one array.
 pub trait Objects: Sync {
-    /// Read an object; `buffer` may be used for it.
-    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>>;
-
     /// Open an object to read parts of it.
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>>;
 
-    /// Read an object of exactly the size of `dst` into it, and give the size found. What is in
-    /// `dst` after another size was found is not specified.
-    fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
-        let mut buffer = Vec::new();
-        let found = self.read(chunk, &mut buffer)?;
-        Ok(found.map(|bytes| {
-            if bytes.len() == dst.len() {
-                dst.copy_from_slice(&bytes);
-            }
-            bytes.len() as u64
-        }))
-    }
+    /// Read an object of exactly the size of `dst` into it, and return the size found. If another
+    /// size was found, the content of `dst` is unspecified.
+    fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>>;
 
-    /// Store an object that depends on no other. What must be synced before it takes its place is
-    /// given back for that; otherwise it is in place.
+    /// Store an object that does not depend on its old value. Return the object if it must be synced
+    /// before it is published, and `None` if it is published already.
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
@@ -126,42 +100,42 @@ pub trait Objects: Sync {
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>>;
 
-    /// Change an object: `make` gives the new one for the one that is there, and no other writer
-    /// comes between. It may be called more than once.
+    /// Replace an object by what `make` returns for its old value, without another writer coming
+    /// between. `make` may be called more than once.
     fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()>;
 
-    /// Delete an object; one that is not there is fine.
+    /// Delete an object; a missing one is fine.
     fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()>;
 
-    /// Do what is left at the end of a call that has written.
+    /// Finish a call that has written.
     fn settle(&self) -> Result<()>;
 }
 
-/// An object that is stored, but not yet in its place; dropped, it leaves nothing.
+/// An object that is stored but not published; dropped, it leaves nothing.
 pub trait Pending: Send {
-    /// Have it outlast a power cut.
+    /// Make the object survive a power cut.
     fn sync(&self) -> Result<()>;
 
-    /// Put it into its place.
+    /// Give the object its name.
     fn publish(self: Box<Self>, stop: Stop) -> Result<()>;
 }
 
 /// An object that is read in parts.
 pub trait Parts: Send + Sync {
-    /// Give its size in bytes.
+    /// Return the size of the object in bytes.
     fn size(&self) -> u64;
 
-    /// Read `size` bytes from `offset` on; fewer are an error.
-    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<Bytes<'a>>;
+    /// Return `size` bytes from `offset` on, which may be read into `buffer`; fewer are an error.
+    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]>;
 
     /// Fill `dst` with the bytes from `offset` on.
     fn read_into(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
         let mut buffer = Vec::new();
-        dst.copy_from_slice(&self.read(offset, dst.len(), &mut buffer)?);
+        dst.copy_from_slice(self.read(offset, dst.len(), &mut buffer)?);
         Ok(())
     }
 
-    /// Give all bytes where they are in memory anyway.
+    /// Return all bytes if they are in memory anyway.
     fn in_memory(&self) -> Option<&[u8]> {
         None
     }

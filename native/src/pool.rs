@@ -62,7 +62,7 @@ pub enum Tasks {
 #[derive(Default)]
 pub struct WorkerLocal {
     kept: Option<Box<dyn Any + Send>>,
-    job: Option<Arc<Job>>,
+    call: Option<Arc<Call>>,
 }
 
 impl WorkerLocal {
@@ -78,19 +78,14 @@ impl WorkerLocal {
 
     /// Let the call end early: after a failure no further numbers are taken.
     pub fn stop(&self) {
-        if let Some(job) = &self.job {
-            job.stop.store(true, Ordering::Relaxed);
+        if let Some(call) = &self.call {
+            call.stop.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Tell whether the call is to end. A task that takes long may look now and then.
-    pub fn stopped(&self) -> bool {
-        self.job.as_ref().is_some_and(|job| job.stopped())
     }
 }
 
 /// One call.
-struct Job {
+struct Call {
     task: *const Task<'static>,
     count: usize,
     /// How many threads may work at it.
@@ -105,16 +100,16 @@ struct Job {
 }
 
 // SAFETY: the task is `Sync`; the pointer to it is followed by members only, for whom `run` waits.
-unsafe impl Send for Job {}
+unsafe impl Send for Call {}
 // SAFETY: as above.
-unsafe impl Sync for Job {}
+unsafe impl Sync for Call {}
 
-impl Job {
-    fn new(task: &Task<'_>, count: usize, threads: usize, members: usize) -> Job {
+impl Call {
+    fn new(task: &Task<'_>, count: usize, threads: usize, members: usize) -> Call {
         let task: *const Task<'_> = task;
-        Job {
+        Call {
             // SAFETY: only the lifetime changes. `run` does not return before the last member has
-            // left the job, and who is no member does not follow the pointer.
+            // left the call, and who is no member does not follow the pointer.
             task: unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task) },
             count,
             threads,
@@ -139,7 +134,7 @@ impl Job {
         !self.stopped() && self.next.load(Ordering::Relaxed) < self.count
     }
 
-    /// Work at the job as one of its members, until nothing is left or `leave` says so.
+    /// Work at the call as one of its members, until nothing is left or `leave` says so.
     fn work(&self, local: &mut WorkerLocal, leave: &mut dyn FnMut() -> bool) {
         // SAFETY: a member calls this, so the task is alive.
         let task = unsafe { &*self.task };
@@ -187,7 +182,7 @@ impl Job {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Arc<Job>>,
+    calls: VecDeque<Arc<Call>>,
     /// How many workers there are, and how many of them sleep.
     workers: usize,
     asleep: usize,
@@ -202,7 +197,7 @@ struct Pool {
     state: Mutex<State>,
     wake: Condvar,
     /// Counts the calls, for workers that have not gone to sleep yet.
-    calls: AtomicUsize,
+    submitted: AtomicUsize,
     /// How many calls there are that nobody works at.
     starved: AtomicUsize,
 }
@@ -241,14 +236,14 @@ pub fn run(
         return inline(count, task, poll);
     }
     let works = tasks == Tasks::Brief;
-    let job = Arc::new(Job::new(task, count, threads, usize::from(works)));
-    let Some(pool) = Pool::submit(&job, works) else {
+    let call = Arc::new(Call::new(task, count, threads, usize::from(works)));
+    let Some(pool) = Pool::submit(&call, works) else {
         return inline(count, task, poll);
     };
     // Waits for the members also where `poll` panics.
-    let call = Call {
+    let caller = Caller {
         pool,
-        job: &job,
+        call: &call,
         works,
     };
     let mut looked = Instant::now();
@@ -257,18 +252,18 @@ pub fn run(
         // `poll` may run handlers that fork. The child has no members to wait for, nor locks to take.
         let stop = poll();
         if std::process::id() != pool.owner {
-            job.stop.store(true, Ordering::Relaxed);
+            call.stop.store(true, Ordering::Relaxed);
             return true;
         }
         if stop {
-            job.stop.store(true, Ordering::Relaxed);
+            call.stop.store(true, Ordering::Relaxed);
         }
         stop
     };
     if works {
         let mut due = Instant::now() + LOOK;
-        with_local(&job, |local| {
-            job.work(local, &mut || {
+        with_local(&call, |local| {
+            call.work(local, &mut || {
                 if Instant::now() < due {
                     return false;
                 }
@@ -278,16 +273,16 @@ pub fn run(
             });
         });
     }
-    if !call.forked() {
-        call.wait(&mut look);
+    if !caller.forked() {
+        caller.wait(&mut look);
     }
-    if call.forked() {
+    if caller.forked() {
         // The child's copy of a call that goes on in the parent.
-        std::mem::forget(call);
+        std::mem::forget(caller);
         return Err(Error::codec("pool", "the process forked during the call"));
     }
-    drop(call);
-    job.outcome()
+    drop(caller);
+    call.outcome()
 }
 
 /// End the threads that have no work, and those that have when it is done. The next call makes
@@ -298,7 +293,7 @@ pub fn shutdown() {
     if let Some(pool) = unsafe { pool.as_ref() } {
         if pool.owner == std::process::id() {
             lock(&pool.state).closing = true;
-            pool.calls.fetch_add(1, Ordering::Release);
+            pool.submitted.fetch_add(1, Ordering::Release);
             pool.wake.notify_all();
         }
     }
@@ -314,32 +309,32 @@ pub fn kept<T: Any + Default + Send, R>(f: impl FnOnce(&mut T) -> R) -> R {
 
 /// Run on this thread alone.
 fn inline(count: usize, task: &Task<'_>, poll: &mut dyn FnMut() -> bool) -> Result<Outcome> {
-    let job = Arc::new(Job::new(task, count, 1, 1));
+    let call = Arc::new(Call::new(task, count, 1, 1));
     let mut looked = Instant::now();
-    with_local(&job, |local| {
-        job.work(local, &mut || {
+    with_local(&call, |local| {
+        call.work(local, &mut || {
             if looked.elapsed() < LOOK {
                 return false;
             }
             looked = Instant::now();
             let stop = poll();
             if stop {
-                job.stop.store(true, Ordering::Relaxed);
+                call.stop.store(true, Ordering::Relaxed);
             }
             stop
         });
     });
-    job.outcome()
+    call.outcome()
 }
 
-/// Call with what this thread keeps; inside a task, with something else.
-fn with_local(job: &Arc<Job>, f: impl FnOnce(&mut WorkerLocal)) {
+/// Call `f` with what this thread keeps; inside a task, with something else.
+fn with_local(call: &Arc<Call>, f: impl FnOnce(&mut WorkerLocal)) {
     let mut local = take_local();
-    local.job = Some(job.clone());
+    local.call = Some(call.clone());
     let before = INSIDE.with(|inside| inside.replace(true));
     f(&mut local);
     INSIDE.with(|inside| inside.set(before));
-    local.job = None;
+    local.call = None;
     put_local(local);
 }
 
@@ -376,13 +371,13 @@ fn spin_while(wait: impl Fn() -> bool) {
 }
 
 /// A call in a pool, which ends by waiting for its members.
-struct Call<'a> {
+struct Caller<'a> {
     pool: &'static Pool,
-    job: &'a Arc<Job>,
+    call: &'a Arc<Call>,
     works: bool,
 }
 
-impl Call<'_> {
+impl Caller<'_> {
     fn forked(&self) -> bool {
         std::process::id() != self.pool.owner
     }
@@ -390,12 +385,12 @@ impl Call<'_> {
     /// Wait until all is done and nobody works at it, and look now and then.
     fn wait(&self, look: &mut dyn FnMut() -> bool) {
         let own = usize::from(self.works);
-        spin_while(|| self.job.open() || self.job.members() > own);
+        spin_while(|| self.call.open() || self.call.members() > own);
         let mut stopped = false;
         let mut state = lock(&self.pool.state);
-        while self.job.open() || self.job.members() > own {
+        while self.call.open() || self.call.members() > own {
             let (next, time) = self
-                .job
+                .call
                 .left
                 .wait_timeout(state, LOOK)
                 .unwrap_or_else(PoisonError::into_inner);
@@ -412,24 +407,24 @@ impl Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for Caller<'_> {
     fn drop(&mut self) {
         if self.forked() {
             return;
         }
-        if self.job.open() {
-            self.job.stop.store(true, Ordering::Relaxed);
+        if self.call.open() {
+            self.call.stop.store(true, Ordering::Relaxed);
         }
         self.wait(&mut || false);
         let mut state = lock(&self.pool.state);
-        state.jobs.retain(|job| !Arc::ptr_eq(job, self.job));
+        state.calls.retain(|call| !Arc::ptr_eq(call, self.call));
         if self.works {
-            self.job.members.fetch_sub(1, Ordering::Release);
+            self.call.members.fetch_sub(1, Ordering::Release);
             state.busy -= 1;
         }
         self.pool.count_starved(&state);
         // A processor is free that another call may have been waiting for.
-        if self.works && state.asleep > 0 && state.jobs.iter().any(|job| job.open()) {
+        if self.works && state.asleep > 0 && state.calls.iter().any(|call| call.open()) {
             self.pool.wake.notify_one();
         }
     }
@@ -452,7 +447,7 @@ impl Pool {
                 processors: processors(),
                 state: Mutex::default(),
                 wake: Condvar::new(),
-                calls: AtomicUsize::new(0),
+                submitted: AtomicUsize::new(0),
                 starved: AtomicUsize::new(0),
             }));
             let swapped =
@@ -464,8 +459,8 @@ impl Pool {
         }
     }
 
-    /// Put a job where the workers find it. `None` if it has none and can get none.
-    fn submit(job: &Arc<Job>, works: bool) -> Option<&'static Pool> {
+    /// Put a call where the workers find it. `None` if it has none and can get none.
+    fn submit(call: &Arc<Call>, works: bool) -> Option<&'static Pool> {
         loop {
             let pool = Pool::current();
             let mut state = lock(&pool.state);
@@ -474,7 +469,7 @@ impl Pool {
                 continue;
             }
             // With the caller's own thread at work, one less is wanted.
-            let wanted = job.threads - usize::from(works);
+            let wanted = call.threads - usize::from(works);
             while state.workers < wanted {
                 let name = format!("fastzarr-{}", state.workers);
                 match thread::Builder::new()
@@ -489,9 +484,9 @@ impl Pool {
                 return None;
             }
             state.busy += usize::from(works);
-            state.jobs.push_back(job.clone());
+            state.calls.push_back(call.clone());
             pool.count_starved(&state);
-            pool.calls.fetch_add(1, Ordering::Release);
+            pool.submitted.fetch_add(1, Ordering::Release);
             let sleeper = state.asleep > 0;
             drop(state);
             // Who is woken wakes the next one: the caller has better to do.
@@ -504,25 +499,25 @@ impl Pool {
 
     fn count_starved(&self, state: &State) {
         let starved = state
-            .jobs
+            .calls
             .iter()
-            .filter(|job| job.members() == 0 && job.open())
+            .filter(|call| call.members() == 0 && call.open())
             .count();
         self.starved.store(starved, Ordering::Relaxed);
     }
 
-    /// Find the job that a free worker should go to.
+    /// Find the call that a free worker should go to.
     fn choose(&self, state: &State) -> Option<usize> {
-        let asked = state.jobs.iter().map(|job| job.threads).max();
+        let asked = state.calls.iter().map(|call| call.threads).max();
         let room = state.busy < self.processors.max(asked.unwrap_or(0));
-        (0..state.jobs.len())
+        (0..state.calls.len())
             .filter(|&i| {
-                let job = &state.jobs[i];
-                let members = job.members();
-                // A job that nobody works at is never left to wait for room.
-                job.open() && members < job.threads && (room || members == 0)
+                let call = &state.calls[i];
+                let members = call.members();
+                // A call that nobody works at is never left to wait for room.
+                call.open() && members < call.threads && (room || members == 0)
             })
-            .min_by_key(|&i| state.jobs[i].members())
+            .min_by_key(|&i| state.calls[i].members())
     }
 
     /// Be a worker.
@@ -532,29 +527,29 @@ impl Pool {
         let mut state = lock(&self.state);
         loop {
             if let Some(at) = self.choose(&state) {
-                let job = state.jobs.remove(at).unwrap_or_else(|| unreachable!());
-                job.members.fetch_add(1, Ordering::Relaxed);
+                let call = state.calls.remove(at).unwrap_or_else(|| unreachable!());
+                call.members.fetch_add(1, Ordering::Relaxed);
                 state.busy += 1;
                 // At the end of the queue, so that calls with as many members take turns.
-                state.jobs.push_back(job.clone());
+                state.calls.push_back(call.clone());
                 self.count_starved(&state);
                 let more = state.asleep > 0 && self.choose(&state).is_some();
                 drop(state);
                 if more {
                     self.wake.notify_one();
                 }
-                state = self.work(&job, &mut local);
+                state = self.work(&call, &mut local);
                 continue;
             }
             if state.closing {
                 state.workers -= 1;
                 return;
             }
-            let seen = self.calls.load(Ordering::Acquire);
+            let seen = self.submitted.load(Ordering::Acquire);
             drop(state);
-            spin_while(|| self.calls.load(Ordering::Acquire) == seen);
+            spin_while(|| self.submitted.load(Ordering::Acquire) == seen);
             state = lock(&self.state);
-            if self.calls.load(Ordering::Acquire) != seen {
+            if self.submitted.load(Ordering::Acquire) != seen {
                 continue;
             }
             state.asleep += 1;
@@ -577,19 +572,19 @@ impl Pool {
         }
     }
 
-    /// Work at a job that was joined, and leave it.
-    fn work(&self, job: &Arc<Job>, local: &mut WorkerLocal) -> MutexGuard<'_, State> {
-        local.job = Some(job.clone());
+    /// Work at a call that was joined, and leave it.
+    fn work(&self, call: &Arc<Call>, local: &mut WorkerLocal) -> MutexGuard<'_, State> {
+        local.call = Some(call.clone());
         let begin = Instant::now();
-        job.work(local, &mut || {
+        call.work(local, &mut || {
             self.starved.load(Ordering::Relaxed) > 0 && begin.elapsed() > TURN
         });
-        local.job = None;
+        local.call = None;
         let mut state = lock(&self.state);
         state.busy -= 1;
-        if job.members.fetch_sub(1, Ordering::Release) <= 2 {
+        if call.members.fetch_sub(1, Ordering::Release) <= 2 {
             // The caller's thread may be the other one.
-            job.left.notify_all();
+            call.left.notify_all();
         }
         self.count_starved(&state);
         state

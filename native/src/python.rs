@@ -21,17 +21,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyTuple};
 
 use self::objects::PyObjects;
-use crate::chunk::{Frame, Program};
 use crate::codecs::ByteCodec;
 use crate::commit::Durability;
 use crate::copy::{Shared, Source};
 use crate::error::Kind;
-use crate::local::Local;
+use crate::job::{Failure, Job, ReadInto, WriteFrom};
+use crate::local::{Keys, LocalObjects};
 use crate::objects::Objects;
 use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
-use crate::run::{Failure, From, Into, Job};
-use crate::shard::Shard;
+use crate::program::{Frame, Program, Shard};
 
 /// A codec chain compiled for one array. `describe` of the Python program says what it holds.
 #[pyclass(frozen, name = "Program", module = "fastzarr._native")]
@@ -44,7 +43,7 @@ impl PyProgram {
     #[new]
     fn new(description: &Bound<'_, PyDict>) -> PyResult<PyProgram> {
         Ok(PyProgram {
-            program: program(description)?,
+            program: make_program(description)?,
         })
     }
 }
@@ -54,7 +53,7 @@ fn member<'py>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Bound<'py, PyA
         .ok_or_else(|| PyKeyError::new_err(name.to_owned()))
 }
 
-fn program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
+fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
     let item: usize = member(dict, "item")?.extract()?;
     let shape: Vec<usize> = member(dict, "shape")?.extract()?;
     let elements = shape
@@ -66,13 +65,13 @@ fn program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
     let described = member(dict, "codecs")?;
     let mut codecs = Vec::new();
     for codec in described.cast::<PyList>()? {
-        codecs.push(byte_codec(codec.cast::<PyTuple>()?)?);
+        codecs.push(make_codec(codec.cast::<PyTuple>()?)?);
     }
     let nested = member(dict, "shard")?;
     let shard = if nested.is_none() {
         None
     } else {
-        Some(Box::new(shard(nested.cast::<PyDict>()?)?))
+        Some(Box::new(make_shard(nested.cast::<PyDict>()?)?))
     };
     let made = Program {
         item,
@@ -94,7 +93,7 @@ fn program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
     Ok(made)
 }
 
-fn shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
+fn make_shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
     let shape: Vec<usize> = member(dict, "shape")?.extract()?;
     let inner_shape: Vec<usize> = member(dict, "inner_shape")?.extract()?;
     if inner_shape.len() != shape.len() || inner_shape.contains(&0) {
@@ -103,7 +102,7 @@ fn shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
         ));
     }
     Ok(Shard {
-        inner: program(member(dict, "inner")?.cast::<PyDict>()?)?,
+        inner: make_program(member(dict, "inner")?.cast::<PyDict>()?)?,
         grid: shape
             .iter()
             .zip(&inner_shape)
@@ -112,13 +111,13 @@ fn shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
         shape,
         inner_shape,
         axes: member(dict, "axes")?.extract()?,
-        index: program(member(dict, "index")?.cast::<PyDict>()?)?,
+        index: make_program(member(dict, "index")?.cast::<PyDict>()?)?,
         index_size: member(dict, "index_size")?.extract()?,
         at_start: member(dict, "at_start")?.extract()?,
     })
 }
 
-fn byte_codec(described: &Bound<'_, PyTuple>) -> PyResult<ByteCodec> {
+fn make_codec(described: &Bound<'_, PyTuple>) -> PyResult<ByteCodec> {
     let name: String = described.get_item(0)?.extract()?;
     let numbers: Vec<i64> = described.get_item(1)?.extract()?;
     let word: String = described.get_item(2)?.extract()?;
@@ -127,7 +126,7 @@ fn byte_codec(described: &Bound<'_, PyTuple>) -> PyResult<ByteCodec> {
 }
 
 /// Read the plan that Python made.
-fn plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
+fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
     let py = given.py();
     let mut parts = Vec::new();
     for part in given.getattr(intern!(py, "parts"))?.cast::<PyTuple>()? {
@@ -272,8 +271,8 @@ impl Watch {
 }
 
 /// How the objects of a call are reached.
-enum Call {
-    Files(Local),
+enum Stored {
+    Files(LocalObjects),
     Python(PyObjects),
 }
 
@@ -291,7 +290,7 @@ fn durability(name: &str) -> PyResult<Durability> {
 /// Choose how objects are reached: as files where the store says that they are, and, to be written,
 /// where the job that writes says how durable they are to be. No code of Python's runs for it: a
 /// thread that the interpreter ends there, on its own way out, takes the process with it.
-fn call(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResult<Call> {
+fn stored(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResult<Stored> {
     let durability = match writes {
         Some(job) => {
             let level: Option<String> = job.getattr(intern!(job.py(), "durability"))?.extract()?;
@@ -301,15 +300,20 @@ fn call(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResul
     };
     let files = chunks.getattr(intern!(chunks.py(), "files"))?;
     if files.is_none() || (writes.is_some() && durability.is_none()) {
-        return Ok(Call::Python(PyObjects {
+        return Ok(Stored::Python(PyObjects {
             chunks: chunks.clone().unbind(),
             raised: Mutex::new(None),
         }));
     }
     let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
         files.extract()?;
-    match Local::open(&root, prefix, default, separator, follow, durability) {
-        Ok(local) => Ok(Call::Files(local)),
+    let keys = Keys {
+        prefix,
+        default,
+        separator,
+    };
+    match LocalObjects::open(&root, keys, follow, durability) {
+        Ok(local) => Ok(Stored::Files(local)),
         Err(error) => match error.kind {
             Kind::Io(errno) => Err(PyOSError::new_err((errno, error.message, root))),
             _ => Err(PyOSError::new_err(error.message)),
@@ -317,18 +321,18 @@ fn call(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResul
     }
 }
 
-impl Call {
+impl Stored {
     fn objects(&self) -> &dyn Objects {
         match self {
-            Call::Files(local) => local,
-            Call::Python(objects) => objects,
+            Stored::Files(local) => local,
+            Stored::Python(objects) => objects,
         }
     }
 
     fn raised(&self) -> Option<PyErr> {
         match self {
-            Call::Files(_) => None,
-            Call::Python(objects) => objects
+            Stored::Files(_) => None,
+            Stored::Python(objects) => objects
                 .raised
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -349,8 +353,8 @@ fn read<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
-    let plan = self::plan(plan)?;
-    let call = call(chunks, None)?;
+    let plan = make_plan(plan)?;
+    let stored = stored(chunks, None)?;
     let memory = Memory::of(out, compiled.program.item)?;
     let watch = Watch(Mutex::new(None));
     let poll = || watch.poll();
@@ -362,16 +366,22 @@ fn read<'py>(
         tasks: tasks(&compiled.program),
         poll: &poll,
     };
-    let into = Into {
+    let into = ReadInto {
         // SAFETY: the array outlives the call, its memory is not Rust's, and the pieces of a plan
         // do not overlap.
         memory: unsafe { Shared::new(memory.start, memory.len) },
         len: memory.len,
         frame: memory.frame(),
     };
-    let objects = call.objects();
-    let found = py.detach(|| crate::read::read(&compiled.program, &plan, objects, into, &job));
-    finish(py, found, &call, watch)
+    let run = crate::read::Run {
+        program: &compiled.program,
+        plan: &plan,
+        objects: stored.objects(),
+        into,
+        job,
+    };
+    let found = py.detach(|| run.read());
+    finish(py, found, &stored, watch)
 }
 
 /// Write `value`, which has the plan's work shape, to all chunks of a plan of an array of `shape`.
@@ -388,8 +398,8 @@ fn write<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
-    let plan = self::plan(plan)?;
-    let call = call(chunks, Some(job))?;
+    let plan = make_plan(plan)?;
+    let stored = stored(chunks, Some(job))?;
     let memory = Memory::of(value, compiled.program.item)?;
     let watch = Watch(Mutex::new(None));
     let poll = || watch.poll();
@@ -401,15 +411,21 @@ fn write<'py>(
         tasks: tasks(&compiled.program),
         poll: &poll,
     };
-    let from = From {
+    let from = WriteFrom {
         // SAFETY: the array outlives the call, and nobody is allowed to write it meanwhile.
         memory: unsafe { Source::new(memory.start, memory.len) },
         frame: memory.frame(),
     };
-    let objects = call.objects();
-    let found =
-        py.detach(|| crate::run::write(&compiled.program, &plan, objects, from, &shape, &job));
-    finish(py, found, &call, watch)
+    let run = crate::write::Run {
+        program: &compiled.program,
+        plan: &plan,
+        objects: stored.objects(),
+        from,
+        shape: &shape,
+        job,
+    };
+    let found = py.detach(|| run.write());
+    finish(py, found, &stored, watch)
 }
 
 /// The fewest bytes of a chunk that are worth a thread of their own.
@@ -429,7 +445,7 @@ fn tasks(program: &Program) -> Tasks {
 fn finish<'py>(
     py: Python<'py>,
     found: std::result::Result<bool, Failure>,
-    call: &Call,
+    stored: &Stored,
     watch: Watch,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     if let Some(raised) = watch.raised() {
@@ -437,7 +453,7 @@ fn finish<'py>(
     }
     match found {
         Ok(_) => Ok(None),
-        Err(failure) => failed(py, failure, call.raised()).map(Some),
+        Err(failure) => failed(py, failure, stored.raised()).map(Some),
     }
 }
 

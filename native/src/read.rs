@@ -9,67 +9,34 @@
 //! * Memory is bounded by what the workers hold: of a shard only its index and the inner chunks under
 //!   way are in memory, of shared chunks the encoded bytes of one for each thread.
 
-use crate::chunk::{Peeled, Program, Scratch, SLAB};
+use std::ops::Range;
+use std::sync::Mutex;
+
 use crate::codecs::ByteCodec;
 use crate::copy;
 use crate::error::{Error, Kind, Result};
+use crate::job::{guard, owned, spread, Failure, Failures, Job, Kept, ReadInto};
 use crate::objects::{room, Objects, Parts};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
-use crate::run::{inside, spread, Failure, Failures, Into, Job, Local};
-use crate::shard::{Entry, Shard, MISSING};
-use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use crate::program::{Entry, Peeled, Program, Scratch, Shard, MISSING, SLAB};
 
-/// At most this many objects are open at a time.
+/// The most objects that are open at a time.
 const OPEN: usize = 64;
-
-/// Read all chunks of a plan. `Ok(false)` if the run was ended by `poll`.
-pub fn read(
-    program: &Program,
-    plan: &Plan,
-    objects: &dyn Objects,
-    into: Into,
-    job: &Job,
-) -> std::result::Result<bool, Failure> {
-    let failures = Failures::default();
-    let run = Run {
-        program,
-        plan,
-        objects,
-        into,
-        job,
-    };
-    let done = if program.shard.is_some() {
-        run.in_rounds(OPEN, &failures)
-    } else if !run.shares_chunks() {
-        spread(
-            plan.size(),
-            job.threads,
-            job,
-            &failures,
-            &|number, local| {
-                let piece = plan.piece(number);
-                run.read_piece(&piece, local)
-                    .map_err(|error| (piece.chunk.clone(), error))
-            },
-        )
-    } else if program.codecs.is_empty() {
-        run.in_rounds(OPEN, &failures)
-    } else {
-        run.in_rounds(job.threads, &failures)
-    };
-    failures.first().map_or(Ok(done), Err)
-}
 
 /// What is the same for all pieces of one call.
 #[derive(Clone, Copy)]
-struct Run<'a> {
-    program: &'a Program,
-    plan: &'a Plan,
-    objects: &'a dyn Objects,
-    into: Into<'a>,
-    job: &'a Job<'a>,
+pub struct Run<'a> {
+    /// How chunks are decoded.
+    pub program: &'a Program,
+    /// What is read.
+    pub plan: &'a Plan,
+    /// Where chunks are stored.
+    pub objects: &'a dyn Objects,
+    /// The memory that the elements are put into.
+    pub into: ReadInto<'a>,
+    /// What the chunks have in common.
+    pub job: Job<'a>,
 }
 
 /// An object of which several workers read pieces.
@@ -97,6 +64,34 @@ enum Inside<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// Read all chunks of the plan. Return `Ok(false)` if `poll` ended the run.
+    pub fn read(&self) -> std::result::Result<bool, Failure> {
+        let Run {
+            program, plan, job, ..
+        } = *self;
+        let failures = Failures::default();
+        let done = if program.shard.is_some() {
+            self.in_rounds(OPEN, &failures)
+        } else if !self.shares_chunks() {
+            spread(
+                plan.size(),
+                job.threads,
+                &job,
+                &failures,
+                &|number, kept| {
+                    let piece = plan.piece(number);
+                    self.read_piece(&piece, kept)
+                        .map_err(|error| (piece.chunk.clone(), error))
+                },
+            )
+        } else if program.codecs.is_empty() {
+            self.in_rounds(OPEN, &failures)
+        } else {
+            self.in_rounds(job.threads, &failures)
+        };
+        failures.first().map_or(Ok(done), Err)
+    }
+
     /// Tell whether workers share chunks rather than take one each.
     fn shares_chunks(&self) -> bool {
         let size = self.program.nbytes;
@@ -104,15 +99,15 @@ impl<'a> Run<'a> {
         (few || size > 2 * SLAB) && self.program.in_parts() && self.program.slab_axis().is_some()
     }
 
-    fn read_piece(&self, piece: &Piece, local: &mut Local) -> Result<()> {
+    fn read_piece(&self, piece: &Piece, kept: &mut Kept) -> Result<()> {
         let Run { program, into, .. } = *self;
-        let Local { scratch, offsets } = local;
+        let Kept { scratch, offsets } = kept;
         let factors = offsets.factors(&piece.factors, &program.strides, into.frame);
         if program.plain() {
-            let rows = copy::contiguous_rows(program.item, &factors, program.nbytes, into.len);
-            if let Some(rows) = rows.filter(|rows| rows.count == 1) {
+            let size = program.nbytes;
+            if let Some(start) = copy::contiguous_run(program.item, &factors, size, into.len) {
                 let mut target = into.memory.target();
-                let run = target.run(rows.offset(0), rows.run)?;
+                let run = target.run(start, size)?;
                 return match self.objects.read_into(&piece.chunk, run)? {
                     Some(size) if size == program.nbytes as u64 => Ok(()),
                     Some(size) => Err(program.wrong_size(size as usize)),
@@ -141,7 +136,7 @@ impl<'a> Run<'a> {
         let mut buffer = std::mem::take(&mut scratch.file);
         let found = parts.read(0, size, &mut buffer).and_then(|bytes| {
             let mut target = self.into.memory.target();
-            program.place(&bytes, factors, &mut target, self.into.len, scratch)
+            program.place(bytes, factors, &mut target, self.into.len, scratch)
         });
         scratch.file = buffer;
         found
@@ -167,14 +162,15 @@ impl<'a> Run<'a> {
         let offset = (part.start + asked.start) as u64;
         let factors = copy::from_later(factors, asked.start);
         if program.plain() {
-            let rows = copy::contiguous_rows(program.item, &factors, asked.len(), self.into.len);
-            if let Some(rows) = rows.filter(|rows| rows.count == 1) {
-                return parts.read_into(offset, target.run(rows.offset(0), rows.run)?);
+            let size = asked.len();
+            let run = copy::contiguous_run(program.item, &factors, size, self.into.len);
+            if let Some(start) = run {
+                return parts.read_into(offset, target.run(start, size)?);
             }
         }
         let Scratch { file, chunk, .. } = scratch;
         let bytes = parts.read(offset, asked.len(), file)?;
-        program.put_raw(&bytes, &factors, &mut target, chunk)
+        program.put_raw(bytes, &factors, &mut target, chunk)
     }
 
     fn fill(&self, program: &Program, factors: &[copy::Factor]) -> Result<()> {
@@ -195,21 +191,18 @@ impl<'a> Run<'a> {
         while first < plan.size() {
             let count = (plan.size() - first).min(most);
             let slots: Vec<Mutex<Option<Opened>>> = (0..count).map(|_| Mutex::new(None)).collect();
-            let done = spread(count, job.threads, job, failures, &|number, local| {
+            let done = spread(count, job.threads, &job, failures, &|number, kept| {
                 let piece = plan.piece(first + number);
                 let opened = self
-                    .open(&piece, local)
+                    .open(&piece, kept)
                     .map_err(|error| (piece.chunk.clone(), error))?;
-                *slots[number].lock().unwrap_or_else(PoisonError::into_inner) = opened;
+                *guard(&slots[number]) = opened;
                 Ok(())
             });
             if !done {
                 return false;
             }
-            let opened: Vec<Opened> = slots
-                .into_iter()
-                .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-                .collect();
+            let opened: Vec<Opened> = slots.into_iter().filter_map(owned).collect();
             let mut ends = Vec::with_capacity(opened.len());
             let mut total = 0;
             for object in &opened {
@@ -220,17 +213,17 @@ impl<'a> Run<'a> {
                 Some(_) => job.tasks,
                 None => Tasks::Brief,
             };
-            let inside = Job { tasks, ..*job };
-            let done = spread(total, job.threads, &inside, failures, &|number, local| {
+            let inside = Job { tasks, ..job };
+            let done = spread(total, job.threads, &inside, failures, &|number, kept| {
                 let which = ends.partition_point(|end| *end <= number);
                 let object = &opened[which];
                 let before = if which == 0 { 0 } else { ends[which - 1] };
                 let inner = object.plan.piece(number - before);
                 let found = match &object.inside {
                     Inside::Shard(shard, index) => {
-                        self.read_inner(shard, object.parts.as_ref(), index, &inner, local)
+                        self.read_inner(shard, object.parts.as_ref(), index, &inner, kept)
                     }
-                    Inside::Chunk { .. } => self.read_slab(object, &inner, local),
+                    Inside::Chunk { .. } => self.read_slab(object, &inner, kept),
                 };
                 found.map_err(|error| (object.chunk.clone(), error))
             });
@@ -240,7 +233,7 @@ impl<'a> Run<'a> {
                 Inside::Shard(..) => None,
             });
             if let Some(data) = data {
-                pool::kept(|local: &mut Local| local.scratch.file = data);
+                pool::kept(|kept: &mut Kept| kept.scratch.file = data);
             }
             if !done {
                 return false;
@@ -251,20 +244,20 @@ impl<'a> Run<'a> {
     }
 
     /// Open the object of a piece; `None` if it is not stored, and its place is filled then.
-    fn open(&self, piece: &Piece, local: &mut Local) -> Result<Option<Opened<'a>>> {
+    fn open(&self, piece: &Piece, kept: &mut Kept) -> Result<Option<Opened<'a>>> {
         let Run { program, into, .. } = *self;
         let Some(parts) = self.objects.open(&piece.chunk)? else {
-            let Local { offsets, .. } = local;
+            let Kept { offsets, .. } = kept;
             let factors = offsets.factors(&piece.factors, &program.strides, into.frame);
             self.fill(program, &factors)?;
             return Ok(None);
         };
         let (inside, plan) = match &program.shard {
             Some(shard) => {
-                let index = load_index(shard, parts.as_ref(), &mut local.scratch)?;
+                let index = load_index(shard, parts.as_ref(), &mut kept.scratch)?;
                 (Inside::Shard(shard, index), cut(shard, piece))
             }
-            None => self.cut_chunk(piece, parts.as_ref(), &mut local.scratch)?,
+            None => self.cut_chunk(piece, parts.as_ref(), &mut kept.scratch)?,
         };
         Ok(Some(Opened {
             chunk: piece.chunk.clone(),
@@ -339,7 +332,7 @@ impl<'a> Run<'a> {
             .slab_rows(axis, bytes, self.job.threads, self.job.least, block)
     }
 
-    fn read_slab(&self, object: &Opened, inner: &Piece, local: &mut Local) -> Result<()> {
+    fn read_slab(&self, object: &Opened, inner: &Piece, kept: &mut Kept) -> Result<()> {
         let Inside::Chunk {
             data,
             frame,
@@ -350,7 +343,7 @@ impl<'a> Run<'a> {
             unreachable!("slabs are of chunks");
         };
         let Run { program, into, .. } = *self;
-        let Local { scratch, offsets } = local;
+        let Kept { scratch, offsets } = kept;
         let factors = offsets.factors(&inner.factors, &program.strides, into.frame);
         let start = inner.chunk[*axis] as usize * slab;
         let part = start..program.nbytes.min(start + slab);
@@ -384,15 +377,15 @@ impl<'a> Run<'a> {
         parts: &dyn Parts,
         index: &[Entry],
         inner: &Piece,
-        local: &mut Local,
+        kept: &mut Kept,
     ) -> Result<()> {
         let program = &shard.inner;
         let (offset, size) = index[shard.number(&inner.chunk)];
         if (offset, size) == (MISSING, MISSING) {
-            let Local { offsets, .. } = local;
+            let Kept { offsets, .. } = kept;
             let factors = offsets.factors(&inner.factors, &program.strides, self.into.frame);
             let filled = self.fill(program, &factors);
-            return filled.map_err(|error| inside(error, &inner.chunk));
+            return filled.map_err(|error| error.in_inner_chunk(&inner.chunk));
         }
         let window = Window {
             parts,
@@ -400,14 +393,14 @@ impl<'a> Run<'a> {
             size,
         };
         let found = match &program.shard {
-            Some(nested) => self.read_nested(nested, &window, inner, local),
+            Some(nested) => self.read_nested(nested, &window, inner, kept),
             None => {
-                let Local { scratch, offsets } = local;
+                let Kept { scratch, offsets } = kept;
                 let factors = offsets.factors(&inner.factors, &program.strides, self.into.frame);
                 self.read_chunk(program, &window, &factors, scratch)
             }
         };
-        found.map_err(|error| inside(error, &inner.chunk))
+        found.map_err(|error| error.in_inner_chunk(&inner.chunk))
     }
 
     fn read_nested(
@@ -415,12 +408,12 @@ impl<'a> Run<'a> {
         shard: &Shard,
         parts: &dyn Parts,
         piece: &Piece,
-        local: &mut Local,
+        kept: &mut Kept,
     ) -> Result<()> {
-        let index = load_index(shard, parts, &mut local.scratch)?;
+        let index = load_index(shard, parts, &mut kept.scratch)?;
         let plan = cut(shard, piece);
         for number in 0..plan.size() {
-            self.read_inner(shard, parts, &index, &plan.piece(number), local)?;
+            self.read_inner(shard, parts, &index, &plan.piece(number), kept)?;
         }
         Ok(())
     }
@@ -440,7 +433,7 @@ fn load_index(shard: &Shard, parts: &dyn Parts, scratch: &mut Scratch) -> Result
     let mut buffer = std::mem::take(&mut scratch.file);
     let index = parts
         .read(offset, shard.index_size, &mut buffer)
-        .and_then(|bytes| shard.read_index(&bytes, parts.size(), scratch));
+        .and_then(|bytes| shard.read_index(bytes, parts.size(), scratch));
     scratch.file = buffer;
     index
 }
@@ -458,12 +451,7 @@ impl Parts for Window<'_> {
         self.size
     }
 
-    fn read<'a>(
-        &'a self,
-        offset: u64,
-        size: usize,
-        buffer: &'a mut Vec<u8>,
-    ) -> Result<crate::objects::Bytes<'a>> {
+    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         self.parts.read(self.offset + offset, size, buffer)
     }
 

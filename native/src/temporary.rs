@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::files::{retry, PARTS};
+use crate::sys::{retry, PARTS};
 
 /// How the name of every temporary file ends, as in `stores/keys.py`.
 pub const TEMPORARY_SUFFIX: &str = ".fastzarr-tmp";

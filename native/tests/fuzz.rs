@@ -10,18 +10,11 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use _native::chunk::{Frame, Program};
-use _native::codecs::vlen::{Elements, Joined, Kind};
-use _native::codecs::{ByteCodec, Contexts};
-use _native::commit::{Make, Stop};
-use _native::copy::{Shared, Source};
-use _native::error::{Error, Result};
-use _native::objects::{Bytes, Objects, Parts, Pending, Value};
-use _native::plan::{Factor, Part, Plan};
-use _native::pool::Tasks;
-use _native::read;
-use _native::run::{self, From, Into, Job};
-use _native::shard::Shard;
+use _native::fuzzing::{
+    ByteCodec, Contexts, Elements, Error, Factor, Frame, Job, Joined, Kind, Make, Objects, Out,
+    Part, Parts, Pending, Plan, Program, ReadInto, Reading, Result, Scratch, Shard, Shared, Source,
+    Stop, Tasks, Value, WriteFrom, Writing,
+};
 
 struct Random(u64);
 
@@ -153,30 +146,29 @@ impl Parts for Whole {
         self.0.len() as u64
     }
 
-    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
+    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         let found = usize::try_from(offset)
             .ok()
             .and_then(|start| self.0.get(start..start.checked_add(size)?));
-        found
-            .map(Bytes::Read)
-            .ok_or_else(|| Error::codec("fetch", "outside"))
+        found.ok_or_else(|| Error::codec("fetch", "outside"))
     }
 }
 
 impl Objects for Held {
-    fn read<'a>(&'a self, chunk: &[i64], buffer: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
-        let objects = self.0.lock().expect("no panic");
-        Ok(objects.get(chunk).map(|bytes| {
-            buffer.clear();
-            buffer.extend_from_slice(bytes);
-            Bytes::Read(buffer)
-        }))
-    }
-
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
         let objects = self.0.lock().expect("no panic");
         let found = objects.get(chunk).cloned();
         Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
+    }
+
+    fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
+        let objects = self.0.lock().expect("no panic");
+        Ok(objects.get(chunk).map(|bytes| {
+            if bytes.len() == dst.len() {
+                dst.copy_from_slice(bytes);
+            }
+            bytes.len() as u64
+        }))
     }
 
     fn stage<'a>(
@@ -314,7 +306,7 @@ fn plan(
                 return Factor::Points {
                     axes: vec![axis].into(),
                     coords: vec![coords.into()],
-                    out: _native::plan::Out::From(0),
+                    out: Out::From(0),
                 };
             }
             Factor::Span {
@@ -349,7 +341,7 @@ fn read(program: &Program, plan: &Plan, held: &Held, work: &[usize]) -> Option<V
     let size = work.iter().product::<usize>() * ITEM;
     let mut out = vec![0xa5u8; size + 2 * guard];
     let poll = || false;
-    let into = Into {
+    let into = ReadInto {
         // SAFETY: the memory lives until the run is over, and the pieces of a plan do not overlap.
         memory: unsafe { Shared::new(out.as_mut_ptr(), out.len()) },
         len: out.len(),
@@ -358,7 +350,14 @@ fn read(program: &Program, plan: &Plan, held: &Held, work: &[usize]) -> Option<V
             strides: &steps,
         },
     };
-    let done = read::read(program, plan, held, into, &job(&poll)).is_ok();
+    let run = Reading {
+        program,
+        plan,
+        objects: held,
+        into,
+        job: job(&poll),
+    };
+    let done = run.read().is_ok();
     assert!(out[..guard].iter().all(|byte| *byte == 0xa5));
     assert!(out[guard + size..].iter().all(|byte| *byte == 0xa5));
     done.then(|| out[guard..guard + size].to_vec())
@@ -375,7 +374,7 @@ fn write(
     let order: Vec<usize> = (0..work.len()).collect();
     let steps = strides(work, &order, ITEM);
     let poll = || false;
-    let from = From {
+    let from = WriteFrom {
         // SAFETY: the memory lives until the run is over and nobody writes it.
         memory: unsafe { Source::new(value.as_ptr(), value.len()) },
         frame: Frame {
@@ -383,7 +382,15 @@ fn write(
             strides: &steps,
         },
     };
-    if let Err(failure) = run::write(program, plan, held, from, shape, &job(&poll)) {
+    let run = Writing {
+        program,
+        plan,
+        objects: held,
+        from,
+        shape,
+        job: job(&poll),
+    };
+    if let Err(failure) = run.write() {
         panic!("a write of valid data failed: {}", failure.error);
     }
 }
@@ -461,7 +468,7 @@ fn an_index_of_a_shard_is_believed_only_where_it_holds() {
             bytes.extend_from_slice(&number.to_ne_bytes());
         }
         let mut encoded = Vec::new();
-        let mut scratch = _native::chunk::Scratch::default();
+        let mut scratch = Scratch::default();
         shard
             .index
             .encode(

@@ -1,11 +1,10 @@
-//! The checksums: `crc32c`, and numcodecs' `crc32`, `adler32`, `fletcher32` and `jenkins_lookup3`.
+//! The checksums: `crc32c`, and numcodecs' `crc32`, `adler32` and `fletcher32`.
 //!
-//! * Each is four bytes, little-endian, in front of the data or behind it. Format 3's `crc32c` has
-//!   them behind; where a numcodecs configuration is silent, `Kind::location` says.
-//! * A sum that differs is an error, always.
-//! * Removing a sum gives a part of what was given: nothing is copied.
-//! * The CRCs and Adler-32 come from libraries that use what the processor has; the other two are
-//!   here, Fletcher's in a form that the compiler vectorises.
+//! * Each is four bytes, little-endian, in front of the data or behind it.
+//! * A checksum that differs is always an error.
+//! * Stripping a checksum returns a part of the input; nothing is copied.
+//! * The CRCs and Adler-32 come from libraries that use the processor's instructions; Fletcher's is
+//!   written here, in a form that the compiler vectorises.
 
 use std::ffi::c_void;
 
@@ -16,7 +15,7 @@ use crate::error::{Error, Result};
 const SIZE: usize = 4;
 
 /// Which checksum.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// CRC-32C (Castagnoli), as in RFC 3720.
     Crc32c,
@@ -26,13 +25,6 @@ pub enum Kind {
     Adler32,
     /// Fletcher's, as HDF5 computes it.
     Fletcher32,
-    /// Jenkins' lookup3, as HDF5 computes it.
-    JenkinsLookup3 {
-        /// The value to start from.
-        initval: u32,
-        /// Bytes to go through before the data, which are not stored.
-        prefix: Vec<u8>,
-    },
 }
 
 /// Where the checksum stands.
@@ -52,15 +44,6 @@ impl Kind {
             Kind::Crc32 => crc32(data),
             Kind::Adler32 => adler32(data),
             Kind::Fletcher32 => fletcher32(data),
-            Kind::JenkinsLookup3 { initval, prefix } => jenkins_lookup3(prefix, data, *initval),
-        }
-    }
-
-    /// Give the place of the checksum where a numcodecs configuration names none.
-    pub fn location(&self) -> Location {
-        match self {
-            Kind::Crc32 | Kind::Adler32 => Location::Start,
-            _ => Location::End,
         }
     }
 
@@ -70,7 +53,6 @@ impl Kind {
             Kind::Crc32 => "crc32",
             Kind::Adler32 => "adler32",
             Kind::Fletcher32 => "fletcher32",
-            Kind::JenkinsLookup3 { .. } => "jenkins_lookup3",
         }
     }
 }
@@ -123,17 +105,6 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, kind: &Kind, location: Location) ->
     out.extend_from_slice(src);
     if location == Location::End {
         out.extend(sum);
-    }
-    Ok(())
-}
-
-/// Give what `out` holds from `from` on its checksum, in place.
-pub fn append(out: &mut Vec<u8>, from: usize, kind: &Kind, location: Location) -> Result<()> {
-    reserve(out, kind, SIZE)?;
-    let sum = kind.sum(out.get(from..).unwrap_or_default()).to_le_bytes();
-    out.extend(sum);
-    if location == Location::Start {
-        out.get_mut(from..).unwrap_or_default().rotate_right(SIZE);
     }
     Ok(())
 }
@@ -211,79 +182,13 @@ fn folded(sum: u64) -> u64 {
     }
 }
 
-/// Compute Jenkins' lookup3 of some bytes, as if `prefix` stood before them.
-pub fn jenkins_lookup3(prefix: &[u8], data: &[u8], initval: u32) -> u32 {
-    if !prefix.is_empty() {
-        return jenkins_lookup3(&[], &[prefix, data].concat(), initval);
-    }
-    let start = 0xDEAD_BEEF_u32
-        .wrapping_add(data.len() as u32)
-        .wrapping_add(initval);
-    let mut state = [start; 3];
-    let mut rest = data;
-    // The last block, of one to twelve bytes, is mixed in another way.
-    while let Some((block, after)) = rest.split_first_chunk::<12>() {
-        if after.is_empty() {
-            break;
-        }
-        state = mixed(added(state, block));
-        rest = after;
-    }
-    if rest.is_empty() {
-        return start;
-    }
-    let mut block = [0; 12];
-    block
-        .iter_mut()
-        .zip(rest)
-        .for_each(|(to, from)| *to = *from);
-    finished(added(state, &block))
-}
-
-fn added(state: [u32; 3], block: &[u8; 12]) -> [u32; 3] {
-    let words = block.as_chunks::<4>().0;
-    [0, 1, 2].map(|i| state[i].wrapping_add(u32::from_le_bytes(words[i])))
-}
-
-fn mixed([mut a, mut b, mut c]: [u32; 3]) -> [u32; 3] {
-    // Two rounds over a, b and c, which trade places after each step.
-    for turn in [4, 6, 8, 16, 19, 4] {
-        a = a.wrapping_sub(c) ^ c.rotate_left(turn);
-        c = c.wrapping_add(b);
-        (a, b, c) = (b, c, a);
-    }
-    [a, b, c]
-}
-
-fn finished([mut a, mut b, mut c]: [u32; 3]) -> u32 {
-    for turn in [14, 11, 25, 16, 4, 14, 24] {
-        c = (c ^ b).wrapping_sub(b.rotate_left(turn));
-        (a, b, c) = (b, c, a);
-    }
-    // The last step changed what has moved to b.
-    b
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"fastzarr holds chunks of bytes";
 
-    fn kinds() -> [Kind; 6] {
-        let jenkins = |initval, prefix: &[u8]| Kind::JenkinsLookup3 {
-            initval,
-            prefix: prefix.to_vec(),
-        };
-        [
-            Kind::Crc32c,
-            Kind::Crc32,
-            Kind::Adler32,
-            Kind::Fletcher32,
-            jenkins(0, b""),
-            jenkins(3, b"pref!"),
-        ]
-    }
+    const KINDS: [Kind; 4] = [Kind::Crc32c, Kind::Crc32, Kind::Adler32, Kind::Fletcher32];
 
     fn noise(size: usize, mut seed: u64) -> Vec<u8> {
         let mut next = || {
@@ -330,10 +235,6 @@ mod tests {
         assert_eq!(crc32c(b"123456789"), 0xE306_9283);
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         assert_eq!(adler32(b"Wikipedia"), 0x11E6_0398);
-        // The comment in Jenkins' own lookup3.c.
-        let quote = b"Four score and seven years ago";
-        assert_eq!(jenkins_lookup3(b"", quote, 0), 0x1777_0551);
-        assert_eq!(jenkins_lookup3(b"", quote, 1), 0xCD62_8161);
         assert_eq!([crc32c(b""), crc32(b""), adler32(b"")], [0, 0, 1]);
     }
 
@@ -352,49 +253,24 @@ mod tests {
         ] {
             assert_eq!(fletcher32(data), sum);
         }
-        for (size, zero, seven) in [
-            (0, 0xDEAD_BEEF, 0xDEAD_BEF6_u32),
-            (1, 0x8BA9_414B, 0x58C1_84BF),
-            (4, 0xE4CF_1D42, 0x4801_DBB0),
-            (11, 0x2CA6_817A, 0x858C_EDBA),
-            (12, 0x5E4A_A593, 0x72FB_AFD0),
-            (13, 0xBC9D_6816, 0x6243_A3F2),
-            (24, 0x9C0A_DD53, 0x6BC1_7C66),
-            (25, 0x3A88_2244, 0xBFA5_98F8),
-        ] {
-            let data = &ramp[..size];
-            assert_eq!(jenkins_lookup3(b"", data, 0), zero);
-            assert_eq!(jenkins_lookup3(b"", data, 7), seven);
-        }
-        for (size, sum) in [
-            (0, 0x1600_D7DE_u32),
-            (1, 0x2386_3731),
-            (6, 0x1F9C_BFC9),
-            (7, 0x183C_1063),
-            (8, 0xDB66_FF83),
-            (20, 0x5BBC_970E),
-            (30, 0xE5A4_E0B5),
-        ] {
-            assert_eq!(jenkins_lookup3(b"pref!", &ramp[..size], 3), sum);
-        }
     }
 
     #[test]
     fn puts_the_sum_where_numcodecs_puts_it() {
-        for (kind, sum) in kinds().iter().zip([
+        for (kind, sum) in KINDS.iter().zip([
             [0xA7, 0x8B, 0x75, 0x64],
             [0x60, 0x47, 0x47, 0x67],
             [0x90, 0x0B, 0x83, 0xB5],
             [0x06, 0x94, 0xBA, 0x56],
-            [0x48, 0xE3, 0xD5, 0xB6],
         ]) {
-            let mut out = Vec::new();
-            encode(TEXT, &mut out, kind, kind.location()).unwrap();
-            let wanted = match kind {
-                Kind::Crc32 | Kind::Adler32 => [&sum, TEXT].concat(),
-                _ => [TEXT, &sum].concat(),
-            };
-            assert_eq!(out, wanted, "{kind:?}");
+            for (location, wanted) in [
+                (Location::Start, [&sum, TEXT].concat()),
+                (Location::End, [TEXT, &sum].concat()),
+            ] {
+                let mut out = Vec::new();
+                encode(TEXT, &mut out, kind, location).unwrap();
+                assert_eq!(out, wanted, "{kind:?}");
+            }
         }
     }
 
@@ -425,15 +301,13 @@ mod tests {
 
     #[test]
     fn goes_there_and_back_at_either_end() {
-        for kind in &kinds() {
+        for kind in &KINDS {
             for location in [Location::Start, Location::End] {
                 for size in [0, 1, 3, 4, 5, 1000] {
                     let data = noise(size, 3);
                     let mut out = b"before".to_vec();
                     encode(&data, &mut out, kind, location).unwrap();
-                    let mut other = [b"before", &data[..]].concat();
-                    append(&mut other, 6, kind, location).unwrap();
-                    assert_eq!(out, other);
+                    assert_eq!(&out[..6], b"before");
                     assert_eq!(strip(&out[6..], kind, location).unwrap(), data);
                     let mut back = vec![0; size];
                     decode(&out[6..], &mut back, kind, location).unwrap();
@@ -446,7 +320,7 @@ mod tests {
 
     #[test]
     fn finds_every_flipped_bit_and_every_cut() {
-        for kind in &kinds() {
+        for kind in &KINDS {
             for location in [Location::Start, Location::End] {
                 let mut out = Vec::new();
                 encode(TEXT, &mut out, kind, location).unwrap();

@@ -15,8 +15,11 @@
 //! with loads and stores that overlap. Bit shuffle is byte shuffle, a transpose of 8 x 8 bits in
 //! each 64-bit word, and byte shuffle of those words, tile by tile in the first-level cache.
 
+mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+use self::portable::transpose_words;
 
 /// The instructions that the kernels use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,20 +76,6 @@ pub fn shuffle(typesize: usize, src: &[u8], dst: &mut [u8]) {
     dst[whole..].copy_from_slice(&src[whole..]);
 }
 
-/// Undo [`shuffle`].
-pub fn unshuffle(typesize: usize, src: &[u8], dst: &mut [u8]) {
-    assert_eq!(src.len(), dst.len());
-    if !(2..=MAX_TYPESIZE).contains(&typesize) {
-        dst.copy_from_slice(src);
-        return;
-    }
-    let n = src.len() / typesize;
-    let whole = n * typesize;
-    let planes = Planes::contiguous(typesize, &src[..whole], n);
-    unshuffle_planes(planes.get(), &mut dst[..whole]);
-    dst[whole..].copy_from_slice(&src[whole..]);
-}
-
 /// Bit shuffle `src` into `dst`, which has the same length.
 pub fn bitshuffle(typesize: usize, src: &[u8], dst: &mut [u8]) {
     assert_eq!(src.len(), dst.len());
@@ -97,20 +86,6 @@ pub fn bitshuffle(typesize: usize, src: &[u8], dst: &mut [u8]) {
     }
     let whole = n * typesize;
     split_rows(Isa::detect(), typesize, &src[..whole], &mut dst[..whole]);
-    dst[whole..].copy_from_slice(&src[whole..]);
-}
-
-/// Undo [`bitshuffle`].
-pub fn bitunshuffle(typesize: usize, src: &[u8], dst: &mut [u8]) {
-    assert_eq!(src.len(), dst.len());
-    let n = src.len().checked_div(typesize).unwrap_or(0);
-    if typesize > MAX_TYPESIZE || !n.is_multiple_of(8) || n == 0 {
-        dst.copy_from_slice(src);
-        return;
-    }
-    let whole = n * typesize;
-    let planes = Planes::contiguous(typesize, &src[..whole], n);
-    bitunshuffle_planes(planes.get(), 0, &mut dst[..whole]);
     dst[whole..].copy_from_slice(&src[whole..]);
 }
 
@@ -364,24 +339,6 @@ fn transpose_bits(isa: Isa, words: &mut [u8]) {
     }
 }
 
-/// [`transpose_bits`], in a form that the compiler turns into vectors for its caller's processor.
-#[inline(always)]
-fn transpose_words(words: &mut [u8]) {
-    for bytes in words.chunks_exact_mut(8) {
-        let mut word = [0; 8];
-        word.copy_from_slice(bytes);
-        let mut x = u64::from_le_bytes(word);
-        // Swap the off-diagonal blocks of 1, 2 and 4 bits.
-        let t = (x ^ (x >> 7)) & 0x00aa_00aa_00aa_00aa;
-        x ^= t ^ (t << 7);
-        let t = (x ^ (x >> 14)) & 0x0000_cccc_0000_cccc;
-        x ^= t ^ (t << 14);
-        let t = (x ^ (x >> 28)) & 0x0000_0000_f0f0_f0f0;
-        x ^= t ^ (t << 28);
-        bytes.copy_from_slice(&x.to_le_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -436,6 +393,34 @@ mod tests {
             }
         }
         all
+    }
+
+    /// Undo [`shuffle`].
+    fn unshuffle(typesize: usize, src: &[u8], dst: &mut [u8]) {
+        assert_eq!(src.len(), dst.len());
+        if !(2..=MAX_TYPESIZE).contains(&typesize) {
+            dst.copy_from_slice(src);
+            return;
+        }
+        let n = src.len() / typesize;
+        let whole = n * typesize;
+        let planes = Planes::contiguous(typesize, &src[..whole], n);
+        unshuffle_planes(planes.get(), &mut dst[..whole]);
+        dst[whole..].copy_from_slice(&src[whole..]);
+    }
+
+    /// Undo [`bitshuffle`].
+    fn bitunshuffle(typesize: usize, src: &[u8], dst: &mut [u8]) {
+        assert_eq!(src.len(), dst.len());
+        let n = src.len().checked_div(typesize).unwrap_or(0);
+        if typesize > MAX_TYPESIZE || !n.is_multiple_of(8) || n == 0 {
+            dst.copy_from_slice(src);
+            return;
+        }
+        let whole = n * typesize;
+        let planes = Planes::contiguous(typesize, &src[..whole], n);
+        bitunshuffle_planes(planes.get(), 0, &mut dst[..whole]);
+        dst[whole..].copy_from_slice(&src[whole..]);
     }
 
     const SIZES: [usize; 17] = [1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 16, 17, 24, 31, 32, 100, 255];

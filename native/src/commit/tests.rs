@@ -1,6 +1,7 @@
 //! Writers of one value do not undo each other, and leave nothing behind.
 
 use super::*;
+use crate::objects::Value;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -34,6 +35,14 @@ impl Drop for Place {
     }
 }
 
+/// Read a value; `None` if it is missing.
+fn read(root: &Root, key: &str) -> Option<Vec<u8>> {
+    let file = root.open_file(key).unwrap()?;
+    let mut bytes = vec![0; usize::try_from(file.size()).unwrap()];
+    file.read_at(0, &mut bytes).unwrap();
+    Some(bytes)
+}
+
 const NEVER: Stop = &|| false;
 
 fn add_one(old: Option<&[u8]>) -> Result<Option<Value<'_>>> {
@@ -55,8 +64,7 @@ fn no_update_is_lost_among_threads() {
                 });
             }
         });
-        let mut bytes = Vec::new();
-        assert!(place.root().read("a/n", &mut bytes).unwrap());
+        let bytes = read(&place.root(), "a/n").unwrap();
         assert_eq!(bytes, 400u32.to_ne_bytes());
         assert_eq!(std::fs::read_dir(place.0.join("a")).unwrap().count(), 1);
     }
@@ -79,9 +87,7 @@ fn one_of_two_first_writers_starts_again() {
     })
     .unwrap();
     assert_eq!(calls, [None, Some(1u32.to_ne_bytes().to_vec())]);
-    let mut bytes = Vec::new();
-    assert!(root.read("n", &mut bytes).unwrap());
-    assert_eq!(bytes, 2u32.to_ne_bytes());
+    assert_eq!(read(&root, "n").unwrap(), 2u32.to_ne_bytes());
     assert_eq!(place.names(), ["n"]);
 }
 
@@ -115,9 +121,8 @@ fn a_whole_write_and_a_removal_wait_for_an_update() {
             })
             .unwrap();
         });
-        let mut bytes = Vec::new();
-        assert_eq!(root.read("n", &mut bytes).unwrap(), !remove);
-        assert!(remove || bytes == b"whole");
+        let whole = (!remove).then(|| b"whole".to_vec());
+        assert_eq!(read(&root, "n"), whole);
     }
 }
 
@@ -160,19 +165,17 @@ fn what_is_staged_has_no_name_until_it_is_published() {
     let staged = root
         .stage("a/n", &[b"new"], Durability::Full, NEVER)
         .unwrap();
-    let mut bytes = Vec::new();
-    assert!(!root.read("a/n", &mut bytes).unwrap());
+    assert_eq!(read(&root, "a/n"), None);
     let staged = staged.unwrap();
     staged.sync().unwrap();
     staged.publish(NEVER).unwrap();
-    assert!(root.read("a/n", &mut bytes).unwrap());
+    assert_eq!(read(&root, "a/n").unwrap(), b"new");
     root.settle().unwrap();
     drop(
         root.stage("a/n", &[b"other"], Durability::Full, NEVER)
             .unwrap(),
     );
-    root.read("a/n", &mut bytes).unwrap();
-    assert_eq!(bytes, b"new");
+    assert_eq!(read(&root, "a/n").unwrap(), b"new");
     assert_eq!(std::fs::read_dir(place.0.join("a")).unwrap().count(), 1);
 }
 

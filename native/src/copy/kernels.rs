@@ -4,8 +4,15 @@
 //!   for that reason alone.
 //! * No item is assumed to be aligned.
 
-use super::product::{Axis, Walk};
-use super::{BAND, LINE, TILE};
+use super::walk::{Axis, Walk};
+
+/// The bytes of a cache line.
+pub(super) const LINE: usize = 64;
+/// The bytes of a tile's edge: two whole lines, because processors fetch them in pairs.
+const TILE: usize = 2 * LINE;
+/// How many rows of a destination are written in turn: each may be on a page of its own, and the
+/// processor remembers only so many.
+const BAND: usize = 256;
 
 /// The two innermost loops.
 pub(super) struct Block<'a> {

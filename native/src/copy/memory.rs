@@ -6,8 +6,10 @@
 
 use std::marker::PhantomData;
 
-use super::{product::outside, Rows, STAGE};
 use crate::error::{Error, Result};
+
+/// The stage of a copy's errors.
+pub const STAGE: &str = "copy";
 
 /// Memory to copy from.
 #[derive(Debug, Clone, Copy)]
@@ -85,57 +87,6 @@ impl Target<'_> {
                 ),
             )),
         }
-    }
-
-    /// Give the rows of a whole chunk as slices, in the order of the chunk's bytes.
-    pub fn rows<'b>(&'b mut self, rows: &'b Rows) -> Result<Runs<'b>> {
-        if rows.end > self.len {
-            return Err(outside("the destination", 0, rows.end as i128, self.len));
-        }
-        Ok(Runs {
-            start: self.start,
-            rows,
-            at: rows.start,
-            steps: vec![0; rows.axes.len()],
-            left: rows.count,
-            life: PhantomData,
-        })
-    }
-}
-
-/// The rows of a whole chunk as slices of the destination.
-#[derive(Debug)]
-pub struct Runs<'a> {
-    start: *mut u8,
-    rows: &'a Rows,
-    at: isize,
-    steps: Vec<usize>,
-    left: usize,
-    life: PhantomData<&'a mut [u8]>,
-}
-
-impl<'a> Iterator for Runs<'a> {
-    type Item = &'a mut [u8];
-
-    fn next(&mut self) -> Option<&'a mut [u8]> {
-        self.left = self.left.checked_sub(1)?;
-        let here = self.start.wrapping_offset(self.at);
-        for (step, &(len, stride)) in self.steps.iter_mut().zip(&self.rows.axes).rev() {
-            *step += 1;
-            self.at = self.at.wrapping_add(stride);
-            if *step < len {
-                break;
-            }
-            *step = 0;
-            self.at = self.at.wrapping_sub(stride.wrapping_mul(len as isize));
-        }
-        // SAFETY: all rows lie inside the target, which stays borrowed, and they do not overlap:
-        // `contiguous_rows` gives no others.
-        Some(unsafe { std::slice::from_raw_parts_mut(here, self.rows.run) })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
     }
 }
 

@@ -3,16 +3,14 @@
 //! * What the store raises is kept, and raised again by the call.
 //! * A change is made in a turn that the store gives, so that no other writer comes between.
 
-use std::ops::Deref;
 use std::sync::Mutex;
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAnyMethods, PyBytes, PyTuple};
 
-use crate::commit::{Make, Stop};
 use crate::error::{Error, Kind, Result};
-use crate::objects::{Bytes, Objects, Parts, Pending, Value};
+use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
 
 /// A store that is not made of files: its objects are asked for under the interpreter's lock.
 pub(super) struct PyObjects {
@@ -109,11 +107,10 @@ impl Parts for Whole {
         self.0.len() as u64
     }
 
-    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<Bytes<'a>> {
+    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         usize::try_from(offset)
             .ok()
             .and_then(|start| self.0.get(start..start.checked_add(size)?))
-            .map(Bytes::Read)
             .ok_or_else(|| {
                 Error::codec(
                     "fetch",
@@ -130,26 +127,19 @@ impl Parts for Whole {
     }
 }
 
-struct Owned(PyBackedBytes);
-
-impl Deref for Owned {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 impl Objects for PyObjects {
-    fn read<'a>(&'a self, chunk: &[i64], _: &'a mut Vec<u8>) -> Result<Option<Bytes<'a>>> {
-        Ok(self
-            .get(chunk)?
-            .map(|bytes| Bytes::Held(Box::new(Owned(bytes)))))
-    }
-
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
         let found = self.get(chunk)?;
         Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
+    }
+
+    fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
+        Ok(self.get(chunk)?.map(|bytes| {
+            if bytes.len() == dst.len() {
+                dst.copy_from_slice(&bytes);
+            }
+            bytes.len() as u64
+        }))
     }
 
     fn stage<'a>(

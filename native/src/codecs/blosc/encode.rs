@@ -3,11 +3,11 @@
 //! * Blocks are cut as c-blosc 1.21 cuts them, so that ratios are like its.
 //! * A frame never takes more than sixteen bytes over its contents: one that would is stored.
 
-use super::streams::room_for;
-use super::{
-    can_split, fail, scratch, Compressor, Context, Params, Shuffle, FLAG_BITSHUFFLE, FLAG_SHUFFLE,
-    FLAG_STORED, FLAG_WHOLE, HEADER, MAX_BYTES, MIN_SPLIT, VERSION,
+use super::frame::{
+    can_split, fail, Compressor, Params, Shuffle, FLAG_BITSHUFFLE, FLAG_SHUFFLE, FLAG_STORED,
+    FLAG_WHOLE, HEADER, MAX_BYTES, MIN_SPLIT, VERSION,
 };
+use super::streams::{room_for, scratch, Context};
 use crate::codecs::shuffle;
 use crate::error::Result;
 

@@ -5,9 +5,27 @@
 //! * LZ4 is the C library, called through `LZ4_decompress_safe`; zstd, libdeflate and Snappy come
 //!   through crates that check lengths.
 
-use super::{fail, Compressor, Format, Params};
+use super::frame::{fail, Compressor, Format, Params};
 use crate::codecs::blosclz;
 use crate::error::Result;
+
+/// What a thread keeps from call to call: scratch memory and the compressors' state.
+#[derive(Default)]
+pub struct Context {
+    /// A block, filtered.
+    pub(super) block: Vec<u8>,
+    /// A compressed stream, or the part of a block that is larger than what was asked for.
+    pub(super) piece: Vec<u8>,
+    pub(super) codecs: Codecs,
+}
+
+/// Return `len` bytes of scratch, which are zeroed once and then left as they are.
+pub(super) fn scratch(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    &mut buffer[..len]
+}
 
 /// The memory a compressor gets for its output. Snappy wants its worst case; the others can be
 /// told to give up.

@@ -5,6 +5,8 @@
 
 use std::arch::x86_64::*;
 
+use super::portable::transpose_words;
+
 /// One round of the network: interleave the first half of the registers with the second.
 macro_rules! interleave {
     ($low:ident, $high:ident, $r:ident, $size:expr) => {
@@ -220,7 +222,7 @@ pub unsafe fn join_any(planes: &[&[u8]], dst: *mut u8, len: usize) -> usize {
 /// AVX2 is there.
 #[target_feature(enable = "avx2")]
 pub unsafe fn transpose_bits_avx2(words: &mut [u8]) {
-    super::transpose_words(words);
+    transpose_words(words);
 }
 
 /// # Safety
@@ -244,5 +246,5 @@ pub unsafe fn transpose_bits_gfni(words: &mut [u8]) {
             _mm256_storeu_si256(block.as_mut_ptr().cast(), columns);
         }
     }
-    super::transpose_words(blocks.into_remainder());
+    transpose_words(blocks.into_remainder());
 }

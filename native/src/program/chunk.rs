@@ -7,10 +7,9 @@
 //! * The size that every codec decodes to is known before the data is looked at.
 
 use crate::codecs::{swap, ByteCodec, Contexts};
-use crate::copy::{self, Places, Target};
+use crate::copy::{self, Target};
 use crate::error::{Error, Result};
-use crate::plan::{Factor, Out};
-use crate::shard::Shard;
+use crate::program::shard::Shard;
 use std::ops::Range;
 
 /// The most bytes of a shared chunk that are one worker's in one go, if the codec's blocks are no
@@ -61,102 +60,6 @@ pub enum Peeled<'a> {
     Raw(&'a [u8]),
     /// They are still to be decoded by the first codec of the chain.
     Coded(&'a ByteCodec, &'a [u8]),
-}
-
-/// Where pieces are read to or written from: the strides in bytes of the working array.
-#[derive(Clone, Copy)]
-pub struct Frame<'a> {
-    /// The offset of the first element.
-    pub offset: isize,
-    /// The distance in bytes of neighbours along each axis of the result.
-    pub strides: &'a [isize],
-}
-
-/// Offsets of points, which a copy borrows.
-#[derive(Default)]
-pub struct Offsets {
-    lists: Vec<(Vec<isize>, Option<Vec<isize>>)>,
-}
-
-impl Offsets {
-    /// Turn the factors of a piece into byte offsets: in the chunk as the source, in the frame as
-    /// the destination.
-    pub fn factors<'a>(
-        &'a mut self,
-        factors: &[Factor],
-        strides: &[isize],
-        frame: Frame,
-    ) -> Vec<copy::Factor<'a>> {
-        self.lists.clear();
-        // The frame's own offset goes to the first factor.
-        let base = |place: usize| if place == 0 { frame.offset } else { 0 };
-        for (place, (factor, stride)) in factors.iter().zip(frame.strides).enumerate() {
-            if let Factor::Points { axes, coords, out } = factor {
-                let count = factor.size();
-                let src = (0..count)
-                    .map(|n| {
-                        axes.iter()
-                            .zip(coords)
-                            .map(|(axis, row)| row[n] as isize * strides[*axis])
-                            .sum()
-                    })
-                    .collect();
-                let dst = match out {
-                    Out::From(_) => None,
-                    Out::At(places) => {
-                        let start = base(place);
-                        Some(
-                            places
-                                .iter()
-                                .map(|p| start + *p as isize * stride)
-                                .collect(),
-                        )
-                    }
-                };
-                self.lists.push((src, dst));
-            }
-        }
-        let mut lists = self.lists.iter();
-        factors
-            .iter()
-            .zip(frame.strides)
-            .enumerate()
-            .map(|(place, (factor, stride))| {
-                let start = base(place);
-                match factor {
-                    Factor::Span {
-                        axis,
-                        start: first,
-                        step,
-                        size,
-                        out,
-                    } => copy::Factor::Span {
-                        src_offset: *first as isize * strides[*axis],
-                        src_stride: *step as isize * strides[*axis],
-                        len: *size as usize,
-                        dst_offset: start + *out as isize * stride,
-                        dst_stride: *stride,
-                    },
-                    Factor::Points { out, .. } => {
-                        // As many lists were made as there are factors of points.
-                        let (src, dst) = lists.next().expect("a list for each factor of points");
-                        copy::Factor::Points {
-                            src: Places::Listed(src),
-                            dst: match (out, dst) {
-                                (Out::From(first), _) => Places::Even {
-                                    start: start + *first as isize * stride,
-                                    stride: *stride,
-                                },
-                                (Out::At(_), Some(places)) => Places::Listed(places),
-                                (Out::At(_), None) => unreachable!("listed above"),
-                            },
-                            len: src.len(),
-                        }
-                    }
-                }
-            })
-            .collect()
-    }
 }
 
 impl Program {
@@ -217,9 +120,9 @@ impl Program {
             |to: &mut [u8]| codec.decode_part(bytes, self.nbytes, range.clone(), to, contexts);
         let factors = copy::from_later(factors, asked.start);
         if self.swap.is_none() && !self.boolean {
-            let rows = copy::contiguous_rows(self.item, &factors, asked.len(), dst_len);
-            if let Some(rows) = rows.filter(|rows| rows.count == 1) {
-                return decode(dst.run(rows.offset(0), rows.run)?);
+            let size = asked.len();
+            if let Some(start) = copy::contiguous_run(self.item, &factors, size, dst_len) {
+                return decode(dst.run(start, size)?);
             }
         }
         grow(chunk, asked.len());

@@ -4,10 +4,10 @@
 //!   chunk lies inside the shard, outside the index, and overlaps no other. Gaps are allowed.
 //! * This file knows the bytes. Who runs pieces over inner chunks is `read.rs` and `run.rs`.
 
-use crate::chunk::{Program, Scratch};
 use crate::error::{Error, Result};
 use crate::objects::Value;
 use crate::plan::Factor;
+use crate::program::chunk::{Program, Scratch};
 use std::borrow::Cow;
 
 /// What an index says of an inner chunk that is not stored.
