@@ -20,6 +20,7 @@ specification.
 from __future__ import annotations
 
 import binascii
+from copy import copy
 from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
@@ -94,8 +95,8 @@ class DataType:
         numpy = self.numpy.newbyteorder("=")
         if numpy == self.numpy:
             return self
-        new = object.__new__(type(self))
-        new.__dict__.update(self.__dict__, numpy=numpy)
+        new = copy(self)
+        vars(new).update(numpy=numpy)
         return new
 
     def to_v3(self) -> str | dict[str, Any]:

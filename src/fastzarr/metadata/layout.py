@@ -81,8 +81,11 @@ class Layout:
         The codec program depends on none of these and is shared: the first of the two layouts to
         need it compiles it for both.
         """
-        other = replace(self, **members)
-        other.__dict__["_compiled"] = self.__dict__.setdefault("_compiled", [])
+        # Every opening of an array comes here; the constructor takes twice as long.
+        other = object.__new__(Layout)
+        compiled = self.__dict__.setdefault("_compiled", [])
+        same = {name: self.__dict__[name] for name in self.__dataclass_fields__}
+        other.__dict__.update(same, _compiled=compiled, **members)
         return other
 
     @property
