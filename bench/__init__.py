@@ -1,10 +1,10 @@
-"""The benchmark of fastzarr: ``make bench``. README.md says how it measures.
+"""The benchmark of fastzarr: ``make bench``. README.md describes the method.
 
-* One file a question: ``read_whole``, ``write_whole``, ``small_reads``, ``selections``,
-  ``small_writes``, ``durable``, ``hierarchy``, ``starting`` and ``memory`` say what is measured.
-* ``engines/`` says how each library does it, one file each; ``floor/`` is a Rust program that does
-  what none can leave out.
-* ``data`` is what they read and write, ``base`` what questions and engines have in common.
-* ``worker`` measures one row of one engine in a process of its own; ``conduct`` lets the workers
-  take turns; ``table`` turns what they say into minima, ratios and text.
+* ``read_whole``, ``write_whole``, ``small_reads``, ``selections``, ``small_writes``, ``durable``,
+  ``hierarchy``, ``starting`` and ``memory`` define the rows, one file for each question.
+* ``engines/`` has the operations of each library, one file each; ``floor/`` is a Rust program that
+  does only the work that no library can avoid.
+* ``data`` generates the data, and ``base`` has the classes that questions and engines share.
+* ``worker`` measures one row of one engine in a separate process; ``conduct`` alternates the
+  workers; ``table`` converts their results into minima, ratios and text.
 """

@@ -1,4 +1,4 @@
-"""Measure, print the tables, and keep those of a whole run in README.md."""
+"""Run the benchmark and print its tables; a full run also writes them to README.md."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ SIZE, QUICK_SIZE = 256, 128
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rows", metavar="PATTERN", help="rows whose name matches, a regex")
     parser.add_argument("--engines", metavar="A,B", help="of " + ", ".join(ENGINES))
     parser.add_argument("--repeat", type=int, help="turns of each engine (7; 2 with --quick)")
-    parser.add_argument("--patience", type=float, default=10, help="seconds after which 2 turns do")
+    parser.add_argument("--patience", type=float, default=10, help="seconds before only 2 turns")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZE}³ instead of {SIZE}³")
-    parser.add_argument("--list", action="store_true", help="list the rows and end")
+    parser.add_argument("--list", action="store_true", help="list the rows and exit")
     options = parser.parse_args(given)
     options.whole = not (options.rows or options.engines or options.quick)
     options.repeat = options.repeat or (2 if options.quick else 7)
@@ -50,7 +50,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def machine() -> str:
-    """Describe the machine in one line."""
+    """Return a description of the machine in one line."""
     model = platform.processor() or platform.machine()
     known = Path("/proc/cpuinfo")
     if known.exists():
@@ -70,14 +70,14 @@ def report(
     work: Workspace,
     repeat: int,
 ) -> str:
-    """Write all that was measured."""
+    """Return the results as Markdown: the environment, the tables and their notes."""
     today = dt.datetime.now(tz=dt.UTC).date()
     shape = "x".join(map(str, work.shape))
     named = [f"{name} ({version})" for name, version in versions.items()]
     python = f"Python {platform.python_version()}, NumPy {np.__version__}"
     parts = [
         f"{today}, {machine()}, {python}.",
-        f"The array is {shape} float32, and no file of it is larger. Least of {repeat} turns.",
+        f"The array is {shape} float32, and no file of it is larger. Minimum of {repeat} turns.",
         "Engines: " + ", ".join(named) + ".",
     ]
     timed = [row for row in measured if row.unit == "ms"]
@@ -88,15 +88,15 @@ def report(
         threads = memory.threads()
         limits = {r.name: memory.limit(work.place(str(r.layout)), threads) for r in weighed}
         parts.append(
-            "Peak memory of reading all, above what was in use before, its result included;"
+            "Peak memory of reading the whole array, above the memory in use before, including the "
         )
-        parts[-1] += " the limit is the result, two chunks a thread and 16 MiB."
+        parts[-1] += "result; the limit is the result, two chunks for each thread and 16 MiB."
         parts.append(table.peaks(weighed, results, limits))
     return "\n\n".join(parts)
 
 
 def main() -> int:
-    """Measure what the command line asks for."""
+    """Run the rows selected on the command line; return 1 if a result was wrong."""
     options = arguments()
     chosen = [row for row in rows() if re.search(options.rows or "", row.name)]
     if options.list or not chosen:

@@ -1,11 +1,11 @@
-"""What questions and engines have in common.
+"""The base classes of engines, tasks and rows.
 
 Rules of this file:
 
-* An ``Engine`` says how one library does each verb. What it cannot do raises ``CannotError`` with
-  the reason, which stands in the table in place of a time.
-* A ``Task`` is one row on one engine. Its ``run`` is what is timed. Before that, the result of a
-  run is given to ``check``, and a task whose result is wrong is never timed.
+* An ``Engine`` implements the operations of one library. An unsupported operation raises
+  ``CannotError`` with the reason, which the table shows instead of a time.
+* A ``Task`` is one row on one engine, and ``run`` is the timed part. The result of a first run is
+  passed to ``check``; a task with a wrong result is never timed.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ Box = tuple[slice, ...]
 
 
 class CannotError(Exception):
-    """Say why an engine does not do what is asked."""
+    """Raised, with the reason, if an engine does not support an operation."""
 
 
 class MissingError(CannotError):
-    """Say why an engine is not there at all."""
+    """Raised, with the reason, if an engine is not installed."""
 
 
 class WrongError(Exception):
-    """Say what is wrong with a result."""
+    """Raised if a result is wrong."""
 
 
 class Engine:
-    """Do each verb in the way of one library."""
+    """The operations of one library."""
 
     name = ""
-    # What a user imports, and why its import is not measured where it is that of another engine.
+    # The module that a user imports, and the reason if its import is not measured.
     module = ""
     import_as: str | None = None
-    # Why it does not do some of the verbs.
+    # The reasons for unsupported operations.
     cannot: ClassVar[dict[str, str]] = {}
-    # How long the last run took, where the engine knows that better than the worker's clock.
+    # The time of the last run, if the engine measures it itself.
     seconds: float | None = None
 
     def refuse(self, verb: str) -> NoReturn:
-        """Say why there is no such verb."""
+        """Raise ``CannotError`` with the reason for an unsupported operation."""
         why = {"durability": "never syncs"}.get(verb, "has no way to do this")
         raise CannotError(self.cannot.get(verb, why))
 
     def version(self) -> str:
-        """Give the version, with what else decides how fast it is."""
+        """Return the version, and settings that affect the performance."""
         from importlib.metadata import version
 
         return version(self.module)
@@ -71,7 +71,7 @@ class Engine:
         return self.open(place, write=True)
 
     def cold(self, array: Any) -> Any:
-        """Give an array that keeps nothing of what earlier runs have read."""
+        """Return the array with an empty cache of chunks."""
         return array
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
@@ -79,11 +79,11 @@ class Engine:
         self.refuse("read")
 
     def boxes(self, array: Any, boxes: Sequence[Box]) -> Any:
-        """Read boxes, one after another."""
+        """Read boxes, one by one."""
         return [self.read(array, box) for box in boxes]
 
     def chunks(self, array: Any, chunks: Sequence[Shape], boxes: Sequence[Box]) -> Any:
-        """Read chunks, given by their place in the grid and by their box, one after another."""
+        """Read chunks, given by their coordinates in the grid and their boxes, one by one."""
         del chunks
         return self.boxes(array, boxes)
 
@@ -102,47 +102,50 @@ class Engine:
         self.refuse("points")
 
     def write(self, array: Any, box: Box, value: Array) -> None:
-        """Write a box, so that who opens the array anew finds it."""
+        """Write a box, so that it is visible when the array is opened again."""
         self.refuse("write")
 
     def append(self, array: Any, value: Array) -> Any:
-        """Write behind the end of the first axis and give the array that has grown."""
+        """Append along the first axis, and return the array with its new shape."""
         self.refuse("append")
 
     def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
-        """Create arrays of so many float32, in chunks of ten, not compressed, in an empty group."""
+        """Create uncompressed float32 arrays of these sizes in chunks of ten, in an empty group."""
         self.refuse("create_arrays")
 
     def list_arrays(self, place: Place) -> list[str]:
-        """Give the names of the arrays of a group."""
+        """Return the names of the arrays in a group."""
         self.refuse("list_arrays")
 
 
 class Task:
-    """Be one row on one engine."""
+    """One row on one engine."""
 
     def __init__(self, engine: Engine, work: Workspace) -> None:
-        """Open what the runs share."""
+        """Prepare everything that the runs share."""
         self.engine, self.work = engine, work
 
     def prepare(self) -> None:
-        """Do what each run needs and what is not timed."""
+        """Prepare a single run; not timed."""
 
     def run(self) -> Any:
-        """Do what is timed."""
+        """Perform the timed operation and return its result."""
         raise NotImplementedError
 
     def check(self, result: Any) -> None:
-        """Raise ``WrongError`` unless the result of a run is right."""
+        """Raise ``WrongError`` unless the result of a run is correct."""
         raise NotImplementedError
 
     def tidy(self) -> None:
-        """Undo what ``prepare`` did; not timed."""
+        """Undo ``prepare``; not timed."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Name a row, what it measures and the layout it needs; ``unit`` is ``ms`` or ``MiB``."""
+    """A row of the table, with its task and the layout of its files.
+
+    ``unit`` is ``ms`` or ``MiB``.
+    """
 
     name: str
     title: str
@@ -152,12 +155,12 @@ class Row:
 
 
 def whole(shape: Shape) -> Box:
-    """Give the box that is all of an array."""
+    """Return the box of a whole array."""
     return tuple(slice(0, size) for size in shape)
 
 
 def same(result: Any, expected: Any) -> None:
-    """Raise ``WrongError`` unless an array is of the type, the shape and the values expected."""
+    """Raise ``WrongError`` unless an array has the expected data type, shape and values."""
     found, wanted = np.asarray(result), np.asarray(expected)
     if found.dtype != wanted.dtype:
         msg = f"data type {found.dtype}, expected {wanted.dtype}"
@@ -172,12 +175,12 @@ def same(result: Any, expected: Any) -> None:
 
 
 def stored(place: Place, expected: Array, engine: Engine) -> None:
-    """Raise ``WrongError`` unless the array in the store, read by another process, is as expected.
+    """Raise ``WrongError`` unless the stored array, read by another process, is as expected.
 
-    zarr-python reads it; h5py its own file.
+    zarr-python reads the array, and h5py its own file.
     """
     wanted = place.folder.with_suffix(".expected.npy")
-    # Files of NumPy hold no text of any length.
+    # NumPy's file format does not support StringDType.
     np.save(wanted, np.array(expected.tolist()) if expected.dtype.kind == "T" else expected)
     source = place.file if engine.name == "h5py" else place.folder
     command = [sys.executable, "-m", "bench.readback", str(source), str(wanted)]

@@ -1,12 +1,11 @@
-"""Let the engines take turns.
+"""Run the engines of a row in alternation.
 
 Rules of this file:
 
-* Each engine runs in a process of its own, new for each row, with one of all others waiting: A B C,
-  A B C. So a machine that is busy for a while is busy for all of them.
-* A worker whose check fails is asked for no time; the reason takes the place of the figures.
-* A slow engine is repeated less often: once it has run for ``patience`` seconds in a row, twice is
-  enough.
+* Each engine runs in a new process for each row. The processes alternate, A B C, A B C, so that a
+  temporary load on the machine affects all engines.
+* A worker whose check fails is not timed; the reason replaces its figures.
+* A slow engine has fewer turns: once it has run for ``patience`` seconds, two are enough.
 """
 
 from __future__ import annotations
@@ -32,27 +31,27 @@ ENOUGH = 2
 
 
 class Child:
-    """Be a worker seen from outside."""
+    """A worker process."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         """Start the process."""
         pipe = subprocess.PIPE
         command = [sys.executable, "-m", "bench.worker", *arguments]
-        # What is imported is compiled once, as it is where a package was installed.
+        # Modules are compiled once and cached, as in an installed package.
         env = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=env
         )
 
     def send(self, command: str) -> None:
-        """Give a command."""
+        """Send a command."""
         try:
             print(command, file=self.process.stdin, flush=True)
         except BrokenPipeError:
-            return  # The answer will say how the process ended.
+            return  # `answer` reports how the process ended
 
     def answer(self) -> dict[str, Any]:
-        """Wait for the answer; a process that has died is an answer, too."""
+        """Return the reply to a command; if the process has died, a reply that says so."""
         line = self.process.stdout.readline() if self.process.stdout else ""
         if not line:
             return {"wrong": f"the process ended with {self.process.wait()}"}
@@ -60,18 +59,18 @@ class Child:
         return said
 
     def ask(self, command: str) -> dict[str, Any]:
-        """Give a command and wait for the answer."""
+        """Send a command and return its reply."""
         self.send(command)
         return self.answer()
 
     def close(self) -> None:
-        """Tell the process to end."""
+        """Close the input, which makes the process exit."""
         if self.process.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
 
     def end(self) -> None:
-        """Wait until the process has ended."""
+        """Close the process and wait for it to exit."""
         self.close()
         if self.process.stdout:
             self.process.stdout.close()
@@ -79,7 +78,7 @@ class Child:
 
 
 class Conductor:
-    """Hold what does not change from row to row, and what was learnt of the engines."""
+    """The state of a run of the benchmark: its settings, and versions and absence of engines."""
 
     def __init__(
         self,
@@ -90,18 +89,18 @@ class Conductor:
         patience: float,
         child: Callable[[Sequence[str]], Child] = Child,
     ) -> None:
-        """Take the engines in their order."""
+        """Initialise with the names of the engines, in the order of their turns."""
         self.engines, self.work, self.child = list(engines), work, child
         self.repeat, self.patience = repeat, patience
         self.versions: dict[str, str] = {}
         self.missing: dict[str, str] = {}
 
     def row(self, row: Row) -> dict[str, Cell]:
-        """Measure one row on all engines."""
+        """Return the results of all engines in one row."""
         return self.peaks(row) if row.unit == "MiB" else self.times(row)
 
     def times(self, row: Row) -> dict[str, Cell]:
-        """Check all engines, then time in turn those that passed."""
+        """Check all engines, then time in alternation those that passed."""
         cells: dict[str, Cell] = {}
         children: dict[str, Child] = {}
         spent: dict[str, float] = {}
@@ -112,7 +111,7 @@ class Conductor:
                     continue
                 children[name] = self._start(name, row)
                 children[name].send("check")
-            # All check at the same time: nothing is timed until the last is done.
+            # The checks run concurrently; timing starts only after the last has finished.
             for name, one in children.items():
                 said = one.answer()
                 cells[name] = self._judge(name, said)
@@ -136,7 +135,7 @@ class Conductor:
         return cells
 
     def peaks(self, row: Row) -> dict[str, Cell]:
-        """Measure the first read of each engine, in a process of its own for each turn."""
+        """Measure the first read of each engine, in a new process for each turn."""
         cells: dict[str, Cell] = {}
         for _ in range(min(self.repeat, ENOUGH)):
             for name in self.engines:

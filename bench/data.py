@@ -1,11 +1,11 @@
-"""What the engines read and write: one field of numbers in files of several layouts, and text.
+"""The data of the benchmark: a field of numbers, stored in several layouts, and text.
 
 Rules of this file:
 
-* The metadata document of an array is written here, not by any engine, so that all of them read and
-  write the same thing. The chunks that are read are written once, by zarr-python.
-* h5py has a file of its own, with the same chunks (those inside the shards, where there are shards)
-  and the same compressor at the same level.
+* Metadata documents are written here, not by an engine, so that all engines read and write the same
+  layout. The chunks to be read are written once, by zarr-python.
+* h5py has its own file with the same chunks (the inner chunks, if there are shards), and the same
+  compressor at the same level.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BLOSC_2 = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize
 
 @dataclass(frozen=True)
 class Layout:
-    """Say how an array is stored; ``chunks`` are the stored files, ``inner`` the chunks in them."""
+    """How an array is stored; ``chunks`` is the shape of a file, ``inner`` of an inner chunk."""
 
     name: str
     title: str
@@ -51,15 +51,15 @@ class Layout:
 
     @property
     def unit(self) -> Shape:
-        """Give the shape of what is compressed in one piece."""
+        """The shape of the unit that is compressed."""
         return self.inner or self.chunks
 
     def within(self, shape: Shape) -> Layout:
-        """Give this layout with files no larger than the array."""
+        """Return this layout with files no larger than the array."""
         return replace(self, chunks=tuple(map(min, self.chunks, shape)))
 
     def document(self, shape: Shape) -> dict[str, Any]:
-        """Give the metadata document of an array of float32, or of text."""
+        """Return the metadata document of an array of float32 or text."""
         if self.zarr_format == 2:
             return {
                 "zarr_format": 2,
@@ -108,7 +108,7 @@ _LAYOUTS = (
     Layout("shard8", "8³ in shards of 128³, zstd", (128, 128, 128), "zstd", (8, 8, 8)),
     Layout("v2blosc64", "64³, format 2, blosc-lz4-shuffle", (64, 64, 64), "blosc", None, 2),
     Layout("text", "1,000,000 short texts, 100,000 a chunk, zstd", (100_000,), "zstd", text=True),
-    # Of the rows that append: time steps of maps.
+    # Time steps of maps, for the rows that append.
     Layout("steps", "10x64x64, blosc-lz4-shuffle", (10, 64, 64), "blosc"),
     Layout("tiny", "10, not compressed", (10,), "none"),
 )
@@ -117,7 +117,7 @@ LAYOUTS = {layout.name: layout for layout in _LAYOUTS}
 
 @dataclass(frozen=True)
 class Place:
-    """Name where an array is: its Zarr folder, and h5py's file beside it."""
+    """The location of an array: its Zarr folder, and h5py's file beside it."""
 
     folder: Path
     shape: Shape
@@ -125,12 +125,12 @@ class Place:
 
     @property
     def file(self) -> Path:
-        """Give the path of h5py's file."""
+        """The path of h5py's file."""
         return self.folder.with_suffix(".h5")
 
 
 def field(shape: Shape) -> Array:
-    """Make smooth waves with noise, rounded to 1/128 as measured data is; the same every time."""
+    """Return smooth waves with noise, rounded to 1/128 like measured data; deterministic."""
     axes = (np.arange(size, dtype=np.float32) / np.float32(256) for size in shape)
     z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
     pi = np.float32(np.pi)
@@ -142,45 +142,45 @@ def field(shape: Shape) -> Array:
 
 
 def texts(count: int) -> Array:
-    """Make short words, of them a few not ASCII and a few long; the same every time."""
+    """Return short strings, a few of them long and not ASCII; deterministic."""
     numbers = np.random.default_rng(20240229).integers(0, 50_000, count).tolist()
     words = [f"name{n}" if n % 97 else f"n\u00e4me {n} of more than a few bytes" for n in numbers]
     return np.array(words, dtype=np.dtypes.StringDType())
 
 
 class Workspace:
-    """Hold the files of one run of the benchmark, in a folder that is there for it alone."""
+    """The files of one run of the benchmark, in a folder of its own."""
 
     def __init__(self, root: Path, size: int) -> None:
-        """Name the folder, and the size of the array along each axis."""
+        """Initialise with the folder and the size of the array along each axis."""
         self.root, self.size = root, size
         self.shape = (size, size, size)
         self._numbers = itertools.count()
 
     @cached_property
     def expected(self) -> Array:
-        """Give the field as it was made."""
+        """The values of the field."""
         values: Array = np.load(self.root / "field.npy", mmap_mode="r")
         return values
 
     def extent(self, name: str) -> Shape:
-        """Give the shape of the array that is whole in this layout."""
+        """Return the shape of the whole array in a layout."""
         if not LAYOUTS[name].text:
             return self.shape
-        # A million for the whole benchmark, and fewer for a small one, as of the field.
+        # A million for the full benchmark, scaled down like the field for a smaller one.
         return (1_000_000 * self.size**3 // 256**3,)
 
     def values(self, name: str) -> Array:
-        """Give what the whole array of this layout holds."""
+        """Return the values of the whole array in a layout."""
         return texts(*self.extent(name)) if LAYOUTS[name].text else self.expected
 
     def place(self, name: str) -> Place:
-        """Give the place of the array that is whole in this layout."""
+        """Return the location of the whole array in a layout."""
         shape = self.extent(name)
         return Place(self.root / f"{name}.zarr", shape, LAYOUTS[name].within(shape))
 
     def empty(self, name: str, shape: Shape | None = None) -> Place:
-        """Make a fresh folder with the metadata of an array that has no chunks yet."""
+        """Create a new folder with the metadata of an array, without chunks."""
         layout = LAYOUTS[name]
         if shape is None:
             shape = self.extent(name)
@@ -190,7 +190,7 @@ class Workspace:
         return place
 
     def copy(self, name: str) -> Place:
-        """Make a fresh copy of the array with the whole field in this layout."""
+        """Create a new copy of the whole array in a layout."""
         source = self.place(name)
         place = Place(self._fresh(), source.shape, source.layout)
         shutil.copytree(source.folder, place.folder)
@@ -199,7 +199,7 @@ class Workspace:
         return place
 
     def group(self) -> Place:
-        """Make a fresh folder with the metadata of a group that has nothing in it."""
+        """Create a new folder with the metadata of an empty group."""
         folder = self._fresh()
         folder.mkdir()
         document = {"zarr_format": 3, "node_type": "group", "attributes": {}}
@@ -207,7 +207,7 @@ class Workspace:
         return Place(folder, (), LAYOUTS["tiny"])
 
     def remove(self, place: Place) -> None:
-        """Remove what was made fresh."""
+        """Remove a new folder or copy."""
         shutil.rmtree(place.folder, ignore_errors=True)
         place.file.unlink(missing_ok=True)
 
@@ -215,7 +215,7 @@ class Workspace:
         return self.root / f"fresh-{os.getpid()}-{next(self._numbers)}.zarr"
 
     def prepare(self, name: str | None, *, hdf: bool) -> None:
-        """Write the field and the files of a layout, unless they are there."""
+        """Write the field and the files of a layout if they are missing."""
         if not (self.root / "field.npy").exists():
             np.save(self.root / "field.npy", field(self.shape))
         if name is None:
@@ -234,7 +234,7 @@ class Workspace:
 
 
 def write_document(place: Place) -> None:
-    """Make the folder of an array, with its metadata and nothing else."""
+    """Create the folder of an array with only its metadata."""
     place.folder.mkdir()
     name = ".zarray" if place.layout.zarr_format == 2 else "zarr.json"
     (place.folder / name).write_text(json.dumps(place.layout.document(place.shape)))

@@ -1,8 +1,8 @@
-"""What does it cost that data outlasts a power cut: of many chunks at once, and of one?
+"""How much does durability cost, for many chunks at once and for one?
 
-The chunks are there already and are replaced. ``none`` leaves all to the system, ``replace`` syncs
-what replaces a value before it does, ``full`` syncs all of it before the call returns. Every other
-row of the benchmark is ``none``, for every engine.
+Existing chunks are replaced. ``none`` syncs nothing, ``replace`` syncs a value before it replaces
+another, and ``full`` syncs everything before the call returns. All other rows use ``none``, for
+every engine.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LEVELS = ("none", "replace", "full")
 
 
 class Replace(Unaligned):
-    """Replace chunks of an array that is full, at one level of durability."""
+    """Replace chunks of a fully written array, at one level of durability."""
 
     def __init__(
         self, engine: Engine, work: Workspace, layout: str, level: str, half: bool
     ) -> None:
-        """Make what to write, and what will be there."""
+        """Prepare the box and the values to write."""
         super().__init__(engine, work, layout)
         self.level = level
         unit = LAYOUTS[layout].unit
@@ -38,7 +38,7 @@ class Replace(Unaligned):
         self.value = np.array(work.expected[self.box]) + np.float32(1)
 
     def prepare(self) -> None:
-        """Copy the full array and open the copy."""
+        """Copy the array and open the copy."""
         self.place = self.work.copy(self.layout)
         self.array = self.engine.open_durably(self.place, self.level)
 

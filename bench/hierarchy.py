@@ -13,7 +13,7 @@ COUNT = 300
 
 
 def zarr_shapes(place: Place) -> dict[str, Any]:
-    """Give the names and shapes of the arrays in a Zarr group."""
+    """Return the names and shapes of the arrays in a Zarr group."""
     import zarr
 
     folders = (document.parent for document in place.folder.glob("*/zarr.json"))
@@ -21,7 +21,7 @@ def zarr_shapes(place: Place) -> dict[str, Any]:
 
 
 def hdf_shapes(place: Place) -> dict[str, Any]:
-    """Give the names and shapes of the arrays in an HDF5 file."""
+    """Return the names and shapes of the arrays in an HDF5 file."""
     import h5py
 
     with h5py.File(place.file) as file:
@@ -29,29 +29,29 @@ def hdf_shapes(place: Place) -> dict[str, Any]:
 
 
 class Create(Task):
-    """Create small arrays in a group that is there and empty, each of another size."""
+    """Create small arrays of different sizes in an empty group."""
 
     place: Place
 
     def __init__(self, engine: Engine, work: Workspace) -> None:
-        """Make up the names and the sizes."""
+        """Choose the names and the sizes."""
         super().__init__(engine, work)
         self.sizes = {f"a{number:03d}": 10 + number for number in range(COUNT)}
 
     def prepare(self) -> None:
-        """Make the group."""
+        """Create the group."""
         self.place = self.work.group()
 
     def run(self) -> Any:
-        """Create them."""
+        """Create the arrays."""
         self.engine.create_arrays(self.place, self.sizes)
 
     def check(self, result: Any) -> None:
-        """Open each as any reader would: zarr-python, or h5py its own file."""
+        """Open each array with zarr-python, or h5py's own file with h5py."""
         del result
         shapes = hdf_shapes(self.place) if self.place.file.exists() else zarr_shapes(self.place)
         if shapes != {name: (size,) for name, size in self.sizes.items()}:
-            msg = f"{len(shapes)} arrays, expected {COUNT}, each of another size"
+            msg = f"{len(shapes)} arrays, expected {COUNT} of different sizes"
             raise WrongError(msg)
 
     def tidy(self) -> None:
@@ -63,7 +63,7 @@ class List(Create):
     """Open a group and list the arrays in it."""
 
     def __init__(self, engine: Engine, work: Workspace) -> None:
-        """Create them."""
+        """Create the arrays."""
         super().__init__(engine, work)
         self.group = work.group()
         engine.create_arrays(self.group, self.sizes)
@@ -73,7 +73,7 @@ class List(Create):
         self.place = self.group
 
     def run(self) -> Any:
-        """List them."""
+        """List the arrays."""
         return self.engine.list_arrays(self.place)
 
     def check(self, result: Any) -> None:

@@ -1,4 +1,4 @@
-"""How much memory does reading all of an array take, at its peak, its result included?"""
+"""How much memory does reading a whole array take at its peak, including the result?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MIB = 1 << 20
 
 
 def limit(place: Place, threads: int) -> float:
-    """Give what a read may take: its result, two chunks a thread, and 16 MiB."""
+    """Return the limit for a read in MiB: its result, two chunks for each thread, and 16 MiB."""
     result = 4
     for size in place.shape:
         result *= size
@@ -25,19 +25,19 @@ def limit(place: Place, threads: int) -> float:
 
 
 def threads() -> int:
-    """Count the processors of this process."""
+    """Return the number of processors available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def forget_peak() -> None:
-    """Let the peak start anew from what is in use now."""
+    """Reset the peak to the memory in use now."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak() -> float:
-    """Give the peak of memory in use since then, in MiB."""
+    """Return the peak of memory in use since the reset, in MiB; raise OSError if unavailable."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

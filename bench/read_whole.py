@@ -1,4 +1,4 @@
-"""How long does it take to read all of an array?"""
+"""How long does it take to read a whole array?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ReadWhole(Task):
-    """Read all of an array that is open, into memory made for it."""
+    """Read a whole array that is already open into newly allocated memory."""
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
         """Open the array."""
@@ -22,15 +22,15 @@ class ReadWhole(Task):
         self.array = engine.open(self.place)
 
     def prepare(self) -> None:
-        """Forget what the last run has read."""
+        """Clear the engine's cache of chunks."""
         self.array = self.engine.cold(self.array)
 
     def run(self) -> Any:
-        """Read it."""
+        """Read the array."""
         return self.engine.read(self.array, whole(self.place.shape))
 
     def check(self, result: Any) -> None:
-        """Compare it with what was written."""
+        """Compare the result with the values written."""
         same(result, self.work.values(self.layout))
 
 

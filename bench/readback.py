@@ -1,6 +1,6 @@
 """Compare an array in a store with the expected one: ``python -m bench.readback STORE EXPECTED``.
 
-It runs in a process of its own, so that nothing an engine keeps in memory passes for what it wrote.
+It runs in a separate process, so that data cached by an engine cannot be mistaken for stored data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bench.base import WrongError, same
 
 
 def main(source: str, expected: str) -> str:
-    """Give what is wrong, or an empty text."""
+    """Return the difference as text, or an empty string if there is none."""
     if source.endswith(".h5"):
         # The engine that wrote it still has it open, and has flushed it.
         os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"

@@ -1,4 +1,4 @@
-"""How long do selections take that are no boxes: with steps, orthogonal, by coordinates?"""
+"""How long do selections other than boxes take: with steps, orthogonal, by coordinates?"""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Strided(Task):
         self.array = engine.open(work.place(layout))
 
     def prepare(self) -> None:
-        """Forget what the last run has read."""
+        """Clear the engine's cache of chunks."""
         self.array = self.engine.cold(self.array)
 
     def run(self) -> Any:
-        """Read it."""
+        """Read the selection."""
         return self.engine.strided(self.array, self.box)
 
     def check(self, result: Any) -> None:
-        """Compare it."""
+        """Compare the result."""
         same(result, self.work.expected[self.box])
 
 
@@ -49,16 +49,16 @@ class Orthogonal(Strided):
         self.lists = [np.sort(generator.choice(size, LINES, replace=False)) for size in work.shape]
 
     def run(self) -> Any:
-        """Read it."""
+        """Read the selection."""
         return self.engine.orthogonal(self.array, self.lists)
 
     def check(self, result: Any) -> None:
-        """Compare it."""
+        """Compare the result."""
         same(result, self.work.expected[np.ix_(*self.lists)])
 
 
 class Points(Strided):
-    """Read elements by their coordinates, in one call, in no order."""
+    """Read elements by coordinates, in one call and random order."""
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
         """Draw the coordinates."""
@@ -67,11 +67,11 @@ class Points(Strided):
         self.coordinates = list(drawn)
 
     def run(self) -> Any:
-        """Read them."""
+        """Read the elements."""
         return self.engine.points(self.array, self.coordinates)
 
     def check(self, result: Any) -> None:
-        """Compare them."""
+        """Compare the elements."""
         same(result, self.work.expected[tuple(self.coordinates)])
 
 

@@ -1,6 +1,6 @@
-"""How long do small reads take, one after another: elements, boxes, chunks?
+"""How long do small reads take, one by one: elements, boxes, chunks?
 
-``engine.open`` stands in the time of the first row only; the others read from an open array.
+Only the first row includes the time of ``engine.open``; the others read from an open array.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ class OpenAndRead(Task):
     """Open an array and read one element of it."""
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
-        """Name the array and the element."""
+        """Choose the array and the element."""
         super().__init__(engine, work)
         self.place = work.place(layout)
         self.at = tuple(size * 2 // 3 for size in work.shape)
 
     def run(self) -> Any:
-        """Open and read."""
+        """Open the array and read the element."""
         return self.engine.read(self.engine.open(self.place), self.at)
 
     def check(self, result: Any) -> None:
-        """Compare the element; whether it is a number or an array of one is the engine's choice."""
+        """Compare the element, which may be a scalar or an array of one element."""
         same(np.ravel(result), np.ravel(self.work.expected[self.at]))
 
 
 class Elements(Task):
-    """Read elements here and there, each by a call of its own."""
+    """Read random elements, each with a separate call."""
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
         """Open the array and draw the elements."""
@@ -49,21 +49,21 @@ class Elements(Task):
         self.places = [tuple(map(int, at)) for at in drawn]
 
     def prepare(self) -> None:
-        """Forget what the last run has read."""
+        """Clear the engine's cache of chunks."""
         self.array = self.engine.cold(self.array)
 
     def run(self) -> Any:
-        """Read each."""
+        """Read one by one."""
         return [self.engine.read(self.array, at) for at in self.places]
 
     def check(self, result: Any) -> None:
-        """Compare them."""
+        """Compare the elements."""
         found = np.concatenate([np.ravel(one) for one in result])
         same(found, self.work.expected[tuple(np.array(self.places).T)])
 
 
 class Boxes(Elements):
-    """Read boxes here and there, each by a call of its own."""
+    """Read random boxes, each with a separate call."""
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
         """Open the array and draw the boxes."""
@@ -74,17 +74,17 @@ class Boxes(Elements):
         ]
 
     def run(self) -> Any:
-        """Read each."""
+        """Read one by one."""
         return self.engine.boxes(self.array, self.boxes)
 
     def check(self, result: Any) -> None:
-        """Compare each."""
+        """Compare each box."""
         for found, box in zip(result, self.boxes, strict=True):
             same(found, self.work.expected[box])
 
 
 class Chunks(Boxes):
-    """Read all chunks, each by a call of its own."""
+    """Read all chunks, each with a separate call."""
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
         """Open the array and list the chunks."""
@@ -98,7 +98,7 @@ class Chunks(Boxes):
         ]
 
     def run(self) -> Any:
-        """Read each."""
+        """Read one by one."""
         return self.engine.chunks(self.array, self.numbers, self.boxes)
 
 

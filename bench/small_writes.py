@@ -1,4 +1,4 @@
-"""How long do writes take that do not meet the chunks: in the middle, and at the end?"""
+"""How long do writes take that are not aligned to chunks: in the middle, and appended?"""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ EDGE, STEPS = 100, 50
 
 
 class Unaligned(Task):
-    """Write a box across the borders of chunks into an array that is full."""
+    """Write a box across chunk borders of a fully written array."""
 
     place: Place
     array: Any
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
-        """Make what to write, and what will be there."""
+        """Prepare the box and the values to write."""
         super().__init__(engine, work)
         self.layout = layout
-        # Off the borders of chunks on both sides, whatever the size of the array.
+        # Neither side is on a chunk border, for any size of the array.
         start = (work.size - EDGE) // 2 + 1
         self.box = (slice(start, start + EDGE),) * 3
         self.value = np.array(work.expected[self.box][::-1]) + np.float32(1)
 
     def prepare(self) -> None:
-        """Copy the full array and open the copy."""
+        """Copy the array and open the copy."""
         self.place = self.work.copy(self.layout)
         self.array = self.engine.open(self.place, write=True)
 
@@ -41,7 +41,7 @@ class Unaligned(Task):
         self.engine.write(self.array, self.box, self.value)
 
     def check(self, result: Any) -> None:
-        """Let another process read all of it back."""
+        """Read the whole array back in another process."""
         del result
         expected = np.array(self.work.expected)
         expected[self.box] = self.value
@@ -54,25 +54,25 @@ class Unaligned(Task):
 
 
 class Append(Unaligned):
-    """Append time steps to an array, one at a time: nine of ten find a chunk that is not full."""
+    """Append time steps to an array, one by one; nine of ten go into an existing chunk."""
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
-        """Take the first layers of the field for time steps."""
+        """Use the first layers of the field as time steps."""
         super().__init__(engine, work, layout)
         self.value = np.array(work.expected[:STEPS])
 
     def prepare(self) -> None:
-        """Make an array without time steps and open it."""
+        """Create an array without time steps and open it."""
         self.place = self.work.empty(self.layout, (0, *self.work.shape[1:]))
         self.array = self.engine.open(self.place, write=True)
 
     def run(self) -> Any:
-        """Append each."""
+        """Append one by one."""
         for step in range(STEPS):
             self.array = self.engine.append(self.array, self.value[step : step + 1])
 
     def check(self, result: Any) -> None:
-        """Let another process read all of them back."""
+        """Read all time steps back in another process."""
         del result
         place = self.place
         stored(place, self.value, self.engine)

@@ -1,8 +1,8 @@
-"""How long does it take to start: to import the library, and to have a first element?
+"""How long does it take to start: to import the library, and to read a first element?
 
-Both are measured by a fresh interpreter that has started and imported nothing yet. What an engine
-puts off until it is used costs it nothing in the first row, and shows in the second. This file is
-also what that interpreter runs: ``python -m bench.starting ENGINE FOLDER SIZE LAYOUT``.
+Both are measured by a new interpreter before it imports anything else. Work that an engine defers
+until first use is not in the first row, but in the second. That interpreter runs this file:
+``python -m bench.starting ENGINE FOLDER SIZE LAYOUT``.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _IMPORT = "import time; s = time.perf_counter(); import {}; print(time.perf_coun
 
 
 class Import(Task):
-    """Import the library, and NumPy with it, in a fresh interpreter."""
+    """Import the library, and thereby NumPy, in a new interpreter."""
 
     def __init__(self, engine: Engine, work: Workspace) -> None:
-        """Say what to run."""
+        """Prepare the command to run."""
         super().__init__(engine, work)
         if engine.import_as:
             raise CannotError(engine.import_as)
@@ -39,9 +39,9 @@ class Import(Task):
         self.expected = 0.0
 
     def run(self) -> Any:
-        """Start an interpreter, which keeps the time itself."""
+        """Start an interpreter, which measures the time itself."""
         command = [sys.executable, *self.command]
-        # The first run, which is not timed, leaves the compiled files an installed package has.
+        # The first run, which is not timed, compiles the modules as installing a package does.
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
         seconds, value = done.stdout.split()
@@ -56,10 +56,10 @@ class Import(Task):
 
 
 class FirstElement(Import):
-    """Import the library, open an array and read an element, in a fresh interpreter."""
+    """Import the library, open an array and read an element, in a new interpreter."""
 
     def __init__(self, engine: Engine, work: Workspace) -> None:
-        """Say what to run."""
+        """Prepare the command to run."""
         Task.__init__(self, engine, work)
         if engine.name == "floor":
             raise CannotError(engine.import_as)
@@ -69,7 +69,7 @@ class FirstElement(Import):
 
 
 def main(name: str, root: str, size: str, layout: str) -> None:
-    """Read one element and print how long it took since this file began, and the element."""
+    """Read one element, and print the time since the start of this file, and the element."""
     from bench.data import Workspace
     from bench.engines import load
 

@@ -1,4 +1,4 @@
-"""Turn what was measured into minima, ratios and text. Nothing here measures anything."""
+"""Convert measurements into minima, ratios and tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 @dataclass
 class Cell:
-    """Hold what one engine did in one row: its figures, or why there are none."""
+    """The result of one engine in one row: its figures, or the reason why there are none."""
 
     figures: list[float] = field(default_factory=list)
     reason: str = ""
@@ -27,25 +27,25 @@ class Cell:
 
     @property
     def least(self) -> float | None:
-        """Give the least figure; None where there is a reason."""
+        """The minimum figure, or None if there is a reason."""
         return min(self.figures) if self.figures and not self.reason else None
 
 
 def fastest_peer(cells: Mapping[str, Cell]) -> str | None:
-    """Name the peer with the least figure."""
+    """Return the name of the peer with the minimum figure, or None if there is none."""
     found = {name: cells[name].least for name in PEERS if name in cells}
     least = {name: figure for name, figure in found.items() if figure is not None}
     return min(least, key=lambda name: least[name]) if least else None
 
 
 def ratio(cells: Mapping[str, Cell], other: str | None) -> float | None:
-    """Give our least figure over that of another engine; above one, we are slower."""
+    """Return fastzarr's minimum figure divided by that of another engine, or None if missing."""
     ours, theirs = cells.get(OURS, Cell()).least, cells.get(other or "", Cell()).least
     return ours / theirs if ours is not None and theirs else None
 
 
 def figure(value: float | None) -> str:
-    """Write three digits."""
+    """Return a figure with three significant digits."""
     if value is None:
         return "-"
     if value >= 100:
@@ -54,25 +54,25 @@ def figure(value: float | None) -> str:
 
 
 class Notes:
-    """Number the reasons that stand below a table."""
+    """The numbered footnotes of a table."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Initialise without notes."""
         self.texts: list[str] = []
 
     def mark(self, text: str) -> str:
-        """Give the mark of a reason, the same for the same reason."""
+        """Return the mark of a note; equal notes share a mark."""
         if text not in self.texts:
             self.texts.append(text)
         return f"[{self.texts.index(text) + 1}]"
 
     def lines(self) -> list[str]:
-        """Give one line a reason."""
+        """Return one line for each note."""
         return [f"{number}. {text}" for number, text in enumerate(self.texts, 1)]
 
 
 def cell_text(name: str, cell: Cell | None, scale: float, notes: Notes) -> str:
-    """Write a figure, or what stands in its place."""
+    """Return a figure as text, or the mark of the reason why there is none."""
     if cell is None:
         return "-"
     if cell.reason:
@@ -81,7 +81,7 @@ def cell_text(name: str, cell: Cell | None, scale: float, notes: Notes) -> str:
 
 
 def times(rows: Sequence[Row], results: Mapping[str, Mapping[str, Cell]]) -> str:
-    """Write the table of times, in milliseconds."""
+    """Return the table of times in milliseconds."""
     engines = [name for name in ENGINES if any(name in results[row.name] for row in rows)]
     notes = Notes()
     head = ["milliseconds", *engines, "fastest peer", "ours / peer", "ours / floor"]
@@ -98,7 +98,7 @@ def times(rows: Sequence[Row], results: Mapping[str, Mapping[str, Cell]]) -> str
 def peaks(
     rows: Sequence[Row], results: Mapping[str, Mapping[str, Cell]], limits: Mapping[str, float]
 ) -> str:
-    """Write the table of memory, in MiB."""
+    """Return the table of peak memory in MiB."""
     engines = [name for name in ENGINES if any(name in results[row.name] for row in rows)]
     notes = Notes()
     lines = []
@@ -113,7 +113,7 @@ def peaks(
 
 
 def grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """Write a table in Markdown, its columns aligned for readers of plain text."""
+    """Return the lines of a Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
 
     def line(texts: Sequence[str]) -> str:
@@ -126,7 +126,7 @@ def grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def between(page: str, text: str) -> str:
-    """Put a text between the markers of a page."""
+    """Return a page with the text between its markers replaced; raise ValueError without them."""
     pattern = re.escape(BEGIN) + ".*" + re.escape(END)
     if not re.search(pattern, page, re.DOTALL):
         msg = f"no {BEGIN} and {END} in the page"

@@ -1,10 +1,10 @@
 """Measure one row on one engine: ``python -m bench.worker ENGINE ROW FOLDER SIZE``.
 
-The conductor gives commands, one a line, and gets a line of JSON for each:
+The conductor sends commands, one on each line; the worker replies to each with a line of JSON:
 
-* ``check`` runs the task once and compares its result. Nothing is timed unless this went well.
-* ``time`` runs it some times and tells the least time of a run, and the time of all of them.
-* ``peak`` tells how much memory the first run takes; its result is compared afterwards.
+* ``check`` runs the task once and compares its result. A task is not timed unless this succeeds.
+* ``time`` runs it several times, and reports the minimum and the total time.
+* ``peak`` reports the memory used by the first run, whose result is compared afterwards.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ QUESTIONS = (
     "starting",
     "memory",
 )
-# A turn is some runs and some time, since a first run after others' finds their data in the caches;
-# but no more than a second on the wall.
+# A turn has at least RUNS runs and SLICE seconds, because the first run after another engine's
+# finds foreign data in the CPU caches; but it stops after PATIENCE seconds.
 RUNS, SLICE, PATIENCE = 3, 0.05, 1.0
 
 
 def rows() -> list[Row]:
-    """Give the rows of all questions, in their order."""
+    """Return the rows of all questions, in order."""
     found: list[Row] = []
     for question in QUESTIONS:
         found += importlib.import_module(f"bench.{question}").ROWS
@@ -51,7 +51,7 @@ def rows() -> list[Row]:
 
 
 def once(task: Task) -> tuple[float, Any]:
-    """Run a task once and give how long it took, and its result; nothing is tidied yet."""
+    """Run a task once, and return its time and its result; ``tidy`` is left to the caller."""
     engine = task.engine
     engine.seconds = None
     task.prepare()
@@ -62,14 +62,14 @@ def once(task: Task) -> tuple[float, Any]:
 
 
 class Worker:
-    """Obey the conductor. A task that has not passed its check is not timed."""
+    """Executes the commands of the conductor; a task must pass its check before it is timed."""
 
     def __init__(self, task: Task) -> None:
-        """Start with nothing checked."""
+        """Initialise with a task that has not been checked."""
         self.task, self.checked = task, False
 
     def check(self) -> dict[str, Any]:
-        """Run once and compare."""
+        """Run once and check the result."""
         took, result = once(self.task)
         self.task.check(result)
         del result
@@ -78,14 +78,14 @@ class Worker:
         return {"seconds": took, "version": self.task.engine.version()}
 
     def time(self) -> dict[str, Any]:
-        """Run for a while and give the least time."""
+        """Run one turn, and return the minimum and the total time."""
         if not self.checked:
             msg = "timed before it was checked"
             raise WrongError(msg)
         least, total, runs, start = float("inf"), 0.0, 0, time.perf_counter()
         while runs < RUNS or total < SLICE:
             seconds, result = once(self.task)
-            # What the run has made is given back before the next one starts.
+            # The result is freed before the next run starts.
             del result
             self.task.tidy()
             least, total, runs = min(least, seconds), total + seconds, runs + 1
@@ -94,12 +94,12 @@ class Worker:
         return {"seconds": least, "spent": total}
 
     def peak(self) -> dict[str, Any]:
-        """Run once and give the peak of memory above what was in use before."""
+        """Run once, and return the peak of memory above the memory in use before."""
         try:
             memory.forget_peak()
             before = memory.peak()
         except OSError as error:
-            msg = "this system does not tell the peak"
+            msg = "this system does not report peak memory"
             raise CannotError(msg) from error
         _, result = once(self.task)
         taken = memory.peak() - before
@@ -108,7 +108,7 @@ class Worker:
 
 
 def answer(command: Any) -> dict[str, Any]:
-    """Give what a command says, or why it says nothing."""
+    """Return the reply of a command, or the reason why it failed."""
     try:
         said: dict[str, Any] = command()
     except MissingError as error:
@@ -117,16 +117,16 @@ def answer(command: Any) -> dict[str, Any]:
         return {"cannot": str(error)}
     except WrongError as error:
         return {"wrong": str(error)}
-    except Exception as error:  # noqa: BLE001  (an engine may fail in any way, and then says so)
+    except Exception as error:  # noqa: BLE001  (an engine may raise anything)
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return {"wrong": text[:200]}
     return said
 
 
 def main(name: str, row: str, root: str, size: str) -> None:
-    """Make the task and obey the lines of the input."""
+    """Create the task and execute the commands on standard input."""
     warnings.simplefilter("ignore")
-    # What an engine prints goes to the errors; the pipe is for the conductor alone.
+    # Output of an engine is redirected to stderr, because the pipe is for replies only.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     wanted = next(one for one in rows() if one.name == row)

@@ -1,4 +1,4 @@
-"""How long does it take to write all of an array that has no chunks yet?"""
+"""How long does it take to write a whole array without existing chunks?"""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 class WriteWhole(Task):
-    """Write all of an array in a fresh folder; its metadata is there before the clock starts."""
+    """Write a whole array in a new folder; its metadata is written before, and not timed."""
 
     place: Place
     array: Any
 
     def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
-        """Bring the values into memory."""
+        """Load the values into memory."""
         super().__init__(engine, work)
         self.layout = layout
         self.value = np.array(work.values(layout))
 
     def prepare(self) -> None:
-        """Make a fresh folder and open the array in it."""
+        """Create a new folder and open the array in it."""
         self.place = self.work.empty(self.layout)
         self.array = self.engine.open(self.place, write=True)
 
     def run(self) -> Any:
-        """Write it."""
+        """Write the array."""
         self.engine.write(self.array, whole(self.place.shape), self.value)
 
     def check(self, result: Any) -> None:
-        """Let another process read it back."""
+        """Read the array back in another process."""
         del result
         stored(self.place, self.value, self.engine)
 

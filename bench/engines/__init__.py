@@ -1,4 +1,4 @@
-"""The engines, one file each, loaded when first asked for: nobody pays for another's import."""
+"""The engines, one file each, imported on demand, so that none pays for another's import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.base import MissingError
 if TYPE_CHECKING:
     from bench.base import Engine
 
-# The order of the columns. Ours come first, the floor last; those between are the peers.
+# The order of the columns: fastzarr first, the floor last, and the peers between them.
 ENGINES = {
     "fastzarr": ("fastzarr", "Fastzarr"),
     "fastzarr-numpy": ("fastzarr", "FastzarrNumpy"),
@@ -26,7 +26,7 @@ PEERS = tuple(ENGINES)[2:-1]
 
 
 def load(name: str) -> Engine:
-    """Make an engine; raises ``MissingError`` with the reason where it is not there."""
+    """Return an engine; raise ``MissingError``, with the reason, if it is not installed."""
     module, kind = ENGINES[name]
     try:
         engine: Engine = getattr(import_module(f"bench.engines.{module}"), kind)()

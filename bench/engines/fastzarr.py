@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from bench.data import Array, Place
 
 
-# As everybody else here, save in the rows that say otherwise.
+# As for all other engines, except in the rows about durability.
 fastzarr.config.set({"durability": "none"})
 
 
 class Fastzarr(Engine):
-    """Use fastzarr as it is."""
+    """fastzarr with its native extension."""
 
     name = "fastzarr"
     module = "fastzarr"
 
     def version(self) -> str:
-        """Give the version, and whether the native extension is there."""
+        """Return the version, and whether the native extension is missing."""
         try:
             from fastzarr import _native  # noqa: F401
         except ImportError:
@@ -59,7 +59,7 @@ class Fastzarr(Engine):
         array[box] = value
 
     def append(self, array: Any, value: Array) -> Any:
-        """Write behind the end."""
+        """Append along the first axis."""
         array.append(value)
         return array
 
@@ -70,20 +70,20 @@ class Fastzarr(Engine):
             group.create_array(name, shape=(size,), chunks=(10,), dtype="f4", compressors=None)
 
     def list_arrays(self, place: Place) -> list[str]:
-        """Give the names of the arrays of a group."""
+        """Return the names of the arrays in a group."""
         return list(fastzarr.open_group(str(place.folder), mode="r").array_keys())
 
 
 class FastzarrNumpy(Fastzarr):
-    """Use fastzarr without its native extension."""
+    """fastzarr without its native extension."""
 
     name = "fastzarr-numpy"
     import_as = "as fastzarr"
 
     def __init__(self) -> None:
-        """Choose the path in NumPy."""
+        """Select the NumPy data path."""
         fastzarr.config.set({"data_path": "numpy"})
 
     def version(self) -> str:
-        """Give the version."""
+        """Return the version."""
         return f"{fastzarr.__version__}, data_path=numpy"

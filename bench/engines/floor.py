@@ -23,25 +23,25 @@ PROGRAM = Path(__file__).parents[2] / "build" / "floor" / "release" / "floor"
 
 
 class Floor(Engine):
-    """Talk to the program, which keeps the time itself."""
+    """The floor program, which measures the time itself."""
 
     name = "floor"
     import_as = "the floor imports nothing"
 
     def __init__(self) -> None:
-        """Look for the program."""
+        """Find the program; raise ``MissingError`` if it is not built."""
         if not PROGRAM.exists():
             built = "make bench builds it" if shutil.which("cargo") else "there is no cargo"
             msg = f"not built: {built}"
             raise MissingError(msg)
 
     def version(self) -> str:
-        """Name what it decompresses with."""
+        """Return the names of its decompressors."""
         return "zstd-safe, libdeflater, c-blosc"
 
     def refuse(self, verb: str) -> NoReturn:
-        """Say what it is for."""
-        msg = "it only reads boxes of numbers"
+        """Raise ``CannotError``: the floor does not support this operation."""
+        msg = "only reads boxes of numbers"
         raise CannotError(msg)
 
     def open(self, place: Place, *, write: bool = False) -> Reader:
@@ -57,7 +57,7 @@ class Floor(Engine):
         return self.boxes(array, [box])[0]  # type: ignore[list-item]  # (just looked at)
 
     def boxes(self, array: Reader, boxes: Sequence[Box]) -> list[Pending]:
-        """Read boxes, one after another, and note the time."""
+        """Read boxes, one by one, and keep the time."""
         array.take(boxes)
         array.values = None
         self.seconds = int(array.ask("read")) / 1e9
@@ -65,10 +65,10 @@ class Floor(Engine):
 
 
 class Reader:
-    """Be one run of the program, on one array."""
+    """A running process of the program, for one array."""
 
     def __init__(self, place: Place) -> None:
-        """Start it."""
+        """Start the process."""
         layout = place.layout
         prefix, separator = ("c/", "/") if layout.zarr_format == 3 else ("", ".")
         threads = (
@@ -92,7 +92,7 @@ class Reader:
         self.values: list[Array] | None = None
 
     def ask(self, command: str) -> str:
-        """Give a command and wait for its answer."""
+        """Send a command and return its reply."""
         reader, writer = self.process.stdout, self.process.stdin
         if reader is None or writer is None:
             raise RuntimeError(command)
@@ -105,7 +105,7 @@ class Reader:
         return answer
 
     def take(self, boxes: Sequence[Box]) -> None:
-        """Tell which boxes to read, unless they are those of last time."""
+        """Send the boxes to read, unless they are the same as before."""
         spans = [
             [part.indices(n) for part, n in zip(box, self.shape, strict=True)] for box in boxes
         ]
@@ -121,7 +121,7 @@ class Reader:
             self.ask(f"boxes {file.name}")
 
     def result(self, number: int) -> Array:
-        """Give one of the arrays that were read last."""
+        """Return one of the arrays read last."""
         if self.values is None:
             with tempfile.NamedTemporaryFile() as file:
                 self.ask(f"dump {file.name}")
@@ -133,13 +133,13 @@ class Reader:
 
 
 class Pending:
-    """Stand for an array that the program holds, until somebody looks at it."""
+    """An array in the memory of the program, fetched when it is first used."""
 
     def __init__(self, reader: Reader, number: int) -> None:
-        """Name the array."""
+        """Initialise with the process and the number of the array."""
         self.reader, self.number = reader, number
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        """Fetch the array."""
+        """Return the array, fetched from the program."""
         del dtype, copy
         return self.reader.result(self.number)

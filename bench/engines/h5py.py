@@ -24,7 +24,7 @@ _FILTERS: dict[str, dict[str, Any]] = {
 
 
 def create(place: Place) -> Any:
-    """Make a file with one array, whose first axis can grow; nothing is written to it yet."""
+    """Create a file with one array that can grow along its first axis, without chunks."""
     file = h5py.File(place.file, "w")
     file.create_dataset(
         "array",
@@ -38,32 +38,32 @@ def create(place: Place) -> Any:
 
 
 def read(array: Any, box: Any) -> Any:
-    """Read a box, text as NumPy's own."""
+    """Return a box; text has NumPy's ``StringDType``."""
     return array.astype("T")[box] if h5py.check_string_dtype(array.dtype) else array[box]
 
 
 class H5py(Engine):
-    """Use h5py as it is, with its cache of chunks as large as it comes."""
+    """h5py, with its default chunk cache."""
 
     name = "h5py"
     module = "h5py"
     cannot = {  # noqa: RUF012  (as in Engine)
-        "orthogonal": "only one axis takes an array as its index",
-        "points": "only one axis takes an array as its index",
+        "orthogonal": "supports an index array for one axis only",
+        "points": "supports an index array for one axis only",
     }
 
     def version(self) -> str:
-        """Give the versions of both."""
+        """Return the versions of h5py and HDF5."""
         return f"{h5py.version.version}, HDF5 {h5py.version.hdf5_version}"
 
     def open(self, place: Place, *, write: bool = False) -> Any:
-        """Open an array; one to be written is made, where it is not there."""
+        """Open an array; create a missing one for writing."""
         if write and not place.file.exists():
             return create(place)["array"]
         return h5py.File(place.file, "r+" if write else "r")["array"]
 
     def cold(self, array: Any) -> Any:
-        """Open the file anew: HDF5 keeps decoded chunks as long as it is open."""
+        """Reopen the file: HDF5 caches decoded chunks while it is open."""
         name = array.file.filename
         array.file.close()
         return h5py.File(name, "r")["array"]
@@ -73,12 +73,12 @@ class H5py(Engine):
         return read(array, box)
 
     def write(self, array: Any, box: Box, value: Array) -> None:
-        """Write a box and hand it to the operating system."""
+        """Write a box and flush it to the operating system."""
         array[box] = value
         array.file.flush()
 
     def append(self, array: Any, value: Array) -> Any:
-        """Grow the first axis, write there and hand it to the operating system."""
+        """Resize the first axis, write, and flush to the operating system."""
         start = array.shape[0]
         array.resize(start + value.shape[0], axis=0)
         array[start:] = value
@@ -92,6 +92,6 @@ class H5py(Engine):
                 file.create_dataset(name, shape=(size,), chunks=(10,), dtype="f4")
 
     def list_arrays(self, place: Place) -> list[str]:
-        """Give the names of the arrays of a file."""
+        """Return the names of the arrays in a file."""
         with h5py.File(place.file) as file:
             return [name for name, node in file.items() if isinstance(node, h5py.Dataset)]

@@ -1,4 +1,4 @@
-"""TensorStore, with its file driver told not to sync, since nobody else here does."""
+"""TensorStore, with its file driver configured not to sync, like all other engines."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from bench.data import Array, Place
 
 
-# Each array has a context of its own, as it is where the user names none.
+# Each array has its own context, as if the user had specified none.
 _CONTEXT = {"file_io_sync": False}
 
 
 class TensorStore(Engine):
-    """Use TensorStore as it is: it keeps no chunks in memory unless asked to."""
+    """TensorStore, which by default caches no chunks."""
 
     name = "tensorstore"
     module = "tensorstore"
     cannot = {  # noqa: RUF012  (as in Engine)
-        "list_arrays": "knows no groups",
-        "text": "knows no text of any length",
-        "durability": "syncs all or nothing",
+        "list_arrays": "has no groups",
+        "text": "does not support variable-length text",
+        "durability": "syncs either everything or nothing",
     }
 
     def open(self, place: Place, *, write: bool = False, context: dict[str, Any] = _CONTEXT) -> Any:
@@ -41,7 +41,7 @@ class TensorStore(Engine):
         return tensorstore.open(spec, open=True, read=True, write=write).result()
 
     def open_durably(self, place: Place, level: str) -> Any:
-        """Open an array for writing, with what it writes synced or not."""
+        """Open an array for writing, with or without syncing."""
         if level == "replace":
             self.refuse("durability")
         return self.open(place, write=True, context={"file_io_sync": level == "full"})
@@ -63,7 +63,7 @@ class TensorStore(Engine):
         array[box].write(value).result()
 
     def append(self, array: Any, value: Array) -> Any:
-        """Grow the first axis, then write there."""
+        """Resize the first axis, then write."""
         start = array.shape[0]
         stop = start + value.shape[0]
         array = array.resize(exclusive_max=(stop, *array.shape[1:])).result()
@@ -71,7 +71,7 @@ class TensorStore(Engine):
         return array
 
     def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
-        """Create small arrays, which know of no group."""
+        """Create small arrays; there are no groups."""
         for name, size in sizes.items():
             kvstore = {"driver": "file", "path": f"{place.folder}/{name}/"}
             spec = {"driver": "zarr3", "kvstore": kvstore, "context": _CONTEXT}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ZarrPython(Engine):
-    """Use zarr-python as it is."""
+    """zarr-python with its default pipeline."""
 
     name = "zarr"
     module = "zarr"
@@ -42,7 +42,7 @@ class ZarrPython(Engine):
         array[box] = value
 
     def append(self, array: Any, value: Array) -> Any:
-        """Write behind the end."""
+        """Append along the first axis."""
         array.append(value)
         return array
 
@@ -53,18 +53,18 @@ class ZarrPython(Engine):
             group.create_array(name, shape=(size,), chunks=(10,), dtype="f4", compressors=None)
 
     def list_arrays(self, place: Place) -> list[str]:
-        """Give the names of the arrays of a group."""
+        """Return the names of the arrays in a group."""
         return list(zarr.open_group(str(place.folder), mode="r").array_keys())
 
 
 class ZarrFused(ZarrPython):
-    """Use zarr-python's fused pipeline, which it has from 3.3 on."""
+    """zarr-python with its fused pipeline, available from version 3.3 on."""
 
     name = "zarr-fused"
     import_as = "as zarr"
 
     def __init__(self) -> None:
-        """Choose the pipeline."""
+        """Select the pipeline."""
         from zarr.core import codec_pipeline
 
         if not hasattr(codec_pipeline, "FusedCodecPipeline"):
@@ -74,24 +74,24 @@ class ZarrFused(ZarrPython):
         zarr.config.set({"codec_pipeline.path": path})
 
     def version(self) -> str:
-        """Give the version and the pipeline."""
+        """Return the version and the pipeline."""
         return f"zarr {zarr.__version__}, FusedCodecPipeline"
 
 
 class ZarrZarrs(ZarrPython):
-    """Use zarr-python with the pipeline of zarrs, which leaves to zarr-python what it cannot do."""
+    """zarr-python with the pipeline of zarrs, which falls back to zarr-python if necessary."""
 
     name = "zarr-zarrs"
     import_as = "as zarr"
 
     def __init__(self) -> None:
-        """Choose the pipeline."""
+        """Select the pipeline."""
         import zarrs  # noqa: F401  (registers itself)
 
         zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
 
     def version(self) -> str:
-        """Give the versions of both."""
+        """Return the versions of zarr-python and zarrs."""
         from importlib.metadata import version
 
         return f"zarr {zarr.__version__}, zarrs {version('zarrs')}"

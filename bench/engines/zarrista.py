@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 
 class Zarrista(Engine):
-    """Use zarrista as it is. What it gives becomes an array of NumPy without a copy."""
+    """zarrista; its results become NumPy arrays without a copy."""
 
     name = "zarrista"
     module = "zarrista"
     cannot = {  # noqa: RUF012  (as in Engine)
-        "strided": "slices have no steps",
-        "text": "takes no text to write",
-        "orthogonal": "arrays are not taken as an index",
-        "points": "arrays are not taken as an index",
+        "strided": "does not support slices with steps",
+        "text": "cannot write text",
+        "orthogonal": "does not support index arrays",
+        "points": "does not support index arrays",
     }
 
     def open(self, place: Place, *, write: bool = False) -> Any:
-        """Open an array; nothing says whether it will be written to."""
+        """Open an array; there is no mode."""
         del write
         return zarrista.Array.open(FilesystemStore(str(place.folder)))
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
-        """Read a box or an element, which keeps its axes."""
+        """Read a box or an element; an element keeps its axes."""
         return array[box].to_numpy()
 
     def chunks(self, array: Any, chunks: Sequence[Shape], boxes: Sequence[Box]) -> Any:
-        """Read chunks by the verb for chunks."""
+        """Read chunks with the method for chunks."""
         if array.is_sharded:
             return self.boxes(array, boxes)
         return [array.retrieve_chunk(list(chunk)).to_numpy() for chunk in chunks]
@@ -50,7 +50,7 @@ class Zarrista(Engine):
         array[box] = value
 
     def append(self, array: Any, value: Array) -> Any:
-        """Publish the new shape, then write behind the old end."""
+        """Resize the first axis, then write."""
         start = array.shape[0]
         array = array.with_shape([start + value.shape[0], *array.shape[1:]])
         array.store_metadata()
@@ -66,6 +66,6 @@ class Zarrista(Engine):
             zarrista.Array.from_metadata(document, store, f"/{name}").store_metadata()
 
     def list_arrays(self, place: Place) -> list[str]:
-        """Give the names of the arrays of a group."""
+        """Return the names of the arrays in a group."""
         group = zarrista.Group.open(FilesystemStore(str(place.folder)))
         return [name.rsplit("/", 1)[-1] for name in group.array_keys()]
