@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastzarr
+from fastzarr.stores import MemoryStore
 
 SOURCE = str(Path(fastzarr.__file__).parent)
 
@@ -53,6 +54,14 @@ def test_reading_one_chunk_of_a_local_array_takes_at_most_25_own_frames(
     _ = z[0, 0, 0]
     seen = frames(lambda: z[2:20, 3:4])
     assert len(seen) <= 25, "\n".join(seen)
+
+
+def test_writing_one_whole_chunk_to_memory_takes_at_most_30_own_frames() -> None:
+    z = fastzarr.create_array(MemoryStore(), dtype="f8", shape=(64, 64), chunks=(32, 32))
+    data = np.random.default_rng(0).random((32, 32))
+    z[:32, :32] = data
+    seen = frames(lambda: z.__setitem__((slice(0, 32), slice(0, 32)), data))
+    assert len(seen) <= 30, "\n".join(seen)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -1,9 +1,9 @@
-"""What some stores promise beyond the verbs of all: a part of the suite in ``testing.py``.
+"""The capabilities of stores, tested: a part of the suite in ``testing.py``.
 
 Rules of this file:
 
-* A test of a protocol (``fastzarr.stores.protocols``) is skipped, by name, where the store does not
-  offer it.
+* The test of a capability (``fastzarr.stores.protocols``) is skipped, by name, for a store that
+  does not declare it. Every store has ``fetch``.
 """
 
 # ruff: noqa: S101  (tests assert)
@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fastzarr.stores.protocols import (
-    SupportsDraft,
-    SupportsTransaction,
-    SupportsValidator,
-    Swaps,
-)
+from fastzarr.errors import BaseZarrError, KeyValidationError, ReadOnlyError
+from fastzarr.stores.protocols import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +27,84 @@ if TYPE_CHECKING:
 
 
 class PromiseTests:
-    """Test what a store may promise."""
+    """Test what a store declares."""
+
+    def test_values_are_fetched_together(self, store: Store) -> None:
+        """Return each value, or part of one, under the index of its request."""
+        store.set("a/b", b"0123456789")
+        store.set("e", b"")
+        wanted = [
+            *(Request("a/b"), Request("x"), Request("e"), Request("a/b", 2, 3), Request("a/b", -2)),
+            *(Request("x", 0, 1), Request("a/b", 8, 9), Request("e", -1), Request("a/b")),
+        ]
+        found = list(store.fetch(wanted))
+        assert sorted(index for index, _ in found) == list(range(len(wanted)))
+        data: list[bytes | None] = [None] * len(wanted)
+        for index, value in found:
+            data[index] = None if value is None else bytes(value.data)
+        whole = b"0123456789"
+        assert data == [whole, None, b"", b"234", b"89", None, b"89", b"", whole]
+        for index, value in found:
+            if value is not None:
+                assert value.size in (None, len(store.get(wanted[index].key, b"")))
+                if value.token is not None and store.validator is not None:
+                    assert value.token == store.validator(wanted[index].key)
+        assert list(store.fetch([])) == []
+        for bad in (Request("../a"), Request("a/../b", 1, 2)):
+            with pytest.raises(KeyValidationError):
+                list(store.fetch([Request("a/b"), bad]))
+        with pytest.raises(BaseZarrError, match="-1"):
+            list(store.fetch([Request("a/b", 0, -1)]))
+
+    def test_values_are_files(self, store: Store) -> None:
+        """Keep each value in the file of its key, and read what is put there."""
+        if store.files is None or (files := store.files()) is None:
+            pytest.skip(f"{type(store).__name__} has no files that may be opened")
+        store.set("a/b", b"one")
+        store.set("a/b", b"two")
+        path = Path(files.root, "a", "b")
+        assert path.read_bytes() == b"two"
+        assert files.durability in (None, "none", "replace", "full")
+        if files.durability is not None:
+            path.with_name("c").write_bytes(b"three")
+            assert store.get("a/c") == b"three"
+        store.delete("a/b")
+        assert not path.exists()
+
+    def test_many_values_are_set_together(self, store: Store) -> None:
+        """Store values and delete keys, and refuse a key that is none."""
+        if store.set_many is None:
+            pytest.skip(f"{type(store).__name__} sets values one by one")
+        store.set("a", b"1")
+        buffer = bytearray(b"2")
+        store.set_many([("a", None), ("b/c", buffer), ("d", b""), ("x", None)])
+        buffer[:] = b"x"
+        assert dict(store) == {"b/c": b"2", "d": b""}
+        store.set_many([])
+        with pytest.raises(KeyValidationError):
+            store.set_many([("../a", b"1")])
+        with pytest.raises(ReadOnlyError):
+            store.with_read_only().setitems({"d": b"3"})
+        assert dict(store) == {"b/c": b"2", "d": b""}
+
+    def test_the_time_of_a_write(self, store: Store) -> None:
+        """Return a time that no later write goes behind, and None without a value."""
+        if store.modified is None:
+            pytest.skip(f"{type(store).__name__} does not know when a value was written")
+        assert store.modified("a") is None
+        store.set("a", b"1")
+        first = store.modified("a")
+        store.set("a", b"2")
+        second = store.modified("a")
+        assert first is not None
+        assert second is not None
+        assert second >= first > 0
+        store.delete("a")
+        assert store.modified("a") is None
 
     def test_a_draft_is_seen_whole(self, store: Store) -> None:
         """Put a tree into the place of another in one step, or leave what is there."""
-        if not isinstance(store, SupportsDraft):
+        if store.draft is None:
             pytest.skip(f"{type(store).__name__} has no drafts")
         store.setitems({"a/zarr.json": b"old", "a/c/0": b"old", "b": b"beside"})
         old = dict(store)
@@ -51,7 +121,7 @@ class PromiseTests:
 
     def test_a_transaction_is_all_or_nothing(self, store: Store) -> None:
         """Make all changes of a block at its end, or none where it raises."""
-        if not isinstance(store, SupportsTransaction):
+        if store.transaction is None:
             pytest.skip(f"{type(store).__name__} has no transactions")
         store.setitems({"a": b"1", "b/c": b"2"})
         for fails in (True, False):
@@ -65,7 +135,7 @@ class PromiseTests:
 
     def test_a_validator_changes_with_the_value(self, store: Store) -> None:
         """Give equal tokens while a value stays, another after each write, None without one."""
-        if not isinstance(store, SupportsValidator):
+        if store.validator is None:
             pytest.skip(f"{type(store).__name__} has no validator")
         assert store.validator("a") is None
         seen: list[object] = []
@@ -84,7 +154,7 @@ class PromiseTests:
 
     def test_swap(self, store: Store) -> None:
         """Replace and delete only the value that the token belongs to."""
-        if not isinstance(store, Swaps):
+        if store.swap is None or store.validator is None:
             pytest.skip(f"{type(store).__name__} has no swap")
         assert store.swap("a/b", b"1", None)
         assert not store.swap("a/b", b"2", None)
@@ -111,19 +181,20 @@ class PromiseTests:
 
     def test_swap_loses_no_update(self, store: Store) -> None:
         """Count with threads that read and swap to the number of all swaps."""
-        if not isinstance(store, Swaps):
+        swap, validator = store.swap, store.validator
+        if swap is None or validator is None:
             pytest.skip(f"{type(store).__name__} has no swap")
         store.set("n", b"0")
         created: list[bool] = []
 
         def count() -> None:
-            created.append(store.swap("new", b"1", None))
+            created.append(swap("new", b"1", None))
             for _ in range(25):
                 swapped = False
                 while not swapped:
-                    token = store.validator("n")
+                    token = validator("n")
                     number = int(store.get("n", b""))
-                    swapped = store.swap("n", b"%d" % (number + 1), token)
+                    swapped = swap("n", b"%d" % (number + 1), token)
 
         run_at_once([count] * 4)
         assert store.get("n") == b"100"

@@ -383,7 +383,7 @@ class Array(Handle, Indexed):
         A change of shape or attributes does not matter, since the chunks stay the same. The check
         costs a stat, and reads the document only if it has changed.
         """
-        look = getattr(access.store, "validator", None)
+        look = access.store.validator
         if look is None or self._checked_token is False:
             return
         mine = access.layout

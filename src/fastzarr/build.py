@@ -6,7 +6,7 @@ Rules of this file:
   above it. A group comes into being above a new node where there is none, in the same format.
 * A new node becomes visible last: its data is written first, then the groups above it, then its
   own document. If writing the data fails, what was written is removed.
-* Where a store can (``SupportsDraft``), a node is made beside its place and put there in one step.
+* Where a store has drafts, a node is made beside its place and put there in one step.
   What it replaces, of whatever kind and format, is there until then.
 * Elsewhere what is to be replaced is removed first, but not before the new data is certain: data
   that may come from there, or that may fail, is in memory by then.
@@ -33,14 +33,13 @@ from fastzarr.errors import (
 )
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import changing
-from fastzarr.stores.base import Store, is_ours
-from fastzarr.stores.protocols import SupportsDraft
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastzarr.arguments import Request
     from fastzarr.node import Node
+    from fastzarr.stores.base import Store
     from fastzarr.stores.protocols import Draft
 
 # What is not in memory as one NumPy array is copied in pieces of about this many bytes.
@@ -137,17 +136,21 @@ def build_group(
     return layout
 
 
-def begin_draft(store: Store, path: str, chunk_store: Store | None = None) -> Draft | None:
+def begin_draft(store: Store, path: str, chunk_store: Store | None = None) -> Draft[Store] | None:
     """Begin a tree that is put at a path in one step; None where the store cannot do that."""
     apart = chunk_store is not None and chunk_store is not store
-    if is_ours(store) and isinstance(store, SupportsDraft) and not apart:
-        return store.draft(path)
-    return None
+    return None if apart or store.draft is None else store.draft(path)
 
 
 @contextmanager
 def drafted(
-    draft: Draft, store: Store, path: str, layout: Node, missing: list[str], *, overwrite: bool
+    draft: Draft[Store],
+    store: Store,
+    path: str,
+    layout: Node,
+    missing: list[str],
+    *,
+    overwrite: bool,
 ) -> Iterator[Store]:
     """Give the store of a draft, to be filled, and put it at its path in ``store`` at the end.
 

@@ -37,7 +37,7 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Array:
     is_array = isinstance(value, (np.ndarray, np.generic))
     if not is_array and hasattr(value, "__array__"):
         value, is_array = np.asarray(value), True
-    casting = config["array.casting"]
+    casting = config.flat["array.casting"]
     if is_array and value.dtype == dtype:
         return np.asarray(value)
     if casting != "unsafe":

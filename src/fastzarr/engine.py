@@ -21,8 +21,6 @@ from fastzarr import _reference, errors
 from fastzarr import plan as planning
 from fastzarr.config import config
 from fastzarr.locking import Synchronized
-from fastzarr.stores.base import Store, is_ours
-from fastzarr.stores.local import LocalStore
 
 native_extension: Any = None
 try:
@@ -49,45 +47,47 @@ if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
     from fastzarr.plan import Plan
     from fastzarr.selection import Selection
+    from fastzarr.stores.base import Store
 
 # Below this many bytes beside the first chunk, threads cost more than they save.
 _SMALL = 1 << 17
 
 
 class StoredChunks:
-    """Stand for the stored objects of one array: its store, its path and its chunk keys."""
+    """The stored objects of one array: its store, its path and its chunk keys.
 
-    __slots__ = ("direct", "encode", "files", "path", "prefix", "store", "synchronizer")
+    ``files`` describes them to the extension if the store has declared that they are files.
+    """
+
+    __slots__ = ("declared", "encode", "files", "path", "prefix", "store", "synchronizer")
 
     def __init__(self, layout: Layout, store: Store, path: str, synchronizer: Any = None) -> None:
         """Prepare what every key begins with; the user's ``synchronizer`` has a lock for each."""
         self.store, self.encode, self.path = store, layout.keys.encode, path
         self.synchronizer = synchronizer
         self.prefix = f"{path}/" if path else ""
-        self.direct = is_ours(store)
+        self.declared = store.files is not None
         self.files: tuple[Any, ...] | None = None
-        folder = getattr(store, "folder", None) if self.direct else None
-        if folder is not None:
-            keys = layout.keys
-            follow = getattr(store, "follow_symlinks", False)
-            default = keys.name == "default"
-            self.files = (folder, self.prefix, default, keys.separator, follow)
+        found = None if store.files is None else store.files()
+        if found is not None:
+            default, separator = layout.keys.name == "default", layout.keys.separator
+            self.files = (found.root, self.prefix, default, separator, found.follow_links)
 
-    def staged(self, layout: Layout) -> StoredChunks:
-        """Stand for the objects as a transaction that is under way has them, and not for files."""
-        chunks = StoredChunks(layout, self.store, self.path, self.synchronizer)
-        chunks.files = None
-        return chunks
+    def anew(self, layout: Layout) -> StoredChunks:
+        """Return the stored objects as the store declares them now.
+
+        A transaction voids what a store has declared until it is over, and so does a verb that is
+        assigned to the store.
+        """
+        return StoredChunks(layout, self.store, self.path, self.synchronizer)
 
     def key(self, chunk: tuple[int, ...]) -> str:
         """Give the key of the object at these coordinates."""
         return self.prefix + self.encode(chunk)
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
-        """Give all bytes of the object at these coordinates, or None if there is none."""
-        store, key = self.store, self.prefix + self.encode(chunk)
-        # A key made here is valid, so our own stores need not check it.
-        return store._get(key) if self.direct else store.get(key)  # noqa: SLF001
+        """Return all bytes of the object at these coordinates, or None if there is none."""
+        return self.store.get_valid(self.prefix + self.encode(chunk))
 
     def source(self, chunk: tuple[int, ...]) -> StoredSource:
         """Give the source of the object at these coordinates."""
@@ -102,13 +102,16 @@ class StoredChunks:
         return Synchronized(turn, self.synchronizer[key])
 
     def durability(self) -> str | None:
-        """Give how durable files are to be written past the store; None if they must not be."""
+        """Return how durable files written past the store are to be; None if they must not be."""
         store = self.store
-        if self.files is None or self.synchronizer is not None or not isinstance(store, LocalStore):
+        if self.files is None or self.synchronizer is not None or store.files is None:
             return None
-        store._check_write()  # noqa: SLF001  (as ``set`` would)
-        store.written = True
-        return store.durability
+        found = store.files()
+        if found is None or found.durability is None:
+            return None
+        if not store.written:
+            store.written = True
+        return found.durability
 
 
 class StoredSource:
@@ -140,11 +143,12 @@ def _choose(
     shared = program.shard is not None or plan.size == 1
     work = size if shared else (plan.size - 1) * program.nbytes
     threads = 1 if work < _SMALL else workers()
+    in_parts = chunks.files is None and chunks.store.supports_partial_reads
     twin = (
         program.native is None
         or selection.fields is not None
-        # A store that others have changed is asked for parts of a shard by its own verbs.
-        or (program.shard is not None and not chunks.direct)
+        # The extension reads parts of files, but other objects as a whole.
+        or (in_parts and program.shard is not None)
         or config.flat["data_path"] == "numpy"
     )
     return _reference if twin else native_extension, threads
@@ -160,8 +164,8 @@ def run_read(
 ) -> None:
     """Read a selection into ``out``, which has the selection's work shape."""
     program = layout.program
-    if chunks.store.staging:
-        chunks = chunks.staged(layout)
+    if chunks.declared != (chunks.store.files is not None):
+        chunks = chunks.anew(layout)
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
     spread = _reference.inline if threads == 1 else parallel
@@ -183,8 +187,8 @@ def run_write(
 ) -> None:
     """Write ``value``, which has the selection's work shape."""
     program = layout.program
-    if chunks.store.staging:
-        chunks = chunks.staged(layout)
+    if chunks.declared != (chunks.store.files is not None):
+        chunks = chunks.anew(layout)
     plan = planning.make(selection.factors, layout.shape, layout.chunks)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
     spread = _reference.inline if threads == 1 else parallel

@@ -33,7 +33,6 @@ from fastzarr.handle import Handle
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.snapshot import changing
 from fastzarr.stores.keys import normalise_path
-from fastzarr.stores.protocols import SupportsTransaction
 from fastzarr.stores.resolve import as_store, as_store_path
 from fastzarr.trust import trusted
 
@@ -423,7 +422,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         """
         self._check_writable("begin a transaction")
         store = self._store
-        if not isinstance(store, SupportsTransaction) or self.chunk_store is not store:
+        if store.transaction is None or self.chunk_store is not store:
             msg = f"{store} has no transactions; a local store has"
             raise TransactionError(msg)
         try:

@@ -15,13 +15,12 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
-from functools import cache
 from time import sleep
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from fastzarr.stores.base import is_ours
+from fastzarr.stores.base import flat_bytes
 from fastzarr.stores.place import own
-from fastzarr.stores.protocols import Swaps
+from fastzarr.stores.protocols import Request
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -49,37 +48,19 @@ class Turn(Protocol):
         """Let others have their turns."""
 
 
-@cache
-def _owner(kind: type, name: str) -> int:
-    return next(n for n, base in enumerate(kind.__mro__) if name in vars(base))
-
-
-def swapping(store: Store) -> Swaps | None:
-    """Return the store if it has a ``swap`` that knows how it reads and writes, else None.
-
-    The ``swap`` of a class does not know how a subclass that overrides other verbs does.
-    """
-    if not isinstance(store, Swaps):
-        return None
-    kind: Any = type(store)
-    changed = min(_owner(kind, name) for name in ("_get", "_set", "get", "set"))
-    mine = is_ours(store) or _owner(kind, "swap") <= changed
-    return store if mine else None
-
-
 class StoreTurn:
-    """Be a turn among the threads of this process, by the verbs that every store has.
+    """A turn among the threads of this process, by the verbs that every store has.
 
-    A store that can compare and swap keeps other processes from being overwritten as well.
+    In a store with compare-and-swap, writers of other processes lose nothing either. A writer that
+    has not read the value takes no turn there: those who have see that it was changed.
     """
 
-    __slots__ = ("_key", "_locks", "_looked", "_store", "_swap", "_token")
+    __slots__ = ("_key", "_locks", "_looked", "_store", "_token")
 
     def __init__(self, store: Store, key: str) -> None:
         """Take the turn when it is first needed."""
         self._store, self._key = store, key
         self._locks: Locks | None = None
-        self._swap = swapping(store)
         self._looked = False
         self._token: Hashable = None
 
@@ -90,23 +71,34 @@ class StoreTurn:
             self._locks = locks
 
     def get(self) -> bytes | None:
-        """Give the value as it is now."""
+        """Return the value as it is now."""
         self._take()
-        if self._swap is not None:
-            # Taken before the value, so that a change in between is noticed.
-            self._token = self._swap.validator(self._key)
         self._looked = True
-        return self._store.get(self._key)
+        store, key = self._store, self._key
+        if store.swap is None:
+            return store.get_valid(key)
+        ((_, value),) = store.fetch((Request(key),))
+        if value is None:
+            self._token = None
+            return None
+        self._token = value.token
+        if value.token is None and store.validator is not None:
+            # Taken before the value, so that a change in between is noticed.
+            self._token = store.validator(key)
+            return store.get_valid(key)
+        return value.data if type(value.data) is bytes else bytes(value.data)
 
     def put(self, value: Buffer | None) -> bool:
         """Store or delete the value; return False if another process changed it since ``get``."""
-        self._take()
-        if self._swap is not None and self._looked:
-            return self._swap.swap(self._key, value, self._token)
+        store, key = self._store, self._key
+        if store.swap is None:
+            self._take()
+        elif self._looked:
+            return store.swap(key, value, self._token)
         if value is None:
-            self._store.delete(self._key)
+            store.delete(key)
         else:
-            self._store.set(self._key, value)
+            store.set_valid(key, flat_bytes(value, key))
         return True
 
     def end(self) -> None:

@@ -21,12 +21,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
-from fastzarr.locking import swapping
 from fastzarr.metadata import document, known, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.stores.base import is_ours
 from fastzarr.stores.keys import METADATA_NAMES
-from fastzarr.stores.protocols import SupportsDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,8 +96,7 @@ def create(store: Store, path: str, node: Node) -> bool:
         attributes = documents.get(V2_ATTRIBUTES)
         new = None if attributes is None else document.dumps(attributes)
         return _create_both(store, key, data, join(path, V2_ATTRIBUTES), new)
-    swaps = swapping(store)
-    return _create_one(store, key, data) if swaps is None else swaps.swap(key, data, None)
+    return _create_one(store, key, data) if store.swap is None else store.swap(key, data, None)
 
 
 def _create_one(store: Store, key: str, data: bytes) -> bool:
@@ -264,7 +260,7 @@ class _Change:
 
 def delete(store: Store, path: str) -> None:
     """Remove a node and all below it: in one step, or what makes it visible first."""
-    if not (path and is_ours(store) and isinstance(store, SupportsDraft)):
+    if not path or store.draft is None:
         for name in (V3_KEY, V2_ARRAY, V2_GROUP):
             store.delete(join(path, name))
     if path:

@@ -24,7 +24,6 @@ from weakref import ref
 
 from fastzarr import node as nodes
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.stores.protocols import SupportsTimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,7 +83,7 @@ class Snapshot:
         return nodes.load(self.store, path) if late else found
 
     def _time(self, key: str) -> int | None:
-        return self.store.modified(key) if isinstance(self.store, SupportsTimes) else None
+        return None if self.store.modified is None else self.store.modified(key)
 
     def names(self, path: str) -> Iterator[str]:
         """Go through the names directly below a path of the store, in order."""

@@ -14,9 +14,9 @@ import pytest
 
 from fastzarr.stores import (
     DirectoryStore,
+    HasFiles,
     LocalStore,
     NestedDirectoryStore,
-    SupportsFiles,
     TempStore,
 )
 from fastzarr.testing import StoreTests
@@ -75,8 +75,8 @@ def test_a_value_is_the_file_of_that_name(store: LocalStore) -> None:
     assert (store.root / "a" / "b").read_bytes() == b"1"
     (store.root / "a" / "c").write_bytes(b"2")
     assert store.get("a/c") == b"2"
-    assert isinstance(store, SupportsFiles)
-    assert store.files() == store.root
+    assert isinstance(store, HasFiles)
+    assert store.files().root == str(store.root)
 
 
 def test_nothing_is_made_before_the_first_write(tmp_path: Path) -> None:

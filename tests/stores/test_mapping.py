@@ -6,7 +6,7 @@ from collections import UserDict
 
 import pytest
 
-from fastzarr.stores import KVStore, MappingStore, SupportsFiles, SupportsValidator, Swaps
+from fastzarr.stores import HasFiles, KVStore, MappingStore, Swaps, Validates
 from fastzarr.testing import StoreTests
 
 
@@ -47,7 +47,7 @@ def test_only_a_key_error_is_a_missing_key() -> None:
 
 def test_nothing_more_is_promised() -> None:
     """Promise nothing that the mapping may not keep."""
-    for protocol in (SupportsFiles, Swaps, SupportsValidator):
+    for protocol in (HasFiles, Swaps, Validates):
         assert not isinstance(MappingStore({}), protocol)
 
 

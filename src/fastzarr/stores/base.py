@@ -7,6 +7,8 @@ Rules of this file:
   of these four, for a store to override where it can do better.
 * A key that is not there reads as None. Nothing else does: what fails, raises.
 * A prefix is a whole path: ``6/f`` stands for what is below ``6/f/``, never for ``6/foo``.
+* What a store can do beyond that is declared, and void where a subclass overrides a verb that it
+  would go past: see ``protocols.py``.
 * A store is a mapping from key to bytes as well, as in zarr-python 2, by the same verbs.
 """
 
@@ -25,14 +27,17 @@ from fastzarr.errors import (
 )
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.place import own
+from fastzarr.stores.protocols import PAST, Request, Value, void, void_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
 
     from fastzarr.locking import Turn
     from fastzarr.stores.place import Place
+    from fastzarr.stores.protocols import Draft, Files
 
 T = TypeVar("T")
 # Named here because `list` is a verb inside the class.
@@ -40,6 +45,7 @@ Values: TypeAlias = "list[bytes | None]"
 Parts: TypeAlias = "list[bytes]"
 Names: TypeAlias = "list[str]"
 Range: TypeAlias = tuple[int, int | None]
+_VERBS = frozenset().union(*PAST.values())
 
 
 class Store(MutableMapping[str, bytes]):
@@ -54,24 +60,48 @@ class Store(MutableMapping[str, bytes]):
     * ``_delete(key)`` removes the key; a missing one is fine.
     * ``_list(prefix)`` gives the keys below the prefix in any order, all keys for ``""``.
 
-    What a store can do beyond that stands in ``fastzarr.stores.protocols``. Subclass
-    ``fastzarr.testing.StoreTests`` to test a store.
+    The capabilities that a store may declare beyond that are protocols of
+    ``fastzarr.stores.protocols``. Subclass ``fastzarr.testing.StoreTests`` to test a store.
     """
 
     read_only: bool
     #: The separator of chunk keys that format 2 arrays created here get unless one is given.
     dimension_separator: str | None = None
-    #: Whether a transaction is under way.
-    staging: ClassVar[bool] = False
     supports_writes: ClassVar[bool] = True
     supports_deletes: ClassVar[bool] = True
     supports_listing: ClassVar[bool] = True
     supports_partial_writes: ClassVar[bool] = False
+    #: Whether a part of a value is read without the rest: where ``_get_ranges`` is overridden.
+    supports_partial_reads: bool = False
+    #: Whether ``getsize`` costs less than ``get``.
+    knows_sizes: ClassVar[bool] = False
+    #: Whether values were written, through this object or past it, since the last ``flush``.
+    written: bool = False
+
+    # Capabilities: None unless a subclass declares them.
+    files: Callable[[], Files | None] | None = None
+    validator: Callable[[str], Hashable | None] | None = None
+    swap: Callable[[str, Buffer | None, Hashable | None], bool] | None = None
+    set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None = None
+    modified: Callable[[str], int | None] | None = None
+    draft: Callable[[str], Draft[Store] | None] | None = None
+    transaction: Callable[[str], AbstractContextManager[None]] | None = None
     supports_consolidated_metadata: ClassVar[bool] = True
 
     def __init__(self, *, read_only: bool = False) -> None:
         """Keep whether writing is refused."""
         self.read_only = read_only
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Void the inherited capabilities that go past verbs which the class overrides."""
+        super().__init_subclass__(**kwargs)
+        void(cls, Store)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a verb voids the capabilities of this store that go past it."""
+        super().__setattr__(name, value)
+        if name in _VERBS:
+            void_one(self, name, Store)
 
     # What an author writes
 
@@ -148,14 +178,57 @@ class Store(MutableMapping[str, bytes]):
         return default if value is None else value
 
     def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
-        """Read a value once ``check(size, key)`` has not raised; None if the key is not there.
+        """Read a value unless ``check(size, key)`` raises; return None if the key is missing.
 
-        Where a store knows the size of a value first, one that is refused is not read.
+        A store with ``knows_sizes`` does not read a value that is refused.
         """
+        if self.knows_sizes:
+            validate_key(key)
+            size = self._getsize(key)
+            if size is None:
+                return None
+            check(size, key)
         value = self.get(key)
         if value is not None:
             check(len(value), key)
         return value
+
+    def get_valid(self, key: str) -> bytes | None:
+        """Read the value of a key that is known to be valid, without checking it again."""
+        return self.get(key)
+
+    def set_valid(self, key: str, value: bytes | memoryview) -> None:
+        """Store a value under a key that is known to be valid, in a store that may be written."""
+        self.set(key, value)
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+        """Return, in any order, the index of each request with its value; None if it is missing.
+
+        ``data`` may be a view into memory that the store keeps. Without a ``fetch`` of its own, a
+        store is asked for one key after the other.
+
+        >>> from fastzarr.stores import MemoryStore
+        >>> wanted = [Request("a"), Request("b"), Request("a", -2)]
+        >>> for index, value in MemoryStore({"a": b"012345"}).fetch(wanted):
+        ...     print(index, None if value is None else bytes(value.data))
+        0 b'012345'
+        1 None
+        2 b'45'
+        """
+        parts: dict[str, list[int]] = {}
+        for index, (key, start, length) in enumerate(wanted):
+            if start or length is not None:
+                parts.setdefault(key, []).append(index)
+                continue
+            # Taken before the value, so that a change in between is noticed.
+            validator = None if self.swap is None else self.validator
+            token = None if validator is None else validator(key)
+            data = self.get(key)
+            yield index, None if data is None else Value(data, token, len(data))
+        for key, indexes in parts.items():
+            found = self.get_ranges(key, [wanted[index][1:] for index in indexes])
+            for at, index in enumerate(indexes):
+                yield index, None if found is None else Value(found[at])
 
     def get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
         """Read parts of a value, each ``(start, length)``, or give None if the key is not there.
@@ -171,8 +244,14 @@ class Store(MutableMapping[str, bytes]):
         return self._get_ranges(key, ranges)
 
     def get_many(self, keys: Iterable[str]) -> Values:
-        """Read the values of keys in their order, None for each that is not there."""
-        return [self.get(key) for key in keys]
+        """Return the values of keys in their order, None for each that is missing."""
+        wanted = [Request(key) for key in keys]
+        values: Values = [None] * len(wanted)
+        for index, found in self.fetch(wanted):
+            if found is not None:
+                data = found.data
+                values[index] = data if type(data) is bytes else bytes(data)
+        return values
 
     def exists(self, key: str) -> bool:
         """Tell whether the key has a value."""
@@ -407,12 +486,18 @@ class Store(MutableMapping[str, bytes]):
         return {key: value for key, value in found if value is not None}
 
     def setitems(self, values: Mapping[str, Buffer]) -> None:
-        """Store values, one after the other."""
+        """Store values: at once if the store has ``set_many``, else one after the other."""
+        if self.set_many is not None:
+            self.set_many(values.items())
+            return
         for key, value in values.items():
             self.set(key, value)
 
     def delitems(self, keys: Iterable[str]) -> None:
-        """Remove keys; missing ones are fine."""
+        """Delete keys: at once if the store has ``set_many``; missing ones are fine."""
+        if self.set_many is not None:
+            self.set_many((key, None) for key in keys)
+            return
         for key in keys:
             self.delete(key)
 
@@ -433,11 +518,6 @@ class Store(MutableMapping[str, bytes]):
     def __repr__(self) -> str:
         """Say the kind of the store and what it stands for."""
         return f"{type(self).__name__}({str(self)!r})"
-
-
-def is_ours(store: Store) -> bool:
-    """Tell our own stores from what others made of them, which are asked by their own verbs."""
-    return type(store).__module__.startswith("fastzarr.stores.")
 
 
 def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:

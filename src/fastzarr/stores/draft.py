@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.stores.commit import (
     ATTEMPTS,
     UNABLE,
+    FileTurn,
     lock_file,
     put_new,
     sync_file,
@@ -36,12 +37,21 @@ from fastzarr.stores.local import LocalStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastzarr.locking import Turn
+
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 class _Unseen(LocalStore):
-    """Be a store that no other writer and no reader knows of yet."""
+    """A store that no other writer and no reader knows of yet."""
+
+    # They agree with `_set`, which writes files too and only skips what keeps others out.
+    files = LocalStore.files
+    swap = LocalStore.swap
+
+    def _turn(self, key: str) -> Turn:
+        return FileTurn(self, key)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         path = self.base + key

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
 from fastzarr.errors import KeyValidationError
-from fastzarr.stores.base import Store, clip_range, flat_bytes, is_ours
+from fastzarr.stores.base import Store, clip_range, flat_bytes
 from fastzarr.stores.commit import (
     ATTEMPTS,
     FileTurn,
@@ -34,6 +34,7 @@ from fastzarr.stores.commit import (
 )
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
 from fastzarr.stores.place import of_folder
+from fastzarr.stores.protocols import Files, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.base import Parts, Range
     from fastzarr.stores.draft import FolderDraft
     from fastzarr.stores.place import Place
+    from fastzarr.stores.protocols import Request
 
 T = TypeVar("T")
 DURABILITIES = ("none", "replace", "full")
@@ -82,6 +84,7 @@ class LocalStore(Store):
 
     follow_symlinks: bool
     _place: Place | None = None
+    knows_sizes = True
 
     def __init__(
         self,
@@ -97,8 +100,6 @@ class LocalStore(Store):
             msg = f"durability is one of {', '.join(DURABILITIES)}, not {durability!r}"
             raise ValueError(msg)
         self._durability = durability
-        #: Whether this process has written through this store since the last flush.
-        self.written = False
         self._root = os.path.abspath(os.fspath(root))  # noqa: PTH100  (Path has no equal)
         if os.path.isfile(self._root):  # noqa: PTH113
             reason = "the root of a local store is a folder, and this is a file"
@@ -155,24 +156,17 @@ class LocalStore(Store):
         found = self._place = of_folder(self._root, self._place)
         return found
 
-    def files(self) -> Path | None:
-        """Give the root, for code that opens the files of values itself."""
-        return self.root
+    def files(self) -> Files:
+        """Return where the files of the values are, for code that opens them itself."""
+        durability = None if self.read_only else self.durability
+        return Files(self._root, self.follow_symlinks, durability)
 
     # Reading
 
     def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
-        """Read a value once ``check(size, key)`` has not raised, which is asked before reading."""
-        mine = type(self)
-        if mine._get is LocalStore._get and mine.get is Store.get:  # noqa: SLF001  (own class)
-            validate_key(key)
-            return self._get(key, check)
-        # A subclass reads in its own way.
-        size = self._getsize(key)
-        if size is None:
-            return None
-        check(size, key)
-        return self.get(key)
+        """Read a value unless ``check(size, key)`` raises, which is called before reading."""
+        validate_key(key)
+        return self._get(key, check)
 
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         path = self.base + key
@@ -203,7 +197,13 @@ class LocalStore(Store):
             os.close(file)
         return data
 
+    get_valid = _get
+
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
+        found = self._read_parts(key, ranges)
+        return None if found is None else found[0]
+
+    def _read_parts(self, key: str, ranges: Sequence[Range]) -> tuple[Parts, os.stat_result] | None:
         file = self._open(key, self._flags)
         if file is None:
             return None
@@ -211,12 +211,28 @@ class LocalStore(Store):
             info = os.fstat(file)
             if not S_ISREG(info.st_mode):
                 raise _not_a_file(self.base + key, info)
-            return [read_part(file, *clip_range(*part, info.st_size)) for part in ranges]
+            parts = [read_part(file, *clip_range(*part, info.st_size)) for part in ranges]
         except OSError as error:
             error.filename = self.base + key
             raise
         finally:
             os.close(file)
+        return parts, info
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
+        """Return the index of each request with its value; each file is opened once."""
+        indexes: dict[str, list[int]] = {}
+        for index, request in enumerate(wanted):
+            validate_key(request.key)
+            indexes.setdefault(request.key, []).append(index)
+        for key, places in indexes.items():
+            found = self._read_parts(key, [wanted[index][1:] for index in places])
+            for at, index in enumerate(places):
+                if found is None:
+                    yield index, None
+                else:
+                    parts, info = found
+                    yield index, Value(parts[at], _token(info), info.st_size)
 
     def _exists(self, key: str) -> bool:
         info = self._stat(key)
@@ -288,7 +304,7 @@ class LocalStore(Store):
     # Writing
 
     def _turn(self, key: str) -> Turn:
-        return FileTurn(self, key) if is_ours(self) else super()._turn(key)
+        return FileTurn(self, key)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         turn = FileTurn(self, key)

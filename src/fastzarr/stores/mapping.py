@@ -70,6 +70,9 @@ class MappingStore(Store):
         with suppress(KeyError):
             del self._mapping[key]
 
+    get_valid = _get
+    set_valid = _set
+
     def _list(self, prefix: str) -> Iterable[str]:
         start = f"{prefix}/" if prefix else ""
         # A copy of the keys, since others may write while they are gone through.

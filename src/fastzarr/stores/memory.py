@@ -13,12 +13,13 @@ import os
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.stores.base import flat_bytes
+from fastzarr.stores.base import clip_range, flat_bytes
 from fastzarr.stores.keys import METADATA_NAMES, validate_key
 from fastzarr.stores.mapping import MappingStore
+from fastzarr.stores.protocols import Request, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -67,6 +68,8 @@ class MemoryStore(MappingStore):
         with _lock:
             self._mapping[key] = data
 
+    set_valid = _set
+
     def _delete(self, key: str) -> None:
         with _lock:
             super()._delete(key)
@@ -105,6 +108,25 @@ class MemoryStore(MappingStore):
             for key, value in values.items():
                 if value is None:
                     self._mapping.pop(key, None)
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+        """Return the index of each request with its value, a view where a part is wanted."""
+        found: list[tuple[int, Value | None]] = []
+        for index, (key, start, length) in enumerate(wanted):
+            validate_key(key)
+            raw = self._mapping.get(key)
+            if raw is None:
+                found.append((index, None))
+                continue
+            data = raw if type(raw) is bytes else bytes(flat_bytes(raw, key))
+            size = len(data)
+            if start or length is not None:
+                first, last = clip_range(start, length, size)
+                part = memoryview(data)[first:last]
+                found.append((index, Value(part, _Token(raw), size)))
+            else:
+                found.append((index, Value(data, _Token(raw), size)))
+        return found
 
     def draft(self, path: str) -> DictDraft:
         """Begin a tree that is to stand at a path."""
