@@ -105,9 +105,8 @@ def test_no_files_of_the_crate_use_each_other_in_a_circle() -> None:
     graph = uses(_modules())
     assert graph["write"] >= {"job", "plan", "objects", "encode"}
     assert graph["copy::product"] >= {"copy::walk", "copy::kernels"}
-    assert graph["codecs"] >= {"codecs::blosc", "codecs::zstd"}
-    # A program may hold a shard, which holds the program of its inner chunks.
-    assert circles(graph) == [{"program::chunk", "program::shard"}]
+    assert graph["codecs::blosc::decode"] >= {"codecs::blosc::frame", "codecs::shuffle"}
+    assert circles(graph) == []
 
 
 @pytest.mark.parametrize(

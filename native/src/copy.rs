@@ -124,10 +124,10 @@ pub fn contiguous_run(
     item: usize,
     factors: &[Factor<'_>],
     src_len: usize,
-    dst_len: usize,
+    dst: &Target<'_>,
 ) -> Option<usize> {
     let mut product = Product::new(item, factors).ok()??;
-    product.check(Some(src_len), dst_len).ok()?;
+    product.check(Some(src_len), dst.len).ok()?;
     let mut steps = Vec::with_capacity(product.axes.len());
     for axis in &mut product.axes {
         axis.even_out(&mut product.src_start, &mut product.dst_start);

@@ -1,8 +1,8 @@
-//! Gather and encode one chunk, on several threads where it is large and no other chunk wants them.
+//! Gather and encode one chunk, on several threads if it is large and no other chunk wants them.
 //!
-//! * What is encoded is a copy, also where the caller's bytes lie together and in order: another
-//!   thread may write to them meanwhile, and not every compressor stays inside its memory when what
-//!   it has counted changes before it is encoded (libdeflate does not).
+//! * The encoder works on a copy, even if the caller's bytes are contiguous and in order: another
+//!   thread may write to them meanwhile, and not every compressor stays inside its memory when its
+//!   input changes between counting and encoding (libdeflate does not).
 //! * The bytes are the same on any number of threads.
 
 use std::sync::Mutex;
@@ -12,63 +12,57 @@ use crate::copy::{self, Target};
 use crate::error::Result;
 use crate::job::{guard, owned, shared, Job, Kept, WriteFrom};
 use crate::plan::{Piece, Plan};
-use crate::program::{Offsets, Program, Scratch};
+use crate::program::{Chain, Chunk, Offsets, Scratch};
 
-/// Copy the elements of a piece into the decoded chunk.
+/// Copy the elements of a piece into the decoded chunk, `bytes`.
 pub fn gather(
-    program: &Program,
+    chunk: &Chunk,
     piece: &Piece,
     from: WriteFrom,
-    chunk: &mut [u8],
+    bytes: &mut [u8],
     job: &Job,
     offsets: &mut Offsets,
 ) -> Result<()> {
-    let slab = program
-        .slab_axis()
-        .filter(|_| job.threads > 1 && chunk.len() / 2 >= job.least)
-        .map(|axis| {
-            (
-                axis,
-                program.slab_rows(axis, chunk.len(), job.threads, job.least, 1),
-            )
-        });
-    let Some((axis, rows)) = slab else {
-        return copy_piece(program, piece, from, chunk, offsets);
+    let block = &chunk.block;
+    let share = job.threads > 1 && bytes.len() / 2 >= job.least;
+    let Some(axis) = block.slab_axis().filter(|_| share) else {
+        return copy_piece(chunk, piece, from, bytes, offsets);
     };
-    let mut shape = program.shape.clone();
+    let rows = block.slab_rows(axis, bytes.len(), job.threads, job.least, 1);
+    let mut shape = block.shape.clone();
     shape[axis] = rows;
-    let plan = Plan::make(&piece.factors, &program.shape, &shape);
-    let slabs: Vec<Mutex<&mut [u8]>> = chunk
-        .chunks_mut(rows * program.strides[axis] as usize)
+    let plan = Plan::make(&piece.factors, &block.shape, &shape);
+    let slabs: Vec<Mutex<&mut [u8]>> = bytes
+        .chunks_mut(rows * block.strides[axis] as usize)
         .map(Mutex::new)
         .collect();
     shared(plan.size(), job, &|number, kept| {
         let inner = plan.piece(number);
         let mut slab = guard(&slabs[inner.chunk[axis] as usize]);
-        copy_piece(program, &inner, from, &mut slab, &mut kept.offsets)
+        copy_piece(chunk, &inner, from, &mut slab, &mut kept.offsets)
     })
 }
 
 fn copy_piece(
-    program: &Program,
+    chunk: &Chunk,
     piece: &Piece,
     from: WriteFrom,
-    chunk: &mut [u8],
+    bytes: &mut [u8],
     offsets: &mut Offsets,
 ) -> Result<()> {
     let factors: Vec<copy::Factor> = offsets
-        .factors(&piece.factors, &program.strides, from.frame)
+        .factors(&piece.factors, &chunk.block.strides, from.frame)
         .into_iter()
         .map(copy::Factor::reversed)
         .collect();
-    let mut target = Target::from(chunk);
-    copy::copy(from.memory, &mut target, program.item, &factors, None)
+    let mut target = Target::from(bytes);
+    copy::copy(from.memory, &mut target, chunk.chain.item, &factors, None)
 }
 
-/// Encode a chunk, in memory's byte order and the stored order of axes; `chunk` is used up.
+/// Encode a chunk, in memory's byte order and the stored order of axes. Its bytes are used up.
 pub fn encode(
-    program: &Program,
-    chunk: &mut [u8],
+    chain: &Chain,
+    bytes: &mut [u8],
     job: &Job,
     scratch: &mut Scratch,
 ) -> Result<Vec<u8>> {
@@ -76,27 +70,27 @@ pub fn encode(
         stages, contexts, ..
     } = scratch;
     let mut out = Vec::new();
-    if let (Some(ByteCodec::Blosc(params)), true) = (program.codecs.first(), job.threads > 1) {
-        let layout = blosc::Layout::new(chunk.len(), params)?;
-        if chunk.len() > layout.block_size() && chunk.len() / 2 >= job.least && !layout.stored() {
-            program.turn(chunk)?;
-            let frame = encode_blocks(&layout, chunk, job)?;
-            program.encode_rest(&frame, &mut out, stages, contexts)?;
+    if let (Some(ByteCodec::Blosc(params)), true) = (chain.codecs.first(), job.threads > 1) {
+        let layout = blosc::Layout::new(bytes.len(), params)?;
+        if bytes.len() > layout.block_size() && bytes.len() / 2 >= job.least && !layout.stored() {
+            chain.to_storage_order(bytes)?;
+            let frame = encode_blocks(&layout, bytes, job)?;
+            chain.encode_rest(&frame, &mut out, stages, contexts)?;
             return Ok(out);
         }
     }
-    program.encode(chunk, &mut out, stages, contexts)?;
+    chain.encode(bytes, &mut out, stages, contexts)?;
     Ok(out)
 }
 
-fn encode_blocks(layout: &blosc::Layout, chunk: &[u8], job: &Job) -> Result<Vec<u8>> {
-    let blocks: Vec<&[u8]> = chunk.chunks(layout.block_size()).collect();
+fn encode_blocks(layout: &blosc::Layout, bytes: &[u8], job: &Job) -> Result<Vec<u8>> {
+    let blocks: Vec<&[u8]> = bytes.chunks(layout.block_size()).collect();
     let slots: Vec<Mutex<Vec<u8>>> = blocks.iter().map(|_| Mutex::default()).collect();
     shared(blocks.len(), job, &|number, kept: &mut Kept| {
         let mut out = Vec::with_capacity(blocks[number].len());
-        // A block that does not fit leaves nothing, and so too few blocks: the frame is stored then.
+        // A block that does not fit leaves nothing. There are then too few, and the frame is stored.
         let contexts = &mut kept.scratch.contexts;
-        layout.encode_block(blocks[number], &mut out, chunk.len(), &mut contexts.blosc)?;
+        layout.encode_block(blocks[number], &mut out, bytes.len(), &mut contexts.blosc)?;
         *guard(&slots[number]) = out;
         Ok(())
     })?;
@@ -107,7 +101,7 @@ fn encode_blocks(layout: &blosc::Layout, chunk: &[u8], job: &Job) -> Result<Vec<
         .collect();
     let encoded: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
     let mut frame = Vec::new();
-    layout.assemble(chunk, Some(&encoded), &mut frame);
+    layout.assemble(bytes, Some(&encoded), &mut frame);
     Ok(frame)
 }
 
@@ -149,22 +143,18 @@ mod tests {
                         .into_iter()
                         .chain(ByteCodec::make("crc32c", &[], "end"))
                         .collect();
-                    let program = Program {
+                    let chain = Chain {
                         item: 4,
-                        shape: vec![75_001],
-                        strides: vec![4],
-                        nbytes: data.len(),
                         fill: vec![0; 4],
                         sparse: true,
                         swap,
                         boolean: false,
                         codecs,
-                        shard: None,
                     };
                     let by = |threads| {
                         let mut scratch = Scratch::default();
                         let job = Job { threads, ..job };
-                        encode(&program, &mut data.clone(), &job, &mut scratch).unwrap()
+                        encode(&chain, &mut data.clone(), &job, &mut scratch).unwrap()
                     };
                     let one = by(1);
                     assert!(one == by(3), "{cname} {numbers:?}");

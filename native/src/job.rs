@@ -29,8 +29,6 @@ pub struct Job<'a> {
 pub struct ReadInto<'a> {
     /// The memory, shared by the workers.
     pub memory: Shared<'a>,
-    /// Its size in bytes.
-    pub len: usize,
     /// Where elements lie in it.
     pub frame: Frame<'a>,
 }

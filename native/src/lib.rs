@@ -45,7 +45,7 @@ pub mod fuzzing {
     pub use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
     pub use crate::plan::{Factor, Out, Part, Plan};
     pub use crate::pool::Tasks;
-    pub use crate::program::{Frame, Program, Scratch, Shard};
+    pub use crate::program::{Block, Chain, Chunk, Frame, Program, Scratch, Shard};
     pub use crate::read::Run as Reading;
     pub use crate::write::Run as Writing;
 }

@@ -1,12 +1,16 @@
-//! How the stored objects of one array are decoded and encoded, as compiled once for the array.
+//! How the stored objects of one array are decoded and encoded, compiled once for the array.
 //!
-//! A chunk has a chain of codecs; a shard has inner chunks, which may be shards again. So `chunk.rs`
-//! and `shard.rs` name each other, the one circle of the crate.
+//! A chunk is a chain of codecs and the block of memory it decodes to; of one chain there may be
+//! blocks of several shapes. A program is a chunk, or a shard whose inner chunks have a program again.
 
+mod block;
+mod chain;
 mod chunk;
 mod offsets;
 mod shard;
 
-pub use chunk::{grow, Peeled, Program, Scratch, SLAB};
-pub use offsets::{Frame, Offsets};
-pub use shard::{Entry, Shard, MISSING};
+pub use self::block::{Block, SLAB};
+pub use self::chain::{Chain, Peeled};
+pub use self::chunk::{grow, Chunk, Scratch};
+pub use self::offsets::{Frame, Offsets};
+pub use self::shard::{Entry, Program, Shard, MISSING};

@@ -30,7 +30,7 @@ use crate::local::{Keys, LocalObjects};
 use crate::objects::Objects;
 use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
-use crate::program::{Frame, Program, Shard};
+use crate::program::{Block, Chain, Chunk, Frame, Program, Shard};
 
 /// A codec chain compiled for one array. `describe` of the Python program says what it holds.
 #[pyclass(frozen, name = "Program", module = "fastzarr._native")]
@@ -56,7 +56,7 @@ fn member<'py>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Bound<'py, PyA
 fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
     let item: usize = member(dict, "item")?.extract()?;
     let shape: Vec<usize> = member(dict, "shape")?.extract()?;
-    let elements = shape
+    let nbytes = shape
         .iter()
         .try_fold(item, |total, size| total.checked_mul(*size))
         .filter(|total| *total <= isize::MAX as usize)
@@ -73,24 +73,26 @@ fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
     } else {
         Some(Box::new(make_shard(nested.cast::<PyDict>()?)?))
     };
-    let made = Program {
+    let chain = Chain {
         item,
-        strides: member(dict, "strides")?.extract()?,
-        nbytes: elements,
         fill: member(dict, "fill")?.extract()?,
         sparse: member(dict, "sparse")?.extract()?,
         swap: (swap > 1).then_some(swap),
         boolean: member(dict, "boolean")?.extract()?,
         codecs,
-        shard,
-        shape,
     };
-    if item == 0 || made.fill.len() != item || made.strides.len() != made.shape.len() {
+    let block = Block {
+        strides: member(dict, "strides")?.extract()?,
+        shape,
+        nbytes,
+    };
+    if item == 0 || chain.fill.len() != item || block.strides.len() != block.shape.len() {
         return Err(PyValueError::new_err(
             "a program that does not fit together",
         ));
     }
-    Ok(made)
+    let chunk = Chunk { chain, block };
+    Ok(Program { chunk, shard })
 }
 
 fn make_shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
@@ -111,7 +113,7 @@ fn make_shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
         shape,
         inner_shape,
         axes: member(dict, "axes")?.extract()?,
-        index: make_program(member(dict, "index")?.cast::<PyDict>()?)?,
+        index: make_program(member(dict, "index")?.cast::<PyDict>()?)?.chunk,
         index_size: member(dict, "index_size")?.extract()?,
         at_start: member(dict, "at_start")?.extract()?,
     })
@@ -355,7 +357,7 @@ fn read<'py>(
     let compiled = compiled.get();
     let plan = make_plan(plan)?;
     let stored = stored(chunks, None)?;
-    let memory = Memory::of(out, compiled.program.item)?;
+    let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
     let watch = Watch(Mutex::new(None));
     let poll = || watch.poll();
     let job = Job {
@@ -370,7 +372,6 @@ fn read<'py>(
         // SAFETY: the array outlives the call, its memory is not Rust's, and the pieces of a plan
         // do not overlap.
         memory: unsafe { Shared::new(memory.start, memory.len) },
-        len: memory.len,
         frame: memory.frame(),
     };
     let run = crate::read::Run {
@@ -400,7 +401,7 @@ fn write<'py>(
     let compiled = compiled.get();
     let plan = make_plan(plan)?;
     let stored = stored(chunks, Some(job))?;
-    let memory = Memory::of(value, compiled.program.item)?;
+    let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
     let watch = Watch(Mutex::new(None));
     let poll = || watch.poll();
     let job = Job {
@@ -434,8 +435,8 @@ const LEAST: usize = 1 << 18;
 const LONG: usize = 8 << 20;
 
 fn tasks(program: &Program) -> Tasks {
-    let chunk = program.shard.as_ref().map_or(program, |shard| &shard.inner);
-    if chunk.nbytes > LONG {
+    let taken = program.shard.as_ref().map_or(program, |shard| &shard.inner);
+    if taken.chunk.block.nbytes > LONG {
         Tasks::Long
     } else {
         Tasks::Brief

@@ -1,25 +1,24 @@
-//! Read the chunks of a plan, and no more of shards and large chunks than is asked for.
+//! Read the chunks of a plan, and of shards and large chunks no more than is selected.
 //!
-//! * An object that several workers share adds one round: a shard's index is read, or the frame of a
-//!   large chunk, and what is asked of it is cut once more, by its inner chunks or by slabs. The
-//!   workers share these pieces out evenly, whatever object they are of.
-//! * A chunk is shared where there are fewer chunks than threads, and where it is so large that
-//!   Ctrl-C would have to wait for it. A slab is what lies together in the decoded chunk, and is
-//!   about a whole number of the codec's blocks.
-//! * Memory is bounded by what the workers hold: of a shard only its index and the inner chunks under
-//!   way are in memory, of shared chunks the encoded bytes of one for each thread.
+//! * An object that several workers share takes one round more: the index of a shard, or the encoded
+//!   bytes of a large chunk, are read first, and the selection is then cut once more, by inner chunks
+//!   or by slabs. The workers share these pieces out evenly, whatever objects they belong to.
+//! * A chunk is shared if there are fewer chunks than threads, or if it is so large that Ctrl-C would
+//!   have to wait for it. A slab is contiguous in the decoded chunk, and about a whole number of the
+//!   codec's blocks.
+//! * Memory is bounded by what the workers hold: of a shard its index and the inner chunks that are
+//!   being decoded, of shared chunks the encoded bytes of one for each thread.
 
 use std::ops::Range;
 use std::sync::Mutex;
 
-use crate::codecs::ByteCodec;
 use crate::copy;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, spread, Failure, Failures, Job, Kept, ReadInto};
 use crate::objects::{room, Objects, Parts};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
-use crate::program::{Entry, Peeled, Program, Scratch, Shard, MISSING, SLAB};
+use crate::program::{Chunk, Entry, Peeled, Program, Scratch, Shard, MISSING, SLAB};
 
 /// The most objects that are open at a time.
 const OPEN: usize = 64;
@@ -44,23 +43,27 @@ struct Opened<'a> {
     chunk: Vec<i64>,
     parts: Box<dyn Parts + 'a>,
     inside: Inside<'a>,
-    /// What is asked of it, cut by what is inside.
+    /// The selection, cut by the inside.
     plan: Plan,
 }
 
-/// What is inside an opened object.
+/// The inside of an opened object.
 enum Inside<'a> {
-    /// Inner chunks, and where they are.
+    /// Inner chunks, and their places.
     Shard(&'a Shard, Vec<Entry>),
-    /// Slabs of so many decoded bytes along an axis.
-    Chunk {
-        /// What was read of it, unless it was in memory before.
-        data: Vec<u8>,
-        /// Where in that the first codec's bytes are.
-        frame: Range<usize>,
-        axis: usize,
-        slab: usize,
-    },
+    /// Slabs of a chunk.
+    Slabs(Slabs),
+}
+
+/// A large chunk as slabs along an axis.
+struct Slabs {
+    /// The encoded chunk, unless it was in memory before.
+    data: Vec<u8>,
+    /// The place of the first codec's bytes in that.
+    frame: Range<usize>,
+    axis: usize,
+    /// The decoded bytes of a slab.
+    size: usize,
 }
 
 impl<'a> Run<'a> {
@@ -84,7 +87,7 @@ impl<'a> Run<'a> {
                         .map_err(|error| (piece.chunk.clone(), error))
                 },
             )
-        } else if program.codecs.is_empty() {
+        } else if program.chunk.chain.codecs.is_empty() {
             self.in_rounds(OPEN, &failures)
         } else {
             self.in_rounds(job.threads, &failures)
@@ -92,88 +95,89 @@ impl<'a> Run<'a> {
         failures.first().map_or(Ok(done), Err)
     }
 
-    /// Tell whether workers share chunks rather than take one each.
+    /// Whether workers share chunks rather than take one each.
     fn shares_chunks(&self) -> bool {
-        let size = self.program.nbytes;
-        let few = self.plan.size() < self.job.threads && size / 2 >= self.job.least;
-        (few || size > 2 * SLAB) && self.program.in_parts() && self.program.slab_axis().is_some()
+        let Chunk { chain, block } = &self.program.chunk;
+        let few = self.plan.size() < self.job.threads && block.nbytes / 2 >= self.job.least;
+        (few || block.nbytes > 2 * SLAB) && chain.in_parts() && block.slab_axis().is_some()
     }
 
     fn read_piece(&self, piece: &Piece, kept: &mut Kept) -> Result<()> {
-        let Run { program, into, .. } = *self;
+        let chunk = &self.program.chunk;
+        let Chunk { chain, block } = chunk;
         let Kept { scratch, offsets } = kept;
-        let factors = offsets.factors(&piece.factors, &program.strides, into.frame);
-        if program.plain() {
-            let size = program.nbytes;
-            if let Some(start) = copy::contiguous_run(program.item, &factors, size, into.len) {
-                let mut target = into.memory.target();
-                let run = target.run(start, size)?;
+        let factors = offsets.factors(&piece.factors, &block.strides, self.into.frame);
+        if chain.plain() {
+            let mut target = self.into.memory.target();
+            let run = copy::contiguous_run(chain.item, &factors, block.nbytes, &target);
+            if let Some(start) = run {
+                let run = target.run(start, block.nbytes)?;
                 return match self.objects.read_into(&piece.chunk, run)? {
-                    Some(size) if size == program.nbytes as u64 => Ok(()),
-                    Some(size) => Err(program.wrong_size(size as usize)),
-                    None => self.fill(program, &factors),
+                    Some(size) if size == block.nbytes as u64 => Ok(()),
+                    Some(size) => Err(chunk.wrong_size(size as usize)),
+                    None => self.fill(chunk, &factors),
                 };
             }
         }
         match self.objects.open(&piece.chunk)? {
-            Some(parts) => self.read_chunk(program, parts.as_ref(), &factors, scratch),
-            None => self.fill(program, &factors),
+            Some(parts) => self.read_chunk(chunk, parts.as_ref(), &factors, scratch),
+            None => self.fill(chunk, &factors),
         }
     }
 
-    /// Read what is asked of a chunk that is not shared.
+    /// Read what is selected of a chunk that is not shared.
     fn read_chunk(
         &self,
-        program: &Program,
+        chunk: &Chunk,
         parts: &dyn Parts,
         factors: &[copy::Factor],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        if program.codecs.is_empty() {
-            return self.read_raw(program, parts, 0..program.nbytes, factors, scratch);
+        if chunk.chain.codecs.is_empty() {
+            return self.read_raw(chunk, parts, 0..chunk.block.nbytes, factors, scratch);
         }
         let size = usize::try_from(parts.size()).unwrap_or(usize::MAX);
         let mut buffer = std::mem::take(&mut scratch.file);
         let found = parts.read(0, size, &mut buffer).and_then(|bytes| {
             let mut target = self.into.memory.target();
-            program.place(bytes, factors, &mut target, self.into.len, scratch)
+            chunk.place(bytes, factors, &mut target, scratch)
         });
         scratch.file = buffer;
         found
     }
 
-    /// Read what is asked of a part of a chunk that no codec has changed, and nothing else of it.
+    /// Read what is selected of a part of a chunk without codecs, and nothing else of it.
     fn read_raw(
         &self,
-        program: &Program,
+        chunk: &Chunk,
         parts: &dyn Parts,
         part: Range<usize>,
         factors: &[copy::Factor],
         scratch: &mut Scratch,
     ) -> Result<()> {
+        let Chunk { chain, block } = chunk;
         let size = parts.size();
-        if size != program.nbytes as u64 {
-            return Err(program.wrong_size(usize::try_from(size).unwrap_or(usize::MAX)));
+        if size != block.nbytes as u64 {
+            return Err(chunk.wrong_size(usize::try_from(size).unwrap_or(usize::MAX)));
         }
         let mut target = self.into.memory.target();
-        // What reaches nothing, or too far, is left to the copy.
-        let asked = copy::source_extent(program.item, factors, part.len());
+        // Factors that reach nothing, or too far, are left to the copy.
+        let asked = copy::source_extent(chain.item, factors, part.len());
         let asked = asked.unwrap_or(0..part.len());
         let offset = (part.start + asked.start) as u64;
         let factors = copy::from_later(factors, asked.start);
-        if program.plain() {
-            let size = asked.len();
-            let run = copy::contiguous_run(program.item, &factors, size, self.into.len);
-            if let Some(start) = run {
+        let size = asked.len();
+        if chain.plain() {
+            if let Some(start) = copy::contiguous_run(chain.item, &factors, size, &target) {
                 return parts.read_into(offset, target.run(start, size)?);
             }
         }
-        let Scratch { file, chunk, .. } = scratch;
-        let bytes = parts.read(offset, asked.len(), file)?;
-        program.put_raw(bytes, &factors, &mut target, chunk)
+        let Scratch { file, decoded, .. } = scratch;
+        let bytes = parts.read(offset, size, file)?;
+        chunk.put_raw(bytes, &factors, &mut target, decoded)
     }
 
-    fn fill(&self, program: &Program, factors: &[copy::Factor]) -> Result<()> {
+    fn fill(&self, chunk: &Chunk, factors: &[copy::Factor]) -> Result<()> {
         if !self.job.missing {
             return Err(Error {
                 kind: Kind::Missing,
@@ -181,10 +185,10 @@ impl<'a> Run<'a> {
                 message: String::new(),
             });
         }
-        copy::fill(&mut self.into.memory.target(), factors, &program.fill)
+        copy::fill(&mut self.into.memory.target(), factors, &chunk.chain.fill)
     }
 
-    /// Open some objects at a time, and share out what is asked of them.
+    /// Open some objects at a time, and share out what is selected of them.
     fn in_rounds(&self, most: usize, failures: &Failures) -> bool {
         let (plan, job) = (self.plan, self.job);
         let mut first = 0;
@@ -223,13 +227,15 @@ impl<'a> Run<'a> {
                     Inside::Shard(shard, index) => {
                         self.read_inner(shard, object.parts.as_ref(), index, &inner, kept)
                     }
-                    Inside::Chunk { .. } => self.read_slab(object, &inner, kept),
+                    Inside::Slabs(slabs) => {
+                        self.read_slab(slabs, object.parts.as_ref(), &inner, kept)
+                    }
                 };
                 found.map_err(|error| (object.chunk.clone(), error))
             });
-            // The room of one is used again by the next call.
+            // The memory of one is used again by the next call.
             let data = opened.into_iter().find_map(|object| match object.inside {
-                Inside::Chunk { data, .. } => Some(data),
+                Inside::Slabs(slabs) => Some(slabs.data),
                 Inside::Shard(..) => None,
             });
             if let Some(data) = data {
@@ -243,21 +249,26 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// Open the object of a piece; `None` if it is not stored, and its place is filled then.
+    /// Open the object of a piece. If it is missing, fill its place and return `None`.
     fn open(&self, piece: &Piece, kept: &mut Kept) -> Result<Option<Opened<'a>>> {
-        let Run { program, into, .. } = *self;
+        let Program { chunk, shard } = self.program;
         let Some(parts) = self.objects.open(&piece.chunk)? else {
-            let Kept { offsets, .. } = kept;
-            let factors = offsets.factors(&piece.factors, &program.strides, into.frame);
-            self.fill(program, &factors)?;
+            let strides = &chunk.block.strides;
+            let factors = kept
+                .offsets
+                .factors(&piece.factors, strides, self.into.frame);
+            self.fill(chunk, &factors)?;
             return Ok(None);
         };
-        let (inside, plan) = match &program.shard {
+        let (inside, plan) = match shard {
             Some(shard) => {
                 let index = load_index(shard, parts.as_ref(), &mut kept.scratch)?;
                 (Inside::Shard(shard, index), cut(shard, piece))
             }
-            None => self.cut_chunk(piece, parts.as_ref(), &mut kept.scratch)?,
+            None => {
+                let (slabs, plan) = self.cut_chunk(piece, parts.as_ref(), &mut kept.scratch)?;
+                (Inside::Slabs(slabs), plan)
+            }
         };
         Ok(Some(Opened {
             chunk: piece.chunk.clone(),
@@ -267,17 +278,17 @@ impl<'a> Run<'a> {
         }))
     }
 
-    /// Read the frame of a chunk, and cut what is asked of it by slabs.
+    /// Read the encoded bytes of a chunk, and cut what is selected of it by slabs.
     fn cut_chunk(
         &self,
         piece: &Piece,
         parts: &dyn Parts,
         scratch: &mut Scratch,
-    ) -> Result<(Inside<'a>, Plan)> {
-        let program = self.program;
+    ) -> Result<(Slabs, Plan)> {
+        let Chunk { chain, block } = &self.program.chunk;
         let mut data = std::mem::take(&mut scratch.file);
-        let (mut frame, mut block) = (0..0, 1);
-        if !program.codecs.is_empty() {
+        let (mut frame, mut together) = (0..0, 1);
+        if !chain.codecs.is_empty() {
             let size = usize::try_from(parts.size()).unwrap_or(usize::MAX);
             let bytes = match parts.in_memory() {
                 Some(bytes) => bytes,
@@ -290,34 +301,33 @@ impl<'a> Run<'a> {
             let Scratch {
                 stages, contexts, ..
             } = scratch;
-            let peeled = program.peel(bytes, stages, contexts)?;
+            let peeled = chain.peel(bytes, block.nbytes, stages, contexts)?;
             if let Peeled::Coded(codec, bytes) = peeled {
-                block = codec.block_size(bytes, program.nbytes)?;
+                together = codec.block_size(bytes, block.nbytes)?;
             }
             let (Peeled::Raw(inner) | Peeled::Coded(_, inner)) = peeled;
-            // No codec of a chunk in parts but the first does more than to strip some bytes.
+            // In a chunk that is decoded in parts, all codecs but the first only strip bytes.
             let start = inner.as_ptr() as usize - bytes.as_ptr() as usize;
             frame = start..start + inner.len();
         }
-        // (An axis was asked for before chunks were shared.)
-        let axis = program.slab_axis().unwrap_or_default();
-        let pace = program.strides[axis] as usize;
-        let rows = self.rows(piece, axis, pace, block);
-        let mut slab = program.shape.clone();
+        // A chunk without such an axis is not shared.
+        let axis = block.slab_axis().unwrap_or_default();
+        let rows = self.rows(piece, axis, together);
+        let mut slab = block.shape.clone();
         slab[axis] = rows;
-        let plan = Plan::make(&piece.factors, &program.shape, &slab);
-        let inside = Inside::Chunk {
+        let plan = Plan::make(&piece.factors, &block.shape, &slab);
+        let slabs = Slabs {
             data,
             frame,
             axis,
-            slab: rows * pace,
+            size: rows * block.strides[axis] as usize,
         };
-        Ok((inside, plan))
+        Ok((slabs, plan))
     }
 
-    /// Choose how many rows of `pace` bytes a slab has.
-    fn rows(&self, piece: &Piece, axis: usize, pace: usize, block: usize) -> usize {
-        let length = self.program.shape[axis];
+    /// Choose how many rows a slab has, if so many bytes are decoded `together`.
+    fn rows(&self, piece: &Piece, axis: usize, together: usize) -> usize {
+        let (block, job) = (&self.program.chunk.block, &self.job);
         let asked = piece.factors.iter().find_map(|factor| match factor {
             Factor::Span {
                 axis: this,
@@ -327,50 +337,41 @@ impl<'a> Run<'a> {
             } if *this == axis => Some((size - 1) * step.abs() + 1),
             _ => None,
         });
-        let bytes = asked.map_or(length, |rows| rows as usize) * pace;
-        self.program
-            .slab_rows(axis, bytes, self.job.threads, self.job.least, block)
+        let rows = asked.map_or(block.shape[axis], |rows| rows as usize);
+        let bytes = rows * block.strides[axis] as usize;
+        block.slab_rows(axis, bytes, job.threads, job.least, together)
     }
 
-    fn read_slab(&self, object: &Opened, inner: &Piece, kept: &mut Kept) -> Result<()> {
-        let Inside::Chunk {
-            data,
-            frame,
-            axis,
-            slab,
-        } = &object.inside
-        else {
-            unreachable!("slabs are of chunks");
-        };
-        let Run { program, into, .. } = *self;
+    fn read_slab(
+        &self,
+        slabs: &Slabs,
+        parts: &dyn Parts,
+        inner: &Piece,
+        kept: &mut Kept,
+    ) -> Result<()> {
+        let chunk = &self.program.chunk;
+        let block = &chunk.block;
         let Kept { scratch, offsets } = kept;
-        let factors = offsets.factors(&inner.factors, &program.strides, into.frame);
-        let start = inner.chunk[*axis] as usize * slab;
-        let part = start..program.nbytes.min(start + slab);
-        let Some(first) = program.codecs.first() else {
-            return self.read_raw(program, object.parts.as_ref(), part, &factors, scratch);
+        let factors = offsets.factors(&inner.factors, &block.strides, self.into.frame);
+        let start = inner.chunk[slabs.axis] as usize * slabs.size;
+        let part = start..block.nbytes.min(start + slabs.size);
+        let Some(first) = chunk.chain.codecs.first() else {
+            return self.read_raw(chunk, parts, part, &factors, scratch);
         };
-        let bytes = &object.parts.in_memory().unwrap_or(data)[frame.clone()];
-        let peeled = match first {
-            ByteCodec::Checksum(..) => Peeled::Raw(bytes),
-            codec => Peeled::Coded(codec, bytes),
+        let bytes = &parts.in_memory().unwrap_or(&slabs.data)[slabs.frame.clone()];
+        let peeled = if first.strips() {
+            Peeled::Raw(bytes)
+        } else {
+            Peeled::Coded(first, bytes)
         };
         let Scratch {
-            chunk, contexts, ..
+            decoded, contexts, ..
         } = scratch;
-        let mut target = into.memory.target();
-        program.put(
-            peeled,
-            part,
-            &factors,
-            &mut target,
-            into.len,
-            chunk,
-            contexts,
-        )
+        let mut target = self.into.memory.target();
+        chunk.put(peeled, part, &factors, &mut target, decoded, contexts)
     }
 
-    /// Read what is asked of one inner chunk; a nested shard is read on the spot.
+    /// Read what is selected of one inner chunk; a nested shard is read on the spot.
     fn read_inner(
         &self,
         shard: &Shard,
@@ -379,12 +380,15 @@ impl<'a> Run<'a> {
         inner: &Piece,
         kept: &mut Kept,
     ) -> Result<()> {
-        let program = &shard.inner;
+        let Program {
+            chunk,
+            shard: nested,
+        } = &shard.inner;
+        let (strides, frame) = (&chunk.block.strides, self.into.frame);
         let (offset, size) = index[shard.number(&inner.chunk)];
         if (offset, size) == (MISSING, MISSING) {
-            let Kept { offsets, .. } = kept;
-            let factors = offsets.factors(&inner.factors, &program.strides, self.into.frame);
-            let filled = self.fill(program, &factors);
+            let factors = kept.offsets.factors(&inner.factors, strides, frame);
+            let filled = self.fill(chunk, &factors);
             return filled.map_err(|error| error.in_inner_chunk(&inner.chunk));
         }
         let window = Window {
@@ -392,12 +396,12 @@ impl<'a> Run<'a> {
             offset,
             size,
         };
-        let found = match &program.shard {
+        let found = match nested {
             Some(nested) => self.read_nested(nested, &window, inner, kept),
             None => {
                 let Kept { scratch, offsets } = kept;
-                let factors = offsets.factors(&inner.factors, &program.strides, self.into.frame);
-                self.read_chunk(program, &window, &factors, scratch)
+                let factors = offsets.factors(&inner.factors, strides, frame);
+                self.read_chunk(chunk, &window, &factors, scratch)
             }
         };
         found.map_err(|error| error.in_inner_chunk(&inner.chunk))
@@ -419,7 +423,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Cut what is asked of a shard by its inner chunks.
+/// Cut what is selected of a shard by its inner chunks.
 fn cut(shard: &Shard, piece: &Piece) -> Plan {
     Plan::make(
         &shard.turned(&piece.factors),
@@ -438,14 +442,14 @@ fn load_index(shard: &Shard, parts: &dyn Parts, scratch: &mut Scratch) -> Result
     index
 }
 
-/// A part of an object, read in parts itself.
+/// A range of an object, which is read in parts itself.
 struct Window<'a> {
     parts: &'a dyn Parts,
     offset: u64,
     size: u64,
 }
 
-// What is asked for was checked against this window's size, and it against the whole.
+// Requests were checked against the window's size, and the window against the whole.
 impl Parts for Window<'_> {
     fn size(&self) -> u64 {
         self.size

@@ -14,7 +14,7 @@ use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, Wri
 use crate::objects::{Objects, Pending, Value};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Tasks};
-use crate::program::{grow, Program, Shard, MISSING};
+use crate::program::{grow, Chunk, Program, Shard, MISSING};
 
 /// How many threads wait for the disk at a time, which takes no processor.
 const SYNCS: usize = 8;
@@ -96,14 +96,14 @@ impl<'a> Run<'a> {
             job,
             ..
         } = *self;
-        let extent = extent(&piece.chunk, &program.shape, self.shape);
+        let extent = extent(&piece.chunk, &program.chunk.block.shape, self.shape);
         let threads = if self.plan.size() == 1 {
             job.threads
         } else {
             1
         };
         let run = self.on(threads);
-        if piece.whole && extent == program.shape {
+        if piece.whole && extent == program.chunk.block.shape {
             let data = run.write_chunk(program, None, piece, &extent, kept)?;
             return match data {
                 Some(value) => objects.stage(&piece.chunk, value, job.poll),
@@ -151,30 +151,31 @@ impl<'a> Run<'a> {
         if let Some(shard) = &program.shard {
             return self.write_shard(shard, old, piece, extent, kept);
         }
-        let job = &self.job;
+        let (chunk, job) = (&program.chunk, &self.job);
+        let Chunk { chain, block } = chunk;
         let Kept { scratch, offsets } = kept;
-        let mut buffer = std::mem::take(&mut scratch.chunk);
-        grow(&mut buffer, program.nbytes);
-        let mut change = |chunk: &mut [u8]| {
+        let mut buffer = std::mem::take(&mut scratch.decoded);
+        grow(&mut buffer, block.nbytes);
+        let mut change = |bytes: &mut [u8]| {
             match old {
-                _ if piece.whole && extent == program.shape => {}
+                _ if piece.whole && extent == block.shape => {}
                 Some(data) => {
-                    program.decode(data, chunk, &mut scratch.stages, &mut scratch.contexts)?;
+                    chunk.decode(data, bytes, &mut scratch.stages, &mut scratch.contexts)?;
                 }
                 None => {
-                    for item in chunk.chunks_exact_mut(program.item) {
-                        item.copy_from_slice(&program.fill);
+                    for item in bytes.chunks_exact_mut(chain.item) {
+                        item.copy_from_slice(&chain.fill);
                     }
                 }
             }
-            encode::gather(program, piece, self.from, chunk, job, offsets)?;
-            if program.sparse && !job.store_empty && copy::is_fill(chunk, &program.fill) {
+            encode::gather(chunk, piece, self.from, bytes, job, offsets)?;
+            if chain.sparse && !job.store_empty && copy::is_fill(bytes, &chain.fill) {
                 return Ok(None);
             }
-            encode::encode(program, chunk, job, scratch).map(|bytes| Some(bytes.into()))
+            encode::encode(chain, bytes, job, scratch).map(|bytes| Some(bytes.into()))
         };
-        let encoded = change(&mut buffer[..program.nbytes]);
-        scratch.chunk = buffer;
+        let encoded = change(&mut buffer[..block.nbytes]);
+        scratch.decoded = buffer;
         encoded
     }
 

@@ -11,9 +11,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use _native::fuzzing::{
-    ByteCodec, Contexts, Elements, Error, Factor, Frame, Job, Joined, Kind, Make, Objects, Out,
-    Part, Parts, Pending, Plan, Program, ReadInto, Reading, Result, Scratch, Shard, Shared, Source,
-    Stop, Tasks, Value, WriteFrom, Writing,
+    Block, ByteCodec, Chain, Chunk, Contexts, Elements, Error, Factor, Frame, Job, Joined, Kind,
+    Make, Objects, Out, Part, Parts, Pending, Plan, Program, ReadInto, Reading, Result, Scratch,
+    Shard, Shared, Source, Stop, Tasks, Value, WriteFrom, Writing,
 };
 
 struct Random(u64);
@@ -216,16 +216,21 @@ fn strides(shape: &[usize], order: &[usize], item: usize) -> Vec<isize> {
 
 fn plain(shape: &[usize], item: usize, codecs: Vec<ByteCodec>, fill: &[u8]) -> Program {
     let order: Vec<usize> = (0..shape.len()).collect();
-    Program {
+    let chain = Chain {
         item,
-        shape: shape.to_vec(),
-        strides: strides(shape, &order, item),
-        nbytes: shape.iter().product::<usize>() * item,
         fill: fill.to_vec(),
         sparse: true,
         swap: None,
         boolean: false,
         codecs,
+    };
+    let block = Block {
+        shape: shape.to_vec(),
+        strides: strides(shape, &order, item),
+        nbytes: shape.iter().product::<usize>() * item,
+    };
+    Program {
+        chunk: Chunk { chain, block },
         shard: None,
     }
 }
@@ -251,8 +256,8 @@ fn program(random: &mut Random, shape: &[usize]) -> Program {
     if random.below(2) == 0 {
         order.reverse();
     }
-    made.strides = strides(shape, &order, ITEM);
-    made.swap = [None, Some(4), Some(2)][random.below(3)];
+    made.chunk.block.strides = strides(shape, &order, ITEM);
+    made.chunk.chain.swap = [None, Some(4), Some(2)][random.below(3)];
     made
 }
 
@@ -266,14 +271,14 @@ fn sharded(random: &mut Random, inner: &[usize], grid: &[usize]) -> Program {
     } else {
         Vec::new()
     };
-    let index = plain(&index_shape, 8, codecs, &[0xff; 8]);
+    let index = plain(&index_shape, 8, codecs, &[0xff; 8]).chunk;
     let mut made = plain(&shape, ITEM, Vec::new(), &[0; ITEM]);
     made.shard = Some(Box::new(Shard {
         inner: program(random, inner),
         inner_shape: inner.to_vec(),
         grid: grid.to_vec(),
         axes: (0..shape.len()).collect(),
-        index_size: index.nbytes + if checksum { 4 } else { 0 },
+        index_size: index.block.nbytes + if checksum { 4 } else { 0 },
         index,
         at_start: random.below(2) == 0,
         shape,
@@ -344,7 +349,6 @@ fn read(program: &Program, plan: &Plan, held: &Held, work: &[usize]) -> Option<V
     let into = ReadInto {
         // SAFETY: the memory lives until the run is over, and the pieces of a plan do not overlap.
         memory: unsafe { Shared::new(out.as_mut_ptr(), out.len()) },
-        len: out.len(),
         frame: Frame {
             offset: guard as isize,
             strides: &steps,
@@ -422,6 +426,8 @@ fn what_is_written_is_read_and_damage_is_an_error_or_harmless() {
             sharded(random, &inner, &grid)
         };
         let shape: Vec<usize> = program
+            .chunk
+            .block
             .shape
             .iter()
             .map(|c| 1 + random.below(2 * c + 2))
@@ -429,14 +435,14 @@ fn what_is_written_is_read_and_damage_is_an_error_or_harmless() {
         let held = Held(Mutex::default());
         let mut model = vec![0u8; shape.iter().product::<usize>() * ITEM];
         for _ in 0..3 {
-            let (plan, work, places) = plan(random, &shape, &program.shape);
+            let (plan, work, places) = plan(random, &shape, &program.chunk.block.shape);
             let value = random.bytes(work.iter().product::<usize>() * ITEM);
             write(&program, &plan, &held, &work, &shape, &value);
             chosen(&places, &shape, |from, to| {
                 model[to * ITEM..][..ITEM].copy_from_slice(&value[from * ITEM..][..ITEM]);
             });
         }
-        let (plan, work, places) = plan(random, &shape, &program.shape);
+        let (plan, work, places) = plan(random, &shape, &program.chunk.block.shape);
         let found = read(&program, &plan, &held, &work).expect("what was written is read");
         chosen(&places, &shape, |number, offset| {
             assert_eq!(
@@ -471,6 +477,7 @@ fn an_index_of_a_shard_is_believed_only_where_it_holds() {
         let mut scratch = Scratch::default();
         shard
             .index
+            .chain
             .encode(
                 &mut bytes,
                 &mut encoded,

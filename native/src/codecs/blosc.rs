@@ -22,10 +22,65 @@ mod encode;
 mod frame;
 mod streams;
 
-pub use self::decode::{decode, decode_range, decode_to_vec, Header};
-pub use self::encode::{encode, Layout};
-pub use self::frame::{Compressor, Params, Shuffle};
-pub use self::streams::Context;
+use std::ops::Range;
+
+use self::decode::{decode, decode_range, decode_to_vec, Header};
+use self::encode::encode;
+pub use self::encode::Layout;
+pub use self::frame::Params;
+use self::frame::STAGE;
+use self::streams::Context;
+use super::codec::Codec;
+use crate::error::Result;
+
+impl Codec for Params {
+    type Context = Context;
+
+    fn make(name: &str, numbers: &[i64], word: &str) -> Option<Params> {
+        (name == STAGE).then(|| Params::parse(numbers, word))?
+    }
+
+    fn name(&self) -> &'static str {
+        STAGE
+    }
+
+    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
+        decode(data, dst, context)
+    }
+
+    fn decode_to_vec(
+        &self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+        context: &mut Context,
+    ) -> Result<()> {
+        decode_to_vec(data, out, limit, context)
+    }
+
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
+        encode(data, out, self, context)
+    }
+
+    fn in_parts(&self) -> bool {
+        true
+    }
+
+    fn block_size(&self, data: &[u8], size: usize) -> Result<usize> {
+        Ok(Header::parse(data, size)?.block_size())
+    }
+
+    fn decode_part(
+        &self,
+        data: &[u8],
+        size: usize,
+        part: Range<usize>,
+        dst: &mut [u8],
+        context: &mut Context,
+    ) -> Result<()> {
+        decode_range(data, size, part.start, part.end, dst, context)
+    }
+}
 
 #[cfg(test)]
 mod tests;

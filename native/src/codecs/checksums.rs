@@ -10,6 +10,7 @@ use std::ffi::c_void;
 
 use libdeflate_sys as sys;
 
+use crate::codecs::codec::Codec;
 use crate::error::{Error, Result};
 
 const SIZE: usize = 4;
@@ -37,8 +38,8 @@ pub enum Location {
 }
 
 impl Kind {
-    /// Compute the checksum of some bytes.
-    pub fn sum(&self, data: &[u8]) -> u32 {
+    /// Return the checksum of some bytes.
+    fn sum(self, data: &[u8]) -> u32 {
         match self {
             Kind::Crc32c => crc32c(data),
             Kind::Crc32 => crc32(data),
@@ -47,7 +48,7 @@ impl Kind {
         }
     }
 
-    fn stage(&self) -> &'static str {
+    fn stage(self) -> &'static str {
         match self {
             Kind::Crc32c => "crc32c",
             Kind::Crc32 => "crc32",
@@ -57,8 +58,72 @@ impl Kind {
     }
 }
 
-/// Give the data without its checksum, which must be right.
-pub fn strip<'a>(src: &'a [u8], kind: &Kind, location: Location) -> Result<&'a [u8]> {
+/// A checksum and its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// Which checksum.
+    pub kind: Kind,
+    /// Where it stands.
+    pub location: Location,
+}
+
+impl Codec for Params {
+    type Context = ();
+
+    fn make(name: &str, _numbers: &[i64], word: &str) -> Option<Params> {
+        let kind = match name {
+            "crc32c" => Kind::Crc32c,
+            "crc32" => Kind::Crc32,
+            "adler32" => Kind::Adler32,
+            "fletcher32" => Kind::Fletcher32,
+            _ => return None,
+        };
+        let location = match word {
+            "start" => Location::Start,
+            "end" => Location::End,
+            _ => return None,
+        };
+        Some(Params { kind, location })
+    }
+
+    fn name(&self) -> &'static str {
+        self.kind.stage()
+    }
+
+    fn encoded_size(&self, size: usize) -> Option<usize> {
+        size.checked_add(SIZE)
+    }
+
+    fn strips(&self) -> bool {
+        true
+    }
+
+    fn strip<'a>(&self, data: &'a [u8]) -> Result<Option<&'a [u8]>> {
+        strip(data, self.kind, self.location).map(Some)
+    }
+
+    fn decode(&self, data: &[u8], dst: &mut [u8], (): &mut ()) -> Result<()> {
+        decode(data, dst, self.kind, self.location)
+    }
+
+    fn decode_to_vec(
+        &self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        _limit: usize,
+        (): &mut (),
+    ) -> Result<()> {
+        out.extend_from_slice(strip(data, self.kind, self.location)?);
+        Ok(())
+    }
+
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, (): &mut ()) -> Result<()> {
+        encode(data, out, self.kind, self.location)
+    }
+}
+
+/// Return the data without its checksum, which must be right.
+pub fn strip(src: &[u8], kind: Kind, location: Location) -> Result<&[u8]> {
     let split = match location {
         Location::Start => src.split_first_chunk::<SIZE>(),
         Location::End => src
@@ -83,7 +148,7 @@ pub fn strip<'a>(src: &'a [u8], kind: &Kind, location: Location) -> Result<&'a [
 }
 
 /// Copy the data without its checksum, which must be right, to a place of exactly its size.
-pub fn decode(src: &[u8], dst: &mut [u8], kind: &Kind, location: Location) -> Result<()> {
+pub fn decode(src: &[u8], dst: &mut [u8], kind: Kind, location: Location) -> Result<()> {
     let data = strip(src, kind, location)?;
     if data.len() != dst.len() {
         let (expected, found) = (dst.len(), data.len());
@@ -95,7 +160,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], kind: &Kind, location: Location) -> Re
 }
 
 /// Append `src` with its checksum to `out`.
-pub fn encode(src: &[u8], out: &mut Vec<u8>, kind: &Kind, location: Location) -> Result<()> {
+pub fn encode(src: &[u8], out: &mut Vec<u8>, kind: Kind, location: Location) -> Result<()> {
     reserve(out, kind, src.len().saturating_add(SIZE))?;
     let sum = kind.sum(src).to_le_bytes();
     match location {
@@ -109,25 +174,25 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, kind: &Kind, location: Location) ->
     Ok(())
 }
 
-fn reserve(out: &mut Vec<u8>, kind: &Kind, size: usize) -> Result<()> {
+fn reserve(out: &mut Vec<u8>, kind: Kind, size: usize) -> Result<()> {
     let message = || format!("there is no memory for {size} bytes");
     out.try_reserve(size)
         .map_err(|_| Error::codec(kind.stage(), message()))
 }
 
-/// Compute the CRC-32C of some bytes.
-pub fn crc32c(data: &[u8]) -> u32 {
+/// Return the CRC-32C of some bytes.
+fn crc32c(data: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(data)
 }
 
-/// Compute the CRC-32 of some bytes.
-pub fn crc32(data: &[u8]) -> u32 {
+/// Return the CRC-32 of some bytes.
+fn crc32(data: &[u8]) -> u32 {
     // SAFETY: the library reads the slice and nothing else.
     unsafe { sys::libdeflate_crc32(0, data.as_ptr().cast::<c_void>(), data.len()) }
 }
 
-/// Compute the Adler-32 of some bytes.
-pub fn adler32(data: &[u8]) -> u32 {
+/// Return the Adler-32 of some bytes.
+fn adler32(data: &[u8]) -> u32 {
     // SAFETY: the library reads the slice and nothing else.
     unsafe { sys::libdeflate_adler32(1, data.as_ptr().cast::<c_void>(), data.len()) }
 }
@@ -138,13 +203,13 @@ const LANES: usize = 16;
 const ROWS: usize = 256;
 const FULL: u64 = 65_535;
 
-/// Compute the Fletcher-32 of some bytes, as HDF5 does: of big-endian words, the last one padded.
+/// Return the Fletcher-32 of some bytes, as HDF5 does: of big-endian words, the last one padded.
 ///
 /// The first sum is that of the words and the second that of the first sums so far, both modulo
 /// 65535. HDF5 folds them, so that a sum of zero stays zero only if all words were zero, and is
 /// 65535 otherwise. In rows of lanes, the second sum counts a word once for each row from its own
 /// on, for each lane, less the lanes before it in its row.
-pub fn fletcher32(data: &[u8]) -> u32 {
+fn fletcher32(data: &[u8]) -> u32 {
     let (mut first, mut second) = (0_u64, 0_u64);
     let (words, odd) = data.as_chunks::<2>();
     for block in words.chunks(LANES * ROWS) {
@@ -257,7 +322,7 @@ mod tests {
 
     #[test]
     fn puts_the_sum_where_numcodecs_puts_it() {
-        for (kind, sum) in KINDS.iter().zip([
+        for (kind, sum) in KINDS.into_iter().zip([
             [0xA7, 0x8B, 0x75, 0x64],
             [0x60, 0x47, 0x47, 0x67],
             [0x90, 0x0B, 0x83, 0xB5],
@@ -301,7 +366,7 @@ mod tests {
 
     #[test]
     fn goes_there_and_back_at_either_end() {
-        for kind in &KINDS {
+        for kind in KINDS {
             for location in [Location::Start, Location::End] {
                 for size in [0, 1, 3, 4, 5, 1000] {
                     let data = noise(size, 3);
@@ -320,7 +385,7 @@ mod tests {
 
     #[test]
     fn finds_every_flipped_bit_and_every_cut() {
-        for kind in &KINDS {
+        for kind in KINDS {
             for location in [Location::Start, Location::End] {
                 let mut out = Vec::new();
                 encode(TEXT, &mut out, kind, location).unwrap();

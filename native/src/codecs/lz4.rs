@@ -9,6 +9,7 @@ use std::ffi::c_int;
 
 use lz4_sys as sys;
 
+use crate::codecs::codec::{number, Codec};
 use crate::error::{Error, Result};
 
 const STAGE: &str = "lz4";
@@ -24,12 +25,41 @@ pub struct Params {
     pub acceleration: i32,
 }
 
-/// Nothing: the library keeps its state on the stack.
-#[derive(Debug, Default)]
-pub struct Context {}
+/// The library keeps its state on the stack.
+impl Codec for Params {
+    type Context = ();
+
+    fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
+        (name == STAGE).then_some(Params {
+            acceleration: number(numbers, 0)?,
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        STAGE
+    }
+
+    fn decode(&self, data: &[u8], dst: &mut [u8], (): &mut ()) -> Result<()> {
+        decode(data, dst)
+    }
+
+    fn decode_to_vec(
+        &self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+        (): &mut (),
+    ) -> Result<()> {
+        decode_to_vec(data, out, limit)
+    }
+
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, (): &mut ()) -> Result<()> {
+        encode(data, out, self)
+    }
+}
 
 /// Decode data that holds exactly `dst.len()` bytes.
-pub fn decode(src: &[u8], dst: &mut [u8], _ctx: &mut Context) -> Result<()> {
+pub fn decode(src: &[u8], dst: &mut [u8]) -> Result<()> {
     let (stated, block) = split(src)?;
     if stated != dst.len() {
         let expected = dst.len();
@@ -40,12 +70,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], _ctx: &mut Context) -> Result<()> {
 }
 
 /// Decode data of unknown size, of at most `limit` bytes, behind what `out` holds.
-pub fn decode_to_vec(
-    src: &[u8],
-    out: &mut Vec<u8>,
-    limit: usize,
-    _ctx: &mut Context,
-) -> Result<()> {
+pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<()> {
     let (stated, block) = split(src)?;
     let most = block.len().saturating_mul(RATIO);
     if stated > limit || stated > most {
@@ -65,7 +90,7 @@ pub fn decode_to_vec(
 }
 
 /// Append the encoded `src` to `out`.
-pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, _ctx: &mut Context) -> Result<()> {
+pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
     let size = src.len();
     let refused = |why: &str| Error::codec(STAGE, format!("{size} bytes cannot be encoded: {why}"));
     if size > LARGEST {
@@ -148,7 +173,7 @@ mod tests {
     fn decoded(src: &[u8], size: usize) -> Result<Vec<u8>> {
         let [one, two] = [0xAA, 0x55].map(|background| {
             let mut out = vec![background; size];
-            decode(src, &mut out, &mut Context::default()).map(|()| out)
+            decode(src, &mut out).map(|()| out)
         });
         assert_eq!(one, two);
         one
@@ -156,7 +181,7 @@ mod tests {
 
     fn collected(src: &[u8], limit: usize) -> Result<Vec<u8>> {
         let mut out = b"before".to_vec();
-        let result = decode_to_vec(src, &mut out, limit, &mut Context::default());
+        let result = decode_to_vec(src, &mut out, limit);
         assert_eq!(&out[..6], b"before");
         assert!(result.is_ok() || out.len() == 6);
         result.map(|()| out[6..].to_vec())
@@ -165,7 +190,7 @@ mod tests {
     fn encoded(src: &[u8], acceleration: i32) -> Vec<u8> {
         let mut out = b"before".to_vec();
         let params = Params { acceleration };
-        encode(src, &mut out, &params, &mut Context::default()).unwrap();
+        encode(src, &mut out, &params).unwrap();
         assert_eq!(&out[..6], b"before");
         out[6..].to_vec()
     }
@@ -293,7 +318,7 @@ mod tests {
         let mut out = Vec::new();
         let lie = [0xFF, 0xFF, 0xFF, 0xFF, 0];
         assert!(decoded(&lie, 16).is_err());
-        assert!(decode_to_vec(&lie, &mut out, usize::MAX, &mut Context::default()).is_err());
+        assert!(decode_to_vec(&lie, &mut out, usize::MAX).is_err());
         assert_eq!(out.capacity(), 0);
     }
 

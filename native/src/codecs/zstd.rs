@@ -13,6 +13,7 @@ use std::io::Cursor;
 use zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd_safe::{CCtx, CParameter, DCtx, ErrorCode};
 
+use crate::codecs::codec::{number, Codec};
 use crate::error::{Error, Result};
 
 const STAGE: &str = "zstd";
@@ -29,6 +30,42 @@ pub struct Params {
     pub level: i32,
     /// Whether the frame ends with a checksum of its content.
     pub checksum: bool,
+}
+
+impl Codec for Params {
+    type Context = Context;
+
+    fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
+        if name != STAGE {
+            return None;
+        }
+        Some(Params {
+            level: number(numbers, 0)?,
+            checksum: number::<i64>(numbers, 1)? != 0,
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        STAGE
+    }
+
+    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
+        decode(data, dst, context)
+    }
+
+    fn decode_to_vec(
+        &self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+        context: &mut Context,
+    ) -> Result<()> {
+        decode_to_vec(data, out, limit, context)
+    }
+
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
+        encode(data, out, self, context)
+    }
 }
 
 /// The library's contexts, made when first used.
@@ -182,7 +219,7 @@ fn walk(src: &[u8]) -> Result<Walk> {
     };
     let mut at = 0;
     while at < src.len() {
-        let magic = number(src, at, 4)?;
+        let magic = bits(src, at, 4)?;
         if magic == u64::from(MAGIC) {
             let (stop, content, most) = frame(src, at)?;
             at = stop;
@@ -190,7 +227,7 @@ fn walk(src: &[u8]) -> Result<Walk> {
             walk.open += usize::from(content.is_none());
             walk.most = walk.most.saturating_add(content.unwrap_or(most));
         } else if magic & !15 == u64::from(SKIPPABLE) {
-            let size = number(src, at + 4, 4)?;
+            let size = bits(src, at + 4, 4)?;
             at = reach(src, at + 8, size)?;
         } else {
             let end = src.len();
@@ -203,7 +240,7 @@ fn walk(src: &[u8]) -> Result<Walk> {
 
 /// Give where a frame ends, the content size it states, and the most that its blocks can hold.
 fn frame(src: &[u8], start: usize) -> Result<(usize, Option<u64>, u64)> {
-    let header = number(src, start + 4, 1)?;
+    let header = bits(src, start + 4, 1)?;
     let single = header >> 5 & 1;
     let dictionary = [0, 1, 2, 4][(header & 3) as usize];
     let mut at = reach(src, start + 5, 1 - single + dictionary)?;
@@ -211,13 +248,13 @@ fn frame(src: &[u8], start: usize) -> Result<(usize, Option<u64>, u64)> {
     let content = match width {
         0 => None,
         // Two bytes count from 256 on, since one byte holds what is below.
-        2 => Some(number(src, at, 2)? + 256),
-        _ => Some(number(src, at, width)?),
+        2 => Some(bits(src, at, 2)? + 256),
+        _ => Some(bits(src, at, width)?),
     };
     at = reach(src, at, width)?;
     let mut most = 0;
     loop {
-        let block = number(src, at, 3)?;
+        let block = bits(src, at, 3)?;
         let (last, kind, size) = (block & 1, block >> 1 & 3, block >> 3);
         if kind == 3 || size > BLOCK {
             let end = src.len();
@@ -243,7 +280,7 @@ fn frame(src: &[u8], start: usize) -> Result<(usize, Option<u64>, u64)> {
 }
 
 /// Read `width` bytes, at most eight, as a number.
-fn number(src: &[u8], at: usize, width: u64) -> Result<u64> {
+fn bits(src: &[u8], at: usize, width: u64) -> Result<u64> {
     let stop = reach(src, at, width)?;
     let bytes = src.get(at..stop).unwrap_or_default();
     Ok(bytes

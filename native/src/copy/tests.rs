@@ -376,7 +376,7 @@ fn refuses_numbers_that_overflow() {
                     let mut target = Target::from(&mut dst[..]);
                     assert!(copy(Source::from(&src[..]), &mut target, 4, &factors, None).is_err());
                     assert!(fill(&mut target, &factors, &[1, 2]).is_err());
-                    assert_eq!(contiguous_run(4, &factors, 64, 64), None);
+                    assert_eq!(run_of(4, &factors, 64, 64), None);
                     assert_eq!(source_extent(4, &factors, 64), None);
                 }
             }
@@ -472,6 +472,12 @@ fn finds_fill_and_only_fill() {
     assert!(is_fill(&[], &[]));
 }
 
+/// Find the run in a destination of so many bytes.
+fn run_of(item: usize, factors: &[Factor], src_len: usize, dst_len: usize) -> Option<usize> {
+    let mut dst = vec![0; dst_len];
+    contiguous_run(item, factors, src_len, &Target::from(&mut dst[..]))
+}
+
 #[test]
 fn a_run_is_where_the_copy_would_write() {
     let mut dice = Dice(21);
@@ -479,7 +485,7 @@ fn a_run_is_where_the_copy_would_write() {
     for _ in 0..2 * runs() {
         let mut case = case(&mut dice);
         let factors: Vec<_> = case.factors.iter().map(Owned::factor).collect();
-        let found = contiguous_run(case.item, &factors, case.src.len(), case.dst.len());
+        let found = run_of(case.item, &factors, case.src.len(), case.dst.len());
         let mut by_run = case.dst.clone();
         let copied = copy(
             Source::from(&case.src[..]),
@@ -545,21 +551,21 @@ fn a_whole_chunk_is_one_run_where_it_follows_itself() {
         dst_stride,
     };
     let factors = [span(24, 2, 54, 54), span(8, 3, 0, 18), span(2, 4, 4, 2)];
-    assert_eq!(contiguous_run(2, &factors, 48, 540), None);
+    assert_eq!(run_of(2, &factors, 48, 540), None);
     // Whole axes are one run.
     let factors = [span(24, 2, 54, 24), span(8, 3, 0, 8), span(2, 4, 4, 2)];
-    assert_eq!(contiguous_run(2, &factors, 48, 540), Some(58));
-    assert_eq!(contiguous_run(2, &factors, 48, 106), Some(58));
-    assert_eq!(contiguous_run(2, &factors, 48, 105), None);
+    assert_eq!(run_of(2, &factors, 48, 540), Some(58));
+    assert_eq!(run_of(2, &factors, 48, 106), Some(58));
+    assert_eq!(run_of(2, &factors, 48, 105), None);
     // The order of the result's axes does not matter.
     let factors = [factors[2], factors[0], factors[1]];
-    assert_eq!(contiguous_run(2, &factors, 48, 540), Some(58));
+    assert_eq!(run_of(2, &factors, 48, 540), Some(58));
     // A part of the chunk is none, and neither is a transposed one.
-    assert_eq!(contiguous_run(2, &factors[1..], 48, 540), None);
+    assert_eq!(run_of(2, &factors[1..], 48, 540), None);
     assert_eq!(source_extent(2, &factors[1..], 48), Some(0..42));
     let factors = [span(2, 4, 0, 6), span(8, 3, 0, 2)];
-    assert_eq!(contiguous_run(2, &factors, 24, 540), None);
-    assert_eq!(contiguous_run(2, &[span(-2, 4, 0, 2)], 8, 540), None);
+    assert_eq!(run_of(2, &factors, 24, 540), None);
+    assert_eq!(run_of(2, &[span(-2, 4, 0, 2)], 8, 540), None);
 }
 
 #[test]

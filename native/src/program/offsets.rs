@@ -3,24 +3,24 @@
 use crate::copy::{self, Places};
 use crate::plan::{Factor, Out};
 
-/// Where pieces are read to or written from: the strides in bytes of the working array.
+/// Where elements lie in the working array that is read to or written from.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
-    /// The offset of the first element.
+    /// The offset of the first element in bytes.
     pub offset: isize,
     /// The distance in bytes of neighbours along each axis of the result.
     pub strides: &'a [isize],
 }
 
-/// Offsets of points, which a copy borrows.
+/// The offsets of points, which a copy borrows.
 #[derive(Default)]
 pub struct Offsets {
     lists: Vec<(Vec<isize>, Option<Vec<isize>>)>,
 }
 
 impl Offsets {
-    /// Turn the factors of a piece into byte offsets: in the chunk as the source, in the frame as
-    /// the destination.
+    /// Return the factors of a piece as byte offsets, with the chunk as the source and the frame as the
+    /// destination.
     pub fn factors<'a>(
         &'a mut self,
         factors: &[Factor],
@@ -28,7 +28,7 @@ impl Offsets {
         frame: Frame,
     ) -> Vec<copy::Factor<'a>> {
         self.lists.clear();
-        // The frame's own offset goes to the first factor.
+        // The frame's own offset is added to the first factor.
         let base = |place: usize| if place == 0 { frame.offset } else { 0 };
         for (place, (factor, stride)) in factors.iter().zip(frame.strides).enumerate() {
             if let Factor::Points { axes, coords, out } = factor {

@@ -1,50 +1,59 @@
 //! The bytes of a shard: its index, and where inner chunks lie.
 //!
-//! * The index is hostile. It is checked as a whole before a byte is read through it: every inner
+//! * The index is untrusted. It is checked as a whole before a byte is read through it: every inner
 //!   chunk lies inside the shard, outside the index, and overlaps no other. Gaps are allowed.
-//! * This file knows the bytes. Who runs pieces over inner chunks is `read.rs` and `run.rs`.
+//! * This file knows the bytes. `read.rs` and `write.rs` run pieces over inner chunks.
 
+use std::borrow::Cow;
+
+use super::chunk::{Chunk, Scratch};
 use crate::error::{Error, Result};
 use crate::objects::Value;
 use crate::plan::Factor;
-use crate::program::chunk::{Program, Scratch};
-use std::borrow::Cow;
 
-/// What an index says of an inner chunk that is not stored.
+/// What an index states for an inner chunk that is not stored.
 pub const MISSING: u64 = u64::MAX;
 
 const STAGE: &str = "sharding_indexed index";
 
-/// Offset and size of an inner chunk; both are `MISSING` where it is not stored.
+/// The offset and size of an inner chunk; both are `MISSING` if it is not stored.
 pub type Entry = (u64, u64);
+
+/// How the stored objects of an array, or the inner chunks of its shards, are coded.
+pub struct Program {
+    /// The chunk that an object decodes to. A shard has no codecs of its own.
+    pub chunk: Chunk,
+    /// The inside of the object if it is a shard.
+    pub shard: Option<Box<Shard>>,
+}
 
 /// The shards of one array.
 pub struct Shard {
-    /// The chain of the inner chunks.
+    /// How inner chunks are coded.
     pub inner: Program,
     /// The shape of a shard, in its own axes.
     pub shape: Vec<usize>,
     /// The shape of an inner chunk.
     pub inner_shape: Vec<usize>,
-    /// How many inner chunks there are along each axis.
+    /// The number of inner chunks along each axis.
     pub grid: Vec<usize>,
-    /// For each axis of the stored object the axis of the shard it is.
+    /// For each axis of the stored object, the axis of the shard that it is.
     pub axes: Vec<usize>,
-    /// The chain of the index.
-    pub index: Program,
-    /// The bytes of the encoded index.
+    /// How the index is coded.
+    pub index: Chunk,
+    /// The size of the encoded index in bytes.
     pub index_size: usize,
     /// Whether the index stands before the inner chunks.
     pub at_start: bool,
 }
 
 impl Shard {
-    /// Count the inner chunks.
+    /// Return the number of inner chunks.
     pub fn count(&self) -> usize {
         self.grid.iter().product()
     }
 
-    /// Give the number of an inner chunk in C order.
+    /// Return the number of an inner chunk in C order.
     pub fn number(&self, chunk: &[i64]) -> usize {
         chunk
             .iter()
@@ -52,7 +61,7 @@ impl Shard {
             .fold(0, |number, (k, count)| number * count + *k as usize)
     }
 
-    /// Give the coordinates of the inner chunk of a number.
+    /// Return the coordinates of the inner chunk with a number.
     pub fn coordinates(&self, mut number: usize) -> Vec<usize> {
         let mut chunk = vec![0; self.grid.len()];
         for (k, count) in chunk.iter_mut().zip(&self.grid).rev() {
@@ -62,7 +71,7 @@ impl Shard {
         chunk
     }
 
-    /// Give factors for the axes of the shard.
+    /// Return factors in the axes of the shard.
     pub fn turned<'a>(&self, factors: &'a [Factor<'a>]) -> Vec<Factor<'a>> {
         factors
             .iter()
@@ -89,7 +98,7 @@ impl Shard {
             .collect()
     }
 
-    /// Give the extent of a shard's valid part in the axes of the shard.
+    /// Return the extent of a shard's valid part in the axes of the shard.
     pub fn turned_extent(&self, extent: &[usize]) -> Vec<usize> {
         let mut turned = vec![0; extent.len()];
         for (axis, size) in extent.iter().enumerate() {
@@ -98,13 +107,13 @@ impl Shard {
         turned
     }
 
-    /// Give where the index begins in a shard of `size` bytes.
+    /// Return the offset of the index in a shard of `size` bytes.
     pub fn index_offset(&self, size: u64) -> Result<u64> {
         let length = self.index_size as u64;
         if size < length {
             return Err(Error::codec(
                 STAGE,
-                format!("the shard's index takes {length} bytes, but only {size} are there"),
+                format!("the shard's index takes {length} bytes, but the shard has only {size}"),
             ));
         }
         Ok(if self.at_start { 0 } else { size - length })
@@ -112,7 +121,7 @@ impl Shard {
 
     /// Decode and check an index of a shard of `size` bytes.
     pub fn read_index(&self, data: &[u8], size: u64, scratch: &mut Scratch) -> Result<Vec<Entry>> {
-        let mut bytes = vec![0; self.index.nbytes];
+        let mut bytes = vec![0; self.index.block.nbytes];
         self.index
             .decode(data, &mut bytes, &mut scratch.stages, &mut scratch.contexts)
             .map_err(|error| Error {
@@ -175,7 +184,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Put encoded inner chunks, each under its number in C order, behind each other, and their index.
+    /// Join encoded inner chunks, in C order of their numbers, and their index.
     pub fn assemble<'a>(
         &self,
         pieces: Vec<Option<Cow<'a, [u8]>>>,
@@ -193,7 +202,7 @@ impl Shard {
             offset += piece.as_ref().map_or(0, |bytes| bytes.len());
         }
         let mut encoded = Vec::with_capacity(self.index_size);
-        self.index.encode(
+        self.index.chain.encode(
             &mut index,
             &mut encoded,
             &mut scratch.stages,

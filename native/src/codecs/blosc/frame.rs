@@ -1,8 +1,9 @@
 //! The numbers of a frame's header, and what a user may choose.
 
+use crate::codecs::codec::number;
 use crate::error::{Error, Result};
 
-const STAGE: &str = "blosc";
+pub(super) const STAGE: &str = "blosc";
 pub(super) const HEADER: usize = 16;
 pub(super) const VERSION: u8 = 2;
 /// Elements larger than this are never split into streams.
@@ -84,6 +85,24 @@ pub struct Params {
     pub typesize: usize,
     /// The bytes of a block; 0 chooses as c-blosc 1.21 does.
     pub blocksize: usize,
+}
+
+impl Params {
+    /// Make the parameters as Python describes them.
+    pub fn parse(numbers: &[i64], word: &str) -> Option<Params> {
+        Some(Params {
+            compressor: Compressor::from_name(word)?,
+            level: number(numbers, 0)?,
+            shuffle: match number::<u8>(numbers, 1)? {
+                0 => Shuffle::None,
+                1 => Shuffle::Byte,
+                2 => Shuffle::Bit,
+                _ => return None,
+            },
+            typesize: number(numbers, 2)?,
+            blocksize: number(numbers, 3)?,
+        })
+    }
 }
 
 /// The compressors as the header numbers them.

@@ -1,7 +1,9 @@
 //! Golden frames of c-blosc, round trips, ranges, and frames that lie.
 
 use super::encode::blocksize;
-use super::frame::{read_u32, FLAG_STORED, FLAG_WHOLE, HEADER, MAX_SPLIT, MIN_SPLIT};
+use super::frame::{
+    read_u32, Compressor, Shuffle, FLAG_STORED, FLAG_WHOLE, HEADER, MAX_SPLIT, MIN_SPLIT,
+};
 use super::*;
 use crate::error::Result;
 

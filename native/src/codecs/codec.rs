@@ -1,0 +1,86 @@
+//! What a codec from bytes to bytes is.
+
+use std::ops::Range;
+
+use crate::error::Result;
+
+/// A codec from bytes to bytes, with its configuration.
+///
+/// * Decoding fills its destination exactly or fails. The size comes from the array's metadata and
+///   never from the data.
+/// * Encoding appends to its output.
+pub trait Codec: Sized {
+    /// What a thread keeps from chunk to chunk.
+    type Context: Default;
+
+    /// Make the codec from its name, its numbers and a word, as Python describes it. Return `None` for
+    /// any other.
+    fn make(name: &str, numbers: &[i64], word: &str) -> Option<Self>;
+
+    /// Return the name of the codec.
+    fn name(&self) -> &'static str;
+
+    /// Decode to exactly the size of `dst`.
+    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Self::Context) -> Result<()>;
+
+    /// Decode data of unknown size, of at most `limit` bytes, and append the result to `out`.
+    fn decode_to_vec(
+        &self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+        context: &mut Self::Context,
+    ) -> Result<()>;
+
+    /// Encode and append the result to `out`.
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Self::Context) -> Result<()>;
+
+    /// Return the encoded size of `size` bytes if it depends on nothing else.
+    fn encoded_size(&self, _size: usize) -> Option<usize> {
+        None
+    }
+
+    /// Whether decoding verifies the data and takes bytes off its ends, and does nothing else.
+    fn strips(&self) -> bool {
+        false
+    }
+
+    /// Return the decoded data as a part of the encoded, for a codec that strips.
+    fn strip<'a>(&self, _data: &'a [u8]) -> Result<Option<&'a [u8]>> {
+        Ok(None)
+    }
+
+    /// Whether decoding a part of the data costs less than decoding all of it.
+    fn in_parts(&self) -> bool {
+        false
+    }
+
+    /// Return the size of the largest block that can only be decoded as a whole, of data that decodes
+    /// to `size` bytes.
+    fn block_size(&self, _data: &[u8], size: usize) -> Result<usize> {
+        Ok(size.max(1))
+    }
+
+    /// Decode the bytes of `part`, of `size` in all, into `dst`, which has the size of the part.
+    fn decode_part(
+        &self,
+        data: &[u8],
+        size: usize,
+        part: Range<usize>,
+        dst: &mut [u8],
+        context: &mut Self::Context,
+    ) -> Result<()> {
+        if part == (0..size) {
+            return self.decode(data, dst, context);
+        }
+        let mut whole = vec![0; size];
+        self.decode(data, &mut whole, context)?;
+        dst.copy_from_slice(&whole[part]);
+        Ok(())
+    }
+}
+
+/// Return number `place` of a codec's description if it is there and fits.
+pub fn number<T: TryFrom<i64>>(numbers: &[i64], place: usize) -> Option<T> {
+    T::try_from(*numbers.get(place)?).ok()
+}
