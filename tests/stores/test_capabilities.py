@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -253,6 +255,38 @@ def test_a_verb_that_is_assigned_to_a_store_makes_void_what_goes_past_it(tmp_pat
     memory._get = lambda key: b"mine"  # type: ignore[method-assign]  # noqa: ARG005, SLF001
     assert memory.get_many(["a"]) == [b"mine"]
     assert declared(memory) == MEMORY - {"swap"}
+
+
+class Upper:
+    """A verb to be assigned to a store, which can be pickled with it."""
+
+    def __init__(self, place: Any) -> None:
+        self.place = place
+
+    def __call__(self, key: str) -> bytes | None:
+        """Read in capitals."""
+        value = self.place.get(key)
+        return None if value is None else value.upper()
+
+
+def test_copies_of_a_store_keep_the_verbs_assigned_to_it(tmp_path: Path) -> None:
+    for store in (LocalStore(tmp_path), MemoryStore(), Plain()):
+        store._get = Upper({"a": b"value"})  # type: ignore[method-assign,assignment]  # noqa: SLF001
+        for other in (
+            store.with_read_only().with_read_only(False),  # noqa: FBT003
+            store.lasting(),
+            copy(store),
+            pickle.loads(pickle.dumps(store)),
+        ):
+            assert declared(other) == declared(store) - {"files", "swap"}
+            assert other.get_many(["a"]) == [b"VALUE"]
+            assert other.get_valid("a") == b"VALUE"
+    # What is bound to a store that is read-only must not be taken over by one that is not.
+    reader = MemoryStore({"a": b"1"}).with_read_only()
+    reader._get = Upper({"a": b"x"})  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    writer = reader.with_read_only(False)  # noqa: FBT003
+    writer.change("a", lambda old: (old or b"") + b"3")
+    assert writer.mapping == {"a": b"X3"}
 
 
 # That every verb is honoured

@@ -27,7 +27,7 @@ from fastzarr.errors import (
 )
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.place import own
-from fastzarr.stores.protocols import PAST, Request, Value, void, void_one
+from fastzarr.stores.protocols import PAST, Request, Value, is_void, void, void_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -102,6 +102,22 @@ class Store(MutableMapping[str, bytes]):
         super().__setattr__(name, value)
         if name in _VERBS:
             void_one(self, name, Store)
+
+    def __getstate__(self) -> Any:
+        """Return the state for copies and pickles, without methods that are bound to this store."""
+        state: Any = super().__getstate__()
+        if isinstance(state, dict) and not _VERBS.isdisjoint(state):
+            state = {name: held for name, held in state.items() if not is_void(name, held, Store)}
+        return state
+
+    def __setstate__(self, state: Any) -> None:
+        """Take over the state of another store, and void what goes past the verbs in it."""
+        mine, slots = state if isinstance(state, tuple) else (state, None)
+        vars(self).update(mine or {})
+        for name, value in (slots or {}).items():
+            setattr(self, name, value)
+        for verb in _VERBS & vars(self).keys():
+            void_one(self, verb, Store)
 
     # What an author writes
 

@@ -608,11 +608,11 @@ class LocalStore(Store):
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without what was learnt about the folders, which may be others elsewhere."""
         left = ("base", "_flags", "_changes", "_place")
-        return {k: v for k, v in self.__dict__.items() if k not in left}
+        return {k: v for k, v in super().__getstate__().items() if k not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the settings."""
-        self.__dict__.update(state)
+        super().__setstate__(state)
         self._start()
 
 

@@ -92,7 +92,8 @@ class MappingStore(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the identity of the mapping, of which a pickle holds a copy."""
-        return {name: value for name, value in vars(self).items() if name != "_place"}
+        state = super().__getstate__().items()
+        return {name: value for name, value in state if name != "_place"}
 
     def __str__(self) -> str:
         """Say which mapping of this process it is."""

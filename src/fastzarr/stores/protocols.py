@@ -218,3 +218,8 @@ def void_one(store: object, verb: str, base: type) -> None:
             mine[name] = None if method is None else method.__get__(store)
     if verb in _RANGES:
         mine["supports_partial_reads"] = True
+
+
+def is_void(name: str, held: object, base: type) -> bool:
+    """Whether an attribute of one object is what ``void_one`` has put there."""
+    return name in PAST and getattr(held, "__func__", None) is vars(base)[name]
