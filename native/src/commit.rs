@@ -30,9 +30,9 @@ use crate::root::{split, Root, Way, ATTEMPTS};
 use crate::sys::{failed, is_folder, kind, loops, retry, FOLDER, STORE};
 use crate::temporary::Temporary;
 
-/// How long to sleep between two looks at a lock that another holds: at first, and at most.
+/// The first and the longest sleep between two attempts at a lock that another writer holds.
 const NAP: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
-/// How often who waits for a lock asks whether to stop.
+/// How often a waiting writer asks whether to stop.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What is synced, and when.
@@ -40,13 +40,13 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum Durability {
     /// Nothing.
     None,
-    /// Whatever replaces an existing value, before it does.
+    /// A value that replaces another, before it does.
     Replace,
-    /// All that a call has written, before it returns.
+    /// Everything that a call has written, before it returns.
     Full,
 }
 
-/// A value in its temporary file, complete and without its name.
+/// A value that is complete in its temporary file and does not have its name yet.
 #[derive(Debug)]
 pub struct Staged<'a> {
     root: &'a Root,
@@ -54,7 +54,7 @@ pub struct Staged<'a> {
     temporary: Temporary,
 }
 
-/// The lock of a file, and the file.
+/// A locked file.
 struct Held(OwnedFd);
 
 impl Drop for Held {
@@ -64,8 +64,9 @@ impl Drop for Held {
 }
 
 impl Root {
-    /// Store a value that depends on no other. One that must be synced before it gets its name is
-    /// given back for that, with its `sync` and `publish` to be called; otherwise it is in place.
+    /// Store a value that does not depend on the old one. Return the value if it must be synced
+    /// before it is published (the caller calls `sync` and `publish`), and `None` if it is
+    /// published.
     pub fn stage(
         &self,
         key: &str,
@@ -101,8 +102,9 @@ impl Root {
         })
     }
 
-    /// Change a value: `make` is given the one that is there, and no other writer comes between. It
-    /// is called again if there was none, and someone else was first to make one.
+    /// Replace a value by what `make` returns for the old one, without another writer coming
+    /// between. `make` is called again if the value was missing and another writer was first to
+    /// create it.
     pub fn update(&self, key: &str, durability: Durability, stop: Stop, make: Make) -> Result<()> {
         let (folder, name) = split(key)?;
         let mut raised = None;
@@ -133,7 +135,7 @@ impl Root {
                 return Ok(());
             };
             let Some(at) = at else {
-                // The folder has to be made first.
+                // The folder must be created first.
                 return Err(Errno::NOENT.into());
             };
             let mut temporary = Temporary::write(at, &new.parts())?;
@@ -157,7 +159,7 @@ impl Root {
         }
     }
 
-    /// Remove a value, and the folders that are left empty. False if there was no such value.
+    /// Remove a value, and the folders that are left empty. Return false if the value was missing.
     pub fn remove(&self, key: &str, stop: Stop) -> Result<bool> {
         let (folder, name) = split(key)?;
         let opened;
@@ -178,7 +180,7 @@ impl Root {
             match retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty())) {
                 Ok(()) => Ok(true),
                 Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-                // Some systems answer with the first, and not the second, where a folder is.
+                // Some systems return the first, and not the second, for a folder.
                 Err(errno @ (Errno::PERM | Errno::ISDIR)) => {
                     let folder = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
                         .is_ok_and(|stat| kind(&stat) == FileType::Directory);
@@ -195,13 +197,13 @@ impl Root {
         Ok(removed)
     }
 
-    /// Sync the folders in which this call has given or taken names.
+    /// Sync the folders whose entries this call has changed.
     pub fn settle(&self) -> Result<()> {
         let folders = self.touched.take();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let sync = |folder: &str| -> std::result::Result<(), Errno> {
             let opened = match folder {
-                // The folder the root itself is an entry of.
+                // The folder that the root itself is an entry of.
                 ".." => match self.path.parent() {
                     Some(above) => retry(|| rustix::fs::openat(CWD, above, flags, Mode::empty()))?,
                     None => return Ok(()),
@@ -213,7 +215,7 @@ impl Root {
         };
         for folder in folders {
             match sync(&folder) {
-                // Removed meanwhile, with all its names.
+                // The folder was removed meanwhile, with all its entries.
                 Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(errno) => return Err(failed(STORE, errno)),
             }
@@ -221,7 +223,7 @@ impl Root {
         Ok(())
     }
 
-    /// Give a temporary file the name of a value, which is there or not.
+    /// Rename a temporary file to a value, which may exist.
     fn replace(&self, name: &str, temporary: &mut Temporary, stop: Stop) -> Outcome<()> {
         loop {
             let Some(_held) = self.hold(&temporary.at, name, stop)? else {
@@ -234,7 +236,7 @@ impl Root {
         }
     }
 
-    /// Lock the file that has a name; `None` if none has.
+    /// Lock the file with a name. Return `None` if there is none.
     fn hold(&self, at: &OwnedFd, name: &str, stop: Stop) -> Outcome<Option<Held>> {
         let (flags, look) = match self.way {
             Way::Follow => (OFlags::empty(), AtFlags::empty()),
@@ -258,15 +260,15 @@ impl Root {
                         _ => Err(Errno::INVAL.into()),
                     };
                 }
-                // Another file has the name by now, or none: this one is of no use any more.
+                // Another file has the name by now, or none does: this lock is useless.
                 Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
     }
 
-    /// Run a step in a folder, which is made where it is not there, as often as a delete beside this
-    /// removes it again.
+    /// Run a step in a folder. Create the folder if it does not exist, and again whenever a
+    /// concurrent delete removes it.
     fn in_folder<T>(
         &self,
         folder: &str,
@@ -278,8 +280,8 @@ impl Root {
         })
     }
 
-    /// Run a step in a folder or, at first, without one if it is not there: by failing with `NOENT`
-    /// the step asks for it to be made.
+    /// Run a step in a folder or, if it does not exist, first without one; the step then returns
+    /// `NOENT` to have the folder created.
     fn in_folder_if<T>(
         &self,
         folder: &str,
@@ -298,7 +300,7 @@ impl Root {
                 }
             };
             match result {
-                // No folder yet, or a delete beside this write has just removed it.
+                // The folder does not exist yet, or a concurrent delete has just removed it.
                 Err(Fault::Errno(Errno::NOENT | Errno::NOTDIR)) => {}
                 Err(Fault::Errno(Errno::ISDIR)) => {
                     return Err(Error {
@@ -334,7 +336,7 @@ impl Root {
         Err(failed(STORE, Errno::NOENT))
     }
 
-    /// Make a folder and those above it, and open it.
+    /// Create a folder and its parents, and open it.
     fn make_folder(&self, folder: &str) -> std::result::Result<OwnedFd, Errno> {
         let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
         let opened;
@@ -355,7 +357,8 @@ impl Root {
         self.open_at(folder, FOLDER)
     }
 
-    /// Fail if one of the folders is something else. If none is, one was there and has gone.
+    /// Fail if something other than a folder is in the way. If nothing is, it was removed
+    /// meanwhile.
     fn refuse_file_as_folder(&self, folder: &str) -> Result<()> {
         for (at, _) in folder.match_indices('/').chain([(folder.len(), "")]) {
             match self.open_at(folder.get(..at).unwrap_or_default(), FOLDER) {
@@ -374,8 +377,8 @@ impl Root {
         Ok(())
     }
 
-    /// Remove a folder that is left empty, which stands for nothing, and those above that then are.
-    /// What keeps one there is no failure.
+    /// Remove a folder that is left empty, and its parents that then are empty. A folder that
+    /// cannot be removed is no failure.
     fn remove_empty(&self, mut folder: &str) {
         while !folder.is_empty() {
             let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
@@ -399,12 +402,12 @@ impl Root {
 }
 
 impl Staged<'_> {
-    /// Have the value on the disk, whatever becomes of the machine.
+    /// Make the value survive a power cut.
     pub fn sync(&self) -> Result<()> {
         self.temporary.sync().map_err(|errno| failed(STORE, errno))
     }
 
-    /// Give the value its name, in place of the one that is there.
+    /// Rename the value over the old one.
     pub fn publish(mut self, stop: Stop) -> Result<()> {
         let (folder, name) = split(&self.key)?;
         let placed = (|| {
@@ -417,7 +420,7 @@ impl Staged<'_> {
     }
 }
 
-/// Have all that was written to the file system of a folder outlast a power cut.
+/// Make everything written to the file system of a folder survive a power cut.
 pub fn sync(root: &Path) -> std::result::Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = retry(|| rustix::fs::openat(CWD, root, flags, Mode::empty()))?;
@@ -439,7 +442,7 @@ fn lock(file: &OwnedFd, stop: Stop) -> Outcome<()> {
         match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK | Errno::INTR) => {}
-            // A file system without locks; the twin knows what to do.
+            // A file system without locks; the Python twin takes over.
             Err(_) => return Err(Errno::NOLCK.into()),
         }
         std::thread::sleep(nap);
@@ -454,7 +457,7 @@ fn lock(file: &OwnedFd, stop: Stop) -> Outcome<()> {
     }
 }
 
-/// What stops a step: a number of the system's, which may be a reason to try again, or an error.
+/// Why a step stopped: a number of the system's, which may be a reason to retry, or an error.
 #[derive(Debug)]
 enum Fault {
     Errno(Errno),

@@ -1,16 +1,16 @@
-//! Copy elements between a chunk and the caller's array, wherever in either they lie.
+//! Copy elements between a chunk and the caller's array, wherever they lie in either.
 //!
 //! * A copy is the product of its factors. A factor lists byte offsets in the source and in the
 //!   destination; the element at each combination is at the sum of its factors' offsets.
-//! * Nothing is touched before every offset that can be reached is known to lie inside both
-//!   memories: the smallest and the largest of each factor are summed and compared once. The loops
-//!   behind that check trust it, and so they alone are `unsafe`.
-//! * Each factor is walked upwards whatever the order of the loops. So of two values for one
-//!   element the last one wins, as in NumPy.
-//! * A fast path skips work whose result is known (axes that follow each other in memory become one,
-//!   lists with even steps become steps) and is never another algorithm.
-//! * Whose the memories are stands in `memory.rs`; the loops are put in order in `product.rs` and run
-//!   in `kernels.rs`.
+//! * No byte is touched before every reachable offset is known to lie inside both memories: the
+//!   smallest and the largest of each factor are summed and compared once. The loops rely on that
+//!   check, and only they are `unsafe`.
+//! * Each factor is walked upwards, whatever the order of the loops. So the last of two values for
+//!   one element wins, as in NumPy.
+//! * A fast path only skips work whose result is known (axes contiguous in memory are joined, lists
+//!   of equal steps become steps); it is never another algorithm.
+//! * `memory.rs` says who owns the memories; `product.rs` orders the loops and `kernels.rs` runs
+//!   them.
 
 mod factor;
 mod kernels;
@@ -29,7 +29,7 @@ use self::walk::Walk;
 use crate::error::{Error, Result};
 
 /// Copy every element that the factors reach, of `item` bytes each. `swap`, a divisor of `item`,
-/// turns the bytes of each unit of that size round.
+/// reverses the bytes of each unit of that size.
 pub fn copy(
     src: Source<'_>,
     dst: &mut Target<'_>,
@@ -63,8 +63,8 @@ pub fn copy(
     Ok(())
 }
 
-/// Write `pattern`, one item, to every place of the destination that the factors reach. What they
-/// say of the source does not matter.
+/// Write `pattern`, one item, to every place of the destination that the factors reach. Their
+/// source is ignored.
 pub fn fill(dst: &mut Target<'_>, factors: &[Factor<'_>], pattern: &[u8]) -> Result<()> {
     let item = pattern.len();
     let Some(mut product) = Product::new(item, factors)? else {
@@ -95,7 +95,7 @@ pub fn fill(dst: &mut Target<'_>, factors: &[Factor<'_>], pattern: &[u8]) -> Res
     Ok(())
 }
 
-/// Tell whether `bytes` is the pattern repeated, bit by bit. So `-0.0` is not `0.0`.
+/// Whether `bytes` is the pattern repeated, bit by bit. So `-0.0` is not `0.0`.
 pub fn is_fill(bytes: &[u8], pattern: &[u8]) -> bool {
     let item = pattern.len();
     if bytes.is_empty() {
@@ -105,8 +105,8 @@ pub fn is_fill(bytes: &[u8], pattern: &[u8]) -> bool {
         return false;
     }
     match (bytes.get(..item), bytes.get(item..)) {
-        // If the first item is right and each equals the one before it, all are right. A few are
-        // looked at first, as most chunks that are no fill show it at once.
+        // If the first item is right and each item equals the one before it, all are right. The
+        // first few are compared first, because they differ in most chunks that hold data.
         (Some(first), Some(rest)) => {
             let near = rest.len().min(8 * LINE);
             first == pattern
@@ -148,8 +148,8 @@ pub fn contiguous_run(
     (run == src_len && product.src_start == 0).then_some(product.dst_start as usize)
 }
 
-/// Give the range of the source's bytes inside which all that the factors reach lies; `None` if
-/// they reach nothing or outside of `src_len` bytes.
+/// Return the smallest range of the source's bytes that holds everything the factors reach, or
+/// `None` if they reach nothing or outside of `src_len` bytes.
 pub fn source_extent(item: usize, factors: &[Factor<'_>], src_len: usize) -> Option<Range<usize>> {
     let product = Product::new(item, factors).ok()??;
     let (low, high) = product.extent(|axis| axis.src, product.src_start)?;

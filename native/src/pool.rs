@@ -1,19 +1,19 @@
-//! Threads that all callers share: made when first needed, and anew in a forked child.
+//! A pool of threads that all callers share: started when first needed, and again in a forked
+//! child.
 //!
-//! * `run` calls a task once for each number below a count, on some threads at once. When it has
-//!   returned, however it did, no thread touches the task any more: each one that works for a call
-//!   is a member of it, joins and leaves under the pool's lock, and the call waits for the last.
-//! * A call whose tasks are brief is worked at by its own thread too, which looks at the caller's
-//!   wish to stop between two tasks. A call whose tasks may be long has its thread do nothing but
-//!   look, fifty times a second.
-//! * Of all threads, callers' included, no more work at a time than the process has processors,
-//!   unless a call asks for more. A thread goes to the call with the fewest members, and leaves one
-//!   where another has none. A call from inside a task runs on the thread it is on.
-//! * After a fork the child has none of the threads, and whatever lock one of them held stays held.
-//!   So the child leaves the pool it was given as it is, and makes its own.
+//! * `run` calls a task once for each number below a count, on several threads at once. Once it has
+//!   returned, however it did, no thread touches the task any more: each thread that works for a
+//!   call is its member, joins and leaves under the pool's lock, and the call waits for the last.
+//! * In a call whose tasks are brief, the caller's thread works along and polls between two tasks.
+//!   In a call whose tasks may be long, it only polls, fifty times a second.
+//! * No more threads, callers' included, work at a time than the process has processors, unless a
+//!   call asks for more. A thread joins the call with the fewest members, and leaves it if another
+//!   call has none. A call from inside a task runs on the task's thread.
+//! * After a fork, the child has none of the threads, and the locks that they held stay held. So
+//!   the child abandons the pool that it inherited and makes its own.
 //!
-//! `unsafe` is here twice: the workers outlive the tasks they are lent, and the pool is found by a
-//! pointer, as every lock around it could be held at a fork.
+//! `unsafe` has two reasons: the workers outlive the tasks that they are lent, and the pool is
+//! found by a pointer, because any lock around it could be held at a fork.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -26,35 +26,35 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// How often a call that waits or works asks whether it is to stop.
+/// How often a call polls whether to stop.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long a worker stays with a call while another has none.
+/// How long a worker stays with a call while another call has no worker.
 const TURN: Duration = Duration::from_millis(2);
-/// How long to look for work, or for its end, before sleeping: about what it costs to be woken.
+/// How long a thread spins for work, or for its end, before it sleeps: about the cost of waking it.
 const SPIN: Duration = Duration::from_micros(60);
-/// How long a worker without work keeps its scratch.
+/// How long an idle worker keeps its scratch memory.
 const KEEP: Duration = Duration::from_secs(1);
-/// The most numbers taken at once.
+/// The most numbers that a thread takes at once.
 const GRAIN: usize = 16;
 
-/// What is run: called with each number and with what the thread keeps from call to call.
+/// A task, called with each number and with what the thread keeps from call to call.
 pub type Task<'a> = dyn Fn(usize, &mut WorkerLocal) + Sync + 'a;
 
-/// How a call ended that did not fail.
+/// How a call ended, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The task was called with every number.
     Done,
-    /// It was stopped, by `poll` or by a task, and was not called with some.
+    /// The call was stopped, by `poll` or by a task, before all numbers were taken.
     Stopped,
 }
 
-/// What tasks may take how long.
+/// How long tasks may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tasks {
     /// Milliseconds at most: the calling thread works along.
     Brief,
-    /// Any time: the calling thread only looks whether it is to stop.
+    /// Any time: the calling thread only polls.
     Long,
 }
 
@@ -66,17 +66,17 @@ pub struct WorkerLocal {
 }
 
 impl WorkerLocal {
-    /// Give what this thread keeps, made by `Default` when it is first asked for.
+    /// Return what this thread keeps, which is made by `Default` when first used.
     pub fn kept<T: Any + Default + Send>(&mut self) -> &mut T {
         if !self.kept.as_ref().is_some_and(|kept| kept.is::<T>()) {
             self.kept = None;
         }
         let kept = self.kept.get_or_insert_with(|| Box::<T>::default());
-        // It was looked at above.
+        // The type was checked above.
         kept.downcast_mut().unwrap_or_else(|| unreachable!())
     }
 
-    /// Let the call end early: after a failure no further numbers are taken.
+    /// Have the call end early, after a failure: no further numbers are taken.
     pub fn stop(&self) {
         if let Some(call) = &self.call {
             call.stop.store(true, Ordering::Relaxed);
@@ -88,18 +88,18 @@ impl WorkerLocal {
 struct Call {
     task: *const Task<'static>,
     count: usize,
-    /// How many threads may work at it.
+    /// How many threads may work.
     threads: usize,
     next: AtomicUsize,
     stop: AtomicBool,
-    /// How many do; written under the pool's lock.
+    /// How many threads work; written under the pool's lock.
     members: AtomicUsize,
-    /// Told when the last member leaves.
+    /// Notified when the last member leaves.
     left: Condvar,
     panic: Mutex<Option<String>>,
 }
 
-// SAFETY: the task is `Sync`; the pointer to it is followed by members only, for whom `run` waits.
+// SAFETY: the task is `Sync`; only members follow the pointer to it, and `run` waits for them.
 unsafe impl Send for Call {}
 // SAFETY: as above.
 unsafe impl Sync for Call {}
@@ -109,7 +109,7 @@ impl Call {
         let task: *const Task<'_> = task;
         Call {
             // SAFETY: only the lifetime changes. `run` does not return before the last member has
-            // left the call, and who is no member does not follow the pointer.
+            // left the call, and only members follow the pointer.
             task: unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task) },
             count,
             threads,
@@ -129,18 +129,19 @@ impl Call {
         self.members.load(Ordering::Acquire)
     }
 
-    /// Tell whether there are numbers that nobody has taken.
+    /// Whether there are numbers that no thread has taken.
     fn open(&self) -> bool {
         !self.stopped() && self.next.load(Ordering::Relaxed) < self.count
     }
 
-    /// Work at the call as one of its members, until nothing is left or `leave` says so.
+    /// Work as a member of the call, until nothing is left or `leave` returns true.
     fn work(&self, local: &mut WorkerLocal, leave: &mut dyn FnMut() -> bool) {
         // SAFETY: a member calls this, so the task is alive.
         let task = unsafe { &*self.task };
         let result = catch_unwind(AssertUnwindSafe(|| {
             while self.open() {
-                // Many numbers are taken several at a time, but near the end one by one.
+                // Numbers are taken several at a time while many are left, and one by one near the
+                // end.
                 let left = self.count.saturating_sub(self.next.load(Ordering::Relaxed));
                 let grain = (left / (8 * self.threads.max(1))).clamp(1, GRAIN);
                 let first = self.next.fetch_add(grain, Ordering::Relaxed);
@@ -157,7 +158,7 @@ impl Call {
         }));
         if let Err(panic) = result {
             self.stop.store(true, Ordering::Relaxed);
-            // What it kept may be half changed.
+            // The kept state may be half changed.
             local.kept = None;
             let text = panic
                 .downcast_ref::<&str>()
@@ -183,10 +184,10 @@ impl Call {
 #[derive(Default)]
 struct State {
     calls: VecDeque<Arc<Call>>,
-    /// How many workers there are, and how many of them sleep.
+    /// The number of workers, and of those that sleep.
     workers: usize,
     asleep: usize,
-    /// How many threads work, callers' included.
+    /// The number of threads that work, callers' included.
     busy: usize,
     closing: bool,
 }
@@ -196,9 +197,9 @@ struct Pool {
     processors: usize,
     state: Mutex<State>,
     wake: Condvar,
-    /// Counts the calls, for workers that have not gone to sleep yet.
+    /// The number of calls so far, for workers that do not sleep yet.
     submitted: AtomicUsize,
-    /// How many calls there are that nobody works at.
+    /// The number of calls without a member.
     starved: AtomicUsize,
 }
 
@@ -207,11 +208,11 @@ static CURRENT: AtomicPtr<Pool> = AtomicPtr::new(std::ptr::null_mut());
 thread_local! {
     /// Whether this thread is inside a task.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
-    /// What callers' threads keep: one for each call that was inside another.
+    /// What callers' threads keep: one entry for each nested call.
     static LOCAL: RefCell<Vec<WorkerLocal>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Count the processors that this process may use, at least one.
+/// Return the number of processors that this process may use, at least one.
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, Into::into)
 }
@@ -219,8 +220,8 @@ pub fn processors() -> usize {
 /// Call `task` once for each number below `count`, on up to `threads` threads at once.
 ///
 /// `poll` is called on the caller's thread about every 20 ms (between two tasks, if they are brief
-/// or there is one thread), and stops the call by `true`; the numbers that were not taken until then
-/// are left out. When this returns, no task runs any more. A panic of a task is an error.
+/// or there is one thread) and stops the call by returning true; numbers not taken by then are
+/// skipped. When this returns, no task runs any more. A panic of a task is an error.
 pub fn run(
     count: usize,
     threads: usize,
@@ -240,7 +241,7 @@ pub fn run(
     let Some(pool) = Pool::submit(&call, works) else {
         return inline(count, task, poll);
     };
-    // Waits for the members also where `poll` panics.
+    // The drop waits for the members even if `poll` panics.
     let caller = Caller {
         pool,
         call: &call,
@@ -249,7 +250,8 @@ pub fn run(
     let mut looked = Instant::now();
     let mut look = || {
         looked = Instant::now();
-        // `poll` may run handlers that fork. The child has no members to wait for, nor locks to take.
+        // `poll` may run signal handlers that fork. The child has no members to wait for, and must
+        // not take locks.
         let stop = poll();
         if std::process::id() != pool.owner {
             call.stop.store(true, Ordering::Relaxed);
@@ -277,7 +279,7 @@ pub fn run(
         caller.wait(&mut look);
     }
     if caller.forked() {
-        // The child's copy of a call that goes on in the parent.
+        // This is the child's copy of a call that continues in the parent.
         std::mem::forget(caller);
         return Err(Error::codec("pool", "the process forked during the call"));
     }
@@ -285,8 +287,7 @@ pub fn run(
     call.outcome()
 }
 
-/// End the threads that have no work, and those that have when it is done. The next call makes
-/// others.
+/// End idle threads now and the others when their work is done. The next call starts new ones.
 pub fn shutdown() {
     let pool = CURRENT.swap(std::ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: pools are never freed.
@@ -299,7 +300,8 @@ pub fn shutdown() {
     }
 }
 
-/// Use what the calling thread keeps outside of a call, and for calls made meanwhile something else.
+/// Call `f` with what the calling thread keeps, outside of a call. Calls made meanwhile get other
+/// state.
 pub fn kept<T: Any + Default + Send, R>(f: impl FnOnce(&mut T) -> R) -> R {
     let mut local = take_local();
     let result = f(local.kept());
@@ -327,7 +329,7 @@ fn inline(count: usize, task: &Task<'_>, poll: &mut dyn FnMut() -> bool) -> Resu
     call.outcome()
 }
 
-/// Call `f` with what this thread keeps; inside a task, with something else.
+/// Call `f` with what this thread keeps; inside a task, with other state.
 fn with_local(call: &Arc<Call>, f: impl FnOnce(&mut WorkerLocal)) {
     let mut local = take_local();
     local.call = Some(call.clone());
@@ -354,12 +356,11 @@ fn put_local(local: WorkerLocal) {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that can panic is done under the locks; if it was, their content is still whole.
+    // No code that can panic runs under the locks; if it did, their content would still be whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Wait a little for what is about to end, and let others have the processor if they want it: it may
-/// be them who is waited for.
+/// Spin for a little while, and yield the processor: the thread that is waited for may need it.
 fn spin_while(wait: impl Fn() -> bool) {
     let begin = Instant::now();
     while wait() && begin.elapsed() < SPIN {
@@ -370,7 +371,7 @@ fn spin_while(wait: impl Fn() -> bool) {
     }
 }
 
-/// A call in a pool, which ends by waiting for its members.
+/// A call in a pool; its drop waits for the members.
 struct Caller<'a> {
     pool: &'static Pool,
     call: &'a Arc<Call>,
@@ -382,7 +383,7 @@ impl Caller<'_> {
         std::process::id() != self.pool.owner
     }
 
-    /// Wait until all is done and nobody works at it, and look now and then.
+    /// Wait until all is done and no other member is left, and poll regularly.
     fn wait(&self, look: &mut dyn FnMut() -> bool) {
         let own = usize::from(self.works);
         spin_while(|| self.call.open() || self.call.members() > own);
@@ -423,7 +424,7 @@ impl Drop for Caller<'_> {
             state.busy -= 1;
         }
         self.pool.count_starved(&state);
-        // A processor is free that another call may have been waiting for.
+        // A processor is free now, and another call may need it.
         if self.works && state.asleep > 0 && state.calls.iter().any(|call| call.open()) {
             self.pool.wake.notify_one();
         }
@@ -431,7 +432,7 @@ impl Drop for Caller<'_> {
 }
 
 impl Pool {
-    /// Give the pool of this process.
+    /// Return the pool of this process.
     fn current() -> &'static Pool {
         let owner = std::process::id();
         loop {
@@ -453,22 +454,22 @@ impl Pool {
             let swapped =
                 CURRENT.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_err() {
-                // SAFETY: it was made above, and nobody has seen it.
+                // SAFETY: the pool was made above, and no other thread has seen it.
                 drop(unsafe { Box::from_raw(made) });
             }
         }
     }
 
-    /// Put a call where the workers find it. `None` if it has none and can get none.
+    /// Queue a call for the workers. Return `None` if there are none and none can be started.
     fn submit(call: &Arc<Call>, works: bool) -> Option<&'static Pool> {
         loop {
             let pool = Pool::current();
             let mut state = lock(&pool.state);
             if state.closing {
-                // Taken away by now; the next look gives another.
+                // The pool has been replaced by now; the next iteration finds the new one.
                 continue;
             }
-            // With the caller's own thread at work, one less is wanted.
+            // One worker less is needed if the caller's thread works along.
             let wanted = call.threads - usize::from(works);
             while state.workers < wanted {
                 let name = format!("fastzarr-{}", state.workers);
@@ -489,7 +490,7 @@ impl Pool {
             pool.submitted.fetch_add(1, Ordering::Release);
             let sleeper = state.asleep > 0;
             drop(state);
-            // Who is woken wakes the next one: the caller has better to do.
+            // The woken worker wakes the next one, so that the caller can start.
             if sleeper {
                 pool.wake.notify_one();
             }
@@ -506,7 +507,7 @@ impl Pool {
         self.starved.store(starved, Ordering::Relaxed);
     }
 
-    /// Find the call that a free worker should go to.
+    /// Return the place of the call that a free worker should join.
     fn choose(&self, state: &State) -> Option<usize> {
         let asked = state.calls.iter().map(|call| call.threads).max();
         let room = state.busy < self.processors.max(asked.unwrap_or(0));
@@ -514,13 +515,13 @@ impl Pool {
             .filter(|&i| {
                 let call = &state.calls[i];
                 let members = call.members();
-                // A call that nobody works at is never left to wait for room.
+                // A call without members never waits for a free processor.
                 call.open() && members < call.threads && (room || members == 0)
             })
             .min_by_key(|&i| state.calls[i].members())
     }
 
-    /// Be a worker.
+    /// Run as a worker.
     fn serve(&self) {
         let mut local = WorkerLocal::default();
         INSIDE.with(|inside| inside.set(true));
@@ -530,7 +531,8 @@ impl Pool {
                 let call = state.calls.remove(at).unwrap_or_else(|| unreachable!());
                 call.members.fetch_add(1, Ordering::Relaxed);
                 state.busy += 1;
-                // At the end of the queue, so that calls with as many members take turns.
+                // It goes to the end of the queue, so that calls with equally many members take
+                // turns.
                 state.calls.push_back(call.clone());
                 self.count_starved(&state);
                 let more = state.asleep > 0 && self.choose(&state).is_some();
@@ -572,7 +574,7 @@ impl Pool {
         }
     }
 
-    /// Work at a call that was joined, and leave it.
+    /// Work for a call that was joined, and leave it.
     fn work(&self, call: &Arc<Call>, local: &mut WorkerLocal) -> MutexGuard<'_, State> {
         local.call = Some(call.clone());
         let begin = Instant::now();
@@ -583,7 +585,7 @@ impl Pool {
         let mut state = lock(&self.state);
         state.busy -= 1;
         if call.members.fetch_sub(1, Ordering::Release) <= 2 {
-            // The caller's thread may be the other one.
+            // The remaining member may be the caller's thread.
             call.left.notify_all();
         }
         self.count_starved(&state);

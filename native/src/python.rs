@@ -1,9 +1,9 @@
 //! The native core as Python sees it.
 //!
-//! * This file and those in `python/` alone know Python. What they call knows neither the
+//! * Only this file and those in `python/` know Python. What they call knows neither the
 //!   interpreter nor its lock.
-//! * The lock is given up for the whole of a call. It is taken for an instant where a store is not
-//!   made of files, and now and then to see whether Ctrl-C was pressed.
+//! * The lock is released for a whole call. It is taken briefly for each request to a store of
+//!   Python's, and regularly to check for signals such as Ctrl-C.
 //! * A failure is returned as data: the chunk, the stage, the kind, the message. Python words it.
 //! * Arguments are what `_reference.py` takes; they are asserted here and checked there.
 
@@ -32,7 +32,7 @@ use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
 use crate::program::{Block, Chain, Chunk, Frame, Program, Shard};
 
-/// A codec chain compiled for one array. `describe` of the Python program says what it holds.
+/// The codecs of one array, compiled from the description that `describe` makes in Python.
 #[pyclass(frozen, name = "Program", module = "fastzarr._native")]
 struct PyProgram {
     program: Program,
@@ -60,7 +60,7 @@ fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
         .iter()
         .try_fold(item, |total, size| total.checked_mul(*size))
         .filter(|total| *total <= isize::MAX as usize)
-        .ok_or_else(|| PyValueError::new_err("a chunk larger than memory can be"))?;
+        .ok_or_else(|| PyValueError::new_err("the chunk is larger than the address space"))?;
     let swap: usize = member(dict, "swap")?.extract()?;
     let described = member(dict, "codecs")?;
     let mut codecs = Vec::new();
@@ -87,9 +87,7 @@ fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
         nbytes,
     };
     if item == 0 || chain.fill.len() != item || block.strides.len() != block.shape.len() {
-        return Err(PyValueError::new_err(
-            "a program that does not fit together",
-        ));
+        return Err(PyValueError::new_err("the program is inconsistent"));
     }
     let chunk = Chunk { chain, block };
     Ok(Program { chunk, shard })
@@ -100,7 +98,7 @@ fn make_shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
     let inner_shape: Vec<usize> = member(dict, "inner_shape")?.extract()?;
     if inner_shape.len() != shape.len() || inner_shape.contains(&0) {
         return Err(PyValueError::new_err(
-            "inner chunks that do not fit their shard",
+            "the inner chunks do not fit into the shard",
         ));
     }
     Ok(Shard {
@@ -124,10 +122,10 @@ fn make_codec(described: &Bound<'_, PyTuple>) -> PyResult<ByteCodec> {
     let numbers: Vec<i64> = described.get_item(1)?.extract()?;
     let word: String = described.get_item(2)?.extract()?;
     ByteCodec::make(&name, &numbers, &word)
-        .ok_or_else(|| PyValueError::new_err(format!("codec {name:?} is not known here")))
+        .ok_or_else(|| PyValueError::new_err(format!("codec {name:?} is unknown")))
 }
 
-/// Read the plan that Python made.
+/// Return the plan that Python has made.
 fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
     let py = given.py();
     let mut parts = Vec::new();
@@ -170,7 +168,7 @@ fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
     ))
 }
 
-/// Read a list item by item: as any sequence, it would take three times as long.
+/// Return the items of a list. Reading it as any sequence would take three times as long.
 fn list<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
     given: &Bound<'py, PyAny>,
 ) -> PyResult<Vec<T>> {
@@ -186,7 +184,7 @@ fn integers(array: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     Ok(array.as_array().iter().copied().collect())
 }
 
-/// Where the elements of a NumPy array are: the start of its memory, its length, the first element.
+/// The memory of a NumPy array: its start, its length, the offset of the first element.
 struct Memory {
     start: *mut u8,
     len: usize,
@@ -197,7 +195,9 @@ struct Memory {
 impl Memory {
     fn of(array: &Bound<'_, PyUntypedArray>, item: usize) -> PyResult<Memory> {
         if array.dtype().itemsize() != item {
-            return Err(PyValueError::new_err("an array of another item size"));
+            return Err(PyValueError::new_err(
+                "the item size of the array is not that of the program",
+            ));
         }
         let strides = array.strides().to_vec();
         let (before, len) = crate::copy::span_of(item, array.shape(), &strides)
@@ -245,12 +245,12 @@ fn failed<'py>(
     ))
 }
 
-/// Ask now and then whether Ctrl-C was pressed, and keep the exception.
+/// A regular check for signals, which keeps their exception.
 struct Watch(Mutex<Option<PyErr>>);
 
 impl Watch {
     fn poll(&self) -> bool {
-        // Where the interpreter has ended, a thread of its that nobody waits for ends as well.
+        // If the interpreter has ended, its daemon threads end as well.
         Python::try_attach(|py| match py.check_signals() {
             Ok(()) => false,
             Err(raised) => {
@@ -272,7 +272,7 @@ impl Watch {
     }
 }
 
-/// How the objects of a call are reached.
+/// The stored objects of a call.
 enum Stored {
     Files(LocalObjects),
     Python(PyObjects),
@@ -284,14 +284,14 @@ fn durability(name: &str) -> PyResult<Durability> {
         "replace" => Ok(Durability::Replace),
         "full" => Ok(Durability::Full),
         _ => Err(PyValueError::new_err(format!(
-            "a durability of {name:?} is not known here"
+            "durability {name:?} is unknown"
         ))),
     }
 }
 
-/// Choose how objects are reached: as files where the store says that they are, and, to be written,
-/// where the job that writes says how durable they are to be. No code of Python's runs for it: a
-/// thread that the interpreter ends there, on its own way out, takes the process with it.
+/// Return the stored objects: as files if the store has files and, for a write, the job says how
+/// durable they must be. No Python code runs here: a thread that the interpreter ends in it, while
+/// shutting down, takes the process with it.
 fn stored(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResult<Stored> {
     let durability = match writes {
         Some(job) => {
@@ -413,7 +413,7 @@ fn write<'py>(
         poll: &poll,
     };
     let from = WriteFrom {
-        // SAFETY: the array outlives the call, and nobody is allowed to write it meanwhile.
+        // SAFETY: the array outlives the call, and nobody may write to it meanwhile.
         memory: unsafe { Source::new(memory.start, memory.len) },
         frame: memory.frame(),
     };
@@ -431,7 +431,7 @@ fn write<'py>(
 
 /// The fewest bytes of a chunk that are worth a thread of their own.
 const LEAST: usize = 1 << 18;
-/// Chunks from here on may take so long that the caller's thread has to keep an eye on Ctrl-C.
+/// Chunks of more bytes may take so long that the caller's thread only polls for Ctrl-C.
 const LONG: usize = 8 << 20;
 
 fn tasks(program: &Program) -> Tasks {
@@ -458,13 +458,13 @@ fn finish<'py>(
     }
 }
 
-/// End the threads of the pool; the next call makes others.
+/// End the threads of the pool. The next call starts new ones.
 #[pyfunction]
 fn shutdown() {
     crate::pool::shutdown();
 }
 
-/// Have all that was written to the file system of a folder outlast a power cut.
+/// Make everything written to the file system of a folder survive a power cut.
 #[pyfunction]
 fn sync(py: Python<'_>, root: PathBuf) -> PyResult<()> {
     py.detach(|| crate::commit::sync(&root))

@@ -1,7 +1,7 @@
-//! Temporary files: written whole beside a value, then given its name in one step.
+//! Temporary files: written beside a value, then renamed to it in one step.
 //!
-//! * What does not get its name is removed.
-//! * A name is taken over from what has it, or given only if nothing has it, which the system sees to.
+//! * A file that is not renamed is removed.
+//! * A rename either replaces a file or refuses to; the system guarantees both.
 
 use std::io::IoSlice;
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::sys::{retry, PARTS};
 
-/// How the name of every temporary file ends, as in `stores/keys.py`.
+/// The end of every temporary file's name, as in Python.
 pub const TEMPORARY_SUFFIX: &str = ".fastzarr-tmp";
 
 const CREATE: OFlags = OFlags::WRONLY
@@ -20,7 +20,7 @@ const CREATE: OFlags = OFlags::WRONLY
     .union(OFlags::EXCL)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
-/// A temporary file that is removed unless it got its name.
+/// A temporary file, which is removed unless it was renamed.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     pub(crate) at: Arc<OwnedFd>,
@@ -31,14 +31,14 @@ pub(crate) struct Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.name.is_empty() {
-            // The failure that counts is the one that led here.
+            // The error that matters is the one that led here.
             let _ = rustix::fs::unlinkat(&self.at, self.name.as_str(), AtFlags::empty());
         }
     }
 }
 
 impl Temporary {
-    /// Make a temporary file in a folder, and write it.
+    /// Create a temporary file in a folder, and write it.
     pub(crate) fn write(
         at: &Arc<OwnedFd>,
         parts: &[&[u8]],
@@ -67,12 +67,12 @@ impl Temporary {
         Ok(temporary)
     }
 
-    /// Have the disk begin to write, while others are still encoded; `sync` waits for it.
+    /// Have the disk begin to write while other values are encoded; `sync` waits for it.
     pub(crate) fn begin_sync(&self) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(file) = &self.file {
-            // The advice that the content is not needed has it written first. It is no promise, so
-            // that nothing is lost where it is not taken.
+            // Advising that the content is not needed starts its write-back. It is only advice: if
+            // it is ignored, nothing is lost.
             let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
         }
     }
@@ -84,28 +84,27 @@ impl Temporary {
         }
     }
 
-    /// Close the file and hear what the file system has to say, which may tell only now that it had
-    /// no room.
+    /// Close the file and return its error: a file system may report only now that it is full.
     pub(crate) fn close(&mut self) -> std::result::Result<(), Errno> {
         let Some(file) = self.file.take() else {
             return Ok(());
         };
-        // SAFETY: the descriptor was owned, and is given up here.
+        // SAFETY: the descriptor was owned, and its owner is gone.
         match unsafe { rustix::io::try_close(file.into_raw_fd()) } {
-            // Closed all the same.
+            // The file is closed nevertheless.
             Err(Errno::INTR) => Ok(()),
             result => result,
         }
     }
 
-    /// Take the name of what is there.
+    /// Rename the file over another.
     pub(crate) fn publish_over(&mut self, name: &str) -> std::result::Result<(), Errno> {
         retry(|| rustix::fs::renameat(&self.at, self.name.as_str(), &self.at, name))?;
         self.name.clear();
         Ok(())
     }
 
-    /// Take a name that nothing has; false if something has it.
+    /// Rename the file to a free name. Return false if the name is taken.
     pub(crate) fn publish_new(&mut self, name: &str) -> std::result::Result<bool, Errno> {
         let (at, own) = (&self.at, self.name.as_str());
         let once = RenameFlags::NOREPLACE;
@@ -118,8 +117,7 @@ impl Temporary {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             Err(errno) => return Err(errno),
         }
-        // A second name can be given only to what has none of that name. The first one is then
-        // dropped with this.
+        // A link is never made over an existing name. The first name is removed on drop.
         match retry(|| rustix::fs::linkat(at, own, at, name, AtFlags::empty())) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
@@ -130,7 +128,7 @@ impl Temporary {
 }
 
 pub(crate) fn write_all(file: &OwnedFd, parts: &[&[u8]]) -> std::result::Result<(), Errno> {
-    // The part that is next, and how much of it is written.
+    // The next part, and how much of it is written.
     let (mut next, mut done) = (0, 0);
     while let Some(first) = parts.get(next) {
         let first = first.get(done..).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! Hostile bytes: every decoder, the index of a shard, the copy loop.
+//! Untrusted bytes: every decoder, the index of a shard, the copy loop.
 //!
-//! * Valid data is made, then bits are flipped, parts cut, repeated, overwritten. Whatever comes of
-//!   it, a decoder gives exactly the bytes it was asked for or an error: no panic, no byte outside
-//!   its destination, no allocation beyond what the array's metadata allows.
-//! * What was not damaged decodes to what was encoded.
+//! * Valid data is encoded, then bits are flipped and parts are cut, repeated, overwritten.
+//!   Whatever the result, a decoder returns exactly the bytes requested or an error: no panic, no
+//!   byte outside its destination, no allocation beyond what the array's metadata allows.
+//! * Undamaged data decodes to what was encoded.
 //! * Each target runs for `FUZZ_SECONDS` (a second and a half unless set), from a seed that it
 //!   prints and that `FUZZ_SEED` sets, so that a failure can be run again.
 
@@ -35,7 +35,7 @@ impl Random {
         (0..count).map(|_| (self.next() % kinds) as u8).collect()
     }
 
-    /// Damage data in one of the ways that storage and enemies do.
+    /// Damage data as failing storage or an attacker would.
     fn damage(&mut self, data: &[u8]) -> Vec<u8> {
         let mut bad = data.to_vec();
         for _ in 0..=self.below(3) {

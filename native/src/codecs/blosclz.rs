@@ -19,11 +19,12 @@ const MAX_RUN: usize = 32;
 /// The shortest matches worth a run, near and far.
 const MIN_NEAR: usize = 4;
 const MIN_FAR: usize = 6;
-/// The bytes at the end of a stream that are always literal; they spare the search its bounds.
+/// The bytes at the end of a stream that are always literal, so that the search needs no bounds
+/// checks.
 const TAIL: usize = 12;
 
-/// Decode `src` into `dst` and return how many bytes it held; `None` if it is no such stream or
-/// holds more than `dst` does.
+/// Decode `src` into `dst` and return the decoded size, or `None` if `src` is not a valid stream or
+/// does not fit.
 pub fn decode(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     let mut control = usize::from(*src.first()? & 31);
     let mut at = 1;
@@ -32,8 +33,8 @@ pub fn decode(src: &[u8], dst: &mut [u8]) -> Option<usize> {
         if control < 32 {
             let run = control + 1;
             match (src.get(at..at + MAX_RUN), dst.get_mut(out..out + MAX_RUN)) {
-                // A copy of known size is two instructions; what it writes too much is written
-                // again, or is behind the end of the stream and refused by the caller.
+                // A copy of fixed size is two instructions. Excess bytes are overwritten later, or
+                // lie behind the end of the stream, which the caller refuses.
                 (Some(from), Some(to)) => to.copy_from_slice(from),
                 _ => {
                     let to = dst.get_mut(out..out + run)?;
@@ -92,7 +93,7 @@ fn copy_match(dst: &mut [u8], from: usize, out: usize, length: usize) -> Option<
             dst[out + 16..out + 32].copy_from_slice(&block);
         }
     } else {
-        // What is written doubles the part that can be repeated.
+        // Each step doubles the part that can be repeated.
         let mut to = out;
         while to < end {
             let step = (to - from).min(end - to);
@@ -103,13 +104,13 @@ fn copy_match(dst: &mut [u8], from: usize, out: usize, length: usize) -> Option<
     Some(())
 }
 
-/// The encoder's memory of where it saw what; kept from stream to stream.
+/// The encoder's hash table, kept from stream to stream.
 #[derive(Default)]
 pub struct Table {
     seen: Vec<u32>,
 }
 
-/// Encode `src` into `dst` and return the size; `None` if it does not fit. `level` is 1 to 9.
+/// Encode `src` into `dst` and return the size, or `None` if it does not fit. `level` is 1 to 9.
 pub fn encode(src: &[u8], dst: &mut [u8], level: u8, table: &mut Table) -> Option<usize> {
     if src.len() < TAIL + MIN_NEAR || u32::try_from(src.len()).is_err() {
         return None;
@@ -162,7 +163,7 @@ pub fn encode(src: &[u8], dst: &mut [u8], level: u8, table: &mut Table) -> Optio
         out.reference(distance, length)?;
         anchor = end;
         at = end;
-        // Remember the end of the match too: what follows it often follows it again.
+        // The end of the match is entered too: the same bytes often follow it again.
         if at < last {
             let before = read_u32(src, at - 2)?;
             *seen.get_mut(hash(before))? = (at - 2) as u32;
@@ -180,7 +181,7 @@ fn read_u32(src: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(word))
 }
 
-/// How many bytes two slices have in common, at most as many as the second has.
+/// Return the length of the common prefix, at most that of the second slice.
 #[inline]
 fn common(a: &[u8], b: &[u8]) -> usize {
     let mut n = 0;
@@ -198,7 +199,7 @@ fn common(a: &[u8], b: &[u8]) -> usize {
     n + rest.take_while(|(x, y)| x == y).count()
 }
 
-/// What is written, and where the next run goes.
+/// The output, and where the next run begins.
 struct Output<'a> {
     dst: &'a mut [u8],
     at: usize,

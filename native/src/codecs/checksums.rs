@@ -147,7 +147,7 @@ pub fn strip(src: &[u8], kind: Kind, location: Location) -> Result<&[u8]> {
     Ok(data)
 }
 
-/// Copy the data without its checksum, which must be right, to a place of exactly its size.
+/// Copy the data without its checksum, which must be right, to memory of exactly its size.
 pub fn decode(src: &[u8], dst: &mut [u8], kind: Kind, location: Location) -> Result<()> {
     let data = strip(src, kind, location)?;
     if data.len() != dst.len() {
@@ -159,7 +159,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], kind: Kind, location: Location) -> Res
     Ok(())
 }
 
-/// Append `src` with its checksum to `out`.
+/// Append `src` and its checksum to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, kind: Kind, location: Location) -> Result<()> {
     reserve(out, kind, src.len().saturating_add(SIZE))?;
     let sum = kind.sum(src).to_le_bytes();

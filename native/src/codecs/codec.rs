@@ -1,4 +1,4 @@
-//! What a codec from bytes to bytes is.
+//! The contract of a codec from bytes to bytes.
 
 use std::ops::Range;
 

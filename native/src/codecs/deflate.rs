@@ -1,11 +1,14 @@
 //! The `gzip` codec (RFC 1952) and numcodecs' `zlib` (RFC 1950).
 //!
-//! * gzip data is one or more members; a zlib stream stands alone. Anything behind is an error.
-//! * libdeflate decodes a member in one go, into memory that is there: where the size is not known,
-//!   the room is doubled and the member that did not fit is decoded again.
-//! * A byte of DEFLATE gives at most 1032 bytes, which bounds what is allocated, along with the limit.
-//! * Encoding the same bytes gives the same result: the header carries no time.
-//! * `libdeflate-sys` is called itself, since the safe wrapper does not tell where a member ends.
+//! * gzip data is one or more members; a zlib stream stands alone. Anything behind the end is an
+//!   error.
+//! * libdeflate decodes a member at once into memory of fixed size. If the size is unknown, the
+//!   memory is doubled and the member that did not fit is decoded again.
+//! * A byte of DEFLATE decodes to at most 1032 bytes. That and the limit bound the memory that is
+//!   allocated.
+//! * Encoding is deterministic: the header carries no time.
+//! * `libdeflate-sys` is called directly, because the safe wrapper does not return where a member
+//!   ends.
 
 use std::ffi::c_int;
 use std::ptr::NonNull;
@@ -17,10 +20,10 @@ use crate::error::{Error, Result};
 
 /// The most bytes that one byte of DEFLATE can decode to: 258 from two bits.
 const RATIO: usize = 1032;
-/// What the library takes as its own default.
+/// The library's own default.
 const DEFAULT_LEVEL: c_int = 6;
 
-/// What is around the DEFLATE data.
+/// The container of the DEFLATE data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Members with a header and a CRC-32.
@@ -41,9 +44,9 @@ impl Format {
 /// How to encode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Params {
-    /// What to put around the data.
+    /// The container.
     pub format: Format,
-    /// From 0, which only stores, to 9; -1 is the default, and what is beyond 9 is taken as 9.
+    /// From 0, which only stores, to 9; -1 is the default, and larger levels mean 9.
     pub level: i32,
 }
 
@@ -85,7 +88,7 @@ impl Codec for Params {
     }
 }
 
-/// The library's objects, made when first used: a decoder, and the encoder of the last level.
+/// The library's decoder, and its encoder for the last level, made when first used.
 #[derive(Default)]
 pub struct Context {
     decoder: Option<Decoder>,
@@ -122,7 +125,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], format: Format, ctx: &mut Context) -> 
     Err(wrong_size(format, expected, &what))
 }
 
-/// Decode data of unknown size, of at most `limit` bytes, behind what `out` holds.
+/// Decode data of unknown size, of at most `limit` bytes, and append the result to `out`.
 pub fn decode_to_vec(
     src: &[u8],
     out: &mut Vec<u8>,
@@ -147,7 +150,7 @@ fn collect(
 ) -> Result<()> {
     let decoder = decoder(format, ctx)?;
     let start = out.len();
-    // The bytes of a chunk cannot decode to more, so that asking for it is never asking too much.
+    // The data cannot decode to more, so this is never too much memory.
     let most = src.len().saturating_mul(RATIO).min(limit);
     let mut wanted = first_guess(src, format).min(most);
     let mut at = 0;
@@ -184,7 +187,7 @@ fn collect(
     }
 }
 
-/// Append the encoded `src` to `out`.
+/// Encode `src` and append the result to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context) -> Result<()> {
     let format = params.format;
     let level = if params.level < 0 {
@@ -210,7 +213,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context)
     Ok(())
 }
 
-/// Tell whether another member follows at `at`; an error where something follows that may not.
+/// Whether another member follows at `at`. Bytes that may not follow are an error.
 fn more(format: Format, src: &[u8], at: usize) -> Result<bool> {
     let left = src.len().saturating_sub(at);
     if left == 0 || format == Format::Gzip {
@@ -220,7 +223,8 @@ fn more(format: Format, src: &[u8], at: usize) -> Result<bool> {
     Err(Error::codec(format.stage(), message))
 }
 
-/// Guess the decoded size: what the last member states, if that is all of it, or four times.
+/// Return a guess of the decoded size: the size that the last member states, or four times the
+/// data.
 fn first_guess(src: &[u8], format: Format) -> usize {
     let four = src.len().saturating_mul(4).max(1 << 12);
     match (format, src.last_chunk::<4>()) {
@@ -274,7 +278,7 @@ unsafe impl Send for Decoder {}
 
 impl Decoder {
     fn new() -> Option<Decoder> {
-        // SAFETY: the function has no precondition; it gives null where there is no memory.
+        // SAFETY: the function has no precondition; it returns null without memory.
         NonNull::new(unsafe { sys::libdeflate_alloc_decompressor() }).map(Decoder)
     }
 
@@ -326,7 +330,7 @@ unsafe impl Send for Encoder {}
 
 impl Encoder {
     fn new(level: c_int) -> Option<Encoder> {
-        // SAFETY: the function gives null for a level it does not know and where memory is short.
+        // SAFETY: the function returns null for an unknown level, or without memory.
         let object = NonNull::new(unsafe { sys::libdeflate_alloc_compressor(level) })?;
         Some(Encoder { object, level })
     }
@@ -341,7 +345,7 @@ impl Encoder {
         }
     }
 
-    /// Encode into `room` bytes at `dst`, which must be writable, and give how many were written.
+    /// Encode into `room` bytes at `dst`, which must be writable, and return how many were written.
     fn encode(&mut self, format: Format, src: &[u8], dst: *mut u8, room: usize) -> usize {
         let run = match format {
             Format::Gzip => sys::libdeflate_gzip_compress,

@@ -1,13 +1,14 @@
-//! numcodecs' `delta`: the first element, then what each differs by from the one before it.
+//! numcodecs' `delta`: the first element, then the difference of each element from the one before
+//! it.
 //!
-//! * `dtype` is what is decoded and differed in, `astype` what is stored. Conversions are C's, as
-//!   NumPy makes them: integers wrap, and keep their low bits; fractions are cut off.
-//! * Decoding adds up in the type that NumPy promotes both to. Integers are added modulo the width
-//!   of `dtype`, which comes to the same, and stays exact where NumPy goes through float64 (uint64
-//!   mixed with signed integers).
-//! * Encoding fails where the first element does not fit `astype`, as assigning it does in NumPy.
-//!   That differences fit is the choice of whoever named `astype`.
-//! * A float that is out of an integer's range has no defined conversion; it gives some number.
+//! * Differences are taken in `dtype`, the decoded type, and stored in `astype`. Conversions are
+//!   those of C and NumPy: integers wrap, fractions are truncated.
+//! * Decoding sums in the type that NumPy promotes both types to. Integers are summed modulo the
+//!   width of `dtype`, which is equivalent, and exact where NumPy uses float64 (uint64 mixed with
+//!   signed integers).
+//! * Encoding fails if the first element does not fit `astype`, as assigning it does in NumPy. That
+//!   the differences fit is up to the user who chose `astype`.
+//! * The conversion of a float outside of an integer's range is unspecified.
 
 use crate::codecs::codec::Codec;
 use crate::codecs::swap;
@@ -36,12 +37,12 @@ pub enum Kind {
 pub struct Number {
     /// Its kind and size.
     pub kind: Kind,
-    /// Whether its bytes are in the order that is not the machine's.
+    /// Whether its byte order is not the machine's.
     pub swapped: bool,
 }
 
 impl Number {
-    /// Give the type that NumPy writes like this (`<i4`, `|u1`), or None where it is another.
+    /// Return the type that NumPy spells like this (`<i4`, `|u1`), or `None` for any other.
     pub fn parse(text: &str) -> Option<Number> {
         let native = if cfg!(target_endian = "big") {
             '>'
@@ -70,7 +71,7 @@ impl Number {
         Some(Number { kind, swapped })
     }
 
-    /// Give the bytes that one takes.
+    /// Return its size in bytes.
     pub fn size(self) -> usize {
         self.kind.size()
     }
@@ -90,9 +91,9 @@ impl Kind {
 /// The types of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Params {
-    /// What is decoded.
+    /// The decoded type.
     pub dtype: Number,
-    /// What is stored.
+    /// The stored type.
     pub astype: Number,
 }
 
@@ -163,7 +164,7 @@ macro_rules! by_type {
     };
 }
 
-/// Add up the differences in `src`, of as many elements as `dst` has room for.
+/// Sum the differences in `src`, of as many elements as `dst` has room for.
 pub fn decode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) -> Result<()> {
     let (dtype, astype) = (params.dtype, params.astype);
     let count = count(dst.len(), dtype)?;
@@ -181,7 +182,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) ->
     Ok(())
 }
 
-/// Append the differences between the elements of `src` to `out`.
+/// Encode `src` and append the result to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context) -> Result<()> {
     let (dtype, astype) = (params.dtype, params.astype);
     let count = count(src.len(), dtype)?;
@@ -213,7 +214,7 @@ fn count(size: usize, number: Number) -> Result<usize> {
     Ok(size / unit)
 }
 
-/// Give numbers in the machine's byte order.
+/// Return numbers in the machine's byte order.
 fn native<'a>(src: &'a [u8], number: Number, ctx: &'a mut Context) -> Result<&'a [u8]> {
     if !number.swapped {
         return Ok(src);
@@ -236,7 +237,8 @@ where
     }
 }
 
-/// Tell whether the first element fits; the rest is converted as it is.
+/// Store the differences. Return whether the first element fits; the others are converted without a
+/// check.
 fn differed<D: Element + To<A>, A: Element>(src: &[u8], dst: &mut [u8]) -> bool {
     let src = D::split(src);
     let ([first, rest @ ..], [to_first, to_rest @ ..]) = (src, A::split_mut(dst)) else {
@@ -250,10 +252,10 @@ fn differed<D: Element + To<A>, A: Element>(src: &[u8], dst: &mut [u8]) -> bool 
     first.fits()
 }
 
-/// What the loops need of a number.
+/// The operations that the loops need.
 trait Element: Copy {
     type Bytes: Copy;
-    /// What changes nothing when it is added to: for floats a negative zero.
+    /// The neutral element of addition: for floats a negative zero.
     const NOTHING: Self;
     fn split(bytes: &[u8]) -> &[Self::Bytes];
     fn split_mut(bytes: &mut [u8]) -> &mut [Self::Bytes];
@@ -266,11 +268,11 @@ trait Element: Copy {
 /// Convert as C does.
 trait To<T> {
     fn to(self) -> T;
-    /// Tell whether what it converts to still says what it was, fractions aside.
+    /// Whether the conversion keeps the value, apart from its fraction.
     fn fits(self) -> bool;
 }
 
-/// Name the type that sums are kept in when differences of another type are added.
+/// The type of sums when differences of another type are added.
 trait With<A> {
     type Wide: Element;
 }
@@ -355,7 +357,7 @@ macro_rules! floats {
     (@ $rust:ident through $middle:ident => $($other:ident),+) => {
         $(impl To<$other> for $rust {
             fn to(self) -> $other {
-                // Negative numbers wrap also where an unsigned one is wanted.
+                // Negative numbers wrap even if the result is unsigned.
                 if self < 0.0 {
                     self as i64 as $other
                 } else {
@@ -363,7 +365,7 @@ macro_rules! floats {
                 }
             }
             fn fits(self) -> bool {
-                // One more than the largest is exact, or what the largest was rounded up to.
+                // The largest plus one is exact, or is what the largest was rounded up to.
                 let whole = self.trunc();
                 whole >= $other::MIN as $rust && whole < $other::MAX as $rust + 1.0
             }

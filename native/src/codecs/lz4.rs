@@ -1,9 +1,10 @@
 //! numcodecs' `lz4`: the decoded size as an unsigned 32-bit little-endian number, then an LZ4 block.
 //!
-//! * The size in front must be the size that is wanted; the block must fill it, and end where the
+//! * The size in front must be the expected one; the block must decode to it, and end where the
 //!   data ends.
-//! * A byte of a block gives at most 255 bytes, which bounds what is allocated, along with the limit.
-//! * The library counts in C ints, so a chunk can have no more bytes than about two gigabytes.
+//! * A byte of a block decodes to at most 255 bytes. That and the limit bound the memory that is
+//!   allocated.
+//! * The library counts in C ints, so a chunk has at most about two gigabytes.
 
 use std::ffi::c_int;
 
@@ -21,7 +22,7 @@ const LARGEST: usize = 0x7E00_0000;
 /// How to encode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Params {
-    /// How much compression to give up for speed; 1 and less give up none.
+    /// How much compression to trade for speed; 1 and less trade none.
     pub acceleration: i32,
 }
 
@@ -69,7 +70,7 @@ pub fn decode(src: &[u8], dst: &mut [u8]) -> Result<()> {
     decode_block(block, dst.as_mut_ptr(), stated)
 }
 
-/// Decode data of unknown size, of at most `limit` bytes, behind what `out` holds.
+/// Decode data of unknown size, of at most `limit` bytes, and append the result to `out`.
 pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<()> {
     let (stated, block) = split(src)?;
     let most = block.len().saturating_mul(RATIO);
@@ -89,7 +90,7 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<()> 
     Ok(())
 }
 
-/// Append the encoded `src` to `out`.
+/// Encode `src` and append the result to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
     let size = src.len();
     let refused = |why: &str| Error::codec(STAGE, format!("{size} bytes cannot be encoded: {why}"));
@@ -101,7 +102,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
     let start = out.len();
     reserve(out, 4 + bound as usize)?;
     out.extend((size as u32).to_le_bytes());
-    // SAFETY: `src` is readable for its length, and `bound` bytes behind what the vector holds are
+    // SAFETY: `src` is readable for its length, and `bound` bytes behind the vector's end are
     // reserved; the library writes there and nowhere else.
     let wrote = unsafe {
         sys::LZ4_compress_fast(
@@ -116,12 +117,12 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
         out.truncate(start);
         return Err(refused("the library gave up"));
     }
-    // SAFETY: the library wrote this many bytes behind what the vector held.
+    // SAFETY: the library wrote this many bytes behind the vector's end.
     unsafe { out.set_len(out.len() + wrote as usize) };
     Ok(())
 }
 
-/// Split the stated size off; a block has a byte at least.
+/// Return the stated size and the block, which has at least one byte.
 fn split(src: &[u8]) -> Result<(usize, &[u8])> {
     match src.split_first_chunk::<4>() {
         Some((size, block)) if !block.is_empty() => Ok((u32::from_le_bytes(*size) as usize, block)),

@@ -5,8 +5,8 @@
 //!   byte `j` of element `i`. It works on elements in eights: a buffer of `n` elements with `n` no
 //!   multiple of eight is left as it is.
 //! * The bytes behind the last whole element are copied.
-//! * Nothing here allocates. A length that does not fit is the caller's mistake and panics before
-//!   a byte is touched; no length is ever taken from data.
+//! * Nothing here allocates. A length that does not fit is the caller's mistake and panics before a
+//!   byte is touched. No length is ever taken from data.
 //!
 //! How the kernels work. Interleaving the bytes of the first half of some registers with those of
 //! the second half rotates the index of every byte by one bit. In `T` registers of sixteen bytes,
@@ -36,7 +36,7 @@ enum Isa {
 }
 
 impl Isa {
-    /// The best this machine has; the standard library remembers the answer.
+    /// Return the best instructions of this machine; the standard library caches the answer.
     fn detect() -> Isa {
         #[cfg(target_arch = "x86_64")]
         {
@@ -56,7 +56,7 @@ impl Isa {
 /// The largest element size: Blosc states it in one byte.
 pub const MAX_TYPESIZE: usize = 255;
 
-/// What to leave between planes that need not touch: without it, planes of 2^n bytes share the
+/// The gap between planes that need not be contiguous: without it, planes of 2^n bytes share the
 /// same few sets of the first-level cache.
 pub const GAP: usize = 192;
 
@@ -95,14 +95,14 @@ pub fn shuffle_planes(typesize: usize, src: &[u8], dst: &mut [u8], stride: usize
     split_planes(Isa::detect(), typesize, src, dst, stride);
 }
 
-/// Undo byte shuffle where each plane is a slice of its own: fill `dst` with the first
-/// `dst.len() / planes.len()` elements.
+/// Undo byte shuffle of planes that are slices of their own: fill `dst` with the first `dst.len() /
+/// planes.len()` elements.
 pub fn unshuffle_planes(planes: &[&[u8]], dst: &mut [u8]) {
     join_planes(Isa::detect(), planes, dst);
 }
 
-/// Undo bit shuffle where each plane is a slice of its own: fill `dst` with the elements from
-/// `first`, a multiple of eight, on. Every plane is one byte an element.
+/// Undo bit shuffle of planes that are slices of their own: fill `dst` with the elements from
+/// `first`, a multiple of eight, on. Every plane has one byte for each element.
 pub fn bitunshuffle_planes(planes: &[&[u8]], first: usize, dst: &mut [u8]) {
     join_rows(Isa::detect(), planes, first, dst);
 }
@@ -114,7 +114,7 @@ pub struct Planes<'a> {
 }
 
 impl<'a> Planes<'a> {
-    /// No planes yet.
+    /// Make a buffer without planes.
     pub fn new() -> Planes<'a> {
         Planes {
             slices: [&[]; MAX_TYPESIZE],
@@ -194,7 +194,7 @@ fn split_planes(isa: Isa, typesize: usize, src: &[u8], dst: &mut [u8], stride: u
             }
         },
     };
-    // In steps that keep both sides in the first-level cache.
+    // These steps keep both sides in the first-level cache.
     let mut at = done;
     while at < n {
         let end = n.min(at + 512);

@@ -2,15 +2,15 @@
 //!
 //! * The stored form is a count, then for each element in C order its length and its bytes; count
 //!   and lengths are unsigned 32-bit little-endian numbers.
-//! * The caller has held the count against the chunk, before anything was made for it. Each length
-//!   must fit what is left, and bytes behind the last element are an error.
-//! * Elements are found one by one and not copied, and nothing is allocated to find them.
+//! * The caller has checked the count against the chunk before allocating anything. Each length
+//!   must fit into the rest of the data, and bytes behind the last element are an error.
+//! * Elements are found one by one, without copies and allocations.
 
 use crate::error::{Error, Result};
 
 const WORD: usize = 4;
 
-/// What the elements are.
+/// The type of the elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Text in UTF-8, which is checked.
@@ -28,8 +28,7 @@ impl Kind {
     }
 }
 
-/// Give the elements of a chunk that has `count` of them, and after the last of them an error if
-/// that was not all.
+/// An iterator over the `count` elements of a chunk, which ends with an error if bytes are left.
 #[derive(Debug)]
 pub struct Elements<'a> {
     src: &'a [u8],
@@ -40,7 +39,7 @@ pub struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// Begin behind the count.
+    /// Begin after the count.
     pub fn new(src: &'a [u8], count: usize, kind: Kind) -> Elements<'a> {
         Elements {
             src,
@@ -154,7 +153,7 @@ impl Joined {
         Ok(())
     }
 
-    /// Give the stored form once all elements are there.
+    /// Return the stored form, once all elements were pushed.
     pub fn finish(self) -> Vec<u8> {
         debug_assert_eq!(self.number, self.count);
         self.out
@@ -166,7 +165,7 @@ fn word(src: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes(*bytes) as usize)
 }
 
-/// Tell whether some bytes are UTF-8; most text is short and plain, which needs no decoder.
+/// Whether bytes are UTF-8. Most text is short and ASCII, which needs no decoder.
 fn is_utf8(item: &[u8]) -> bool {
     item.is_ascii() || std::str::from_utf8(item).is_ok()
 }

@@ -1,11 +1,12 @@
 //! The `zstd` codec, and numcodecs' of the same name (RFC 8878).
 //!
-//! * The library is bounded by the destination: it stops where that is full, whatever a frame
-//!   states. So decoding asks nothing of the data first; only a failure is explained by walking it.
-//! * Several frames may follow one another, skippable ones between them; a frame may leave its
-//!   content size out, as streaming writers do. Anything else before, between or behind is an error.
-//! * Where the decoded size is not known, the frames are walked before they are decoded: what their
-//!   blocks can hold bounds the memory that is asked for.
+//! * The destination bounds the library: it stops when that is full, whatever a frame states. So
+//!   decoding needs no look at the headers; they are walked only to explain a failure.
+//! * Several frames may follow one another, skippable ones between them; a frame may omit its
+//!   content size, as streaming writers do. Anything else before, between or behind them is an
+//!   error.
+//! * If the decoded size is unknown, the frames are walked before they are decoded: the size that
+//!   their blocks can hold bounds the memory that is allocated.
 //! * Encoding makes one frame, which states its content size.
 
 use std::io::Cursor;
@@ -26,7 +27,7 @@ const BLOCK: u64 = 1 << 17;
 /// How to encode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Params {
-    /// The level, of which 0 means the library's default; beyond its range the nearest is taken.
+    /// The level. 0 means the library's default; a level out of range means the nearest.
     pub level: i32,
     /// Whether the frame ends with a checksum of its content.
     pub checksum: bool,
@@ -86,7 +87,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], ctx: &mut Context) -> Result<()> {
     }
 }
 
-/// Decode frames of unknown size, of at most `limit` bytes, behind what `out` holds.
+/// Decode frames of unknown size, of at most `limit` bytes, and append the result to `out`.
 pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Context) -> Result<()> {
     let walk = walk(src)?;
     if walk.stated > limit as u64 {
@@ -99,7 +100,7 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Cont
     tail.set_position(start as u64);
     let outcome = decoder(ctx)?.decompress(&mut tail, src);
     let error = match outcome {
-        // The vector may have more room than was asked for.
+        // The vector may have more capacity than was reserved.
         Ok(found) if found <= limit => return Ok(()),
         Ok(found) => over(limit, &format!("the frames hold {found}")),
         Err(code) if too_small(code) => over(limit, "the frames hold more"),
@@ -109,7 +110,7 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Cont
     Err(error)
 }
 
-/// Append one frame of `src` to `out`.
+/// Encode `src` as one frame and append it to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context) -> Result<()> {
     let encoder = match &mut ctx.encoder {
         Some(encoder) => encoder,
@@ -177,7 +178,7 @@ fn too_small(code: ErrorCode) -> bool {
     zstd_safe::is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall)
 }
 
-/// Say why data did not decode to `expected` bytes, by walking its frames.
+/// Return why data did not decode to `expected` bytes, found by walking its frames.
 fn explain(src: &[u8], expected: usize, outcome: std::result::Result<usize, ErrorCode>) -> Error {
     let walk = match walk(src) {
         Ok(walk) => walk,
@@ -197,7 +198,7 @@ fn explain(src: &[u8], expected: usize, outcome: std::result::Result<usize, Erro
     )
 }
 
-/// What the headers of frames and blocks say, before anything is decoded.
+/// What the headers of frames and blocks state.
 #[derive(Debug, PartialEq, Eq)]
 struct Walk {
     /// The sum of the content sizes that frames state.
@@ -238,7 +239,7 @@ fn walk(src: &[u8]) -> Result<Walk> {
     Ok(walk)
 }
 
-/// Give where a frame ends, the content size it states, and the most that its blocks can hold.
+/// Return where a frame ends, the content size it states, and the most that its blocks can hold.
 fn frame(src: &[u8], start: usize) -> Result<(usize, Option<u64>, u64)> {
     let header = bits(src, start + 4, 1)?;
     let single = header >> 5 & 1;
@@ -247,7 +248,7 @@ fn frame(src: &[u8], start: usize) -> Result<(usize, Option<u64>, u64)> {
     let width = [single, 2, 4, 8][(header >> 6 & 3) as usize];
     let content = match width {
         0 => None,
-        // Two bytes count from 256 on, since one byte holds what is below.
+        // Two bytes count from 256 on; smaller sizes have one byte.
         2 => Some(bits(src, at, 2)? + 256),
         _ => Some(bits(src, at, width)?),
     };
@@ -279,7 +280,7 @@ fn frame(src: &[u8], start: usize) -> Result<(usize, Option<u64>, u64)> {
     }
 }
 
-/// Read `width` bytes, at most eight, as a number.
+/// Return `width` bytes, at most eight, as a number.
 fn bits(src: &[u8], at: usize, width: u64) -> Result<u64> {
     let stop = reach(src, at, width)?;
     let bytes = src.get(at..stop).unwrap_or_default();
@@ -289,7 +290,7 @@ fn bits(src: &[u8], at: usize, width: u64) -> Result<u64> {
         .fold(0, |sum, &b| sum << 8 | u64::from(b)))
 }
 
-/// Give where `size` bytes from `at` on end, if they are there.
+/// Return where `size` bytes from `at` on end, if the data has them.
 fn reach(src: &[u8], at: usize, size: u64) -> Result<usize> {
     let stop = (at as u64).saturating_add(size);
     if stop > src.len() as u64 {

@@ -1,7 +1,7 @@
 //! The two innermost loops of a copy, for items of each size.
 //!
-//! * Offsets were checked before: nothing here asks whether it is inside, and all of it is `unsafe`
-//!   for that reason alone.
+//! * Offsets were checked before. Nothing here checks them again, and for that reason alone all of
+//!   it is `unsafe`.
 //! * No item is assumed to be aligned.
 
 use super::walk::{Axis, Walk};
@@ -52,7 +52,7 @@ pub(super) fn kernel(item: usize, swap: bool, turned: bool) -> Kernel {
     }
 }
 
-/// What is moved in one go.
+/// A value that is moved at once.
 trait Cell: Copy {
     fn swapped(self) -> Self;
 }
@@ -80,8 +80,8 @@ cell!(
     [u64; 16] => |cell| cell
 );
 
-/// Make a function that chooses between the loop as the build's processor has it and the same loop
-/// for processors with AVX2, which is what its vectors need to be worth it.
+/// Make a function that chooses between a loop for the build's processor and the same loop for
+/// processors with AVX2, which its vectors need to pay off.
 macro_rules! for_processor {
     ($name:ident, [$($bounds:tt)*], [$($generics:tt)*], $kind:ty, $body:ident, ($($arg:ident: $type:ty),*)) => {
         fn $name<$($bounds)*>() -> $kind {
@@ -141,7 +141,7 @@ unsafe fn cells_of<T: Cell, const SWAP: bool>(block: &Block<'_>, src: *const u8,
             let to = dst.wrapping_offset(block.outer.dst.at(j));
             match (inner.src, inner.dst) {
                 (Walk::Even(0), Walk::Even(d)) => {
-                    // Read once, which the compiler could not know to be the same each time.
+                    // Read once: the compiler could not know that the value never changes.
                     let mut cell = from.cast::<T>().read_unaligned();
                     if SWAP {
                         cell = cell.swapped();
@@ -190,7 +190,7 @@ unsafe fn cells_of<T: Cell, const SWAP: bool>(block: &Block<'_>, src: *const u8,
 
 /// # Safety
 ///
-/// The offsets that `s` and `d` give for the numbers below `len` can be read and written.
+/// The offsets that `s` and `d` return for the numbers below `len` can be read and written.
 #[inline(always)]
 unsafe fn row<T: Cell, const SWAP: bool>(
     len: usize,
@@ -219,7 +219,7 @@ unsafe fn tiles_of<T: Cell, const N: usize, const SWAP: bool>(
     let size = std::mem::size_of::<T>();
     let edge = (TILE / size).max(N);
     let (rows, columns) = (block.outer.len, block.inner.len);
-    // SAFETY: element zero is there; with even steps, element one tells the step.
+    // SAFETY: element zero exists; with even steps, the offset of element one is the step.
     let (row_src, row_dst, column_src, column_dst) = unsafe {
         (
             block.outer.src.at(1),
@@ -228,10 +228,10 @@ unsafe fn tiles_of<T: Cell, const N: usize, const SWAP: bool>(
             block.inner.dst.at(1),
         )
     };
-    // Only where rows of the source and columns of the destination are contiguous can a tile be
-    // moved by registers.
+    // A tile can be moved by registers only if rows of the source and columns of the destination
+    // are contiguous.
     let whole = row_src == size as isize && column_dst == size as isize;
-    // Columns begin at a cache line of the destination, so that none is written in two goes.
+    // Columns begin at a cache line of the destination, so that no line is written twice.
     let ahead = (dst as usize).wrapping_neg() % LINE / size;
     let mut band = 0;
     while band < rows {
@@ -302,7 +302,7 @@ unsafe fn tile<T: Cell, const N: usize, const SWAP: bool>(
                 .read_unaligned()
         };
         let cells: [[T; N]; N] = std::array::from_fn(read);
-        // (not over `cells`: what is walked here are its columns)
+        // (The loop walks columns of `cells`, not its rows.)
         #[allow(clippy::needless_range_loop)]
         for k in 0..N {
             let column: [T; N] = std::array::from_fn(|i| {
@@ -319,7 +319,7 @@ unsafe fn tile<T: Cell, const N: usize, const SWAP: bool>(
     }
 }
 
-/// The same with vectors of 16 bytes, which the compiler does not come to by itself.
+/// The same with vectors of 16 bytes, which the compiler does not find by itself.
 ///
 /// # Safety
 ///
@@ -345,7 +345,7 @@ unsafe fn tile_of_vectors<T: Cell, const N: usize>(
             _mm_loadu_si128(at.cast::<__m128i>())
         };
         let mut cells: [__m128i; N] = std::array::from_fn(read);
-        // To weave row i with row i + N / 2, as often as N can be halved, is to transpose.
+        // Interleaving row i with row i + N / 2, as often as N can be halved, transposes.
         let mut left = N;
         while left > 1 {
             let (a, b) = cells.split_at(N / 2);

@@ -1,8 +1,8 @@
-//! The memories that are copied between: whose they are, and who may touch them.
+//! The memories that are copied between: their owners, and who may touch them.
 //!
-//! * A `Source` or a `Target` is a start and a length; what lies inside is checked by who copies.
-//! * Memory that several threads write to is a `Shared`: who makes one promises that no two of them
-//!   touch the same byte at a time, as the chunks of a plan promise.
+//! * A `Source` or a `Target` is a start and a length; the copy checks what lies inside.
+//! * Memory that several threads write to is a `Shared`. Its maker promises that no two threads
+//!   touch the same byte at a time, which the chunks of a plan guarantee.
 
 use std::marker::PhantomData;
 
@@ -35,7 +35,7 @@ impl<'a> From<&'a [u8]> for Source<'a> {
 }
 
 impl Source<'_> {
-    /// Stand for memory that is not Rust's.
+    /// Return the source for memory that is not Rust's.
     ///
     /// # Safety
     ///
@@ -72,7 +72,7 @@ impl<'a> From<&'a mut [u8]> for Target<'a> {
 }
 
 impl Target<'_> {
-    /// Give a run of the memory as a slice, for a decoder to fill.
+    /// Return a run of the memory as a slice, for a decoder to fill.
     pub fn run(&mut self, offset: usize, len: usize) -> Result<&mut [u8]> {
         match offset.checked_add(len) {
             // SAFETY: the bytes lie inside, and `self` is borrowed for as long as the slice lives.
@@ -98,19 +98,19 @@ pub struct Shared<'a> {
     life: PhantomData<&'a mut [u8]>,
 }
 
-// SAFETY: whoever made it has promised that its users keep to parts of their own.
+// SAFETY: its maker has promised that its users keep to parts of their own.
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
-    /// Stand for memory that several threads fill.
+    /// Return the handle of memory that several threads fill.
     ///
     /// # Safety
     ///
     /// For as long as this value, a copy of it or a target made from it is used, the `len` bytes
-    /// from `start` on can be read and written; what two targets of it write, or hand out as slices,
-    /// never overlaps at the same time, and nobody else writes there.
+    /// from `start` on can be read and written; the bytes that two targets of it write, or hand out
+    /// as slices, never overlap at the same time, and nobody else writes there.
     pub unsafe fn new(start: *mut u8, len: usize) -> Self {
         Shared {
             start,
@@ -119,7 +119,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Give a target for one user.
+    /// Return a target for one user.
     pub fn target(self) -> Target<'a> {
         Target {
             start: self.start,
@@ -129,9 +129,8 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// Give where an array lies around the address of its first element: how many bytes before it, and
-/// how many in all. The first element is then at that offset of a `Source` or `Shared` that starts
-/// so much earlier.
+/// Return how many bytes of an array lie before its first element, and how many it spans in all. A
+/// `Source` or `Shared` that starts so many bytes before the first element has that at this offset.
 pub fn span_of(item: usize, shape: &[usize], strides: &[isize]) -> Result<(usize, usize)> {
     if shape.len() != strides.len() {
         return Err(Error::codec(STAGE, "as many strides as axes are needed"));

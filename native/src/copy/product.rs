@@ -1,7 +1,8 @@
 //! A copy as loops: its axes checked, joined and put in order.
 //!
 //! * Offsets are summed in a width in which they cannot wrap, until they are checked.
-//! * After the check axes may be turned, sorted and joined: which places they reach stays the same.
+//! * After the check, axes may be reversed, sorted and joined, which does not change the places
+//!   that they reach.
 
 use super::factor::Factor;
 use super::kernels::{kernel, Block, LINE};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 /// Below these lengths of its two axes a transpose is not worth its tiles.
 const FEW: usize = 4;
 
-/// An axis that is none.
+/// An axis of length one.
 const ONCE: Axis<'static> = Axis {
     len: 1,
     src: Walk::Even(0),
@@ -28,7 +29,7 @@ pub(super) struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// Take over the factors; `None` if they reach nothing.
+    /// Make the product of factors. Return `None` if they reach nothing.
     pub(super) fn new(item: usize, factors: &[Factor<'a>]) -> Result<Option<Self>> {
         let (mut src_start, mut dst_start) = (0i128, 0i128);
         let mut axes = Vec::with_capacity(factors.len() + 1);
@@ -55,7 +56,7 @@ impl<'a> Product<'a> {
             match len {
                 0 => empty = true,
                 1 => {
-                    // SAFETY: the one element is there.
+                    // SAFETY: the one element exists.
                     let (src, dst) = unsafe { (src.at(0), dst.at(0)) };
                     src_start += src as i128;
                     dst_start += dst as i128;
@@ -77,8 +78,8 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Refuse offsets outside of the memories, and steps of zero in the destination, by which a few
-    /// bytes would be written for ever. `None` stands for a source that is not looked at.
+    /// Refuse offsets outside of the memories, and steps of zero in the destination, with which a
+    /// few bytes would be overwritten forever. `None` stands for a source that is not read.
     pub(super) fn check(&self, src_len: Option<usize>, dst_len: usize) -> Result<()> {
         if let Some(src_len) = src_len {
             self.check_side("the source", |axis| axis.src, self.src_start, src_len)?;
@@ -108,7 +109,7 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Give the first byte that is reached on one side, and the one behind the last.
+    /// Return the first byte that is reached on one side, and the one behind the last.
     pub(super) fn extent(
         &self,
         side: impl Fn(&Axis<'a>) -> Walk<'a>,
@@ -137,7 +138,7 @@ impl<'a> Product<'a> {
         Some((low, high))
     }
 
-    /// Look at the units of each item instead of the items.
+    /// Replace items by the units that they consist of.
     pub(super) fn split(&mut self, unit: usize) {
         if unit < self.item {
             self.axes.push(Axis {
@@ -149,8 +150,8 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Turn and sort the axes so that the destination is walked upwards in steps as small as may be,
-    /// and join those that are one in both memories.
+    /// Reverse and sort the axes so that the destination is walked upwards in the smallest steps,
+    /// and join those that are contiguous in both memories.
     pub(super) fn order(&mut self) {
         for axis in &mut self.axes {
             axis.even_out(&mut self.src_start, &mut self.dst_start);
@@ -179,7 +180,8 @@ impl<'a> Product<'a> {
         self.axes.truncate(kept + 1);
     }
 
-    /// Take away the innermost axis if it steps by one item, and give the bytes of the run it was.
+    /// Remove the innermost axis if it steps by one item, and return the bytes of the run that it
+    /// was.
     pub(super) fn run_bytes(&mut self, side: impl Fn(&Axis<'a>) -> Walk<'a>) -> usize {
         match self.axes.last() {
             Some(axis) if matches!(side(axis), Walk::Even(s) if s == self.item as isize) => {
@@ -191,7 +193,7 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Copy, the axes being in order.
+    /// Copy along axes that are in order.
     ///
     /// # Safety
     ///
@@ -210,7 +212,7 @@ impl<'a> Product<'a> {
             return unsafe { std::ptr::copy_nonoverlapping(from, to, self.item) };
         }
         let inner = self.axes.pop().unwrap_or(ONCE);
-        // A transpose: some other axis takes smaller steps in the source than the innermost does.
+        // In a transpose, another axis takes smaller steps in the source than the innermost.
         let turned = self.transposed(inner);
         let outer = match turned {
             Some(at) => self.axes.remove(at),
@@ -222,11 +224,11 @@ impl<'a> Product<'a> {
             inner,
         };
         let kernel = kernel(self.item, swap, turned.is_some());
-        // SAFETY: the kernel is that of the item's size, and the offsets are those checked.
+        // SAFETY: the kernel is for items of this size, and the offsets were checked.
         unsafe { each(&self.axes, from, to, &|from, to| kernel(&block, from, to)) };
     }
 
-    /// Find the axis with which the innermost one is to be walked in tiles.
+    /// Return the axis that is walked in tiles with the innermost one.
     fn transposed(&self, inner: Axis<'a>) -> Option<usize> {
         let Walk::Even(step) = inner.src else {
             return None;
@@ -256,11 +258,11 @@ fn outside(side: &str, low: i128, high: i128, len: usize) -> Error {
     )
 }
 
-/// Call for every place of the axes, from the outermost in.
+/// Call a function for every place of the axes, from the outermost in.
 ///
 /// # Safety
 ///
-/// That of what is called, for every place.
+/// The function's own condition holds for every place.
 pub(super) unsafe fn each<F: Fn(*const u8, *mut u8)>(
     axes: &[Axis<'_>],
     src: *const u8,

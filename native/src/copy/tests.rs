@@ -173,7 +173,7 @@ fn case(dice: &mut Dice) -> Case {
     }
 }
 
-/// Call for each element in C order.
+/// Call a function for each element in C order.
 fn naively(factors: &[Owned], f: &mut dyn FnMut(usize, usize)) {
     fn go(factors: &[Owned], s: isize, d: isize, f: &mut dyn FnMut(usize, usize)) {
         match factors.split_first() {
@@ -304,7 +304,7 @@ fn copies_back_what_it_copied() {
             &back,
             None,
         );
-        // A source that repeats an element is no destination.
+        // A source that repeats an element cannot be a destination.
         match result {
             Ok(()) => assert!(found == expected),
             Err(error) => assert!(error.message.contains("zero"), "{error}"),
@@ -560,7 +560,7 @@ fn a_whole_chunk_is_one_run_where_it_follows_itself() {
     // The order of the result's axes does not matter.
     let factors = [factors[2], factors[0], factors[1]];
     assert_eq!(run_of(2, &factors, 48, 540), Some(58));
-    // A part of the chunk is none, and neither is a transposed one.
+    // A part of the chunk is not a run, and neither is a transposed chunk.
     assert_eq!(run_of(2, &factors[1..], 48, 540), None);
     assert_eq!(source_extent(2, &factors[1..], 48), Some(0..42));
     let factors = [span(2, 4, 0, 6), span(8, 3, 0, 2)];

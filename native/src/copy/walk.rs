@@ -31,7 +31,7 @@ impl Walk<'_> {
         matches!(self, Walk::Even(step) if step == item as isize)
     }
 
-    /// Guess how far apart neighbours are.
+    /// Return how far apart neighbours are, roughly.
     pub(super) fn pace(self) -> usize {
         match self {
             Walk::Even(stride) => stride.unsigned_abs(),

@@ -21,7 +21,7 @@ impl Place {
         Place(path)
     }
 
-    /// Give the root in every way that there is.
+    /// Return the root, opened in every way.
     fn roots(&self) -> Vec<Root> {
         [Way::Follow, Way::Beneath, Way::Walk]
             .into_iter()

@@ -2,11 +2,11 @@
 //!
 //! * Arrays are of one dimension and contiguous: of `StringDType` without a marker of missing
 //!   values, or of objects. The caller has made them, and nobody else uses them during a call.
-//! * NumPy's own functions pack and load `StringDType`; what they keep is their affair. They are
-//!   called under the lock of the array's allocator and without the interpreter's, and nothing that
-//!   might wait for the latter is called in between.
-//! * What is wrong with the elements is returned in words; only what the caller did wrong, or a lack
-//!   of memory, is raised.
+//! * NumPy's own functions pack and load `StringDType`. They are called under the lock of the
+//!   array's allocator and without the interpreter's, and no code in between may wait for the
+//!   latter.
+//! * A fault of the elements is returned in words; only a fault of the caller, or a lack of memory,
+//!   is raised.
 
 use std::ffi::{c_char, c_int, c_void};
 
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 
 /// Split the stored form of as many elements as `out` has, whose count is right, into `out`.
 ///
-/// None, or what is wrong with the data.
+/// Return None, or what is wrong with the data.
 #[pyfunction]
 pub fn vlen_decode(
     py: Python<'_>,
@@ -49,14 +49,14 @@ pub fn vlen_decode(
         Some(strings) if kind == Kind::Text => {
             Ok(worded(py.detach(|| out.pack(strings, elements))))
         }
-        Some(_) => Err(PyValueError::new_err("bytes for an array of text")),
+        Some(_) => Err(PyValueError::new_err("an array of text takes no bytes")),
         None => out.place(py, elements, kind),
     }
 }
 
-/// Give the stored form of all elements, or what is wrong with one of them.
+/// Return the stored form of all elements, or what is wrong with one of them.
 ///
-/// `plain` makes text or bytes of an object that is neither, or raises `TypeError`.
+/// `plain` turns other objects into text or bytes, or raises `TypeError`.
 #[pyfunction]
 pub fn vlen_encode<'py>(
     py: Python<'py>,
@@ -70,7 +70,7 @@ pub fn vlen_encode<'py>(
         Some(strings) if kind == Kind::Text => py
             .detach(|| items.load(strings))
             .map_err(|error| error.message),
-        Some(_) => return Err(PyValueError::new_err("bytes of an array of text")),
+        Some(_) => return Err(PyValueError::new_err("an array of text has no bytes")),
         None => items.gather(py, kind, plain)?,
     };
     match joined {
@@ -91,7 +91,7 @@ fn kind_of(kind: &Bound<'_, PyType>) -> PyResult<Kind> {
     } else if kind.is(kind.py().get_type::<PyBytes>()) {
         Ok(Kind::Bytes)
     } else {
-        Err(PyValueError::new_err("the kind is str or bytes"))
+        Err(PyValueError::new_err("the kind must be str or bytes"))
     }
 }
 
@@ -105,11 +105,11 @@ struct Items {
     start: *mut u8,
     count: usize,
     writeable: bool,
-    /// How to pack and load, where the elements are those of `StringDType`.
+    /// How to pack and load the elements of `StringDType`.
     strings: Option<Strings>,
 }
 
-// SAFETY: the array is kept alive by who made this, and used by one thread at a time.
+// SAFETY: the maker of this keeps the array alive, and one thread at a time uses it.
 unsafe impl Send for Items {}
 // SAFETY: as above; what is shared are addresses.
 unsafe impl Sync for Items {}
@@ -118,7 +118,7 @@ impl Items {
     fn of(array: &Bound<'_, PyUntypedArray>) -> PyResult<Items> {
         if array.ndim() != 1 || !array.is_c_contiguous() {
             return Err(PyValueError::new_err(
-                "an array that is not of one dimension, or not contiguous",
+                "an array that is not contiguous or not of one dimension",
             ));
         }
         let dtype = array.dtype();
@@ -204,7 +204,7 @@ impl Items {
                 Err(error) => return Ok(Some(error.message)),
             };
             let (start, size) = (item.as_ptr().cast::<c_char>(), item.len() as isize);
-            // SAFETY: the bytes are alive; what is made is a new object or an error.
+            // SAFETY: the bytes are alive; the result is a new object or an error.
             let made = unsafe {
                 let made = match kind {
                     Kind::Text => ffi::PyUnicode_FromStringAndSize(start, size),
@@ -212,7 +212,7 @@ impl Items {
                 };
                 Bound::from_owned_ptr_or_err(py, made)?
             };
-            // SAFETY: there are `count` objects, each of them owned by its place, or none there.
+            // SAFETY: there are `count` places; each owns its object or is null.
             unsafe {
                 let place = self.start.cast::<*mut ffi::PyObject>().add(number);
                 ffi::Py_XDECREF(place.replace(made.into_ptr()));
@@ -233,7 +233,7 @@ impl Items {
             Err(error) => return Ok(Err(error.message)),
         };
         for number in 0..self.count {
-            // SAFETY: there are `count` objects, each of them alive in its place, or none there.
+            // SAFETY: there are `count` places; each has an object that is alive, or is null.
             let item = unsafe {
                 let place = self.start.cast::<*mut ffi::PyObject>().add(number);
                 Bound::from_borrowed_ptr_or_opt(py, *place)
@@ -268,7 +268,7 @@ impl Items {
     }
 }
 
-/// Add an object that is of the kind wanted; None if it is not.
+/// Add an object of the right kind. Return `None` if it is of another.
 fn push(joined: &mut Joined, item: &Bound<'_, PyAny>, kind: Kind) -> Option<PyResult<Result<()>>> {
     Some(match kind {
         Kind::Text => match item.cast::<PyString>().ok()?.to_str() {
@@ -312,7 +312,7 @@ unsafe impl Sync for Strings {}
 impl Strings {
     fn of(py: Python<'_>, dtype: *mut PyArray_Descr) -> PyResult<Strings> {
         let table = table(py)?;
-        // SAFETY: since NumPy 2.0 these functions stand at these places of its table.
+        // SAFETY: since NumPy 2.0, these functions are at these places of its table.
         unsafe {
             Ok(Strings {
                 dtype: dtype.cast_const().cast(),
@@ -346,12 +346,12 @@ impl Drop for Locked {
     }
 }
 
-/// Give the table of NumPy's functions.
+/// Return the table of NumPy's functions.
 fn table(py: Python<'_>) -> PyResult<*const *const c_void> {
     static CAPSULE: PyOnceLock<Py<PyCapsule>> = PyOnceLock::new();
     let capsule = CAPSULE.get_or_try_init(py, || {
         if !is_numpy_2(py) {
-            return Err(PyImportError::new_err("NumPy 2 or later is needed"));
+            return Err(PyImportError::new_err("NumPy 2 or later is required"));
         }
         let module = py.import("numpy._core.multiarray")?;
         let capsule = module.getattr("_ARRAY_API")?.cast_into::<PyCapsule>()?;

@@ -1,7 +1,7 @@
-//! Stored objects of a store that is not made of files: asked for under the interpreter's lock.
+//! The stored objects of any store of Python's, read and written under the interpreter's lock.
 //!
-//! * What the store raises is kept, and raised again by the call.
-//! * A change is made in a turn that the store gives, so that no other writer comes between.
+//! * An exception of the store is kept, and returned with the failure of the call.
+//! * A change is made during a turn of the store, so that no other writer comes between.
 
 use std::sync::Mutex;
 
@@ -12,7 +12,7 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyTuple};
 use crate::error::{Error, Kind, Result};
 use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
 
-/// A store that is not made of files: its objects are asked for under the interpreter's lock.
+/// The stored objects of one array, in a store of Python's.
 pub(super) struct PyObjects {
     pub(super) chunks: Py<PyAny>,
     pub(super) raised: Mutex<Option<PyErr>>,
@@ -68,7 +68,8 @@ impl PyObjects {
         })
     }
 
-    /// Take turns with other writers of an object, from the first look at it to the last change.
+    /// Hold the turn of an object, so that no other writer comes between the first read and the
+    /// last change.
     fn turn<T>(&self, chunk: &[i64], f: impl FnOnce(&Py<PyAny>) -> Result<T>) -> Result<T> {
         let turn = self.call("store", |py| {
             let coords = PyTuple::new(py, chunk)?;
@@ -83,7 +84,8 @@ impl PyObjects {
         done
     }
 
-    /// Give an object its new value; false if it was changed by others since it was looked at.
+    /// Store the new value of an object. Return false if another writer has changed it since it was
+    /// read.
     fn put(&self, turn: &Py<PyAny>, bytes: Option<&[u8]>) -> Result<bool> {
         self.call("store", |py| {
             let value = bytes.map(|bytes| PyBytes::new(py, bytes));
@@ -91,7 +93,7 @@ impl PyObjects {
         })
     }
 
-    /// Put until nobody comes between.
+    /// Put a value until no other writer comes between.
     fn replace(&self, chunk: &[i64], bytes: Option<&[u8]>) -> Result<()> {
         self.turn(chunk, |turn| {
             while !self.put(turn, bytes)? {}

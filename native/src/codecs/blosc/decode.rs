@@ -25,7 +25,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], ctx: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Decode a frame that holds at most `limit` bytes, behind what `out` holds.
+/// Decode a frame of at most `limit` bytes, and append the result to `out`.
 pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Context) -> Result<()> {
     let nbytes = decoded_len(src)?;
     if nbytes > limit {
@@ -43,7 +43,7 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Cont
     result
 }
 
-/// How many decoded bytes a frame states. Allocate nothing by this number alone.
+/// Return how many decoded bytes a frame states. Nothing may be allocated by this number alone.
 pub fn decoded_len(src: &[u8]) -> Result<usize> {
     read_u32(src, 4).ok_or_else(|| short(src))
 }
@@ -89,7 +89,7 @@ fn short(src: &[u8]) -> Error {
     ))
 }
 
-/// A frame whose header holds together; blocks of it can be decoded in any order, by any thread.
+/// A frame with a consistent header. Its blocks can be decoded in any order, by any thread.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     src: &'a [u8],
@@ -170,17 +170,17 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
-    /// How many blocks there are.
+    /// Return the number of blocks.
     pub fn block_count(&self) -> usize {
         self.nbytes.div_ceil(self.blocksize)
     }
 
-    /// The decoded bytes of every block but the last: cut the result with `chunks_mut` of it.
+    /// Return the decoded size of every block but the last.
     pub fn block_size(&self) -> usize {
         self.blocksize
     }
 
-    /// The decoded bytes of block `i`; 0 behind the last.
+    /// Return the decoded size of block `i`; 0 behind the last.
     pub fn block_len(&self, i: usize) -> usize {
         let begin = i.saturating_mul(self.blocksize);
         self.nbytes.saturating_sub(begin).min(self.blocksize)
@@ -202,7 +202,7 @@ impl<'a> Header<'a> {
         self.decode_part(i, 0, len, dst, ctx)
     }
 
-    /// Where the table of the blocks' places ends.
+    /// Return where the table of the blocks' offsets ends.
     fn starts_end(&self) -> usize {
         HEADER + 4 * self.block_count()
     }
@@ -308,7 +308,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Where block `i` begins in the frame.
+    /// Return the offset of block `i` in the frame.
     fn block_start(&self, i: usize) -> Result<usize> {
         let start = read_u32(self.src, HEADER + 4 * i);
         match start {
@@ -325,13 +325,13 @@ impl<'a> Header<'a> {
 struct Streams<'a> {
     src: &'a [u8],
     at: usize,
-    /// The decoded bytes of each.
+    /// The decoded size of each.
     size: usize,
     format: Format,
 }
 
 impl<'a> Streams<'a> {
-    /// The encoded bytes of the next stream.
+    /// Return the encoded bytes of the next stream.
     fn encoded(&mut self) -> Result<&'a [u8]> {
         let begin = self.at + 4;
         let size = read_u32(self.src, self.at).unwrap_or(usize::MAX);
@@ -346,7 +346,8 @@ impl<'a> Streams<'a> {
         Ok(bytes)
     }
 
-    /// Decode at least the first `need` bytes of the next stream, into `buffer` if it is not raw.
+    /// Return the next stream, of which at least the first `need` bytes are decoded, into `buffer`
+    /// if it is not raw.
     fn next<'b>(
         &mut self,
         buffer: &'b mut [u8],

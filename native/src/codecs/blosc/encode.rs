@@ -1,7 +1,8 @@
 //! Encoding Blosc frames, a block at a time.
 //!
-//! * Blocks are cut as c-blosc 1.21 cuts them, so that ratios are like its.
-//! * A frame never takes more than sixteen bytes over its contents: one that would is stored.
+//! * Blocks are cut as c-blosc 1.21 cuts them, so the ratios are about the same.
+//! * A frame never takes more than sixteen bytes in addition to its content: a larger one is
+//!   stored.
 
 use super::frame::{
     can_split, fail, Compressor, Params, Shuffle, FLAG_BITSHUFFLE, FLAG_SHUFFLE, FLAG_STORED,
@@ -47,18 +48,18 @@ impl Layout {
         })
     }
 
-    /// The bytes of every block but the last.
+    /// Return the size of every block but the last.
     pub fn block_size(&self) -> usize {
         self.blocksize
     }
 
-    /// Whether the buffer is too small, or the level says, to compress at all.
+    /// Whether the buffer is not compressed, because it is too small or by its level.
     pub fn stored(&self) -> bool {
         self.params.level == 0 || self.nbytes < MIN_SPLIT
     }
 
-    /// Append one encoded block to `out`. Return false, with `out` as it was, if that would take
-    /// more than `room` bytes.
+    /// Encode one block and append it to `out`. Return false, with `out` unchanged, if that would
+    /// take more than `room` bytes.
     pub fn encode_block(
         &self,
         src: &[u8],
@@ -100,7 +101,7 @@ impl Layout {
         let begin = out.len();
         for stream in filtered.chunks_exact(stride) {
             let stream = &stream[..size];
-            // A stream is only worth encoding if it gets smaller: an equal size means raw.
+            // A stream is stored encoded only if that is smaller: an equal size means raw.
             let buffer = scratch(piece, room_for(self.params.compressor, size));
             let encoded = match codecs.encode(&self.params, stream, buffer)? {
                 Some(n) if n < size => &buffer[..n],
@@ -116,7 +117,7 @@ impl Layout {
         Ok(true)
     }
 
-    /// Put blocks together that several threads encoded; without them, `src` is stored.
+    /// Join blocks that several threads have encoded; without blocks, `src` is stored.
     pub fn assemble(&self, src: &[u8], blocks: Option<&[&[u8]]>, out: &mut Vec<u8>) {
         let begin = self.begin(out);
         let count = self.nbytes.div_ceil(self.blocksize);
@@ -142,7 +143,7 @@ impl Layout {
         }
     }
 
-    /// Make room for a frame and leave the place of its header.
+    /// Reserve memory for a frame, and skip its header.
     fn begin(&self, out: &mut Vec<u8>) -> usize {
         let begin = out.len();
         out.reserve(HEADER + self.nbytes);
@@ -168,12 +169,12 @@ impl Layout {
     }
 }
 
-/// The block size that c-blosc 1.21 chooses, so that ratios are like its.
+/// Return the block size that c-blosc 1.21 chooses.
 pub(super) fn blocksize(nbytes: usize, typesize: usize, params: &Params) -> usize {
     if nbytes < typesize || nbytes == 0 {
         return 1;
     }
-    // Compressors that are after ratio get twice the size.
+    // Compressors made for ratio get twice the size.
     let thorough = matches!(
         params.compressor,
         Compressor::Lz4hc | Compressor::Zlib | Compressor::Zstd
@@ -204,7 +205,7 @@ pub(super) fn blocksize(nbytes: usize, typesize: usize, params: &Params) -> usiz
     size
 }
 
-/// Encode `src` as one frame behind what `out` holds.
+/// Encode `src` as one frame and append it to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context) -> Result<()> {
     let layout = Layout::new(src.len(), params)?;
     if layout.stored() {
@@ -213,7 +214,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context)
     }
     let begin = layout.begin(out);
     let count = src.len().div_ceil(layout.blocksize);
-    // A frame never takes more than if it were stored.
+    // A frame never takes more than a stored one.
     let limit = HEADER + src.len();
     let mut used = HEADER + 4 * count;
     let mut fits = used < limit;

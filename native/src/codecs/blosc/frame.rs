@@ -66,9 +66,9 @@ impl Compressor {
 pub enum Shuffle {
     /// Nothing.
     None,
-    /// Bytes of equal significance are put together.
+    /// Bytes of equal significance become contiguous.
     Byte,
-    /// Bits of equal significance are put together.
+    /// Bits of equal significance become contiguous.
     Bit,
 }
 

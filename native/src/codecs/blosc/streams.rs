@@ -1,7 +1,7 @@
 //! The compressors inside Blosc's streams.
 //!
 //! * Every stream has a size that the caller knows; a stream of another size is an error.
-//! * The state of a compressor is made when it is first used, and kept.
+//! * The state of a compressor is made when first used, and kept.
 //! * LZ4 is the C library, called through `LZ4_decompress_safe`; zstd, libdeflate and Snappy come
 //!   through crates that check lengths.
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 pub struct Context {
     /// A block, filtered.
     pub(super) block: Vec<u8>,
-    /// A compressed stream, or the part of a block that is larger than what was asked for.
+    /// A compressed stream, or a decoded part that is larger than requested.
     pub(super) piece: Vec<u8>,
     pub(super) codecs: Codecs,
 }
@@ -27,8 +27,8 @@ pub(super) fn scratch(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     &mut buffer[..len]
 }
 
-/// The memory a compressor gets for its output. Snappy wants its worst case; the others can be
-/// told to give up.
+/// Return the memory that a compressor gets for its output. Snappy needs its worst case; the others
+/// can give up.
 pub(super) fn room_for(compressor: Compressor, size: usize) -> usize {
     match compressor {
         Compressor::Snappy => snap::raw::max_compress_len(size),
@@ -49,7 +49,7 @@ pub(super) struct Codecs {
 }
 
 extern "C" {
-    // What the `lz4-sys` crate compiles but does not declare.
+    // The `lz4-sys` crate compiles these, but does not declare them.
     fn LZ4_decompress_safe_partial(
         src: *const std::ffi::c_char,
         dst: *mut std::ffi::c_char,
@@ -68,13 +68,13 @@ extern "C" {
     fn LZ4_sizeofStateHC() -> i32;
 }
 
-/// A length as C takes it; none here exceeds it, and one that did would be refused as too short.
+/// Return a length as a C int. None here is too large; one that was would be refused as too short.
 fn c_len(bytes: &[u8]) -> i32 {
     i32::try_from(bytes.len()).unwrap_or(0)
 }
 
 impl Codecs {
-    /// Decode a stream that fills `dst` exactly, and at least the first `need` bytes of it.
+    /// Decode at least the first `need` bytes of a stream that fills `dst` exactly.
     pub(super) fn decode(
         &mut self,
         format: Format,
@@ -87,8 +87,8 @@ impl Codecs {
             Format::Lz4 => {
                 let partial = need < dst.len();
                 if partial {
-                    // A match of distance 0 makes the library leave what was there, if the match
-                    // is the last of a partial call; elsewhere it writes zeros.
+                    // For a match of distance 0 at the end of a partial call, the library leaves
+                    // memory as it was; elsewhere it writes zeros.
                     dst[..need].fill(0);
                 }
                 let (from, to) = (src.as_ptr().cast(), dst.as_mut_ptr().cast());
@@ -111,7 +111,7 @@ impl Codecs {
                 }
             }
             Format::Snappy => {
-                // The decoder wants the stated size to fit before it starts.
+                // The decoder checks that the stated size fits before it starts.
                 let n = snap::raw::Decoder::new().decompress(src, dst);
                 (n.ok(), dst.len())
             }
@@ -144,7 +144,7 @@ impl Codecs {
         }
     }
 
-    /// Encode a stream into `dst`; `None` if it does not fit.
+    /// Encode a stream into `dst` and return its size, or `None` if it does not fit.
     pub(super) fn encode(
         &mut self,
         params: &Params,

@@ -21,7 +21,7 @@ macro_rules! interleave {
 }
 
 /// # Safety
-/// `src` is good for `n * T` bytes, `dst` for `n` at each of `T` strides; AVX2 is there.
+/// `src` is good for `n * T` bytes, `dst` for `n` at each of `T` strides; the processor has AVX2.
 #[target_feature(enable = "avx2")]
 pub unsafe fn split_avx2<const T: usize>(
     src: *const u8,
@@ -54,7 +54,7 @@ pub unsafe fn split_avx2<const T: usize>(
 }
 
 /// # Safety
-/// There are `T` planes of at least `n` bytes; `dst` is good for `n * T`; AVX2 is there.
+/// There are `T` planes of at least `n` bytes; `dst` is good for `n * T`; the processor has AVX2.
 #[target_feature(enable = "avx2")]
 pub unsafe fn join_avx2<const T: usize>(planes: &[&[u8]], dst: *mut u8, n: usize) -> usize {
     let mut from = [std::ptr::null(); T];
