@@ -13,7 +13,7 @@ from fastzarr import codecs
 from fastzarr.arguments import Request, like_words, parse_keys, same_format
 from fastzarr.config import config
 from fastzarr.errors import LimitError, MetadataError, ZarrRuntimeWarning
-from fastzarr.grid import ChunkKeys
+from fastzarr.grids.keys import ChunkKeys
 
 
 def layout(above=None, **words):

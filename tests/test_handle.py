@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fastzarr as zarr
-from fastzarr.storage import MemoryStore
+from fastzarr.stores import MemoryStore
 
 SYNCHRONIZER = zarr.ThreadSynchronizer()
 

@@ -14,43 +14,41 @@ from typing import TYPE_CHECKING
 
 from fastzarr._lazy import make_lazy
 from fastzarr.config import config
-from fastzarr.version import __version__
+from fastzarr.versions import __version__
 
 if TYPE_CHECKING:
     from fastzarr import codecs, dtype, errors, storage
     from fastzarr.array import Array
     from fastzarr.creation import (
         array,
-        consolidate_metadata,
         create,
         create_array,
-        create_group,
         create_hierarchy,
         empty,
         empty_like,
         from_array,
         full,
         full_like,
-        group,
-        load,
         ones,
         ones_like,
+        open_like,
+        zeros,
+        zeros_like,
+    )
+    from fastzarr.display import tree
+    from fastzarr.engine import cleanup_resources
+    from fastzarr.errors import CopyError, MetadataError
+    from fastzarr.group import Group
+    from fastzarr.opening import (
+        consolidate_metadata,
+        create_group,
+        group,
         open,
         open_array,
         open_consolidated,
         open_group,
-        open_like,
-        save,
-        save_array,
-        save_group,
-        tree,
-        zeros,
-        zeros_like,
     )
-    from fastzarr.engine import cleanup_resources
-    from fastzarr.errors import CopyError, MetadataError
-    from fastzarr.group import Group
-    from fastzarr.locking import ProcessSynchronizer, ThreadSynchronizer
+    from fastzarr.saving import load, save, save_array, save_group
     from fastzarr.stores import (
         DictStore,
         DirectoryStore,
@@ -59,8 +57,9 @@ if TYPE_CHECKING:
         NestedDirectoryStore,
         TempStore,
     )
+    from fastzarr.stores.synchronizers import ProcessSynchronizer, ThreadSynchronizer
     from fastzarr.transfer import copy, copy_all, copy_store
-    from fastzarr.version import print_debug_info, show_versions
+    from fastzarr.versions import print_debug_info, show_versions
 
 make_lazy(
     __name__,
@@ -87,7 +86,7 @@ make_lazy(
         ".engine": ("cleanup_resources",),
         ".errors": ("CopyError", "MetadataError"),
         ".group": ("Group",),
-        ".locking": ("ProcessSynchronizer", "ThreadSynchronizer"),
+        ".stores.synchronizers": ("ProcessSynchronizer", "ThreadSynchronizer"),
         ".opening": (
             "consolidate_metadata",
             "create_group",
@@ -107,7 +106,7 @@ make_lazy(
             "TempStore",
         ),
         ".transfer": ("copy", "copy_all", "copy_store"),
-        ".version": ("print_debug_info", "show_versions"),
+        ".versions": ("print_debug_info", "show_versions"),
         # zarr-python 2 re-exports these from numcodecs.
         "numcodecs.registry": ("codec_registry", "get_codec", "register_codec"),
         "numcodecs": (

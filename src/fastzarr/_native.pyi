@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 
 from fastzarr._reference import Chunks, Failure, Job
-from fastzarr.codecs.base import Buffer
+from fastzarr.buffers import Buffer
 from fastzarr.codecs.chain import Program as Chain
 from fastzarr.plan import Plan
 

@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* The test of a capability (``fastzarr.stores.protocols``) is skipped, by name, for a store that
+* The test of a capability (``fastzarr.stores.capabilities``) is skipped, by name, for a store that
   does not declare it. Every store has ``fetch``.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fastzarr.errors import BaseZarrError, KeyValidationError, ReadOnlyError
-from fastzarr.stores.protocols import Request
+from fastzarr.stores.capabilities import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

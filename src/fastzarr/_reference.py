@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from fastzarr import plan as planning
-from fastzarr.codecs.base import as_view
+from fastzarr.buffers import as_view
 from fastzarr.codecs.sharding import MISSING
 from fastzarr.errors import CodecError
 from fastzarr.selection import Span
@@ -29,11 +29,11 @@ from fastzarr.selection import Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fastzarr.codecs.base import Buffer
+    from fastzarr.buffers import Buffer
     from fastzarr.codecs.chain import Program
     from fastzarr.codecs.sharding import Shard
-    from fastzarr.locking import Turn
     from fastzarr.plan import Factor, Plan
+    from fastzarr.stores.turns import Turn
 
     Array = np.ndarray[Any, Any]
     Spread = Callable[[Callable[[int], None], int], None]

@@ -144,7 +144,7 @@ class Request:
         return any(map(is_numcodec, as_codecs(self.filters, "filters") or ()))
 
     def _shape(self) -> tuple[int, ...]:
-        from fastzarr.metadata import checks
+        from fastzarr import checked
 
         if self.shape is None and self.data is None:
             msg = "shape= is missing; pass it, or data="
@@ -153,7 +153,7 @@ class Request:
         if self.data is not None and shape != tuple(self.data.shape):
             msg = f"must be the shape of the data, {tuple(self.data.shape)}, not {shape}"
             raise MetadataValidationError(msg, "shape")
-        return checks.as_shape(list(shape), "shape")
+        return checked.as_shape(list(shape), "shape")
 
     def _dtype(self, zarr_format: int) -> DataType:
         from fastzarr.dtypes import from_numpy
@@ -189,7 +189,7 @@ class Request:
 
     def _layout_v3(self, shape: tuple[int, ...], dtype: DataType) -> Layout:
         from fastzarr.codecs.base import ChunkSpec
-        from fastzarr.metadata import checks
+        from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
         from fastzarr.metadata.layout import Layout
 
         shards, options = _shard_options(self.shards)
@@ -205,9 +205,9 @@ class Request:
             from fastzarr.codecs.sharding import ShardingCodec
 
             chain = [ShardingCodec(chunk_shape=inner, codecs=tuple(chain), **options)]
-        checks.check_nesting(chain, "shards")
-        codecs = checks.resolve_chain(chain, ChunkSpec(chunks, dtype, fill), "codecs")
-        checks.check_sizes(chunks, dtype, codecs, "chunks")
+        check_nesting(chain, "shards")
+        codecs = resolve_chain(chain, ChunkSpec(chunks, dtype, fill), "codecs")
+        check_sizes(chunks, dtype, codecs, "chunks")
         return Layout(
             zarr_format=V3,
             shape=shape,
@@ -222,7 +222,8 @@ class Request:
 
     def _layout_v2(self, shape: tuple[int, ...], dtype: DataType) -> Layout:
         from fastzarr.codecs.base import ChunkSpec
-        from fastzarr.metadata import checks, v2
+        from fastzarr.codecs.chain import check_sizes
+        from fastzarr.metadata import v2
         from fastzarr.metadata.layout import Layout
 
         self._refuse_v3_words()
@@ -236,7 +237,7 @@ class Request:
         chain = v2.layout_codecs(
             spec, order=order, filters=filters, compressor=compressor, where=""
         )
-        checks.check_sizes(chunks, dtype, chain, "chunks")
+        check_sizes(chunks, dtype, chain, "chunks")
         return Layout(
             zarr_format=V2,
             shape=shape,
@@ -318,7 +319,7 @@ def parse_keys(encoding: Any, separator: Any = None) -> Any:
     >>> parse_keys({"name": "v2", "separator": "/"})
     ChunkKeys(name='v2', separator='/')
     """
-    from fastzarr.grid import ChunkKeys
+    from fastzarr.grids.keys import ChunkKeys
 
     if isinstance(encoding, ChunkKeys):
         return encoding
@@ -502,7 +503,7 @@ def _encoding(encoding: Any, where: str) -> tuple[Any, Any]:
 
 
 def _keys_v2(encoding: Any, separator: Any) -> Any:
-    from fastzarr.grid import ChunkKeys
+    from fastzarr.grids.keys import ChunkKeys
 
     if encoding is not None:
         keys = parse_keys(encoding, separator)

@@ -19,7 +19,7 @@ import numpy as np
 from fastzarr import errors, node
 from fastzarr.access import Access
 from fastzarr.config import config as settings
-from fastzarr.grid import chunk_count, grid_shape
+from fastzarr.grids.regular import chunk_count, grid_shape
 from fastzarr.handle import Handle
 from fastzarr.indexing import Indexed
 from fastzarr.metadata.layout import Layout

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from fastzarr.arguments import Request
     from fastzarr.node import Node
     from fastzarr.stores.base import Store
-    from fastzarr.stores.protocols import Draft
+    from fastzarr.stores.capabilities import Draft
 
 # What is not in memory as one NumPy array is copied in pieces of about this many bytes.
 _PIECE = 64 << 20

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from fastzarr import _reference, errors
 from fastzarr import plan as planning
 from fastzarr.config import config
-from fastzarr.locking import Synchronized
+from fastzarr.stores.turns import Synchronized
 
 native_extension: Any = None
 try:
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from fastzarr.codecs.base import Buffer
+    from fastzarr.buffers import Buffer
     from fastzarr.codecs.chain import Program
-    from fastzarr.locking import Turn
     from fastzarr.metadata.layout import Layout
     from fastzarr.plan import Plan
     from fastzarr.selection import Selection
     from fastzarr.stores.base import Store
+    from fastzarr.stores.turns import Turn
 
 # Below this many bytes beside the first chunk, threads cost more than they save.
 _SMALL = 1 << 17

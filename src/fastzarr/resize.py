@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr import casting, engine, errors, node
+from fastzarr import casting, checked, engine, errors, node
+from fastzarr.buffers import as_view
 from fastzarr.chunking import parse_shape
-from fastzarr.codecs.base import as_view
-from fastzarr.metadata import checks
+from fastzarr.codecs.chain import resolve_chain
 from fastzarr.selection import Selection, Span
 
 if TYPE_CHECKING:
@@ -146,9 +146,9 @@ def reinterpreted(
 
     changes: dict[str, Any] = {}
     if shape is not None:
-        changes["shape"] = checks.as_shape(parse_shape(shape), "view: shape")
+        changes["shape"] = checked.as_shape(parse_shape(shape), "view: shape")
     if chunks is not None:
-        changes["chunks"] = checks.as_sizes(parse_shape(chunks, "chunks"), "view: chunks", 1)
+        changes["chunks"] = checked.as_sizes(parse_shape(chunks, "chunks"), "view: chunks", 1)
     data_type = layout.dtype
     if dtype is not None:
         data_type = dtypes.from_numpy(dtype)
@@ -168,7 +168,7 @@ def reinterpreted(
     view = replace(layout, **changes)
     _check_grid(layout, view)
     spec = replace(layout.program.spec, shape=view.chunks, dtype=view.dtype, fill=view.fill)
-    view = replace(view, codecs=checks.resolve_chain(codecs, spec, "view"))
+    view = replace(view, codecs=resolve_chain(codecs, spec, "view"))
     _check_chunk_size(layout, view)
     return view
 
@@ -218,7 +218,7 @@ def _checked_shape(array: Array, shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _countable(array: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape; raise MetadataError if readers could not open an array of it."""
-    return checks.as_shape(shape, f"new shape of {array.name!r}")
+    return checked.as_shape(shape, f"new shape of {array.name!r}")
 
 
 def _lasting(array: Array, layout: Layout) -> Access:

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from fastzarr import errors
 from fastzarr.codecs import parse
 from fastzarr.codecs.base import ChunkSpec
-from fastzarr.codecs.chain import Program
+from fastzarr.codecs.chain import Program, resolve_chain
 from fastzarr.dtypes import from_numpy
-from fastzarr.metadata.checks import resolve_chain
 
 SPEC = ChunkSpec((4, 6), from_numpy("int32"), np.int32(0))
 TRANSPOSE = {"name": "transpose", "configuration": {"order": [1, 0]}}

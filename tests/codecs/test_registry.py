@@ -16,13 +16,8 @@ import pytest
 import zarr.codecs
 
 from fastzarr import codecs
-from fastzarr.codecs.base import (
-    ArrayArrayCodec,
-    ArrayBytesCodec,
-    BytesBytesCodec,
-    as_view,
-    spec_size,
-)
+from fastzarr.buffers import as_view
+from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, spec_size
 from fastzarr.codecs.enums import BloscShuffle
 from fastzarr.errors import MetadataError, UnknownCodecError
 

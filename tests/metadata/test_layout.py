@@ -14,7 +14,7 @@ from fastzarr.codecs.crc32c import Crc32cCodec
 from fastzarr.codecs.sharding import ShardingCodec
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.dtypes import from_numpy
-from fastzarr.grid import ChunkKeys
+from fastzarr.grids.keys import ChunkKeys
 from fastzarr.metadata import GroupLayout, Layout
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastzarr.grid import ChunkKeys
+from fastzarr.grids.keys import ChunkKeys
 from fastzarr.metadata import document, v2
 from fastzarr.metadata.layout import GroupLayout, Layout
 

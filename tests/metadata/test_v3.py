@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from fastzarr import codecs, dtypes
 from fastzarr.codecs.base import ChunkSpec
-from fastzarr.grid import ChunkKeys
-from fastzarr.metadata import checks, document, v3
+from fastzarr.codecs.chain import resolve_chain
+from fastzarr.grids.keys import ChunkKeys
+from fastzarr.metadata import document, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -219,7 +220,7 @@ def layouts(draw: st.DrawFn) -> Layout:
         chunks=tuple(chunks),
         keys=ChunkKeys(draw(st.sampled_from(["default", "v2"])), draw(st.sampled_from("/."))),
         fill=fill,
-        codecs=checks.resolve_chain(parsed, spec, "codecs"),
+        codecs=resolve_chain(parsed, spec, "codecs"),
         dimension_names=draw(st.none() | st.tuples(*[names] * ndim)),
         attributes=draw(st.dictionaries(st.text(), values | st.lists(values))),
     )

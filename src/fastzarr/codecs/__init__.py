@@ -203,7 +203,7 @@ def _numcodec(obj: Any, where: str) -> Codec:
 
 
 def _from_numcodecs(obj: Any, where: str) -> Codec:
-    from fastzarr.codecs.base import placed
+    from fastzarr.checked import placed
 
     config = dict(obj.get_config())
     twin = _TWINS.get(config.pop("id", None))

@@ -14,22 +14,17 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
+from fastzarr.checked import check_members, placed
 from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import numpy as np
 
+    from fastzarr.buffers import Buffer
     from fastzarr.dtypes import DataType
-
-T = TypeVar("T")
-
-Buffer = bytes | bytearray | memoryview | np.ndarray[Any, Any]
-"""Contiguous bytes: ``bytes``, ``bytearray``, ``memoryview`` or an array of ``uint8``."""
 
 
 @dataclass(frozen=True)
@@ -163,21 +158,6 @@ class BytesBytesCodec(Codec):
         raise NotImplementedError
 
 
-def nbytes(data: Buffer) -> int:
-    """Return the number of bytes in a buffer."""
-    return len(data) if isinstance(data, (bytes, bytearray)) else data.nbytes
-
-
-def as_view(data: Buffer) -> memoryview:
-    """Return a buffer as a flat memoryview of bytes; it is copied only if not contiguous."""
-    if isinstance(data, np.ndarray):
-        # Viewed as uint8 first, because datetime64 and other dtypes do not export a buffer.
-        flat: Any = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-        return memoryview(flat)
-    view = memoryview(data)
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
-
-
 def bound(size: int | None) -> int:
     """Return the most bytes a decoder may produce: ``size``, or the configured limit if None."""
     return int(config["limits.chunk_bytes"]) if size is None else size
@@ -207,61 +187,3 @@ def spec_size(spec: ChunkSpec) -> int | None:
     """Return the decoded size of a chunk in bytes, or None for elements of variable length."""
     itemsize = spec.dtype.itemsize
     return None if itemsize is None else prod(spec.shape) * itemsize
-
-
-def check_members(config: Any, known: dict[str, bool], where: str) -> None:
-    """Raise ``MetadataError`` unless ``config`` is an object of known members.
-
-    ``known`` maps the name of each allowed member to whether it is required.
-    """
-    if not isinstance(config, dict):
-        msg = f"must be an object, not {config!r}"
-        raise MetadataError(msg, where)
-    for name in config:
-        if name not in known:
-            names = ", ".join(known) or "none"
-            msg = f"unknown member; known members: {names}"
-            raise MetadataError(msg, f"{where}.{name}")
-    for name, required in known.items():
-        if required and name not in config:
-            msg = f"the member {name!r} is missing"
-            raise MetadataError(msg, where)
-
-
-def placed(make: Callable[[], T], where: str) -> T:
-    """Return ``make()``, prefixing the location of a ``MetadataError`` it raises by ``where``."""
-    try:
-        return make()
-    except MetadataError as error:
-        if not where:
-            raise
-        message = str(error).removeprefix(f"{error.where}: ")
-        place = f"{where}.{error.where}" if error.where else where
-        raise type(error)(message, place) from None
-
-
-def exact_int(value: Any, low: int, high: int, where: str) -> int:
-    """Return ``value`` as an int; raise ``MetadataError`` unless it is one from low to high."""
-    if isinstance(value, np.integer):
-        value = int(value)
-    if type(value) is not int or not low <= value <= high:
-        msg = f"must be an integer from {low} to {high}, not {value!r}"
-        raise MetadataError(msg, where)
-    return value
-
-
-def choice(value: Any, known: tuple[str, ...], where: str) -> str:
-    """Return ``value``, a string or an enumeration member; raise ``MetadataError`` if unknown."""
-    word = getattr(value, "value", value)
-    if not isinstance(word, str) or word not in known:
-        msg = f"must be one of {', '.join(map(repr, known))}, not {value!r}"
-        raise MetadataError(msg, where)
-    return word
-
-
-def boolean(value: Any, where: str) -> bool:
-    """Return ``value`` as a bool; raise ``MetadataError`` if it is not one."""
-    if not isinstance(value, (bool, np.bool_)):
-        msg = f"must be true or false, not {value!r}"
-        raise MetadataError(msg, where)
-    return bool(value)

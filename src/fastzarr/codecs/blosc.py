@@ -18,11 +18,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from fastzarr.codecs.base import BytesBytesCodec, as_view, check_size, choice, exact_int
+from fastzarr.buffers import as_view
+from fastzarr.checked import choice, exact_int
+from fastzarr.codecs.base import BytesBytesCodec, check_size
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
-    from fastzarr.codecs.base import Buffer, ChunkSpec
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import ChunkSpec
 
 CNAMES = ("lz4", "lz4hc", "blosclz", "zstd", "snappy", "zlib")
 SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")

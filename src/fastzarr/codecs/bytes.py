@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import ArrayBytesCodec, as_view, choice
+from fastzarr.buffers import as_view
+from fastzarr.checked import choice
+from fastzarr.codecs.base import ArrayBytesCodec
 from fastzarr.dtypes.base import ORDERS
 from fastzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
-    from fastzarr.codecs.base import Buffer, ChunkSpec
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import ChunkSpec
     from fastzarr.dtypes import DataType
 
 

@@ -14,20 +14,25 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.checked import T, fail, member, placed, show
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec
 from fastzarr.codecs.transpose import TransposeCodec
+from fastzarr.config import config
+from fastzarr.errors import LimitError, MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from fastzarr.codecs.base import Buffer, Codec
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import Codec
     from fastzarr.codecs.sharding import Shard
+    from fastzarr.dtypes import DataType
     from fastzarr.metadata.layout import Layout
 
 
@@ -207,3 +212,96 @@ def _staged(error: Exception, stage: str) -> Exception:
 
 def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def check_chain(codecs: Sequence[Codec], where: str) -> None:
+    """Raise ``MetadataError`` unless the chain has the kinds of codecs in a valid order.
+
+    Array-to-array codecs come first, then exactly one array-to-bytes codec, then bytes-to-bytes
+    codecs.
+    """
+    kinds = [_kind(codec) for codec in codecs]
+    serializers = [codec for codec, kind in zip(codecs, kinds, strict=True) if kind == 1]
+    if len(serializers) > 1:
+        names = " and ".join(repr(codec.name) for codec in serializers)
+        fail(f"only one codec may encode the array as bytes, got {names}", where)
+    if not serializers:
+        fail("no codec encodes the array as bytes; add one such as 'bytes'", where)
+    for place in range(1, len(kinds)):
+        if kinds[place] < kinds[place - 1]:
+            before, after = codecs[place - 1].name, codecs[place].name
+            fail(f"{after!r} cannot follow {before!r}", member(where, place))
+
+
+def _kind(codec: Codec) -> int:
+    for kind, cls in enumerate((ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)):
+        if isinstance(codec, cls):
+            return kind
+    return fail(f"{show(codec)} is not an array or bytes codec", "")
+
+
+def resolve_chain(
+    codecs: Sequence[Codec], spec: ChunkSpec, where: str, places: Sequence[str] | None = None
+) -> tuple[Codec, ...]:
+    """Return the chain with each codec resolved for the chunks that it encodes.
+
+    ``spec`` describes the decoded chunks. ``where`` is the location of the list of codecs;
+    ``places`` are the locations of their configurations, if not inside that list. Raise
+    ``MetadataError``, naming the codec, if one cannot encode its input.
+    """
+    check_chain(codecs, where)
+    resolved: list[Codec] = []
+    for index, codec in enumerate(codecs):
+        place = places[index] if places else member(member(where, index), "configuration")
+        fitted = guard(partial(placed, partial(codec.resolve, spec), place), place)
+        if isinstance(fitted, ArrayArrayCodec):
+            spec = guard(partial(placed, partial(fitted.encoded_spec, spec), place), place)
+        resolved.append(fitted)
+    return tuple(resolved)
+
+
+def guard(call: Callable[[], T], place: str) -> T:
+    """Return ``call()``; raise any error of a codec, registered ones too, as ``MetadataError``."""
+    try:
+        return call()
+    except (MetadataError, MemoryError):
+        raise
+    except RecursionError:
+        fail("is nested too deeply", place)
+    except Exception as error:  # third-party codecs may raise any exception
+        msg = f"the codec cannot be used: {type(error).__name__}: {error}"
+        raise MetadataError(msg, place) from error
+
+
+def check_nesting(codecs: Sequence[Codec], where: str) -> None:
+    """Raise ``LimitError`` if shards are nested deeper than ``limits.shard_nesting``."""
+    limit = config.get("limits.shard_nesting")
+    if sum(1 for _ in _shards(codecs)) > limit:
+        msg = f"shards are nested deeper than {limit} levels (setting limits.shard_nesting)"
+        raise LimitError(msg, where)
+
+
+def check_sizes(
+    chunks: tuple[int, ...], dtype: DataType, codecs: Sequence[Codec], where: str
+) -> None:
+    """Raise ``LimitError`` if a decoded chunk is larger than ``limits.chunk_bytes``.
+
+    In a sharded array this is an inner chunk, the smallest unit that is decoded.
+    """
+    for shard in _shards(codecs):
+        chunks = shard.chunk_shape  # type: ignore[attr-defined]
+    size = math.prod(chunks) * max(1, dtype.numpy.itemsize)
+    limit = config.get("limits.chunk_bytes")
+    if size > limit:
+        msg = f"a chunk of {show(size)} bytes exceeds {limit} (setting limits.chunk_bytes)"
+        raise LimitError(msg, where)
+
+
+def _shards(codecs: Sequence[Codec]) -> Iterator[Codec]:
+    inner: Sequence[Codec] | None = codecs
+    while inner:
+        shard = next((codec for codec in inner if codec.name == "sharding_indexed"), None)
+        if shard is None:
+            return
+        yield shard
+        inner = shard.codecs  # type: ignore[attr-defined]

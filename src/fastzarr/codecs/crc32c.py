@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fastzarr.codecs.base import BytesBytesCodec, as_view, check_size
+from fastzarr.buffers import as_view
+from fastzarr.codecs.base import BytesBytesCodec, check_size
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fastzarr.codecs.base import Buffer
+    from fastzarr.buffers import Buffer
 
 _POLYNOMIAL = 0x82F63B78
 _ONES = 0xFFFFFFFF

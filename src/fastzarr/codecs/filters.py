@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import ArrayBytesCodec, as_view, nbytes, spec_size
+from fastzarr.buffers import as_view, nbytes
+from fastzarr.codecs.base import ArrayBytesCodec, spec_size
 from fastzarr.codecs.numcodecs import (
     ARRAY_IDS,
     OBJECT_IDS,
@@ -44,7 +45,8 @@ from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fastzarr.codecs.base import Buffer, ChunkSpec
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import ChunkSpec
 
 _VLEN = {"vlen-utf8": VLenUTF8Codec(), "vlen-bytes": VLenBytesCodec()}
 _ITEMS = ("json2", "msgpack2")

@@ -17,13 +17,15 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastzarr.codecs.base import BytesBytesCodec, as_view, bound, exact_int
+from fastzarr.buffers import as_view
+from fastzarr.checked import exact_int
+from fastzarr.codecs.base import BytesBytesCodec, bound
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastzarr.codecs.base import Buffer
+    from fastzarr.buffers import Buffer
 
 GZIP, ZLIB = 31, 15
 """The values of zlib's ``wbits`` for a gzip member and for a zlib stream."""

@@ -21,27 +21,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import (
-    ArrayArrayCodec,
-    BytesBytesCodec,
-    ChunkSpec,
-    as_view,
-    bound,
-    check_size,
-    nbytes,
-    placed,
-)
-from fastzarr.errors import (
-    CodecError,
-    MetadataError,
-    PickleCodecDisabledError,
-    UnknownCodecError,
-)
+from fastzarr.buffers import as_view, nbytes
+from fastzarr.checked import placed
+from fastzarr.codecs.base import ArrayArrayCodec, BytesBytesCodec, ChunkSpec, bound, check_size
+from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError, UnknownCodecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fastzarr.codecs.base import Buffer, Codec
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import Codec
 
 PREFIX = "numcodecs."
 ARRAY_IDS = frozenset({"astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize"})

@@ -21,26 +21,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import (
-    ArrayBytesCodec,
-    ChunkSpec,
-    as_view,
-    check_members,
-    choice,
-    exact_int,
-    placed,
-)
+from fastzarr.buffers import as_view
+from fastzarr.checked import check_members, choice, exact_int, placed
+from fastzarr.codecs.base import ArrayBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.crc32c import Crc32cCodec
 from fastzarr.errors import CodecError, LimitError, MetadataError
-from fastzarr.grid import grid_shape
+from fastzarr.grids.regular import grid_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from fastzarr.codecs.base import Buffer, Codec
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import Codec
     from fastzarr.codecs.chain import Program
 
 MISSING = 2**64 - 1
@@ -123,8 +118,7 @@ class ShardingCodec(ArrayBytesCodec):
         Raise ``MetadataError`` if the inner chunks do not divide the shard, if a chain does not fit
         its data, or if the encoded size of the index is not fixed.
         """
-        from fastzarr.codecs.chain import Program
-        from fastzarr.metadata.checks import resolve_chain
+        from fastzarr.codecs.chain import Program, resolve_chain
 
         self.check_shape(spec.shape)
         inner, index = replace(spec, shape=self.chunk_shape), self.index_spec(spec.shape)

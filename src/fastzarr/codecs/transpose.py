@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import ArrayArrayCodec, ChunkSpec, exact_int
+from fastzarr.checked import exact_int
+from fastzarr.codecs.base import ArrayArrayCodec, ChunkSpec
 from fastzarr.errors import MetadataError
 
 if TYPE_CHECKING:

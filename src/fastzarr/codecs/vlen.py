@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import ArrayBytesCodec, as_view
+from fastzarr.buffers import as_view
+from fastzarr.codecs.base import ArrayBytesCodec
 from fastzarr.codecs.chain import extension
 from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
@@ -31,7 +32,8 @@ from fastzarr.errors import CodecError, MetadataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastzarr.codecs.base import Buffer, ChunkSpec
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import ChunkSpec
 
 _WORD = Struct("<I")
 _TEXT = np.dtypes.StringDType()

@@ -20,18 +20,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from fastzarr.codecs.base import (
-    BytesBytesCodec,
-    as_view,
-    boolean,
-    bound,
-    check_size,
-    exact_int,
-)
+from fastzarr.buffers import as_view
+from fastzarr.checked import boolean, exact_int
+from fastzarr.codecs.base import BytesBytesCodec, bound, check_size
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
-    from fastzarr.codecs.base import Buffer
+    from fastzarr.buffers import Buffer
 
 _MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"

@@ -25,7 +25,8 @@ from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
 
-from fastzarr.errors import DataTypeValidationError, MetadataError
+from fastzarr.checked import short
+from fastzarr.errors import MetadataError
 
 ORDERS: dict[str | None, Literal["<", ">", "="]] = {"little": "<", "big": ">", None: "="}
 _WORDS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -39,7 +40,7 @@ class DataType:
     order matters. If ``mask`` is not None, an element is stored in one byte of which only the bits
     in ``mask`` are significant; the remaining bits are arbitrary.
 
-    >>> from fastzarr.dtypes import from_numpy
+    >>> from fastzarr.dtypes.parse import from_numpy
     >>> t = from_numpy("<M8[10ms]")
     >>> t.name, t.itemsize, t.to_v2()
     ('numpy.datetime64', 8, '<M8[10ms]')
@@ -185,12 +186,6 @@ class DataType:
         raise MetadataError(msg, where)
 
 
-def short(value: object) -> str:
-    """Return the repr of a value for an error message, truncated to 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def one_value(value: Any) -> Any:
     """Return the scalar of a zero-dimensional array; raise ValueError for other shapes."""
     array = np.asarray(value)
@@ -231,52 +226,3 @@ def from_base64(text: str) -> bytes | None:
         return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         return None
-
-
-def named(json: Any, where: str) -> tuple[str, dict[str, Any]]:
-    """Split the ``data_type`` of a format 3 document into name and configuration.
-
-    Raise DataTypeValidationError, naming ``where``, for any other member or a malformed one.
-    """
-    if isinstance(json, str):
-        return json, {}
-    if not isinstance(json, dict) or not isinstance(json.get("name"), str):
-        msg = f"a data type must be a name or an object with a name, not {short(json)}"
-        raise DataTypeValidationError(msg, where)
-    for key in json:
-        if key not in ("name", "configuration", "must_understand"):
-            msg = f"unknown member {short(key)} in data type {short(json['name'])}"
-            raise DataTypeValidationError(msg, where)
-    if not isinstance(json.get("must_understand", True), bool):
-        msg = f"must_understand must be true or false, not {short(json['must_understand'])}"
-        raise DataTypeValidationError(msg, f"{where}.must_understand")
-    config = json.get("configuration", {})
-    if not isinstance(config, dict):
-        msg = f"a configuration must be an object, not {short(config)}"
-        raise DataTypeValidationError(msg, f"{where}.configuration")
-    return json["name"], config
-
-
-def members(name: str, config: dict[str, Any], keys: tuple[str, ...], where: str) -> list[Any]:
-    """Return the values of ``keys`` in a configuration, in that order.
-
-    Raise DataTypeValidationError if one is missing or the configuration has another member.
-    """
-    where = f"{where}.configuration"
-    for key in config:
-        if key not in keys:
-            msg = f"unknown member {short(key)} in the configuration of {name}"
-            raise DataTypeValidationError(msg, where)
-    for key in keys:
-        if key not in config:
-            msg = f"the configuration of {name} is missing {key!r}"
-            raise DataTypeValidationError(msg, where)
-    return [config[key] for key in keys]
-
-
-def positive_int(value: Any, limit: int, where: str) -> int:
-    """Return ``value``; raise DataTypeValidationError unless it is an int from 1 to ``limit``."""
-    if type(value) is not int or not 1 <= value <= limit:
-        msg = f"expected an integer from 1 to {limit}, got {short(value)}"
-        raise DataTypeValidationError(msg, where)
-    return value

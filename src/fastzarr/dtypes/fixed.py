@@ -16,16 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from fastzarr.dtypes.base import (
-    ORDERS,
-    DataType,
-    assign,
-    from_base64,
-    is_zero,
-    members,
-    positive_int,
-    to_base64,
-)
+from fastzarr.checked import members, positive_int
+from fastzarr.dtypes.base import ORDERS, DataType, assign, from_base64, is_zero, to_base64
 from fastzarr.errors import DataTypeValidationError
 
 # NumPy counts the bytes of an element in a signed 32-bit integer.

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from fastzarr.dtypes.base import DataType, short
+from fastzarr.checked import short
+from fastzarr.dtypes.base import DataType
 from fastzarr.dtypes.numeric import float_from_json, float_to_json, integer, real
 from fastzarr.errors import DataTypeValidationError
 

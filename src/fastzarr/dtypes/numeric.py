@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastzarr.dtypes.base import ORDERS, DataType, assign, short
+from fastzarr.checked import short
+from fastzarr.dtypes.base import ORDERS, DataType, assign
 from fastzarr.errors import MetadataError
 
 _UINTS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}

@@ -18,14 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.dtypes.base import (
-    DataType,
-    from_base64,
-    is_zero,
-    members,
-    short,
-    to_base64,
-)
+from fastzarr.checked import members, short
+from fastzarr.dtypes.base import DataType, from_base64, is_zero, to_base64
 from fastzarr.errors import DataTypeValidationError, MetadataError
 
 if TYPE_CHECKING:

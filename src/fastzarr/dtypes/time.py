@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastzarr.dtypes.base import ORDERS, DataType, assign, is_integer, members, positive_int, short
+from fastzarr.checked import members, positive_int, short
+from fastzarr.dtypes.base import ORDERS, DataType, assign, is_integer
 from fastzarr.dtypes.numeric import integer
 from fastzarr.errors import DataTypeValidationError
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.dtypes.base import DataType, assign, from_base64, is_zero, short, to_base64
+from fastzarr.checked import short
+from fastzarr.dtypes.base import DataType, assign, from_base64, is_zero, to_base64
 from fastzarr.dtypes.fixed import byte_list
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.checked import as_object, fail, member, require, show
 from fastzarr.metadata import v2, v3
-from fastzarr.metadata.checks import as_object, fail, member, require, show
 from fastzarr.metadata.document import plain_attributes
 
 if TYPE_CHECKING:

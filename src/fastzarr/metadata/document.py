@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from fastzarr.checked import as_object, fail, member, show
 from fastzarr.config import config
 from fastzarr.errors import LimitError, MetadataError
-from fastzarr.metadata.checks import as_object, fail, member, show
 
 # The number of levels reserved for consolidated metadata, which contains copies of documents.
 _SPARE_DEPTH = 8

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
-from fastzarr.grid import grid_shape
+from fastzarr.grids.regular import grid_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.base import Codec
     from fastzarr.codecs.chain import Program
     from fastzarr.dtypes import DataType
-    from fastzarr.grid import ChunkKeys
+    from fastzarr.grids.keys import ChunkKeys
 
 
 class Sharding(NamedTuple):

@@ -15,15 +15,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fastzarr import codecs, dtypes
+from fastzarr import checked, codecs, dtypes
+from fastzarr.checked import as_object, fail, member, show
 from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
+from fastzarr.codecs.chain import check_sizes, guard, resolve_chain
 from fastzarr.codecs.filters import FiltersCodec
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.errors import MetadataError
-from fastzarr.grid import ChunkKeys
-from fastzarr.metadata import checks
-from fastzarr.metadata.checks import as_object, fail, member, show
+from fastzarr.grids.keys import ChunkKeys
+from fastzarr.grids.regular import as_chunks
 from fastzarr.metadata.document import plain_attributes
 from fastzarr.metadata.layout import GroupLayout, Layout
 
@@ -48,9 +49,9 @@ def parse_array(
     Raise ``MetadataError``, naming the member at fault, if a document is invalid.
     """
     _check_format(zarray, where)
-    checks.require(zarray, _MUST, where)
-    shape = checks.as_shape(zarray["shape"], member(where, "shape"))
-    chunks = checks.as_chunks(zarray["chunks"], shape, member(where, "chunks"))
+    checked.require(zarray, _MUST, where)
+    shape = checked.as_shape(zarray["shape"], member(where, "shape"))
+    chunks = as_chunks(zarray["chunks"], shape, member(where, "chunks"))
     order = zarray["order"]
     if order not in ("C", "F"):
         fail(f"must be 'C' or 'F', got {show(order)}", member(where, "order"))
@@ -63,7 +64,7 @@ def parse_array(
     if compressor is not None:
         _numcodec(compressor, member(where, "compressor"))
     fitted = layout_codecs(spec, order=order, filters=filters, compressor=compressor, where=where)
-    checks.check_sizes(chunks, dtype, fitted, member(where, "chunks"))
+    check_sizes(chunks, dtype, fitted, member(where, "chunks"))
     separator = zarray.get("dimension_separator", ".")
     if separator not in (".", "/"):
         fail(f"must be '.' or '/', got {show(separator)}", member(where, "dimension_separator"))
@@ -134,9 +135,9 @@ def layout_codecs(
     places.append("filters")
     if compressor is not None:
         place = member(where, "compressor")
-        found.append(checks.guard(partial(codecs.parse, compressor, place), place))
+        found.append(guard(partial(codecs.parse, compressor, place), place))
         places.append("compressor")
-    return checks.resolve_chain(found, spec, where, [member(where, place) for place in places])
+    return resolve_chain(found, spec, where, [member(where, place) for place in places])
 
 
 def filter_configs(layout: Layout) -> list[dict[str, Any]] | None:
@@ -171,7 +172,7 @@ def _zarray(layout: Layout) -> dict[str, Any]:
 
 
 def _check_format(doc: dict[str, Any], where: str) -> None:
-    checks.require(as_object(doc, where), ["zarr_format"], where)
+    checked.require(as_object(doc, where), ["zarr_format"], where)
     found = doc["zarr_format"]
     if type(found) is not int or found != FORMAT:
         fail(f"must be {FORMAT}, got {show(found)}", member(where, "zarr_format"))
@@ -183,13 +184,13 @@ def _beside(where: str) -> str:
 
 
 def _filters(value: object, where: str) -> list[dict[str, Any]]:
-    found = [] if value is None else checks.as_list(value, where)
+    found = [] if value is None else checked.as_list(value, where)
     return [_numcodec(item, member(where, place)) for place, item in enumerate(found)]
 
 
 def _numcodec(value: object, where: str) -> dict[str, Any]:
     config = as_object(value, where)
-    checks.require(config, ["id"], where)
+    checked.require(config, ["id"], where)
     if not isinstance(config["id"], str):
         fail(f"must be a string, got {show(config['id'])}", member(where, "id"))
     return config
@@ -197,7 +198,7 @@ def _numcodec(value: object, where: str) -> dict[str, Any]:
 
 def _filters_codec(filters: Sequence[Any], where: str) -> FiltersCodec:
     try:
-        return checks.guard(partial(FiltersCodec, filters=filters), "filters")
+        return guard(partial(FiltersCodec, filters=filters), "filters")
     except MetadataError as error:
         message = str(error).removeprefix(f"{error.where}: ")
         place = member(where, "filters") + error.where.removeprefix("filters")

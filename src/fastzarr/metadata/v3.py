@@ -16,13 +16,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fastzarr import codecs, dtypes
+from fastzarr import checked, codecs, dtypes
+from fastzarr.checked import as_object, extension, fail, member, show
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
+from fastzarr.codecs.chain import check_nesting, check_sizes, guard, resolve_chain
 from fastzarr.errors import MetadataError, NodeTypeValidationError
-from fastzarr.grid import ChunkKeys
-from fastzarr.metadata import checks
-from fastzarr.metadata.checks import as_object, extension, fail, member, show
+from fastzarr.grids.keys import ChunkKeys
+from fastzarr.grids.regular import as_chunks
 from fastzarr.metadata.document import plain_attributes
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.memory import Memory, lasts
@@ -54,7 +55,7 @@ def parse(doc: dict[str, Any], where: str = "zarr.json") -> Layout | GroupLayout
     {'title': 'demo'}
     """
     as_object(doc, where)
-    checks.require(doc, ["zarr_format", "node_type"], where)
+    checked.require(doc, ["zarr_format", "node_type"], where)
     zarr_format, kind = doc["zarr_format"], doc["node_type"]
     if type(zarr_format) is not int or zarr_format != FORMAT:
         fail(f"must be {FORMAT}, got {show(zarr_format)}", member(where, "zarr_format"))
@@ -113,9 +114,9 @@ def _parse_group(doc: dict[str, Any], where: str) -> GroupLayout:
 
 
 def _parse_array(doc: dict[str, Any], where: str) -> Layout:
-    checks.require(doc, _MUST, where)
+    checked.require(doc, _MUST, where)
     extra = _extra(doc, _ARRAY, where) | _transformers(doc, member(where, "storage_transformers"))
-    shape = checks.as_shape(doc["shape"], member(where, "shape"))
+    shape = checked.as_shape(doc["shape"], member(where, "shape"))
     return _settled(doc, shape, where).with_members(
         shape=shape,
         dimension_names=_dimension_names(doc, len(shape), where),
@@ -147,8 +148,8 @@ def _settle(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     place = member(where, "codecs")
     legacy = isinstance(doc["data_type"], dict) and doc["data_type"].get("name") == "structured"
     found = _codecs(doc["codecs"], place, multibyte=dtype.multibyte, legacy=legacy)
-    chain = checks.resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
-    checks.check_sizes(chunks, dtype, chain, chunks_place)
+    chain = resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
+    check_sizes(chunks, dtype, chain, chunks_place)
     return Layout(
         zarr_format=FORMAT,
         shape=shape,
@@ -174,7 +175,7 @@ def _attributes(doc: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _transformers(doc: dict[str, Any], where: str) -> dict[str, Any]:
-    transformers = checks.as_list(doc.get("storage_transformers", []), where)
+    transformers = checked.as_list(doc.get("storage_transformers", []), where)
     for place, transformer in enumerate(transformers):
         name, _ = extension(transformer, member(where, place))
         if isinstance(transformer, str) or transformer.get("must_understand", True):
@@ -189,9 +190,9 @@ def _chunks(grid: object, shape: tuple[int, ...], where: str) -> tuple[tuple[int
         fail(f"unknown chunk grid {show(name)}", where)
     where = member(where, "configuration")
     _only(configuration, "chunk_shape", where)
-    checks.require(configuration, ["chunk_shape"], where)
+    checked.require(configuration, ["chunk_shape"], where)
     where = member(where, "chunk_shape")
-    return checks.as_chunks(configuration["chunk_shape"], shape, where), where
+    return as_chunks(configuration["chunk_shape"], shape, where), where
 
 
 def _keys(encoding: object, where: str) -> ChunkKeys:
@@ -216,7 +217,7 @@ def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | 
     if doc.get("dimension_names") is None:
         return None
     where = member(where, "dimension_names")
-    names = checks.as_list(doc["dimension_names"], where)
+    names = checked.as_list(doc["dimension_names"], where)
     if len(names) != ndim:
         fail(f"has {len(names)} names for the {ndim} axes of the shape", where)
     for axis, name in enumerate(names):
@@ -227,10 +228,10 @@ def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | 
 
 def _codecs(value: object, where: str, *, multibyte: bool, legacy: bool) -> list[Codec]:
     chain: list[Codec] = []
-    for index, item in enumerate(checks.as_list(value, where)):
+    for index, item in enumerate(checked.as_list(value, where)):
         place = member(where, index)
-        chain.append(checks.guard(partial(codecs.from_v3, item, place), place))
-    checks.check_nesting(chain, where)
+        chain.append(guard(partial(codecs.from_v3, item, place), place))
+    check_nesting(chain, where)
     return _endian(chain, where, multibyte=multibyte, legacy=legacy)
 
 

@@ -14,13 +14,7 @@ from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path, validate_key
 
 if TYPE_CHECKING:
-    from fastzarr.stores.directory import DirectoryStore, NestedDirectoryStore, TempStore
-    from fastzarr.stores.local import LocalStore
-    from fastzarr.stores.mapping import MappingStore
-    from fastzarr.stores.mapping import MappingStore as KVStore
-    from fastzarr.stores.memory import MemoryStore
-    from fastzarr.stores.memory import MemoryStore as DictStore
-    from fastzarr.stores.protocols import (
+    from fastzarr.stores.capabilities import (
         Drafts,
         Fetches,
         Files,
@@ -33,29 +27,36 @@ if TYPE_CHECKING:
         Validates,
         Value,
     )
-    from fastzarr.stores.resolve import StorePath, as_store, as_store_path
+    from fastzarr.stores.local.directory import DirectoryStore, NestedDirectoryStore, TempStore
+    from fastzarr.stores.local.store import LocalStore
+    from fastzarr.stores.mapping import MappingStore
+    from fastzarr.stores.mapping import MappingStore as KVStore
+    from fastzarr.stores.memory import MemoryStore
+    from fastzarr.stores.memory import MemoryStore as DictStore
+    from fastzarr.stores.path import StorePath
+    from fastzarr.stores.resolve import as_store, as_store_path
 
 _HOMES = {
     "DictStore": ("memory", "MemoryStore"),
-    "DirectoryStore": ("directory", "DirectoryStore"),
-    "Drafts": ("protocols", "Drafts"),
-    "Fetches": ("protocols", "Fetches"),
-    "Files": ("protocols", "Files"),
-    "HasFiles": ("protocols", "HasFiles"),
+    "DirectoryStore": ("local.directory", "DirectoryStore"),
+    "Drafts": ("capabilities", "Drafts"),
+    "Fetches": ("capabilities", "Fetches"),
+    "Files": ("capabilities", "Files"),
+    "HasFiles": ("capabilities", "HasFiles"),
     "KVStore": ("mapping", "MappingStore"),
-    "LocalStore": ("local", "LocalStore"),
+    "LocalStore": ("local.store", "LocalStore"),
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
-    "NestedDirectoryStore": ("directory", "NestedDirectoryStore"),
-    "Request": ("protocols", "Request"),
-    "SetsMany": ("protocols", "SetsMany"),
-    "StorePath": ("resolve", "StorePath"),
-    "Swaps": ("protocols", "Swaps"),
-    "TempStore": ("directory", "TempStore"),
-    "Times": ("protocols", "Times"),
-    "Transacts": ("protocols", "Transacts"),
-    "Validates": ("protocols", "Validates"),
-    "Value": ("protocols", "Value"),
+    "NestedDirectoryStore": ("local.directory", "NestedDirectoryStore"),
+    "Request": ("capabilities", "Request"),
+    "SetsMany": ("capabilities", "SetsMany"),
+    "StorePath": ("path", "StorePath"),
+    "Swaps": ("capabilities", "Swaps"),
+    "TempStore": ("local.directory", "TempStore"),
+    "Times": ("capabilities", "Times"),
+    "Transacts": ("capabilities", "Transacts"),
+    "Validates": ("capabilities", "Validates"),
+    "Value": ("capabilities", "Value"),
     "as_store": ("resolve", "as_store"),
     "as_store_path": ("resolve", "as_store_path"),
 }

@@ -8,7 +8,7 @@ Rules of this file:
 * A key that is not there reads as None. Nothing else does: what fails, raises.
 * A prefix is a whole path: ``6/f`` stands for what is below ``6/f/``, never for ``6/foo``.
 * What a store can do beyond that is declared, and void where a subclass overrides a verb that it
-  would go past: see ``protocols.py``.
+  would go past: see ``capabilities.py``.
 * A store is a mapping from key to bytes as well, as in zarr-python 2, by the same verbs.
 """
 
@@ -18,6 +18,7 @@ from abc import abstractmethod
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, overload
 
+from fastzarr.buffers import flat_bytes
 from fastzarr.errors import (
     BaseZarrError,
     ContainsNodeError,
@@ -25,9 +26,10 @@ from fastzarr.errors import (
     NodeNotFoundError,
     ReadOnlyError,
 )
+from fastzarr.stores.capabilities import PAST, Request, Value, is_void, void, void_one
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.place import own
-from fastzarr.stores.protocols import PAST, Request, Value, is_void, void, void_one
+from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fastzarr.locking import Turn
+    from fastzarr.stores.capabilities import Draft, Files
     from fastzarr.stores.place import Place
-    from fastzarr.stores.protocols import Draft, Files
+    from fastzarr.stores.turns import Turn
 
 T = TypeVar("T")
 # Named here because `list` is a verb inside the class.
@@ -61,7 +63,7 @@ class Store(MutableMapping[str, bytes]):
     * ``_list(prefix)`` gives the keys below the prefix in any order, all keys for ``""``.
 
     The capabilities that a store may declare beyond that are protocols of
-    ``fastzarr.stores.protocols``. Subclass ``fastzarr.testing.StoreTests`` to test a store.
+    ``fastzarr.stores.capabilities``. Subclass ``fastzarr.testing.StoreTests`` to test a store.
     """
 
     read_only: bool
@@ -168,7 +170,7 @@ class Store(MutableMapping[str, bytes]):
             self._delete(key)
 
     def _turn(self, key: str) -> Turn:
-        from fastzarr.locking import StoreTurn
+        from fastzarr.stores.turns import StoreTurn
 
         return StoreTurn(self, key)
 
@@ -534,40 +536,6 @@ class Store(MutableMapping[str, bytes]):
     def __repr__(self) -> str:
         """Say the kind of the store and what it stands for."""
         return f"{type(self).__name__}({str(self)!r})"
-
-
-def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
-    """Give first and last-plus-one byte of a range in a value of ``size`` bytes.
-
-    >>> clip_range(-3, None, 10), clip_range(8, 5, 10), clip_range(20, 1, 10)
-    ((7, 10), (8, 10), (10, 10))
-    """
-    if length is not None and length < 0:
-        msg = f"a range of bytes has a length of 0 or more, not {length}"
-        raise BaseZarrError(msg)
-    first = max(size + start, 0) if start < 0 else min(start, size)
-    return first, size if length is None else min(first + length, size)
-
-
-def flat_bytes(value: Buffer, key: str) -> bytes | memoryview:
-    """Give a value as bytes or as a flat view of bytes, in C order, copied only where it must be.
-
-    Raises ``TypeError`` for what holds no bytes, object arrays (pointers) among it.
-    """
-    if type(value) is bytes:
-        return value
-    try:
-        view = memoryview(value)
-    except (TypeError, ValueError, BufferError):
-        view = None
-    if view is None or "O" in (view.format or ""):
-        msg = f"the value of key {key!r} must be bytes or hold bytes, not {type(value).__name__}"
-        raise TypeError(msg) from None
-    try:
-        return view.cast("B")
-    except TypeError:
-        # Strided, empty, or of a kind of item that memoryview will not cast.
-        return view.tobytes()
 
 
 def _below_root(prefix: str, hint: str) -> str:

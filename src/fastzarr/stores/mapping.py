@@ -13,7 +13,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.stores.base import Store, flat_bytes
+from fastzarr.buffers import flat_bytes
+from fastzarr.stores.base import Store
 from fastzarr.stores.place import of_object
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ import os
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.stores.base import clip_range, flat_bytes
+from fastzarr.buffers import flat_bytes
+from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import METADATA_NAMES, validate_key
 from fastzarr.stores.mapping import MappingStore
-from fastzarr.stores.protocols import Request, Value
+from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence

@@ -17,81 +17,14 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path
+from fastzarr.stores.path import StorePath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from typing_extensions import Buffer
 
 _MODES = ("r", "r+", "a", "w", "w-", "x")
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
-
-
-class StorePath:
-    """Stand for a path in a store.
-
-    >>> from fastzarr.stores import MemoryStore
-    >>> place = StorePath(MemoryStore()) / "a" / "b"
-    >>> place.set(b"1")
-    >>> place.path, place.get()
-    ('a/b', b'1')
-    """
-
-    __slots__ = ("path", "store")
-
-    def __init__(self, store: Store, path: str = "") -> None:
-        """Keep the store and the path, normalised."""
-        self.store = store
-        self.path = normalise_path(path)
-
-    @property
-    def read_only(self) -> bool:
-        """Tell whether the store refuses writing."""
-        return self.store.read_only
-
-    def get(self, default: bytes | None = None) -> bytes | None:
-        """Read the value of the path as a key, or give ``default`` if it is not there."""
-        return self.store.get(self.path, default)
-
-    def set(self, value: Buffer) -> None:
-        """Store a value with the path as its key."""
-        self.store.set(self.path, value)
-
-    def delete(self) -> None:
-        """Remove the path as a key; a missing one is fine."""
-        self.store.delete(self.path)
-
-    def delete_dir(self) -> None:
-        """Remove all keys below the path."""
-        self.store.delete_dir(self.path)
-
-    def exists(self) -> bool:
-        """Tell whether the path as a key has a value."""
-        return self.store.exists(self.path)
-
-    def is_empty(self) -> bool:
-        """Tell whether no key is below the path."""
-        return self.store.is_empty(self.path)
-
-    def __truediv__(self, name: str) -> StorePath:
-        """Give the path of a name below this one."""
-        return StorePath(self.store, f"{self.path}/{name}")
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both paths are the same, in stores that stand for the same place."""
-        if not isinstance(other, StorePath):
-            return NotImplemented
-        return self.path == other.path and self.store.place is other.store.place
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __str__(self) -> str:
-        """Give the store's URL with the path behind it."""
-        return f"{self.store}/{self.path}".rstrip("/")
-
-    def __repr__(self) -> str:
-        """Name the kind of store and the place."""
-        return f"StorePath({type(self.store).__name__}, {str(self)!r})"
 
 
 def as_store(
@@ -161,7 +94,7 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
     if isinstance(store_like, StorePath):
         return store_like.store
     if isinstance(store_like, str | os.PathLike):
-        from fastzarr.stores.local import LocalStore
+        from fastzarr.stores.local.store import LocalStore
 
         return LocalStore(_local_path(store_like), read_only=read_only)
     if isinstance(getattr(store_like, "store_path", None), StorePath):

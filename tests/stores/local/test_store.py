@@ -12,13 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fastzarr.stores import (
-    DirectoryStore,
-    HasFiles,
-    LocalStore,
-    NestedDirectoryStore,
-    TempStore,
-)
+from fastzarr.stores import DirectoryStore, HasFiles, LocalStore, NestedDirectoryStore, TempStore
 from fastzarr.testing import StoreTests
 
 

@@ -16,28 +16,26 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fastzarr.stores.commit import (
+from fastzarr.stores.keys import METADATA_NAMES
+from fastzarr.stores.local.store import LocalStore
+from fastzarr.stores.local.system import (
     ATTEMPTS,
-    UNABLE,
-    FileTurn,
+    exchange,
     lock_file,
-    put_new,
     sync_file,
     temporary_name,
     unlock_file,
     write_file,
 )
-from fastzarr.stores.keys import METADATA_NAMES
-from fastzarr.stores.local import LocalStore
+from fastzarr.stores.local.turn import FileTurn, put_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastzarr.locking import Turn
+    from fastzarr.stores.turns import Turn
 
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -207,54 +205,5 @@ def _made(folder: str) -> str:
     return folder
 
 
-def is_mounted(folder: str) -> bool:
-    """Tell whether a folder is a mount's, also of another folder of the same file system."""
-    if os.path.ismount(folder):
-        return True
-    try:
-        with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123
-            mounts = [line.split()[4] for line in file]
-    except (OSError, IndexError):
-        return False
-    # Blanks and the like are written as octal numbers there.
-    found = [re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), mount) for mount in mounts]
-    return os.fsencode(folder) in found
-
-
 def _is_document(key: str) -> bool:
     return key.rpartition("/")[2] in METADATA_NAMES
-
-
-_renameat2: Any = None
-
-
-def exchange(one: str, other: str) -> None:
-    """Let two folders change their names, in one step where the system can.
-
-    Elsewhere the place is empty for a moment between two renames.
-    """
-    try:
-        _exchange_at_once(one, other)
-    except OSError as error:
-        if error.errno not in UNABLE:
-            raise
-        aside = temporary_name(os.path.dirname(one))  # noqa: PTH120
-        os.rename(other, aside)  # noqa: PTH104
-        os.rename(one, other)  # noqa: PTH104
-        os.rename(aside, one)  # noqa: PTH104
-
-
-def _exchange_at_once(one: str, other: str) -> None:
-    # The system has had this for long, and Python's library has no name for it.
-    global _renameat2  # noqa: PLW0603
-    import ctypes
-
-    if _renameat2 is None:
-        try:
-            _renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        except (AttributeError, OSError, TypeError):
-            raise OSError(errno.ENOSYS, "no renameat2") from None
-    at, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    if _renameat2(at, os.fsencode(one), at, os.fsencode(other), ctypes.c_uint(flag)):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), one, None, other)

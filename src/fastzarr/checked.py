@@ -12,19 +12,23 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from functools import lru_cache, partial
+from functools import lru_cache
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, placed
+import numpy as np
+
 from fastzarr.config import config
-from fastzarr.errors import LimitError, MetadataError, MetadataValidationError
+from fastzarr.errors import (
+    DataTypeValidationError,
+    LimitError,
+    MetadataError,
+    MetadataValidationError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
 
-    from fastzarr.codecs.base import ChunkSpec, Codec
-    from fastzarr.dtypes import DataType
 
 T = TypeVar("T")
 
@@ -133,21 +137,6 @@ def as_shape(value: object, where: str) -> tuple[int, ...]:
     return shape
 
 
-def as_chunks(value: object, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
-    """Return a JSON list as the chunk shape of an array of ``shape``.
-
-    Old writers put 0 along axes of length zero, which is read as 1. Raise ``MetadataError`` for 0
-    along another axis, and for a wrong number of axes.
-    """
-    chunks = as_sizes(value, where, 0)
-    if len(chunks) != len(shape):
-        fail(f"has {len(chunks)} sizes for the {len(shape)} axes of the shape", where)
-    for axis, (chunk, size) in enumerate(zip(chunks, shape, strict=True)):
-        if chunk == 0 and size:
-            fail("must be at least 1, got 0", member(where, axis))
-    return tuple(chunk or 1 for chunk in chunks)
-
-
 def require(document: dict[str, Any], names: Iterable[str], where: str) -> None:
     """Raise ``MetadataError`` if the document lacks one of the members ``names``."""
     for name in names:
@@ -178,94 +167,114 @@ def extension(value: object, where: str) -> tuple[str, dict[str, Any]]:
     return name, as_object(configuration, member(where, "configuration"))
 
 
-def check_chain(codecs: Sequence[Codec], where: str) -> None:
-    """Raise ``MetadataError`` unless the chain has the kinds of codecs in a valid order.
+def check_members(config: Any, known: dict[str, bool], where: str) -> None:
+    """Raise ``MetadataError`` unless ``config`` is an object of known members.
 
-    Array-to-array codecs come first, then exactly one array-to-bytes codec, then bytes-to-bytes
-    codecs.
+    ``known`` maps the name of each allowed member to whether it is required.
     """
-    kinds = [_kind(codec) for codec in codecs]
-    serializers = [codec for codec, kind in zip(codecs, kinds, strict=True) if kind == 1]
-    if len(serializers) > 1:
-        names = " and ".join(repr(codec.name) for codec in serializers)
-        fail(f"only one codec may encode the array as bytes, got {names}", where)
-    if not serializers:
-        fail("no codec encodes the array as bytes; add one such as 'bytes'", where)
-    for place in range(1, len(kinds)):
-        if kinds[place] < kinds[place - 1]:
-            before, after = codecs[place - 1].name, codecs[place].name
-            fail(f"{after!r} cannot follow {before!r}", member(where, place))
+    if not isinstance(config, dict):
+        msg = f"must be an object, not {config!r}"
+        raise MetadataError(msg, where)
+    for name in config:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            msg = f"unknown member; known members: {names}"
+            raise MetadataError(msg, f"{where}.{name}")
+    for name, required in known.items():
+        if required and name not in config:
+            msg = f"the member {name!r} is missing"
+            raise MetadataError(msg, where)
 
 
-def _kind(codec: Codec) -> int:
-    for kind, cls in enumerate((ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)):
-        if isinstance(codec, cls):
-            return kind
-    return fail(f"{show(codec)} is not an array or bytes codec", "")
-
-
-def resolve_chain(
-    codecs: Sequence[Codec], spec: ChunkSpec, where: str, places: Sequence[str] | None = None
-) -> tuple[Codec, ...]:
-    """Return the chain with each codec resolved for the chunks that it encodes.
-
-    ``spec`` describes the decoded chunks. ``where`` is the location of the list of codecs;
-    ``places`` are the locations of their configurations, if not inside that list. Raise
-    ``MetadataError``, naming the codec, if one cannot encode its input.
-    """
-    check_chain(codecs, where)
-    resolved: list[Codec] = []
-    for index, codec in enumerate(codecs):
-        place = places[index] if places else member(member(where, index), "configuration")
-        fitted = guard(partial(placed, partial(codec.resolve, spec), place), place)
-        if isinstance(fitted, ArrayArrayCodec):
-            spec = guard(partial(placed, partial(fitted.encoded_spec, spec), place), place)
-        resolved.append(fitted)
-    return tuple(resolved)
-
-
-def guard(call: Callable[[], T], place: str) -> T:
-    """Return ``call()``; raise any error of a codec, registered ones too, as ``MetadataError``."""
+def placed(make: Callable[[], T], where: str) -> T:
+    """Return ``make()``, prefixing the location of a ``MetadataError`` it raises by ``where``."""
     try:
-        return call()
-    except (MetadataError, MemoryError):
-        raise
-    except RecursionError:
-        fail("is nested too deeply", place)
-    except Exception as error:  # third-party codecs may raise any exception
-        msg = f"the codec cannot be used: {type(error).__name__}: {error}"
-        raise MetadataError(msg, place) from error
+        return make()
+    except MetadataError as error:
+        if not where:
+            raise
+        message = str(error).removeprefix(f"{error.where}: ")
+        place = f"{where}.{error.where}" if error.where else where
+        raise type(error)(message, place) from None
 
 
-def check_nesting(codecs: Sequence[Codec], where: str) -> None:
-    """Raise ``LimitError`` if shards are nested deeper than ``limits.shard_nesting``."""
-    limit = config.get("limits.shard_nesting")
-    if sum(1 for _ in _shards(codecs)) > limit:
-        msg = f"shards are nested deeper than {limit} levels (setting limits.shard_nesting)"
-        raise LimitError(msg, where)
+def exact_int(value: Any, low: int, high: int, where: str) -> int:
+    """Return ``value`` as an int; raise ``MetadataError`` unless it is one from low to high."""
+    if isinstance(value, np.integer):
+        value = int(value)
+    if type(value) is not int or not low <= value <= high:
+        msg = f"must be an integer from {low} to {high}, not {value!r}"
+        raise MetadataError(msg, where)
+    return value
 
 
-def check_sizes(
-    chunks: tuple[int, ...], dtype: DataType, codecs: Sequence[Codec], where: str
-) -> None:
-    """Raise ``LimitError`` if a decoded chunk is larger than ``limits.chunk_bytes``.
+def choice(value: Any, known: tuple[str, ...], where: str) -> str:
+    """Return ``value``, a string or an enumeration member; raise ``MetadataError`` if unknown."""
+    word = getattr(value, "value", value)
+    if not isinstance(word, str) or word not in known:
+        msg = f"must be one of {', '.join(map(repr, known))}, not {value!r}"
+        raise MetadataError(msg, where)
+    return word
 
-    In a sharded array this is an inner chunk, the smallest unit that is decoded.
+
+def boolean(value: Any, where: str) -> bool:
+    """Return ``value`` as a bool; raise ``MetadataError`` if it is not one."""
+    if not isinstance(value, (bool, np.bool_)):
+        msg = f"must be true or false, not {value!r}"
+        raise MetadataError(msg, where)
+    return bool(value)
+
+
+def short(value: object) -> str:
+    """Return the repr of a value for an error message, truncated to 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def named(json: Any, where: str) -> tuple[str, dict[str, Any]]:
+    """Split the ``data_type`` of a format 3 document into name and configuration.
+
+    Raise DataTypeValidationError, naming ``where``, for any other member or a malformed one.
     """
-    for shard in _shards(codecs):
-        chunks = shard.chunk_shape  # type: ignore[attr-defined]
-    size = math.prod(chunks) * max(1, dtype.numpy.itemsize)
-    limit = config.get("limits.chunk_bytes")
-    if size > limit:
-        msg = f"a chunk of {show(size)} bytes exceeds {limit} (setting limits.chunk_bytes)"
-        raise LimitError(msg, where)
+    if isinstance(json, str):
+        return json, {}
+    if not isinstance(json, dict) or not isinstance(json.get("name"), str):
+        msg = f"a data type must be a name or an object with a name, not {short(json)}"
+        raise DataTypeValidationError(msg, where)
+    for key in json:
+        if key not in ("name", "configuration", "must_understand"):
+            msg = f"unknown member {short(key)} in data type {short(json['name'])}"
+            raise DataTypeValidationError(msg, where)
+    if not isinstance(json.get("must_understand", True), bool):
+        msg = f"must_understand must be true or false, not {short(json['must_understand'])}"
+        raise DataTypeValidationError(msg, f"{where}.must_understand")
+    config = json.get("configuration", {})
+    if not isinstance(config, dict):
+        msg = f"a configuration must be an object, not {short(config)}"
+        raise DataTypeValidationError(msg, f"{where}.configuration")
+    return json["name"], config
 
 
-def _shards(codecs: Sequence[Codec]) -> Iterator[Codec]:
-    inner: Sequence[Codec] | None = codecs
-    while inner:
-        shard = next((codec for codec in inner if codec.name == "sharding_indexed"), None)
-        if shard is None:
-            return
-        yield shard
-        inner = shard.codecs  # type: ignore[attr-defined]
+def members(name: str, config: dict[str, Any], keys: tuple[str, ...], where: str) -> list[Any]:
+    """Return the values of ``keys`` in a configuration, in that order.
+
+    Raise DataTypeValidationError if one is missing or the configuration has another member.
+    """
+    where = f"{where}.configuration"
+    for key in config:
+        if key not in keys:
+            msg = f"unknown member {short(key)} in the configuration of {name}"
+            raise DataTypeValidationError(msg, where)
+    for key in keys:
+        if key not in config:
+            msg = f"the configuration of {name} is missing {key!r}"
+            raise DataTypeValidationError(msg, where)
+    return [config[key] for key in keys]
+
+
+def positive_int(value: Any, limit: int, where: str) -> int:
+    """Return ``value``; raise DataTypeValidationError unless it is an int from 1 to ``limit``."""
+    if type(value) is not int or not 1 <= value <= limit:
+        msg = f"expected an integer from 1 to {limit}, got {short(value)}"
+        raise DataTypeValidationError(msg, where)
+    return value

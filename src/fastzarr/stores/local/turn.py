@@ -23,28 +23,26 @@ import os
 import warnings
 from contextlib import suppress
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fastzarr.buffers import flat_bytes
 from fastzarr.errors import ZarrRuntimeWarning
-from fastzarr.stores.base import flat_bytes
-from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX
-
-fcntl: Any = None
-with suppress(ImportError):  # absent where there is no such lock
-    import fcntl
+from fastzarr.stores.keys import METADATA_NAMES
+from fastzarr.stores.local.system import (
+    UNABLE,
+    lock_file,
+    read_part,
+    sync_file,
+    temporary_name,
+    unlock_file,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from fastzarr.stores.local import LocalStore
+    from fastzarr.stores.local.store import LocalStore
     from fastzarr.stores.place import Locks
-
-_BINARY = getattr(os, "O_BINARY", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | _BINARY
-UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
-# How often a write makes its folder anew when deletes beside it keep removing it. Each time, one of
-# those deletes has come to its end; the bound is for a file system that is not what it seems.
-ATTEMPTS = 1000
 
 
 class FileTurn:
@@ -187,75 +185,6 @@ class FileTurn:
             self._store.sync_folders(self._key)
 
 
-def lock_file(file: int) -> bool:
-    """Wait for the lock of an open file; False if the file system has none."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in UNABLE:
-            raise
-        return False
-    return True
-
-
-def is_locked(folder: str) -> bool:
-    """Tell whether a living writer holds the lock of a folder."""
-    if fcntl is None:
-        return False
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        fcntl.flock(file, fcntl.LOCK_UN)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
-
-
-def unlock_file(file: int) -> None:
-    """Give the lock of an open file back, also for children that were forked meanwhile."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_UN)
-    except OSError as error:
-        if error.errno not in UNABLE:
-            raise
-
-
-def temporary_name(folder: str) -> str:
-    """Give a name that nothing has in a folder, as those of all temporary files are."""
-    return f"{folder.rstrip('/')}/.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
-
-
-def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) -> None:
-    """Write a new file that is to be ``target``, which an error names."""
-    file = os.open(path, _CREATE, 0o666)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(file, left) :]
-        if sync:
-            os.fsync(file)
-    except OSError as error:
-        error.filename = target
-        raise
-    finally:
-        os.close(file)
-
-
-def sync_file(path: str, flags: int = os.O_RDONLY | _BINARY) -> None:
-    """Have the content of a file outlast a power cut; with ``O_DIRECTORY``, a folder's names."""
-    file = os.open(path, flags)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
 def put_new(store: LocalStore, temporary: str, path: str) -> bool:
     """Give a temporary file a name that nothing has; False if something has it."""
     try:
@@ -273,19 +202,6 @@ def put_new(store: LocalStore, temporary: str, path: str) -> bool:
         return True
     os.unlink(temporary)  # noqa: PTH108
     return True
-
-
-def read_part(file: int, first: int, last: int) -> bytes:
-    """Read the bytes of an open file from one to before another."""
-    parts = []
-    while first < last:
-        part = os.pread(file, last - first, first)
-        if not part:
-            reason = f"the file ended at byte {first}, before byte {last}: it was cut while read"
-            raise OSError(errno.EIO, reason)
-        first += len(part)
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def warn_of_no_locks(store: LocalStore) -> None:

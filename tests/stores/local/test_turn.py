@@ -26,7 +26,8 @@ import fastzarr as zarr
 from fastzarr import engine
 from fastzarr._reference import Failure
 from fastzarr.errors import ChunkIOError, KeyValidationError, ZarrRuntimeWarning
-from fastzarr.stores import LocalStore, commit
+from fastzarr.stores import LocalStore
+from fastzarr.stores.local import system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -423,7 +424,7 @@ def test_a_lock_that_fails_otherwise_is_an_error(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.set("a", b"1")
-    monkeypatch.setattr(commit.fcntl, "flock", fails(errno.EIO))
+    monkeypatch.setattr(system.fcntl, "flock", fails(errno.EIO))
     with pytest.raises(OSError, match="Input/output"):
         store.set("a", b"2")
     monkeypatch.undo()

@@ -1,36 +1,19 @@
-"""Regular chunk grids, and the keys of chunks.
+"""The keys of chunks.
 
 Rules of this file:
 
-* Grids are regular: every stored object spans ``chunks`` elements, even at the edge of the array.
-* A key encoding converts between the coordinates of a chunk and its key, relative to the array's
-  path. Both encodings are those of the core specification, version 3, "Chunk key encoding".
+* A key encoding turns a chunk's coordinates into the part of its key below the array's path, and
+  back. Its two forms are those of the core specification, version 3, "Chunk key encoding".
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 # Coordinates are decimal without leading zeros; any other key does not belong to a chunk.
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
-
-
-def grid_shape(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the number of chunks along each axis.
-
-    >>> grid_shape((5, 0), (2, 3))
-    (3, 0)
-    """
-    pairs = zip(shape, chunks, strict=True)
-    return tuple(-(-size // chunk) if size else 0 for size, chunk in pairs)
-
-
-def chunk_count(shape: tuple[int, ...], chunks: tuple[int, ...]) -> int:
-    """Return the number of chunks in an array; a zero-dimensional array has one."""
-    return math.prod(grid_shape(shape, chunks))
 
 
 @dataclass(frozen=True)

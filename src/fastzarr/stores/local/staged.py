@@ -21,37 +21,37 @@ Rules of this file:
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from fastzarr.errors import BaseZarrError, TransactionError
-from fastzarr.stores.base import flat_bytes
-from fastzarr.stores.commit import (
-    ATTEMPTS,
-    FileTurn,
-    lock_file,
-    sync_file,
-    temporary_name,
-    unlock_file,
+from fastzarr.buffers import flat_bytes
+from fastzarr.errors import TransactionError
+from fastzarr.stores.keys import JOURNAL_NAME, validate_key
+from fastzarr.stores.local.journal import (
+    CHANGES,
+    FOLDER_FLAGS,
+    VALUES,
+    allow_files,
+    documents_first,
+    finish,
+    recover,
+    sync_journal,
 )
-from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, validate_key
-from fastzarr.stores.local import LocalStore
+from fastzarr.stores.local.store import LocalStore
+from fastzarr.stores.local.system import lock_file, temporary_name, unlock_file
+from fastzarr.stores.local.turn import FileTurn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from typing_extensions import Buffer
 
-    from fastzarr.locking import Turn
     from fastzarr.stores.base import Store
     from fastzarr.stores.place import Locks
-
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_CHANGES, _VALUES = "changes.json", "values"
+    from fastzarr.stores.turns import Turn
 
 
 class StagedStore(LocalStore):
@@ -241,12 +241,12 @@ class Changes:
         self.folder = temporary_name(store.base)
         os.mkdir(self.folder)  # noqa: PTH102
         try:
-            self._lock = os.open(self.folder, _FOLDER)
+            self._lock = os.open(self.folder, FOLDER_FLAGS)
             lock_file(self._lock)
         except BaseException:
             self.end()
             raise
-        self._values = LocalStore(f"{self.folder}/{_VALUES}", durability="none")
+        self._values = LocalStore(f"{self.folder}/{VALUES}", durability="none")
 
     def covers(self, key: str) -> bool:
         """Tell whether a key is below the transaction's path."""
@@ -290,7 +290,7 @@ class Changes:
         self._check_owner()
         if not self.made:
             return
-        _allow_files(len(self.made))
+        allow_files(len(self.made))
         ordered = sorted(self.made, key=self._last.__getitem__)
         try:
             for key in ordered:
@@ -299,9 +299,9 @@ class Changes:
                     store.in_folder(key, lambda _: None)
                 else:
                     store.check_folder(key.rpartition("/")[0])
-            with open(f"{self.folder}/{_CHANGES}", "w", encoding="utf-8") as file:  # noqa: PTH123
+            with open(f"{self.folder}/{CHANGES}", "w", encoding="utf-8") as file:  # noqa: PTH123
                 json.dump({key: self.made[key] for key in ordered}, file)
-            _sync(store, self.folder)
+            sync_journal(store, self.folder)
             while not self._made(store):
                 # Someone else's, who is at it or has died; then all is looked at again.
                 recover(store)
@@ -314,7 +314,7 @@ class Changes:
         journal = store.base + JOURNAL_NAME
         turns: list[FileTurn] = []
         try:
-            for key in sorted(self.made.keys() | self.seen.keys(), key=_documents_first):
+            for key in sorted(self.made.keys() | self.seen.keys(), key=documents_first):
                 turn = FileTurn(store, key)
                 turns.append(turn)
                 turn.lock()
@@ -330,7 +330,7 @@ class Changes:
                 if not os.path.isdir(journal):  # noqa: PTH112
                     raise
                 return False
-            _finish(store, journal)
+            finish(store, journal)
         finally:
             for turn in turns:
                 turn.end()
@@ -383,139 +383,3 @@ def transaction(store: LocalStore, path: str) -> Iterator[None]:
         changes.commit(store)
     finally:
         changes.end()
-
-
-def recover(store: LocalStore) -> None:
-    """Do what is left of a journal, unless the one who wrote it is at it."""
-    journal = store.base + JOURNAL_NAME
-    while os.path.lexists(journal):
-        lock = None
-        try:
-            lock = os.open(journal, _FOLDER)
-            lock_file(lock)
-            if os.path.samestat(os.fstat(lock), os.lstat(journal)):
-                _check_kinds(journal)
-                apply(store, journal)
-        except FileNotFoundError as error:
-            if error.filename == journal:
-                return  # its writer has come to the end
-            raise _unfinished(store, error) from error
-        except (OSError, TypeError, ValueError, BaseZarrError) as error:
-            raise _unfinished(store, error) from error
-        finally:
-            if lock is not None:
-                unlock_file(lock)
-                os.close(lock)
-
-
-def _finish(store: LocalStore, journal: str) -> None:
-    try:
-        apply(store, journal)
-    except OSError as error:
-        raise _unfinished(store, error) from error
-    except BaseException:
-        # It is committed, and Ctrl-C is no reason to leave it half in place.
-        apply(store, journal)
-        raise
-
-
-def _unfinished(store: LocalStore, error: Exception) -> TransactionError:
-    return TransactionError(
-        f"{store} has a transaction that is committed and not yet in place, and it cannot be "
-        f"finished: {error}. It is when the store is opened where it can be written; what is left "
-        f"of it is in {JOURNAL_NAME!r}"
-    )
-
-
-def apply(store: LocalStore, journal: str) -> None:
-    """Put the values of a journal into their places; what is there already is left."""
-    with open(f"{journal}/{_CHANGES}", encoding="utf-8") as file:  # noqa: PTH123
-        made: dict[str, bool] = dict(json.load(file))
-    for key in made:
-        validate_key(key)
-        store.check_folder(key.rpartition("/")[0])
-    for key, there in made.items():
-        target = store.base + key
-        if there:
-            _replace(f"{journal}/{_VALUES}/{key}", target)
-        else:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(target)  # noqa: PTH108
-            store.remove_empty(key.rpartition("/")[0])
-    _sync(store, store.base)
-    grave = temporary_name(store.base)
-    os.rename(journal, grave)  # noqa: PTH104
-    store.remove_tree(grave)
-
-
-def _check_kinds(folder: str) -> None:
-    """Refuse what no transaction has made: links, and what is neither a file nor a folder."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _check_kinds(entry.path)
-            elif not entry.is_file(follow_symlinks=False):
-                raise OSError(errno.EINVAL, "no transaction makes a link or a device", entry.path)
-
-
-def _replace(value: str, target: str) -> None:
-    for attempt in range(ATTEMPTS):
-        try:
-            os.replace(value, target)  # noqa: PTH105
-        except FileNotFoundError:
-            if not os.path.lexists(value):
-                return  # it was put there before
-            if attempt == ATTEMPTS - 1:
-                raise
-            # A delete beside this may have removed the folder.
-            os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _copy(value, target)
-            return
-        else:
-            return
-
-
-def _copy(value: str, target: str) -> None:
-    """Replace what stands on another file system."""
-    from shutil import copyfile
-
-    temporary = temporary_name(os.path.dirname(target))  # noqa: PTH120
-    try:
-        copyfile(value, temporary)
-        sync_file(temporary)
-        os.replace(temporary, target)  # noqa: PTH105
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
-
-
-def _sync(store: LocalStore, folder: str) -> None:
-    if store.durability != "none":
-        from fastzarr.engine import sync
-
-        sync(folder)
-
-
-def _documents_first(key: str) -> tuple[int, str]:
-    """Give the order of locks: what makes nodes visible, what stands beside it, then chunks."""
-    name = key.rpartition("/")[2]
-    if name in METADATA_NAMES:
-        return (int(name in (".zattrs", ".zmetadata")), key)
-    return (2, key)
-
-
-def _allow_files(count: int) -> None:
-    """Let the process have as many files open as a commit locks."""
-    try:
-        import resource
-    except ImportError:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + 256
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* What a store does stands in ``local.py``; here are constructors.
+* What a store does stands in ``store.py``; here are constructors.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from fastzarr.errors import BaseZarrError
-from fastzarr.stores.local import LocalStore
+from fastzarr.stores.local.store import LocalStore
 
 
 class DirectoryStore(LocalStore):

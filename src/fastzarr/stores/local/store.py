@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* How a value comes to its place, and who may change it when, stands in ``commit.py``. Listing never
+* How a value comes to its place, and who may change it when, stands in ``turn.py``. Listing never
   shows a temporary file.
 * Only a name that is not there is a missing key. A folder where a value should be, a refused
   permission, a failing disk: all that raises, with the path.
@@ -21,20 +21,16 @@ from copy import copy
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
 from fastzarr.errors import KeyValidationError
-from fastzarr.stores.base import Store, clip_range, flat_bytes
-from fastzarr.stores.commit import (
-    ATTEMPTS,
-    FileTurn,
-    is_locked,
-    read_part,
-    sync_file,
-    temporary_name,
-)
+from fastzarr.stores.base import Store
+from fastzarr.stores.capabilities import Files, Value
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
+from fastzarr.stores.local.system import ATTEMPTS, is_locked, read_part, sync_file, temporary_name
+from fastzarr.stores.local.turn import FileTurn
 from fastzarr.stores.place import of_folder
-from fastzarr.stores.protocols import Files, Value
+from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -43,11 +39,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fastzarr.locking import Turn
     from fastzarr.stores.base import Parts, Range
-    from fastzarr.stores.draft import FolderDraft
+    from fastzarr.stores.capabilities import Request
+    from fastzarr.stores.local.draft import FolderDraft
     from fastzarr.stores.place import Place
-    from fastzarr.stores.protocols import Request
+    from fastzarr.stores.turns import Turn
 
 T = TypeVar("T")
 DURABILITIES = ("none", "replace", "full")
@@ -122,7 +118,7 @@ class LocalStore(Store):
             ):
                 return
             root = above
-        from fastzarr.stores.transaction import recover
+        from fastzarr.stores.local.journal import recover
 
         # Not a copy, which would look for a journal in its turn.
         place = object.__new__(LocalStore)
@@ -427,14 +423,15 @@ class LocalStore(Store):
 
     def transaction(self, path: str) -> AbstractContextManager[None]:
         """Make what is changed below a path in a ``with`` block at its end, all or nothing."""
-        from fastzarr.stores.transaction import transaction
+        from fastzarr.stores.local.staged import transaction
 
         self._check_write()
         return transaction(self, path)
 
     def draft(self, path: str) -> FolderDraft | None:
         """Begin a tree that is to stand at a path; None for a root that cannot be renamed."""
-        from fastzarr.stores.draft import FolderDraft, is_mounted
+        from fastzarr.stores.local.draft import FolderDraft
+        from fastzarr.stores.local.system import is_mounted
 
         self._check_write()
         if not path and os.path.exists(self._root):  # noqa: PTH110

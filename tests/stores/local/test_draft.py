@@ -19,7 +19,8 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr.errors import ContainsArrayError, ContainsGroupError, ContainsNodeError
-from fastzarr.stores import LocalStore, MemoryStore, draft
+from fastzarr.stores import LocalStore, MemoryStore
+from fastzarr.stores.local import system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +113,7 @@ def test_where_two_folders_cannot_be_exchanged_in_one_step(
     def unable(*_: object) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
-    monkeypatch.setattr(draft, "_exchange_at_once", unable)
+    monkeypatch.setattr(system, "_exchange_at_once", unable)
     root = zarr.open_group(tmp_path)
     root["x"] = [1, 2, 3]
     root["x"] = [4]

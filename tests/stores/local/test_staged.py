@@ -28,8 +28,8 @@ import fastzarr as zarr
 from fastzarr import node
 from fastzarr.errors import KeyValidationError, TransactionError
 from fastzarr.stores import LocalStore
-from fastzarr.stores import transaction as module
 from fastzarr.stores.keys import JOURNAL_NAME
+from fastzarr.stores.local import journal as module
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "format 3": {"zarr_format": 3},

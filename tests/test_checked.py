@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fastzarr.metadata.checks import member, show
+from fastzarr.checked import member, show
 
 
 @pytest.mark.parametrize(

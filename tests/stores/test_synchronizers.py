@@ -22,7 +22,6 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr.stores import LocalStore, MemoryStore
-from fastzarr.stores.place import Locks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -272,13 +271,6 @@ def test_the_files_of_locks_are_in_their_own_folder(tmp_path: Path) -> None:
     assert found >= {"0", ".zarray", ".zattrs"}
 
 
-def test_locks_that_nobody_has_are_forgotten() -> None:
-    some = Locks()
-    with some.held("a"), some.held("a"), some.held("b"):
-        assert len(some._locks) == 2  # noqa: SLF001
-    assert some._locks == {}  # noqa: SLF001
-
-
 # Writers
 
 
@@ -460,41 +452,3 @@ def test_a_group_hands_it_down() -> None:
 
 
 # Turns
-
-
-def test_a_change_is_made_again_where_another_writer_came_first() -> None:
-    values = {"a": b"1"}
-    store = MemoryStore(values)
-    seen: list[bytes | None] = []
-
-    def make(old: bytes | None) -> bytes:
-        seen.append(old)
-        if len(seen) == 1:
-            values["a"] = b"2"  # of a writer that knows no turns
-        return (old or b"") + b"x"
-
-    store.change("a", make)
-    assert seen == [b"1", b"2"]
-    assert values == {"a": b"2x"}
-
-
-def test_verbs_that_a_store_has_made_its_own_are_asked(tmp_path: Path) -> None:
-    class Upside(LocalStore):
-        """Keep bytes backwards."""
-
-        def _get(self, key: str, _check: Any = None) -> bytes | None:
-            value = super()._get(key)
-            return None if value is None else value[::-1]
-
-        def _set(self, key: str, value: Any) -> None:
-            super()._set(key, bytes(value)[::-1])
-
-    root = zarr.create_group(Upside(tmp_path), attributes={"a": 1})
-    root["x"] = [1, 2, 3]
-    root["x"][1] = 5
-    root.attrs["b"] = 2
-    root["x"].append([4])
-    again = zarr.open_group(Upside(tmp_path), mode="r")
-    assert again["x"][:].tolist() == [1, 5, 3, 4]
-    assert dict(again.attrs) == {"a": 1, "b": 2}
-    assert (tmp_path / "zarr.json").read_bytes()[-1:] == b"{"

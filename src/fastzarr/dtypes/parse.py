@@ -1,0 +1,252 @@
+"""A data type from a document, a NumPy data type or a name.
+
+Rules of this file:
+
+* A name in a document finds a data type here or nowhere: nothing is imported because a document
+  names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fastzarr.checked import named, short
+from fastzarr.dtypes.base import DataType
+from fastzarr.dtypes.fixed import (
+    FixedLengthUTF32,
+    NullTerminatedBytes,
+    RawBytes,
+    fixed_from_v3,
+    raw_from_bits,
+)
+from fastzarr.dtypes.ml import NAMES as _SMALL
+from fastzarr.dtypes.ml import small
+from fastzarr.dtypes.numeric import (
+    Bool,
+    Complex64,
+    Complex128,
+    Float16,
+    Float32,
+    Float64,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Number,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+)
+from fastzarr.dtypes.struct import Struct, struct_from_v2, struct_from_v3
+from fastzarr.dtypes.time import DateTime64, TimeDelta64, time_from_v3
+from fastzarr.dtypes.vlen import Bytes, ObjectType, String
+from fastzarr.errors import DataTypeValidationError
+
+_INTEGERS = (Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64)
+_OTHERS = (Bool, Float16, Float32, Float64, Complex64, Complex128)
+_NUMBERS: dict[str, type[Number]] = {cls().name: cls for cls in _INTEGERS + _OTHERS}
+_BY_CODE = {cls().numpy.str[1:]: cls for cls in _NUMBERS.values()}
+# Format 3 names that take no configuration. zarrs once wrote "binary" for "bytes".
+_PLAIN: dict[str, type[DataType]] = {
+    **_NUMBERS,
+    "complex_float32": Complex64,
+    "complex_float64": Complex128,
+    "string": String,
+    "bytes": Bytes,
+    "variable_length_bytes": Bytes,
+    "binary": Bytes,
+}
+_FIXED = ("fixed_length_utf32", "null_terminated_bytes", "raw_bytes")
+_TIMES = ("numpy.datetime64", "numpy.timedelta64")
+_RECORDS = ("struct", "structured")
+_RAW = re.compile(r"r([0-9]{1,12})")
+_V2 = re.compile(r"([<>|=]?)([biufcSUVMm])([0-9]{0,10})(?:\[([0-9]{0,10})([^\W\d]{1,7})\])?")
+_ORDER = {"<": "little", ">": "big"}
+
+
+def from_v3(json: Any, where: str = "data_type") -> DataType:
+    """Return the data type of the ``data_type`` member of a ``zarr.json``.
+
+    Raise DataTypeValidationError, naming ``where``, if the name is unknown or its configuration is
+    invalid.
+
+    >>> from_v3({"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}})
+    DateTime64('<M8[s]')
+    """
+    name, config = named(json, where)
+    if name in _FIXED:
+        return fixed_from_v3(name, config, where)
+    if name in _TIMES:
+        return time_from_v3(name, config, where)
+    if name in _RECORDS:
+        return struct_from_v3(name, config, where, from_v3)
+    raw = _RAW.fullmatch(name)
+    known = raw is not None or name in _PLAIN or name in _SMALL
+    if not known:
+        msg = f"unknown data type {short(name)}"
+        raise DataTypeValidationError(msg, where)
+    if config:
+        msg = f"data type {name} takes no configuration"
+        raise DataTypeValidationError(msg, f"{where}.configuration")
+    if raw is not None:
+        return raw_from_bits(int(raw[1]), where)
+    return small(name) if name in _SMALL else _plain(name)
+
+
+@cache
+def _plain(name: str) -> DataType:
+    # Data types are immutable, so one instance per name is shared.
+    return _PLAIN[name]()  # type: ignore[call-arg]
+
+
+def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = None) -> DataType:
+    """Return the data type of the ``dtype`` member of a ``.zarray``.
+
+    ``object_codec_id`` is the id of the first filter, which determines the type of the elements of
+    ``|O``. Raise DataTypeValidationError, naming ``where``, if the dtype is unknown or invalid.
+
+    >>> from_v2("|O", object_codec_id="vlen-utf8"), from_v2([["a", "<i4"], ["b", ">f8"]])
+    (String('string'), Struct([('a', '<i4'), ('b', '>f8')]))
+    """
+    if isinstance(json, list):
+        return struct_from_v2(json, where, from_v2)
+    if not isinstance(json, str):
+        msg = f"a dtype must be a string or a list of fields, not {short(json)}"
+        raise DataTypeValidationError(msg, where)
+    if json in ("|O", "O", "object"):
+        return _of_objects(object_codec_id, where)
+    if json in _SMALL:
+        return small(json)
+    if json in _NUMBERS:
+        return _NUMBERS[json]()
+    match = _V2.fullmatch(json)
+    dtype = _of_code(match, where) if match is not None else None
+    if dtype is None:
+        msg = f"unknown dtype {short(json)}"
+        raise DataTypeValidationError(msg, where)
+    return dtype
+
+
+def from_numpy(dtype_like: Any, *, object_codec_id: str | None = None) -> DataType:
+    """Return the data type of a user's ``dtype`` argument.
+
+    Accepts a DataType, anything that ``numpy.dtype`` accepts, ``str`` and ``bytes`` (of variable
+    length), and a name or object of format 3. ``object_codec_id`` is the codec that stores Python
+    objects. Byte order is kept; call ``native()`` on the result to drop it. Raise NumPy's error if
+    it does not know the dtype, and DataTypeValidationError if Zarr cannot store it.
+
+    >>> from_numpy("S3"), from_numpy(str), from_numpy([("a", "i2"), ("b", "u1", 3)]).to_v2()
+    (NullTerminatedBytes('|S3'), String('string'), [['a', '<i2'], ['b', '|u1', [3]]])
+    """
+    if isinstance(dtype_like, DataType):
+        return dtype_like
+    if isinstance(dtype_like, Mapping) and isinstance(dtype_like.get("name"), str):
+        return from_v3(dict(dtype_like))
+    if isinstance(dtype_like, str) and _is_v3_name(dtype_like):
+        return from_v3(dtype_like)
+    if isinstance(dtype_like, list):
+        dtype_like = _fields(dtype_like)
+    return _of_numpy(np.dtype(dtype_like), object_codec_id)
+
+
+def parse_dtype(spec: Any, *, zarr_format: int) -> DataType:
+    """Return the data type of a dtype, a name, or a format's JSON (zarr-python 3's function).
+
+    For format 3 the result has native byte order. Format 2 also accepts zarr-python 3's mapping
+    of ``name`` and ``object_codec_id``. Raise as ``from_numpy`` does.
+
+    >>> parse_dtype(">i4", zarr_format=3).numpy.isnative
+    True
+    """
+    if zarr_format == 2 and isinstance(spec, Mapping) and "object_codec_id" in spec:
+        return from_v2(spec.get("name"), object_codec_id=spec["object_codec_id"])
+    dtype = from_numpy(spec)
+    return dtype if zarr_format == 2 else dtype.native()
+
+
+def _is_v3_name(text: str) -> bool:
+    # Names that NumPy knows too are left to NumPy.
+    plain = text in _PLAIN and text not in _NUMBERS
+    return plain or text in _SMALL or _RAW.fullmatch(text) is not None
+
+
+def _fields(fields: list[Any]) -> list[Any]:
+    # JSON has lists where NumPy requires a tuple for each field.
+    return [
+        (field[0], _fields(field[1]) if isinstance(field[1], list) else field[1], *field[2:])
+        if isinstance(field, (list, tuple)) and len(field) > 1
+        else field
+        for field in fields
+    ]
+
+
+def _of_objects(codec: str | None, where: str) -> DataType:
+    if codec is None:
+        msg = (
+            "Python objects require a codec to be stored: pass object_codec= (in a .zarray, the "
+            "first filter), or use the data type string or bytes"
+        )
+        raise DataTypeValidationError(msg, where)
+    if codec == "vlen-utf8":
+        return String()
+    return Bytes() if codec == "vlen-bytes" else ObjectType(codec)
+
+
+def _of_code(match: re.Match[str], where: str) -> DataType | None:
+    order, kind, digits, scale, unit = match.groups()
+    endianness = _ORDER.get(order)
+    count = int(digits or 0)
+    try:
+        if kind in "Mm" and count in (0, 8):
+            cls = DateTime64 if kind == "M" else TimeDelta64
+            return cls(unit=unit or "generic", scale_factor=int(scale or 1), endianness=endianness)
+        if unit is not None:
+            return None
+        if kind == "U":
+            return FixedLengthUTF32(length=count, endianness=endianness)
+        if kind in "SV":
+            return NullTerminatedBytes(length=count) if kind == "S" else RawBytes(length=count)
+    except DataTypeValidationError as error:
+        raise DataTypeValidationError(str(error), where) from None
+    code = f"{kind}{count}"
+    return _number(code, endianness) if code in _BY_CODE else None
+
+
+@cache
+def _number(code: str, endianness: str | None) -> DataType:
+    return _BY_CODE[code](endianness=endianness)
+
+
+def _of_numpy(dtype: np.dtype[Any], object_codec_id: str | None) -> DataType:
+    kind = dtype.kind
+    if dtype.names is not None:
+        return Struct(fields=[_field(name, dtype[name]) for name in dtype.names])
+    if dtype.type.__module__ == "ml_dtypes" and dtype.name in _SMALL:
+        return small(dtype.name)
+    if kind == "T" or (kind in "OSU" and (kind == "O" or dtype.itemsize == 0)):
+        # NumPy turns `str` and `bytes` into a length of zero, which here means variable length.
+        if object_codec_id is None and kind != "O":
+            return Bytes() if kind == "S" else String()
+        return _of_objects(object_codec_id, "dtype")
+    found = None
+    match = _V2.fullmatch(dtype.str) if dtype.subdtype is None else None
+    if match is not None:
+        found = _of_code(match, "dtype")
+    if found is None:
+        msg = f"the NumPy dtype {dtype} has no Zarr data type"
+        raise DataTypeValidationError(msg, "dtype")
+    return found
+
+
+def _field(name: str, dtype: np.dtype[Any]) -> tuple[str, DataType, tuple[int, ...]]:
+    base, shape = dtype.subdtype or (dtype, ())
+    if base.hasobject or base.kind == "T":
+        msg = f"field {name!r} of a record has a variable length ({base})"
+        raise DataTypeValidationError(msg, "dtype")
+    return (name, _of_numpy(base, None), shape)

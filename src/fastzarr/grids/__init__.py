@@ -1,0 +1,1 @@
+"""Chunk grids: which chunk holds an element, and under which key."""

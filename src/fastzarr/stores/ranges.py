@@ -1,0 +1,18 @@
+"""Ranges of the bytes of a value."""
+
+from __future__ import annotations
+
+from fastzarr.errors import BaseZarrError
+
+
+def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
+    """Give first and last-plus-one byte of a range in a value of ``size`` bytes.
+
+    >>> clip_range(-3, None, 10), clip_range(8, 5, 10), clip_range(20, 1, 10)
+    ((7, 10), (8, 10), (10, 10))
+    """
+    if length is not None and length < 0:
+        msg = f"a range of bytes has a length of 0 or more, not {length}"
+        raise BaseZarrError(msg)
+    first = max(size + start, 0) if start < 0 else min(start, size)
+    return first, size if length is None else min(first + length, size)
