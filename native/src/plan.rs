@@ -1,4 +1,4 @@
-//! A plan, as `plan.py` makes it, and the same cut again for the inside of a shard.
+//! A plan, as `selection/plan.py` makes it, and the same cut again for the inside of a shard.
 //!
 //! * A plan is the product of its parts. Nothing is kept per chunk: a piece is worked out from its
 //!   number when a worker takes it.

@@ -18,7 +18,7 @@ import numpy as np
 from fastzarr._reference import Chunks, Failure, Job
 from fastzarr.buffers import Buffer
 from fastzarr.codecs.chain import Program as Chain
-from fastzarr.plan import Plan
+from fastzarr.selection.plan import Plan
 
 @final
 class Program:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fastzarr import plan as planning
 from fastzarr.buffers import as_view
 from fastzarr.codecs.sharding import MISSING
 from fastzarr.errors import CodecError
-from fastzarr.selection import Span
+from fastzarr.selection import plan as planning
+from fastzarr.selection.apply import put, take
+from fastzarr.selection.factors import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.chain import Program
     from fastzarr.codecs.sharding import Shard
-    from fastzarr.plan import Factor, Plan
+    from fastzarr.selection.plan import Factor, Plan
     from fastzarr.stores.turns import Turn
 
     Array = np.ndarray[Any, Any]
@@ -231,7 +232,7 @@ def _place(
     chunk = program.decode(data)
     if job.fields is not None:
         chunk = chunk[job.fields]
-    out[piece.out] = planning.take(chunk, piece.factors)
+    out[piece.out] = take(chunk, piece.factors)
 
 
 def write_chunk(
@@ -256,7 +257,7 @@ def write_chunk(
         chunk = np.empty(program.spec.shape, dtype=program.spec.dtype.numpy)
         chunk[...] = program.fill if whole or old is None else program.decode(old)
         target = chunk if job.fields is None else chunk[job.fields]
-        planning.put(target, piece.factors, value)
+        put(target, piece.factors, value)
     spec = program.spec
     if not job.store_empty and spec.fill is not None and spec.dtype.is_fill(chunk, spec.fill):
         return None

@@ -30,7 +30,7 @@ from fastzarr.codec_arguments import (
 )
 from fastzarr.config import config
 from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning
-from fastzarr.trust import trusted
+from fastzarr.metadata.trust import trusted
 
 if TYPE_CHECKING:
     from fastzarr.dtypes import DataType
@@ -183,7 +183,7 @@ class Request:
         return dtype.cast_fill(self.fill_value)
 
     def _attributes(self) -> dict[str, Any]:
-        from fastzarr.metadata.document import plain_attributes
+        from fastzarr.metadata.attributes import plain_attributes
 
         return {} if self.attributes is None else plain_attributes(self.attributes)
 

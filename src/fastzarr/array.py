@@ -23,9 +23,9 @@ from fastzarr.grids.regular import chunk_count, grid_shape
 from fastzarr.handle import Handle
 from fastzarr.indexing import Indexed
 from fastzarr.metadata.layout import Layout
+from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.resolve import as_store
-from fastzarr.trust import trusted, trusts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -500,7 +500,7 @@ class Array(Handle, Indexed):
     def from_dict(cls, store_path: Any, data: dict[str, Any]) -> Self:
         """Make an array from a store path and a metadata document; nothing is written."""
         from fastzarr.metadata import v2, v3
-        from fastzarr.metadata.document import plain_attributes
+        from fastzarr.metadata.attributes import plain_attributes
 
         attributes = plain_attributes(data.get("attributes", {}))
         if data.get("zarr_format") == 2:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fastzarr import node as nodes
 from fastzarr.errors import PathNotFoundError, ReadOnlyError
-from fastzarr.metadata.document import plain_attributes
+from fastzarr.metadata.attributes import plain_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +61,7 @@ class Attributes(MutableMapping[str, Any]):
     """Map the names of a node's attributes to their values, which are those that JSON knows.
 
     Scalars and arrays of NumPy, tuples, integer names and floats that are no numbers are converted
-    as ``fastzarr.metadata.document.plain_attributes`` says; anything else is a ``TypeError`` that
+    as ``fastzarr.metadata.attributes.plain_attributes`` says; anything else is a ``TypeError`` that
     names the attribute.
 
     >>> from fastzarr.group import Group

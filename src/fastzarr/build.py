@@ -112,7 +112,7 @@ def build_group(
 ) -> GroupLayout:
     """Create a group and give its metadata; raises as ``build_array`` does."""
     from fastzarr.arguments import default_format, parse_format
-    from fastzarr.metadata.document import plain_attributes
+    from fastzarr.metadata.attributes import plain_attributes
 
     check_new_path(path)
     if zarr_format is not None:

@@ -18,8 +18,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import _reference, errors
-from fastzarr import plan as planning
 from fastzarr.config import config
+from fastzarr.selection import plan as planning
 from fastzarr.stores.turns import Synchronized
 
 native_extension: Any = None
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.chain import Program
     from fastzarr.metadata.layout import Layout
-    from fastzarr.plan import Plan
-    from fastzarr.selection import Selection
+    from fastzarr.selection.factors import Selection
+    from fastzarr.selection.plan import Plan
     from fastzarr.stores.base import Store
     from fastzarr.stores.turns import Turn
 

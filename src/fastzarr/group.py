@@ -31,10 +31,10 @@ from fastzarr.errors import (
 from fastzarr.group_creation import Creation
 from fastzarr.handle import Handle
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.trust import trusted
 from fastzarr.snapshot import changing
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.resolve import as_store, as_store_path
-from fastzarr.trust import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -3,7 +3,7 @@
 Rules of this file:
 
 * Square brackets and the ``get_`` and ``set_`` methods differ in how an index is understood, which
-  ``selection.py`` does, and in nothing else. ``_read`` and ``_write`` are the only ways down.
+  ``selection/index.py`` does, and in nothing else. ``_read`` and ``_write`` are the only ways down.
 * A value is cast and broadcast as a whole before the first chunk is touched.
 """
 
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr import casting, engine, errors
-from fastzarr import selection as kinds
+from fastzarr.selection import index as kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastzarr.access import Access
     from fastzarr.metadata.layout import Layout
-    from fastzarr.selection import Selection
+    from fastzarr.selection.factors import Selection
 
 
 class Indexer:

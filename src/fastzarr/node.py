@@ -21,7 +21,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
-from fastzarr.metadata import document, known, v3
+from fastzarr.metadata import json as document
+from fastzarr.metadata import known, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.stores.keys import METADATA_NAMES
 

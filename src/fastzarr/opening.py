@@ -30,9 +30,9 @@ from fastzarr.errors import (
     PathNotFoundError,
 )
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.trust import trusted
 from fastzarr.snapshot import Snapshot
 from fastzarr.stores.resolve import as_store, as_store_path
-from fastzarr.trust import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -300,7 +300,7 @@ def consolidate_metadata(
 
     Raise ``GroupNotFoundError`` if there is no group at the path.
     """
-    from fastzarr.metadata import consolidated, document
+    from fastzarr.metadata import consolidated, json
 
     if path is not None and path.startswith("."):
         # The second positional argument of zarr-python 2 is the key.
@@ -313,7 +313,7 @@ def consolidate_metadata(
         below = now
         if root.layout.zarr_format == 2:
             doc = consolidated.to_v2({"": root.layout, **below})
-            place.set(nodes.join(root.path, metadata_key), document.dumps(doc))
+            place.set(nodes.join(root.path, metadata_key), json.dumps(doc))
         else:
             nodes.update(place, root.path, partial(_with_copy, below))
     key = True if metadata_key == nodes.V2_CONSOLIDATED else metadata_key
@@ -444,12 +444,12 @@ def _snapshot(
     if use is False or not (use or store.supports_consolidated_metadata):
         return None
     if found.zarr_format == 2:
-        from fastzarr.metadata import consolidated, document
+        from fastzarr.metadata import consolidated, json
 
         key = nodes.join(path, use if isinstance(use, str) else nodes.V2_CONSOLIDATED)
         data = store.get(key)
         if data is not None:
-            copy = consolidated.from_v2(document.loads(data, key), key)
+            copy = consolidated.from_v2(json.loads(data, key), key)
             return Snapshot(store, path, copy, key)
     elif found.consolidated is not None:
         return Snapshot(store, path, found.consolidated)

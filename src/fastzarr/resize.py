@@ -23,7 +23,7 @@ from fastzarr import casting, checked, engine, errors, node
 from fastzarr.buffers import as_view
 from fastzarr.chunking import parse_shape
 from fastzarr.codecs.chain import resolve_chain
-from fastzarr.selection import Selection, Span
+from fastzarr.selection.factors import Selection, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +142,7 @@ def reinterpreted(
     from fastzarr import dtypes
     from fastzarr.codecs import BytesCodec, parse
     from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec
-    from fastzarr.codecs.filters import FiltersCodec
+    from fastzarr.codecs.numcodecs.filters import FiltersCodec
 
     changes: dict[str, Any] = {}
     if shape is not None:

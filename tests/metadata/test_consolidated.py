@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fastzarr.errors import MetadataError
-from fastzarr.metadata import consolidated, document, v2, v3
+from fastzarr.metadata import consolidated, json, v2, v3
 from fastzarr.metadata.layout import GroupLayout
 
 GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {"a": 1}}
@@ -37,18 +37,18 @@ def test_format_2_round_trip():
 
 def test_documents_of_zarr_python_are_read_and_agree_with_the_nodes(golden):
     docs = golden("zarr-python-3.1.6-format-3")
-    group = v3.parse(document.loads(docs["zarr.json"], "zarr.json"))
+    group = v3.parse(json.loads(docs["zarr.json"], "zarr.json"))
     keys = {key.removesuffix("/zarr.json"): key for key in docs if key != "zarr.json"}
     assert set(group.consolidated) == set(keys)
     for path, key in keys.items():
-        assert group.consolidated[path] == v3.parse(document.loads(docs[key], key), key)
-    again = v3.parse(document.loads(document.dumps(v3.document(group)), "zarr.json"))
+        assert group.consolidated[path] == v3.parse(json.loads(docs[key], key), key)
+    again = v3.parse(json.loads(json.dumps(v3.document(group)), "zarr.json"))
     assert again.consolidated == group.consolidated
 
 
 @pytest.mark.parametrize("name", ["zarr-python-3.1.6-format-2", "zarr-python-2.18.7-format-2"])
 def test_documents_of_format_2_are_read_and_agree_with_the_nodes(golden, name):
-    docs = {key: document.loads(data, key) for key, data in golden(name).items()}
+    docs = {key: json.loads(data, key) for key, data in golden(name).items()}
     nodes = consolidated.from_v2(docs[".zmetadata"])
     paths = {
         key.rpartition("/")[0] for key in docs if key.rpartition("/")[2] in (".zarray", ".zgroup")
@@ -61,7 +61,7 @@ def test_documents_of_format_2_are_read_and_agree_with_the_nodes(golden, name):
             assert node == v2.parse_array(docs[prefix + ".zarray"], attributes)
         else:
             assert repr(node) == repr(v2.parse_group(docs[prefix + ".zgroup"], attributes))
-    written = document.loads(document.dumps(consolidated.to_v2(nodes)), ".zmetadata")
+    written = json.loads(json.dumps(consolidated.to_v2(nodes)), ".zmetadata")
     assert set(consolidated.from_v2(written)) == paths
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from fastzarr.config import config
 from fastzarr.errors import DataTypeValidationError, LimitError, MetadataError, UnknownCodecError
-from fastzarr.metadata import Layout, consolidated, document, v2, v3
+from fastzarr.metadata import Layout, consolidated, v2, v3
+from fastzarr.metadata import json as document
+from fastzarr.metadata.attributes import plain_attributes
 
 ARRAY_V3: dict[str, Any] = {
     "zarr_format": 3,
@@ -472,7 +474,7 @@ def of_others(files: str, keys: str) -> list[dict[str, Any]]:
 def plain(layout: Layout) -> Layout:
     """Give the layout with NaN in its attributes as it is written."""
     named = {name: getattr(layout, name) for name in ("attributes", "extra")}
-    return replace(layout, **{k: document.plain_attributes(v) for k, v in named.items()})
+    return replace(layout, **{k: plain_attributes(v) for k, v in named.items()})
 
 
 GROUP_V3: dict[str, Any] = {

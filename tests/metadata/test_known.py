@@ -14,7 +14,8 @@ import fastzarr
 from fastzarr import codecs, node
 from fastzarr.codecs.gzip import GzipCodec
 from fastzarr.errors import LimitError, MetadataError
-from fastzarr.metadata import document, known, memory, v2, v3
+from fastzarr.metadata import json as document
+from fastzarr.metadata import known, memory, v2, v3
 from fastzarr.stores import LocalStore, MemoryStore
 from tests.metadata.test_hostile import ARRAY_V2, ARRAY_V3, SHARDED_V3, WORDS, changed, paths
 

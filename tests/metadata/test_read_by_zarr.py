@@ -10,7 +10,7 @@ import pytest
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from fastzarr.metadata import GroupLayout, Layout, consolidated, document, v2, v3
+from fastzarr.metadata import GroupLayout, Layout, consolidated, json, v2, v3
 
 # What zarr-python 3 does not read in the specification's spelling, which is the one written here.
 UNREADABLE = {"t/structured": "struct before zarr-python 3.2"}
@@ -40,7 +40,7 @@ def check_same(theirs: Any, ours: Layout | GroupLayout) -> None:
 @pytest.fixture
 def nodes(golden):
     return {
-        key.removesuffix("/zarr.json"): v3.parse(document.loads(data, key), key)
+        key.removesuffix("/zarr.json"): v3.parse(json.loads(data, key), key)
         for key, data in golden("zarr-python-3.1.6-format-3").items()
         if key != "zarr.json"
     }
@@ -50,10 +50,8 @@ def test_format_3(nodes):
     readable = {path: node for path, node in nodes.items() if path not in UNREADABLE}
     assert len(nodes) - len(readable) == len(UNREADABLE)
     root = GroupLayout(3, {"title": "x"}, readable)
-    docs = {
-        f"{path}/zarr.json": document.dumps(v3.document(node)) for path, node in readable.items()
-    }
-    docs["zarr.json"] = document.dumps(v3.document(root))
+    docs = {f"{path}/zarr.json": json.dumps(v3.document(node)) for path, node in readable.items()}
+    docs["zarr.json"] = json.dumps(v3.document(root))
     for use in (True, False):
         group = zarr.open_group(as_store(docs), mode="r", use_consolidated=use)
         assert group.attrs.asdict() == {"title": "x"}
@@ -63,11 +61,11 @@ def test_format_3(nodes):
 
 def test_format_2(golden):
     docs = golden("zarr-python-3.1.6-format-2")
-    nodes = consolidated.from_v2(document.loads(docs[".zmetadata"], ".zmetadata"))
-    written = {".zmetadata": document.dumps(consolidated.to_v2(dict(nodes)))}
+    nodes = consolidated.from_v2(json.loads(docs[".zmetadata"], ".zmetadata"))
+    written = {".zmetadata": json.dumps(consolidated.to_v2(dict(nodes)))}
     for path, node in nodes.items():
         for name, doc in v2.documents(node).items():
-            written[f"{path}/{name}".lstrip("/")] = document.dumps(doc)
+            written[f"{path}/{name}".lstrip("/")] = json.dumps(doc)
     for use in (True, False):
         store = as_store(written)
         group = zarr.open_group(store, mode="r", zarr_format=2, use_consolidated=use)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastzarr.grids.keys import ChunkKeys
-from fastzarr.metadata import document, v2
+from fastzarr.metadata import json, v2
 from fastzarr.metadata.layout import GroupLayout, Layout
 
 
@@ -124,14 +124,14 @@ def test_no_filters_and_no_compressor():
 
 @pytest.mark.parametrize("name", ["zarr-python-3.1.6-format-2", "zarr-python-2.18.7-format-2"])
 def test_documents_of_others_are_read_and_rewritten_with_the_same_meaning(golden, name):
-    docs = {key: document.loads(data, key) for key, data in golden(name).items()}
+    docs = {key: json.loads(data, key) for key, data in golden(name).items()}
     seen = 0
     for key, doc in docs.items():
         if key.endswith(".zarray"):
             attributes = docs.get(key.replace(".zarray", ".zattrs"))
             layout = v2.parse_array(doc, attributes, key)
-            written = {k: document.dumps(d) for k, d in v2.documents(layout).items()}
-            again = {k: document.loads(d, k) for k, d in written.items()}
+            written = {k: json.dumps(d) for k, d in v2.documents(layout).items()}
+            again = {k: json.loads(d, k) for k, d in written.items()}
             assert v2.parse_array(again[".zarray"], again.get(".zattrs"), key) == layout
             for member in ("shape", "chunks", "dtype", "order", "filters"):
                 assert again[".zarray"][member] == doc[member]
@@ -142,7 +142,7 @@ def test_documents_of_others_are_read_and_rewritten_with_the_same_meaning(golden
 def test_what_documents_of_zarr_python_2_mean(golden):
     docs = golden("zarr-python-2.18.7-format-2")
     found: dict[str, Layout] = {
-        key.removesuffix("/.zarray"): v2.parse_array(document.loads(data, key), {}, key)
+        key.removesuffix("/.zarray"): v2.parse_array(json.loads(data, key), {}, key)
         for key, data in docs.items()
         if key.endswith(".zarray")
     }
@@ -209,5 +209,5 @@ def test_what_is_written_is_read_back(doc, data):
         if fill != fill:  # noqa: PLR0124  (format 2 spells every NaN the same)
             fill = fill.dtype.type("nan")
         layout = replace(layout, fill=fill)
-    written = document.loads(document.dumps(v2.documents(layout)[".zarray"]), ".zarray")
+    written = json.loads(json.dumps(v2.documents(layout)[".zarray"]), ".zarray")
     assert v2.parse_array(written) == layout

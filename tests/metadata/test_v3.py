@@ -14,7 +14,8 @@ from fastzarr import codecs, dtypes
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.chain import resolve_chain
 from fastzarr.grids.keys import ChunkKeys
-from fastzarr.metadata import document, v3
+from fastzarr.metadata import json as document
+from fastzarr.metadata import v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}

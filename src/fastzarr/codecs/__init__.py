@@ -47,9 +47,9 @@ _ATTRIBUTES = {name: module for module, name in _CODECS.values()} | {
     "ChunkSpec": "base",
     "Codec": "base",
     "Endian": "enums",
-    "FiltersCodec": "filters",
-    "NumcodecsArrayCodec": "numcodecs",
-    "NumcodecsCodec": "numcodecs",
+    "FiltersCodec": "numcodecs.filters",
+    "NumcodecsArrayCodec": "numcodecs.arrays",
+    "NumcodecsCodec": "numcodecs.bytes",
     "ShardingCodecIndexLocation": "enums",
 }
 # fmt: off
@@ -190,7 +190,8 @@ def _load(name: str) -> type[Codec]:
 
 
 def _numcodec(obj: Any, where: str) -> Codec:
-    from fastzarr.codecs.numcodecs import OBJECT_IDS, make
+    from fastzarr.codecs.numcodecs import make
+    from fastzarr.codecs.numcodecs.settings import OBJECT_IDS
 
     codec = make(obj, where)
     if codec.id in OBJECT_IDS:

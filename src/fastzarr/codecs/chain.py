@@ -14,7 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCod
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.config import config
 from fastzarr.errors import LimitError, MetadataError
+from fastzarr.native import extension
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -135,16 +136,6 @@ class Program:
         except Exception as error:
             raise _staged(error, codec.name) from error
         return data
-
-
-@cache
-def extension() -> Any:
-    """Return the extension module, or None if it is not built."""
-    try:
-        from fastzarr import _native
-    except ImportError:
-        return None
-    return _native
 
 
 def describe(program: Program) -> dict[str, Any] | None:

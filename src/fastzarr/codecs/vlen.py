@@ -25,9 +25,9 @@ import numpy as np
 
 from fastzarr.buffers import as_view
 from fastzarr.codecs.base import ArrayBytesCodec
-from fastzarr.codecs.chain import extension
 from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
+from fastzarr.native import extension
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.checked import as_object, fail, member, require, show
 from fastzarr.metadata import v2, v3
-from fastzarr.metadata.document import plain_attributes
+from fastzarr.metadata.attributes import plain_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from __future__ import annotations
 import marshal
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.metadata import document, v3
+from fastzarr.metadata import json, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.memory import Memory, lasts
 
@@ -34,7 +34,7 @@ def parse(data: bytes, where: str) -> Node:
     >>> parse(b'{"zarr_format": 3, "node_type": "group"}', "zarr.json").attributes
     {}
     """
-    return _recall((data,), lambda: v3.parse(document.loads(data, where), where))
+    return _recall((data,), lambda: v3.parse(json.loads(data, where), where))
 
 
 def parse_v2(
@@ -47,8 +47,8 @@ def parse_v2(
     """
 
     def read() -> Node:
-        found = document.loads(data, where)
-        return make(found, {} if attributes is None else document.loads(attributes, beside), where)
+        found = json.loads(data, where)
+        return make(found, {} if attributes is None else json.loads(attributes, beside), where)
 
     return _recall((data, attributes, make), read)
 

@@ -20,12 +20,12 @@ from fastzarr.checked import as_object, fail, member, show
 from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.chain import check_sizes, guard, resolve_chain
-from fastzarr.codecs.filters import FiltersCodec
+from fastzarr.codecs.numcodecs.filters import FiltersCodec
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.errors import MetadataError
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.grids.regular import as_chunks
-from fastzarr.metadata.document import plain_attributes
+from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.layout import GroupLayout, Layout
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from fastzarr.codecs.chain import check_nesting, check_sizes, guard, resolve_cha
 from fastzarr.errors import MetadataError, NodeTypeValidationError
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.grids.regular import as_chunks
-from fastzarr.metadata.document import plain_attributes
+from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.memory import Memory, lasts
 

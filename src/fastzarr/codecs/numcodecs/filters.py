@@ -26,16 +26,16 @@ import numpy as np
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.codecs.base import ArrayBytesCodec, spec_size
-from fastzarr.codecs.numcodecs import (
+from fastzarr.codecs.numcodecs import make
+from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
+from fastzarr.codecs.numcodecs.bytes import NumcodecsCodec
+from fastzarr.codecs.numcodecs.settings import (
     ARRAY_IDS,
     OBJECT_IDS,
-    NumcodecsArrayCodec,
-    NumcodecsCodec,
     as_bytes,
     check,
     check_encoded,
     encoded_nbytes,
-    make,
     run,
 )
 from fastzarr.codecs.vlen import VLenBytesCodec, VLenUTF8Codec

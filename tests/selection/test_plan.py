@@ -9,11 +9,13 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastzarr import plan, selection
-from fastzarr.selection import Span
+from fastzarr.selection import index as selection
+from fastzarr.selection import plan
+from fastzarr.selection.apply import take
+from fastzarr.selection.factors import Selection, Span
 
 
-def _run(found: selection.Selection, array: Any, chunks: tuple[int, ...]) -> Any:
+def _run(found: Selection, array: Any, chunks: tuple[int, ...]) -> Any:
     """Do by hand what an engine does: take each piece out of its chunk."""
     made = plan.make(found.factors, array.shape, chunks)
     out = np.full(found.work, -1)
@@ -24,7 +26,7 @@ def _run(found: selection.Selection, array: Any, chunks: tuple[int, ...]) -> Any
         seen.add(piece.chunk)
         corner = [k * c for k, c in zip(piece.chunk, chunks, strict=True)]
         chunk = array[tuple(slice(a, a + c) for a, c in zip(corner, chunks, strict=True))]
-        part = plan.take(chunk, piece.factors)
+        part = take(chunk, piece.factors)
         assert (np.asarray(out[piece.out]) == -1).all()
         out[piece.out] = part
         if piece.whole:

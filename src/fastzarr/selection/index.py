@@ -16,18 +16,20 @@ Rules of this file:
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.selection.factors import Points, Selection, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    Indices = NDArray[np.int64]
+    from fastzarr.selection.factors import Indices
+
 
 _VALID = (
     "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean "
@@ -39,39 +41,6 @@ _PLAIN = frozenset({int, slice})
 # Skips the Python-level `__new__` of a NamedTuple: 0.3 us each, a tenth of a small read.
 _new = tuple.__new__
 _ALL = slice(None)
-
-
-class Span(NamedTuple):
-    """``size`` elements of one axis from ``start`` on, with a positive or negative ``step``."""
-
-    axis: int
-    start: int
-    step: int
-    size: int
-
-
-class Points(NamedTuple):
-    """Elements of one or several axes selected jointly.
-
-    ``coords`` has one one-dimensional array of ``size`` coordinates for each axis.
-    """
-
-    axes: tuple[int, ...]
-    coords: tuple[Indices, ...]
-    size: int
-
-
-class Selection(NamedTuple):
-    """The factors of a selection in the order of the result's axes.
-
-    ``work`` is the work shape, ``shape`` that of the result. ``fields`` is a field name or a list
-    of names, or None for whole elements.
-    """
-
-    factors: tuple[Span | Points, ...]
-    work: tuple[int, ...]
-    shape: tuple[int, ...]
-    fields: str | list[str] | None
 
 
 def normalise(index: Any, shape: tuple[int, ...]) -> Selection:

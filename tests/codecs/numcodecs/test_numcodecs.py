@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 
 from fastzarr.codecs import from_v3, parse
-from fastzarr.codecs import numcodecs as wrappers
-from fastzarr.codecs.numcodecs import NumcodecsArrayCodec, NumcodecsCodec, make
+from fastzarr.codecs.numcodecs import make
+from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
+from fastzarr.codecs.numcodecs.bytes import NumcodecsCodec
+from fastzarr.codecs.numcodecs.settings import _instance
 from fastzarr.config import config
-from fastzarr.errors import (
-    CodecError,
-    MetadataError,
-    PickleCodecDisabledError,
-    UnknownCodecError,
-)
+from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError, UnknownCodecError
 
 DATA = (np.arange(300, dtype="<i4") % 50).tobytes()
 BYTES = [
@@ -247,12 +244,12 @@ def test_crc32c_needs_no_package(monkeypatch):
     registry = dict(numcodecs.registry.codec_registry)
     monkeypatch.setattr(numcodecs.registry, "codec_registry", registry)
     registry.pop("crc32c")
-    wrappers._instance.cache_clear()  # noqa: SLF001  (it may hold the codec from before)
+    _instance.cache_clear()
     codec = parse({"id": "crc32c", "location": "end"})
     assert bytes(codec.decode(codec.encode(DATA), len(DATA))) == DATA
     with pytest.raises(UnknownCodecError):
         parse({"id": "crc32c", "location": "middle"})
-    wrappers._instance.cache_clear()  # noqa: SLF001  (without the package)
+    _instance.cache_clear()
 
 
 def test_values_of_numpy_in_a_configuration():

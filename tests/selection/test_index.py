@@ -11,8 +11,9 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastzarr import errors, selection
-from fastzarr.selection import Points, Selection, Span
+from fastzarr import errors
+from fastzarr.selection import index as selection
+from fastzarr.selection.factors import Points, Selection, Span
 
 SHAPE = (2, 3, 4, 5)
 VALUES = np.arange(120).reshape(SHAPE)

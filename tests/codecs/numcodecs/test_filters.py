@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from fastzarr.codecs.base import ChunkSpec
-from fastzarr.codecs.filters import FiltersCodec
 from fastzarr.codecs.numcodecs import make
+from fastzarr.codecs.numcodecs.filters import FiltersCodec
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.dtypes import from_v2
 from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "filters.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "filters.json").read_text())
 
 
 def spec_v2(shape, dtype, filters):

@@ -1,0 +1,137 @@
+"""The codecs of numcodecs that turn an array into another array."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+
+from fastzarr.codecs.base import ArrayArrayCodec, ChunkSpec
+from fastzarr.codecs.numcodecs.settings import (
+    BITS,
+    DTYPE_MEMBERS,
+    NumcodecsBase,
+    as_text,
+    check,
+    encoded_dtype,
+    run,
+)
+from fastzarr.errors import CodecError, MetadataError
+
+
+@dataclass(frozen=True, repr=False)
+class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[override]  # as above
+    """An array-to-array codec of numcodecs; ``text`` is its configuration in JSON.
+
+    numcodecs encodes and decodes flat arrays; they are flattened in C order and reshaped.
+
+    >>> from fastzarr.codecs.numcodecs import make
+    >>> make({"id": "delta", "dtype": "<i4", "astype": "<i2"}).name
+    'numcodecs.delta'
+    """
+
+    text: str
+
+    def native(self) -> tuple[str, list[int], str] | None:
+        """Return a delta codec's description for the extension, or None for other codecs."""
+        config = self.settings
+        if config["id"] != "delta":
+            return None
+        dtype = np.dtype(config["dtype"])
+        stored = np.dtype(config.get("astype") or dtype)
+        known = all(kind.kind in "iuf" and kind.str[1:] != "f2" for kind in (dtype, stored))
+        return ("delta", [], f"{dtype.str} {stored.str}") if known else None
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Return the codec with a numcodecs configuration, in which ``dtype`` may be missing.
+
+        Raise ``MetadataError`` if the configuration is invalid.
+        """
+        made = cls(as_text(config, where))
+        member = DTYPE_MEMBERS.get(config["id"])
+        if member is None or config.get(member) is not None:
+            check(made, where)
+        return made
+
+    def resolve(self, spec: ChunkSpec) -> Self:
+        """Return the codec with a missing data type filled in.
+
+        Raise ``MetadataError`` if the codec cannot encode, or does not name, the array's data type.
+        """
+        config, dtype = self.settings, spec.dtype.numpy
+        name = config["id"]
+        if name == "packbits" and dtype.kind != "b":
+            msg = f"packs booleans, not {spec.dtype.name!r}"
+            raise MetadataError(msg)
+        member = DTYPE_MEMBERS.get(name)
+        if member is None:
+            if name == "bitround" and dtype.kind != "f":
+                msg = f"rounds floating-point numbers, not {spec.dtype.name!r}"
+                raise MetadataError(msg)
+            return self
+        if spec.dtype.itemsize is None:
+            msg = f"works on elements of fixed size, not on {spec.dtype.name!r}"
+            raise MetadataError(msg)
+        if config.get(member) is None:
+            made = replace(self, text=json.dumps({**config, member: dtype.str}))
+            check(made, "")
+            return made
+        named = np.dtype(config[member])
+        if named.newbyteorder("=") != dtype.newbyteorder("="):
+            msg = f"has the {member} {named.str!r}, but the array has {dtype.str!r}"
+            raise MetadataError(msg)
+        return self
+
+    def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
+        """Return the spec of the encoded array, with the encoded fill value."""
+        from fastzarr.dtypes import from_numpy
+
+        config = self.settings
+        if config["id"] == "packbits":
+            size = -(-prod(spec.shape) // BITS) + 1
+            return ChunkSpec((size,), from_numpy("uint8"), np.uint8(0))
+        dtype = self._stored(spec).newbyteorder("=")
+        one = np.zeros(1, dtype=spec.dtype.numpy)
+        if spec.fill is not None:
+            one[0] = spec.fill
+        with np.errstate(all="ignore"):
+            fill = self._encoded(one, spec).astype(dtype)[0]
+        return ChunkSpec(spec.shape, from_numpy(dtype), fill)
+
+    def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the encoded array of one chunk."""
+        if not array.size:
+            array = np.zeros(0, self._stored(spec))
+        else:
+            array = self._encoded(np.ascontiguousarray(array), spec)
+        shape = array.shape if self.id == "packbits" else spec.shape
+        return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape)
+
+    def decode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the decoded array of one chunk."""
+        name, target = self.id, spec.dtype.numpy
+        if name == "bitround" or not prod(spec.shape):
+            return array.reshape(spec.shape).astype(target, copy=False)
+        given = np.ascontiguousarray(array).astype(self._stored(spec), copy=False)
+        decoded = np.asarray(run(name, self.codec.decode, given))
+        if decoded.size != prod(spec.shape):
+            msg = f"{name}: expected {prod(spec.shape)} elements, but the data has {decoded.size}"
+            raise CodecError(msg)
+        return decoded.reshape(spec.shape).astype(target, copy=False)
+
+    def _encoded(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        config = self.settings
+        member = DTYPE_MEMBERS.get(config["id"])
+        named = np.dtype(config[member]) if member else spec.dtype.numpy
+        encoded = run(config["id"], self.codec.encode, array.astype(named, copy=False).reshape(-1))
+        return np.asarray(encoded).view(self._stored(spec))
+
+    def _stored(self, spec: ChunkSpec) -> np.dtype[Any]:
+        config = self.settings
+        if config["id"] == "packbits":
+            return np.dtype(np.uint8)
+        return encoded_dtype(config) or spec.dtype.numpy

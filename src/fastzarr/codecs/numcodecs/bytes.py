@@ -1,0 +1,114 @@
+"""The codecs of numcodecs that turn bytes into bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from fastzarr.buffers import as_view, nbytes
+from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size
+from fastzarr.codecs.numcodecs.decoders import DECODERS, encode_crc32c
+from fastzarr.codecs.numcodecs.settings import (
+    NumcodecsBase,
+    as_bytes,
+    as_text,
+    check,
+    check_encoded,
+    encoded_nbytes,
+    run,
+)
+from fastzarr.errors import PickleCodecDisabledError
+
+if TYPE_CHECKING:
+    from fastzarr.buffers import Buffer
+
+
+# Codecs whose encoded size depends on the values, so that it cannot be checked before decoding.
+_VARIABLE = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
+
+
+@dataclass(frozen=True, repr=False)
+class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override]  # its name depends
+    """A bytes-to-bytes codec of numcodecs; ``text`` is its configuration in JSON.
+
+    ``typesize`` is the item size that Blosc shuffles by. It is not part of the stored
+    configuration; ``resolve`` fills it in.
+
+    >>> from fastzarr.codecs.numcodecs import make
+    >>> make({"id": "zlib", "level": 1}).name
+    'numcodecs.zlib'
+    """
+
+    text: str
+    typesize: int | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Return the codec with a numcodecs configuration; raise ``MetadataError`` if invalid."""
+        made = cls(as_text(config, where))
+        check(made, where)
+        return made
+
+    def resolve(self, spec: ChunkSpec) -> Self:
+        """Return the codec with the item size filled in for Blosc, and for an open shuffle."""
+        config, itemsize = self.settings, spec.dtype.itemsize or 1
+        if config["id"] == "shuffle" and config.get("elementsize", 0) is None:
+            return type(self)(json.dumps({**config, "elementsize": itemsize}))
+        return replace(self, typesize=itemsize)
+
+    def encoded_size(self, size: int | None) -> int | None:
+        """Return the encoded size of checksums and shuffles, or None for other codecs."""
+        return encoded_nbytes(self.settings, size)
+
+    def encode(self, data: Buffer) -> Buffer:
+        """Return the encoded bytes."""
+        config = self.settings
+        if config["id"] == "blosc":
+            from fastzarr.codecs import blosc
+
+            made = self.codec
+            return blosc.compress(
+                data, made.cname, made.clevel, made.shuffle, made.blocksize, self.typesize
+            )
+        if config["id"] == "crc32c":
+            return encode_crc32c(config, data)
+        return as_bytes(run(config["id"], self.codec.encode, as_view(data)))
+
+    def native(self) -> tuple[str, list[int], str] | None:
+        """Return the codec's description for the extension, or None if not implemented there."""
+        config = self.settings
+        name = config["id"]
+        if name == "blosc":
+            from fastzarr.codecs import blosc
+
+            made = self.codec
+            return blosc.native(
+                made.cname, made.clevel, made.shuffle, made.blocksize, self.typesize
+            )
+        if name in ("zlib", "gzip"):
+            return name, [self.codec.level], ""
+        if name == "zstd":
+            return name, [self.codec.level, int(getattr(self.codec, "checksum", False))], ""
+        if name == "lz4":
+            return name, [self.codec.acceleration], ""
+        if name in ("crc32", "adler32", "crc32c"):
+            place = "end" if name == "crc32c" else "start"
+            return name, [], config.get("location") or place
+        return (name, [], "end") if name == "fletcher32" else None
+
+    def decode(self, data: Buffer, size: int | None) -> Buffer:
+        """Return the decoded bytes: exactly ``size``, or up to the configured limit if None."""
+        config = self.settings
+        name = config["id"]
+        if name == "pickle":
+            msg = "pickle is not a compressor, so the data was not unpickled"
+            raise PickleCodecDisabledError(msg)
+        if name not in _VARIABLE:
+            check_encoded(config, data, size)
+        safe = DECODERS.get(name)
+        if safe is not None:
+            return safe(config, data, size)
+        decoded = as_bytes(run(name, self.codec.decode, as_view(data)))
+        check_size(name, nbytes(decoded), size)
+        return decoded

@@ -1,0 +1,113 @@
+"""The decoders of numcodecs' formats that check their data before they believe a size in it.
+
+Rules of this file:
+
+* A decoder never makes more than it was asked for, whatever size its data states.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.buffers import as_view
+from fastzarr.codecs.base import bound, check_size
+from fastzarr.codecs.numcodecs.settings import run
+from fastzarr.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastzarr.buffers import Buffer
+
+
+_LZ4_HEADER = 4
+_LZMA_MEMORY = 1 << 30
+
+
+def _lz4(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
+    view = as_view(data)
+    if view.nbytes <= _LZ4_HEADER:
+        msg = f"lz4: expected more than {_LZ4_HEADER} bytes of data, found {view.nbytes}"
+        raise CodecError(msg)
+    stated = int.from_bytes(view[:_LZ4_HEADER], "little")
+    check_size("lz4", stated, size, "the header states")
+    if not stated:
+        return b""
+    from numcodecs import lz4
+
+    return run(str(config["id"]), lz4.decompress, view)  # type: ignore[no-any-return]
+
+
+def _blosc(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:  # noqa: ARG001
+    from fastzarr.codecs import blosc
+
+    return blosc.decompress(data, size)
+
+
+def _zstd(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:  # noqa: ARG001
+    from fastzarr.codecs import zstd
+
+    return zstd.decompress(data, size)
+
+
+def _zlib(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
+    import zlib
+
+    from fastzarr.codecs.gzip import GZIP, ZLIB, decompress
+
+    gzip = config["id"] == "gzip"
+    decoder = partial(zlib.decompressobj, GZIP if gzip else ZLIB)
+    return decompress(config["id"], decoder, data, size, zlib.error, members=gzip)
+
+
+def _bz2(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:  # noqa: ARG001
+    import bz2
+
+    from fastzarr.codecs.gzip import decompress
+
+    return decompress("bz2", bz2.BZ2Decompressor, data, size, OSError)
+
+
+def _lzma(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
+    import lzma
+
+    from fastzarr.codecs.gzip import decompress
+
+    kind = config.get("format", lzma.FORMAT_XZ)
+    raw = kind == lzma.FORMAT_RAW
+    # The header states the dictionary size, of which only the filled part takes memory.
+    limit = max(bound(None), _LZMA_MEMORY)
+    settings = {"filters": config.get("filters")} if raw else {"memlimit": limit}
+    decoder = partial(lzma.LZMADecompressor, format=kind, **settings)
+    return decompress("lzma", decoder, data, size, lzma.LZMAError, members=not raw)
+
+
+def encode_crc32c(config: Mapping[str, Any], data: Buffer) -> bytes:
+    """Return the data with its checksum, at the configured end."""
+    from fastzarr.codecs.crc32c import crc32c
+
+    checksum = crc32c(data).to_bytes(4, "little")
+    start = config.get("location") == "start"
+    return b"".join((checksum, as_view(data)) if start else (as_view(data), checksum))
+
+
+def _crc32c(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
+    from fastzarr.codecs.crc32c import Crc32cCodec
+
+    view = as_view(data)
+    if config.get("location") == "start":
+        view = memoryview(b"".join((view[4:], view[:4])))
+    return Crc32cCodec().decode(view, size)
+
+
+DECODERS: dict[str, Callable[[Mapping[str, Any], Buffer, int | None], Buffer]] = {
+    "blosc": _blosc,
+    "bz2": _bz2,
+    "crc32c": _crc32c,
+    "gzip": _zlib,
+    "lz4": _lz4,
+    "lzma": _lzma,
+    "zlib": _zlib,
+    "zstd": _zstd,
+}

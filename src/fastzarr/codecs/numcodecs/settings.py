@@ -1,0 +1,208 @@
+"""A numcodecs configuration, kept member for member, and the sizes it implies."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr.buffers import as_view, nbytes
+from fastzarr.checked import placed
+from fastzarr.errors import CodecError, MetadataError, UnknownCodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastzarr.buffers import Buffer
+
+
+PREFIX = "numcodecs."
+ARRAY_IDS = frozenset({"astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize"})
+"""The ids of array-to-array codecs."""
+OBJECT_IDS = frozenset(
+    {"categorize", "json2", "msgpack2", "pickle", "vlen-array", "vlen-bytes", "vlen-utf8"}
+)
+"""The ids of object codecs (objects to bytes), which exist in format 2 only."""
+_CHECKSUMS = frozenset({"adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"})
+
+BITS = 8
+
+
+class NumcodecsBase:
+    """Base class of both kinds of wrapper, with the numcodecs configuration as JSON in ``text``."""
+
+    text: str
+
+    @property
+    def codec_config(self) -> dict[str, Any]:
+        """A new dictionary of the numcodecs configuration, including ``id``."""
+        return json.loads(self.text)  # type: ignore[no-any-return]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The numcodecs configuration, parsed once and shared: it must not be modified."""
+        return _settings(self.text)
+
+    @property
+    def id(self) -> str:
+        """The numcodecs id."""
+        return str(_settings(self.text)["id"])
+
+    @property
+    def name(self) -> str:
+        """The name in format 3."""
+        return PREFIX + self.id
+
+    @property
+    def codec(self) -> Any:
+        """The numcodecs object; raises ``MetadataError`` if the configuration is invalid.
+
+        It is None for ``crc32c`` if the optional package that numcodecs needs is not installed.
+        """
+        return _instance(self.text)
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object of format 3, which has no ``id``."""
+        found = self.codec_config
+        del found["id"]
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the codec as in format 3 metadata.
+
+        ``configuration`` is present even if empty, because zarr-python requires it.
+        """
+        return {"name": self.name, "configuration": self.config()}
+
+    def to_v2(self) -> dict[str, Any]:
+        """Return the numcodecs configuration."""
+        return self.codec_config
+
+    def __repr__(self) -> str:
+        """Return the class name with the configuration."""
+        return f"{type(self).__name__}({self.codec_config!r})"
+
+
+def check(codec: NumcodecsBase, where: str) -> None:
+    """Raise ``MetadataError``, naming ``where``, if the codec's configuration is invalid."""
+    placed(lambda: codec.codec, where)
+
+
+def encoded_nbytes(config: Mapping[str, Any], size: int | None) -> int | None:
+    """Return the encoded size of ``size`` bytes, or None if it depends on the values."""
+    name = config["id"]
+    if size is None:
+        return None
+    if name in _CHECKSUMS:
+        return size + 4
+    if name in ("shuffle", "bitround"):
+        return size
+    if name == "packbits":
+        return -(-size // BITS) + 1
+    encoded = encoded_dtype(config)
+    if encoded is None:
+        return None
+    decoded: np.dtype[Any] = np.dtype(config[DTYPE_MEMBERS[name]])
+    if not decoded.itemsize or size % decoded.itemsize:
+        msg = f"{name}: {size} bytes are not a multiple of the item size of {decoded.str!r}"
+        raise CodecError(msg)
+    return size // decoded.itemsize * encoded.itemsize
+
+
+def check_encoded(config: Mapping[str, Any], data: Buffer, size: int | None) -> None:
+    """Raise ``CodecError`` if the encoded size is fixed and ``data`` has another."""
+    expected, found = encoded_nbytes(config, size), nbytes(data)
+    if expected is not None and found != expected:
+        msg = f"{config['id']}: expected {expected} bytes of data, found {found}"
+        raise CodecError(msg)
+    if found < 4 and config["id"] in _CHECKSUMS:
+        msg = f"{config['id']}: expected at least 4 bytes for the checksum, found {found}"
+        raise CodecError(msg)
+
+
+def run(name: str, function: Callable[[Any], Any], data: Any) -> Any:
+    """Return ``function(data)``; raise any failure as ``CodecError``, except MemoryError."""
+    try:
+        return function(data)
+    except MemoryError:
+        raise
+    except Exception as error:  # third-party codecs may raise any exception
+        size = getattr(data, "nbytes", None)
+        msg = f"{name}: {size} bytes of data cannot be processed: {type(error).__name__}: {error}"
+        raise CodecError(msg) from error
+
+
+def as_bytes(data: Any) -> Buffer:
+    """Return the output of a codec as flat bytes; raise ``CodecError`` for an object array."""
+    if isinstance(data, np.ndarray) and data.dtype.hasobject:
+        msg = "expected bytes, got an array of objects; the first filter must be an object codec"
+        raise CodecError(msg)
+    return data if isinstance(data, bytes) else as_view(data)
+
+
+DTYPE_MEMBERS = {
+    "astype": "decode_dtype",
+    "delta": "dtype",
+    "fixedscaleoffset": "dtype",
+    "quantize": "dtype",
+}
+"""The member of each codec's configuration that names the decoded data type."""
+
+
+@lru_cache(maxsize=256)
+def _settings(text: str) -> Mapping[str, Any]:
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def encoded_dtype(config: Mapping[str, Any]) -> np.dtype[Any] | None:
+    """Return the data type of the encoded side; None if the codec keeps that of its input."""
+    member = DTYPE_MEMBERS.get(config["id"])
+    if member is None:
+        return None
+    dtype: np.dtype[Any] = np.dtype(
+        config.get("encode_dtype" if config["id"] == "astype" else "astype") or config[member]
+    )
+    return dtype
+
+
+@lru_cache(maxsize=256)
+def _instance(text: str) -> Any:
+    from numcodecs import registry
+
+    config = json.loads(text)
+    try:
+        return registry.get_codec(config)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # numcodecs raises different exceptions for an unknown id, depending on its version.
+        if config["id"] not in registry.codec_registry and config["id"] not in registry.entries:
+            if config["id"] == "crc32c" and config.get("location", "end") in ("start", "end"):
+                return None
+            known = ", ".join(sorted(registry.codec_registry))
+            msg = (
+                f"codec {config['id']!r} is not known to numcodecs; install the package that "
+                f"provides it, or register it with numcodecs.register_codec. Known: {known}"
+            )
+            raise UnknownCodecError(msg) from error
+        msg = f"{config} is not a valid configuration of {config['id']!r}: {error}"
+        raise MetadataError(msg) from error
+
+
+def as_text(config: Mapping[str, Any], where: str) -> str:
+    """Return a configuration as JSON; raise MetadataError if JSON cannot hold it."""
+    try:
+        return json.dumps(config, default=_plain)
+    except (TypeError, ValueError) as error:
+        msg = f"the configuration of {config['id']!r} cannot be written as JSON: {error}"
+        raise MetadataError(msg, where) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, np.dtype):
+        return value.str
+    raise TypeError(repr(value))

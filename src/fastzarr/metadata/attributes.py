@@ -1,0 +1,87 @@
+"""What attributes may hold, in the form in which JSON can hold it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastzarr.checked import member, show
+from fastzarr.config import config
+from fastzarr.metadata.json import too_deep
+
+# The number of levels reserved for consolidated metadata, which contains copies of documents.
+_SPARE_DEPTH = 8
+
+
+def plain_attributes(attributes: Any, where: str = "attributes") -> dict[str, Any]:
+    """Return a deep copy of attributes, converted to the types of JSON.
+
+    NumPy scalars and arrays become numbers, strings and lists, tuples become lists, integer names
+    become strings, and non-finite floats become ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+    Raise TypeError, naming the location, for a value of any other type, and ``LimitError`` if
+    attributes are nested too deeply.
+
+    >>> plain_attributes({"scale": np.float32(0.5), 1: (1, 2), "missing": float("nan")})
+    {'scale': 0.5, '1': [1, 2], 'missing': 'NaN'}
+    """
+    if not isinstance(attributes, Mapping):
+        msg = f"{where}: must be a mapping of names to values, got {show(attributes)}"
+        raise TypeError(msg)
+    plain: dict[str, Any] = _plain(attributes, where, 1)
+    return plain
+
+
+def _plain(value: Any, where: str, depth: int) -> Any:
+    if depth > config.get("limits.document_depth") - _SPARE_DEPTH:
+        raise too_deep(where)
+    if isinstance(value, Mapping):
+        return _plain_mapping(value, where, depth)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufUTO":
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item, member(where, place), depth + 1) for place, item in enumerate(value)]
+    return _plain_scalar(value, where)
+
+
+def _plain_scalar(value: Any, where: str) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return _plain_float(float(value))
+    kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+    msg = f"{where}: a value of type {kind} cannot be stored as JSON; convert it to a string, a "
+    raise TypeError(msg + "number, a list or a mapping")
+
+
+def _plain_mapping(value: Mapping[Any, Any], where: str, depth: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(name, str):
+            text = str.__str__(name)
+        elif isinstance(name, int | np.integer) and not isinstance(name, bool):
+            text = str(int(name))
+        else:
+            msg = f"{where}: the name of an attribute must be a string, got {show(name)}"
+            raise TypeError(msg)
+        if text in plain:
+            msg = f"{where}: {show(name)} and the string {text!r} are the same name in JSON"
+            raise TypeError(msg)
+        plain[text] = _plain(item, member(where, text), depth + 1)
+    return plain
+
+
+def _plain_float(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"

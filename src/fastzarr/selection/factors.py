@@ -1,0 +1,50 @@
+"""A selection as a product of factors: spans of one axis, and points of one or several.
+
+Rules of this file:
+
+* Each axis of the array belongs to exactly one factor. The result, before axes of length one are
+  dropped or added, has one axis a factor: its *work shape*.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Indices = NDArray[np.int64]
+
+
+class Span(NamedTuple):
+    """``size`` elements of one axis from ``start`` on, with a positive or negative ``step``."""
+
+    axis: int
+    start: int
+    step: int
+    size: int
+
+
+class Points(NamedTuple):
+    """Elements of one or several axes selected jointly.
+
+    ``coords`` has one one-dimensional array of ``size`` coordinates for each axis.
+    """
+
+    axes: tuple[int, ...]
+    coords: tuple[Indices, ...]
+    size: int
+
+
+class Selection(NamedTuple):
+    """The factors of a selection in the order of the result's axes.
+
+    ``work`` is the work shape, ``shape`` that of the result. ``fields`` is a field name or a list
+    of names, or None for whole elements.
+    """
+
+    factors: tuple[Span | Points, ...]
+    work: tuple[int, ...]
+    shape: tuple[int, ...]
+    fields: str | list[str] | None
