@@ -5,7 +5,7 @@
 //! * The lock is released for a whole call. It is taken briefly for each request to a store of
 //!   Python's, and regularly to check for signals such as Ctrl-C.
 //! * A failure is returned as data: the chunk, the stage, the kind, the message. Python words it.
-//! * Arguments are what `_reference.py` takes; they are asserted here and checked there.
+//! * Arguments are what `engine/reference.py` takes; they are asserted here and checked there.
 
 mod elements;
 mod objects;
@@ -234,7 +234,7 @@ fn failed<'py>(
         Kind::Foreign | Kind::Interrupted => ("foreign", None),
     };
     let raised = raised.map(|raised| raised.into_value(py));
-    let make = py.import("fastzarr._reference")?.getattr("failure")?;
+    let make = py.import("fastzarr.engine.failures")?.getattr("failure")?;
     make.call1((
         PyTuple::new(py, chunk)?,
         error.stage,

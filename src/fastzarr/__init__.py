@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         zeros_like,
     )
     from fastzarr.display import tree
-    from fastzarr.engine import cleanup_resources
+    from fastzarr.engine.threads import cleanup_resources
     from fastzarr.errors import CopyError, MetadataError
     from fastzarr.group import Group
     from fastzarr.opening import (
@@ -83,7 +83,7 @@ make_lazy(
             "zeros_like",
         ),
         ".display": ("tree",),
-        ".engine": ("cleanup_resources",),
+        ".engine.threads": ("cleanup_resources",),
         ".errors": ("CopyError", "MetadataError"),
         ".group": ("Group",),
         ".stores.synchronizers": ("ProcessSynchronizer", "ThreadSynchronizer"),

@@ -1,9 +1,9 @@
-"""The typed contract of the native extension, whose twin in NumPy is ``_reference.py``.
+"""The typed contract of the native extension, whose twin in NumPy is ``engine/reference.py``.
 
 Rules of this file:
 
-* Every function here stands in ``_reference.py`` under the same name, with the same parameters and
-  the same meaning; a test holds the two against each other.
+* Every function here has a twin in Python of the same name, parameters and meaning: in
+  ``engine/reference.py``, ``codecs/elements.py`` or ``native.py``. A test compares them.
 * One call runs a whole plan. The caller's memory is read from or written to, and nothing is kept.
 * A failure comes back as data: the chunk's coordinates, the stage (``fetch``, ``store`` or the name
   of a codec) and the error. None means that every chunk of the plan was read or written. Of the
@@ -15,9 +15,10 @@ from typing import Any, final
 
 import numpy as np
 
-from fastzarr._reference import Chunks, Failure, Job
 from fastzarr.buffers import Buffer
 from fastzarr.codecs.chain import Program as Chain
+from fastzarr.engine.failures import Failure
+from fastzarr.engine.job import Chunks, Job
 from fastzarr.selection.plan import Plan
 
 @final

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.engine import StoredChunks
+from fastzarr.engine.chunks import StoredChunks
 
 if TYPE_CHECKING:
     from fastzarr.array import ArrayConfig

@@ -37,7 +37,7 @@ from fastzarr.snapshot import changing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fastzarr.arguments import Request
+    from fastzarr.creating.words import Request
     from fastzarr.node import Node
     from fastzarr.stores.base import Store
     from fastzarr.stores.capabilities import Draft
@@ -111,7 +111,7 @@ def build_group(
     known: str | None = None,
 ) -> GroupLayout:
     """Create a group and give its metadata; raises as ``build_array`` does."""
-    from fastzarr.arguments import default_format, parse_format
+    from fastzarr.creating.words import default_format, parse_format
     from fastzarr.metadata.attributes import plain_attributes
 
     check_new_path(path)

@@ -3,7 +3,7 @@
 Rules of this file:
 
 * It defines the signatures: the union of those of zarr-python 2 and 3, positional as in 2. Keywords
-  are interpreted in ``arguments.py``, and nodes are created in ``build.py``.
+  are interpreted in ``creating/words.py``, and nodes are created in ``build.py``.
 * An unspecified format is that of the parent group, else 2 if a keyword is specific to format 2,
   else the setting ``default_zarr_format``, which is 3.
 * The functions that open and save are re-exported, so that all are available in one module.
@@ -13,18 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.arguments import (
-    HANDLE_WORDS,
-    Request,
-    chunks_of,
-    filled,
-    handle_of,
-    like_words,
-    same_format,
-)
 from fastzarr.array import Array
 from fastzarr.build import build_array, survey
-from fastzarr.chunking import NOT_GIVEN
+from fastzarr.creating.given import NOT_GIVEN
+from fastzarr.creating.like import chunks_of, filled, like_words
+from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of, same_format
 from fastzarr.display import tree
 from fastzarr.opening import (
     consolidate_metadata,

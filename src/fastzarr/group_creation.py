@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from fastzarr.arguments import HANDLE_WORDS, Request, filled, handle_of, like_words
 from fastzarr.array import Array
 from fastzarr.build import build_array, build_group, taken
-from fastzarr.chunking import NOT_GIVEN, parse_shape
+from fastzarr.creating.chunks import parse_shape
+from fastzarr.creating.given import NOT_GIVEN
+from fastzarr.creating.like import filled, like_words
+from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of
 from fastzarr.errors import (
     ContainsArrayError,
     ContainsGroupError,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr import casting, engine, errors
+from fastzarr import casting, errors
+from fastzarr.engine import run
 from fastzarr.selection import index as kinds
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Indexed:
                 apart = not np.may_share_memory(work, result)
         missing = access.settings.read_missing_chunks
         if result.size:
-            engine.run_read(layout, access.chunks, found, work, missing=missing)
+            run.run_read(layout, access.chunks, found, work, missing=missing)
         if apart:
             result[...] = work.reshape(found.shape)
         if self._cast is not None:
@@ -237,7 +238,7 @@ class Indexed:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:
             self._check_current(access)
-            engine.run_write(
+            run.run_write(
                 layout,
                 access.chunks,
                 found,

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import node as nodes
-from fastzarr.arguments import HANDLE_WORDS, IGNORED, Request, handle_of, same_format
 from fastzarr.array import Array
 from fastzarr.build import build_array, build_group, taken
-from fastzarr.chunking import NOT_GIVEN
+from fastzarr.creating.given import NOT_GIVEN
+from fastzarr.creating.words import HANDLE_WORDS, IGNORED, Request, handle_of, same_format
 from fastzarr.errors import (
     ArrayNotFoundError,
     BaseZarrError,

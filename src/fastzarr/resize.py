@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr import casting, checked, engine, errors, node
+from fastzarr import casting, checked, errors, node
 from fastzarr.buffers import as_view
-from fastzarr.chunking import parse_shape
 from fastzarr.codecs.chain import resolve_chain
+from fastzarr.creating.chunks import parse_shape
+from fastzarr.engine import run
 from fastzarr.selection.factors import Selection, Span
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def _lasting(array: Array, layout: Layout) -> Access:
 def _write(array: Array, layout: Layout, spans: tuple[Span, ...], values: Any) -> None:
     work = tuple(span.size for span in spans)
     chunks = _lasting(array, layout).chunks
-    engine.run_write(
+    run.run_write(
         layout,
         chunks,
         Selection(spans, work, work, None),

@@ -14,14 +14,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.arguments import (
-    HANDLE_WORDS,
-    Request,
-    as_array_like,
-    chunks_of,
-    handle_of,
-    same_format,
-)
 from fastzarr.array import Array
 from fastzarr.build import (
     begin_draft,
@@ -32,6 +24,8 @@ from fastzarr.build import (
     outlasting,
     survey,
 )
+from fastzarr.creating.like import as_array_like, chunks_of
+from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of, same_format
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.opening import open
 from fastzarr.stores.resolve import as_store_path

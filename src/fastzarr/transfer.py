@@ -204,7 +204,7 @@ class _Copy:
         self.size += int(np.prod(source.shape, dtype=object)) * source.dtype.itemsize
 
     def _to_zarr(self, source: Any, dest: Any, name: str, *, overwrite: bool) -> None:
-        from fastzarr.arguments import like_words
+        from fastzarr.creating.like import like_words
 
         words = dict(self.create_kws)
         data = source

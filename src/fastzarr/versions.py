@@ -32,7 +32,7 @@ def show_versions() -> str:
 
 def _data_path() -> str:
     from fastzarr.config import config
-    from fastzarr.engine import native_extension
+    from fastzarr.native import native_extension
 
     if native_extension is None:
         return "NumPy (the native extension is not built)"

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastzarr import _native, _reference
-from fastzarr.codecs import vlen
+from fastzarr import _native
+from fastzarr.codecs import elements, vlen
 from fastzarr.codecs.base import ChunkSpec
+from fastzarr.codecs.elements import vlen_encode
 from fastzarr.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
 from fastzarr.dtypes import from_numpy
 from fastzarr.errors import CodecError, MetadataError
@@ -90,7 +91,7 @@ def test_the_extension_joins_as_its_twin_does(items, kind):
     array = objects(items)
     plain = vlen.plain_text if kind is str else vlen.plain_bytes
     found = _native.vlen_encode(array, kind, plain)
-    assert found == _reference.vlen_encode(array, kind, plain)
+    assert found == vlen_encode(array, kind, plain)
     if isinstance(found, bytes):
         dtype = TEXT if kind is str else object
         assert split_by(_native, found, kind, len(items), dtype)[0] is None
@@ -98,7 +99,7 @@ def test_the_extension_joins_as_its_twin_does(items, kind):
 
 @given(st.lists(st.binary(max_size=20), max_size=6), st.data())
 def test_the_extension_splits_as_its_twin_does(items, data):
-    stored = bytearray(_reference.vlen_encode(objects(items), bytes, bytes))
+    stored = bytearray(vlen_encode(objects(items), bytes, bytes))
     # Counts are the caller's to check; all that follows may be anything.
     for place in data.draw(st.lists(st.integers(4, max(len(stored), 5)), max_size=3)):
         if data.draw(st.booleans()):
@@ -108,12 +109,12 @@ def test_the_extension_splits_as_its_twin_does(items, data):
             stored[place : place + data.draw(st.sampled_from([0, 4]))] = u32(number)
     for kind, dtype in ((str, TEXT), (str, object), (bytes, object)):
         case = (memoryview(bytes(stored)), kind, len(items), dtype)
-        assert split_by(_native, *case) == split_by(_reference, *case)
+        assert split_by(_native, *case) == split_by(elements, *case)
 
 
 @given(st.lists(st.text(), max_size=8))
 def test_text_of_objects_and_of_numpy_is_stored_alike(items):
-    for functions in (_native, _reference):
+    for functions in (_native, elements):
         found = functions.vlen_encode(np.array(items, dtype=TEXT), str, vlen.plain_text)
         assert found == functions.vlen_encode(objects(items), str, vlen.plain_text)
 
@@ -155,7 +156,7 @@ def test_an_error_of_another_kind_is_raised():
     def fail(item):
         raise RuntimeError(item)
 
-    for functions in (_native, _reference):
+    for functions in (_native, elements):
         with pytest.raises(RuntimeError, match="7"):
             functions.vlen_encode(objects(["a", 7]), str, fail)
 
@@ -164,7 +165,7 @@ def test_objects_are_let_go_of():
     thing = "not interned, and not of the interpreter's own"
     array = objects([thing, thing])
     before = sys.getrefcount(thing)
-    for functions in (_native, _reference):
+    for functions in (_native, elements):
         for _ in range(5):
             data = functions.vlen_encode(array, str, vlen.plain_text)
             assert functions.vlen_decode(data, str, objects([thing, thing])) is None

@@ -7,7 +7,7 @@ Rules of this file:
 * The index is untrusted. It is validated as a whole before it is used: every inner chunk lies
   inside the shard and outside the index, and no two overlap. Gaps are allowed.
 * The inside of a shard is a chunk grid like that of an array, and is read and written by the same
-  functions (``_reference.py``). This file only handles the bytes of a shard, not selections.
+  functions (``engine/reference.py``). This file only handles the bytes of a shard, not selections.
 
 Specification: zarr-specs, "Sharding codec", version 1.0.
 """
@@ -168,15 +168,15 @@ class ShardingCodec(ArrayBytesCodec):
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
         """Return one encoded shard; without any inner chunk it consists of the index."""
-        from fastzarr import _reference
+        from fastzarr.engine import reference
 
-        return _reference.encode_shard(Shard(self, spec), array)
+        return reference.encode_shard(Shard(self, spec), array)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return one decoded shard, of shape ``spec.shape``."""
-        from fastzarr import _reference
+        from fastzarr.engine import reference
 
-        return _reference.decode_shard(Shard(self, spec), data)
+        return reference.decode_shard(Shard(self, spec), data)
 
 
 class Shard:

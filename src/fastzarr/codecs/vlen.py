@@ -8,7 +8,7 @@ Rules of this file:
   that many lengths. ``vlen_decode`` then checks that each length fits the remaining data, and that
   no bytes follow the last element.
 * ``vlen_decode`` and ``vlen_encode`` are those of the extension, or their equivalents in
-  ``_reference.py``.
+  ``engine/reference.py``.
 * None in an object array is stored as an empty element, as by numcodecs.
 
 Specification: zarr-extensions, ``codecs/vlen-utf8`` and ``codecs/vlen-bytes``.
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fastzarr.buffers import as_view
+from fastzarr.codecs import elements
 from fastzarr.codecs.base import ArrayBytesCodec
 from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastzarr.buffers import Buffer
-    from fastzarr.codecs.base import ChunkSpec
+from fastzarr.codecs.base import ChunkSpec
 
 _WORD = Struct("<I")
 _TEXT = np.dtypes.StringDType()
@@ -125,10 +126,8 @@ def plain_bytes(item: Any) -> bytes:
 
 def _functions() -> Any:
     """Return the module with vlen_encode and vlen_decode: the extension, or ``_reference``."""
-    from fastzarr import _reference
-
     native = None if config.flat["data_path"] == "numpy" else extension()
-    return _reference if native is None else native
+    return elements if native is None else native
 
 
 def _joined(

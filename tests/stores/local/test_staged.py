@@ -228,7 +228,7 @@ def test_all_is_on_the_disk_before_and_after_the_instant(
         synced.append(Path(root.store.folder, JOURNAL_NAME).exists())
         assert Path(folder).is_dir()
 
-    monkeypatch.setattr("fastzarr.engine.sync", sync)
+    monkeypatch.setattr("fastzarr.native.sync", sync)
     with root.transaction():
         change_all(root)
     assert synced == [False, True][:expected]

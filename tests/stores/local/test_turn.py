@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 
 import fastzarr as zarr
-from fastzarr import engine
-from fastzarr._reference import Failure
+from fastzarr import native
+from fastzarr.engine.failures import Failure
 from fastzarr.errors import ChunkIOError, KeyValidationError, ZarrRuntimeWarning
 from fastzarr.stores import LocalStore
 from fastzarr.stores.local import system
@@ -313,7 +313,7 @@ def test_flush_and_close_sync_what_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
-    monkeypatch.setattr(engine, "sync", synced.append)
+    monkeypatch.setattr(native, "sync", synced.append)
     store = LocalStore(tmp_path / "z")
     store.flush()
     store.close()
@@ -411,7 +411,7 @@ def test_what_the_extension_cannot_do_its_twin_does(
 
         read = write
 
-    monkeypatch.setattr(engine, "native_extension", Extension())
+    monkeypatch.setattr("fastzarr.engine.run.native_extension", Extension())
     z[:3] = [1, 2, 3]
     assert z[:].tolist() == [1, 2, 3, 0]
     Extension.code = errno.EIO

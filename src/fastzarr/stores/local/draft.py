@@ -184,7 +184,7 @@ class FolderDraft:
         return self._place.durability != "none"
 
     def _sync(self) -> None:
-        from fastzarr.engine import sync
+        from fastzarr.native import sync
 
         with suppress(OSError):
             # Those who could read the old tree can read the new one.

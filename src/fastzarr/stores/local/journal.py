@@ -138,7 +138,7 @@ def _copy(value: str, target: str) -> None:
 def sync_journal(store: LocalStore, folder: str) -> None:
     """Flush a folder's files to the disk, unless the store's durability is ``none``."""
     if store.durability != "none":
-        from fastzarr.engine import sync
+        from fastzarr.native import sync
 
         sync(folder)
 

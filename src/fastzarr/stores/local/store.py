@@ -363,7 +363,7 @@ class LocalStore(Store):
 
     def flush(self) -> None:
         """Have all that was written to the store outlast a power cut, whoever wrote it."""
-        from fastzarr.engine import sync
+        from fastzarr.native import sync
 
         with suppress(FileNotFoundError):  # nothing was written yet
             sync(self._root)

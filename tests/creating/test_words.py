@@ -10,8 +10,10 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr import codecs
-from fastzarr.arguments import Request, like_words, parse_keys, same_format
 from fastzarr.config import config
+from fastzarr.creating.keys import parse_keys
+from fastzarr.creating.like import like_words
+from fastzarr.creating.words import Request, same_format
 from fastzarr.errors import LimitError, MetadataError, ZarrRuntimeWarning
 from fastzarr.grids.keys import ChunkKeys
 

@@ -14,21 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from fastzarr.chunking import NOT_GIVEN, parse_chunks, parse_shape, parse_shards
-from fastzarr.codec_arguments import (
-    absent,
-    as_codecs,
-    chain_v2,
-    chain_v3,
-    codec_id,
-    is_numcodec,
-    like,
-)
 from fastzarr.config import config
+from fastzarr.creating.chunks import parse_chunks, parse_shape, parse_shards
+from fastzarr.creating.codecs import as_codecs, chain_v2, chain_v3, codec_id, is_numcodec
+from fastzarr.creating.given import NOT_GIVEN, absent
+from fastzarr.creating.keys import keys_v2, parse_keys
+from fastzarr.creating.like import as_array_like, dtype_of, is_object
 from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning
 from fastzarr.metadata.trust import trusted
 
@@ -160,8 +153,8 @@ class Request:
 
         dtype, object_id = self.dtype, codec_id(self.object_codec)
         if dtype is None:
-            dtype = "float64" if self.data is None else _dtype_of(self.data)
-        if object_id is None and _is_object(dtype):
+            dtype = "float64" if self.data is None else dtype_of(self.data)
+        if object_id is None and is_object(dtype):
             # As in zarr-python 2, the object codec may also be the first filter.
             first = next(iter(as_codecs(self.filters, "filters") or ()), None)
             object_id = codec_id(first)
@@ -243,7 +236,7 @@ class Request:
             shape=shape,
             dtype=dtype,
             chunks=chunks,
-            keys=_keys_v2(self.chunk_key_encoding, self.dimension_separator),
+            keys=keys_v2(self.chunk_key_encoding, self.dimension_separator),
             fill=fill,
             codecs=chain,
             attributes=self._attributes(),
@@ -309,58 +302,6 @@ def parse_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
     return tuple(None if name is None else str.__str__(name) for name in found)
 
 
-def parse_keys(encoding: Any, separator: Any = None) -> Any:
-    """Return the ``ChunkKeys`` of a format 3 array.
-
-    ``encoding`` is a name, a pair ``(name, separator)``, a mapping as in ``zarr.json`` or with the
-    members ``name`` and ``separator``, or a ``ChunkKeys``. Raise ``MetadataValidationError`` for
-    anything else.
-
-    >>> parse_keys({"name": "v2", "separator": "/"})
-    ChunkKeys(name='v2', separator='/')
-    """
-    from fastzarr.grids.keys import ChunkKeys
-
-    if isinstance(encoding, ChunkKeys):
-        return encoding
-    where = "chunk_key_encoding"
-    name, found = _encoding(encoding, where)
-    if name not in ("default", "v2"):
-        msg = f"must be named 'default' or 'v2', not {name!r}"
-        raise MetadataValidationError(msg, where)
-    if found is None:
-        found = separator if separator is not None else {"default": "/", "v2": "."}[name]
-    return ChunkKeys(cast("Any", name), _separator(found))
-
-
-def as_array_like(data: Any, dtype: Any = None) -> Any:
-    """Return ``data`` if it is array-like, and otherwise as a NumPy array.
-
-    Array-like objects have ``shape``, ``dtype`` and ``__getitem__``. If ``dtype`` is of variable
-    length, strings and bytes are kept as objects: NumPy's fixed-length strings would drop trailing
-    NULs.
-    """
-    if _is_array_like(data) and hasattr(data, "__getitem__"):
-        return np.asarray(data) if isinstance(data, np.generic) else data
-    found = np.asarray(data)
-    if found.dtype.kind in "SU" and dtype is not None and not _is_fixed(dtype):
-        objects = np.empty(found.shape, dtype=object)
-        objects[...] = data
-        return objects
-    return found
-
-
-def _is_array_like(data: Any) -> bool:
-    """Whether data has a shape and a type; raise TypeError if it is a group of any library.
-
-    A group may have members named ``shape`` and ``dtype``, so it is not asked for attributes.
-    """
-    if isinstance(data, Mapping) and hasattr(type(data), "require_group"):
-        msg = f"an array is needed here, not {data!r}; fastzarr.copy() copies a group"
-        raise TypeError(msg)
-    return hasattr(data, "shape") and hasattr(data, "dtype")
-
-
 def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of ``Array`` among the keywords of a function."""
     names = ("cache_attrs", "cache_metadata", "chunk_store", "read_only", "synchronizer")
@@ -378,64 +319,6 @@ def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
     return handle
 
 
-def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
-    """Return ``words`` with a fill value."""
-    return words | {"fill_value": value}
-
-
-def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None) -> dict[str, Any]:
-    """Return the keywords of an array like ``a``, overridden by ``words``.
-
-    ``a`` is an array of any library. If it is an array of this package and has the same format, its
-    codecs are included.
-    """
-    words = {word: value for word, value in words.items() if value is not None or word in _NONES}
-    a = a if _is_array_like(a) else np.asarray(a)
-    found: dict[str, Any] = {"shape": a.shape, "dtype": a.dtype}
-    layout = getattr(a, "layout", None)
-    if layout is not None:
-        changes = not _is_dtype(words.get("dtype", _dtype_of(a)), layout.dtype)
-        found |= like(layout, dtype_changes=changes)
-        if zarr_format not in (None, layout.zarr_format):
-            kept = ("shape", "dtype", "chunks", "fill_value")
-            found = {word: found[word] for word in kept if word in found}
-    elif chunks_of(a):
-        found["chunks"] = chunks_of(a)
-    if "shape" in words and len(parse_shape(words["shape"])) != len(found["shape"]):
-        found.pop("chunks", None)
-        found.pop("shards", None)
-    for word, others in _REPLACES.items():
-        if word in words:
-            found = {name: value for name, value in found.items() if name not in others}
-    return found | words
-
-
-def chunks_of(data: Any) -> tuple[int, ...] | None:
-    """Return the chunk shape of an array of any library, or None if it has no regular chunks."""
-    found = getattr(data, "chunks", None)
-    if not found:
-        return None
-    try:
-        return parse_chunks(found, tuple(data.shape), data.dtype.itemsize)
-    except MetadataValidationError:
-        return None  # dask's chunks may be irregular
-
-
-# Keywords for which None is a meaningful value.
-_NONES = frozenset({"chunks", "compressor", "compressors", "fill_value", "filters", "shards"})
-# A keyword that is passed overrides these keywords of the other array.
-_REPLACES = {
-    "codecs": ("filters", "serializer", "compressors", "compressor"),
-    "compressor": ("compressors",),
-    "compressors": ("compressor",),
-    "chunks": ("shards",),
-    "chunk_shape": ("chunks", "shards"),
-    "chunk_key_encoding": ("dimension_separator",),
-    "dimension_separator": ("chunk_key_encoding",),
-    "zarr_version": ("zarr_format",),
-}
-
-
 def _say(fields: dict[str, Any], verb: str, word: str, value: Any) -> None:
     """Store a keyword under its canonical name; raise TypeError if two aliases disagree."""
     name = _ALIASES.get(word, word)
@@ -448,77 +331,6 @@ def _say(fields: dict[str, Any], verb: str, word: str, value: Any) -> None:
         return
     if not unsaid or name == word:
         fields[name] = value
-
-
-def _is_object(dtype: Any) -> bool:
-    return (
-        dtype is object
-        or (isinstance(dtype, str) and dtype in ("O", "|O", "object"))
-        or (isinstance(dtype, np.dtype) and dtype.kind == "O")
-    )
-
-
-def _is_fixed(dtype: Any) -> bool:
-    from fastzarr.dtypes import from_numpy
-
-    try:
-        return not _is_object(dtype) and from_numpy(dtype).itemsize is not None
-    except (TypeError, ValueError):
-        return True  # an invalid data type raises an error when it is parsed
-
-
-def _dtype_of(data: Any) -> Any:
-    # The layout's data type has more information than a NumPy dtype, but a view may have another.
-    layout = getattr(data, "layout", None)
-    same = layout is not None and layout.dtype.numpy == data.dtype
-    return layout.dtype if layout is not None and same else data.dtype
-
-
-def _is_dtype(given: Any, dtype: DataType) -> bool:
-    from fastzarr.dtypes import from_numpy
-
-    if _is_object(given):
-        return dtype.numpy.kind == "O"
-    return from_numpy(given) == dtype
-
-
-def _encoding(encoding: Any, where: str) -> tuple[Any, Any]:
-    if encoding is None:
-        return "default", None
-    if isinstance(encoding, str):
-        return encoding, None
-    if isinstance(encoding, Mapping):
-        unknown = set(encoding) - {"name", "separator", "configuration"}
-        inner = encoding.get("configuration") or {}
-        if unknown or "name" not in encoding or set(inner) - {"separator"}:
-            msg = f"must have a name and optionally a separator, got {dict(encoding)!r}"
-            raise MetadataValidationError(msg, where)
-        return encoding["name"], inner.get("separator", encoding.get("separator"))
-    if isinstance(encoding, tuple | list) and len(encoding) == 2:
-        return encoding[0], encoding[1]
-    if hasattr(encoding, "name") and hasattr(encoding, "separator"):
-        return encoding.name, encoding.separator
-    msg = f"must be a name, a pair of name and separator, or a mapping, not {encoding!r}"
-    raise MetadataValidationError(msg, where)
-
-
-def _keys_v2(encoding: Any, separator: Any) -> Any:
-    from fastzarr.grids.keys import ChunkKeys
-
-    if encoding is not None:
-        keys = parse_keys(encoding, separator)
-        if keys.name != "v2":
-            msg = f"format 2 supports only the encoding 'v2', not {keys.name!r}"
-            raise MetadataValidationError(msg, "chunk_key_encoding")
-        return keys
-    return ChunkKeys("v2", _separator("." if separator is None else separator))
-
-
-def _separator(separator: Any) -> Any:
-    if separator not in ("/", "."):
-        msg = f"must be '/' or '.', not {separator!r}"
-        raise MetadataValidationError(msg, "dimension_separator")
-    return separator
 
 
 def _shard_options(shards: Any) -> tuple[Any, dict[str, Any]]:

@@ -16,78 +16,16 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from fastzarr.chunking import NOT_GIVEN
+from fastzarr.creating.given import absent
 from fastzarr.errors import MetadataValidationError
 
 if TYPE_CHECKING:
-    from fastzarr.arguments import Request
     from fastzarr.codecs.base import ArrayBytesCodec, Codec
+    from fastzarr.creating.words import Request
     from fastzarr.dtypes import DataType
-    from fastzarr.metadata.layout import Layout
 
-_V2 = 2
 _BLOSC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 _ZSTD = {"id": "zstd", "level": 0}
-
-
-def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
-    """Return the keywords that create an array with this layout, except shape and attributes.
-
-    If ``dtype_changes``, parameters that were derived from the data type are omitted.
-    """
-    words: dict[str, Any] = {"zarr_format": layout.zarr_format, "fill_value": layout.fill}
-    if not dtype_changes:
-        words["dtype"] = layout.dtype
-    if layout.zarr_format == _V2:
-        from fastzarr.metadata import v2
-
-        # Filters, such as an object codec, may depend on the data type.
-        filters = [] if dtype_changes else v2.filter_configs(layout)
-        if dtype_changes:
-            del words["fill_value"]
-        return words | {
-            "chunks": layout.chunks,
-            "filters": filters or None,
-            "compressor": v2.compressor_config(layout),
-            "order": layout.order,
-            "dimension_separator": layout.keys.separator,
-        }
-    words["chunk_key_encoding"] = layout.keys
-    codecs, sharding = layout.codecs, layout.sharding
-    words["chunks"] = layout.chunks
-    if sharding is not None and sharding.is_plain:
-        # A transpose of a shard becomes one of each inner chunk, which stores the same bytes.
-        words |= {
-            "chunks": layout.inner_chunks,
-            "shards": {
-                "shape": layout.chunks,
-                "index_location": sharding.codec.index_location,
-                "index_codecs": sharding.codec.index_codecs,
-            },
-        }
-        codecs = layout.chunk_codecs
-    if dtype_changes:
-        del words["fill_value"]
-    return words | _split_chain(codecs, dtype_changes=dtype_changes)
-
-
-def _split_chain(codecs: tuple[Codec, ...], *, dtype_changes: bool) -> dict[str, Any]:
-    from fastzarr.codecs.base import ArrayArrayCodec, BytesBytesCodec
-
-    filters = [codec for codec in codecs if isinstance(codec, ArrayArrayCodec)]
-    compressors = [codec for codec in codecs if isinstance(codec, BytesBytesCodec)]
-    serializer: Any = codecs[len(filters)]
-    if dtype_changes:
-        filters = [codec for codec in filters if codec.name == "transpose"]
-        compressors = [
-            dataclasses.replace(cast("Any", codec), typesize=None)
-            if hasattr(codec, "typesize")
-            else codec
-            for codec in compressors
-        ]
-        if serializer.name != "sharding_indexed":
-            serializer = NOT_GIVEN
-    return {"filters": filters, "serializer": serializer, "compressors": compressors}
 
 
 def chain_v3(request: Request, dtype: DataType) -> list[Codec]:
@@ -257,13 +195,6 @@ def as_codecs(value: Any, where: str) -> list[Any] | None:
             msg = "None is not a codec; omit it"
             raise MetadataValidationError(msg, f"{where}[{place}]")
     return found
-
-
-def absent(value: Any) -> bool:
-    """Whether an argument selects the default: missing, ``"auto"`` or ``"default"``."""
-    if isinstance(value, str):
-        return value in ("auto", "default")
-    return isinstance(value, type(NOT_GIVEN))
 
 
 def is_numcodec(codec: Any) -> bool:

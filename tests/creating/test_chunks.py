@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastzarr.chunking import (
-    NOT_GIVEN,
+from fastzarr.config import config
+from fastzarr.creating.chunks import (
     guess_chunks,
     guess_shards,
     parse_chunks,
     parse_shape,
     parse_shards,
 )
-from fastzarr.config import config
+from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.errors import MetadataValidationError
 
 MIB = 1 << 20

@@ -8,129 +8,34 @@ Rules of this file:
   the source of an inner chunk is a range of the shard's bytes instead of a key of the store.
 * A chunk is a fill value only where its absence is proven: a source gives None for that and raises
   for everything else.
-* Failures come back as data, a :class:`Failure`; ``engine.py`` words them.
+* Failures come back as data, a :class:`Failure`; ``run.py`` words them.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastzarr.buffers import as_view
 from fastzarr.codecs.sharding import MISSING
+from fastzarr.engine.failures import Failure, MissingChunk
+from fastzarr.engine.job import Chunks, Job, Source, inline
 from fastzarr.errors import CodecError
 from fastzarr.selection import plan as planning
 from fastzarr.selection.apply import put, take
 from fastzarr.selection.factors import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.chain import Program
     from fastzarr.codecs.sharding import Shard
     from fastzarr.selection.plan import Factor, Plan
-    from fastzarr.stores.turns import Turn
 
     Array = np.ndarray[Any, Any]
-    Spread = Callable[[Callable[[int], None], int], None]
-
-
-_WORD = Struct("<I")
-_MOST = 2**32 - 1
-
-
-class Source(Protocol):
-    """Give the bytes of one encoded chunk: all, or ranges of them; None if there is no chunk."""
-
-    def get(self) -> Buffer | None:
-        """Give all bytes."""
-
-    def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
-        """Give the bytes of each range, clipped as slices are."""
-
-
-class Chunks(Protocol):
-    """Stand for the stored objects of one array."""
-
-    def get(self, chunk: tuple[int, ...]) -> Buffer | None:
-        """Give all bytes of the object at these coordinates, or None if there is none."""
-
-    def source(self, chunk: tuple[int, ...]) -> Source:
-        """Give the source of the object at these coordinates, to read parts of it."""
-
-    def turn(self, chunk: tuple[int, ...]) -> Turn:
-        """Give a writer's turn at the object at these coordinates."""
-
-
-class Failure(NamedTuple):
-    """Say which chunk failed, at which stage (``fetch``, ``store``, a codec), and how."""
-
-    chunk: tuple[int, ...]
-    stage: str
-    error: Exception
-
-
-def failure(
-    chunk: tuple[int, ...],
-    stage: str,
-    kind: str,
-    message: str,
-    errno: int | None,
-    raised: Exception | None,
-) -> Failure:
-    """Make the failure that the native extension describes.
-
-    ``kind`` is ``codec``, ``io`` (with ``errno``), ``missing``, or ``foreign`` for an error that
-    the store itself has ``raised``.
-    """
-    error: Exception
-    if raised is not None:
-        error = raised
-    elif kind == "missing":
-        # Each level of shards has put ``inner chunk (...): `` before an empty message.
-        error = MissingChunk(message.removesuffix(": "))
-    elif kind == "io" and errno is not None:
-        error = OSError(errno, message)
-    else:
-        error = CodecError(message)
-        error.stage = stage
-    return Failure(chunk, stage, error)
-
-
-def inline(task: Callable[[int], None], count: int) -> None:
-    """Run a task for each number below ``count``, one after the other."""
-    for number in range(count):
-        task(number)
-
-
-class Job(NamedTuple):
-    """Hold what is the same for all chunks of one call.
-
-    ``fields`` restricts to fields of a structured type, ``missing`` says whether a missing chunk is
-    a fill value or an error, ``store_empty`` whether a chunk of nothing but fill value is stored.
-    ``threads`` is how many may work. ``spread`` runs a task for each number below a count, at the
-    caller's choice in parallel, and raises what a task raised. ``durability`` is that of files
-    which are written past the store; None where they must not be.
-    """
-
-    fields: str | list[str] | None = None
-    missing: bool = True
-    store_empty: bool = False
-    spread: Spread = inline
-    threads: int = 1
-    durability: str | None = None
-
-
-class MissingChunk(Exception):  # noqa: N818  (a finding, that the engine turns into an error)
-    """Raised for a missing chunk if ``Job.missing`` is false.
-
-    The message is empty for a stored object, and names the inner chunk of a shard.
-    """
 
 
 def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> Failure | None:
@@ -262,66 +167,6 @@ def write_chunk(
     if not job.store_empty and spec.fill is not None and spec.dtype.is_fill(chunk, spec.fill):
         return None
     return program.encode(chunk)
-
-
-def sync(root: str) -> None:
-    """Have all that was written to the file system of a folder outlast a power cut."""
-    del root  # there is a call for one file system only outside of Python's library
-    os.sync()
-
-
-def vlen_decode(data: Buffer, kind: type[str | bytes], out: Array) -> str | None:
-    """Split the stored form of elements of varying length into ``out``; None, or what is wrong.
-
-    The count that ``data`` begins with is that of ``out``, an array of one dimension; what follows
-    may be anything. ``kind`` is ``str``, whose bytes are UTF-8, or ``bytes``.
-    """
-    # Slices of bytes are made faster than those of a memoryview.
-    raw, count, position, unpack = bytes(data), out.size, _WORD.size, _WORD.unpack_from
-    end = len(raw)
-    items: list[str | bytes] = []
-    for number in range(count):
-        start = position + _WORD.size
-        if start > end:
-            return f"the data ends early, after {number} of {count} elements: {end} bytes"
-        position = start + unpack(raw, position)[0]
-        if position > end:
-            said, left = position - start, end - start
-            return f"element {number} of {count} states {said} bytes, but {left} are left"
-        item = raw[start:position]
-        try:
-            items.append(item.decode() if kind is str else item)
-        except UnicodeDecodeError:
-            return f"element {number} of {count} is not UTF-8"
-    if position != end:
-        return f"expected {position} bytes, found {end}"
-    out[:] = items
-    return None
-
-
-def vlen_encode(
-    array: Array, kind: type[str | bytes], plain: Callable[[Any], str | bytes]
-) -> bytes | str:
-    """Give the stored form of the elements of an array of one dimension, or what is wrong.
-
-    The elements are those of ``StringDType``, or objects. ``plain`` makes one of ``kind`` of those
-    that are not, or raises ``TypeError``.
-    """
-    count = array.size
-    if count > _MOST:
-        return f"{count} elements; at most {_MOST} fit"
-    parts = [_WORD.pack(count)]
-    for number, item in enumerate(array.tolist()):
-        try:
-            found = item if isinstance(item, kind) else plain(item)
-            data = str.encode(found) if isinstance(found, str) else bytes(found)
-        except (TypeError, UnicodeEncodeError) as error:
-            what = "text" if kind is str else "bytes"
-            return f"element {number} of {count} cannot be stored as {what}: {error}"
-        if len(data) > _MOST:
-            return f"element {number} of {count} has {len(data)} bytes; at most {_MOST} fit"
-        parts += _WORD.pack(len(data)), data
-    return b"".join(parts)
 
 
 def decode_shard(shard: Shard, data: Buffer) -> Array:

@@ -18,25 +18,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastzarr.config import config
+from fastzarr.creating.given import NotGiven
 from fastzarr.errors import MetadataValidationError
 
 # The assumed size in bytes of an element of variable length.
 _VARIABLE_ITEMSIZE = 32
-
-
-class NotGiven:
-    """The type of the default of arguments for which None is a meaningful value."""
-
-    def __repr__(self) -> str:
-        """Return ``<default>``, which help() shows in signatures."""
-        return "<default>"
-
-    def __reduce__(self) -> str:
-        """Pickle by name, because the instance is a singleton."""
-        return "NOT_GIVEN"
-
-
-NOT_GIVEN: Any = NotGiven()
 
 
 def parse_shape(shape: Any, where: str = "shape") -> tuple[int, ...]:

@@ -6,15 +6,13 @@ import errno
 import os
 import pickle
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import fastzarr
-from fastzarr import engine, errors
+from fastzarr import errors
 from fastzarr.codecs import BytesCodec, ShardingCodec
 from fastzarr.stores import LocalStore, MemoryStore
 
@@ -183,67 +181,6 @@ def test_a_value_that_cannot_be_cast_touches_no_chunk() -> None:
         with pytest.raises((ValueError, TypeError, OverflowError)):
             z[...] = value
     assert dict(z.store.items()) == before
-
-
-def test_parallel_runs_every_task_once_and_the_caller_works_along() -> None:
-    seen: list[int] = []
-    engine.parallel(seen.append, 1000)
-    assert sorted(seen) == list(range(1000))
-    threads = set()
-    together = threading.Barrier(2)
-
-    def meet(_: int) -> None:
-        threads.add(threading.get_ident())
-        together.wait()
-
-    with fastzarr.config.set({"threading.max_workers": 2}):
-        engine.parallel(meet, 2)
-    assert len(threads) == 2
-    assert threading.get_ident() in threads
-
-
-def test_the_first_failure_stops_the_others_and_is_raised_when_all_have_stopped() -> None:
-    running = []
-
-    def task(number: int) -> None:
-        running.append(number)
-        if number == 10:
-            msg = "ten"
-            raise KeyError(msg)
-
-    with pytest.raises(KeyError, match="ten"):
-        engine.parallel(task, 100_000)
-    count = len(running)
-    assert count < 100_000
-    engine.parallel(lambda _: None, 10)
-    assert len(running) == count
-
-
-def test_many_threads_read_at_once_through_the_one_pool() -> None:
-    data = np.random.default_rng(0).random((256, 256))
-    z = fastzarr.array(data, chunks=(32, 32))
-    with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(lambda _: z[...], range(32)):
-            np.testing.assert_array_equal(found, data)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_the_pool_works_in_a_forked_child() -> None:
-    data = np.random.default_rng(0).random((256, 256))
-    z = fastzarr.array(data, chunks=(32, 32))
-    _ = z[...]
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if np.array_equal(z[...], data) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_resources_can_be_cleaned_up_and_come_back() -> None:
-    z = fastzarr.array(np.ones((256, 256)), chunks=(32, 32))
-    _ = z[...]
-    fastzarr.cleanup_resources()
-    assert not [t for t in threading.enumerate() if t.name.startswith("fastzarr")]
-    assert z[...].sum() == z.size
 
 
 def test_a_store_that_overrides_get_is_asked_through_it() -> None:

@@ -1,0 +1,201 @@
+"""The keywords of an array like another, and what array-like data imply."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from fastzarr.creating.chunks import parse_chunks, parse_shape
+from fastzarr.creating.given import NOT_GIVEN
+from fastzarr.errors import MetadataValidationError
+
+if TYPE_CHECKING:
+    from fastzarr.codecs.base import Codec
+    from fastzarr.dtypes import DataType
+    from fastzarr.metadata.layout import Layout
+
+
+def as_array_like(data: Any, dtype: Any = None) -> Any:
+    """Return ``data`` if it is array-like, and otherwise as a NumPy array.
+
+    Array-like objects have ``shape``, ``dtype`` and ``__getitem__``. If ``dtype`` is of variable
+    length, strings and bytes are kept as objects: NumPy's fixed-length strings would drop trailing
+    NULs.
+    """
+    if _is_array_like(data) and hasattr(data, "__getitem__"):
+        return np.asarray(data) if isinstance(data, np.generic) else data
+    found = np.asarray(data)
+    if found.dtype.kind in "SU" and dtype is not None and not _is_fixed(dtype):
+        objects = np.empty(found.shape, dtype=object)
+        objects[...] = data
+        return objects
+    return found
+
+
+def _is_array_like(data: Any) -> bool:
+    """Whether data has a shape and a type; raise TypeError if it is a group of any library.
+
+    A group may have members named ``shape`` and ``dtype``, so it is not asked for attributes.
+    """
+    if isinstance(data, Mapping) and hasattr(type(data), "require_group"):
+        msg = f"an array is needed here, not {data!r}; fastzarr.copy() copies a group"
+        raise TypeError(msg)
+    return hasattr(data, "shape") and hasattr(data, "dtype")
+
+
+def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
+    """Return ``words`` with a fill value."""
+    return words | {"fill_value": value}
+
+
+def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None) -> dict[str, Any]:
+    """Return the keywords of an array like ``a``, overridden by ``words``.
+
+    ``a`` is an array of any library. If it is an array of this package and has the same format, its
+    codecs are included.
+    """
+    words = {word: value for word, value in words.items() if value is not None or word in _NONES}
+    a = a if _is_array_like(a) else np.asarray(a)
+    found: dict[str, Any] = {"shape": a.shape, "dtype": a.dtype}
+    layout = getattr(a, "layout", None)
+    if layout is not None:
+        changes = not _is_dtype(words.get("dtype", dtype_of(a)), layout.dtype)
+        found |= like(layout, dtype_changes=changes)
+        if zarr_format not in (None, layout.zarr_format):
+            kept = ("shape", "dtype", "chunks", "fill_value")
+            found = {word: found[word] for word in kept if word in found}
+    elif chunks_of(a):
+        found["chunks"] = chunks_of(a)
+    if "shape" in words and len(parse_shape(words["shape"])) != len(found["shape"]):
+        found.pop("chunks", None)
+        found.pop("shards", None)
+    for word, others in _REPLACES.items():
+        if word in words:
+            found = {name: value for name, value in found.items() if name not in others}
+    return found | words
+
+
+def chunks_of(data: Any) -> tuple[int, ...] | None:
+    """Return the chunk shape of an array of any library, or None if it has no regular chunks."""
+    found = getattr(data, "chunks", None)
+    if not found:
+        return None
+    try:
+        return parse_chunks(found, tuple(data.shape), data.dtype.itemsize)
+    except MetadataValidationError:
+        return None  # dask's chunks may be irregular
+
+
+# Keywords for which None is a meaningful value.
+_NONES = frozenset({"chunks", "compressor", "compressors", "fill_value", "filters", "shards"})
+# A keyword that is passed overrides these keywords of the other array.
+_REPLACES = {
+    "codecs": ("filters", "serializer", "compressors", "compressor"),
+    "compressor": ("compressors",),
+    "compressors": ("compressor",),
+    "chunks": ("shards",),
+    "chunk_shape": ("chunks", "shards"),
+    "chunk_key_encoding": ("dimension_separator",),
+    "dimension_separator": ("chunk_key_encoding",),
+    "zarr_version": ("zarr_format",),
+}
+
+
+def is_object(dtype: Any) -> bool:
+    """Whether a data type, as a user gives it, is that of Python objects."""
+    return (
+        dtype is object
+        or (isinstance(dtype, str) and dtype in ("O", "|O", "object"))
+        or (isinstance(dtype, np.dtype) and dtype.kind == "O")
+    )
+
+
+def _is_fixed(dtype: Any) -> bool:
+    from fastzarr.dtypes import from_numpy
+
+    try:
+        return not is_object(dtype) and from_numpy(dtype).itemsize is not None
+    except (TypeError, ValueError):
+        return True  # an invalid data type raises an error when it is parsed
+
+
+def dtype_of(data: Any) -> Any:
+    """Return the data type of an array, of this package or of NumPy."""
+    # The layout's data type has more information than a NumPy dtype, but a view may have another.
+    layout = getattr(data, "layout", None)
+    same = layout is not None and layout.dtype.numpy == data.dtype
+    return layout.dtype if layout is not None and same else data.dtype
+
+
+def _is_dtype(given: Any, dtype: DataType) -> bool:
+    from fastzarr.dtypes import from_numpy
+
+    if is_object(given):
+        return dtype.numpy.kind == "O"
+    return from_numpy(given) == dtype
+
+
+_V2 = 2
+
+
+def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
+    """Return the keywords that create an array with this layout, except shape and attributes.
+
+    If ``dtype_changes``, parameters that were derived from the data type are omitted.
+    """
+    words: dict[str, Any] = {"zarr_format": layout.zarr_format, "fill_value": layout.fill}
+    if not dtype_changes:
+        words["dtype"] = layout.dtype
+    if layout.zarr_format == _V2:
+        from fastzarr.metadata import v2
+
+        # Filters, such as an object codec, may depend on the data type.
+        filters = [] if dtype_changes else v2.filter_configs(layout)
+        if dtype_changes:
+            del words["fill_value"]
+        return words | {
+            "chunks": layout.chunks,
+            "filters": filters or None,
+            "compressor": v2.compressor_config(layout),
+            "order": layout.order,
+            "dimension_separator": layout.keys.separator,
+        }
+    words["chunk_key_encoding"] = layout.keys
+    codecs, sharding = layout.codecs, layout.sharding
+    words["chunks"] = layout.chunks
+    if sharding is not None and sharding.is_plain:
+        # A transpose of a shard becomes one of each inner chunk, which stores the same bytes.
+        words |= {
+            "chunks": layout.inner_chunks,
+            "shards": {
+                "shape": layout.chunks,
+                "index_location": sharding.codec.index_location,
+                "index_codecs": sharding.codec.index_codecs,
+            },
+        }
+        codecs = layout.chunk_codecs
+    if dtype_changes:
+        del words["fill_value"]
+    return words | _split_chain(codecs, dtype_changes=dtype_changes)
+
+
+def _split_chain(codecs: tuple[Codec, ...], *, dtype_changes: bool) -> dict[str, Any]:
+    from fastzarr.codecs.base import ArrayArrayCodec, BytesBytesCodec
+
+    filters = [codec for codec in codecs if isinstance(codec, ArrayArrayCodec)]
+    compressors = [codec for codec in codecs if isinstance(codec, BytesBytesCodec)]
+    serializer: Any = codecs[len(filters)]
+    if dtype_changes:
+        filters = [codec for codec in filters if codec.name == "transpose"]
+        compressors = [
+            dataclasses.replace(cast("Any", codec), typesize=None)
+            if hasattr(codec, "typesize")
+            else codec
+            for codec in compressors
+        ]
+        if serializer.name != "sharding_indexed":
+            serializer = NOT_GIVEN
+    return {"filters": filters, "serializer": serializer, "compressors": compressors}

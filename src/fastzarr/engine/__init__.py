@@ -1,0 +1,1 @@
+"""Running plans: the driver, its twin in NumPy, threads and failures."""

@@ -1,0 +1,94 @@
+"""The stored objects of one array, addressed by chunk coordinates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.stores.turns import Synchronized
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastzarr.buffers import Buffer
+    from fastzarr.metadata.layout import Layout
+    from fastzarr.stores.base import Store
+    from fastzarr.stores.turns import Turn
+
+
+class StoredChunks:
+    """The stored objects of one array: its store, its path and its chunk keys.
+
+    ``files`` describes them to the extension if the store has declared that they are files.
+    """
+
+    __slots__ = ("declared", "encode", "files", "path", "prefix", "store", "synchronizer")
+
+    def __init__(self, layout: Layout, store: Store, path: str, synchronizer: Any = None) -> None:
+        """Prepare what every key begins with; the user's ``synchronizer`` has a lock for each."""
+        self.store, self.encode, self.path = store, layout.keys.encode, path
+        self.synchronizer = synchronizer
+        self.prefix = f"{path}/" if path else ""
+        self.declared = store.files is not None
+        self.files: tuple[Any, ...] | None = None
+        found = None if store.files is None else store.files()
+        if found is not None:
+            default, separator = layout.keys.name == "default", layout.keys.separator
+            self.files = (found.root, self.prefix, default, separator, found.follow_links)
+
+    def anew(self, layout: Layout) -> StoredChunks:
+        """Return the stored objects as the store declares them now.
+
+        A transaction voids what a store has declared until it is over, and so does a verb that is
+        assigned to the store.
+        """
+        return StoredChunks(layout, self.store, self.path, self.synchronizer)
+
+    def key(self, chunk: tuple[int, ...]) -> str:
+        """Give the key of the object at these coordinates."""
+        return self.prefix + self.encode(chunk)
+
+    def get(self, chunk: tuple[int, ...]) -> Buffer | None:
+        """Return all bytes of the object at these coordinates, or None if there is none."""
+        return self.store.get_valid(self.prefix + self.encode(chunk))
+
+    def source(self, chunk: tuple[int, ...]) -> StoredSource:
+        """Give the source of the object at these coordinates."""
+        return StoredSource(self.store, self.prefix + self.encode(chunk))
+
+    def turn(self, chunk: tuple[int, ...]) -> Turn:
+        """Give a writer's turn at the object at these coordinates."""
+        key = self.prefix + self.encode(chunk)
+        turn = self.store.turn(key)
+        if self.synchronizer is None:
+            return turn
+        return Synchronized(turn, self.synchronizer[key])
+
+    def durability(self) -> str | None:
+        """Return how durable files written past the store are to be; None if they must not be."""
+        store = self.store
+        if self.files is None or self.synchronizer is not None or store.files is None:
+            return None
+        found = store.files()
+        if found is None or found.durability is None:
+            return None
+        if not store.written:
+            store.written = True
+        return found.durability
+
+
+class StoredSource:
+    """Give the bytes of one stored object."""
+
+    __slots__ = ("key", "store")
+
+    def __init__(self, store: Store, key: str) -> None:
+        """Name the object."""
+        self.store, self.key = store, key
+
+    def get(self) -> Buffer | None:
+        """Give all bytes, or None if there is no such object."""
+        return self.store.get(self.key)
+
+    def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
+        """Give ranges of the bytes, or None if there is no such object."""
+        return self.store.get_ranges(self.key, ranges)

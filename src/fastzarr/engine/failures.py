@@ -1,0 +1,89 @@
+"""Failures of chunks as data, and the errors that name their culprit.
+
+Rules of this file:
+
+* Running a plan returns a ``Failure``; only the caller of a whole plan raises it.
+* Every error names the array, the chunk, the key and the stage.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastzarr import errors
+from fastzarr.errors import CodecError
+
+if TYPE_CHECKING:
+    from fastzarr.engine.chunks import StoredChunks
+
+
+class Failure(NamedTuple):
+    """Say which chunk failed, at which stage (``fetch``, ``store``, a codec), and how."""
+
+    chunk: tuple[int, ...]
+    stage: str
+    error: Exception
+
+
+def failure(
+    chunk: tuple[int, ...],
+    stage: str,
+    kind: str,
+    message: str,
+    errno: int | None,
+    raised: Exception | None,
+) -> Failure:
+    """Make the failure that the native extension describes.
+
+    ``kind`` is ``codec``, ``io`` (with ``errno``), ``missing``, or ``foreign`` for an error that
+    the store itself has ``raised``.
+    """
+    error: Exception
+    if raised is not None:
+        error = raised
+    elif kind == "missing":
+        # Each level of shards has put ``inner chunk (...): `` before an empty message.
+        error = MissingChunk(message.removesuffix(": "))
+    elif kind == "io" and errno is not None:
+        error = OSError(errno, message)
+    else:
+        error = CodecError(message)
+        error.stage = stage
+    return Failure(chunk, stage, error)
+
+
+class MissingChunk(Exception):  # noqa: N818  (a finding, that the engine turns into an error)
+    """Raised for a missing chunk if ``Job.missing`` is false.
+
+    The message is empty for a stored object, and names the inner chunk of a shard.
+    """
+
+
+def is_for_the_store(failure: Failure) -> bool:
+    """Tell whether a link or a file system without locks was met, which the store can judge."""
+    error = failure.error
+    thought = (errno.ELOOP, errno.EXDEV, errno.ENOLCK)
+    return isinstance(error, OSError) and error.errno in thought
+
+
+def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
+    """Return the error of a failure, which names the array, the chunk, the key and the stage."""
+    chunk, stage, error = failure
+    path = chunks.path
+    key = chunks.key(chunk)
+    if isinstance(error, MissingChunk):
+        inner = str(error)
+        what = f"{inner} is not in the shard" if inner else "the chunk is not in the store"
+        msg = f"{what}; set read_missing_chunks=True to read the fill value instead"
+        return errors.ChunkNotFoundError(msg, path, key, chunk, stage)
+    if isinstance(error, errors.CodecError):
+        return errors.ChunkError(str(error), path, key, chunk, stage)
+    if isinstance(error, (errors.BaseZarrError, MemoryError)):
+        return error
+    kind = errors.ChunkIOError if isinstance(error, OSError) else errors.ChunkError
+    worded = kind(f"{type(error).__name__}: {error}", path, key, chunk, stage)
+    if isinstance(worded, OSError) and isinstance(error, OSError):
+        worded.errno, worded.strerror = error.errno, error.strerror
+        worded.filename = error.filename
+    return worded

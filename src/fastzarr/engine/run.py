@@ -1,0 +1,110 @@
+"""Run plans: the one driver between arrays and the functions that decode and encode chunks.
+
+Rules of this file:
+
+* A read or a write of any array, regular or sharded, by any selection, passes here and only here.
+* The pool of threads is made when first used, shared by all callers, sized by the processors this
+  process may use, and made anew in a forked child. The caller's own thread always works along, so
+  that a busy pool delays nobody and a nested call cannot wait for itself.
+* When a call returns or raises, Ctrl-C included, none of its threads writes any more.
+* Errors are worded here: every one names the array, the chunk, the key and the stage.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.config import config
+from fastzarr.engine import reference
+from fastzarr.engine.failures import as_error, is_for_the_store
+from fastzarr.engine.job import Job, inline
+from fastzarr.engine.threads import parallel, workers
+from fastzarr.native import native_extension
+from fastzarr.selection import plan as planning
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fastzarr.codecs.chain import Program
+    from fastzarr.engine.chunks import StoredChunks
+    from fastzarr.metadata.layout import Layout
+    from fastzarr.selection.factors import Selection
+    from fastzarr.selection.plan import Plan
+
+# Below this many bytes beside the first chunk, threads cost more than they save.
+_SMALL = 1 << 17
+
+
+def _choose(
+    program: Program, chunks: StoredChunks, plan: Plan, selection: Selection, size: int
+) -> tuple[Any, int]:
+    """Choose who runs a plan, the native extension or its twin, and on how many threads.
+
+    ``size`` is that of the memory read into or written from, in bytes.
+    """
+    # A chunk that is alone, or the inside of a shard, is shared out if it is large enough.
+    shared = program.shard is not None or plan.size == 1
+    work = size if shared else (plan.size - 1) * program.nbytes
+    threads = 1 if work < _SMALL else workers()
+    in_parts = chunks.files is None and chunks.store.supports_partial_reads
+    twin = (
+        program.native is None
+        or selection.fields is not None
+        # The extension reads parts of files, but other objects as a whole.
+        or (in_parts and program.shard is not None)
+        or config.flat["data_path"] == "numpy"
+    )
+    return reference if twin else native_extension, threads
+
+
+def run_read(
+    layout: Layout,
+    chunks: StoredChunks,
+    selection: Selection,
+    out: np.ndarray[Any, Any],
+    *,
+    missing: bool,
+) -> None:
+    """Read a selection into ``out``, which has the selection's work shape."""
+    program = layout.program
+    if chunks.declared != (chunks.store.files is not None):
+        chunks = chunks.anew(layout)
+    plan = planning.make(selection.factors, layout.shape, layout.chunks)
+    chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
+    spread = inline if threads == 1 else parallel
+    job = Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
+    failure = chosen.read(program, plan, chunks, out, job)
+    if failure is not None and chosen is not reference and is_for_the_store(failure):
+        failure = reference.read(program, plan, chunks, out, job)
+    if failure is not None:
+        raise as_error(failure, chunks) from failure.error
+
+
+def run_write(
+    layout: Layout,
+    chunks: StoredChunks,
+    selection: Selection,
+    value: np.ndarray[Any, Any],
+    *,
+    store_empty: bool,
+) -> None:
+    """Write ``value``, which has the selection's work shape."""
+    program = layout.program
+    if chunks.declared != (chunks.store.files is not None):
+        chunks = chunks.anew(layout)
+    plan = planning.make(selection.factors, layout.shape, layout.chunks)
+    chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
+    spread = inline if threads == 1 else parallel
+    job = Job(
+        selection.fields,
+        True,  # noqa: FBT003  (hot)
+        store_empty,
+        spread,
+        threads,
+        chunks.durability(),
+    )
+    failure = chosen.write(program, plan, chunks, value, layout.shape, job)
+    if failure is not None and chosen is not reference and is_for_the_store(failure):
+        failure = reference.write(program, plan, chunks, value, layout.shape, job)
+    if failure is not None:
+        raise as_error(failure, chunks) from failure.error

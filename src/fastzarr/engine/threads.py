@@ -1,0 +1,148 @@
+"""The shared threads of the calls that run in Python.
+
+Rules of this file:
+
+* The pool of threads is made when first used, shared by all callers, sized by the processors this
+  process may use, and made anew in a forked child.
+* The caller's own thread always works along, so that a busy pool delays nobody and a nested call
+  cannot wait for itself.
+* When a call returns or raises, Ctrl-C included, none of its threads writes any more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from fastzarr.config import config
+from fastzarr.engine.job import inline
+from fastzarr.native import native_extension
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+
+
+def workers() -> int:
+    """Count the threads a call may use: as configured, else the processors of this process."""
+    configured = config["threading.max_workers"]
+    if configured is not None:
+        return max(int(configured), 1)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Pool:
+    """Hold the shared pool: none, until the first call that has work for it."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.lock = threading.Lock()
+        self.executor: ThreadPoolExecutor | None = None
+        self.size = 0
+
+    def submit(self, task: Callable[[], None], count: int, size: int) -> None:
+        """Hand a task to some threads of the pool; to none where the interpreter is closing."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with self.lock:
+            try:
+                if self.executor is None or self.size < size:
+                    if self.executor is not None:
+                        self.executor.shutdown(wait=False)
+                    self.executor = ThreadPoolExecutor(size, thread_name_prefix="fastzarr")
+                    self.size = size
+                for _ in range(count):
+                    self.executor.submit(task)
+            except RuntimeError:
+                return
+
+
+_pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.reset)
+
+
+class _Run:
+    """Hold a task that several threads work on, until none of them does.
+
+    A thread of the pool that comes late finds the run over and leaves. So it suffices to count
+    those at work, which Ctrl-C never interrupts, and nothing is lost when it strikes the caller.
+    """
+
+    def __init__(self, task: Callable[[int], None], count: int) -> None:
+        self.task, self.numbers = task, iter(range(count))
+        self.raised: list[BaseException] = []
+        self.idle = threading.Condition()
+        self.over = False
+        self.active = 0
+
+    def work(self) -> None:
+        """Take numbers until there are none left, or a task has failed."""
+        for number in self.numbers:
+            if self.raised or self.over:
+                return
+            self.task(number)
+
+    def help(self) -> None:
+        """Work on a thread of the pool."""
+        with self.idle:
+            if self.over:
+                return
+            self.active += 1
+        try:
+            self.work()
+        except BaseException as error:  # noqa: BLE001  (raised again by the caller's thread)
+            self.raised.append(error)
+        finally:
+            with self.idle:
+                self.active -= 1
+                self.idle.notify_all()
+
+    def settle(self) -> None:
+        """End the run and wait until no thread works on it; Ctrl-C does not end the wait."""
+        self.over = True
+        while self.active:
+            try:
+                with self.idle:
+                    self.idle.wait_for(lambda: not self.active)
+            except BaseException as error:  # noqa: BLE001  (kept for the caller)
+                self.raised.append(error)
+
+
+def parallel(task: Callable[[int], None], count: int) -> None:
+    """Run a task for each number below ``count`` on the pool and the caller's thread.
+
+    Raises what the first failing task raised, once no task runs any more.
+    """
+    threads = min(workers(), count)
+    if threads < 2:
+        inline(task, count)
+        return
+    run = _Run(task, count)
+    try:
+        _pool.submit(run.help, threads - 1, workers() - 1)
+        run.work()
+        # The caller finds no number left while others are still at their last.
+        with run.idle:
+            run.idle.wait_for(lambda: not run.active)
+    except BaseException as error:  # noqa: BLE001  (raised below)
+        run.raised.append(error)
+    finally:
+        run.settle()
+    if run.raised:
+        raise run.raised[0]
+
+
+def cleanup_resources() -> None:
+    """Stop the threads of the shared pool; the next call that needs them starts others."""
+    if native_extension is not None:
+        native_extension.shutdown()
+    with _pool.lock:
+        if _pool.executor is not None:
+            _pool.executor.shutdown(wait=True)
+            _pool.executor, _pool.size = None, 0
