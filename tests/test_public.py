@@ -96,8 +96,8 @@ def test_names_listed_are_names_that_load() -> None:
 
 
 def test_functions_keep_their_names_beside_the_files_of_the_same_name() -> None:
-    from fastzarr.array import Array  # noqa: F401
-    from fastzarr.group import Group  # noqa: F401
+    from fastzarr.nodes.array import Array  # noqa: F401
+    from fastzarr.nodes.group import Group  # noqa: F401
 
     assert callable(fastzarr.array)
     assert callable(fastzarr.group)

@@ -18,8 +18,8 @@ from fastzarr.versions import __version__
 
 if TYPE_CHECKING:
     from fastzarr import codecs, dtype, errors, storage
-    from fastzarr.array import Array
-    from fastzarr.creation import (
+    from fastzarr.api.consolidate import consolidate_metadata, open_consolidated
+    from fastzarr.api.create import (
         array,
         create,
         create_array,
@@ -35,20 +35,13 @@ if TYPE_CHECKING:
         zeros,
         zeros_like,
     )
-    from fastzarr.display import tree
+    from fastzarr.api.open import create_group, group, open, open_array, open_group
+    from fastzarr.api.save import load, save, save_array, save_group
     from fastzarr.engine.threads import cleanup_resources
     from fastzarr.errors import CopyError, MetadataError
-    from fastzarr.group import Group
-    from fastzarr.opening import (
-        consolidate_metadata,
-        create_group,
-        group,
-        open,
-        open_array,
-        open_consolidated,
-        open_group,
-    )
-    from fastzarr.saving import load, save, save_array, save_group
+    from fastzarr.nodes.array import Array
+    from fastzarr.nodes.group import Group
+    from fastzarr.nodes.tree import tree
     from fastzarr.stores import (
         DictStore,
         DirectoryStore,
@@ -58,15 +51,16 @@ if TYPE_CHECKING:
         TempStore,
     )
     from fastzarr.stores.synchronizers import ProcessSynchronizer, ThreadSynchronizer
-    from fastzarr.transfer import copy, copy_all, copy_store
+    from fastzarr.transfer.copy import copy, copy_all
+    from fastzarr.transfer.stores import copy_store
     from fastzarr.versions import print_debug_info, show_versions
 
 make_lazy(
     __name__,
     {
         "": ("codecs", "dtype", "errors", "storage", "testing"),
-        ".array": ("Array",),
-        ".creation": (
+        ".nodes.array": ("Array",),
+        ".api.create": (
             "array",
             "create",
             "create_array",
@@ -82,21 +76,14 @@ make_lazy(
             "zeros",
             "zeros_like",
         ),
-        ".display": ("tree",),
+        ".nodes.tree": ("tree",),
         ".engine.threads": ("cleanup_resources",),
         ".errors": ("CopyError", "MetadataError"),
-        ".group": ("Group",),
+        ".nodes.group": ("Group",),
         ".stores.synchronizers": ("ProcessSynchronizer", "ThreadSynchronizer"),
-        ".opening": (
-            "consolidate_metadata",
-            "create_group",
-            "group",
-            "open",
-            "open_array",
-            "open_consolidated",
-            "open_group",
-        ),
-        ".saving": ("load", "save", "save_array", "save_group"),
+        ".api.consolidate": ("consolidate_metadata", "open_consolidated"),
+        ".api.open": ("create_group", "group", "open", "open_array", "open_group"),
+        ".api.save": ("load", "save", "save_array", "save_group"),
         ".stores": (
             "DictStore",
             "DirectoryStore",
@@ -105,7 +92,8 @@ make_lazy(
             "NestedDirectoryStore",
             "TempStore",
         ),
-        ".transfer": ("copy", "copy_all", "copy_store"),
+        ".transfer.copy": ("copy", "copy_all"),
+        ".transfer.stores": ("copy_store",),
         ".versions": ("print_debug_info", "show_versions"),
         # zarr-python 2 re-exports these from numcodecs.
         "numcodecs.registry": ("codec_registry", "get_codec", "register_codec"),

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastzarr
-from fastzarr import codecs, node
+from fastzarr import codecs
 from fastzarr.codecs.gzip import GzipCodec
 from fastzarr.errors import LimitError, MetadataError
 from fastzarr.metadata import json as document
 from fastzarr.metadata import known, memory, v2, v3
+from fastzarr.nodes import documents
 from fastzarr.stores import LocalStore, MemoryStore
 from tests.metadata.test_hostile import ARRAY_V2, ARRAY_V3, SHARDED_V3, WORDS, changed, paths
 
@@ -105,7 +106,7 @@ def test_a_document_that_has_changed_is_seen(make: Any, tmp_path: Any) -> None:
         store.set("zarr.json", json.dumps(ARRAY_V3 | {"shape": [size, 20]}).encode())
         assert fastzarr.open_array(store, mode="r").shape == (size, 20)
     store.delete("zarr.json")
-    assert node.load(store, "") is None
+    assert documents.load(store, "") is None
 
 
 def test_attributes_beside_an_array_of_format_2_are_seen_as_they_change() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fastzarr.errors import KeyValidationError
 from fastzarr.stores import normalise_path, validate_key
-from fastzarr.testing import BAD_KEYS, GOOD_KEYS
+from fastzarr.testing.stores import BAD_KEYS, GOOD_KEYS
 
 AWKWARD = st.text(alphabet="a./\\\0\x1f\x9f\ud800\u00e9\U0001f30a -", max_size=12)
 

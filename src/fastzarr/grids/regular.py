@@ -42,3 +42,11 @@ def as_chunks(value: object, shape: tuple[int, ...], where: str) -> tuple[int, .
         if chunk == 0 and size:
             fail("must be at least 1, got 0", member(where, axis))
     return tuple(chunk or 1 for chunk in chunks)
+
+
+def chunk_sizes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the sizes of the chunks along each axis, clipped at the end of the array."""
+    return tuple(
+        tuple(min(chunk, size - start) for start in range(0, size, chunk))
+        for size, chunk in zip(shape, chunks, strict=True)
+    )

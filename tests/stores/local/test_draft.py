@@ -165,7 +165,7 @@ def test_data_that_fails_half_way_leaves_what_was_there(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fastzarr.build._PIECE", 8)
+    monkeypatch.setattr("fastzarr.grids.regions._PIECE", 8)
     root = zarr.group(store)
     if overwrite:
         root["g/x"] = [1, 2, 3]

@@ -25,8 +25,8 @@ import numpy as np
 import pytest
 
 import fastzarr as zarr
-from fastzarr import node
 from fastzarr.errors import KeyValidationError, TransactionError
+from fastzarr.nodes import documents
 from fastzarr.stores import LocalStore
 from fastzarr.stores.keys import JOURNAL_NAME
 from fastzarr.stores.local import journal as module
@@ -370,7 +370,7 @@ def test_an_update_of_format_2_beside_it_waits_for_nobody_in_a_circle(tmp_path: 
             threading.Timer(0.2, go.set).start()
 
     place = LocalStore(tmp_path / "root")
-    updating = threading.Thread(target=node.update, args=(place, "", patch), daemon=True)
+    updating = threading.Thread(target=documents.update, args=(place, "", patch), daemon=True)
     failed: list[TransactionError] = []
 
     def committing() -> None:

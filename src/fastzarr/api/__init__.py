@@ -1,0 +1,1 @@
+"""The user's verbs: create, open, save, consolidate."""

@@ -1,0 +1,86 @@
+"""Consolidated metadata: written, and opened."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.api.open import open_group
+from fastzarr.metadata.layout import GroupLayout
+from fastzarr.nodes import documents
+from fastzarr.stores.resolve import as_store
+
+if TYPE_CHECKING:
+    from fastzarr.nodes.documents import Node
+    from fastzarr.nodes.group import Group
+
+
+def open_consolidated(
+    store: Any = None,
+    metadata_key: str = ".zmetadata",
+    mode: str | None = None,
+    *,
+    use_consolidated: bool | str | None = True,
+    **kwargs: Any,
+) -> Group:
+    """Open an existing group with its consolidated metadata; raise ValueError if it has none.
+
+    The other keywords are those of ``open_group``. The default mode is ``r+``, or ``r`` for a
+    read-only store.
+
+    >>> import fastzarr as zarr
+    >>> root = zarr.create_group(store := zarr.stores.MemoryStore())
+    >>> _ = root.create_group("a")
+    >>> _ = zarr.consolidate_metadata(store)
+    >>> list(zarr.open_consolidated(store))
+    ['a']
+    """
+    if use_consolidated is False:
+        msg = "open_consolidated() requires consolidated metadata; use open_group() without it"
+        raise TypeError(msg)
+    if mode is None:
+        mode = "r" if as_store(store).read_only else "r+"
+    if metadata_key != documents.V2_CONSOLIDATED:
+        use_consolidated = metadata_key
+    return open_group(store, mode, use_consolidated=use_consolidated or True, **kwargs)
+
+
+def consolidate_metadata(
+    store: Any,
+    path: str | None = None,
+    zarr_format: int | None = None,
+    *,
+    metadata_key: str = ".zmetadata",
+) -> Group:
+    """Copy the metadata of all nodes below a group into one document, and return the group.
+
+    Format 3 stores the copy in the group's ``zarr.json``, format 2 under ``metadata_key``. The
+    returned group reads from it. The copy is valid until a node below the group changes; fastzarr
+    deletes it with the first such change.
+
+    Raise ``GroupNotFoundError`` if there is no group at the path.
+    """
+    from fastzarr.metadata import consolidated, json
+
+    if path is not None and path.startswith("."):
+        # The second positional argument of zarr-python 2 is the key.
+        metadata_key, path = path, None
+    root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
+    place = root.store
+    below: dict[str, Node] | None = None
+    # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
+    while (now := dict(root.walk())) != below:
+        below = now
+        if root.layout.zarr_format == 2:
+            doc = consolidated.to_v2({"": root.layout, **below})
+            place.set(documents.join(root.path, metadata_key), json.dumps(doc))
+        else:
+            documents.update(place, root.path, partial(_with_copy, below))
+    key = True if metadata_key == documents.V2_CONSOLIDATED else metadata_key
+    return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
+
+
+def _with_copy(below: dict[str, Node], latest: Node) -> Node:
+    from dataclasses import replace
+
+    return replace(latest, consolidated=below) if isinstance(latest, GroupLayout) else latest

@@ -1,0 +1,394 @@
+"""The functions that open nodes: ``open``, ``open_array``, ``open_group`` and others.
+
+Rules of this file:
+
+* Modes: ``r`` opens an existing node for reading, and ``r+`` for reading and writing; ``a`` opens
+  it for reading and writing, or creates it; ``w`` creates it, replacing an existing node; ``w-``
+  (or ``x``) creates it, and fails if there is one. The default is ``a``, or ``r`` if the store is
+  read-only.
+* Keywords that describe a new array are validated only if one is created, as in both zarr-pythons.
+* The signatures are the union of those of zarr-python 2 and 3, positional as in 2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.creating.given import NOT_GIVEN
+from fastzarr.creating.words import HANDLE_WORDS, IGNORED, Request, handle_of, same_format
+from fastzarr.errors import (
+    ArrayNotFoundError,
+    BaseZarrError,
+    ContainsArrayError,
+    ContainsGroupError,
+    GroupNotFoundError,
+    NodeTypeValidationError,
+    PathNotFoundError,
+)
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.trust import trusted
+from fastzarr.nodes import documents
+from fastzarr.nodes.array import Array
+from fastzarr.nodes.building import build_array, build_group, taken
+from fastzarr.nodes.snapshot import Snapshot
+from fastzarr.stores.resolve import as_store, as_store_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastzarr.nodes.documents import Node
+    from fastzarr.nodes.group import Group
+    from fastzarr.stores import Store
+
+_CREATE_ALWAYS = ("w", "w-", "x")
+_GROUP_WORDS = frozenset(
+    {
+        *("allow_pickle", "attributes", "cache_attrs", "chunk_store"),
+        *("synchronizer", "use_consolidated"),
+    }
+)
+
+
+def open(
+    store: Any = None,
+    mode: str | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> Array | Group:
+    """Open the array or group at a path in a store, or create it if the mode allows that.
+
+    A new node is an array if ``shape=`` or ``data=`` is passed, and a group otherwise.
+
+    Raise ``PathNotFoundError`` if there is no node and the mode does not create one, and
+    ``ContainsArrayError`` or ``ContainsGroupError`` if there is one and the mode is ``w-``.
+
+    >>> import fastzarr as zarr
+    >>> zarr.open({}, mode="w", shape=(3,), dtype="i2")[:]
+    array([0, 0, 0], dtype=int16)
+    """
+    wanted = same_format(zarr_format, zarr_version)
+    place, path, mode = _locate(store, path, mode, storage_options)
+    wants_array = kwargs.get("shape") is not None or kwargs.get("data") is not None
+    found = None if mode in _CREATE_ALWAYS else documents.load(place, path, wanted)
+    if found is None and mode in ("r", "r+"):
+        raise PathNotFoundError(_absent("no array or group", place, path, mode, wanted))
+    if isinstance(found, Layout) or (wants_array and found is None):
+        return _open_array(place, path, mode, wanted, found, kwargs)
+    if wants_array and found is not None:
+        raise taken(place, path, found)
+    if found is not None:
+        # Keywords that describe a new array are ignored if the node exists.
+        kwargs = {word: value for word, value in kwargs.items() if word in _GROUP_WORDS}
+    return _open_group(place, path, mode, wanted, found, kwargs)
+
+
+def open_array(  # noqa: PLR0913, PLR0917  (a user's verb)
+    store: Any = None,
+    mode: str | None = None,
+    shape: Any = None,
+    chunks: Any = NOT_GIVEN,
+    dtype: Any = None,
+    compressor: Any = NOT_GIVEN,
+    fill_value: Any = NOT_GIVEN,
+    order: Any = None,
+    synchronizer: Any = None,
+    filters: Any = NOT_GIVEN,
+    cache_metadata: bool = True,
+    cache_attrs: bool = True,
+    path: str | None = None,
+    object_codec: Any = None,
+    chunk_store: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    partial_decompress: bool | None = None,  # noqa: ARG001  (zarr-python 2's, without effect)
+    write_empty_chunks: bool | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    **kwargs: Any,
+) -> Array:
+    """Open the array at a path in a store, or create it if the mode allows that.
+
+    The keywords for a new array are those of ``create_array``. ``allow_pickle=True`` permits
+    unpickling an array of objects, which lets its writer execute code in this process.
+
+    Raise ``ArrayNotFoundError`` if there is no array and the mode does not create one, and
+    ``NodeTypeValidationError`` if there is a group.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.open_array(store, "w", shape=3, dtype="i2")[:] = [1, 2, 3]
+    >>> zarr.open_array(store, "r")[1:]
+    array([2, 3], dtype=int16)
+    """
+    wanted = same_format(zarr_format, zarr_version)
+    place, path, mode = _locate(store, path, mode, storage_options)
+    found = None if mode in _CREATE_ALWAYS else documents.load(place, path, wanted)
+    words = {
+        "shape": shape,
+        "chunks": chunks,
+        "dtype": dtype,
+        "compressor": compressor,
+        "fill_value": fill_value,
+        "order": order,
+        "filters": filters,
+        "object_codec": object_codec,
+        "chunk_store": chunk_store,
+        "write_empty_chunks": write_empty_chunks,
+        "synchronizer": synchronizer,
+        "cache_metadata": cache_metadata,
+        "cache_attrs": cache_attrs,
+    }
+    return _open_array(place, path, mode, wanted, found, words | kwargs)
+
+
+def open_group(  # noqa: PLR0913  (a user's verb)
+    store: Any = None,
+    mode: str | None = None,
+    cache_attrs: bool = True,
+    synchronizer: Any = None,
+    path: str | None = None,
+    chunk_store: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    meta_array: Any = None,  # noqa: ARG001  (without effect, as in zarr-python 3)
+    attributes: Mapping[str, Any] | None = None,
+    use_consolidated: bool | str | None = None,
+    allow_pickle: bool = False,
+) -> Group:
+    """Open the group at a path in a store, or create it if the mode allows that.
+
+    With ``use_consolidated=None``, the names and metadata of nodes below the group are read from
+    its consolidated metadata if it has any. True requires consolidated metadata, False ignores it,
+    and a string is its key in format 2. ``attributes`` are those of a new group.
+    ``allow_pickle=True`` permits unpickling the arrays obtained from the group, which lets their
+    writer execute code in this process.
+
+    Raise ``GroupNotFoundError`` if there is no group and the mode does not create one,
+    ``ContainsArrayError`` if there is an array, and ValueError if required consolidated metadata is
+    missing.
+
+    >>> import fastzarr as zarr
+    >>> zarr.open_group({}, mode="w", attributes={"title": "demo"}).attrs["title"]
+    'demo'
+    """
+    wanted = same_format(zarr_format, zarr_version)
+    place, path, mode = _locate(store, path, mode, storage_options)
+    found = None if mode in _CREATE_ALWAYS else documents.load(place, path, wanted)
+    words = {
+        "attributes": attributes,
+        "use_consolidated": use_consolidated,
+        "allow_pickle": allow_pickle,
+        "chunk_store": chunk_store,
+        "cache_attrs": cache_attrs,
+        "synchronizer": synchronizer,
+    }
+    return _open_group(place, path, mode, wanted, found, words)
+
+
+def group(  # noqa: PLR0913  (a user's verb)
+    store: Any = None,
+    overwrite: bool = False,
+    chunk_store: Any = None,
+    cache_attrs: bool = True,
+    synchronizer: Any = None,
+    path: str | None = None,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    meta_array: Any = None,  # noqa: ARG001  (without effect, as in zarr-python 3)
+    attributes: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Open the group at a path, or create it; ``overwrite=True`` replaces an existing node.
+
+    >>> import fastzarr as zarr
+    >>> zarr.group().create_group("a/b").name
+    '/a/b'
+    """
+    return open_group(
+        store,
+        "w" if overwrite else None,
+        cache_attrs,
+        synchronizer,
+        path,
+        chunk_store,
+        storage_options,
+        zarr_version=zarr_version,
+        zarr_format=zarr_format,
+        attributes=attributes,
+    )
+
+
+def create_group(
+    store: Any = None,
+    *,
+    path: str | None = None,
+    zarr_format: int | None = None,
+    zarr_version: int | None = None,
+    overwrite: bool = False,
+    attributes: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Group:
+    """Create a group; ``overwrite=True`` replaces an existing node and all nodes below it.
+
+    Raise ``ContainsGroupError`` or ``ContainsArrayError`` if there is already a node at the path.
+
+    >>> import fastzarr as zarr
+    >>> zarr.create_group({}, path="a", attributes={"title": "demo"}).attrs
+    {'title': 'demo'}
+    """
+    return open_group(
+        store,
+        "w" if overwrite else "w-",
+        path=path,
+        zarr_version=zarr_version,
+        zarr_format=zarr_format,
+        attributes=attributes,
+        storage_options=storage_options,
+    )
+
+
+def _locate(
+    store: Any, path: str | None, mode: str | None, storage_options: Mapping[str, Any] | None
+) -> tuple[Store, str, str]:
+    """Return the store, the normalised path in it, and the mode."""
+    place = as_store_path(store, path, mode=mode, storage_options=storage_options)
+    if mode is None:
+        mode = "r" if place.store.read_only else "a"
+    return place.store, place.path, mode
+
+
+def _absent(what: str, store: Store, path: str, mode: str, zarr_format: int | None) -> str:
+    """Return the message for a missing node, or for one of the other format."""
+    other = None if zarr_format is None else documents.load(store, path, 5 - zarr_format)
+    if other is None:
+        return f"{what} at {'/' + path!r} in {store}; mode={mode!r} does not create one"
+    return (
+        f"{what} of format {zarr_format} at {'/' + path!r} in {store}, "
+        f"but there is one of format {other.zarr_format}; omit zarr_format="
+    )
+
+
+def _open_array(
+    store: Store,
+    path: str,
+    mode: str,
+    zarr_format: int | None,
+    found: Node | None,
+    words: dict[str, Any],
+) -> Array:
+    given, words = words, dict(words)
+    allow = bool(words.pop("allow_pickle", False))
+    if words.get("overwrite") and mode == "a":
+        found, mode = None, "w"
+    if isinstance(found, Layout):
+        handle = _handle(Request.rest("open_array", words, HANDLE_WORDS), mode)
+        return Array(store, path, layout=trusted(found, "/" + path, allow=allow), **handle)
+    request, rest = Request.take("open_array", words | {"zarr_format": zarr_format}, HANDLE_WORDS)
+    handle = _handle(rest, mode)
+    if found is not None:
+        msg = f"the node at {'/' + path!r} in {store} is a group, not an array"
+        raise NodeTypeValidationError(msg)
+    if mode in ("r", "r+"):
+        raise ArrayNotFoundError(_absent("no array", store, path, mode, zarr_format))
+    if request.shape is None and request.data is None:
+        name = "/" + path
+        msg = f"no array at {name!r} in {store}, and shape= is required to create one"
+        raise TypeError(msg)
+    try:
+        return build_array(store, path, request, overwrite=mode == "w", **handle)
+    except (ContainsArrayError, ContainsGroupError):
+        # Another writer created the node first; with this mode it is opened instead.
+        found = documents.load(store, path, zarr_format) if mode == "a" else None
+        if found is None:
+            raise
+    return _open_array(store, path, mode, zarr_format, found, given)
+
+
+def _handle(words: dict[str, Any], mode: str) -> dict[str, Any]:
+    return handle_of(words) | {"read_only": mode == "r" or bool(words.get("read_only"))}
+
+
+def _open_group(
+    store: Store,
+    path: str,
+    mode: str,
+    zarr_format: int | None,
+    found: Node | None,
+    words: dict[str, Any],
+) -> Group:
+    from fastzarr.nodes.group import Group
+
+    known = _GROUP_WORDS | IGNORED
+    unknown = sorted(set(words) - known)
+    if unknown:
+        msg = f"open_group() got an unexpected keyword argument {unknown[0]!r}"
+        raise TypeError(msg)
+    chunk_store = words.get("chunk_store")
+    handle: dict[str, Any] = {
+        "read_only": mode == "r",
+        "chunk_store": None if chunk_store is None else as_store(chunk_store),
+        "cache_attrs": words.get("cache_attrs") is not False,
+        "synchronizer": words.get("synchronizer"),
+        "allow_pickle": bool(words.get("allow_pickle")),
+    }
+    if isinstance(found, Layout):
+        msg = f"the node at {'/' + path!r} in {store} is an array, not a group"
+        raise ContainsArrayError(msg)
+    if found is None:
+        if mode in ("r", "r+"):
+            raise GroupNotFoundError(_absent("no group", store, path, mode, zarr_format))
+        if isinstance(words.get("use_consolidated"), str) or words.get("use_consolidated"):
+            raise _not_consolidated(store, path)
+        try:
+            layout = build_group(
+                store,
+                path,
+                zarr_format=zarr_format,
+                attributes=words.get("attributes"),
+                overwrite=mode == "w",
+                chunk_store=handle["chunk_store"],
+            )
+        except (ContainsArrayError, ContainsGroupError):
+            found = documents.load(store, path, zarr_format) if mode == "a" else None
+            if found is None:
+                raise
+            return _open_group(store, path, mode, zarr_format, found, words)
+        return Group(store, path, layout=layout, **handle)
+    snapshot = _snapshot(store, path, found, words.get("use_consolidated"))
+    return Group(store, path, layout=found, snapshot=snapshot, **handle)
+
+
+def _snapshot(
+    store: Store, path: str, found: GroupLayout, use: bool | str | None
+) -> Snapshot | None:
+    """Return the consolidated metadata to read a group from, or None to read its documents."""
+    if use is False or not (use or store.supports_consolidated_metadata):
+        return None
+    if found.zarr_format == 2:
+        from fastzarr.metadata import consolidated, json
+
+        key = documents.join(path, use if isinstance(use, str) else documents.V2_CONSOLIDATED)
+        data = store.get(key)
+        if data is not None:
+            copy = consolidated.from_v2(json.loads(data, key), key)
+            return Snapshot(store, path, copy, key)
+    elif found.consolidated is not None:
+        return Snapshot(store, path, found.consolidated)
+    if use:
+        raise _not_consolidated(store, path)
+    return None
+
+
+def _not_consolidated(store: Store, path: str) -> BaseZarrError:
+    msg = (
+        f"the group {'/' + path!r} in {store} has no consolidated metadata; "
+        "call consolidate_metadata() first, or open it with use_consolidated=False"
+    )
+    return BaseZarrError(msg)

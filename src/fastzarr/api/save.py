@@ -1,0 +1,206 @@
+"""``save`` and ``load``: NumPy arrays written to a store and read back.
+
+Rules of this file:
+
+* One array is saved as an array at the root (or ``path``). Several are saved as a group, with the
+  names ``arr_0``, ``arr_1`` and so on, or their keywords. Existing nodes are replaced, as by
+  ``numpy.save``.
+* All arguments are validated before an existing node is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.api.open import open
+from fastzarr.creating.like import as_array_like, chunks_of
+from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of, same_format
+from fastzarr.metadata.layout import GroupLayout
+from fastzarr.nodes.array import Array
+from fastzarr.nodes.building import (
+    begin_draft,
+    build_array,
+    build_group,
+    check_new_path,
+    drafted,
+    outlasting,
+    survey,
+)
+from fastzarr.stores.resolve import as_store_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.nodes.group import Group
+    from fastzarr.stores import Store
+
+
+def save(
+    store: Any,
+    *args: Any,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save one array, or several arrays as a group; existing nodes are replaced.
+
+    Keywords other than those named here are the names of arrays.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.save(store, [1, 2], b=[3.0])
+    >>> zarr.load(store)["b"]
+    array([3.])
+    """
+    places: dict[str, Any] = {"zarr_version": zarr_version, "zarr_format": zarr_format}
+    places |= {"path": path, "storage_options": storage_options}
+    if len(args) == 1 and not kwargs:
+        save_array(store, args[0], **places)
+    else:
+        save_group(store, *args, **places, **kwargs)
+
+
+def save_array(
+    store: Any,
+    arr: Any,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save one array; the keywords are those of ``create_array``.
+
+    An existing node is replaced. With ``mode="w-"`` or ``overwrite=False``, raise
+    ``ContainsArrayError`` or ``ContainsGroupError`` instead.
+    """
+    mode = kwargs.pop("mode", "w")
+    overwrite = kwargs.pop("overwrite", mode == "w")
+    wanted = same_format(zarr_format, zarr_version)
+    place = as_store_path(store, path, mode=mode, storage_options=storage_options)
+    chunks = chunks_of(arr)
+    if chunks:
+        kwargs.setdefault("chunks", chunks)
+    words = {"data": _array_like("arr", arr, kwargs.get("dtype")), "zarr_format": wanted}
+    request, rest = Request.take("save_array", words | kwargs, HANDLE_WORDS)
+    build_array(place.store, place.path, request, overwrite=bool(overwrite), **handle_of(rest))
+
+
+def save_group(
+    store: Any,
+    *args: Any,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save several arrays as a group; existing nodes are replaced.
+
+    Positional arguments are named ``arr_0``, ``arr_1`` and so on; the others have the names of
+    their keywords. Raise TypeError if a name occurs twice, and ValueError without arrays.
+    """
+    arrays = {f"arr_{number}": value for number, value in enumerate(args)}
+    for name, value in kwargs.items():
+        if name in arrays:
+            msg = f"save_group() was passed the array {name!r} both by position and by keyword"
+            raise TypeError(msg)
+        arrays[name] = value
+    if not arrays:
+        msg = "save() needs at least one array"
+        raise ValueError(msg)
+    place = as_store_path(store, path, mode="w", storage_options=storage_options)
+    wanted = same_format(zarr_format, zarr_version)
+    check_new_path(place.path)
+    above, missing = survey(place.store, place.path, wanted)
+    requests = {
+        name: Request(data=_array_like(name, value), zarr_format=wanted)
+        for name, value in arrays.items()
+    }
+    chosen = next(iter(requests.values())).choose_format(above)
+    for request in requests.values():
+        request.layout(chosen)
+    draft = begin_draft(place.store, place.path)
+    if draft is None:
+        requests = {
+            name: replace(request, data=outlasting(request.data, place.store, place.path))
+            for name, request in requests.items()
+        }
+        _save_below(place.store, place.path, chosen, requests)
+        return
+    root = GroupLayout(chosen)
+    with drafted(draft, place.store, place.path, root, missing, overwrite=True) as made:
+        _save_below(made, "", chosen, requests)
+
+
+def _save_below(store: Store, path: str, chosen: int, requests: dict[str, Request]) -> None:
+    build_group(store, path, zarr_format=chosen, overwrite=True)
+    for name, request in requests.items():
+        below = f"{path}/{name}" if path else name
+        build_array(store, below, request, known=path)
+
+
+def load(
+    store: Any,
+    path: str | int | None = None,
+    zarr_format: int | str | None = None,
+    zarr_version: int | None = None,
+) -> Any:
+    """Return an array as a NumPy array, or a group as a ``LazyLoader`` of its arrays.
+
+    Raise ``PathNotFoundError`` if there is no node at the path.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.save(store, [[1, 2]])
+    >>> zarr.load(store)
+    array([[1, 2]])
+    """
+    given = (path, zarr_format)
+    # zarr-python 2 has these two arguments in the opposite order.
+    words = [word for word in given if isinstance(word, str)]
+    numbers = [word for word in given if isinstance(word, int)]
+    wanted = same_format(numbers[0] if numbers else None, zarr_version)
+    found = open(store, "r", path=words[0] if words else None, zarr_format=wanted)
+    return found[...] if isinstance(found, Array) else LazyLoader(found)
+
+
+class LazyLoader(Mapping[str, Any]):
+    """A mapping of names to the arrays of a group, each read into memory on first access."""
+
+    def __init__(self, group: Group) -> None:
+        """Initialise with a group."""
+        self._group = group
+        self._cache: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an array as a NumPy array, or a group as another ``LazyLoader``."""
+        if name not in self._cache:
+            found = self._group[name]
+            loaded = found[...] if isinstance(found, Array) else LazyLoader(found)
+            self._cache[name] = loaded
+        return self._cache[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._group)
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return len(self._group)
+
+    def __repr__(self) -> str:
+        """Return a list of the names."""
+        return f"<LazyLoader: {', '.join(self)}>"
+
+
+def _array_like(name: str, value: Any, dtype: Any = None) -> Any:
+    if value is None or isinstance(value, str | bytes | Mapping):
+        msg = f"{name}= must be an array, not {value!r}"
+        raise TypeError(msg)
+    return as_array_like(value, dtype)

@@ -1,0 +1,1 @@
+"""Arrays and groups: handles over stores and metadata documents."""

@@ -1,0 +1,593 @@
+"""Array: NumPy's ways of indexing over a layout and a store.
+
+Rules of this file:
+
+* An array knows no format and no codec: what it is stands in its ``Layout``, what it holds is read
+  and written by ``indexing.py``, what concerns all its chunks stands in ``resize.py``.
+* A handle is cheap and may be stale. Updates of metadata are patches of the document in the store.
+* Semantics are those of zarr-python 3, with what zarr-python 2 had beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from fastzarr import errors
+from fastzarr.grids.regular import chunk_count, chunk_sizes, grid_shape
+from fastzarr.metadata.layout import Layout
+from fastzarr.metadata.trust import trusted, trusts
+from fastzarr.nodes import documents
+from fastzarr.nodes.access import Access
+from fastzarr.nodes.handle import Handle
+from fastzarr.nodes.indexing import Indexed
+from fastzarr.nodes.settings import ArrayConfig
+from fastzarr.stores.keys import normalise_path
+from fastzarr.stores.resolve import as_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from fastzarr.nodes.info import Info
+    from fastzarr.stores import Store
+
+    Values = np.ndarray[Any, Any]
+
+
+class StoredBytes(int):
+    """Be the number of stored bytes, and give it when called, as zarr-python 3 has it."""
+
+    def __call__(self) -> int:
+        """Give the number."""
+        return int(self)
+
+
+class Array(Handle, Indexed):
+    """Read and write a chunked array in a store by NumPy's selections.
+
+    ``Array(store, path)`` opens the array at a path; ``fastzarr.open_array`` and
+    ``fastzarr.create_array`` do the same with more choices.
+
+    >>> import fastzarr
+    >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
+    >>> z[1, ::-2] = [1, 2, 3]
+    >>> z[1]
+    array([0, 3, 0, 2, 0, 1], dtype=int32)
+    """
+
+    # Of zarr-python 2's arguments those without a meaning here are accepted and have no effect.
+    def __init__(  # noqa: PLR0913, PLR0917  (the union of two constructors)
+        self,
+        store: Any,
+        path: str | None = None,
+        read_only: bool = False,
+        chunk_store: Any = None,
+        synchronizer: Any = None,
+        cache_metadata: bool = True,
+        cache_attrs: bool = True,
+        partial_decompress: bool | None = None,  # noqa: ARG002
+        write_empty_chunks: bool | None = None,
+        zarr_version: int | None = None,
+        meta_array: Any = None,  # noqa: ARG002
+        *,
+        layout: Layout | None = None,
+        config: ArrayConfig | Mapping[str, Any] | None = None,
+        allow_pickle: bool = False,
+    ) -> None:
+        """Open the array at ``path``, or stand for ``layout`` without reading the store.
+
+        ``allow_pickle`` lets objects be unpickled, which is to trust whoever wrote them.
+
+        Raises ``ArrayNotFoundError`` if there is none.
+        """
+        place, path = as_store(store), normalise_path(path)
+        if layout is None:
+            found = _load(place, path, zarr_version)
+            layout = trusted(found, "/" + path, allow=allow_pickle)
+        how = ArrayConfig.make(config)
+        if write_empty_chunks is not None:
+            how = replace(how, write_empty_chunks=write_empty_chunks)
+        self._access = Access(
+            place,
+            place if chunk_store is None else as_store(chunk_store),
+            path,
+            layout,
+            synchronizer,
+            how,
+        )
+        self._read_only = read_only or place.read_only
+        self._cache_metadata, self._cache_attrs = cache_metadata, cache_attrs
+        self._cast: np.dtype[Any] | None = None
+        self._is_view = False
+        # The arguments of the ``view`` calls that led here, to repeat them after a refresh.
+        self._viewed_as: tuple[tuple[Any, ...], ...] = ()
+        # The validator of the document that this handle was last checked against: None before the
+        # first check, False if nothing is to be checked.
+        self._checked_token: Any = None
+
+    @property
+    def store(self) -> Store:
+        """The store of the metadata."""
+        return self._access.store
+
+    @property
+    def chunk_store(self) -> Store:
+        """The store of the chunks: the store of the metadata, unless another was passed."""
+        return self._access.chunk_store
+
+    @property
+    def path(self) -> str:
+        """The path in the store, without slashes at its ends."""
+        return self._access.path
+
+    @property
+    def synchronizer(self) -> Any:
+        """The synchronizer that the array was opened with, or None."""
+        return self._access.synchronizer
+
+    @property
+    def layout(self) -> Layout:
+        """The metadata, read anew if the array was opened with ``cache_metadata=False``."""
+        return self._current().layout
+
+    def _current(self) -> Access:
+        """Return the access that an operation begun now is to use."""
+        if not self._cache_metadata:
+            self.refresh()
+        return self._access
+
+    @property
+    def _layout(self) -> Layout:
+        return self._access.layout
+
+    @property
+    def metadata(self) -> Layout:
+        """Give the metadata, under zarr-python 3's name."""
+        return self.layout
+
+    @property
+    def config(self) -> ArrayConfig:
+        """How the array is read and written."""
+        return self._access.settings
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give the number of elements along each axis."""
+        return self.layout.shape
+
+    @shape.setter
+    def shape(self, shape: tuple[int, ...]) -> None:
+        self.resize(shape)
+
+    @property
+    def ndim(self) -> int:
+        """Give the number of axes."""
+        return len(self._layout.shape)
+
+    @property
+    def size(self) -> int:
+        """Give the number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Give the NumPy type of what is read."""
+        return self._cast or self._layout.dtype.numpy
+
+    @property
+    def itemsize(self) -> int:
+        """Give the bytes of one element in memory."""
+        return int(self.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Give the bytes of all elements in memory."""
+        return self.size * self.itemsize
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Give the shape of a chunk: of what can be read alone, where the array is sharded."""
+        return self._layout.inner_chunks
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Give the shape of a shard, or None where the array is not sharded."""
+        return self._layout.shards
+
+    @property
+    def fill_value(self) -> Any:
+        """Give the value of what was never written; None where format 2 leaves it undefined."""
+        return self._layout.fill
+
+    @property
+    def order(self) -> str:
+        """Give the memory order: of the chunks in format 2, of what is read in format 3."""
+        return self._layout.order if self._layout.zarr_format == 2 else self.config.order
+
+    @property
+    def filters(self) -> tuple[Any, ...]:
+        """Give the filters of a chunk, ``()`` where there are none."""
+        return _of_chunks(self._layout).filters
+
+    @property
+    def serializer(self) -> Any:
+        """Give the codec that turns a chunk into bytes; None in format 2."""
+        return _of_chunks(self._layout).serializer
+
+    @property
+    def compressors(self) -> tuple[Any, ...]:
+        """Give the codecs behind the serializer, ``()`` where there are none."""
+        return _of_chunks(self._layout).compressors
+
+    @property
+    def compressor(self) -> Any:
+        """Give format 2's compressor; format 3 has ``compressors`` and raises ``TypeError``."""
+        if self._layout.zarr_format != 2:
+            msg = "a format 3 array has .compressors, which may be several, and no .compressor"
+            raise TypeError(msg)
+        return self._layout.compressor
+
+    @property
+    def cdata_shape(self) -> tuple[int, ...]:
+        """Give the number of chunks along each axis."""
+        return grid_shape(self.shape, self.chunks)
+
+    @property
+    def nchunks(self) -> int:
+        """Count the chunks, stored or not."""
+        return chunk_count(self.shape, self.chunks)
+
+    @property
+    def nchunks_initialized(self) -> int:
+        """Count the chunks that are stored; the indexes of shards are read for it."""
+        from fastzarr.nodes.stored import stored_chunks
+
+        return stored_chunks(self)
+
+    @property
+    def initialized(self) -> int:
+        """Count the chunks that are stored, under zarr-python 2's old name."""
+        return self.nchunks_initialized
+
+    @property
+    def nbytes_stored(self) -> StoredBytes:
+        """Return the stored bytes of the array, metadata included; a number and a call."""
+        total = self.store.getsize_prefix(self.path)
+        if self.chunk_store.place is not self.store.place:
+            total += self.chunk_store.getsize_prefix(self.path)
+        return StoredBytes(total)
+
+    @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Give the sizes of the chunks along each axis, clipped at the array's end."""
+        return chunk_sizes(self.shape, self.chunks)
+
+    @property
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Give the sizes of what is stored as one, shards or chunks, along each axis."""
+        return chunk_sizes(self.shape, self._layout.chunks)
+
+    @property
+    def is_view(self) -> bool:
+        """Tell whether the array shows another one's data in another way."""
+        return self._is_view
+
+    @property
+    def write_empty_chunks(self) -> bool:
+        """Tell whether chunks of nothing but fill value are stored."""
+        return self.config.write_empty_chunks
+
+    def resize(self, *shape: Any, new_shape: Any = None) -> None:
+        """Change the shape; what lies outside is dropped, what is new holds the fill value.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros(3, chunks=2, dtype="i1")
+        >>> z[:] = 1
+        >>> z.resize(5)
+        >>> z[:]
+        array([1, 1, 1, 0, 0], dtype=int8)
+        """
+        from fastzarr.nodes.resize import resize
+
+        self._check_resizable()
+        if new_shape is not None and not shape:
+            shape = (new_shape,)
+        given = shape[0] if len(shape) == 1 else shape
+        resize(self, (given,) if isinstance(given, (int, np.integer)) else tuple(given))
+
+    def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
+        """Add data at the end of an axis and give the new shape."""
+        from fastzarr.nodes.resize import append
+
+        self._check_resizable()
+        return append(self, data, axis)
+
+    def _check_resizable(self) -> None:
+        if self._is_view:
+            msg = f"array {self.name!r} is a view; resize the array it shows"
+            raise errors.ReadOnlyError(msg)
+        self._check_writable()
+
+    def _update(self, patch: Callable[[Layout], Layout]) -> None:
+        """Patch the metadata as it stands in the store now."""
+
+        def patched(found: documents.Node) -> documents.Node:
+            if not isinstance(found, Layout):
+                msg = f"{self.name!r} in {self.store} has become a group"
+                raise errors.NodeTypeValidationError(msg)
+            return patch(found)
+
+        from fastzarr.nodes.snapshot import changing
+
+        with changing(self.store, self.path):
+            number = self._layout.zarr_format
+            latest = documents.update(self.store, self.path, patched, self.synchronizer, number)
+        self._set_layout(latest)
+
+    def is_unseen(self) -> Self:
+        """Write without a document in the store, which is published later; give the array."""
+        self._checked_token = False
+        return self
+
+    def _check_current(self, access: Access) -> None:
+        """Raise StaleArrayError if the array in the store has other chunks than ``access``.
+
+        A change of shape or attributes does not matter, since the chunks stay the same. The check
+        costs a stat, and reads the document only if it has changed.
+        """
+        look = access.store.validator
+        if look is None or self._checked_token is False:
+            return
+        mine = access.layout
+        name = documents.V3_KEY if mine.zarr_format == 3 else documents.V2_ARRAY
+        token = look(documents.join(access.path, name))
+        if token is not None and token == self._checked_token:
+            return
+        latest = documents.load(access.store, access.path, mine.zarr_format)
+        if isinstance(latest, Layout) and self._is_seen_as(latest, mine):
+            if access is self._access:
+                self._checked_token = token
+            return
+        what = "is no longer" if latest is None else "has been replaced by another node"
+        msg = f"the array {self.name!r} {what} in {access.store}; open it again to write to it"
+        raise errors.StaleArrayError(msg)
+
+    def _set_layout(self, layout: Any) -> None:
+        mine = self._layout
+        same = _with_chunks_of(mine, layout)
+        if same is None:
+            # A store cannot decide whether the handle may unpickle.
+            same = trusted(layout, allow=True) if trusts(mine) else layout
+            if self._checked_token is not False:
+                self._checked_token = None
+        self._access = replace(self._access, layout=same)
+
+    def refresh(self) -> Self:
+        """Read the metadata from the store again; a view stays the view it is.
+
+        Raises ``ArrayNotFoundError`` if the array is gone, ``NodeTypeValidationError`` if a group
+        has taken its place.
+        """
+        number = self._layout.zarr_format
+        found = documents.load(self.store, self.path, number) if number == 2 else None
+        if not isinstance(found, Layout):
+            # Format 3 is looked for first anyway; the array may also be of another format now.
+            found = _load(self.store, self.path)
+        self._set_layout(self._viewed(found))
+        return self
+
+    def _is_seen_as(self, stored: Layout, mine: Layout) -> bool:
+        try:
+            return _with_chunks_of(mine, self._viewed(stored)) is not None
+        except errors.BaseZarrError:  # an array that cannot be viewed so
+            return False
+
+    def _viewed(self, layout: Layout) -> Layout:
+        """Return a stored layout as this handle shows it."""
+        if self._viewed_as:
+            from fastzarr.nodes.views import reinterpreted
+
+            for arguments in self._viewed_as:
+                layout = reinterpreted(layout, *arguments)
+        return layout
+
+    def with_config(self, config: ArrayConfig | Mapping[str, Any]) -> Array:
+        """Return another handle of the array, with other settings."""
+        if not isinstance(config, ArrayConfig):
+            config = ArrayConfig.make(self.config.to_dict() | dict(config))
+        return self._another(_access=replace(self._access, settings=config))
+
+    def astype(self, dtype: Any) -> Array:
+        """Give a read-only view that converts what is read to another type.
+
+        >>> import fastzarr
+        >>> fastzarr.array([1.5, 2.5]).astype("i4")[:]
+        array([1, 2], dtype=int32)
+        """
+        return self._another(_cast=np.dtype(dtype), _read_only=True, _is_view=True)
+
+    def view(
+        self,
+        shape: Any = None,
+        chunks: Any = None,
+        dtype: Any = None,
+        fill_value: Any = None,
+        filters: Any = None,
+        read_only: bool | None = None,
+        synchronizer: Any = None,
+    ) -> Array:
+        """Return a view of the same stored chunks under other metadata, which is not stored.
+
+        A chunk of the view has the place and the size in bytes of a chunk of the array. With
+        another ``dtype``, pass the ``shape`` and ``chunks`` that go with it. The view cannot be
+        resized; it has the array's attributes.
+
+        Raises ``ShapeError`` if chunks of the array cannot be seen so, and ``MetadataError`` if the
+        sizes are no sizes of an array.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([[1, 2], [3, -1]], dtype="<i4", chunks=(1, 2))
+        >>> z.view(dtype="u1", shape=(2, 8), chunks=(1, 8))[1]
+        array([  3,   0,   0,   0, 255, 255, 255, 255], dtype=uint8)
+        """
+        from fastzarr.nodes.views import reinterpreted
+
+        arguments = (shape, chunks, dtype, fill_value, filters)
+        layout = reinterpreted(self._layout, *arguments)
+        locks = self.synchronizer if synchronizer is None else synchronizer
+        return self._another(
+            _access=replace(self._access, layout=layout, synchronizer=locks),
+            _is_view=True,
+            _viewed_as=(*self._viewed_as, arguments),
+            _checked_token=None,
+            _read_only=self._read_only if read_only is None else read_only,
+        )
+
+    @classmethod
+    def open(cls, store: Any, *, config: Any = None) -> Self:
+        """Open the array at a store path."""
+        return cls(store, getattr(store, "path", ""), config=config)
+
+    @classmethod
+    def from_dict(cls, store_path: Any, data: dict[str, Any]) -> Self:
+        """Make an array from a store path and a metadata document; nothing is written."""
+        from fastzarr.metadata import v2, v3
+        from fastzarr.metadata.attributes import plain_attributes
+
+        attributes = plain_attributes(data.get("attributes", {}))
+        if data.get("zarr_format") == 2:
+            plain = {name: value for name, value in data.items() if name != "attributes"}
+            layout: Any = v2.parse_array(plain, attributes, ".zarray")
+        else:
+            layout = v3.parse(data | {"attributes": attributes}, "zarr.json")
+        return cls(store_path, getattr(store_path, "path", ""), layout=layout)
+
+    # Python's own protocols
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
+        """Read everything, for NumPy."""
+        if copy is False:
+            msg = "an array in a store is always read as a copy; pass copy=None or copy=True"
+            raise ValueError(msg)
+        whole = np.asarray(self[...])
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Read everything, for another array library."""
+        return np.asarray(self).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Give the device of what is read: main memory."""
+        return (1, 0)
+
+    def __len__(self) -> int:
+        """Give the length of the first axis; ``TypeError`` where there is none."""
+        if not self.shape:
+            msg = "len() of unsized object"
+            raise TypeError(msg)
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        """Be true: an array is there, whatever its length."""
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        """Go through the first axis, reading each chunk once."""
+        return self.islice()
+
+    def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
+        """Go through part of the first axis, reading each chunk once."""
+        if not self.shape:
+            msg = "iteration over a 0-d array"
+            raise TypeError(msg)
+        low, high, _ = slice(start, end).indices(self.shape[0])
+        return self._rows(low, high)
+
+    def _rows(self, low: int, high: int) -> Iterator[Any]:
+        step = self._layout.chunks[0]
+        for first in range(low - low % step, high, step):
+            yield from self[max(first, low) : min(first + step, high)]
+
+    __hash__ = Handle.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the other array is the same one; one of NumPy compares elements."""
+        if not isinstance(other, Array):
+            return NotImplemented
+        return (
+            self.store.place is other.store.place
+            and self.path == other.path
+            and self.layout == other.layout
+            and self._cast == other._cast
+        )
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        """Give dask what tells this array from others."""
+        what = (self.layout, self._cast)
+        return (type(self).__name__, self.store.place.token, self.path, hash(what), str(what))
+
+    def __repr__(self) -> str:
+        """Name the place, the shape and the type."""
+        return f"<Array {self.store_path} shape={self.shape} dtype={self.dtype}>"
+
+    def _repr_html_(self) -> str:
+        return self.info._repr_html_()
+
+    @property
+    def info(self) -> Info:
+        """Describe the array without looking at its chunks; prints, and draws in a notebook."""
+        from fastzarr.nodes.info import array_info
+
+        return array_info(self)
+
+    def info_complete(self) -> Info:
+        """Describe the array with the bytes and chunks it has in its store."""
+        from fastzarr.nodes.info import array_info
+
+        return array_info(self, complete=True)
+
+    def info_items(self) -> list[tuple[str, str]]:
+        """Give the description as pairs, as zarr-python 2 has it."""
+        return list(self.info_complete().items())
+
+    def digest(self, hashname: str = "sha1") -> bytes:
+        """Give a checksum over the stored chunks and the metadata."""
+        from fastzarr.nodes.stored import digest
+
+        return digest(self, hashname)
+
+    def hexdigest(self, hashname: str = "sha1") -> str:
+        """Give the checksum in hexadecimal."""
+        return self.digest(hashname).hex()
+
+
+def _load(store: Store, path: str, zarr_format: int | None = None) -> Layout:
+    found = documents.load(store, path, zarr_format)
+    if isinstance(found, Layout):
+        return found
+    if found is not None:
+        msg = f"{'/' + path!r} in {store} is a group, not an array"
+        raise errors.NodeTypeValidationError(msg)
+    msg = f"no array at {'/' + path!r} in {store}"
+    raise errors.ArrayNotFoundError(msg)
+
+
+def _with_chunks_of(mine: Layout, other: Layout) -> Layout | None:
+    """Return ``other`` with the codecs and the program of ``mine``; None if chunks differ."""
+    if other.with_members(**_members(mine)) != mine:
+        return None
+    return mine.with_members(**_members(other))
+
+
+def _members(layout: Layout) -> dict[str, Any]:
+    """Return the members that the stored chunks do not depend on."""
+    names = ("shape", "attributes", "dimension_names", "extra")
+    return {name: getattr(layout, name) for name in names}
+
+
+def _of_chunks(layout: Layout) -> Layout:
+    """Return the layout with the codecs of a chunk, those inside of a shard included."""
+    return layout if layout.sharding is None else replace(layout, codecs=layout.chunk_codecs)

@@ -1,0 +1,343 @@
+"""Put new arrays and groups into a store.
+
+Rules of this file:
+
+* All is checked before anything is written: the arguments, the names, what stands at the path and
+  above it. A group comes into being above a new node where there is none, in the same format.
+* A new node becomes visible last: its data is written first, then the groups above it, then its
+  own document. If writing the data fails, what was written is removed.
+* Where a store has drafts, a node is made beside its place and put there in one step.
+  What it replaces, of whatever kind and format, is there until then.
+* Elsewhere what is to be replaced is removed first, but not before the new data is certain: data
+  that may come from there, or that may fail, is in memory by then.
+* Of those who create the same node at once, one does, and the others are told.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr.errors import (
+    ContainsArrayError,
+    ContainsGroupError,
+    KeyValidationError,
+    MetadataValidationError,
+    ReadOnlyError,
+)
+from fastzarr.grids.regions import regions
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.nodes import documents
+from fastzarr.nodes.array import Array
+from fastzarr.nodes.snapshot import changing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.creating.words import Request
+    from fastzarr.nodes.documents import Node
+    from fastzarr.stores.base import Store
+    from fastzarr.stores.capabilities import Draft
+
+
+def build_array(
+    store: Store,
+    path: str,
+    request: Request,
+    *,
+    overwrite: bool = False,
+    write_data: bool = True,
+    chunk_store: Store | None = None,
+    known: str | None = None,
+    **handle: Any,
+) -> Array:
+    """Create an array and give it, with the ``data`` of the request written to it.
+
+    ``known`` is the path of a group above that is known to be there; ``handle`` goes to ``Array``.
+
+    Raises ``ContainsArrayError`` or ``ContainsGroupError`` if something is there and ``overwrite``
+    is not asked for, or if an array stands above, ``ReadOnlyError``, and what ``Request`` raises.
+    """
+    check_new_path(path)
+    above, missing = survey(store, path, request.zarr_format, known)
+    zarr_format = request.choose_format(above)
+    if zarr_format == 2 and request.chunk_key_encoding is request.dimension_separator is None:
+        request = replace(request, dimension_separator=store.dimension_separator)
+    layout = request.layout(zarr_format)
+    _check_writable(store, path)
+    if not overwrite:
+        check_free(store, path)
+    read_only = bool(handle.pop("read_only", False))
+    array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
+    data = request.data if write_data else None
+    draft = begin_draft(store, path, chunk_store)
+    if overwrite and draft is None:
+        data = outlasting(data, store, path, chunk_store)
+        if isinstance(data, np.ndarray) and data.dtype != array.dtype:
+            # A value that cannot be cast must not cost the old node.
+            data = data.astype(array.dtype)
+    if draft is not None:
+        with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
+            if data is not None:
+                copy_data(Array(place, "", layout=layout, **handle).is_unseen(), data)
+            documents.save(place, "", layout)
+    else:
+        if overwrite:
+            remove(store, path, chunk_store)
+        else:
+            _clear_leftovers(array)
+        if data is not None:
+            _write_data(Array(store, path, layout=layout, chunk_store=chunk_store, **handle), data)
+        publish(store, path, layout, missing)
+    if read_only:
+        return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
+    return array
+
+
+def build_group(
+    store: Store,
+    path: str,
+    *,
+    zarr_format: int | None = None,
+    attributes: Any = None,
+    overwrite: bool = False,
+    chunk_store: Store | None = None,
+    known: str | None = None,
+) -> GroupLayout:
+    """Create a group and give its metadata; raises as ``build_array`` does."""
+    from fastzarr.creating.words import default_format, parse_format
+    from fastzarr.metadata.attributes import plain_attributes
+
+    check_new_path(path)
+    if zarr_format is not None:
+        zarr_format = parse_format(zarr_format)
+    above, missing = survey(store, path, zarr_format, known)
+    plain = {} if attributes is None else plain_attributes(attributes)
+    layout = GroupLayout(zarr_format or above or default_format(), plain)
+    _check_writable(store, path)
+    # In format 2 a node is made of documents by several names, which could be several writers'.
+    whole = overwrite or layout.zarr_format == 2
+    if not overwrite:
+        check_free(store, path)
+    draft = begin_draft(store, path, chunk_store) if whole else None
+    if draft is not None:
+        with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
+            documents.save(place, "", layout)
+        return layout
+    if overwrite:
+        remove(store, path, chunk_store)
+    publish(store, path, layout, missing)
+    return layout
+
+
+def begin_draft(store: Store, path: str, chunk_store: Store | None = None) -> Draft[Store] | None:
+    """Begin a tree that is put at a path in one step; None where the store cannot do that."""
+    apart = chunk_store is not None and chunk_store is not store
+    return None if apart or store.draft is None else store.draft(path)
+
+
+@contextmanager
+def drafted(
+    draft: Draft[Store],
+    store: Store,
+    path: str,
+    layout: Node,
+    missing: list[str],
+    *,
+    overwrite: bool,
+) -> Iterator[Store]:
+    """Give the store of a draft, to be filled, and put it at its path in ``store`` at the end.
+
+    ``layout`` is that of its root. Raises ``ContainsArrayError`` or ``ContainsGroupError`` if a
+    node stands there by then, and is not to be replaced.
+    """
+    try:
+        yield draft.store
+        owned = layout.owns if isinstance(layout, Layout) else None
+        with changing(store, path, removed=overwrite):
+            publish_parents(store, missing, layout.zarr_format)
+            done = draft.publish(replace=overwrite, owned=owned)
+    except BaseException:
+        draft.discard()
+        raise
+    if not done:
+        draft.discard()
+        raise _taken_now(store, path)
+
+
+def survey(
+    store: Store, path: str, zarr_format: int | None = None, known: str | None = None
+) -> tuple[int | None, list[str]]:
+    """Give the format of the nearest group above a path, and the paths above it without a group.
+
+    Nothing above ``known`` is looked at. Raises ``ContainsArrayError`` if an array stands above,
+    and ``MetadataValidationError`` if a group of another format than ``zarr_format`` does.
+    """
+    found_format, missing = None, []
+    parts = path.split("/")[:-1] if path else []
+    above = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)] if path else []
+    for parent in above:
+        if known is not None and len(parent) < len(known):
+            continue
+        found = documents.load(store, parent, zarr_format)
+        if found is None and zarr_format is not None:
+            found = documents.load(store, parent)
+        if isinstance(found, Layout):
+            msg = (
+                f"cannot create {'/' + path!r} in {store}: {'/' + parent!r} is an array, and only "
+                "groups have nodes below them"
+            )
+            raise ContainsArrayError(msg)
+        if found is None:
+            missing.append(parent)
+        elif zarr_format is not None and found.zarr_format != zarr_format:
+            msg = (
+                f"{zarr_format} does not go into {'/' + parent!r} in {store}, a group of format "
+                f"{found.zarr_format}; leave it out, or create the node elsewhere"
+            )
+            raise MetadataValidationError(msg, "zarr_format")
+        else:
+            found_format = found.zarr_format
+    return found_format, missing
+
+
+def check_free(store: Store, path: str) -> None:
+    """Raise ``ContainsArrayError`` or ``ContainsGroupError`` if a node stands at the path."""
+    found = documents.load(store, path)
+    if found is not None:
+        raise taken(store, path, found)
+
+
+def taken(
+    store: Store,
+    path: str,
+    found: Node,
+    remedy: str = "pass overwrite=True (or mode='w') to replace it",
+) -> ContainsArrayError | ContainsGroupError:
+    """Give the error of a path at which a node already stands."""
+    is_array = isinstance(found, Layout)
+    kind = "an array" if is_array else "a group"
+    msg = f"{kind} already stands at {'/' + path!r} in {store}; {remedy}"
+    return ContainsArrayError(msg) if is_array else ContainsGroupError(msg)
+
+
+def check_new_path(path: str) -> None:
+    """Refuse names that the formats keep to themselves: metadata keys, what begins with ``__``.
+
+    ``path`` is normalised. What was created elsewhere under such a name can be opened all the same.
+    """
+    for name in path.split("/"):
+        if name in documents.METADATA_KEYS or name.startswith("__"):
+            why = "begins with '__'" if name.startswith("__") else "is that of a metadata document"
+            msg = f"{path!r} cannot be the path of a new node: the name {name!r} {why}"
+            raise KeyValidationError(msg)
+
+
+def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
+    """Write the groups that are missing above a node, then the new node's own metadata.
+
+    Raises ``ContainsArrayError`` or ``ContainsGroupError`` if another writer was first.
+    """
+    with changing(store, path):
+        publish_parents(store, missing, layout.zarr_format)
+        made = documents.create(store, path, layout)
+    if not made:
+        raise _taken_now(store, path)
+
+
+def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupError:
+    found = documents.load(store, path)
+    if found is not None:
+        return taken(store, path, found)
+    msg = f"nodes already stand below {'/' + path!r} in {store}, where an array cannot be"
+    return ContainsGroupError(msg)
+
+
+def publish_parents(store: Store, missing: list[str], zarr_format: int) -> None:
+    """Write the groups that ``survey`` found missing; what others made meanwhile stays."""
+    if not missing:
+        return
+    for parent in missing:
+        documents.create(store, parent, GroupLayout(zarr_format))
+
+
+def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
+    """Remove a node and all below it."""
+    with changing(store, path, removed=True):
+        documents.delete(store, path)
+        if chunk_store is not None and chunk_store is not store:
+            documents.delete(chunk_store, path)
+
+
+def outlasting(data: Any, store: Store, path: str, chunk_store: Store | None = None) -> Any:
+    """Return data that removing everything at a path of the stores cannot take away.
+
+    If something is to be removed, data that is read piece by piece is read into memory first: it
+    may come from there, and if reading fails, it fails before anything is lost. An array of this
+    package that certainly stands elsewhere is returned as it is.
+    """
+    if data is None or isinstance(data, np.ndarray):
+        return data
+    stores = (store,) if chunk_store is None else (store, chunk_store)
+    removed = [one for one in stores if not one.is_empty(path)]
+    if isinstance(data, Array):
+        removed = [one for one in stores if overlap(data, one, path)] + [
+            one for one in removed if not all(_is_known(some) for some in (one, *_stores(data)))
+        ]
+    return np.asarray(data[...]) if removed else data
+
+
+def overlap(node: Array, store: Store, path: str) -> bool:
+    """Whether an array, or its chunks, stand at a path, below it or above it."""
+    place = store.place
+    return any(
+        mine.covers(node.path, place, path) or place.covers(path, mine, node.path)
+        for mine in (some.place for some in _stores(node))
+    )
+
+
+def _stores(array: Array) -> tuple[Store, Store]:
+    return array.store, array.chunk_store
+
+
+def _is_known(store: Store) -> bool:
+    return store.place.is_known()
+
+
+def copy_data(target: Array, source: Any) -> None:
+    """Write all of an array-like object to an array of its shape, piece by piece."""
+    if isinstance(source, np.ndarray):
+        target[...] = source
+        return
+    for region in regions(target.shape, target.layout.chunks, target.dtype.itemsize):
+        target[region] = np.asarray(source[region])
+
+
+def _clear_leftovers(array: Array) -> None:
+    """Delete what a writer that died has left of an array here: it is not the new one's."""
+    store, start = array.chunk_store, len(array.path) + 1 if array.path else 0
+    for key in store.list(array.path):
+        if array.layout.owns(key[start:]):
+            store.delete(key)
+
+
+def _write_data(array: Array, data: Any) -> None:
+    store, path = array.chunk_store, array.path
+    alone = store.is_empty(path)
+    try:
+        copy_data(array.is_unseen(), data)
+    except BaseException:
+        if alone and path:
+            store.delete_dir(path)
+        elif alone:
+            store.clear()
+        raise
+
+
+def _check_writable(store: Store, path: str) -> None:
+    if store.read_only:
+        msg = f"cannot create {'/' + path!r}: {store} was opened read-only"
+        raise ReadOnlyError(msg)

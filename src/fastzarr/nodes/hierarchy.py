@@ -1,0 +1,130 @@
+"""Creation of many arrays and groups at once, from their metadata.
+
+Rules of this file:
+
+* All nodes are parsed and validated before the first is written. Parents are written first.
+* Missing parent groups are created too. All nodes must have the same format.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.errors import ContainsArrayError, MetadataValidationError, ReadOnlyError
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.nodes import documents
+from fastzarr.nodes.building import (
+    begin_draft,
+    check_free,
+    check_new_path,
+    drafted,
+    publish_parents,
+    remove,
+    survey,
+)
+from fastzarr.nodes.snapshot import changing
+from fastzarr.stores.keys import normalise_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastzarr.nodes.documents import Node
+    from fastzarr.stores import Store
+
+
+def build_hierarchy(
+    store: Store,
+    given: Mapping[str, Any],
+    *,
+    root: str = "",
+    overwrite: bool = False,
+    chunk_store: Store | None = None,
+) -> list[tuple[str, Node]]:
+    """Create nodes at paths below ``root``, and return their paths in the store with their layouts.
+
+    Nodes that are replaced lose their chunks in ``chunk_store``, if that is another store.
+
+    A node is a ``Layout`` or ``GroupLayout``, a metadata document of either format (in format 2,
+    with a member ``attributes``), or an object whose ``to_dict()`` returns one. Raise
+    ``ContainsArrayError`` or ``ContainsGroupError`` if a path is occupied and ``overwrite`` is
+    False, or if it is below an array; ``MetadataError`` if a document is invalid.
+    """
+    made = {
+        documents.join(root, normalise_path(path)).rstrip("/"): as_layout(node, path)
+        for path, node in given.items()
+    }
+    if store.read_only:
+        msg = f"cannot create a hierarchy: {store} is read-only"
+        raise ReadOnlyError(msg)
+    formats = {node.zarr_format for node in made.values()}
+    if len(formats) > 1:
+        msg = "all nodes must have the same format, but these have formats 2 and 3"
+        raise MetadataValidationError(msg, "nodes")
+    missing: list[str] = []
+    for path, node in made.items():
+        check_new_path(path)
+        parents = [path[:at] for at, letter in enumerate(path) if letter == "/"]
+        for parent in ["", *parents] if path else []:
+            if isinstance(made.get(parent), Layout):
+                msg = f"the node {path!r} cannot be below {parent!r}, which is an array"
+                raise ContainsArrayError(msg)
+        _, absent = survey(store, path, node.zarr_format)
+        missing += [parent for parent in absent if parent not in made and parent not in missing]
+        if not overwrite:
+            check_free(store, path)
+    ordered = sorted(made, key=lambda path: path.split("/") if path else [])
+    _write(store, made, missing, chunk_store, overwrite=overwrite)
+    return [(path, made[path]) for path in ordered]
+
+
+def _write(
+    store: Store,
+    made: Mapping[str, Node],
+    missing: list[str],
+    chunk_store: Store | None,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write each tree of new nodes as a whole, with missing groups above and inside it."""
+    above = GroupLayout(next((node.zarr_format for node in made.values()), 3))
+    whole = sorted([*missing, *made], key=lambda path: path.split("/") if path else [])
+    for top in [path for path in made if not any(_is_below(path, other) for other in made)]:
+        below = [path for path in whole if path == top or _is_below(path, top)]
+        parents = [path for path in missing if _is_below(top, path)]
+        draft = begin_draft(store, top, chunk_store)
+        if draft is None:
+            if overwrite:
+                remove(store, top, chunk_store)
+            publish_parents(store, parents, above.zarr_format)
+            for path in below:
+                with changing(store, path):
+                    documents.save(store, path, made.get(path) or above)
+            continue
+        with drafted(draft, store, top, made[top], parents, overwrite=overwrite) as place:
+            for path in below:
+                documents.save(place, path[len(top) :].strip("/"), made.get(path) or above)
+
+
+def _is_below(path: str, other: str) -> bool:
+    return path != other and (not other or path.startswith(f"{other}/"))
+
+
+def as_layout(node: Any, where: str = "") -> Node:
+    """Return the layout of a node passed to ``build_hierarchy``; raise MetadataError if invalid."""
+    if isinstance(node, Layout | GroupLayout):
+        return node
+    doc = node.to_dict() if hasattr(node, "to_dict") else node
+    if not isinstance(doc, dict):
+        msg = f"must be the metadata of an array or a group, not {node!r}"
+        raise MetadataValidationError(msg, f"nodes[{where!r}]")
+    from fastzarr.metadata import v2, v3
+
+    place = f"nodes[{where!r}]"
+    if doc.get("zarr_format") != 2:
+        return v3.parse(doc, place)
+    doc = {word: value for word, value in doc.items() if word != "node_type"}
+    attributes = doc.pop("attributes", {})
+    if "shape" in doc:
+        return v2.parse_array(doc, attributes, place)
+    doc.pop("consolidated_metadata", None)
+    return v2.parse_group(doc, attributes, place)

@@ -1,0 +1,58 @@
+"""How an array is read and written, apart from its metadata."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastzarr import errors
+from fastzarr.config import config as settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+# What zarr-python 3 knows beside, and has no meaning here.
+_OTHERS = frozenset(
+    {"rectilinear_chunks", "sharding_coalesce_max_bytes", "sharding_coalesce_max_gap_bytes"}
+)
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """Hold how an array is read and written, apart from what its metadata says."""
+
+    order: str = "C"
+    write_empty_chunks: bool = False
+    read_missing_chunks: bool = True
+
+    @classmethod
+    def make(cls, given: ArrayConfig | Mapping[str, Any] | None = None) -> ArrayConfig:
+        """Return the settings in force now, changed by those given."""
+        if isinstance(given, ArrayConfig):
+            return given
+        if given is None:
+            return settings.derived(_in_force)
+        names = cls.__dataclass_fields__
+        found = {name: settings[f"array.{name}"] for name in names}
+        for name, value in given.items():
+            if name in names:
+                found[name] = value
+            elif name not in _OTHERS:
+                msg = f"config knows {', '.join(names)}; it does not know {name!r}"
+                raise TypeError(msg)
+        return cls(**found)
+
+    def __post_init__(self) -> None:
+        """Refuse an order that is none."""
+        if self.order not in ("C", "F"):
+            msg = f"must be 'C' or 'F', not {self.order!r}"
+            raise errors.MetadataValidationError(msg, "config.order")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the settings as a plain mapping."""
+        return asdict(self)
+
+
+def _in_force() -> ArrayConfig:
+    return ArrayConfig.make({})

@@ -1,0 +1,123 @@
+"""A hierarchy drawn as a tree."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from fastzarr.metadata.layout import GroupLayout
+from fastzarr.nodes.words import dtype_words, printable
+
+if TYPE_CHECKING:
+    from fastzarr.nodes.group import Group
+
+
+class Tree:
+    """A drawing of a hierarchy, shown as text or as a collapsible list in a notebook."""
+
+    def __init__(
+        self,
+        root: str,
+        rows: list[tuple[int, str, str | None]],
+        *,
+        truncated: int | None = None,
+        opened: bool = True,
+        plain: bool = False,
+    ) -> None:
+        """Initialise with the name of the root, and the other nodes in depth-first order.
+
+        ``rows`` has the depth, name and description of each node; the description of a group is
+        None. ``truncated`` is the number of nodes shown if there are more.
+        """
+        self._root, self._rows, self._truncated = printable(root), rows, truncated
+        self._opened, self._plain = opened, plain
+
+    def __repr__(self) -> str:
+        """Return the text, one line for each node."""
+        start, end = ("\x1b[1m", "\x1b[0m") if not self._plain and _is_terminal() else ("", "")
+        lines = [f"{start}{self._root}{end}"]
+        for (_, name, what), lead in zip(self._rows, self._leads(), strict=True):
+            words = "" if what is None else f" {printable(what)}"
+            lines.append(f"{lead}{start}{printable(name)}{end}{words}")
+        return "\n".join([*lines, *self._note()])
+
+    def _repr_html_(self) -> str:
+        opened = " open" if self._opened else ""
+        bold = ("", "") if self._plain else ("<b>", "</b>")
+        parts = [f"<details{opened}><summary>{escape(self._root).join(bold)}</summary><ul>"]
+        depth = 0
+        for at, name, what in self._rows:
+            parts.append("</ul></details></li>" * (depth - at))
+            depth = at
+            shown = escape(printable(name)).join(bold)
+            if what is None:
+                parts.append(f"<li><details{opened}><summary>{shown}</summary><ul>")
+                depth += 1
+            else:
+                parts.append(f"<li>{shown} {escape(printable(what))}</li>")
+        parts.append("</ul></details></li>" * depth + "</ul></details>")
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self._note())
+        return f'<div class="zarr-tree">{"".join(parts)}{notes}</div>'
+
+    def _note(self) -> list[str]:
+        if self._truncated is None:
+            return []
+        return [f"... only the first {self._truncated} nodes are shown; see max_nodes="]
+
+    def _leads(self) -> list[str]:
+        """Return the lines drawn before each name.
+
+        Rows are visited backwards, because a vertical line depends on the rows below it.
+        """
+        leads = []
+        goes_on: list[bool] = []
+        for depth, _, _ in reversed(self._rows):
+            del goes_on[depth + 1 :]
+            goes_on += [False] * (depth + 1 - len(goes_on))
+            stem = "".join("│   " if on else "    " for on in goes_on[:depth])
+            leads.append(stem + ("├── " if goes_on[depth] else "└── "))
+            goes_on[depth] = True
+        return leads[::-1]
+
+
+def tree(
+    grp: Group,
+    expand: bool | None = None,
+    level: int | None = None,
+    *,
+    max_nodes: int = 500,
+    plain: bool = False,
+) -> Tree:
+    """Return a drawing of the nodes below a group, down to ``level`` levels.
+
+    ``expand=False`` collapses the list in a notebook, and ``plain=True`` omits bold names. At most
+    ``max_nodes`` nodes are shown.
+
+    >>> import fastzarr as zarr
+    >>> root = zarr.group()
+    >>> _ = root.create_array("a/x", shape=(3,), dtype="i2")
+    >>> zarr.tree(root)
+    /
+    └── a
+        └── x (3,) int16
+    """
+    if not hasattr(grp, "walk"):
+        msg = f"tree() takes a group, not {grp!r}"
+        raise TypeError(msg)
+    rows: list[tuple[int, str, str | None]] = []
+    truncated = None
+    depth = None if level is None else max(0, level - 1)
+    for path, found in grp.walk(depth) if level != 0 else ():
+        if len(rows) == max_nodes:
+            truncated = max_nodes
+            break
+        what = None if isinstance(found, GroupLayout) else f"{found.shape} {dtype_words(found)}"
+        rows.append((path.count("/"), path.rsplit("/", 1)[-1], what))
+    opened = expand is not False
+    return Tree(grp.name, rows, truncated=truncated, opened=opened, plain=plain)
+
+
+def _is_terminal() -> bool:
+    import sys
+
+    return bool(sys.stdout) and sys.stdout.isatty()

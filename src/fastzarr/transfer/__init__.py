@@ -1,0 +1,1 @@
+"""Copies between hierarchies and between stores."""

@@ -1,0 +1,38 @@
+"""The progress of a copy, written line by line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Log = Callable[[str], None]
+
+
+def close_log(tell: Log, copied: int, skipped: int, size: int, *, dry_run: bool) -> None:
+    """Write the last line of the progress."""
+    if dry_run:
+        tell(f"dry run: {copied} copied, {skipped} skipped")
+    else:
+        tell(f"all done: {copied} copied, {skipped} skipped, {size:,} bytes copied")
+
+
+@contextmanager
+def open_log(log: Any) -> Iterator[Log]:
+    """Give a callable that writes a line wherever ``log`` says."""
+    if log is None:
+        yield lambda _: None
+    elif callable(log):
+        yield log
+    elif hasattr(log, "write"):
+        yield lambda line: print(line, file=log)
+    elif isinstance(log, str):
+        from pathlib import Path
+
+        with Path(log).open("a", encoding="utf-8") as file:
+            yield lambda line: print(line, file=file)
+    else:
+        msg = f"log must be a callable, a file or the name of one, not {log!r}"
+        raise TypeError(msg)

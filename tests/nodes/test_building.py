@@ -1,0 +1,121 @@
+"""Putting new nodes into a store: what is replaced is not lost for nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastzarr as zarr
+from fastzarr.nodes.building import outlasting
+from fastzarr.stores import LocalStore, MappingStore, MemoryStore, Store
+
+
+class Failing:
+    """Be an array-like whose second half cannot be read."""
+
+    shape = (4,)
+    dtype = np.dtype("i4")
+
+    def __getitem__(self, index):
+        msg = f"unreadable: {index}"
+        raise OSError(msg)
+
+
+@pytest.fixture(params=[2, 3])
+def root(request):
+    made = zarr.create_group({}, zarr_format=request.param)
+    made["a/x"] = np.arange(4)
+    return made
+
+
+def test_an_array_made_of_the_one_it_replaces_keeps_its_values(root):
+    root["a/x"] = root["a/x"]
+    assert root["a/x"][:].tolist() == [0, 1, 2, 3]
+    root.create_array("a/x", data=root["a/x"].astype("f8"), chunks=2, overwrite=True)
+    assert root["a/x"][:].tolist() == [0, 1, 2, 3]
+    zarr.from_array(root.store, name="a/x", data=root["a/x"], overwrite=True, chunks=3)
+    assert root["a/x"].chunks == (3,)
+    assert root["a/x"][:].tolist() == [0, 1, 2, 3]
+    root["a"] = root["a/x"]
+    assert root["a"][:].tolist() == [0, 1, 2, 3]
+
+
+def test_data_that_cannot_be_read_costs_nothing(root):
+    with pytest.raises(OSError, match="unreadable"):
+        root.create_array("a/x", data=Failing(), overwrite=True)
+    assert root["a/x"][:].tolist() == [0, 1, 2, 3]
+    with pytest.raises(OSError, match="unreadable"):
+        zarr.save(root.store, x=Failing(), y=[1])
+    assert root["a/x"][:].tolist() == [0, 1, 2, 3]
+
+
+def test_only_what_may_be_lost_is_read_at_once(root):
+    elsewhere = zarr.array([1, 2])
+    assert outlasting(elsewhere, root.store, "a") is elsewhere
+    lazy = Failing()
+    assert outlasting(lazy, MemoryStore(), "a") is lazy
+    assert isinstance(outlasting(root["a/x"], root.store, ""), np.ndarray)
+    assert isinstance(outlasting(root["a/x"], root.store, "a"), np.ndarray)
+    assert isinstance(outlasting(root["a/x"], root.store, "a/x/y"), np.ndarray)
+    assert isinstance(outlasting(root["a/x"], root.store, "a/xy"), zarr.Array)
+
+
+class Wrapped(Store):
+    """A store around another, which does not say so."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self._get, self._set = inner.get, inner.set
+        self._delete, self._list = inner.delete, inner.list
+
+    _get = _set = _delete = _list = None
+
+
+def _kinds():
+    values = {}
+    return MemoryStore(values), MappingStore(values)
+
+
+def _wrapped():
+    inner = MemoryStore()
+    return Wrapped(inner), inner
+
+
+def _nested(tmp_path):
+    class Slow(LocalStore):  # which has no drafts, as it has verbs of its own
+        draft = None
+
+        def _set(self, key, value):
+            super()._set(key, value)
+
+    (tmp_path / "link").symlink_to(tmp_path)
+    return Slow(tmp_path), Slow(tmp_path / "link")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("kind", ["kinds", "wrapped", "link"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_data_that_another_store_reads_from_the_same_place_is_kept(
+    kind, turned, zarr_format, tmp_path
+):
+    pair = {"kinds": _kinds, "wrapped": _wrapped, "link": lambda: _nested(tmp_path)}[kind]()
+    one, other = reversed(pair) if turned else pair
+    made = zarr.create_array(one, name="a", data=np.arange(6), chunks=2, zarr_format=zarr_format)
+    made.attrs["x"] = 1
+    source = zarr.open_array(other, path="a")
+    again = zarr.create_array(one, name="a", data=source, chunks=3, overwrite=True)
+    assert again[:].tolist() == [0, 1, 2, 3, 4, 5]
+    zarr.save_group(one, b=zarr.open_array(other, path="a"))
+    assert zarr.open_array(one, path="b")[:].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_data_whose_chunks_stand_in_the_chunk_store_that_is_written_to_is_kept():
+    chunks = {}
+    one = zarr.create(
+        shape=6, chunks=2, dtype="i4", store={}, path="a", chunk_store=MemoryStore(chunks)
+    )
+    one[:] = np.arange(6)
+    two = zarr.array(
+        one, store={}, path="a", chunk_store=MappingStore(chunks), chunks=3, overwrite=True
+    )
+    assert two[:].tolist() == [0, 1, 2, 3, 4, 5]

@@ -1,0 +1,197 @@
+"""Where documents meet a store: what is written, in which order, and what is patched."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import fastzarr
+from fastzarr import errors
+from fastzarr.metadata.layout import GroupLayout
+from fastzarr.nodes import documents
+from fastzarr.stores import KVStore, LocalStore, MemoryStore
+
+
+class Recording(MemoryStore):
+    """Remember the order of changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes: list[str] = []
+
+    def _set(self, key: str, value: Any) -> None:
+        self.changes.append(f"set {key}")
+        super()._set(key, value)
+
+    def _delete(self, key: str) -> None:
+        self.changes.append(f"delete {key}")
+        super()._delete(key)
+
+
+def test_nothing_stands_where_nothing_was_written() -> None:
+    assert documents.load(MemoryStore(), "a") is None
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_is_saved_is_loaded(zarr_format: int) -> None:
+    store = MemoryStore()
+    saved = GroupLayout(zarr_format, {"a": [1, None, "x"]})
+    documents.save(store, "a/b", saved)
+    assert documents.load(store, "a/b") == saved
+    assert documents.load(store, "a/b", 5 - zarr_format) is None
+
+
+def test_of_documents_of_both_formats_the_newer_one_counts() -> None:
+    store: dict[str, bytes] = {}
+    fastzarr.create_array(store, shape=2, dtype="i4", zarr_format=2)
+    older = dict(store)
+    fastzarr.create_array(store, shape=2, dtype="i8", zarr_format=3, overwrite=True)
+    store |= older
+    assert sorted(store) == [".zarray", "zarr.json"]
+    assert fastzarr.open_array(store, mode="r").dtype == "i8"
+    assert fastzarr.open_array(store, mode="r", zarr_format=2).dtype == "i4"
+
+
+def test_what_makes_a_node_of_format_2_visible_is_written_last() -> None:
+    store = Recording()
+    documents.save(store, "a", GroupLayout(2, {"x": 1}))
+    assert store.changes == ["set a/.zattrs", "set a/.zgroup"]
+
+
+def test_an_update_writes_only_what_changed() -> None:
+    store = Recording()
+    documents.save(store, "a", GroupLayout(2, {"x": 1}))
+    store.changes.clear()
+    documents.update(store, "a", lambda found: replace(found, attributes={"x": 2}))
+    assert store.changes == ["set a/.zattrs"]
+    documents.update(store, "a", lambda found: replace(found, attributes={}))
+    assert store.get("a/.zattrs") is None
+
+
+def test_an_update_keeps_the_spelling_of_what_it_does_not_change() -> None:
+    # As zarr-python 3.1 writes it and reads nothing else; fastzarr itself writes `struct`.
+    doc: dict[str, Any] = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [2],
+        "data_type": {"name": "structured", "configuration": {"fields": [["a", "int32"]]}},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2]}},
+        "chunk_key_encoding": "default",
+        "fill_value": "AQAAAA==",
+        "codecs": ["bytes"],
+        "attributes": {"x": 1},
+        "storage_transformers": [],
+    }
+    store = {"zarr.json": json.dumps(doc).encode()}
+    z = fastzarr.open_array(store, mode="r+")
+    z.attrs["x"] = True
+    z.resize(3)
+    found = json.loads(store["zarr.json"])
+    del doc["storage_transformers"]
+    assert found == doc | {"shape": [3], "attributes": {"x": True}}
+    assert found["attributes"]["x"] is True
+    assert z[:].tolist() == [(1,), (1,), (1,)]
+
+
+def test_an_update_writes_strict_json_over_what_was_not() -> None:
+    doc = fastzarr.zeros(2, dtype="f4", zarr_format=2, chunks=2).store[".zarray"]
+    loose = doc.replace(b'"fill_value": 0.0', b'"fill_value": NaN')
+    assert loose != doc
+    store = {".zarray": loose}
+    fastzarr.open_array(store, mode="r+").resize(3)
+    assert json.loads(store[".zarray"])["fill_value"] == "NaN"
+
+
+def test_an_update_of_what_is_gone_says_so() -> None:
+    with pytest.raises(errors.PathNotFoundError, match=r"the node '/a' is no longer in memory://"):
+        documents.update(MemoryStore(), "a", lambda found: found)
+
+
+def test_what_makes_a_node_visible_is_deleted_first() -> None:
+    store = Recording()
+    z = fastzarr.zeros((4,), chunks=2, store=store, path="a")
+    z[:] = 1
+    store.changes.clear()
+    documents.delete(store, "a")
+    assert store.changes[0] == "delete a/zarr.json"
+    assert not list(store.list("a"))
+
+
+def test_a_document_over_the_limit_is_refused_before_it_is_read(tmp_path: Any) -> None:
+    reads = []
+
+    class Counting(LocalStore):
+        def _get(self, key: str) -> Any:
+            reads.append(key)
+            return super()._get(key)
+
+    fastzarr.create_group(tmp_path, attributes={"long": "x" * 1000})
+    with (
+        fastzarr.config.set({"limits.document_bytes": 500}),
+        pytest.raises(errors.LimitError, match=r"zarr\.json: \d+ bytes exceed the limit of 500"),
+    ):
+        documents.load(Counting(tmp_path), "")
+    assert reads == []
+
+
+def test_threads_that_update_one_node_lose_nothing(tmp_path):
+    root = fastzarr.create_group(tmp_path / "g")
+    array = root.create_array("a", shape=0, chunks=4, dtype="i4")
+
+    def work(number):
+        for step in range(10):
+            root.attrs[f"{number}.{step}"] = step
+            fastzarr.open_array(tmp_path / "g" / "a").attrs[f"{number}.{step}"] = step
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert len(fastzarr.open_group(tmp_path / "g").attrs) == 40
+    assert len(array.refresh().attrs) == 40
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_patch_is_made_again_on_what_another_writer_has_left(zarr_format, kind, tmp_path):
+    store = LocalStore(tmp_path) if kind == "local" else MemoryStore()
+    documents.save(store, "a", GroupLayout(zarr_format, {"x": 1}))
+    other = LocalStore(tmp_path) if kind == "local" else MemoryStore(store.mapping)
+    seen = []
+
+    def patch(found):
+        seen.append(found.attributes)
+        return replace(found, attributes=found.attributes | {"y": len(seen)})
+
+    documents.update(other, "a", patch)
+    documents.update(store, "a", patch)
+    assert seen == [{"x": 1}, {"x": 1, "y": 1}]
+    assert documents.load(store, "a").attributes == {"x": 1, "y": 2}
+    with pytest.raises(ZeroDivisionError):
+        documents.update(store, "a", lambda _: 1 // 0)
+    assert documents.load(other, "a").attributes == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["local", "memory", "mapping"])
+def test_of_those_who_create_a_node_at_once_one_does(zarr_format, kind, tmp_path):
+    made = {"local": lambda: LocalStore(tmp_path), "memory": MemoryStore, "mapping": KVStore}
+    values = {}
+    outcomes = []
+
+    def work(number):
+        store = made[kind]() if kind == "local" else made[kind](values)
+        try:
+            fastzarr.create_group(store, zarr_format=zarr_format, attributes={"by": number})
+        except errors.ContainsGroupError:
+            outcomes.append(None)
+        else:
+            outcomes.append(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    (winner,) = [number for number in outcomes if number is not None]
+    store = made[kind]() if kind == "local" else made[kind](values)
+    assert fastzarr.open_group(store, mode="r").attrs["by"] == winner

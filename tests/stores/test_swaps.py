@@ -1,0 +1,268 @@
+"""Stores that have compare-and-swap and nothing else lose no update, whatever is changed.
+
+Rules of this file:
+
+* Two stores over one dict stand for two processes: they share no lock. The second writer acts when
+  the first is about to change the key that a test names.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fastzarr as zarr
+from fastzarr.metadata.layout import GroupLayout
+from fastzarr.nodes import documents
+from fastzarr.stores import Store, validate_key
+from fastzarr.testing import StoreTests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+_lock, _versions = RLock(), itertools.count()
+
+
+class Swapping(Store):
+    """A store of the four verbs and compare-and-swap, over a dict of versions and values."""
+
+    def __init__(self, held: dict[str, tuple[int, bytes]] | None = None) -> None:
+        super().__init__()
+        self.held = {} if held is None else held
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+
+    def _act(self, key: str) -> None:
+        # Removed first: what the other writer does must not start it again.
+        self.meanwhile.pop(key, lambda: None)()
+
+    def _get(self, key: str) -> bytes | None:
+        return self.held[key][1] if key in self.held else None
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        self._act(key)
+        self.held[key] = (next(_versions), bytes(value))
+
+    def _delete(self, key: str) -> None:
+        self._act(key)
+        self.held.pop(key, None)
+
+    def _list(self, prefix: str) -> Iterable[str]:
+        start = f"{prefix}/" if prefix else ""
+        return [key for key in tuple(self.held) if key.startswith(start)]
+
+    def validator(self, key: str) -> Hashable | None:
+        """Return the version of the value, or None if the key is missing."""
+        validate_key(key)
+        return self.held.get(key, (None,))[0]
+
+    def swap(self, key: str, value: Any, token: Hashable | None) -> bool:
+        """Store or delete the value if the token is still current."""
+        self._check_write(key)
+        self._act(key)
+        with _lock:
+            if self.validator(key) != token:
+                return False
+            if value is None:
+                self.held.pop(key, None)
+            else:
+                self.held[key] = (next(_versions), bytes(value))
+            return True
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the values."""
+        return isinstance(other, Swapping) and self.held == other.held
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class TestSwapping(StoreTests):
+    """The suite of all stores."""
+
+    @pytest.fixture
+    def store(self) -> Swapping:
+        """Return an empty store."""
+        return Swapping()
+
+
+def test_a_change_that_deletes_compares() -> None:
+    store = Swapping()
+    store.set("a", b"1")
+    seen: list[bytes | None] = []
+
+    def make(old: bytes | None) -> None:
+        seen.append(old)
+
+    store.meanwhile["a"] = lambda: Swapping(store.held).set("a", b"2")
+    store.change("a", make)
+    assert seen == [b"1", b"2"]
+    assert store.is_empty()
+
+
+# Chunks
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("shards", [None, 4])
+def test_a_partial_write_that_leaves_only_fill_value_deletes_no_newer_chunk(
+    shards: int | None,
+) -> None:
+    store = Swapping()
+    z = zarr.create_array(store, shape=4, chunks=2, shards=shards, dtype="i4", fill_value=0)
+    z[0] = 1
+    other = zarr.open_array(Swapping(store.held))
+
+    def write() -> None:
+        other[1] = 5
+
+    store.meanwhile["c/0"] = write
+    z[0] = 0
+    assert not store.meanwhile
+    assert z[:].tolist() == other[:].tolist() == [0, 5, 0, 0]
+
+
+@pytest.mark.usefixtures("data_path")
+def test_a_chunk_that_holds_only_fill_value_is_still_deleted() -> None:
+    store = Swapping()
+    z = zarr.create_array(store, shape=4, chunks=2, dtype="i4", fill_value=0)
+    z[:] = 1
+    z[0] = z[1] = 0
+    z[2:4] = 0
+    assert list(store.list()) == ["zarr.json"]
+
+
+# Attributes
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["array", "group"])
+def test_an_attribute_that_another_writer_sets_meanwhile_is_kept(
+    zarr_format: int, kind: str
+) -> None:
+    store = Swapping()
+    if kind == "array":
+        zarr.create_array(store, shape=1, dtype="i4", zarr_format=zarr_format)
+    else:
+        zarr.create_group(store, zarr_format=zarr_format)
+    document = ".zattrs" if zarr_format == 2 else "zarr.json"
+    mine = zarr.open(store).attrs
+    theirs = zarr.open(Swapping(store.held)).attrs
+    changes: list[tuple[Callable[[], object], Callable[[], object], dict[str, int]]] = [
+        # The first attribute makes the document, and the last one removes it.
+        (lambda: mine.update(a=1), lambda: theirs.update(b=2), {"a": 1, "b": 2}),
+        (lambda: mine.update(a=3), lambda: theirs.__delitem__("b"), {"a": 3}),
+        (lambda: mine.__delitem__("a"), lambda: theirs.update(c=4), {"c": 4}),
+        (lambda: mine.update(a=5), theirs.clear, {"a": 5}),
+    ]
+    for change, meanwhile, expected in changes:
+        theirs.refresh()
+        store.meanwhile[document] = meanwhile
+        change()
+        assert not store.meanwhile
+        assert dict(zarr.open(store, mode="r").attrs) == dict(mine) == expected
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_writers_who_share_no_lock_count_together(zarr_format: int) -> None:
+    store = Swapping()
+    zarr.create_group(store, zarr_format=zarr_format)
+
+    def count(number: int) -> None:
+        own = Swapping(store.held)
+        for i in range(20):
+            zarr.open_group(own).attrs[f"{number}.{i}"] = i
+            documents.update(own, "", more)
+
+    def more(found: Any) -> Any:
+        n = found.attributes.get("n", 0)
+        return replace(found, attributes=found.attributes | {"n": n + 1})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, range(4)))
+    attributes = dict(zarr.open_group(store, mode="r").attrs)
+    assert attributes.pop("n") == 80
+    assert len(attributes) == 80
+
+
+@pytest.mark.parametrize("first", [".zarray", ".zattrs"])
+def test_a_patch_of_both_documents_of_format_2_is_applied_to_the_latest_of_both(
+    first: str,
+) -> None:
+    store = Swapping()
+    z = zarr.create_array(store, shape=(4, 4), dtype="i4", zarr_format=2, attributes={"n": 1})
+    z = zarr.open_array(Swapping(store.held))
+
+    def meanwhile() -> None:
+        z.attrs["theirs"] = True
+        z.resize(4, 8)
+
+    def patch(latest: Any) -> Any:
+        n = latest.attributes["n"] + 1
+        new = latest.attributes | {"n": n}
+        return latest.with_members(shape=(9, latest.shape[1]), attributes=new)
+
+    store.meanwhile[first] = meanwhile
+    patched = documents.update(store, "", patch)
+    assert not store.meanwhile
+    assert patched.attributes == {"n": 2, "theirs": True}
+    z = zarr.open_array(store, mode="r")
+    assert z.shape == (9, 8)
+    assert dict(z.attrs) == {"n": 2, "theirs": True}
+
+
+# Creation
+
+
+@pytest.mark.parametrize("theirs", [None, {"by": "the other"}])
+@pytest.mark.parametrize("mine", [None, {"by": "this one"}])
+@pytest.mark.parametrize("document", [".zattrs", ".zgroup"])
+def test_of_two_who_create_a_node_at_once_one_has_his_documents(
+    document: str, mine: Any, theirs: Any
+) -> None:
+    store = Swapping()
+    second = Swapping(store.held)
+
+    def be_first() -> None:
+        zarr.create_group(second, path="a", zarr_format=2, attributes=theirs)
+
+    zarr.create_group(store, zarr_format=2)
+    store.meanwhile[f"a/{document}"] = be_first
+    try:
+        zarr.create_group(store, path="a", zarr_format=2, attributes=mine)
+        won = mine
+    except zarr.errors.ContainsGroupError:
+        won = theirs
+    if not store.meanwhile:
+        assert won is theirs
+    assert dict(zarr.open_group(store, path="a", mode="r").attrs) == (won or {})
+
+
+def test_what_others_set_after_a_creator_was_first_is_kept() -> None:
+    store = Swapping()
+    second = Swapping(store.held)
+
+    def be_first() -> None:
+        made = zarr.create_group(second, path="a", zarr_format=2, attributes={"by": "the other"})
+        made.attrs["more"] = 1
+
+    zarr.create_group(store, zarr_format=2)
+    store.meanwhile["a/.zattrs"] = be_first
+    with pytest.raises(zarr.errors.ContainsGroupError):
+        zarr.create_group(store, path="a", zarr_format=2, attributes={"by": "this one"})
+    found = dict(zarr.open_group(store, path="a", mode="r").attrs)
+    assert found == {"by": "the other", "more": 1}
+
+
+def test_attributes_that_a_dead_creator_left_are_not_those_of_a_new_node() -> None:
+    store = Swapping()
+    store.set("a/.zattrs", json.dumps({"left": 1}).encode())
+    assert documents.create(store, "a", GroupLayout(2))
+    assert documents.load(store, "a") == GroupLayout(2)
+    store.set("b/.zattrs", json.dumps({"left": 1}).encode())
+    zarr.create_array(store, name="b", shape=1, dtype="i4", zarr_format=2, attributes={"x": 1})
+    assert dict(zarr.open_array(store, path="b").attrs) == {"x": 1}
