@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
+
+from fastzarr.grids.base import Grid
+from fastzarr.grids.regular import RegularGrid
 
 MAX_SIZE = 9
 
@@ -21,6 +25,46 @@ def shapes(*, min_dims: int = 0, max_dims: int = 3, min_size: int = 0) -> st.Sea
 def chunks(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
     """Draw a chunk shape for a shape, larger than the array now and then."""
     return st.tuples(*[st.integers(1, size + 2) for size in shape])
+
+
+class Uneven(Grid):
+    """A grid whose chunks have the given sizes along each axis."""
+
+    def __init__(self, sizes: tuple[tuple[int, ...], ...]) -> None:
+        self.sizes = sizes
+        self.edges = [np.array([0, *itertools.accumulate(axis)]) for axis in sizes]
+        self.steps = (None,) * len(sizes)
+
+    def locate(self, axis: int, position: Any) -> Any:
+        found = np.searchsorted(self.edges[axis], position, side="right") - 1
+        return found if isinstance(position, np.ndarray) else int(found)
+
+    def start(self, axis: int, chunk: Any) -> Any:
+        found = self.edges[axis][chunk]
+        return found if isinstance(chunk, np.ndarray) else int(found)
+
+    def size(self, axis: int, chunk: Any) -> Any:
+        return self.start(axis, chunk + 1) - self.start(axis, chunk)
+
+    def __repr__(self) -> str:
+        return f"Uneven({self.sizes})"
+
+
+@st.composite
+def uneven_grids(draw: Any, shape: tuple[int, ...]) -> Uneven:
+    """Draw a grid of chunks of any sizes, the last of which may reach beyond the shape."""
+    axes = []
+    for size in shape:
+        axis: list[int] = []
+        while sum(axis) < max(size, 1):
+            axis.append(draw(st.integers(1, size + 2)))
+        axes.append(tuple(axis))
+    return Uneven(tuple(axes))
+
+
+def grids(shape: tuple[int, ...]) -> st.SearchStrategy[Grid]:
+    """Draw a regular or an uneven grid for a shape."""
+    return chunks(shape).map(RegularGrid) | uneven_grids(shape)
 
 
 def slices(size: int) -> st.SearchStrategy[slice]:

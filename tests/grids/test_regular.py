@@ -7,19 +7,19 @@ import tracemalloc
 import pytest
 
 import fastzarr
-from fastzarr.grids.regular import chunk_count, grid_shape
+from fastzarr.grids.regular import RegularGrid
 
 
 def test_grid_counts_the_chunk_at_the_edge() -> None:
-    assert grid_shape((10, 9, 1), (3, 3, 5)) == (4, 3, 1)
+    assert RegularGrid((3, 3, 5)).count((10, 9, 1)) == (4, 3, 1)
 
 
 def test_an_axis_of_no_elements_has_no_chunks() -> None:
-    assert chunk_count((0, 10), (3, 5)) == 0
+    assert RegularGrid((3, 5)).total((0, 10)) == 0
 
 
 def test_an_array_without_axes_has_one_chunk() -> None:
-    assert chunk_count((), ()) == 1
+    assert RegularGrid(()).total(()) == 1
 
 
 @pytest.mark.parametrize("shards", [None, (2**21,)])

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastzarr import errors
+from fastzarr.grids.regular import RegularGrid
 from fastzarr.selection import index as selection
 from fastzarr.selection.factors import Points, Selection, Span
 
@@ -197,14 +198,14 @@ def test_a_mask_has_the_arrays_own_shape(mask: Any) -> None:
 )
 def test_blocks_count_in_chunks(index: Any, expected: slice) -> None:
     array = np.arange(10)
-    found = evaluate(selection.block(index, (10,), (3,)), array)
+    found = evaluate(selection.block(index, (10,), RegularGrid((3,))), array)
     np.testing.assert_array_equal(found, array[expected])
 
 
 @pytest.mark.parametrize("index", [4, -5, slice(None, None, 2), [0], None, 1.0])
 def test_a_wrong_block_is_an_index_error(index: Any) -> None:
     with pytest.raises(IndexError):
-        selection.block(index, (10,), (3,))
+        selection.block(index, (10,), RegularGrid((3,)))
 
 
 @pytest.mark.parametrize(

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastzarr.grids.regular import RegularGrid
 from fastzarr.selection import index as selection
 from fastzarr.selection import plan
 from fastzarr.selection.apply import take
-from fastzarr.selection.factors import Selection, Span
+from fastzarr.selection.factors import Span
+
+if TYPE_CHECKING:
+    from fastzarr.grids.base import Grid
+    from fastzarr.selection.factors import Selection
 
 
-def _run(found: Selection, array: Any, chunks: tuple[int, ...]) -> Any:
+def _run(found: Selection, array: Any, grid: Grid) -> Any:
     """Do by hand what an engine does: take each piece out of its chunk."""
-    made = plan.make(found.factors, array.shape, chunks)
+    made = plan.make(found.factors, array.shape, grid)
     out = np.full(found.work, -1)
     seen = set()
     for number in range(made.size):
         piece = made.piece(number)
         assert piece.chunk not in seen
         seen.add(piece.chunk)
-        corner = [k * c for k, c in zip(piece.chunk, chunks, strict=True)]
-        chunk = array[tuple(slice(a, a + c) for a, c in zip(corner, chunks, strict=True))]
+        starts = [grid.start(axis, k) for axis, k in enumerate(piece.chunk)]
+        stops = [grid.start(axis, k + 1) for axis, k in enumerate(piece.chunk)]
+        chunk = array[tuple(map(slice, starts, stops))]
         part = take(chunk, piece.factors)
         assert (np.asarray(out[piece.out]) == -1).all()
         out[piece.out] = part
@@ -41,7 +47,7 @@ def test_a_basic_plan_covers_its_selection(data: Any) -> None:
     shape = data.draw(strategies.shapes())
     array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
     index = data.draw(strategies.basic(shape))
-    found = _run(selection.basic(index, shape), array, data.draw(strategies.chunks(shape)))
+    found = _run(selection.basic(index, shape), array, data.draw(strategies.grids(shape)))
     np.testing.assert_array_equal(found, array[index])
 
 
@@ -51,7 +57,7 @@ def test_an_orthogonal_plan_covers_its_selection(data: Any) -> None:
     array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
     index = data.draw(strategies.orthogonal(shape))
     mesh, result_shape = strategies.orthogonal_numpy(array, index)
-    found = _run(selection.orthogonal(index, shape), array, data.draw(strategies.chunks(shape)))
+    found = _run(selection.orthogonal(index, shape), array, data.draw(strategies.grids(shape)))
     np.testing.assert_array_equal(found, array[mesh].reshape(result_shape))
 
 
@@ -60,13 +66,13 @@ def test_a_plan_of_coordinates_covers_its_selection(data: Any) -> None:
     shape = data.draw(strategies.shapes(min_dims=1))
     array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
     index = data.draw(strategies.coordinates(shape))
-    found = _run(selection.coordinate(index, shape), array, data.draw(strategies.chunks(shape)))
+    found = _run(selection.coordinate(index, shape), array, data.draw(strategies.grids(shape)))
     np.testing.assert_array_equal(found, array[index])
 
 
 def test_a_plan_lists_chunks_by_axis_and_not_one_by_one() -> None:
     found = selection.basic(np.s_[:, :], (1000, 1000))
-    made = plan.make(found.factors, (1000, 1000), (10, 10))
+    made = plan.make(found.factors, (1000, 1000), RegularGrid((10, 10)))
     assert made.counts == (100, 100)
     assert made.size == 10_000
     assert all(len(part.chunk) == 100 for part in made.parts)
@@ -74,13 +80,13 @@ def test_a_plan_lists_chunks_by_axis_and_not_one_by_one() -> None:
 
 def test_a_step_longer_than_a_chunk_passes_chunks_over() -> None:
     found = selection.basic(np.s_[::25], (100,))
-    made = plan.make(found.factors, (100,), (10,))
+    made = plan.make(found.factors, (100,), RegularGrid((10,)))
     assert [made.piece(n).chunk for n in range(made.size)] == [(0,), (2,), (5,), (7,)]
 
 
 def test_the_last_of_two_values_for_one_element_comes_last() -> None:
     found = selection.orthogonal(([5, 0, 5],), (8,))
-    made = plan.make(found.factors, (8,), (4,))
+    made = plan.make(found.factors, (8,), RegularGrid((4,)))
     piece = made.piece(1)
     assert piece.factors[0].coords[0].tolist() == [1, 1]
     assert np.asarray(piece.out[0]).tolist() == [0, 2]

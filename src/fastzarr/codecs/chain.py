@@ -184,7 +184,7 @@ def _describe_shard(shard: Shard) -> dict[str, Any] | None:
     return {
         "inner": inner,
         "shape": shard.spec.shape,
-        "inner_shape": shard.inner_shape,
+        "inner_shape": shard.grid.steps,
         "axes": shard.axes,
         "index": index,
         "index_size": shard.index_size,

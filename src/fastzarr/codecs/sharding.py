@@ -27,7 +27,7 @@ from fastzarr.codecs.base import ArrayBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.crc32c import Crc32cCodec
 from fastzarr.errors import CodecError, LimitError, MetadataError
-from fastzarr.grids.regular import grid_shape
+from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,6 +83,11 @@ class ShardingCodec(ArrayBytesCodec):
             object.__setattr__(self, member, parsed)
         location = choice(self.index_location, ("start", "end"), "index_location")
         object.__setattr__(self, "index_location", location)
+
+    @property
+    def grid(self) -> RegularGrid:
+        """The grid of the inner chunks inside a shard."""
+        return RegularGrid(self.chunk_shape)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
@@ -147,7 +152,7 @@ class ShardingCodec(ArrayBytesCodec):
             if size % inner:
                 msg = f"{inner} does not divide the shard's size {size} along this axis"
                 raise MetadataError(msg, f"chunk_shape[{axis}]")
-        count, limit = math.prod(grid_shape(shape, self.chunk_shape)), config["limits.inner_chunks"]
+        count, limit = self.grid.total(shape), config["limits.inner_chunks"]
         if count > limit:
             msg = (
                 f"a shard of {count} inner chunks is over the limit of {limit}; if that is "
@@ -156,11 +161,11 @@ class ShardingCodec(ArrayBytesCodec):
             raise LimitError(msg, "chunk_shape")
 
     def index_spec(self, shape: tuple[int, ...]) -> ChunkSpec:
-        """Return the spec of the index of a shard: an array of shape ``(*grid, 2)`` of uint64."""
+        """Return the spec of the index of a shard: an array of shape ``(*counts, 2)`` of uint64."""
         from fastzarr.dtypes import from_numpy
 
-        grid = grid_shape(shape, self.chunk_shape)
-        return ChunkSpec((*grid, 2), from_numpy("uint64"), np.uint64(MISSING))
+        counts = self.grid.count(shape)
+        return ChunkSpec((*counts, 2), from_numpy("uint64"), np.uint64(MISSING))
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:  # noqa: ARG002  (never fixed)
         """Return None: the size depends on the values, and on which inner chunks are stored."""
@@ -182,12 +187,12 @@ class ShardingCodec(ArrayBytesCodec):
 class Shard:
     """The layout of an array's shards: their index, and the programs of index and inner chunks.
 
-    ``spec`` describes the shard as the sharding codec sees it, after any transpose, and ``grid`` is
-    the number of inner chunks along each of its axes. ``inner_shape`` is the shape of an inner
-    chunk. ``axes`` maps each axis of the chunk before the transposes to its axis in ``spec``.
+    ``spec`` describes the shard as the sharding codec sees it, after any transpose. ``grid`` is the
+    grid of the inner chunks, and ``counts`` their number along each axis of ``spec``. ``axes`` maps
+    each axis of the chunk before the transposes to its axis in ``spec``.
     """
 
-    __slots__ = ("at_start", "axes", "grid", "index", "index_size", "inner", "inner_shape", "spec")
+    __slots__ = ("at_start", "axes", "counts", "grid", "index", "index_size", "inner", "spec")
 
     def __init__(
         self, codec: ShardingCodec, spec: ChunkSpec, order: Sequence[int] | None = None
@@ -198,8 +203,8 @@ class Shard:
         """
         from fastzarr.codecs.chain import Program
 
-        self.spec, self.inner_shape = spec, codec.chunk_shape
-        self.grid = grid_shape(spec.shape, codec.chunk_shape)
+        self.spec, self.grid = spec, codec.grid
+        self.counts = self.grid.count(spec.shape)
         self.inner: Program = Program(codec.codecs, replace(spec, shape=codec.chunk_shape))
         self.index: Program = Program(codec.index_codecs, codec.index_spec(spec.shape))
         # `ShardingCodec.resolve` has rejected chains whose encoded size is not fixed.
@@ -243,7 +248,7 @@ class Shard:
         for bad, why in ((wrong, outside), (overlap, "overlaps another")):
             if bad.any():
                 row = int(np.flatnonzero(bad)[0])
-                chunk = tuple(int(i) for i in np.unravel_index(used[row], self.grid))
+                chunk = tuple(int(i) for i in np.unravel_index(used[row], self.counts))
                 msg = (
                     f"the shard's index places inner chunk {chunk} at offset {offsets[row]}, size "
                     f"{sizes[row]}, which {why}"
@@ -256,7 +261,7 @@ class Shard:
 
         ``pieces`` maps the number of an inner chunk in C order to its encoded bytes.
         """
-        index = np.full((math.prod(self.grid), 2), MISSING, dtype=np.uint64)
+        index = np.full((math.prod(self.counts), 2), MISSING, dtype=np.uint64)
         offset = self.index_size if self.at_start else 0
         parts: list[Any] = []
         for number in sorted(pieces):
@@ -264,5 +269,5 @@ class Shard:
             index[number] = offset, data.nbytes
             offset += data.nbytes
             parts.append(data)
-        encoded = as_view(self.index.encode(index.reshape(*self.grid, 2)))
+        encoded = as_view(self.index.encode(index.reshape(*self.counts, 2)))
         return b"".join(itertools.chain([encoded], parts) if self.at_start else [*parts, encoded])

@@ -237,8 +237,8 @@ class _Within:
 
 def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array, job: Job) -> None:
     factors = _turned(piece.factors, shard.axes)
-    plan = planning.make(factors, shard.spec.shape, shard.inner_shape)
-    whole = 2 * plan.size >= math.prod(shard.grid)
+    plan = planning.make(factors, shard.spec.shape, shard.grid)
+    whole = 2 * plan.size >= math.prod(shard.counts)
     try:
         if whole:
             data = source.get()
@@ -260,7 +260,7 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
 
     def one(number: int) -> None:
         inner = plan.piece(number)
-        offset, size = rows[_number(inner.chunk, shard.grid)].tolist()
+        offset, size = rows[_number(inner.chunk, shard.counts)].tolist()
         missing = offset == size == MISSING
         within: Source = _Held(None) if missing else _Within(source, offset, size)
         try:
@@ -289,7 +289,7 @@ def _write_shard(
 ) -> Buffer | None:
     factors = _turned(piece.factors, shard.axes)
     inside = tuple([extent[shard.axes.index(axis)] for axis in range(len(extent))])
-    plan = planning.make(factors, inside, shard.inner_shape)
+    plan = planning.make(factors, inside, shard.grid)
     pieces: dict[int, Buffer] = {}
     if old is not None:
         try:
@@ -305,8 +305,8 @@ def _write_shard(
 
     def one(number: int) -> None:
         inner = plan.piece(number)
-        place = _number(inner.chunk, shard.grid)
-        left = _extent(inner.chunk, shard.inner_shape, inside)
+        place = _number(inner.chunk, shard.counts)
+        left = _extent(inner.chunk, shard.grid.steps, inside)
         try:
             before = pieces.get(place)
             new = write_chunk(shard.inner, before, inner, value[inner.out], left, nested)

@@ -69,7 +69,7 @@ def run_read(
     program = layout.program
     if chunks.declared != (chunks.store.files is not None):
         chunks = chunks.anew(layout)
-    plan = planning.make(selection.factors, layout.shape, layout.chunks)
+    plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
     spread = inline if threads == 1 else parallel
     job = Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
@@ -92,7 +92,7 @@ def run_write(
     program = layout.program
     if chunks.declared != (chunks.store.files is not None):
         chunks = chunks.anew(layout)
-    plan = planning.make(selection.factors, layout.shape, layout.chunks)
+    plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
     spread = inline if threads == 1 else parallel
     job = Job(

@@ -1,32 +1,35 @@
-"""Regular chunk grids, and the keys of chunks.
-
-Rules of this file:
-
-* Grids are regular: every stored object spans ``chunks`` elements, even at the edge of the array.
-* A key encoding converts between the coordinates of a chunk and its key, relative to the array's
-  path. Both encodings are those of the core specification, version 3, "Chunk key encoding".
-"""
+"""The regular chunk grid: chunks of one length along each axis."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 from fastzarr.checked import as_sizes, fail, member
+from fastzarr.grids.base import Grid, Numbers
 
 
-def grid_shape(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the number of chunks along each axis.
+@dataclass(frozen=True, slots=True)
+class RegularGrid(Grid):
+    """Chunks of the shape ``steps``.
 
-    >>> grid_shape((5, 0), (2, 3))
-    (3, 0)
+    >>> grid = RegularGrid((4,))
+    >>> grid.locate(0, 9), grid.start(0, 2), grid.count((10,)), grid.extents((10,))
+    (2, 8, (3,), ((4, 4, 2),))
     """
-    pairs = zip(shape, chunks, strict=True)
-    return tuple(-(-size // chunk) if size else 0 for size, chunk in pairs)
 
+    steps: tuple[int, ...]
 
-def chunk_count(shape: tuple[int, ...], chunks: tuple[int, ...]) -> int:
-    """Return the number of chunks in an array; a zero-dimensional array has one."""
-    return math.prod(grid_shape(shape, chunks))
+    def locate(self, axis: int, position: Numbers) -> Numbers:
+        """Return the number of the chunk that contains a position."""
+        return position // self.steps[axis]
+
+    def start(self, axis: int, chunk: Numbers) -> Numbers:
+        """Return the first position of a chunk."""
+        return chunk * self.steps[axis]
+
+    def size(self, axis: int, chunk: Numbers) -> int:  # noqa: ARG002  (all have one length)
+        """Return the length of a chunk as stored."""
+        return self.steps[axis]
 
 
 def as_chunks(value: object, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
@@ -42,11 +45,3 @@ def as_chunks(value: object, shape: tuple[int, ...], where: str) -> tuple[int, .
         if chunk == 0 and size:
             fail("must be at least 1, got 0", member(where, axis))
     return tuple(chunk or 1 for chunk in chunks)
-
-
-def chunk_sizes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return the sizes of the chunks along each axis, clipped at the end of the array."""
-    return tuple(
-        tuple(min(chunk, size - start) for start in range(0, size, chunk))
-        for size, chunk in zip(shape, chunks, strict=True)
-    )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
-from fastzarr.grids.regular import grid_shape
+from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.base import Codec
     from fastzarr.codecs.chain import Program
     from fastzarr.dtypes import DataType
+    from fastzarr.grids.base import Grid
     from fastzarr.grids.keys import ChunkKeys
 
 
@@ -118,9 +119,19 @@ class Layout:
         return documents[".zarray"] | {"attributes": documents.get(".zattrs", {})}
 
     @cached_property
+    def grid(self) -> Grid:
+        """The grid of the stored objects."""
+        return RegularGrid(self.chunks)
+
+    @cached_property
+    def inner_grid(self) -> Grid:
+        """The grid of the chunks that can be read separately: in shards, their inner chunks."""
+        return self.grid if self.sharding is None else RegularGrid(self.inner_chunks)
+
+    @cached_property
     def grid_shape(self) -> tuple[int, ...]:
         """The number of stored objects along each axis."""
-        return grid_shape(self.shape, self.chunks)
+        return self.grid.count(self.shape)
 
     def owns(self, key: str) -> bool:
         """Whether a key, relative to the array's path, names a chunk, in the grid or outside it."""

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fastzarr import errors
-from fastzarr.grids.regular import chunk_count, chunk_sizes, grid_shape
 from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import documents
@@ -233,12 +232,12 @@ class Array(Handle, Indexed):
     @property
     def cdata_shape(self) -> tuple[int, ...]:
         """Give the number of chunks along each axis."""
-        return grid_shape(self.shape, self.chunks)
+        return self._layout.inner_grid.count(self.shape)
 
     @property
     def nchunks(self) -> int:
         """Count the chunks, stored or not."""
-        return chunk_count(self.shape, self.chunks)
+        return self._layout.inner_grid.total(self.shape)
 
     @property
     def nchunks_initialized(self) -> int:
@@ -263,12 +262,12 @@ class Array(Handle, Indexed):
     @property
     def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
         """Give the sizes of the chunks along each axis, clipped at the array's end."""
-        return chunk_sizes(self.shape, self.chunks)
+        return self._layout.inner_grid.extents(self.shape)
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
         """Give the sizes of what is stored as one, shards or chunks, along each axis."""
-        return chunk_sizes(self.shape, self._layout.chunks)
+        return self._layout.grid.extents(self.shape)
 
     @property
     def is_view(self) -> bool:
@@ -507,9 +506,8 @@ class Array(Handle, Indexed):
         return self._rows(low, high)
 
     def _rows(self, low: int, high: int) -> Iterator[Any]:
-        step = self._layout.chunks[0]
-        for first in range(low - low % step, high, step):
-            yield from self[max(first, low) : min(first + step, high)]
+        for rows in self._layout.grid.cut(0, low, high):
+            yield from self[rows]
 
     __hash__ = Handle.__hash__
 

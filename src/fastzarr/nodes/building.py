@@ -312,7 +312,7 @@ def copy_data(target: Array, source: Any) -> None:
     if isinstance(source, np.ndarray):
         target[...] = source
         return
-    for region in regions(target.shape, target.layout.chunks, target.dtype.itemsize):
+    for region in regions(target.shape, target.layout.grid, target.dtype.itemsize):
         target[region] = np.asarray(source[region])
 
 

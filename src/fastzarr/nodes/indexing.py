@@ -267,7 +267,7 @@ def _coordinate(index: Any, layout: Layout) -> Selection:
 
 
 def _blocks(index: Any, layout: Layout) -> Selection:
-    return kinds.block(index, layout.shape, layout.chunks)
+    return kinds.block(index, layout.shape, layout.grid)
 
 
 def _restricted(found: Selection, fields: Any) -> Selection:

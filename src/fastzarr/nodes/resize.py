@@ -141,15 +141,11 @@ def _clear_strays(array: Array, old: Layout, new: Layout) -> None:
     A chunk at the edge is stored at full size. What it holds outside the array may be a rest of a
     larger shape, or whatever its writer put there.
     """
-    for axis, (before, chunk) in enumerate(zip(old.shape, old.chunks, strict=True)):
-        edge = min(-(-before // chunk) * chunk, new.shape[axis])
+    edges = tuple(map(min, old.grid.cover(old.shape), new.shape))
+    for axis, (before, edge) in enumerate(zip(old.shape, edges, strict=True)):
         if edge <= before:
             continue
-        spans = []
-        for i, (size, step) in enumerate(zip(old.shape, old.chunks, strict=True)):
-            if i == axis:
-                spans.append(Span(i, before, 1, edge - before))
-            else:
-                spans.append(Span(i, 0, 1, min(-(-size // step) * step, new.shape[i])))
+        spans = [Span(i, 0, 1, size) for i, size in enumerate(edges)]
+        spans[axis] = Span(axis, before, 1, edge - before)
         if all(span.size for span in spans):
             _write(array, new, tuple(spans), new.program.fill)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from fastzarr.buffers import as_view
@@ -23,7 +22,7 @@ def stored_chunks(array: Array) -> int:
     total = 0
     for coords in stored_coords(array, layout, inside=True):
         if shard is None:
-            total += math.prod(layout.chunks) // math.prod(layout.inner_chunks)
+            total += layout.inner_grid.total(layout.chunks)
             continue
         found = chunks.source(coords).get_ranges([shard.index_range()])
         if found is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fastzarr.grids.base import Grid
     from fastzarr.selection.factors import Indices
 
 
@@ -81,10 +82,10 @@ def mask(index: Any, shape: tuple[int, ...]) -> Selection:
     return _build(tuple(array.nonzero()) if shape else (array,), shape, fields, _together)
 
 
-def block(index: Any, shape: tuple[int, ...], chunks: tuple[int, ...]) -> Selection:
+def block(index: Any, shape: tuple[int, ...], grid: Grid) -> Selection:
     """Return the selection of an index in units of chunks; an integer keeps its axis."""
     items, fields = _split_fields(index if type(index) is tuple else (index,))
-    counts = tuple(-(-n // c) if n else 0 for n, c in zip(shape, chunks, strict=True))
+    counts = grid.count(shape)
     spans: list[Any] = []
     for axis, item in enumerate(_expand(items, len(shape))):
         if isinstance(item, slice):
@@ -98,8 +99,8 @@ def block(index: Any, shape: tuple[int, ...], chunks: tuple[int, ...]) -> Select
         else:
             start = _in_bounds(number, axis, counts[axis])
             stop = start + 1
-        size, chunk = shape[axis], chunks[axis]
-        spans.append(slice(min(start * chunk, size), min(stop * chunk, size)))
+        size = shape[axis]
+        spans.append(slice(min(grid.start(axis, start), size), min(grid.start(axis, stop), size)))
     return _build(tuple(spans), shape, fields, _refuse_arrays)
 
 

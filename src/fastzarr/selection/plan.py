@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fastzarr.grids.base import Grid
+
 Factor = Span | Points
 # Skips the Python-level `__new__` of a NamedTuple: 0.3 us each, a tenth of a small read.
 _new = tuple.__new__
@@ -119,32 +121,34 @@ class Plan(NamedTuple):
         return Piece(tuple(coords), tuple(factors), tuple(out) or (Ellipsis,), whole)
 
 
-def make(factors: Sequence[Factor], shape: tuple[int, ...], chunks: tuple[int, ...]) -> Plan:
+def make(factors: Sequence[Factor], shape: tuple[int, ...], grid: Grid) -> Plan:
     """Return the plan for the factors of a selection in an array of ``shape``.
 
-    ``chunks`` is the shape of a chunk. All selected elements must be inside the array.
+    All selected elements must be inside the array.
     """
     parts: list[SpanPart | PointsPart] = []
     counts: list[int] = []
+    steps = grid.steps
     size, mesh = 1, False
     for factor in factors:
         if type(factor) is Span:
             axis, start, step, count = factor
-            chunk = chunks[axis]
-            k = start // chunk
-            if count == 1 or (count and k == (start + (count - 1) * step) // chunk):
-                # Fast path for a span inside one chunk. `count` reaches the extent of the chunk
-                # only with a step of 1 or -1.
-                low = k * chunk
-                rest = shape[axis] - low
-                whole = count == min(rest, chunk)
-                lists = ([k], [start - low], [count], [0], [whole])
-                parts.append(_new(SpanPart, (axis, step, *lists)))
-                counts.append(1)
-                continue
-            part: SpanPart | PointsPart = _cut_span(factor, shape[axis], chunk)
+            chunk = steps[axis]
+            if chunk is not None:
+                k = start // chunk
+                if count == 1 or (count and k == (start + (count - 1) * step) // chunk):
+                    # Fast path for a span inside one chunk. `count` reaches the extent of the chunk
+                    # only with a step of 1 or -1.
+                    low = k * chunk
+                    rest = shape[axis] - low
+                    whole = count == min(rest, chunk)
+                    lists = ([k], [start - low], [count], [0], [whole])
+                    parts.append(_new(SpanPart, (axis, step, *lists)))
+                    counts.append(1)
+                    continue
+            part: SpanPart | PointsPart = _cut_span(factor, shape[axis], grid)
         else:
-            part = _cut_points(factor, shape, chunks)  # type: ignore[arg-type]
+            part = _cut_points(factor, shape, grid)  # type: ignore[arg-type]
             mesh = mesh or part.out is not None
         parts.append(part)
         counts.append(len(part.chunk))
@@ -152,21 +156,23 @@ def make(factors: Sequence[Factor], shape: tuple[int, ...], chunks: tuple[int, .
     return _new(Plan, (tuple(parts), tuple(counts), size, len(shape), mesh))
 
 
-def _cut_span(span: Span, size: int, chunk: int) -> SpanPart:
+def _cut_span(span: Span, length: int, grid: Grid) -> SpanPart:
     axis, start, step, count = span
     if not count:
         return SpanPart(axis, step, [], [], [], [], [])
     # Computed for an ascending span; the result is mirrored at the end if the step is negative.
     stride = abs(step)
     low = min(start, start + (count - 1) * step)
-    ks = np.arange(low // chunk, (low + (count - 1) * stride) // chunk + 1)
-    first = np.maximum(-((low - ks * chunk) // stride), 0)
+    last = low + (count - 1) * stride
+    ks = np.arange(grid.locate(axis, low), grid.locate(axis, last) + 1)
+    starts = grid.start(axis, ks)
+    first = np.maximum(-((low - starts) // stride), 0)
     stop = np.append(first[1:], count)
     met = stop > first
-    ks, first, stop = ks[met], first[met], stop[met]
-    inside = low + first * stride - ks * chunk
+    ks, starts, first, stop = ks[met], starts[met], first[met], stop[met]
+    inside = low + first * stride - starts
     counts = stop - first
-    whole = counts == np.minimum(chunk, size - ks * chunk)
+    whole = counts == grid.extent(axis, ks, length)
     out = first
     if step < 0:
         inside = inside + (counts - 1) * stride
@@ -175,13 +181,14 @@ def _cut_span(span: Span, size: int, chunk: int) -> SpanPart:
     return SpanPart(axis, step, *[column.tolist() for column in columns])
 
 
-def _cut_points(points: Points, shape: tuple[int, ...], chunks: tuple[int, ...]) -> PointsPart:
+def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPart:
     axes = points.axes
     if not points.size:
         return PointsPart(axes, [], [0], points.coords, None, [])
-    ids = [coords // chunks[axis] for axis, coords in zip(axes, points.coords, strict=True)]
+    ids = [grid.locate(axis, coords) for axis, coords in zip(axes, points.coords, strict=True)]
     inner = [
-        coords - k * chunks[axis] for axis, coords, k in zip(axes, points.coords, ids, strict=True)
+        coords - grid.start(axis, k)
+        for axis, coords, k in zip(axes, points.coords, ids, strict=True)
     ]
     changes = np.zeros(points.size - 1, dtype=bool)
     ordered = np.ones(points.size - 1, dtype=bool)
@@ -201,9 +208,8 @@ def _cut_points(points: Points, shape: tuple[int, ...], chunks: tuple[int, ...])
     chunk = list(zip(*[k[starts].tolist() for k in ids], strict=True))
     whole = [False] * len(chunk)
     if len(axes) == 1:
-        size = chunks[axes[0]]
-        for g, (k,) in enumerate(chunk):
-            extent = min(size, shape[axes[0]] - k * size)
+        extents = grid.extent(axes[0], ids[0][starts], shape[axes[0]])
+        for g, extent in enumerate(extents.tolist()):
             if bounds[g + 1] - bounds[g] >= extent:
                 whole[g] = np.unique(inner[0][bounds[g] : bounds[g + 1]]).size == extent
     return PointsPart(axes, chunk, bounds, tuple(inner), out, whole)

@@ -17,6 +17,7 @@ import numpy as np
 
 from fastzarr.errors import BaseZarrError, CopyError
 from fastzarr.grids.regions import regions
+from fastzarr.grids.regular import RegularGrid
 from fastzarr.stores.keys import normalise_path
 from fastzarr.transfer.h5py import attributes_of, data_of, is_h5py
 from fastzarr.transfer.log import close_log, open_log
@@ -162,7 +163,7 @@ class _Copy:
         made = dest.create_dataset(
             name, shape=source.shape, dtype=source.dtype, **words | self.create_kws
         )
-        for region in regions(source.shape, source.chunks, source.dtype.itemsize):
+        for region in regions(source.shape, RegularGrid(source.chunks), source.dtype.itemsize):
             made[region] = source[region]
         if not self.without_attrs:
             made.attrs.update(attributes_of(source))
