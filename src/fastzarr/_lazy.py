@@ -1,67 +1,32 @@
-"""Lazy loading of the package's public names.
-
-Rules of this file:
-
-* A public name is imported from its module on first access, and is then an ordinary attribute.
-* ``array`` and ``group`` are functions, but also the modules that define ``Array`` and ``Group``.
-  Importing such a module makes Python set the package's attribute to it; a property ignores that.
-"""
+"""Names of a package that load their files when they are first used (PEP 562)."""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from types import ModuleType
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
-class LazyPackage(ModuleType):
-    """A package whose public names are imported on first access."""
+def make_lazy(
+    package: str, homes: Mapping[str, tuple[str, ...]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a package.
 
-    _homes: dict[str, str]
+    ``homes`` maps a module, relative to the package or absolute, to the names that it defines.
+    Submodules stand under the empty string.
+    """
+    home_of = {name: home for home, names in homes.items() for name in names}
+    namespace = vars(sys.modules[package])
 
-    def __getattr__(self, name: str) -> Any:
-        """Import a public name or submodule; raise AttributeError if there is none."""
-        home = self._homes.get(name)
-        if home is None:
-            msg = f"module {self.__name__!r} has no attribute {name!r}"
+    def load(name: str) -> Any:
+        if name not in home_of:
+            msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        module = importlib.import_module(home or f"{self.__name__}.{name}")
-        value = getattr(module, name) if home else module
-        setattr(self, name, value)
+        module = import_module(home_of[name] or f".{name}", package)
+        value = namespace[name] = getattr(module, name) if home_of[name] else module
         return value
 
-    def __dir__(self) -> list[str]:
-        """Return all names, including those not yet imported."""
-        return sorted({*super().__dir__(), *self._homes})
-
-
-def _shadowed(name: str) -> property:
-    def load(self: LazyPackage) -> Any:
-        return getattr(importlib.import_module(self._homes[name]), name)
-
-    def ignore(self: LazyPackage, module: Any) -> None:
-        del self, module
-
-    return property(load, ignore)
-
-
-def make_lazy(package: str, homes: Mapping[str, tuple[str, ...]]) -> None:
-    """Make the public names of a package load on first access.
-
-    ``homes`` maps a module, relative to the package or absolute, to the names that it defines. The
-    empty string maps to submodules.
-    """
-    module = sys.modules[package]
-    flat: dict[str, str] = {}
-    for home, names in homes.items():
-        for name in names:
-            flat[name] = f"{package}.{home[1:]}" if home.startswith(".") else home
-    shadowed: dict[str, Any] = {
-        name: _shadowed(name) for name in ("array", "group") if name in flat
-    }
-    module.__dict__["_homes"] = flat
-    module.__class__ = type("LazyPackage", (LazyPackage,), shadowed)
+    return load, lambda: sorted({*namespace, *home_of})
