@@ -385,37 +385,69 @@ def test_a_verb_that_is_assigned_to_a_store_in_use_is_asked(
     assert verb in calls
 
 
+def backwards(value: Any) -> Any:
+    return None if value is None else bytes(value)[::-1]
+
+
+class Private:
+    """A mixin that keeps bytes backwards, by the verbs of authors."""
+
+    def _get(self, key: str) -> Any:
+        return backwards(super()._get(key))  # type: ignore[misc]
+
+    def _set(self, key: str, value: Any) -> None:
+        super()._set(key, backwards(value))  # type: ignore[misc]
+
+
+class Public:
+    """A mixin that keeps bytes backwards, by the verbs of users."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return backwards(super().get(key, default))  # type: ignore[misc]
+
+    def set(self, key: str, value: Any) -> None:
+        super().set(key, backwards(value))  # type: ignore[misc]
+
+
 @pytest.mark.usefixtures("data_path")
-def test_values_that_a_mixin_changes_are_changed_in_all_that_is_read_and_written(
-    tmp_path: Path,
+@pytest.mark.parametrize("mixin", [Private, Public])
+@pytest.mark.parametrize("kind", [LocalStore, MemoryStore, MappingStore, Plain])
+def test_values_that_a_mixin_changes_are_changed_wherever_they_are_read_and_written(
+    kind: Any, mixin: type, tmp_path: Path
 ) -> None:
-    class Backwards:
-        def _get(self, key: str) -> Any:
-            value = super()._get(key)  # type: ignore[misc]
-            return None if value is None else value[::-1]
-
-        def _get_ranges(self, key: str, ranges: Any) -> Any:
-            return Store._get_ranges(self, key, ranges)  # type: ignore[arg-type]  # noqa: SLF001
-
-        def _set(self, key: str, value: Any) -> None:
-            super()._set(key, bytes(value)[::-1])  # type: ignore[misc]
-
-    class Local(Backwards, LocalStore):
+    given: Any = tmp_path if kind is LocalStore else {}
+    store = type("Backwards", (mixin, kind), {})(given)
+    root = filled(store)
+    use(root)
+    root.attrs["a"] = 1
+    assert dict(zarr.open_group(store, mode="r").attrs) == {"a": 1}
+    store.setitems({"b": b"12345"})
+    assert store.getitems(["b"]) == {"b": b"12345"}
+    assert store.get_ranges("b", [(1, 2), (-1, None)]) == [b"23", b"5"]
+    assert {bytes(value.data) for _, value in store.fetch([Request("b"), Request("b", 3)])} == {
+        b"12345",
+        b"45",
+    }
+    raw: Any = LocalStore(tmp_path) if kind is LocalStore else given
+    assert raw["b"] == b"54321"
+    assert raw["zarr.json"][:1] == raw["z/zarr.json"][:1] == b"}"
+    with pytest.raises(zarr.errors.TransactionError), root.transaction():
         pass
 
-    class Memory(Backwards, MemoryStore):
-        pass
 
-    for store in (Local(tmp_path), Memory()):
-        root = filled(store)
-        use(root)
-        root.attrs["a"] = 1
-        assert dict(zarr.open_group(store, mode="r").attrs) == {"a": 1}
-        raw: Any = LocalStore(tmp_path) if isinstance(store, Local) else store.mapping
-        assert raw["zarr.json"][:1] == b"}"
-        assert raw["z/zarr.json"][:1] == b"}"
-        with pytest.raises(zarr.errors.TransactionError), root.transaction():
-            pass
+@pytest.mark.usefixtures("data_path")
+def test_values_changed_by_a_verb_assigned_to_a_store_are_read_by_it() -> None:
+    store = MemoryStore()
+    root = filled(store)
+    plain = store.get
+    use(root)
+    shards = root["shards"]
+    for key, value in dict(store.mapping).items():
+        store.mapping[key] = value[::-1]
+    store.get = lambda key, default=None: backwards(plain(key, default))  # type: ignore[method-assign,assignment]
+    assert shards[5] == 6
+    assert shards[:].tolist() == [1, 2, 5, 5, 5, 6, 7, 8]
+    assert store.get_ranges("shards/c/0", [(0, 4)]) == [store["shards/c/0"][:4]]
 
 
 # Files of a store made elsewhere

@@ -73,6 +73,7 @@ class Store(MutableMapping[str, bytes]):
     supports_deletes: ClassVar[bool] = True
     supports_listing: ClassVar[bool] = True
     supports_partial_writes: ClassVar[bool] = False
+    supports_consolidated_metadata: ClassVar[bool] = True
     #: Whether a part of a value is read without the rest: where ``_get_ranges`` is overridden.
     supports_partial_reads: bool = False
     #: Whether ``getsize`` costs less than ``get``.
@@ -88,7 +89,6 @@ class Store(MutableMapping[str, bytes]):
     modified: Callable[[str], int | None] | None = None
     draft: Callable[[str], Draft[Store] | None] | None = None
     transaction: Callable[[str], AbstractContextManager[None]] | None = None
-    supports_consolidated_metadata: ClassVar[bool] = True
 
     def __init__(self, *, read_only: bool = False) -> None:
         """Keep whether writing is refused."""
@@ -138,7 +138,8 @@ class Store(MutableMapping[str, bytes]):
     # What an author may write
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
-        value = self._get(key)
+        # The public verb, since a subclass may override that one alone.
+        value = self.get(key)
         if value is None:
             return None
         return [value[slice(*clip_range(*part, len(value)))] for part in ranges]

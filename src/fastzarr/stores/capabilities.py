@@ -166,6 +166,7 @@ PAST: dict[str, frozenset[str]] = {
     "get_valid": frozenset({"get", "_get"}),
     "set_valid": frozenset({"set", "_set"}),
     "get_checked": frozenset({"get", "_get"}),
+    "_get_ranges": frozenset({"get", "_get"}),
     "_turn": frozenset({"get", "_get"}) | _WRITES,
     "fetch": _READS,
     "files": _READS | _WRITES | _TURNS | {"fetch"},
@@ -187,8 +188,8 @@ def void(kind: Any, base: type) -> None:
         if owner not in (kind, base) and any(_is_other(kind, owner, verb, base) for verb in verbs):
             setattr(kind, name, vars(base)[name])
     if "supports_partial_reads" not in vars(kind):
-        ranges = any(_is_other(kind, base, verb, base) for verb in _RANGES)
-        kind.supports_partial_reads = ranges
+        found = any(getattr(kind, verb) is not vars(base)[verb] for verb in _RANGES)
+        kind.supports_partial_reads = found
 
 
 def _definer(kind: type, verb: str, base: type) -> type | None:
@@ -216,8 +217,9 @@ def void_one(store: object, verb: str, base: type) -> None:
         if verb in verbs and name not in mine:
             method = vars(base)[name]
             mine[name] = None if method is None else method.__get__(store)
-    if verb in _RANGES:
-        mine["supports_partial_reads"] = True
+    if verb in _READS:
+        own = [name for name in _RANGES & mine.keys() if not is_void(name, mine[name], base)]
+        mine["supports_partial_reads"] = bool(own)
 
 
 def is_void(name: str, held: object, base: type) -> bool:

@@ -1,12 +1,12 @@
-"""Who may change a value, and when: turns of writers, and zarr-python 2's synchronizers.
+"""One writer's turn at one key.
 
 Rules of this file:
 
-* A writer takes a turn at a key. From the moment it looks at the value until the turn ends, no
-  other writer's change comes between, or ``put`` says that one did and the writer looks again.
+* From the moment a writer reads the value until its turn ends, no other writer changes it, or
+  ``put`` returns False and the writer reads it again.
 * Turns are taken late and held briefly: a value that depends on no other is encoded before.
-* A store that knows how to keep other processes out as well has turns of its own
-  (``local/store.py``); here are those of the threads of one process.
+* A store that can keep other processes out as well has turns of its own (``local/turn.py``). Those
+  of this file are among the threads of one process.
 * A child process starts with no turn taken.
 """
 
@@ -19,29 +19,57 @@ from fastzarr.buffers import flat_bytes
 from fastzarr.stores.capabilities import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
 
-    from fastzarr.stores.base import Store
-    from fastzarr.stores.place import Locks
+    from fastzarr.stores.capabilities import Value
+    from fastzarr.stores.place import Locks, Place
 
 
 class Turn(Protocol):
-    """Be one writer's turn at one key; ``end`` is to be called, whatever happens."""
+    """One writer's turn at one key; ``end`` must be called, whatever happens."""
 
     def get(self) -> bytes | None:
-        """Give the value as no other writer can now change it unnoticed; None if there is none."""
+        """Return the value, which no other writer can change unnoticed now; None if missing."""
 
     def put(self, value: Buffer | None) -> bool:
-        """Store the value, or remove the key where it is None.
+        """Store the value, or delete the key if the value is None.
 
-        Return False, and store nothing, if another writer has changed the value since ``get``.
+        Return False, and change nothing, if another writer has changed the value since ``get``.
         """
 
     def end(self) -> None:
-        """Let others have their turns."""
+        """End the turn, so that others get theirs."""
+
+
+class Verbs(Protocol):
+    """What a ``StoreTurn`` asks of its store."""
+
+    @property
+    def place(self) -> Place:
+        """The identity of what the store stands for."""
+
+    @property
+    def swap(self) -> Callable[[str, Buffer | None, Hashable | None], bool] | None:
+        """Compare-and-swap, or None."""
+
+    @property
+    def validator(self) -> Callable[[str], Hashable | None] | None:
+        """The tokens of values, or None."""
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+        """Return values, with their tokens if the store has them."""
+
+    def get_valid(self, key: str) -> bytes | None:
+        """Return the value of a valid key."""
+
+    def set_valid(self, key: str, value: bytes | memoryview) -> None:
+        """Store a value under a valid key."""
+
+    def delete(self, key: str) -> None:
+        """Delete a key."""
 
 
 class StoreTurn:
@@ -53,8 +81,8 @@ class StoreTurn:
 
     __slots__ = ("_key", "_locks", "_looked", "_store", "_token")
 
-    def __init__(self, store: Store, key: str) -> None:
-        """Take the turn when it is first needed."""
+    def __init__(self, store: Verbs, key: str) -> None:
+        """Prepare the turn, which is taken when it is first needed."""
         self._store, self._key = store, key
         self._locks: Locks | None = None
         self._looked = False
@@ -105,7 +133,7 @@ class StoreTurn:
 
 
 class Synchronized:
-    """Be a turn inside a lock of the user's synchronizer, which is held all the time."""
+    """A turn inside a lock of the user's synchronizer, which is held all the time."""
 
     __slots__ = ("_lock", "_turn")
 
@@ -115,15 +143,15 @@ class Synchronized:
         lock.__enter__()
 
     def get(self) -> bytes | None:
-        """Give the value as it is now."""
+        """Return the value as it is now."""
         return self._turn.get()
 
     def put(self, value: Buffer | None) -> bool:
-        """Store or remove the value."""
+        """Store or delete the value; return False if it was changed since ``get``."""
         return self._turn.put(value)
 
     def end(self) -> None:
-        """Give back both locks."""
+        """Release both locks."""
         try:
             self._turn.end()
         finally:
