@@ -1,4 +1,4 @@
-"""The typed contract of the native extension, whose twin in NumPy is ``engine/reference.py``.
+"""The typed contract of the native extension, which has twins in Python.
 
 Rules of this file:
 

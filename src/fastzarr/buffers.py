@@ -1,4 +1,4 @@
-"""Bytes in memory, whatever object holds them, as one flat view."""
+"""Buffers: objects that hold bytes, as flat views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks shared by the metadata documents of all formats.
+"""Checks of values in metadata documents and of arguments.
 
 Rules of this file:
 

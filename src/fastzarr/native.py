@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* No other file imports the extension. Where it is not built, reading and writing run in NumPy, and
-  one warning says so.
+* No other file imports the extension. If it is not built, reading and writing run in NumPy, and one
+  warning says so.
 """
 
 from __future__ import annotations

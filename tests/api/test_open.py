@@ -1,4 +1,4 @@
-"""Opening: modes, errors, formats, consolidated metadata."""
+"""Opening: modes, errors, formats."""
 
 from __future__ import annotations
 

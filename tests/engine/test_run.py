@@ -1,4 +1,4 @@
-"""Running plans: errors that name the chunk, threads that stop, absence that is proven."""
+"""Running plans: errors that name the chunk, absence that is proven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunk grids and chunk keys."""
+"""Regular chunk grids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""info and tree, as text and as HTML."""
+"""info, as text and as HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns of writers and zarr-python 2's synchronizers: who may change what, when.
+"""zarr-python 2's synchronizers: locks by key, taken by every change.
 
 Rules of this file:
 

@@ -1,4 +1,4 @@
-"""Copying nodes and keys."""
+"""Copying nodes."""
 
 from __future__ import annotations
 

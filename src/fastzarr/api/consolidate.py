@@ -1,4 +1,4 @@
-"""Consolidated metadata: written, and opened."""
+"""The functions that write and open consolidated metadata."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Elements of varying length, split and joined: the twin of the extension's ``elements.rs``.
+"""Elements of variable length, split and joined: the twin of the extension's ``elements.rs``.
 
 Rules of this file:
 
-* The functions have the names and contracts that ``_native.pyi`` states.
-* Whatever the data holds, a length is checked against what is left before it is used.
+* The functions have the names and the contracts of ``_native.pyi``.
+* A length is checked against the remaining data before it is used.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ Rules of this file:
 * Before an array is allocated, the count must be that of the chunk, and the data large enough for
   that many lengths. ``vlen_decode`` then checks that each length fits the remaining data, and that
   no bytes follow the last element.
-* ``vlen_decode`` and ``vlen_encode`` are those of the extension, or their equivalents in
-  ``engine/reference.py``.
+* ``vlen_decode`` and ``vlen_encode`` are those of the extension, or their twins in
+  ``elements.py``.
 * None in an object array is stored as an empty element, as by numcodecs.
 
 Specification: zarr-extensions, ``codecs/vlen-utf8`` and ``codecs/vlen-bytes``.

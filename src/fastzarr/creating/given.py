@@ -1,4 +1,4 @@
-"""An argument that was left out."""
+"""The default of arguments for which None is a meaningful value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keywords that choose how the keys of chunks are encoded."""
+"""The arguments ``chunk_key_encoding`` and ``dimension_separator``."""
 
 from __future__ import annotations
 

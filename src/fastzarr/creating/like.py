@@ -1,4 +1,4 @@
-"""The keywords of an array like another, and what array-like data imply."""
+"""The keywords of an array like another, and array-like data as an argument."""
 
 from __future__ import annotations
 

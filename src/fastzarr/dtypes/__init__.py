@@ -2,12 +2,6 @@
 
 ``from_numpy`` accepts a user's ``dtype`` argument; ``from_v2`` and ``from_v3`` parse metadata. All
 return a ``DataType``, which converts back to a NumPy dtype, a name, and a fill value in JSON.
-
-Rules of this file:
-
-* Only this file knows all families of data types. A family knows no other, except that a record
-  may contain any fixed-size type.
-* An unknown data type raises an error with its name; it is never guessed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""A data type from a document, a NumPy data type or a name.
+"""Data types from metadata documents, NumPy dtypes and names.
 
 Rules of this file:
 
-* A name in a document finds a data type here or nowhere: nothing is imported because a document
-  names it.
+* Only this file knows all families of data types. A family knows no other, except that a record
+  may contain any fixed-size type.
+* An unknown data type raises an error with its name; it is never guessed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Failures of chunks as data, and the errors that name their culprit.
+"""Failures of chunks as data, and the errors made of them.
 
 Rules of this file:
 
-* Running a plan returns a ``Failure``; only the caller of a whole plan raises it.
+* The functions that run a plan return a ``Failure``. Only the driver raises, once no thread works
+  on the plan any more.
 * Every error names the array, the chunk, the key and the stage.
 """
 

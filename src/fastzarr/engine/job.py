@@ -1,4 +1,4 @@
-"""What is the same for all chunks of one call, and what a plan reads from and writes to."""
+"""The parameters of one call, and the protocols of what a plan reads from and writes to."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""Run a plan with NumPy: the slow twin of the native extension, function for function.
+"""Run a plan with NumPy: the twin of the native extension.
 
 Rules of this file:
 
-* It is the oracle of the native core and what runs where that is not built: every function of
-  ``_native.pyi`` stands here under the same name and contract, and favours plainness over speed.
+* ``read`` and ``write`` have the names and contracts of ``_native.pyi``, and favour plainness over
+  speed. They run what the extension cannot, and everything if it is not built; in tests, they are
+  what the extension is compared with.
 * The inside of a shard is a grid of chunks like the array itself, read and written by recursion:
   the source of an inner chunk is a range of the shard's bytes instead of a key of the store.
 * A chunk is a fill value only where its absence is proven: a source gives None for that and raises
   for everything else.
-* Failures come back as data, a :class:`Failure`; ``run.py`` words them.
+* A failing chunk is returned as a ``Failure``; ``failures.py`` makes it an error.
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
-"""Run plans: the one driver between arrays and the functions that decode and encode chunks.
+"""Run a plan: the one driver between arrays and the functions that decode and encode chunks.
 
 Rules of this file:
 
-* A read or a write of any array, regular or sharded, by any selection, passes here and only here.
-* The pool of threads is made when first used, shared by all callers, sized by the processors this
-  process may use, and made anew in a forked child. The caller's own thread always works along, so
-  that a busy pool delays nobody and a nested call cannot wait for itself.
-* When a call returns or raises, Ctrl-C included, none of its threads writes any more.
-* Errors are worded here: every one names the array, the chunk, the key and the stage.
+* Every read and write of an array, regular or sharded, by any selection, passes through here.
+* The extension runs a plan if it can; otherwise its twin in ``reference.py`` does.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 Rules of this file:
 
-* The pool of threads is made when first used, shared by all callers, sized by the processors this
-  process may use, and made anew in a forked child.
-* The caller's own thread always works along, so that a busy pool delays nobody and a nested call
-  cannot wait for itself.
-* When a call returns or raises, Ctrl-C included, none of its threads writes any more.
+* The pool is created when first used, shared by all callers, sized by the processors that this
+  process may use, and created anew in a forked child.
+* The calling thread always works too, so that a busy pool delays no caller and a nested call cannot
+  wait for itself.
+* When a call returns or raises, on Ctrl-C too, none of its threads is still writing.
 """
 
 from __future__ import annotations

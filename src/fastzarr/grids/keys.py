@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* A key encoding turns a chunk's coordinates into the part of its key below the array's path, and
-  back. Its two forms are those of the core specification, version 3, "Chunk key encoding".
+* A key encoding converts between the coordinates of a chunk and its key, relative to the array's
+  path. Both encodings are those of the core specification, version 3, "Chunk key encoding".
 """
 
 from __future__ import annotations

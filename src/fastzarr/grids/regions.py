@@ -1,4 +1,4 @@
-"""An array divided into pieces of whole stored chunks, bounded in bytes."""
+"""Arrays divided into regions of whole stored chunks, of bounded size in bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What attributes may hold, in the form in which JSON can hold it."""
+"""The values that attributes may have, converted to JSON values."""
 
 from __future__ import annotations
 

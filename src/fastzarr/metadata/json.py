@@ -7,7 +7,6 @@ Rules of this file:
 * ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON. They are accepted in attributes and fill
   values, where writers have put them, and rejected elsewhere. They are never written, except as the
   fill value of a format 2 object array: a string there would be a different object.
-* Only ``plain_attributes`` decides which values attributes may have.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Rules of this file:
 
 * An array knows no format and no codec: what it is stands in its ``Layout``, what it holds is read
-  and written by ``indexing.py``, what concerns all its chunks stands in ``resize.py``.
+  and written by ``indexing.py``, what concerns all its chunks stands in ``resize.py`` and
+  ``stored.py``.
 * A handle is cheap and may be stale. Updates of metadata are patches of the document in the store.
 * Semantics are those of zarr-python 3, with what zarr-python 2 had beside it.
 """

@@ -1,4 +1,12 @@
-"""Arrays and groups described for a reader: ``info`` and ``info_complete()``."""
+"""Descriptions of arrays and groups, as text and as HTML in a notebook.
+
+Rules of this file:
+
+* The content is collected once, as pairs, and then formatted as text or HTML.
+* Names and values are untrusted. They are escaped in HTML, and control characters are escaped for
+  the terminal.
+* ``info`` reads no chunk and lists no key; only ``info_complete`` does.
+"""
 
 from __future__ import annotations
 

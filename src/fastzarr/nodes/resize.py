@@ -1,4 +1,4 @@
-"""What changes or counts an array's stored chunks as a whole: resize, append, views, digests.
+"""Resize and append.
 
 Rules of this file:
 

@@ -1,4 +1,4 @@
-"""How an array is read and written, apart from its metadata."""
+"""The settings of array handles that are not metadata."""
 
 from __future__ import annotations
 

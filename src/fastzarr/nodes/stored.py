@@ -1,4 +1,4 @@
-"""The stored objects of an array: listed, counted, hashed."""
+"""The stored chunks of an array: counted and hashed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""A hierarchy drawn as a tree."""
+"""Hierarchies drawn as trees, as text and as HTML in a notebook.
+
+Rules of this file:
+
+* The content is collected once, as a list of lines, and then formatted as text or HTML.
+* Names and values are untrusted. They are escaped in HTML, and control characters are escaped for
+  the terminal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views of an array's stored chunks under another shape, data type or chain of filters."""
+"""Views: the stored chunks of an array with another shape, data type or filters."""
 
 from __future__ import annotations
 

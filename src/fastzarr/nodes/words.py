@@ -1,11 +1,8 @@
-"""``info`` and ``tree``: arrays and groups described as text, and as HTML in a notebook.
+"""Text shared by ``info`` and ``tree``.
 
 Rules of this file:
 
-* The content is collected once, as pairs or as a list of lines, and then formatted as text or HTML.
-* Names and values are untrusted. They are escaped in HTML, and control characters are escaped for
-  the terminal.
-* ``info`` reads no chunk and lists no key; only ``info_complete`` does.
+* Names and values are untrusted: control characters are escaped before they reach a terminal.
 """
 
 from __future__ import annotations

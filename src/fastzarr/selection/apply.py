@@ -1,4 +1,4 @@
-"""Factors of a selection applied to a NumPy array."""
+"""Factors of a selection applied to NumPy arrays."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""A selection as a product of factors: spans of one axis, and points of one or several.
+"""A selection as a product of factors.
 
 Rules of this file:
 
-* Each axis of the array belongs to exactly one factor. The result, before axes of length one are
-  dropped or added, has one axis a factor: its *work shape*.
+* A ``Span`` is a slice of one axis; ``Points`` are elements of one or several axes, selected
+  jointly. Each axis of the array belongs to exactly one factor.
+* The *work shape* is the shape of the result with one axis for each factor, before axes are
+  dropped, added or reshaped.
 """
 
 from __future__ import annotations

@@ -3,11 +3,8 @@
 Rules of this file:
 
 * Only this file examines the types of an index. The rest of the package uses ``Selection``, a
-  product of *factors*: a ``Span`` is a slice of one axis, ``Points`` are elements of one or several
-  axes selected jointly. A basic selection consists of spans; an orthogonal selection has ``Points``
-  of one axis each; a coordinate selection has ``Points`` of several axes.
-* Each axis of the array belongs to exactly one factor. The *work shape* is the shape of the result
-  with one axis for each factor, before axes are dropped, added or reshaped.
+  product of *factors* (``factors.py``). A basic selection consists of spans; an orthogonal
+  selection has ``Points`` of one axis each; a coordinate selection has ``Points`` of several axes.
 * Results and errors are those of NumPy, with one exception that zarr-python 2 and 3 share: if
   exactly one one-dimensional array occurs among integers and slices, as in ``a[i, :, [j, k]]``, its
   axis stays in place (NumPy would move it to the front).

@@ -1,4 +1,4 @@
-"""Ranges of the bytes of a value."""
+"""Byte ranges of a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what users pass as a store to a store, and a store with a path in it.
+"""Stores from what users pass as a store.
 
 Rules of this file:
 

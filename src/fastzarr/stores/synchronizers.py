@@ -1,4 +1,4 @@
-"""zarr-python 2's synchronizers: locks by key, among threads or processes."""
+"""The synchronizers of zarr-python 2: locks by key, among threads or processes."""
 
 from __future__ import annotations
 

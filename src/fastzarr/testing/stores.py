@@ -1,10 +1,10 @@
-"""The suite that a store passes, for authors of stores to run on theirs.
+"""The test suite for stores, for their authors to subclass.
 
 Rules of this file:
 
-* It needs pytest, and nothing else in the package reads this file.
-* Each test says one thing that a user of any store may rely on, through public verbs only.
-* What only some stores promise is tested in ``promises.py``, and skipped by name elsewhere.
+* It needs pytest, and nothing else in the package imports this file.
+* Each test asserts one thing that users of any store may rely on, through public verbs only.
+* Optional capabilities are tested in ``promises.py``, and skipped by name in other stores.
 """
 
 # ruff: noqa: S101  (tests assert)

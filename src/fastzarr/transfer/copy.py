@@ -1,4 +1,4 @@
-"""Copy arrays and groups from one hierarchy to another, or keys from one store to another.
+"""Copy arrays and groups from one hierarchy to another.
 
 Rules of this file:
 

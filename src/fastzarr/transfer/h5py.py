@@ -1,4 +1,4 @@
-"""What h5py says otherwise than this package."""
+"""Differences between h5py's nodes and those of this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress of a copy, written line by line."""
+"""The log of a copy."""
 
 from __future__ import annotations
 

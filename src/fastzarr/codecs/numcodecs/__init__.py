@@ -1,12 +1,7 @@
 """The codecs of the numcodecs package: those of format 2, and ``numcodecs.<id>`` in format 3.
 
-Rules of this file:
-
-* A codec keeps the members of its configuration unchanged, so that a document is written back as it
-  was read.
-* Decoders that would trust a size in the data are not called directly: their data is validated
-  first, or decoded with a bound. The encoded size of a fixed-size codec is checked first, too.
-* Nothing is unpickled here.
+A codec is made here from a configuration or a name; ``Delta(dtype="<i4")`` and its like are the
+names of zarr-python 3.
 
 Sources: the numcodecs package; zarr-extensions, ``codecs/numcodecs.*``.
 """

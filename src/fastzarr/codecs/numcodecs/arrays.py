@@ -1,4 +1,4 @@
-"""The codecs of numcodecs that turn an array into another array."""
+"""The array-to-array codecs of numcodecs."""
 
 from __future__ import annotations
 

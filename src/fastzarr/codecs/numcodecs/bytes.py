@@ -1,4 +1,4 @@
-"""The codecs of numcodecs that turn bytes into bytes."""
+"""The bytes-to-bytes codecs of numcodecs."""
 
 from __future__ import annotations
 

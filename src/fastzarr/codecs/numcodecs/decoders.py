@@ -1,8 +1,9 @@
-"""The decoders of numcodecs' formats that check their data before they believe a size in it.
+"""Decoders that check the size in the data before numcodecs is called.
 
 Rules of this file:
 
-* A decoder never makes more than it was asked for, whatever size its data states.
+* Decoders that would trust a size in the data are not called directly: their data is validated
+  first, or decoded with a bound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,12 @@
-"""A numcodecs configuration, kept member for member, and the sizes it implies."""
+"""Configurations of numcodecs' codecs, and the sizes they imply.
+
+Rules of this file:
+
+* A codec keeps the members of its configuration unchanged, so that a document is written back as it
+  was read.
+* The encoded size of a fixed-size codec is checked before decoding.
+* Nothing is unpickled here.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""What a committed transaction has left to do, and doing it.
+"""The journal of a transaction: the changes that are committed, moved into place.
 
 Rules of this file:
 
-* A journal that is complete is finished, whoever opens the store next; an incomplete one never
-  began.
+* A journal is complete, because it gets its name by one rename. Any process that opens the store
+  and finds one moves the rest of its values into place.
+* A journal may have been copied with the store from elsewhere: it is not followed through links.
 """
 
 from __future__ import annotations

@@ -15,8 +15,7 @@ Rules of this file:
 * A thread that is in the middle of a change when the block ends makes it after the transaction, on
   the value that is there then. A forked child has no part in the transaction, and cannot end it.
 * A journal stands in the root of the store, where whoever opens it looks. Who opens a store further
-  down looks in the folders above, as long as they are nodes. A journal may have come with the store
-  from elsewhere: it is not followed through links.
+  down looks in the folders above, as long as they are nodes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The system's calls for files: lock, sync, exchange, read a part."""
+"""Operating system calls of the local store: locks, syncing, exchanging folders."""
 
 from __future__ import annotations
 
