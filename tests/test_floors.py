@@ -59,8 +59,6 @@ CIRCLES = {
             *("info", "resize", "stored", "tree"),
         )
     ),
-    # A turn calls the verbs of a store, which makes turns.
-    frozenset({"stores/base.py", "stores/turns.py"}),
     # Turns, drafts and journals need the folder of a local store and are given the store.
     frozenset(
         f"stores/local/{name}.py" for name in ("draft", "journal", "staged", "store", "turn")
