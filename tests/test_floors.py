@@ -49,8 +49,6 @@ CIRCLES = {
     frozenset({"codecs/__init__.py", "codecs/chain.py", "codecs/sharding.py"}),
     # The codecs of a new array are chosen from a `Request`.
     frozenset({"creating/codecs.py", "creating/words.py"}),
-    # Layouts spell themselves as documents; a document of format 3 may hold a consolidated one.
-    frozenset(f"metadata/{name}.py" for name in ("consolidated", "layout", "memory", "v2", "v3")),
     # `Array` and `Group` are the types of arguments of the functions that they call.
     frozenset(
         f"nodes/{name}.py"

@@ -13,9 +13,12 @@ from fastzarr import codecs
 from fastzarr.config import config
 from fastzarr.creating.keys import parse_keys
 from fastzarr.creating.like import like_words
-from fastzarr.creating.words import Request, same_format
+from fastzarr.creating.words import Request
 from fastzarr.errors import LimitError, MetadataError, ZarrRuntimeWarning
 from fastzarr.grids.keys import ChunkKeys
+from fastzarr.metadata.formats import same_format
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.metadata.v3 import FORMAT as V3
 
 
 def layout(above=None, **words):
@@ -90,11 +93,11 @@ def test_all_else_means_format_3(words):
 
 
 def test_the_group_above_decides_before_what_only_format_2_can_say():
-    found = layout(above=3, compressor=numcodecs.Zlib(3), dimension_separator=".")
+    found = layout(above=V3, compressor=numcodecs.Zlib(3), dimension_separator=".")
     assert found.zarr_format == 3
     assert names(found) == ["bytes", "numcodecs.zlib"]
     assert found.keys == ChunkKeys("default", ".")
-    assert layout(above=2).zarr_format == 2
+    assert layout(above=V2).zarr_format == 2
 
 
 def test_the_default_format_can_be_set():
@@ -103,7 +106,7 @@ def test_the_default_format_can_be_set():
 
 
 def test_two_words_for_the_format():
-    assert same_format(None, 2) == same_format(2, 2) == same_format(2, None) == 2
+    assert same_format(None, 2) == same_format(2, 2) == same_format(2, None) == V2
     assert same_format(None, None) is None
     with pytest.raises(TypeError, match="zarr_version"):
         same_format(3, 2)
@@ -256,7 +259,7 @@ def test_shards():
 def test_order_f_is_a_word_of_format_2():
     assert layout(order="F", zarr_format=2).order == "F"
     with pytest.warns(ZarrRuntimeWarning, match="order='F'") as caught:
-        assert layout(order="F").order == "C"
+        assert layout(order="F").order is None
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -275,7 +278,7 @@ def test_objects():
     assert layout(dtype=object, object_codec=numcodecs.VLenUTF8()).dtype.name == "string"
     assert layout(dtype=object, filters=[numcodecs.VLenUTF8()]).dtype.name == "string"
     assert layout(dtype="O", object_codec="json2").filters[0].codec_id == "json2"
-    assert layout(above=3, dtype=object, object_codec=numcodecs.VLenUTF8()).dtype.name == "string"
+    assert layout(above=V3, dtype=object, object_codec=numcodecs.VLenUTF8()).dtype.name == "string"
     with pytest.raises(MetadataError, match="object_codec"):
         layout(dtype=object)
     with pytest.raises(TypeError, match="format 2"):
@@ -290,14 +293,14 @@ def test_an_unknown_type_is_named():
 def test_data_gives_shape_and_type():
     data = np.zeros((4, 5), "f4")
     request, _ = Request.take("create", {"data": data})
-    found = request.layout(3)
+    found = request.layout(V3)
     assert found.shape == (4, 5)
     assert found.dtype.numpy == np.dtype("f4")
     request, _ = Request.take("create", {"data": data, "shape": (4, 4)})
     with pytest.raises(MetadataError, match=r"^shape: .*data"):
-        request.layout(3)
+        request.layout(V3)
     with pytest.raises(TypeError, match="shape= is missing"):
-        Request().layout(3)
+        Request().layout(V3)
 
 
 def test_format_3_is_in_native_order_and_format_2_as_asked():
@@ -354,7 +357,7 @@ def test_another_type_leaves_out_what_codecs_knew_of_the_old_one():
         shape, dtype = layout.shape, layout.dtype.numpy
 
     request, _ = Request.take("create", like_words(Like, {"dtype": "f8"}))
-    found = request.layout(3)
+    found = request.layout(V3)
     assert names(found) == ["bytes", "blosc", "crc32c"]
     assert found.codecs[1].typesize == 8
     assert found.fill == 0
@@ -371,7 +374,7 @@ def test_a_word_replaces_its_like():
         ({"compressors": None}, ((10, 10), (50, 50))),
     ]:
         request, _ = Request.take("create", like_words(Like, words))
-        found = request.layout(3)
+        found = request.layout(V3)
         assert (found.inner_chunks, found.shards) == expected
 
 

@@ -10,6 +10,8 @@ import pytest
 from fastzarr.errors import MetadataError
 from fastzarr.metadata import consolidated, json, v2, v3
 from fastzarr.metadata.layout import GroupLayout
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.metadata.v3 import FORMAT as V3
 
 GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {"a": 1}}
 BROKEN = {"zarr_format": 3, "node_type": "array"}
@@ -20,19 +22,19 @@ def inline(metadata: Any, **members: Any) -> dict[str, Any]:
 
 
 def test_format_3_round_trip():
-    nodes = {"a": GroupLayout(3, {"x": 1}), "a/b": GroupLayout(3)}
-    found = consolidated.from_v3(consolidated.to_v3(nodes))
+    nodes = {"a": GroupLayout(V3, {"x": 1}), "a/b": GroupLayout(V3)}
+    found = consolidated.from_member(V3, consolidated.to_member(V3, nodes))
     assert found == nodes
     assert list(found) == ["a", "a/b"]
-    group = GroupLayout(3, {}, nodes)
+    group = GroupLayout(V3, {}, nodes)
     assert v3.parse(v3.document(group)) == group
 
 
 def test_format_2_round_trip():
-    nodes = {"": GroupLayout(2, {"x": 1}), "a": GroupLayout(2), "a/b": GroupLayout(2)}
-    doc = consolidated.to_v2(nodes)
+    nodes = {"": GroupLayout(V2, {"x": 1}), "a": GroupLayout(V2), "a/b": GroupLayout(V2)}
+    doc = V2.write_consolidated(nodes)
     assert doc["metadata"][".zattrs"] == {"x": 1}
-    assert consolidated.from_v2(doc) == nodes
+    assert V2.parse_consolidated(doc, ".zmetadata") == nodes
 
 
 def test_documents_of_zarr_python_are_read_and_agree_with_the_nodes(golden):
@@ -49,7 +51,7 @@ def test_documents_of_zarr_python_are_read_and_agree_with_the_nodes(golden):
 @pytest.mark.parametrize("name", ["zarr-python-3.1.6-format-2", "zarr-python-2.18.7-format-2"])
 def test_documents_of_format_2_are_read_and_agree_with_the_nodes(golden, name):
     docs = {key: json.loads(data, key) for key, data in golden(name).items()}
-    nodes = consolidated.from_v2(docs[".zmetadata"])
+    nodes = V2.parse_consolidated(docs[".zmetadata"], ".zmetadata")
     paths = {
         key.rpartition("/")[0] for key in docs if key.rpartition("/")[2] in (".zarray", ".zgroup")
     }
@@ -61,27 +63,29 @@ def test_documents_of_format_2_are_read_and_agree_with_the_nodes(golden, name):
             assert node == v2.parse_array(docs[prefix + ".zarray"], attributes)
         else:
             assert repr(node) == repr(v2.parse_group(docs[prefix + ".zgroup"], attributes))
-    written = json.loads(json.dumps(consolidated.to_v2(nodes)), ".zmetadata")
-    assert set(consolidated.from_v2(written)) == paths
+    written = json.loads(json.dumps(V2.write_consolidated(nodes)), ".zmetadata")
+    assert set(V2.parse_consolidated(written, ".zmetadata")) == paths
 
 
 def test_one_broken_node_does_not_hide_the_others():
-    nodes = consolidated.from_v3(inline({"good": GROUP, "bad": BROKEN}))
-    assert nodes["good"] == GroupLayout(3, {"a": 1})
+    nodes = consolidated.from_member(V3, inline({"good": GROUP, "bad": BROKEN}))
+    assert nodes["good"] == GroupLayout(V3, {"a": 1})
     assert "bad" in nodes
     with pytest.raises(MetadataError, match=r"^consolidated_metadata\.metadata\.bad: .*'shape'"):
         nodes["bad"]
     with pytest.raises(KeyError):
         nodes["missing"]
-    assert consolidated.to_v3(nodes)["metadata"]["bad"] == BROKEN
+    assert consolidated.to_member(V3, nodes)["metadata"]["bad"] == BROKEN
 
 
 def test_a_copy_within_the_copy_is_ignored():
-    nodes = consolidated.from_v3(inline({"a": GROUP | {"consolidated_metadata": {"kind": 5}}}))
+    nodes = consolidated.from_member(
+        V3, inline({"a": GROUP | {"consolidated_metadata": {"kind": 5}}})
+    )
     assert nodes["a"].consolidated is None
-    assert "consolidated_metadata" not in consolidated.to_v3(nodes)["metadata"]["a"]
-    child = GroupLayout(3, {}, {"b": GroupLayout(3)})
-    assert "consolidated_metadata" not in consolidated.to_v3({"a": child})["metadata"]["a"]
+    assert "consolidated_metadata" not in consolidated.to_member(V3, nodes)["metadata"]["a"]
+    child = GroupLayout(V3, {}, {"b": GroupLayout(V3)})
+    assert "consolidated_metadata" not in consolidated.to_member(V3, {"a": child})["metadata"]["a"]
 
 
 def test_another_kind_that_need_not_be_understood_is_kept_and_not_used():
@@ -152,22 +156,22 @@ def test_broken_members_of_format_3(value, place):
 )
 def test_broken_documents_of_format_2(doc, place):
     with pytest.raises(MetadataError) as caught:
-        consolidated.from_v2(doc)
+        V2.parse_consolidated(doc, ".zmetadata")
     assert caught.value.where == place
 
 
 def test_a_broken_node_of_format_2_names_its_place():
     doc = {"zarr_consolidated_format": 1, "metadata": {"a/.zarray": {"zarr_format": 2}}}
     with pytest.raises(MetadataError, match=r"^\.zmetadata: metadata\['a/\.zarray'\]: .*'shape'"):
-        consolidated.from_v2(doc)["a"]
+        V2.parse_consolidated(doc, ".zmetadata")["a"]
 
 
 def test_attributes_without_a_node_are_no_node():
     doc = {"zarr_consolidated_format": 1, "metadata": {"a/.zattrs": {}}}
-    assert len(consolidated.from_v2(doc)) == 0
+    assert len(V2.parse_consolidated(doc, ".zmetadata")) == 0
 
 
 def test_nodes_are_pickled_and_shown():
-    nodes = consolidated.from_v3(inline({"a": GROUP}))
+    nodes = consolidated.from_member(V3, inline({"a": GROUP}))
     assert pickle.loads(pickle.dumps(nodes)) == nodes
     assert repr(nodes) == "<consolidated metadata of 'a'>"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fastzarr.config import config
 from fastzarr.errors import DataTypeValidationError, LimitError, MetadataError, UnknownCodecError
-from fastzarr.metadata import Layout, consolidated, v2, v3
+from fastzarr.metadata import Layout, v2, v3
 from fastzarr.metadata import json as document
 from fastzarr.metadata.attributes import plain_attributes
 
@@ -533,7 +533,7 @@ def test_any_document_of_format_2_is_read_or_a_metadata_error(doc, attributes):
 @given(mutations([CONSOLIDATED_V2]))
 def test_any_consolidated_document_of_format_2_is_read_or_a_metadata_error(doc):
     try:
-        for node in consolidated.from_v2(doc).values():
+        for node in v2.FORMAT.parse_consolidated(doc, ".zmetadata").values():
             assert node.zarr_format == 2
     except MetadataError as error:
         assert str(error).startswith(".zmetadata")  # noqa: PT017

@@ -31,19 +31,24 @@ def _nothing_known() -> None:
     memory.forget()
 
 
+def _parse(data: bytes, path: str = "") -> Any:
+    if b'"zarr_format": 2' in data:
+        return known.parse(v2.FORMAT, {".zarray": data}, path)
+    return known.parse(v3.FORMAT, {"zarr.json": data}, path)
+
+
 def _plainly(data: bytes) -> Any:
     try:
-        doc = document.loads(data, "k")
-        return v2.parse_array(doc, {}, "k") if doc.get("zarr_format") == 2 else v3.parse(doc, "k")
+        key = ".zarray" if b'"zarr_format": 2' in data else "zarr.json"
+        doc = document.loads(data, key)
+        return v2.parse_array(doc, {}, key) if key == ".zarray" else v3.parse(doc, key)
     except MetadataError as error:
         return type(error), str(error)
 
 
 def _remembering(data: bytes) -> Any:
     try:
-        if b'"zarr_format": 2' in data:
-            return known.parse_v2(data, None, v2.parse_array, "k", "b")
-        return known.parse(data, "k")
+        return _parse(data)
     except MetadataError as error:
         return type(error), str(error)
 
@@ -63,16 +68,16 @@ def test_what_is_remembered_equals_what_is_read(data: st.DataObject) -> None:
 @pytest.mark.parametrize("doc", [ARRAY_V3, SHARDED_V3, EXTENDED_V3, GROUP_V3])
 def test_a_document_is_parsed_once(doc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.dumps(doc).encode()
-    first = known.parse(data, "zarr.json")
+    first = _parse(data)
     monkeypatch.setattr(v3, "parse", None)
-    assert known.parse(data, "zarr.json") == known.parse(data, "a/zarr.json") == first
+    assert _parse(data) == _parse(data, "a") == first
 
 
 @pytest.mark.parametrize("doc", [ARRAY_V3, EXTENDED_V3, GROUP_V3])
 def test_what_one_reader_changes_no_other_sees(doc: Any) -> None:
     data = json.dumps(doc).encode()
     for _ in range(3):
-        found = known.parse(data, "k")
+        found = _parse(data)
         assert found == v3.parse(copy.deepcopy(doc), "k")
         for member in (found.attributes, found.extra):
             for value in member.values():
@@ -120,13 +125,13 @@ def test_attributes_beside_an_array_of_format_2_are_seen_as_they_change() -> Non
 
 def test_a_lower_limit_holds_for_what_was_read_before() -> None:
     data = json.dumps(SHARDED_V3).encode()
-    known.parse(data, "k")
+    _parse(data)
     for limit in ("document_bytes", "document_depth", "dimensions", "chunk_bytes", "inner_chunks"):
         with fastzarr.config.set({f"limits.{limit}": 1}), pytest.raises(LimitError, match=limit):
-            known.parse(data, "k")
+            _parse(data)
     with fastzarr.config.set({"limits.shard_nesting": 0}), pytest.raises(LimitError):
-        known.parse(data, "k")
-    known.parse(data, "k")
+        _parse(data)
+    _parse(data)
 
 
 def test_a_codec_registered_later_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +140,10 @@ def test_a_codec_registered_later_is_used(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(codecs, "_OWN", {})
     data = json.dumps(ARRAY_V3).encode()
-    assert type(known.parse(data, "k").codecs[-1]) is GzipCodec  # type: ignore[union-attr]
+    assert type(_parse(data).codecs[-1]) is GzipCodec  # type: ignore[union-attr]
     codecs.register_codec("gzip", Mine)
     for _ in range(2):
-        assert type(known.parse(data, "k").codecs[-1]) is Mine  # type: ignore[union-attr]
+        assert type(_parse(data).codecs[-1]) is Mine  # type: ignore[union-attr]
     assert not known.nodes.entries
 
 
@@ -158,7 +163,7 @@ def test_what_may_change_and_what_is_long_is_not_remembered(change: Any) -> None
         doc["data_type"]["configuration"]["fields"] = [{"name": "a", "data_type": "int32"}]
         doc["codecs"] = [{"name": "bytes", "configuration": {"endian": "little"}}]
     for _ in range(2):
-        known.parse(json.dumps(doc).encode(), "k")
+        _parse(json.dumps(doc).encode())
     assert not known.nodes.entries
 
 
@@ -178,7 +183,7 @@ def test_the_right_to_unpickle_is_not_remembered() -> None:
 
 def test_it_is_bounded() -> None:
     for number in range(2 * memory.MOST_ENTRIES):
-        known.parse(json.dumps(GROUP_V3 | {"attributes": {"n": number}}).encode(), "k")
+        _parse(json.dumps(GROUP_V3 | {"attributes": {"n": number}}).encode())
         assert len(known.nodes.entries) <= memory.MOST_ENTRIES
 
 

@@ -16,11 +16,13 @@ from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.dtypes import from_numpy
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.metadata import GroupLayout, Layout
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.metadata.v3 import FORMAT as V3
 
 
 def layout(**members: Any) -> Layout:
     plain: dict[str, Any] = {
-        "zarr_format": 3,
+        "format": V3,
         "shape": (10, 7),
         "dtype": from_numpy("f8"),
         "chunks": (4, 6),
@@ -68,11 +70,11 @@ def test_equality_is_by_meaning():
     assert layout(fill=None) != layout()
     assert layout(attributes={"a": 1}) != layout(attributes={"a": True})
     assert layout(shape=(10, 8)) != layout()
-    assert layout() != GroupLayout(3)
-    assert GroupLayout(3, {"a": 1}) != GroupLayout(3)
-    assert GroupLayout(3) != GroupLayout(2)
-    assert hash(GroupLayout(3, {"a": 1})) == hash(GroupLayout(3, {"a": 1}))
-    assert GroupLayout(3) != 3
+    assert layout() != GroupLayout(V3)
+    assert GroupLayout(V3, {"a": 1}) != GroupLayout(V3)
+    assert GroupLayout(V3) != GroupLayout(V2)
+    assert hash(GroupLayout(V3, {"a": 1})) == hash(GroupLayout(V3, {"a": 1}))
+    assert GroupLayout(V3) != 3
 
 
 def test_a_layout_is_never_changed():

@@ -10,7 +10,9 @@ import pytest
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from fastzarr.metadata import GroupLayout, Layout, consolidated, json, v2, v3
+from fastzarr.metadata import GroupLayout, Layout, json, v2, v3
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.metadata.v3 import FORMAT as V3
 
 # What zarr-python 3 does not read in the specification's spelling, which is the one written here.
 UNREADABLE = {"t/structured": "struct before zarr-python 3.2"}
@@ -49,7 +51,7 @@ def nodes(golden):
 def test_format_3(nodes):
     readable = {path: node for path, node in nodes.items() if path not in UNREADABLE}
     assert len(nodes) - len(readable) == len(UNREADABLE)
-    root = GroupLayout(3, {"title": "x"}, readable)
+    root = GroupLayout(V3, {"title": "x"}, readable)
     docs = {f"{path}/zarr.json": json.dumps(v3.document(node)) for path, node in readable.items()}
     docs["zarr.json"] = json.dumps(v3.document(root))
     for use in (True, False):
@@ -61,8 +63,8 @@ def test_format_3(nodes):
 
 def test_format_2(golden):
     docs = golden("zarr-python-3.1.6-format-2")
-    nodes = consolidated.from_v2(json.loads(docs[".zmetadata"], ".zmetadata"))
-    written = {".zmetadata": json.dumps(consolidated.to_v2(dict(nodes)))}
+    nodes = V2.parse_consolidated(json.loads(docs[".zmetadata"], ".zmetadata"), ".zmetadata")
+    written = {".zmetadata": json.dumps(V2.write_consolidated(dict(nodes)))}
     for path, node in nodes.items():
         for name, doc in v2.documents(node).items():
             written[f"{path}/{name}".lstrip("/")] = json.dumps(doc)

@@ -40,9 +40,9 @@ def test_an_array_becomes_a_layout_and_the_same_documents_again():
 
 def test_a_group_becomes_a_layout_and_the_same_documents_again():
     group = v2.parse_group({"zarr_format": 2}, {"a": 1})
-    assert group == GroupLayout(2, {"a": 1})
+    assert group == GroupLayout(v2.FORMAT, {"a": 1})
     assert v2.documents(group) == {".zgroup": {"zarr_format": 2}, ".zattrs": {"a": 1}}
-    assert v2.documents(GroupLayout(2)) == {".zgroup": {"zarr_format": 2}}
+    assert v2.documents(GroupLayout(v2.FORMAT)) == {".zgroup": {"zarr_format": 2}}
 
 
 def test_what_may_be_missing():

@@ -50,7 +50,7 @@ def test_an_array_document_becomes_a_layout_and_the_same_document_again():
 
 def test_a_group_document_becomes_a_layout_and_the_same_document_again():
     doc = {"zarr_format": 3, "node_type": "group", "attributes": {"a": [1]}}
-    assert v3.parse(doc) == GroupLayout(3, {"a": [1]})
+    assert v3.parse(doc) == GroupLayout(v3.FORMAT, {"a": [1]})
     assert v3.document(v3.parse(doc)) == doc
 
 
@@ -61,7 +61,7 @@ def test_what_may_be_missing():
     assert (layout.attributes, layout.dimension_names, layout.extra) == ({}, None, {})
     assert "dimension_names" not in v3.document(layout)
     group = v3.parse({"zarr_format": 3, "node_type": "group", "consolidated_metadata": None})
-    assert group == GroupLayout(3)
+    assert group == GroupLayout(v3.FORMAT)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def layouts(draw: st.DrawFn) -> Layout:
     names = st.none() | st.text(max_size=3)
     values = st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
     return Layout(
-        zarr_format=3,
+        format=v3.FORMAT,
         shape=tuple(draw(st.lists(st.integers(0, 2**15), min_size=ndim, max_size=ndim))),
         dtype=dtype,
         chunks=tuple(chunks),

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import fastzarr
 from fastzarr import errors
+from fastzarr.metadata.formats import FORMATS, others
 from fastzarr.metadata.layout import GroupLayout
+from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.nodes import documents
 from fastzarr.stores import KVStore, LocalStore, MemoryStore
+
+if TYPE_CHECKING:
+    from fastzarr.metadata.format import Format
 
 
 class Recording(MemoryStore):
@@ -36,13 +41,13 @@ def test_nothing_stands_where_nothing_was_written() -> None:
     assert documents.load(MemoryStore(), "a") is None
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
-def test_what_is_saved_is_loaded(zarr_format: int) -> None:
+@pytest.mark.parametrize("zarr_format", FORMATS, ids=str)
+def test_what_is_saved_is_loaded(zarr_format: Format) -> None:
     store = MemoryStore()
     saved = GroupLayout(zarr_format, {"a": [1, None, "x"]})
     documents.save(store, "a/b", saved)
     assert documents.load(store, "a/b") == saved
-    assert documents.load(store, "a/b", 5 - zarr_format) is None
+    assert all(documents.load(store, "a/b", other) is None for other in others(zarr_format))
 
 
 def test_of_documents_of_both_formats_the_newer_one_counts() -> None:
@@ -58,13 +63,13 @@ def test_of_documents_of_both_formats_the_newer_one_counts() -> None:
 
 def test_what_makes_a_node_of_format_2_visible_is_written_last() -> None:
     store = Recording()
-    documents.save(store, "a", GroupLayout(2, {"x": 1}))
+    documents.save(store, "a", GroupLayout(V2, {"x": 1}))
     assert store.changes == ["set a/.zattrs", "set a/.zgroup"]
 
 
 def test_an_update_writes_only_what_changed() -> None:
     store = Recording()
-    documents.save(store, "a", GroupLayout(2, {"x": 1}))
+    documents.save(store, "a", GroupLayout(V2, {"x": 1}))
     store.changes.clear()
     documents.update(store, "a", lambda found: replace(found, attributes={"x": 2}))
     assert store.changes == ["set a/.zattrs"]
@@ -153,7 +158,7 @@ def test_threads_that_update_one_node_lose_nothing(tmp_path):
     assert len(array.refresh().attrs) == 40
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("zarr_format", FORMATS, ids=str)
 @pytest.mark.parametrize("kind", ["local", "memory"])
 def test_a_patch_is_made_again_on_what_another_writer_has_left(zarr_format, kind, tmp_path):
     store = LocalStore(tmp_path) if kind == "local" else MemoryStore()

@@ -8,6 +8,8 @@ import fastzarr as zarr
 from fastzarr import errors
 from fastzarr.metadata import v2, v3
 from fastzarr.metadata.layout import GroupLayout
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.metadata.v3 import FORMAT as V3
 
 GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {"g": 1}}
 
@@ -30,7 +32,7 @@ class Metadata:
 def test_layouts_documents_and_objects(layout):
     store = {}
     nodes = {
-        "": GroupLayout(3, {"r": 1}),
+        "": GroupLayout(V3, {"r": 1}),
         "a": GROUP,
         "a/b/x": layout,
         "c": Metadata(v3.document(layout)),
@@ -73,7 +75,7 @@ def test_what_is_there(layout):
         ({"b": GROUP, "a": GROUP}, errors.ContainsGroupError),
         ({"b": GROUP, "a/x/y": layout}, errors.ContainsArrayError),
         ({"b": layout, "b/c": layout}, errors.ContainsArrayError),
-        ({"b": GROUP, "c": GroupLayout(2)}, errors.MetadataError),
+        ({"b": GROUP, "c": GroupLayout(V2)}, errors.MetadataError),
         ({"b": GROUP, "c": {"zarr_format": 3}}, errors.MetadataError),
         ({"b": GROUP, "c": 5}, errors.MetadataError),
         ({"b": GROUP, "../c": GROUP}, errors.KeyValidationError),

@@ -19,6 +19,7 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr.metadata.layout import GroupLayout
+from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.nodes import documents
 from fastzarr.stores import Store, validate_key
 from fastzarr.testing import StoreTests
@@ -261,8 +262,8 @@ def test_what_others_set_after_a_creator_was_first_is_kept() -> None:
 def test_attributes_that_a_dead_creator_left_are_not_those_of_a_new_node() -> None:
     store = Swapping()
     store.set("a/.zattrs", json.dumps({"left": 1}).encode())
-    assert documents.create(store, "a", GroupLayout(2))
-    assert documents.load(store, "a") == GroupLayout(2)
+    assert documents.create(store, "a", GroupLayout(V2))
+    assert documents.load(store, "a") == GroupLayout(V2)
     store.set("b/.zattrs", json.dumps({"left": 1}).encode())
     zarr.create_array(store, name="b", shape=1, dtype="i4", zarr_format=2, attributes={"x": 1})
     assert dict(zarr.open_array(store, path="b").attrs) == {"x": 1}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def open_consolidated(
     store: Any = None,
-    metadata_key: str = ".zmetadata",
+    metadata_key: str | None = None,
     mode: str | None = None,
     *,
     use_consolidated: bool | str | None = True,
@@ -25,7 +25,8 @@ def open_consolidated(
 ) -> Group:
     """Open an existing group with its consolidated metadata; raise ValueError if it has none.
 
-    The other keywords are those of ``open_group``. The default mode is ``r+``, or ``r`` for a
+    ``metadata_key`` is the name of the copy in format 2, ``".zmetadata"`` by default. The other
+    keywords are those of ``open_group``. The default mode is ``r+``, or ``r`` for a
     read-only store.
 
     >>> import fastzarr as zarr
@@ -40,9 +41,8 @@ def open_consolidated(
         raise TypeError(msg)
     if mode is None:
         mode = "r" if as_store(store).read_only else "r+"
-    if metadata_key != documents.V2_CONSOLIDATED:
-        use_consolidated = metadata_key
-    return open_group(store, mode, use_consolidated=use_consolidated or True, **kwargs)
+    use = metadata_key or use_consolidated or True
+    return open_group(store, mode, use_consolidated=use, **kwargs)
 
 
 def consolidate_metadata(
@@ -50,33 +50,34 @@ def consolidate_metadata(
     path: str | None = None,
     zarr_format: int | None = None,
     *,
-    metadata_key: str = ".zmetadata",
+    metadata_key: str | None = None,
 ) -> Group:
     """Copy the metadata of all nodes below a group into one document, and return the group.
 
-    Format 3 stores the copy in the group's ``zarr.json``, format 2 under ``metadata_key``. The
+    Format 3 stores the copy in the group's ``zarr.json``, format 2 under ``metadata_key``, which is
+    ``".zmetadata"`` by default. The
     returned group reads from it. The copy is valid until a node below the group changes; fastzarr
     deletes it with the first such change.
 
     Raise ``GroupNotFoundError`` if there is no group at the path.
     """
-    from fastzarr.metadata import consolidated, json
+    from fastzarr.metadata import json
 
     if path is not None and path.startswith("."):
         # The second positional argument of zarr-python 2 is the key.
         metadata_key, path = path, None
     root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
-    place = root.store
+    place, separate = root.store, root.layout.format.separate_consolidated
     below: dict[str, Node] | None = None
     # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
     while (now := dict(root.walk())) != below:
         below = now
-        if root.layout.zarr_format == 2:
-            doc = consolidated.to_v2({"": root.layout, **below})
-            place.set(documents.join(root.path, metadata_key), json.dumps(doc))
+        if separate is not None:
+            doc = root.layout.format.write_consolidated({"": root.layout, **below})
+            place.set(documents.join(root.path, metadata_key or separate), json.dumps(doc))
         else:
             documents.update(place, root.path, partial(_with_copy, below))
-    key = True if metadata_key == documents.V2_CONSOLIDATED else metadata_key
+    key = True if metadata_key in (None, separate) else metadata_key
     return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
 
 

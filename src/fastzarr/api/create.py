@@ -18,7 +18,8 @@ from fastzarr.api.open import create_group, group, open, open_array, open_group
 from fastzarr.api.save import load, save, save_array, save_group
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.creating.like import chunks_of, filled, like_words
-from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of, same_format
+from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of
+from fastzarr.metadata.formats import same_format
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import build_array, survey
 from fastzarr.nodes.tree import tree
@@ -27,6 +28,7 @@ from fastzarr.stores.resolve import as_store_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from fastzarr.metadata.format import Format
     from fastzarr.nodes.group import Group
 
 __all__ = [
@@ -229,12 +231,13 @@ def from_array(  # noqa: PLR0913  (a user's verb)
     place: dict[str, Any] = {"store": store, "name": name, "storage_options": storage_options}
     if isinstance(data, Array):
         layout = data.layout
-        words["zarr_format"] = _format_of(place, words) or layout.zarr_format
+        wanted = _format_of(place, words) or layout.format
+        words["zarr_format"] = wanted
         if attributes is None:
             attributes = layout.attributes
-        if dimension_names is None and words["zarr_format"] == 3:
+        if dimension_names is None and wanted.has_dimension_names:
             dimension_names = layout.dimension_names
-    described = like_words(data, words, words.get("zarr_format"))
+    described = like_words(data, words, same_format(words.get("zarr_format"), None))
     described |= {
         "data": data,
         "attributes": attributes,
@@ -396,7 +399,7 @@ def _like(a: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     return like_words(a, kwargs | ({"zarr_format": wanted} if wanted else {}), wanted)
 
 
-def _format_of(place: dict[str, Any], words: dict[str, Any]) -> int | None:
+def _format_of(place: dict[str, Any], words: dict[str, Any]) -> Format | None:
     """Return the requested format, else that of the parent group, or None if there is neither."""
     wanted = same_format(words.get("zarr_format"), words.get("zarr_version"))
     if wanted is not None or place.get("store") is None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.creating.given import NOT_GIVEN
-from fastzarr.creating.words import HANDLE_WORDS, IGNORED, Request, handle_of, same_format
+from fastzarr.creating.words import HANDLE_WORDS, IGNORED, Request, handle_of
 from fastzarr.errors import (
     ArrayNotFoundError,
     BaseZarrError,
@@ -25,6 +25,7 @@ from fastzarr.errors import (
     NodeTypeValidationError,
     PathNotFoundError,
 )
+from fastzarr.metadata.formats import others, same_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.trust import trusted
 from fastzarr.nodes import documents
@@ -36,6 +37,7 @@ from fastzarr.stores.resolve import as_store, as_store_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.group import Group
     from fastzarr.stores import Store
@@ -264,22 +266,28 @@ def _locate(
     return place.store, place.path, mode
 
 
-def _absent(what: str, store: Store, path: str, mode: str, zarr_format: int | None) -> str:
+def _absent(what: str, store: Store, path: str, mode: str, format: Format | None) -> str:
     """Return the message for a missing node, or for one of the other format."""
-    other = None if zarr_format is None else documents.load(store, path, 5 - zarr_format)
-    if other is None:
+    other = None if format is None else _other(store, path, format)
+    if format is None or other is None:
         return f"{what} at {'/' + path!r} in {store}; mode={mode!r} does not create one"
     return (
-        f"{what} of format {zarr_format} at {'/' + path!r} in {store}, "
-        f"but there is one of format {other.zarr_format}; omit zarr_format="
+        f"{what} of format {format.number} at {'/' + path!r} in {store}, "
+        f"but there is one of format {other.format.number}; omit zarr_format="
     )
+
+
+def _other(store: Store, path: str, format: Format) -> Node | None:
+    """Return the node at a path of any format but one; None if there is none."""
+    found = (documents.load(store, path, each) for each in others(format))
+    return next((node for node in found if node is not None), None)
 
 
 def _open_array(
     store: Store,
     path: str,
     mode: str,
-    zarr_format: int | None,
+    format: Format | None,
     found: Node | None,
     words: dict[str, Any],
 ) -> Array:
@@ -290,13 +298,13 @@ def _open_array(
     if isinstance(found, Layout):
         handle = _handle(Request.rest("open_array", words, HANDLE_WORDS), mode)
         return Array(store, path, layout=trusted(found, "/" + path, allow=allow), **handle)
-    request, rest = Request.take("open_array", words | {"zarr_format": zarr_format}, HANDLE_WORDS)
+    request, rest = Request.take("open_array", words | {"zarr_format": format}, HANDLE_WORDS)
     handle = _handle(rest, mode)
     if found is not None:
         msg = f"the node at {'/' + path!r} in {store} is a group, not an array"
         raise NodeTypeValidationError(msg)
     if mode in ("r", "r+"):
-        raise ArrayNotFoundError(_absent("no array", store, path, mode, zarr_format))
+        raise ArrayNotFoundError(_absent("no array", store, path, mode, format))
     if request.shape is None and request.data is None:
         name = "/" + path
         msg = f"no array at {name!r} in {store}, and shape= is required to create one"
@@ -305,10 +313,10 @@ def _open_array(
         return build_array(store, path, request, overwrite=mode == "w", **handle)
     except (ContainsArrayError, ContainsGroupError):
         # Another writer created the node first; with this mode it is opened instead.
-        found = documents.load(store, path, zarr_format) if mode == "a" else None
+        found = documents.load(store, path, format) if mode == "a" else None
         if found is None:
             raise
-    return _open_array(store, path, mode, zarr_format, found, given)
+    return _open_array(store, path, mode, format, found, given)
 
 
 def _handle(words: dict[str, Any], mode: str) -> dict[str, Any]:
@@ -319,7 +327,7 @@ def _open_group(
     store: Store,
     path: str,
     mode: str,
-    zarr_format: int | None,
+    format: Format | None,
     found: Node | None,
     words: dict[str, Any],
 ) -> Group:
@@ -343,23 +351,23 @@ def _open_group(
         raise ContainsArrayError(msg)
     if found is None:
         if mode in ("r", "r+"):
-            raise GroupNotFoundError(_absent("no group", store, path, mode, zarr_format))
+            raise GroupNotFoundError(_absent("no group", store, path, mode, format))
         if isinstance(words.get("use_consolidated"), str) or words.get("use_consolidated"):
             raise _not_consolidated(store, path)
         try:
             layout = build_group(
                 store,
                 path,
-                zarr_format=zarr_format,
+                format=format,
                 attributes=words.get("attributes"),
                 overwrite=mode == "w",
                 chunk_store=handle["chunk_store"],
             )
         except (ContainsArrayError, ContainsGroupError):
-            found = documents.load(store, path, zarr_format) if mode == "a" else None
+            found = documents.load(store, path, format) if mode == "a" else None
             if found is None:
                 raise
-            return _open_group(store, path, mode, zarr_format, found, words)
+            return _open_group(store, path, mode, format, found, words)
         return Group(store, path, layout=layout, **handle)
     snapshot = _snapshot(store, path, found, words.get("use_consolidated"))
     return Group(store, path, layout=found, snapshot=snapshot, **handle)
@@ -371,16 +379,17 @@ def _snapshot(
     """Return the consolidated metadata to read a group from, or None to read its documents."""
     if use is False or not (use or store.supports_consolidated_metadata):
         return None
-    if found.zarr_format == 2:
-        from fastzarr.metadata import consolidated, json
+    name = found.format.separate_consolidated
+    if name is not None:
+        from fastzarr.metadata import json
 
-        key = documents.join(path, use if isinstance(use, str) else documents.V2_CONSOLIDATED)
+        key = documents.join(path, use if isinstance(use, str) else name)
         data = store.get(key)
         if data is not None:
-            copy = consolidated.from_v2(json.loads(data, key), key)
-            return Snapshot(store, path, copy, key)
-    elif found.consolidated is not None:
-        return Snapshot(store, path, found.consolidated)
+            copy = found.format.parse_consolidated(json.loads(data, key), key)
+            return Snapshot(store, path, copy, name, key)
+    elif found.format.consolidated is not None and found.consolidated is not None:
+        return Snapshot(store, path, found.consolidated, found.format.consolidated)
     if use:
         raise _not_consolidated(store, path)
     return None

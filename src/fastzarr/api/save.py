@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.api.open import open
 from fastzarr.creating.like import as_array_like, chunks_of
-from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of, same_format
+from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of
+from fastzarr.metadata.formats import same_format
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import (
@@ -33,6 +34,7 @@ from fastzarr.stores.resolve import as_store_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastzarr.metadata.format import Format
     from fastzarr.nodes.group import Group
     from fastzarr.stores import Store
 
@@ -138,8 +140,8 @@ def save_group(
         _save_below(made, "", chosen, requests)
 
 
-def _save_below(store: Store, path: str, chosen: int, requests: dict[str, Request]) -> None:
-    build_group(store, path, zarr_format=chosen, overwrite=True)
+def _save_below(store: Store, path: str, chosen: Format, requests: dict[str, Request]) -> None:
+    build_group(store, path, format=chosen, overwrite=True)
     for name, request in requests.items():
         below = f"{path}/{name}" if path else name
         build_array(store, below, request, known=path)
@@ -165,8 +167,8 @@ def load(
     # zarr-python 2 has these two arguments in the opposite order.
     words = [word for word in given if isinstance(word, str)]
     numbers = [word for word in given if isinstance(word, int)]
-    wanted = same_format(numbers[0] if numbers else None, zarr_version)
-    found = open(store, "r", path=words[0] if words else None, zarr_format=wanted)
+    number, path = numbers[0] if numbers else None, words[0] if words else None
+    found = open(store, "r", path=path, zarr_format=number, zarr_version=zarr_version)
     return found[...] if isinstance(found, Array) else LazyLoader(found)
 
 

@@ -11,10 +11,13 @@ import numpy as np
 from fastzarr.creating.chunks import parse_chunks, parse_shape
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.errors import MetadataValidationError
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.metadata.v2 import compressor_config, filter_configs
 
 if TYPE_CHECKING:
     from fastzarr.codecs.base import Codec
     from fastzarr.dtypes import DataType
+    from fastzarr.metadata.format import Format
     from fastzarr.metadata.layout import Layout
 
 
@@ -51,7 +54,7 @@ def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
     return words | {"fill_value": value}
 
 
-def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None) -> dict[str, Any]:
+def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -> dict[str, Any]:
     """Return the keywords of an array like ``a``, overridden by ``words``.
 
     ``a`` is an array of any library. If it is an array of this package and has the same format, its
@@ -64,7 +67,7 @@ def like_words(a: Any, words: Mapping[str, Any], zarr_format: int | None = None)
     if layout is not None:
         changes = not _is_dtype(words.get("dtype", dtype_of(a)), layout.dtype)
         found |= like(layout, dtype_changes=changes)
-        if zarr_format not in (None, layout.zarr_format):
+        if format not in (None, layout.format):
             kept = ("shape", "dtype", "chunks", "fill_value")
             found = {word: found[word] for word in kept if word in found}
     elif chunks_of(a):
@@ -138,9 +141,6 @@ def _is_dtype(given: Any, dtype: DataType) -> bool:
     return from_numpy(given) == dtype
 
 
-_V2 = 2
-
-
 def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
     """Return the keywords that create an array with this layout, except shape and attributes.
 
@@ -149,17 +149,15 @@ def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
     words: dict[str, Any] = {"zarr_format": layout.zarr_format, "fill_value": layout.fill}
     if not dtype_changes:
         words["dtype"] = layout.dtype
-    if layout.zarr_format == _V2:
-        from fastzarr.metadata import v2
-
+    if layout.format is V2:
         # Filters, such as an object codec, may depend on the data type.
-        filters = [] if dtype_changes else v2.filter_configs(layout)
+        filters = [] if dtype_changes else filter_configs(layout)
         if dtype_changes:
             del words["fill_value"]
         return words | {
             "chunks": layout.chunks,
             "filters": filters or None,
-            "compressor": v2.compressor_config(layout),
+            "compressor": compressor_config(layout),
             "order": layout.order,
             "dimension_separator": layout.keys.separator,
         }

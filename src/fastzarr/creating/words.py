@@ -23,13 +23,16 @@ from fastzarr.creating.given import NOT_GIVEN, absent
 from fastzarr.creating.keys import keys_v2, parse_keys
 from fastzarr.creating.like import as_array_like, dtype_of, is_object
 from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning
+from fastzarr.metadata.formats import default_format, parse_format
 from fastzarr.metadata.trust import trusted
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.metadata.v2 import layout_codecs
+from fastzarr.metadata.v3 import FORMAT as V3
 
 if TYPE_CHECKING:
     from fastzarr.dtypes import DataType
+    from fastzarr.metadata.format import Format
     from fastzarr.metadata.layout import Layout
-
-V2, V3 = 2, 3
 
 # Accepted for compatibility, without effect.
 IGNORED = frozenset({"meta_array", "partial_decompress"})
@@ -106,24 +109,32 @@ class Request:
             return cls.take(verb, keywords, others)[1]
         return {word: keywords[word] for word in unknown}
 
-    def choose_format(self, above: int | None = None) -> int:
+    @property
+    def format(self) -> Format | None:
+        """The format that was passed, or None; raise MetadataError if there is no such format."""
+        return None if self.zarr_format is None else parse_format(self.zarr_format)
+
+    def choose_format(self, above: Format | None = None) -> Format:
         """Return the format of the array; ``above`` is the format of its parent group, if any."""
-        if self.zarr_format is not None:
-            return parse_format(self.zarr_format)
+        if self.format is not None:
+            return self.format
         if above is not None:
             return above
         return V2 if self._only_v2() else default_format()
 
-    def layout(self, zarr_format: int) -> Layout:
+    def layout(self, format: Format, separator: str | None = None) -> Layout:
         """Return the layout of the array in a format.
 
-        Raise ``MetadataError``, naming the argument, for an invalid value, and TypeError if a
-        required argument is missing.
+        ``separator`` is the default separator of chunk keys in format 2. Raise ``MetadataError``,
+        naming the argument, for an invalid value, and TypeError if a required argument is missing.
         """
-        dtype = self._dtype(zarr_format)
-        shape = self._shape()
-        build = self._layout_v2 if zarr_format == V2 else self._layout_v3
-        layout = build(shape, dtype)
+        if format is V3:
+            layout = self._layout_v3()
+        elif format is V2:
+            layout = self._layout_v2(separator)
+        else:
+            msg = f"arrays of format {format.number} can be opened, but not created"
+            raise MetadataValidationError(msg, "zarr_format")
         if codec_id(self.object_codec) == "pickle":
             # Creating an array with the pickle codec implies permission to unpickle it.
             layout = trusted(layout, allow=True)
@@ -148,7 +159,7 @@ class Request:
             raise MetadataValidationError(msg, "shape")
         return checked.as_shape(list(shape), "shape")
 
-    def _dtype(self, zarr_format: int) -> DataType:
+    def _dtype(self) -> DataType:
         from fastzarr.dtypes import from_numpy
 
         dtype, object_id = self.dtype, codec_id(self.object_codec)
@@ -159,20 +170,14 @@ class Request:
             first = next(iter(as_codecs(self.filters, "filters") or ()), None)
             object_id = codec_id(first)
         try:
-            found = from_numpy(dtype, object_codec_id=object_id)
+            return from_numpy(dtype, object_codec_id=object_id)
         except TypeError as error:
             msg = f"dtype={dtype!r}: {error}"
             raise TypeError(msg) from error
-        if zarr_format == V3:
-            found.to_v3()  # raises for data types of format 2 only
-            return found.native()
-        return found
 
-    def _fill(self, dtype: DataType, zarr_format: int) -> Any:
+    def _fill(self, dtype: DataType) -> Any:
         if isinstance(self.fill_value, type(NOT_GIVEN)):
             return dtype.default_fill
-        if self.fill_value is None and zarr_format == V2:
-            return None
         return dtype.cast_fill(self.fill_value)
 
     def _attributes(self) -> dict[str, Any]:
@@ -180,15 +185,18 @@ class Request:
 
         return {} if self.attributes is None else plain_attributes(self.attributes)
 
-    def _layout_v3(self, shape: tuple[int, ...], dtype: DataType) -> Layout:
+    def _layout_v3(self) -> Layout:
         from fastzarr.codecs.base import ChunkSpec
         from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
         from fastzarr.metadata.layout import Layout
 
+        dtype = self._dtype()
+        dtype.to_v3()  # raises for data types of format 2 only
+        dtype, shape = dtype.native(), self._shape()
         shards, options = _shard_options(self.shards)
         inner, outer = parse_shards(shards, self.chunks, shape, dtype.itemsize)
         chunks = inner if outer is None else outer
-        fill = self._fill(dtype, V3)
+        fill = self._fill(dtype)
         if self.order == "F":
             _warn_order()
         elif self.order not in (None, "C"):
@@ -202,7 +210,7 @@ class Request:
         codecs = resolve_chain(chain, ChunkSpec(chunks, dtype, fill), "codecs")
         check_sizes(chunks, dtype, codecs, "chunks")
         return Layout(
-            zarr_format=V3,
+            format=V3,
             shape=shape,
             dtype=dtype,
             chunks=chunks,
@@ -213,30 +221,30 @@ class Request:
             attributes=self._attributes(),
         )
 
-    def _layout_v2(self, shape: tuple[int, ...], dtype: DataType) -> Layout:
+    def _layout_v2(self, separator: str | None) -> Layout:
         from fastzarr.codecs.base import ChunkSpec
         from fastzarr.codecs.chain import check_sizes
-        from fastzarr.metadata import v2
         from fastzarr.metadata.layout import Layout
 
+        dtype, shape = self._dtype(), self._shape()
         self._refuse_v3_words()
+        if self.chunk_key_encoding is not None or self.dimension_separator is not None:
+            separator = self.dimension_separator
         order = config["array.order"] if self.order is None else self.order
         if order not in ("C", "F"):
             _refuse_order(order)
         chunks = parse_chunks(self.chunks, shape, dtype.itemsize)
-        fill = self._fill(dtype, V2)
+        fill = None if self.fill_value is None else self._fill(dtype)
         filters, compressor = chain_v2(self, dtype)
         spec = ChunkSpec(chunks, dtype, fill)
-        chain = v2.layout_codecs(
-            spec, order=order, filters=filters, compressor=compressor, where=""
-        )
+        chain = layout_codecs(spec, order=order, filters=filters, compressor=compressor, where="")
         check_sizes(chunks, dtype, chain, "chunks")
         return Layout(
-            zarr_format=V2,
+            format=V2,
             shape=shape,
             dtype=dtype,
             chunks=chunks,
-            keys=keys_v2(self.chunk_key_encoding, self.dimension_separator),
+            keys=keys_v2(self.chunk_key_encoding, separator),
             fill=fill,
             codecs=chain,
             attributes=self._attributes(),
@@ -254,31 +262,6 @@ class Request:
             if value is not None and not absent(value):
                 msg = "requires format 3, but this array is of format 2; pass zarr_format=3"
                 raise MetadataValidationError(msg, word)
-
-
-def default_format() -> int:
-    """Return the format given by the setting ``default_zarr_format``."""
-    return parse_format(config["default_zarr_format"], "default_zarr_format of config")
-
-
-def parse_format(zarr_format: Any, where: str = "zarr_format") -> int:
-    """Return the format as an int; raise ``MetadataValidationError`` unless it is 2 or 3."""
-    if isinstance(zarr_format, bool) or zarr_format not in (V2, V3):
-        msg = f"must be 2 or 3, not {zarr_format!r}"
-        raise MetadataValidationError(msg, where)
-    return int(zarr_format)
-
-
-def same_format(zarr_format: Any, zarr_version: Any) -> int | None:
-    """Return the format from ``zarr_format`` and its alias ``zarr_version``; None if not given.
-
-    Raise TypeError if the two disagree.
-    """
-    if zarr_format is not None and zarr_version is not None and zarr_format != zarr_version:
-        msg = f"zarr_format={zarr_format!r} and zarr_version={zarr_version!r} disagree; pass one"
-        raise TypeError(msg)
-    found = zarr_version if zarr_format is None else zarr_format
-    return None if found is None else parse_format(found)
 
 
 def parse_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:

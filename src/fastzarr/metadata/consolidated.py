@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* In format 3 it is the member ``consolidated_metadata`` of the group's ``zarr.json``; in format 2
-  it is a separate key, ``.zmetadata``. Both are conventions of zarr-python.
+* It is a member of the group's own document (format 3), or a separate document (format 2). Both are
+  conventions of zarr-python. A format says which one it has, and how its documents are parsed.
 * Consolidated metadata of a group inside the copy is ignored.
 * A node is parsed on first access, so that a hierarchy of many arrays opens quickly, and an invalid
   document of one array does not prevent access to the others.
@@ -12,19 +12,19 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.checked import as_object, fail, member, require, show
-from fastzarr.metadata import v2, v3
 from fastzarr.metadata.attributes import plain_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastzarr.metadata.format import Document, Format
     from fastzarr.metadata.layout import GroupLayout, Layout
 
-V2_FORMAT = 1
-_V2_KEYS = (".zarray", ".zgroup", ".zattrs")
+_VERSION = 1
 _NOT_A_NAME = {"", ".", ".."}
 
 
@@ -35,16 +35,19 @@ class Nodes(Mapping[str, "Layout | GroupLayout"]):
     is invalid.
     """
 
-    def __init__(self, documents: dict[str, dict[str, Any]], zarr_format: int, where: str) -> None:
-        """Initialise with the documents of the nodes by path; in format 2, by path and key."""
-        self._documents, self._format, self._where = documents, zarr_format, where
+    def __init__(
+        self, format: Format, documents: Mapping[str, dict[str, Document]], where: str
+    ) -> None:
+        """Initialise with the documents of each node, by path and name, found at ``where``."""
+        self._format, self._documents, self._where = format, documents, where
         self._nodes: dict[str, Layout | GroupLayout] = {}
 
     def __getitem__(self, path: str) -> Layout | GroupLayout:
         """Return the node at a path."""
         node = self._nodes.get(path)
         if node is None:
-            node = self._nodes[path] = self._parse(path)
+            node = self._format.parse(self._documents[path], partial(self._place, path))
+            self._nodes[path] = node
         return node
 
     def __iter__(self) -> Iterator[str]:
@@ -63,27 +66,25 @@ class Nodes(Mapping[str, "Layout | GroupLayout"]):
         """Return a list of the paths."""
         return f"<consolidated metadata of {', '.join(map(repr, self)) or 'no nodes'}>"
 
-    def documents(self, path: str) -> dict[str, Any]:
-        """Return a copy of a node's document as read; in format 2, of its documents by key.
+    def documents(self, path: str) -> dict[str, Document]:
+        """Return copies of a node's documents as read, by name.
 
         Non-finite floats are replaced by strings, as in all documents that are written.
         """
-        return plain_attributes(self._documents[path], member(self._where, path))
+        return {
+            name: plain_attributes(doc, self._place(path, name))
+            for name, doc in self._documents[path].items()
+        }
 
-    def _parse(self, path: str) -> Layout | GroupLayout:
-        doc = self._documents[path]
-        if self._format == v3.FORMAT:
-            return v3.parse(doc, member(self._where, path))
-        prefix = f"{path}/" if path else ""
-        attributes = doc.get(".zattrs", {})
-        if ".zarray" in doc:
-            place = member(self._where, prefix + ".zarray")
-            return v2.parse_array(doc[".zarray"], attributes, place)
-        return v2.parse_group(doc[".zgroup"], attributes, member(self._where, prefix + ".zgroup"))
+    def _place(self, path: str, name: str) -> str:
+        separate = self._format.separate_consolidated is not None
+        return member(self._where, _key(path, name) if separate else path)
 
 
-def from_v3(value: object, where: str = "consolidated_metadata") -> Nodes | None:
-    """Return the nodes in the member ``consolidated_metadata`` of a group.
+def from_member(
+    format: Format, value: object, where: str = "consolidated_metadata"
+) -> Nodes | None:
+    """Return the nodes in the member ``consolidated_metadata`` of a group's document.
 
     The result is None if its kind is unknown and ``must_understand`` is false. Raise
     ``MetadataError``, naming ``where``, if the member is invalid.
@@ -99,71 +100,82 @@ def from_v3(value: object, where: str = "consolidated_metadata") -> Nodes | None
         return None
     require(found, ["metadata"], where)
     where = member(where, "metadata")
-    documents = as_object(found["metadata"], where)
     kept = {}
-    for path, doc in documents.items():
+    for path, doc in as_object(found["metadata"], where).items():
         place = member(where, path)
         _check_path(path, place)
         if not path:
             fail("consolidated metadata must not contain the group itself", place)
-        kept[path] = _without_copy(as_object(doc, place))
-    return Nodes(kept, v3.FORMAT, where)
+        kept[path] = {format.attributes: _without_copy(as_object(doc, place))}
+    return Nodes(format, kept, where)
 
 
-def to_v3(nodes: Mapping[str, Layout | GroupLayout]) -> dict[str, Any]:
+def to_member(format: Format, nodes: Mapping[str, Layout | GroupLayout]) -> Document:
     """Return the member ``consolidated_metadata`` of a group; ``nodes`` are those below, by path.
 
     >>> from fastzarr.metadata import GroupLayout
-    >>> to_v3({"a": GroupLayout(3)})["metadata"]
+    >>> from fastzarr.metadata.v3 import FORMAT
+    >>> to_member(FORMAT, {"a": GroupLayout(FORMAT)})["metadata"]
     {'a': {'zarr_format': 3, 'node_type': 'group', 'attributes': {}}}
     """
-    metadata = {}
-    for path in sorted(nodes):
-        if isinstance(nodes, Nodes):
-            metadata[path] = nodes.documents(path)
-        else:
-            metadata[path] = _without_copy(v3.document(nodes[path]))
+    metadata = {
+        path: _without_copy(_written(format, nodes, path)[format.attributes])
+        for path in sorted(nodes)
+    }
     return {"kind": "inline", "must_understand": False, "metadata": metadata}
 
 
-def from_v2(doc: dict[str, Any], where: str = ".zmetadata") -> Nodes:
-    """Return the nodes in a ``.zmetadata``; the path of the group that it belongs to is ``""``.
+def from_document(format: Format, doc: Document, where: str) -> Nodes:
+    """Return the nodes in a separate document; the group that it belongs to has the path ``""``.
 
     Raise ``MetadataError``, naming ``where``, if the document is invalid.
     """
     as_object(doc, where)
     require(doc, ["zarr_consolidated_format", "metadata"], where)
     version = doc["zarr_consolidated_format"]
-    if type(version) is not int or version != V2_FORMAT:
-        fail(f"must be {V2_FORMAT}, got {show(version)}", member(where, "zarr_consolidated_format"))
+    if type(version) is not int or version != _VERSION:
+        fail(f"must be {_VERSION}, got {show(version)}", member(where, "zarr_consolidated_format"))
     where = member(where, "metadata")
-    found: dict[str, dict[str, Any]] = {}
+    names = (*format.visible, format.attributes)
+    found: dict[str, dict[str, Document]] = {}
     for key, part in as_object(doc["metadata"], where).items():
         path, slash, name = key.rpartition("/")
         place = member(where, key)
         if slash and not path:
             fail(f"the key {show(key)} must not begin with a slash", place)
-        if name not in _V2_KEYS:
-            fail(f"the key {show(key)} must end with one of {', '.join(_V2_KEYS)}", place)
+        if name not in names:
+            fail(f"the key {show(key)} must end with one of {', '.join(names)}", place)
         _check_path(path, place)
         found.setdefault(path, {})[name] = as_object(part, place)
-    nodes = {path: parts for path, parts in found.items() if parts.keys() - {".zattrs"}}
-    return Nodes(nodes, v2.FORMAT, where)
+    nodes = {path: parts for path, parts in found.items() if parts.keys() - {format.attributes}}
+    return Nodes(format, nodes, where)
 
 
-def to_v2(nodes: Mapping[str, Layout | GroupLayout]) -> dict[str, Any]:
-    """Return the ``.zmetadata`` of ``nodes`` by path; the group that it belongs to is at ``""``.
+def to_document(format: Format, nodes: Mapping[str, Layout | GroupLayout]) -> Document:
+    """Return a separate document of ``nodes`` by path; the group that it belongs to is at ``""``.
 
     >>> from fastzarr.metadata import GroupLayout
-    >>> to_v2({"": GroupLayout(2)})
+    >>> from fastzarr.metadata.v2 import FORMAT
+    >>> to_document(FORMAT, {"": GroupLayout(FORMAT)})
     {'zarr_consolidated_format': 1, 'metadata': {'.zgroup': {'zarr_format': 2}}}
     """
-    metadata = {}
-    for path in sorted(nodes):
-        parts = nodes.documents(path) if isinstance(nodes, Nodes) else v2.documents(nodes[path])
-        prefix = f"{path}/" if path else ""
-        metadata.update({prefix + name: part for name, part in parts.items()})
-    return {"zarr_consolidated_format": V2_FORMAT, "metadata": metadata}
+    metadata = {
+        _key(path, name): part
+        for path in sorted(nodes)
+        for name, part in _written(format, nodes, path).items()
+    }
+    return {"zarr_consolidated_format": _VERSION, "metadata": metadata}
+
+
+def _written(
+    format: Format, nodes: Mapping[str, Layout | GroupLayout], path: str
+) -> dict[str, Document]:
+    # An unparsed node may be invalid, and is copied as it was read.
+    return nodes.documents(path) if isinstance(nodes, Nodes) else format.write(nodes[path])
+
+
+def _key(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
 
 
 def _without_copy(doc: dict[str, Any]) -> dict[str, Any]:

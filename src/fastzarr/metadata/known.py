@@ -12,57 +12,45 @@ Rules of this file:
 from __future__ import annotations
 
 import marshal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fastzarr.metadata import json, v3
+from fastzarr.metadata import json
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.memory import Memory, lasts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
+
+    from fastzarr.metadata.format import Format
 
     Node = Layout | GroupLayout
 
 nodes = Memory()
 
 
-def parse(data: bytes, where: str) -> Node:
-    """Return the node of the bytes of a ``zarr.json``; ``where`` is its key, which errors name.
+def parse(format: Format, found: Mapping[str, bytes], path: str) -> Node:
+    """Return the node at a path, of the bytes of its documents by name.
 
-    Raise ``MetadataError`` if the document is invalid.
+    Raise ``MetadataError``, naming the key of the document, if one is invalid.
 
-    >>> parse(b'{"zarr_format": 3, "node_type": "group"}', "zarr.json").attributes
+    >>> from fastzarr.metadata.v3 import FORMAT
+    >>> data = b'{"zarr_format": 3, "node_type": "group"}'
+    >>> parse(FORMAT, {"zarr.json": data}, "").attributes
     {}
     """
-    return _recall((data,), lambda: v3.parse(json.loads(data, where), where))
-
-
-def parse_v2(
-    data: bytes, attributes: bytes | None, make: Callable[..., Node], where: str, beside: str
-) -> Node:
-    """Return the node of a ``.zarray`` or ``.zgroup`` and of its ``.zattrs``, if it has one.
-
-    ``make`` is ``v2.parse_array`` or ``v2.parse_group``. ``where`` and ``beside`` are the keys of
-    the two documents, which errors name. Raise ``MetadataError`` if one is invalid.
-    """
-
-    def read() -> Node:
-        found = json.loads(data, where)
-        return make(found, {} if attributes is None else json.loads(attributes, beside), where)
-
-    return _recall((data, attributes, make), read)
-
-
-def _recall(said: tuple[Any, ...], make: Callable[[], Node]) -> Node:
-    """Return the cached node of the same documents, or parse and cache them."""
-    key = nodes.key(*said)
-    found = nodes.get(key)
-    if found is not None:
-        same, loose = found
+    key = nodes.key(format, *found, *found.values())
+    known = nodes.get(key)
+    if known is not None:
+        same, loose = known
         attributes, extra = ({}, {}) if loose is None else marshal.loads(loose)  # noqa: S302
         read: Node = same.with_members(attributes=attributes, extra=extra)
         return read
-    made = make()
+
+    def where(name: str) -> str:
+        return f"{path}/{name}" if path else name
+
+    documents = {name: json.loads(data, where(name)) for name, data in found.items()}
+    made: Node = format.parse(documents, where)
     if lasts(made) if isinstance(made, Layout) else made.consolidated is None:
         try:
             loose = marshal.dumps((made.attributes, made.extra))

@@ -2,8 +2,9 @@
 
 Rules of this file:
 
-* Both formats are parsed into the same classes. Features of one format are translated by its parser
+* All formats are parsed into the same classes. Features of one format are translated by its parser
   (order "F" becomes a transpose), or kept in a member of their own to be written back.
+* What differs between formats is asked of ``format``; the layout does not know how it is spelled.
 * Layouts are immutable. ``dataclasses.replace`` returns a new one without the compiled program.
 * Two layouts are equal if they describe the same document. Fill values are compared by their bytes:
   NaN equals NaN, and 0.0 differs from -0.0.
@@ -14,11 +15,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastzarr.dtypes import DataType
     from fastzarr.grids.base import Grid
     from fastzarr.grids.keys import ChunkKeys
+    from fastzarr.metadata.format import Format
 
 
 class Sharding(NamedTuple):
@@ -50,11 +51,12 @@ class Layout:
 
     ``chunks`` is the shape of one stored object, which is a shard if the array is sharded.
     ``codecs`` is the resolved chain. ``fill`` is a scalar of the data type, or None if undefined
-    (format 2 only). ``order`` is format 2's member of that name. ``extra`` contains the unknown
-    members of the document, which are ignored and written back.
+    (format 2 only). ``order`` is format 2's member of that name, the memory order in which arrays
+    are returned; None in other formats, where that order is a setting of the reader. ``extra``
+    contains the unknown members of the document, which are ignored and written back.
     """
 
-    zarr_format: int
+    format: Format
     shape: tuple[int, ...]
     dtype: DataType
     chunks: tuple[int, ...]
@@ -63,7 +65,7 @@ class Layout:
     codecs: tuple[Codec, ...]
     dimension_names: tuple[str | None, ...] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    order: str = "C"
+    order: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -95,7 +97,7 @@ class Layout:
         return len(self.shape)
 
     @property
-    def node_type(self) -> str:
+    def node_type(self) -> Literal["array"]:
         """The type of the node: ``"array"``."""
         return "array"
 
@@ -109,14 +111,14 @@ class Layout:
         """The fill value (zarr-python 3's name)."""
         return self.fill
 
+    @property
+    def zarr_format(self) -> int:
+        """The number of the format."""
+        return self.format.number
+
     def to_dict(self) -> dict[str, Any]:
         """Return the metadata document as a dictionary, including the attributes."""
-        from fastzarr.metadata import v2, v3
-
-        if self.zarr_format == 3:
-            return v3.document(self)
-        documents = v2.documents(self)
-        return documents[".zarray"] | {"attributes": documents.get(".zattrs", {})}
+        return self.format.to_dict(self)
 
     @cached_property
     def grid(self) -> Grid:
@@ -177,35 +179,22 @@ class Layout:
     @property
     def filters(self) -> tuple[Any, ...]:
         """The codecs before the serializer; in format 2, the filters as numcodecs objects."""
-        if self.zarr_format == 2:
-            from fastzarr.metadata.v2 import filter_configs
-
-            return tuple(_numcodec(config) for config in filter_configs(self) or ())
-        return tuple(codec for codec in self.codecs if isinstance(codec, ArrayArrayCodec))
+        return self.format.shown(self).filters
 
     @property
-    def serializer(self) -> ArrayBytesCodec | None:
+    def serializer(self) -> Any:
         """The array-to-bytes codec; None in format 2, whose documents do not name one."""
-        if self.zarr_format == 2:
-            return None
-        return next(codec for codec in self.codecs if isinstance(codec, ArrayBytesCodec))
+        return self.format.shown(self).serializer
 
     @property
     def compressors(self) -> tuple[Any, ...]:
         """The codecs after the serializer; in format 2, at most one numcodecs object."""
-        if self.zarr_format == 2:
-            return () if self.compressor is None else (self.compressor,)
-        return tuple(codec for codec in self.codecs if isinstance(codec, BytesBytesCodec))
+        return self.format.shown(self).compressors
 
     @property
     def compressor(self) -> Any:
         """Format 2's compressor as a numcodecs object; None if not compressed, and in format 3."""
-        if self.zarr_format != 2:
-            return None
-        from fastzarr.metadata.v2 import compressor_config
-
-        config = compressor_config(self)
-        return None if config is None else _numcodec(config)
+        return next(iter(self.compressors), None) if self.format.has_one_compressor else None
 
     def __eq__(self, other: object) -> bool:
         """Whether both describe the same document."""
@@ -228,7 +217,7 @@ class Layout:
 
     def _key(self) -> tuple[Any, ...]:
         return (
-            self.zarr_format,
+            self.format,
             self.shape,
             self.dtype,
             self.chunks,
@@ -248,10 +237,20 @@ class GroupLayout:
     members of the document, which are ignored and written back.
     """
 
-    zarr_format: int
+    format: Format
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Mapping[str, Layout | GroupLayout] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def node_type(self) -> Literal["group"]:
+        """The type of the node: ``"group"``."""
+        return "group"
+
+    @property
+    def zarr_format(self) -> int:
+        """The number of the format."""
+        return self.format.number
 
     def with_members(self, **members: Any) -> GroupLayout:
         """Return a copy with other members."""
@@ -262,7 +261,7 @@ class GroupLayout:
         if not isinstance(other, GroupLayout):
             return NotImplemented
         return (
-            self.zarr_format == other.zarr_format
+            self.format is other.format
             and _same_json(self.attributes, other.attributes)
             and self.consolidated == other.consolidated
             and _same_json(self.extra, other.extra)
@@ -270,13 +269,7 @@ class GroupLayout:
 
     def __hash__(self) -> int:
         """Return a hash of the immutable members."""
-        return hash(("group", self.zarr_format))
-
-
-def _numcodec(config: dict[str, Any]) -> Any:
-    from numcodecs import get_codec
-
-    return get_codec(dict(config))
+        return hash(("group", self.format))
 
 
 def _same_json(left: Any, right: Any) -> bool:

@@ -13,32 +13,80 @@ Rules of this file, after the Zarr storage specification, version 2:
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastzarr import checked, codecs, dtypes
 from fastzarr.checked import as_object, fail, member, show
-from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec
+from fastzarr.codecs.base import ArrayBytesCodec, BytesBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.chain import check_sizes, guard, resolve_chain
-from fastzarr.codecs.numcodecs.filters import FiltersCodec
-from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.errors import MetadataError
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.grids.regular import as_chunks
+from fastzarr.metadata import consolidated
 from fastzarr.metadata.attributes import plain_attributes
+from fastzarr.metadata.format import Format, Shown
 from fastzarr.metadata.layout import GroupLayout, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fastzarr.codecs.base import Codec
     from fastzarr.dtypes import DataType
-
-FORMAT = 2
+    from fastzarr.metadata.format import Document
 
 _MUST = ("shape", "chunks", "dtype", "fill_value", "order")
 _ARRAY = {"zarr_format", "filters", "compressor", "dimension_separator", *_MUST}
 _GROUP = {"zarr_format", "consolidated_metadata"}
+
+
+class _V2(Format):
+    number = 2
+    attributes = ".zattrs"
+    documents: ClassVar = {"array": (".zattrs", ".zarray"), "group": (".zattrs", ".zgroup")}
+    consolidated = ".zmetadata"
+    data_type = "dtype"
+    has_one_compressor = True
+
+    def parse(
+        self, documents: Mapping[str, Document], where: Callable[[str], str]
+    ) -> Layout | GroupLayout:
+        attributes = documents.get(".zattrs")
+        if ".zarray" in documents:
+            return parse_array(documents[".zarray"], attributes, where(".zarray"))
+        return parse_group(documents[".zgroup"], attributes, where(".zgroup"))
+
+    def write(self, node: Layout | GroupLayout) -> dict[str, Document]:
+        return documents(node)
+
+    def shown(self, layout: Layout) -> Shown:
+        from numcodecs import get_codec
+
+        compressor = compressor_config(layout)
+        return Shown(
+            tuple(get_codec(dict(config)) for config in filter_configs(layout) or ()),
+            None,
+            () if compressor is None else (get_codec(dict(compressor)),),
+        )
+
+    def with_filters(self, layout: Layout, filters: list[Any]) -> list[Codec]:
+        from fastzarr.codecs.numcodecs.filters import FiltersCodec
+
+        configs = [codec.get_config() for codec in filters]
+        new = FiltersCodec(filters=configs) if configs else BytesCodec(endian=None)
+        return [new if isinstance(codec, ArrayBytesCodec) else codec for codec in layout.codecs]
+
+    def parse_consolidated(self, doc: Document, where: str) -> Mapping[str, Layout | GroupLayout]:
+        return consolidated.from_document(self, doc, where)
+
+    def write_consolidated(self, nodes: Mapping[str, Layout | GroupLayout]) -> Document:
+        return consolidated.to_document(self, nodes)
+
+    def is_consolidated(self, value: bytes) -> bool:
+        return b'"metadata"' in value and b'.zgroup"' in value
+
+
+FORMAT = _V2()
 
 
 def parse_array(
@@ -59,7 +107,7 @@ def parse_array(
     dtype = _dtype(zarray["dtype"], filters, where)
     fill = zarray["fill_value"]
     if fill is not None:
-        fill = dtype.fill_from_json(fill, FORMAT, member(where, "fill_value"))
+        fill = dtype.fill_from_json(fill, FORMAT.number, member(where, "fill_value"))
     spec, compressor = ChunkSpec(chunks, dtype, fill), zarray.get("compressor")
     if compressor is not None:
         _numcodec(compressor, member(where, "compressor"))
@@ -69,7 +117,7 @@ def parse_array(
     if separator not in (".", "/"):
         fail(f"must be '.' or '/', got {show(separator)}", member(where, "dimension_separator"))
     return Layout(
-        zarr_format=FORMAT,
+        format=FORMAT,
         shape=shape,
         dtype=dtype,
         chunks=chunks,
@@ -101,11 +149,11 @@ def parse_group(
 def documents(node: Layout | GroupLayout) -> dict[str, dict[str, Any]]:
     """Return the documents of a node by key, with ``.zattrs`` only if it has attributes.
 
-    >>> documents(GroupLayout(2, {"title": "demo"}))
+    >>> documents(GroupLayout(FORMAT, {"title": "demo"}))
     {'.zgroup': {'zarr_format': 2}, '.zattrs': {'title': 'demo'}}
     """
     if isinstance(node, GroupLayout):
-        found = {".zgroup": {"zarr_format": FORMAT} | plain_attributes(node.extra)}
+        found = {".zgroup": {"zarr_format": FORMAT.number} | plain_attributes(node.extra)}
     else:
         found = {".zarray": _zarray(node)}
     if node.attributes:
@@ -129,6 +177,8 @@ def layout_codecs(
     found: list[Codec] = []
     places = []
     if order == "F" and len(spec.shape) > 1:
+        from fastzarr.codecs.transpose import TransposeCodec
+
         found.append(TransposeCodec(order=tuple(reversed(range(len(spec.shape))))))
         places.append("order")
     found.append(_filters_codec(filters, where) if filters else BytesCodec(endian=None))
@@ -142,6 +192,8 @@ def layout_codecs(
 
 def filter_configs(layout: Layout) -> list[dict[str, Any]] | None:
     """Return the member ``filters`` of a format 2 array."""
+    from fastzarr.codecs.numcodecs.filters import FiltersCodec
+
     for codec in layout.codecs:
         if isinstance(codec, FiltersCodec):
             return [dict(config) for config in codec.configs()]
@@ -159,12 +211,12 @@ def compressor_config(layout: Layout) -> dict[str, Any] | None:
 def _zarray(layout: Layout) -> dict[str, Any]:
     fill = layout.fill
     return plain_attributes(layout.extra) | {
-        "zarr_format": FORMAT,
+        "zarr_format": FORMAT.number,
         "shape": list(layout.shape),
         "chunks": list(layout.chunks),
         "dtype": layout.dtype.to_v2(),
-        "fill_value": None if fill is None else layout.dtype.fill_to_json(fill, FORMAT),
-        "order": layout.order,
+        "fill_value": None if fill is None else layout.dtype.fill_to_json(fill, FORMAT.number),
+        "order": layout.order or "C",
         "filters": filter_configs(layout),
         "compressor": compressor_config(layout),
         "dimension_separator": layout.keys.separator,
@@ -174,8 +226,8 @@ def _zarray(layout: Layout) -> dict[str, Any]:
 def _check_format(doc: dict[str, Any], where: str) -> None:
     checked.require(as_object(doc, where), ["zarr_format"], where)
     found = doc["zarr_format"]
-    if type(found) is not int or found != FORMAT:
-        fail(f"must be {FORMAT}, got {show(found)}", member(where, "zarr_format"))
+    if type(found) is not int or found != FORMAT.number:
+        fail(f"must be {FORMAT.number}, got {show(found)}", member(where, "zarr_format"))
 
 
 def _beside(where: str) -> str:
@@ -196,7 +248,9 @@ def _numcodec(value: object, where: str) -> dict[str, Any]:
     return config
 
 
-def _filters_codec(filters: Sequence[Any], where: str) -> FiltersCodec:
+def _filters_codec(filters: Sequence[Any], where: str) -> Codec:
+    from fastzarr.codecs.numcodecs.filters import FiltersCodec
+
     try:
         return guard(partial(FiltersCodec, filters=filters), "filters")
     except MetadataError as error:

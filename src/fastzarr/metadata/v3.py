@@ -14,7 +14,7 @@ from __future__ import annotations
 import marshal
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastzarr import checked, codecs, dtypes
 from fastzarr.checked import as_object, extension, fail, member, show
@@ -24,16 +24,17 @@ from fastzarr.codecs.chain import check_nesting, check_sizes, guard, resolve_cha
 from fastzarr.errors import MetadataError, NodeTypeValidationError
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.grids.regular import as_chunks
+from fastzarr.metadata import consolidated
 from fastzarr.metadata.attributes import plain_attributes
+from fastzarr.metadata.format import Format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.memory import Memory, lasts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fastzarr.codecs.base import Codec
-
-FORMAT = 3
+    from fastzarr.metadata.format import Document
 
 _MUST = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
 _SETTLED = ("data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
@@ -44,6 +45,25 @@ _ARRAY = {
 _GROUP = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
 _alike = Memory()
 _SEPARATORS = {"default": "/", "v2": "."}
+
+
+class _V3(Format):
+    number = 3
+    attributes = consolidated = "zarr.json"
+    documents: ClassVar = {"array": ("zarr.json",), "group": ("zarr.json",)}
+    data_type = "data_type"
+    has_dimension_names = True
+
+    def parse(
+        self, documents: Mapping[str, Document], where: Callable[[str], str]
+    ) -> Layout | GroupLayout:
+        return parse(documents["zarr.json"], where("zarr.json"))
+
+    def write(self, node: Layout | GroupLayout) -> dict[str, Document]:
+        return {"zarr.json": document(node)}
+
+
+FORMAT = _V3()
 
 
 def parse(doc: dict[str, Any], where: str = "zarr.json") -> Layout | GroupLayout:
@@ -57,8 +77,8 @@ def parse(doc: dict[str, Any], where: str = "zarr.json") -> Layout | GroupLayout
     as_object(doc, where)
     checked.require(doc, ["zarr_format", "node_type"], where)
     zarr_format, kind = doc["zarr_format"], doc["node_type"]
-    if type(zarr_format) is not int or zarr_format != FORMAT:
-        fail(f"must be {FORMAT}, got {show(zarr_format)}", member(where, "zarr_format"))
+    if type(zarr_format) is not int or zarr_format != FORMAT.number:
+        fail(f"must be {FORMAT.number}, got {show(zarr_format)}", member(where, "zarr_format"))
     if kind == "array":
         return _parse_array(doc, where)
     if kind == "group":
@@ -70,19 +90,17 @@ def parse(doc: dict[str, Any], where: str = "zarr.json") -> Layout | GroupLayout
 def document(node: Layout | GroupLayout) -> dict[str, Any]:
     """Return the ``zarr.json`` of an array or a group.
 
-    >>> document(GroupLayout(3))
+    >>> document(GroupLayout(FORMAT))
     {'zarr_format': 3, 'node_type': 'group', 'attributes': {}}
     """
     attributes = plain_attributes(node.attributes)
     if isinstance(node, GroupLayout):
-        doc = {"zarr_format": FORMAT, "node_type": "group", "attributes": attributes}
+        doc = {"zarr_format": FORMAT.number, "node_type": "group", "attributes": attributes}
         if node.consolidated is not None:
-            from fastzarr.metadata import consolidated
-
-            doc["consolidated_metadata"] = consolidated.to_v3(node.consolidated)
+            doc["consolidated_metadata"] = consolidated.to_member(FORMAT, node.consolidated)
         return doc | plain_attributes(node.extra)
     doc = {
-        "zarr_format": FORMAT,
+        "zarr_format": FORMAT.number,
         "node_type": "array",
         "shape": list(node.shape),
         "data_type": node.dtype.to_v3(),
@@ -91,7 +109,7 @@ def document(node: Layout | GroupLayout) -> dict[str, Any]:
             "name": node.keys.name,
             "configuration": {"separator": node.keys.separator},
         },
-        "fill_value": node.dtype.fill_to_json(node.fill, FORMAT),
+        "fill_value": node.dtype.fill_to_json(node.fill, FORMAT.number),
         "codecs": [codec.to_dict() for codec in node.codecs],
         "attributes": attributes,
     }
@@ -104,10 +122,8 @@ def _parse_group(doc: dict[str, Any], where: str) -> GroupLayout:
     extra = _extra(doc, _GROUP, where)
     nodes = None
     if doc.get("consolidated_metadata") is not None:
-        from fastzarr.metadata import consolidated
-
         found = doc["consolidated_metadata"]
-        nodes = consolidated.from_v3(found, member(where, "consolidated_metadata"))
+        nodes = consolidated.from_member(FORMAT, found, member(where, "consolidated_metadata"))
         if nodes is None:
             extra["consolidated_metadata"] = found
     return GroupLayout(FORMAT, _attributes(doc, where), nodes, extra)
@@ -144,14 +160,14 @@ def _settled(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
 def _settle(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     chunks, chunks_place = _chunks(doc["chunk_grid"], shape, member(where, "chunk_grid"))
     dtype = dtypes.from_v3(doc["data_type"], member(where, "data_type"))
-    fill = dtype.fill_from_json(doc["fill_value"], FORMAT, member(where, "fill_value"))
+    fill = dtype.fill_from_json(doc["fill_value"], FORMAT.number, member(where, "fill_value"))
     place = member(where, "codecs")
     legacy = isinstance(doc["data_type"], dict) and doc["data_type"].get("name") == "structured"
     found = _codecs(doc["codecs"], place, multibyte=dtype.multibyte, legacy=legacy)
     chain = resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
     check_sizes(chunks, dtype, chain, chunks_place)
     return Layout(
-        zarr_format=FORMAT,
+        format=FORMAT,
         shape=shape,
         dtype=dtype,
         chunks=chunks,

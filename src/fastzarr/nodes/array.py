@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.metadata.formats import same_format
 from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import documents
@@ -31,6 +32,7 @@ from fastzarr.stores.resolve import as_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from fastzarr.metadata.format import Format
     from fastzarr.nodes.info import Info
     from fastzarr.stores import Store
 
@@ -85,7 +87,7 @@ class Array(Handle, Indexed):
         """
         place, path = as_store(store), normalise_path(path)
         if layout is None:
-            found = _load(place, path, zarr_version)
+            found = _load(place, path, same_format(None, zarr_version))
             layout = trusted(found, "/" + path, allow=allow_pickle)
         how = ArrayConfig.make(config)
         if write_empty_chunks is not None:
@@ -205,7 +207,7 @@ class Array(Handle, Indexed):
     @property
     def order(self) -> str:
         """Give the memory order: of the chunks in format 2, of what is read in format 3."""
-        return self._layout.order if self._layout.zarr_format == 2 else self.config.order
+        return self._layout.order or self.config.order
 
     @property
     def filters(self) -> tuple[Any, ...]:
@@ -224,9 +226,10 @@ class Array(Handle, Indexed):
 
     @property
     def compressor(self) -> Any:
-        """Give format 2's compressor; format 3 has ``compressors`` and raises ``TypeError``."""
-        if self._layout.zarr_format != 2:
-            msg = "a format 3 array has .compressors, which may be several, and no .compressor"
+        """The compressor of a format 2 array, or None; raise TypeError in other formats."""
+        if not self._layout.format.has_one_compressor:
+            number = self._layout.format.number
+            msg = f"an array of format {number} may have several .compressors, and no .compressor"
             raise TypeError(msg)
         return self._layout.compressor
 
@@ -323,8 +326,8 @@ class Array(Handle, Indexed):
         from fastzarr.nodes.snapshot import changing
 
         with changing(self.store, self.path):
-            number = self._layout.zarr_format
-            latest = documents.update(self.store, self.path, patched, self.synchronizer, number)
+            own = self._layout.format
+            latest = documents.update(self.store, self.path, patched, self.synchronizer, own)
         self._set_layout(latest)
 
     def is_unseen(self) -> Self:
@@ -342,11 +345,11 @@ class Array(Handle, Indexed):
         if look is None or self._checked_token is False:
             return
         mine = access.layout
-        name = documents.V3_KEY if mine.zarr_format == 3 else documents.V2_ARRAY
+        *_, name = mine.format.names("array")
         token = look(documents.join(access.path, name))
         if token is not None and token == self._checked_token:
             return
-        latest = documents.load(access.store, access.path, mine.zarr_format)
+        latest = documents.load(access.store, access.path, mine.format)
         if isinstance(latest, Layout) and self._is_seen_as(latest, mine):
             if access is self._access:
                 self._checked_token = token
@@ -371,10 +374,9 @@ class Array(Handle, Indexed):
         Raises ``ArrayNotFoundError`` if the array is gone, ``NodeTypeValidationError`` if a group
         has taken its place.
         """
-        number = self._layout.zarr_format
-        found = documents.load(self.store, self.path, number) if number == 2 else None
+        found = documents.load(self.store, self.path, self._layout.format)
         if not isinstance(found, Layout):
-            # Format 3 is looked for first anyway; the array may also be of another format now.
+            # The array may have been replaced by one of another format.
             found = _load(self.store, self.path)
         self._set_layout(self._viewed(found))
         return self
@@ -454,15 +456,14 @@ class Array(Handle, Indexed):
     @classmethod
     def from_dict(cls, store_path: Any, data: dict[str, Any]) -> Self:
         """Make an array from a store path and a metadata document; nothing is written."""
-        from fastzarr.metadata import v2, v3
         from fastzarr.metadata.attributes import plain_attributes
+        from fastzarr.metadata.formats import from_dict
 
-        attributes = plain_attributes(data.get("attributes", {}))
-        if data.get("zarr_format") == 2:
-            plain = {name: value for name, value in data.items() if name != "attributes"}
-            layout: Any = v2.parse_array(plain, attributes, ".zarray")
-        else:
-            layout = v3.parse(data | {"attributes": attributes}, "zarr.json")
+        plain = plain_attributes(data.get("attributes", {}))
+        layout = from_dict(data | {"attributes": plain})
+        if not isinstance(layout, Layout):
+            msg = "the metadata is that of a group, not of an array"
+            raise errors.NodeTypeValidationError(msg)
         return cls(store_path, getattr(store_path, "path", ""), layout=layout)
 
     # Python's own protocols
@@ -563,8 +564,8 @@ class Array(Handle, Indexed):
         return self.digest(hashname).hex()
 
 
-def _load(store: Store, path: str, zarr_format: int | None = None) -> Layout:
-    found = documents.load(store, path, zarr_format)
+def _load(store: Store, path: str, format: Format | None = None) -> Layout:
+    found = documents.load(store, path, format)
     if isinstance(found, Layout):
         return found
     if found is not None:

@@ -84,8 +84,7 @@ class Attributes(MutableMapping[str, Any]):
     @property
     def key(self) -> str:
         """Give the key of the document that holds the attributes."""
-        name = documents.V2_ATTRIBUTES if self._holder.layout.zarr_format == 2 else documents.V3_KEY
-        return documents.join(self._holder.path, name)
+        return documents.join(self._holder.path, self._holder.layout.format.attributes)
 
     @property
     def read_only(self) -> bool:
@@ -102,7 +101,7 @@ class Attributes(MutableMapping[str, Any]):
         Raises ``PathNotFoundError`` if the node is gone.
         """
         holder = self._holder
-        latest = documents.load(holder.store, holder.path, holder.layout.zarr_format)
+        latest = documents.load(holder.store, holder.path, holder.layout.format)
         if latest is None:
             msg = f"the node {'/' + holder.path!r} is no longer in {holder.store}"
             raise PathNotFoundError(msg)
@@ -214,8 +213,8 @@ class Attributes(MutableMapping[str, Any]):
         from fastzarr.nodes.snapshot import changing
 
         with changing(holder.store, holder.path):
-            number = holder.layout.zarr_format
-            latest = documents.update(holder.store, holder.path, patch, holder.synchronizer, number)
+            own = holder.layout.format
+            latest = documents.update(holder.store, holder.path, patch, holder.synchronizer, own)
         layout = holder.layout.with_members(attributes=latest.attributes)
         holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
 

@@ -16,7 +16,6 @@ Rules of this file:
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from fastzarr.errors import (
     ReadOnlyError,
 )
 from fastzarr.grids.regions import regions
+from fastzarr.metadata.formats import default_format, reserved
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastzarr.creating.words import Request
+    from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.stores.base import Store
     from fastzarr.stores.capabilities import Draft
@@ -62,11 +63,8 @@ def build_array(
     is not asked for, or if an array stands above, ``ReadOnlyError``, and what ``Request`` raises.
     """
     check_new_path(path)
-    above, missing = survey(store, path, request.zarr_format, known)
-    zarr_format = request.choose_format(above)
-    if zarr_format == 2 and request.chunk_key_encoding is request.dimension_separator is None:
-        request = replace(request, dimension_separator=store.dimension_separator)
-    layout = request.layout(zarr_format)
+    above, missing = survey(store, path, request.format, known)
+    layout = request.layout(request.choose_format(above), store.dimension_separator)
     _check_writable(store, path)
     if not overwrite:
         check_free(store, path)
@@ -101,25 +99,22 @@ def build_group(
     store: Store,
     path: str,
     *,
-    zarr_format: int | None = None,
+    format: Format | None = None,
     attributes: Any = None,
     overwrite: bool = False,
     chunk_store: Store | None = None,
     known: str | None = None,
 ) -> GroupLayout:
     """Create a group and give its metadata; raises as ``build_array`` does."""
-    from fastzarr.creating.words import default_format, parse_format
     from fastzarr.metadata.attributes import plain_attributes
 
     check_new_path(path)
-    if zarr_format is not None:
-        zarr_format = parse_format(zarr_format)
-    above, missing = survey(store, path, zarr_format, known)
+    above, missing = survey(store, path, format, known)
     plain = {} if attributes is None else plain_attributes(attributes)
-    layout = GroupLayout(zarr_format or above or default_format(), plain)
+    layout = GroupLayout(format or above or default_format(), plain)
     _check_writable(store, path)
-    # In format 2 a node is made of documents by several names, which could be several writers'.
-    whole = overwrite or layout.zarr_format == 2
+    # Two documents written one after the other could be those of two writers.
+    whole = overwrite or layout.format.separate_attributes is not None
     if not overwrite:
         check_free(store, path)
     draft = begin_draft(store, path, chunk_store) if whole else None
@@ -158,7 +153,7 @@ def drafted(
         yield draft.store
         owned = layout.owns if isinstance(layout, Layout) else None
         with changing(store, path, removed=overwrite):
-            publish_parents(store, missing, layout.zarr_format)
+            publish_parents(store, missing, layout.format)
             done = draft.publish(replace=overwrite, owned=owned)
     except BaseException:
         draft.discard()
@@ -169,12 +164,12 @@ def drafted(
 
 
 def survey(
-    store: Store, path: str, zarr_format: int | None = None, known: str | None = None
-) -> tuple[int | None, list[str]]:
+    store: Store, path: str, format: Format | None = None, known: str | None = None
+) -> tuple[Format | None, list[str]]:
     """Give the format of the nearest group above a path, and the paths above it without a group.
 
     Nothing above ``known`` is looked at. Raises ``ContainsArrayError`` if an array stands above,
-    and ``MetadataValidationError`` if a group of another format than ``zarr_format`` does.
+    and ``MetadataValidationError`` if a group of another format than ``format`` does.
     """
     found_format, missing = None, []
     parts = path.split("/")[:-1] if path else []
@@ -182,8 +177,8 @@ def survey(
     for parent in above:
         if known is not None and len(parent) < len(known):
             continue
-        found = documents.load(store, parent, zarr_format)
-        if found is None and zarr_format is not None:
+        found = documents.load(store, parent, format)
+        if found is None and format is not None:
             found = documents.load(store, parent)
         if isinstance(found, Layout):
             msg = (
@@ -193,14 +188,14 @@ def survey(
             raise ContainsArrayError(msg)
         if found is None:
             missing.append(parent)
-        elif zarr_format is not None and found.zarr_format != zarr_format:
+        elif format is not None and found.format is not format:
             msg = (
-                f"{zarr_format} does not go into {'/' + parent!r} in {store}, a group of format "
-                f"{found.zarr_format}; leave it out, or create the node elsewhere"
+                f"{format.number} does not go into {'/' + parent!r} in {store}, a group of format "
+                f"{found.format.number}; leave it out, or create the node elsewhere"
             )
             raise MetadataValidationError(msg, "zarr_format")
         else:
-            found_format = found.zarr_format
+            found_format = found.format
     return found_format, missing
 
 
@@ -230,7 +225,7 @@ def check_new_path(path: str) -> None:
     ``path`` is normalised. What was created elsewhere under such a name can be opened all the same.
     """
     for name in path.split("/"):
-        if name in documents.METADATA_KEYS or name.startswith("__"):
+        if name in reserved() or name.startswith("__"):
             why = "begins with '__'" if name.startswith("__") else "is that of a metadata document"
             msg = f"{path!r} cannot be the path of a new node: the name {name!r} {why}"
             raise KeyValidationError(msg)
@@ -242,7 +237,7 @@ def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
     Raises ``ContainsArrayError`` or ``ContainsGroupError`` if another writer was first.
     """
     with changing(store, path):
-        publish_parents(store, missing, layout.zarr_format)
+        publish_parents(store, missing, layout.format)
         made = documents.create(store, path, layout)
     if not made:
         raise _taken_now(store, path)
@@ -256,12 +251,12 @@ def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupErr
     return ContainsGroupError(msg)
 
 
-def publish_parents(store: Store, missing: list[str], zarr_format: int) -> None:
+def publish_parents(store: Store, missing: list[str], format: Format) -> None:
     """Write the groups that ``survey`` found missing; what others made meanwhile stays."""
     if not missing:
         return
     for parent in missing:
-        documents.create(store, parent, GroupLayout(zarr_format))
+        documents.create(store, parent, GroupLayout(format))
 
 
 def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:

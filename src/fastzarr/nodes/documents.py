@@ -2,12 +2,12 @@
 
 Rules of this file:
 
-* A node is what stands at a path: an array (``Layout``) or a group (``GroupLayout``). Format 3
-  keeps it in ``zarr.json``; format 2 in ``.zarray`` or ``.zgroup``, its attributes in ``.zattrs``.
+* A node is an array (``Layout``) or a group (``GroupLayout``). Its format names its documents, one
+  or two, and parses and writes them.
 * The document that makes a node visible is written last and removed first, so that a reader never
-  finds half of one.
-* In format 2 a node is two documents. Each is changed by a comparison of its own, so that no update
-  is lost on a store that has only compare-and-swap.
+  finds half of a node.
+* Attributes may be a document of their own. Each document is changed by a comparison of its own, so
+  that no update is lost on a store that has only compare-and-swap.
 * An update is a patch: it is applied to the document as it stands in the store at that moment, so
   that a handle with an old copy cannot undo what others changed. A member that it does not change
   keeps the spelling it has, which may be all that the program that wrote it can read.
@@ -18,22 +18,19 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
+from fastzarr.metadata import formats, known
 from fastzarr.metadata import json as document
-from fastzarr.metadata import known, v3
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.stores.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastzarr.metadata.format import Format
     from fastzarr.stores import Store
-
-V3_KEY = "zarr.json"
-V2_ARRAY, V2_GROUP, V2_ATTRIBUTES, V2_CONSOLIDATED = ".zarray", ".zgroup", ".zattrs", ".zmetadata"
-METADATA_KEYS = METADATA_NAMES
 
 Node = Layout | GroupLayout
 
@@ -43,46 +40,31 @@ def join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def load(store: Store, path: str, zarr_format: int | None = None) -> Node | None:
-    """Read the node at a path, of this format or of whichever is there; None if there is none."""
-    if zarr_format != 2:
-        key = join(path, V3_KEY)
-        data = store.get_checked(key, document.check_size)
-        if data is not None:
-            return known.parse(data, key)
-    if zarr_format != 3:
-        return _load_v2(store, path)
+def load(store: Store, path: str, format: Format | None = None) -> Node | None:
+    """Return the node at a path, of one format or of the first that has one; None if missing."""
+    for each in formats.FORMATS if format is None else (format,):
+        for name, others in each.searched:
+            data = store.get_checked(join(path, name), document.check_size)
+            if data is None:
+                continue
+            found = {name: data}
+            for other in others:
+                beside = store.get_checked(join(path, other), document.check_size)
+                if beside is not None:
+                    found[other] = beside
+            return known.parse(each, found, path)
     return None
-
-
-def _load_v2(store: Store, path: str) -> Node | None:
-    from fastzarr.metadata import v2
-
-    for name, parse in ((V2_ARRAY, v2.parse_array), (V2_GROUP, v2.parse_group)):
-        key = join(path, name)
-        data = store.get_checked(key, document.check_size)
-        if data is not None:
-            beside = join(path, V2_ATTRIBUTES)
-            attributes = store.get_checked(beside, document.check_size)
-            return known.parse_v2(data, attributes, parse, key, beside)
-    return None
-
-
-def _documents(node: Node) -> dict[str, dict[str, object]]:
-    if node.zarr_format == 3:
-        return {V3_KEY: v3.document(node)}
-    from fastzarr.metadata import v2
-
-    return v2.documents(node)
 
 
 def save(store: Store, path: str, node: Node) -> None:
-    """Write all documents of a node, whatever is there."""
-    documents = _documents(node)
-    for name in _last_is_seen(documents):
-        store.set(join(path, name), document.dumps(documents[name]))
-    if node.zarr_format == 2 and V2_ATTRIBUTES not in documents:
-        store.delete(join(path, V2_ATTRIBUTES))
+    """Write all documents of a node, replacing those at the path."""
+    documents = node.format.write(node)
+    for name in node.format.names(node.node_type):
+        if name in documents:
+            store.set(join(path, name), document.dumps(documents[name]))
+    separate = node.format.separate_attributes
+    if separate is not None and separate not in documents:
+        store.delete(join(path, separate))
 
 
 def create(store: Store, path: str, node: Node) -> bool:
@@ -90,13 +72,14 @@ def create(store: Store, path: str, node: Node) -> bool:
 
     Of several callers at once, one succeeds, if the store has compare-and-swap.
     """
-    documents = _documents(node)
-    *_, last = _last_is_seen(documents)
+    documents = node.format.write(node)
+    *_, last = node.format.names(node.node_type)
     key, data = join(path, last), document.dumps(documents[last])
-    if node.zarr_format == 2:
-        attributes = documents.get(V2_ATTRIBUTES)
+    separate = node.format.separate_attributes
+    if separate is not None:
+        attributes = documents.get(separate)
         new = None if attributes is None else document.dumps(attributes)
-        return _create_both(store, key, data, join(path, V2_ATTRIBUTES), new)
+        return _create_both(store, key, data, join(path, separate), new)
     return _create_one(store, key, data) if store.swap is None else store.swap(key, data, None)
 
 
@@ -109,10 +92,10 @@ def _create_one(store: Store, key: str, data: bytes) -> bool:
 
 
 def _create_both(store: Store, key: str, data: bytes, beside: str, new: bytes | None) -> bool:
-    """Write the attributes of format 2, or None for none, then the document ``key``.
+    """Write the document of attributes, or remove it if ``new`` is None, then the document ``key``.
 
     Attributes without a node are the remains of a writer that died, and are replaced. Those of
-    another writer who creates the node at the same time are put back if that writer is first.
+    another writer that creates the node at the same time are put back if that writer is first.
     """
     turn = store.turn(key)
     try:
@@ -137,27 +120,6 @@ def _create_both(store: Store, key: str, data: bytes, beside: str, new: bytes | 
     return False
 
 
-def _last_is_seen(documents: dict[str, dict[str, object]]) -> list[str]:
-    """Give the names of documents in order; the last one makes the node visible."""
-    return sorted(documents, key=lambda name: name != V2_ATTRIBUTES)
-
-
-def _patched(
-    found: dict[str, Any], doc: dict[str, object], before: dict[str, object]
-) -> dict[str, object]:
-    """Give the new document, where members that did not change stand as they do in ``found``."""
-    same = {
-        name
-        for name in doc.keys() & before.keys() & found.keys()
-        if document.alike(doc[name], before[name]) and _is_strict(found[name])
-    }
-    # How a fill value is spelled depends on how the data type is.
-    pair = {"data_type" if "data_type" in doc else "dtype", "fill_value"}
-    if not pair <= same:
-        same -= pair
-    return {name: found[name] if name in same else value for name, value in doc.items()}
-
-
 def _is_strict(value: object) -> bool:
     try:
         json.dumps(value, allow_nan=False)
@@ -171,30 +133,31 @@ def update(
     path: str,
     patch: Callable[[Node], Node],
     synchronizer: Any = None,
-    zarr_format: int | None = None,
+    format: Format | None = None,
 ) -> Node:
-    """Apply a patch to the node as it stands in the store now, write it and return the result.
+    """Apply a patch to the node as it is in the store now, write it and return the result.
 
-    Where nodes of both formats stand at the path, the one of ``zarr_format`` is patched.
+    If nodes of several formats have the same path, the one of ``format`` is patched.
 
-    Writers take turns, so that none undoes what another has just written. ``patch`` may be called
-    more than once. ``synchronizer`` is the user's; its lock for the document is held as well.
+    Writers take turns, so that no update is lost. ``patch`` may be called more than once.
+    ``synchronizer`` is the user's; its lock for the document is held as well.
 
-    Raises ``PathNotFoundError`` if the node is gone.
+    Raise ``PathNotFoundError`` if the node is missing.
     """
-    names = (V3_KEY, V2_ARRAY, V2_GROUP)
-    for name in names if zarr_format != 2 else (V2_ARRAY, V2_GROUP, V3_KEY):
-        key = join(path, name)
-        change = _Change(store, path, name, patch)
-        with ExitStack() as held:
-            if synchronizer is not None:
-                held.enter_context(synchronizer[key])
-                if name != V3_KEY:
-                    # zarr-python 2 takes this one alone to change attributes.
-                    held.enter_context(synchronizer[join(path, V2_ATTRIBUTES)])
-            store.change(key, change)
-        if change.result is not None:
-            return change.result
+    first = () if format is None else (format,)
+    for each in (*first, *formats.others(format)):
+        for name in each.visible:
+            key = join(path, name)
+            change = _Change(store, path, each, name, patch)
+            with ExitStack() as held:
+                if synchronizer is not None:
+                    held.enter_context(synchronizer[key])
+                    if each.separate_attributes is not None:
+                        # zarr-python 2 takes only this lock to change attributes.
+                        held.enter_context(synchronizer[join(path, each.separate_attributes)])
+                store.change(key, change)
+            if change.result is not None:
+                return change.result
     msg = f"the node {'/' + path!r} is no longer in {store}; it was deleted or moved"
     raise errors.PathNotFoundError(msg)
 
@@ -202,54 +165,73 @@ def update(
 class _Change:
     """A change of the document that makes a node visible, called in the turn of its key."""
 
-    def __init__(self, store: Store, path: str, name: str, patch: Callable[[Node], Node]) -> None:
-        self.store, self.path, self.name, self.patch = store, path, name, patch
+    def __init__(
+        self, store: Store, path: str, format: Format, name: str, patch: Callable[[Node], Node]
+    ) -> None:
+        self.store, self.path, self.format, self.name = store, path, format, name
+        self.patch = patch
         self.result: Node | None = None
-        # Whether the attributes of format 2 are written: a repeated call must not patch them again.
+        # Whether separate attributes are written: a repeated call must not patch them again.
         self.done = False
 
     def __call__(self, data: bytes | None) -> bytes | None:
         if data is None:
             return None
-        key = join(self.path, self.name)
-        found = document.loads(data, key)
-        if self.name == V3_KEY:
-            latest: Node = v3.parse(found, key)
+        found = document.loads(data, join(self.path, self.name))
+        separate = self.format.separate_attributes
+        if separate is None:
+            latest = self._parse({self.name: found})
             self.result = self.patch(latest)
         else:
-            latest, self.result = self._change_attributes(found, key)
-        before, after = _documents(latest)[self.name], _documents(self.result)[self.name]
+            latest, self.result = self._change_attributes(found, separate)
+        before, after = (self.format.write(node)[self.name] for node in (latest, self.result))
         if document.alike(after, before):
             return data
-        return document.dumps(_patched(found, after, before))
+        return document.dumps(self._patched(found, after, before))
 
-    def _change_attributes(self, found: dict[str, Any], key: str) -> tuple[Node, Node]:
-        """Write what the patch makes of format 2's attributes; return the node before and after.
+    def _parse(self, documents: dict[str, Any]) -> Node:
+        node: Node = self.format.parse(documents, partial(join, self.path))
+        return node
 
-        They are compared and replaced in their own turn, since the comparison of the other document
-        says nothing of them where that one stays as it is.
+    def _patched(
+        self, found: dict[str, Any], doc: dict[str, object], before: dict[str, object]
+    ) -> dict[str, object]:
+        """Return the new document, in which unchanged members are spelled as in ``found``."""
+        same = {
+            name
+            for name in doc.keys() & before.keys() & found.keys()
+            if document.alike(doc[name], before[name]) and _is_strict(found[name])
+        }
+        # The spelling of a fill value depends on that of the data type.
+        pair = {self.format.data_type, "fill_value"}
+        if not pair <= same:
+            same -= pair
+        return {name: found[name] if name in same else value for name, value in doc.items()}
+
+    def _change_attributes(self, found: dict[str, Any], name: str) -> tuple[Node, Node]:
+        """Write the patched attributes to their document; return the node before and after.
+
+        They are compared and replaced in their own turn, because the comparison of the other
+        document does not protect them if that document stays as it is.
         """
-        from fastzarr.metadata import v2
-
-        parse = v2.parse_array if self.name == V2_ARRAY else v2.parse_group
-        beside = join(self.path, V2_ATTRIBUTES)
+        beside = join(self.path, name)
         turn = self.store.turn(beside)
         try:
             while True:
                 data = turn.get()
                 attributes = {} if data is None else document.loads(data, beside)
-                latest = parse(found, attributes, key)
+                latest = self._parse({self.name: found, name: attributes})
                 patched = self.patch(latest)
                 if self.done:
                     return latest, replace(patched, attributes=latest.attributes)
-                before = _documents(latest).get(V2_ATTRIBUTES)
-                after = _documents(patched).get(V2_ATTRIBUTES)
+                before = self.format.write(latest).get(name)
+                after = self.format.write(patched).get(name)
                 if after is None:
                     new = None
                 elif before is not None and document.alike(after, before):
                     new = data
                 else:
-                    new = document.dumps(_patched(attributes, after, before or {}))
+                    new = document.dumps(self._patched(attributes, after, before or {}))
                 if new == data:
                     return latest, patched
                 if turn.put(new):
@@ -260,9 +242,9 @@ class _Change:
 
 
 def delete(store: Store, path: str) -> None:
-    """Remove a node and all below it: in one step, or what makes it visible first."""
+    """Remove a node and all nodes below it: in one step, or first what makes it visible."""
     if not path or store.draft is None:
-        for name in (V3_KEY, V2_ARRAY, V2_GROUP):
+        for name in formats.visible():
             store.delete(join(path, name))
     if path:
         store.delete_dir(path)

@@ -25,6 +25,7 @@ from fastzarr.errors import (
     ReadOnlyError,
     TransactionError,
 )
+from fastzarr.metadata.formats import parse_format, reserved, same_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.trust import trusted
 from fastzarr.nodes import documents as nodes
@@ -46,6 +47,7 @@ from fastzarr.stores.resolve import as_store, as_store_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.info import GroupInfo
     from fastzarr.nodes.snapshot import Snapshot
@@ -114,7 +116,9 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         self._read_only = read_only or self._store.read_only
         self._cache_attrs, self._synchronizer = cache_attrs, synchronizer
         self._snapshot, self._allow_pickle = snapshot, allow_pickle
-        self._layout = self._load_self(zarr_format or zarr_version) if layout is None else layout
+        if layout is None:
+            layout = self._load_self(same_format(zarr_format, zarr_version))
+        self._layout = layout
 
     @classmethod
     def from_store(
@@ -130,7 +134,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         layout = build_group(
             place.store,
             place.path,
-            zarr_format=zarr_format,
+            format=parse_format(zarr_format),
             attributes=attributes,
             overwrite=overwrite,
         )
@@ -141,8 +145,8 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         """Open the group at a store or store path; of format 3 unless only format 2 is there."""
         return cls(store, zarr_format=zarr_format)
 
-    def _load_self(self, zarr_format: int | None) -> GroupLayout:
-        found = nodes.load(self._store, self._path, zarr_format)
+    def _load_self(self, format: Format | None) -> GroupLayout:
+        found = nodes.load(self._store, self._path, format)
         if isinstance(found, GroupLayout):
             return found
         if found is not None:
@@ -225,7 +229,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         if path == self._path:
             msg = f"{name!r} is this group itself; delete it from the group above"
             raise KeyValidationError(msg)
-        if nodes.load(self._store, path, self.zarr_format) is None:
+        if nodes.load(self._store, path, self._layout.format) is None:
             raise KeyError(name)
         remove(self._store, path, self._chunk_store)
 
@@ -451,18 +455,18 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         """
         self._check_writable(f"move {source!r}")
         old, new = self._below(source), self._below(dest)
-        if nodes.load(self._store, old, self.zarr_format) is None:
+        if nodes.load(self._store, old, self._layout.format) is None:
             msg = f"nothing at {'/' + old!r} in {self._store}, so there is nothing to move"
             raise NodeNotFoundError(msg)
         check_new_path(new)
         found = nodes.load(self._store, new)
         if found is not None and new != old:
             raise taken(self._store, new, found, "delete it first, or choose another path")
-        _, missing = survey(self._store, new, self.zarr_format, self._path)
+        _, missing = survey(self._store, new, self._layout.format, self._path)
         self._store.check_move(old, new)
         with changing(self._store, new), changing(self._store, old, removed=True):
             # First the groups above, so that it can be found wherever it is.
-            publish_parents(self._store, missing, self.zarr_format)
+            publish_parents(self._store, missing, self._layout.format)
             if self._chunk_store.place is not self._store.place:
                 self._chunk_store.move(old, new)
             self._store.move(old, new)
@@ -547,7 +551,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
     def _find(self, path: str) -> Node | None:
         if self._snapshot is not None and self._snapshot.nodes is not None:
             return self._snapshot.get(path)
-        return nodes.load(self._store, path, self.zarr_format)
+        return nodes.load(self._store, path, self._layout.format)
 
     def _children(self, path: str) -> Iterator[tuple[str, Node]]:
         snapshot = self._snapshot
@@ -562,17 +566,18 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
 
     def _entries(self, path: str) -> Iterator[str]:
         """Go through what stands directly below a path and could be a node, by its name."""
+        documents = reserved()
         for name in self._store.list_dir(path):
             try:
-                if name not in nodes.METADATA_KEYS and normalise_path(name) == name:
+                if name not in documents and normalise_path(name) == name:
                     yield name
             except KeyValidationError:
                 continue  # a file or folder that others put there
 
     def _is_node(self, name: str) -> bool:
-        documents = (nodes.V3_KEY,) if self.zarr_format == 3 else (nodes.V2_ARRAY, nodes.V2_GROUP)
         path = nodes.join(self._path, name)
-        return any(self._store.exists(nodes.join(path, document)) for document in documents)
+        names = self._layout.format.visible
+        return any(self._store.exists(nodes.join(path, document)) for document in names)
 
     def _node(self, path: str, found: Node) -> Array | Group:
         if isinstance(found, GroupLayout):

@@ -24,6 +24,7 @@ from fastzarr.errors import (
     KeyValidationError,
     MetadataValidationError,
 )
+from fastzarr.metadata.formats import parse_format, same_format
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import build_array, build_group, taken
 
@@ -53,7 +54,7 @@ class Creation:
         layout = build_group(
             group.store,
             path,
-            zarr_format=group.zarr_format,
+            format=group.layout.format,
             attributes=attributes,
             overwrite=overwrite,
             chunk_store=group._chunk_store,  # noqa: SLF001  (one class in two halves)
@@ -221,8 +222,9 @@ class Creation:
         group = cast("Group", self)
         path = self._new_path(name)
         for word in ("zarr_format", "zarr_version"):
-            if words.get(word) not in (None, group.zarr_format):
-                msg = f"must be that of the group, {group.zarr_format}, not {words[word]!r}"
+            given = words.get(word)
+            if given is not None and parse_format(given, word) is not group.layout.format:
+                msg = f"must be that of the group, {group.zarr_format}, not {given!r}"
                 raise MetadataValidationError(msg, "zarr_format")
         words = words | {"zarr_format": group.zarr_format}
         request, rest = Request.take(f"Group.{verb}", words, HANDLE_WORDS)
@@ -242,7 +244,8 @@ class Creation:
 
     def _like(self, data: Any, words: dict[str, Any]) -> dict[str, Any]:
         group = cast("Group", self)
-        return like_words(data, words, words.get("zarr_format") or group.zarr_format)
+        given = same_format(words.get("zarr_format"), words.get("zarr_version"))
+        return like_words(data, words, given or group.layout.format)
 
     def _new_path(self, name: str) -> str:
         group = cast("Group", self)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import ContainsArrayError, MetadataValidationError, ReadOnlyError
+from fastzarr.metadata.formats import from_dict
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.building import (
@@ -56,9 +57,11 @@ def build_hierarchy(
     if store.read_only:
         msg = f"cannot create a hierarchy: {store} is read-only"
         raise ReadOnlyError(msg)
-    formats = {node.zarr_format for node in made.values()}
-    if len(formats) > 1:
-        msg = "all nodes must have the same format, but these have formats 2 and 3"
+    numbers = sorted({node.format.number for node in made.values()})
+    if len(numbers) > 1:
+        msg = (
+            f"all nodes must have the same format, but these have {' and '.join(map(str, numbers))}"
+        )
         raise MetadataValidationError(msg, "nodes")
     missing: list[str] = []
     for path, node in made.items():
@@ -68,7 +71,7 @@ def build_hierarchy(
             if isinstance(made.get(parent), Layout):
                 msg = f"the node {path!r} cannot be below {parent!r}, which is an array"
                 raise ContainsArrayError(msg)
-        _, absent = survey(store, path, node.zarr_format)
+        _, absent = survey(store, path, node.format)
         missing += [parent for parent in absent if parent not in made and parent not in missing]
         if not overwrite:
             check_free(store, path)
@@ -86,7 +89,9 @@ def _write(
     overwrite: bool,
 ) -> None:
     """Write each tree of new nodes as a whole, with missing groups above and inside it."""
-    above = GroupLayout(next((node.zarr_format for node in made.values()), 3))
+    if not made:
+        return
+    above = GroupLayout(next(iter(made.values())).format)
     whole = sorted([*missing, *made], key=lambda path: path.split("/") if path else [])
     for top in [path for path in made if not any(_is_below(path, other) for other in made)]:
         below = [path for path in whole if path == top or _is_below(path, top)]
@@ -95,7 +100,7 @@ def _write(
         if draft is None:
             if overwrite:
                 remove(store, top, chunk_store)
-            publish_parents(store, parents, above.zarr_format)
+            publish_parents(store, parents, above.format)
             for path in below:
                 with changing(store, path):
                     documents.save(store, path, made.get(path) or above)
@@ -117,14 +122,4 @@ def as_layout(node: Any, where: str = "") -> Node:
     if not isinstance(doc, dict):
         msg = f"must be the metadata of an array or a group, not {node!r}"
         raise MetadataValidationError(msg, f"nodes[{where!r}]")
-    from fastzarr.metadata import v2, v3
-
-    place = f"nodes[{where!r}]"
-    if doc.get("zarr_format") != 2:
-        return v3.parse(doc, place)
-    doc = {word: value for word, value in doc.items() if word != "node_type"}
-    attributes = doc.pop("attributes", {})
-    if "shape" in doc:
-        return v2.parse_array(doc, attributes, place)
-    doc.pop("consolidated_metadata", None)
-    return v2.parse_group(doc, attributes, place)
+    return from_dict(doc, f"nodes[{where!r}]")

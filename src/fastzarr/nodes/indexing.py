@@ -201,7 +201,7 @@ class Indexed:
             dtype = casting.field_dtype(dtype, found.fields)
         if out is not None:
             _check_out(out, found.shape, self._cast or dtype)
-        order: Any = layout.order if layout.zarr_format == 2 else access.settings.order
+        order: Any = layout.order or access.settings.order
         direct = out is not None and out.dtype == dtype and self._cast is None
         apart = False
         if order == "C" and not direct:

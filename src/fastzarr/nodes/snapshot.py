@@ -22,12 +22,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata import formats
+from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents as nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.stores import Store
     from fastzarr.stores.place import Place
@@ -36,18 +38,19 @@ if TYPE_CHECKING:
 class Snapshot:
     """Hold the nodes below one group as its consolidated metadata describes them.
 
-    ``nodes`` maps paths relative to the group, or is None once the snapshot has ended. ``key`` is
-    that of format 2's document; None where the copy is a member of the group's own ``zarr.json``.
+    ``nodes`` maps paths relative to the group, or is None once the snapshot has ended. ``name`` is
+    the name of the document with the copy that the format defines. ``key`` is the key of a separate
+    document, which may have another name; None if the copy is part of the group's own document.
     """
 
     def __init__(
-        self, store: Store, path: str, found: Mapping[str, Node], key: str | None = None
+        self, store: Store, path: str, found: Mapping[str, Node], name: str, key: str | None = None
     ) -> None:
         """Begin to serve these nodes."""
-        self.store, self.path, self.key = store, path, key
+        self.store, self.path, self.name, self.key = store, path, name, key
         self.nodes: Mapping[str, Node] | None = found
         #: When the copy was written, where the store can tell.
-        self.time = self._time(key or nodes.join(path, nodes.V3_KEY))
+        self.time = self._time(key or nodes.join(path, name))
         self._begin()
 
     def __getstate__(self) -> dict[str, object]:
@@ -71,12 +74,9 @@ class Snapshot:
         found = self.nodes[relative]
         if self.time is None:
             return found
-        documents: tuple[str, ...] = (nodes.V3_KEY,)
-        if found.zarr_format == 2:
-            first = nodes.V2_ARRAY if isinstance(found, Layout) else nodes.V2_GROUP
-            documents = (first, nodes.V2_ATTRIBUTES)
-        times = [self._time(nodes.join(path, name)) for name in documents]
-        if times[0] is None:
+        names = found.format.names(found.node_type)
+        times = [self._time(nodes.join(path, name)) for name in names]
+        if times[-1] is None:
             return nodes.load(self.store, path)
         # Two changes within one tick of the clock have the same time.
         late = any(time is not None and time >= self.time for time in times)
@@ -105,7 +105,7 @@ class Snapshot:
         # which matters where threads open groups meanwhile.
         key, live = id(self), self.place.snapshots
         live[key] = ref(self, lambda _: live.pop(key, None))
-        if self.key not in (None, nodes.join(self.path, nodes.V2_CONSOLIDATED)):
+        if self.key not in (None, nodes.join(self.path, self.name)):
             self.place.remember(self.path, self.key)
 
     def _relative(self, path: str) -> str | None:
@@ -129,13 +129,23 @@ def _end(store: Store, path: str, *, removed: bool) -> None:
     _end_known(store, path, removed=removed)
     groups = ["", *(path[:at] for at, letter in enumerate(path) if letter == "/")] if path else []
     for group in groups:
-        found = nodes.load(store, group, 3)
-        if found is None:
-            _remove_v2(store, group)
-        elif isinstance(found, GroupLayout) and found.consolidated is not None:
-            nodes.update(store, group, _without_copy)
+        _remove_copies(store, group)
     if not removed:
-        _remove_v2(store, path)
+        for each in formats.FORMATS:
+            _remove_separate(store, path, each)
+
+
+def _remove_copies(store: Store, group: str) -> None:
+    """Remove the consolidated metadata of a group of any format."""
+    for each in formats.FORMATS:
+        if each.separate_consolidated is not None:
+            _remove_separate(store, group, each)
+        elif each.consolidated is not None:
+            found = nodes.load(store, group, each)
+            if isinstance(found, GroupLayout) and found.consolidated is not None:
+                nodes.update(store, group, _without_copy, format=each)
+            if found is not None:
+                return
 
 
 def _end_known(store: Store, path: str, *, removed: bool) -> None:
@@ -155,19 +165,18 @@ def _end_known(store: Store, path: str, *, removed: bool) -> None:
     for group, key in tuple(place.copies):
         if is_changed(group, key):
             place.forget(group, key)
-            if _is_copy(store.get(key)):
+            value = store.get(key)
+            # Others may have put another value under the key.
+            if value is not None and any(each.is_consolidated(value) for each in formats.FORMATS):
                 store.delete(key)
 
 
-def _is_copy(value: bytes | None) -> bool:
-    """Whether a value is consolidated metadata, and not what others have put under the key."""
-    return value is not None and b'"metadata"' in value and b'.zgroup"' in value
-
-
-def _remove_v2(store: Store, group: str) -> None:
-    key = nodes.join(group, nodes.V2_CONSOLIDATED)
-    if store.exists(key):
-        store.delete(key)
+def _remove_separate(store: Store, group: str, format: Format) -> None:
+    name = format.separate_consolidated
+    if name is not None:
+        key = nodes.join(group, name)
+        if store.exists(key):
+            store.delete(key)
 
 
 def _relative(group: str, path: str) -> str | None:

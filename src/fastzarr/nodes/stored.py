@@ -41,12 +41,7 @@ def digest(array: Array, hashname: str) -> bytes:
     # A chunk that is not stored adds nothing, so those that are stored are enough.
     for coords in sorted(stored_coords(array, layout, inside=True)):
         total.update(as_view(chunks.get(coords) or b""))
-    names = (
-        (documents.V3_KEY,)
-        if layout.zarr_format == 3
-        else (documents.V2_ARRAY, documents.V2_ATTRIBUTES)
-    )
-    for name in names:
+    for name in reversed(layout.format.names("array")):
         total.update(array.store.get(documents.join(array.path, name)) or b"")
     return total.digest()
 

@@ -23,9 +23,6 @@ def reinterpreted(
     another size would be written where the array cannot read them.
     """
     from fastzarr import dtypes
-    from fastzarr.codecs import BytesCodec, parse
-    from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec
-    from fastzarr.codecs.numcodecs.filters import FiltersCodec
 
     changes: dict[str, Any] = {}
     if shape is not None:
@@ -41,13 +38,7 @@ def reinterpreted(
         changes["fill"] = data_type.cast_fill(fill_value)
     codecs = list(layout.codecs)
     if filters is not None:
-        place = next(i for i, codec in enumerate(codecs) if isinstance(codec, ArrayBytesCodec))
-        if layout.zarr_format == 2:
-            configs = [codec.get_config() for codec in filters]
-            codecs[place] = FiltersCodec(filters=configs) if configs else BytesCodec(endian=None)
-        else:
-            kept = [codec for codec in codecs if not isinstance(codec, ArrayArrayCodec)]
-            codecs = [*(parse(codec, "filters") for codec in filters), *kept]
+        codecs = layout.format.with_filters(layout, filters)
     view = replace(layout, **changes)
     _check_grid(layout, view)
     spec = replace(layout.program.spec, shape=view.chunks, dtype=view.dtype, fill=view.fill)

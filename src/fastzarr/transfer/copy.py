@@ -146,11 +146,11 @@ class _Copy:
         data = source
         if is_h5py(source):
             data = data_of(source, words)
-        described = like_words(source, words, dest.zarr_format) | {"data": data}
+        described = like_words(source, words, dest.layout.format) | {"data": data}
         if not self.without_attrs:
             described.setdefault("attributes", attributes_of(source))
         names = getattr(getattr(source, "layout", None), "dimension_names", None)
-        if names is not None and dest.zarr_format == 3:
+        if names is not None and dest.layout.format.has_dimension_names:
             described.setdefault("dimension_names", names)
         described |= {"zarr_format": dest.zarr_format, "overwrite": overwrite}
         dest.create_array(name, **described)

@@ -1,0 +1,87 @@
+"""The formats that this package reads and writes, in the order in which a reader looks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.config import config
+from fastzarr.errors import MetadataValidationError
+from fastzarr.metadata import v2, v3
+from fastzarr.metadata.format import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.metadata.layout import GroupLayout, Layout
+
+#: All formats. Where nodes of several formats have the same path, the first one is opened.
+FORMATS: tuple[Format, ...] = (v3.FORMAT, v2.FORMAT)
+
+
+def parse_format(number: Any, where: str = "zarr_format") -> Format:
+    """Return the format of a number that a user passed as ``where``; a format is returned as is.
+
+    Raise ``MetadataValidationError`` if there is no such format.
+
+    >>> parse_format(2)
+    <format 2>
+    """
+    if isinstance(number, Format):
+        return number
+    found = None if isinstance(number, bool) else _find(number)
+    if found is None:
+        numbers = " or ".join(str(known) for known in sorted(each.number for each in FORMATS))
+        msg = f"must be {numbers}, not {number!r}"
+        raise MetadataValidationError(msg, where)
+    return found
+
+
+def same_format(zarr_format: Any, zarr_version: Any) -> Format | None:
+    """Return the format from ``zarr_format`` and its alias ``zarr_version``; None if not given.
+
+    Raise TypeError if the two disagree.
+    """
+    if zarr_format is not None and zarr_version is not None and zarr_format != zarr_version:
+        msg = f"zarr_format={zarr_format!r} and zarr_version={zarr_version!r} disagree; pass one"
+        raise TypeError(msg)
+    found = zarr_version if zarr_format is None else zarr_format
+    return None if found is None else parse_format(found)
+
+
+def default_format() -> Format:
+    """Return the format given by the setting ``default_zarr_format``."""
+    return parse_format(config["default_zarr_format"], "default_zarr_format of config")
+
+
+def others(format: Format | None) -> Iterator[Format]:
+    """Iterate over all formats but one, in the order of looking."""
+    return (each for each in FORMATS if each is not format)
+
+
+def visible() -> tuple[str, ...]:
+    """Return the names of the documents that make a node of any format visible."""
+    return tuple(name for each in FORMATS for name in each.visible)
+
+
+def reserved() -> frozenset[str]:
+    """Return the names of all documents, which cannot be names of nodes."""
+    names = {name for each in FORMATS for some in each.documents.values() for name in some}
+    return frozenset(names | {each.consolidated for each in FORMATS if each.consolidated})
+
+
+def from_dict(doc: dict[str, Any], where: str | None = None) -> Layout | GroupLayout:
+    """Return the layout of a node's metadata in one document, of any format.
+
+    ``where`` is the location of the document, which errors name. Raise ``MetadataError`` if the
+    document is invalid.
+
+    >>> from_dict({"zarr_format": 2, "attributes": {"title": "demo"}}).attributes
+    {'title': 'demo'}
+    """
+    found = _find(doc.get("zarr_format")) or FORMATS[0]
+    node: Layout | GroupLayout = found.from_dict(doc, where)
+    return node
+
+
+def _find(number: Any) -> Format | None:
+    return next((each for each in FORMATS if each.number == number), None)
