@@ -5,10 +5,10 @@ Rules of this file:
 * A public verb checks the keys and the right to write, then calls its private twin, which an author
   of a store writes: ``_get``, ``_set``, ``_delete`` and ``_list``. The other private verbs are made
   of these four, for a store to override where it can do better.
-* A key that is not there reads as None. Nothing else does: what fails, raises.
-* A prefix is a whole path: ``6/f`` stands for what is below ``6/f/``, never for ``6/foo``.
-* What a store can do beyond that is declared, and void where a subclass overrides a verb that it
-  would go past: see ``capabilities.py``.
+* A missing key reads as None. Nothing else does: any failure raises.
+* A prefix is a whole path: ``6/f`` means the keys below ``6/f/``, never ``6/foo``.
+* What a store can do beyond the verbs is declared, and void where a subclass overrides a verb that
+  it would go past: see ``capabilities.py``.
 * A store is a mapping from key to bytes as well, as in zarr-python 2, by the same verbs.
 """
 
@@ -51,23 +51,23 @@ _VERBS = frozenset().union(*PAST.values())
 
 
 class Store(MutableMapping[str, bytes]):
-    """Stand for a place that keeps bytes by key; the base class of all stores.
+    """A place that keeps bytes by key; the base class of all stores.
 
-    An author writes four methods, and gets the rest. Keys that arrive there are valid, prefixes
-    have no slash at their ends, and the right to write has been checked.
+    The author of a store writes four methods and gets the rest. The keys that they are called with
+    are valid, prefixes have no slash at their ends, and the right to write has been checked.
 
-    * ``_get(key)`` gives the bytes, or None if, and only if, the key is not there.
-    * ``_set(key, value)`` replaces the value as one step that readers see whole or not at all.
+    * ``_get(key)`` returns the bytes, or None if, and only if, the key is missing.
+    * ``_set(key, value)`` stores the value atomically: readers see the old value or the new one.
       ``value`` is bytes, or a flat memoryview that belongs to the caller and must be copied.
-    * ``_delete(key)`` removes the key; a missing one is fine.
-    * ``_list(prefix)`` gives the keys below the prefix in any order, all keys for ``""``.
+    * ``_delete(key)`` deletes the key; a missing one is fine.
+    * ``_list(prefix)`` returns the keys below the prefix in any order, all keys for ``""``.
 
     The capabilities that a store may declare beyond that are protocols of
     ``fastzarr.stores.capabilities``. Subclass ``fastzarr.testing.StoreTests`` to test a store.
     """
 
     read_only: bool
-    #: The separator of chunk keys that format 2 arrays created here get unless one is given.
+    #: The separator of chunk keys of new format 2 arrays, unless one is given.
     dimension_separator: str | None = None
     supports_writes: ClassVar[bool] = True
     supports_deletes: ClassVar[bool] = True
@@ -91,7 +91,7 @@ class Store(MutableMapping[str, bytes]):
     transaction: Callable[[str], AbstractContextManager[None]] | None = None
 
     def __init__(self, *, read_only: bool = False) -> None:
-        """Keep whether writing is refused."""
+        """Open the store; with ``read_only``, writing is refused."""
         self.read_only = read_only
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -184,9 +184,9 @@ class Store(MutableMapping[str, bytes]):
     @overload
     def get(self, key: str, default: T) -> bytes | T: ...
     def get(self, key: str, default: Any = None) -> Any:
-        """Read the value of a key, or give ``default`` if the key is not there.
+        """Return the value of a key, or ``default`` if the key is missing.
 
-        Raises ``KeyValidationError`` for what can be no key, and whatever the storage raises.
+        Raises ``KeyValidationError`` for an invalid key, and whatever the storage raises.
 
         >>> from fastzarr.stores import MemoryStore
         >>> MemoryStore({"a": b"1"}).get("a")
@@ -197,7 +197,7 @@ class Store(MutableMapping[str, bytes]):
         return default if value is None else value
 
     def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
-        """Read a value unless ``check(size, key)`` raises; return None if the key is missing.
+        """Return a value unless ``check(size, key)`` raises; None if the key is missing.
 
         A store with ``knows_sizes`` does not read a value that is refused.
         """
@@ -213,7 +213,7 @@ class Store(MutableMapping[str, bytes]):
         return value
 
     def get_valid(self, key: str) -> bytes | None:
-        """Read the value of a key that is known to be valid, without checking it again."""
+        """Return the value of a key that is known to be valid, without checking it again."""
         return self.get(key)
 
     def set_valid(self, key: str, value: bytes | memoryview) -> None:
@@ -250,10 +250,10 @@ class Store(MutableMapping[str, bytes]):
                 yield index, None if found is None else Value(found[at])
 
     def get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
-        """Read parts of a value, each ``(start, length)``, or give None if the key is not there.
+        """Return parts of a value, each ``(start, length)``, or None if the key is missing.
 
-        A negative ``start`` counts from the end; ``length`` None reads to the end. What lies
-        outside the value is left out, as slicing does.
+        A negative ``start`` counts from the end; ``length`` None reads to the end. Ranges are
+        clipped to the value, as slices are.
 
         >>> from fastzarr.stores import MemoryStore
         >>> MemoryStore({"a": b"012345"}).get_ranges("a", [(1, 2), (-2, None), (4, 9)])
@@ -273,12 +273,12 @@ class Store(MutableMapping[str, bytes]):
         return values
 
     def exists(self, key: str) -> bool:
-        """Tell whether the key has a value."""
+        """Whether the key has a value."""
         validate_key(key)
         return self._exists(key)
 
     def getsize(self, key: str) -> int:
-        """Give the number of bytes of a value; a missing key is a ``FileNotFoundError``."""
+        """Return the size of a value in bytes; raise FileNotFoundError if the key is missing."""
         validate_key(key)
         size = self._getsize(key)
         if size is None:
@@ -287,29 +287,29 @@ class Store(MutableMapping[str, bytes]):
         return size
 
     def getsize_prefix(self, prefix: str = "") -> int:
-        """Give the number of bytes of all values below a prefix."""
+        """Return the size of all values below a prefix in bytes."""
         return sum(self._getsize(key) or 0 for key in self._list(normalise_path(prefix)))
 
     # Listing
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """List the keys below a prefix, sorted; a prefix with nothing below it has none."""
+        """Return the keys below a prefix, sorted; there may be none."""
         return iter(sorted(self._list(normalise_path(prefix))))
 
     def list_dir(self, prefix: str = "") -> Iterator[str]:
-        """List the names directly below a prefix, of keys and of folders alike, sorted."""
+        """Return the names directly below a prefix, of keys and of folders alike, sorted."""
         return iter(sorted(self._list_dir(normalise_path(prefix))))
 
     def is_empty(self, prefix: str = "") -> bool:
-        """Tell whether no key is below a prefix."""
+        """Whether no key is below a prefix."""
         return next(iter(self._list(normalise_path(prefix))), None) is None
 
     # Writing
 
     def set(self, key: str, value: Buffer) -> None:
-        """Store a value; readers see the old one or the new one, and a failure leaves the old.
+        """Store a value atomically: readers see the old one or the new one.
 
-        ``value`` is bytes or anything that holds bytes in memory; it is not kept.
+        A failure leaves the old value. ``value`` is bytes or any other buffer; it is copied.
 
         Raises ``ReadOnlyError``, ``KeyValidationError``, and whatever the storage raises.
         """
@@ -317,19 +317,19 @@ class Store(MutableMapping[str, bytes]):
         self._set(key, flat_bytes(value, key))
 
     def turn(self, key: str) -> Turn:
-        """Give a writer's turn at a key: no other writer comes between its look and its change.
+        """Return a writer's turn at a key: no other writer changes the value that it has read.
 
-        Its ``end`` is to be called, whatever happens. Most callers want ``change``.
+        Its ``end`` must be called, whatever happens. Most callers want ``change``.
         """
         self._check_write(key)
         return self._turn(key)
 
     def change(self, key: str, make: Callable[[bytes | None], Buffer | None]) -> None:
-        """Change a value: ``make`` gives the new one for the one that is there, or None for none.
+        """Replace a value by ``make(old)``, where None means that the key is missing.
 
-        No other writer's change is lost, of whatever thread; and of whatever process, where the
-        store can lock or compare and swap. ``make`` is called again where another writer came
-        first. What it gives back unchanged is not written.
+        No update of another thread is lost, and none of another process if the store has locks or
+        compare-and-swap. ``make`` is called again if another writer was first. If it returns
+        ``old`` itself, nothing is written.
 
         >>> from fastzarr.stores import MemoryStore
         >>> store = MemoryStore({"a": b"1"})
@@ -348,26 +348,26 @@ class Store(MutableMapping[str, bytes]):
             turn.end()
 
     def delete(self, key: str) -> None:
-        """Remove a key; a missing one is fine."""
+        """Delete a key; a missing one is fine."""
         self._check_write(key)
         self._delete(key)
 
     def delete_dir(self, prefix: str) -> None:
-        """Remove all keys below a prefix, which must not be the root: that is ``clear``."""
+        """Delete all keys below a prefix, which must not be the root; ``clear`` deletes all."""
         self._check_write()
         self._delete_dir(_below_root(prefix, "use clear() to remove all keys"))
 
     def clear(self) -> None:
-        """Remove all keys."""
+        """Delete all keys."""
         self._check_write()
         for key in tuple(self._list("")):
             self._delete(key)
 
     def move(self, source: str, target: str) -> None:
-        """Give what is at and below the path ``source`` the path ``target`` in its place.
+        """Move the keys at and below the path ``source`` to the path ``target``.
 
-        Raises ``NodeNotFoundError`` if nothing is there, ``ContainsNodeError`` if something is at
-        or below ``target``.
+        Raises ``NodeNotFoundError`` if there are none, ``ContainsNodeError`` if a key is at or
+        below ``target``.
         """
         self._check_write()
         source, target = self.check_move(source, target)
@@ -375,7 +375,7 @@ class Store(MutableMapping[str, bytes]):
             self._move(source, target)
 
     def check_move(self, source: str, target: str) -> tuple[str, str]:
-        """Raise what ``move`` would raise, and give both paths as keys begin with them."""
+        """Raise what ``move`` would raise, and return both paths as keys begin with them."""
         source = _below_root(source, "the root of a store cannot be moved")
         target = _below_root(target, "the root of a store cannot be moved to")
         if not self._holds(source):
@@ -392,7 +392,7 @@ class Store(MutableMapping[str, bytes]):
         return source, target
 
     def with_read_only(self, read_only: bool = True) -> Self:
-        """Give a store for the same values that refuses writing, or with False, that allows it."""
+        """Return a store for the same values that refuses writing, or with False, allows it."""
         from copy import copy
 
         place, other = self.place, copy(self)
@@ -416,21 +416,21 @@ class Store(MutableMapping[str, bytes]):
         return own()
 
     def lasting(self) -> Store:
-        """Give a store for the same values, all of which outlast a power cut when a call returns.
+        """Return a store for the same values whose writes survive a power cut once they return.
 
-        That is for what something else will rely on. It is this store where it can do no more, or
-        is to do nothing.
+        It is for data that other data will rely on. A store that cannot do more, or is configured
+        to do nothing, returns itself.
         """
         return self
 
     def settle(self, path: str) -> None:
-        """Have the names at a path outlast a power cut, where the store can see to that."""
+        """Make the names at a path survive a power cut, if the store can."""
 
     def flush(self) -> None:
-        """Have all that was written outlast a power cut, where the store can see to that."""
+        """Make all that was written survive a power cut, if the store can."""
 
     def close(self) -> None:
-        """Flush, and let go of what the store holds open."""
+        """Flush, and release what the store holds open."""
         if not self.read_only:
             self.flush()
 
@@ -447,7 +447,7 @@ class Store(MutableMapping[str, bytes]):
     # The mapping
 
     def __getitem__(self, key: str) -> bytes:
-        """Read the value of a key; a missing one is a ``KeyError``."""
+        """Return the value of a key; raise KeyError if it is missing."""
         value = self.get(key)
         if value is None:
             raise KeyError(key)
@@ -458,18 +458,18 @@ class Store(MutableMapping[str, bytes]):
         self.set(key, value)
 
     def __delitem__(self, key: str) -> None:
-        """Remove a key; a missing one is a ``KeyError``."""
+        """Delete a key; raise KeyError if it is missing."""
         self._check_write(key)
         if not self._exists(key):
             raise KeyError(key)
         self.delete(key)
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether the key has a value."""
+        """Whether the key has a value."""
         return isinstance(key, str) and self.exists(key)
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the keys, sorted."""
+        """Iterate over the keys, sorted."""
         return self.list()
 
     def __len__(self) -> int:
@@ -477,7 +477,7 @@ class Store(MutableMapping[str, bytes]):
         return sum(1 for _ in self._list(""))
 
     def __bool__(self) -> bool:
-        """Be true, also when empty: a store is a place, not what is in it."""
+        """Return True, also for an empty store: a store is a place, not a container."""
         return True
 
     def __eq__(self, other: object) -> bool:
@@ -487,19 +487,19 @@ class Store(MutableMapping[str, bytes]):
     __hash__ = None  # type: ignore[assignment]
 
     def listdir(self, path: str = "") -> Names:
-        """List the names directly below a path, under zarr-python 2's name."""
+        """Return the names directly below a path, under zarr-python 2's name."""
         return [*self.list_dir(path)]
 
     def rmdir(self, path: str) -> None:
-        """Remove all keys below a path, under zarr-python 2's name."""
+        """Delete all keys below a path, under zarr-python 2's name."""
         self.delete_dir(path)
 
     def rename(self, src_path: str, dst_path: str) -> None:
-        """Move what is at and below a path, under zarr-python 2's name."""
+        """Move the keys at and below a path, under zarr-python 2's name."""
         self.move(src_path, dst_path)
 
     def getitems(self, keys: Iterable[str], *, contexts: object = None) -> dict[str, bytes]:  # noqa: ARG002
-        """Read the values of those keys that are there; ``contexts`` is zarr-python 2's."""
+        """Return the values of those keys that exist; ``contexts`` is zarr-python 2's."""
         keys = tuple(keys)
         found = zip(keys, self.get_many(keys), strict=True)
         return {key: value for key, value in found if value is not None}
@@ -523,7 +523,7 @@ class Store(MutableMapping[str, bytes]):
     # The object
 
     def __enter__(self) -> Self:
-        """Give the store itself."""
+        """Return the store itself."""
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -531,11 +531,11 @@ class Store(MutableMapping[str, bytes]):
         self.close()
 
     def __str__(self) -> str:
-        """Say what the store stands for, as a URL."""
+        """Return what the store stands for, as a URL."""
         return f"{type(self).__name__.lower()}://{id(self.place)}"
 
     def __repr__(self) -> str:
-        """Say the kind of the store and what it stands for."""
+        """Return the kind of the store and what it stands for."""
         return f"{type(self).__name__}({str(self)!r})"
 
 

@@ -178,7 +178,7 @@ PAST: dict[str, frozenset[str]] = {
 
 
 def void(kind: Any, base: type) -> None:
-    """Give a new class back ``base``'s own methods where inherited ones go past its verbs.
+    """Put ``base``'s own methods into a new class where inherited ones go past its verbs.
 
     A method knows the verbs of the class that defines it. It is void where the new class finds
     another definition of one of them: its own, a mixin's, or that of another base.
@@ -211,7 +211,7 @@ def _is_other(kind: type, owner: type, verb: str, base: type) -> bool:
 
 
 def void_one(store: object, verb: str, base: type) -> None:
-    """Give one object back ``base``'s own methods where others go past a verb assigned to it."""
+    """Put ``base``'s own methods into an object where others go past a verb assigned to it."""
     mine = vars(store)
     for name, verbs in PAST.items():
         if verb in verbs and name not in mine:

@@ -58,7 +58,7 @@ def validate_key(key: str) -> None:
 
 
 def normalise_path(path: str | None) -> str:
-    r"""Give the path of a node as keys begin with it: no slash at either end, ``""`` for the root.
+    r"""Return a node's path as keys begin with it: no slash at either end, ``""`` for the root.
 
     Slashes in a row count as one. The rest is held to the rules of ``validate_key``.
 

@@ -3,9 +3,9 @@
 Rules of this file:
 
 * The mapping is the caller's: it is written into and never copied.
-* Values are stored as bytes, copied from the caller's buffer. What others put into the mapping may
-  be anything that holds bytes.
-* How atomic a ``set`` is, the mapping decides; that of a ``dict`` is.
+* Values are stored as bytes, copied from the caller's buffer. Other code may put any buffer into
+  the mapping.
+* Whether ``set`` is atomic depends on the mapping; that of a ``dict`` is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MappingStore(Store):
-    """Store values in a mapping: a ``shelve``, an fsspec mapper, a store of zarr-python 2.
+    """A store in a mapping: a ``shelve``, an fsspec mapper, a store of zarr-python 2.
 
     >>> values = {}
     >>> MappingStore(values).set("a/b", b"1")
@@ -49,7 +49,7 @@ class MappingStore(Store):
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
-        """Give the mapping that holds the values."""
+        """The mapping that holds the values."""
         return self._mapping
 
     def _find_place(self) -> Place:
@@ -97,5 +97,5 @@ class MappingStore(Store):
         return {name: value for name, value in state if name != "_place"}
 
     def __str__(self) -> str:
-        """Say which mapping of this process it is."""
+        """Return a URL that names the mapping within this process."""
         return f"mapping://{id(self._mapping)}"

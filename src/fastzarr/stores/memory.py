@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class MemoryStore(MappingStore):
-    """Store values in memory, in the caller's own dict if one is given.
+    """A store in memory, in the caller's own dict if one is given.
 
     ``root`` is zarr-python 2's name for ``store_dict``. Equal stores hold equal values. A pickle
     holds all values.
@@ -135,7 +135,7 @@ class MemoryStore(MappingStore):
         return DictDraft(self, path)
 
     def validator(self, key: str) -> Hashable | None:
-        """Give a token that is equal as long as the key has this very value, None without one."""
+        """Return a token that is equal while the key has this very value; None if missing."""
         validate_key(key)
         value = self._mapping.get(key)
         return None if value is None else _Token(value)
@@ -162,12 +162,12 @@ class MemoryStore(MappingStore):
         return True
 
     def __str__(self) -> str:
-        """Say which dict of this process it is."""
+        """Return a URL that names the dict within this process."""
         return f"memory://{id(self._mapping)}"
 
 
 class DictDraft:
-    """Be a draft of what is to stand at a path; ``store`` is its content, from its root on."""
+    """A draft of the tree that is to stand at a path; ``store`` is its content."""
 
     def __init__(self, place: MemoryStore, path: str) -> None:
         """Make it in a dict of its own."""
@@ -176,7 +176,7 @@ class DictDraft:
         self.store.dimension_separator = place.dimension_separator
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
-        """Put the tree into its place, unless a node is there that must not be replaced."""
+        """Put the tree into its place, unless a node that must not be replaced is there."""
         with _lock:
             there = [*self._place.list(self._path)]
             if not replace and any(key.rpartition("/")[2] in METADATA_NAMES for key in there):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StorePath:
-    """Stand for a path in a store.
+    """A path in a store.
 
     >>> from fastzarr.stores import MemoryStore
     >>> place = StorePath(MemoryStore()) / "a" / "b"
@@ -31,7 +31,7 @@ class StorePath:
 
     @property
     def read_only(self) -> bool:
-        """Tell whether the store refuses writing."""
+        """Whether the store refuses writing."""
         return self.store.read_only
 
     def get(self, default: bytes | None = None) -> bytes | None:
@@ -51,15 +51,15 @@ class StorePath:
         self.store.delete_dir(self.path)
 
     def exists(self) -> bool:
-        """Tell whether the path as a key has a value."""
+        """Whether the path as a key has a value."""
         return self.store.exists(self.path)
 
     def is_empty(self) -> bool:
-        """Tell whether no key is below the path."""
+        """Whether no key is below the path."""
         return self.store.is_empty(self.path)
 
     def __truediv__(self, name: str) -> StorePath:
-        """Give the path of a name below this one."""
+        """Return the path of a name below this one."""
         return StorePath(self.store, f"{self.path}/{name}")
 
     def __eq__(self, other: object) -> bool:
@@ -71,7 +71,7 @@ class StorePath:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        """Give the store's URL with the path behind it."""
+        """Return the store's URL followed by the path."""
         return f"{self.store}/{self.path}".rstrip("/")
 
     def __repr__(self) -> str:

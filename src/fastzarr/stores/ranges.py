@@ -6,7 +6,7 @@ from fastzarr.errors import BaseZarrError
 
 
 def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
-    """Give first and last-plus-one byte of a range in a value of ``size`` bytes.
+    """Return the first byte of a range, and the one after its last, in ``size`` bytes.
 
     >>> clip_range(-3, None, 10), clip_range(8, 5, 10), clip_range(20, 1, 10)
     ((7, 10), (8, 10), (10, 10))

@@ -2,9 +2,9 @@
 
 Rules of this file:
 
-* What a store can be made of is looked at here and nowhere else.
-* Nothing is opened, made or removed: a mode only decides whether the store may be written.
-* Of a URL, only the scheme is ever shown; the rest may hold a password.
+* Only this file decides what can be made a store.
+* Nothing is opened, created or deleted: a mode only decides whether the store may be written.
+* Of a URL, only the scheme is ever shown; the rest may contain a password.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def as_store(
     read_only: bool | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Store:
-    """Give the store that a user means.
+    """Return the store that an argument stands for.
 
-    None is a new store in memory; a string, a Path or a ``file://`` URL a folder; a dict or other
-    mutable mapping is written into; a store is itself; a StorePath is its store, the path being the
-    caller's to look at (``as_store_path`` keeps it).
+    None makes a new store in memory; a string, a Path or a ``file://`` URL, a store in a folder; a
+    dict or another mutable mapping, a store that writes into it. A store is returned as it is. Of a
+    StorePath, the store is returned (``as_store_path`` keeps the path).
 
-    ``mode="r"`` or ``read_only=True`` gives a store that refuses writing. Any other mode asks for
-    one that does not.
+    With ``mode="r"`` or ``read_only=True`` the store refuses writing. Any other mode asks for one
+    that does not.
 
     Raises ``ReadOnlyError`` for a read-only store and a mode that writes, ``ValueError`` for URLs
-    that no store here serves, ``TypeError`` for what can be no store.
+    that no store here serves, ``TypeError`` for anything else.
 
     >>> as_store({"a": b"1"}, mode="r")["a"]
     b'1'
@@ -78,7 +78,7 @@ def as_store_path(
     read_only: bool | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> StorePath:
-    """Give the store that a user means with the path, below the StorePath's own if it is one.
+    """Return the store that an argument stands for, with a path; a StorePath's own comes first.
 
     >>> as_store_path(None, "/a//b/").path
     'a/b'

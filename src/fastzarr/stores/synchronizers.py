@@ -33,7 +33,7 @@ class ThreadSynchronizer:
         self._place = own()
 
     def __getitem__(self, item: str) -> AbstractContextManager[None]:
-        """Give the lock of a key, for a ``with`` statement."""
+        """Return the lock of a key, for a ``with`` statement."""
         return self._place.locks.held(item)
 
     def __getstate__(self) -> bool:
@@ -71,7 +71,7 @@ class ProcessSynchronizer:
         self.path = os.fspath(path)
 
     def __getitem__(self, item: str) -> AbstractContextManager[None]:
-        """Give the lock of a key, for a ``with`` statement."""
+        """Return the lock of a key, for a ``with`` statement."""
         return self._held(item)
 
     @contextmanager

@@ -134,7 +134,7 @@ class PromiseTests:
             assert dict(store) == ({"a": b"1", "b/c": b"2"} if fails else {"a": b"3", "d": b"4"})
 
     def test_a_validator_changes_with_the_value(self, store: Store) -> None:
-        """Give equal tokens while a value stays, another after each write, None without one."""
+        """Return equal tokens while a value stays, another after each write, None if missing."""
         if store.validator is None:
             pytest.skip(f"{type(store).__name__} has no validator")
         assert store.validator("a") is None

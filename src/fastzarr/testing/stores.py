@@ -65,7 +65,7 @@ class StoreTests(PromiseTests):
 
     @pytest.fixture
     def store(self) -> Store:
-        """Give a new, empty, writable store."""
+        """Return a new, empty, writable store."""
         msg = "give the fixture `store` in the subclass"
         raise NotImplementedError(msg)
 
@@ -284,7 +284,7 @@ class StoreTests(PromiseTests):
         assert [*store.list()] == ["6/f.a", "6/foo", "6/foo2/a"]
 
     def test_is_empty(self, store: Store) -> None:
-        """Tell whether there is a key below a prefix, also after the last one went."""
+        """Find whether a key is below a prefix, also after the last one is deleted."""
         assert store.is_empty()
         assert store.is_empty("a")
         store.set("a/b/c", b"1")
