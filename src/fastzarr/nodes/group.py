@@ -1,17 +1,16 @@
-"""Group: names, and what stands behind them.
+"""Group: a mapping from names to arrays and groups.
 
 Rules of this file:
 
-* A group is a mapping from names to arrays and groups. A name may be a path, ``"a/b"``; it is
-  always taken from this group, as in zarr-python 3.
-* A group sees the nodes of its own format. A handle holds the group's own metadata; what is below
-  it is looked up when asked for, in the store or in the snapshot of consolidated metadata.
-* What makes new nodes is in ``group_verbs.py``; names of both zarr-pythons are served.
+* A name may be a path, ``"a/b"``; it is always relative to this group, as in zarr-python 3.
+* A group has members of its own format. A handle holds the group's own metadata; members are looked
+  up when they are asked for, in the store or in the snapshot of consolidated metadata.
+* ``members.py`` goes through the members, and ``group_verbs.py`` creates new ones; each declares
+  what it needs of the group. The names of both zarr-pythons exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, MutableMapping, ValuesView
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +19,6 @@ from fastzarr.errors import (
     ContainsArrayError,
     GroupNotFoundError,
     KeyValidationError,
-    MetadataValidationError,
     NodeNotFoundError,
     ReadOnlyError,
     TransactionError,
@@ -38,14 +36,15 @@ from fastzarr.nodes.building import (
     survey,
     taken,
 )
-from fastzarr.nodes.group_verbs import Creation
+from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
+from fastzarr.nodes.members import Members
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.resolve import as_store, as_store_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GroupMetadata:
-    """Show a group's metadata under the names of zarr-python 3."""
+    """The metadata of a group, under the names of zarr-python 3."""
 
     zarr_format: int
     attributes: dict[str, Any]
@@ -65,7 +64,7 @@ class GroupMetadata:
     node_type: str = "group"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the members of the group's document, without the copy of what is below."""
+        """Return the members of the group's document, without consolidated metadata."""
         return {
             "zarr_format": self.zarr_format,
             "node_type": self.node_type,
@@ -73,8 +72,8 @@ class GroupMetadata:
         }
 
 
-class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
-    """Hold arrays and groups by name.
+class Group(Handle, Members["Group"], GroupVerbs["Group"]):
+    """A group of arrays and groups, by name.
 
     ``Group(store, path)`` opens the group at a path; ``fastzarr.open_group`` and
     ``fastzarr.create_group`` do the same with more choices.
@@ -104,11 +103,12 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         snapshot: Snapshot | None = None,
         allow_pickle: bool = False,
     ) -> None:
-        """Open the group at ``path``, or stand for ``layout`` without reading the store.
+        """Open the group at ``path``; with ``layout``, the store is not read.
 
-        ``allow_pickle`` lets the arrays got from it be unpickled.
+        With ``allow_pickle``, arrays of the group may unpickle their elements.
 
-        Raises ``GroupNotFoundError`` if there is none, ``ContainsArrayError`` if it is an array.
+        Raise ``GroupNotFoundError`` if the group is missing, ``ContainsArrayError`` if the node is
+        an array.
         """
         place = as_store_path(store, path)
         self._store, self._path = place.store, place.path
@@ -142,7 +142,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
 
     @classmethod
     def open(cls, store: Any, zarr_format: int | None = None) -> Self:
-        """Open the group at a store or store path; of format 3 unless only format 2 is there."""
+        """Open the group at a store or store path, of format 3 if it exists in both formats."""
         return cls(store, zarr_format=zarr_format)
 
     def _load_self(self, format: Format | None) -> GroupLayout:
@@ -185,23 +185,21 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
 
     @property
     def metadata(self) -> GroupMetadata:
-        """Give the group's metadata under the names of zarr-python 3."""
+        """The metadata of the group, under the names of zarr-python 3."""
         copy = None if self._snapshot is None else self._snapshot.nodes
         return GroupMetadata(self._layout.zarr_format, self.attrs.asdict(), copy)
 
     @property
     def zarr_format(self) -> int:
-        """Give the format, 2 or 3."""
+        """The Zarr format, 2 or 3."""
         return self._layout.zarr_format
 
     async def update_attributes_async(self, new_attributes: Mapping[str, Any]) -> Self:
-        """Write several attributes at once, for code that awaits it."""
+        """Change several attributes at once; same as ``update_attributes``, awaitable."""
         return self.update_attributes(new_attributes)
 
-    # The mapping
-
     def __getitem__(self, name: str) -> Array | Group:
-        """Give the array or group of a name or path below this group; ``KeyError`` without one."""
+        """Return the array or group of this name or path; raise KeyError if it is missing."""
         path = self._below(name)
         if path == self._path:
             return self
@@ -213,7 +211,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         return self._node(path, found)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Store an array-like value under a name, in the place of whatever is there."""
+        """Store an array-like value as an array of this name, replacing an existing node."""
         if isinstance(value, Group):
             msg = f"{name!r} cannot be set to a group; use fastzarr.copy(source, group, name=...)"
             raise TypeError(msg)
@@ -223,7 +221,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         self.create_array(name, data=value, overwrite=True)
 
     def __delitem__(self, name: str) -> None:
-        """Delete the array or group of a name, and all below it; ``KeyError`` without one."""
+        """Delete a node and all nodes below it; raise KeyError if it is missing."""
         self._check_writable(f"delete {name!r}")
         path = self._below(name)
         if path == self._path:
@@ -234,7 +232,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         remove(self._store, path, self._chunk_store)
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether there is an array or group of this name or path."""
+        """Whether the group has an array or group of this name or path."""
         if not isinstance(name, str):
             return False
         try:
@@ -244,35 +242,27 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         return path == self._path or self._find(path) is not None
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names directly below the group, sorted.
+        """Iterate over the names of the members, sorted.
 
-        Their metadata is not looked at: a node that cannot be understood has a name all the same.
+        Their metadata is not parsed: a member with an invalid document is named, too.
         """
         if self._snapshot is not None and self._snapshot.nodes is not None:
             return iter(list(self._snapshot.names(self._path)))
         return filter(self._is_node, self._entries(self._path))
 
     def __len__(self) -> int:
-        """Count the nodes directly below the group."""
+        """Return the number of members."""
         return sum(1 for _ in self)
 
     def get(self, path: str, default: Any = None) -> Any:
-        """Give the array or group at a path, or ``default`` where nothing is."""
+        """Return the array or group at a path, or ``default`` if it is missing."""
         try:
             return self[path]
         except KeyError:
             return default
 
-    def values(self) -> ValuesView[Array | Group]:
-        """Give the nodes directly below the group, by name."""
-        return _Values(self)
-
-    def items(self) -> ItemsView[str, Array | Group]:
-        """Give the names and the nodes directly below the group."""
-        return _Items(self)
-
     def get_array(self, path: str) -> Array:
-        """Give the array at a path; ``KeyError`` without one, ``TypeError`` for a group."""
+        """Return the array at a path; raise KeyError if it is missing, TypeError for a group."""
         found = self[path]
         if not isinstance(found, Array):
             msg = f"{path!r} in {self.name!r} is a group, not an array"
@@ -280,7 +270,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         return found
 
     def get_group(self, path: str) -> Group:
-        """Give the group at a path; ``KeyError`` without one, ``TypeError`` for an array."""
+        """Return the group at a path; raise KeyError if it is missing, TypeError for an array."""
         found = self[path]
         if not isinstance(found, Group):
             msg = f"{path!r} in {self.name!r} is an array, not a group"
@@ -288,7 +278,7 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         return found
 
     def __getattr__(self, name: str) -> Array | Group:
-        """Give the member of this name as an attribute, as zarr-python 2 does."""
+        """Return the member of this name as an attribute, as in zarr-python 2."""
         if name.startswith("_"):
             raise AttributeError(name)
         if any(name in vars(cls) for cls in type(self).__mro__):
@@ -301,126 +291,23 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
             raise AttributeError(msg) from None
 
     def __dir__(self) -> list[str]:
-        """List attributes and members."""
+        """Return the names of attributes and members."""
         return sorted({*super().__dir__(), *(name for name in self if name.isidentifier())})
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 
-    # Members
-
-    def members(
-        self,
-        max_depth: int | None = 0,
-        *,
-        use_consolidated_for_children: bool = True,
-    ) -> tuple[tuple[str, Array | Group], ...]:
-        """Give the paths and nodes below the group, ``max_depth`` groups deep; None for all.
-
-        >>> import fastzarr
-        >>> root = fastzarr.group()
-        >>> _ = root.create_group("a/b")
-        >>> [name for name, _ in root.members(max_depth=None)]
-        ['a', 'a/b']
-        """
-        if max_depth is not None and max_depth < 0:
-            msg = f"must be 0 or more, or None for all, not {max_depth}"
-            raise MetadataValidationError(msg, "max_depth")
-        if self._snapshot is not None and not use_consolidated_for_children:
-            return self._another(_snapshot=None).members(max_depth)
-        found = self.walk(max_depth)
-        return tuple((name, self._node(self._below(name), node)) for name, node in found)
-
-    def nmembers(self, max_depth: int | None = 0) -> int:
-        """Count the nodes below the group, ``max_depth`` groups deep; None for all."""
-        return sum(1 for _ in self.walk(max_depth))
-
-    def walk(self, max_depth: int | None = None) -> Iterator[tuple[str, Node]]:
-        """Go through paths and metadata below the group, each group before what is in it."""
-        stack = [(self._children(self._path), "")]
-        while stack:
-            level, prefix = stack[-1]
-            step = next(level, None)
-            if step is None:
-                stack.pop()
-                continue
-            name, found = step
-            yield prefix + name, found
-            if isinstance(found, GroupLayout) and (max_depth is None or len(stack) <= max_depth):
-                below = nodes.join(self._path, prefix + name)
-                stack.append((self._children(below), f"{prefix}{name}/"))
-
-    def keys_of(self, kind: type[Layout | GroupLayout], *, recurse: bool = False) -> Iterator[str]:
-        """Go through the paths of the arrays (``Layout``) or groups (``GroupLayout``) below."""
-        walked = self.walk(None if recurse else 0)
-        return (name for name, found in walked if isinstance(found, kind))
-
-    def array_keys(self, recurse: bool = False) -> Iterator[str]:
-        """Go through the names of the arrays, with ``recurse`` through paths of all below."""
-        return self.keys_of(Layout, recurse=recurse)
-
-    def group_keys(self) -> Iterator[str]:
-        """Go through the names of the groups."""
-        return self.keys_of(GroupLayout)
-
-    def arrays(self, recurse: bool = False) -> Iterator[tuple[str, Array]]:
-        """Go through names and arrays, with ``recurse`` through paths and arrays of all below."""
-        for name, found in self.walk(None if recurse else 0):
-            node = self._node(self._below(name), found) if isinstance(found, Layout) else None
-            if isinstance(node, Array):
-                yield name, node
-
-    def groups(self) -> Iterator[tuple[str, Group]]:
-        """Go through names and groups."""
-        for name, found in self.walk(0):
-            node = self._node(self._below(name), found) if isinstance(found, GroupLayout) else None
-            if isinstance(node, Group):
-                yield name, node
-
-    def array_values(self) -> Iterator[Array]:
-        """Go through the arrays."""
-        return (array for _, array in self.arrays())
-
-    def group_values(self) -> Iterator[Group]:
-        """Go through the groups."""
-        return (group for _, group in self.groups())
-
-    def visit(self, func: Callable[[str], Any]) -> Any:
-        """Call ``func(path)`` for all below, until it gives something; give that.
-
-        >>> import fastzarr
-        >>> root = fastzarr.group()
-        >>> _ = root.create_groups("a", "a/b", "c")
-        >>> root.visit(print)
-        a
-        a/b
-        c
-        """
-        return _first(func(name) for name, _ in self.walk())
-
-    visitkeys = visit
-
-    def visitvalues(self, func: Callable[[Array | Group], Any]) -> Any:
-        """Call ``func(node)`` for all below, until it gives something; give that."""
-        return _first(func(self._node(self._below(name), node)) for name, node in self.walk())
-
-    def visititems(self, func: Callable[[str, Array | Group], Any]) -> Any:
-        """Call ``func(path, node)`` for all below, until it gives something; give that."""
-        return _first(func(name, self._node(self._below(name), node)) for name, node in self.walk())
-
-    # Together
-
     @contextmanager
     def transaction(self) -> Iterator[Self]:
-        """Make all changes of a ``with`` block below this group at its end: all of them or none.
+        """Apply all changes of a ``with`` block below this group at its end: all or none.
 
-        Attributes, metadata and data count, through whatever handles share this group's store. They
-        are read back inside the block as they will be, and by others when it has ended. If it
-        raises, or the writer dies, nothing was changed; handles that were resized inside are to be
-        opened again then.
+        A transaction covers attributes, metadata and data, through all handles of this group's
+        store. Inside the block they read as changed; other stores see the changes when the block
+        has ended. If the block raises, or the process dies, nothing has changed; handles that were
+        resized inside must then be opened again.
 
-        Only a local store can do this. Raises ``TransactionError`` elsewhere, if a transaction is
-        under way in this store, and if another writer has changed what a change was made from.
+        Raise ``TransactionError`` if the store has no transactions (a local store has), if one is
+        under way in this store, or if another writer has changed a value that a change is based on.
 
         >>> import tempfile
         >>> import fastzarr as zarr
@@ -445,13 +332,11 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
                 self.attrs.refresh()
             raise
 
-    # Moving
-
     def move(self, source: str, dest: str) -> None:
-        """Give the array or group at the path ``source`` the path ``dest``, with all below it.
+        """Move the node at the path ``source``, and all nodes below it, to the path ``dest``.
 
-        Raises ``NodeNotFoundError`` if nothing is there, ``ContainsArrayError`` or
-        ``ContainsGroupError`` if something is at ``dest``.
+        Raise ``NodeNotFoundError`` if ``source`` is missing, ``ContainsArrayError`` or
+        ``ContainsGroupError`` if ``dest`` exists.
         """
         self._check_writable(f"move {source!r}")
         old, new = self._below(source), self._below(dest)
@@ -465,13 +350,11 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         _, missing = survey(self._store, new, self._layout.format, self._path)
         self._store.check_move(old, new)
         with changing(self._store, new), changing(self._store, old, removed=True):
-            # First the groups above, so that it can be found wherever it is.
+            # The parent groups come first, so that the node can be found at any moment.
             publish_parents(self._store, missing, self._layout.format)
             if self._chunk_store.place is not self._store.place:
                 self._chunk_store.move(old, new)
             self._store.move(old, new)
-
-    # How it looks
 
     def tree(
         self,
@@ -481,9 +364,9 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
         max_nodes: int = 500,
         plain: bool = False,
     ) -> Tree:
-        """Give a drawing of what is below the group, ``level`` groups deep.
+        """Return a drawing of the hierarchy below the group, ``level`` groups deep.
 
-        ``expand=False`` folds groups up in a notebook; ``plain`` leaves out all emphasis.
+        ``expand=False`` collapses groups in a notebook; ``plain=True`` uses no bold text.
 
         >>> import fastzarr
         >>> root = fastzarr.group()
@@ -499,29 +382,27 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
 
     @property
     def info(self) -> GroupInfo:
-        """Describe the group without looking below it; prints, and draws in a notebook."""
+        """A description of the group itself, for a terminal or a notebook."""
         from fastzarr.nodes.info import group_info
 
         return group_info(self)
 
     def info_complete(self) -> GroupInfo:
-        """Describe the group with what is below it, counted and weighed."""
+        """Return a description that also counts the nodes below the group and their bytes."""
         from fastzarr.nodes.info import group_info
 
         return group_info(self, complete=True)
 
     def info_items(self) -> list[tuple[str, str]]:
-        """Give the description as pairs, as zarr-python 2 has it."""
+        """Return the description as pairs of name and value, as in zarr-python 2."""
         return list(self.info_complete().items())
 
     def __repr__(self) -> str:
-        """Name the place."""
+        """Return the class and the URL of the group."""
         return f"<Group {self.store_path}>"
 
     def _repr_html_(self) -> str:
         return self.info._repr_html_()
-
-    # Python's own protocols
 
     __hash__ = Handle.__hash__
 
@@ -538,8 +419,6 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
     def __exit__(self, *exc: object) -> None:
         """Close the stores of the metadata and of the chunks."""
         self.close()
-
-    # The ways down
 
     def _below(self, name: Any) -> str:
         if not isinstance(name, str):
@@ -565,33 +444,21 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
                 yield name, found
 
     def _entries(self, path: str) -> Iterator[str]:
-        """Go through what stands directly below a path and could be a node, by its name."""
+        """Iterate over the names directly below a path that may be names of nodes."""
         documents = reserved()
         for name in self._store.list_dir(path):
             try:
                 if name not in documents and normalise_path(name) == name:
                     yield name
             except KeyValidationError:
-                continue  # a file or folder that others put there
+                continue  # a file or folder of another program
 
     def _is_node(self, name: str) -> bool:
         path = nodes.join(self._path, name)
         names = self._layout.format.visible
         return any(self._store.exists(nodes.join(path, document)) for document in names)
 
-    def _node(self, path: str, found: Node) -> Array | Group:
-        if isinstance(found, GroupLayout):
-            return Group(
-                self._store,
-                path,
-                self._read_only,
-                self._chunk_store,
-                self._cache_attrs,
-                self._synchronizer,
-                layout=found,
-                snapshot=self._snapshot,
-                allow_pickle=self._allow_pickle,
-            )
+    def _array(self, path: str, layout: Layout) -> Array:
         return Array(
             self._store,
             path,
@@ -599,28 +466,26 @@ class Group(Handle, Creation, MutableMapping[str, "Array | Group"]):
             self._chunk_store,
             self._synchronizer,
             cache_attrs=self._cache_attrs,
-            layout=trusted(found, allow=True) if self._allow_pickle else found,
+            layout=trusted(layout, allow=True) if self._allow_pickle else layout,
         )
+
+    def _group(self, path: str, layout: GroupLayout) -> Group:
+        return Group(
+            self._store,
+            path,
+            self._read_only,
+            self._chunk_store,
+            self._cache_attrs,
+            self._synchronizer,
+            layout=layout,
+            snapshot=self._snapshot,
+            allow_pickle=self._allow_pickle,
+        )
+
+    def _unconsolidated(self) -> Self:
+        return self if self._snapshot is None else self._another(_snapshot=None)
 
     def _check_writable(self, doing: str) -> None:
         if self._read_only:
             msg = f"cannot {doing} in {self.name!r}: the group was opened read-only; use mode='r+'"
             raise ReadOnlyError(msg)
-
-
-class _Values(ValuesView["Array | Group"]):
-    _mapping: Group
-
-    def __iter__(self) -> Iterator[Array | Group]:
-        return (node for _, node in self._mapping.members())
-
-
-class _Items(ItemsView[str, "Array | Group"]):
-    _mapping: Group
-
-    def __iter__(self) -> Iterator[tuple[str, Array | Group]]:
-        return iter(self._mapping.members())
-
-
-def _first(results: Iterator[Any]) -> Any:
-    return next((result for result in results if result is not None), None)

@@ -2,6 +2,7 @@
 
 Rules of this file:
 
+* ``GroupVerbs`` declares what it needs of the group that derives from it.
 * New nodes have the format of the group, and missing parent groups are created. The keywords are
   those of the functions of the same names in ``api/create.py``.
 * A method named ``require_...`` returns the existing node if it matches, and creates a missing one.
@@ -10,7 +11,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -31,11 +33,67 @@ from fastzarr.nodes.building import build_array, build_group, taken
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from fastzarr.nodes.group import Group
+    from fastzarr.metadata.layout import GroupLayout
+    from fastzarr.nodes.documents import Node
+    from fastzarr.stores import Store
+
+GroupT = TypeVar("GroupT")
 
 
-class Creation:
-    """The methods of a group that create arrays and groups below it."""
+class GroupVerbs(Generic[GroupT]):
+    """The methods of a group that create its members; ``GroupT`` is the class of groups."""
+
+    _cache_attrs: bool
+
+    @property
+    @abstractmethod
+    def store(self) -> Store:
+        """The store of the metadata."""
+
+    @property
+    @abstractmethod
+    def chunk_store(self) -> Store:
+        """The store of the chunks."""
+
+    @property
+    @abstractmethod
+    def path(self) -> str:
+        """The path of the group in its store."""
+
+    @property
+    @abstractmethod
+    def zarr_format(self) -> int:
+        """The Zarr format of the group and its members."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> GroupLayout:
+        """The metadata of the group."""
+
+    @property
+    @abstractmethod
+    def synchronizer(self) -> Any:
+        """The synchronizer that the group was opened with, or None."""
+
+    @abstractmethod
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the member at a path, or ``default`` if it is missing."""
+
+    @abstractmethod
+    def _below(self, name: Any) -> str:
+        """Return the path in the store of a name relative to this group."""
+
+    @abstractmethod
+    def _check_writable(self, doing: str) -> None:
+        """Raise ``ReadOnlyError`` if the group was opened read-only."""
+
+    @abstractmethod
+    def _node(self, path: str, layout: Node) -> Array | GroupT:
+        """Return a handle of the node at ``path``, with the settings of this group."""
+
+    @abstractmethod
+    def _group(self, path: str, layout: GroupLayout) -> GroupT:
+        """Return a handle of the group at ``path``, with the settings of this group."""
 
     def create_group(
         self,
@@ -43,49 +101,47 @@ class Creation:
         overwrite: bool = False,
         *,
         attributes: Mapping[str, Any] | None = None,
-    ) -> Group:
+    ) -> GroupT:
         """Create a group; ``overwrite=True`` replaces an existing node.
 
         Raise ``ContainsGroupError`` or ``ContainsArrayError`` if there is already a node of this
         name.
         """
-        group = cast("Group", self)
         path = self._new_path(name)
         layout = build_group(
-            group.store,
+            self.store,
             path,
-            format=group.layout.format,
+            format=self.layout.format,
             attributes=attributes,
             overwrite=overwrite,
-            chunk_store=group._chunk_store,  # noqa: SLF001  (one class in two halves)
-            known=group.path,
+            chunk_store=self.chunk_store,
+            known=self.path,
         )
-        return cast("Group", group._node(path, layout))  # noqa: SLF001
+        return self._group(path, layout)
 
-    def create_groups(self, *names: str, overwrite: bool = False) -> tuple[Group, ...]:
+    def create_groups(self, *names: str, overwrite: bool = False) -> tuple[GroupT, ...]:
         """Create several groups."""
         return tuple(self.create_group(name, overwrite) for name in names)
 
-    def require_group(self, name: str, overwrite: bool = False) -> Group:
+    def require_group(self, name: str, overwrite: bool = False) -> GroupT:
         """Return the group of this name; create it if it is missing.
 
         Raise ``ContainsArrayError`` if there is an array of this name.
         """
-        group = cast("Group", self)
-        found: Array | Group | None = None if overwrite else group.get(name)
+        found: Array | GroupT | None = None if overwrite else self.get(name)
         if found is None:
             try:
                 return self.create_group(name, overwrite)
             except (ContainsArrayError, ContainsGroupError):
                 # Another writer may have created the group first.
-                found = None if overwrite else group.get(name)
+                found = None if overwrite else self.get(name)
                 if found is None:
                     raise
         if isinstance(found, Array):
-            raise taken(group.store, found.path, found.layout, "a group is asked for")
+            raise taken(self.store, found.path, found.layout, "a group is asked for")
         return found
 
-    def require_groups(self, *names: str) -> tuple[Group, ...]:
+    def require_groups(self, *names: str) -> tuple[GroupT, ...]:
         """Return several groups; create those that are missing."""
         return tuple(self.require_group(name) for name in names)
 
@@ -126,18 +182,17 @@ class Creation:
         with ``exact``, its dtype must be ``dtype``. Raise TypeError if it does not match, and
         ``ContainsGroupError`` if there is a group of this name.
         """
-        group = cast("Group", self)
-        found = group.get(name)
+        found = self.get(name)
         if found is None:
             words = {"shape": shape, "dtype": dtype}
             try:
                 return self._create("require_array", name, words | kwargs)
             except (ContainsArrayError, ContainsGroupError):
-                found = None if kwargs.get("overwrite") else group.get(name)
+                found = None if kwargs.get("overwrite") else self.get(name)
                 if found is None:
                     raise
         if not isinstance(found, Array):
-            msg = f"the node {found.name!r} in {group.store} is a group, not an array"
+            msg = f"the node {found.name!r} in {self.store} is a group, not an array"
             raise ContainsGroupError(msg)
         wanted = parse_shape(shape)
         if found.shape != wanted:
@@ -198,7 +253,7 @@ class Creation:
 
     def create_hierarchy(
         self, nodes: Mapping[str, Any], *, overwrite: bool = False
-    ) -> Iterator[tuple[str, Array | Group]]:
+    ) -> Iterator[tuple[str, Array | GroupT]]:
         """Create several arrays and groups from their metadata, by path below this group.
 
         ``nodes`` is as for ``fastzarr.create_hierarchy``. All nodes are created before the method
@@ -206,53 +261,49 @@ class Creation:
         """
         from fastzarr.nodes.hierarchy import build_hierarchy
 
-        group = cast("Group", self)
-        group._check_writable("create a hierarchy")  # noqa: SLF001  (one class in two halves)
+        self._check_writable("create a hierarchy")
         made = build_hierarchy(
-            group.store,
+            self.store,
             nodes,
-            root=group.path,
+            root=self.path,
             overwrite=overwrite,
-            chunk_store=group.chunk_store,
+            chunk_store=self.chunk_store,
         )
-        start = len(group.path) + 1 if group.path else 0
-        return iter([(path[start:], group._node(path, layout)) for path, layout in made])  # noqa: SLF001
+        start = len(self.path) + 1 if self.path else 0
+        return iter([(path[start:], self._node(path, layout)) for path, layout in made])
 
     def _create(self, verb: str, name: str, words: dict[str, Any]) -> Array:
-        group = cast("Group", self)
         path = self._new_path(name)
         for word in ("zarr_format", "zarr_version"):
             given = words.get(word)
-            if given is not None and parse_format(given, word) is not group.layout.format:
-                msg = f"must be that of the group, {group.zarr_format}, not {given!r}"
+            if given is not None and parse_format(given, word) is not self.layout.format:
+                msg = f"must be that of the group, {self.zarr_format}, not {given!r}"
                 raise MetadataValidationError(msg, "zarr_format")
-        words = words | {"zarr_format": group.zarr_format}
+        words = words | {"zarr_format": self.zarr_format}
         request, rest = Request.take(f"Group.{verb}", words, HANDLE_WORDS)
         handle = handle_of(rest)
-        handle.setdefault("chunk_store", group._chunk_store)  # noqa: SLF001
-        handle.setdefault("synchronizer", group.synchronizer)
-        handle.setdefault("cache_attrs", group._cache_attrs)  # noqa: SLF001
+        handle.setdefault("chunk_store", self.chunk_store)
+        handle.setdefault("synchronizer", self.synchronizer)
+        handle.setdefault("cache_attrs", self._cache_attrs)
         return build_array(
-            group.store,
+            self.store,
             path,
             request,
             overwrite=bool(rest.get("overwrite")),
             write_data=rest.get("write_data") is not False,
-            known=group.path,
+            known=self.path,
             **handle,
         )
 
     def _like(self, data: Any, words: dict[str, Any]) -> dict[str, Any]:
-        group = cast("Group", self)
         given = same_format(words.get("zarr_format"), words.get("zarr_version"))
-        return like_words(data, words, given or group.layout.format)
+        return like_words(data, words, given or self.layout.format)
 
     def _new_path(self, name: str) -> str:
-        group = cast("Group", self)
-        group._check_writable(f"create {name!r}")  # noqa: SLF001  (one class in two halves)
-        path = group._below(name)  # noqa: SLF001
-        if path == group.path:
-            msg = f"{name!r} is not a valid name for a new node in group {group.name!r}"
+        self._check_writable(f"create {name!r}")
+        path = self._below(name)
+        if path == self.path:
+            msg = f"{name!r} is not a valid name for a new node in group {'/' + self.path!r}"
             raise KeyValidationError(msg)
         return path
 

@@ -1,0 +1,181 @@
+"""The members of a group: walked, listed, counted and visited.
+
+Rules of this file:
+
+* Everything is derived from ``_children``, which the group looks up in its store or in consolidated
+  metadata. Each level is listed once, and each document read once.
+* ``Members`` names what it needs of the group that derives from it; it knows no store.
+* Members come in the order of their names, each group before its own members.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import ItemsView, MutableMapping, ValuesView
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from fastzarr.errors import MetadataValidationError
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.nodes.array import Array
+from fastzarr.nodes.documents import join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastzarr.nodes.documents import Node
+
+GroupT = TypeVar("GroupT")
+
+
+class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
+    """The methods of a group that go through its members; ``GroupT`` is the class of groups."""
+
+    @property
+    @abstractmethod
+    def path(self) -> str:
+        """The path of the group in its store."""
+
+    @abstractmethod
+    def _children(self, path: str) -> Iterator[tuple[str, Node]]:
+        """Iterate over the names and metadata of the members of the group at ``path``."""
+
+    @abstractmethod
+    def _array(self, path: str, layout: Layout) -> Array:
+        """Return a handle of the array at ``path``, with the settings of this group."""
+
+    @abstractmethod
+    def _group(self, path: str, layout: GroupLayout) -> GroupT:
+        """Return a handle of the group at ``path``, with the settings of this group."""
+
+    @abstractmethod
+    def _unconsolidated(self) -> Self:
+        """Return the group as it reads from the store, not from consolidated metadata."""
+
+    def _node(self, path: str, layout: Node) -> Array | GroupT:
+        if isinstance(layout, GroupLayout):
+            return self._group(path, layout)
+        return self._array(path, layout)
+
+    def values(self) -> ValuesView[Array | GroupT]:
+        """Return a view of the members of the group, in the order of their names."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[str, Array | GroupT]:
+        """Return a view of the names and members of the group."""
+        return _Items(self)
+
+    def members(
+        self,
+        max_depth: int | None = 0,
+        *,
+        use_consolidated_for_children: bool = True,
+    ) -> tuple[tuple[str, Array | GroupT], ...]:
+        """Return the paths and nodes below the group, ``max_depth`` groups deep; None is all.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> _ = root.create_group("a/b")
+        >>> [name for name, _ in root.members(max_depth=None)]
+        ['a', 'a/b']
+        """
+        if max_depth is not None and max_depth < 0:
+            msg = f"must be 0 or more, or None for all, not {max_depth}"
+            raise MetadataValidationError(msg, "max_depth")
+        group = self if use_consolidated_for_children else self._unconsolidated()
+        return tuple(group.walk_nodes(max_depth))
+
+    def nmembers(self, max_depth: int | None = 0) -> int:
+        """Return the number of nodes below the group, ``max_depth`` groups deep; None is all."""
+        return sum(1 for _ in self.walk(max_depth))
+
+    def walk(self, max_depth: int | None = None) -> Iterator[tuple[str, Node]]:
+        """Iterate over paths and metadata below the group, each group before its own members."""
+        stack = [(self._children(self.path), "")]
+        while stack:
+            level, prefix = stack[-1]
+            step = next(level, None)
+            if step is None:
+                stack.pop()
+                continue
+            name, found = step
+            yield prefix + name, found
+            if isinstance(found, GroupLayout) and (max_depth is None or len(stack) <= max_depth):
+                below = join(self.path, prefix + name)
+                stack.append((self._children(below), f"{prefix}{name}/"))
+
+    def walk_nodes(self, max_depth: int | None = None) -> Iterator[tuple[str, Array | GroupT]]:
+        """Iterate over paths and nodes below the group, as ``walk`` does over their metadata."""
+        for name, found in self.walk(max_depth):
+            yield name, self._node(join(self.path, name), found)
+
+    def array_keys(self, recurse: bool = False) -> Iterator[str]:
+        """Iterate over the names of the arrays; with ``recurse``, over the paths of all below."""
+        walked = self.walk(None if recurse else 0)
+        return (name for name, found in walked if isinstance(found, Layout))
+
+    def group_keys(self) -> Iterator[str]:
+        """Iterate over the names of the groups."""
+        return (name for name, found in self.walk(0) if isinstance(found, GroupLayout))
+
+    def arrays(self, recurse: bool = False) -> Iterator[tuple[str, Array]]:
+        """Iterate over names and arrays; with ``recurse``, over paths and arrays of all below."""
+        for name, found in self.walk(None if recurse else 0):
+            if isinstance(found, Layout):
+                yield name, self._array(join(self.path, name), found)
+
+    def groups(self) -> Iterator[tuple[str, GroupT]]:
+        """Iterate over names and groups."""
+        for name, found in self.walk(0):
+            if isinstance(found, GroupLayout):
+                yield name, self._group(join(self.path, name), found)
+
+    def array_values(self) -> Iterator[Array]:
+        """Iterate over the arrays."""
+        return (array for _, array in self.arrays())
+
+    def group_values(self) -> Iterator[GroupT]:
+        """Iterate over the groups."""
+        return (group for _, group in self.groups())
+
+    def visit(self, func: Callable[[str], Any]) -> Any:
+        """Call ``func(path)`` for each node below until it returns a value other than None.
+
+        Return that value, or None.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> _ = root.create_groups("a", "a/b", "c")
+        >>> root.visit(print)
+        a
+        a/b
+        c
+        """
+        return _first(func(name) for name, _ in self.walk())
+
+    visitkeys = visit
+
+    def visitvalues(self, func: Callable[[Array | GroupT], Any]) -> Any:
+        """Call ``func(node)`` for each node below until it returns a value other than None."""
+        return _first(func(node) for _, node in self.walk_nodes())
+
+    def visititems(self, func: Callable[[str, Array | GroupT], Any]) -> Any:
+        """Call ``func(path, node)`` for each node below until it returns other than None."""
+        return _first(func(name, node) for name, node in self.walk_nodes())
+
+
+class _Values(ValuesView[Array | GroupT]):
+    _mapping: Members[GroupT]
+
+    def __iter__(self) -> Iterator[Array | GroupT]:
+        return (node for _, node in self._mapping.members())
+
+
+class _Items(ItemsView[str, Array | GroupT]):
+    _mapping: Members[GroupT]
+
+    def __iter__(self) -> Iterator[tuple[str, Array | GroupT]]:
+        return iter(self._mapping.members())
+
+
+def _first(results: Iterator[Any]) -> Any:
+    return next((result for result in results if result is not None), None)
