@@ -248,7 +248,7 @@ class Array(Handle, Indexed):
         """Count the chunks that are stored; the indexes of shards are read for it."""
         from fastzarr.nodes.stored import stored_chunks
 
-        return stored_chunks(self)
+        return stored_chunks(self._current())
 
     @property
     def initialized(self) -> int:
@@ -299,14 +299,16 @@ class Array(Handle, Indexed):
         if new_shape is not None and not shape:
             shape = (new_shape,)
         given = shape[0] if len(shape) == 1 else shape
-        resize(self, (given,) if isinstance(given, (int, np.integer)) else tuple(given))
+        sizes = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
+        self.refresh()
+        resize(self._access, sizes, self._update)
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Add data at the end of an axis and give the new shape."""
         from fastzarr.nodes.resize import append
 
         self._check_resizable()
-        return append(self, data, axis)
+        return append(self._current(), data, axis, self._update)
 
     def _check_resizable(self) -> None:
         if self._is_view:
@@ -314,8 +316,8 @@ class Array(Handle, Indexed):
             raise errors.ReadOnlyError(msg)
         self._check_writable()
 
-    def _update(self, patch: Callable[[Layout], Layout]) -> None:
-        """Patch the metadata as it stands in the store now."""
+    def _update(self, patch: Callable[[Layout], Layout]) -> Layout:
+        """Apply a patch to the metadata in the store and return the result."""
 
         def patched(found: documents.Node) -> documents.Node:
             if not isinstance(found, Layout):
@@ -329,6 +331,7 @@ class Array(Handle, Indexed):
             own = self._layout.format
             latest = documents.update(self.store, self.path, patched, self.synchronizer, own)
         self._set_layout(latest)
+        return self._layout
 
     def is_unseen(self) -> Self:
         """Write without a document in the store, which is published later; give the array."""
@@ -466,8 +469,6 @@ class Array(Handle, Indexed):
             raise errors.NodeTypeValidationError(msg)
         return cls(store_path, getattr(store_path, "path", ""), layout=layout)
 
-    # Python's own protocols
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
         """Read everything, for NumPy."""
         if copy is False:
@@ -557,7 +558,7 @@ class Array(Handle, Indexed):
         """Give a checksum over the stored chunks and the metadata."""
         from fastzarr.nodes.stored import digest
 
-        return digest(self, hashname)
+        return digest(self._current(), hashname)
 
     def hexdigest(self, hashname: str = "sha1") -> str:
         """Give the checksum in hexadecimal."""

@@ -1,15 +1,15 @@
-"""The ways to select from an array, all of which end in one read and one write.
+"""The ways to select from an array, all of which end in one read or one write.
 
 Rules of this file:
 
-* Square brackets and the ``get_`` and ``set_`` methods differ in how an index is understood, which
-  ``selection/index.py`` does, and in nothing else. ``_read`` and ``_write`` are the only ways down.
+* Square brackets and the ``get_`` and ``set_`` methods differ only in the meaning of an index,
+  which ``selection/index.py`` defines. ``_read`` and ``_write`` are the only ways down.
 * A value is cast and broadcast as a whole before the first chunk is touched.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,31 +25,36 @@ if TYPE_CHECKING:
     from fastzarr.nodes.access import Access
     from fastzarr.selection.factors import Selection
 
+    # What an index means, for an array of this layout.
+    Kind: TypeAlias = Callable[[Any, Layout], Selection]
+
 
 class Indexer:
-    """Read and write one kind of selection by square brackets."""
+    """One kind of selection, read and written by square brackets."""
 
-    __slots__ = ("_array", "_normalise")
+    __slots__ = ("_get", "_kind", "_set")
 
-    def __init__(self, array: Indexed, normalise: Callable[[Any, Layout], Selection]) -> None:
-        """Select from ``array`` by what ``normalise`` makes of an index."""
-        self._array, self._normalise = array, normalise
+    def __init__(
+        self, get: Callable[[Kind, Any], Any], set: Callable[[Kind, Any, Any], None], kind: Kind
+    ) -> None:
+        """Read by ``get(kind, index)`` and write by ``set(kind, index, value)``."""
+        self._get, self._set, self._kind = get, set, kind
 
     def __getitem__(self, index: Any) -> Any:
         """Read a selection."""
-        access = self._array._current()  # noqa: SLF001  (one class in two halves)
-        found = self._normalise(index, access.layout)
-        return self._array._read(access, found)  # noqa: SLF001  (as above)
+        return self._get(self._kind, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Write a selection."""
-        access = self._array._current()  # noqa: SLF001  (as above)
-        found = self._normalise(index, access.layout)
-        self._array._write(access, found, value)  # noqa: SLF001  (as above)
+        self._set(self._kind, index, value)
 
 
 class Indexed:
-    """Read and write selections of what a layout describes and a store holds."""
+    """The selections of an array, by a contract: what ``Array`` says of itself.
+
+    The class that derives from it keeps ``_access`` and overrides ``_current`` and
+    ``_check_current``.
+    """
 
     _access: Access
     _cast: np.dtype[Any] | None
@@ -58,6 +63,10 @@ class Indexed:
 
     def _current(self) -> Access:
         """Return the access that an operation begun now is to use."""
+        raise NotImplementedError
+
+    def _check_current(self, access: Access) -> None:
+        """Raise StaleArrayError if the array in the store has other chunks than ``access``."""
         raise NotImplementedError
 
     def __getitem__(self, index: Any) -> Any:
@@ -80,7 +89,7 @@ class Indexed:
         array([[4, 6],
                [1, 3]])
         """
-        return Indexer(self, _orthogonal)
+        return Indexer(self._get, self._set, _orthogonal)
 
     @property
     def vindex(self) -> Indexer:
@@ -91,7 +100,7 @@ class Indexed:
         >>> z.vindex[[1, 0], [0, 2]]
         array([4, 3])
         """
-        return Indexer(self, _coordinate)
+        return Indexer(self._get, self._set, _coordinate)
 
     @property
     def blocks(self) -> Indexer:
@@ -102,97 +111,85 @@ class Indexed:
         >>> z.blocks[-1]
         array([5])
         """
-        return Indexer(self, _blocks)
+        return Indexer(self._get, self._set, _blocks)
 
     def get_basic_selection(
         self, selection: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read integers and slices; into ``out`` if given, only ``fields`` of a structured type."""
         del prototype
-        access = self._current()
-        found = kinds.basic(selection, access.layout.shape)
-        return self._read(access, _restricted(found, fields), out)
+        return self._get(_basic, selection, fields, out)
 
     def set_basic_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write integers and slices."""
         del prototype
-        access = self._current()
-        found = kinds.basic(selection, access.layout.shape)
-        self._write(access, _restricted(found, fields), value)
+        self._set(_basic, selection, value, fields)
 
     def get_orthogonal_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``oindex`` selects."""
         del prototype
-        access = self._current()
-        found = _orthogonal(selection, access.layout)
-        return self._read(access, _restricted(found, fields), out)
+        return self._get(_orthogonal, selection, fields, out)
 
     def set_orthogonal_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``oindex`` selects."""
         del prototype
-        access = self._current()
-        found = _orthogonal(selection, access.layout)
-        self._write(access, _restricted(found, fields), value)
+        self._set(_orthogonal, selection, value, fields)
 
     def get_coordinate_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``vindex`` selects."""
         del prototype
-        access = self._current()
-        found = _coordinate(selection, access.layout)
-        return self._read(access, _restricted(found, fields), out)
+        return self._get(_coordinate, selection, fields, out)
 
     def set_coordinate_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``vindex`` selects."""
         del prototype
-        access = self._current()
-        found = _coordinate(selection, access.layout)
-        self._write(access, _restricted(found, fields), value)
+        self._set(_coordinate, selection, value, fields)
 
     def get_mask_selection(
         self, mask: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read where a boolean array of the array's shape is true."""
         del prototype
-        access = self._current()
-        found = kinds.mask(mask, access.layout.shape)
-        return self._read(access, _restricted(found, fields), out)
+        return self._get(_mask, mask, fields, out)
 
     def set_mask_selection(
         self, mask: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write where a boolean array of the array's shape is true."""
         del prototype
-        access = self._current()
-        found = kinds.mask(mask, access.layout.shape)
-        self._write(access, _restricted(found, fields), value)
+        self._set(_mask, mask, value, fields)
 
     def get_block_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         """Read what ``blocks`` selects."""
         del prototype
-        access = self._current()
-        found = _blocks(selection, access.layout)
-        return self._read(access, _restricted(found, fields), out)
+        return self._get(_blocks, selection, fields, out)
 
     def set_block_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
         """Write what ``blocks`` selects."""
         del prototype
+        self._set(_blocks, selection, value, fields)
+
+    def _get(self, kind: Kind, index: Any, fields: Any = None, out: Any = None) -> Any:
         access = self._current()
-        found = _blocks(selection, access.layout)
-        self._write(access, _restricted(found, fields), value)
+        return self._read(access, _restricted(kind(index, access.layout), fields), out)
+
+    def _set(self, kind: Kind, index: Any, value: Any, fields: Any = None) -> None:
+        access = self._current()
+        self._write(access, _restricted(kind(index, access.layout), fields), value)
 
     def _read(self, access: Access, found: Selection, out: Any = None) -> Any:
         layout = access.layout
@@ -211,7 +208,8 @@ class Indexed:
         else:
             result = work = out if direct else np.empty(found.shape, dtype, order)
             if found.work != found.shape:
-                # Of other strides it may not be seen in the work shape; then this is a copy.
+                # If `out` cannot be viewed in the work shape, reshape copies; the copy is written
+                # back below.
                 work = result.reshape(found.work)
                 apart = not np.may_share_memory(work, result)
         missing = access.settings.read_missing_chunks
@@ -247,15 +245,19 @@ class Indexed:
                 store_empty=access.settings.write_empty_chunks,
             )
 
-    def _check_current(self, access: Access) -> None:
-        """Raise StaleArrayError if the array in the store has other chunks than ``access``."""
-        raise NotImplementedError
-
     def _check_writable(self) -> None:
         if self._read_only:
             name, store = "/" + self._access.path, self._access.store
             msg = f"array {name!r} in {store} was opened read-only; open it with mode='r+'"
             raise errors.ReadOnlyError(msg)
+
+
+def _basic(index: Any, layout: Layout) -> Selection:
+    return kinds.basic(index, layout.shape)
+
+
+def _mask(index: Any, layout: Layout) -> Selection:
+    return kinds.mask(index, layout.shape)
 
 
 def _orthogonal(index: Any, layout: Layout) -> Selection:

@@ -12,18 +12,62 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastzarr.metadata.layout import Layout
 from fastzarr.nodes.words import dtype_words, printable
 
 if TYPE_CHECKING:
-    from fastzarr.nodes.array import Array
-    from fastzarr.nodes.group import Group
-
+    from fastzarr.nodes.documents import Node
+    from fastzarr.stores import Store
 
 _UNITS = ("K", "M", "G", "T", "P", "E")
 _KILO = 1024
+
+
+class _Node(Protocol):
+    """What the description of any node asks of it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def read_only(self) -> bool: ...
+    @property
+    def store(self) -> Store: ...
+
+
+class _Array(_Node, Protocol):
+    """What the description of an array asks of it."""
+
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def order(self) -> str: ...
+    @property
+    def filters(self) -> tuple[Any, ...]: ...
+    @property
+    def serializer(self) -> Any: ...
+    @property
+    def compressors(self) -> tuple[Any, ...]: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def nbytes_stored(self) -> int: ...
+    @property
+    def nchunks(self) -> int: ...
+    @property
+    def nchunks_initialized(self) -> int: ...
+
+
+class _Group(_Node, Protocol):
+    """What the description of a group asks of it."""
+
+    @property
+    def zarr_format(self) -> int: ...
+
+    def walk(self) -> Iterator[tuple[str, Node]]: ...
 
 
 class Info(Mapping[str, str]):
@@ -72,7 +116,7 @@ class GroupInfo(Info):
     """The description of a group."""
 
 
-def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
+def array_info(array: _Array, *, complete: bool = False) -> ArrayInfo:
     """Return the description of an array; ``complete`` includes the stored bytes and chunks."""
     layout = array.layout
     items = [
@@ -107,7 +151,7 @@ def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
     return ArrayInfo(items)
 
 
-def group_info(group: Group, *, complete: bool = False) -> GroupInfo:
+def group_info(group: _Group, *, complete: bool = False) -> GroupInfo:
     """Return the description of a group; ``complete`` includes the nodes and bytes below it."""
     items = [
         ("Name", group.name),

@@ -11,16 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastzarr.metadata.layout import Layout
-    from fastzarr.nodes.array import Array
+    from fastzarr.nodes.access import Access
 
 
-def stored_chunks(array: Array) -> int:
-    """Count the chunks that are stored, inside shards by their indexes."""
-    access = array._current()  # noqa: SLF001  (its own other half)
+def stored_chunks(access: Access) -> int:
+    """Return the number of stored chunks; those in shards are counted by the shard's index."""
     layout, chunks = access.layout, access.chunks
     shard = layout.program.shard
     total = 0
-    for coords in stored_coords(array, layout, inside=True):
+    for coords in stored_coords(access, layout, inside=True):
         if shard is None:
             total += layout.inner_grid.total(layout.chunks)
             continue
@@ -31,25 +30,24 @@ def stored_chunks(array: Array) -> int:
     return total
 
 
-def digest(array: Array, hashname: str) -> bytes:
-    """Hash the stored chunks in C order, then the metadata, as zarr-python 2 does."""
+def digest(access: Access, hashname: str) -> bytes:
+    """Return a hash of the stored chunks in C order, then of the metadata, as zarr-python 2."""
     import hashlib
 
     total = hashlib.new(hashname)
-    access = array._current()  # noqa: SLF001  (its own other half)
     layout, chunks = access.layout, access.chunks
     # A chunk that is not stored adds nothing, so those that are stored are enough.
-    for coords in sorted(stored_coords(array, layout, inside=True)):
+    for coords in sorted(stored_coords(access, layout, inside=True)):
         total.update(as_view(chunks.get(coords) or b""))
     for name in reversed(layout.format.names("array")):
-        total.update(array.store.get(documents.join(array.path, name)) or b"")
+        total.update(access.store.get(documents.join(access.path, name)) or b"")
     return total.digest()
 
 
-def stored_coords(array: Array, layout: Layout, *, inside: bool) -> Iterator[tuple[int, ...]]:
-    """Go through the coordinates of the stored objects inside the grid, or outside of it."""
-    start = len(array.path) + 1 if array.path else 0
-    for key in array.chunk_store.list(array.path):
+def stored_coords(access: Access, layout: Layout, *, inside: bool) -> Iterator[tuple[int, ...]]:
+    """Iterate over the coordinates of the stored objects inside or outside the layout's grid."""
+    start = len(access.path) + 1 if access.path else 0
+    for key in access.chunk_store.list(access.path):
         coords = layout.keys.decode(key[start:], len(layout.shape))
         if coords is not None:
             within = all(k < n for k, n in zip(coords, layout.grid_shape, strict=True))

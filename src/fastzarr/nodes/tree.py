@@ -16,7 +16,9 @@ from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes.words import dtype_words, printable
 
 if TYPE_CHECKING:
-    from fastzarr.nodes.group import Group
+    from typing import Any
+
+    from fastzarr.nodes.members import Members
 
 
 class Tree:
@@ -88,7 +90,7 @@ class Tree:
 
 
 def tree(
-    grp: Group,
+    grp: Members[Any],
     expand: bool | None = None,
     level: int | None = None,
     *,
@@ -121,7 +123,7 @@ def tree(
         what = None if isinstance(found, GroupLayout) else f"{found.shape} {dtype_words(found)}"
         rows.append((path.count("/"), path.rsplit("/", 1)[-1], what))
     opened = expand is not False
-    return Tree(grp.name, rows, truncated=truncated, opened=opened, plain=plain)
+    return Tree("/" + grp.path, rows, truncated=truncated, opened=opened, plain=plain)
 
 
 def _is_terminal() -> bool:
