@@ -47,8 +47,6 @@ UPWARDS = {
 CIRCLES = {
     # `Program` asks for `ShardingCodec`, which makes programs of its inside and parses codecs.
     frozenset({"codecs/__init__.py", "codecs/chain.py", "codecs/sharding.py"}),
-    # The codecs of a new array are chosen from a `Request`.
-    frozenset({"creating/codecs.py", "creating/words.py"}),
     # Turns, drafts and journals need the folder of a local store and are given the store.
     frozenset(
         f"stores/local/{name}.py" for name in ("draft", "journal", "staged", "store", "turn")

@@ -12,8 +12,9 @@ import fastzarr as zarr
 from fastzarr import codecs
 from fastzarr.config import config
 from fastzarr.creating.keys import parse_keys
+from fastzarr.creating.layouts import choose_format, make_layout
 from fastzarr.creating.like import like_words
-from fastzarr.creating.words import Request
+from fastzarr.creating.words import ArraySpec
 from fastzarr.errors import LimitError, MetadataError, ZarrRuntimeWarning
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.metadata.formats import same_format
@@ -22,8 +23,8 @@ from fastzarr.metadata.v3 import FORMAT as V3
 
 
 def layout(above=None, **words):
-    request, _ = Request.take("create", {"shape": (20, 30), "dtype": "i4"} | words)
-    return request.layout(request.choose_format(above))
+    spec, _ = ArraySpec.take("create", {"shape": (20, 30), "dtype": "i4"} | words)
+    return make_layout(spec, choose_format(spec, above))
 
 
 def names(found):
@@ -292,15 +293,15 @@ def test_an_unknown_type_is_named():
 
 def test_data_gives_shape_and_type():
     data = np.zeros((4, 5), "f4")
-    request, _ = Request.take("create", {"data": data})
-    found = request.layout(V3)
+    spec, _ = ArraySpec.take("create", {"data": data})
+    found = make_layout(spec, V3)
     assert found.shape == (4, 5)
     assert found.dtype.numpy == np.dtype("f4")
-    request, _ = Request.take("create", {"data": data, "shape": (4, 4)})
+    spec, _ = ArraySpec.take("create", {"data": data, "shape": (4, 4)})
     with pytest.raises(MetadataError, match=r"^shape: .*data"):
-        request.layout(V3)
+        make_layout(spec, V3)
     with pytest.raises(TypeError, match="shape= is missing"):
-        Request().layout(V3)
+        make_layout(ArraySpec(), V3)
 
 
 def test_format_3_is_in_native_order_and_format_2_as_asked():
@@ -347,8 +348,8 @@ def test_an_array_like_another_has_its_layout(words):
             self.layout, self.shape, self.dtype = found, found.shape, found.dtype.numpy
 
     first = layout(**words)
-    request, _ = Request.take("create", like_words(Like(first), {}))
-    assert request.layout(request.choose_format()) == first
+    spec, _ = ArraySpec.take("create", like_words(Like(first), {}))
+    assert make_layout(spec, choose_format(spec)) == first
 
 
 def test_another_type_leaves_out_what_codecs_knew_of_the_old_one():
@@ -356,8 +357,8 @@ def test_another_type_leaves_out_what_codecs_knew_of_the_old_one():
         layout = layout(filters=[numcodecs.Delta("i4")], zarr_format=3, fill_value=9)
         shape, dtype = layout.shape, layout.dtype.numpy
 
-    request, _ = Request.take("create", like_words(Like, {"dtype": "f8"}))
-    found = request.layout(V3)
+    spec, _ = ArraySpec.take("create", like_words(Like, {"dtype": "f8"}))
+    found = make_layout(spec, V3)
     assert names(found) == ["bytes", "blosc", "crc32c"]
     assert found.codecs[1].typesize == 8
     assert found.fill == 0
@@ -373,8 +374,8 @@ def test_a_word_replaces_its_like():
         ({"shape": (5,)}, ((5,), None)),
         ({"compressors": None}, ((10, 10), (50, 50))),
     ]:
-        request, _ = Request.take("create", like_words(Like, words))
-        found = request.layout(V3)
+        spec, _ = ArraySpec.take("create", like_words(Like, words))
+        found = make_layout(spec, V3)
         assert (found.inner_chunks, found.shards) == expected
 
 

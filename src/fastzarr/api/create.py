@@ -18,7 +18,7 @@ from fastzarr.api.open import create_group, group, open, open_array, open_group
 from fastzarr.api.save import load, save, save_array, save_group
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.creating.like import chunks_of, filled, like_words
-from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of
+from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.metadata.formats import same_format
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import build_array, survey
@@ -372,7 +372,7 @@ def _create(verb: str, words: dict[str, Any], more: dict[str, Any]) -> Array:
     if twice:
         msg = f"{verb}() got multiple values for argument {twice[0]!r}"
         raise TypeError(msg)
-    request, rest = Request.take(verb, words | more, _PLACE_WORDS)
+    spec, rest = ArraySpec.take(verb, words | more, _PLACE_WORDS)
     path, name = rest.get("path"), rest.get("name")
     if path is not None and name is not None and path != name:
         msg = f"{verb}() was passed both name= and path=, which are the same argument"
@@ -387,7 +387,7 @@ def _create(verb: str, words: dict[str, Any], more: dict[str, Any]) -> Array:
     return build_array(
         place.store,
         place.path,
-        request,
+        spec,
         overwrite=bool(rest.get("overwrite")) or mode == "w",
         write_data=rest.get("write_data") is not False,
         **handle_of(rest),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.creating.given import NOT_GIVEN
-from fastzarr.creating.words import HANDLE_WORDS, IGNORED, Request, handle_of
+from fastzarr.creating.words import HANDLE_WORDS, IGNORED, ArraySpec, handle_of
 from fastzarr.errors import (
     ArrayNotFoundError,
     BaseZarrError,
@@ -296,21 +296,21 @@ def _open_array(
     if words.get("overwrite") and mode == "a":
         found, mode = None, "w"
     if isinstance(found, Layout):
-        handle = _handle(Request.rest("open_array", words, HANDLE_WORDS), mode)
+        handle = _handle(ArraySpec.rest("open_array", words, HANDLE_WORDS), mode)
         return Array(store, path, layout=trusted(found, "/" + path, allow=allow), **handle)
-    request, rest = Request.take("open_array", words | {"zarr_format": format}, HANDLE_WORDS)
+    spec, rest = ArraySpec.take("open_array", words | {"zarr_format": format}, HANDLE_WORDS)
     handle = _handle(rest, mode)
     if found is not None:
         msg = f"the node at {'/' + path!r} in {store} is a group, not an array"
         raise NodeTypeValidationError(msg)
     if mode in ("r", "r+"):
         raise ArrayNotFoundError(_absent("no array", store, path, mode, format))
-    if request.shape is None and request.data is None:
+    if spec.shape is None and spec.data is None:
         name = "/" + path
         msg = f"no array at {name!r} in {store}, and shape= is required to create one"
         raise TypeError(msg)
     try:
-        return build_array(store, path, request, overwrite=mode == "w", **handle)
+        return build_array(store, path, spec, overwrite=mode == "w", **handle)
     except (ContainsArrayError, ContainsGroupError):
         # Another writer created the node first; with this mode it is opened instead.
         found = documents.load(store, path, format) if mode == "a" else None

@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.api.open import open
+from fastzarr.creating.layouts import choose_format, make_layout
 from fastzarr.creating.like import as_array_like, chunks_of
-from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of
+from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.metadata.formats import same_format
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes.array import Array
@@ -89,8 +90,8 @@ def save_array(
     if chunks:
         kwargs.setdefault("chunks", chunks)
     words = {"data": _array_like("arr", arr, kwargs.get("dtype")), "zarr_format": wanted}
-    request, rest = Request.take("save_array", words | kwargs, HANDLE_WORDS)
-    build_array(place.store, place.path, request, overwrite=bool(overwrite), **handle_of(rest))
+    spec, rest = ArraySpec.take("save_array", words | kwargs, HANDLE_WORDS)
+    build_array(place.store, place.path, spec, overwrite=bool(overwrite), **handle_of(rest))
 
 
 def save_group(
@@ -120,31 +121,31 @@ def save_group(
     wanted = same_format(zarr_format, zarr_version)
     check_new_path(place.path)
     above, missing = survey(place.store, place.path, wanted)
-    requests = {
-        name: Request(data=_array_like(name, value), zarr_format=wanted)
+    specs = {
+        name: ArraySpec(data=_array_like(name, value), zarr_format=wanted)
         for name, value in arrays.items()
     }
-    chosen = next(iter(requests.values())).choose_format(above)
-    for request in requests.values():
-        request.layout(chosen)
+    chosen = choose_format(next(iter(specs.values())), above)
+    for spec in specs.values():
+        make_layout(spec, chosen)
     draft = begin_draft(place.store, place.path)
     if draft is None:
-        requests = {
-            name: replace(request, data=outlasting(request.data, place.store, place.path))
-            for name, request in requests.items()
+        specs = {
+            name: replace(spec, data=outlasting(spec.data, place.store, place.path))
+            for name, spec in specs.items()
         }
-        _save_below(place.store, place.path, chosen, requests)
+        _save_below(place.store, place.path, chosen, specs)
         return
     root = GroupLayout(chosen)
     with drafted(draft, place.store, place.path, root, missing, overwrite=True) as made:
-        _save_below(made, "", chosen, requests)
+        _save_below(made, "", chosen, specs)
 
 
-def _save_below(store: Store, path: str, chosen: Format, requests: dict[str, Request]) -> None:
+def _save_below(store: Store, path: str, chosen: Format, specs: dict[str, ArraySpec]) -> None:
     build_group(store, path, format=chosen, overwrite=True)
-    for name, request in requests.items():
+    for name, spec in specs.items():
         below = f"{path}/{name}" if path else name
-        build_array(store, below, request, known=path)
+        build_array(store, below, spec, known=path)
 
 
 def load(

@@ -21,41 +21,41 @@ from fastzarr.errors import MetadataValidationError
 
 if TYPE_CHECKING:
     from fastzarr.codecs.base import ArrayBytesCodec, Codec
-    from fastzarr.creating.words import Request
+    from fastzarr.creating.words import ArraySpec
     from fastzarr.dtypes import DataType
 
 _BLOSC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
 _ZSTD = {"id": "zstd", "level": 0}
 
 
-def chain_v3(request: Request, dtype: DataType) -> list[Codec]:
+def chain_v3(spec: ArraySpec, dtype: DataType) -> list[Codec]:
     """Return the codecs of a format 3 array, or of its inner chunks if it is sharded.
 
     Raise ``MetadataError``, naming the argument, if a codec is invalid or of the wrong kind.
     """
     from fastzarr.codecs.base import ArrayArrayCodec, BytesBytesCodec
 
-    if request.codecs is not None:
-        return _named_chain(request, dtype)
-    filters = _parse_all(as_codecs(request.filters, "filters"), "filters", ArrayArrayCodec)
-    if request.object_codec is not None and filters:
-        filters = [f for f in filters if f.name != f"numcodecs.{codec_id(request.object_codec)}"]
-    word, named = _compressors(request)
+    if spec.codecs is not None:
+        return _named_chain(spec, dtype)
+    filters = _parse_all(as_codecs(spec.filters, "filters"), "filters", ArrayArrayCodec)
+    if spec.object_codec is not None and filters:
+        filters = [f for f in filters if f.name != f"numcodecs.{codec_id(spec.object_codec)}"]
+    word, named = _compressors(spec)
     if named is None:
         compressors = _default_compressors(dtype)
     else:
         compressors = _parse_all(named, word, BytesBytesCodec)
-    return [*filters, _serializer(request.serializer, dtype), *compressors]
+    return [*filters, _serializer(spec.serializer, dtype), *compressors]
 
 
-def _named_chain(request: Request, dtype: DataType) -> list[Codec]:
+def _named_chain(spec: ArraySpec, dtype: DataType) -> list[Codec]:
     from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, Codec
 
     for word in ("filters", "serializer", "compressor", "compressors"):
-        if not absent(getattr(request, word)) and getattr(request, word) is not None:
+        if not absent(getattr(spec, word)) and getattr(spec, word) is not None:
             msg = f"codecs= is the whole chain of codecs; omit {word}="
             raise MetadataValidationError(msg, word)
-    chain = _parse_all(as_codecs(request.codecs, "codecs"), "codecs", Codec)
+    chain = _parse_all(as_codecs(spec.codecs, "codecs"), "codecs", Codec)
     if not any(isinstance(codec, ArrayBytesCodec) for codec in chain):
         count = sum(isinstance(codec, ArrayArrayCodec) for codec in chain)
         chain.insert(count, _default_serializer(dtype))
@@ -100,19 +100,19 @@ def _default_compressors(dtype: DataType) -> list[Codec]:
 
 
 def chain_v2(
-    request: Request, dtype: DataType
+    spec: ArraySpec, dtype: DataType
 ) -> tuple[list[dict[str, Any]] | None, dict[str, Any] | None]:
     """Return the members ``filters`` and ``compressor`` of a format 2 array.
 
     Raise ``MetadataError``, naming the argument, if a codec is invalid or not supported there.
     """
-    named = as_codecs(request.filters, "filters") or []
+    named = as_codecs(spec.filters, "filters") or []
     filters = [_config_v2(item, f"filters[{i}]") for i, item in enumerate(named)]
     if dtype.itemsize is None:
-        first = _object_codec(request, dtype)
+        first = _object_codec(spec, dtype)
         if first is not None and first["id"] not in {item["id"] for item in filters}:
             filters.insert(0, first)
-    word, compressors = _compressors(request)
+    word, compressors = _compressors(spec)
     if compressors is None:
         return filters or None, dict(_BLOSC if dtype.itemsize is not None else _ZSTD)
     if len(compressors) > 1:
@@ -124,11 +124,11 @@ def chain_v2(
     return filters or None, next((_config_v2(item, word) for item in compressors), None)
 
 
-def _object_codec(request: Request, dtype: DataType) -> dict[str, Any] | None:
-    if request.object_codec is not None:
-        if isinstance(request.object_codec, str):
-            return {"id": request.object_codec}
-        return _config_v2(request.object_codec, "object_codec")
+def _object_codec(spec: ArraySpec, dtype: DataType) -> dict[str, Any] | None:
+    if spec.object_codec is not None:
+        if isinstance(spec.object_codec, str):
+            return {"id": spec.object_codec}
+        return _config_v2(spec.object_codec, "object_codec")
     if dtype.name in ("string", "bytes"):
         return {"id": "vlen-utf8" if dtype.name == "string" else "vlen-bytes"}
     return None
@@ -145,9 +145,9 @@ def _config_v2(codec: Any, where: str) -> dict[str, Any]:
     return codecs.parse(codec, where).to_v2()
 
 
-def _compressors(request: Request) -> tuple[str, list[Any] | None]:
+def _compressors(spec: ArraySpec) -> tuple[str, list[Any] | None]:
     """Return the name and the compressors of the argument used; None selects the default."""
-    one, many = request.compressor, request.compressors
+    one, many = spec.compressor, spec.compressors
     given_one, given_many = not absent(one), not absent(many)
     if given_one and given_many and one is not None:
         msg = "compressor= and compressors= are the same argument; pass only one"

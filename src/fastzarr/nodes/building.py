@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastzarr.creating.layouts import choose_format, make_layout
 from fastzarr.errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -37,7 +38,7 @@ from fastzarr.nodes.snapshot import changing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fastzarr.creating.words import Request
+    from fastzarr.creating.words import ArraySpec
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.stores.base import Store
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 def build_array(
     store: Store,
     path: str,
-    request: Request,
+    spec: ArraySpec,
     *,
     overwrite: bool = False,
     write_data: bool = True,
@@ -55,22 +56,22 @@ def build_array(
     known: str | None = None,
     **handle: Any,
 ) -> Array:
-    """Create an array and give it, with the ``data`` of the request written to it.
+    """Create an array with the data of the spec, and return it.
 
     ``known`` is the path of a group above that is known to be there; ``handle`` goes to ``Array``.
 
-    Raises ``ContainsArrayError`` or ``ContainsGroupError`` if something is there and ``overwrite``
-    is not asked for, or if an array stands above, ``ReadOnlyError``, and what ``Request`` raises.
+    Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is a node already and not
+    ``overwrite``, or if a parent is an array; ``ReadOnlyError``; and what ``make_layout`` raises.
     """
     check_new_path(path)
-    above, missing = survey(store, path, request.format, known)
-    layout = request.layout(request.choose_format(above), store.dimension_separator)
+    above, missing = survey(store, path, spec.format, known)
+    layout = make_layout(spec, choose_format(spec, above), store.dimension_separator)
     _check_writable(store, path)
     if not overwrite:
         check_free(store, path)
     read_only = bool(handle.pop("read_only", False))
     array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
-    data = request.data if write_data else None
+    data = spec.data if write_data else None
     draft = begin_draft(store, path, chunk_store)
     if overwrite and draft is None:
         data = outlasting(data, store, path, chunk_store)

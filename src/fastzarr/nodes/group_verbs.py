@@ -19,7 +19,7 @@ import numpy as np
 from fastzarr.creating.chunks import parse_shape
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.creating.like import filled, like_words
-from fastzarr.creating.words import HANDLE_WORDS, Request, handle_of
+from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -280,7 +280,7 @@ class GroupVerbs(Generic[GroupT]):
                 msg = f"must be that of the group, {self.zarr_format}, not {given!r}"
                 raise MetadataValidationError(msg, "zarr_format")
         words = words | {"zarr_format": self.zarr_format}
-        request, rest = Request.take(f"Group.{verb}", words, HANDLE_WORDS)
+        spec, rest = ArraySpec.take(f"Group.{verb}", words, HANDLE_WORDS)
         handle = handle_of(rest)
         handle.setdefault("chunk_store", self.chunk_store)
         handle.setdefault("synchronizer", self.synchronizer)
@@ -288,7 +288,7 @@ class GroupVerbs(Generic[GroupT]):
         return build_array(
             self.store,
             path,
-            request,
+            spec,
             overwrite=bool(rest.get("overwrite")),
             write_data=rest.get("write_data") is not False,
             known=self.path,
