@@ -28,7 +28,7 @@ class StoredChunks:
         self.store, self.encode, self.path = store, layout.keys.encode, path
         self.synchronizer = synchronizer
         self.prefix = f"{path}/" if path else ""
-        self.declared = store.files is not None
+        self.declared = store.files is not None and not store.suspension.on
         self.files: tuple[Any, ...] | None = None
         found = None if store.files is None else store.files()
         if found is not None:
@@ -38,8 +38,8 @@ class StoredChunks:
     def anew(self, layout: Layout) -> StoredChunks:
         """Return the stored objects as the store declares them now.
 
-        A transaction voids what a store has declared until it is over, and so does a verb that is
-        assigned to the store.
+        A verb that is assigned to the store voids what it has declared, and a transaction suspends
+        it for a time.
         """
         return StoredChunks(layout, self.store, self.path, self.synchronizer)
 

@@ -63,7 +63,8 @@ def run_read(
 ) -> None:
     """Read a selection into ``out``, which has the selection's work shape."""
     program = layout.program
-    if chunks.declared != (chunks.store.files is not None):
+    store = chunks.store
+    if store.suspension.on or chunks.declared != (store.files is not None):
         chunks = chunks.anew(layout)
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
@@ -86,7 +87,8 @@ def run_write(
 ) -> None:
     """Write ``value``, which has the selection's work shape."""
     program = layout.program
-    if chunks.declared != (chunks.store.files is not None):
+    store = chunks.store
+    if store.suspension.on or chunks.declared != (store.files is not None):
         chunks = chunks.anew(layout)
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)

@@ -302,9 +302,9 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         """Apply all changes of a ``with`` block below this group at its end: all or none.
 
         A transaction covers attributes, metadata and data, through all handles of this group's
-        store. Inside the block they read as changed; other stores see the changes when the block
-        has ended. If the block raises, or the process dies, nothing has changed; handles that were
-        resized inside must then be opened again.
+        store and of its copies. Inside the block they read as changed; other stores see the changes
+        when the block has ended. If the block raises, or the process dies, nothing has changed;
+        handles that were resized inside must then be opened again.
 
         Raise ``TransactionError`` if the store has no transactions (a local store has), if one is
         under way in this store, or if another writer has changed a value that a change is based on.

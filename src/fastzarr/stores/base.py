@@ -26,7 +26,7 @@ from fastzarr.errors import (
     NodeNotFoundError,
     ReadOnlyError,
 )
-from fastzarr.stores.capabilities import PAST, Request, Value, is_void, void, void_one
+from fastzarr.stores.capabilities import PAST, Request, Suspension, Value, is_void, void, void_one
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.place import own
 from fastzarr.stores.ranges import clip_range
@@ -80,6 +80,9 @@ class Store(MutableMapping[str, bytes]):
     knows_sizes: ClassVar[bool] = False
     #: Whether values were written, through this object or past it, since the last ``flush``.
     written: bool = False
+
+    #: When ``files`` does not hold; a store that never sets it shares this one.
+    suspension: Suspension = Suspension()
 
     # Capabilities: None unless a subclass declares them.
     files: Callable[[], Files | None] | None = None

@@ -48,6 +48,20 @@ class Value(NamedTuple):
     size: int | None = None
 
 
+class Suspension:
+    """Whether files must not be opened past a store for now, whatever ``files`` has returned.
+
+    Arrays keep what ``files`` returned, and look at ``on`` at each call. So a store whose answer
+    changes for a time, as in a transaction, sets it meanwhile, for all its copies at once.
+    """
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        """Start with files that may be opened."""
+        self.on = False
+
+
 class Files(NamedTuple):
     """Where the values of a store are files: that of a key is ``root/key``.
 
@@ -223,5 +237,5 @@ def void_one(store: object, verb: str, base: type) -> None:
 
 
 def is_void(name: str, held: object, base: type) -> bool:
-    """Whether an attribute of one object is what ``void_one`` has put there."""
+    """Whether an attribute of a store is what a verb that it goes past has made of it."""
     return name in PAST and getattr(held, "__func__", None) is vars(base)[name]

@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import copy
 import errno
 import itertools
 import json
@@ -18,6 +19,7 @@ import pickle
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ import pytest
 import fastzarr as zarr
 from fastzarr.errors import KeyValidationError, TransactionError
 from fastzarr.nodes import documents
-from fastzarr.stores import LocalStore
+from fastzarr.stores import DirectoryStore, LocalStore, NestedDirectoryStore
 from fastzarr.stores.keys import JOURNAL_NAME
 from fastzarr.stores.local import journal as module
 
@@ -234,6 +236,128 @@ def test_all_is_on_the_disk_before_and_after_the_instant(
     assert synced == [False, True][:expected]
 
 
+# The store while it lasts
+
+
+class Named(DirectoryStore):
+    """A store of a user's own, with a name and an attribute."""
+
+    def __str__(self) -> str:
+        """Return a name."""
+        return f"named:{self.label}"
+
+    label = "mine"
+
+
+@pytest.mark.parametrize("kind", [LocalStore, DirectoryStore, NestedDirectoryStore, Named])
+def test_a_store_stays_of_its_kind(kind: Any, tmp_path: Path) -> None:
+    store = kind(tmp_path / "root")
+    root = zarr.create_group(store, zarr_format=2)
+    separator = store.dimension_separator
+    with root.transaction():
+        assert type(store) is kind
+        assert type(root.store_path.store) is kind
+        assert type(store.with_read_only()) is kind
+        assert (str(store), repr(store)) == (str(kind(tmp_path / "root")), repr(kind(store.root)))
+        assert store == kind(tmp_path / "root")
+        assert store.dimension_separator == separator
+        if kind is not LocalStore:
+            assert store.path == str(tmp_path / "root")
+        z = root.create_array("z", shape=(4, 4), chunks=(2, 2), dtype="i4")
+        z[...] = 7
+        expected = "z/0/0" if kind is NestedDirectoryStore else "z/0.0"
+        assert expected in [*store]
+        assert "z" in store.listdir()
+        assert store.listdir("z") == sorted(store.listdir("z"))
+        inside = [*store.list("z")]
+        with pytest.raises(TransactionError, match=f"under way in {store}"), root.transaction():
+            pass
+    assert type(store) is kind
+    assert [*store.list("z")] == inside == [*kind(tmp_path / "root").list("z")]
+
+
+def test_a_subclass_keeps_its_verbs(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Counting(LocalStore):
+        transaction = LocalStore.transaction
+        _turn = LocalStore._turn  # noqa: SLF001  (declared anew, as its author may)
+
+        def _get(self, key: str, check: Any = None) -> bytes | None:
+            asked.append(key)
+            return super()._get(key, check)
+
+    root = make(tmp_path / "root")
+    root = zarr.open_group(Counting(tmp_path / "root"), mode="r+")
+    with root.transaction():
+        root["x"][0] = 5
+        asked.clear()
+        assert root["x"][:2].tolist() == [5, 2]
+        assert "x/c/0" in asked
+    assert again(root)["x"][0] == 5
+
+
+def test_a_subclass_whose_turns_do_not_take_part_has_no_transaction(tmp_path: Path) -> None:
+    class Reading(LocalStore):
+        transaction = LocalStore.transaction
+
+        def _get(self, key: str, check: Any = None) -> bytes | None:
+            return super()._get(key, check)
+
+    store = Reading(tmp_path)
+    with pytest.raises(TransactionError, match="_turn"):
+        store.transaction("")
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_a_copy_of_the_store_made_before_takes_part(error: Any, root: zarr.Group) -> None:
+    reader = zarr.open_group(root.store, mode="r")
+    store = copy.copy(root.store)
+    x = reader["x"]
+    assert x[0] == 1
+    with suppress(ValueError), root.transaction():
+        root["x"][:2] = 7
+        root["new"] = [1]
+        del root["y"]
+        assert x[:3].tolist() == [7, 7, 3]
+        assert sorted(reader) == ["new", "x"]
+        assert not store.exists("y/zarr.json")
+        store.set("x/c/1", store["x/c/0"])
+        assert x[2] == root["x"][2] == 7
+        assert again(root)["x"][:3].tolist() == [1, 2, 3]
+        with pytest.raises(TransactionError, match="one at a time"), store.transaction(""):
+            pass
+        if error:
+            raise error
+    expected = [1, 2, 3] if error else [7, 7, 7]
+    assert x[:3].tolist() == again(root)["x"][:3].tolist() == expected
+    root["x"][0] = 9
+    assert x[0] == 9
+
+
+def test_arrays_are_read_as_before_when_it_is_over(root: zarr.Group) -> None:
+    before = root["x"]
+    with root.transaction():
+        inside = root["x"]
+        inside[0] = 5
+        assert root.store.files() is None
+        assert before[0] == 5
+    assert root.store.files() is not None
+    asked: list[str] = []
+    plain = type(root.store).get_valid
+
+    def get(store: Any, key: str) -> Any:
+        asked.append(key)
+        return plain(store, key)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(root.store), "get_valid", get)
+        with zarr.config.set({"data_path": "native"}):
+            assert before[:2].tolist() == inside[:2].tolist() == [5, 2]
+    assert not [key for key in asked if "/c/" in key]
+
+
 # What is refused
 
 
@@ -415,10 +539,10 @@ def test_a_fork_inside_a_block_has_no_part_in_it(
                 with pytest.raises(TransactionError, match="forked child"):
                     root["x"][0] = 6
                 assert root["x"][0] == 5
-                changes = vars(root.store)["_changes"]
+                changes = root.store.suspension.changes
                 if leave is None:
                     with pytest.raises(TransactionError, match="forked child"):
-                        changes.commit(root.store)
+                        changes.commit()
                 changes.end()
                 code = 0
             finally:

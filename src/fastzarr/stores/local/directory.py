@@ -37,8 +37,8 @@ class DirectoryStore(LocalStore):
 
     @property
     def path(self) -> str:
-        """Give the absolute path of the root as a string."""
-        return self._root
+        """Return the absolute path of the root as a string."""
+        return self.folder
 
 
 class NestedDirectoryStore(DirectoryStore):

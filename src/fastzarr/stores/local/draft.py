@@ -1,15 +1,15 @@
-"""A tree of keys that is made beside its place in a local store, and put there in one step.
+"""A tree of keys that is made beside its place in a folder, and put there in one step.
 
 Rules of this file:
 
-* A draft is a folder with a temporary name, held by a lock as long as its writer lives. Nobody sees
-  it until it is published, and a writer that dies leaves nothing but that folder.
-* Publishing is one rename where nothing is in the way, and one exchange of two folders where the
-  old tree is replaced: readers find the old one or the new one, whenever the writer is killed.
-* A folder that is there without a node is filled file by file, the document last. What a dead
-  writer's chunks left in it goes, what is nobody's stays.
-* What replaces is on the disk before it does, and the exchange is before the old tree is removed,
-  unless the store's durability is ``none``.
+* A draft is a folder with a temporary name, locked as long as its writer lives. No reader sees it
+  until it is published, and a writer that dies leaves nothing but that folder.
+* Publishing is one rename if nothing is in the way, and one exchange of two folders if an old tree
+  is replaced: readers find the old tree or the new one, whenever the writer is killed.
+* An existing folder without a node is filled file by file, the document last. Chunks that a dead
+  writer left in it are removed; files that belong to no node stay.
+* The new tree is on the disk before the exchange, and the exchange before the old tree is removed,
+  unless the folder's durability is ``none``.
 """
 
 from __future__ import annotations
@@ -17,65 +17,48 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fastzarr.stores.keys import METADATA_NAMES
-from fastzarr.stores.local.store import LocalStore
+from fastzarr.stores.local.folder import Folder
 from fastzarr.stores.local.system import (
     ATTEMPTS,
+    DIRECTORY,
     exchange,
     lock_file,
     sync_file,
     temporary_name,
     unlock_file,
-    write_file,
 )
-from fastzarr.stores.local.turn import FileTurn, put_new
+from fastzarr.stores.local.turn import put_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastzarr.stores.turns import Turn
-
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+S = TypeVar("S")
+_FOLDER = os.O_RDONLY | DIRECTORY
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
-class _Unseen(LocalStore):
-    """A store that no other writer and no reader knows of yet."""
+class FolderDraft(Generic[S]):
+    """A draft of the tree at a path; ``store`` is its content, from the root of the tree on."""
 
-    # They agree with `_set`, which writes files too and only skips what keeps others out.
-    files = LocalStore.files
-    swap = LocalStore.swap
+    def __init__(self, place: Folder, path: str, store_of: Callable[[str], S]) -> None:
+        """Make the folder beside the place; ``store_of`` makes the store of a folder.
 
-    def _turn(self, key: str) -> Turn:
-        return FileTurn(self, key)
-
-    def _set(self, key: str, value: bytes | memoryview) -> None:
-        path = self.base + key
-        if os.path.lexists(path):
-            super()._set(key, value)
-        else:
-            sync = self.durability != "none"
-            self.in_folder(key, lambda _: write_file(path, value, path, sync=sync))
-
-
-class FolderDraft:
-    """Be a draft of what is to stand at a path; ``store`` is its content, from its root on."""
-
-    def __init__(self, place: LocalStore, path: str) -> None:
-        """Make the folder beside the place. What the file system refuses is raised."""
+        Raises whatever the file system refuses.
+        """
         self._place, self._path = place, path
-        place.check_folder(path.rpartition("/")[0])
-        # The root may be a link, which stays.
+        place.check(path.rpartition("/")[0])
+        # If the root is a link, the link stays.
         self._target = place.base + path if path else os.path.realpath(place.base)
-        folder = os.path.dirname(self._target)  # noqa: PTH120
-        while not os.path.isdir(folder):  # noqa: PTH112
-            if path and len(folder) <= len(place.base):
-                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-            folder = os.path.dirname(folder) if path else _made(folder)  # noqa: PTH120
-        self._folder = temporary_name(folder)
-        os.mkdir(self._folder)  # noqa: PTH102
+        above = os.path.dirname(self._target)
+        while not os.path.isdir(above):
+            if path and len(above) <= len(place.base):
+                os.makedirs(above, exist_ok=True)
+            above = os.path.dirname(above) if path else _made(above)
+        self._folder = temporary_name(above)
+        os.mkdir(self._folder)
         self._lock: int | None = None
         try:
             self._lock = os.open(self._folder, _FOLDER)
@@ -83,16 +66,13 @@ class FolderDraft:
         except BaseException:
             self.discard()
             raise
-        self.store = _Unseen(
-            self._folder, follow_symlinks=place.follow_symlinks, durability=place.durability
-        )
-        self.store.dimension_separator = place.dimension_separator
+        self.store = store_of(self._folder)
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
-        """Put the tree into its place, instead of what is there if ``replace`` says so.
+        """Rename the tree into its place; with ``replace``, instead of the tree that is there.
 
-        Return False, and change nothing, if a node is there, or below, that must not be replaced.
-        ``owned`` tells of a key below the path whether the new node will take it for its own.
+        Return False, and change nothing, if a node that must not be replaced is there or below.
+        ``owned`` tells of a key below the path whether the new node would take it for its own.
         """
         self._place.written = True
         old = False
@@ -114,9 +94,9 @@ class FolderDraft:
             break
         if self._durable:
             # Else a power cut could bring back the name of what is removed now.
-            sync_file(os.path.dirname(self._target), _FOLDER)  # noqa: PTH120
+            sync_file(os.path.dirname(self._target), _FOLDER)
         if self._place.durability == "full":
-            self._place.sync_folders(self._path)
+            self._place.sync_way(self._path)
         self._end()
         if old:
             self._place.remove_tree(self._folder)
@@ -126,52 +106,53 @@ class FolderDraft:
         """Remove the draft."""
         self._end()
         with suppress(OSError):
-            os.rmdir(self._folder)  # noqa: PTH106  (takes no descriptor, of which there may be none)
+            os.rmdir(self._folder)  # takes no descriptor, of which there may be none
         with suppress(FileNotFoundError):
             self._place.remove_tree(self._folder)
 
     def _renamed(self, *, last: bool) -> bool:
-        """Take the name if nothing has it, or an empty folder; make the folders above.
+        """Rename the draft into place if the target is missing or an empty folder.
 
-        A link, and a root that is there, stay what they are.
+        Parent folders are made. A link, and an existing root, stay what they are.
         """
-        stays = os.path.islink(self._target) or (not self._path and os.path.isdir(self._target))  # noqa: PTH112, PTH114
+        stays = os.path.islink(self._target) or (not self._path and os.path.isdir(self._target))
         try:
             if not stays:
-                os.rename(self._folder, self._target)  # noqa: PTH104
+                os.rename(self._folder, self._target)
                 return True
         except FileNotFoundError:
             if last:
                 raise
-            os.makedirs(os.path.dirname(self._target), exist_ok=True)  # noqa: PTH103, PTH120
+            os.makedirs(os.path.dirname(self._target), exist_ok=True)
             return self._renamed(last=True)
         except OSError as error:
-            if error.errno not in _IN_THE_WAY or not os.path.isdir(self._target):  # noqa: PTH112
+            if error.errno not in _IN_THE_WAY or not os.path.isdir(self._target):
                 raise
         return False
 
     def _filled_in(self, owned: Callable[[str], bool] | None) -> bool:
-        """Put the files one by one into the folder that is there, unless it holds a node."""
+        """Move the files one by one into the existing folder, unless a node is in it."""
         folder = os.open(self._target, _FOLDER)
         try:
             lock_file(folder)
             start = len(self._path) + 1 if self._path else 0
-            there = [key[start:] for key in self._place.list(self._path)]
-            if any(_is_document(key) for key in there):
+            found = sorted(key[start:] for key in self._place.keys_below(self._path))
+            if any(_is_document(key) for key in found):
                 return False
-            for key in there:
+            for key in found:
                 if owned is not None and owned(key):
-                    os.unlink(f"{self._target}/{key}")  # noqa: PTH108
+                    os.unlink(f"{self._target}/{key}")
             made = sorted(
-                self.store.list(), key=lambda key: (_is_document(key), "attrs" not in key)
+                Folder(self._folder).keys_below(""),
+                key=lambda key: (_is_document(key), "attrs" not in key, key),
             )
             for key in made:
                 target = f"{self._target}/{key}"
-                os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+                os.makedirs(os.path.dirname(target), exist_ok=True)
                 if not put_new(self._place, f"{self._folder}/{key}", target):
                     if key == made[-1]:
                         return False  # a node that came just now
-                    os.replace(f"{self._folder}/{key}", target)  # noqa: PTH105
+                    os.replace(f"{self._folder}/{key}", target)
             if self._durable:
                 sync_file(self._target, _FOLDER)
             return True
@@ -188,7 +169,7 @@ class FolderDraft:
 
         with suppress(OSError):
             # Those who could read the old tree can read the new one.
-            os.chmod(self._folder, os.stat(self._target).st_mode & 0o7777)  # noqa: PTH101, PTH116
+            os.chmod(self._folder, os.stat(self._target).st_mode & 0o7777)
         sync(self._folder)
 
     def _end(self) -> None:
@@ -201,7 +182,7 @@ class FolderDraft:
 
 
 def _made(folder: str) -> str:
-    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    os.makedirs(folder, exist_ok=True)
     return folder
 
 

@@ -2,9 +2,14 @@
 
 Rules of this file:
 
-* A journal is complete, because it gets its name by one rename. Any process that opens the store
-  and finds one moves the rest of its values into place.
-* A journal may have been copied with the store from elsewhere: it is not followed through links.
+* A journal is a folder with a list of changes and the new values. Renaming it to its name was the
+  commit. From then on each value is renamed into its place, in the order of the changes, and the
+  journal is removed at last; what is in place already is skipped. So it may be applied again,
+  whoever began.
+* A journal is applied under the lock of its folder, which its writer holds until it has died or
+  come to the end.
+* A journal may have come with the store from elsewhere: it is not followed through links, and its
+  keys are checked as any others.
 """
 
 from __future__ import annotations
@@ -17,19 +22,29 @@ from typing import TYPE_CHECKING
 
 from fastzarr.errors import BaseZarrError, TransactionError
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, validate_key
-from fastzarr.stores.local.system import ATTEMPTS, lock_file, sync_file, temporary_name, unlock_file
+from fastzarr.stores.local.system import (
+    ATTEMPTS,
+    DIRECTORY,
+    NOFOLLOW,
+    lock_file,
+    sync_file,
+    temporary_name,
+    unlock_file,
+)
 
 if TYPE_CHECKING:
-    from fastzarr.stores.local.store import LocalStore
+    from fastzarr.stores.local.folder import Folder
 
-
-FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+FOLDER_FLAGS = os.O_RDONLY | DIRECTORY | NOFOLLOW
 CHANGES, VALUES = "changes.json", "values"
 
 
-def recover(store: LocalStore) -> None:
-    """Do what is left of a journal, unless the one who wrote it is at it."""
-    journal = store.base + JOURNAL_NAME
+def recover(folder: Folder) -> None:
+    """Complete a journal that is found in a folder, unless its writer is at it.
+
+    Raises ``TransactionError`` if it cannot be completed.
+    """
+    journal = folder.base + JOURNAL_NAME
     while os.path.lexists(journal):
         lock = None
         try:
@@ -37,63 +52,63 @@ def recover(store: LocalStore) -> None:
             lock_file(lock)
             if os.path.samestat(os.fstat(lock), os.lstat(journal)):
                 _check_kinds(journal)
-                apply(store, journal)
+                apply(folder, journal)
         except FileNotFoundError as error:
             if error.filename == journal:
                 return  # its writer has come to the end
-            raise _unfinished(store, error) from error
+            raise _unfinished(folder, error) from error
         except (OSError, TypeError, ValueError, BaseZarrError) as error:
-            raise _unfinished(store, error) from error
+            raise _unfinished(folder, error) from error
         finally:
             if lock is not None:
                 unlock_file(lock)
                 os.close(lock)
 
 
-def finish(store: LocalStore, journal: str) -> None:
-    """Do what a journal has left to do, and remove it."""
+def finish(folder: Folder, journal: str) -> None:
+    """Complete the journal that this writer has just committed."""
     try:
-        apply(store, journal)
+        apply(folder, journal)
     except OSError as error:
-        raise _unfinished(store, error) from error
+        raise _unfinished(folder, error) from error
     except BaseException:
         # It is committed, and Ctrl-C is no reason to leave it half in place.
-        apply(store, journal)
+        apply(folder, journal)
         raise
 
 
-def _unfinished(store: LocalStore, error: Exception) -> TransactionError:
+def _unfinished(folder: Folder, error: Exception) -> TransactionError:
     return TransactionError(
-        f"{store} has a transaction that is committed and not yet in place, and it cannot be "
-        f"finished: {error}. It is when the store is opened where it can be written; what is left "
+        f"{folder} has a transaction that is committed and not yet in place, and it cannot be "
+        f"completed: {error}. Opening the store where it can be written completes it; what is left "
         f"of it is in {JOURNAL_NAME!r}"
     )
 
 
-def apply(store: LocalStore, journal: str) -> None:
-    """Put the values of a journal into their places; what is there already is left."""
-    with open(f"{journal}/{CHANGES}", encoding="utf-8") as file:  # noqa: PTH123
+def apply(folder: Folder, journal: str) -> None:
+    """Move the values of a journal into their places, and remove the journal."""
+    with open(f"{journal}/{CHANGES}", encoding="utf-8") as file:
         made: dict[str, bool] = dict(json.load(file))
     for key in made:
         validate_key(key)
-        store.check_folder(key.rpartition("/")[0])
-    for key, there in made.items():
-        target = store.base + key
-        if there:
+        folder.check(key.rpartition("/")[0])
+    for key, has_value in made.items():
+        target = folder.base + key
+        if has_value:
             _replace(f"{journal}/{VALUES}/{key}", target)
         else:
             with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(target)  # noqa: PTH108
-            store.remove_empty(key.rpartition("/")[0])
-    sync_journal(store, store.base)
-    grave = temporary_name(store.base)
-    os.rename(journal, grave)  # noqa: PTH104
-    store.remove_tree(grave)
+                os.unlink(target)
+            folder.remove_empty(key.rpartition("/")[0])
+    sync_all(folder, folder.base)
+    grave = temporary_name(folder.base)
+    os.rename(journal, grave)
+    folder.remove_tree(grave)
 
 
-def _check_kinds(folder: str) -> None:
-    """Refuse what no transaction has made: links, and what is neither a file nor a folder."""
-    with os.scandir(folder) as entries:
+def _check_kinds(path: str) -> None:
+    """Raise OSError for what no transaction makes: links, and all but files and folders."""
+    with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 _check_kinds(entry.path)
@@ -104,14 +119,14 @@ def _check_kinds(folder: str) -> None:
 def _replace(value: str, target: str) -> None:
     for attempt in range(ATTEMPTS):
         try:
-            os.replace(value, target)  # noqa: PTH105
+            os.replace(value, target)
         except FileNotFoundError:
             if not os.path.lexists(value):
-                return  # it was put there before
+                return  # in place already
             if attempt == ATTEMPTS - 1:
                 raise
             # A delete beside this may have removed the folder.
-            os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+            os.makedirs(os.path.dirname(target), exist_ok=True)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -122,30 +137,33 @@ def _replace(value: str, target: str) -> None:
 
 
 def _copy(value: str, target: str) -> None:
-    """Replace what stands on another file system."""
+    """Replace a value that stands on another file system."""
     from shutil import copyfile
 
-    temporary = temporary_name(os.path.dirname(target))  # noqa: PTH120
+    temporary = temporary_name(os.path.dirname(target))
     try:
         copyfile(value, temporary)
         sync_file(temporary)
-        os.replace(temporary, target)  # noqa: PTH105
+        os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
+            os.unlink(temporary)
         raise
 
 
-def sync_journal(store: LocalStore, folder: str) -> None:
-    """Flush a folder's files to the disk, unless the store's durability is ``none``."""
-    if store.durability != "none":
+def sync_all(folder: Folder, path: str) -> None:
+    """Flush the file system of a path to the disk, unless the folder's durability is ``none``."""
+    if folder.durability != "none":
         from fastzarr.native import sync
 
-        sync(folder)
+        sync(path)
 
 
 def documents_first(key: str) -> tuple[int, str]:
-    """Give the order of locks: what makes nodes visible, what stands beside it, then chunks."""
+    """Return the rank of a key in the order of locks.
+
+    Documents that make nodes visible come first, then the documents beside them, then chunks.
+    """
     name = key.rpartition("/")[2]
     if name in METADATA_NAMES:
         return (int(name in (".zattrs", ".zmetadata")), key)
@@ -153,7 +171,7 @@ def documents_first(key: str) -> tuple[int, str]:
 
 
 def allow_files(count: int) -> None:
-    """Let the process have as many files open as a commit locks."""
+    """Raise the limit of open files, as far as allowed, to what locking ``count`` keys takes."""
     try:
         import resource
     except ImportError:

@@ -1,13 +1,12 @@
-"""Files under one folder of the local file system as a store.
+"""The files of a folder as a store.
 
 Rules of this file:
 
-* How a value comes to its place, and who may change it when, stands in ``turn.py``. Listing never
-  shows a temporary file.
-* Only a name that is not there is a missing key. A folder where a value should be, a refused
-  permission, a failing disk: all that raises, with the path.
-* A symbolic link that leads out of the root is refused. The links in the root's own path are the
-  user's. Each folder on the way to a key is looked at each time: a link may have taken its place.
+* What may be opened and removed, and how, stands in ``folder.py``; how a value comes to its place,
+  and who may change it when, in ``turn.py``. Here are the verbs.
+* A store and its copies share their values: the folder's, or, while a transaction is under way,
+  those of ``staged.py``. Their class stays what it is. Then trees are removed and moved key by key,
+  and the files are not opened past the store.
 * Reading a value takes open, fstat, read, close, and an lstat for each folder on the way.
 """
 
@@ -15,22 +14,18 @@ from __future__ import annotations
 
 import errno
 import os
-import time
-from contextlib import suppress
-from copy import copy
-from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager, suppress
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
-from fastzarr.config import config
-from fastzarr.errors import KeyValidationError
+from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
-from fastzarr.stores.capabilities import Files, Value
-from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX, validate_key
-from fastzarr.stores.local.system import ATTEMPTS, is_locked, read_part, sync_file, temporary_name
-from fastzarr.stores.local.turn import FileTurn
-from fastzarr.stores.place import of_folder
-from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.capabilities import Files, Suspension, Value, is_void
+from fastzarr.stores.keys import JOURNAL_NAME, validate_key
+from fastzarr.stores.local.folder import DURABILITIES, Folder, token
+from fastzarr.stores.local.system import is_mounted, read_part, write_file
+from fastzarr.stores.local.turn import FileTurn, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -42,26 +37,39 @@ if TYPE_CHECKING:
     from fastzarr.stores.base import Parts, Range
     from fastzarr.stores.capabilities import Request
     from fastzarr.stores.local.draft import FolderDraft
+    from fastzarr.stores.local.staged import Staged
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
 
-T = TypeVar("T")
-DURABILITIES = ("none", "replace", "full")
-_BINARY = getattr(os, "O_BINARY", 0)
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
-# Without O_NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
-_READ = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)
-_IS_LINK = (errno.ELOOP, errno.EMLINK)
-# After so many seconds a temporary file or folder is nobody's, unless its folder is locked.
-_ABANDONED = 86400.0
+
+class _Shared(Suspension):
+    """What a store and its copies share: where their values are now."""
+
+    __slots__ = ("changes", "values")
+
+    def __init__(self, folder: Folder) -> None:
+        """Start with the values of the folder."""
+        super().__init__()
+        self.values: Folder | Staged = folder
+        #: The transaction under way.
+        self.changes: Staged | None = None
+
+    def begin(self, changes: Staged) -> None:
+        """Let the values be those of a transaction."""
+        self.values = self.changes = changes
+        self.on = True
+
+    def end(self, folder: Folder) -> None:
+        """Let the values be those of the folder again."""
+        self.values, self.changes = folder, None
+        self.on = False
 
 
 class LocalStore(Store):
     """Store each value in the file whose path under ``root`` is the key.
 
-    The folder is made by the first write. ``root`` is kept as an absolute path, a string or Path
-    being given. Symbolic links that lead out of it are refused, unless ``follow_symlinks`` says
+    The folder is made by the first write. ``root`` is kept as an absolute path; a string or a Path
+    may be given. Symbolic links that lead out of it are refused, unless ``follow_symlinks`` says
     that whoever made the folder is trusted; listing does not enter linked folders in either case.
 
     ``durability`` says what outlasts a power cut; None takes ``config["durability"]``. With
@@ -78,8 +86,7 @@ class LocalStore(Store):
     (b'123', ['a'])
     """
 
-    follow_symlinks: bool
-    _place: Place | None = None
+    suspension: _Shared
     knows_sizes = True
 
     def __init__(
@@ -95,24 +102,20 @@ class LocalStore(Store):
         if durability is not None and durability not in DURABILITIES:
             msg = f"durability is one of {', '.join(DURABILITIES)}, not {durability!r}"
             raise ValueError(msg)
-        self._durability = durability
-        self._root = os.path.abspath(os.fspath(root))  # noqa: PTH100  (Path has no equal)
-        if os.path.isfile(self._root):  # noqa: PTH113
+        path = os.path.abspath(os.fspath(root))
+        if os.path.isfile(path):
             reason = "the root of a local store is a folder, and this is a file"
-            raise NotADirectoryError(errno.ENOTDIR, reason, self._root)
-        self.follow_symlinks = follow_symlinks
-        self._start()
+            raise NotADirectoryError(errno.ENOTDIR, reason, path)
+        self._folder = Folder(path, follow_symlinks=follow_symlinks, durability=durability)
+        self.suspension = _Shared(self._folder)
+        self._complete_journal()
 
-    def _start(self) -> None:
-        self.base = self._root.rstrip("/" + os.sep) + "/"
-        self._flags = _READ if self.follow_symlinks else _READ | _NOFOLLOW
-        self._finish_transaction()
-
-    def _finish_transaction(self) -> None:
-        """Do what a transaction has left to do whose writer died, here or in a node above."""
-        root = self._root
+    def _complete_journal(self) -> None:
+        """Complete a transaction whose writer died after its commit, here or in a node above."""
+        folder = self._folder
+        root = folder.root
         while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
-            above = os.path.dirname(root)  # noqa: PTH120
+            above = os.path.dirname(root)
             if above == root or not (
                 os.access(f"{above}/zarr.json", os.F_OK) or os.access(f"{above}/.zgroup", os.F_OK)
             ):
@@ -120,42 +123,54 @@ class LocalStore(Store):
             root = above
         from fastzarr.stores.local.journal import recover
 
-        # Not a copy, which would look for a journal in its turn.
-        place = object.__new__(LocalStore)
-        vars(place).update(vars(self), _root=root, base=root.rstrip("/" + os.sep) + "/")
-        recover(place)
+        recover(folder.at(root))
 
     @property
     def root(self) -> Path:
-        """Give the absolute path of the root."""
+        """The absolute path of the root."""
         from pathlib import Path  # not loaded where paths are text
 
-        return Path(self._root)
+        return Path(self._folder.root)
 
     @property
     def folder(self) -> str:
-        """Give the absolute path of the root as text."""
-        return self._root
+        """The absolute path of the root as text."""
+        return self._folder.root
+
+    @property
+    def follow_symlinks(self) -> bool:
+        """Whether symbolic links may lead out of the root."""
+        return self._folder.follow_symlinks
 
     @property
     def durability(self) -> str:
-        """Tell what outlasts a power cut: ``none``, ``replace`` or ``full``."""
-        level = config.flat["durability"] if self._durability is None else self._durability
-        if level not in DURABILITIES:
-            msg = f"config['durability'] is one of {', '.join(DURABILITIES)}, not {level!r}"
-            raise ValueError(msg)
-        return str(level)
+        """What outlasts a power cut: ``none``, ``replace`` or ``full``."""
+        return self._folder.durability
+
+    @property
+    def written(self) -> bool:
+        """Whether values were written, by this store or a copy of it, since the last ``flush``."""
+        return self._folder.written
+
+    @written.setter
+    def written(self, value: bool) -> None:
+        self._folder.written = value
 
     @property
     def place(self) -> Place:
-        """Return the identity of the folder that the root leads to now."""
-        found = self._place = of_folder(self._root, self._place)
-        return found
+        """The identity of the folder that the root leads to now."""
+        return self._folder.place
 
-    def files(self) -> Files:
-        """Return where the files of the values are, for code that opens them itself."""
-        durability = None if self.read_only else self.durability
-        return Files(self._root, self.follow_symlinks, durability)
+    def files(self) -> Files | None:
+        """Return where the files of the values are, for code that opens them itself.
+
+        Return None while a transaction is under way.
+        """
+        if self.suspension.on:
+            return None
+        folder = self._folder
+        durability = None if self.read_only else folder.durability
+        return Files(folder.root, folder.follow_symlinks, durability)
 
     # Reading
 
@@ -165,22 +180,25 @@ class LocalStore(Store):
         return self._get(key, check)
 
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
-        path = self.base + key
-        end = -1 if self.follow_symlinks else path.find("/", len(self.base))
+        if self.suspension.on:
+            return self.suspension.values.read(key, check)
+        # Folder.read, inline: this is called for each chunk that the extension does not read.
+        folder = self._folder
+        path = folder.base + key
+        end = -1 if folder.follow_symlinks else path.find("/", len(folder.base))
         file: int | None
         try:
-            # Inline, as this is called for each chunk that the extension does not read.
             while end >= 0 and S_ISDIR(os.lstat(path[:end]).st_mode):
                 end = path.find("/", end + 1)
-            file = os.open(path, self._flags) if end < 0 else self._open(key, self._flags)
+            file = os.open(path, folder.flags) if end < 0 else folder.open(key, folder.flags)
         except OSError as error:
-            file = self._after_failed_open(key, error, self._flags)
+            file = folder.after_failed_open(key, error, folder.flags)
         if file is None:
             return None
         try:
             info = os.fstat(file)
             if not S_ISREG(info.st_mode):
-                raise _not_a_file(path, info)
+                folder.check_file(key, info)
             if check is not None:
                 check(info.st_size, key)
             data = os.read(file, info.st_size)
@@ -196,24 +214,8 @@ class LocalStore(Store):
     get_valid = _get
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
-        found = self._read_parts(key, ranges)
+        found = self.suspension.values.read_parts(key, ranges)
         return None if found is None else found[0]
-
-    def _read_parts(self, key: str, ranges: Sequence[Range]) -> tuple[Parts, os.stat_result] | None:
-        file = self._open(key, self._flags)
-        if file is None:
-            return None
-        try:
-            info = os.fstat(file)
-            if not S_ISREG(info.st_mode):
-                raise _not_a_file(self.base + key, info)
-            parts = [read_part(file, *clip_range(*part, info.st_size)) for part in ranges]
-        except OSError as error:
-            error.filename = self.base + key
-            raise
-        finally:
-            os.close(file)
-        return parts, info
 
     def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
         """Return the index of each request with its value; each file is opened once."""
@@ -222,92 +224,60 @@ class LocalStore(Store):
             validate_key(request.key)
             indexes.setdefault(request.key, []).append(index)
         for key, places in indexes.items():
-            found = self._read_parts(key, [wanted[index][1:] for index in places])
+            ranges = [wanted[index][1:] for index in places]
+            found = self.suspension.values.read_parts(key, ranges)
             for at, index in enumerate(places):
                 if found is None:
                     yield index, None
                 else:
                     parts, info = found
-                    yield index, Value(parts[at], _token(info), info.st_size)
+                    yield index, Value(parts[at], token(info), info.st_size)
 
     def _exists(self, key: str) -> bool:
-        info = self._stat(key)
-        return info is not None and S_ISREG(info.st_mode)
+        return self.suspension.values.exists(key)
 
     def _getsize(self, key: str) -> int | None:
-        info = self._stat_file(key)
+        info = self.suspension.values.stat_file(key)
         return None if info is None else info.st_size
 
     def validator(self, key: str) -> Hashable | None:
-        """Give time, size and inode of the file of a key, or None if the key is not there.
+        """Return time, size and inode of the file of a key, or None if the key is missing.
 
         A ``set`` makes a new file, so that two values in a row always differ in it.
         """
         validate_key(key)
-        info = self._stat_file(key)
-        return None if info is None else _token(info)
+        info = self.suspension.values.stat_file(key)
+        return None if info is None else token(info)
 
     def modified(self, key: str) -> int | None:
-        """Give the time of the last write in nanoseconds, or None where there is no value."""
+        """Return the time of the last write in nanoseconds, or None if the key is missing."""
         validate_key(key)
-        info = self._stat_file(key)
+        info = self.suspension.values.stat_file(key)
         return None if info is None else info.st_mtime_ns
 
-    # Listing
-
     def _list(self, prefix: str) -> Iterator[str]:
-        self.check_folder(prefix)
-        folders = [prefix]
-        while folders:
-            folder = folders.pop()
-            for entry in self._scan(folder):
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(name)
-                elif _is_value(entry):
-                    yield name
+        return self.suspension.values.keys_below(prefix, sweep=not self.read_only)
 
-    def _list_dir(self, prefix: str) -> Iterator[str]:
-        self.check_folder(prefix)
-        return (entry.name for entry in self._scan(prefix))
-
-    def _scan(self, folder: str) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(self.base + folder) as entries:
-                found = [*entries]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        shown = [entry for entry in found if not entry.name.endswith(TEMPORARY_SUFFIX)]
-        if len(shown) < len(found) and not self.read_only:
-            self._sweep(set(found) - set(shown))
-        return shown
-
-    def _sweep(self, entries: Iterable[os.DirEntry[str]]) -> None:
-        """Remove what writers that died have left, as far as age and owner tell."""
-        for entry in entries:
-            # Who is in the way of this is not in the way of what the caller wants.
-            with suppress(OSError):
-                info = entry.stat(follow_symlinks=False)
-                old = time.time() - info.st_mtime > _ABANDONED
-                mine = not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
-                if not (old and mine) or entry.name == JOURNAL_NAME:
-                    continue
-                if not S_ISDIR(info.st_mode):
-                    os.unlink(entry.path)  # noqa: PTH108
-                elif not is_locked(entry.path):
-                    self.remove_tree(entry.path)
+    def _list_dir(self, prefix: str) -> Iterable[str]:
+        if self.suspension.on:
+            return super()._list_dir(prefix)
+        return self._folder.names_in(prefix, sweep=not self.read_only)
 
     # Writing
 
     def _turn(self, key: str) -> Turn:
-        return FileTurn(self, key)
+        changes = self.suspension.changes
+        return FileTurn(self._folder, key) if changes is None else changes.turn(key)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        turn = FileTurn(self, key)
-        try:
-            turn.put(value)
-        finally:
-            turn.end()
+        changes = self.suspension.changes
+        if changes is None or not changes.put(key, value):
+            put(self._folder, key, value)
+
+    def _delete(self, key: str) -> None:
+        changes = self.suspension.changes
+        if changes is None or not changes.remove(key):
+            put(self._folder, key, None)
 
     def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
         """Store the value, or delete the key if ``value`` is None, if the token is still current.
@@ -318,55 +288,64 @@ class LocalStore(Store):
         """
         self._check_write(key)
         data = None if value is None else flat_bytes(value, key)
-        turn = FileTurn(self, key)
+        turn = self._turn(key)
         try:
             found = None if turn.get() is None else self.validator(key)
             return found == token and turn.put(data)
         finally:
             turn.end()
 
-    def in_folder(self, key: str, write: Callable[[str], T]) -> T:
-        """Run what writes into the folder of a key, which is made where it is not there."""
-        self.written = True
-        folder = key.rpartition("/")[0]
-        for _ in range(ATTEMPTS):
-            # Where it is seen not to be there, nothing is prepared in vain.
-            if self.check_folder(folder):
-                # A delete beside this write may have just removed it.
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    return write(self.base + folder)
-            self._make_folder(folder, key)
-        return write(self.base + folder)
+    def _delete_dir(self, prefix: str) -> None:
+        if self.suspension.on:
+            super()._delete_dir(prefix)
+        else:
+            self._folder.remove(prefix)
 
-    def sync_folders(self, key: str) -> None:
-        """Have the names on the way to a key outlast a power cut."""
-        folder = key
-        while folder:
-            folder = folder.rpartition("/")[0]
-            with suppress(FileNotFoundError, NotADirectoryError):
-                sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
-        sync_file(os.path.dirname(self._root), os.O_RDONLY | _DIRECTORY)  # noqa: PTH120
+    def clear(self) -> None:
+        """Remove all that is in the root; the root stays."""
+        if self.suspension.on:
+            super().clear()
+        else:
+            self._check_write()
+            self._folder.clear()
+
+    def _move(self, source: str, target: str) -> None:
+        if self.suspension.on:
+            super()._move(source, target)
+        else:
+            self._folder.move(source, target)
+
+    # Durability
 
     def lasting(self) -> Store:
-        """Give a store for the same folder with durability ``full``, unless this has ``none``."""
-        if self.durability != "replace":
+        """Return a store for the same folder with durability ``full``, unless this has ``none``.
+
+        In a transaction it is this store, as everything is synced when the transaction ends.
+        """
+        if self.suspension.on or self.durability != "replace":
             return self
-        other = copy(self)
-        other._durability = "full"  # noqa: SLF001  (a copy of this one)
-        return other
+        folder = self._folder.with_durability("full")
+        return self._again(_folder=folder, suspension=_Shared(folder))
 
     def settle(self, path: str) -> None:
-        """Have the names at a path outlast a power cut, unless the durability is ``none``."""
-        if self.durability != "none":
-            with suppress(FileNotFoundError, NotADirectoryError):
-                sync_file(self.base + path, os.O_RDONLY | _DIRECTORY)
+        """Have the names at a path outlast a power cut, unless the durability is ``none``.
+
+        In a transaction they do when it ends.
+        """
+        if not self.suspension.on and self.durability != "none":
+            self._folder.sync_names(path)
 
     def flush(self) -> None:
-        """Have all that was written to the store outlast a power cut, whoever wrote it."""
+        """Have all that was written to the store outlast a power cut, whoever wrote it.
+
+        In a transaction it does when the transaction ends.
+        """
+        if self.suspension.on:
+            return
         from fastzarr.native import sync
 
         with suppress(FileNotFoundError):  # nothing was written yet
-            sync(self._root)
+            sync(self._folder.root)
         self.written = False
 
     def close(self) -> None:
@@ -374,223 +353,84 @@ class LocalStore(Store):
         if self.written and self.durability != "none":
             self.flush()
 
-    def open_to_lock(self, key: str, access: int = os.O_RDONLY) -> int | None:
-        """Open the file of a key, following links that stay inside; None if there is none."""
-        self.check_folder(key.rpartition("/")[0])
-        try:
-            return self._open(key, self._flags | access)
-        except KeyValidationError:
-            return None
-
-    def leads_to(self, key: str, info: os.stat_result) -> bool:
-        """Tell whether the name of a key still leads to this file."""
-        try:
-            named = os.stat(self.base + key)  # noqa: PTH116
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return (named.st_ino, named.st_dev) == (info.st_ino, info.st_dev)
-
-    def not_a_file(self, key: str, info: os.stat_result) -> OSError:
-        """Give the error for what stands where a value should be."""
-        return _not_a_file(self.base + key, info)
-
-    def _make_folder(self, folder: str, key: str) -> None:
-        try:
-            os.makedirs(self.base + folder, exist_ok=True)  # noqa: PTH103
-        except FileNotFoundError:
-            return  # removed again while it was being made; the caller tries once more
-        except (FileExistsError, NotADirectoryError):
-            # Or a folder that was there has gone before it was looked at: then, once more as well.
-            at = self._root
-            for name in ("", *folder.split("/")):
-                at = f"{at}/{name}" if name else at
-                try:
-                    mode = os.stat(at).st_mode  # noqa: PTH116
-                except (FileNotFoundError, NotADirectoryError):
-                    return
-                if not S_ISDIR(mode):
-                    reason = f"key {key!r} cannot be stored, as a folder it is in is a file"
-                    raise NotADirectoryError(errno.ENOTDIR, reason, at) from None
-
-    # Deleting and moving
-
-    def _delete(self, key: str) -> None:
-        turn = FileTurn(self, key)
-        try:
-            turn.put(None)
-        finally:
-            turn.end()
+    # Changes made together
 
     def transaction(self, path: str) -> AbstractContextManager[None]:
-        """Make what is changed below a path in a ``with`` block at its end, all or nothing."""
-        from fastzarr.stores.local.staged import transaction
+        """Make what is changed below a path in a ``with`` block at its end, all or nothing.
 
+        The store and all its copies take part, whenever they were made. Raises
+        ``TransactionError`` if one is under way in them, or, at the end, if another writer has
+        changed a value that a change was made from.
+        """
         self._check_write()
-        return transaction(self, path)
+        if is_void("_turn", self._turn, Store):
+            kind = type(self).__name__
+            msg = f"{kind} declares transaction; it has to declare _turn, which takes part, as well"
+            raise TransactionError(msg)
+        return self._transaction(path)
 
-    def draft(self, path: str) -> FolderDraft | None:
-        """Begin a tree that is to stand at a path; None for a root that cannot be renamed."""
+    @contextmanager
+    def _transaction(self, path: str) -> Iterator[None]:
+        from fastzarr.stores.local.staged import Staged
+
+        shared = self.suspension
+        with self.place.guard:
+            if shared.on:
+                msg = f"a transaction is under way in {self}, and there is one at a time"
+                raise TransactionError(msg)
+            changes = Staged(self._folder, path)
+            shared.begin(changes)
+        try:
+            try:
+                yield
+            finally:
+                changes.close()
+                shared.end(self._folder)
+            changes.commit()
+        finally:
+            changes.end()
+
+    def draft(self, path: str) -> FolderDraft[_Unseen] | None:
+        """Begin a tree that is to stand at a path.
+
+        Return None for a root that cannot be renamed, and in a transaction, of which nothing is
+        seen before it ends anyway.
+        """
         from fastzarr.stores.local.draft import FolderDraft
-        from fastzarr.stores.local.system import is_mounted
 
         self._check_write()
-        if not path and os.path.exists(self._root):  # noqa: PTH110
-            real = os.path.realpath(self._root)
-            above = os.path.dirname(real)  # noqa: PTH120
-            if is_mounted(real) or not os.access(above, os.W_OK):
+        if self.suspension.on:
+            return None
+        root = self._folder.root
+        if not path and os.path.exists(root):
+            real = os.path.realpath(root)
+            if is_mounted(real) or not os.access(os.path.dirname(real), os.W_OK):
                 return None
             if f"{os.path.realpath(os.curdir)}/".startswith(f"{real}/"):
-                return None  # whoever works in the folder would find himself nowhere
-        return FolderDraft(self, path)
+                return None  # it contains the working directory of this process
+        return FolderDraft(self._folder, path, self._unseen)
 
-    def _delete_dir(self, prefix: str) -> None:
-        folder = prefix.rpartition("/")[0]
-        self.check_folder(folder)
-        # Renamed first, the tree is gone for readers at once, and none of it is seen half removed.
-        grave = temporary_name(self.base + folder)
-        try:
-            # A link to a folder goes, and not what it leads to.
-            if not S_ISDIR(os.stat(self.base + prefix).st_mode):  # noqa: PTH116
-                return
-            os.rename(self.base + prefix, grave)  # noqa: PTH104
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        self.written = True
-        try:
-            if self.durability != "none":
-                # Else a power cut could bring the name back, and half of the tree.
-                sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
-        finally:
-            self.remove_tree(grave)
-        self.remove_empty(folder)
-
-    def clear(self) -> None:
-        """Remove all that is in the root; the root stays."""
-        self._check_write()
-        try:
-            with os.scandir(self._root) as entries:
-                # What makes a node visible goes first.
-                found = sorted(entries, key=lambda entry: entry.name not in METADATA_NAMES)
-        except FileNotFoundError:
-            return
-        self.written = True
-        for entry in found:
-            with suppress(FileNotFoundError):
-                if entry.is_dir(follow_symlinks=False):
-                    grave = temporary_name(self._root)
-                    os.rename(entry.path, grave)  # noqa: PTH104
-                    self.remove_tree(grave)
-                else:
-                    os.unlink(entry.path)  # noqa: PTH108
-
-    def remove_tree(self, grave: str) -> None:
-        """Remove a folder that has a temporary name, or a link to one."""
-        from shutil import rmtree
-
-        if os.path.islink(grave):  # noqa: PTH114
-            os.unlink(grave)  # noqa: PTH108  (the link, not what it leads to)
-            return
-        for attempt in range(ATTEMPTS):
-            try:
-                rmtree(grave)
-            except OSError as error:
-                # Someone who was on the way in before the rename has put a file there, or someone
-                # clears the store as well.
-                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == ATTEMPTS - 1:
-                    raise
-                if os.path.lexists(grave):
-                    continue
-            return
-
-    def remove_empty(self, folder: str) -> None:
-        """Remove a folder of keys if it is empty, and those above that then are."""
-        # A folder that is left empty stands for nothing; what keeps it there is no failure.
-        with suppress(OSError):
-            while folder:
-                os.rmdir(self.base + folder)  # noqa: PTH106
-                folder = folder.rpartition("/")[0]
-
-    def _move(self, source: str, target: str) -> None:
-        folder = target.rpartition("/")[0]
-        self.check_folder(source.rpartition("/")[0])
-        self.check_folder(folder)
-        self._make_folder(folder, target)
-        try:
-            os.rename(self.base + source, self.base + target)  # noqa: PTH104
-        except OSError:
-            self.remove_empty(folder)
-            raise
-        self.written = True
-        if self.durability != "none":
-            for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
-                sync_file(self.base + folder, os.O_RDONLY | _DIRECTORY)
-        self.remove_empty(source.rpartition("/")[0])
-
-    # Staying inside
-
-    def check_folder(self, folder: str) -> bool:
-        """Whether a folder may exist; raise KeyValidationError if a link leads out of the root."""
-        if self.follow_symlinks or not folder:
-            return True
-        at = self.base
-        for name in folder.split("/"):
-            at += name
-            try:
-                mode = os.lstat(at).st_mode
-            except (FileNotFoundError, NotADirectoryError):
-                return False  # and so nothing below it exists
-            if S_ISLNK(mode):
-                self._follow(at[len(self.base) :])
-            elif not S_ISDIR(mode):
-                return False
-            at += "/"
-        return True
-
-    def _follow(self, key: str) -> str:
-        real = os.path.realpath(self.base + key)
-        root = os.path.realpath(self._root)
-        if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
-            msg = (
-                f"{key!r} in {self} is a symbolic link that leads out of the store, to {real!r}; "
-                "if you trust it, open the folder with LocalStore(..., follow_symlinks=True)"
-            )
-            raise KeyValidationError(msg)
-        return real
-
-    def _open(self, key: str, flags: int) -> int | None:
-        self.check_folder(key.rpartition("/")[0])
-        try:
-            return os.open(self.base + key, flags)
-        except OSError as error:
-            return self._after_failed_open(key, error, flags)
-
-    def _after_failed_open(self, key: str, error: OSError, flags: int) -> int | None:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            return None
-        if error.errno not in _IS_LINK or self.follow_symlinks:
-            raise error
-        try:
-            return os.open(self._follow(key), flags)
-        except FileNotFoundError:
-            return None
-
-    def _stat(self, key: str) -> os.stat_result | None:
-        self.check_folder(key.rpartition("/")[0])
-        try:
-            info = os.stat(self.base + key, follow_symlinks=self.follow_symlinks)  # noqa: PTH116
-            if S_ISLNK(info.st_mode):
-                info = os.stat(self._follow(key))  # noqa: PTH116
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return info
-
-    def _stat_file(self, key: str) -> os.stat_result | None:
-        info = self._stat(key)
-        if info is not None and not S_ISREG(info.st_mode):
-            raise _not_a_file(self.base + key, info)
-        return info
+    def _unseen(self, root: str) -> _Unseen:
+        store = _Unseen(root, follow_symlinks=self.follow_symlinks, durability=self.durability)
+        store.dimension_separator = self.dimension_separator
+        return store
 
     # The object
+
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """Return a store for the same values that refuses writing or, with False, allows it."""
+        other = self._again(read_only=read_only)
+        if not self.suspension.on:
+            self._complete_journal()
+        return other
+
+    def _again(self, **changed: Any) -> Self:
+        other = type(self).__new__(type(self))
+        Store.__setstate__(other, super().__getstate__())
+        vars(other).update(changed)
+        return other
+
+    __copy__ = _again
 
     def __eq__(self, other: object) -> bool:
         """Whether both roots lead to one folder; whether a store is read-only does not count."""
@@ -599,34 +439,39 @@ class LocalStore(Store):
     __hash__ = None
 
     def __str__(self) -> str:
-        """Give the URL of the root."""
-        return "file://" + self._root.replace(os.sep, "/")
+        """Return the URL of the root."""
+        return str(self._folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without what was learnt about the folders, which may be others elsewhere."""
-        left = ("base", "_flags", "_changes", "_place")
-        return {k: v for k, v in super().__getstate__().items() if k not in left}
+        """Pickle the settings; a store in a transaction raises TransactionError."""
+        if self.suspension.on:
+            msg = f"{self} can be pickled or copied when the transaction under way in it has ended"
+            raise TransactionError(msg)
+        state = super().__getstate__().items()
+        return {name: value for name, value in state if name != "suspension"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the settings."""
         super().__setstate__(state)
-        self._start()
+        self.suspension = _Shared(self._folder)
+        self._complete_journal()
 
 
-def _is_value(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # a link to itself
-            return False
-        raise
+class _Unseen(LocalStore):
+    """A store that no other writer and no reader knows of yet."""
 
+    # They agree with `_set`, which writes files too and only skips what keeps others out.
+    files = LocalStore.files
+    swap = LocalStore.swap
 
-def _token(info: os.stat_result) -> tuple[int, int, int]:
-    return (info.st_mtime_ns, info.st_size, info.st_ino)
+    def _turn(self, key: str) -> Turn:
+        return FileTurn(self._folder, key)
 
-
-def _not_a_file(path: str, info: os.stat_result) -> OSError:
-    if S_ISDIR(info.st_mode):
-        return IsADirectoryError(errno.EISDIR, "a folder is where a value should be", path)
-    return OSError(errno.EINVAL, "what is where a value should be is no regular file", path)
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        folder = self._folder
+        path = folder.base + key
+        if os.path.lexists(path):
+            super()._set(key, value)
+        else:
+            sync = folder.durability != "none"
+            folder.write_beside(key, lambda _: write_file(path, value, path, sync=sync))

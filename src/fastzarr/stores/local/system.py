@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from fastzarr.stores.keys import TEMPORARY_SUFFIX
@@ -14,16 +15,20 @@ fcntl: Any = None
 with suppress(ImportError):  # absent where there is no such lock
     import fcntl
 
-_BINARY = getattr(os, "O_BINARY", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | _BINARY
+# Flags of `open` that are 0 where the system has no such thing.
+BINARY = getattr(os, "O_BINARY", 0)
+DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | BINARY
+# The errors of a file system that cannot do what was asked at all.
 UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
-# How often a write makes its folder anew when deletes beside it keep removing it. Each time, one of
-# those deletes has come to its end; the bound is for a file system that is not what it seems.
+# How many times a write recreates its folder while concurrent deletes remove it. Each retry means
+# that one delete has finished; only a broken file system reaches the limit.
 ATTEMPTS = 1000
 
 
 def lock_file(file: int) -> bool:
-    """Wait for the lock of an open file; False if the file system has none."""
+    """Wait for the lock of an open file; return False if the file system has no locks."""
     if fcntl is None:
         return False
     try:
@@ -36,7 +41,7 @@ def lock_file(file: int) -> bool:
 
 
 def is_locked(folder: str) -> bool:
-    """Tell whether a living writer holds the lock of a folder."""
+    """Whether a living writer holds the lock of a folder."""
     if fcntl is None:
         return False
     file = os.open(folder, os.O_RDONLY)
@@ -51,7 +56,7 @@ def is_locked(folder: str) -> bool:
 
 
 def unlock_file(file: int) -> None:
-    """Give the lock of an open file back, also for children that were forked meanwhile."""
+    """Release the lock of an open file, also for children that were forked meanwhile."""
     if fcntl is None:
         return
     try:
@@ -62,12 +67,12 @@ def unlock_file(file: int) -> None:
 
 
 def temporary_name(folder: str) -> str:
-    """Give a name that nothing has in a folder, as those of all temporary files are."""
+    """Return a new name in a folder, of the kind that all temporary files have."""
     return f"{folder.rstrip('/')}/.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
 
 
 def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) -> None:
-    """Write a new file that is to be ``target``, which an error names."""
+    """Write a new file; an error names ``target``, which the file is to become."""
     file = os.open(path, _CREATE, 0o666)
     try:
         left = memoryview(data)
@@ -82,8 +87,8 @@ def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) 
         os.close(file)
 
 
-def sync_file(path: str, flags: int = os.O_RDONLY | _BINARY) -> None:
-    """Have the content of a file outlast a power cut; with ``O_DIRECTORY``, a folder's names."""
+def sync_file(path: str, flags: int = os.O_RDONLY | BINARY) -> None:
+    """Flush a file to the disk; with ``O_DIRECTORY``, the names in a folder."""
     file = os.open(path, flags)
     try:
         os.fsync(file)
@@ -92,7 +97,7 @@ def sync_file(path: str, flags: int = os.O_RDONLY | _BINARY) -> None:
 
 
 def read_part(file: int, first: int, last: int) -> bytes:
-    """Read the bytes of an open file from one to before another."""
+    """Return the bytes of an open file from ``first`` to before ``last``."""
     parts = []
     while first < last:
         part = os.pread(file, last - first, first)
@@ -105,11 +110,11 @@ def read_part(file: int, first: int, last: int) -> bytes:
 
 
 def is_mounted(folder: str) -> bool:
-    """Tell whether a folder is a mount's, also of another folder of the same file system."""
+    """Whether a folder is a mount point, also of another folder of the same file system."""
     if os.path.ismount(folder):
         return True
     try:
-        with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123
+        with open("/proc/self/mountinfo", "rb") as file:
             mounts = [line.split()[4] for line in file]
     except (OSError, IndexError):
         return False
@@ -118,36 +123,38 @@ def is_mounted(folder: str) -> bool:
     return os.fsencode(folder) in found
 
 
-_renameat2: Any = None
-
-
 def exchange(one: str, other: str) -> None:
-    """Let two folders change their names, in one step where the system can.
+    """Exchange the names of two folders, in one step where the system can.
 
-    Elsewhere the place is empty for a moment between two renames.
+    Elsewhere the name ``other`` is missing for a moment between two renames.
     """
     try:
         _exchange_at_once(one, other)
     except OSError as error:
         if error.errno not in UNABLE:
             raise
-        aside = temporary_name(os.path.dirname(one))  # noqa: PTH120
-        os.rename(other, aside)  # noqa: PTH104
-        os.rename(one, other)  # noqa: PTH104
-        os.rename(aside, one)  # noqa: PTH104
+        aside = temporary_name(os.path.dirname(one))
+        os.rename(other, aside)
+        os.rename(one, other)
+        os.rename(aside, one)
 
 
 def _exchange_at_once(one: str, other: str) -> None:
-    # The system has had this for long, and Python's library has no name for it.
-    global _renameat2  # noqa: PLW0603
     import ctypes
 
-    if _renameat2 is None:
-        try:
-            _renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        except (AttributeError, OSError, TypeError):
-            raise OSError(errno.ENOSYS, "no renameat2") from None
+    call = _renameat2()
     at, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    if _renameat2(at, os.fsencode(one), at, os.fsencode(other), ctypes.c_uint(flag)):
+    if call(at, os.fsencode(one), at, os.fsencode(other), ctypes.c_uint(flag)):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), one, None, other)
+
+
+@cache
+def _renameat2() -> Any:
+    """Return the system's call, for which Python's library has no name."""
+    import ctypes
+
+    try:
+        return ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        raise OSError(errno.ENOSYS, "no renameat2") from None

@@ -1,0 +1,437 @@
+"""A folder that nothing leads out of: opened, listed and cleared by key.
+
+Rules of this file:
+
+* A key is the path of a file below the root. A symbolic link that leads out of the root is refused,
+  unless the folder follows links. The links in the root's own path are the user's. Each folder on
+  the way to a key is looked at each time, since a link may have taken its place.
+* Only a missing name is a missing key. A folder in the place of a value, a refused permission or a
+  failing disk raises an error that names the path.
+* Listing never shows a temporary file, and removes those that dead writers have left.
+* A tree is renamed before it is removed, so that no reader sees it half removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import suppress
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastzarr.config import config
+from fastzarr.errors import KeyValidationError
+from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX
+from fastzarr.stores.local.system import (
+    ATTEMPTS,
+    BINARY,
+    DIRECTORY,
+    NOFOLLOW,
+    is_locked,
+    read_part,
+    sync_file,
+    temporary_name,
+)
+from fastzarr.stores.place import of_folder
+from fastzarr.stores.ranges import clip_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from fastzarr.stores.place import Place
+
+T = TypeVar("T")
+DURABILITIES = ("none", "replace", "full")
+# Without O_NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
+_READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)
+_IS_LINK = (errno.ELOOP, errno.EMLINK)
+# After so many seconds a temporary file or folder is nobody's, unless its folder is locked.
+_ABANDONED = 86400.0
+
+
+class Folder:
+    """A folder of the file system, whose files are named by keys.
+
+    ``root`` is an absolute path, of a folder that may be missing. ``durability`` None takes
+    ``config["durability"]``.
+    """
+
+    __slots__ = ("_durability", "_place", "base", "flags", "follow_symlinks", "root", "written")
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        follow_symlinks: bool = False,
+        durability: str | None = None,
+        written: bool = False,
+    ) -> None:
+        """Keep the settings; nothing is made."""
+        self.root, self.follow_symlinks, self._durability = root, follow_symlinks, durability
+        #: What the path of each file begins with.
+        self.base = root.rstrip("/" + os.sep) + "/"
+        self.flags = _READ if follow_symlinks else _READ | NOFOLLOW
+        #: Whether values were written since the last flush.
+        self.written = written
+        self._place: Place | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Folder], tuple[Any, ...]]:
+        """Pickle the settings alone: the folders below may be others elsewhere."""
+        return _restored, (self.root, self.follow_symlinks, self._durability, self.written)
+
+    def __str__(self) -> str:
+        """Return the URL of the root."""
+        return "file://" + self.root.replace(os.sep, "/")
+
+    def with_durability(self, durability: str) -> Folder:
+        """Return the same folder with another durability."""
+        return Folder(self.root, follow_symlinks=self.follow_symlinks, durability=durability)
+
+    def at(self, root: str) -> Folder:
+        """Return another folder with the same settings."""
+        durability = self._durability
+        return Folder(root, follow_symlinks=self.follow_symlinks, durability=durability)
+
+    @property
+    def durability(self) -> str:
+        """What outlasts a power cut: ``none``, ``replace`` or ``full``."""
+        level = config.flat["durability"] if self._durability is None else self._durability
+        if level not in DURABILITIES:
+            msg = f"config['durability'] is one of {', '.join(DURABILITIES)}, not {level!r}"
+            raise ValueError(msg)
+        return str(level)
+
+    @property
+    def place(self) -> Place:
+        """The identity of the folder that the root leads to now."""
+        found = self._place = of_folder(self.root, self._place)
+        return found
+
+    # Reading
+
+    def read(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
+        """Return the value of a key, or None if it is missing.
+
+        ``check(size, key)`` is called before anything is read, and may raise.
+        """
+        found = self.read_parts(key, ((0, None),), check)
+        return None if found is None else found[0][0]
+
+    def read_parts(
+        self,
+        key: str,
+        ranges: Sequence[tuple[int, int | None]],
+        check: Callable[[int, str], None] | None = None,
+    ) -> tuple[list[bytes], os.stat_result] | None:
+        """Return parts of a value, and what ``fstat`` told of its file; None if it is missing."""
+        file = self.open(key, self.flags)
+        if file is None:
+            return None
+        try:
+            info = os.fstat(file)
+            self.check_file(key, info)
+            if check is not None:
+                check(info.st_size, key)
+            parts = [read_part(file, *clip_range(*part, info.st_size)) for part in ranges]
+        except OSError as error:
+            error.filename = self.base + key
+            raise
+        finally:
+            os.close(file)
+        return parts, info
+
+    def exists(self, key: str) -> bool:
+        """Whether a key has a value."""
+        info = self._stat(key)
+        return info is not None and S_ISREG(info.st_mode)
+
+    def stat_file(self, key: str) -> os.stat_result | None:
+        """Return what ``stat`` tells of the file of a key, or None if the key is missing."""
+        info = self._stat(key)
+        if info is not None:
+            self.check_file(key, info)
+        return info
+
+    def open(self, key: str, flags: int) -> int | None:
+        """Open the file of a key, or a link that stays inside; None if the key is missing."""
+        self.check(key.rpartition("/")[0])
+        try:
+            return os.open(self.base + key, flags)
+        except OSError as error:
+            return self.after_failed_open(key, error, flags)
+
+    def open_to_lock(self, key: str, access: int) -> int | None:
+        """Open the file of a key that is to be locked; None also for a link that leads out."""
+        self.check(key.rpartition("/")[0])
+        try:
+            return self.open(key, self.flags | access)
+        except KeyValidationError:
+            return None
+
+    def check_file(self, key: str, info: os.stat_result) -> None:
+        """Raise OSError unless ``info`` is that of a regular file."""
+        if S_ISREG(info.st_mode):
+            return
+        path = self.base + key
+        if S_ISDIR(info.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder is where a value should be", path)
+        reason = "what is where a value should be is no regular file"
+        raise OSError(errno.EINVAL, reason, path)
+
+    def leads_to(self, key: str, info: os.stat_result) -> bool:
+        """Whether the name of a key still leads to the file that ``info`` is of."""
+        try:
+            named = os.stat(self.base + key)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (named.st_ino, named.st_dev) == (info.st_ino, info.st_dev)
+
+    def after_failed_open(self, key: str, error: OSError, flags: int) -> int | None:
+        """Open a link that stays inside, after ``open`` refused to; None if the key is missing."""
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return None
+        if error.errno not in _IS_LINK or self.follow_symlinks:
+            raise error
+        try:
+            return os.open(self._follow(key), flags)
+        except FileNotFoundError:
+            return None
+
+    def _stat(self, key: str) -> os.stat_result | None:
+        self.check(key.rpartition("/")[0])
+        try:
+            info = os.stat(self.base + key, follow_symlinks=self.follow_symlinks)
+            if S_ISLNK(info.st_mode):
+                info = os.stat(self._follow(key))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return info
+
+    # Listing
+
+    def keys_below(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
+        """Iterate over the keys below a prefix; linked folders are not entered.
+
+        With ``sweep``, what dead writers have left is removed.
+        """
+        self.check(prefix)
+        folders = [prefix]
+        while folders:
+            folder = folders.pop()
+            for entry in self._scan(folder, sweep=sweep):
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(name)
+                elif _is_value(entry):
+                    yield name
+
+    def names_in(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
+        """Iterate over the names of files and folders directly below a prefix."""
+        self.check(prefix)
+        return (entry.name for entry in self._scan(prefix, sweep=sweep))
+
+    def _scan(self, folder: str, *, sweep: bool) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.base + folder) as entries:
+                found = [*entries]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        shown = [entry for entry in found if not entry.name.endswith(TEMPORARY_SUFFIX)]
+        if len(shown) < len(found) and sweep:
+            self._sweep(set(found) - set(shown))
+        return shown
+
+    def _sweep(self, entries: Iterable[os.DirEntry[str]]) -> None:
+        """Remove what dead writers have left, as far as age and owner tell."""
+        for entry in entries:
+            # What keeps this from being removed must not keep the caller from listing.
+            with suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                old = time.time() - info.st_mtime > _ABANDONED
+                mine = not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
+                if not (old and mine) or entry.name == JOURNAL_NAME:
+                    continue
+                if not S_ISDIR(info.st_mode):
+                    os.unlink(entry.path)
+                elif not is_locked(entry.path):
+                    self.remove_tree(entry.path)
+
+    # Writing
+
+    def write_beside(self, key: str, write: Callable[[str], T]) -> T:
+        """Return ``write(folder)`` for the folder of a key, which is made if it is missing."""
+        self.written = True
+        folder = key.rpartition("/")[0]
+        for _ in range(ATTEMPTS):
+            # Nothing is prepared in vain for a folder that is seen to be missing.
+            if self.check(folder):
+                # A delete beside this write may have just removed it.
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    return write(self.base + folder)
+            self._make(folder, key)
+        return write(self.base + folder)
+
+    def sync_names(self, path: str) -> None:
+        """Have the names in the folder of a path outlast a power cut, if there is such a folder."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            sync_file(self.base + path, os.O_RDONLY | DIRECTORY)
+
+    def sync_way(self, key: str) -> None:
+        """Have all names on the way to a key outlast a power cut, that of the root included."""
+        folder = key
+        while folder:
+            folder = folder.rpartition("/")[0]
+            self.sync_names(folder)
+        sync_file(os.path.dirname(self.root), os.O_RDONLY | DIRECTORY)
+
+    def _make(self, folder: str, key: str) -> None:
+        try:
+            os.makedirs(self.base + folder, exist_ok=True)
+        except FileNotFoundError:
+            return  # removed again while it was being made; the caller tries once more
+        except (FileExistsError, NotADirectoryError):
+            # Or a folder has gone between two looks at it: then the caller tries again as well.
+            at = self.root
+            for name in ("", *folder.split("/")):
+                at = f"{at}/{name}" if name else at
+                try:
+                    mode = os.stat(at).st_mode
+                except (FileNotFoundError, NotADirectoryError):
+                    return
+                if not S_ISDIR(mode):
+                    reason = f"key {key!r} cannot be stored, as a folder it is in is a file"
+                    raise NotADirectoryError(errno.ENOTDIR, reason, at) from None
+
+    # Removing and moving
+
+    def remove(self, prefix: str) -> None:
+        """Remove all below a prefix; a link to a folder is no folder, and stays."""
+        folder = prefix.rpartition("/")[0]
+        self.check(folder)
+        grave = temporary_name(self.base + folder)
+        try:
+            if not S_ISDIR(os.stat(self.base + prefix).st_mode):
+                return
+            os.rename(self.base + prefix, grave)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self.written = True
+        try:
+            if self.durability != "none":
+                # Else a power cut could bring the name back, and half of the tree.
+                sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
+        finally:
+            self.remove_tree(grave)
+        self.remove_empty(folder)
+
+    def clear(self) -> None:
+        """Remove all that is in the root; the root stays."""
+        try:
+            with os.scandir(self.root) as entries:
+                # What makes a node visible goes first.
+                found = sorted(entries, key=lambda entry: entry.name not in METADATA_NAMES)
+        except FileNotFoundError:
+            return
+        self.written = True
+        for entry in found:
+            with suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    grave = temporary_name(self.root)
+                    os.rename(entry.path, grave)
+                    self.remove_tree(grave)
+                else:
+                    os.unlink(entry.path)
+
+    def remove_tree(self, grave: str) -> None:
+        """Remove a folder that has a temporary name, or a link to one."""
+        from shutil import rmtree
+
+        if os.path.islink(grave):
+            os.unlink(grave)  # the link, not what it leads to
+            return
+        for attempt in range(ATTEMPTS):
+            try:
+                rmtree(grave)
+            except OSError as error:
+                # A writer that was on its way in before the rename has put a file there, or the
+                # store is cleared by someone else as well.
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == ATTEMPTS - 1:
+                    raise
+                if os.path.lexists(grave):
+                    continue
+            return
+
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder of keys if it is empty, and those above that then are."""
+        # An empty folder stands for nothing, so it is no failure if something keeps it.
+        with suppress(OSError):
+            while folder:
+                os.rmdir(self.base + folder)
+                folder = folder.rpartition("/")[0]
+
+    def move(self, source: str, target: str) -> None:
+        """Rename the file or folder ``source`` to ``target``, whose folder is made."""
+        folder = target.rpartition("/")[0]
+        self.check(source.rpartition("/")[0])
+        self.check(folder)
+        self._make(folder, target)
+        try:
+            os.rename(self.base + source, self.base + target)
+        except OSError:
+            self.remove_empty(folder)
+            raise
+        self.written = True
+        if self.durability != "none":
+            for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
+                sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
+        self.remove_empty(source.rpartition("/")[0])
+
+    # Staying inside
+
+    def check(self, folder: str) -> bool:
+        """Whether a folder may exist; raise KeyValidationError if a link leads out of the root."""
+        if self.follow_symlinks or not folder:
+            return True
+        at = self.base
+        for name in folder.split("/"):
+            at += name
+            try:
+                mode = os.lstat(at).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return False  # and so nothing below it exists
+            if S_ISLNK(mode):
+                self._follow(at[len(self.base) :])
+            elif not S_ISDIR(mode):
+                return False
+            at += "/"
+        return True
+
+    def _follow(self, key: str) -> str:
+        real = os.path.realpath(self.base + key)
+        root = os.path.realpath(self.root)
+        if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+            msg = (
+                f"{key!r} in {self} is a symbolic link that leads out of the store, to {real!r}; "
+                "if you trust it, open the folder with LocalStore(..., follow_symlinks=True)"
+            )
+            raise KeyValidationError(msg)
+        return real
+
+
+def token(info: os.stat_result) -> tuple[int, int, int]:
+    """Return what differs between any two values that a key has had: time, size and inode."""
+    return (info.st_mtime_ns, info.st_size, info.st_ino)
+
+
+def _restored(root: str, follow_symlinks: bool, durability: str | None, written: bool) -> Folder:
+    return Folder(root, follow_symlinks=follow_symlinks, durability=durability, written=written)
+
+
+def _is_value(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself
+            return False
+        raise
