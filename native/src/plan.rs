@@ -1,26 +1,28 @@
-//! A plan, as `selection/plan.py` makes it, and the same cut again for the inside of a shard.
+//! A plan, as Python makes it, and the same cut again for the inside of a shard.
 //!
-//! * A plan is the product of its parts. Nothing is kept per chunk: a piece is worked out from its
-//!   number when a worker takes it.
-//! * A factor says where its elements lie along the axes of a chunk, and where they land along one
-//!   axis of the result, as positions. What a position is in bytes is decided by who copies.
-//! * All numbers were checked by who made them: Python for a plan, `Plan::make` for a shard's inside.
+//! * A plan is the product of its parts. Nothing is kept for each chunk: a worker computes a piece from
+//!   its number.
+//! * A factor says where its elements lie along the axes of a chunk, and where they go along one axis
+//!   of the result, as positions. The copy decides what a position is in bytes.
+//! * The extent of a chunk is the shape of its valid part, which lies inside the array. Only the grid
+//!   knows it, so a plan carries it.
+//! * All numbers were checked by their maker: Python for a plan, `Plan::make` for the inside of a shard.
 
 use std::borrow::Cow;
 
-/// Where the elements of a factor land along their axis of the result.
+/// Where the elements of a factor go along their axis of the result.
 #[derive(Debug, Clone)]
 pub enum Out<'a> {
-    /// One after the other from here on.
+    /// One after the other, from here on.
     From(i64),
-    /// Each at its own place.
+    /// Each to its own place.
     At(Cow<'a, [i64]>),
 }
 
 /// What a piece selects along one axis of the result.
 #[derive(Debug, Clone)]
 pub enum Factor<'a> {
-    /// Some elements of one axis at equal distances.
+    /// Elements of one axis at equal distances.
     Span {
         axis: usize,
         start: i64,
@@ -28,7 +30,7 @@ pub enum Factor<'a> {
         size: i64,
         out: i64,
     },
-    /// Elements of several axes taken together: one row of coordinates an axis.
+    /// Elements of several axes together, with one row of coordinates for each axis.
     Points {
         axes: Cow<'a, [usize]>,
         coords: Vec<Cow<'a, [i64]>>,
@@ -37,7 +39,7 @@ pub enum Factor<'a> {
 }
 
 impl Factor<'_> {
-    /// Count the elements.
+    /// Return the number of elements.
     pub fn size(&self) -> usize {
         match self {
             Factor::Span { size, .. } => *size as usize,
@@ -46,7 +48,7 @@ impl Factor<'_> {
     }
 }
 
-/// One factor cut by the grid: an entry for each chunk it meets.
+/// One factor cut by the grid, with an entry for each chunk that it meets.
 #[derive(Debug, Clone)]
 pub enum Part {
     Span {
@@ -56,7 +58,8 @@ pub enum Part {
         start: Vec<i64>,
         size: Vec<i64>,
         out: Vec<i64>,
-        whole: Vec<bool>,
+        /// The extent of each chunk along the axis.
+        extent: Vec<i64>,
     },
     Points {
         axes: Vec<usize>,
@@ -64,6 +67,9 @@ pub enum Part {
         bounds: Vec<usize>,
         inner: Vec<Vec<i64>>,
         out: Out<'static>,
+        /// The extent of each chunk, with one row for each axis.
+        extent: Vec<Vec<i64>>,
+        /// Whether every valid element along the axes is selected.
         whole: Vec<bool>,
     },
 }
@@ -77,15 +83,35 @@ impl Part {
     }
 }
 
-/// What a plan asks of one chunk.
+/// What a plan selects of one chunk.
 #[derive(Debug, Clone)]
 pub struct Piece<'a> {
     /// The chunk's coordinates in its grid.
     pub chunk: Vec<i64>,
-    /// What is selected inside it, in the order of the result's axes.
+    /// What is selected inside the chunk, in the order of the result's axes.
     pub factors: Vec<Factor<'a>>,
     /// Whether every valid element of the chunk is selected.
     pub whole: bool,
+    plan: &'a Plan,
+    number: usize,
+}
+
+impl Piece<'_> {
+    /// Return the shape of the chunk's valid part. It is computed here because reading needs none.
+    pub fn extent(&self) -> Vec<usize> {
+        let mut found = vec![0; self.chunk.len()];
+        for (part, g) in self.plan.entries(self.number) {
+            match part {
+                Part::Span { axis, extent, .. } => found[*axis] = extent[g] as usize,
+                Part::Points { axes, extent, .. } => {
+                    for (axis, row) in axes.iter().zip(extent) {
+                        found[*axis] = row[g] as usize;
+                    }
+                }
+            }
+        }
+        found
+    }
 }
 
 /// The intersection of a selection and a grid.
@@ -97,13 +123,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Put parts together.
+    /// Make a plan of parts.
     pub fn new(parts: Vec<Part>, ndim: usize) -> Plan {
         let size = parts.iter().map(Part::entries).product();
         Plan { parts, ndim, size }
     }
 
-    /// Count the chunks.
+    /// Return the number of chunks.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -136,16 +162,23 @@ impl Plan {
         Plan::new(parts, shape.len())
     }
 
-    /// Work out what is asked of chunk `number`.
-    pub fn piece(&self, mut number: usize) -> Piece<'_> {
-        let mut chunk = vec![0; self.ndim];
-        let mut factors = Vec::with_capacity(self.parts.len());
-        let mut whole = true;
+    /// Return the entry of each part that chunk `number` consists of.
+    fn entries(&self, mut number: usize) -> impl Iterator<Item = (&Part, usize)> {
         let mut stride = self.size;
-        for part in &self.parts {
+        self.parts.iter().map(move |part| {
             stride /= part.entries();
             let g = number / stride;
             number %= stride;
+            (part, g)
+        })
+    }
+
+    /// Return what is selected of chunk `number`.
+    pub fn piece(&self, number: usize) -> Piece<'_> {
+        let mut chunk = vec![0; self.ndim];
+        let mut factors = Vec::with_capacity(self.parts.len());
+        let mut whole = true;
+        for (part, g) in self.entries(number) {
             match part {
                 Part::Span {
                     axis,
@@ -154,9 +187,10 @@ impl Plan {
                     start,
                     size,
                     out,
-                    whole: covers,
+                    extent,
                 } => {
-                    whole &= covers[g];
+                    // As many elements as there are: their step is one.
+                    whole &= size[g] == extent[g];
                     chunk[*axis] = chunks[g];
                     factors.push(Factor::Span {
                         axis: *axis,
@@ -173,6 +207,7 @@ impl Plan {
                     inner,
                     out,
                     whole: covers,
+                    ..
                 } => {
                     whole &= covers[g];
                     let range = bounds[g]..bounds[g + 1];
@@ -197,6 +232,8 @@ impl Plan {
             chunk,
             factors,
             whole,
+            plan: self,
+            number,
         }
     }
 }
@@ -211,12 +248,12 @@ fn cut_span(
     chunk: i64,
 ) -> Part {
     let (mut chunks, mut starts, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut outs, mut whole) = (Vec::new(), Vec::new());
+    let (mut outs, mut extent) = (Vec::new(), Vec::new());
     let mut done = 0;
     while done < count {
         let position = start + done * step;
         let k = position.div_euclid(chunk);
-        // How many more elements stay in this chunk.
+        // How far the chunk goes on in the direction of the step.
         let room = if step > 0 {
             (k + 1) * chunk - 1 - position
         } else {
@@ -227,7 +264,7 @@ fn cut_span(
         starts.push(position - k * chunk);
         sizes.push(size);
         outs.push(place + done);
-        whole.push(size == chunk.min(length - k * chunk));
+        extent.push(chunk.min(length - k * chunk));
         done += size;
     }
     Part::Span {
@@ -237,7 +274,7 @@ fn cut_span(
         start: starts,
         size: sizes,
         out: outs,
-        whole,
+        extent,
     }
 }
 
@@ -268,7 +305,7 @@ fn cut_points(
     let mut order: Vec<usize> = (0..count).collect();
     let sorted = (1..count).all(|n| compare(n - 1, n).is_le());
     if !sorted {
-        // Stable, so that of two values for one element the last given is the last written.
+        // A stable sort, so that the last of two values for one element is written last.
         order.sort_by(|a, b| compare(*a, *b));
     }
     let mut bounds = vec![0];
@@ -294,10 +331,20 @@ fn cut_points(
         Out::From(first) => Out::At(order.iter().map(|n| first + *n as i64).collect()),
         Out::At(places) => Out::At(order.iter().map(|n| places[*n]).collect()),
     };
+    let extent: Vec<Vec<i64>> = axes
+        .iter()
+        .zip(&size)
+        .enumerate()
+        .map(|(row, (axis, size))| {
+            let length = shape[*axis] as i64;
+            let ids = ids.iter();
+            ids.map(|id| *size.min(&(length - id[row] * size)))
+                .collect()
+        })
+        .collect();
     let mut whole = vec![false; ids.len()];
-    if let [axis] = axes {
-        for (g, k) in ids.iter().enumerate() {
-            let extent = size[0].min(shape[*axis] as i64 - k[0] * size[0]) as usize;
+    if let [row] = extent.as_slice() {
+        for (g, extent) in row.iter().map(|extent| *extent as usize).enumerate() {
             let mine = &inner[0][bounds[g]..bounds[g + 1]];
             if mine.len() >= extent {
                 let mut seen = mine.to_vec();
@@ -313,6 +360,7 @@ fn cut_points(
         bounds,
         inner,
         out,
+        extent,
         whole,
     }
 }
@@ -321,7 +369,7 @@ fn cut_points(
 mod tests {
     use super::*;
 
-    /// Give the factors that select all of a chunk's valid part.
+    /// Return the factors that select all of a chunk's valid part.
     fn everything(extent: &[usize]) -> Vec<Factor<'static>> {
         extent
             .iter()
@@ -370,6 +418,7 @@ mod tests {
         }];
         let plan = Plan::make(&factors, &[10], &[4]);
         assert_eq!(plan.size(), 3);
+        assert_eq!([0, 1, 2].map(|n| plan.piece(n).extent()), [[4], [4], [2]]);
         let piece = plan.piece(1);
         assert_eq!(piece.chunk, [1]);
         match &piece.factors[0] {
@@ -385,6 +434,7 @@ mod tests {
     fn a_chunk_is_whole_when_all_its_valid_elements_are_selected() {
         let plan = Plan::make(&everything(&[10]), &[10], &[4]);
         assert!((0..3).all(|n| plan.piece(n).whole));
+        assert_eq!([0, 1, 2].map(|n| plan.piece(n).extent()), [[4], [4], [2]]);
         let half = [Factor::Span {
             axis: 0,
             start: 0,

@@ -5,7 +5,7 @@
 //! * The lock is released for a whole call. It is taken briefly for each request to a store of
 //!   Python's, and regularly to check for signals such as Ctrl-C.
 //! * A failure is returned as data: the chunk, the stage, the kind, the message. Python words it.
-//! * Arguments are what `engine/reference.py` takes; they are asserted here and checked there.
+//! * Arguments are those of the twin in Python; its callers check them, and here they are asserted.
 
 mod elements;
 mod objects;
@@ -131,34 +131,32 @@ fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
     let mut parts = Vec::new();
     for part in given.getattr(intern!(py, "parts"))?.cast::<PyTuple>()? {
         let fields = part.cast::<PyTuple>()?;
-        parts.push(if fields.len() == 7 {
+        // A span has one axis, points have a tuple of them.
+        let first = fields.get_item(0)?;
+        parts.push(if first.cast::<PyTuple>().is_err() {
             Part::Span {
-                axis: fields.get_item(0)?.extract()?,
+                axis: first.extract()?,
                 step: fields.get_item(1)?.extract()?,
                 chunk: list(&fields.get_item(2)?)?,
                 start: list(&fields.get_item(3)?)?,
                 size: list(&fields.get_item(4)?)?,
                 out: list(&fields.get_item(5)?)?,
-                whole: list(&fields.get_item(6)?)?,
+                extent: list(&fields.get_item(6)?)?,
             }
         } else {
-            let rows = fields.get_item(3)?;
-            let mut inner = Vec::new();
-            for row in rows.cast::<PyTuple>()? {
-                inner.push(integers(&row)?);
-            }
             let out = fields.get_item(4)?;
             Part::Points {
-                axes: fields.get_item(0)?.extract()?,
+                axes: first.extract()?,
                 chunk: fields.get_item(1)?.extract()?,
                 bounds: list(&fields.get_item(2)?)?,
-                inner,
+                inner: rows(&fields.get_item(3)?)?,
                 out: if out.is_none() {
                     Out::From(0)
                 } else {
                     Out::At(integers(&out)?.into())
                 },
-                whole: list(&fields.get_item(5)?)?,
+                extent: rows(&fields.get_item(5)?)?,
+                whole: list(&fields.get_item(6)?)?,
             }
         });
     }
@@ -177,6 +175,12 @@ fn list<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
         .iter()
         .map(|item| item.extract())
         .collect()
+}
+
+/// Return one row of integers for each array of a tuple.
+fn rows(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<i64>>> {
+    let arrays = given.cast::<PyTuple>()?;
+    arrays.iter().map(|array| integers(&array)).collect()
 }
 
 fn integers(array: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
@@ -220,12 +224,18 @@ impl Memory {
     }
 }
 
-/// Give a failure as Python's own `Failure`.
-fn failed<'py>(
-    py: Python<'py>,
-    failure: Failure,
-    raised: Option<PyErr>,
-) -> PyResult<Bound<'py, PyAny>> {
+/// A failure as Python takes it: chunk, stage, kind, message, error number, exception.
+type Described<'py> = (
+    Bound<'py, PyTuple>,
+    &'static str,
+    &'static str,
+    String,
+    Option<i32>,
+    Option<PyErr>,
+);
+
+/// Return the description of a failure. `raised` is the exception of a store.
+fn described(py: Python<'_>, failure: Failure, raised: Option<PyErr>) -> PyResult<Described<'_>> {
     let Failure { chunk, error } = failure;
     let (kind, errno) = match error.kind {
         Kind::Codec => ("codec", None),
@@ -233,16 +243,8 @@ fn failed<'py>(
         Kind::Missing => ("missing", None),
         Kind::Foreign | Kind::Interrupted => ("foreign", None),
     };
-    let raised = raised.map(|raised| raised.into_value(py));
-    let make = py.import("fastzarr.engine.failures")?.getattr("failure")?;
-    make.call1((
-        PyTuple::new(py, chunk)?,
-        error.stage,
-        kind,
-        error.message,
-        errno,
-        raised,
-    ))
+    let chunk = PyTuple::new(py, chunk)?;
+    Ok((chunk, error.stage, kind, error.message, errno, raised))
 }
 
 /// A regular check for signals, which keeps their exception.
@@ -352,7 +354,7 @@ fn read<'py>(
     chunks: &Bound<'py, PyAny>,
     out: &Bound<'py, PyUntypedArray>,
     job: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+) -> PyResult<Option<Described<'py>>> {
     let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
     let plan = make_plan(plan)?;
@@ -385,18 +387,16 @@ fn read<'py>(
     finish(py, found, &stored, watch)
 }
 
-/// Write `value`, which has the plan's work shape, to all chunks of a plan of an array of `shape`.
+/// Write `value`, which has the plan's work shape, to all chunks of a plan.
 #[pyfunction]
-#[allow(clippy::too_many_arguments)]
 fn write<'py>(
     py: Python<'py>,
     program: &Bound<'py, PyAny>,
     plan: &Bound<'py, PyAny>,
     chunks: &Bound<'py, PyAny>,
     value: &Bound<'py, PyUntypedArray>,
-    shape: Vec<usize>,
     job: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+) -> PyResult<Option<Described<'py>>> {
     let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
     let compiled = compiled.get();
     let plan = make_plan(plan)?;
@@ -422,7 +422,6 @@ fn write<'py>(
         plan: &plan,
         objects: stored.objects(),
         from,
-        shape: &shape,
         job,
     };
     let found = py.detach(|| run.write());
@@ -448,13 +447,13 @@ fn finish<'py>(
     found: std::result::Result<bool, Failure>,
     stored: &Stored,
     watch: Watch,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+) -> PyResult<Option<Described<'py>>> {
     if let Some(raised) = watch.raised() {
         return Err(raised);
     }
     match found {
         Ok(_) => Ok(None),
-        Err(failure) => failed(py, failure, stored.raised()).map(Some),
+        Err(failure) => described(py, failure, stored.raised()).map(Some),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, Wri
 use crate::objects::{Objects, Pending, Value};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Tasks};
-use crate::program::{grow, Chunk, Program, Shard, MISSING};
+use crate::program::{grow, Block, Chunk, Program, Shard, MISSING};
 
 /// How many threads wait for the disk at a time, which takes no processor.
 const SYNCS: usize = 8;
@@ -38,8 +38,6 @@ pub struct Run<'a> {
     pub objects: &'a dyn Objects,
     /// The memory that holds the elements.
     pub from: WriteFrom<'a>,
-    /// The shape of the array.
-    pub shape: &'a [usize],
     /// What the chunks have in common.
     pub job: Job<'a>,
 }
@@ -96,15 +94,14 @@ impl<'a> Run<'a> {
             job,
             ..
         } = *self;
-        let extent = extent(&piece.chunk, &program.chunk.block.shape, self.shape);
         let threads = if self.plan.size() == 1 {
             job.threads
         } else {
             1
         };
         let run = self.on(threads);
-        if piece.whole && extent == program.chunk.block.shape {
-            let data = run.write_chunk(program, None, piece, &extent, kept)?;
+        if covers(piece, &program.chunk.block) {
+            let data = run.write_chunk(program, None, piece, kept)?;
             return match data {
                 Some(value) => objects.stage(&piece.chunk, value, job.poll),
                 None => objects.remove(&piece.chunk, job.poll).map(|()| None),
@@ -115,11 +112,11 @@ impl<'a> Run<'a> {
         let mut run = run;
         run.job.tasks = Tasks::Brief;
         objects.update(&piece.chunk, job.poll, &mut |old| {
-            match run.write_chunk(program, old, piece, &extent, kept) {
+            match run.write_chunk(program, old, piece, kept) {
                 // All elements inside the array are replaced. Those outside are kept for a larger
                 // shape that this handle may not know of, but are no reason to refuse the write.
                 Err(error) if piece.whole && error.kind == Kind::Codec => {
-                    run.write_chunk(program, None, piece, &extent, kept)
+                    run.write_chunk(program, None, piece, kept)
                 }
                 data => data,
             }
@@ -145,11 +142,10 @@ impl<'a> Run<'a> {
         program: &Program,
         old: Option<&'o [u8]>,
         piece: &Piece,
-        extent: &[usize],
         kept: &mut Kept,
     ) -> Result<Option<Value<'o>>> {
         if let Some(shard) = &program.shard {
-            return self.write_shard(shard, old, piece, extent, kept);
+            return self.write_shard(shard, old, piece, kept);
         }
         let (chunk, job) = (&program.chunk, &self.job);
         let Chunk { chain, block } = chunk;
@@ -158,7 +154,7 @@ impl<'a> Run<'a> {
         grow(&mut buffer, block.nbytes);
         let mut change = |bytes: &mut [u8]| {
             match old {
-                _ if piece.whole && extent == block.shape => {}
+                _ if covers(piece, block) => {}
                 Some(data) => {
                     chunk.decode(data, bytes, &mut scratch.stages, &mut scratch.contexts)?;
                 }
@@ -184,10 +180,9 @@ impl<'a> Run<'a> {
         shard: &Shard,
         old: Option<&'o [u8]>,
         piece: &Piece,
-        extent: &[usize],
         kept: &mut Kept,
     ) -> Result<Option<Value<'o>>> {
-        let inside = shard.turned_extent(extent);
+        let inside = shard.turned_extent(&piece.extent());
         let plan = Plan::make(&shard.turned(&piece.factors), &inside, &shard.inner_shape);
         let mut pieces: Vec<Option<Cow<'o, [u8]>>> = vec![None; shard.count()];
         if let Some(data) = old {
@@ -213,10 +208,9 @@ impl<'a> Run<'a> {
         let one = |number: usize, kept: &mut Kept| -> Result<()> {
             let inner = plan.piece(number);
             let place = shard.number(&inner.chunk);
-            let left = self::extent(&inner.chunk, &shard.inner_shape, &inside);
             let before = pieces[place].as_deref();
             let new = run
-                .write_chunk(&shard.inner, before, &inner, &left, kept)
+                .write_chunk(&shard.inner, before, &inner, kept)
                 .map_err(|error| error.in_inner_chunk(&inner.chunk))?;
             *guard(&results[number]) = Some((place, new.map(Value::joined)));
             Ok(())
@@ -238,6 +232,11 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether a piece leaves nothing of its chunk as it was, outside of the array included.
+fn covers(piece: &Piece, block: &Block) -> bool {
+    piece.whole && piece.extent() == block.shape
+}
+
 /// Sync objects, all of them before the first is published: the disk handles many at a time.
 fn publish(pending: &[Mutex<Waiting>], job: &Job, failures: &Failures) -> bool {
     let sync = |number: usize, _: &mut Kept| match &*guard(&pending[number]) {
@@ -252,13 +251,4 @@ fn publish(pending: &[Mutex<Waiting>], job: &Job, failures: &Failures) -> bool {
         || spread(pending.len(), job.threads.max(SYNCS), job, failures, &sync)
             && failures.is_empty()
             && spread(pending.len(), job.threads, job, failures, &publish)
-}
-
-fn extent(chunk: &[i64], size: &[usize], shape: &[usize]) -> Vec<usize> {
-    chunk
-        .iter()
-        .zip(size)
-        .zip(shape)
-        .map(|((k, size), shape)| (*size).min(shape.saturating_sub(*k as usize * size)))
-        .collect()
 }

@@ -367,14 +367,7 @@ fn read(program: &Program, plan: &Plan, held: &Held, work: &[usize]) -> Option<V
     done.then(|| out[guard..guard + size].to_vec())
 }
 
-fn write(
-    program: &Program,
-    plan: &Plan,
-    held: &Held,
-    work: &[usize],
-    shape: &[usize],
-    value: &[u8],
-) {
+fn write(program: &Program, plan: &Plan, held: &Held, work: &[usize], value: &[u8]) {
     let order: Vec<usize> = (0..work.len()).collect();
     let steps = strides(work, &order, ITEM);
     let poll = || false;
@@ -391,7 +384,6 @@ fn write(
         plan,
         objects: held,
         from,
-        shape,
         job: job(&poll),
     };
     if let Err(failure) = run.write() {
@@ -437,7 +429,7 @@ fn what_is_written_is_read_and_damage_is_an_error_or_harmless() {
         for _ in 0..3 {
             let (plan, work, places) = plan(random, &shape, &program.chunk.block.shape);
             let value = random.bytes(work.iter().product::<usize>() * ITEM);
-            write(&program, &plan, &held, &work, &shape, &value);
+            write(&program, &plan, &held, &work, &value);
             chosen(&places, &shape, |from, to| {
                 model[to * ITEM..][..ITEM].copy_from_slice(&value[from * ITEM..][..ITEM]);
             });

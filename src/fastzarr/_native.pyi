@@ -5,21 +5,24 @@ Rules of this file:
 * Every function here has a twin in Python of the same name, parameters and meaning: in
   ``engine/reference.py``, ``codecs/elements.py`` or ``native.py``. A test compares them.
 * One call runs a whole plan. The caller's memory is read from or written to, and nothing is kept.
-* A failure comes back as data: the chunk's coordinates, the stage (``fetch``, ``store`` or the name
-  of a codec) and the error. None means that every chunk of the plan was read or written. Of the
-  elements of one chunk, which ``vlen_decode`` and ``vlen_encode`` see alone, it is words.
+* A failure is returned as data, the arguments of ``failures.as_failure``: the coordinates of the
+  chunk, the stage (``fetch``, ``store`` or the name of a codec), the kind, a message, the system's
+  error number and the exception of the store. The twin returns the ``Failure`` made of them. None
+  means that every chunk of the plan was read or written. ``vlen_decode`` and ``vlen_encode`` return
+  a message.
 """
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
 from fastzarr.buffers import Buffer
 from fastzarr.codecs.chain import Program as Chain
-from fastzarr.engine.failures import Failure
 from fastzarr.engine.job import Chunks, Job
 from fastzarr.selection.plan import Plan
+
+Described: TypeAlias = tuple[tuple[int, ...], str, str, str, int | None, Exception | None]
 
 @final
 class Program:
@@ -31,15 +34,14 @@ def shutdown() -> None: ...
 def sync(root: str) -> None: ...
 def read(
     program: Chain, plan: Plan, chunks: Chunks, out: np.ndarray[Any, Any], job: Job
-) -> Failure | None: ...
+) -> Described | None: ...
 def write(
     program: Chain,
     plan: Plan,
     chunks: Chunks,
     value: np.ndarray[Any, Any],
-    shape: tuple[int, ...],
     job: Job,
-) -> Failure | None: ...
+) -> Described | None: ...
 def vlen_decode(data: Buffer, kind: type[str | bytes], out: np.ndarray[Any, Any]) -> str | None: ...
 def vlen_encode(
     array: np.ndarray[Any, Any], kind: type[str | bytes], plain: Callable[[Any], str | bytes]

@@ -32,6 +32,7 @@ def _run(found: Selection, array: Any, grid: Grid) -> Any:
         starts = [grid.start(axis, k) for axis, k in enumerate(piece.chunk)]
         stops = [grid.start(axis, k + 1) for axis, k in enumerate(piece.chunk)]
         chunk = array[tuple(map(slice, starts, stops))]
+        assert piece.extent == chunk.shape
         part = take(chunk, piece.factors)
         assert (np.asarray(out[piece.out]) == -1).all()
         out[piece.out] = part

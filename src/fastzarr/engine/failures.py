@@ -27,7 +27,7 @@ class Failure(NamedTuple):
     error: Exception
 
 
-def failure(
+def as_failure(
     chunk: tuple[int, ...],
     stage: str,
     kind: str,
@@ -35,10 +35,10 @@ def failure(
     errno: int | None,
     raised: Exception | None,
 ) -> Failure:
-    """Make the failure that the native extension describes.
+    """Return the failure that the native extension describes.
 
-    ``kind`` is ``codec``, ``io`` (with ``errno``), ``missing``, or ``foreign`` for an error that
-    the store itself has ``raised``.
+    ``kind`` is ``codec``, ``io`` (with ``errno``), ``missing``, or ``foreign`` for an exception
+    that the store has ``raised``.
     """
     error: Exception
     if raised is not None:

@@ -63,20 +63,16 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
     return failures[0] if failures else None
 
 
-def write(
-    program: Program, plan: Plan, chunks: Chunks, value: Array, shape: tuple[int, ...], job: Job
-) -> Failure | None:
-    """Write ``value``, of the plan's work shape, to all its chunks, of an array of ``shape``."""
+def write(program: Program, plan: Plan, chunks: Chunks, value: Array, job: Job) -> Failure | None:
+    """Write ``value``, which has the plan's work shape, to all chunks of the plan."""
     failures: list[Failure] = []
     nested = job if plan.size == 1 else job._replace(spread=inline)
-    size = program.spec.shape
 
     def one(number: int) -> None:
         if failures:
             return
         piece = plan.piece(number)
-        extent = _extent(piece.chunk, size, shape)
-        found = _store(program, chunks, piece, value[piece.out], extent, nested)
+        found = _store(program, chunks, piece, value[piece.out], nested)
         if found is not None:
             failures.append(found)
 
@@ -92,11 +88,10 @@ def _store(
     chunks: Chunks,
     piece: planning.Piece,
     value: Array,
-    extent: tuple[int, ...],
     job: Job,
 ) -> Failure | None:
-    """Put a piece into its object, in a turn that begins when the object is first looked at."""
-    whole = _covers(piece, program, extent, job)
+    """Write a piece to its object, in a turn that begins before the object is first read."""
+    whole = _covers(piece, program, job)
     stage = "store"
     turn = None
     try:
@@ -107,13 +102,13 @@ def _store(
             old = None if whole else turn.get()
             stage = "store"
             try:
-                data = write_chunk(program, old, piece, value, extent, job)
+                data = write_chunk(program, old, piece, value, job)
             except CodecError:
                 if not piece.whole or job.fields is not None:
                     raise
-                # All that is inside the array is replaced. What is outside is kept for a larger
-                # shape that this handle may not know of, but is no reason to refuse the write.
-                data = write_chunk(program, None, piece, value, extent, job)
+                # All elements inside the array are replaced. Those outside are kept for a larger
+                # shape that this handle may not know of, but are no reason to refuse the write.
+                data = write_chunk(program, None, piece, value, job)
             done = turn.put(None if data is None else as_view(data))
     except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
         return _failure(piece.chunk, stage, error)
@@ -123,9 +118,9 @@ def _store(
     return None
 
 
-def _covers(piece: planning.Piece, program: Program, extent: tuple[int, ...], job: Job) -> bool:
-    """Tell whether a piece leaves nothing of its chunk as it was, outside the array included."""
-    return piece.whole and job.fields is None and extent == program.spec.shape
+def _covers(piece: planning.Piece, program: Program, job: Job) -> bool:
+    """Whether a piece leaves nothing of its chunk as it was, outside of the array included."""
+    return piece.whole and job.fields is None and piece.extent == program.spec.shape
 
 
 def _place(
@@ -146,16 +141,15 @@ def write_chunk(
     old: Buffer | None,
     piece: planning.Piece,
     value: Array,
-    extent: tuple[int, ...],
     job: Job,
 ) -> Buffer | None:
-    """Give the encoded chunk once ``value`` is in it; None if it holds nothing but fill value.
+    """Return the encoded chunk with ``value`` in it, or None if it holds only the fill value.
 
-    ``old`` is the encoded chunk that is there, ``extent`` the shape of its part inside the array.
+    ``old`` is the encoded chunk that is stored.
     """
     if program.shard is not None:
-        return _write_shard(program.shard, old, piece, value, extent, job)
-    whole = _covers(piece, program, extent, job)
+        return _write_shard(program.shard, old, piece, value, job)
+    whole = _covers(piece, program, job)
     chunk = None
     if whole and value.shape == program.spec.shape and _forward(piece.factors):
         chunk = value
@@ -181,7 +175,7 @@ def decode_shard(shard: Shard, data: Buffer) -> Array:
 def encode_shard(shard: Shard, array: Array) -> Buffer:
     """Encode all of a shard."""
     shape = shard.spec.shape
-    data = _write_shard(shard, None, _everything(shape), array, shape, Job())
+    data = _write_shard(shard, None, _everything(shape), array, Job())
     return shard.assemble({}) if data is None else data
 
 
@@ -285,11 +279,10 @@ def _write_shard(
     old: Buffer | None,
     piece: planning.Piece,
     value: Array,
-    extent: tuple[int, ...],
     job: Job,
 ) -> Buffer | None:
     factors = _turned(piece.factors, shard.axes)
-    inside = tuple([extent[shard.axes.index(axis)] for axis in range(len(extent))])
+    inside = tuple([piece.extent[shard.axes.index(axis)] for axis in range(len(shard.axes))])
     plan = planning.make(factors, inside, shard.grid)
     pieces: dict[int, Buffer] = {}
     if old is not None:
@@ -307,10 +300,9 @@ def _write_shard(
     def one(number: int) -> None:
         inner = plan.piece(number)
         place = _number(inner.chunk, shard.counts)
-        left = _extent(inner.chunk, shard.grid.steps, inside)
         try:
             before = pieces.get(place)
-            new = write_chunk(shard.inner, before, inner, value[inner.out], left, nested)
+            new = write_chunk(shard.inner, before, inner, value[inner.out], nested)
         except CodecError as error:
             raise _inside(error, inner.chunk) from error
         if new is None:
@@ -349,14 +341,7 @@ def _turned(factors: tuple[Factor, ...], axes: tuple[int, ...]) -> list[Factor]:
 def _everything(shape: tuple[int, ...]) -> planning.Piece:
     factors = tuple(Span(axis, 0, 1, size) for axis, size in enumerate(shape))
     out = (*(slice(0, size) for size in shape), Ellipsis)
-    return planning.Piece((0,) * len(shape), factors, out, whole=True)
-
-
-def _extent(
-    chunk: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Give the shape of the part of a chunk that lies inside an array of ``shape``."""
-    return tuple([min(c, n - k * c) for k, c, n in zip(chunk, size, shape, strict=True)])
+    return planning.Piece((0,) * len(shape), factors, out, whole=True, extent=shape)
 
 
 def _number(chunk: tuple[int, ...], grid: tuple[int, ...]) -> int:

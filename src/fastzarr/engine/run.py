@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
 from fastzarr.engine import reference
-from fastzarr.engine.failures import as_error, is_for_the_store
+from fastzarr.engine.failures import as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Job, inline
 from fastzarr.engine.threads import parallel, workers
 from fastzarr.native import native_extension
@@ -71,8 +71,10 @@ def run_read(
     spread = inline if threads == 1 else parallel
     job = Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
     failure = chosen.read(program, plan, chunks, out, job)
-    if failure is not None and chosen is not reference and is_for_the_store(failure):
-        failure = reference.read(program, plan, chunks, out, job)
+    if failure is not None and chosen is not reference:
+        failure = as_failure(*failure)
+        if is_for_the_store(failure):
+            failure = reference.read(program, plan, chunks, out, job)
     if failure is not None:
         raise as_error(failure, chunks) from failure.error
 
@@ -101,8 +103,10 @@ def run_write(
         threads,
         chunks.durability(),
     )
-    failure = chosen.write(program, plan, chunks, value, layout.shape, job)
-    if failure is not None and chosen is not reference and is_for_the_store(failure):
-        failure = reference.write(program, plan, chunks, value, layout.shape, job)
+    failure = chosen.write(program, plan, chunks, value, job)
+    if failure is not None and chosen is not reference:
+        failure = as_failure(*failure)
+        if is_for_the_store(failure):
+            failure = reference.write(program, plan, chunks, value, job)
     if failure is not None:
         raise as_error(failure, chunks) from failure.error

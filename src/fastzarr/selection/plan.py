@@ -7,8 +7,11 @@ Rules of this file:
   selected elements inside that chunk.
 * The chunks of a plan are the Cartesian product of its parts' entries, numbered in C order. No two
   numbers refer to the same stored object.
-* An entry is ``whole`` if it covers every element of its chunk inside the array along its axes. A
-  chunk is whole if all its entries are; its old content is then irrelevant to a write.
+* The ``extent`` of an entry is the size of its chunk's valid part, which lies inside the array,
+  along the entry's axes. Only the grid knows it, so the plan carries it.
+* An entry is whole if it covers every valid element along its axes: of a span, if ``size`` equals
+  ``extent``. A chunk is whole if all its entries are; its old content is then irrelevant to a
+  write inside the array.
 * The inside of a shard is a grid too, so the plan for one shard is made by the same function, from
   the factors of a :class:`Piece`.
 """
@@ -46,14 +49,15 @@ class SpanPart(NamedTuple):
     start: list[int]
     size: list[int]
     out: list[int]
-    whole: list[bool]
+    extent: list[int]
 
 
 class PointsPart(NamedTuple):
     """Points sorted by chunk; entry ``g`` has the points from ``bounds[g]`` to ``bounds[g + 1]``.
 
-    ``inner`` has one array of coordinates inside the chunk for each axis. ``out`` is the position
-    of each point in the result, or None if sorting did not change their order.
+    ``inner`` has one array of coordinates inside the chunk for each axis, and ``extent`` one array
+    of the entries' extents. ``out`` is the position of each point in the result, or None if sorting
+    did not change their order.
     """
 
     axes: tuple[int, ...]
@@ -61,6 +65,7 @@ class PointsPart(NamedTuple):
     bounds: list[int]
     inner: tuple[NDArray[np.int64], ...]
     out: NDArray[np.int64] | None
+    extent: tuple[NDArray[np.int64], ...]
     whole: list[bool]
 
 
@@ -68,12 +73,14 @@ class Piece(NamedTuple):
     """The part of a plan that concerns one chunk.
 
     ``factors`` select inside the chunk; ``out`` is the NumPy index of these elements in the result.
+    ``extent`` is the shape of the chunk's valid part.
     """
 
     chunk: tuple[int, ...]
     factors: tuple[Factor, ...]
     out: tuple[Any, ...]
     whole: bool
+    extent: tuple[int, ...]
 
 
 class Plan(NamedTuple):
@@ -92,6 +99,7 @@ class Plan(NamedTuple):
     def piece(self, number: int) -> Piece:
         """Return the piece of chunk ``number``, from 0 to ``size`` - 1."""
         coords = [0] * self.ndim
+        extent = [0] * self.ndim
         factors: list[Factor] = []
         out: list[Any] = []
         whole = True
@@ -99,16 +107,22 @@ class Plan(NamedTuple):
         for part, entries in zip(self.parts, self.counts, strict=True):
             stride //= entries
             g = number // stride % entries
-            whole = whole and part.whole[g]
             if isinstance(part, SpanPart):
                 count = part.size[g]
                 coords[part.axis] = part.chunk[g]
+                extent[part.axis] = part.extent[g]
+                # `size` reaches the extent only with a step of 1 or -1.
+                whole = whole and count == part.extent[g]
                 factors.append(Span(part.axis, part.start[g], part.step, count))
                 out.append(slice(part.out[g], part.out[g] + count))
             else:
                 low, high = part.bounds[g], part.bounds[g + 1]
-                for axis, coordinate in zip(part.axes, part.chunk[g], strict=True):
+                for axis, coordinate, extents in zip(
+                    part.axes, part.chunk[g], part.extent, strict=True
+                ):
                     coords[axis] = coordinate
+                    extent[axis] = int(extents[g])
+                whole = whole and part.whole[g]
                 factors.append(
                     Points(part.axes, tuple([c[low:high] for c in part.inner]), high - low)
                 )
@@ -116,9 +130,10 @@ class Plan(NamedTuple):
         if self.mesh:
             # An open mesh of index arrays, so that several scattered axes select their product.
             out = [np.arange(o.start, o.stop) if type(o) is slice else o for o in out]
-            return Piece(tuple(coords), tuple(factors), np.ix_(*out), whole)
+            return Piece(tuple(coords), tuple(factors), np.ix_(*out), whole, tuple(extent))
         # The empty index would return the element of a zero-dimensional array, not a view of it.
-        return Piece(tuple(coords), tuple(factors), tuple(out) or (Ellipsis,), whole)
+        index = tuple(out) or (Ellipsis,)
+        return Piece(tuple(coords), tuple(factors), index, whole, tuple(extent))
 
 
 def make(factors: Sequence[Factor], shape: tuple[int, ...], grid: Grid) -> Plan:
@@ -137,12 +152,10 @@ def make(factors: Sequence[Factor], shape: tuple[int, ...], grid: Grid) -> Plan:
             if chunk is not None:
                 k = start // chunk
                 if count == 1 or (count and k == (start + (count - 1) * step) // chunk):
-                    # Fast path for a span inside one chunk. `count` reaches the extent of the chunk
-                    # only with a step of 1 or -1.
+                    # Fast path for a span inside one chunk.
                     low = k * chunk
                     rest = shape[axis] - low
-                    whole = count == min(rest, chunk)
-                    lists = ([k], [start - low], [count], [0], [whole])
+                    lists = ([k], [start - low], [count], [0], [min(rest, chunk)])
                     parts.append(_new(SpanPart, (axis, step, *lists)))
                     counts.append(1)
                     continue
@@ -172,19 +185,19 @@ def _cut_span(span: Span, length: int, grid: Grid) -> SpanPart:
     ks, starts, first, stop = ks[met], starts[met], first[met], stop[met]
     inside = low + first * stride - starts
     counts = stop - first
-    whole = counts == grid.extent(axis, ks, length)
+    extent = grid.extent(axis, ks, length)
     out = first
     if step < 0:
         inside = inside + (counts - 1) * stride
         out = count - stop
-    columns = (ks, inside, counts, out, whole)
+    columns = (ks, inside, counts, out, extent)
     return SpanPart(axis, step, *[column.tolist() for column in columns])
 
 
 def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPart:
     axes = points.axes
     if not points.size:
-        return PointsPart(axes, [], [0], points.coords, None, [])
+        return PointsPart(axes, [], [0], points.coords, None, points.coords, [])
     ids = [grid.locate(axis, coords) for axis, coords in zip(axes, points.coords, strict=True)]
     inner = [
         coords - grid.start(axis, k)
@@ -205,11 +218,12 @@ def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPar
         changes |= np.diff(k) != 0
     starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
     bounds = [*starts.tolist(), points.size]
-    chunk = list(zip(*[k[starts].tolist() for k in ids], strict=True))
+    ids = [k[starts] for k in ids]
+    chunk = list(zip(*[k.tolist() for k in ids], strict=True))
+    extent = tuple([grid.extent(axis, k, shape[axis]) for axis, k in zip(axes, ids, strict=True)])
     whole = [False] * len(chunk)
     if len(axes) == 1:
-        extents = grid.extent(axes[0], ids[0][starts], shape[axes[0]])
-        for g, extent in enumerate(extents.tolist()):
-            if bounds[g + 1] - bounds[g] >= extent:
-                whole[g] = np.unique(inner[0][bounds[g] : bounds[g + 1]]).size == extent
-    return PointsPart(axes, chunk, bounds, tuple(inner), out, whole)
+        for g, size in enumerate(extent[0].tolist()):
+            if bounds[g + 1] - bounds[g] >= size:
+                whole[g] = np.unique(inner[0][bounds[g] : bounds[g + 1]]).size == size
+    return PointsPart(axes, chunk, bounds, tuple(inner), out, extent, whole)

@@ -24,7 +24,6 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr import native
-from fastzarr.engine.failures import Failure
 from fastzarr.errors import ChunkIOError, KeyValidationError, ZarrRuntimeWarning
 from fastzarr.stores import LocalStore
 from fastzarr.stores.local import system
@@ -406,8 +405,8 @@ def test_what_the_extension_cannot_do_its_twin_does(
     class Extension:
         code = errno.ENOLCK
 
-        def write(self, *_given: object) -> Failure:
-            return Failure((0,), "store", OSError(self.code, os.strerror(self.code)))
+        def write(self, *_given: object) -> tuple[object, ...]:
+            return (0,), "store", "io", os.strerror(self.code), self.code, None
 
         read = write
 
