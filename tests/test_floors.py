@@ -35,19 +35,9 @@ FLOORS = [
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms.split()}
 
 # "file -> file": imports that run upwards.
-UPWARDS = {
-    # `register_codec` empties the cache of parsed documents.
-    "codecs/__init__.py -> metadata/memory.py",
-    # `Program.compile` takes a layout.
-    "codecs/chain.py -> metadata/layout.py",
-    # A whole shard is encoded and decoded by the twin.
-    "codecs/sharding.py -> engine/reference.py",
-}
+UPWARDS: set[str] = set()
 # Files that import each other, directly or through others: one set a circle.
-CIRCLES = {
-    # `Program` asks for `ShardingCodec`, which makes programs of its inside and parses codecs.
-    frozenset({"codecs/__init__.py", "codecs/chain.py", "codecs/sharding.py"}),
-}
+CIRCLES: set[frozenset[str]] = set()
 # Lines that assign `__class__`.
 CLASS_ASSIGNMENTS: set[str] = set()
 # How many lines suppress SLF001, the rule against reaching into another's private names.

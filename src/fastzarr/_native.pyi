@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from fastzarr.buffers import Buffer
-from fastzarr.codecs.chain import Program as Chain
+from fastzarr.codecs.program import Program as Chain
 from fastzarr.engine.job import Chunks, Job
 from fastzarr.selection.plan import Plan
 
@@ -26,7 +26,7 @@ Described: TypeAlias = tuple[tuple[int, ...], str, str, str, int | None, Excepti
 
 @final
 class Program:
-    """A codec chain compiled once per array, from what ``codecs.chain.describe`` gives."""
+    """A codec chain compiled once per array, from what ``codecs.compile.describe`` gives."""
 
     def __new__(cls, description: dict[str, Any], /) -> Program: ...
 

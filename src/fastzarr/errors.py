@@ -12,6 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
@@ -222,3 +223,21 @@ class ZarrRuntimeWarning(RuntimeWarning):
 
 class UnstableSpecificationWarning(FutureWarning):
     """A warning about a format extension whose specification is not final."""
+
+
+def caller_level() -> int:
+    """Return the ``stacklevel`` of a warning that refers to the caller of this package.
+
+    It is that of the nearest frame outside the package, as seen from the function that calls this
+    one.
+    """
+    package, level = __name__.partition(".")[0], 1
+    frame = sys._getframe(1)  # noqa: SLF001  (the only way to inspect the caller)
+    while frame.f_back is not None:
+        name = frame.f_globals.get("__name__", "").partition(".")[0]
+        if name not in (package, "importlib"):
+            break
+        frame = frame.f_back
+        # Like `warnings.warn`, this does not count the frames of the import system.
+        level += "importlib._bootstrap" not in frame.f_code.co_filename
+    return level

@@ -1,49 +1,44 @@
-"""The native extension, imported in one place.
+"""The native extension, asked for in this file only.
 
 Rules of this file:
 
-* No other file imports the extension. If it is not built, reading and writing run in NumPy, and one
-  warning says so.
+* No other file imports the extension. ``extension`` is the module, or None if it is not built; one
+  warning then says so.
+* Each function of the extension has a twin in Python of the same name and contract
+  (``engine/reference.py``, ``codecs/elements.py``), which runs in its place.
 """
 
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import Any
 
-from fastzarr import errors
+from fastzarr.config import config
+from fastzarr.errors import ZarrRuntimeWarning, caller_level
 
-native_extension: Any = None
-
-
-@cache
-def extension() -> Any:
-    """Return the extension module, or None if it is not built."""
-    try:
-        from fastzarr import _native
-    except ImportError:
-        return None
-    return _native
-
-
+extension: Any = None
 try:
-    from fastzarr import _native as native_extension
+    from fastzarr import _native as extension
 except ImportError:
     import warnings
 
     warnings.warn(
-        "the native extension of fastzarr is not built, so that reading and writing run in NumPy: "
-        "right, and slower. Install a Rust toolchain and reinstall fastzarr to build it",
-        errors.ZarrRuntimeWarning,
-        stacklevel=2,
+        "the native extension of fastzarr is not built, so arrays are read and written with NumPy, "
+        "which is slower; to build it, install a Rust toolchain and reinstall fastzarr",
+        ZarrRuntimeWarning,
+        stacklevel=caller_level(),
     )
 
 
+def native_or(twin: Any) -> Any:
+    """Return the extension, or ``twin`` if it is not built or the setting ``data_path`` says so."""
+    return twin if extension is None or config.flat["data_path"] == "numpy" else extension
+
+
 def sync(root: str) -> None:
-    """Have all that was written to the file system of a folder outlast a power cut."""
-    if native_extension is None:
+    """Flush everything written to the file system of a folder, so that it survives a power cut."""
+    if extension is None:
         # Python's library can flush all file systems only.
         os.sync()
     else:
-        native_extension.sync(root)
+        extension.sync(root)

@@ -32,9 +32,9 @@ def show_versions() -> str:
 
 def _data_path() -> str:
     from fastzarr.config import config
-    from fastzarr.native import native_extension
+    from fastzarr.native import extension
 
-    if native_extension is None:
+    if extension is None:
         return "NumPy (the native extension is not built)"
     return "NumPy (as configured)" if config["data_path"] == "numpy" else "native extension"
 

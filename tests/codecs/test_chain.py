@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from fastzarr import errors
 from fastzarr.codecs import parse
 from fastzarr.codecs.base import ChunkSpec
-from fastzarr.codecs.chain import Program, resolve_chain
+from fastzarr.codecs.chain import resolve_chain
+from fastzarr.codecs.program import Program
 from fastzarr.dtypes import from_numpy
 
 SPEC = ChunkSpec((4, 6), from_numpy("int32"), np.int32(0))

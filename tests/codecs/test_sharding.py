@@ -14,7 +14,8 @@ from fastzarr import errors
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.crc32c import Crc32cCodec
-from fastzarr.codecs.sharding import MISSING, ShardingCodec
+from fastzarr.codecs.program import MISSING
+from fastzarr.codecs.sharding import ShardingCodec
 from fastzarr.dtypes import from_numpy
 from fastzarr.stores import MemoryStore
 

@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastzarr
 from fastzarr import dtypes
-from fastzarr.dtypes import from_numpy, from_v2, from_v3, parse_dtype
-from fastzarr.errors import DataTypeValidationError
+from fastzarr.checked import as_int
+from fastzarr.dtypes import (
+    DataType,
+    Int16,
+    from_numpy,
+    from_v2,
+    from_v3,
+    parse_dtype,
+    register_dtype,
+)
+from fastzarr.errors import DataTypeValidationError, MetadataError
 
 SECONDS = {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}}
 
@@ -129,3 +139,38 @@ def test_the_names_of_zarr_python_make_the_same_data_types() -> None:
             dtypes.NullTerminatedBytes(**wrong)
     with pytest.raises(DataTypeValidationError):
         dtypes.DateTime64(unit="x")
+
+
+def test_a_registered_data_type_is_found_by_its_name() -> None:
+    class Tenths(Int16):
+        """Tenths of a unit, under a name of its own."""
+
+        def __init__(self, *, scale: int = 1) -> None:
+            DataType.__init__(self, np.dtype("i2"), "example.tenths", multibyte=True, scale=scale)
+
+        @classmethod
+        def from_config(cls, config: dict[str, Any], where: str) -> Tenths:
+            return cls(scale=as_int(config.get("scale", 1), f"{where}.scale", 1, 9))
+
+        def to_v3(self) -> dict[str, Any]:
+            return {"name": self.name, "configuration": {"scale": vars(self)["scale"]}}
+
+    with pytest.raises(DataTypeValidationError, match=r"unknown data type 'example\.tenths'"):
+        from_v3("example.tenths")
+    register_dtype("example.tenths", Tenths)
+    assert type(from_numpy("example.tenths")) is Tenths
+    store: dict[str, bytes] = {}
+    z = fastzarr.create_array(store, shape=4, dtype=Tenths(scale=3), fill_value=5)
+    z[1:] = [1, 2, 3]
+    opened = fastzarr.open_array(store, mode="r")
+    assert type(opened.layout.dtype) is Tenths
+    assert vars(opened.layout.dtype)["scale"] == 3
+    assert opened[:].tolist() == [5, 1, 2, 3]
+    with pytest.raises(MetadataError, match=r"^a\.configuration\.scale: must be an integer from 1"):
+        from_v3({"name": "example.tenths", "configuration": {"scale": 10}}, "a")
+
+    class Other(Tenths):
+        """What the name means later."""
+
+    register_dtype("example.tenths", Other)
+    assert type(fastzarr.open_array(store, mode="r").layout.dtype) is Other

@@ -167,6 +167,61 @@ def test_a_missing_chunk_of_a_shard_in_a_shard_is_named_with_both() -> None:
         _ = z[5]
 
 
+GZIP = {"name": "gzip", "configuration": {"level": 1}}
+TRANSPOSE = {"name": "transpose", "configuration": {"order": [1, 0]}}
+DELTA = {"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}
+
+
+@pytest.mark.parametrize("before", [[], [TRANSPOSE]], ids=["plain", "transposed"])
+@pytest.mark.parametrize("after", [[GZIP], ["crc32c", GZIP]], ids=["gzip", "two"])
+def test_a_missing_chunk_of_a_compressed_shard_is_an_error_too(
+    before: list[Any], after: list[Any]
+) -> None:
+    sharding = ShardingCodec(chunk_shape=(2, 2), codecs=(BytesCodec(),))
+    words: dict[str, Any] = {"codecs": [*before, sharding, *after]}
+    z = fastzarr.create(shape=(8, 8), chunks=(4, 4), dtype="i4", store={}, **words)
+    z[:2, :2] = 1
+    z[0:2, 2:4] = 2
+    assert (z[:4, :4] == [[1, 1, 2, 2]] * 2 + [[0] * 4] * 2).all()
+    strict = z.with_config({"read_missing_chunks": False})
+    assert (strict[:2, :4] == [1, 1, 2, 2]).all()
+    message = r"key 'c/0/0'.*: inner chunk \((1, 0|0, 1)\) is not in the shard; set read_missing"
+    for index in ((slice(4), slice(2)), (3, 0), slice(4)):
+        with pytest.raises(errors.ChunkNotFoundError, match=message):
+            _ = strict[index]
+    with pytest.raises(errors.ChunkNotFoundError, match="the chunk is not in the store"):
+        _ = strict[0, 7]
+
+
+@pytest.mark.parametrize("after", [[], [GZIP]], ids=["plain", "gzip"])
+def test_a_missing_chunk_of_a_shard_after_a_filter_is_an_error_too(after: list[Any]) -> None:
+    sharding = ShardingCodec(chunk_shape=(2,), codecs=(BytesCodec(),))
+    chain = [DELTA, sharding, *after]
+    z = fastzarr.create(shape=8, chunks=8, dtype="i4", store={}, codecs=chain)
+    z[:] = [1, 2, 3, 3, 3, 3, 4, 5]
+    assert z[:].tolist() == [1, 2, 3, 3, 3, 3, 4, 5]
+    strict = z.with_config({"read_missing_chunks": False})
+    # The differences of the values at 4 and 5 are zero. All values after them depend on these.
+    with pytest.raises(errors.ChunkNotFoundError, match=r"inner chunk \(2,\) is not in the shard"):
+        _ = strict[6]
+
+
+def test_a_missing_chunk_of_a_compressed_shard_in_a_shard_is_named_with_both() -> None:
+    nested = ShardingCodec(chunk_shape=(1,), codecs=(BytesCodec(),))
+    outer = ShardingCodec(chunk_shape=(4,), codecs=(nested, GZIP))
+    for after in ([], [GZIP]):
+        z = fastzarr.create(shape=8, chunks=8, dtype="i4", store={}, codecs=[outer, *after])
+        z[1] = 1
+        assert z[:].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
+        strict = z.with_config({"read_missing_chunks": False})
+        assert strict[1] == 1
+        message = r"inner chunk \(0,\): inner chunk \(2,\) is not in the shard"
+        with pytest.raises(errors.ChunkNotFoundError, match=message):
+            _ = strict[2]
+        with pytest.raises(errors.ChunkNotFoundError, match=r": inner chunk \(1,\) is not in"):
+            _ = strict[5]
+
+
 def test_chunk_errors_survive_pickling() -> None:
     for kind in (errors.ChunkError, errors.ChunkIOError, errors.ChunkNotFoundError):
         error = kind("what", "a", "a/c/0", (0,), "fetch")

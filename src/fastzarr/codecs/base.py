@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from fastzarr.checked import check_members, placed
 from fastzarr.config import config
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fastzarr.buffers import Buffer
-    from fastzarr.dtypes import DataType
+    from fastzarr.dtypes.base import DataType
+    from fastzarr.grids.regular import RegularGrid
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,17 @@ class ChunkSpec:
     fill: Any
 
 
-# The members of each codec class's configuration, cached.
-_MEMBERS: dict[type, dict[str, bool]] = {}
+class Inside(NamedTuple):
+    """The chunk grid inside a chunk, as a sharding codec stores it.
+
+    ``codecs`` is the chain of the inner chunks. ``index_codecs`` is the chain of the index, which
+    stands at the start of the encoded chunk or at its end.
+    """
+
+    grid: RegularGrid
+    codecs: tuple[Codec, ...]
+    index_codecs: tuple[Codec, ...]
+    index_at_start: bool
 
 
 class Codec:
@@ -45,20 +55,27 @@ class Codec:
 
     A subclass is a frozen dataclass whose fields are the members of its configuration. Its
     ``__post_init__`` validates them and raises ``MetadataError(message, member)``.
+
+    ``cacheable`` is True if the codec means the same for the lifetime of the process, so that
+    parsed documents that name it may be cached. It is not inherited: a subclass declares it anew.
     """
 
     name: ClassVar[str]
+    cacheable: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Set ``cacheable`` to False unless the class declares it."""
+        super().__init_subclass__(**kwargs)
+        cls.cacheable = vars(cls).get("cacheable", False)
 
     @classmethod
     def members(cls) -> dict[str, bool]:
         """Return the allowed members of a configuration, each with whether it is required."""
-        if cls not in _MEMBERS:
-            _MEMBERS[cls] = {
-                f.name: f.default is MISSING
-                for f in fields(cls)  # type: ignore[arg-type]  # every codec is a dataclass
-                if f.metadata.get("member", True)
-            }
-        return _MEMBERS[cls]
+        return {
+            f.name: f.default is MISSING
+            for f in fields(cls)  # type: ignore[arg-type]  # every codec is a dataclass
+            if f.metadata.get("member", True)
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
@@ -120,6 +137,10 @@ class ArrayArrayCodec(Codec):
 
 class ArrayBytesCodec(Codec):
     """Base class of codecs that encode an array as bytes; ``spec`` describes the array."""
+
+    def inside(self) -> Inside | None:
+        """Return the chunk grid inside an encoded chunk, or None if it has none."""
+        return None
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
         """Return how the extension encodes the array, or None if it cannot.

@@ -19,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fastzarr.buffers import as_view
-from fastzarr.checked import choice, exact_int
+from fastzarr.checked import as_int, choice
 from fastzarr.codecs.base import BytesBytesCodec, check_size
 from fastzarr.errors import CodecError
 
@@ -54,6 +54,7 @@ class BloscCodec(BytesBytesCodec):
     """
 
     name: ClassVar[str] = "blosc"
+    cacheable: ClassVar[bool] = True
 
     typesize: int | None = None
     cname: str = "zstd"
@@ -71,11 +72,11 @@ class BloscCodec(BytesBytesCodec):
             shuffle = choice(shuffle, SHUFFLES, "shuffle")
         object.__setattr__(self, "shuffle", shuffle)
         object.__setattr__(self, "cname", choice(self.cname, CNAMES, "cname"))
-        object.__setattr__(self, "clevel", exact_int(self.clevel, 0, 9, "clevel"))
-        object.__setattr__(self, "blocksize", exact_int(self.blocksize, 0, 2**31 - 1, "blocksize"))
+        object.__setattr__(self, "clevel", as_int(self.clevel, "clevel", 0, 9))
+        object.__setattr__(self, "blocksize", as_int(self.blocksize, "blocksize", 0, 2**31 - 1))
         if self.typesize is not None:
-            exact_int(self.typesize, 1, 2**31 - 1, "typesize")
-            object.__setattr__(self, "typesize", int(self.typesize))
+            typesize = as_int(self.typesize, "typesize", 1, 2**31 - 1)
+            object.__setattr__(self, "typesize", typesize)
 
     def config(self) -> dict[str, Any]:
         """Return the ``configuration`` object without the members that are None."""

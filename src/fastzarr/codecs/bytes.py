@@ -43,6 +43,7 @@ class BytesCodec(ArrayBytesCodec):
     """
 
     name: ClassVar[str] = "bytes"
+    cacheable: ClassVar[bool] = True
 
     endian: str | None = "little"
 

@@ -47,6 +47,7 @@ class Crc32cCodec(BytesBytesCodec):
     """
 
     name: ClassVar[str] = "crc32c"
+    cacheable: ClassVar[bool] = True
 
     def to_v2(self) -> dict[str, Any]:
         """Return the numcodecs configuration."""

@@ -26,10 +26,10 @@ _MOST = 2**32 - 1
 
 
 def vlen_decode(data: Buffer, kind: type[str | bytes], out: Array) -> str | None:
-    """Split the stored form of elements of varying length into ``out``; None, or what is wrong.
+    """Decode elements into ``out``, an array of one dimension; return None, or the fault found.
 
-    The count that ``data`` begins with is that of ``out``, an array of one dimension; what follows
-    may be anything. ``kind`` is ``str``, whose bytes are UTF-8, or ``bytes``.
+    The caller has checked that the count at the start of ``data`` is the size of ``out``; the rest
+    of the data is untrusted. ``kind`` is ``str``, stored as UTF-8, or ``bytes``.
     """
     # Slices of bytes are made faster than those of a memoryview.
     raw, count, position, unpack = bytes(data), out.size, _WORD.size, _WORD.unpack_from
@@ -41,8 +41,8 @@ def vlen_decode(data: Buffer, kind: type[str | bytes], out: Array) -> str | None
             return f"the data ends early, after {number} of {count} elements: {end} bytes"
         position = start + unpack(raw, position)[0]
         if position > end:
-            said, left = position - start, end - start
-            return f"element {number} of {count} states {said} bytes, but {left} are left"
+            stated, left = position - start, end - start
+            return f"element {number} of {count} states {stated} bytes, but {left} are left"
         item = raw[start:position]
         try:
             items.append(item.decode() if kind is str else item)
@@ -57,10 +57,10 @@ def vlen_decode(data: Buffer, kind: type[str | bytes], out: Array) -> str | None
 def vlen_encode(
     array: Array, kind: type[str | bytes], plain: Callable[[Any], str | bytes]
 ) -> bytes | str:
-    """Give the stored form of the elements of an array of one dimension, or what is wrong.
+    """Return the encoded elements of an array of one dimension, or the fault found as a string.
 
-    The elements are those of ``StringDType``, or objects. ``plain`` makes one of ``kind`` of those
-    that are not, or raises ``TypeError``.
+    The array is of ``StringDType`` or of objects. ``plain`` converts an object that is not of
+    ``kind``, or raises ``TypeError``.
     """
     count = array.size
     if count > _MOST:

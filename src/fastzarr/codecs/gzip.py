@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastzarr.buffers import as_view
-from fastzarr.checked import exact_int
+from fastzarr.checked import as_int
 from fastzarr.codecs.base import BytesBytesCodec, bound
 from fastzarr.errors import CodecError
 
@@ -42,12 +42,13 @@ class GzipCodec(BytesBytesCodec):
     """
 
     name: ClassVar[str] = "gzip"
+    cacheable: ClassVar[bool] = True
 
     level: int = 5
 
     def __post_init__(self) -> None:
         """Validate the level."""
-        object.__setattr__(self, "level", exact_int(self.level, 0, 9, "level"))
+        object.__setattr__(self, "level", as_int(self.level, "level", 0, 9))
 
     def to_v2(self) -> dict[str, Any]:
         """Return the numcodecs configuration."""

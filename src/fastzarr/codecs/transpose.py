@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.checked import exact_int
+from fastzarr.checked import as_int, show
 from fastzarr.codecs.base import ArrayArrayCodec, ChunkSpec
 from fastzarr.errors import MetadataError
 
@@ -36,6 +36,7 @@ class TransposeCodec(ArrayArrayCodec):
     """
 
     name: ClassVar[str] = "transpose"
+    cacheable: ClassVar[bool] = True
 
     order: tuple[int, ...]
 
@@ -90,9 +91,9 @@ def _parsed(order: Any) -> Any:
     elif isinstance(order, (tuple, list, np.ndarray, range)):
         axes: Iterable[Any] = order
         permutation = tuple(
-            exact_int(axis, 0, max(0, len(order) - 1), f"order[{i}]") for i, axis in enumerate(axes)
+            as_int(axis, f"order[{i}]", 0, max(0, len(order) - 1)) for i, axis in enumerate(axes)
         )
         if len(set(permutation)) == len(permutation):
             return permutation
-    msg = f"must be a permutation of the axes, numbered from 0, not {order!r}"
+    msg = f"must be a permutation of the axes, numbered from 0, got {show(order)}"
     raise MetadataError(msg, "order")

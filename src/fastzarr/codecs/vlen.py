@@ -26,9 +26,8 @@ import numpy as np
 from fastzarr.buffers import as_view
 from fastzarr.codecs import elements
 from fastzarr.codecs.base import ArrayBytesCodec
-from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
-from fastzarr.native import extension
+from fastzarr.native import native_or
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +48,7 @@ class VLenUTF8Codec(ArrayBytesCodec):
     """
 
     name: ClassVar[str] = "vlen-utf8"
+    cacheable: ClassVar[bool] = True
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Return self; raise ``MetadataError`` unless the elements are strings or objects."""
@@ -77,6 +77,7 @@ class VLenBytesCodec(ArrayBytesCodec):
     """
 
     name: ClassVar[str] = "vlen-bytes"
+    cacheable: ClassVar[bool] = True
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Return self; raise ``MetadataError`` unless elements are variable bytes or objects."""
@@ -124,18 +125,12 @@ def plain_bytes(item: Any) -> bytes:
     raise TypeError(msg)
 
 
-def _functions() -> Any:
-    """Return the module with vlen_encode and vlen_decode: the extension, or ``_reference``."""
-    native = None if config.flat["data_path"] == "numpy" else extension()
-    return elements if native is None else native
-
-
 def _joined(
     name: str, kind: type, plain: Callable[[Any], Any], array: np.ndarray[Any, Any]
 ) -> bytes:
     if array.dtype != _TEXT:
         array = array.astype(object, copy=False)
-    found = _functions().vlen_encode(array.ravel(), kind, plain)
+    found = native_or(elements).vlen_encode(array.ravel(), kind, plain)
     if isinstance(found, bytes):
         return found
     msg = f"{name}: {found}"
@@ -156,7 +151,7 @@ def _split(name: str, kind: type, data: Buffer, spec: ChunkSpec) -> np.ndarray[A
         msg = f"{name}: {found} elements take {_WORD.size * (1 + found)} bytes or more, found {end}"
         raise CodecError(msg)
     out = np.empty(found, dtype=spec.dtype.numpy)
-    wrong = _functions().vlen_decode(view, kind, out)
+    wrong = native_or(elements).vlen_decode(view, kind, out)
     if wrong is not None:
         msg = f"{name}: {wrong}"
         raise CodecError(msg)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from fastzarr.buffers import as_view
-from fastzarr.checked import boolean, exact_int
+from fastzarr.checked import as_int, boolean
 from fastzarr.codecs.base import BytesBytesCodec, bound, check_size
 from fastzarr.errors import CodecError
 
@@ -46,13 +46,14 @@ class ZstdCodec(BytesBytesCodec):
     """
 
     name: ClassVar[str] = "zstd"
+    cacheable: ClassVar[bool] = True
 
     level: int = 0
     checksum: bool = False
 
     def __post_init__(self) -> None:
         """Validate level and checksum."""
-        object.__setattr__(self, "level", exact_int(self.level, -131072, 22, "level"))
+        object.__setattr__(self, "level", as_int(self.level, "level", -131072, 22))
         object.__setattr__(self, "checksum", boolean(self.checksum, "checksum"))
 
     def to_v2(self) -> dict[str, Any]:

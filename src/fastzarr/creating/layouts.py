@@ -19,7 +19,7 @@ from fastzarr.creating.codecs import as_codecs, chain_v2, chain_v3, codec_id, is
 from fastzarr.creating.given import NOT_GIVEN, absent
 from fastzarr.creating.keys import keys_v2, parse_keys
 from fastzarr.creating.like import dtype_of, is_object
-from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning
+from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning, caller_level
 from fastzarr.metadata.formats import default_format
 from fastzarr.metadata.trust import trusted
 from fastzarr.metadata.v2 import FORMAT as V2
@@ -239,15 +239,4 @@ def _warn_order() -> None:
         "order='F' has no effect in format 3; to store chunks in column-major order, pass "
         "filters=[TransposeCodec(order=...)], or use zarr_format=2"
     )
-    warnings.warn(msg, ZarrRuntimeWarning, stacklevel=_levels())
-
-
-def _levels() -> int:
-    """Return the ``stacklevel`` of the caller of this package, to which a warning refers."""
-    import sys
-
-    package, level = __name__.partition(".")[0], 1
-    frame = sys._getframe(1)  # noqa: SLF001  (the only way to inspect the caller)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
-        frame, level = frame.f_back, level + 1
-    return level
+    warnings.warn(msg, ZarrRuntimeWarning, stacklevel=caller_level())

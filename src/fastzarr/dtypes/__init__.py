@@ -1,4 +1,4 @@
-"""The data types, and the functions that look one up.
+"""The data types by name, and the functions that look one up.
 
 ``from_numpy`` accepts a user's ``dtype`` argument; ``from_v2`` and ``from_v3`` parse metadata. All
 return a ``DataType``, which converts back to a NumPy dtype, a name, and a fill value in JSON.
@@ -25,7 +25,7 @@ from fastzarr.dtypes.numeric import (
     UInt32,
     UInt64,
 )
-from fastzarr.dtypes.parse import from_numpy, from_v2, from_v3, parse_dtype
+from fastzarr.dtypes.parse import from_numpy, from_v2, from_v3, parse_dtype, register_dtype
 from fastzarr.dtypes.struct import Struct
 from fastzarr.dtypes.time import DateTime64, TimeDelta64
 from fastzarr.dtypes.vlen import Bytes, ObjectType, String
@@ -70,4 +70,5 @@ __all__ = [
     "from_v2",
     "from_v3",
     "parse_dtype",
+    "register_dtype",
 ]

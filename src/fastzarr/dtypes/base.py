@@ -25,8 +25,8 @@ from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
 
-from fastzarr.checked import short
-from fastzarr.errors import MetadataError
+from fastzarr.checked import check_members, show
+from fastzarr.errors import DataTypeValidationError, MetadataError
 
 ORDERS: dict[str | None, Literal["<", ">", "="]] = {"little": "<", "big": ">", None: "="}
 _WORDS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -38,7 +38,8 @@ class DataType:
     ``numpy`` is the dtype in memory. ``name`` is the name in format 3. ``itemsize`` is the size of
     one stored element in bytes, or None if elements vary in length. ``multibyte`` is True if byte
     order matters. If ``mask`` is not None, an element is stored in one byte of which only the bits
-    in ``mask`` are significant; the remaining bits are arbitrary.
+    in ``mask`` are significant; the remaining bits are arbitrary. ``legacy`` is True if documents
+    may omit the byte order of this type and then mean little-endian.
 
     >>> from fastzarr.dtypes.parse import from_numpy
     >>> t = from_numpy("<M8[10ms]")
@@ -51,13 +52,34 @@ class DataType:
     itemsize: int | None
     multibyte: bool
     mask: int | None = None
+    legacy: bool = False
 
     def __init__(
-        self, numpy: np.dtype[Any], name: str, *, multibyte: bool, variable: bool = False
+        self,
+        numpy: np.dtype[Any],
+        name: str,
+        *,
+        multibyte: bool,
+        variable: bool = False,
+        **members: Any,
     ) -> None:
-        """Initialise the attributes; ``variable`` means that elements vary in length."""
+        """Initialise the attributes, and those that a subclass adds in ``members``.
+
+        ``variable`` means that elements vary in length.
+        """
         itemsize = None if variable else numpy.itemsize
-        self.__dict__.update(numpy=numpy, name=name, itemsize=itemsize, multibyte=multibyte)
+        vars(self).update(members, numpy=numpy, name=name, itemsize=itemsize, multibyte=multibyte)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Return the data type with the ``configuration`` object of a format 3 document.
+
+        ``where`` is the location of that object. This method is that of types without a
+        configuration. Raise ``DataTypeValidationError``, naming the member at fault, if a member is
+        unknown, missing or invalid.
+        """
+        check_members(config, {}, where, DataTypeValidationError)
+        return cls()  # type: ignore[call-arg]  # such a type can be made without arguments
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         """Raise AttributeError: data types are immutable."""
@@ -179,10 +201,10 @@ class DataType:
         return assign(self.numpy, value)
 
     def _complaint(self, value: Any, error: Exception) -> str:
-        return f"fill_value {short(value)} is not valid for {self.name}: {error}"
+        return f"fill_value {show(value)} is not valid for {self.name}: {error}"
 
     def _refuse(self, value: Any, asked: str, where: str) -> NoReturn:
-        msg = f"{short(value)} is not a valid fill value for {self.name}; {asked}"
+        msg = f"{show(value)} is not a valid fill value for {self.name}; {asked}"
         raise MetadataError(msg, where)
 
 

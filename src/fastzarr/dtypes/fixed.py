@@ -12,11 +12,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.checked import members, positive_int
+from fastzarr.checked import as_int, check_members, member
 from fastzarr.dtypes.base import ORDERS, DataType, assign, from_base64, is_zero, to_base64
 from fastzarr.errors import DataTypeValidationError
 
@@ -25,16 +25,33 @@ _LONGEST = 2**31 - 1
 
 
 class FixedLength(DataType):
-    """Base class of the data types with ``length_bytes`` in their configuration."""
+    """Base class of the data types with ``length_bytes`` in their configuration.
+
+    An element has ``length`` characters of ``unit`` bytes each.
+    """
+
+    unit: ClassVar[int] = 1
 
     def to_v3(self) -> str | dict[str, Any]:
         """Return the ``data_type`` member of a ``zarr.json``."""
         return {"name": self.name, "configuration": {"length_bytes": self.itemsize}}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Return the data type with a configuration of ``length_bytes``."""
+        check_members(config, {"length_bytes": True}, where, DataTypeValidationError)
+        where = member(where, "length_bytes")
+        size = as_int(config["length_bytes"], where, 1, _LONGEST, DataTypeValidationError)
+        if size % cls.unit:
+            msg = f"must be a multiple of {cls.unit}, got {size}"
+            raise DataTypeValidationError(msg, where)
+        make: Any = cls
+        return make(length=size // cls.unit)  # type: ignore[no-any-return]
+
     @property
     def length(self) -> int:
         """The number of characters or bytes in an element."""
-        return self.numpy.itemsize
+        return self.numpy.itemsize // self.unit
 
     def _cast(self, value: Any) -> Any:
         return self.default_fill if is_zero(value) else assign(self.numpy, value)
@@ -46,15 +63,12 @@ class FixedLengthUTF32(FixedLength):
     Source: ``fixed_length_utf32`` of zarr-extensions.
     """
 
+    unit: ClassVar[int] = 4
+
     def __init__(self, *, length: int, endianness: str | None = None) -> None:
         """Initialise with ``endianness`` ``"little"``, ``"big"``, or None for native order."""
-        numpy = np.dtype(f"{ORDERS[endianness]}U{_checked(length, 4)}")
+        numpy = np.dtype(f"{ORDERS[endianness]}U{_checked(length, self.unit)}")
         super().__init__(numpy, "fixed_length_utf32", multibyte=True)
-
-    @property
-    def length(self) -> int:
-        """The number of characters in an element."""
-        return self.numpy.itemsize // 4
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
         return str(fill)
@@ -76,7 +90,7 @@ class NullTerminatedBytes(FixedLength):
     def __init__(self, *, length: int) -> None:
         """Initialise with the number of bytes in an element."""
         super().__init__(
-            np.dtype(f"S{_checked(length, 1)}"), "null_terminated_bytes", multibyte=False
+            np.dtype(f"S{_checked(length, self.unit)}"), "null_terminated_bytes", multibyte=False
         )
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
@@ -103,7 +117,7 @@ class RawBytes(FixedLength):
 
     def __init__(self, *, length: int) -> None:
         """Initialise with the number of bytes in an element."""
-        numpy = np.dtype(f"V{_checked(length, 1)}")
+        numpy = np.dtype(f"V{_checked(length, self.unit)}")
         super().__init__(numpy, "raw_bytes", multibyte=False)
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
@@ -140,23 +154,5 @@ def raw_from_bits(bits: int, where: str) -> RawBytes:
     return RawBytes(length=bits // 8)
 
 
-def fixed_from_v3(name: str, config: dict[str, Any], where: str) -> FixedLength:
-    """Return the data type of a format 3 name whose configuration is ``length_bytes``."""
-    (length,) = members(name, config, ("length_bytes",), where)
-    where = f"{where}.configuration.length_bytes"
-    positive_int(length, _LONGEST, where)
-    if name == "raw_bytes":
-        return RawBytes(length=length)
-    if name == "null_terminated_bytes":
-        return NullTerminatedBytes(length=length)
-    if length % 4:
-        msg = f"expected a multiple of 4, got {length}"
-        raise DataTypeValidationError(msg, where)
-    return FixedLengthUTF32(length=length // 4)
-
-
 def _checked(length: int, unit: int) -> int:
-    if not 1 <= length <= _LONGEST // unit:
-        msg = f"expected a length from 1 to {_LONGEST // unit}, got {length}"
-        raise DataTypeValidationError(msg)
-    return length
+    return as_int(length, "length", 1, _LONGEST // unit, DataTypeValidationError)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from fastzarr.checked import short
+from fastzarr.checked import show
 from fastzarr.dtypes.base import DataType
 from fastzarr.dtypes.numeric import float_from_json, float_to_json, integer, real
 from fastzarr.errors import DataTypeValidationError
@@ -55,9 +55,9 @@ class SmallNumber(DataType):
             msg = f"data type {name!r} requires a newer ml_dtypes than {ml_dtypes.__version__}"
             raise DataTypeValidationError(msg)
         numpy = np.dtype(getattr(ml_dtypes, name))
-        super().__init__(numpy, name, multibyte=numpy.itemsize > 1)
         bits = (INTEGERS | FLOATS)[name]
-        self.__dict__["mask"] = (1 << bits) - 1 if bits < 8 else None
+        mask = (1 << bits) - 1 if bits < 8 else None
+        super().__init__(numpy, name, multibyte=numpy.itemsize > 1, mask=mask)
 
     def __repr__(self) -> str:
         """Return the class name with the data type's name."""
@@ -126,7 +126,7 @@ class SmallFloat(SmallNumber):
         same = back == number or (math.isnan(back) and math.isnan(number))
         if same or (math.isfinite(number) and math.isfinite(back) and self._within(number)):
             return out
-        msg = f"the type cannot represent {short(number)}"
+        msg = f"the type cannot represent {show(number)}"
         raise OverflowError(msg)
 
     def _within(self, number: float) -> bool:

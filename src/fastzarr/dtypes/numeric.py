@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastzarr.checked import short
+from fastzarr.checked import show
 from fastzarr.dtypes.base import ORDERS, DataType, assign
 from fastzarr.errors import MetadataError
 
@@ -244,5 +244,5 @@ def float_from_json(
                 return dtype.type(float(value))
         except (ValueError, OverflowError):
             pass
-    msg = f"{short(value)} is not a valid fill value for {name or dtype.name}; {asked}"
+    msg = f"{show(value)} is not a valid fill value for {name or dtype.name}; {asked}"
     raise MetadataError(msg, where)

@@ -2,9 +2,10 @@
 
 Rules of this file:
 
-* Only this file knows all families of data types. A family knows no other, except that a record
-  may contain any fixed-size type.
-* An unknown data type raises an error with its name; it is never guessed.
+* A name of format 3 is looked up here and in ``DTYPES`` only. An unknown one raises an error with
+  the name; a data type is never guessed.
+* Only this file knows all families of data types. A family knows no other, except that a record may
+  contain any type of fixed size.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from fastzarr.checked import named, short
+from fastzarr.checked import check_members, extension, member, show
 from fastzarr.dtypes.base import DataType
 from fastzarr.dtypes.fixed import (
     FixedLengthUTF32,
     NullTerminatedBytes,
     RawBytes,
-    fixed_from_v3,
     raw_from_bits,
 )
 from fastzarr.dtypes.ml import NAMES as _SMALL
@@ -45,26 +45,33 @@ from fastzarr.dtypes.numeric import (
     UInt64,
 )
 from fastzarr.dtypes.struct import Struct, struct_from_v2, struct_from_v3
-from fastzarr.dtypes.time import DateTime64, TimeDelta64, time_from_v3
+from fastzarr.dtypes.time import DateTime64, TimeDelta64
 from fastzarr.dtypes.vlen import Bytes, ObjectType, String
 from fastzarr.errors import DataTypeValidationError
+from fastzarr.registry import Registry
 
 _INTEGERS = (Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64)
 _OTHERS = (Bool, Float16, Float32, Float64, Complex64, Complex128)
 _NUMBERS: dict[str, type[Number]] = {cls().name: cls for cls in _INTEGERS + _OTHERS}
 _BY_CODE = {cls().numpy.str[1:]: cls for cls in _NUMBERS.values()}
-# Format 3 names that take no configuration. zarrs once wrote "binary" for "bytes".
-_PLAIN: dict[str, type[DataType]] = {
+_NAMES: dict[str, type[DataType]] = {
     **_NUMBERS,
     "complex_float32": Complex64,
     "complex_float64": Complex128,
     "string": String,
     "bytes": Bytes,
     "variable_length_bytes": Bytes,
+    # zarrs once wrote "binary" for "bytes".
     "binary": Bytes,
+    "fixed_length_utf32": FixedLengthUTF32,
+    "null_terminated_bytes": NullTerminatedBytes,
+    "raw_bytes": RawBytes,
+    "numpy.datetime64": DateTime64,
+    "numpy.timedelta64": TimeDelta64,
 }
-_FIXED = ("fixed_length_utf32", "null_terminated_bytes", "raw_bytes")
-_TIMES = ("numpy.datetime64", "numpy.timedelta64")
+DTYPES: Registry[type[DataType]] = Registry("dtypes", _NAMES)
+"""The data types of format 3 by name, without records, ``r<bits>`` and those of ``ml_dtypes``."""
+
 _RECORDS = ("struct", "structured")
 _RAW = re.compile(r"r([0-9]{1,12})")
 _V2 = re.compile(r"([<>|=]?)([biufcSUVMm])([0-9]{0,10})(?:\[([0-9]{0,10})([^\W\d]{1,7})\])?")
@@ -80,30 +87,27 @@ def from_v3(json: Any, where: str = "data_type") -> DataType:
     >>> from_v3({"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}})
     DateTime64('<M8[s]')
     """
-    name, config = named(json, where)
-    if name in _FIXED:
-        return fixed_from_v3(name, config, where)
-    if name in _TIMES:
-        return time_from_v3(name, config, where)
+    name, config = extension(json, where, DataTypeValidationError)
+    at = member(where, "configuration")
     if name in _RECORDS:
-        return struct_from_v3(name, config, where, from_v3)
+        return struct_from_v3(name, config, at, from_v3)
     raw = _RAW.fullmatch(name)
-    known = raw is not None or name in _PLAIN or name in _SMALL
-    if not known:
-        msg = f"unknown data type {short(name)}"
+    if raw is not None or name in _SMALL:
+        check_members(config, {}, at, DataTypeValidationError)
+        return raw_from_bits(int(raw[1]), where) if raw is not None else small(name)
+    found = DTYPES.find(name)
+    if found is None:
+        msg = f"unknown data type {show(name)}"
         raise DataTypeValidationError(msg, where)
-    if config:
-        msg = f"data type {name} takes no configuration"
-        raise DataTypeValidationError(msg, f"{where}.configuration")
-    if raw is not None:
-        return raw_from_bits(int(raw[1]), where)
-    return small(name) if name in _SMALL else _plain(name)
+    return found.from_config(config, at)
 
 
-@cache
-def _plain(name: str) -> DataType:
-    # Data types are immutable, so one instance per name is shared.
-    return _PLAIN[name]()  # type: ignore[call-arg]
+def register_dtype(name: str, cls: type[DataType]) -> None:
+    """Register a class of data types under a name of format 3; an earlier meaning is replaced.
+
+    Documents with that name are parsed by the class's ``from_config``.
+    """
+    DTYPES.register(name, cls)
 
 
 def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = None) -> DataType:
@@ -118,7 +122,7 @@ def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = No
     if isinstance(json, list):
         return struct_from_v2(json, where, from_v2)
     if not isinstance(json, str):
-        msg = f"a dtype must be a string or a list of fields, not {short(json)}"
+        msg = f"a dtype must be a string or a list of fields, not {show(json)}"
         raise DataTypeValidationError(msg, where)
     if json in ("|O", "O", "object"):
         return _of_objects(object_codec_id, where)
@@ -129,7 +133,7 @@ def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = No
     match = _V2.fullmatch(json)
     dtype = _of_code(match, where) if match is not None else None
     if dtype is None:
-        msg = f"unknown dtype {short(json)}"
+        msg = f"unknown dtype {show(json)}"
         raise DataTypeValidationError(msg, where)
     return dtype
 
@@ -173,8 +177,8 @@ def parse_dtype(spec: Any, *, zarr_format: int) -> DataType:
 
 def _is_v3_name(text: str) -> bool:
     # Names that NumPy knows too are left to NumPy.
-    plain = text in _PLAIN and text not in _NUMBERS
-    return plain or text in _SMALL or _RAW.fullmatch(text) is not None
+    known = text in DTYPES and text not in _NUMBERS
+    return known or text in _SMALL or _RAW.fullmatch(text) is not None
 
 
 def _fields(fields: list[Any]) -> list[Any]:

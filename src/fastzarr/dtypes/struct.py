@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.checked import members, short
+from fastzarr.checked import check_members, member, placed, show
 from fastzarr.dtypes.base import DataType, from_base64, is_zero, to_base64
 from fastzarr.errors import DataTypeValidationError, MetadataError
 
@@ -41,7 +41,6 @@ class Struct(DataType):
     """
 
     fields: tuple[tuple[str, DataType, tuple[int, ...]], ...]
-    legacy: bool
 
     def __init__(self, *, fields: Iterable[Field], legacy: bool = False) -> None:
         """Initialise from fields; raise DataTypeValidationError if they do not form a record."""
@@ -56,13 +55,13 @@ class Struct(DataType):
         try:
             numpy = np.dtype([(name, dtype.numpy, shape) for name, dtype, shape in triples])
         except (TypeError, ValueError, OverflowError) as error:
-            msg = f"the fields {short([t[0] for t in triples])} do not form a record: {error}"
+            msg = f"the fields {show([t[0] for t in triples])} do not form a record: {error}"
             raise DataTypeValidationError(msg) from None
-        super().__init__(numpy, "struct", multibyte=any(t[1].multibyte for t in triples))
         # Format 2 allows an empty field name, which NumPy replaces.
         names = numpy.names or ()
         kept = tuple((name, t[1], t[2]) for name, t in zip(names, triples, strict=True))
-        self.__dict__.update(fields=kept, legacy=legacy)
+        multibyte = any(t[1].multibyte for t in triples)
+        super().__init__(numpy, "struct", multibyte=multibyte, fields=kept, legacy=legacy)
 
     def _key(self) -> tuple[object, ...]:
         return (self.fields,)
@@ -167,14 +166,14 @@ def _cast_all(dtype: DataType, shape: tuple[int, ...], value: Any) -> Any:
 def struct_from_v3(
     name: str, config: dict[str, Any], where: str, from_v3: Callable[[Any, str], DataType]
 ) -> Struct:
-    """Return the data type of a ``struct`` or ``structured`` configuration.
+    """Return the data type of a ``struct`` or ``structured`` configuration, located at ``where``.
 
     ``from_v3`` parses the data type of a field. Raise DataTypeValidationError, naming ``where``.
     """
-    (entries,) = members(name, config, ("fields",), where)
-    inside = f"{where}.configuration.fields"
+    entries = check_members(config, {"fields": True}, where, DataTypeValidationError)["fields"]
+    inside = member(where, "fields")
     if not isinstance(entries, list) or not entries:
-        msg = f"expected a list of at least one field, got {short(entries)}"
+        msg = f"expected a list of at least one field, got {show(entries)}"
         raise DataTypeValidationError(msg, inside)
     fields: list[Field] = []
     for i, entry in enumerate(entries):
@@ -184,17 +183,17 @@ def struct_from_v3(
         elif isinstance(entry, list) and len(entry) == 2:
             field, json, there = *entry, f"{here}[1]"
         else:
-            msg = f"expected an object with name and data_type, got {short(entry)}"
+            msg = f"expected an object with name and data_type, got {show(entry)}"
             raise DataTypeValidationError(msg, here)
         if not isinstance(field, str) or not field:
-            msg = f"a field name must be a non-empty string, not {short(field)}"
+            msg = f"a field name must be a non-empty string, not {show(field)}"
             raise DataTypeValidationError(msg, here)
         dtype = from_v3(json, there)
         if dtype.itemsize is None:
             msg = f"field {field!r} of a record has a variable length ({dtype.name})"
             raise DataTypeValidationError(msg, there)
         fields.append((field, dtype))
-    return _placed(fields, inside, legacy=name == "structured")
+    return placed(lambda: Struct(fields=fields, legacy=name == "structured"), inside)
 
 
 def struct_from_v2(
@@ -208,19 +207,12 @@ def struct_from_v2(
     for i, entry in enumerate(entries):
         here = f"{where}[{i}]"
         if not isinstance(entry, list) or len(entry) not in (2, 3) or not isinstance(entry[0], str):
-            msg = f"expected a list [name, dtype] or [name, dtype, shape], got {short(entry)}"
+            msg = f"expected a list [name, dtype] or [name, dtype, shape], got {show(entry)}"
             raise DataTypeValidationError(msg, here)
         shape = entry[2] if len(entry) == 3 else []
         shape = [shape] if type(shape) is int else shape
         if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
-            msg = f"expected a list of positive integers, got {short(shape)}"
+            msg = f"expected a list of positive integers, got {show(shape)}"
             raise DataTypeValidationError(msg, f"{here}[2]")
         fields.append((entry[0], from_v2(entry[1], f"{here}[1]"), tuple(shape)))
-    return _placed(fields, where)
-
-
-def _placed(fields: list[Field], where: str, *, legacy: bool = False) -> Struct:
-    try:
-        return Struct(fields=fields, legacy=legacy)
-    except DataTypeValidationError as error:
-        raise DataTypeValidationError(str(error), where) from None
+    return placed(lambda: Struct(fields=fields), where)

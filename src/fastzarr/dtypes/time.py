@@ -13,11 +13,11 @@ Source: ``numpy.datetime64`` and ``numpy.timedelta64`` of zarr-extensions.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.checked import members, positive_int, short
+from fastzarr.checked import as_int, check_members, member, show
 from fastzarr.dtypes.base import ORDERS, DataType, assign, is_integer
 from fastzarr.dtypes.numeric import integer
 from fastzarr.errors import DataTypeValidationError
@@ -45,15 +45,27 @@ class Time(DataType):
         unit = "us" if unit in _MICRO else unit
         if unit not in UNITS or (unit == "generic" and scale_factor != 1):
             msg = (
-                f"{scale_factor} times {short(unit)} is not a valid unit; "
+                f"{scale_factor} times {show(unit)} is not a valid unit; "
                 f"units are {', '.join(UNITS)}, and generic takes no scale factor"
             )
             raise DataTypeValidationError(msg)
-        positive_int(scale_factor, _LARGEST_SCALE, "scale_factor")
+        as_int(scale_factor, "scale_factor", 1, _LARGEST_SCALE, DataTypeValidationError)
         if unit != "generic":
             numpy = np.dtype(f"{numpy.str}[{scale_factor}{unit}]")
         name = "numpy.datetime64" if self.code == "M8" else "numpy.timedelta64"
         super().__init__(numpy, name, multibyte=True)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Return the data type with a configuration of ``unit`` and ``scale_factor``."""
+        check_members(config, {"unit": True, "scale_factor": True}, where, DataTypeValidationError)
+        unit, scale = config["unit"], config["scale_factor"]
+        if unit not in UNITS and unit not in _MICRO:
+            msg = f"{show(unit)} is not a valid unit; units are {', '.join(UNITS)}"
+            raise DataTypeValidationError(msg, member(where, "unit"))
+        most = 1 if unit == "generic" else _LARGEST_SCALE
+        as_int(scale, member(where, "scale_factor"), 1, most, DataTypeValidationError)
+        return cls(unit=unit, scale_factor=scale)
 
     @property
     def unit(self) -> str:
@@ -126,15 +138,3 @@ class TimeDelta64(Time):
     """Durations, in steps of ``scale_factor`` times ``unit``."""
 
     code = "m8"
-
-
-def time_from_v3(name: str, config: dict[str, Any], where: str) -> Time:
-    """Return the data type of a format 3 name with ``unit`` and ``scale_factor``."""
-    unit, scale = members(name, config, ("unit", "scale_factor"), where)
-    where = f"{where}.configuration"
-    if unit not in UNITS and unit not in _MICRO:
-        msg = f"{short(unit)} is not a valid unit; units are {', '.join(UNITS)}"
-        raise DataTypeValidationError(msg, f"{where}.unit")
-    positive_int(scale, 1 if unit == "generic" else _LARGEST_SCALE, f"{where}.scale_factor")
-    cls = DateTime64 if name == "numpy.datetime64" else TimeDelta64
-    return cls(unit=unit, scale_factor=scale)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.checked import short
+from fastzarr.checked import show
 from fastzarr.dtypes.base import DataType, assign, from_base64, is_zero, to_base64
 from fastzarr.dtypes.fixed import byte_list
 
@@ -132,8 +132,7 @@ class ObjectType(VariableLength):
 
     def __init__(self, codec: str) -> None:
         """Initialise with the numcodecs id of the object codec."""
-        super().__init__(np.dtype(object), "object", multibyte=False, variable=True)
-        self.__dict__.update(codec=codec)
+        super().__init__(np.dtype(object), "object", multibyte=False, variable=True, codec=codec)
 
     def _key(self) -> tuple[object, ...]:
         return (self.codec,)
@@ -175,7 +174,7 @@ class ObjectType(VariableLength):
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
         if not _jsonable(fill):
-            msg = f"fill_value {short(fill)} of an object array has no form in JSON; use None"
+            msg = f"fill_value {show(fill)} of an object array has no form in JSON; use None"
             raise TypeError(msg)
         return fill
 

@@ -13,6 +13,7 @@ import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastzarr import errors
+from fastzarr.codecs.program import MissingChunk
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
@@ -52,13 +53,6 @@ def as_failure(
         error = CodecError(message)
         error.stage = stage
     return Failure(chunk, stage, error)
-
-
-class MissingChunk(Exception):  # noqa: N818  (a finding, that the engine turns into an error)
-    """Raised for a missing chunk if ``Job.missing`` is false.
-
-    The message is empty for a stored object, and names the inner chunk of a shard.
-    """
 
 
 def is_for_the_store(failure: Failure) -> bool:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr.buffers import as_view
-from fastzarr.codecs.sharding import MISSING
-from fastzarr.engine.failures import Failure, MissingChunk
+from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
+from fastzarr.engine.failures import Failure
 from fastzarr.engine.job import Chunks, Job, Source, inline
 from fastzarr.errors import CodecError
 from fastzarr.selection import plan as planning
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastzarr.buffers import Buffer
-    from fastzarr.codecs.chain import Program
-    from fastzarr.codecs.sharding import Shard
+    from fastzarr.codecs.program import Program, Shard
     from fastzarr.selection.plan import Factor, Plan
 
     Array = np.ndarray[Any, Any]
@@ -50,7 +49,7 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
         piece = plan.piece(number)
         try:
             if program.shard is None:
-                _place(program, chunks.get(piece.chunk), piece, out, job)
+                _place(program, chunks.get(piece.chunk), piece, out, nested)
             else:
                 _read_shard(program.shard, chunks.source(piece.chunk), piece, out, nested)
         except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
@@ -130,7 +129,11 @@ def _place(
     if data is None:
         _fill(program, piece, out, job)
         return
-    chunk = program.decode(data)
+    if program.inside is not None and program.order is not None:
+        # A shard that is stored compressed: only the inner chunks of the piece are decoded.
+        _read_shard(program.inside, _Held(program.shard_bytes(data)), piece, out, job)
+        return
+    chunk = program.decode(data, missing=job.missing)
     if job.fields is not None:
         chunk = chunk[job.fields]
     out[piece.out] = take(chunk, piece.factors)
@@ -162,21 +165,6 @@ def write_chunk(
     if not job.store_empty and spec.fill is not None and spec.dtype.is_fill(chunk, spec.fill):
         return None
     return program.encode(chunk)
-
-
-def decode_shard(shard: Shard, data: Buffer) -> Array:
-    """Decode all of a shard."""
-    out = np.empty(shard.spec.shape, dtype=shard.spec.dtype.numpy)
-    piece = _everything(shard.spec.shape)
-    _read_shard(shard, _Held(data), piece, out, Job())
-    return out
-
-
-def encode_shard(shard: Shard, array: Array) -> Buffer:
-    """Encode all of a shard."""
-    shape = shard.spec.shape
-    data = _write_shard(shard, None, _everything(shape), array, Job())
-    return shard.assemble({}) if data is None else data
 
 
 class _Held:
@@ -234,17 +222,13 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
     factors = _turned(piece.factors, shard.axes)
     plan = planning.make(factors, shard.spec.shape, shard.grid)
     whole = 2 * plan.size >= math.prod(shard.counts)
-    try:
-        if whole:
-            data = source.get()
-            index = None if data is None else shard.read_index(shard.index_bytes(data), len(data))
-            source = _Held(data)
-        else:
-            found = source.get_ranges([shard.index_range()])
-            index = None if found is None else shard.read_index(found[0], None)
-    except CodecError as error:
-        error.stage = "sharding_indexed index"
-        raise
+    if whole:
+        data = source.get()
+        index = None if data is None else shard.read_index(shard.index_bytes(data), len(data))
+        source = _Held(data)
+    else:
+        found = source.get_ranges([shard.index_range()])
+        index = None if found is None else shard.read_index(found[0], None)
     if index is None:
         _fill(shard.inner, piece, out, job)
         return
@@ -260,11 +244,11 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
         within: Source = _Held(None) if missing else _Within(source, offset, size)
         try:
             if shard.inner.shard is None:
-                _place(shard.inner, within.get(), inner, target, job)
+                _place(shard.inner, within.get(), inner, target, nested)
             else:
                 _read_shard(shard.inner.shard, within, inner, target, nested)
         except CodecError as error:
-            raise _inside(error, inner.chunk) from error
+            raise inside_chunk(error, inner.chunk) from error
         except MissingChunk as error:
             nested_in = [f"inner chunk {inner.chunk}", *error.args]
             raise MissingChunk(": ".join(nested_in)) from error
@@ -286,11 +270,7 @@ def _write_shard(
     plan = planning.make(factors, inside, shard.grid)
     pieces: dict[int, Buffer] = {}
     if old is not None:
-        try:
-            index = shard.read_index(shard.index_bytes(old), len(old))
-        except CodecError as error:
-            error.stage = "sharding_indexed index"
-            raise
+        index = shard.read_index(shard.index_bytes(old), len(old))
         view = as_view(old)
         for number in np.flatnonzero((index != MISSING).any(axis=1)).tolist():
             offset, size = index[number].tolist()
@@ -304,7 +284,7 @@ def _write_shard(
             before = pieces.get(place)
             new = write_chunk(shard.inner, before, inner, value[inner.out], nested)
         except CodecError as error:
-            raise _inside(error, inner.chunk) from error
+            raise inside_chunk(error, inner.chunk) from error
         if new is None:
             pieces.pop(place, None)
         else:
@@ -338,12 +318,6 @@ def _turned(factors: tuple[Factor, ...], axes: tuple[int, ...]) -> list[Factor]:
     ]
 
 
-def _everything(shape: tuple[int, ...]) -> planning.Piece:
-    factors = tuple(Span(axis, 0, 1, size) for axis, size in enumerate(shape))
-    out = (*(slice(0, size) for size in shape), Ellipsis)
-    return planning.Piece((0,) * len(shape), factors, out, whole=True, extent=shape)
-
-
 def _number(chunk: tuple[int, ...], grid: tuple[int, ...]) -> int:
     number = 0
     for coordinate, count in zip(chunk, grid, strict=True):
@@ -357,10 +331,3 @@ def _work(factors: tuple[Factor, ...]) -> tuple[int, ...]:
 
 def _failure(chunk: tuple[int, ...], stage: str, error: Exception) -> Failure:
     return Failure(chunk, getattr(error, "stage", "") or stage, error)
-
-
-def _inside(error: CodecError, chunk: tuple[int, ...]) -> CodecError:
-    """Put the inner chunk before a message, and keep the stage."""
-    inside = CodecError(f"inner chunk {chunk}: {error}")
-    inside.stage = error.stage
-    return inside

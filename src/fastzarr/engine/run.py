@@ -15,13 +15,13 @@ from fastzarr.engine import reference
 from fastzarr.engine.failures import as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Job, inline
 from fastzarr.engine.threads import parallel, workers
-from fastzarr.native import native_extension
+from fastzarr.native import extension
 from fastzarr.selection import plan as planning
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from fastzarr.codecs.chain import Program
+    from fastzarr.codecs.program import Program
     from fastzarr.engine.chunks import StoredChunks
     from fastzarr.metadata.layout import Layout
     from fastzarr.selection.factors import Selection
@@ -50,7 +50,7 @@ def _choose(
         or (in_parts and program.shard is not None)
         or config.flat["data_path"] == "numpy"
     )
-    return reference if twin else native_extension, threads
+    return reference if twin else extension, threads
 
 
 def run_read(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from fastzarr.config import config
 from fastzarr.engine.job import inline
-from fastzarr.native import native_extension
+from fastzarr.native import extension
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,8 +140,8 @@ def parallel(task: Callable[[int], None], count: int) -> None:
 
 def cleanup_resources() -> None:
     """Stop the threads of the shared pool; the next call that needs them starts others."""
-    if native_extension is not None:
-        native_extension.shutdown()
+    if extension is not None:
+        extension.shutdown()
     with _pool.lock:
         if _pool.executor is not None:
             _pool.executor.shutdown(wait=True)

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from fastzarr.codecs.base import ChunkSpec
 from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastzarr.codecs.base import Codec
-    from fastzarr.codecs.chain import Program
+    from fastzarr.codecs.program import Program
     from fastzarr.dtypes import DataType
     from fastzarr.grids.base import Grid
     from fastzarr.grids.keys import ChunkKeys
@@ -73,9 +74,10 @@ class Layout:
         """The codec chain, compiled on first access; it is not pickled."""
         compiled: list[Program] = self.__dict__.setdefault("_compiled", [])
         if not compiled:
-            from fastzarr.codecs.chain import Program
+            from fastzarr.codecs.compile import compile_chain
 
-            compiled.append(Program.compile(self))
+            spec = ChunkSpec(self.chunks, self.dtype, self.fill)
+            compiled.append(compile_chain(self.codecs, spec))
         return compiled[0]
 
     def with_members(self, **members: Any) -> Layout:

@@ -2,11 +2,11 @@
 
 Rules of this file:
 
-* A cached value depends only on its key: the bytes of documents, and the limits set in ``config``.
-  Entries are therefore never stale.
+* A cached value depends only on its key: the bytes of documents, the limits set in ``config``, and
+  the generation of each registry. Entries are therefore never stale.
 * Only immutable values are cached, because callers share them. Not cached are layouts with codecs
-  of third parties or numcodecs, whose meaning may change, and records, whose NumPy dtype can be
-  modified in place. Registering a codec clears all caches.
+  that are not ``cacheable``, such as those of numcodecs, whose meaning may change, and records,
+  whose NumPy dtype can be modified in place.
 * The number of entries and the size of a key are bounded. A full cache is cleared.
 """
 
@@ -15,19 +15,18 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.codecs.base import ArrayBytesCodec
+from fastzarr.codecs.parse import CODECS
 from fastzarr.config import DEFAULTS, config
+from fastzarr.dtypes.parse import DTYPES
 
 if TYPE_CHECKING:
+    from fastzarr.codecs.base import Codec
     from fastzarr.metadata.layout import Layout
 
 MOST_BYTES, MOST_ENTRIES = 1 << 13, 1 << 9
 
 _limits = itemgetter(*(name for name in DEFAULTS if name.startswith("limits.")))
-_OWN = frozenset(
-    f"fastzarr.codecs.{name}"
-    for name in ("blosc", "bytes", "crc32c", "gzip", "sharding", "transpose", "vlen", "zstd")
-)
-_memories: list[Memory] = []
 
 
 class Memory:
@@ -45,11 +44,10 @@ class Memory:
         """Initialise an empty cache."""
         # Single operations on a dict are atomic, so threads can share the cache without a lock.
         self.entries: dict[tuple[Any, ...], Any] = {}
-        _memories.append(self)
 
     def key(self, *said: Any) -> tuple[Any, ...]:
-        """Return the key for documents under the current limits."""
-        return (*said, _limits(config.flat))
+        """Return the key for documents under the current limits and registered extensions."""
+        return (*said, _limits(config.flat), CODECS.generation, DTYPES.generation)
 
     def get(self, key: tuple[Any, ...]) -> Any:
         """Return the cached value; None if there is none, or if the key is not hashable."""
@@ -70,17 +68,13 @@ class Memory:
             return
 
 
-def forget() -> None:
-    """Clear all caches, because the same documents may parse differently from now on."""
-    for memory in _memories:
-        memory.entries.clear()
-
-
 def lasts(layout: Layout) -> bool:
     """Whether a layout is immutable apart from its attributes and extra members."""
-    return layout.dtype.numpy.kind != "V" and all(map(_is_own, layout.codecs))
+    return layout.dtype.numpy.kind != "V" and all(map(_is_cacheable, layout.codecs))
 
 
-def _is_own(codec: Any) -> bool:
-    inner = getattr(codec, "codecs", ()) + getattr(codec, "index_codecs", ())
-    return type(codec).__module__ in _OWN and all(map(_is_own, inner))
+def _is_cacheable(codec: Codec) -> bool:
+    if not codec.cacheable:
+        return False
+    inside = codec.inside() if isinstance(codec, ArrayBytesCodec) else None
+    return inside is None or all(map(_is_cacheable, inside.codecs + inside.index_codecs))

@@ -162,8 +162,7 @@ def _settle(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     dtype = dtypes.from_v3(doc["data_type"], member(where, "data_type"))
     fill = dtype.fill_from_json(doc["fill_value"], FORMAT.number, member(where, "fill_value"))
     place = member(where, "codecs")
-    legacy = isinstance(doc["data_type"], dict) and doc["data_type"].get("name") == "structured"
-    found = _codecs(doc["codecs"], place, multibyte=dtype.multibyte, legacy=legacy)
+    found = _codecs(doc["codecs"], place, multibyte=dtype.multibyte, legacy=dtype.legacy)
     chain = resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
     check_sizes(chunks, dtype, chain, chunks_place)
     return Layout(
@@ -205,8 +204,7 @@ def _chunks(grid: object, shape: tuple[int, ...], where: str) -> tuple[tuple[int
     if name != "regular":
         fail(f"unknown chunk grid {show(name)}", where)
     where = member(where, "configuration")
-    _only(configuration, "chunk_shape", where)
-    checked.require(configuration, ["chunk_shape"], where)
+    checked.check_members(configuration, {"chunk_shape": True}, where)
     where = member(where, "chunk_shape")
     return as_chunks(configuration["chunk_shape"], shape, where), where
 
@@ -216,17 +214,11 @@ def _keys(encoding: object, where: str) -> ChunkKeys:
     if name not in _SEPARATORS:
         fail(f"unknown chunk key encoding {show(name)}", where)
     where = member(where, "configuration")
-    _only(configuration, "separator", where)
+    checked.check_members(configuration, {"separator": False}, where)
     separator = configuration.get("separator", _SEPARATORS[name])
     if separator not in ("/", "."):
         fail(f"must be '/' or '.', got {show(separator)}", member(where, "separator"))
     return ChunkKeys(name, separator)  # type: ignore[arg-type]  # one of the two, as checked
-
-
-def _only(configuration: dict[str, Any], known: str, where: str) -> None:
-    for name in configuration:
-        if name != known:
-            fail(f"unknown member {show(name)}", where)
 
 
 def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | None, ...] | None:

@@ -410,7 +410,7 @@ def test_what_the_extension_cannot_do_its_twin_does(
 
         read = write
 
-    monkeypatch.setattr("fastzarr.engine.run.native_extension", Extension())
+    monkeypatch.setattr("fastzarr.engine.run.extension", Extension())
     z[:3] = [1, 2, 3]
     assert z[:].tolist() == [1, 2, 3, 0]
     Extension.code = errno.EIO

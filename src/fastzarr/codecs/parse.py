@@ -1,0 +1,133 @@
+"""A codec from a document, a name, or an object of numcodecs or zarr-python.
+
+Rules of this file:
+
+* A codec name in a document is looked up in ``CODECS`` only.
+* ``parse`` accepts every form in which a user may pass a codec; ``from_v3`` accepts only what
+  format 3 metadata allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastzarr.checked import extension, member, placed, show
+from fastzarr.codecs.base import Codec
+from fastzarr.errors import MetadataError, PickleCodecDisabledError, UnknownCodecError
+from fastzarr.registry import Registry
+
+CODECS: Registry[type[Codec]] = Registry("codecs")
+"""The codecs of format 3 by name; ``codecs/__init__.py`` declares those of this package."""
+
+_ALIASES = {"endian": "bytes"}
+_NUMCODECS = "numcodecs."
+# numcodecs ids for which format 3 has a codec of its own.
+_TWINS = ("blosc", "gzip", "zstd")
+
+
+def names() -> tuple[str, ...]:
+    """Return the sorted names of the known format 3 codecs, except the ``numcodecs.*`` ones.
+
+    >>> "blosc" in names()
+    True
+    """
+    return CODECS.names()
+
+
+def from_v3(obj: Any, where: str) -> Codec:
+    """Return the codec of format 3 metadata: a name, or an object with a name.
+
+    Raise ``UnknownCodecError`` if the name is unknown, and ``MetadataError``, naming the member at
+    fault, if the object or its configuration is invalid.
+    """
+    name, config = extension(obj, where)
+    if name.startswith(_NUMCODECS) and name not in CODECS:
+        from fastzarr.codecs.numcodecs import from_name
+
+        return from_name(name, config, where)
+    found = CODECS.find(_ALIASES.get(name, name))
+    if found is None:
+        msg = f"unknown codec {show(name)}; known codecs: {', '.join(names())}"
+        raise UnknownCodecError(msg, where)
+    return found.from_config(config, member(where, "configuration"))
+
+
+def parse(obj: Any, where: str = "") -> Codec:
+    """Return the codec that a user passed.
+
+    Accepts a ``Codec``, a name, a mapping as in the metadata of either format, and a codec object
+    of numcodecs or zarr-python. A numcodecs object becomes the equivalent format 3 codec if there
+    is one; a format 2 mapping, which has an ``id``, stays a numcodecs codec. Raise
+    ``MetadataError``, naming ``where``, if the argument is not a valid codec.
+
+    >>> parse("crc32c").name
+    'crc32c'
+    >>> parse({"name": "gzip", "configuration": {"level": 1}}).level
+    1
+    >>> parse({"id": "zlib", "level": 1}).name
+    'numcodecs.zlib'
+    """
+    if isinstance(obj, Codec):
+        return obj
+    if isinstance(obj, Mapping) and "id" in obj and "name" not in obj:
+        return _numcodec(obj, where)
+    if isinstance(obj, (str, Mapping)):
+        return from_v3(obj if isinstance(obj, str) else dict(obj), where)
+    is_class = isinstance(obj, type)
+    if hasattr(obj, "get_config") and not is_class:
+        return _from_numcodecs(obj, where)
+    if hasattr(obj, "to_dict") and not is_class:
+        return from_v3(obj.to_dict(), where)
+    hint = "; pass an instance" if is_class else ""
+    msg = f"{show(obj)} is not a codec{hint}"
+    raise MetadataError(msg, where)
+
+
+def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> None:
+    """Register a codec class under a name.
+
+    Accepts ``(name, class)`` as in zarr-python 3, and ``(class)`` or ``(class, codec_id)`` as in
+    numcodecs and zarr-python 2. A subclass of ``Codec`` is registered for format 3; any other class
+    is registered with numcodecs. Registering a name again replaces its class. Raise TypeError
+    unless exactly one class is passed.
+    """
+    values = [*args, *(kwargs[name] for name in ("key", "cls", "codec_cls") if name in kwargs)]
+    classes = [value for value in values if isinstance(value, type)]
+    words = [value for value in (*values, codec_id) if isinstance(value, str)]
+    if len(classes) != 1:
+        msg = "register_codec takes one codec class and the name to register it under"
+        raise TypeError(msg)
+    [cls] = classes
+    if issubclass(cls, Codec):
+        CODECS.register(words[0] if words else cls.name, cls)
+        return
+    import numcodecs
+
+    numcodecs.register_codec(cls, *words[:1])
+
+
+def _numcodec(obj: Any, where: str) -> Codec:
+    from fastzarr.codecs.numcodecs import make
+    from fastzarr.codecs.numcodecs.settings import OBJECT_IDS
+
+    codec = make(obj, where)
+    if codec.id in OBJECT_IDS:
+        # These decoders trust sizes in the data, or execute it. Only as the first filter is the
+        # number of elements known from the array.
+        kind = PickleCodecDisabledError if codec.id == "pickle" else MetadataError
+        msg = f"the object codec {codec.id!r} is not a compressor; it can only be the first filter"
+        raise kind(msg, where)
+    return codec
+
+
+def _from_numcodecs(obj: Any, where: str) -> Codec:
+    config = dict(obj.get_config())
+    name = config.pop("id", None)
+    if name in _TWINS:
+        found: Any = CODECS.find(name)
+        codec: Codec = placed(lambda: found(**config), where)
+        return codec
+    if obj.codec_id == "crc32c" and getattr(obj, "location", "end") == "end":
+        return from_v3("crc32c", where)
+    return _numcodec(obj, where)

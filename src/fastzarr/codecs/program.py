@@ -1,0 +1,324 @@
+"""A chain compiled for chunks of one shape, and the shards inside such chunks.
+
+Rules of this file:
+
+* The shape, data type and size that each codec sees are computed once, here. Encoding or decoding a
+  chunk then only calls the codecs in turn.
+* A failing codec raises ``CodecError`` with its name as ``stage``; the caller of the program adds
+  the array, the key and the chunk.
+* A shard can be read and written in parts if only transposes precede the sharding codec and nothing
+  follows it; ``Program.shard`` is then set. With any other chain, a stored object is always read
+  and written as a whole.
+* For each inner chunk in C order, the index of a shard holds its offset from the start of the shard
+  and its size in bytes. Both are 2^64 - 1 if the inner chunk is missing.
+* The index is untrusted. It is validated as a whole before it is used: every inner chunk lies
+  inside the shard and outside the index, and no two overlap. Gaps are allowed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr import errors
+from fastzarr.buffers import as_view
+from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec
+from fastzarr.codecs.transpose import TransposeCodec
+from fastzarr.dtypes.numeric import UInt64
+from fastzarr.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from fastzarr.buffers import Buffer
+    from fastzarr.codecs.base import Codec, Inside
+
+MISSING = 2**64 - 1
+"""The offset and the size of a missing inner chunk in the index of a shard."""
+
+
+class MissingChunk(Exception):  # noqa: N818  (a finding, which the engine turns into an error)
+    """Raised for a missing chunk if missing chunks are not to be read as the fill value.
+
+    The message is empty for a stored object, and names the inner chunk of a shard.
+    """
+
+
+class Program:
+    """Encodes and decodes the chunks of one array.
+
+    ``spec`` describes a decoded chunk and ``nbytes`` is its size in memory. ``fill`` is a
+    zero-dimensional array with the value of missing chunks. ``encoded_size`` is the size of a
+    stored chunk in bytes, or None if it depends on the values. ``order`` is the permutation of axes
+    made by the transposes, or None if the chain has another array-to-array codec. ``native`` is the
+    program of the extension, or None if it cannot run the chain. ``inside`` is the shard that the
+    serializer encodes, if any, and ``shard`` the same if it can be read and written in parts.
+    """
+
+    __slots__ = (
+        "array_steps",
+        "byte_steps",
+        "codecs",
+        "encoded_size",
+        "fill",
+        "inside",
+        "native",
+        "nbytes",
+        "order",
+        "serializer",
+        "serializer_spec",
+        "shard",
+        "spec",
+    )
+
+    def __init__(self, codecs: Sequence[Codec], spec: ChunkSpec) -> None:
+        """Compute the input and output specs of each codec."""
+        self.codecs, self.spec = tuple(codecs), spec
+        self.fill = np.zeros((), dtype=spec.dtype.numpy)
+        self.nbytes = math.prod(spec.shape) * self.fill.nbytes
+        self.fill[()] = spec.dtype.default_fill if spec.fill is None else spec.fill
+        array_steps = []
+        byte_steps = []
+        size = None
+        for codec in codecs:
+            if isinstance(codec, ArrayArrayCodec):
+                array_steps.append((codec, spec))
+                spec = codec.encoded_spec(spec)
+            elif isinstance(codec, ArrayBytesCodec):
+                self.serializer, self.serializer_spec = codec, spec
+                size = codec.encoded_size(spec)
+            elif isinstance(codec, BytesBytesCodec):
+                byte_steps.append((codec, size))
+                size = codec.encoded_size(size)
+        self.array_steps, self.byte_steps = tuple(array_steps), tuple(byte_steps)
+        self.encoded_size = size
+        self.native: Any = None
+        order: tuple[int, ...] | None = tuple(range(len(self.spec.shape)))
+        for codec, _ in array_steps:
+            turn = codec.order if isinstance(codec, TransposeCodec) else None
+            order = None if order is None or turn is None else tuple(order[axis] for axis in turn)
+        self.order = order
+        inside = self.serializer.inside()
+        self.inside = None if inside is None else Shard(inside, self.serializer_spec, order)
+        self.shard = self.inside if order is not None and not byte_steps else None
+
+    def decode(self, data: Buffer, *, missing: bool = True) -> np.ndarray[Any, Any]:
+        """Return one decoded chunk, of shape ``spec.shape``; it may be read-only.
+
+        Raise ``CodecError`` with the name of the failing codec as ``stage``. If ``missing`` is
+        False, raise ``MissingChunk`` if the chunk is a shard with a missing inner chunk.
+        """
+        codec: Any = None
+        try:
+            for codec, size in reversed(self.byte_steps):
+                data = codec.decode(data, size)
+            codec = self.serializer
+            if self.inside is None:
+                array = codec.decode(data, self.serializer_spec)
+            else:
+                array = self.inside.decode(data, missing=missing)
+            for codec, spec in reversed(self.array_steps):
+                array = codec.decode(array, spec)
+        except Exception as error:
+            raise _staged(error, codec.name) from error
+        return array  # type: ignore[no-any-return]
+
+    def shard_bytes(self, data: Buffer) -> Buffer:
+        """Return the bytes of the shard in an encoded chunk, of which parts can then be decoded.
+
+        Raise ``CodecError`` as ``decode`` does.
+        """
+        codec: Any = None
+        try:
+            for codec, size in reversed(self.byte_steps):
+                data = codec.decode(data, size)
+        except Exception as error:
+            raise _staged(error, codec.name) from error
+        return data
+
+    def encode(self, array: np.ndarray[Any, Any]) -> Buffer:
+        """Return one encoded chunk; raise ``CodecError`` as ``decode`` does."""
+        codec: Any = None
+        try:
+            for codec, spec in self.array_steps:
+                array = codec.encode(array, spec)
+            codec = self.serializer
+            data: Buffer
+            if self.inside is None:
+                data = codec.encode(array, self.serializer_spec)
+            else:
+                data = self.inside.encode(array)
+            for codec, _ in self.byte_steps:
+                data = codec.encode(data)
+        except Exception as error:
+            raise _staged(error, codec.name) from error
+        return data
+
+
+class Shard:
+    """The layout of an array's shards: their index, and the programs of index and inner chunks.
+
+    ``spec`` describes the shard as the sharding codec sees it, after any transpose. ``grid`` is the
+    grid of the inner chunks, and ``counts`` their number along each axis of ``spec``. ``axes`` maps
+    each axis of the chunk before the transposes to its axis in ``spec``.
+    """
+
+    __slots__ = ("at_start", "axes", "counts", "grid", "index", "index_size", "inner", "spec")
+
+    def __init__(self, inside: Inside, spec: ChunkSpec, order: Sequence[int] | None = None) -> None:
+        """Compile the chains of the inner chunks and the index.
+
+        ``order`` is the permutation of axes made by the transposes before the sharding codec.
+        """
+        self.spec, self.grid = spec, inside.grid
+        self.counts = self.grid.count(spec.shape)
+        self.inner = Program(inside.codecs, replace(spec, shape=self.grid.steps))
+        self.index = Program(inside.index_codecs, index_spec(self.counts))
+        # `ShardingCodec.resolve` has rejected chains whose encoded size is not fixed.
+        self.index_size: int = self.index.encoded_size or 0
+        self.at_start = inside.index_at_start
+        order = range(len(spec.shape)) if order is None else order
+        self.axes = tuple(order.index(axis) for axis in range(len(order)))
+
+    def decode(self, data: Buffer, *, missing: bool = True) -> np.ndarray[Any, Any]:
+        """Return one decoded shard, of shape ``spec.shape``.
+
+        A missing inner chunk is filled with the fill value, or raises ``MissingChunk`` if
+        ``missing`` is False.
+        """
+        view = as_view(data)
+        index = self.read_index(self.index_bytes(view), view.nbytes)
+        out = np.empty(self.spec.shape, dtype=self.spec.dtype.numpy)
+        for (chunk, region), (offset, size) in zip(self._regions(), index.tolist(), strict=True):
+            if offset == size == MISSING:
+                if not missing:
+                    msg = f"inner chunk {chunk}"
+                    raise MissingChunk(msg)
+                out[region] = self.inner.fill
+                continue
+            try:
+                out[region] = self.inner.decode(view[offset : offset + size], missing=missing)
+            except CodecError as error:
+                raise inside_chunk(error, chunk) from error
+            except MissingChunk as error:
+                msg = f"inner chunk {chunk}: {error}"
+                raise MissingChunk(msg) from error
+        return out
+
+    def encode(self, array: np.ndarray[Any, Any]) -> bytes:
+        """Return one encoded shard, without the inner chunks that equal the fill value."""
+        dtype, fill = self.spec.dtype, self.spec.fill
+        pieces: dict[int, Buffer] = {}
+        for number, (chunk, region) in enumerate(self._regions()):
+            part = array[region]
+            if dtype.is_fill(part, fill):
+                continue
+            try:
+                pieces[number] = self.inner.encode(part)
+            except CodecError as error:
+                raise inside_chunk(error, chunk) from error
+        return self.assemble(pieces)
+
+    def index_range(self) -> tuple[int, int | None]:
+        """Return the byte range of the index as ``(start, stop)``, the form that stores accept."""
+        return (0, self.index_size) if self.at_start else (-self.index_size, None)
+
+    def index_bytes(self, data: Buffer) -> memoryview:
+        """Return a view of the index in the bytes of a whole shard."""
+        view = as_view(data)
+        return view[: self.index_size] if self.at_start else view[-self.index_size :]
+
+    def read_index(self, data: Buffer, size: int | None) -> NDArray[np.uint64]:
+        """Return a decoded and validated index, of shape (inner chunks, 2): offset and size.
+
+        ``data`` is the encoded index, and ``size`` the size of the whole shard or None if unknown.
+        Raise ``CodecError`` if an entry lies outside the shard or overlaps another.
+        """
+        try:
+            return self._checked_index(data, size)
+        except CodecError as error:
+            error.stage = "sharding_indexed index"
+            raise
+
+    def _checked_index(self, data: Buffer, size: int | None) -> NDArray[np.uint64]:
+        if len(data) != self.index_size:
+            msg = f"the shard's index takes {self.index_size} bytes, but only {len(data)} are there"
+            raise CodecError(msg)
+        index = self.index.decode(data).reshape(-1, 2).astype(np.uint64, copy=False)
+        used = np.flatnonzero((index != MISSING).any(axis=1))
+        if not used.size:
+            return index
+        offsets, sizes = index[used, 0], index[used, 1]
+        first = np.uint64(self.index_size if self.at_start else 0)
+        end = MISSING if size is None else size - (0 if self.at_start else self.index_size)
+        last = np.uint64(end)
+        wrong = (offsets < first) | (offsets > last) | (sizes > last - np.minimum(offsets, last))
+        order = np.argsort(offsets, kind="stable")
+        ends = offsets + sizes
+        overlap = np.zeros(used.size, dtype=bool)
+        overlap[order[1:]] = offsets[order[1:]] < ends[order[:-1]]
+        outside = f"lies outside bytes {first} to {last}"
+        for bad, why in ((wrong, outside), (overlap, "overlaps another")):
+            if bad.any():
+                row = int(np.flatnonzero(bad)[0])
+                chunk = tuple(int(i) for i in np.unravel_index(used[row], self.counts))
+                msg = (
+                    f"the shard's index places inner chunk {chunk} at offset {offsets[row]}, size "
+                    f"{sizes[row]}, which {why}"
+                )
+                raise CodecError(msg)
+        return index
+
+    def assemble(self, pieces: Mapping[int, Buffer]) -> bytes:
+        """Return the bytes of a shard, with its index.
+
+        ``pieces`` maps the number of an inner chunk in C order to its encoded bytes.
+        """
+        index = np.full((math.prod(self.counts), 2), MISSING, dtype=np.uint64)
+        offset = self.index_size if self.at_start else 0
+        parts: list[Any] = []
+        for number in sorted(pieces):
+            data = as_view(pieces[number])
+            index[number] = offset, data.nbytes
+            offset += data.nbytes
+            parts.append(data)
+        encoded = as_view(self.index.encode(index.reshape(*self.counts, 2)))
+        return b"".join(itertools.chain([encoded], parts) if self.at_start else [*parts, encoded])
+
+    def _regions(self) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
+        """Yield the coordinates of each inner chunk, in C order, and the index of its elements."""
+        spans = [self.grid.cut(axis, 0, size) for axis, size in enumerate(self.spec.shape)]
+        for chunk, region in zip(np.ndindex(self.counts), itertools.product(*spans), strict=True):
+            # The ellipsis makes a view also of an array without axes.
+            yield chunk, (*region, ...)
+
+
+def index_spec(counts: tuple[int, ...]) -> ChunkSpec:
+    """Return the spec of the index of a shard: an array of shape ``(*counts, 2)`` of uint64."""
+    return ChunkSpec((*counts, 2), UInt64(), np.uint64(MISSING))
+
+
+def inside_chunk(error: CodecError, chunk: tuple[int, ...]) -> CodecError:
+    """Return the error of an inner chunk with its coordinates before the message."""
+    inside = CodecError(f"inner chunk {chunk}: {error}")
+    inside.stage = error.stage
+    return inside
+
+
+def _staged(error: Exception, stage: str) -> Exception:
+    """Return any failure of a codec as a ``CodecError`` whose ``stage`` names the codec."""
+    if isinstance(error, (MemoryError, MissingChunk, errors.PickleCodecDisabledError)):
+        return error
+    staged = error if isinstance(error, CodecError) else CodecError(_words(error))
+    staged.stage = staged.stage or stage
+    return staged
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,80 @@
+"""Names of extensions: what is found, what is loaded for it, and when caches must not be used."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fastzarr.registry import Registry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODULE = "class One: ...\n"
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install packages with three entry points of the group ``fastzarr.example``."""
+    info = tmp_path / "example-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[fastzarr.example]\none = example_one:One\ntwo = example_two:Two\nbad = example_no:No\n"
+        "[fastzarr.other]\nthree = example_one:One\n"
+    )
+    (tmp_path / "example_one.py").write_text(MODULE)
+    (tmp_path / "example_two.py").write_text(MODULE.replace("One", "Two"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("example_one", "example_two"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("installed")
+def test_only_the_entry_point_with_the_name_asked_for_is_loaded() -> None:
+    registry: Registry[Any] = Registry("example")
+    assert registry.names() == ("bad", "one", "two")
+    assert "example_one" not in sys.modules
+    found = registry.find("one")
+    assert found is sys.modules["example_one"].One
+    assert registry.find("one") is found
+    assert "example_two" not in sys.modules
+    for name in ("On", "example_two", "example_two:Two", "three", ""):
+        assert registry.find(name) is None
+    assert "example_two" not in sys.modules
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_entry_point_that_cannot_be_loaded_is_an_error() -> None:
+    registry: Registry[Any] = Registry("example")
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="example_no"):
+            registry.find("bad")
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_is_registered_comes_before_what_is_declared_and_installed() -> None:
+    registry: Registry[Any] = Registry("example", {"int": int})
+    registry.declare({"one": "fractions:Fraction", "never": "no_such_module:X"})
+    assert registry.find("int") is int
+    assert registry.find("one").__name__ == "Fraction"
+    assert "one" in registry
+    assert "two" not in registry
+    assert "example_one" not in sys.modules
+    registry.register("one", float)
+    registry.register("int", str)
+    assert (registry.find("one"), registry.find("int")) == (float, str)
+    assert registry.names() == ("bad", "int", "never", "one", "two")
+
+
+def test_registering_starts_a_new_generation() -> None:
+    registry: Registry[Any] = Registry("example", {"int": int})
+    before = registry.generation
+    registry.find("int")
+    registry.find("no such name")
+    assert registry.generation == before
+    registry.register("int", int)
+    assert registry.generation > before
