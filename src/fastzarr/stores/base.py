@@ -1,4 +1,4 @@
-"""What every store does the same way: the verbs, and a mapping made of them.
+"""The verbs of every store, checked, and what the author of a store writes.
 
 Rules of this file:
 
@@ -9,13 +9,12 @@ Rules of this file:
 * A prefix is a whole path: ``6/f`` means the keys below ``6/f/``, never ``6/foo``.
 * What a store can do beyond the verbs is declared, and void where a subclass overrides a verb that
   it would go past: see ``capabilities.py``.
-* A store is a mapping from key to bytes as well, as in zarr-python 2, by the same verbs.
+* A store is a mapping from key to bytes as well, by the same verbs: see ``as_mapping.py``.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, overload
 
 from fastzarr.buffers import flat_bytes
@@ -26,13 +25,14 @@ from fastzarr.errors import (
     NodeNotFoundError,
     ReadOnlyError,
 )
+from fastzarr.stores.as_mapping import AsMapping
 from fastzarr.stores.capabilities import PAST, Request, Suspension, Value, is_void, void, void_one
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.place import own
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
@@ -45,12 +45,11 @@ T = TypeVar("T")
 # Named here because `list` is a verb inside the class.
 Values: TypeAlias = "list[bytes | None]"
 Parts: TypeAlias = "list[bytes]"
-Names: TypeAlias = "list[str]"
 Range: TypeAlias = tuple[int, int | None]
 _VERBS = frozenset().union(*PAST.values())
 
 
-class Store(MutableMapping[str, bytes]):
+class Store(AsMapping):
     """A place that keeps bytes by key; the base class of all stores.
 
     The author of a store writes four methods and gets the rest. The keys that they are called with
@@ -447,83 +446,13 @@ class Store(MutableMapping[str, bytes]):
     def _holds(self, path: str) -> bool:
         return self._exists(path) or not self.is_empty(path)
 
-    # The mapping
-
-    def __getitem__(self, key: str) -> bytes:
-        """Return the value of a key; raise KeyError if it is missing."""
-        value = self.get(key)
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __setitem__(self, key: str, value: Buffer) -> None:
-        """Store a value."""
-        self.set(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        """Delete a key; raise KeyError if it is missing."""
-        self._check_write(key)
-        if not self._exists(key):
-            raise KeyError(key)
-        self.delete(key)
-
-    def __contains__(self, key: object) -> bool:
-        """Whether the key has a value."""
-        return isinstance(key, str) and self.exists(key)
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the keys, sorted."""
-        return self.list()
-
-    def __len__(self) -> int:
-        """Count the keys, by listing them."""
-        return sum(1 for _ in self._list(""))
-
-    def __bool__(self) -> bool:
-        """Return True, also for an empty store: a store is a place, not a container."""
-        return True
+    # The object
 
     def __eq__(self, other: object) -> bool:
         """Whether both stores stand for the same place; whether one is read-only does not count."""
         return self.place is other.place if isinstance(other, Store) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
-
-    def listdir(self, path: str = "") -> Names:
-        """Return the names directly below a path, under zarr-python 2's name."""
-        return [*self.list_dir(path)]
-
-    def rmdir(self, path: str) -> None:
-        """Delete all keys below a path, under zarr-python 2's name."""
-        self.delete_dir(path)
-
-    def rename(self, src_path: str, dst_path: str) -> None:
-        """Move the keys at and below a path, under zarr-python 2's name."""
-        self.move(src_path, dst_path)
-
-    def getitems(self, keys: Iterable[str], *, contexts: object = None) -> dict[str, bytes]:  # noqa: ARG002
-        """Return the values of those keys that exist; ``contexts`` is zarr-python 2's."""
-        keys = tuple(keys)
-        found = zip(keys, self.get_many(keys), strict=True)
-        return {key: value for key, value in found if value is not None}
-
-    def setitems(self, values: Mapping[str, Buffer]) -> None:
-        """Store values: at once if the store has ``set_many``, else one after the other."""
-        if self.set_many is not None:
-            self.set_many(values.items())
-            return
-        for key, value in values.items():
-            self.set(key, value)
-
-    def delitems(self, keys: Iterable[str]) -> None:
-        """Delete keys: at once if the store has ``set_many``; missing ones are fine."""
-        if self.set_many is not None:
-            self.set_many((key, None) for key in keys)
-            return
-        for key in keys:
-            self.delete(key)
-
-    # The object
 
     def __enter__(self) -> Self:
         """Return the store itself."""

@@ -1,0 +1,138 @@
+"""A store as a mapping from key to bytes, also under zarr-python 2's names.
+
+Rules of this file:
+
+* Everything here is made of the verbs of a store, which stand abstract at the head of the class.
+* A missing key raises ``KeyError`` here, as in any mapping.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from typing_extensions import Buffer
+
+# Named here because `list` is a verb inside the class.
+Names: TypeAlias = "list[str]"
+Values: TypeAlias = "list[bytes | None]"
+
+
+class AsMapping(MutableMapping[str, bytes]):
+    """The mapping that a store is. ``Store`` derives from this class and defines the verbs."""
+
+    # The verbs that it is made of
+
+    set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None
+
+    @abstractmethod
+    def get_many(self, keys: Iterable[str]) -> Values:
+        """Return the values of keys in their order, None for each that is missing."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether the key has a value."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """List the keys below a prefix, sorted."""
+
+    @abstractmethod
+    def list_dir(self, prefix: str = "") -> Iterator[str]:
+        """List the names directly below a prefix, sorted."""
+
+    @abstractmethod
+    def set(self, key: str, value: Buffer) -> None:
+        """Store a value."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Delete a key; a missing one is fine."""
+
+    @abstractmethod
+    def delete_dir(self, prefix: str) -> None:
+        """Delete all keys below a prefix."""
+
+    @abstractmethod
+    def move(self, source: str, target: str) -> None:
+        """Move the keys at and below a path."""
+
+    @abstractmethod
+    def _list(self, prefix: str) -> Iterable[str]: ...
+
+    @abstractmethod
+    def _check_write(self, *keys: str) -> None: ...
+
+    # The mapping
+
+    def __getitem__(self, key: str) -> bytes:
+        """Return the value of a key; raise KeyError if it is missing."""
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: str, value: Buffer) -> None:
+        """Store a value."""
+        self.set(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        """Delete a key; raise KeyError if it is missing."""
+        self._check_write(key)
+        if not self.exists(key):
+            raise KeyError(key)
+        self.delete(key)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether the key has a value."""
+        return isinstance(key, str) and self.exists(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys, sorted."""
+        return self.list()
+
+    def __len__(self) -> int:
+        """Count the keys, by listing them."""
+        return sum(1 for _ in self._list(""))
+
+    def __bool__(self) -> bool:
+        """Return True, also for an empty store: a store is a place, not a container."""
+        return True
+
+    def listdir(self, path: str = "") -> Names:
+        """Return the names directly below a path, under zarr-python 2's name."""
+        return [*self.list_dir(path)]
+
+    def rmdir(self, path: str) -> None:
+        """Delete all keys below a path, under zarr-python 2's name."""
+        self.delete_dir(path)
+
+    def rename(self, src_path: str, dst_path: str) -> None:
+        """Move the keys at and below a path, under zarr-python 2's name."""
+        self.move(src_path, dst_path)
+
+    def getitems(self, keys: Iterable[str], *, contexts: object = None) -> dict[str, bytes]:  # noqa: ARG002  (zarr-python 2's)
+        """Return the values of those keys that exist; ``contexts`` is zarr-python 2's."""
+        keys = tuple(keys)
+        found = zip(keys, self.get_many(keys), strict=True)
+        return {key: value for key, value in found if value is not None}
+
+    def setitems(self, values: Mapping[str, Buffer]) -> None:
+        """Store values: at once if the store has ``set_many``, else one after the other."""
+        if self.set_many is not None:
+            self.set_many(values.items())
+            return
+        for key, value in values.items():
+            self.set(key, value)
+
+    def delitems(self, keys: Iterable[str]) -> None:
+        """Delete keys: at once if the store has ``set_many``; missing ones are fine."""
+        if self.set_many is not None:
+            self.set_many((key, None) for key in keys)
+            return
+        for key in keys:
+            self.delete(key)
