@@ -109,7 +109,7 @@ def make(model: Model, path: str, given: tuple[Any, ...]) -> None:
 
 
 def apply(model: Model, operation: Operation) -> None:
-    """Do it to the model."""
+    """Apply a change to the model."""
     verb, path, given = operation
     if verb in ("array", "group"):
         make(model, path, given)

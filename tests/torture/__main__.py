@@ -1,4 +1,4 @@
-"""Torture the library as its promises say, and print a table beside zarr-python's figures."""
+"""Run the proofs of the library's promises, and print a table with zarr-python's figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torture.frame import PARTS, Budget, Row, table
 
 
 def main() -> int:
-    """Run the parts that were asked for; give 1 if a promise was not kept."""
+    """Run the selected parts; return 1 if a promise was not kept."""
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
     names = ", ".join(part.name for part in PARTS)
     parser.add_argument("--parts", metavar="A,B", help=f"which parts, of {names}; all unless given")
@@ -26,7 +26,7 @@ def main() -> int:
     rows: list[Row] = []
     left: list[str] = []
     for place, part in enumerate(parts):
-        # What a part leaves of its time goes to those after it.
+        # Time that a part does not use is available to the following parts.
         share = part.share / sum(other.share for other in parts[place:])
         began = time.monotonic()
         its_own = Budget(budget.left * share)

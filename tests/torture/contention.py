@@ -1,13 +1,15 @@
-"""Writers that share chunks, documents and names: nothing of what any of them wrote may be lost.
+"""Writers that share chunks, documents and names: no update may be lost.
 
 Rules of this file:
 
-* Every part is counted, and runs on zarr-python as the control. What was lost is found by reading
-  everything with a new handle and comparing it with what was written, element by element.
-* The writers of one round write disjoint parts, in any mix of single elements, whole chunks, ranges
-  across chunks and interleaved steps, through both data paths; half of it is fill value, so that
-  chunks go and come back while others write to them. All work on the same chunks at the same time.
-* The seed decides what is written where. How processes interleave is the system's affair.
+* Every part is counted, and runs on zarr-python as the control. Losses are found by reading
+  everything with a new handle and comparing it with the values written, element by element.
+* The writers of one round write disjoint parts: a mix of single elements, whole chunks, ranges
+  across chunks and interleaved steps, through both data paths. Half of the values are the fill
+  value, so that chunks are deleted and recreated while others write to them. All writers use the
+  same chunks at the same time.
+* The seed determines which values are written where. The system determines how processes
+  interleave.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ CONTROL = "zarr"
 
 
 class Setting(NamedTuple):
-    """Say what is written to, and with what."""
+    """The library, the layout and the data path of a round."""
 
     module: str = "fastzarr"
     zarr_format: int = 3
@@ -48,7 +50,7 @@ class Setting(NamedTuple):
         return f"{self.module} v{self.zarr_format} {kind} {self.data_path}"
 
 
-# Of each layout both data paths, and a mix in which processes go by different ones.
+# Each layout with both data paths, and with processes that use different ones.
 SETTINGS = [
     Setting(zarr_format=zarr_format, shards=shards, data_path=data_path)
     for zarr_format, shards in ((3, 0), (3, 2), (2, 0))
@@ -58,7 +60,7 @@ CONTROLS = [Setting(CONTROL, zarr_format, shards) for zarr_format, shards in ((3
 
 
 def use(setting: Setting, worker: int = 0) -> Any:
-    """Import the library of a setting."""
+    """Import and return the library of a setting."""
     path = setting.data_path
     return library(setting.module, ("native", "numpy")[worker % 2] if path == "mixed" else path)
 
@@ -83,7 +85,7 @@ def create(setting: Setting, store: Any, shape: tuple[int, ...], **options: Any)
 
 
 class Part(NamedTuple):
-    """Be a range of elements that one writer writes in one call."""
+    """A range of elements that one writer writes in one call."""
 
     start: int
     stop: int
@@ -92,7 +94,7 @@ class Part(NamedTuple):
 
 
 def cut(size: int, rng: np.random.Generator) -> list[Part]:
-    """Cut an array into parts, in their order: most are single elements, some hold whole chunks."""
+    """Cut an array into ordered parts: most are single elements, some contain whole chunks."""
     parts: list[Part] = []
     start = 0
     while start < size:
@@ -117,7 +119,7 @@ def cut(size: int, rng: np.random.Generator) -> list[Part]:
 
 
 def contents(part: Part, number: int) -> np.ndarray[Any, Any]:
-    """Give what a round writes to a part: no two rounds and elements have the same."""
+    """Return the values that a round writes to a part; they differ for all rounds and elements."""
     places = np.arange(part.start, part.stop, part.step, dtype="i8")
     return places * 0 if part.empty else places + 1 + number * 1_000_003
 
@@ -135,7 +137,7 @@ def write_parts(z: Any, parts: Sequence[Part], number: int) -> None:
 def write_as_process(
     setting: Setting, path: str, parts: Sequence[Part], number: int, worker: int, threads: int
 ) -> None:
-    """Deal parts to threads; half of them have a handle of their own."""
+    """Distribute parts among threads, half of which have their own handle."""
     module = use(setting, worker)
     shared = module.open_array(path, mode="r+")
     handles = [shared if t % 2 else module.open_array(path, mode="r+") for t in range(threads)]
@@ -143,7 +145,7 @@ def write_as_process(
 
 
 def lost(found: np.ndarray[Any, Any], parts: Sequence[Part], number: int) -> int:
-    """Count the calls of which something is not there."""
+    """Return the number of calls of which a value is missing."""
     bad = 0
     for part in parts:
         values = found[part.start : part.stop : part.step]
@@ -152,7 +154,7 @@ def lost(found: np.ndarray[Any, Any], parts: Sequence[Part], number: int) -> int
 
 
 def elements(crew: Crew, setting: Setting, path: Path, size: int, rounds: int, seed: int) -> Count:
-    """Let the crew write all of an array in each round; give the writes, and how many were lost."""
+    """Let the crew write a whole array in each round; return the numbers of writes and losses."""
     rng = np.random.default_rng(seed)
     create(setting, str(path), (size,))
     count = bad = 0
@@ -169,7 +171,7 @@ def elements(crew: Crew, setting: Setting, path: Path, size: int, rounds: int, s
 
 
 def elements_in_memory(setting: Setting, size: int, rounds: int, seed: int) -> Count:
-    """Do the same in a store in memory, with threads alone."""
+    """Do the same in a memory store, with threads only."""
     rng = np.random.default_rng(seed)
     module = use(setting)
     z = create(setting, module.storage.MemoryStore(), (size,))
@@ -186,7 +188,7 @@ def elements_in_memory(setting: Setting, size: int, rounds: int, seed: int) -> C
 
 
 def set_attributes(setting: Setting, path: str, worker: int, count: int) -> None:
-    """Set attributes of one's own, each by itself, and delete every fourth again."""
+    """Set the worker's own attributes one by one, and delete every fourth."""
     node = use(setting, worker).open(path, mode="r+")
     for n in range(count):
         node.attrs[f"{worker}-{n}"] = n
@@ -195,7 +197,7 @@ def set_attributes(setting: Setting, path: str, worker: int, count: int) -> None
 
 
 def attributes(crew: Crew, setting: Setting, base: Path, *, nodes: int, count: int) -> Count:
-    """Let the crew update attributes of arrays and groups; give updates, and how many are lost."""
+    """Let the crew update attributes of arrays and groups; return the updates and losses."""
     module = use(setting)
     total = bad = 0
     expected = {f"{w}-{n}": n for w in range(PROCESSES) for n in range(count) if n % 4 != 3}
@@ -220,7 +222,7 @@ def attributes(crew: Crew, setting: Setting, base: Path, *, nodes: int, count: i
 
 
 def append_rows(setting: Setting, path: str, worker: int, count: int) -> None:
-    """Append rows that say who wrote them, and set an attribute now and then."""
+    """Append rows that identify their writer, and occasionally set an attribute."""
     z = use(setting, worker).open_array(path, mode="r+")
     for n in range(count):
         height = 1 + (worker + n) % 7
@@ -235,7 +237,7 @@ def label(worker: int, n: int) -> int:
 
 
 def appends(crew: Crew, setting: Setting, path: Path, count: int) -> Count:
-    """Let the crew append to one array; give the appends, and how many are not there whole."""
+    """Let the crew append to one array; return the numbers of appends and of incomplete ones."""
     create(setting, str(path), (0, 3))
     arguments = [(setting, str(path), w, count) for w in range(PROCESSES)]
     outcomes = crew.run(append_rows, arguments)
@@ -261,7 +263,7 @@ def appends(crew: Crew, setting: Setting, path: Path, count: int) -> Count:
 
 
 def create_node(setting: Setting, path: str, worker: int, kind: str) -> str:
-    """Create a node that may not be there, and say how that went."""
+    """Create a node that must not exist, and return the outcome."""
     module = use(setting, worker)
     try:
         if kind == "group" or (kind == "both" and worker % 2):
@@ -276,7 +278,7 @@ def create_node(setting: Setting, path: str, worker: int, kind: str) -> str:
 
 
 def creations(crew: Crew, count: int, setting: Setting, base: Path, rounds: int) -> Count:
-    """Let a crew create the same node at once; give the rounds, and those without one winner."""
+    """Let a crew create the same node at once; return the rounds, and those without one winner."""
     bad = 0
     for number in range(rounds):
         path = base / f"n{number}"
@@ -296,7 +298,7 @@ def creations(crew: Crew, count: int, setting: Setting, base: Path, rounds: int)
 
 
 def element_writes(setting: Setting, path: str, worker: int, count: int, threads: int) -> float:
-    """Write single elements to chunks that all share, and give the seconds it took."""
+    """Write single elements to shared chunks, and return the time in seconds."""
     module = use(setting, worker)
     z = module.open_array(path, mode="r+")
     places = range(worker, count * PROCESSES, PROCESSES)
@@ -332,7 +334,7 @@ def tensorstore_writes(path: str, worker: int, count: int, threads: int, sync: b
 
 
 def speed(crew: Crew, base: Path, count: int, threads: int) -> dict[str, float]:
-    """Give microseconds a contended element write, ours and TensorStore's with and without sync."""
+    """Return microseconds per contended write: ours, and TensorStore's with and without sync."""
     found = {}
     setting = Setting()
     for name in ("fastzarr", "tensorstore", "tensorstore without sync"):
@@ -352,7 +354,7 @@ def speed(crew: Crew, base: Path, count: int, threads: int) -> dict[str, float]:
 
 
 def prove(budget: Budget, seed: int) -> list[Row]:
-    """Let writers meet in every way; 100,000 writes of elements where there is time for it."""
+    """Run all parts, with 100,000 element writes if there is enough time."""
     share = min(1.0, budget.seconds / 50)
     with folder() as base, Crew(PROCESSES) as crew:
         places = iter(range(1_000_000))
@@ -395,7 +397,7 @@ def _prove_elements(crew: Crew, new: Callable[[], Path], share: float, seed: int
 
 
 def _in_memory(crew: Crew, setting: Setting, size: int, rounds: int, seed: int) -> list[Count]:
-    """Let each process of the crew do it by itself: the control leaves threads behind."""
+    """Run it in each process of the crew, because the control leaves threads behind."""
     given = [(setting, size, rounds, seed + n) for n in range(PROCESSES)]
     return crew.results(elements_in_memory, given)
 

@@ -1,13 +1,13 @@
-"""Kill every verb before each of its file-changing system calls, and look at what is left.
+"""Kill every verb before each of its file-changing system calls, and check the remaining tree.
 
 Rules of this file:
 
-* A point is one kill: before a call, or in the middle of one that writes. Every point is tried on a
-  fresh copy of the same tree, and judged in a fresh process.
-* After the kill, the tree must be as ``verbs.py`` allows. Then the verb is called again, which must
-  complete it; and every array is grown, or created anew where it is not there, which must show
-  nothing but fill values beyond what was published.
-* The verbs work on one thread, so that a point is the same point in each run.
+* A point is one kill: before a call, or in the middle of a call that writes. Every point is tried
+  on a new copy of the same tree, and judged in a new process.
+* After the kill, the tree must be in a state that ``verbs.py`` allows. The verb is then called
+  again and must complete. Finally every array is grown, or created if it is missing; elements that
+  were never published must read as fill values.
+* The verbs use one thread, so that a point is the same in each run.
 
     python -m torture.crash fastzarr --cases 'v3/append/native' --at 12
 """
@@ -40,7 +40,7 @@ _KINDS = 3
 
 
 class Bad(NamedTuple):
-    """Say which point went wrong, and how."""
+    """A point that failed, and the reason."""
 
     case: str
     at: int
@@ -53,14 +53,14 @@ class Harness:
     """Try the points of one case of one library."""
 
     def __init__(self, lib: Any, case: Case, folder: Path) -> None:
-        """Make the tree that each point starts from."""
+        """Create the tree that each point starts from."""
         self.lib, self.case, self.folder = lib, case, folder
         self.trap = Trap()
         self.template = folder / "template"
         prepare(lib, case, self.template)
 
     def count(self) -> tuple[list[bool], str | None]:
-        """Say of each call of the verb whether it writes, and what is wrong without any kill."""
+        """Return whether each call of the verb writes, and what is wrong without a kill."""
         tree, trace = self.folder / "tree", self.folder / "trace"
         shutil.copytree(self.template, tree, symlinks=True)
         work = partial(in_child, self.lib, self.case, self.case.act, tree)
@@ -92,7 +92,7 @@ class Harness:
 
 
 def select(pattern: str | None, lib: str) -> list[Case]:
-    """Give the cases whose names match, and which the library can do."""
+    """Return the cases whose names match and that the library supports."""
     found = [case for case in cases() if pattern is None or re.fullmatch(pattern, case.name)]
     if lib != "fastzarr":
         found = [c for c in found if not c.beyond_control and c.way == "native"]
@@ -102,12 +102,12 @@ def select(pattern: str | None, lib: str) -> list[Case]:
 def try_case(
     lib: Any, case: Case, *, every: int = 1, seed: int = 0, at: int | None = None
 ) -> dict[str, Any]:
-    """Try the points of a case: all of them, every so many-th, or those at one call."""
+    """Try the points of a case: all of them, every n-th, or those at one call."""
     folder = scratch()
     try:
         harness = Harness(lib, case, folder)
         calls, why = harness.count()
-        # That the verb does right when nobody kills it is a point as well, of number 0.
+        # Point 0 is the verb without a kill.
         bad = [Bad(case.name, 0, inside=False, call="no kill", why=why)] if why else []
         points = [(n + 1, False) for n in range(len(calls))]
         points += [(n + 1, True) for n, writes in enumerate(calls) if writes]
@@ -146,7 +146,7 @@ def prove(budget: Budget, seed: int) -> Iterable[Row]:
 
 
 def rows(results: list[dict[str, Any]]) -> list[Row]:
-    """Make one row of each promise out of the results of both libraries."""
+    """Return one row for each promise from the results of both libraries."""
     promises: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
     whole_verbs = {case.name for case in cases() if case.judge is whole}
     for result in results:
@@ -158,7 +158,7 @@ def rows(results: list[dict[str, Any]]) -> list[Row]:
 
 
 def told(result: dict[str, Any]) -> Iterator[str]:
-    """Word the bad points of a result, each kind once, with the command that shows it again."""
+    """Return the failed points of a result, one of each kind, with the command to reproduce it."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for bad in result["bad"]:
         kinds.setdefault(re.sub(r"[0-9a-f]{16}|torture-\w+", "*", bad["why"]), []).append(bad)

@@ -1,10 +1,11 @@
-"""Processes that do the same thing at the same moment, and the threads inside of them.
+"""Processes that run the same task at the same time, and threads inside them.
 
 Rules of this file:
 
-* The processes are spawned, not forked, and serve many tasks: an import costs more than a task.
-* All start a task at one barrier. What a task raises comes back as text; a process that dies or
-  hangs is an error of the crew, with the stacks of its threads on its standard error.
+* The processes are spawned, not forked, and run many tasks, because importing costs more than a
+  task.
+* All processes start a task at one barrier. An exception is returned as text. A process that dies
+  or hangs is an error of the crew; the stacks of its threads are written to its standard error.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class CrewError(Exception):
 
 
 class Outcome(NamedTuple):
-    """Hold what a task returned, or what it raised as text."""
+    """The result of a task, or its exception as text."""
 
     result: Any
     error: str | None
@@ -43,7 +44,7 @@ class Crew:
     """Run tasks in several processes at once, all starting at the same moment."""
 
     def __init__(self, count: int, *, patience: float = 120) -> None:
-        """Start the processes; ``patience`` is after how many seconds one is taken to hang."""
+        """Start the processes; one that takes over ``patience`` seconds is considered hung."""
         self._patience = patience
         self._barrier = _spawn.Barrier(count)  # kept, for its name goes with it
         self._members = []
@@ -55,13 +56,13 @@ class Crew:
             self._members.append((process, ours))
 
     def run(self, task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Outcome]:
-        """Run ``task(*arguments[n])`` in process n, all at once, and give what came of it."""
+        """Run ``task(*arguments[n])`` in process n, all at once, and return the outcomes."""
         for (_, pipe), given in zip(self._members, arguments, strict=True):
             pipe.send((task, given))
         return [self._answer(process, pipe) for process, pipe in self._members]
 
     def results(self, task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run a task that must not fail; raises ``CrewError`` if it does."""
+        """Return the results of a task; raise ``CrewError`` if it fails in a process."""
         outcomes = self.run(task, arguments)
         for outcome in outcomes:
             if outcome.error is not None:
@@ -96,7 +97,7 @@ class Crew:
         self._members = []
 
     def __enter__(self) -> Self:
-        """Give the crew itself."""
+        """Return the crew itself."""
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -121,7 +122,7 @@ def _serve(pipe: Any, barrier: Any) -> None:
 
 
 def in_threads(task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Run ``task(*arguments[n])`` in thread n, all at once; raises what the first raised."""
+    """Run ``task(*arguments[n])`` in thread n, all at once; raise the first exception."""
     barrier = threading.Barrier(len(arguments))
     results: list[Any] = [None] * len(arguments)
     raised: list[BaseException] = []
@@ -144,7 +145,7 @@ def in_threads(task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -
 
 
 def library(name: str, data_path: str = "native") -> Any:
-    """Import fastzarr, going by a data path, or the control; they have the same verbs."""
+    """Import and return fastzarr with a data path, or the control; both have the same functions."""
     module = importlib.import_module(name)
     if name == "fastzarr":
         module.config.set({"data_path": data_path})
@@ -153,7 +154,7 @@ def library(name: str, data_path: str = "native") -> Any:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Make a folder in memory where the system has such a place, and remove it in the end."""
+    """Yield a new folder, in memory if the system supports it, and remove it at the end."""
     memory = Path("/dev/shm")  # noqa: S108  (a file system in memory, not a place for secrets)
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         yield Path(name)

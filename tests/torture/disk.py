@@ -1,15 +1,15 @@
-"""What a disk may hold after the power went: a model, fed with the calls that changed files.
+"""A model of the content of a disk after a power cut, derived from a trace of system calls.
 
 Rules of this file:
 
-* The model is meaner than any one file system, and promises what POSIX, ext4 and xfs all keep:
-  fsync or fdatasync of a file makes its data and size durable, not its name; fsync of a folder
-  makes all changes to the names in it up to then durable; syncfs and sync make everything so.
-* Data that was not synced may be there, be lost, be cut anywhere, read as zeros, or be there page
-  by page. Changes to the names of one folder come to the disk in their order, and any last part of
-  them may be lost; folders do not wait for each other. A change to two folders is atomic.
-* A file keeps what was durable before, whatever happens to what was written since.
-* What is not understood is an error, and is not passed over.
+* The model is weaker than any single file system, and guarantees what POSIX, ext4 and xfs all do:
+  fsync or fdatasync of a file makes its data and size durable, but not its name; fsync of a folder
+  makes all earlier changes of its names durable; syncfs and sync make everything durable.
+* Unsynced data may be present, lost, truncated anywhere, zero, or present page by page. The changes
+  of names in one folder reach the disk in order, and any last part of them may be lost; different
+  folders are independent. A change that concerns two folders is atomic.
+* Durable data in a file is kept, whatever happens to later writes.
+* An unknown call is an error.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _SAME = {"openr", "close", "mark", "attr"}
 
 @dataclass(eq=False)
 class File:
-    """Be an inode of a file: what is durable, and what was done to it since, in order."""
+    """The inode of a file: its durable content, and the changes since, in order."""
 
     durable: bytes = b""
     since: list[Callable[[bytes], bytes]] = field(default_factory=list)
 
     def now(self) -> bytes:
-        """Give the contents as programs see them."""
+        """Return the content as programs see it."""
         data = self.durable
         for change in self.since:
             data = change(data)
         return data
 
     def sync(self) -> None:
-        """Make all durable."""
+        """Make everything durable."""
         self.durable, self.since = self.now(), []
 
     def after(self, rng: Random) -> bytes:
-        """Give contents that may be found after a loss of power."""
+        """Return a content that may be found after a power cut."""
         if not self.since:
             return self.durable
         fate = rng.choice([self._kept, self._begun, self._cut, self._zeros, self._pages])
@@ -58,7 +58,7 @@ class File:
         return self.now()
 
     def _begun(self, rng: Random) -> bytes:
-        """Give the contents after the first of several changes."""
+        """Return the content after the first of several changes."""
         data = self.durable
         for change in self.since[: rng.randrange(len(self.since))]:
             data = change(data)
@@ -80,7 +80,7 @@ class File:
 
 @dataclass(eq=False)
 class Folder:
-    """Be an inode of a folder: the names that are durable, and the changes since."""
+    """The inode of a folder: its durable names, and the changes since."""
 
     durable: dict[str, File | Folder] = field(default_factory=dict)
     since: list[Change] = field(default_factory=list)
@@ -89,12 +89,12 @@ class Folder:
 
 @dataclass(eq=False)
 class Change:
-    """Change names at once: in one folder, or in two."""
+    """An atomic change of names, in one folder or two."""
 
     entries: list[tuple[Folder, str, File | Folder | None]]
 
     def folders(self) -> list[Folder]:
-        """Give the folders it concerns, each once."""
+        """Return the folders that it concerns, without duplicates."""
         found: list[Folder] = []
         for folder, _, _ in self.entries:
             if folder not in found:
@@ -103,12 +103,12 @@ class Change:
 
 
 class Disk:
-    """Follow the calls of a trace, and say what may be there after the power went."""
+    """The state of a disk, which follows the calls of a trace."""
 
     def __init__(self, root: Path | None = None) -> None:
-        """Start with nothing, or with the files below a folder, all durable."""
+        """Initialise empty, or with the files below a folder, all durable."""
         self._inodes: dict[int, File | Folder] = {}
-        # An inode's number is given to others when it is gone; what was lost may come back.
+        # Inode numbers are reused after a deletion, which itself may be lost.
         self._folders: list[Folder] = []
         self._files: list[File] = []
         if root is None:
@@ -137,7 +137,7 @@ class Disk:
     # Following a trace
 
     def follow(self, calls: Iterable[Mapping[str, Any]]) -> None:
-        """Do what each call did; calls that failed did nothing."""
+        """Apply each call; failed calls have no effect."""
         for call in calls:
             if call["result"] >= 0 and call["kind"] not in _SAME:
                 getattr(self, f"_{call['kind']}", self._unknown)(call)
@@ -244,7 +244,7 @@ class Disk:
             self._keep_first(folder)
 
     def _keep_first(self, folder: Folder) -> None:
-        """Make the first change durable, and in its other folder what came before it."""
+        """Make the first change durable, and the earlier changes in its other folder."""
         change = folder.since[0]
         for other in change.folders():
             while other.since[0] is not change:
@@ -260,9 +260,9 @@ class Disk:
     # After the power went
 
     def after(self, rng: Random) -> Tree:
-        """Give files and folders that may be found."""
-        # How many of a folder's changes came to the disk. One that concerns two folders came to
-        # both or to none, and what is behind a lost one is lost.
+        """Return files and folders that may be found after a power cut."""
+        # The number of changes of each folder that reached the disk. A change of two folders
+        # reached both or neither, and changes after a lost one are lost.
         kept = {id(folder): self._count(folder, rng) for folder in self._folders}
         while cuts := {
             id(folder): n
@@ -298,7 +298,7 @@ Tree = dict[str, "bytes | Tree"]
 
 
 def write_tree(tree: Tree, path: Path) -> None:
-    """Make the files of a tree."""
+    """Write the files of a tree."""
     path.mkdir()
     for name, node in tree.items():
         if isinstance(node, bytes):

@@ -1,14 +1,15 @@
-"""Let every system call fail, with each error there is, and look at what is told and what is left.
+"""Let every system call fail with every error, and check the report and the remaining tree.
 
 Rules of this file:
 
-* A point is one call that fails with one error, or is cut short where it reads or writes. The call
-  is any that the verb makes below the tree: opening, looking, reading and locking as well.
-* Who reads gets the right answer or an error; an error that says that nothing is there is wrong as
-  well, for it was there. Who writes leaves the old or the new, as after a crash, and no temporary
-  file unless it was the removal that failed; where no error was raised, all is done. Without the
-  error, the verb then completes.
-* Reads are tried at every point; writes, which have to be judged, at as many as the time allows.
+* A point is one call that fails with one error, or is a short read or write. It may be any call
+  that the verb makes below the tree, including open, stat, read and lock.
+* A read returns the correct result or raises an error. An error that reports a missing node is
+  wrong, because the node exists. A write leaves the old or the new state, as after a crash, and no
+  temporary file unless its removal failed; if no error was raised, the write is complete. Without
+  the fault, the verb then completes.
+* Reads are tried at every point. Writes, which must be judged, are tried at as many points as the
+  time allows.
 
     python -m torture.faults fastzarr --cases 'v3/append/native' --at 12 --error EIO
 """
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-#: What the calls fail with; 0 stands for one that is cut short.
+#: The errors that calls fail with; 0 is a short read or write.
 ERRORS = {
     name: getattr(errno, name) for name in ("EIO", "ENOSPC", "EACCES", "EMFILE", "ESTALE", "EINTR")
 } | {"short": 0}
 # Of each case, so many kinds of what went wrong are told.
 _KINDS = 3
 _ALL = CHANGES | CLOSES | READS
-# What cleans up; when it is made to fail, something may stay.
+# Calls that clean up; if one fails, files may remain.
 _REMOVALS = ("unlink", "rmdir", "rename", "close", "getdents", "openr", "stat")
 
 
@@ -52,7 +53,7 @@ class Harness:
     """Try the points of one case or look of one library."""
 
     def __init__(self, lib: Any, case: Case | Look, folder: Path) -> None:
-        """Make the tree that each point starts from, and see what the case does without faults."""
+        """Create the tree that each point starts from, and run the case without faults."""
         self.lib, self.case, self.folder = lib, case, folder
         self.trap = Trap()
         self.template = folder / "template"
@@ -81,7 +82,7 @@ class Harness:
         return self.trap.run(work, tree, watch=_ALL, fail_at=at, fail_errno=error)
 
     def fail(self, at: int, error: int) -> tuple[str, str | None, str] | None:
-        """Fail a call: the call, what is wrong, and the error raised; None if it did not fail."""
+        """Let a call fail; return the call, what is wrong, and the error; None if not reached."""
         outcome, why = self._run(at, error)
         if not outcome.failed:
             return None
@@ -98,7 +99,7 @@ class Harness:
 def verdict(
     lib: Any, case: Case, tree: Path, outcome: Outcome, *, may_stay: bool = False
 ) -> str | None:
-    """Say what is wrong with what a verb leaves that met an error."""
+    """Return what is wrong with the tree after a verb failed, or None."""
     if strays(tree) and not (may_stay or outcome.call.startswith(_REMOVALS)):
         return "a temporary file stays"
     if outcome.result[0]:
@@ -108,7 +109,7 @@ def verdict(
 
 
 def answer(case: Case | Look, lib: Any, tree: Path) -> tuple[list[str], Any, str]:
-    """Give the names of the error's types, what was read, and the error's text."""
+    """Return the names of the error's types, the values read, and the error's text."""
     try:
         answer = case.act(lib, tree)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is judged)
@@ -121,7 +122,7 @@ def answer(case: Case | Look, lib: Any, tree: Path) -> tuple[list[str], Any, str
 
 
 def select(pattern: str | None, lib: str) -> list[Case | Look]:
-    """Give the looks and cases whose names match, and which the library can do."""
+    """Return the looks and cases whose names match and that the library supports."""
     found: list[Case | Look] = [
         case for case in (*looks(), *cases()) if pattern is None or re.fullmatch(pattern, case.name)
     ]
@@ -139,7 +140,7 @@ def try_case(
     at: int | None = None,
     error: str | None = None,
 ) -> dict[str, Any]:
-    """Try the points of a case: all of them, every so many-th, or one."""
+    """Try the points of a case: all of them, every n-th, or one."""
     folder = scratch()
     try:
         harness = Harness(lib, case, folder)
@@ -168,7 +169,7 @@ def try_case(
 
 
 def prove(budget: Budget, seed: int) -> Iterable[Row]:
-    """Try all reads at every point, and the writes at some."""
+    """Try reads at every point, and writes at some."""
     jobs = []
     parts = workers() * 4
     for part, lib in itertools.product(range(parts), LIBRARIES):
@@ -184,7 +185,7 @@ def prove(budget: Budget, seed: int) -> Iterable[Row]:
 
 
 def rows(results: list[dict[str, Any]]) -> list[Row]:
-    """Make a row of the reads and one of the writes."""
+    """Return one row for reads and one for writes."""
     made = []
     for reads, what in ((True, "failing calls, reading"), (False, "failing calls, writing")):
         some = [result for result in results if result["reads"] == reads]
@@ -193,7 +194,7 @@ def rows(results: list[dict[str, Any]]) -> list[Row]:
 
 
 def told(result: dict[str, Any], command: str = "faults", word: str = "error") -> Iterator[str]:
-    """Word the bad points of a result, its most frequent kinds, with what shows them again."""
+    """Return the failed points of a result, its most frequent kinds, with commands to reproduce."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for bad in result["bad"]:
         kind = re.sub(r"[0-9a-f]{16,}|torture-\w+|\(\d.*|\[Errno.*", "*", bad["why"])

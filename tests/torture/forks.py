@@ -1,12 +1,12 @@
-"""Forks among busy threads, and the ways a process ends: nothing hangs, nothing is wrong.
+"""Forks among busy threads, and the ways in which a process exits: nothing hangs or goes wrong.
 
 Rules of this file:
 
-* A process whose threads read and write forks again and again. Each child opens, reads, writes its
-  own element of a chunk that all share, and exits. A watchdog counts a child that has not ended as
-  hung, and kills it. Every element is looked at in the end.
-* A program that ends while threads work, from an exit handler, or in a forked child that unwinds,
-  ends with code 0 and says nothing.
+* A process whose threads read and write forks repeatedly. Each child opens and reads the array,
+  writes its own element of a shared chunk, and exits. A watchdog kills a child that does not exit,
+  and counts it as hung. Every element is checked at the end.
+* A program that exits while threads are working, from an exit handler, or in a forked child that
+  unwinds, exits with code 0 and without output.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def fork_among_threads(setting: Setting, path: str, count: int, patience: float)
 
 @contextmanager
 def _busy_threads(z: Any, big: Any, found: dict[str, int], patience: float) -> Iterator[None]:
-    """Let threads write elements of a shared chunk, and read enough for the pool, until the end."""
+    """Let threads write elements of a shared chunk, and read enough to use the thread pool."""
     stop = threading.Event()
 
     def work(number: int) -> None:
@@ -96,7 +96,7 @@ def _sum(number: int) -> int:
 
 
 def _be_child(setting: Setting, z: Any, big: Any, path: str, number: int) -> None:
-    """Use what was inherited and what is opened anew, and end."""
+    """Use an inherited and a newly opened handle, and exit."""
     code = 1
     try:
         handle = z if number % 2 else use(setting).open_array(path, mode="r+")
@@ -196,7 +196,7 @@ if __name__ == "__main__":
 
 
 def end_once(name: str, module: str, folder: Path, number: int) -> str:
-    """Run a program that ends in this way; give what went wrong, or nothing."""
+    """Run a program that exits in this way; return what went wrong, or an empty string."""
     program = folder / f"end{number}.py"
     text = _START.format(module=module, path=str(folder / f"z{number}"))
     if "multiprocessing" in ENDINGS[name]:
@@ -224,7 +224,7 @@ def end_once(name: str, module: str, folder: Path, number: int) -> str:
 
 
 def endings(base: Path, count: int, module: str = "fastzarr") -> tuple[int, list[str]]:
-    """Run programs that end in all ways; give how many, and what went wrong."""
+    """Run programs that exit in all ways; return their number, and what went wrong."""
     names = [[*ENDINGS][n % len(ENDINGS)] for n in range(count)]
     with ThreadPoolExecutor(2) as pool:
         said = pool.map(lambda n: end_once(names[n], module, base, n), range(count))
@@ -235,7 +235,7 @@ SETTINGS = [Setting(), Setting(shards=2), Setting(data_path="numpy"), Setting(za
 
 
 def prove(budget: Budget, seed: int) -> list[Row]:
-    """Fork 1,000 times, and end 100 times."""
+    """Fork 1,000 times, and exit 100 times."""
     del seed  # nothing is drawn: the system decides who runs when
     share = min(1.0, budget.seconds / 80)
     each = max(10, round(250 * share))

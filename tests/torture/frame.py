@@ -1,13 +1,13 @@
-"""The frame of the proofs: parts that give rows, jobs on all processors, and the table at the end.
+"""The framework of the proofs: parts that return rows, parallel jobs, and the final table.
 
 Rules of this file:
 
-* A part is named in ``PARTS`` with the promise it proves, its share of the time, and where its
-  function is. The function takes a ``Budget`` and a seed, and gives rows; it leaves no threads
-  behind, since later parts fork.
-* A row says what was tried, how often it went wrong here and with zarr-python, and whether that is
-  what was promised. A control that does not fail proves nothing, so it has to.
-* What went wrong comes with the command that shows it again.
+* ``PARTS`` lists each part with its promise, its share of the time, and its function. The function
+  takes a ``Budget`` and a seed and returns rows. It must leave no threads behind, because later
+  parts fork.
+* A row states what was tried, how often fastzarr and zarr-python failed, and whether that meets the
+  promise. The control must fail, because otherwise the proof shows nothing.
+* Each failure comes with the command to reproduce it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Row(NamedTuple):
-    """Hold one line of the table."""
+    """One line of the table."""
 
     promise: int
     what: str
@@ -46,10 +46,10 @@ class Row(NamedTuple):
 
 
 class Budget:
-    """Say how long a part may go on; what is not done by then is left, and said to be."""
+    """The time that a part may take; work that is not done by then is skipped and reported."""
 
     def __init__(self, seconds: float) -> None:
-        """Start now."""
+        """Start the clock."""
         self.seconds = seconds
         self.undone = 0
         """How many jobs there was no time for."""
@@ -57,12 +57,12 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Give the seconds that are left, or 0."""
+        """Return the remaining seconds, or 0."""
         return max(0.0, self._end - time.monotonic())
 
 
 class Part(NamedTuple):
-    """Name one proof: ``function`` is "module:name" of what takes a budget and a seed."""
+    """One proof; ``function`` is "module:name" of a function of a budget and a seed."""
 
     name: str
     promise: str
@@ -70,13 +70,13 @@ class Part(NamedTuple):
     function: str
 
     def run(self, budget: Budget, seed: int) -> Iterable[Row]:
-        """Load the function and call it."""
+        """Import the function and call it."""
         module, _, name = self.function.partition(":")
         function: Callable[[Budget, int], Iterable[Row]] = getattr(import_module(module), name)
         return function(budget, seed)
 
 
-#: What ``make torture`` runs, in this order. The shares divide the time.
+#: The parts that ``make torture`` runs, in order. The shares divide the time.
 PARTS = [
     Part("contention", "9, 11", 60, "torture.contention:prove"),
     Part("synchronizers", "9", 20, "torture.synchronizers:prove"),
@@ -86,7 +86,7 @@ PARTS = [
     Part("power", "3, 4", 100, "torture.power:prove"),
     Part("interrupts", "15", 80, "torture.interrupts:prove"),
     Part("forks", "16", 100, "torture.forks:prove"),
-    # Those that take all the time they are given come last, and have what the others leave.
+    # Parts that use all the time they are given come last, and get the time that others left.
     Part("starve", "6", 60, "torture.starve:prove"),
     Part("faults", "6", 220, "torture.faults:prove"),
     Part("crash", "1, 2", 220, "torture.crash:prove"),
@@ -94,16 +94,16 @@ PARTS = [
 
 
 def workers() -> int:
-    """Give the number of processors that this process may use."""
+    """Return the number of processors available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_jobs(jobs: Sequence[Sequence[str]], budget: Budget | None = None) -> list[dict[str, Any]]:
     """Run ``python -m ...`` for each job, as many at once as there are processors.
 
-    Gives the lines of JSON that they printed, in the order of the jobs. A job that fails raises,
-    with what it wrote to stderr. At the end of the budget no job is started any more, and what runs
-    is ended; the lines that it has printed count.
+    Return the lines of JSON that they printed, in the order of the jobs. Raise if a job fails, with
+    its standard error. At the end of the budget no more jobs are started and running ones are
+    terminated; the lines that they have printed are included.
     """
     running: list[tuple[int, subprocess.Popen[bytes], Any, Any]] = []
     waiting = [*enumerate(jobs)]
@@ -155,9 +155,10 @@ def summary(
     least: int,
     words: Callable[[dict[str, Any]], Iterable[str]],
 ) -> Row:
-    """Make a row of the results of jobs, kept if nothing is bad of at least so many points.
+    """Return a row for the results of jobs; the promise is kept if nothing failed of enough points.
 
-    A result has the members ``lib``, ``points`` and ``bad``, a list; ``words`` tells what is bad.
+    A result has the members ``lib``, ``points`` and ``bad``, a list; ``words`` formats a result's
+    failures.
     """
     ours = [result for result in results if result["lib"] == "fastzarr"]
     control = [result for result in results if result["lib"] != "fastzarr"]
@@ -176,13 +177,13 @@ def summary(
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of a job: the proofs and the package of this tree can be imported."""
+    """Return the environment of a job, in which the proofs and this package can be imported."""
     paths = [str(ROOT / "tests"), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Lay out the rows in columns, and below them what went wrong."""
+    """Return the rows in aligned columns, followed by the failures."""
     rows = [*rows]
     head = ("promise", "what", "fastzarr", "zarr-python", "goal", "kept")
     lines = [head] + [

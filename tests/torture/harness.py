@@ -1,12 +1,12 @@
-"""What the proofs share: processes that have imported all they need, and the judge of a tree.
+"""The common parts of the proofs: prepared processes, and the judge of a tree.
 
 Rules of this file:
 
-* What is tried runs in forked processes. The process that forks has imported what is used, but has
-  run nothing, so that it has no threads, and no file of a store is known to it.
-* The libraries work on one thread, so that the same call has the same number in each run.
-* The judge is a process of its own. It compares the tree with what may be found, calls the verb
-  again, and grows or creates arrays where nothing but fill values may show.
+* Cases run in forked processes. The forking process has imported all modules but run nothing, so it
+  has no threads and no state about a store.
+* The libraries use one thread, so that a call has the same number in each run.
+* The judge is a separate process. It compares the tree with the allowed states, calls the verb
+  again, and grows or creates arrays, in which only fill values may appear.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 
 class CaseError(RuntimeError):
-    """Say that a case cannot be tried."""
+    """Raised if a case cannot be tried."""
 
     def __init__(self, case: Case | Look, what: str, trouble: str) -> None:
         """Word it."""
@@ -67,18 +67,18 @@ class CaseError(RuntimeError):
 
 
 def end_cleanly() -> None:
-    """Let this process remove what it has made when it is terminated."""
+    """Make this process remove its temporary files when it is terminated."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def scratch() -> Path:
-    """Give a new folder, in memory where there is such a file system."""
+    """Return a new folder, in memory if there is such a file system."""
     memory = Path("/dev/shm")  # noqa: S108
     return Path(tempfile.mkdtemp(prefix="torture-", dir=memory if memory.is_dir() else None))
 
 
 def configure(lib: Any, case: Case | Look) -> None:
-    """Set what the library works with, for this process; what it warns of is its own affair."""
+    """Configure the library for this process, and ignore its warnings."""
     warnings.simplefilter("ignore")
     settings = dict(_SETTINGS[lib.__name__])
     if lib.__name__ == "fastzarr":
@@ -87,13 +87,13 @@ def configure(lib: Any, case: Case | Look) -> None:
 
 
 def in_child(lib: Any, case: Case | Look, work: Callable[[Any, Path], Any], tree: Path) -> Any:
-    """Do some work of a case, in a process that does nothing else."""
+    """Run a part of a case in a separate process."""
     configure(lib, case)
     return work(lib, tree)
 
 
 def prepare(lib: Any, case: Case | Look, tree: Path) -> None:
-    """Import what a case needs, and make the tree that it starts from."""
+    """Import the modules of a case, and create the tree that it starts from."""
     warm_up(lib, case)
     tree.mkdir()
     _, _, trouble, _ = forked(partial(in_child, lib, case, case.setup, tree))
@@ -102,7 +102,7 @@ def prepare(lib: Any, case: Case | Look, tree: Path) -> None:
 
 
 def warm_up(lib: Any, case: Case | Look) -> None:
-    """Import what the case imports on its way, without running it in this process."""
+    """Import the modules that the case imports while it runs, without running it here."""
 
     def work() -> list[str]:
         configure(lib, case)
@@ -125,7 +125,7 @@ def warm_up(lib: Any, case: Case | Look) -> None:
 
 
 def judged(lib: Any, case: Case, tree: Path, rule: Rule | None = None) -> str | None:
-    """Say what is wrong with a tree after a verb was stopped, looking at it in a fresh process."""
+    """Return what is wrong with a tree after a verb was stopped, checked in a new process."""
     rule = rule or case.judge
     why, _, trouble, _ = forked(lambda: in_child(lib, case, partial(_judge, case, rule), tree), 120)
     other = tree.with_name("other")
@@ -135,7 +135,7 @@ def judged(lib: Any, case: Case, tree: Path, rule: Rule | None = None) -> str | 
 
 
 def _judge(case: Case, rule: Rule, lib: Any, tree: Path) -> str | None:
-    """Say what is wrong with a tree, in a process of its own."""
+    """Return what is wrong with a tree, or None; runs in a separate process."""
     try:
         found = look(lib, tree)
     except UnreadableError as error:
@@ -150,7 +150,7 @@ def _judge(case: Case, rule: Rule, lib: Any, tree: Path) -> str | None:
 
 
 def _regrow(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
-    """Grow each array, or create it anew, and look for what nobody has published."""
+    """Grow or recreate each array, and check that unpublished elements do not appear."""
     everything = case.old | case.new | found
     arrays = {path: node for path, node in everything.items() if node.values is not None}
     for path, node in sorted(arrays.items()):
@@ -159,7 +159,7 @@ def _regrow(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
         if there is None:
             if any(above in found and found[above].values is not None for above in _above(path)):
                 continue
-            # What another program makes of this name, which is free.
+            # Create an array as another program might do at this unused path.
             empty = Node({}, np.full(_larger(node), FILL, "i4"), node.stored)
             try:
                 array = create_array(lib, tree, path, case.variant, empty)
@@ -199,14 +199,14 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _redo(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
-    """Call the verb again: it must come to its end, whatever the dead writer left."""
+    """Call the verb again: it must complete, whatever the dead writer left behind."""
     new = without(case.new, case.loose)
     old = without(case.old, case.loose)
     wanted = case.again(found) if case.again else new
     try:
         case.act(lib, tree)
     except Exception as error:  # noqa: BLE001
-        # Once something has been done, it cannot always be done again.
+        # Some verbs cannot be repeated once they have completed.
         if case.again or state(without(found, case.loose), old, new) == "old":
             return f"called again, the verb raises {error!r}"
         wanted = without(found, case.loose)

@@ -1,12 +1,13 @@
-"""Ctrl-C at any moment: nothing is written after the call has returned, and all goes on.
+"""Ctrl-C at any time: nothing is written after the call has returned, and work can continue.
 
 Rules of this file:
 
-* The signal comes from outside, at a random time of a long write, partial write or read. The clock
-  is one that both processes share; how long the call took to return is told, and judged by nobody.
-* Afterwards the files are looked at twice, some time apart: what differs was written later. Every
-  chunk must be wholly of one of the writes; the same process must be able to read and write, and so
-  must another one, which no lock may stop.
+* The signal comes from another process, at a random time during a long write, partial write or
+  read. Both processes share a clock. The time that the call takes to return is reported, but not
+  judged.
+* Afterwards the files are compared at two times: a difference was written too late. Every chunk
+  must be entirely from one write. The same process and another one must be able to read and write,
+  and no lock may block them.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ KINDS = ("write", "partial", "read")
 
 
 def pattern(number: int) -> np.ndarray[Any, Any]:
-    """Give what write ``number`` writes."""
+    """Return the values of write ``number``."""
     return np.arange(CHUNKS * LENGTH, dtype="i8") % 1009 * 10 + number
 
 
 def torn(found: np.ndarray[Any, Any], numbers: set[int]) -> int:
-    """Count the half chunks that are of none of the writes: a partial write covers halves."""
+    """Return the number of half chunks that match no write; a partial write covers halves."""
     bad = 0
     for part, expected in zip(
         found.reshape(2 * CHUNKS, -1), pattern(0).reshape(2 * CHUNKS, -1), strict=True
@@ -53,27 +54,27 @@ def torn(found: np.ndarray[Any, Any], numbers: set[int]) -> int:
 
 
 class Worker:
-    """Be the process that is interrupted, or the one that looks on."""
+    """The process that is interrupted, or the one that observes it."""
 
     def __init__(self, setting: Setting, path: str) -> None:
-        """Start it."""
+        """Start the process."""
         self._pipe, theirs = _spawn.Pipe()
         self.process = _spawn.Process(target=_serve, args=(theirs, setting, path), daemon=True)
         self.process.start()
         theirs.close()
 
     def send(self, *command: Any) -> None:
-        """Give a command."""
+        """Send a command."""
         self._pipe.send(command)
 
     def answer(self, patience: float = 60) -> Any:
-        """Wait for the answer; raises ``TimeoutError`` if it does not come."""
+        """Return the reply; raise ``TimeoutError`` if there is none in time."""
         if not self._pipe.poll(patience):
             raise TimeoutError
         return self._pipe.recv()
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self.process.kill()
         self.process.join()
         self._pipe.close()
@@ -118,7 +119,7 @@ def _serve(pipe: Any, setting: Setting, path: str) -> None:
 
 
 def look(path: Path) -> dict[str, tuple[int, int, int]]:
-    """Give inode, size and time of every file."""
+    """Return the inode, size and time of every file."""
     found = {}
     for file in path.rglob("*"):
         with suppress(FileNotFoundError):
@@ -128,10 +129,10 @@ def look(path: Path) -> dict[str, tuple[int, int, int]]:
 
 
 class Tally:
-    """Interrupt calls of one process, look at what is left, and count."""
+    """Interrupts calls of one process, checks the results, and counts."""
 
     def __init__(self, setting: Setting, path: Path, seed: int) -> None:
-        """Start the process, and another that looks on."""
+        """Start the process, and another that observes it."""
         self.setting, self.path = setting, path
         self.interrupts = self.strays = 0
         self.bad: list[str] = []
@@ -148,7 +149,7 @@ class Tally:
         self._other.close()
 
     def turn(self, number: int) -> None:
-        """Interrupt one call; the first of its kind shows how long it takes."""
+        """Interrupt one call; the first of each kind measures how long it takes."""
         kind = KINDS[number % len(KINDS)]
         self._numbers.add(number)
         self._worker.send(kind, number)

@@ -1,12 +1,12 @@
-"""Readers and writers of one chunk at once: some order must make sense of all that was read.
+"""Concurrent readers and writers of one chunk: their history must be linearizable.
 
 Rules of this file:
 
-* The register is what is stored as one: a chunk or a shard. Several processes write distinct values
-  to all or part of it, clear it, and read it; each notes when it asked and when it was answered, by
-  a clock that all share. A history is linearizable if its operations can be put in an order that no
-  such pair of times contradicts and in which each read gives what the writes before it left.
-* The search is that of Wing and Gong, with the states that were seen remembered.
+* The register is a stored object, a chunk or a shard. Several processes write distinct values to
+  all or part of it, clear it, and read it; each records the start and end time of an operation with
+  a shared clock. A history is linearizable if its operations can be ordered consistently with these
+  times so that each read returns the result of the writes before it.
+* The search is that of Wing and Gong, with visited states cached.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GAP = {"fastzarr": 0.004, CONTROL: 0.02}  # as long as one takes, so that all ar
 
 
 class Operation(NamedTuple):
-    """Write a value to a range of the register, or read it all."""
+    """A write of a value to a range of the register, or a read of the whole register."""
 
     start: int
     stop: int
@@ -43,7 +43,7 @@ class Operation(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Say when an operation was asked for and answered, and what was read."""
+    """An operation with its start and end time, and the values read."""
 
     asked: int
     answered: int
@@ -52,7 +52,7 @@ class Event(NamedTuple):
 
 
 def is_linearizable(history: Sequence[Event], start: tuple[int, ...]) -> bool:
-    """Search for an order of the operations that explains all that was read."""
+    """Whether there is an order of the operations that explains all reads."""
     seen: set[tuple[int, tuple[int, ...]]] = set()
     everything = (1 << len(history)) - 1
     stack = [(0, start)]
@@ -64,7 +64,7 @@ def is_linearizable(history: Sequence[Event], start: tuple[int, ...]) -> bool:
             continue
         seen.add((done, state))
         left = [n for n in range(len(history)) if not done >> n & 1]
-        # What was asked for before anything that is left was answered can come next.
+        # An operation can be next if it started before any remaining operation ended.
         first = min(history[n].answered for n in left)
         for n in left:
             event = history[n]
@@ -81,7 +81,7 @@ def is_linearizable(history: Sequence[Event], start: tuple[int, ...]) -> bool:
 
 
 def draw(rng: np.random.Generator, name: int) -> Operation:
-    """Draw an operation, which writes ``name`` if it writes."""
+    """Return a random operation, which writes ``name`` if it is a write."""
     kind = rng.random()
     if kind < 0.35:
         return Operation(0, WIDTH, None)
@@ -93,7 +93,7 @@ Script = list[list[Operation]]
 
 
 def play(setting: Setting, z: Any, script: Script, start: float) -> list[list[Event]]:
-    """Do the operations on one register after another, each at its time, and note the times."""
+    """Perform the operations on one register after another at their times, and record these."""
     if z is None or isinstance(z, str):
         z = use(setting).open_array(z, mode="r+")
     clock, events = time.monotonic_ns, []
@@ -114,7 +114,7 @@ def play(setting: Setting, z: Any, script: Script, start: float) -> list[list[Ev
 
 
 def create(setting: Setting, store: Any, registers: int) -> Any:
-    """Make an array of registers."""
+    """Create an array of registers."""
     inner: dict[str, Any] = {"chunks": (WIDTH,)}
     if setting.shards:
         inner = {"shards": (WIDTH,), "chunks": (WIDTH // 2,)}
@@ -129,13 +129,13 @@ def create(setting: Setting, store: Any, registers: int) -> Any:
 
 
 def violations(played: Iterable[list[list[Event]]]) -> int:
-    """Count the histories that no order explains."""
+    """Return the number of histories that are not linearizable."""
     histories = [[event for one in parts for event in one] for parts in zip(*played, strict=True)]
     return sum(not is_linearizable(history, (0,) * WIDTH) for history in histories)
 
 
 def scripts(registers: int, seed: int) -> list[Script]:
-    """Draw what each worker does; no two writes have the same value."""
+    """Return random operations for each worker; all writes have different values."""
     rng = np.random.default_rng(seed)
     names = iter(range(1, 1 << 30))
     return [
@@ -145,7 +145,7 @@ def scripts(registers: int, seed: int) -> list[Script]:
 
 
 def by_processes(crew: Crew, setting: Setting, path: Path, registers: int, seed: int) -> Count:
-    """Let a process of the crew play each script; give histories, and those without an order."""
+    """Let a process of the crew play each script; return the histories and violations."""
     create(setting, str(path), registers)
     begin = time.monotonic() + 0.1
     settings = [
@@ -162,7 +162,7 @@ def by_processes(crew: Crew, setting: Setting, path: Path, registers: int, seed:
 
 
 def by_threads(setting: Setting, registers: int, seed: int) -> Count:
-    """Do the same with threads, and a store in memory."""
+    """Do the same with threads and a memory store."""
     z = create(setting, use(setting).storage.MemoryStore(), registers)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)

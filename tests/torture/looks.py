@@ -1,4 +1,4 @@
-"""The ways to read that are failed at each of their calls, and must answer right or raise."""
+"""The reads that are made to fail at each of their calls, and must be correct or raise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TREE = GROUP | {
 
 
 class Look(NamedTuple):
-    """Hold one way to read."""
+    """One way to read."""
 
     verb: str
     variant: Variant
@@ -38,18 +38,18 @@ class Look(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name the look, as on the command line."""
+        """The name of the look on the command line."""
         return f"{self.variant.name}/{self.verb}/{self.way}"
 
     def setup(self, lib: Any, tree: Path) -> None:
-        """Make the tree to be read."""
+        """Create the tree to be read."""
         build(lib, tree, self.variant, _TREE)
         if self.consolidated:
             lib.consolidate_metadata(str(tree / "g.zarr"), zarr_format=self.variant.zarr_format)
 
 
 def looks() -> Iterator[Look]:
-    """Give all looks, those at chunks by both data paths."""
+    """Return all looks; those that read chunks use both data paths."""
     for variant in VARIANTS.values():
         for verb, index in _INDEXES.items():
             look = Look(verb, variant, partial(_index, index))

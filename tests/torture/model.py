@@ -1,13 +1,13 @@
-"""What a tree of stores holds, as plain values, and whether it is what a verb may leave behind.
+"""A model of the content of a tree of stores, and checks of the states that a verb may leave.
 
 Rules of this file:
 
 * A tree is a folder of stores, such as ``a.zarr`` and ``g.zarr``. Its model maps the path of each
-  node, with the store's name in front, to its attributes and its values.
-* ``look`` opens everything anew, through the library whose work is judged; groups are read with
-  consolidated metadata and without it, which must agree.
-* ``whole`` wants one state or the other; ``each`` wants one or the other of every stored object and
-  every document. They give None, or what is wrong.
+  node, including the name of the store, to its attributes and values.
+* ``look`` reads everything with new handles of the library under test. Groups are read with and
+  without consolidated metadata, which must agree.
+* ``whole`` requires the old or the new state as a whole; ``each`` requires the old or the new state
+  of every stored object and every document. They return None, or what is wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEMPORARY = (".fastzarr-tmp", ".partial")
 
 
 class Node(NamedTuple):
-    """Hold what a group (without values) or an array contains."""
+    """The content of an array, or of a group, which has no values."""
 
     attributes: dict[str, Any]
     values: np.ndarray[Any, Any] | None = None
@@ -39,7 +39,7 @@ Model = dict[str, Node]
 
 
 class Variant(NamedTuple):
-    """Say how arrays are stored."""
+    """How arrays are stored."""
 
     name: str
     zarr_format: int
@@ -47,7 +47,7 @@ class Variant(NamedTuple):
     nested: bool = False
 
     def geometry(self, stored: tuple[int, ...]) -> dict[str, Any]:
-        """Give the keywords that create an array of such stored objects."""
+        """Return the keywords that create an array with stored objects of this shape."""
         words: dict[str, Any] = {"chunks": stored, "dtype": "i4", "fill_value": FILL}
         if self.sharded:
             words |= {"shards": stored, "chunks": (stored[0] // 2, *stored[1:])}
@@ -68,7 +68,7 @@ VARIANTS = {
 
 
 def split(tree: Path, path: str) -> tuple[str, str]:
-    """Give the folder of the store of a path, and the path in it."""
+    """Return the folder of a path's store, and the path in it."""
     store, _, inner = path.partition("/")
     return str(tree / store), inner
 
@@ -88,7 +88,7 @@ def create_array(lib: Any, tree: Path, path: str, variant: Variant, node: Node, 
 
 
 def build(lib: Any, tree: Path, variant: Variant, model: Model) -> None:
-    """Make the tree of a model."""
+    """Create the tree of a model."""
     for path, node in sorted(model.items()):
         store, name = split(tree, path)
         if node.values is None:
@@ -100,7 +100,7 @@ def build(lib: Any, tree: Path, variant: Variant, model: Model) -> None:
 
 
 class UnreadableError(Exception):
-    """Say what could not be read, and why."""
+    """Raised if a node cannot be read."""
 
     def __init__(self, path: str, why: object) -> None:
         """Word it."""
@@ -108,7 +108,7 @@ class UnreadableError(Exception):
 
 
 def look(lib: Any, tree: Path) -> Model:
-    """Read everything with fresh handles; raise ``UnreadableError`` for what cannot be read."""
+    """Return the model of a tree, read with new handles; raise ``UnreadableError`` if it fails."""
     found: Model = {}
     for entry in sorted(tree.iterdir()):
         if entry.name.endswith(TEMPORARY):
@@ -151,7 +151,7 @@ def _read(path: str, node: Any) -> Node:
 
 
 def differ(node: Node, other: Node) -> str | None:
-    """Say in what two nodes differ, or give None."""
+    """Return how two nodes differ, or None."""
     if node.attributes != other.attributes:
         return f"attributes {_short(node.attributes)}, not {_short(other.attributes)}"
     if (node.values is None) != (other.values is None):
@@ -183,26 +183,26 @@ def _differ(found: Model, other: Model) -> str | None:
 
 
 def without(model: Model, loose: frozenset[str]) -> Model:
-    """Leave out the nodes that may be there or not."""
+    """Return the model without the nodes that may or may not exist."""
     return {path: node for path, node in model.items() if path not in loose}
 
 
 def state(found: Model, old: Model, new: Model) -> str:
-    """Tell whether a tree is in the old state, the new one, or another."""
+    """Return whether a tree is in the old state, the new one, or another."""
     if _differ(found, new) is None:
         return "new"
     return "old" if _differ(found, old) is None else "between"
 
 
 def whole(found: Model, old: Model, new: Model) -> str | None:
-    """Say why a tree is in neither state, or give None."""
+    """Return why a tree is in neither state, or None."""
     if state(found, old, new) != "between":
         return None
     return f"neither old ({_differ(found, old)}) nor new ({_differ(found, new)})"
 
 
 def each(found: Model, old: Model, new: Model) -> str | None:
-    """Say which object or document is neither old nor new, or give None."""
+    """Return which object or document is neither old nor new, or None."""
     for path in sorted(old.keys() | new.keys() | found.keys()):
         before, after, there = old.get(path), new.get(path), found.get(path)
         if there is None:
@@ -240,7 +240,7 @@ def _each_object(there: Node, before: Node | None, may_be: list[Node]) -> str | 
 
 
 def objects(node: Node) -> Iterator[tuple[slice, ...]]:
-    """Go through the regions of an array that are stored as one object each."""
+    """Yield the regions of an array that are stored as one object each."""
     assert node.values is not None
     axes = [
         [slice(start, start + step) for start in range(0, size, step)]
@@ -250,7 +250,7 @@ def objects(node: Node) -> Iterator[tuple[slice, ...]]:
 
 
 def strays(tree: Path) -> int:
-    """Count the temporary files and folders of a tree, without a journal, which is to be found."""
+    """Return the number of temporary files and folders in a tree, not counting a journal."""
     return sum(
         1
         for path in tree.rglob("*")

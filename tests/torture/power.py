@@ -1,15 +1,16 @@
-"""The power goes: whatever was acknowledged and replaced is there, old or new.
+"""Power cuts: acknowledged and replaced data is present, in its old or its new state.
 
 Rules of this file:
 
-* The calls of real verbs are traced, and the model in ``disk.py`` says what may be on the disk had
-  the power gone after any one of them. Each such state is made as files and opened anew.
-* What must be found follows from what the library was told: ``full`` promises all that was
-  acknowledged; ``replace`` all that stood at the last flush, or any later value of it; ``none``
-  promises nothing, and is told what it lost. A value is one of those that the array had in between,
-  chunk by chunk. A chunk that was new since may be missing, or be refused. It is never wrong where
-  it has a checksum, which format 2 has not.
-* A new length is not found without what was appended. Metadata is never unreadable.
+* The system calls of real verbs are traced, and the model in ``disk.py`` derives the possible
+  contents of the disk if the power is cut after any of them. Each content is written to files and
+  opened with a new handle.
+* The required content follows from the durability: ``full`` promises everything acknowledged;
+  ``replace`` promises everything present at the last flush, or any later value of it; ``none``
+  promises nothing, and its losses are reported. Each chunk has one of the values that it had since.
+  A chunk created since may be missing or raise an error. It is never wrong if it has a checksum,
+  which format 2 does not.
+* A new length is never found without the appended data. Metadata is never unreadable.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SHAPE, CHUNKS = (6, 8), (3, 4)
 
 
 class Setting(NamedTuple):
-    """Say what writes, and what it promises."""
+    """The library, its settings, and the durability that it promises."""
 
     module: str = "fastzarr"
     durability: str = "replace"
@@ -48,7 +49,7 @@ class Setting(NamedTuple):
 
 
 def options(setting: Setting) -> dict[str, Any]:
-    """Give what arrays are created with."""
+    """Return the keywords that arrays are created with."""
     found: dict[str, Any] = {
         "shape": SHAPE,
         "chunks": CHUNKS,
@@ -61,7 +62,7 @@ def options(setting: Setting) -> dict[str, Any]:
 
 
 def use(setting: Setting) -> Any:
-    """Import the library."""
+    """Import and return the library."""
     module = library(setting.module, setting.data_path)
     if setting.module == "fastzarr":
         module.config.set({"durability": setting.durability})
@@ -163,7 +164,7 @@ SCENARIOS: dict[str, tuple[Callable[[Any, Setting], None], list[str]]] = {
 
 
 class Array(NamedTuple):
-    """Hold what an array was at some moment."""
+    """The content of an array at one time."""
 
     values: np.ndarray[Any, Any]
     attributes: dict[str, Any]
@@ -185,7 +186,7 @@ def state(root: Any) -> State:
 
 
 class Traced(NamedTuple):
-    """Hold the calls of a scenario, what was there before, and the states behind each step."""
+    """The calls of a scenario, the content before it, and the state after each step."""
 
     before: Disk
     calls: list[Mapping[str, Any]]
@@ -194,11 +195,11 @@ class Traced(NamedTuple):
 
 
 def record(trap: Trap, setting: Setting, scenario: str, base: Path) -> Traced:
-    """Run a scenario in a process of its own, and trace it."""
+    """Run a scenario in a separate process, and trace it."""
     root, trace = base / "root", base / "trace"
     first, names = SCENARIOS[scenario]
     use(setting)
-    # It makes a semaphore when first used, which a process that just ends would not take back.
+    # Its first use creates a semaphore, which a process that exits abruptly would not remove.
     numcodecs.Blosc().encode(bytes(8))
 
     def prepare() -> None:
@@ -231,7 +232,7 @@ def record(trap: Trap, setting: Setting, scenario: str, base: Path) -> Traced:
 def histories(
     traced: Traced, count: int, seed: int, *, can_flush: bool
 ) -> Iterator[tuple[int, int, int, Tree]]:
-    """Give ``count`` trees that a loss of power may leave: acknowledged, flushed, cause, tree."""
+    """Yield ``count`` trees possible after a power cut: acknowledged, flushed, cause, tree."""
     rng = random.Random(seed)
     disk, done, flushed = traced.before, 0, 0
     calls = traced.calls
@@ -248,7 +249,7 @@ def histories(
 
 
 def judge(states: list[State], root: Path) -> list[str]:
-    """Say what is wrong with what was found: none of the states explains it."""
+    """Return what is wrong with a content that none of the states explains, or None."""
     reader = library("fastzarr")
     try:
         group = reader.open_group(str(root), mode="r")
@@ -267,7 +268,7 @@ def judge(states: list[State], root: Path) -> list[str]:
         except Exception as error:  # noqa: BLE001  (metadata is never unreadable)
             wrong.append(f"{path!r} cannot be opened: {error!r}")
     wrong += [f"{path!r} is gone" for path in gone if all(path in one for one in states)]
-    # What was moved is at one of its places at any time.
+    # A moved node is always at one of its two paths.
     for before, after in pairwise(states):
         for old, new in product(before.keys() - after.keys(), after.keys() - before.keys()):
             if old in gone and new in gone and all(old in one or new in one for one in states):
@@ -310,7 +311,7 @@ def _judge_node(node: Any, candidates: list[Any], path: str) -> list[str]:
 
 
 def writable(root: Path) -> list[str]:
-    """Say what is wrong with writing to what was found."""
+    """Return what goes wrong when writing to the content found, or None."""
     module = library("fastzarr")
     group = module.open_group(str(root), mode="r+")
     for name, node in group.members(max_depth=None):
@@ -325,7 +326,7 @@ def writable(root: Path) -> list[str]:
 def try_scenario(
     trap: Trap, setting: Setting, scenario: str, base: Path, count: int, seed: int
 ) -> tuple[int, list[str]]:
-    """Give how many histories were tried, and what was wrong with each bad one."""
+    """Return the number of histories tried, and what was wrong with each failed one."""
     traced = record(trap, setting, scenario, base)
     verdicts: dict[Any, list[str]] = {}
     bad = []
@@ -387,7 +388,7 @@ def try_all(
 
 
 def prove(budget: Budget, seed: int) -> list[Row]:
-    """Try 10,000 histories for what is promised, some for what is not, some with zarr-python."""
+    """Try 10,000 histories of the promises, some without promises, and some with zarr-python."""
     share = max(0.02, min(1.0, budget.seconds / 80))
     jobs = [
         ([Setting(durability="replace", **layout) for layout in LAYOUTS], 5000, None),

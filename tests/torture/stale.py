@@ -1,11 +1,11 @@
-"""Handles that have not seen what others did: they may not undo it.
+"""Stale handles must not undo the changes of others.
 
 Rules of this file:
 
-* Two handles are opened; the first changes something, then the second, which still holds the old
-  metadata, does. What is in the store then must be what one handle would have left, doing both.
-* The changes are those that touch the metadata document or depend on it: attributes, resize either
-  way, append, and writes of elements that both handles can see. The seed picks them.
+* Two handles are opened. The first makes a change, then the second, which has the old metadata,
+  makes another. The store must then be as if one handle had made both.
+* The changes are those that modify the metadata document or depend on it: attributes, growing and
+  shrinking, append, and writes of elements that both handles can see. The seed selects them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ SETTINGS = [Setting(), Setting(shards=2), Setting(zarr_format=2), Setting(data_p
 
 
 class Model:
-    """Be what the array should be: its values and its attributes."""
+    """The expected values and attributes of the array."""
 
     def __init__(self) -> None:
-        """Start as ``start`` leaves the array."""
+        """Initialise with the content that ``start`` writes."""
         self.values = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE) + 1
         self.attributes: dict[str, Any] = {"kept": 1, "gone": 2}
 
@@ -47,7 +47,7 @@ class Model:
 
 
 def start(setting: Setting, path: str) -> None:
-    """Make the array that both handles open."""
+    """Create the array that both handles open."""
     options: dict[str, Any] = {"zarr_format": setting.zarr_format, "fill_value": 0}
     if setting.shards:
         options["shards"] = tuple(c * setting.shards for c in CHUNKS)
@@ -58,13 +58,13 @@ def start(setting: Setting, path: str) -> None:
     z[...] = model.values
 
 
-# Each change is drawn once, as a function for the array and one for the model.
+# Each change is chosen once, and applied to both the array and the model.
 
 Change = tuple[str, tuple[Any, ...]]
 
 
 def draw(rng: np.random.Generator, number: int) -> Change:
-    """Draw a change; what it writes is told apart by ``number``."""
+    """Return a random change, whose values are identified by ``number``."""
     kind = rng.choice(["set", "update", "delete", "resize", "append", "write"])
     if kind in ("set", "update"):
         return kind, (f"by {number}", number)
@@ -78,7 +78,7 @@ def draw(rng: np.random.Generator, number: int) -> Change:
 
 
 def change_array(z: Any, change: Change) -> None:
-    """Do it to an array, through a handle that may be stale."""
+    """Apply a change to an array, through a handle that may be stale."""
     kind, given = change
     if kind == "set":
         z.attrs[given[0]] = given[1]
@@ -90,7 +90,7 @@ def change_array(z: Any, change: Change) -> None:
         z.resize(given[0])
     elif kind == "append":
         count, axis, number = given
-        # Who appends knows how long the other axis is, from wherever.
+        # A writer that appends knows the length of the other axis.
         shape = list(type(z).open(z.store_path).shape)
         shape[axis] = count
         z.append(np.full(shape, 1000 * number, "i8"), axis=axis)
@@ -99,7 +99,7 @@ def change_array(z: Any, change: Change) -> None:
 
 
 def change_model(model: Model, change: Change) -> None:
-    """Do it to the model."""
+    """Apply a change to the model."""
     kind, given = change
     if kind == "set":
         model.attributes[given[0]] = given[1]
@@ -131,13 +131,13 @@ def hold(setting: Setting, path: str) -> None:
 
 
 def change_held(turn: int, worker: int, change: Change) -> None:
-    """Change through the handle that is kept, if it is this process's turn."""
+    """Make a change through the kept handle, if it is this process's turn."""
     if worker == turn:
         change_array(_held[0], change)
 
 
 def read(setting: Setting, path: str) -> Model:
-    """Read what is there, with a new handle."""
+    """Return the stored values and attributes, read with a new handle."""
     z = use(setting).open_array(path, mode="r")
     model = Model()
     model.values, model.attributes = z[...], dict(z.attrs)
@@ -145,7 +145,7 @@ def read(setting: Setting, path: str) -> Model:
 
 
 def matrix(setting: Setting, base: Path, seeds: int, seed: int, crew: Crew | None = None) -> Count:
-    """Draw changes for each seed and do them through stale handles; count what was undone."""
+    """Make random changes for each seed through stale handles; return the number undone."""
     bad = 0
     for n in range(seeds):
         rng = np.random.default_rng((seed, n))

@@ -1,13 +1,14 @@
-"""Let every verb run out of disk space, of file size or of descriptors, and look at what is left.
+"""Let every verb run out of disk space, file size or descriptors, and check the remaining tree.
 
 Rules of this file:
 
-* These are the system's own errors, and not injected ones: a small file system in memory that is
-  full after so many pages, and the limits of the process on the size of a file and on how many are
-  open. Each is tried from almost nothing up to what lets the verb complete.
-* The judgement is that of ``faults.py``: an error or all of it, the old or the new, no temporary
-  file (but where no descriptor is left to remove it), and with room again the verb completes.
-* Where mounting is not permitted, the file system is left out, and the row says so.
+* These are real errors of the system, not injected ones: a small file system in memory that is full
+  after some pages, and the process limits on the size of a file and the number of open files. Each
+  limit is tried from almost nothing up to the value at which the verb completes.
+* The judgement is that of ``faults.py``: an error or a complete operation, the old or the new
+  state, no temporary file (unless there is no descriptor left to remove it), and without the limit
+  the verb completes.
+* If mounting is not permitted, the file system is skipped, and the row says so.
 
     python -m torture.starve fastzarr --cases 'v3/append/native' --limit space --at 2
 """
@@ -54,7 +55,7 @@ _VERBS = (
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MOST = 64 << 20
 _REMOUNT, _DETACH = 32, 2
-# From nothing to more than any file of these trees.
+# From nothing to more than the size of any file in these trees.
 _SIZES = (0, 1, 40, 80, 84, 100, 200, 400, 600, 700, 720, 800, 900, 1000, 1200, 1500, 2000, 4000)
 
 
@@ -77,7 +78,7 @@ def _file_system(path: Path) -> Iterator[None]:
 
 
 def may_mount() -> bool:
-    """Tell whether this process may mount a file system."""
+    """Whether this process may mount a file system."""
     folder = scratch()
     try:
         with _file_system(folder):
@@ -109,13 +110,13 @@ class Harness:
     """Try one case of one library under a limit."""
 
     def __init__(self, lib: Any, case: Case, folder: Path) -> None:
-        """Make the tree that each point starts from."""
+        """Create the tree that each point starts from."""
         self.lib, self.case, self.folder = lib, case, folder
         self.template = folder / "template"
         prepare(lib, case, self.template)
 
     def starve(self, limit: str, step: int) -> tuple[str | None, bool]:
-        """Say what is wrong at one step of a limit, and whether the verb could complete."""
+        """Return what is wrong at one value of a limit, and whether the verb completed."""
         place = self.folder / "place"
         place.mkdir()
         try:
@@ -151,13 +152,13 @@ class Harness:
         outcome = Outcome(
             0, killed=False, failed=1, call=limit, result=result, error=None, trouble=""
         )
-        # Without a descriptor no folder can be listed, and so none be removed.
+        # Without a descriptor no folder can be listed, and therefore none removed.
         why = verdict(self.lib, self.case, tree, outcome, may_stay=limit == "files")
         return why, not result[0]
 
 
 def select(pattern: str | None, lib: str) -> list[Case]:
-    """Give the cases that write something, whose names match, and which the library can do."""
+    """Return the cases that write, whose names match, and that the library supports."""
     return [
         case
         for case in cases()
@@ -170,7 +171,7 @@ def select(pattern: str | None, lib: str) -> list[Case]:
 def try_case(
     lib: Any, case: Case, limits: Iterable[str] = LIMITS, at: int | None = None
 ) -> dict[str, Any]:
-    """Try a case under the limits, each from nothing up to what suffices."""
+    """Try a case under each limit, from nothing up to a sufficient value."""
     folder = scratch()
     try:
         harness, bad, tried = Harness(lib, case, folder), [], 0

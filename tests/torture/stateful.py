@@ -1,4 +1,4 @@
-"""The state machine of ``test_stateful.py``, for longer: anything in any order."""
+"""A longer run of the state machine of ``test_stateful.py``: any operations in any order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = 50
 
 
 def prove(budget: Budget, seed: int) -> list[Row]:
-    """Run 500 examples of 50 steps, or as many as the time allows by experience."""
+    """Run 500 examples of 50 steps, or as many as the time is expected to allow."""
     examples = max(20, min(500, round(budget.seconds * 4)))
     command = [sys.executable, "-m", "pytest", "-q", f"--hypothesis-seed={seed}"]
     ended = subprocess.run(

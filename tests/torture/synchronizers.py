@@ -1,11 +1,11 @@
-"""Synchronizers of zarr-python 2, over a store that knows nothing of locks: nothing is lost.
+"""Synchronizers of zarr-python 2 with a store that has no locks: no update is lost.
 
 Rules of this file:
 
-* The store is a plain mapping over a folder, so that only the synchronizer keeps processes apart.
-  Threads use it as well, which makes that of zarr-python 2 lose updates.
-* The array travels to the processes in a pickle, the synchronizer with it. The control is the same
-  without a synchronizer, since zarr-python 3 has none.
+* The store is a mapping over a folder, so that only the synchronizer excludes other processes.
+  Threads use it too, with which zarr-python 2's own synchronizer loses updates.
+* The array is passed to the processes by pickle, with its synchronizer. The control has none,
+  because zarr-python 3 does not support synchronizers.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ THREADS = 3
 
 
 class Files(MutableMapping[str, bytes]):
-    """Be a mapping from names to files of a folder, and no more."""
+    """A plain mapping of names to files in a folder."""
 
     def __init__(self, root: str) -> None:
-        """Keep the folder."""
+        """Initialise with the folder."""
         self.root = root
 
     def __getitem__(self, key: str) -> bytes:
@@ -59,12 +59,12 @@ class Files(MutableMapping[str, bytes]):
             raise KeyError(key) from None
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the files."""
+        """Iterate over the names of the files."""
         paths = Path(self.root).rglob("*")
         return (path.relative_to(self.root).as_posix() for path in paths if path.is_file())
 
     def __len__(self) -> int:
-        """Count the files."""
+        """Return the number of files."""
         return sum(1 for _ in self)
 
 
@@ -81,7 +81,7 @@ def write(z: Any, parts: list[Part], worker: int) -> None:
 def updates(
     crew: Crew, base: Path, size: int, seed: int, *, synchronized: bool, data_path: str = "native"
 ) -> Count:
-    """Let a crew write all of an array; give the updates, and how many were lost."""
+    """Let a crew write a whole array; return the numbers of updates and losses."""
     module = use(Setting(data_path=data_path))
     synchronizer = module.ProcessSynchronizer(str(base / "locks")) if synchronized else None
     z = module.create(

@@ -1,4 +1,4 @@
-"""A short form of the proofs of ``crash.py``; ``make torture`` runs them whole."""
+"""A short version of the proofs in ``crash.py``; ``make torture`` runs them completely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short form of the proofs of ``faults.py`` and ``starve.py``; ``make torture`` has all."""
+"""A short version of the proofs in ``faults.py`` and ``starve.py``; ``make torture`` runs all."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The parts that count what concurrent writers, losses of power, interrupts and forks leave behind.
+"""The effects of concurrent writers, power cuts, interrupts and forks.
 
-Short forms of what ``make torture`` does at length. Each also runs on zarr-python where that is
-quick: a proof that the control passes proves nothing.
+These are short versions of ``make torture``. Most also run on zarr-python, because a proof that the
+control passes would show nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PENDING: dict[str, str] = {}
 
 
 def pending(name: str) -> None:
-    """Leave a test out that cannot pass yet, and say why."""
+    """Skip a test that cannot pass yet, with the reason."""
     if name in PENDING:
         pytest.skip(PENDING[name])
 
@@ -133,7 +133,7 @@ def test_a_crew_reports_what_a_task_raised(crew: Any) -> None:
 
 
 def event(asked: int, answered: int, value: int | None, found: int | None = None) -> Event:
-    """Make an event of a register of one element."""
+    """Return an event of a register of one element."""
     return Event(asked, answered, Operation(0, 1, value), None if found is None else (found,))
 
 
@@ -170,7 +170,7 @@ def test_histories_in_memory_are_linearizable() -> None:
 
 
 def call(kind: str, path: str = "", **members: Any) -> dict[str, Any]:
-    """Make a call of a trace."""
+    """Return a call of a trace."""
     found = {"kind": kind, "path": path, "to": "", "ino": 0, "dir": 0, "flags": 0, "result": 0}
     return found | members
 
@@ -186,7 +186,7 @@ FOLDERS = [call("fsync", "d", ino=1, dir=1), call("syncfs", "d")]
 
 
 def found(calls: list[dict[str, Any]], old: bytes | None = None) -> set[Any]:
-    """Give what may be at ``d/name`` after the power went: bytes, or None."""
+    """Return the possible contents of ``d/name`` after a power cut: bytes, or None."""
     disk = Disk()
     if old is not None:
         disk.follow(

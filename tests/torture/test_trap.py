@@ -1,4 +1,4 @@
-"""The traps see what they claim to see: the proofs that stand on them prove nothing otherwise."""
+"""The traps see what they claim to see, which all proofs rely on."""
 
 from __future__ import annotations
 

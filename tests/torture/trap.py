@@ -1,8 +1,8 @@
-"""Run Python code in a forked process whose file-changing system calls are counted and hindered.
+"""Run Python code in a forked process whose file-changing system calls are counted or made to fail.
 
-``Trap`` compiles ``preload.c`` (whose head documents the trace) and loads it; ``Trap.run`` forks,
-and in the child calls a function with the calls below one folder watched. The process that forks
-should have imported and warmed up what the function uses, and must have no threads of its own.
+``Trap`` compiles ``preload.c`` (whose head documents the trace) and loads it. ``Trap.run`` forks,
+and the child calls a function while system calls below one folder are watched. The forking process
+should have imported and warmed up everything that the function uses, and must not have threads.
 
 >>> trap = Trap()
 >>> with TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ class _Shared(ctypes.Structure):
 
 
 class Outcome(NamedTuple):
-    """Say how a watched process ended."""
+    """How a watched process ended."""
 
     count: int
     """How many calls were seen."""
@@ -96,7 +96,7 @@ def _library() -> ctypes.CDLL:
 
 
 class Trap:
-    """Fork processes whose calls are watched; one process has one page, and so one at a time."""
+    """Forks processes whose calls are watched, one at a time."""
 
     def __init__(self) -> None:
         """Compile and load the library, once in a process."""
@@ -106,10 +106,10 @@ class Trap:
     def start(
         self, root: str | os.PathLike[str], watch: int = CHANGES | CLOSES, trace: str | None = None
     ) -> None:
-        """Watch this very process from now on, until it ends.
+        """Watch this process from now on until it ends.
 
-        Threads and forked processes are watched as well; executed programs die. ``trace`` is the
-        path of the log, which must not be below the root.
+        Threads and forked processes are watched too; executed programs die. ``trace`` is the path
+        of the log, which must not be below the root.
         """
         below = os.path.realpath(root)
         code = self._library.torture_start(
@@ -119,7 +119,7 @@ class Trap:
             raise OSError(-code, f"the system calls cannot be watched: {os.strerror(-code)}")
 
     def mark(self, text: str) -> None:
-        """Put a line into the trace, such as what is acknowledged by now."""
+        """Write a line to the trace, such as the operations acknowledged so far."""
         self._library.torture_mark(text.encode())
 
     def run(  # noqa: PLR0913  (each is one word of the call)
@@ -135,11 +135,11 @@ class Trap:
         trace: str | None = None,
         seconds: int = 60,
     ) -> Outcome:
-        """Call ``work`` in a forked process, and say how that ended.
+        """Call ``work`` in a forked process, and return how it ended.
 
-        The process dies before call ``kill_at``, or in its middle if ``inside`` and it writes; call
-        ``fail_at`` fails with ``fail_errno``, or is a read or write cut short where that is 0. One
-        that is not done after ``seconds`` hangs, and is killed.
+        The process dies before call ``kill_at``, or in the middle of it if ``inside`` is True and
+        it writes. Call ``fail_at`` fails with ``fail_errno``; 0 makes it a short read or write. A
+        process that takes longer than ``seconds`` is considered hung, and killed.
         """
         shared = self._shared
         shared.count = shared.failed = shared.lock = 0
@@ -161,10 +161,10 @@ class Trap:
 
 
 def forked(work: Callable[[], Any], seconds: int = 60) -> tuple[Any, Exception | None, str, int]:
-    """Call ``work`` in a forked process: its result, error, traceback, and exit code.
+    """Call ``work`` in a forked process; return its result, error, traceback, and exit code.
 
-    A process that died has no result, and as its traceback how it died. One that is not done after
-    ``seconds`` is killed by SIGALRM.
+    If the process died, the traceback says how. A process that takes longer than ``seconds`` is
+    killed by SIGALRM.
     """
     inlet, outlet = os.pipe()
     with warnings.catch_warnings():
@@ -205,7 +205,7 @@ def _answer(work: Callable[[], Any], outlet: int) -> None:
 
 
 def read_trace(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """Give the calls of a trace in order; those that wrote have their bytes as ``data``."""
+    """Return the calls of a trace in order; those that wrote have their bytes as ``data``."""
     data = Path(f"{os.fspath(path)}.data").read_bytes()
     with open(path, encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123
         for line in lines:

@@ -1,7 +1,7 @@
-"""The verbs that are killed and failed at each of their system calls, and what they may leave.
+"""The verbs that are killed or made to fail at each of their system calls, with allowed results.
 
-Each case is a tree as it is before, a verb, and the tree as it is after. The verbs are called as
-both fastzarr and zarr-python know them.
+Each case is a tree before, a verb, and the tree after. The verbs are called in a way that both
+fastzarr and zarr-python support.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GROUP = {"g.zarr": Node({"owner": "me"})}
 
 
 class Case(NamedTuple):
-    """Hold one verb on one kind of array."""
+    """One verb on one kind of array."""
 
     verb: str
     variant: Variant
@@ -56,11 +56,11 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name the case, as on the command line."""
+        """The name of the case on the command line."""
         return f"{self.variant.name}/{self.verb}" + (f"/{self.way}" if self.moves_data else "")
 
     def setup(self, lib: Any, tree: Path) -> None:
-        """Make the tree of the old model."""
+        """Create the tree of the old model."""
         build(lib, tree, self.variant, self.old if self.built is None else self.built)
         if self.prepare:
             self.prepare(lib, tree)
@@ -76,7 +76,7 @@ _WAYS = {
 
 
 def cases() -> Iterator[Case]:
-    """Give all cases: each verb by each variant, in all ways where data is written."""
+    """Return all cases: each verb with each variant, in all ways if it writes data."""
     for variant in VARIANTS.values():
         for make in (
             _creating,
@@ -100,7 +100,7 @@ NOT_YET: dict[str, str] = {}
 
 
 def one_of_each(some: Iterable[Case]) -> list[Case]:
-    """Give each verb that passes once, each in turn of another variant and by another data path."""
+    """Return each verb that passes once, alternating variants and data paths."""
     verbs: dict[str, list[Case]] = {}
     for case in some:
         if not any(re.fullmatch(pattern, case.verb) for pattern in NOT_YET):
@@ -165,7 +165,7 @@ def _creating(variant: Variant) -> Iterator[Case]:
 
 
 def _opening(variant: Variant) -> Iterator[Case]:
-    """Open what is there, and would be made otherwise: nothing may be taken for missing."""
+    """Open an existing node in a mode that creates missing ones, without recreating it."""
     old = GROUP | {"g.zarr/s": Node({"k": 1}), "g.zarr/s/y": _array(ODD)}
     old |= {"a.zarr": _array(EVEN, old=1)}
     words = variant.geometry((2, 3)) | {"shape": (6, 9), "zarr_format": variant.zarr_format}
@@ -484,7 +484,7 @@ class _GivenUpError(Exception):
 
 
 def _group_copy(found: Model, old: Model, new: Model) -> str | None:
-    """Let the copy of a group have its attributes later than its name."""
+    """Allow the copy of a group to get its attributes later than its name."""
     bare = found.get("g.zarr/y")
     if bare is not None and not bare.attributes:
         found = found | {"g.zarr/y": new["g.zarr/y"]}
@@ -492,7 +492,7 @@ def _group_copy(found: Model, old: Model, new: Model) -> str | None:
 
 
 def _zero_fill(found: Model, old: Model, new: Model) -> str | None:
-    """Take zero for the fill value: ``save_group`` has no word for another."""
+    """Use zero as the fill value, because ``save_group`` has no argument for another."""
     shown = {
         path: node._replace(values=np.where(node.values == 0, FILL, node.values))
         if node.values is not None

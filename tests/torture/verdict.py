@@ -1,4 +1,4 @@
-"""Rows of the table from counts: so many tried, so many bad, here and with zarr-python."""
+"""Rows of the table from counts: how many were tried and failed, here and with zarr-python."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torture.frame import Row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: How often something was tried, and how often it went wrong.
+#: The number of tries, and the number of failures.
 Count = tuple[int, int]
 
 
 def total(counts: Iterable[Count]) -> Count:
-    """Add up counts."""
+    """Return the sum of counts."""
     tried, bad = zip(*counts, strict=True)
     return sum(tried), sum(bad)
 
@@ -29,7 +29,7 @@ def counted(
     note: str = "",
     bad: Sequence[str] = (),
 ) -> Row:
-    """Make a row: ours may have none that is bad, of ``goal`` tried or more; the control must."""
+    """Return a row: at least ``goal`` tries without a failure, and a failure of the control."""
     said = f"{ours[1]:,} {word} of {ours[0]:,}"
     return Row(
         promise=promise,
