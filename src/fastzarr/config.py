@@ -1,15 +1,15 @@
-"""Settings of the process, read when they are used.
+"""The settings of the process, read whenever they are used.
 
-The names are those of zarr-python where it has them. ``config.set({...})`` changes them at once and
-for good, or, used in a ``with`` statement, until its end. A variable of the environment named
-``FASTZARR_`` (or ``ZARR_``) and the dotted name in capitals, with ``__`` for dots, sets a default,
-such as ``FASTZARR_ARRAY__WRITE_EMPTY_CHUNKS=1``.
+The names are those of zarr-python where it has the same setting. ``config.set({...})`` changes
+settings permanently, or, in a ``with`` statement, until the end of the block. An environment
+variable named ``FASTZARR_`` (or ``ZARR_``) and the name in capitals, with ``__`` for dots, sets a
+default, such as ``FASTZARR_ARRAY__WRITE_EMPTY_CHUNKS=1``.
 
 Rules of this file:
 
-* Settings belong to the process, not to a thread. Each setting keeps the changes made to it in
-  their order, and the last one is in force. The end of a ``with`` block takes away its own changes
-  and no others, so that blocks of several threads may overlap and end in any order.
+* Settings belong to the process, not to a thread. The changes of each setting are kept in order,
+  and the last one applies. The end of a ``with`` block removes its own changes and no others, so
+  that blocks of several threads may overlap and end in any order.
 * ``flat`` is replaced as a whole at each change and never modified, so that readers need no lock.
 """
 
@@ -31,21 +31,22 @@ _MISSING = object()
 DEFAULTS: dict[str, Any] = {
     "default_zarr_format": 3,
     "array.order": "C",
-    # An all-fill chunk is not stored; True stores it all the same.
+    # Whether to store chunks that contain only the fill value.
     "array.write_empty_chunks": False,
-    # False turns a chunk that is not in the store into a ChunkNotFoundError.
+    # Whether a missing chunk reads as fill values; if not, it raises ChunkNotFoundError.
     "array.read_missing_chunks": True,
     "array.target_chunk_size_bytes": _MIB,
     "array.target_shard_size_bytes": 64 * _MIB,
-    # What an assignment may convert, in NumPy's words: "unsafe" is what `a[...] = b` does there.
+    # The casts allowed in assignments, as in np.can_cast; NumPy's own `a[...] = b` is "unsafe".
     "array.casting": "unsafe",
     "threading.max_workers": None,
-    # What of a local store outlasts a power cut: "none", "replace" or "full" (see LocalStore).
+    # Which data in a local store survives a power cut: "none", "replace" or "full" (see
+    # LocalStore).
     "durability": "replace",
-    # Who runs a plan: the native extension where it can ("native"), or always NumPy ("numpy").
+    # Run plans in the native extension if possible ("native"), or always in NumPy ("numpy").
     "data_path": "native",
     "json_indent": 2,
-    # What a metadata document may ask for. Each is refused, by name, beyond these.
+    # Limits on metadata documents. Exceeding one raises LimitError, which names the limit.
     "limits.document_bytes": 64 * _MIB,
     "limits.document_depth": 64,
     "limits.dimensions": 64,
@@ -56,7 +57,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 class Config:
-    """Hold the settings by dotted name.
+    """A mapping of dotted names to settings.
 
     >>> config.get("json_indent")
     2
@@ -66,7 +67,7 @@ class Config:
     """
 
     def __init__(self, defaults: Mapping[str, Any]) -> None:
-        """Start from the defaults and the environment."""
+        """Initialise with the defaults, overridden by the environment."""
         self._defaults = dict(defaults)
         #: The settings in force by dotted name, for code that reads them often.
         self.flat: dict[str, Any] = {}
@@ -80,30 +81,30 @@ class Config:
 
     @property
     def defaults(self) -> list[dict[str, Any]]:
-        """Give the defaults as nested mappings, in a list as zarr-python has it."""
+        """The defaults as nested mappings, in a list as in zarr-python."""
         return [_nested(self._defaults)]
 
     @property
     def config(self) -> dict[str, Any]:
-        """Give the settings in force as nested mappings."""
+        """The current settings as nested mappings."""
         return _nested(self.flat)
 
     def reset(self) -> None:
-        """Return to the defaults and the environment, for good."""
+        """Restore the defaults, overridden by the environment; all changes are dropped."""
         with self._lock:
-            #: For each setting that was changed, what was in force before and the changes since.
+            #: For each changed setting, its previous value and the changes since.
             self._changes: dict[str, list[tuple[weakref.ref[_Change] | None, Any]]] = {}
             self._put(self._defaults | _environment())
 
     def _put(self, flat: dict[str, Any]) -> None:
-        # In this order: a value derived from the old settings ends up in the old dict.
+        # In this order, so that values derived from the old settings are put into the old dict.
         self.flat = flat
         self._derived: dict[Callable[[], Any], Any] = {}
 
     def derived(self, make: Callable[[], T]) -> T:
-        """Return ``make()``, which is called anew only if a setting has changed.
+        """Return ``make()``, cached until a setting changes.
 
-        ``make`` must return what depends on the settings alone.
+        The result must depend on settings only.
         """
         derived = self._derived
         try:
@@ -113,11 +114,14 @@ class Config:
         return found
 
     def refresh(self) -> None:
-        """Return to the defaults and the environment, under zarr-python's other name."""
+        """Restore the defaults, as ``reset`` does (zarr-python's name)."""
         self.reset()
 
     def get(self, key: str, default: Any = _MISSING) -> Any:
-        """Give the setting of a dotted name, or the mapping of those below it."""
+        """Return the setting of a dotted name, or a mapping of the settings with that prefix.
+
+        Raise KeyError if there is none and no ``default`` is passed.
+        """
         try:
             return self.flat[key]
         except KeyError:
@@ -131,26 +135,26 @@ class Config:
                 return _nested(below)
             if default is not _MISSING:
                 return default
-            msg = f"no setting is named {key!r}; there are {', '.join(sorted(self.flat))}"
+            msg = f"unknown setting {key!r}; known settings: {', '.join(sorted(self.flat))}"
             raise KeyError(msg) from None
 
     def __getitem__(self, key: str) -> Any:
-        """Give the setting of a dotted name."""
+        """Return the setting of a dotted name; raise KeyError if there is none."""
         return self.get(key)
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether a setting of this name exists."""
+        """Whether there is a setting of this name."""
         return self.get(key, None) is not None or key in self.flat
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the dotted names."""
+        """Iterate over the dotted names."""
         return iter(self.flat)
 
     def set(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> _Change:
-        """Change settings; used in a ``with`` statement, until its end.
+        """Change settings, permanently or, in a ``with`` statement, until the end of the block.
 
-        Keywords spell a dot as two underscores. Names that are not known are kept, since settings
-        of zarr-python that mean nothing here may be set by code written for it.
+        In keywords, two underscores stand for a dot. Unknown names are accepted, because code
+        written for zarr-python may set settings that have no meaning here.
         """
         flat = _flat(dict(values or {}))
         flat |= {name.replace("__", "."): value for name, value in more.items()}
@@ -159,7 +163,7 @@ class Config:
             for name, value in flat.items():
                 changes = self._changes.setdefault(name, [(None, self.flat.get(name, _MISSING))])
                 changes.append((weakref.ref(change), value))
-                # A change that nobody can take away any more hides all those before it.
+                # A change that can no longer be removed makes all earlier ones irrelevant.
                 final = [ref is not None and ref() is None for ref, _ in changes]
                 if any(final):
                     del changes[: len(final) - 1 - final[::-1].index(True)]
@@ -190,9 +194,9 @@ class Config:
 
 
 class _Change:
-    """A change of settings, which the end of a ``with`` block takes away.
+    """A change of settings, removed at the end of a ``with`` block.
 
-    Without such a block nothing refers to the object, and the change is final.
+    Without such a block there is no reference to the object, and the change is permanent.
     """
 
     def __init__(self, config: Config, names: tuple[str, ...]) -> None:

@@ -119,7 +119,7 @@ def test_out_may_have_any_strides(z: Array) -> None:
             ValueError,
             r"out has shape \(2, 6\), but the selection has shape",
         ),
-        (np.empty((4, 6), "?"), TypeError, "out has dtype bool"),
+        (np.empty((4, 6), "?"), TypeError, "to out's dtype bool"),
         ([0], TypeError, "out must be a NumPy array, not list"),
     ],
 )

@@ -112,7 +112,9 @@ def test_an_update_writes_strict_json_over_what_was_not() -> None:
 
 
 def test_an_update_of_what_is_gone_says_so() -> None:
-    with pytest.raises(errors.PathNotFoundError, match=r"the node '/a' is no longer in memory://"):
+    with pytest.raises(
+        errors.PathNotFoundError, match=r"the node '/a' no longer exists in memory://"
+    ):
         documents.update(MemoryStore(), "a", lambda found: found)
 
 

@@ -410,9 +410,9 @@ def test_errors_name_the_remedy_of_the_case():
     root["x"], root["y"] = [1], [2]
     with pytest.raises(errors.ContainsArrayError, match="delete it first"):
         root.move("x", "y")
-    with pytest.raises(errors.ContainsArrayError, match="a group is asked for"):
+    with pytest.raises(errors.ContainsArrayError, match="a group is required"):
         root.require_group("x")
-    with pytest.raises(TypeError, match="'x' cannot be set to None"):
+    with pytest.raises(TypeError, match="cannot set 'x' to None"):
         root["x"] = None
 
 

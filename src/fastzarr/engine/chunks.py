@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StoredChunks:
-    """The stored objects of one array: its store, its path and its chunk keys.
+    """The stored objects of one array.
 
     ``files`` describes them to the extension if the store has declared that they are files.
     """
@@ -24,7 +24,7 @@ class StoredChunks:
     __slots__ = ("declared", "encode", "files", "path", "prefix", "store", "synchronizer")
 
     def __init__(self, layout: Layout, store: Store, path: str, synchronizer: Any = None) -> None:
-        """Prepare what every key begins with; the user's ``synchronizer`` has a lock for each."""
+        """Initialise; the user's ``synchronizer``, if not None, has a lock for each key."""
         self.store, self.encode, self.path = store, layout.keys.encode, path
         self.synchronizer = synchronizer
         self.prefix = f"{path}/" if path else ""
@@ -44,19 +44,19 @@ class StoredChunks:
         return StoredChunks(layout, self.store, self.path, self.synchronizer)
 
     def key(self, chunk: tuple[int, ...]) -> str:
-        """Give the key of the object at these coordinates."""
+        """Return the key of the object at these coordinates."""
         return self.prefix + self.encode(chunk)
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
-        """Return all bytes of the object at these coordinates, or None if there is none."""
+        """Return the bytes of the object at these coordinates, or None if it is missing."""
         return self.store.get_valid(self.prefix + self.encode(chunk))
 
     def source(self, chunk: tuple[int, ...]) -> StoredSource:
-        """Give the source of the object at these coordinates."""
+        """Return the source of the object at these coordinates."""
         return StoredSource(self.store, self.prefix + self.encode(chunk))
 
     def turn(self, chunk: tuple[int, ...]) -> Turn:
-        """Give a writer's turn at the object at these coordinates."""
+        """Return a turn at the object at these coordinates."""
         key = self.prefix + self.encode(chunk)
         turn = self.store.turn(key)
         if self.synchronizer is None:
@@ -64,7 +64,7 @@ class StoredChunks:
         return Synchronized(turn, self.synchronizer[key])
 
     def durability(self) -> str | None:
-        """Return how durable files written past the store are to be; None if they must not be."""
+        """Return the durability of files that the extension writes itself; None if it must not."""
         store = self.store
         if self.files is None or self.synchronizer is not None or store.files is None:
             return None
@@ -77,18 +77,18 @@ class StoredChunks:
 
 
 class StoredSource:
-    """Give the bytes of one stored object."""
+    """The source of one stored object."""
 
     __slots__ = ("key", "store")
 
     def __init__(self, store: Store, key: str) -> None:
-        """Name the object."""
+        """Initialise with the store and the key of the object."""
         self.store, self.key = store, key
 
     def get(self) -> Buffer | None:
-        """Give all bytes, or None if there is no such object."""
+        """Return all bytes, or None if the object is missing."""
         return self.store.get(self.key)
 
     def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
-        """Give ranges of the bytes, or None if there is no such object."""
+        """Return ranges of the bytes, or None if the object is missing."""
         return self.store.get_ranges(self.key, ranges)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Failure(NamedTuple):
-    """Say which chunk failed, at which stage (``fetch``, ``store``, a codec), and how."""
+    """The chunk that failed, the stage (``fetch``, ``store``, or a codec's name), and the error."""
 
     chunk: tuple[int, ...]
     stage: str
@@ -56,7 +56,10 @@ def as_failure(
 
 
 def is_for_the_store(failure: Failure) -> bool:
-    """Tell whether a link or a file system without locks was met, which the store can judge."""
+    """Whether the extension met something that only the store can decide.
+
+    That is a symbolic link, or a file system without locks.
+    """
     error = failure.error
     thought = (errno.ELOOP, errno.EXDEV, errno.ENOLCK)
     return isinstance(error, OSError) and error.errno in thought

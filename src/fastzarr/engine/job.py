@@ -14,42 +14,43 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Give the bytes of one encoded chunk: all, or ranges of them; None if there is no chunk."""
+    """The bytes of one encoded chunk, as a whole or in ranges; None if the chunk is missing."""
 
     def get(self) -> Buffer | None:
-        """Give all bytes."""
+        """Return all bytes."""
 
     def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
-        """Give the bytes of each range, clipped as slices are."""
+        """Return the bytes of each ``(start, length)``, clipped like slices."""
 
 
 class Chunks(Protocol):
-    """Stand for the stored objects of one array."""
+    """The stored objects of one array."""
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
-        """Give all bytes of the object at these coordinates, or None if there is none."""
+        """Return the bytes of the object at these coordinates, or None if it is missing."""
 
     def source(self, chunk: tuple[int, ...]) -> Source:
-        """Give the source of the object at these coordinates, to read parts of it."""
+        """Return the source of the object at these coordinates, to read parts of it."""
 
     def turn(self, chunk: tuple[int, ...]) -> Turn:
-        """Give a writer's turn at the object at these coordinates."""
+        """Return a turn at the object at these coordinates, to change it."""
 
 
 def inline(task: Callable[[int], None], count: int) -> None:
-    """Run a task for each number below ``count``, one after the other."""
+    """Run a task for each number below ``count``, in order."""
     for number in range(count):
         task(number)
 
 
 class Job(NamedTuple):
-    """Hold what is the same for all chunks of one call.
+    """The parameters that are common to all chunks of one call.
 
-    ``fields`` restricts to fields of a structured type, ``missing`` says whether a missing chunk is
-    a fill value or an error, ``store_empty`` whether a chunk of nothing but fill value is stored.
-    ``threads`` is how many may work. ``spread`` runs a task for each number below a count, at the
-    caller's choice in parallel, and raises what a task raised. ``durability`` is that of files
-    which are written past the store; None where they must not be.
+    ``fields`` restricts a structured array to a field or a list of fields. ``missing`` is True if
+    missing chunks read as fill values, and False if they are errors. ``store_empty`` is True if
+    chunks that contain only the fill value are stored. ``threads`` is the maximum number of
+    threads. ``spread`` runs a task for each number below a count, possibly in parallel, and raises
+    the exception of a task. ``durability`` is that of files that the extension writes itself, or
+    None if it must not write files.
     """
 
     fields: str | list[str] | None = None

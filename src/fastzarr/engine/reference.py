@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 
 def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> Failure | None:
-    """Read all chunks of a plan into ``out``, which has the plan's work shape."""
+    """Read all chunks of a plan into ``out``, which has the plan's work shape.
+
+    Return the first failure, or None.
+    """
     failures: list[Failure] = []
     nested = job if plan.size == 1 else job._replace(spread=inline)
 
@@ -52,7 +55,7 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
                 _place(program, chunks.get(piece.chunk), piece, out, nested)
             else:
                 _read_shard(program.shard, chunks.source(piece.chunk), piece, out, nested)
-        except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
+        except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
             failures.append(_failure(piece.chunk, "fetch", error))
 
     if plan.size == 1:
@@ -109,7 +112,7 @@ def _store(
                 # shape that this handle may not know of, but are no reason to refuse the write.
                 data = write_chunk(program, None, piece, value, job)
             done = turn.put(None if data is None else as_view(data))
-    except Exception as error:  # noqa: BLE001  (whatever a store or codec raises is reported)
+    except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
         return _failure(piece.chunk, stage, error)
     finally:
         if turn is not None:
@@ -125,7 +128,7 @@ def _covers(piece: planning.Piece, program: Program, job: Job) -> bool:
 def _place(
     program: Program, data: Buffer | None, piece: planning.Piece, out: Array, job: Job
 ) -> None:
-    """Decode a chunk and put what a piece asks of it into its place of ``out``."""
+    """Decode a chunk and copy the elements of a piece into ``out``."""
     if data is None:
         _fill(program, piece, out, job)
         return
@@ -168,7 +171,7 @@ def write_chunk(
 
 
 class _Held:
-    """Hold the bytes of a chunk in memory."""
+    """A source with the bytes of a chunk in memory."""
 
     def __init__(self, data: Buffer | None) -> None:
         self.data = None if data is None else as_view(data)
@@ -186,7 +189,7 @@ class _Held:
 
 
 class _Within:
-    """Be a range of another source: an inner chunk of a shard."""
+    """A source that is a range of another one: an inner chunk of a shard."""
 
     def __init__(self, parent: Source, offset: int, size: int) -> None:
         self.parent, self.offset, self.size = parent, offset, size
@@ -301,7 +304,7 @@ def _fill(program: Program, piece: planning.Piece, out: Array, job: Job) -> None
 
 
 def _forward(factors: tuple[Factor, ...]) -> bool:
-    """Tell whether the factors are the chunk's own axes, in order and upwards."""
+    """Whether the factors are spans of the chunk's axes, in order and with positive steps."""
     return all(
         isinstance(factor, Span) and factor.axis == axis and factor.step > 0
         for axis, factor in enumerate(factors)
@@ -309,7 +312,7 @@ def _forward(factors: tuple[Factor, ...]) -> bool:
 
 
 def _turned(factors: tuple[Factor, ...], axes: tuple[int, ...]) -> list[Factor]:
-    """Give factors for the transposed axes of a shard."""
+    """Return the factors with axes mapped to the transposed axes of a shard."""
     return [
         factor._replace(axis=axes[factor.axis])
         if isinstance(factor, Span)

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from fastzarr.selection.factors import Selection
     from fastzarr.selection.plan import Plan
 
-# Below this many bytes beside the first chunk, threads cost more than they save.
+# With fewer bytes than this, apart from the first chunk, threads cost more than they save.
 _SMALL = 1 << 17
 
 
 def _choose(
     program: Program, chunks: StoredChunks, plan: Plan, selection: Selection, size: int
 ) -> tuple[Any, int]:
-    """Choose who runs a plan, the native extension or its twin, and on how many threads.
+    """Return the module that runs a plan, the extension or its twin, and the number of threads.
 
-    ``size`` is that of the memory read into or written from, in bytes.
+    ``size`` is the size in bytes of the memory that is read into or written from.
     """
-    # A chunk that is alone, or the inside of a shard, is shared out if it is large enough.
+    # One large chunk, or the inner chunks of one shard, can be split among threads.
     shared = program.shard is not None or plan.size == 1
     work = size if shared else (plan.size - 1) * program.nbytes
     threads = 1 if work < _SMALL else workers()
@@ -61,7 +61,10 @@ def run_read(
     *,
     missing: bool,
 ) -> None:
-    """Read a selection into ``out``, which has the selection's work shape."""
+    """Read a selection into ``out``, which has the selection's work shape.
+
+    Raise ``ChunkError`` or one of its subclasses if a chunk cannot be read.
+    """
     program = layout.program
     store = chunks.store
     if store.suspension.on or chunks.declared != (store.files is not None):
@@ -87,7 +90,11 @@ def run_write(
     *,
     store_empty: bool,
 ) -> None:
-    """Write ``value``, which has the selection's work shape."""
+    """Write ``value``, which has the selection's work shape, to the selected elements.
+
+    Raise ``ChunkError`` or one of its subclasses if a chunk cannot be written; other chunks may
+    have been written by then.
+    """
     program = layout.program
     store = chunks.store
     if store.suspension.on or chunks.declared != (store.files is not None):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def workers() -> int:
-    """Count the threads a call may use: as configured, else the processors of this process."""
+    """Return the number of threads for a call: the setting, else the number of processors."""
     configured = config["threading.max_workers"]
     if configured is not None:
         return max(int(configured), 1)
@@ -35,7 +35,7 @@ def workers() -> int:
 
 
 class _Pool:
-    """Hold the shared pool: none, until the first call that has work for it."""
+    """The shared thread pool, created by the first call that needs it."""
 
     def __init__(self) -> None:
         self.reset()
@@ -46,7 +46,7 @@ class _Pool:
         self.size = 0
 
     def submit(self, task: Callable[[], None], count: int, size: int) -> None:
-        """Hand a task to some threads of the pool; to none where the interpreter is closing."""
+        """Submit a task ``count`` times, unless the interpreter is shutting down."""
         from concurrent.futures import ThreadPoolExecutor
 
         with self.lock:
@@ -68,10 +68,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Run:
-    """Hold a task that several threads work on, until none of them does.
+    """A task that several threads work on.
 
-    A thread of the pool that comes late finds the run over and leaves. So it suffices to count
-    those at work, which Ctrl-C never interrupts, and nothing is lost when it strikes the caller.
+    A thread of the pool that starts after the end of the run does nothing. It is therefore enough
+    to count the active threads of the pool, which Ctrl-C never interrupts, and the count stays
+    correct if it interrupts the caller.
     """
 
     def __init__(self, task: Callable[[int], None], count: int) -> None:
@@ -82,14 +83,14 @@ class _Run:
         self.active = 0
 
     def work(self) -> None:
-        """Take numbers until there are none left, or a task has failed."""
+        """Run the task for the next numbers until there are none left, or a task has failed."""
         for number in self.numbers:
             if self.raised or self.over:
                 return
             self.task(number)
 
     def help(self) -> None:
-        """Work on a thread of the pool."""
+        """Take part in the work on a thread of the pool."""
         with self.idle:
             if self.over:
                 return
@@ -104,7 +105,7 @@ class _Run:
                 self.idle.notify_all()
 
     def settle(self) -> None:
-        """End the run and wait until no thread works on it; Ctrl-C does not end the wait."""
+        """End the run and wait until no thread is active; Ctrl-C does not end the wait."""
         self.over = True
         while self.active:
             try:
@@ -115,9 +116,9 @@ class _Run:
 
 
 def parallel(task: Callable[[int], None], count: int) -> None:
-    """Run a task for each number below ``count`` on the pool and the caller's thread.
+    """Run a task for each number below ``count``, on the pool and the caller's thread.
 
-    Raises what the first failing task raised, once no task runs any more.
+    If a task raises, the first exception is raised once no task is running any more.
     """
     threads = min(workers(), count)
     if threads < 2:
@@ -127,7 +128,7 @@ def parallel(task: Callable[[int], None], count: int) -> None:
     try:
         _pool.submit(run.help, threads - 1, workers() - 1)
         run.work()
-        # The caller finds no number left while others are still at their last.
+        # When no numbers are left, other threads may still be running their last task.
         with run.idle:
             run.idle.wait_for(lambda: not run.active)
     except BaseException as error:  # noqa: BLE001  (raised below)
@@ -139,7 +140,7 @@ def parallel(task: Callable[[int], None], count: int) -> None:
 
 
 def cleanup_resources() -> None:
-    """Stop the threads of the shared pool; the next call that needs them starts others."""
+    """Stop the threads of the shared pool; a later call starts new ones."""
     if extension is not None:
         extension.shutdown()
     with _pool.lock:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from fastzarr.grids.base import Grid
 
-# What is not in memory as one NumPy array is copied in pieces of about this many bytes.
+# Data that is not a NumPy array is copied in pieces of about this many bytes.
 _PIECE = 64 << 20
 
 
 def regions(shape: tuple[int, ...], grid: Grid, itemsize: int) -> Iterator[tuple[slice, ...]]:
-    """Divide an array into pieces of whole stored chunks, each about 64 MiB or one chunk.
+    """Yield pieces of an array that consist of whole stored chunks, of about 64 MiB or one chunk.
 
     >>> from fastzarr.grids.regular import RegularGrid
     >>> [piece[0] for piece in regions((10,), RegularGrid((4,)), 16 << 20)]

@@ -1,11 +1,11 @@
-"""Everything an array handle needs to reach its data, as one value.
+"""Everything that a handle of an array needs to reach its data, as one value.
 
 Rules of this file:
 
-* An ``Access`` never changes. A handle replaces it as a whole, so that metadata and the keys of the
-  stored chunks cannot come to describe two different arrays.
-* An operation takes the handle's access once and uses it throughout. A refresh by another thread
-  affects the next operation, never one that is under way.
+* An ``Access`` is immutable. A handle replaces it as a whole, so that the metadata and the keys of
+  the stored chunks always describe the same array.
+* An operation reads the handle's access once and uses it throughout. A refresh by another thread
+  affects later operations only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Access:
     """An array's stores, path, layout, synchronizer and settings.
 
-    ``store`` keeps the metadata and ``chunk_store`` the chunks; mostly they are the same store.
+    ``store`` has the metadata and ``chunk_store`` the chunks; usually they are the same store.
     """
 
     store: Store
@@ -38,9 +38,9 @@ class Access:
 
     @cached_property
     def chunks(self) -> StoredChunks:
-        """The stored chunks, addressed as the layout says."""
+        """The stored chunks, addressed by the layout's key encoding."""
         return StoredChunks(self.layout, self.chunk_store, self.path, self.synchronizer)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields alone: the stored chunks are derived anew in another process."""
+        """Return the fields without the stored chunks, which another process derives again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

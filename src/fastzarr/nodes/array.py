@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 
 
 class StoredBytes(int):
-    """Be the number of stored bytes, and give it when called, as zarr-python 3 has it."""
+    """A number of bytes that can also be called: an attribute in zarr-python 2, a method in 3."""
 
     def __call__(self) -> int:
-        """Give the number."""
+        """Return the number."""
         return int(self)
 
 
 class Array(Handle, Indexed):
-    """Read and write a chunked array in a store by NumPy's selections.
+    """A chunked array in a store, read and written with NumPy's selections.
 
-    ``Array(store, path)`` opens the array at a path; ``fastzarr.open_array`` and
-    ``fastzarr.create_array`` do the same with more choices.
+    ``Array(store, path)`` opens the array at a path. ``fastzarr.open_array`` and
+    ``fastzarr.create_array`` have more options.
 
     >>> import fastzarr
     >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
@@ -60,7 +60,7 @@ class Array(Handle, Indexed):
     array([0, 3, 0, 2, 0, 1], dtype=int32)
     """
 
-    # Of zarr-python 2's arguments those without a meaning here are accepted and have no effect.
+    # Arguments of zarr-python 2 that have no meaning here are accepted and ignored.
     def __init__(  # noqa: PLR0913, PLR0917  (the union of two constructors)
         self,
         store: Any,
@@ -79,11 +79,13 @@ class Array(Handle, Indexed):
         config: ArrayConfig | Mapping[str, Any] | None = None,
         allow_pickle: bool = False,
     ) -> None:
-        """Open the array at ``path``, or stand for ``layout`` without reading the store.
+        """Open the array at ``path``; if ``layout`` is passed, the store is not read.
 
-        ``allow_pickle`` lets objects be unpickled, which is to trust whoever wrote them.
+        ``allow_pickle`` permits unpickling objects, which lets their writer execute code in this
+        process.
 
-        Raises ``ArrayNotFoundError`` if there is none.
+        Raise ``ArrayNotFoundError`` if there is no array, and ``NodeTypeValidationError`` if there
+        is a group.
         """
         place, path = as_store(store), normalise_path(path)
         if layout is None:
@@ -132,11 +134,11 @@ class Array(Handle, Indexed):
 
     @property
     def layout(self) -> Layout:
-        """The metadata, read anew if the array was opened with ``cache_metadata=False``."""
+        """The metadata, reloaded first if the array was opened with ``cache_metadata=False``."""
         return self._current().layout
 
     def _current(self) -> Access:
-        """Return the access that an operation begun now is to use."""
+        """Return the access for a new operation."""
         if not self._cache_metadata:
             self.refresh()
         return self._access
@@ -147,17 +149,17 @@ class Array(Handle, Indexed):
 
     @property
     def metadata(self) -> Layout:
-        """Give the metadata, under zarr-python 3's name."""
+        """The metadata (zarr-python 3's name)."""
         return self.layout
 
     @property
     def config(self) -> ArrayConfig:
-        """How the array is read and written."""
+        """The settings of this handle."""
         return self._access.settings
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Give the number of elements along each axis."""
+        """The number of elements along each axis; assigning to it resizes the array."""
         return self.layout.shape
 
     @shape.setter
@@ -166,62 +168,62 @@ class Array(Handle, Indexed):
 
     @property
     def ndim(self) -> int:
-        """Give the number of axes."""
+        """The number of axes."""
         return len(self._layout.shape)
 
     @property
     def size(self) -> int:
-        """Give the number of elements."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Give the NumPy type of what is read."""
+        """The NumPy dtype of the elements that are read."""
         return self._cast or self._layout.dtype.numpy
 
     @property
     def itemsize(self) -> int:
-        """Give the bytes of one element in memory."""
+        """The size of one element in memory, in bytes."""
         return int(self.dtype.itemsize)
 
     @property
     def nbytes(self) -> int:
-        """Give the bytes of all elements in memory."""
+        """The size of all elements in memory, in bytes."""
         return self.size * self.itemsize
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Give the shape of a chunk: of what can be read alone, where the array is sharded."""
+        """The shape of a chunk; in a sharded array, of an inner chunk."""
         return self._layout.inner_chunks
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Give the shape of a shard, or None where the array is not sharded."""
+        """The shape of a shard, or None if the array is not sharded."""
         return self._layout.shards
 
     @property
     def fill_value(self) -> Any:
-        """Give the value of what was never written; None where format 2 leaves it undefined."""
+        """The value of elements that were never written; None if undefined (format 2 only)."""
         return self._layout.fill
 
     @property
     def order(self) -> str:
-        """Give the memory order: of the chunks in format 2, of what is read in format 3."""
+        """The memory order: in format 2 of the chunks, in format 3 of the arrays that are read."""
         return self._layout.order or self.config.order
 
     @property
     def filters(self) -> tuple[Any, ...]:
-        """Give the filters of a chunk, ``()`` where there are none."""
+        """The filters of a chunk, possibly empty."""
         return _of_chunks(self._layout).filters
 
     @property
     def serializer(self) -> Any:
-        """Give the codec that turns a chunk into bytes; None in format 2."""
+        """The codec that encodes a chunk as bytes; None in format 2."""
         return _of_chunks(self._layout).serializer
 
     @property
     def compressors(self) -> tuple[Any, ...]:
-        """Give the codecs behind the serializer, ``()`` where there are none."""
+        """The codecs after the serializer, possibly empty."""
         return _of_chunks(self._layout).compressors
 
     @property
@@ -235,29 +237,29 @@ class Array(Handle, Indexed):
 
     @property
     def cdata_shape(self) -> tuple[int, ...]:
-        """Give the number of chunks along each axis."""
+        """The number of chunks along each axis."""
         return self._layout.inner_grid.count(self.shape)
 
     @property
     def nchunks(self) -> int:
-        """Count the chunks, stored or not."""
+        """The number of chunks, whether stored or not."""
         return self._layout.inner_grid.total(self.shape)
 
     @property
     def nchunks_initialized(self) -> int:
-        """Count the chunks that are stored; the indexes of shards are read for it."""
+        """The number of stored chunks; for a sharded array, all shard indexes are read."""
         from fastzarr.nodes.stored import stored_chunks
 
         return stored_chunks(self._current())
 
     @property
     def initialized(self) -> int:
-        """Count the chunks that are stored, under zarr-python 2's old name."""
+        """The number of stored chunks (zarr-python 2's old name)."""
         return self.nchunks_initialized
 
     @property
     def nbytes_stored(self) -> StoredBytes:
-        """Return the stored bytes of the array, metadata included; a number and a call."""
+        """The stored size of the array in bytes, including metadata; it can also be called."""
         total = self.store.getsize_prefix(self.path)
         if self.chunk_store.place is not self.store.place:
             total += self.chunk_store.getsize_prefix(self.path)
@@ -265,26 +267,28 @@ class Array(Handle, Indexed):
 
     @property
     def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Give the sizes of the chunks along each axis, clipped at the array's end."""
+        """The lengths of all chunks along each axis, clipped at the end of the array."""
         return self._layout.inner_grid.extents(self.shape)
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """Give the sizes of what is stored as one, shards or chunks, along each axis."""
+        """The lengths of all stored objects (shards or chunks) along each axis, clipped."""
         return self._layout.grid.extents(self.shape)
 
     @property
     def is_view(self) -> bool:
-        """Tell whether the array shows another one's data in another way."""
+        """Whether this is a view of another array's data."""
         return self._is_view
 
     @property
     def write_empty_chunks(self) -> bool:
-        """Tell whether chunks of nothing but fill value are stored."""
+        """Whether chunks that contain only the fill value are stored."""
         return self.config.write_empty_chunks
 
     def resize(self, *shape: Any, new_shape: Any = None) -> None:
-        """Change the shape; what lies outside is dropped, what is new holds the fill value.
+        """Change the shape; elements outside are deleted, and new ones have the fill value.
+
+        Raise ``ReadOnlyError`` for a view and for a read-only handle.
 
         >>> import fastzarr
         >>> z = fastzarr.zeros(3, chunks=2, dtype="i1")
@@ -304,7 +308,11 @@ class Array(Handle, Indexed):
         resize(self._access, sizes, self._update)
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
-        """Add data at the end of an axis and give the new shape."""
+        """Append data along an axis, and return the new shape.
+
+        The lengths of ``data`` along the other axes must be those of the array. Concurrent appends
+        are all kept. Raise ``ShapeError`` if the shapes do not match.
+        """
         from fastzarr.nodes.resize import append
 
         self._check_resizable()
@@ -312,7 +320,7 @@ class Array(Handle, Indexed):
 
     def _check_resizable(self) -> None:
         if self._is_view:
-            msg = f"array {self.name!r} is a view; resize the array it shows"
+            msg = f"array {self.name!r} is a view; resize the original array"
             raise errors.ReadOnlyError(msg)
         self._check_writable()
 
@@ -321,7 +329,7 @@ class Array(Handle, Indexed):
 
         def patched(found: documents.Node) -> documents.Node:
             if not isinstance(found, Layout):
-                msg = f"{self.name!r} in {self.store} has become a group"
+                msg = f"{self.name!r} in {self.store} has been replaced by a group"
                 raise errors.NodeTypeValidationError(msg)
             return patch(found)
 
@@ -334,7 +342,7 @@ class Array(Handle, Indexed):
         return self._layout
 
     def is_unseen(self) -> Self:
-        """Write without a document in the store, which is published later; give the array."""
+        """Skip the check against the stored document, which will be written later; return self."""
         self._checked_token = False
         return self
 
@@ -365,17 +373,17 @@ class Array(Handle, Indexed):
         mine = self._layout
         same = _with_chunks_of(mine, layout)
         if same is None:
-            # A store cannot decide whether the handle may unpickle.
+            # Permission to unpickle belongs to the handle; a store cannot grant or remove it.
             same = trusted(layout, allow=True) if trusts(mine) else layout
             if self._checked_token is not False:
                 self._checked_token = None
         self._access = replace(self._access, layout=same)
 
     def refresh(self) -> Self:
-        """Read the metadata from the store again; a view stays the view it is.
+        """Reload the metadata from the store, and return self; a view stays a view.
 
-        Raises ``ArrayNotFoundError`` if the array is gone, ``NodeTypeValidationError`` if a group
-        has taken its place.
+        Raise ``ArrayNotFoundError`` if the array no longer exists, and ``NodeTypeValidationError``
+        if it has been replaced by a group.
         """
         found = documents.load(self.store, self.path, self._layout.format)
         if not isinstance(found, Layout):
@@ -387,11 +395,11 @@ class Array(Handle, Indexed):
     def _is_seen_as(self, stored: Layout, mine: Layout) -> bool:
         try:
             return _with_chunks_of(mine, self._viewed(stored)) is not None
-        except errors.BaseZarrError:  # an array that cannot be viewed so
+        except errors.BaseZarrError:  # the stored array does not allow this view
             return False
 
     def _viewed(self, layout: Layout) -> Layout:
-        """Return a stored layout as this handle shows it."""
+        """Return a stored layout with the views of this handle applied."""
         if self._viewed_as:
             from fastzarr.nodes.views import reinterpreted
 
@@ -400,13 +408,13 @@ class Array(Handle, Indexed):
         return layout
 
     def with_config(self, config: ArrayConfig | Mapping[str, Any]) -> Array:
-        """Return another handle of the array, with other settings."""
+        """Return a new handle of the array with other settings."""
         if not isinstance(config, ArrayConfig):
             config = ArrayConfig.make(self.config.to_dict() | dict(config))
         return self._another(_access=replace(self._access, settings=config))
 
     def astype(self, dtype: Any) -> Array:
-        """Give a read-only view that converts what is read to another type.
+        """Return a read-only view whose elements are converted to another dtype when read.
 
         >>> import fastzarr
         >>> fastzarr.array([1.5, 2.5]).astype("i4")[:]
@@ -424,14 +432,14 @@ class Array(Handle, Indexed):
         read_only: bool | None = None,
         synchronizer: Any = None,
     ) -> Array:
-        """Return a view of the same stored chunks under other metadata, which is not stored.
+        """Return a view of the same stored chunks with other metadata, which is not stored.
 
-        A chunk of the view has the place and the size in bytes of a chunk of the array. With
-        another ``dtype``, pass the ``shape`` and ``chunks`` that go with it. The view cannot be
-        resized; it has the array's attributes.
+        Each chunk of the view has the key and the size in bytes of a chunk of the array; a
+        ``dtype`` of another size therefore requires a matching ``shape`` and ``chunks``. The view
+        has the attributes of the array and cannot be resized.
 
-        Raises ``ShapeError`` if chunks of the array cannot be seen so, and ``MetadataError`` if the
-        sizes are no sizes of an array.
+        Raise ``ShapeError`` if the stored chunks do not allow the view, and ``MetadataError`` if an
+        argument is invalid.
 
         >>> import fastzarr
         >>> z = fastzarr.array([[1, 2], [3, -1]], dtype="<i4", chunks=(1, 2))
@@ -453,12 +461,15 @@ class Array(Handle, Indexed):
 
     @classmethod
     def open(cls, store: Any, *, config: Any = None) -> Self:
-        """Open the array at a store path."""
+        """Open the array at a store path (zarr-python 3's method)."""
         return cls(store, getattr(store, "path", ""), config=config)
 
     @classmethod
     def from_dict(cls, store_path: Any, data: dict[str, Any]) -> Self:
-        """Make an array from a store path and a metadata document; nothing is written."""
+        """Return a handle with the metadata of a document; nothing is read or written.
+
+        Raise ``MetadataError`` if the document is invalid.
+        """
         from fastzarr.metadata.attributes import plain_attributes
         from fastzarr.metadata.formats import from_dict
 
@@ -478,30 +489,30 @@ class Array(Handle, Indexed):
         return whole if dtype is None else whole.astype(dtype, copy=False)
 
     def __dlpack__(self, **options: Any) -> Any:
-        """Read everything, for another array library."""
+        """Return the whole array as a DLPack capsule."""
         return np.asarray(self).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Give the device of what is read: main memory."""
+        """Return the DLPack device of the data: main memory."""
         return (1, 0)
 
     def __len__(self) -> int:
-        """Give the length of the first axis; ``TypeError`` where there is none."""
+        """Return the length of the first axis; raise TypeError for zero-dimensional arrays."""
         if not self.shape:
             msg = "len() of unsized object"
             raise TypeError(msg)
         return self.shape[0]
 
     def __bool__(self) -> bool:
-        """Be true: an array is there, whatever its length."""
+        """Return True, even for an empty array."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
-        """Go through the first axis, reading each chunk once."""
+        """Iterate over the first axis, reading each chunk once."""
         return self.islice()
 
     def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
-        """Go through part of the first axis, reading each chunk once."""
+        """Iterate over the first axis from ``start`` to ``end``, reading each chunk once."""
         if not self.shape:
             msg = "iteration over a 0-d array"
             raise TypeError(msg)
@@ -515,7 +526,10 @@ class Array(Handle, Indexed):
     __hash__ = Handle.__hash__
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether the other array is the same one; one of NumPy compares elements."""
+        """Whether both are the same stored array with the same metadata; elements are not compared.
+
+        Comparison with a NumPy array is elementwise.
+        """
         if not isinstance(other, Array):
             return NotImplemented
         return (
@@ -526,12 +540,12 @@ class Array(Handle, Indexed):
         )
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        """Give dask what tells this array from others."""
+        """Return the values that identify this array to dask."""
         what = (self.layout, self._cast)
         return (type(self).__name__, self.store.place.token, self.path, hash(what), str(what))
 
     def __repr__(self) -> str:
-        """Name the place, the shape and the type."""
+        """Return the location, the shape and the dtype."""
         return f"<Array {self.store_path} shape={self.shape} dtype={self.dtype}>"
 
     def _repr_html_(self) -> str:
@@ -539,13 +553,13 @@ class Array(Handle, Indexed):
 
     @property
     def info(self) -> Info:
-        """Describe the array without looking at its chunks; prints, and draws in a notebook."""
+        """A description of the array, which reads no chunks; shown as a table in a notebook."""
         from fastzarr.nodes.info import array_info
 
         return array_info(self)
 
     def info_complete(self) -> Info:
-        """Describe the array with the bytes and chunks it has in its store."""
+        """Return a description that includes the stored bytes and chunks."""
         from fastzarr.nodes.info import array_info
 
         return array_info(self, complete=True)
@@ -555,13 +569,13 @@ class Array(Handle, Indexed):
         return list(self.info_complete().items())
 
     def digest(self, hashname: str = "sha1") -> bytes:
-        """Give a checksum over the stored chunks and the metadata."""
+        """Return a checksum of the stored chunks and the metadata."""
         from fastzarr.nodes.stored import digest
 
         return digest(self._current(), hashname)
 
     def hexdigest(self, hashname: str = "sha1") -> str:
-        """Give the checksum in hexadecimal."""
+        """Return the checksum in hexadecimal."""
         return self.digest(hashname).hex()
 
 
@@ -590,5 +604,5 @@ def _members(layout: Layout) -> dict[str, Any]:
 
 
 def _of_chunks(layout: Layout) -> Layout:
-    """Return the layout with the codecs of a chunk, those inside of a shard included."""
+    """Return the layout with the codecs of an inner chunk if the array is sharded."""
     return layout if layout.sharding is None else replace(layout, codecs=layout.chunk_codecs)

@@ -1,14 +1,14 @@
-"""The attributes of a node: a mapping that is written through.
+"""The attributes of a node: a mapping whose changes are written immediately.
 
 Rules of this file:
 
-* Reading is from the handle's copy of the metadata; ``refresh()`` reads the store again, and an
-  ``Attributes`` made with ``cache=False`` does so each time.
-* A change is a patch. It is applied to the document as it stands in the store at that moment, and
-  touches the attributes it names and nothing else: what others changed meanwhile stays.
-* One call, and one ``with attrs.batch():``, is one write. What cannot be kept as JSON is refused
-  before anything is written, and leaves no trace in memory either.
-* What is read is a copy. Changing a list that was read changes nothing until it is assigned.
+* Attributes are read from the handle's metadata. ``refresh()`` reloads them from the store, and
+  with ``cache=False`` every access does.
+* A change is a patch, applied to the document that is in the store at that moment. It affects only
+  the attributes that it names; concurrent changes of others are kept.
+* One call, or one ``with attrs.batch():``, is one write. A value that JSON cannot represent raises
+  TypeError before anything is changed, in the store or in memory.
+* Values are returned as copies: modifying a returned list has no effect until it is assigned.
 """
 
 from __future__ import annotations
@@ -32,37 +32,37 @@ if TYPE_CHECKING:
 
 
 class Holder(Protocol):
-    """Stand for what has attributes: an array or a group."""
+    """What ``Attributes`` requires of a node."""
 
     @property
     def store(self) -> Store:
-        """Give the store."""
+        """The store of the node."""
 
     @property
     def path(self) -> str:
-        """Give the path in the store."""
+        """The path of the node in the store."""
 
     @property
     def read_only(self) -> bool:
-        """Tell whether writing is refused."""
+        """Whether the handle is read-only."""
 
     @property
     def layout(self) -> Node:
-        """Give the metadata as this handle knows it."""
+        """The metadata of the handle."""
 
     @property
     def synchronizer(self) -> Any:
-        """Give the user's synchronizer, or None."""
+        """The user's synchronizer, or None."""
 
     def _set_layout(self, layout: Any) -> None: ...
 
 
 class Attributes(MutableMapping[str, Any]):
-    """Map the names of a node's attributes to their values, which are those that JSON knows.
+    """A mapping of the names of attributes to their values, which have the types of JSON.
 
-    Scalars and arrays of NumPy, tuples, integer names and floats that are no numbers are converted
-    as ``fastzarr.metadata.attributes.plain_attributes`` says; anything else is a ``TypeError`` that
-    names the attribute.
+    NumPy scalars and arrays become numbers, strings and lists, tuples become lists, integer names
+    become strings, and non-finite floats become strings. A value of another type raises TypeError,
+    which names the attribute.
 
     >>> from fastzarr.nodes.group import Group
     >>> from fastzarr.stores import MemoryStore
@@ -76,41 +76,41 @@ class Attributes(MutableMapping[str, Any]):
     """
 
     def __init__(self, holder: Holder, *, cache: bool = True) -> None:
-        """Show the attributes of an array or a group."""
+        """Initialise with an array or a group."""
         self._holder = holder
-        #: Whether reading trusts what was read before.
+        #: Whether to read from the handle's metadata instead of the store.
         self.cache = cache
 
     @property
     def key(self) -> str:
-        """Give the key of the document that holds the attributes."""
+        """The key of the document that contains the attributes."""
         return documents.join(self._holder.path, self._holder.layout.format.attributes)
 
     @property
     def read_only(self) -> bool:
-        """Tell whether writing is refused."""
+        """Whether the attributes cannot be changed through this handle."""
         return self._holder.read_only
 
     def asdict(self) -> dict[str, Any]:
-        """Give all attributes as a new ``dict``."""
+        """Return all attributes as a new ``dict``."""
         return deepcopy(self._values())
 
     def refresh(self) -> None:
-        """Read the attributes from the store again.
+        """Reload the attributes from the store.
 
-        Raises ``PathNotFoundError`` if the node is gone.
+        Raise ``PathNotFoundError`` if the node no longer exists.
         """
         holder = self._holder
         latest = documents.load(holder.store, holder.path, holder.layout.format)
         if latest is None:
-            msg = f"the node {'/' + holder.path!r} is no longer in {holder.store}"
+            msg = f"the node {'/' + holder.path!r} no longer exists in {holder.store}"
             raise PathNotFoundError(msg)
-        # The handle keeps the rest of its metadata: its shape must not change unasked.
+        # The rest of the handle's metadata is kept, because its shape must not change implicitly.
         layout = holder.layout.with_members(attributes=latest.attributes)
-        holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
+        holder._set_layout(layout)  # noqa: SLF001  (attributes are part of the handle)
 
     def put(self, attributes: Mapping[str, Any]) -> None:
-        """Replace all attributes by these, in one write."""
+        """Replace all attributes, in one write."""
         new = plain_attributes(attributes, self._place())
         self._change(lambda _: new)
 
@@ -126,16 +126,17 @@ class Attributes(MutableMapping[str, Any]):
 
     @contextmanager
     def batch(self) -> Iterator[Attributes]:
-        """Collect the changes made in a ``with`` block, and write them at its end, once.
+        """Combine the changes made in a ``with`` block into one write at its end.
 
-        Inside the block they are visible through this object. If the block raises, none is made.
+        Inside the block, the changes are visible through this handle only. If the block raises,
+        they are discarded.
         """
         if self._batch is not None:
             yield self
             return
         self._check_writable()
         batch = _Batch(self._values())
-        # The handle keeps it: each `handle.attrs` is an object of its own.
+        # The batch is stored in the handle, because each `handle.attrs` is a new object.
         vars(self._holder)["_batch"] = batch
         try:
             yield self
@@ -145,7 +146,7 @@ class Attributes(MutableMapping[str, Any]):
             self._change(batch.apply)
 
     def __getitem__(self, name: str) -> Any:
-        """Give a copy of the value of an attribute."""
+        """Return a copy of the value of an attribute; raise KeyError if there is none."""
         return deepcopy(self._values()[_text(name)])
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -154,14 +155,14 @@ class Attributes(MutableMapping[str, Any]):
         self._change(lambda old: old | new)
 
     def __delitem__(self, name: str) -> None:
-        """Remove an attribute; a missing one is a ``KeyError``."""
+        """Remove an attribute; raise KeyError if there is none."""
         name = _text(name)
         if name not in self._values():
             raise KeyError(name)
         self._change(lambda old: {key: value for key, value in old.items() if key != name})
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether there is an attribute of this name."""
+        """Whether there is an attribute of this name."""
         return _text(name) in self._values()
 
     def __iter__(self) -> Iterator[str]:
@@ -169,11 +170,11 @@ class Attributes(MutableMapping[str, Any]):
         return iter(list(self._values()))
 
     def __len__(self) -> int:
-        """Count the attributes."""
+        """Return the number of attributes."""
         return len(self._values())
 
     def __repr__(self) -> str:
-        """Show as the ``dict`` that it stands for."""
+        """Return the repr of the attributes as a ``dict``."""
         return repr(self._values())
 
     def _ipython_key_completions_(self) -> list[str]:
@@ -197,7 +198,7 @@ class Attributes(MutableMapping[str, Any]):
     def _check_writable(self) -> None:
         if self._holder.read_only:
             name = "/" + self._holder.path
-            msg = f"attributes of {name!r}: the node was opened read-only; open it with mode='r+'"
+            msg = f"attributes of {name!r}: the node is read-only; open it with mode='r+'"
             raise ReadOnlyError(msg)
 
     def _change(self, change: Callable[[Attrs], Attrs]) -> None:
@@ -220,7 +221,7 @@ class Attributes(MutableMapping[str, Any]):
 
 
 class _Batch:
-    """Hold changes that were made but not yet written, and what the attributes are with them."""
+    """Changes that are not yet written, and the attributes with these changes."""
 
     def __init__(self, values: Attrs) -> None:
         self.values = values
@@ -237,5 +238,5 @@ class _Batch:
 
 
 def _text(name: object) -> Any:
-    # Integer names are kept as strings, so they are found by the integer too.
+    # Integer names are stored as strings, so lookups convert integers too.
     return str(name) if isinstance(name, int) and not isinstance(name, bool) else name

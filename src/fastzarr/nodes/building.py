@@ -1,16 +1,16 @@
-"""Put new arrays and groups into a store.
+"""Creation of new arrays and groups in a store.
 
 Rules of this file:
 
-* All is checked before anything is written: the arguments, the names, what stands at the path and
-  above it. A group comes into being above a new node where there is none, in the same format.
-* A new node becomes visible last: its data is written first, then the groups above it, then its
-  own document. If writing the data fails, what was written is removed.
-* Where a store has drafts, a node is made beside its place and put there in one step.
-  What it replaces, of whatever kind and format, is there until then.
-* Elsewhere what is to be replaced is removed first, but not before the new data is certain: data
-  that may come from there, or that may fail, is in memory by then.
-* Of those who create the same node at once, one does, and the others are told.
+* Everything is validated before anything is written: the arguments, the names, the path and its
+  parents. Missing parent groups are created in the same format.
+* A new node becomes visible last: its data is written first, then its parent groups, then its own
+  document. If writing the data fails, the data is deleted.
+* If the store has drafts, a node is prepared beside its path and moved there in one step. A node
+  that it replaces, of any type and format, exists until then.
+* In other stores, an existing node is deleted before its replacement is written. Data that may come
+  from that node, or that may fail to be read, is read into memory before.
+* If several writers create the same node at once, one succeeds, and the others raise an error.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def build_array(
     if overwrite and draft is None:
         data = outlasting(data, store, path, chunk_store)
         if isinstance(data, np.ndarray) and data.dtype != array.dtype:
-            # A value that cannot be cast must not cost the old node.
+            # If the data cannot be cast, this fails before the old node is deleted.
             data = data.astype(array.dtype)
     if draft is not None:
         with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
@@ -106,7 +106,7 @@ def build_group(
     chunk_store: Store | None = None,
     known: str | None = None,
 ) -> GroupLayout:
-    """Create a group and give its metadata; raises as ``build_array`` does."""
+    """Create a group and return its metadata; raise as ``build_array`` does."""
     from fastzarr.metadata.attributes import plain_attributes
 
     check_new_path(path)
@@ -130,7 +130,7 @@ def build_group(
 
 
 def begin_draft(store: Store, path: str, chunk_store: Store | None = None) -> Draft[Store] | None:
-    """Begin a tree that is put at a path in one step; None where the store cannot do that."""
+    """Return a new draft of the tree at a path, or None if the store does not support drafts."""
     apart = chunk_store is not None and chunk_store is not store
     return None if apart or store.draft is None else store.draft(path)
 
@@ -145,10 +145,11 @@ def drafted(
     *,
     overwrite: bool,
 ) -> Iterator[Store]:
-    """Give the store of a draft, to be filled, and put it at its path in ``store`` at the end.
+    """Yield the store of a draft to be filled, and publish it at ``path`` in ``store`` at the end.
 
-    ``layout`` is that of its root. Raises ``ContainsArrayError`` or ``ContainsGroupError`` if a
-    node stands there by then, and is not to be replaced.
+    ``layout`` is the metadata of its root. If the block raises, the draft is discarded. Raise
+    ``ContainsArrayError`` or ``ContainsGroupError`` if another writer has created a node at the
+    path and ``overwrite`` is False.
     """
     try:
         yield draft.store
@@ -184,15 +185,15 @@ def survey(
         if isinstance(found, Layout):
             msg = (
                 f"cannot create {'/' + path!r} in {store}: {'/' + parent!r} is an array, and only "
-                "groups have nodes below them"
+                "groups can have nodes below them"
             )
             raise ContainsArrayError(msg)
         if found is None:
             missing.append(parent)
         elif format is not None and found.format is not format:
             msg = (
-                f"{format.number} does not go into {'/' + parent!r} in {store}, a group of format "
-                f"{found.format.number}; leave it out, or create the node elsewhere"
+                f"must be {found.format.number}, the format of group {'/' + parent!r} in {store}, "
+                f"not {format.number}; omit it, or create the node elsewhere"
             )
             raise MetadataValidationError(msg, "zarr_format")
         else:
@@ -201,7 +202,7 @@ def survey(
 
 
 def check_free(store: Store, path: str) -> None:
-    """Raise ``ContainsArrayError`` or ``ContainsGroupError`` if a node stands at the path."""
+    """Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is a node at the path."""
     found = documents.load(store, path)
     if found is not None:
         raise taken(store, path, found)
@@ -213,17 +214,17 @@ def taken(
     found: Node,
     remedy: str = "pass overwrite=True (or mode='w') to replace it",
 ) -> ContainsArrayError | ContainsGroupError:
-    """Give the error of a path at which a node already stands."""
+    """Return the error for a path that is already occupied by a node."""
     is_array = isinstance(found, Layout)
     kind = "an array" if is_array else "a group"
-    msg = f"{kind} already stands at {'/' + path!r} in {store}; {remedy}"
+    msg = f"{kind} already exists at {'/' + path!r} in {store}; {remedy}"
     return ContainsArrayError(msg) if is_array else ContainsGroupError(msg)
 
 
 def check_new_path(path: str) -> None:
-    """Refuse names that the formats keep to themselves: metadata keys, what begins with ``__``.
+    """Raise ``KeyValidationError`` for reserved names: metadata keys, and names beginning ``__``.
 
-    ``path`` is normalised. What was created elsewhere under such a name can be opened all the same.
+    ``path`` is normalised. Existing nodes with such names can still be opened.
     """
     for name in path.split("/"):
         if name in reserved() or name.startswith("__"):
@@ -233,9 +234,9 @@ def check_new_path(path: str) -> None:
 
 
 def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
-    """Write the groups that are missing above a node, then the new node's own metadata.
+    """Write the missing parent groups of a node, then its own metadata.
 
-    Raises ``ContainsArrayError`` or ``ContainsGroupError`` if another writer was first.
+    Raise ``ContainsArrayError`` or ``ContainsGroupError`` if another writer created the node first.
     """
     with changing(store, path):
         publish_parents(store, missing, layout.format)
@@ -248,12 +249,12 @@ def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupErr
     found = documents.load(store, path)
     if found is not None:
         return taken(store, path, found)
-    msg = f"nodes already stand below {'/' + path!r} in {store}, where an array cannot be"
+    msg = f"nodes already exist below {'/' + path!r} in {store}, so it cannot become an array"
     return ContainsGroupError(msg)
 
 
 def publish_parents(store: Store, missing: list[str], format: Format) -> None:
-    """Write the groups that ``survey`` found missing; what others made meanwhile stays."""
+    """Write the groups that ``survey`` found missing; those created since then are kept."""
     if not missing:
         return
     for parent in missing:
@@ -261,7 +262,7 @@ def publish_parents(store: Store, missing: list[str], format: Format) -> None:
 
 
 def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
-    """Remove a node and all below it."""
+    """Delete a node and all nodes below it, in both stores."""
     with changing(store, path, removed=True):
         documents.delete(store, path)
         if chunk_store is not None and chunk_store is not store:
@@ -269,11 +270,11 @@ def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
 
 
 def outlasting(data: Any, store: Store, path: str, chunk_store: Store | None = None) -> Any:
-    """Return data that removing everything at a path of the stores cannot take away.
+    """Return ``data``, read into memory if deleting everything at ``path`` could affect it.
 
-    If something is to be removed, data that is read piece by piece is read into memory first: it
-    may come from there, and if reading fails, it fails before anything is lost. An array of this
-    package that certainly stands elsewhere is returned as it is.
+    If something is going to be deleted, array-like data is read into memory first: it may come from
+    there, and if reading fails, it must fail before anything is lost. An array of this package that
+    is known to be elsewhere is returned as it is.
     """
     if data is None or isinstance(data, np.ndarray):
         return data
@@ -287,7 +288,7 @@ def outlasting(data: Any, store: Store, path: str, chunk_store: Store | None = N
 
 
 def overlap(node: Array, store: Store, path: str) -> bool:
-    """Whether an array, or its chunks, stand at a path, below it or above it."""
+    """Whether an array or its chunks are at a path, or below or above it."""
     place = store.place
     return any(
         mine.covers(node.path, place, path) or place.covers(path, mine, node.path)
@@ -304,7 +305,7 @@ def _is_known(store: Store) -> bool:
 
 
 def copy_data(target: Array, source: Any) -> None:
-    """Write all of an array-like object to an array of its shape, piece by piece."""
+    """Write an array-like object to an array of the same shape, piece by piece."""
     if isinstance(source, np.ndarray):
         target[...] = source
         return
@@ -313,7 +314,7 @@ def copy_data(target: Array, source: Any) -> None:
 
 
 def _clear_leftovers(array: Array) -> None:
-    """Delete what a writer that died has left of an array here: it is not the new one's."""
+    """Delete chunks left at the path by a writer that died, so that the new array is empty."""
     store, start = array.chunk_store, len(array.path) + 1 if array.path else 0
     for key in store.list(array.path):
         if array.layout.owns(key[start:]):
@@ -335,5 +336,5 @@ def _write_data(array: Array, data: Any) -> None:
 
 def _check_writable(store: Store, path: str) -> None:
     if store.read_only:
-        msg = f"cannot create {'/' + path!r}: {store} was opened read-only"
+        msg = f"cannot create {'/' + path!r}: {store} is read-only"
         raise ReadOnlyError(msg)

@@ -36,7 +36,7 @@ Node = Layout | GroupLayout
 
 
 def join(path: str, name: str) -> str:
-    """Join a node's path and what stands below it."""
+    """Return the path or key ``name`` below the path of a node."""
     return f"{path}/{name}" if path else name
 
 
@@ -70,7 +70,8 @@ def save(store: Store, path: str, node: Node) -> None:
 def create(store: Store, path: str, node: Node) -> bool:
     """Write the documents of a new node; return False if another writer created one first.
 
-    Of several callers at once, one succeeds, if the store has compare-and-swap.
+    If several writers call this at once, exactly one succeeds, provided that the store supports
+    compare-and-swap.
     """
     documents = node.format.write(node)
     *_, last = node.format.names(node.node_type)
@@ -104,7 +105,8 @@ def _create_both(store: Store, key: str, data: bytes, beside: str, new: bytes | 
         other = store.turn(beside)
         try:
             while (old := other.get()) != new:
-                # After the attributes were read: those of a node that is there now stay.
+                # Checked after the attributes were read: if the node exists by now, they are its
+                # own.
                 if store.exists(key):
                     return False
                 if other.put(new):
@@ -158,12 +160,12 @@ def update(
                 store.change(key, change)
             if change.result is not None:
                 return change.result
-    msg = f"the node {'/' + path!r} is no longer in {store}; it was deleted or moved"
+    msg = f"the node {'/' + path!r} no longer exists in {store}; it was deleted or moved"
     raise errors.PathNotFoundError(msg)
 
 
 class _Change:
-    """A change of the document that makes a node visible, called in the turn of its key."""
+    """A change of the document that makes a node visible, called with its key locked."""
 
     def __init__(
         self, store: Store, path: str, format: Format, name: str, patch: Callable[[Node], Node]

@@ -129,7 +129,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         zarr_format: int = 3,
         overwrite: bool = False,
     ) -> Self:
-        """Create a group at a store or store path."""
+        """Create a group in a store or at a store path; raise as ``fastzarr.create_group`` does."""
         place = as_store_path(store)
         layout = build_group(
             place.store,
@@ -213,10 +213,10 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
     def __setitem__(self, name: str, value: Any) -> None:
         """Store an array-like value as an array of this name, replacing an existing node."""
         if isinstance(value, Group):
-            msg = f"{name!r} cannot be set to a group; use fastzarr.copy(source, group, name=...)"
+            msg = f"cannot set {name!r} to a group; use fastzarr.copy(source, group, name=...)"
             raise TypeError(msg)
         if value is None:
-            msg = f"{name!r} cannot be set to None; use del to remove it"
+            msg = f"cannot set {name!r} to None; use del to delete it"
             raise TypeError(msg)
         self.create_array(name, data=value, overwrite=True)
 
@@ -225,7 +225,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         self._check_writable(f"delete {name!r}")
         path = self._below(name)
         if path == self._path:
-            msg = f"{name!r} is this group itself; delete it from the group above"
+            msg = f"{name!r} is this group itself; delete it from its parent group"
             raise KeyValidationError(msg)
         if nodes.load(self._store, path, self._layout.format) is None:
             raise KeyError(name)
@@ -282,7 +282,8 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         if name.startswith("_"):
             raise AttributeError(name)
         if any(name in vars(cls) for cls in type(self).__mro__):
-            # A property raised AttributeError, which led here; raise it again as it was.
+            # A property has raised AttributeError, after which Python calls this method; evaluate
+            # it again to raise the original error.
             return object.__getattribute__(self, name)  # type: ignore[no-any-return]
         try:
             return self[name]
@@ -322,7 +323,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         self._check_writable("begin a transaction")
         store = self._store
         if store.transaction is None or self.chunk_store is not store:
-            msg = f"{store} has no transactions; a local store has"
+            msg = f"{store} does not support transactions; use a local store"
             raise TransactionError(msg)
         try:
             with store.transaction(self._path):
@@ -341,7 +342,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         self._check_writable(f"move {source!r}")
         old, new = self._below(source), self._below(dest)
         if nodes.load(self._store, old, self._layout.format) is None:
-            msg = f"nothing at {'/' + old!r} in {self._store}, so there is nothing to move"
+            msg = f"cannot move {'/' + old!r} in {self._store}: there is no node at this path"
             raise NodeNotFoundError(msg)
         check_new_path(new)
         found = nodes.load(self._store, new)
@@ -422,7 +423,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     def _below(self, name: Any) -> str:
         if not isinstance(name, str):
-            msg = f"the name of a node is a string, not {type(name).__name__}: {name!r}"
+            msg = f"the name of a node must be a string, not {type(name).__name__}: {name!r}"
             raise TypeError(msg)
         path = normalise_path(name)
         return nodes.join(self._path, path) if path else self._path
@@ -487,5 +488,5 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     def _check_writable(self, doing: str) -> None:
         if self._read_only:
-            msg = f"cannot {doing} in {self.name!r}: the group was opened read-only; use mode='r+'"
+            msg = f"cannot {doing} in {self.name!r}: the group is read-only; use mode='r+'"
             raise ReadOnlyError(msg)

@@ -138,7 +138,7 @@ class GroupVerbs(Generic[GroupT]):
                 if found is None:
                     raise
         if isinstance(found, Array):
-            raise taken(self.store, found.path, found.layout, "a group is asked for")
+            raise taken(self.store, found.path, found.layout, "a group is required")
         return found
 
     def require_groups(self, *names: str) -> tuple[GroupT, ...]:

@@ -1,8 +1,8 @@
-"""What arrays and groups have in common: a place in a store, and attributes.
+"""The base class of arrays and groups: a location in a store, and attributes.
 
 Rules of this file:
 
-* A handle is cheap: it holds a store, a path and a copy of the metadata, and opens nothing.
+* A handle is cheap. It has a store, a path and a copy of the metadata, and no open resources.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """Stand for a node at a path of a store."""
+    """A handle of the node at a path in a store."""
 
     _read_only: bool
     _cache_attrs: bool
@@ -49,75 +49,76 @@ class Handle:
         raise NotImplementedError
 
     def _set_layout(self, layout: Any) -> None:
-        """Replace the handle's copy of the metadata."""
+        """Replace the metadata of the handle."""
         raise NotImplementedError
 
     @property
     def store_path(self) -> StorePath:
-        """Give the store and the path together."""
+        """The store and the path, as a ``StorePath``."""
         from fastzarr.stores import StorePath
 
         return StorePath(self.store, self.path)
 
     @property
     def name(self) -> str:
-        """Give the path with the slash of the root before it, as h5py has it."""
+        """The path with a leading slash, as in h5py."""
         return "/" + self.path
 
     @property
     def basename(self) -> str:
-        """Give the last part of the path."""
+        """The last segment of the path."""
         return self.path.rsplit("/", 1)[-1]
 
     @property
     def read_only(self) -> bool:
-        """Tell whether writing is refused."""
+        """Whether the node cannot be written to through this handle."""
         return self._read_only
 
     @property
     def meta_array(self) -> Any:
-        """Give an empty array of the kind that reading gives."""
+        """An empty array of the type that reading returns (zarr-python 2's attribute)."""
         import numpy as np
 
         return np.empty(())
 
     @property
     def attrs(self) -> Attributes:
-        """Give the attributes, a mapping that writes through."""
+        """The attributes, a mapping whose changes are written immediately."""
         from fastzarr.nodes.attributes import Attributes
 
         return Attributes(self, cache=self._cache_attrs)
 
     def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
-        """Write several attributes at once."""
+        """Set several attributes in one write, and return self."""
         self.attrs.update(new_attributes)
         return self
 
     def flush(self) -> None:
-        """Have all that was written to the store outlast a power cut, where the store sees to it.
+        """Make all earlier writes to the store durable, if the store supports it.
 
-        What ``durability`` leaves open is settled then; see ``fastzarr.storage.LocalStore``.
+        A local store syncs the new chunks that its ``durability`` has left unsynced; see
+        ``fastzarr.storage.LocalStore``.
         """
         self.store.flush()
         if self.chunk_store is not self.store:
             self.chunk_store.flush()
 
     def close(self) -> None:
-        """Close the stores of the metadata and of the chunks, which flushes them."""
+        """Flush and close the stores of the metadata and of the chunks."""
         self.store.close()
         if self.chunk_store is not self.store:
             self.chunk_store.close()
 
     def _another(self, **changes: Any) -> Self:
-        """Return a copy of the handle that has other values of these attributes."""
+        """Return a copy of the handle with other values of the given attributes."""
         other = copy(self)
         vars(other).update(changes)
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state of a copy: a batch of attributes belongs to one handle alone."""
+        """Return the state of a copy, without a batch of attributes under way."""
         return {name: value for name, value in vars(self).items() if name != "_batch"}
 
     def __hash__(self) -> int:
-        """Hash by the path, as equal handles may have stores of different kinds."""
+        """Return a hash of the path, because equal handles may have different types of stores."""
         return hash((Handle, self.path))

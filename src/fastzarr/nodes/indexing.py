@@ -62,7 +62,7 @@ class Indexed:
     _read_only: bool
 
     def _current(self) -> Access:
-        """Return the access that an operation begun now is to use."""
+        """Return the access for a new operation."""
         raise NotImplementedError
 
     def _check_current(self, access: Access) -> None:
@@ -70,18 +70,22 @@ class Indexed:
         raise NotImplementedError
 
     def __getitem__(self, index: Any) -> Any:
-        """Read a selection, as NumPy reads it."""
+        """Return the selected elements, as NumPy does."""
         access = self._access if self._cache_metadata else self._current()
         return self._read(access, kinds.normalise(index, access.layout.shape))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Write a selection, as NumPy writes it."""
+        """Assign to the selected elements, as NumPy does.
+
+        Raise ``ReadOnlyError`` if the array is read-only, ``ShapeError`` if the value cannot be
+        broadcast, and ``StaleArrayError`` if the array in the store has been replaced.
+        """
         access = self._access if self._cache_metadata else self._current()
         self._write(access, kinds.normalise(index, access.layout.shape), value)
 
     @property
     def oindex(self) -> Indexer:
-        """Select along each axis on its own.
+        """Orthogonal selection: each array selects along its own axis.
 
         >>> import fastzarr
         >>> z = fastzarr.array([[1, 2, 3], [4, 5, 6]])
@@ -93,7 +97,7 @@ class Indexed:
 
     @property
     def vindex(self) -> Indexer:
-        """Select points: index arrays are broadcast together; a boolean array is a mask.
+        """Coordinate selection: arrays are broadcast together; a boolean array is a mask.
 
         >>> import fastzarr
         >>> z = fastzarr.array([[1, 2, 3], [4, 5, 6]])
@@ -104,7 +108,7 @@ class Indexed:
 
     @property
     def blocks(self) -> Indexer:
-        """Select by the numbers of chunks (of shards, where the array is sharded).
+        """Block selection: indices are in units of chunks (of shards, if the array is sharded).
 
         >>> import fastzarr
         >>> z = fastzarr.array([1, 2, 3, 4, 5], chunks=2)
@@ -116,70 +120,80 @@ class Indexed:
     def get_basic_selection(
         self, selection: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
-        """Read integers and slices; into ``out`` if given, only ``fields`` of a structured type."""
+        """Return elements selected by integers and slices.
+
+        ``fields`` restricts a structured array to a field or a list of fields. ``out`` is an array
+        of the selection's shape that receives the elements and is returned. ``prototype`` is
+        accepted for zarr-python 3 and ignored. The other ``get_`` methods have the same arguments.
+        """
         del prototype
         return self._get(_basic, selection, fields, out)
 
     def set_basic_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
-        """Write integers and slices."""
+        """Assign to elements selected by integers and slices.
+
+        ``fields`` restricts a structured array to a field or a list of fields; the other fields are
+        left unchanged. ``prototype`` is ignored. The other ``set_`` methods have the same
+        arguments.
+        """
         del prototype
         self._set(_basic, selection, value, fields)
 
     def get_orthogonal_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
-        """Read what ``oindex`` selects."""
+        """Return the elements that ``oindex`` selects."""
         del prototype
         return self._get(_orthogonal, selection, fields, out)
 
     def set_orthogonal_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
-        """Write what ``oindex`` selects."""
+        """Assign to the elements that ``oindex`` selects."""
         del prototype
         self._set(_orthogonal, selection, value, fields)
 
     def get_coordinate_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
-        """Read what ``vindex`` selects."""
+        """Return the elements that ``vindex`` selects."""
         del prototype
         return self._get(_coordinate, selection, fields, out)
 
     def set_coordinate_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
-        """Write what ``vindex`` selects."""
+        """Assign to the elements that ``vindex`` selects."""
         del prototype
         self._set(_coordinate, selection, value, fields)
 
     def get_mask_selection(
         self, mask: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
-        """Read where a boolean array of the array's shape is true."""
+        """Return the elements where a boolean array of the array's shape is True."""
         del prototype
         return self._get(_mask, mask, fields, out)
 
     def set_mask_selection(
         self, mask: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
-        """Write where a boolean array of the array's shape is true."""
+        """Assign to the elements where a boolean array of the array's shape is True."""
         del prototype
         self._set(_mask, mask, value, fields)
 
     def get_block_selection(
         self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
-        """Read what ``blocks`` selects."""
+        """Return the elements that ``blocks`` selects."""
         del prototype
         return self._get(_blocks, selection, fields, out)
 
     def set_block_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
     ) -> None:
-        """Write what ``blocks`` selects."""
+        """Assign to the elements that ``blocks`` selects."""
         del prototype
         self._set(_blocks, selection, value, fields)
 
@@ -202,7 +216,7 @@ class Indexed:
         direct = out is not None and out.dtype == dtype and self._cast is None
         apart = False
         if order == "C" and not direct:
-            # The work shape and the result's are the same elements in the same order.
+            # Work shape and result shape have the same elements in the same order.
             work = np.empty(found.work, dtype)
             result = work if found.work == found.shape else work.reshape(found.shape)
         else:
@@ -248,7 +262,7 @@ class Indexed:
     def _check_writable(self) -> None:
         if self._read_only:
             name, store = "/" + self._access.path, self._access.store
-            msg = f"array {name!r} in {store} was opened read-only; open it with mode='r+'"
+            msg = f"array {name!r} in {store} is read-only; open it with mode='r+'"
             raise errors.ReadOnlyError(msg)
 
 
@@ -285,11 +299,11 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         msg = f"out must be a NumPy array, not {type(out).__name__}"
         raise TypeError(msg)
     if not out.flags.writeable:
-        msg = "out is read-only; pass an array that may be written to"
+        msg = "out is read-only; pass a writeable array"
         raise errors.BaseZarrError(msg)
     if out.shape != shape:
         msg = f"out has shape {out.shape}, but the selection has shape {shape}"
         raise errors.ShapeError(msg)
     if not np.can_cast(dtype, out.dtype, "same_kind"):
-        msg = f"out has dtype {out.dtype}, to which {dtype} cannot be cast by the rule 'same_kind'"
+        msg = f"cannot cast {dtype} to out's dtype {out.dtype} with casting='same_kind'"
         raise TypeError(msg)

@@ -79,7 +79,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         ['a', 'a/b']
         """
         if max_depth is not None and max_depth < 0:
-            msg = f"must be 0 or more, or None for all, not {max_depth}"
+            msg = f"must be at least 0, or None for all, not {max_depth}"
             raise MetadataValidationError(msg, "max_depth")
         group = self if use_consolidated_for_children else self._unconsolidated()
         return tuple(group.walk_nodes(max_depth))

@@ -52,7 +52,8 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
         return latest.with_members(shape=new)
 
     latest = update(patch)
-    # A power cut must not bring back the old shape without its chunks.
+    # The new shape is made durable before chunks are deleted: a power cut must not restore the old
+    # shape without its chunks.
     access.store.settle(access.path)
     _delete_outside(access, latest)
 
@@ -106,13 +107,13 @@ def _checked_shape(access: Access, shape: tuple[Any, ...]) -> tuple[int, ...]:
         raise errors.ShapeError(msg)
     for size in shape:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
-            msg = f"the sizes of a shape are integers of at least 0, not {size!r} in {shape}"
+            msg = f"the sizes of a shape must be integers of at least 0, not {size!r} in {shape}"
             raise errors.ShapeError(msg)
     return _countable(access, tuple(int(size) for size in shape))
 
 
 def _countable(access: Access, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape; raise MetadataError if readers could not open an array of it."""
+    """Return the shape; raise MetadataError if an array of this shape could not be opened."""
     return checked.as_shape(shape, f"new shape of {_name(access)!r}")
 
 
@@ -121,7 +122,7 @@ def _name(access: Access) -> str:
 
 
 def _lasting(access: Access, layout: Layout) -> Access:
-    """Return an access to the chunks of ``layout`` whose changes outlast a power cut."""
+    """Return an access to the chunks of ``layout`` whose writes are durable."""
     return replace(access, layout=layout, chunk_store=access.chunk_store.lasting())
 
 

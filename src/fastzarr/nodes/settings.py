@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# What zarr-python 3 knows beside, and has no meaning here.
+# Settings of zarr-python 3 that have no effect here.
 _OTHERS = frozenset(
     {"rectilinear_chunks", "sharding_coalesce_max_bytes", "sharding_coalesce_max_gap_bytes"}
 )
@@ -20,7 +20,7 @@ _OTHERS = frozenset(
 
 @dataclass(frozen=True)
 class ArrayConfig:
-    """Hold how an array is read and written, apart from what its metadata says."""
+    """Settings of a handle: how its array is read and written."""
 
     order: str = "C"
     write_empty_chunks: bool = False
@@ -28,7 +28,7 @@ class ArrayConfig:
 
     @classmethod
     def make(cls, given: ArrayConfig | Mapping[str, Any] | None = None) -> ArrayConfig:
-        """Return the settings in force now, changed by those given."""
+        """Return the current settings of ``config``, overridden by ``given``."""
         if isinstance(given, ArrayConfig):
             return given
         if given is None:
@@ -39,18 +39,18 @@ class ArrayConfig:
             if name in names:
                 found[name] = value
             elif name not in _OTHERS:
-                msg = f"config knows {', '.join(names)}; it does not know {name!r}"
+                msg = f"unknown setting {name!r} in config; known settings: {', '.join(names)}"
                 raise TypeError(msg)
         return cls(**found)
 
     def __post_init__(self) -> None:
-        """Refuse an order that is none."""
+        """Raise ``MetadataValidationError`` unless the order is ``"C"`` or ``"F"``."""
         if self.order not in ("C", "F"):
             msg = f"must be 'C' or 'F', not {self.order!r}"
             raise errors.MetadataValidationError(msg, "config.order")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the settings as a plain mapping."""
+        """Return the settings as a dictionary."""
         return asdict(self)
 
 

@@ -1,18 +1,17 @@
-"""Consolidated metadata in use: a group's snapshot of all nodes below it, and when it ends.
+"""Consolidated metadata in use: a group's snapshot of the nodes below it, and its invalidation.
 
 Rules of this file:
 
-* A group opened through consolidated metadata serves names and metadata from that snapshot, and so
-  do the groups and arrays got from it. It is as old as the document it was read from.
-* Whoever changes something ends the copies that describe it, of whatever process: the stored copies
-  of the groups above are removed before the change and once more after it, so that a writer who
-  dies in between costs the copy and nothing else. ``consolidate_metadata`` makes a new one, and
-  looks again whether what it has copied is still so.
-* Handles of this process that serve from such a copy turn to the live documents at once; those of
-  other processes when they are opened again, or with ``use_consolidated=False``.
-* What programs of other makers change is noticed where a look at a document costs next to nothing,
-  in a local store: a node whose document is not older than the copy is read anew, and one whose
-  document has gone is gone. A node that they add is not noticed.
+* A group opened with consolidated metadata returns names and metadata from that snapshot, and so do
+  the groups and arrays obtained from it. The snapshot is as old as the document it was read from.
+* Before and after a change, the writer deletes the consolidated metadata of every group above it.
+  If it dies in between, only that copy is lost. ``consolidate_metadata`` writes a new one, and
+  repeats that if a node has changed meanwhile.
+* Handles of this process that use such a copy switch to the documents at once; handles of other
+  processes do when they are opened again, or with ``use_consolidated=False``.
+* Changes by other programs are noticed in a local store, where checking a document is cheap: a node
+  whose document is not older than the copy is read again, and one whose document is missing no
+  longer exists. Added nodes are not noticed.
 """
 
 from __future__ import annotations
@@ -46,27 +45,27 @@ class Snapshot:
     def __init__(
         self, store: Store, path: str, found: Mapping[str, Node], name: str, key: str | None = None
     ) -> None:
-        """Begin to serve these nodes."""
+        """Initialise with the nodes, and register the snapshot for invalidation."""
         self.store, self.path, self.name, self.key = store, path, name, key
         self.nodes: Mapping[str, Node] | None = found
-        #: When the copy was written, where the store can tell.
+        #: The time at which the copy was written, or None if the store does not know.
         self.time = self._time(key or nodes.join(path, name))
         self._begin()
 
     def __getstate__(self) -> dict[str, object]:
-        """Pickle the nodes and where they were read from; the place is found anew."""
+        """Return the state without the place, which is looked up when unpickling."""
         return {name: value for name, value in vars(self).items() if name != "place"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Come back as one that ends with the next change."""
+        """Restore the snapshot, and register it for invalidation."""
         self.__dict__.update(state)
         if self.nodes is not None:
             self._begin()
 
     def get(self, path: str) -> Node | None:
-        """Give the node at a path of the store; None if the snapshot has none there."""
+        """Return the node at a path in the store, or None if the snapshot has none."""
         if self.store.place is not self.place:
-            self.end()  # the root of the store leads to another folder by now
+            self.end()  # the root of the store refers to another folder by now
             return nodes.load(self.store, path)
         relative = self._relative(path)
         if self.nodes is None or relative is None or relative not in self.nodes:
@@ -78,7 +77,7 @@ class Snapshot:
         times = [self._time(nodes.join(path, name)) for name in names]
         if times[-1] is None:
             return nodes.load(self.store, path)
-        # Two changes within one tick of the clock have the same time.
+        # Equal times count as changed, because two changes within a clock tick have the same time.
         late = any(time is not None and time >= self.time for time in times)
         return nodes.load(self.store, path) if late else found
 
@@ -86,7 +85,7 @@ class Snapshot:
         return None if self.store.modified is None else self.store.modified(key)
 
     def names(self, path: str) -> Iterator[str]:
-        """Go through the names directly below a path of the store, in order."""
+        """Yield the sorted names directly below a path in the store."""
         relative = self._relative(path)
         prefix = f"{relative}/" if relative else ""
         for found in sorted(self.nodes or ()):
@@ -95,14 +94,14 @@ class Snapshot:
                 yield rest
 
     def end(self) -> None:
-        """Stop serving; handles turn to the live documents."""
+        """Invalidate the snapshot; handles then read the documents."""
         self.nodes = None
         self.place.snapshots.pop(id(self), None)
 
     def _begin(self) -> None:
         self.place: Place = self.store.place
-        # A snapshot lives as long as the handles that use it. A plain dict is read in one step,
-        # which matters where threads open groups meanwhile.
+        # The place has a weak reference, so a snapshot lives as long as the handles that use it.
+        # Copying a dict's values is atomic, so threads can open groups at the same time.
         key, live = id(self), self.place.snapshots
         live[key] = ref(self, lambda _: live.pop(key, None))
         if self.key not in (None, nodes.join(self.path, self.name)):
@@ -114,9 +113,9 @@ class Snapshot:
 
 @contextmanager
 def changing(store: Store, *paths: str, removed: bool = False) -> Iterator[None]:
-    """End the snapshots that describe the nodes at these paths, which are changed in the block.
+    """Invalidate, before and after the block, the snapshots that describe the nodes at ``paths``.
 
-    Where nodes are ``removed``, so are the snapshots of groups at the paths and below them.
+    If the nodes are ``removed``, the snapshots of groups at and below the paths are included.
     """
     for path in paths:
         _end(store, path, removed=removed)
@@ -149,7 +148,7 @@ def _remove_copies(store: Store, group: str) -> None:
 
 
 def _end_known(store: Store, path: str, *, removed: bool) -> None:
-    """End what handles of this process serve from, and copies under names of their own."""
+    """Invalidate the snapshots of this process, and delete copies stored under custom keys."""
     place = store.place
 
     def is_changed(group: str, key: str | None) -> bool:
@@ -180,7 +179,7 @@ def _remove_separate(store: Store, group: str, format: Format) -> None:
 
 
 def _relative(group: str, path: str) -> str | None:
-    """Give a path as seen from a group; None for one that is not below it."""
+    """Return a path relative to a group, or None if it is not below it."""
     if not group or path == group:
         return path[len(group) :]
     return path[len(group) + 1 :] if path.startswith(f"{group}/") else None

@@ -36,7 +36,7 @@ def digest(access: Access, hashname: str) -> bytes:
 
     total = hashlib.new(hashname)
     layout, chunks = access.layout, access.chunks
-    # A chunk that is not stored adds nothing, so those that are stored are enough.
+    # Missing chunks contribute no bytes, so only stored chunks are visited.
     for coords in sorted(stored_coords(access, layout, inside=True)):
         total.update(as_view(chunks.get(coords) or b""))
     for name in reversed(layout.format.names("array")):

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def reinterpreted(
     layout: Layout, shape: Any, chunks: Any, dtype: Any, fill_value: Any, filters: Any
 ) -> Layout:
-    """Return a layout that shows the same stored bytes in another way.
+    """Return a layout that describes the same stored chunks with other metadata.
 
-    A chunk keeps its key and its size in bytes. Raises ShapeError if the shape or the chunks are
-    not those of such a layout: chunks under other keys would be read as fill values, and chunks of
-    another size would be written where the array cannot read them.
+    A chunk keeps its key and its size in bytes. Raise ShapeError if the shape or the chunks do not
+    allow that: chunks with other keys would be read as fill values, and chunks of another size
+    would be written that the original array cannot read.
     """
     from fastzarr import dtypes
 
@@ -69,7 +69,7 @@ def _check_chunk_size(layout: Layout, view: Layout) -> None:
     sizes = [p.serializer.encoded_size(p.serializer_spec) for p in (old, new)]
     same = None in sizes or sizes[0] == sizes[1]
     if layout.shards is not None:
-        # The inner chunks of a shard keep their size and number too.
+        # The inner chunks of a shard must also keep their size and number.
         same = (layout.chunks, layout.dtype.itemsize) == (view.chunks, view.dtype.itemsize)
     if not same:
         msg = (

@@ -241,7 +241,7 @@ class Store(AsMapping):
             if start or length is not None:
                 parts.setdefault(key, []).append(index)
                 continue
-            # Taken before the value, so that a change in between is noticed.
+            # Read before the value, so that a change in between is noticed.
             validator = None if self.swap is None else self.validator
             token = None if validator is None else validator(key)
             data = self.get(key)

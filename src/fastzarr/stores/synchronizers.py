@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class ThreadSynchronizer:
-    """Keep a lock for each chunk and document, among the threads of one process.
+    """Locks for chunks and documents, shared by the threads of one process.
 
-    Writers of this package that share a chunk are safe without one. It is for scripts written for
-    zarr-python 2, and for code that takes its locks by name. A copy got by pickling has locks of
-    its own.
+    fastzarr does not need them: concurrent writes to a chunk are safe without. The class exists for
+    scripts written for zarr-python 2, and for code that takes its locks by key. An unpickled copy
+    has its own locks.
 
     >>> synchronizer = ThreadSynchronizer()
     >>> with synchronizer["temperature/0.0"]:
@@ -29,7 +29,7 @@ class ThreadSynchronizer:
     """
 
     def __init__(self) -> None:
-        """Start without locks."""
+        """Initialise without locks."""
         self._place = own()
 
     def __getitem__(self, item: str) -> AbstractContextManager[None]:
@@ -37,28 +37,28 @@ class ThreadSynchronizer:
         return self._place.locks.held(item)
 
     def __getstate__(self) -> bool:
-        """Pickle without locks."""
+        """Return a state without locks."""
         return True
 
     def __setstate__(self, state: object) -> None:
-        """Start without locks."""
+        """Initialise without locks."""
         self._place = own()
 
 
-# Of the files that this process has locked for a ``ProcessSynchronizer``: the system's lock belongs
-# to the whole process and to the file, whichever synchronizer asked for it.
+# The files that this process has locked for any ``ProcessSynchronizer``: the system's lock belongs
+# to the process and the file.
 _files = own()
 
 
 class ProcessSynchronizer:
-    """Keep a lock for each chunk and document in files of a folder, among processes and threads.
+    """Locks for chunks and documents in a folder of files, shared by processes and threads.
 
-    Writers of this package that share a chunk are safe without one where the store can lock or
-    compare and swap, as the local store can. With one they are on every store, and beside programs
-    that use zarr-python 2's synchronizer with the same folder, whose kind of lock this takes. The
-    lock files stay in the folder.
+    In a store with locks or compare-and-swap, such as the local store, fastzarr does not need them:
+    concurrent writes to a chunk are safe without. With a synchronizer they are safe in every store,
+    and together with programs that use zarr-python 2's synchronizer with the same folder, because
+    the type of lock is the same. The lock files are kept.
 
-    ``path`` is a folder that all processes see; it is made when first needed.
+    ``path`` is a folder that all processes can access; it is created when first needed.
 
     >>> import tempfile
     >>> synchronizer = ProcessSynchronizer(tempfile.mkdtemp())
@@ -67,7 +67,7 @@ class ProcessSynchronizer:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Keep the path."""
+        """Initialise with the path of the folder."""
         self.path = os.fspath(path)
 
     def __getitem__(self, item: str) -> AbstractContextManager[None]:
@@ -77,9 +77,9 @@ class ProcessSynchronizer:
     @contextmanager
     def _held(self, item: str) -> Iterator[None]:
         path = os.path.join(os.path.realpath(self.path), item)  # noqa: PTH118
-        # The system keeps such a lock for the whole process, and drops it with the first of its
-        # descriptors that is closed: threads take turns before they ask for it, and who has it
-        # already does not ask again.
+        # Such a lock belongs to the process, and is dropped when the first of its descriptors for
+        # the file is closed. Threads therefore exclude each other before they lock the file, and a
+        # file that is already locked is not locked again.
         with _files.locks.held(path):
             if path in locked_files:
                 yield
@@ -92,7 +92,7 @@ class ProcessSynchronizer:
                     locked_files.discard(path)
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
-        """Pickle the path."""
+        """Pickle only the path."""
         return (type(self), (self.path,))
 
 
@@ -108,9 +108,8 @@ def _locked_file(path: str) -> Iterator[None]:
                 fcntl.lockf(file, fcntl.LOCK_EX)
                 break
             except OSError as error:
-                # The system does not tell threads apart: where one of a process waits for a lock of
-                # another process, and another thread there for one of here, it takes that for a
-                # deadlock.
+                # The system does not distinguish threads, so it reports a deadlock if threads of
+                # two processes wait for locks that other threads of the other process hold.
                 if error.errno != errno.EDEADLK:
                     raise
                 sleep(0.001)

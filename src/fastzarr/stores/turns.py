@@ -73,10 +73,10 @@ class Verbs(Protocol):
 
 
 class StoreTurn:
-    """A turn among the threads of this process, by the verbs that every store has.
+    """A turn that excludes the threads of this process, using the methods that every store has.
 
-    In a store with compare-and-swap, writers of other processes lose nothing either. A writer that
-    has not read the value takes no turn there: those who have see that it was changed.
+    In a store with compare-and-swap, no update of another process is lost either. A writer that has
+    not read the value takes no lock there, because writers that have read it notice the change.
     """
 
     __slots__ = ("_key", "_locks", "_looked", "_store", "_token")
@@ -95,7 +95,7 @@ class StoreTurn:
             self._locks = locks
 
     def get(self) -> bytes | None:
-        """Return the value as it is now."""
+        """Return the current value, or None if the key is missing."""
         self._take()
         self._looked = True
         store, key = self._store, self._key
@@ -107,7 +107,7 @@ class StoreTurn:
             return None
         self._token = value.token
         if value.token is None and store.validator is not None:
-            # Taken before the value, so that a change in between is noticed.
+            # Read before the value, so that a change in between is noticed.
             self._token = store.validator(key)
             return store.get_valid(key)
         return value.data if type(value.data) is bytes else bytes(value.data)
@@ -126,7 +126,7 @@ class StoreTurn:
         return True
 
     def end(self) -> None:
-        """Let other threads have their turns."""
+        """Release the key."""
         locks, self._locks = self._locks, None
         if locks is not None:
             locks.give_back(self._key)

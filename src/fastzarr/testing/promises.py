@@ -1,9 +1,9 @@
-"""The capabilities of stores, tested: a part of the suite in ``stores.py``.
+"""Tests of the capabilities of stores, a part of the suite in ``stores.py``.
 
 Rules of this file:
 
-* The test of a capability (``fastzarr.stores.capabilities``) is skipped, by name, for a store that
-  does not declare it. Every store has ``fetch``.
+* The test of a capability (``fastzarr.stores.capabilities``) is skipped, with its name, for a store
+  that does not declare it. Every store has ``fetch``.
 """
 
 # ruff: noqa: S101  (tests assert)
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class PromiseTests:
-    """Test what a store declares."""
+    """Tests of the capabilities that a store declares."""
 
     def test_values_are_fetched_together(self, store: Store) -> None:
-        """Return each value, or part of one, under the index of its request."""
+        """``fetch`` returns each value, or part of one, with the index of its request."""
         store.set("a/b", b"0123456789")
         store.set("e", b"")
         wanted = [
@@ -57,7 +57,7 @@ class PromiseTests:
             list(store.fetch([Request("a/b", 0, -1)]))
 
     def test_values_are_files(self, store: Store) -> None:
-        """Keep each value in the file of its key, and read what is put there."""
+        """Each value is in the file of its key, and a file put there is read as its value."""
         if store.files is None or (files := store.files()) is None:
             pytest.skip(f"{type(store).__name__} has no files that may be opened")
         store.set("a/b", b"one")
@@ -72,7 +72,7 @@ class PromiseTests:
         assert not path.exists()
 
     def test_many_values_are_set_together(self, store: Store) -> None:
-        """Store values and delete keys, and refuse a key that is none."""
+        """``set_many`` stores values and deletes keys, and rejects invalid keys."""
         if store.set_many is None:
             pytest.skip(f"{type(store).__name__} sets values one by one")
         store.set("a", b"1")
@@ -88,7 +88,7 @@ class PromiseTests:
         assert dict(store) == {"b/c": b"2", "d": b""}
 
     def test_the_time_of_a_write(self, store: Store) -> None:
-        """Return a time that no later write goes behind, and None without a value."""
+        """``modified`` never decreases with later writes, and is None for a missing key."""
         if store.modified is None:
             pytest.skip(f"{type(store).__name__} does not know when a value was written")
         assert store.modified("a") is None
@@ -103,7 +103,7 @@ class PromiseTests:
         assert store.modified("a") is None
 
     def test_a_draft_is_seen_whole(self, store: Store) -> None:
-        """Put a tree into the place of another in one step, or leave what is there."""
+        """A draft replaces a tree in one step, or leaves it unchanged."""
         if store.draft is None:
             pytest.skip(f"{type(store).__name__} has no drafts")
         store.setitems({"a/zarr.json": b"old", "a/c/0": b"old", "b": b"beside"})
@@ -120,7 +120,7 @@ class PromiseTests:
         assert dict(store) == {"a/zarr.json": b"new", "b": b"beside"}
 
     def test_a_transaction_is_all_or_nothing(self, store: Store) -> None:
-        """Make all changes of a block at its end, or none where it raises."""
+        """All changes in a block are made at its end, or none if it raises."""
         if store.transaction is None:
             pytest.skip(f"{type(store).__name__} has no transactions")
         store.setitems({"a": b"1", "b/c": b"2"})
@@ -140,7 +140,7 @@ class PromiseTests:
         assert store.validator("a") is None
         seen: list[object] = []
         for value in (b"1", b"2", b"2", b"345", b"1"):
-            # A new object each time, as in life.
+            # A new object each time, as in practice.
             store.set("a", bytearray(value))
             token = store.validator("a")
             assert token == store.validator("a")
@@ -153,7 +153,7 @@ class PromiseTests:
         assert store.validator("a") is None
 
     def test_swap(self, store: Store) -> None:
-        """Replace and delete only the value that the token belongs to."""
+        """``swap`` replaces or deletes a value only if the token is that of the current value."""
         if store.swap is None or store.validator is None:
             pytest.skip(f"{type(store).__name__} has no swap")
         assert store.swap("a/b", b"1", None)
@@ -181,7 +181,7 @@ class PromiseTests:
         assert store.get("a/b") == b"6"
 
     def test_swap_loses_no_update(self, store: Store) -> None:
-        """Count with threads that read and swap to the number of all swaps."""
+        """No update of threads that read and swap is lost."""
         swap, validator = store.swap, store.validator
         if swap is None or validator is None:
             pytest.skip(f"{type(store).__name__} has no swap")
@@ -208,7 +208,10 @@ def run_at_once(
     beside: list[Callable[[], None]] | None = None,
     done: threading.Event | None = None,
 ) -> None:
-    """Run work in threads, and what is beside it until it is done; raise what one raised."""
+    """Run ``work`` in threads, and ``beside`` until that is done; raise the first exception.
+
+    ``done`` is set when ``work`` is done.
+    """
     failures: list[BaseException] = []
 
     def guarded(task: Callable[[], None]) -> None:

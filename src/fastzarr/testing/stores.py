@@ -52,9 +52,9 @@ RANGES = (
 
 
 class StoreTests(PromiseTests):
-    """Test a store: subclass it in a file of tests and give the fixture ``store``, empty.
+    """Conformance tests of a store: subclass it, and override the fixture ``store``.
 
-    The class is to be named so that pytest collects it. For assertions with details, call
+    The name of the subclass must be one that pytest collects. For detailed assertion messages, call
     ``pytest.register_assert_rewrite("fastzarr.testing")`` in ``conftest.py``.
 
     >>> class TestMyStore(StoreTests):
@@ -66,13 +66,11 @@ class StoreTests(PromiseTests):
     @pytest.fixture
     def store(self) -> Store:
         """Return a new, empty, writable store."""
-        msg = "give the fixture `store` in the subclass"
+        msg = "override the fixture `store` in the subclass"
         raise NotImplementedError(msg)
 
-    # Values
-
     def test_a_value_is_read_back(self, store: Store) -> None:
-        """Read what was stored, as bytes, also when empty or replaced."""
+        """A value is read as bytes, even if it is empty or has been replaced."""
         store.set("a/b", b"one")
         store.set("e", b"")
         assert store.get("a/b") == b"one"
@@ -84,13 +82,13 @@ class StoreTests(PromiseTests):
         assert store.get("a/b") == b"2"
 
     def test_a_large_value_is_read_back(self, store: Store) -> None:
-        """Read a value of some megabytes."""
+        """A value of several megabytes is read back."""
         value = bytes(range(256)) * (1 << 14)
         store.set("a", value)
         assert store.get("a") == value
 
     def test_a_missing_key(self, store: Store) -> None:
-        """Find no value, by each verb in its way, where there is none."""
+        """Each method reports a missing key in its own way."""
         store.set("a/b", b"1")
         for key in ("b", "a/c", "a/b/c", "c/0/0"):
             assert store.get(key) is None
@@ -103,7 +101,7 @@ class StoreTests(PromiseTests):
         assert store.get("a/b") == b"1"
 
     def test_many_values(self, store: Store) -> None:
-        """Read many keys in their order, None for those that are not there."""
+        """``get_many`` returns values in the order of the keys, and None for missing ones."""
         store.set("a", b"1")
         store.set("b/c", b"2")
         assert store.get_many(["b/c", "x", "a", "a"]) == [b"2", None, b"1", b"1"]
@@ -111,7 +109,7 @@ class StoreTests(PromiseTests):
 
     @pytest.mark.parametrize("part", RANGES)
     def test_a_range_is_a_slice(self, store: Store, part: tuple[int, int | None]) -> None:
-        """Read a range as the slice of the value is, clipped at its ends."""
+        """A range is clipped at the ends of the value, like a slice."""
         value = b"0123456789"
         store.set("a", value)
         start, length = part
@@ -119,25 +117,25 @@ class StoreTests(PromiseTests):
         assert store.get_ranges("a", [part]) == [rest if length is None else rest[:length]]
 
     def test_ranges_keep_their_order(self, store: Store) -> None:
-        """Read several ranges, overlapping ones too, in the order asked for; or none."""
+        """Several ranges, which may overlap, are returned in order."""
         store.set("a", b"0123456789")
         found = store.get_ranges("a", [(8, None), (0, 3), (2, 3), (-2, None)])
         assert found == [b"89", b"012", b"234", b"89"]
         assert store.get_ranges("a", []) == []
 
     def test_ranges_of_an_empty_value(self, store: Store) -> None:
-        """Read nothing from a value that is empty, which is not a missing one."""
+        """Ranges of an empty value are empty; the value is not missing."""
         store.set("a", b"")
         assert store.get_ranges("a", [(0, 1), (-3, None), (5, None)]) == [b"", b"", b""]
 
     def test_a_negative_length_is_refused(self, store: Store) -> None:
-        """Refuse a range of fewer than no bytes."""
+        """A range of negative length raises an error."""
         store.set("a", b"0123456789")
         with pytest.raises(BaseZarrError, match="-1"):
             store.get_ranges("a", [(0, -1)])
 
     def test_what_holds_bytes_can_be_stored(self, store: Store) -> None:
-        """Store from any buffer, in C order, whatever its items and strides."""
+        """Any buffer is stored in C order, regardless of its item type and strides."""
         values: dict[str, tuple[Any, bytes]] = {
             "bytearray": (bytearray(b"abc"), b"abc"),
             "view": (memoryview(b"abcdef")[1:4], b"bcd"),
@@ -152,14 +150,14 @@ class StoreTests(PromiseTests):
 
     @pytest.mark.parametrize("value", ["text", 1, None, [1, 2]])
     def test_what_holds_no_bytes_is_refused(self, store: Store, value: object) -> None:
-        """Refuse a value that is no buffer, name the key, and keep the old value."""
+        """A value that is not a buffer raises TypeError with the key, and the old value is kept."""
         store.set("a", b"old")
         with pytest.raises(TypeError, match="'a'"):
             store.set("a", value)  # type: ignore[arg-type,unused-ignore]
         assert store.get("a") == b"old"
 
     def test_the_caller_keeps_his_buffer(self, store: Store) -> None:
-        """Keep no hold of the buffer that a value came in, and let none be had of the value."""
+        """The store does not share memory with buffers that it is passed or returns."""
         buffer = bytearray(b"abc")
         store.set("a", buffer)
         store.set("view", memoryview(buffer))
@@ -169,7 +167,7 @@ class StoreTests(PromiseTests):
         assert store.get("view") == b"abc"
 
     def test_delete(self, store: Store) -> None:
-        """Remove one key and no other, any number of times."""
+        """``delete`` removes one key and no other, and can be repeated."""
         for key in ("a/b", "a/bc", "a/d/e"):
             store.set(key, b"1")
         store.delete("a/b")
@@ -180,7 +178,7 @@ class StoreTests(PromiseTests):
         assert store.get("a/b") == b"2"
 
     def test_sizes(self, store: Store) -> None:
-        """Count the bytes of one value, and of those below a prefix without its siblings."""
+        """The size of a value, and of all values below a prefix, excludes siblings."""
         for key, size in {"6/f/a": 3, "6/f/b/c": 4, "6/foo": 50, "6/f.x": 60}.items():
             store.set(key, b"x" * size)
         assert store.getsize("6/foo") == 50
@@ -188,11 +186,9 @@ class StoreTests(PromiseTests):
         assert store.getsize_prefix("nothing") == 0
         assert store.getsize_prefix() == store.getsize_prefix("/") == 117
 
-    # Keys
-
     @pytest.mark.parametrize("key", GOOD_KEYS)
     def test_a_good_key(self, store: Store, key: str) -> None:
-        """Take every key that the rules of keys allow."""
+        """Every valid key can be stored."""
         store.set(key, b"1")
         assert store.get(key) == b"1"
         assert [*store.list()] == [key]
@@ -201,7 +197,7 @@ class StoreTests(PromiseTests):
 
     @pytest.mark.parametrize("key", BAD_KEYS)
     def test_a_bad_key_is_refused(self, store: Store, key: str) -> None:
-        """Refuse at each verb a key that could reach outside, or that others cannot hold."""
+        """Every method rejects a key that could leave the store, or that others cannot store."""
         verbs: list[Callable[[], object]] = [
             lambda: store.get(key),
             lambda: store.get_ranges(key, [(0, 1)]),
@@ -226,7 +222,7 @@ class StoreTests(PromiseTests):
 
     @pytest.mark.parametrize("prefix", ["..", "a/../..", "./a", "a\\b", "a\0"])
     def test_a_bad_prefix_is_refused(self, store: Store, prefix: str) -> None:
-        """Refuse a prefix that could reach outside."""
+        """Every method rejects a prefix that could leave the store."""
         store.set("a", b"1")
         for verb in (
             store.list,
@@ -244,7 +240,7 @@ class StoreTests(PromiseTests):
 
     @pytest.mark.parametrize("key", [None, 1, b"a", ("a",)])
     def test_a_key_is_a_string(self, store: Store, key: object) -> None:
-        """Refuse by ``TypeError`` a key that is no string; a mapping has no such key."""
+        """A key that is not a string raises TypeError; ``in`` returns False."""
         with pytest.raises(TypeError, match="string"):
             store.get(key)  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="string"):
@@ -254,7 +250,7 @@ class StoreTests(PromiseTests):
     # Listing
 
     def test_list(self, store: Store) -> None:
-        """List keys sorted, all of them or those below a prefix."""
+        """``list`` returns the sorted keys, all of them or those below a prefix."""
         keys = ["a-b", "a/b/c", "a/b/d", "a0", "b", "zarr.json"]
         for key in reversed(keys):
             store.set(key, b"1")
@@ -264,7 +260,7 @@ class StoreTests(PromiseTests):
         assert [*store.list("nothing/here")] == []
 
     def test_list_dir(self, store: Store) -> None:
-        """List the names directly below, of keys and folders, each once and sorted."""
+        """``list_dir`` returns the sorted names of keys and folders directly below a prefix."""
         for key in ("zarr.json", "a/zarr.json", "a/c/0/0", "a/c/0/1", "ab/x"):
             store.set(key, b"1")
         assert [*store.list_dir()] == ["a", "ab", "zarr.json"]
@@ -274,7 +270,7 @@ class StoreTests(PromiseTests):
         assert [*store.list_dir("nothing/here")] == []
 
     def test_a_prefix_is_a_whole_path(self, store: Store) -> None:
-        """Take ``6/f`` for what is below it and never for ``6/foo``."""
+        """The prefix ``6/f`` includes the keys below it, and not ``6/foo``."""
         for key in ("6/f/a", "6/foo", "6/foo2/a", "6/f.a"):
             store.set(key, b"1")
         assert [*store.list("6/f")] == ["6/f/a"]
@@ -296,7 +292,7 @@ class StoreTests(PromiseTests):
         assert [*store.list_dir()] == []
 
     def test_an_empty_store(self, store: Store) -> None:
-        """Answer every question about nothing."""
+        """All methods work on an empty store."""
         assert [*store.list()] == [*store.list_dir()] == [*store] == []
         assert len(store) == 0
         assert store.getsize_prefix() == 0
@@ -304,10 +300,8 @@ class StoreTests(PromiseTests):
         store.delete_dir("a")
         assert store, "a store is a place, true also when it is empty"
 
-    # Whole prefixes
-
     def test_delete_dir(self, store: Store) -> None:
-        """Remove what is below a prefix; nothing there is fine, the root is not meant."""
+        """``delete_dir`` deletes all keys below a prefix, if there are any."""
         for key in ("a/b/c", "a/b/d/e", "a/f"):
             store.set(key, b"1")
         store.delete_dir("a/b")
@@ -320,7 +314,7 @@ class StoreTests(PromiseTests):
 
     @pytest.mark.parametrize("root", ["", "/"])
     def test_the_root_is_removed_by_clear_only(self, store: Store, root: str) -> None:
-        """Refuse the root as a prefix to remove or to move."""
+        """The root cannot be deleted or moved as a prefix."""
         store.set("a", b"1")
         verbs: list[Callable[[], object]] = [
             lambda: store.delete_dir(root),
@@ -334,7 +328,7 @@ class StoreTests(PromiseTests):
         assert [*store.list()] == ["a"]
 
     def test_clear(self, store: Store) -> None:
-        """Remove everything, and go on being a store."""
+        """``clear`` deletes all keys, and the store remains usable."""
         for key in ("a/b/c", "d"):
             store.set(key, b"1")
         store.clear()
@@ -343,7 +337,7 @@ class StoreTests(PromiseTests):
         assert store.get("a/b/c") == b"2"
 
     def test_move(self, store: Store) -> None:
-        """Move all below a path, or one key, to a path whose parents need not be there."""
+        """``move`` moves a key, or all keys below a path; parents of the target may be missing."""
         for key in ("a/b/c", "a/b/d/e", "a/bc"):
             store.set(key, key.encode())
         store.move("a/b", "x/y/z")
@@ -353,7 +347,7 @@ class StoreTests(PromiseTests):
         assert [*store.list_dir()] == ["n", "x"]
 
     def test_a_move_that_cannot_be(self, store: Store) -> None:
-        """Refuse to move nothing, onto something, or into itself; change nothing then."""
+        """Moving a missing path, onto a key or into itself raises an error and changes nothing."""
         store.set("a/b", b"1")
         store.set("c/d", b"2")
         store.move("a", "a")
@@ -369,7 +363,7 @@ class StoreTests(PromiseTests):
     # The mapping
 
     def test_it_is_a_mapping(self, store: Store) -> None:
-        """Behave as a mutable mapping from key to bytes does."""
+        """A store is a mutable mapping of keys to bytes."""
         store["b/c"] = bytearray(b"2")
         store["a"] = b"1"
         assert store["a"] == b"1"
@@ -390,16 +384,14 @@ class StoreTests(PromiseTests):
                 verb("x/y")
 
     def test_verbs_for_many_items(self, store: Store) -> None:
-        """Read, store and remove many items, under zarr-python 2's names."""
+        """zarr-python 2's methods read, store and delete many items."""
         store.setitems({"a": b"1", "b": b"2", "c": b"3"})
         assert store.getitems(["c", "x", "a"], contexts={}) == {"c": b"3", "a": b"1"}
         store.delitems(["a", "x"])
         assert [*store] == ["b", "c"]
 
-    # Read-only
-
     def test_a_read_only_store(self, store: Store) -> None:
-        """Refuse every verb that writes, change nothing, and go on reading."""
+        """In a read-only store every writing method raises an error, and reading works."""
         store.set("a/b", b"1")
         reader = store.with_read_only()
         verbs: list[Callable[[], object]] = [
@@ -433,14 +425,14 @@ class StoreTests(PromiseTests):
     # The object
 
     def test_equality(self, store: Store) -> None:
-        """Be equal to what stands for the same values, and to nothing else."""
+        """Stores with the same values are equal."""
         store.set("a", b"1")
         assert store == store.with_read_only()
         assert store != "a"
         assert store != {}
 
     def test_pickling(self, store: Store) -> None:
-        """Go through a pickle with its kind, its values and its right to write."""
+        """Pickling preserves the type, the values and whether the store is read-only."""
         store.set("a/b", b"1")
         for original in (store, store.with_read_only()):
             for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
@@ -451,21 +443,19 @@ class StoreTests(PromiseTests):
                 assert dict(copy) == {"a/b": b"1"}
 
     def test_names(self, store: Store) -> None:
-        """Print as a URL, and as its kind around that."""
+        """``str`` returns a URL, and ``repr`` the class name with it."""
         assert "://" in str(store)
         assert repr(store) == f"{type(store).__name__}({str(store)!r})"
 
     def test_closing(self, store: Store) -> None:
-        """Serve as a context that closes the store, once or more often."""
+        """A store is a context manager, and can be closed more than once."""
         with store as same:
             assert same is store
             same.set("a", b"1")
         store.close()
 
-    # More than one at a time
-
     def test_no_value_is_torn(self, store: Store) -> None:
-        """Show readers one whole value after another while threads replace it."""
+        """Readers see complete values while threads replace them."""
         size = 1 << 16
         store.set("a/b", b"\0" * size)
         done = threading.Event()
@@ -487,7 +477,7 @@ class StoreTests(PromiseTests):
         assert not torn
 
     def test_writes_and_deletes_beside_each_other(self, store: Store) -> None:
-        """Keep a value that is stored while the last key beside it goes."""
+        """A value stored while its last sibling is deleted is kept."""
         lost: list[str] = []
 
         def work(name: str) -> None:
@@ -503,7 +493,7 @@ class StoreTests(PromiseTests):
         assert store.is_empty()
 
     def test_a_change_loses_no_other(self, store: Store) -> None:
-        """Make a value from the one that is there, by threads that all do, or make none."""
+        """``change`` loses no update of concurrent threads, and changes nothing if it raises."""
         store.change("a/b", lambda old: b"0" if old is None else pytest.fail("it is not there"))
         same = store.get("a/b")
         store.change("a/b", lambda old: old)
@@ -524,7 +514,7 @@ class StoreTests(PromiseTests):
             store.with_read_only().change("a/b", lambda _: b"1")
 
     def test_a_turn_is_one_writers(self, store: Store) -> None:
-        """Let a writer wait for the end of another's turn at the same key, and at no other."""
+        """A writer waits for the end of another writer's turn at the same key, and no other key."""
         store.set("a", b"1")
         turn = store.turn("a")
         assert turn.get() == b"1"

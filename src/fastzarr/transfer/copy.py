@@ -40,15 +40,15 @@ def copy(
     dry_run: bool = False,
     **create_kws: Any,
 ) -> tuple[int, int, int]:
-    """Copy an array or a group, with all below it, into the group ``dest``, as ``name``.
+    """Copy an array, or a group with all nodes below it, into the group ``dest`` as ``name``.
 
-    ``shallow`` copies only the arrays directly in a group. ``log`` is a file, a file's name or a
-    callable that is told each step. ``if_exists`` is ``"raise"``, ``"replace"``, ``"skip"``, or
-    ``"skip_initialized"``, which skips arrays all of whose chunks are stored. ``create_kws`` go to
-    ``create_array``, and change what is otherwise taken over from the source.
+    ``shallow`` copies only the arrays directly in a group. ``log`` is a file, the name of a file,
+    or a callable; it receives one line for each step. ``if_exists`` is ``"raise"``, ``"replace"``,
+    ``"skip"``, or ``"skip_initialized"``, which skips arrays all of whose chunks are stored.
+    ``create_kws`` are passed to ``create_array`` and override the properties of the source.
 
-    Gives the numbers of nodes copied, of nodes skipped and of bytes copied. Raises ``CopyError``
-    where something is in the way.
+    Return the number of nodes copied, of nodes skipped, and of bytes copied. Raise ``CopyError`` if
+    a node already exists and ``if_exists`` is ``"raise"``, or if ``dest`` is below the source.
 
     >>> import fastzarr as zarr
     >>> source, dest = zarr.group(), zarr.group()
@@ -78,9 +78,9 @@ def copy_all(
     dry_run: bool = False,
     **create_kws: Any,
 ) -> tuple[int, int, int]:
-    """Copy all that is in the group ``source`` into the group ``dest``, its attributes included.
+    """Copy the members and the attributes of the group ``source`` into the group ``dest``.
 
-    The arguments and what is given are those of ``copy``.
+    The arguments and the result are those of ``copy``.
     """
     _check_group("dest", dest)
     _check_group("source", source)
@@ -114,7 +114,7 @@ class _Copy:
         return self.copied, self.skipped, self.size
 
     def copy(self, source: Any, dest: Any, name: str, *, root: bool) -> None:
-        # In a dry run, `dest` is None below what would be created.
+        # In a dry run, `dest` is None below a group that would be created.
         if _is_array(source):
             self._array(source, dest, name)
         elif root or not self.shallow:
@@ -200,13 +200,13 @@ class _Copy:
 def _name(source: Any, name: str | None) -> str:
     found = name or str(source.name).rsplit("/", 1)[-1]
     if not found:
-        msg = "the source is a root and has no name; give name="
+        msg = "the source is a root group and has no name; pass name="
         raise TypeError(msg)
     return found
 
 
 def _is_array(node: Any) -> bool:
-    # A group of any library is a mapping, and may have a member named ``shape``.
+    # Groups of any library are mappings, and may have a member named ``shape``.
     return not isinstance(node, Mapping) and hasattr(node, "shape")
 
 
@@ -217,7 +217,7 @@ def _check_group(word: str, group: Any) -> None:
 
 
 def _check_apart(source: Any, dest: Any, name: str) -> None:
-    """Refuse to copy a group to a place below itself, which would never end."""
+    """Raise ``CopyError`` if a group would be copied to a path below itself, without end."""
     if not (hasattr(source, "store_path") and hasattr(dest, "store_path")):
         return
     target = dest.store_path / normalise_path(name)

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def data_of(source: Any, words: dict[str, Any]) -> Any:
-    """Give the data of h5py's array, and what it says besides; text is bytes to h5py."""
+    """Return the data of an h5py dataset, with text decoded; add its properties to ``words``."""
     from h5py import check_string_dtype  # type: ignore[import-untyped,unused-ignore]
 
     text = check_string_dtype(source.dtype)

@@ -21,7 +21,7 @@ def close_log(tell: Log, copied: int, skipped: int, size: int, *, dry_run: bool)
 
 @contextmanager
 def open_log(log: Any) -> Iterator[Log]:
-    """Give a callable that writes a line wherever ``log`` says."""
+    """Yield a callable that writes a line to ``log``."""
     if log is None:
         yield lambda _: None
     elif callable(log):
@@ -34,5 +34,5 @@ def open_log(log: Any) -> Iterator[Log]:
         with Path(log).open("a", encoding="utf-8") as file:
             yield lambda line: print(line, file=file)
     else:
-        msg = f"log must be a callable, a file or the name of one, not {log!r}"
+        msg = f"log must be a callable, a file or the name of a file, not {log!r}"
         raise TypeError(msg)

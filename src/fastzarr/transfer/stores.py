@@ -26,14 +26,14 @@ def copy_store(  # noqa: PLR0913, PLR0917  (a user's verb)
     dry_run: bool = False,
     log: Any = None,
 ) -> tuple[int, int, int]:
-    """Copy values from one store to another as they are, key by key.
+    """Copy the bytes of keys from one store to another.
 
-    Only keys below ``source_path`` are copied, to below ``dest_path``. A key is left out if one of
-    the regular expressions ``excludes`` is found in it and none of ``includes``; ``flags`` are
-    those of ``re``. ``if_exists`` is ``"raise"``, ``"replace"`` or ``"skip"``.
+    The keys below ``source_path`` are copied to keys below ``dest_path``. A key is excluded if it
+    contains a match of a regular expression in ``excludes`` and none of one in ``includes``;
+    ``flags`` are those of ``re``. ``if_exists`` is ``"raise"``, ``"replace"`` or ``"skip"``.
 
-    Gives the numbers of keys copied, of keys skipped and of bytes copied. Raises ``CopyError``
-    before anything is written if a key is in the way.
+    Return the number of keys copied, of keys skipped, and of bytes copied. Raise ``CopyError``,
+    before anything is written, if a key already exists and ``if_exists`` is ``"raise"``.
 
     >>> import fastzarr as zarr
     >>> source, dest = {"a/b": b"123"}, {}
@@ -58,7 +58,7 @@ def copy_store(  # noqa: PLR0913, PLR0917  (a user's verb)
             keys[key] = f"{into}/{rest}" if into else rest
     taken = {new for new in keys.values() if target.exists(new)}
     if taken and if_exists == "raise":
-        msg = f"the key {min(taken)!r} is already in {target}; see if_exists="
+        msg = f"the key {min(taken)!r} already exists in {target}; see if_exists="
         raise CopyError(msg)
     copied = skipped = size = 0
     with open_log(log) as tell:
