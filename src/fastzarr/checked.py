@@ -33,7 +33,17 @@ T = TypeVar("T")
 
 MAX_SIZE = 2**63 - 1
 
-_KEYS = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+#: The names of the metadata documents of all formats, with the kinds of nodes that each makes
+#: visible. Formats are defined in ``metadata/``. Their names are listed here too, because errors
+#: quote them in their own way, and stores protect documents better than chunks.
+DOCUMENTS = {
+    "zarr.json": ("array", "group"),
+    ".zarray": ("array",),
+    ".zgroup": ("group",),
+    ".zattrs": (),
+    ".zmetadata": (),
+}
+_KEYS = tuple(DOCUMENTS)
 _EXTENSION = {"name": True, "configuration": False, "must_understand": False}
 
 _repr = Repr()

@@ -63,12 +63,6 @@ def visible() -> tuple[str, ...]:
     return tuple(name for each in FORMATS for name in each.visible)
 
 
-def reserved() -> frozenset[str]:
-    """Return the names of all documents, which cannot be names of nodes."""
-    names = {name for each in FORMATS for some in each.documents.values() for name in some}
-    return frozenset(names | {each.consolidated for each in FORMATS if each.consolidated})
-
-
 def from_dict(doc: dict[str, Any], where: str | None = None) -> Layout | GroupLayout:
     """Return the layout of a node's metadata in one document, of any format.
 

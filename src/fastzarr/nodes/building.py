@@ -29,11 +29,12 @@ from fastzarr.errors import (
     ReadOnlyError,
 )
 from fastzarr.grids.regions import regions
-from fastzarr.metadata.formats import default_format, reserved
+from fastzarr.metadata.formats import default_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.snapshot import changing
+from fastzarr.stores.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,7 +228,7 @@ def check_new_path(path: str) -> None:
     ``path`` is normalised. Existing nodes with such names can still be opened.
     """
     for name in path.split("/"):
-        if name in reserved() or name.startswith("__"):
+        if name in METADATA_NAMES or name.startswith("__"):
             why = "begins with '__'" if name.startswith("__") else "is that of a metadata document"
             msg = f"{path!r} cannot be the path of a new node: the name {name!r} {why}"
             raise KeyValidationError(msg)

@@ -23,7 +23,7 @@ from fastzarr.errors import (
     ReadOnlyError,
     TransactionError,
 )
-from fastzarr.metadata.formats import parse_format, reserved, same_format
+from fastzarr.metadata.formats import parse_format, same_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.trust import trusted
 from fastzarr.nodes import documents as nodes
@@ -40,7 +40,7 @@ from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.members import Members
 from fastzarr.nodes.snapshot import changing
-from fastzarr.stores.keys import normalise_path
+from fastzarr.stores.keys import METADATA_NAMES, normalise_path
 from fastzarr.stores.resolve import as_store, as_store_path
 
 if TYPE_CHECKING:
@@ -446,10 +446,9 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     def _entries(self, path: str) -> Iterator[str]:
         """Iterate over the names directly below a path that may be names of nodes."""
-        documents = reserved()
         for name in self._store.list_dir(path):
             try:
-                if name not in documents and normalise_path(name) == name:
+                if name not in METADATA_NAMES and normalise_path(name) == name:
                     yield name
             except KeyValidationError:
                 continue  # a file or folder of another program

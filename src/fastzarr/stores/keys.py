@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from fastzarr.checked import DOCUMENTS
 from fastzarr.errors import KeyValidationError
 
 TEMPORARY_SUFFIX = ".fastzarr-tmp"
@@ -20,8 +21,14 @@ TEMPORARY_SUFFIX = ".fastzarr-tmp"
 JOURNAL_NAME = f".journal{TEMPORARY_SUFFIX}"
 """The name of the folder of a transaction that is committed and not yet all in place."""
 
-METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
-"""The last segments of the keys of metadata documents, of both formats."""
+METADATA_NAMES = frozenset(DOCUMENTS)
+"""The last segments of the keys of metadata documents, of all formats."""
+
+NODE_NAMES = frozenset(name for name, kinds in DOCUMENTS.items() if kinds)
+"""Those of them that make a node visible. In the order of locks they come before the others."""
+
+GROUP_NAMES = tuple(name for name, kinds in DOCUMENTS.items() if "group" in kinds)
+"""Those of them that make a group visible."""
 
 _MAX_SEGMENT = 255
 _SEGMENT = r"(?!\.\.?(?:/|\Z))[ -.0-\[\]-~]{1,255}"

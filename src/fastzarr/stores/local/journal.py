@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastzarr.errors import BaseZarrError, TransactionError
-from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, validate_key
+from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, NODE_NAMES, validate_key
 from fastzarr.stores.local.system import (
     ATTEMPTS,
     DIRECTORY,
@@ -166,7 +166,7 @@ def documents_first(key: str) -> tuple[int, str]:
     """
     name = key.rpartition("/")[2]
     if name in METADATA_NAMES:
-        return (int(name in (".zattrs", ".zmetadata")), key)
+        return (int(name not in NODE_NAMES), key)
     return (2, key)
 
 

@@ -128,11 +128,7 @@ class Staged:
         return not self.path or key.startswith(f"{self.path}/")
 
     def look(self, key: str) -> None:
-        """Remember a value that a change is made from."""
-        folder, slash, name = key.rpartition("/")
-        if name in (".zarray", ".zgroup"):
-            # Read and changed in the same turn.
-            self.look(f"{folder}{slash}.zattrs")
+        """Remember the validator of a value that a change is made from."""
         if key not in self.made and key not in self.seen:
             self.seen[key] = _token(self.folder, key)
 

@@ -22,7 +22,7 @@ from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Files, Suspension, Value, is_void
-from fastzarr.stores.keys import JOURNAL_NAME, validate_key
+from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME, validate_key
 from fastzarr.stores.local.folder import DURABILITIES, Folder, token
 from fastzarr.stores.local.system import is_mounted, read_part, write_file
 from fastzarr.stores.local.turn import FileTurn, put
@@ -116,8 +116,8 @@ class LocalStore(Store):
         root = folder.root
         while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
             above = os.path.dirname(root)
-            if above == root or not (
-                os.access(f"{above}/zarr.json", os.F_OK) or os.access(f"{above}/.zgroup", os.F_OK)
+            if above == root or not any(
+                os.access(f"{above}/{name}", os.F_OK) for name in GROUP_NAMES
             ):
                 return
             root = above
