@@ -204,11 +204,8 @@ class Shard:
                 continue
             try:
                 out[region] = self.inner.decode(view[offset : offset + size], missing=missing)
-            except CodecError as error:
+            except (CodecError, MissingChunk) as error:
                 raise inside_chunk(error, chunk) from error
-            except MissingChunk as error:
-                msg = f"inner chunk {chunk}: {error}"
-                raise MissingChunk(msg) from error
         return out
 
     def encode(self, array: np.ndarray[Any, Any]) -> bytes:
@@ -304,9 +301,14 @@ def index_spec(counts: tuple[int, ...]) -> ChunkSpec:
     return ChunkSpec((*counts, 2), UInt64(), np.uint64(MISSING))
 
 
-def inside_chunk(error: CodecError, chunk: tuple[int, ...]) -> CodecError:
+def inside_chunk(
+    error: CodecError | MissingChunk, chunk: tuple[int, ...]
+) -> CodecError | MissingChunk:
     """Return the error of an inner chunk with its coordinates before the message."""
-    inside = CodecError(f"inner chunk {chunk}: {error}")
+    inner = f"inner chunk {chunk}"
+    if isinstance(error, MissingChunk):
+        return MissingChunk(": ".join([inner, *error.args]))
+    inside = CodecError(f"{inner}: {error}")
     inside.stage = error.stage
     return inside
 

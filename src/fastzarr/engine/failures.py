@@ -55,18 +55,23 @@ def as_failure(
     return Failure(chunk, stage, error)
 
 
+def of_error(chunk: tuple[int, ...], stage: str, error: Exception) -> Failure:
+    """Return the failure of a chunk. The stage of a ``CodecError`` goes before ``stage``."""
+    return Failure(chunk, getattr(error, "stage", "") or stage, error)
+
+
 def is_for_the_store(failure: Failure) -> bool:
     """Whether the extension met something that only the store can decide.
 
     That is a symbolic link, or a file system without locks.
     """
     error = failure.error
-    thought = (errno.ELOOP, errno.EXDEV, errno.ENOLCK)
-    return isinstance(error, OSError) and error.errno in thought
+    codes = (errno.ELOOP, errno.EXDEV, errno.ENOLCK)
+    return isinstance(error, OSError) and error.errno in codes
 
 
 def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
-    """Return the error of a failure, which names the array, the chunk, the key and the stage."""
+    """Return the error of a failure; it names the array, the chunk, the key and the stage."""
     chunk, stage, error = failure
     path = chunks.path
     key = chunks.key(chunk)

@@ -21,7 +21,7 @@ import numpy as np
 
 from fastzarr.buffers import as_view
 from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
-from fastzarr.engine.failures import Failure
+from fastzarr.engine.failures import of_error
 from fastzarr.engine.job import Chunks, Job, Source, inline
 from fastzarr.errors import CodecError
 from fastzarr.selection import plan as planning
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.program import Program, Shard
+    from fastzarr.engine.failures import Failure
     from fastzarr.selection.plan import Factor, Plan
 
     Array = np.ndarray[Any, Any]
@@ -56,7 +57,7 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
             else:
                 _read_shard(program.shard, chunks.source(piece.chunk), piece, out, nested)
         except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
-            failures.append(_failure(piece.chunk, "fetch", error))
+            failures.append(of_error(piece.chunk, "fetch", error))
 
     if plan.size == 1:
         one(0)
@@ -113,7 +114,7 @@ def _store(
                 data = write_chunk(program, None, piece, value, job)
             done = turn.put(None if data is None else as_view(data))
     except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
-        return _failure(piece.chunk, stage, error)
+        return of_error(piece.chunk, stage, error)
     finally:
         if turn is not None:
             turn.end()
@@ -250,11 +251,8 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
                 _place(shard.inner, within.get(), inner, target, nested)
             else:
                 _read_shard(shard.inner.shard, within, inner, target, nested)
-        except CodecError as error:
+        except (CodecError, MissingChunk) as error:
             raise inside_chunk(error, inner.chunk) from error
-        except MissingChunk as error:
-            nested_in = [f"inner chunk {inner.chunk}", *error.args]
-            raise MissingChunk(": ".join(nested_in)) from error
 
     job.spread(one, plan.size)
     if not direct:
@@ -330,7 +328,3 @@ def _number(chunk: tuple[int, ...], grid: tuple[int, ...]) -> int:
 
 def _work(factors: tuple[Factor, ...]) -> tuple[int, ...]:
     return tuple([factor.size for factor in factors])
-
-
-def _failure(chunk: tuple[int, ...], stage: str, error: Exception) -> Failure:
-    return Failure(chunk, getattr(error, "stage", "") or stage, error)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
+# Make a named tuple from its fields: `new(Span, (axis, start, step, size))`. It skips the
+# Python-level `__new__` of a NamedTuple, which takes 0.3 us: together 1.4 us of the 12 to 20 us of
+# a small read. For tuples that each read makes, and for no others.
+new = tuple.__new__
+
 
 class Span(NamedTuple):
     """``size`` elements of one axis from ``start`` on, with a positive or negative ``step``."""
