@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastzarr.grids.keys import ChunkKeys
+import fastzarr
+from fastzarr.checked import check_members
+from fastzarr.errors import MetadataError
+from fastzarr.grids.keys import KEYS, ChunkKeys, KeyEncoding, parse_keys
+from fastzarr.stores import LocalStore, MemoryStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENCODINGS = [ChunkKeys(name, separator) for name in ("default", "v2") for separator in "/."]
 
@@ -40,3 +51,53 @@ def test_a_key_decodes_to_its_coordinates(keys: ChunkKeys, coords: tuple[int, ..
 )
 def test_what_is_no_chunk_key_decodes_to_none(key: str) -> None:
     assert ChunkKeys("default", "/").decode(key, 2) is None
+
+
+@dataclass(frozen=True)
+class Reversed(KeyEncoding):
+    """Keys with the last axis first."""
+
+    name: str = "example.reversed"
+    prefix: str = "r"
+
+    @classmethod
+    def from_config(cls, name: str, config: dict[str, Any], where: str) -> Reversed:
+        check_members(config, {"prefix": False}, where)
+        return cls(name, **config)
+
+    def config(self) -> dict[str, Any]:
+        return {"prefix": self.prefix}
+
+    def encode(self, coords: tuple[int, ...]) -> str:
+        return "/".join([self.prefix, *map(str, reversed(coords))])
+
+    def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
+        prefix, *parts = key.split("/")
+        if prefix != self.prefix or len(parts) != ndim or not all(map(str.isdecimal, parts)):
+            return None
+        return tuple(map(int, reversed(parts)))
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("local", [False, True])
+def test_a_registered_encoding_names_the_chunks_of_an_array(local: bool, tmp_path: Path) -> None:
+    store: Any = LocalStore(tmp_path) if local else MemoryStore()
+    KEYS.register("example.reversed", Reversed)
+    words = {"name": "example.reversed", "configuration": {"prefix": "x"}}
+    z = fastzarr.create_array(
+        store, shape=(4, 6), chunks=(2, 2), dtype="i4", chunk_key_encoding=words
+    )
+    data = np.arange(24).reshape(4, 6)
+    z[...] = data
+    keys = {f"x/{j}/{i}" for i in range(2) for j in range(3)}
+    assert set(store.list()) == {"zarr.json", *keys}
+    opened = fastzarr.open_array(store)
+    assert opened.layout.keys == Reversed(prefix="x")
+    assert (opened[...] == data).all()
+    assert opened.nchunks_initialized == 6
+    opened.resize((2, 6))
+    assert set(store.list()) == {"zarr.json", *(key for key in keys if key.endswith("/0"))}
+    with pytest.raises(MetadataError, match=r"configuration\.other: unknown member; known members"):
+        parse_keys(words | {"configuration": {"other": 1}}, "a")
+    with pytest.raises(MetadataError, match=r"^a: unknown chunk key encoding 'example\.none'"):
+        parse_keys("example.none", "a")

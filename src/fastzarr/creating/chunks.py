@@ -17,6 +17,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fastzarr.checked import as_int
 from fastzarr.config import config
 from fastzarr.creating.given import NotGiven
 from fastzarr.errors import MetadataValidationError
@@ -32,8 +33,8 @@ def parse_shape(shape: Any, where: str = "shape") -> tuple[int, ...]:
     ((3,), (2, 0))
     """
     if isinstance(shape, str) or not isinstance(shape, Iterable) or _ndim(shape) == 0:
-        return (_integer(shape, 0, where),)
-    return tuple(_integer(size, 0, f"{where}[{axis}]") for axis, size in enumerate(shape))
+        return (as_int(shape, where, 0),)
+    return tuple(as_int(size, f"{where}[{axis}]", 0) for axis, size in enumerate(shape))
 
 
 def parse_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int | None) -> tuple[int, ...]:
@@ -192,25 +193,13 @@ def _piece(piece: Any, size: int, where: str) -> int:
                 return size
         except TypeError:
             pass
-    return _integer(piece, 1, where)
+    return as_int(piece, where, 1)
 
 
 def _regular(sizes: list[Any], where: str) -> int:
     """Return the chunk length of a list of equal lengths, of which the last may be shorter."""
-    lengths = [_integer(size, 1, f"{where}[{index}]") for index, size in enumerate(sizes)]
+    lengths = [as_int(size, f"{where}[{index}]", 1) for index, size in enumerate(sizes)]
     if not lengths or any(size != lengths[0] for size in lengths[:-1]) or lengths[-1] > lengths[0]:
         msg = f"the chunks {tuple(sizes)!r} of one axis differ in length; pass one length instead"
         raise MetadataValidationError(msg, where)
     return lengths[0]
-
-
-def _integer(value: Any, least: int, where: str) -> int:
-    try:
-        # bool is a subclass of int, but is not accepted as a size.
-        found = -1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        found = -1
-    if found < least:
-        msg = f"must be an integer of at least {least}, not {value!r}"
-        raise MetadataValidationError(msg, where)
-    return found

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from fastzarr.checked import show
 from fastzarr.errors import MetadataValidationError
+from fastzarr.grids import keys
+from fastzarr.grids.keys import ChunkKeys, KeyEncoding
+
+_OURS = ("default", "v2")
 
 
 def parse_keys(encoding: Any, separator: Any = None) -> Any:
-    """Return the ``ChunkKeys`` of a format 3 array.
+    """Return the ``KeyEncoding`` of a format 3 array.
 
     ``encoding`` is a name, a pair ``(name, separator)``, a mapping as in ``zarr.json`` or with the
-    members ``name`` and ``separator``, or a ``ChunkKeys``. Raise ``MetadataValidationError`` for
+    members ``name`` and ``separator``, or a ``KeyEncoding``. Raise ``MetadataValidationError`` for
     anything else.
 
     >>> parse_keys({"name": "v2", "separator": "/"})
     ChunkKeys(name='v2', separator='/')
     """
-    from fastzarr.grids.keys import ChunkKeys
-
-    if isinstance(encoding, ChunkKeys):
+    if isinstance(encoding, KeyEncoding):
         return encoding
     where = "chunk_key_encoding"
+    other = encoding.get("name") if isinstance(encoding, Mapping) else encoding
+    if isinstance(other, str) and other not in _OURS:
+        return keys.parse_keys(encoding if encoding is other else dict(encoding), where)
     name, found = _encoding(encoding, where)
-    if name not in ("default", "v2"):
-        msg = f"must be named 'default' or 'v2', not {name!r}"
+    if name not in _OURS:
+        msg = f"must be named 'default' or 'v2', got {show(name)}"
         raise MetadataValidationError(msg, where)
     if found is None:
         found = separator if separator is not None else {"default": "/", "v2": "."}[name]
@@ -54,14 +60,12 @@ def _encoding(encoding: Any, where: str) -> tuple[Any, Any]:
 
 def keys_v2(encoding: Any, separator: Any) -> Any:
     """Return the chunk key encoding of format 2 for what the user gave."""
-    from fastzarr.grids.keys import ChunkKeys
-
     if encoding is not None:
-        keys = parse_keys(encoding, separator)
-        if keys.name != "v2":
-            msg = f"format 2 supports only the encoding 'v2', not {keys.name!r}"
+        found = parse_keys(encoding, separator)
+        if found.name != "v2":
+            msg = f"format 2 supports only the encoding 'v2', not {found.name!r}"
             raise MetadataValidationError(msg, "chunk_key_encoding")
-        return keys
+        return found
     return ChunkKeys("v2", _separator("." if separator is None else separator))
 
 

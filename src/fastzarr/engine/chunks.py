@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.grids.keys import ChunkKeys
 from fastzarr.stores.turns import Synchronized
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ class StoredChunks:
         self.declared = store.files is not None and not store.suspension.on
         self.files: tuple[Any, ...] | None = None
         found = None if store.files is None else store.files()
-        if found is not None:
-            default, separator = layout.keys.name == "default", layout.keys.separator
-            self.files = (found.root, self.prefix, default, separator, found.follow_links)
+        keys = layout.keys
+        # The extension computes the keys of files itself, of the encodings of this package only.
+        if found is not None and type(keys) is ChunkKeys:
+            default = keys.name == "default"
+            self.files = (found.root, self.prefix, default, keys.separator, found.follow_links)
 
     def anew(self, layout: Layout) -> StoredChunks:
         """Return the stored objects as the store declares them now.

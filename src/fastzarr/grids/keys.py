@@ -3,21 +3,57 @@
 Rules of this file:
 
 * A key encoding converts between the coordinates of a chunk and its key, relative to the array's
-  path. Both encodings are those of the core specification, version 3, "Chunk key encoding".
+  path. Those of this package are ``default`` and ``v2`` of the core specification, version 3,
+  "Chunk key encoding"; others are registered in ``KEYS``.
+* Different chunks have different keys, and no key of a chunk is that of a metadata document.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
+from fastzarr.checked import check_members, extension, fail, member, show
+from fastzarr.registry import Registry
+
+_SEPARATORS = {"default": "/", "v2": "."}
 # Coordinates are decimal without leading zeros; any other key does not belong to a chunk.
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
 
 
+class KeyEncoding:
+    """Base class of key encodings, which are immutable and compared by their members.
+
+    ``name`` is that in format 3, and ``separator`` the one between coordinates, if there is one.
+    """
+
+    name: str
+    separator: str = ""
+
+    @classmethod
+    def from_config(cls, name: str, config: dict[str, Any], where: str) -> Self:
+        """Return the encoding of a format 3 name and its ``configuration``, located at ``where``.
+
+        Raise ``MetadataError``, naming the member at fault, if the configuration is invalid.
+        """
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object."""
+        raise NotImplementedError
+
+    def encode(self, coords: tuple[int, ...]) -> str:
+        """Return the key of the chunk at ``coords``, relative to the array's path."""
+        raise NotImplementedError
+
+    def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
+        """Return the coordinates encoded in a key, or None if it is not the key of a chunk."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class ChunkKeys:
+class ChunkKeys(KeyEncoding):
     """The key encoding of an array: ``default`` or ``v2``, with a separator.
 
     >>> ChunkKeys("default", "/").encode((0, 12))
@@ -30,6 +66,19 @@ class ChunkKeys:
 
     name: Literal["default", "v2"] = "default"
     separator: Literal["/", "."] = "/"
+
+    @classmethod
+    def from_config(cls, name: str, config: dict[str, Any], where: str) -> Self:
+        """Return the encoding of a name and a configuration with an optional ``separator``."""
+        check_members(config, {"separator": False}, where)
+        separator = config.get("separator", _SEPARATORS[name])
+        if separator not in ("/", "."):
+            fail(f"must be '/' or '.', got {show(separator)}", member(where, "separator"))
+        return cls(name, separator)  # type: ignore[arg-type]  # one of the two, as checked
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object."""
+        return {"separator": self.separator}
 
     def encode(self, coords: tuple[int, ...]) -> str:
         """Return the key of the chunk at ``coords``, relative to the array's path."""
@@ -48,3 +97,22 @@ class ChunkKeys:
         if len(parts) != ndim or not all(map(_NUMBER.match, parts)):
             return None
         return tuple(map(int, parts))
+
+
+KEYS: Registry[type[KeyEncoding]] = Registry("keys", {"default": ChunkKeys, "v2": ChunkKeys})
+"""The chunk key encodings of format 3 by name."""
+
+
+def parse_keys(json: object, where: str) -> KeyEncoding:
+    """Return the key encoding of the ``chunk_key_encoding`` member of a ``zarr.json``.
+
+    Raise ``MetadataError``, naming the member at fault, if it is unknown or invalid.
+
+    >>> parse_keys("v2", "chunk_key_encoding")
+    ChunkKeys(name='v2', separator='.')
+    """
+    name, config = extension(json, where)
+    found = KEYS.find(name)
+    if found is None:
+        fail(f"unknown chunk key encoding {show(name)}", where)
+    return found.from_config(name, config, member(where, "configuration"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.program import Program
     from fastzarr.dtypes import DataType
     from fastzarr.grids.base import Grid
-    from fastzarr.grids.keys import ChunkKeys
+    from fastzarr.grids.keys import KeyEncoding
     from fastzarr.metadata.format import Format
 
 
@@ -61,7 +61,7 @@ class Layout:
     shape: tuple[int, ...]
     dtype: DataType
     chunks: tuple[int, ...]
-    keys: ChunkKeys
+    keys: KeyEncoding
     fill: Any
     codecs: tuple[Codec, ...]
     dimension_names: tuple[str | None, ...] | None = None

@@ -19,6 +19,7 @@ from fastzarr.codecs.base import ArrayBytesCodec
 from fastzarr.codecs.parse import CODECS
 from fastzarr.config import DEFAULTS, config
 from fastzarr.dtypes.parse import DTYPES
+from fastzarr.grids.keys import KEYS
 
 if TYPE_CHECKING:
     from fastzarr.codecs.base import Codec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES, MOST_ENTRIES = 1 << 13, 1 << 9
 
+_registries = (CODECS, DTYPES, KEYS)
 _limits = itemgetter(*(name for name in DEFAULTS if name.startswith("limits.")))
 
 
@@ -47,7 +49,7 @@ class Memory:
 
     def key(self, *said: Any) -> tuple[Any, ...]:
         """Return the key for documents under the current limits and registered extensions."""
-        return (*said, _limits(config.flat), CODECS.generation, DTYPES.generation)
+        return (*said, _limits(config.flat), *(registry.generation for registry in _registries))
 
     def get(self, key: tuple[Any, ...]) -> Any:
         """Return the cached value; None if there is none, or if the key is not hashable."""

@@ -22,7 +22,7 @@ from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.chain import check_nesting, check_sizes, guard, resolve_chain
 from fastzarr.errors import MetadataError, NodeTypeValidationError
-from fastzarr.grids.keys import ChunkKeys
+from fastzarr.grids.keys import parse_keys
 from fastzarr.grids.regular import as_chunks
 from fastzarr.metadata import consolidated
 from fastzarr.metadata.attributes import plain_attributes
@@ -44,7 +44,6 @@ _ARRAY = {
 }
 _GROUP = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
 _alike = Memory()
-_SEPARATORS = {"default": "/", "v2": "."}
 
 
 class _V3(Format):
@@ -107,7 +106,7 @@ def document(node: Layout | GroupLayout) -> dict[str, Any]:
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(node.chunks)}},
         "chunk_key_encoding": {
             "name": node.keys.name,
-            "configuration": {"separator": node.keys.separator},
+            "configuration": node.keys.config(),
         },
         "fill_value": node.dtype.fill_to_json(node.fill, FORMAT.number),
         "codecs": [codec.to_dict() for codec in node.codecs],
@@ -170,7 +169,7 @@ def _settle(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
         shape=shape,
         dtype=dtype,
         chunks=chunks,
-        keys=_keys(doc["chunk_key_encoding"], member(where, "chunk_key_encoding")),
+        keys=parse_keys(doc["chunk_key_encoding"], member(where, "chunk_key_encoding")),
         fill=fill,
         codecs=chain,
     )
@@ -207,18 +206,6 @@ def _chunks(grid: object, shape: tuple[int, ...], where: str) -> tuple[tuple[int
     checked.check_members(configuration, {"chunk_shape": True}, where)
     where = member(where, "chunk_shape")
     return as_chunks(configuration["chunk_shape"], shape, where), where
-
-
-def _keys(encoding: object, where: str) -> ChunkKeys:
-    name, configuration = extension(encoding, where)
-    if name not in _SEPARATORS:
-        fail(f"unknown chunk key encoding {show(name)}", where)
-    where = member(where, "configuration")
-    checked.check_members(configuration, {"separator": False}, where)
-    separator = configuration.get("separator", _SEPARATORS[name])
-    if separator not in ("/", "."):
-        fail(f"must be '/' or '.', got {show(separator)}", member(where, "separator"))
-    return ChunkKeys(name, separator)  # type: ignore[arg-type]  # one of the two, as checked
 
 
 def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | None, ...] | None:

@@ -105,11 +105,15 @@ def _checked_shape(access: Access, shape: tuple[Any, ...]) -> tuple[int, ...]:
     if len(shape) != ndim:
         msg = f"shape {shape} has {len(shape)} axes, but array {_name(access)!r} has {ndim}"
         raise errors.ShapeError(msg)
-    for size in shape:
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
-            msg = f"the sizes of a shape must be integers of at least 0, not {size!r} in {shape}"
-            raise errors.ShapeError(msg)
-    return _countable(access, tuple(int(size) for size in shape))
+    sizes = [
+        checked.as_int(size, f"shape[{axis}]", 0, error=_shape_error)
+        for axis, size in enumerate(shape)
+    ]
+    return _countable(access, tuple(sizes))
+
+
+def _shape_error(message: str, where: str) -> Exception:
+    return errors.ShapeError(f"{where}: {message}")
 
 
 def _countable(access: Access, shape: tuple[int, ...]) -> tuple[int, ...]:
