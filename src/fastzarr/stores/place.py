@@ -147,15 +147,15 @@ class Place:
         """
         if self.folder is None or other.folder is None:
             return self is other and _is_below(below, path)
-        upper = os.path.realpath(os.path.join(self.folder, path))  # noqa: PTH118 (as text)
-        lower = os.path.realpath(os.path.join(other.folder, below))  # noqa: PTH118 (as text)
+        upper = os.path.realpath(os.path.join(self.folder, path))
+        lower = os.path.realpath(os.path.join(other.folder, below))
         if lower == upper or lower.startswith(upper.rstrip(os.sep) + os.sep):
             return True
         inode = _inode(upper)
         while inode is not None:
             if _inode(lower) == inode:
                 return True
-            above = os.path.dirname(lower)  # noqa: PTH120 (as text)
+            above = os.path.dirname(lower)
             if above == lower:
                 return False
             lower = above
@@ -223,7 +223,7 @@ def _of_token(token: str) -> Place:
 
 def _inode(path: str) -> tuple[int, int] | None:
     try:
-        info = os.stat(path)  # noqa: PTH116  (as text)
+        info = os.stat(path)
     except OSError:
         # A folder that cannot be looked at is known by its path. Using it says why.
         return None

@@ -9,7 +9,6 @@ from time import sleep
 from typing import TYPE_CHECKING, Self
 
 from fastzarr.stores.place import own
-from fastzarr.stores.turns import locked_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +44,14 @@ class ThreadSynchronizer:
         self._place = own()
 
 
-# The files that this process has locked for any ``ProcessSynchronizer``: the system's lock belongs
-# to the process and the file.
+# The files that this process has locked for a ``ProcessSynchronizer``, and the turns of its threads
+# at them. The system's lock belongs to the whole process and to the file, whichever synchronizer
+# asked for it, so this is the process's too. A forked child has none of these locks.
 _files = own()
+_locked: set[str] = set()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_locked.clear)
 
 
 class ProcessSynchronizer:
@@ -76,20 +80,20 @@ class ProcessSynchronizer:
 
     @contextmanager
     def _held(self, item: str) -> Iterator[None]:
-        path = os.path.join(os.path.realpath(self.path), item)  # noqa: PTH118
+        path = os.path.join(os.path.realpath(self.path), item)
         # Such a lock belongs to the process, and is dropped when the first of its descriptors for
         # the file is closed. Threads therefore exclude each other before they lock the file, and a
         # file that is already locked is not locked again.
         with _files.locks.held(path):
-            if path in locked_files:
+            if path in _locked:
                 yield
                 return
             with _locked_file(path):
-                locked_files.add(path)
+                _locked.add(path)
                 try:
                     yield
                 finally:
-                    locked_files.discard(path)
+                    _locked.discard(path)
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         """Pickle only the path."""

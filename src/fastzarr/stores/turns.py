@@ -12,7 +12,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastzarr.buffers import flat_bytes
@@ -156,9 +155,3 @@ class Synchronized:
             self._turn.end()
         finally:
             self._lock.__exit__(None, None, None)
-
-
-locked_files: set[str] = set()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=locked_files.clear)

@@ -46,7 +46,7 @@ DURABILITIES = ("none", "replace", "full")
 # Without O_NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
 _READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)
 _IS_LINK = (errno.ELOOP, errno.EMLINK)
-# After so many seconds a temporary file or folder is nobody's, unless its folder is locked.
+# The age in seconds from which an unlocked temporary file or folder is taken for abandoned.
 _ABANDONED = 86400.0
 
 
@@ -95,7 +95,7 @@ class Folder:
 
     @property
     def durability(self) -> str:
-        """What outlasts a power cut: ``none``, ``replace`` or ``full``."""
+        """What survives a power cut: ``none``, ``replace`` or ``full``."""
         level = config.flat["durability"] if self._durability is None else self._durability
         if level not in DURABILITIES:
             msg = f"config['durability'] is one of {', '.join(DURABILITIES)}, not {level!r}"
@@ -130,7 +130,8 @@ class Folder:
             return None
         try:
             info = os.fstat(file)
-            self.check_file(key, info)
+            if not S_ISREG(info.st_mode):
+                self.check_file(key, info)
             if check is not None:
                 check(info.st_size, key)
             parts = [read_part(file, *clip_range(*part, info.st_size)) for part in ranges]
@@ -149,7 +150,7 @@ class Folder:
     def stat_file(self, key: str) -> os.stat_result | None:
         """Return what ``stat`` tells of the file of a key, or None if the key is missing."""
         info = self._stat(key)
-        if info is not None:
+        if info is not None and not S_ISREG(info.st_mode):
             self.check_file(key, info)
         return info
 
@@ -273,12 +274,12 @@ class Folder:
         return write(self.base + folder)
 
     def sync_names(self, path: str) -> None:
-        """Have the names in the folder of a path outlast a power cut, if there is such a folder."""
+        """Make the names in a folder survive a power cut; a missing folder is fine."""
         with suppress(FileNotFoundError, NotADirectoryError):
             sync_file(self.base + path, os.O_RDONLY | DIRECTORY)
 
     def sync_way(self, key: str) -> None:
-        """Have all names on the way to a key outlast a power cut, that of the root included."""
+        """Make all names on the way to a key survive a power cut, that of the root included."""
         folder = key
         while folder:
             folder = folder.rpartition("/")[0]

@@ -4,12 +4,12 @@ Rules of this file:
 
 * A journal is a folder with a list of changes and the new values. Renaming it to its name was the
   commit. From then on each value is renamed into its place, in the order of the changes, and the
-  journal is removed at last; what is in place already is skipped. So it may be applied again,
-  whoever began.
-* A journal is applied under the lock of its folder, which its writer holds until it has died or
-  come to the end.
-* A journal may have come with the store from elsewhere: it is not followed through links, and its
-  keys are checked as any others.
+  journal is removed at last. Values that are in place already are skipped, so any process can
+  complete a journal that another one began to apply.
+* A journal is applied under the lock of its folder, which its writer holds until it has completed
+  the journal or has died.
+* A journal may have been copied with the store from elsewhere: it is not followed through links,
+  and its keys are checked like all others.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CHANGES, VALUES = "changes.json", "values"
 
 
 def recover(folder: Folder) -> None:
-    """Complete a journal that is found in a folder, unless its writer is at it.
+    """Complete the journal in a folder, if there is one; wait for its writer if that is alive.
 
     Raises ``TransactionError`` if it cannot be completed.
     """

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, Self
 
@@ -72,7 +73,7 @@ class LocalStore(Store):
     may be given. Symbolic links that lead out of it are refused, unless ``follow_symlinks`` says
     that whoever made the folder is trusted; listing does not enter linked folders in either case.
 
-    ``durability`` says what outlasts a power cut; None takes ``config["durability"]``. With
+    ``durability`` says what survives a power cut; None takes ``config["durability"]``. With
     ``"replace"`` whatever replaces an existing value is on the disk before it does, and what is new
     is with ``flush`` or ``close``. With ``"full"`` all that a call has written is when it returns.
     ``"none"`` leaves it to the system. What a killed program leaves is whole in any case.
@@ -144,17 +145,18 @@ class LocalStore(Store):
 
     @property
     def durability(self) -> str:
-        """What outlasts a power cut: ``none``, ``replace`` or ``full``."""
+        """What survives a power cut: ``none``, ``replace`` or ``full``."""
         return self._folder.durability
 
-    @property
-    def written(self) -> bool:
-        """Whether values were written, by this store or a copy of it, since the last ``flush``."""
-        return self._folder.written
+    def _set_written(self, written: bool) -> None:
+        self._folder.written = written
 
-    @written.setter
-    def written(self, value: bool) -> None:
-        self._folder.written = value
+    # It is read at each write past the store, so without a frame.
+    written = property(
+        attrgetter("_folder.written"),
+        _set_written,
+        doc="Whether values were written, by this store or a copy, since the last ``flush``.",
+    )
 
     @property
     def place(self) -> Place:
@@ -328,17 +330,17 @@ class LocalStore(Store):
         return self._again(_folder=folder, suspension=_Shared(folder))
 
     def settle(self, path: str) -> None:
-        """Have the names at a path outlast a power cut, unless the durability is ``none``.
+        """Make the names at a path survive a power cut, unless the durability is ``none``.
 
-        In a transaction they do when it ends.
+        In a transaction this is left to its end.
         """
         if not self.suspension.on and self.durability != "none":
             self._folder.sync_names(path)
 
     def flush(self) -> None:
-        """Have all that was written to the store outlast a power cut, whoever wrote it.
+        """Make all that was written to the file system of the root survive a power cut.
 
-        In a transaction it does when the transaction ends.
+        In a transaction this is left to its end.
         """
         if self.suspension.on:
             return

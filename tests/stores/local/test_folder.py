@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
-    """Give an empty store."""
+    """Return an empty store."""
     return LocalStore(tmp_path / "root")
 
 
 @pytest.fixture
 def outside(store: LocalStore) -> Path:
-    """Give a folder with a file, beside a root whose name begins as the folder's does."""
+    """Make a folder with a file, beside a root whose name begins as the folder's does."""
     store.set("in/a", b"in")
     folder = store.root.parent / "root2"
     (folder / "sub").mkdir(parents=True)
