@@ -2,7 +2,8 @@
 
 Rules of this package:
 
-* One store, one file; what all share is in ``base``, the rules of keys in ``keys``.
+* Each store has a file of its own, the local one a folder. What all share is in ``base``, the rules
+  of keys are in ``keys``.
 * A store's file is read when its name is first used.
 """
 

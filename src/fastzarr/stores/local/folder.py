@@ -307,7 +307,7 @@ class Folder:
     # Removing and moving
 
     def remove(self, prefix: str) -> None:
-        """Remove all below a prefix; a link to a folder is no folder, and stays."""
+        """Remove the folder of a prefix. If that is a link, only the link is removed."""
         folder = prefix.rpartition("/")[0]
         self.check(folder)
         grave = temporary_name(self.base + folder)
