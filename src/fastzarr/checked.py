@@ -194,16 +194,11 @@ def boolean(value: Any, where: str, error: MakeError = MetadataValidationError) 
     return bool(value)
 
 
-def require(
-    document: dict[str, Any],
-    names: Iterable[str],
-    where: str,
-    error: MakeError = MetadataValidationError,
-) -> None:
+def require(document: dict[str, Any], names: Iterable[str], where: str) -> None:
     """Raise ``MetadataError`` if the document lacks one of the members ``names``."""
     for name in names:
         if name not in document:
-            fail(f"the member {name!r} is missing", where, error)
+            fail(f"the member {name!r} is missing", where)
 
 
 def check_members(
@@ -221,7 +216,9 @@ def check_members(
         if name not in known:
             names = ", ".join(known) or "none"
             fail(f"unknown member; known members: {names}", member(where, name), error)
-    require(found, (name for name, required in known.items() if required), where, error)
+    for name, required in known.items():
+        if required and name not in found:
+            fail(f"the member {name!r} is missing", where, error)
     return found
 
 
@@ -242,9 +239,12 @@ def extension(
     if not isinstance(value, dict):
         fail(f"must be an object with a name, or a name, got {show(value)}", where, error)
     found = check_members(value, _EXTENSION, where, error)
-    name = found["name"]
+    name, configuration = found["name"], found.get("configuration", {})
+    # The location of a member is computed only if that is at fault: this is called for every codec.
     if not isinstance(name, str):
         fail(f"must be a string, got {show(name)}", member(where, "name"), error)
-    boolean(found.get("must_understand", True), member(where, "must_understand"), error)
-    configuration = found.get("configuration", {})
-    return name, as_object(configuration, member(where, "configuration"), error)
+    if not isinstance(found.get("must_understand", True), bool):
+        boolean(found["must_understand"], member(where, "must_understand"), error)
+    if not isinstance(configuration, dict):
+        as_object(configuration, member(where, "configuration"), error)
+    return name, configuration

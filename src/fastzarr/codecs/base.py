@@ -62,6 +62,7 @@ class Codec:
 
     name: ClassVar[str]
     cacheable: ClassVar[bool] = False
+    _members: ClassVar[dict[str, bool]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Set ``cacheable`` to False unless the class declares it."""
@@ -71,11 +72,15 @@ class Codec:
     @classmethod
     def members(cls) -> dict[str, bool]:
         """Return the allowed members of a configuration, each with whether it is required."""
-        return {
-            f.name: f.default is MISSING
-            for f in fields(cls)  # type: ignore[arg-type]  # every codec is a dataclass
-            if f.metadata.get("member", True)
-        }
+        # Kept on the class, because every codec of every document asks for it.
+        found: dict[str, bool] | None = vars(cls).get("_members")
+        if found is None:
+            found = cls._members = {
+                f.name: f.default is MISSING
+                for f in fields(cls)  # type: ignore[arg-type]  # every codec is a dataclass
+                if f.metadata.get("member", True)
+            }
+        return found
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:

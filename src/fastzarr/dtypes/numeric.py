@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.checked import show
+from fastzarr.checked import check_members, show
 from fastzarr.dtypes.base import ORDERS, DataType, assign
-from fastzarr.errors import MetadataError
+from fastzarr.errors import DataTypeValidationError, MetadataError
 
 _UINTS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _HEX = re.compile("0x([0-9a-fA-F]+)")
@@ -35,6 +36,19 @@ class Number(DataType):
         """Initialise with ``endianness`` ``"little"``, ``"big"``, or None for native order."""
         numpy = np.dtype(self.code).newbyteorder(ORDERS[endianness])
         super().__init__(numpy, numpy.name, multibyte=numpy.itemsize > 1)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Return the shared instance of the data type, which takes no configuration."""
+        check_members(config, {}, where, DataTypeValidationError)
+        key: Any = cls
+        shared: Self = _shared(key)
+        return shared
+
+
+@cache
+def _shared(cls: Any) -> Any:
+    return cls()
 
 
 class Bool(Number):

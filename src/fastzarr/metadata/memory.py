@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES, MOST_ENTRIES = 1 << 13, 1 << 9
 
-_registries = (CODECS, DTYPES, KEYS)
 _limits = itemgetter(*(name for name in DEFAULTS if name.startswith("limits.")))
 
 
@@ -49,7 +48,8 @@ class Memory:
 
     def key(self, *said: Any) -> tuple[Any, ...]:
         """Return the key for documents under the current limits and registered extensions."""
-        return (*said, _limits(config.flat), *(registry.generation for registry in _registries))
+        generations = (CODECS.generation, DTYPES.generation, KEYS.generation)
+        return (*said, _limits(config.flat), generations)
 
     def get(self, key: tuple[Any, ...]) -> Any:
         """Return the cached value; None if there is none, or if the key is not hashable."""
