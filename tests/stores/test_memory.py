@@ -78,10 +78,8 @@ def test_names() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_fork_while_a_lock_is_held() -> None:
     """Write in a child that was forked while another thread was writing."""
-    from fastzarr.stores import memory
-
     store = MemoryStore()
-    with memory._lock:  # noqa: SLF001
+    with store.place.guard:
         child = os.fork()
         if child == 0:
             import threading

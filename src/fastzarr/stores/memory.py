@@ -4,13 +4,11 @@ Rules of this file:
 
 * A value in memory is a ``bytes`` object, so that a reader can be handed the value itself.
 * A write is one assignment in a ``dict``, under a lock that ``swap`` holds while it compares and
-  writes. The lock is the process's, for two stores may share a dict, and new after a fork.
+  writes. The lock is that of the dict's ``Place``, for two stores may share a dict.
 """
 
 from __future__ import annotations
 
-import os
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.buffers import flat_bytes
@@ -24,16 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-_lock = RLock()
-
-
-def _new_lock() -> None:
-    global _lock  # noqa: PLW0603  (the thread that held the old one is not in the child)
-    _lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_lock)
+    from fastzarr.stores.place import Place
 
 
 class MemoryStore(MappingStore):
@@ -47,6 +36,9 @@ class MemoryStore(MappingStore):
     >>> list(store.items())
     [('a', b'1')]
     """
+
+    # At hand without a call: a lock hangs on it that each write takes.
+    _place: Place
 
     def __init__(
         self,
@@ -63,24 +55,30 @@ class MemoryStore(MappingStore):
         values = store_dict if store_dict is not None else root
         super().__init__({} if values is None else values, read_only=read_only)
         self.dimension_separator = dimension_separator
+        self._place = self.place
+
+    def __setstate__(self, state: Any) -> None:
+        """Take over the settings and the values."""
+        super().__setstate__(state)
+        self._place = self.place
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         data = bytes(value)
-        with _lock:
+        with self._place.guard:
             self._mapping[key] = data
 
     set_valid = _set
 
     def _delete(self, key: str) -> None:
-        with _lock:
+        with self._place.guard:
             super()._delete(key)
 
     def _delete_dir(self, prefix: str) -> None:
-        with _lock:
+        with self._place.guard:
             self._replace_many(dict.fromkeys(self._list(prefix)))
 
     def _move(self, source: str, target: str) -> None:
-        with _lock:
+        with self._place.guard:
             keys = [key for key in (source, *self._list(source)) if key in self._mapping]
             moved = {target + key[len(source) :]: self._mapping[key] for key in keys}
             self._replace_many(dict.fromkeys(keys) | moved)
@@ -103,7 +101,7 @@ class MemoryStore(MappingStore):
         self._replace_many(new)
 
     def _replace_many(self, values: Mapping[str, bytes | None]) -> None:
-        with _lock:
+        with self._place.guard:
             # A key with None counts as none, so that all changes fit into one update.
             self._mapping.update(values)
             for key, value in values.items():
@@ -152,7 +150,7 @@ class MemoryStore(MappingStore):
         """
         self._check_write(key)
         data = None if value is None else bytes(flat_bytes(value, key))
-        with _lock:
+        with self._place.guard:
             if self.validator(key) != token:
                 return False
             if data is None:
@@ -169,16 +167,16 @@ class MemoryStore(MappingStore):
 class DictDraft:
     """A draft of the tree that is to stand at a path; ``store`` is its content."""
 
-    def __init__(self, place: MemoryStore, path: str) -> None:
+    def __init__(self, target: MemoryStore, path: str) -> None:
         """Make it in a dict of its own."""
-        self._place, self._path = place, path
+        self._target, self._path = target, path
         self.store = MemoryStore()
-        self.store.dimension_separator = place.dimension_separator
+        self.store.dimension_separator = target.dimension_separator
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
         """Put the tree into its place, unless a node that must not be replaced is there."""
-        with _lock:
-            there = [*self._place.list(self._path)]
+        with self._target.place.guard:
+            there = [*self._target.list(self._path)]
             if not replace and any(key.rpartition("/")[2] in METADATA_NAMES for key in there):
                 return False
             start = f"{self._path}/" if self._path else ""
@@ -186,7 +184,7 @@ class DictDraft:
                 key for key in there if replace or (owned is not None and owned(key[len(start) :]))
             ]
             made = {start + key: value for key, value in self.store.items()}
-            self._place.set_many((dict.fromkeys(gone) | made).items())
+            self._target.set_many((dict.fromkeys(gone) | made).items())
         return True
 
     def discard(self) -> None:

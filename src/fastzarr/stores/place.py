@@ -103,7 +103,7 @@ class Place:
         self.token = token or (os.urandom(16).hex() if folder is None else f"file://{folder}")
         #: The turns that threads of this process have at keys.
         self.locks = Locks()
-        #: A lock for brief changes of what is known of this place.
+        #: A lock for brief changes of what is known of this place, and of the values of a dict.
         self.guard = RLock()
         #: Whether it was said that writers in other processes cannot be kept out.
         self.warned = False
