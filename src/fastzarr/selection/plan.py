@@ -178,7 +178,8 @@ def _cut_span(span: Span, length: int, grid: Grid) -> SpanPart:
     ks = np.arange(grid.locate(axis, low), grid.locate(axis, last) + 1)
     starts = grid.start(axis, ks)
     first = np.maximum(-((low - starts) // stride), 0)
-    stop = np.append(first[1:], count)
+    stop = np.empty_like(first)
+    stop[:-1], stop[-1] = first[1:], count
     met = stop > first
     ks, starts, first, stop = ks[met], starts[met], first[met], stop[met]
     inside = low + first * stride - starts
@@ -201,10 +202,10 @@ def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPar
         coords - grid.start(axis, k)
         for axis, coords, k in zip(axes, points.coords, ids, strict=True)
     ]
-    changes = np.zeros(points.size - 1, dtype=bool)
-    ordered = np.ones(points.size - 1, dtype=bool)
-    for k in reversed(ids):
-        step = np.diff(k)
+    # Not by `np.diff`, which is written in Python: it would take a quarter of the time here.
+    steps = [k[1:] - k[:-1] for k in ids]
+    ordered = steps[-1] >= 0
+    for step in reversed(steps[:-1]):
         ordered = (step > 0) | ((step == 0) & ordered)
     out = None
     if not ordered.all():
@@ -212,9 +213,11 @@ def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPar
         out = np.lexsort(ids[::-1]) if len(ids) > 1 else np.argsort(ids[0], kind="stable")
         ids = [k[out] for k in ids]
         inner = [coords[out] for coords in inner]
-    for k in ids:
-        changes |= np.diff(k) != 0
-    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+        steps = [k[1:] - k[:-1] for k in ids]
+    changes = steps[0] != 0
+    for step in steps[1:]:
+        changes |= step != 0
+    starts = np.concatenate(([0], changes.nonzero()[0] + 1))
     bounds = [*starts.tolist(), points.size]
     ids = [k[starts] for k in ids]
     chunk = list(zip(*[k.tolist() for k in ids], strict=True))
