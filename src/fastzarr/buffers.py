@@ -30,9 +30,10 @@ def as_view(data: Buffer) -> memoryview:
 
 
 def flat_bytes(value: AnyBuffer, key: str) -> bytes | memoryview:
-    """Give a value as bytes or as a flat view of bytes, in C order, copied only where it must be.
+    """Return a value as bytes or as a flat view of bytes, in C order, copied only if necessary.
 
-    Raises ``TypeError`` for what holds no bytes, object arrays (pointers) among it.
+    Raise ``TypeError``, naming ``key``, if the value is not a buffer of bytes, such as an array of
+    objects, whose buffer holds pointers.
     """
     if type(value) is bytes:
         return value
@@ -46,5 +47,5 @@ def flat_bytes(value: AnyBuffer, key: str) -> bytes | memoryview:
     try:
         return view.cast("B")
     except TypeError:
-        # Strided, empty, or of a kind of item that memoryview will not cast.
+        # Strided, empty, or with items of a format that memoryview cannot cast.
         return view.tobytes()

@@ -144,7 +144,11 @@ class ArrayBytesCodec(Codec):
     """Base class of codecs that encode an array as bytes; ``spec`` describes the array."""
 
     def inside(self) -> Inside | None:
-        """Return the chunk grid inside an encoded chunk, or None if it has none."""
+        """Return the chunk grid inside an encoded chunk, or None if it has none.
+
+        If it has one, chunks are read and written by that grid, whole or in parts, and ``encode``
+        and ``decode`` are not called.
+        """
         return None
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fastzarr.buffers import as_view
+from fastzarr.checked import show
 from fastzarr.codecs import elements
 from fastzarr.codecs.base import ArrayBytesCodec
 from fastzarr.errors import CodecError, MetadataError
@@ -109,7 +110,7 @@ def plain_text(item: Any) -> str:
     """Return the text stored for an object that is not a str; raise TypeError if it has none."""
     if item is None:
         return ""
-    msg = f"{item!r} is not a str"
+    msg = f"{show(item)} is not a str"
     raise TypeError(msg)
 
 
@@ -121,7 +122,7 @@ def plain_bytes(item: Any) -> bytes:
         return bytes(item)
     if isinstance(item, np.void):
         return item.tobytes()
-    msg = f"{item!r} is not bytes"
+    msg = f"{show(item)} is not bytes"
     raise TypeError(msg)
 
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from fastzarr.codecs.base import ChunkSpec
+from fastzarr.codecs.base import ArrayBytesCodec, ChunkSpec
 from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fastzarr.codecs.base import Codec
+    from fastzarr.codecs.base import Codec, Inside
     from fastzarr.codecs.program import Program
     from fastzarr.dtypes import DataType
     from fastzarr.grids.base import Grid
@@ -39,6 +39,7 @@ class Sharding(NamedTuple):
     before: tuple[Codec, ...]
     codec: Any
     after: tuple[Codec, ...]
+    inside: Inside
 
     @property
     def is_plain(self) -> bool:
@@ -150,7 +151,7 @@ class Layout:
         sharding = self.sharding
         if sharding is None:
             return self.chunks
-        shape: tuple[int, ...] = sharding.codec.chunk_shape
+        shape = sharding.inside.grid.steps
         for codec in reversed(sharding.before):
             if codec.name == "transpose":
                 order: tuple[int, ...] = codec.order  # type: ignore[attr-defined]
@@ -161,8 +162,9 @@ class Layout:
     def sharding(self) -> Sharding | None:
         """The sharding codec and the codecs around it; None if the array is not sharded."""
         for at, codec in enumerate(self.codecs):
-            if codec.name == "sharding_indexed":
-                return Sharding(self.codecs[:at], codec, self.codecs[at + 1 :])
+            inside = codec.inside() if isinstance(codec, ArrayBytesCodec) else None
+            if inside is not None:
+                return Sharding(self.codecs[:at], codec, self.codecs[at + 1 :], inside)
         return None
 
     @property
@@ -176,7 +178,7 @@ class Layout:
         sharding = self.sharding
         if sharding is None:
             return self.codecs
-        return (*sharding.before, *sharding.codec.codecs, *sharding.after)
+        return (*sharding.before, *sharding.inside.codecs, *sharding.after)
 
     @property
     def filters(self) -> tuple[Any, ...]:

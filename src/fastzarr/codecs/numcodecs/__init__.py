@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.checked import show
 from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
 from fastzarr.codecs.numcodecs.bytes import NumcodecsCodec
 from fastzarr.codecs.numcodecs.settings import ARRAY_IDS, OBJECT_IDS, PREFIX
@@ -32,11 +33,11 @@ def make(codec: Any, where: str = "") -> NumcodecsCodec | NumcodecsArrayCodec:
     {'id': 'delta', 'dtype': '<i4'}
     """
     if not hasattr(codec, "keys") and not hasattr(codec, "get_config"):
-        msg = f"{codec!r} is not a numcodecs configuration or object"
+        msg = f"{show(codec)} is not a numcodecs configuration or object"
         raise MetadataError(msg, where)
     config = dict(codec if hasattr(codec, "keys") else codec.get_config())
     if not isinstance(config.get("id"), str):
-        msg = f"the id of the numcodecs configuration {config!r} must be a string"
+        msg = f"the id of the numcodecs configuration {show(config)} must be a string"
         raise MetadataError(msg, where)
     kind: Any = NumcodecsArrayCodec if config["id"] in ARRAY_IDS else NumcodecsCodec
     return kind.from_config(config, where)  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr.buffers import as_view, nbytes
-from fastzarr.checked import placed
+from fastzarr.checked import placed, show
 from fastzarr.errors import CodecError, MetadataError, UnknownCodecError
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _instance(text: str) -> Any:
                 f"provides it, or register it with numcodecs.register_codec. Known: {known}"
             )
             raise UnknownCodecError(msg) from error
-        msg = f"{config} is not a valid configuration of {config['id']!r}: {error}"
+        msg = f"{show(config)} is not a valid configuration of {config['id']!r}: {error}"
         raise MetadataError(msg) from error
 
 
