@@ -26,9 +26,9 @@ from fastzarr.grids.keys import parse_keys
 from fastzarr.grids.regular import as_chunks
 from fastzarr.metadata import consolidated
 from fastzarr.metadata.attributes import plain_attributes
+from fastzarr.metadata.cache import Cache, is_immutable
 from fastzarr.metadata.format import Format
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.metadata.memory import Memory, lasts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from fastzarr.metadata.format import Document
 
 _MUST = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
-_SETTLED = ("data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
+_COMMON = ("data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
 _ARRAY = {
     *("zarr_format", "node_type", "attributes", "dimension_names", "storage_transformers"),
     *_MUST,
 }
 _GROUP = {"zarr_format", "node_type", "attributes", "consolidated_metadata"}
-_alike = Memory()
+_cache = Cache()
 
 
 class _V3(Format):
@@ -132,7 +132,7 @@ def _parse_array(doc: dict[str, Any], where: str) -> Layout:
     checked.require(doc, _MUST, where)
     extra = _extra(doc, _ARRAY, where) | _transformers(doc, member(where, "storage_transformers"))
     shape = checked.as_shape(doc["shape"], member(where, "shape"))
-    return _settled(doc, shape, where).with_members(
+    return _common(doc, shape, where).with_members(
         shape=shape,
         dimension_names=_dimension_names(doc, len(shape), where),
         attributes=_attributes(doc, where),
@@ -140,23 +140,23 @@ def _parse_array(doc: dict[str, Any], where: str) -> Layout:
     )
 
 
-def _settled(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
+def _common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     """Return a layout without dimension names, attributes and extra members, cached if possible."""
     try:
         # marshal's version 2 has no references, so equal values have equal bytes.
-        key = _alike.key(marshal.dumps([doc[name] for name in _SETTLED], 2), len(shape))
+        key = _cache.key(marshal.dumps([doc[name] for name in _COMMON], 2), len(shape))
     except ValueError:  # nested too deeply for marshal, or of a type that it does not support
-        return _settle(doc, shape, where)
-    found: Layout | None = _alike.get(key)
+        return _parse_common(doc, shape, where)
+    found: Layout | None = _cache.get(key)
     if found is None:
-        found = _settle(doc, shape, where)
+        found = _parse_common(doc, shape, where)
         # Chunk lengths of zero are valid for some shapes only, so their check must be repeated.
-        if lasts(found) and 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]:
-            _alike.put(key, found)
+        if is_immutable(found) and 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]:
+            _cache.put(key, found)
     return found
 
 
-def _settle(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
+def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     chunks, chunks_place = _chunks(doc["chunk_grid"], shape, member(where, "chunk_grid"))
     dtype = dtypes.from_v3(doc["data_type"], member(where, "data_type"))
     fill = dtype.fill_from_json(doc["fill_value"], FORMAT.number, member(where, "fill_value"))

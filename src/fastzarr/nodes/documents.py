@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
-from fastzarr.metadata import formats, known
+from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
 
@@ -52,7 +52,7 @@ def load(store: Store, path: str, format: Format | None = None) -> Node | None:
                 beside = store.get_checked(join(path, other), document.check_size)
                 if beside is not None:
                     found[other] = beside
-            return known.parse(each, found, path)
+            return parsed.parse(each, found, path)
     return None
 
 

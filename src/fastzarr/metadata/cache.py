@@ -30,12 +30,12 @@ MOST_BYTES, MOST_ENTRIES = 1 << 13, 1 << 9
 _limits = itemgetter(*(name for name in DEFAULTS if name.startswith("limits.")))
 
 
-class Memory:
+class Cache:
     """A bounded mapping of documents, or parts of them, to parsed values.
 
-    >>> memory = Memory()
-    >>> memory.put(key := memory.key(b"a document"), 1)
-    >>> memory.get(key)
+    >>> cache = Cache()
+    >>> cache.put(key := cache.key(b"a document"), 1)
+    >>> cache.get(key)
     1
     """
 
@@ -46,10 +46,10 @@ class Memory:
         # Single operations on a dict are atomic, so threads can share the cache without a lock.
         self.entries: dict[tuple[Any, ...], Any] = {}
 
-    def key(self, *said: Any) -> tuple[Any, ...]:
-        """Return the key for documents under the current limits and registered extensions."""
+    def key(self, *parts: Any) -> tuple[Any, ...]:
+        """Return the key of documents under the current limits and registered extensions."""
         generations = (CODECS.generation, DTYPES.generation, KEYS.generation)
-        return (*said, _limits(config.flat), generations)
+        return (*parts, _limits(config.flat), generations)
 
     def get(self, key: tuple[Any, ...]) -> Any:
         """Return the cached value; None if there is none, or if the key is not hashable."""
@@ -70,7 +70,7 @@ class Memory:
             return
 
 
-def lasts(layout: Layout) -> bool:
+def is_immutable(layout: Layout) -> bool:
     """Whether a layout is immutable apart from its attributes and extra members."""
     return layout.dtype.numpy.kind != "V" and all(map(_is_cacheable, layout.codecs))
 

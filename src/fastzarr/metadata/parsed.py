@@ -15,8 +15,8 @@ import marshal
 from typing import TYPE_CHECKING
 
 from fastzarr.metadata import json
+from fastzarr.metadata.cache import Cache, is_immutable
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.metadata.memory import Memory, lasts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Node = Layout | GroupLayout
 
-nodes = Memory()
+nodes = Cache()
 
 
 def parse(format: Format, found: Mapping[str, bytes], path: str) -> Node:
@@ -51,7 +51,7 @@ def parse(format: Format, found: Mapping[str, bytes], path: str) -> Node:
 
     documents = {name: json.loads(data, where(name)) for name, data in found.items()}
     made: Node = format.parse(documents, where)
-    if lasts(made) if isinstance(made, Layout) else made.consolidated is None:
+    if is_immutable(made) if isinstance(made, Layout) else made.consolidated is None:
         try:
             loose = marshal.dumps((made.attributes, made.extra))
         except ValueError:  # nested too deeply for marshal

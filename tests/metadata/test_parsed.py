@@ -1,4 +1,4 @@
-"""What is remembered of documents: never more than their bytes say, and nobody's own members."""
+"""The cache of parsed documents: it depends on their bytes alone, and shares nothing mutable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import fastzarr
 from fastzarr import codecs
 from fastzarr.codecs.gzip import GzipCodec
 from fastzarr.errors import LimitError, MetadataError
+from fastzarr.metadata import cache, parsed, v2, v3
 from fastzarr.metadata import json as document
-from fastzarr.metadata import known, memory, v2, v3
 from fastzarr.nodes import documents
 from fastzarr.stores import LocalStore, MemoryStore
 from tests.metadata.test_hostile import ARRAY_V2, ARRAY_V3, SHARDED_V3, WORDS, changed, paths
@@ -32,14 +32,14 @@ def _nothing_known() -> None:
 
 
 def _forget() -> None:
-    for cache in (known.nodes, vars(v3)["_alike"]):
-        cache.entries.clear()
+    for each in (parsed.nodes, vars(v3)["_cache"]):
+        each.entries.clear()
 
 
 def _parse(data: bytes, path: str = "") -> Any:
     if b'"zarr_format": 2' in data:
-        return known.parse(v2.FORMAT, {".zarray": data}, path)
-    return known.parse(v3.FORMAT, {"zarr.json": data}, path)
+        return parsed.parse(v2.FORMAT, {".zarray": data}, path)
+    return parsed.parse(v3.FORMAT, {"zarr.json": data}, path)
 
 
 def _plainly(data: bytes) -> Any:
@@ -145,7 +145,7 @@ def test_a_codec_registered_later_is_used() -> None:
 
     data = json.dumps(ARRAY_V3).encode()
     assert type(_parse(data).codecs[-1]) is GzipCodec  # type: ignore[union-attr]
-    before = dict(known.nodes.entries)
+    before = dict(parsed.nodes.entries)
     assert before
     codecs.register_codec("gzip", Mine)
     try:
@@ -154,7 +154,7 @@ def test_a_codec_registered_later_is_used() -> None:
     finally:
         codecs.register_codec("gzip", GzipCodec)
     # A codec of others is not cached, whatever the class that it derives from declares.
-    assert known.nodes.entries == before
+    assert parsed.nodes.entries == before
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_may_change_and_what_is_long_is_not_remembered(change: Any) -> None
         doc["codecs"] = [{"name": "bytes", "configuration": {"endian": "little"}}]
     for _ in range(2):
         _parse(json.dumps(doc).encode())
-    assert not known.nodes.entries
+    assert not parsed.nodes.entries
 
 
 def test_the_right_to_unpickle_is_not_remembered() -> None:
@@ -192,9 +192,9 @@ def test_the_right_to_unpickle_is_not_remembered() -> None:
 
 
 def test_it_is_bounded() -> None:
-    for number in range(2 * memory.MOST_ENTRIES):
+    for number in range(2 * cache.MOST_ENTRIES):
         _parse(json.dumps(GROUP_V3 | {"attributes": {"n": number}}).encode())
-        assert len(known.nodes.entries) <= memory.MOST_ENTRIES
+        assert len(parsed.nodes.entries) <= cache.MOST_ENTRIES
 
 
 @given(st.data())
