@@ -94,6 +94,16 @@ class Layout:
         other.__dict__.update(same, _compiled=compiled, **members)
         return other
 
+    def with_program_of(self, other: Layout) -> Layout | None:
+        """Return this layout with the codec program of ``other``; None if their chunks differ."""
+        if self.with_members(**_apart_from_chunks(other)) != other:
+            return None
+        return other.with_members(**_apart_from_chunks(self))
+
+    def of_inner_chunks(self) -> Layout:
+        """Return the layout with the codecs of an inner chunk if the array is sharded."""
+        return self if self.sharding is None else replace(self, codecs=self.chunk_codecs)
+
     @property
     def ndim(self) -> int:
         """The number of axes."""
@@ -274,6 +284,12 @@ class GroupLayout:
     def __hash__(self) -> int:
         """Return a hash of the immutable members."""
         return hash(("group", self.format))
+
+
+def _apart_from_chunks(layout: Layout) -> dict[str, Any]:
+    """Return the members that the stored chunks do not depend on."""
+    names = ("shape", "attributes", "dimension_names", "extra")
+    return {name: getattr(layout, name) for name in names}
 
 
 def _same_json(left: Any, right: Any) -> bool:

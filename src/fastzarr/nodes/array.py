@@ -214,17 +214,17 @@ class Array(Handle, Indexed):
     @property
     def filters(self) -> tuple[Any, ...]:
         """The filters of a chunk, possibly empty."""
-        return _of_chunks(self._layout).filters
+        return self._layout.of_inner_chunks().filters
 
     @property
     def serializer(self) -> Any:
         """The codec that encodes a chunk as bytes; None in format 2."""
-        return _of_chunks(self._layout).serializer
+        return self._layout.of_inner_chunks().serializer
 
     @property
     def compressors(self) -> tuple[Any, ...]:
         """The codecs after the serializer, possibly empty."""
-        return _of_chunks(self._layout).compressors
+        return self._layout.of_inner_chunks().compressors
 
     @property
     def compressor(self) -> Any:
@@ -371,7 +371,7 @@ class Array(Handle, Indexed):
 
     def _set_layout(self, layout: Any) -> None:
         mine = self._layout
-        same = _with_chunks_of(mine, layout)
+        same = layout.with_program_of(mine)
         if same is None:
             # Permission to unpickle belongs to the handle; a store cannot grant or remove it.
             same = trusted(layout, allow=True) if trusts(mine) else layout
@@ -394,7 +394,7 @@ class Array(Handle, Indexed):
 
     def _is_seen_as(self, stored: Layout, mine: Layout) -> bool:
         try:
-            return _with_chunks_of(mine, self._viewed(stored)) is not None
+            return self._viewed(stored).with_program_of(mine) is not None
         except errors.BaseZarrError:  # the stored array does not allow this view
             return False
 
@@ -588,21 +588,3 @@ def _load(store: Store, path: str, format: Format | None = None) -> Layout:
         raise errors.NodeTypeValidationError(msg)
     msg = f"no array at {'/' + path!r} in {store}"
     raise errors.ArrayNotFoundError(msg)
-
-
-def _with_chunks_of(mine: Layout, other: Layout) -> Layout | None:
-    """Return ``other`` with the codecs and the program of ``mine``; None if chunks differ."""
-    if other.with_members(**_members(mine)) != mine:
-        return None
-    return mine.with_members(**_members(other))
-
-
-def _members(layout: Layout) -> dict[str, Any]:
-    """Return the members that the stored chunks do not depend on."""
-    names = ("shape", "attributes", "dimension_names", "extra")
-    return {name: getattr(layout, name) for name in names}
-
-
-def _of_chunks(layout: Layout) -> Layout:
-    """Return the layout with the codecs of an inner chunk if the array is sharded."""
-    return layout if layout.sharding is None else replace(layout, codecs=layout.chunk_codecs)
