@@ -21,6 +21,7 @@ from fastzarr.checked import as_int
 from fastzarr.config import config
 from fastzarr.creating.given import NotGiven
 from fastzarr.errors import MetadataValidationError
+from fastzarr.grids.regular import RegularGrid
 
 # The assumed size in bytes of an element of variable length.
 _VARIABLE_ITEMSIZE = 32
@@ -73,8 +74,7 @@ def parse_shards(
         outer = _parse_pieces(shards, shape, "shards")
         return _guess_within(outer, itemsize), outer
     inner = parse_chunks(chunks, shape, itemsize)
-    axes = zip(shape, inner, strict=True)
-    whole = tuple(-(-max(size, 1) // chunk) * chunk for size, chunk in axes)
+    whole = RegularGrid(inner).cover(tuple(max(size, 1) for size in shape))
     outer = _parse_pieces(shards, whole, "shards")
     for axis, (shard, chunk) in enumerate(zip(outer, inner, strict=True)):
         if shard % chunk:
@@ -123,7 +123,7 @@ def guess_shards(
     target = int(config["array.target_shard_size_bytes"])
     item = max(1, _VARIABLE_ITEMSIZE if itemsize is None else itemsize)
     size = math.prod(chunks) * item
-    most = [-(-max(length, 1) // chunk) for length, chunk in zip(shape, chunks, strict=True)]
+    most = RegularGrid(chunks).count(tuple(max(length, 1) for length in shape))
     times = [1] * len(chunks)
     while size * 2 <= target:
         open_axes = [axis for axis in range(len(chunks)) if times[axis] < most[axis]]

@@ -19,16 +19,18 @@ def take(chunk: NDArray[Any], factors: tuple[Factor, ...]) -> NDArray[Any]:
 
     If all factors are spans, the result is a view.
     """
+    part: NDArray[Any]
     index: list[Any] = [slice(None)] * chunk.ndim
     axes: list[int] = []
     for factor in factors:
         if isinstance(factor, Points):
-            return chunk[index_of(factors, chunk.ndim)]  # type: ignore[no-any-return]
+            part = chunk[index_of(factors, chunk.ndim)]
+            return part
         axis, start, step, count = factor
         stop = start + count * step
         index[axis] = slice(start, stop if stop >= 0 else None, step)
         axes.append(axis)
-    part: NDArray[Any] = chunk[(*index, Ellipsis)]
+    part = chunk[(*index, Ellipsis)]
     return part if axes == sorted(axes) else part.transpose(axes)
 
 

@@ -10,7 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, final
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 new = tuple.__new__
 
 
+@final
 class Span(NamedTuple):
     """``size`` elements of one axis from ``start`` on, with a positive or negative ``step``."""
 
@@ -33,6 +34,7 @@ class Span(NamedTuple):
     size: int
 
 
+@final
 class Points(NamedTuple):
     """Elements of one or several axes selected jointly.
 

@@ -122,14 +122,14 @@ def _split_fields(items: tuple[Any, ...]) -> tuple[tuple[Any, ...], str | list[s
 
 
 def _build(
-    items: tuple[Any, ...], shape: tuple[int, ...], fields: Any, arrange: Callable[..., Any]
+    items: tuple[Any, ...], shape: tuple[int, ...], fields: Any, arrange: Callable[..., Selection]
 ) -> Selection:
     """Return the selection of an index, by ``arrange`` if it needs more than spans."""
     if len(items) != len(shape) or not _PLAIN.issuperset(map(type, items)):
         items = tuple(_expand(items, len(shape)))
     kinds = set(map(type, items))
     if np.ndarray in kinds or (arrange is _together and int in kinds):
-        return arrange(items, shape, fields)  # type: ignore[no-any-return]
+        return arrange(items, shape, fields)
     return _spans(items, shape)._replace(fields=fields)
 
 

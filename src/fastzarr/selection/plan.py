@@ -159,7 +159,7 @@ def make(factors: Sequence[Factor], shape: tuple[int, ...], grid: Grid) -> Plan:
                     continue
             part: SpanPart | PointsPart = _cut_span(factor, shape[axis], grid)
         else:
-            part = _cut_points(factor, shape, grid)  # type: ignore[arg-type]
+            part = _cut_points(factor, shape, grid)
             mesh = mesh or part.out is not None
         parts.append(part)
         counts.append(len(part.chunk))
