@@ -12,7 +12,7 @@ array([1., 1., 1., 0., 0.], dtype=float32)
 
 from typing import TYPE_CHECKING
 
-from fastzarr._lazy import make_lazy
+from fastzarr._lazy import NUMCODECS, make_lazy
 from fastzarr.config import config
 from fastzarr.versions import __version__
 
@@ -98,34 +98,7 @@ else:
             ".versions": ("print_debug_info", "show_versions"),
             # zarr-python 2 re-exports these from numcodecs.
             "numcodecs.registry": ("codec_registry", "get_codec", "register_codec"),
-            "numcodecs": (
-                "Adler32",
-                "AsType",
-                "BZ2",
-                "Base64",
-                "BitRound",
-                "Blosc",
-                "CRC32",
-                "Categorize",
-                "Delta",
-                "FixedScaleOffset",
-                "Fletcher32",
-                "GZip",
-                "JSON",
-                "JenkinsLookup3",
-                "LZ4",
-                "LZMA",
-                "MsgPack",
-                "PackBits",
-                "Pickle",
-                "Quantize",
-                "Shuffle",
-                "VLenArray",
-                "VLenBytes",
-                "VLenUTF8",
-                "Zlib",
-                "Zstd",
-            ),
+            "numcodecs": NUMCODECS,
         },
     )
 

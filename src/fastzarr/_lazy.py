@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# fmt: off
+NUMCODECS = (
+    "Adler32", "AsType", "BZ2", "Base64", "BitRound", "Blosc", "CRC32", "Categorize", "Delta",
+    "FixedScaleOffset", "Fletcher32", "GZip", "JSON", "JenkinsLookup3", "LZ4", "LZMA", "MsgPack",
+    "PackBits", "Pickle", "Quantize", "Shuffle", "VLenArray", "VLenBytes", "VLenUTF8", "Zlib",
+    "Zstd",
+)
+# fmt: on
+"""The classes of numcodecs that zarr-python 2 re-exports."""
+
 
 def make_lazy(
     package: str, homes: Mapping[str, tuple[str, ...]]
