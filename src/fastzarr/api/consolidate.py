@@ -68,17 +68,48 @@ def consolidate_metadata(
         metadata_key, path = path, None
     root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
     place, separate = root.store, root.layout.format.separate_consolidated
-    below: dict[str, Node] | None = None
-    # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
-    while (now := dict(root.walk())) != below:
-        below = now
+    below = dict(root.walk())
+    while True:
         if separate is not None:
             doc = root.layout.format.write_consolidated({"": root.layout, **below})
             place.set(documents.join(root.path, metadata_key or separate), json.dumps(doc))
         else:
             documents.update(place, root.path, partial(_with_copy, below))
+        # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
+        now = _settled(root, below)
+        if now == below:
+            break
+        below = now
     key = True if metadata_key in (None, separate) else metadata_key
     return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
+
+
+def _settled(root: Group, below: dict[str, Node]) -> dict[str, Node]:
+    """Return the nodes below a group as they are after all changes that began before this call.
+
+    Of nodes that are in ``below``, the keys are locked one after the other.
+    """
+    now: dict[str, Node] = {}
+    groups = [""]
+    while groups:
+        group = groups.pop()
+        path = documents.join(root.path, group) if group else root.path
+        names = documents.entries(root.store, path)
+        known = [name for name in names if documents.join(group, name) in below]
+        found = [
+            (name, documents.settled(root.store, documents.join(path, name), below[relative]))
+            for name in known
+            if (relative := documents.join(group, name))
+        ]
+        rest = [name for name in names if name not in known]
+        found += documents.children(root.store, path, root.layout.format, rest)
+        for name, node in found:
+            if node is not None:
+                relative = documents.join(group, name)
+                now[relative] = node
+                if isinstance(node, GroupLayout):
+                    groups.append(relative)
+    return now
 
 
 def _with_copy(below: dict[str, Node], latest: Node) -> Node:

@@ -21,7 +21,7 @@ from fastzarr.creating.like import chunks_of, filled, like_words
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.metadata.formats import same_format
 from fastzarr.nodes.array import Array
-from fastzarr.nodes.building import build_array, survey
+from fastzarr.nodes.building import build_array, groups_above
 from fastzarr.nodes.tree import tree
 from fastzarr.stores.resolve import as_store_path
 
@@ -406,7 +406,7 @@ def _format_of(place: dict[str, Any], words: dict[str, Any]) -> Format | None:
         return wanted
     path = place.get("path") if place.get("name") is None else place["name"]
     found = as_store_path(place["store"], path, storage_options=place.get("storage_options"))
-    return survey(found.store, found.path)[0]
+    return groups_above(found.store, found.path).format
 
 
 def _keeps(value: Any) -> bool:

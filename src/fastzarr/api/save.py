@@ -27,8 +27,8 @@ from fastzarr.nodes.building import (
     build_group,
     check_new_path,
     drafted,
+    groups_above,
     outlasting,
-    survey,
 )
 from fastzarr.stores.resolve import as_store_path
 
@@ -120,12 +120,12 @@ def save_group(
     place = as_store_path(store, path, mode="w", storage_options=storage_options)
     wanted = same_format(zarr_format, zarr_version)
     check_new_path(place.path)
-    above, missing = survey(place.store, place.path, wanted)
+    parents = groups_above(place.store, place.path, wanted)
     specs = {
         name: ArraySpec(data=_array_like(name, value), zarr_format=wanted)
         for name, value in arrays.items()
     }
-    chosen = choose_format(next(iter(specs.values())), above)
+    chosen = choose_format(next(iter(specs.values())), parents.format)
     for spec in specs.values():
         make_layout(spec, chosen)
     draft = begin_draft(place.store, place.path)
@@ -137,7 +137,7 @@ def save_group(
         _save_below(place.store, place.path, chosen, specs)
         return
     root = GroupLayout(chosen)
-    with drafted(draft, place.store, place.path, root, missing, overwrite=True) as made:
+    with drafted(draft, place.store, place.path, root, parents, overwrite=True) as made:
         _save_below(made, "", chosen, specs)
 
 

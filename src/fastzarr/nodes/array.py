@@ -333,11 +333,10 @@ class Array(Handle, Indexed):
                 raise errors.NodeTypeValidationError(msg)
             return patch(found)
 
-        from fastzarr.nodes.snapshot import changing
+        from fastzarr.nodes import snapshot
 
-        with changing(self.store, self.path):
-            own = self._layout.format
-            latest = documents.update(self.store, self.path, patched, self.synchronizer, own)
+        own = self._layout.format
+        latest = snapshot.update(self.store, self.path, patched, self.synchronizer, own)
         self._set_layout(latest)
         return self._layout
 

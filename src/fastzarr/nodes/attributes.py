@@ -211,11 +211,10 @@ class Attributes(MutableMapping[str, Any]):
         def patch(latest: Node) -> Node:
             return latest.with_members(attributes=change(latest.attributes))
 
-        from fastzarr.nodes.snapshot import changing
+        from fastzarr.nodes import snapshot
 
-        with changing(holder.store, holder.path):
-            own = holder.layout.format
-            latest = documents.update(holder.store, holder.path, patch, holder.synchronizer, own)
+        own = holder.layout.format
+        latest = snapshot.update(holder.store, holder.path, patch, holder.synchronizer, own)
         layout = holder.layout.with_members(attributes=latest.attributes)
         holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
 

@@ -16,7 +16,7 @@ Rules of this file:
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -65,14 +65,17 @@ def build_array(
     ``overwrite``, or if a parent is an array; ``ReadOnlyError``; and what ``make_layout`` raises.
     """
     check_new_path(path)
-    above, missing = survey(store, path, spec.format, known)
-    layout = make_layout(spec, choose_format(spec, above), store.dimension_separator)
+    parents = groups_above(store, path, spec.format, known)
+    layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
     _check_writable(store, path)
     if not overwrite:
         check_free(store, path)
     read_only = bool(handle.pop("read_only", False))
     array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
     data = spec.data if write_data else None
+    if data is not None:
+        # Writing takes time, in which the parent groups may change.
+        parents = parents._replace(groups=None)
     draft = begin_draft(store, path, chunk_store)
     if overwrite and draft is None:
         data = outlasting(data, store, path, chunk_store)
@@ -80,7 +83,7 @@ def build_array(
             # If the data cannot be cast, this fails before the old node is deleted.
             data = data.astype(array.dtype)
     if draft is not None:
-        with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
+        with drafted(draft, store, path, layout, parents, overwrite=overwrite) as place:
             if data is not None:
                 copy_data(Array(place, "", layout=layout, **handle).is_unseen(), data)
             documents.save(place, "", layout)
@@ -91,7 +94,7 @@ def build_array(
             _clear_leftovers(array)
         if data is not None:
             _write_data(Array(store, path, layout=layout, chunk_store=chunk_store, **handle), data)
-        publish(store, path, layout, missing)
+        publish(store, path, layout, parents)
     if read_only:
         return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
     return array
@@ -111,9 +114,9 @@ def build_group(
     from fastzarr.metadata.attributes import plain_attributes
 
     check_new_path(path)
-    above, missing = survey(store, path, format, known)
+    parents = groups_above(store, path, format, known)
     plain = {} if attributes is None else plain_attributes(attributes)
-    layout = GroupLayout(format or above or default_format(), plain)
+    layout = GroupLayout(format or parents.format or default_format(), plain)
     _check_writable(store, path)
     # Two documents written one after the other could be those of two writers.
     whole = overwrite or layout.format.separate_attributes is not None
@@ -121,12 +124,12 @@ def build_group(
         check_free(store, path)
     draft = begin_draft(store, path, chunk_store) if whole else None
     if draft is not None:
-        with drafted(draft, store, path, layout, missing, overwrite=overwrite) as place:
+        with drafted(draft, store, path, layout, parents, overwrite=overwrite) as place:
             documents.save(place, "", layout)
         return layout
     if overwrite:
         remove(store, path, chunk_store)
-    publish(store, path, layout, missing)
+    publish(store, path, layout, parents)
     return layout
 
 
@@ -142,7 +145,7 @@ def drafted(
     store: Store,
     path: str,
     layout: Node,
-    missing: list[str],
+    parents: Parents,
     *,
     overwrite: bool,
 ) -> Iterator[Store]:
@@ -155,8 +158,10 @@ def drafted(
     try:
         yield draft.store
         owned = layout.owns if isinstance(layout, Layout) else None
-        with changing(store, path, removed=overwrite):
-            publish_parents(store, missing, layout.format)
+        # A node of any format may be replaced.
+        format, groups = (None, None) if overwrite else (layout.format, parents.groups)
+        with changing(store, path, format, removed=overwrite, above=groups):
+            publish_parents(store, parents.missing, layout.format)
             done = draft.publish(replace=overwrite, owned=owned)
     except BaseException:
         draft.discard()
@@ -166,21 +171,37 @@ def drafted(
         raise _taken_now(store, path)
 
 
-def survey(
-    store: Store, path: str, format: Format | None = None, known: str | None = None
-) -> tuple[Format | None, list[str]]:
-    """Give the format of the nearest group above a path, and the paths above it without a group.
+class Parents(NamedTuple):
+    """The groups above a new node."""
 
-    Nothing above ``known`` is looked at. Raises ``ContainsArrayError`` if an array stands above,
-    and ``MetadataValidationError`` if a group of another format than ``format`` does.
+    #: The format of the nearest one, or None if there is none.
+    format: Format | None
+    #: The paths above the node that have no group.
+    missing: list[str]
+    #: All groups of the format, by path, if the documents of all were read.
+    groups: dict[str, Node] | None
+
+
+def groups_above(
+    store: Store, path: str, format: Format | None = None, known: str | None = None
+) -> Parents:
+    """Return the groups above a path.
+
+    Groups above ``known`` are known to exist. Raise ``ContainsArrayError`` if a parent is an array,
+    and ``MetadataValidationError`` if it is a group of another format than ``format``.
     """
-    found_format, missing = None, []
+    nearest, missing, groups = None, [], None
     parts = path.split("/")[:-1] if path else []
     above = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)] if path else []
+    if format is not None and format.separate_consolidated is None:
+        # All of them may contain consolidated metadata that describes the new node.
+        groups = dict(documents.load_many(store, above, format))
     for parent in above:
         if known is not None and len(parent) < len(known):
             continue
-        found = documents.load(store, parent, format)
+        found = None if groups is None else groups.get(parent)
+        if found is None and groups is None:
+            found = documents.load(store, parent, format)
         if found is None and format is not None:
             found = documents.load(store, parent)
         if isinstance(found, Layout):
@@ -198,8 +219,8 @@ def survey(
             )
             raise MetadataValidationError(msg, "zarr_format")
         else:
-            found_format = found.format
-    return found_format, missing
+            nearest = found.format
+    return Parents(nearest, missing, groups)
 
 
 def check_free(store: Store, path: str) -> None:
@@ -234,13 +255,13 @@ def check_new_path(path: str) -> None:
             raise KeyValidationError(msg)
 
 
-def publish(store: Store, path: str, layout: Node, missing: list[str]) -> None:
+def publish(store: Store, path: str, layout: Node, parents: Parents) -> None:
     """Write the missing parent groups of a node, then its own metadata.
 
     Raise ``ContainsArrayError`` or ``ContainsGroupError`` if another writer created the node first.
     """
-    with changing(store, path):
-        publish_parents(store, missing, layout.format)
+    with changing(store, path, layout.format, above=parents.groups):
+        publish_parents(store, parents.missing, layout.format)
         made = documents.create(store, path, layout)
     if not made:
         raise _taken_now(store, path)
@@ -255,7 +276,7 @@ def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupErr
 
 
 def publish_parents(store: Store, missing: list[str], format: Format) -> None:
-    """Write the groups that ``survey`` found missing; those created since then are kept."""
+    """Write the groups that ``groups_above`` found missing; those created since then are kept."""
     if not missing:
         return
     for parent in missing:

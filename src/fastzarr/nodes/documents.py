@@ -11,6 +11,7 @@ Rules of this file:
 * An update is a patch: it is applied to the document as it stands in the store at that moment, so
   that a handle with an old copy cannot undo what others changed. A member that it does not change
   keeps the spelling it has, which may be all that the program that wrote it can read.
+* Several documents are requested together, so that a store that can fetch many at once does.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ import json
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
+from fastzarr.config import config
 from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.stores.capabilities import Request
+from fastzarr.stores.keys import METADATA_NAMES, normalise_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from fastzarr.metadata.format import Format
     from fastzarr.stores import Store
@@ -54,6 +59,115 @@ def load(store: Store, path: str, format: Format | None = None) -> Node | None:
                     found[other] = beside
             return parsed.parse(each, found, path)
     return None
+
+
+def load_many(
+    store: Store, paths: Sequence[str], format: Format | None = None
+) -> Iterator[tuple[str, Node]]:
+    """Iterate over the paths that have a node, of one format or of the first that has one.
+
+    The documents of all paths are requested together. A document is parsed when its node is
+    reached, and an invalid one raises then.
+    """
+    found: dict[str, tuple[Format, dict[str, bytes]]] = {}
+    missing = paths
+    for each in formats.FORMATS if format is None else (format,):
+        for name, others in each.searched:
+            data = _fetch(store, missing, name)
+            for path in missing:
+                if path in data:
+                    found[path] = each, {name: data[path]}
+            for other in others:
+                beside = _fetch(store, list(data), other)
+                for path, value in beside.items():
+                    found[path][1][other] = value
+            missing = list(filterfalse(found.__contains__, missing))
+    for path in paths:
+        if path in found:
+            each, documents = found[path]
+            yield path, parsed.parse(each, documents, path)
+
+
+def _fetch(store: Store, paths: Sequence[str], name: str) -> dict[str, bytes]:
+    """Return the documents of one name, by path; one that is too large is not read whole."""
+    # One byte more than the limit is enough to refuse a document.
+    most = config.get("limits.document_bytes") + 1
+    wanted = [Request(f"{path}/{name}" if path else name, 0, most) for path in paths]
+    found: dict[str, bytes] = {}
+    for index, value in store.fetch(wanted) if wanted else ():
+        if value is not None:
+            data = value.data if type(value.data) is bytes else bytes(value.data)
+            size = len(data) if value.size is None else value.size
+            document.check_size(size, wanted[index].key)
+            found[paths[index]] = data
+    return found
+
+
+# How many members are requested together: many enough for a slow store, and few enough that who
+# wants only the first ones does not wait for all.
+_TOGETHER = 128
+
+
+def children(
+    store: Store, path: str, format: Format, names: list[str] | None = None
+) -> Iterator[tuple[str, Node]]:
+    """Iterate over the names and nodes directly below a group, in the order of their names.
+
+    ``names`` are the result of ``entries``, if it is known.
+    """
+    names = entries(store, path) if names is None else names
+    for start in range(0, len(names), _TOGETHER):
+        paths = {join(path, name): name for name in names[start : start + _TOGETHER]}
+        for found, node in load_many(store, list(paths), format):
+            yield paths[found], node
+
+
+def settled(store: Store, path: str, node: Node) -> Node | None:
+    """Return the node at a path as it is after the changes under way now; None if missing.
+
+    The key that makes it visible is locked meanwhile, so that a writer that has begun to change it
+    has ended.
+    """
+    *_, name = node.format.names(node.node_type)
+    turn = store.turn(join(path, name))
+    try:
+        data = turn.get()
+        if data is None:
+            return load(store, path, node.format)
+        found = {name: data}
+        for other in node.format.names(node.node_type)[:-1]:
+            beside = store.get_checked(join(path, other), document.check_size)
+            if beside is not None:
+                found[other] = beside
+        return parsed.parse(node.format, found, path)
+    finally:
+        turn.end()
+
+
+def child_names(store: Store, path: str, format: Format, names: list[str]) -> list[str]:
+    """Return those of the names that are nodes of a format directly below a group.
+
+    Their documents are not parsed.
+    """
+    there: set[str] = set()
+    for document_name in format.visible:
+        rest = [name for name in names if name not in there]
+        keys = [join(join(path, name), document_name) for name in rest]
+        there.update(name for name, key in zip(rest, keys, strict=True) if store.exists(key))
+    return [name for name in names if name in there]
+
+
+def entries(store: Store, path: str) -> list[str]:
+    """Return the names directly below a path that may be names of nodes, sorted."""
+    names = store.list_dir(path)
+    return [name for name in names if name not in METADATA_NAMES and _is_name(name)]
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return normalise_path(name) == name
+    except errors.KeyValidationError:
+        return False  # a file or folder of another program
 
 
 def save(store: Store, path: str, node: Node) -> None:
@@ -136,8 +250,12 @@ def update(
     patch: Callable[[Node], Node],
     synchronizer: Any = None,
     format: Format | None = None,
-) -> Node:
+    hold: Callable[[Format], bool] | None = None,
+) -> Node | None:
     """Apply a patch to the node as it is in the store now, write it and return the result.
+
+    ``hold`` is called with the node's format while its key is locked; if it returns True, nothing
+    is changed and the function returns None.
 
     If nodes of several formats have the same path, the one of ``format`` is patched.
 
@@ -150,7 +268,7 @@ def update(
     for each in (*first, *formats.others(format)):
         for name in each.visible:
             key = join(path, name)
-            change = _Change(store, path, each, name, patch)
+            change = _Change(store, path, each, name, patch, hold)
             with ExitStack() as held:
                 if synchronizer is not None:
                     held.enter_context(synchronizer[key])
@@ -158,7 +276,7 @@ def update(
                         # zarr-python 2 takes only this lock to change attributes.
                         held.enter_context(synchronizer[join(path, each.separate_attributes)])
                 store.change(key, change)
-            if change.result is not None:
+            if change.held or change.result is not None:
                 return change.result
     msg = f"the node {'/' + path!r} no longer exists in {store}; it was deleted or moved"
     raise errors.PathNotFoundError(msg)
@@ -168,10 +286,17 @@ class _Change:
     """A change of the document that makes a node visible, called with its key locked."""
 
     def __init__(
-        self, store: Store, path: str, format: Format, name: str, patch: Callable[[Node], Node]
+        self,
+        store: Store,
+        path: str,
+        format: Format,
+        name: str,
+        patch: Callable[[Node], Node],
+        hold: Callable[[Format], bool] | None,
     ) -> None:
         self.store, self.path, self.format, self.name = store, path, format, name
-        self.patch = patch
+        self.patch, self.hold = patch, hold
+        self.held = False
         self.result: Node | None = None
         # Whether separate attributes are written: a repeated call must not patch them again.
         self.done = False
@@ -179,6 +304,9 @@ class _Change:
     def __call__(self, data: bytes | None) -> bytes | None:
         if data is None:
             return None
+        if self.hold is not None and not self.done and self.hold(self.format):
+            self.held = True
+            return data
         found = document.loads(data, join(self.path, self.name))
         separate = self.format.separate_attributes
         if separate is None:

@@ -31,16 +31,16 @@ from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import (
     build_group,
     check_new_path,
+    groups_above,
     publish_parents,
     remove,
-    survey,
     taken,
 )
 from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.members import Members
 from fastzarr.nodes.snapshot import changing
-from fastzarr.stores.keys import METADATA_NAMES, normalise_path
+from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.resolve import as_store, as_store_path
 
 if TYPE_CHECKING:
@@ -241,19 +241,6 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             return False
         return path == self._path or self._find(path) is not None
 
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the names of the members, sorted.
-
-        Their metadata is not parsed: a member with an invalid document is named, too.
-        """
-        if self._snapshot is not None and self._snapshot.nodes is not None:
-            return iter(list(self._snapshot.names(self._path)))
-        return filter(self._is_node, self._entries(self._path))
-
-    def __len__(self) -> int:
-        """Return the number of members."""
-        return sum(1 for _ in self)
-
     def get(self, path: str, default: Any = None) -> Any:
         """Return the array or group at a path, or ``default`` if it is missing."""
         try:
@@ -348,7 +335,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         found = nodes.load(self._store, new)
         if found is not None and new != old:
             raise taken(self._store, new, found, "delete it first, or choose another path")
-        _, missing = survey(self._store, new, self._layout.format, self._path)
+        missing = groups_above(self._store, new, self._layout.format, self._path).missing
         self._store.check_move(old, new)
         with changing(self._store, new), changing(self._store, old, removed=True):
             # The parent groups come first, so that the node can be found at any moment.
@@ -433,30 +420,25 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             return self._snapshot.get(path)
         return nodes.load(self._store, path, self._layout.format)
 
-    def _children(self, path: str) -> Iterator[tuple[str, Node]]:
+    def _entries(self) -> list[str]:
+        if self._snapshot is not None and self._snapshot.nodes is not None:
+            return list(self._snapshot.names(self._path))
+        return nodes.entries(self._store, self._path)
+
+    def _names(self, entries: list[str]) -> list[str]:
+        if self._snapshot is not None and self._snapshot.nodes is not None:
+            return entries
+        return nodes.child_names(self._store, self._path, self._layout.format, entries)
+
+    def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
         snapshot = self._snapshot
         if snapshot is None or snapshot.nodes is None:
-            names = self._entries(path)
-        else:
-            names = iter(list(snapshot.names(path)))
-        for name in names:
+            yield from nodes.children(self._store, path, self._layout.format, entries)
+            return
+        for name in list(snapshot.names(path)) if entries is None else entries:
             found = self._find(nodes.join(path, name))
             if found is not None:
                 yield name, found
-
-    def _entries(self, path: str) -> Iterator[str]:
-        """Iterate over the names directly below a path that may be names of nodes."""
-        for name in self._store.list_dir(path):
-            try:
-                if name not in METADATA_NAMES and normalise_path(name) == name:
-                    yield name
-            except KeyValidationError:
-                continue  # a file or folder of another program
-
-    def _is_node(self, name: str) -> bool:
-        path = nodes.join(self._path, name)
-        names = self._layout.format.visible
-        return any(self._store.exists(nodes.join(path, document)) for document in names)
 
     def _array(self, path: str, layout: Layout) -> Array:
         return Array(

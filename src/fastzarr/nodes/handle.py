@@ -117,7 +117,9 @@ class Handle:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of a copy, without a batch of attributes under way."""
-        return {name: value for name, value in vars(self).items() if name != "_batch"}
+        return {
+            name: value for name, value in vars(self).items() if name not in ("_batch", "_listed")
+        }
 
     def __hash__(self) -> int:
         """Return a hash of the path, because equal handles may have different types of stores."""

@@ -15,13 +15,14 @@ from fastzarr.metadata.formats import from_dict
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.building import (
+    Parents,
     begin_draft,
     check_free,
     check_new_path,
     drafted,
+    groups_above,
     publish_parents,
     remove,
-    survey,
 )
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import normalise_path
@@ -71,7 +72,7 @@ def build_hierarchy(
             if isinstance(made.get(parent), Layout):
                 msg = f"the node {path!r} cannot be below {parent!r}, which is an array"
                 raise ContainsArrayError(msg)
-        _, absent = survey(store, path, node.format)
+        absent = groups_above(store, path, node.format).missing
         missing += [parent for parent in absent if parent not in made and parent not in missing]
         if not overwrite:
             check_free(store, path)
@@ -102,10 +103,11 @@ def _write(
                 remove(store, top, chunk_store)
             publish_parents(store, parents, above.format)
             for path in below:
-                with changing(store, path):
+                with changing(store, path, above.format):
                     documents.save(store, path, made.get(path) or above)
             continue
-        with drafted(draft, store, top, made[top], parents, overwrite=overwrite) as place:
+        found = Parents(above.format, parents, None)
+        with drafted(draft, store, top, made[top], found, overwrite=overwrite) as place:
             for path in below:
                 documents.save(place, path[len(top) :].strip("/"), made.get(path) or above)
 

@@ -11,8 +11,9 @@ Rules of this file:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import ItemsView, MutableMapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from weakref import ref
 
 from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.layout import GroupLayout, Layout
@@ -20,11 +21,12 @@ from fastzarr.nodes.array import Array
 from fastzarr.nodes.documents import join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from fastzarr.nodes.documents import Node
 
 GroupT = TypeVar("GroupT")
+T = TypeVar("T")
 
 
 class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
@@ -35,9 +37,23 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
     def path(self) -> str:
         """The path of the group in its store."""
 
+    # The entries of the group when it was last iterated over, and that iterator.
+    _listed: tuple[list[str], ref[_Listed[Any]]] | None = None
+
     @abstractmethod
-    def _children(self, path: str) -> Iterator[tuple[str, Node]]:
-        """Iterate over the names and metadata of the members of the group at ``path``."""
+    def _entries(self) -> list[str]:
+        """Return the names in the store directly below the group that may be names of members."""
+
+    @abstractmethod
+    def _names(self, entries: list[str]) -> list[str]:
+        """Return those of the entries that are members; their metadata is not parsed."""
+
+    @abstractmethod
+    def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
+        """Iterate over the names and metadata of the members of the group at ``path``.
+
+        ``entries`` are the names that may be names of members, if they are known.
+        """
 
     @abstractmethod
     def _array(self, path: str, layout: Layout) -> Array:
@@ -56,13 +72,50 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
             return self._group(path, layout)
         return self._array(path, layout)
 
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the members, sorted.
+
+        Their metadata is not parsed: a member with an invalid document is named, too.
+        """
+        return self._list(self._names)
+
+    def __len__(self) -> int:
+        """Return the number of members."""
+        if self._listed is not None:
+            entries, listed = self._listed
+            found = listed()
+            # ``list(group)`` asks for the length once it has the iterator, which has looked at each
+            # member already.
+            if found is not None and found.is_new and self._entries() == entries:
+                return len(found)
+        return len(self._names(self._entries()))
+
+    def _list(self, look: Callable[[list[str]], list[T]]) -> _Listed[T]:
+        entries = self._entries()
+        found = _Listed(look(entries))
+        self._listed = entries, ref(found)
+        return found
+
+    def _nodes(self, entries: list[str]) -> list[tuple[str, Array | GroupT]]:
+        found = self._children(self.path, entries)
+        return [(name, self._node(join(self.path, name), node)) for name, node in found]
+
+    def _member_values(self, entries: list[str]) -> list[Array | GroupT]:
+        return [node for _, node in self._nodes(entries)]
+
+    def keys(self) -> KeysView[str]:
+        """Return a view of the names of the members, sorted."""
+        return _Keys(self, self.__iter__)
+
     def values(self) -> ValuesView[Array | GroupT]:
         """Return a view of the members of the group, in the order of their names."""
-        return _Values(self)
+        return _Values(
+            self, lambda: self._list(lambda names: [node for _, node in self._nodes(names)])
+        )
 
     def items(self) -> ItemsView[str, Array | GroupT]:
         """Return a view of the names and members of the group."""
-        return _Items(self)
+        return _Items(self, lambda: self._list(self._nodes))
 
     def members(
         self,
@@ -163,18 +216,52 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         return _first(func(name, node) for name, node in self.walk_nodes())
 
 
-class _Values(ValuesView[Array | GroupT]):
-    _mapping: Members[GroupT]
+class _Keys(KeysView[str]):
+    def __init__(self, mapping: Any, each: Callable[[], Iterator[str]]) -> None:
+        super().__init__(mapping)
+        self._each = each
 
-    def __iter__(self) -> Iterator[Array | GroupT]:
-        return (node for _, node in self._mapping.members())
+    def __iter__(self) -> Iterator[str]:
+        return self._each()
 
 
-class _Items(ItemsView[str, Array | GroupT]):
-    _mapping: Members[GroupT]
+class _Values(ValuesView[T]):
+    def __init__(self, mapping: Any, each: Callable[[], Iterator[T]]) -> None:
+        super().__init__(mapping)
+        self._each = each
 
-    def __iter__(self) -> Iterator[tuple[str, Array | GroupT]]:
-        return iter(self._mapping.members())
+    def __iter__(self) -> Iterator[T]:
+        return self._each()
+
+
+class _Items(ItemsView[str, T]):
+    def __init__(self, mapping: Any, each: Callable[[], Iterator[tuple[str, T]]]) -> None:
+        super().__init__(mapping)
+        self._each = each
+
+    def __iter__(self) -> Iterator[tuple[str, T]]:
+        return self._each()
+
+
+class _Listed(Iterator[T]):
+    """An iterator over what was found of the members, which knows its length."""
+
+    def __init__(self, found: list[T]) -> None:
+        self._found, self._next = found, 0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has been taken from the iterator yet."""
+        return not self._next
+
+    def __next__(self) -> T:
+        if self._next == len(self._found):
+            raise StopIteration
+        self._next += 1
+        return self._found[self._next - 1]
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def _first(results: Iterator[Any]) -> Any:

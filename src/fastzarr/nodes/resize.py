@@ -105,10 +105,12 @@ def _checked_shape(access: Access, shape: tuple[Any, ...]) -> tuple[int, ...]:
     if len(shape) != ndim:
         msg = f"shape {shape} has {len(shape)} axes, but array {_name(access)!r} has {ndim}"
         raise errors.ShapeError(msg)
-    sizes = [
-        checked.as_int(size, f"shape[{axis}]", 0, error=_shape_error)
-        for axis, size in enumerate(shape)
-    ]
+    sizes = []
+    for axis, size in enumerate(shape):
+        # A size beyond 2**63 - 1 is left to `_countable`, as the product of all sizes is.
+        is_huge = isinstance(size, int) and size > checked.MAX_SIZE
+        found = size if is_huge else checked.as_int(size, f"shape[{axis}]", 0, error=_shape_error)
+        sizes.append(found)
     return _countable(access, tuple(sizes))
 
 

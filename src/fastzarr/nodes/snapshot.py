@@ -4,9 +4,12 @@ Rules of this file:
 
 * A group opened with consolidated metadata returns names and metadata from that snapshot, and so do
   the groups and arrays obtained from it. The snapshot is as old as the document it was read from.
-* Before and after a change, the writer deletes the consolidated metadata of every group above it.
-  If it dies in between, only that copy is lost. ``consolidate_metadata`` writes a new one, and
-  repeats that if a node has changed meanwhile.
+* Before a change, the writer deletes the consolidated metadata of every group above it: if it dies,
+  only that copy is lost. After the change it looks again, since a new copy may have been made of
+  the old state.
+* A change of an existing document needs one look, while its key is locked: a copy that is written
+  later is verified with the keys locked (``consolidate_metadata``), hence after the change. A store
+  with nothing but compare-and-swap locks no keys, and needs the second look.
 * Handles of this process that use such a copy switch to the documents at once; handles of other
   processes do when they are opened again, or with ``use_consolidated=False``.
 * Changes by other programs are noticed in a local store, where checking a document is cheap: a node
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import filterfalse
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -26,7 +30,8 @@ from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents as nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
@@ -112,39 +117,98 @@ class Snapshot:
 
 
 @contextmanager
-def changing(store: Store, *paths: str, removed: bool = False) -> Iterator[None]:
-    """Invalidate, before and after the block, the snapshots that describe the nodes at ``paths``.
+def changing(
+    store: Store,
+    path: str,
+    format: Format | None = None,
+    *,
+    removed: bool = False,
+    above: Mapping[str, Node] | None = None,
+) -> Iterator[None]:
+    """Invalidate, before and after the block, the snapshots that describe the node at ``path``.
 
-    If the nodes are ``removed``, the snapshots of groups at and below the paths are included.
+    ``format`` is the format of the node; None is any. If the node is ``removed``, the snapshots of
+    groups at and below the path are included. ``above`` are the parent groups, by path, if they
+    have just been read.
     """
-    for path in paths:
-        _end(store, path, removed=removed)
+    copies = _Copies(store, path)
+    copies.end(format, removed=removed, above=above)
     yield
-    for path in paths:
-        _end(store, path, removed=removed)
+    copies.end(format, removed=removed)
 
 
-def _end(store: Store, path: str, *, removed: bool) -> None:
-    _end_known(store, path, removed=removed)
-    groups = ["", *(path[:at] for at, letter in enumerate(path) if letter == "/")] if path else []
-    for group in groups:
-        _remove_copies(store, group)
-    if not removed:
-        for each in formats.FORMATS:
-            _remove_separate(store, path, each)
+def update(
+    store: Store, path: str, patch: Callable[[Node], Node], synchronizer: Any, format: Format
+) -> Node:
+    """Patch an existing node, as ``documents.update`` does, and invalidate its snapshots."""
+    _end_known(store, path, removed=False)
+    copies = _Copies(store, path)
+    while (latest := nodes.update(store, path, patch, synchronizer, format, copies.find)) is None:
+        # Their documents have locks of their own, so they are removed while no key is locked.
+        copies.remove()
+    if not store.has_exclusive_turns and copies.find(latest.format):
+        copies.remove()
+    _end_known(store, path, removed=False)
+    return latest
 
 
-def _remove_copies(store: Store, group: str) -> None:
-    """Remove the consolidated metadata of a group of any format."""
-    for each in formats.FORMATS:
-        if each.separate_consolidated is not None:
-            _remove_separate(store, group, each)
-        elif each.consolidated is not None:
-            found = nodes.load(store, group, each)
-            if isinstance(found, GroupLayout) and found.consolidated is not None:
-                nodes.update(store, group, _without_copy, format=each)
-            if found is not None:
-                return
+class _Copies:
+    """The stored consolidated metadata that describes a node."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        self.store, self.path = store, path
+        self.groups = [""] if path else []
+        at = path.find("/")
+        while at >= 0:
+            self.groups.append(path[:at])
+            at = path.find("/", at + 1)
+        self.found: list[tuple[Format, str]] = []
+
+    def end(
+        self,
+        format: Format | None,
+        *,
+        removed: bool,
+        above: Mapping[str, Node] | None = None,
+    ) -> None:
+        """Invalidate the snapshots of this process, and remove the stored copies."""
+        _end_known(self.store, self.path, removed=removed)
+        if self.find(format, above, removed=removed):
+            self.remove()
+
+    def find(
+        self,
+        format: Format | None,
+        above: Mapping[str, Node] | None = None,
+        *,
+        removed: bool = False,
+    ) -> bool:
+        """Whether there are copies in a format, or in any, now."""
+        self.found = []
+        groups = self.groups
+        for each in formats.FORMATS if format is None else (format,):
+            name = each.separate_consolidated
+            if name is not None:
+                # A group is part of the copy in its own separate document.
+                for group in groups if removed else (*groups, self.path):
+                    if self.store.exists(nodes.join(group, name)):
+                        self.found.append((each, group))
+            elif each.consolidated is not None:
+                read = dict(nodes.load_many(self.store, groups, each)) if above is None else above
+                for group, node in read.items():
+                    if isinstance(node, GroupLayout) and node.consolidated is not None:
+                        self.found.append((each, group))
+                # A group has one format, of which its members are.
+                groups = list(filterfalse(read.__contains__, groups))
+        return bool(self.found)
+
+    def remove(self) -> None:
+        """Remove the copies that were found."""
+        for format, group in self.found:
+            if format.separate_consolidated is None:
+                nodes.update(self.store, group, _without_copy, format=format)
+            else:
+                self.store.delete(nodes.join(group, format.separate_consolidated))
 
 
 def _end_known(store: Store, path: str, *, removed: bool) -> None:
@@ -168,14 +232,6 @@ def _end_known(store: Store, path: str, *, removed: bool) -> None:
             # Others may have put another value under the key.
             if value is not None and any(each.is_consolidated(value) for each in formats.FORMATS):
                 store.delete(key)
-
-
-def _remove_separate(store: Store, group: str, format: Format) -> None:
-    name = format.separate_consolidated
-    if name is not None:
-        key = nodes.join(group, name)
-        if store.exists(key):
-            store.delete(key)
 
 
 def _relative(group: str, path: str) -> str | None:

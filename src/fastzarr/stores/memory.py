@@ -39,6 +39,7 @@ class MemoryStore(MappingStore):
 
     # At hand without a call: a lock hangs on it that each write takes.
     _place: Place
+    locks_keys = True
 
     def __init__(
         self,
