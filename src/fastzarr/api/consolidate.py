@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.api.open import open_group
+from fastzarr.errors import BaseZarrError
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents
 from fastzarr.stores.resolve import as_store
@@ -59,7 +60,8 @@ def consolidate_metadata(
     returned group reads from it. The copy is valid until a node below the group changes; fastzarr
     deletes it with the first such change.
 
-    Raise ``GroupNotFoundError`` if there is no group at the path.
+    Raise ``GroupNotFoundError`` if there is no group at the path, and ``BaseZarrError`` if its
+    format has no consolidated metadata.
     """
     from fastzarr.metadata import json
 
@@ -67,14 +69,18 @@ def consolidate_metadata(
         # The second positional argument of zarr-python 2 is the key.
         metadata_key, path = path, None
     root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
-    place, separate = root.store, root.layout.format.separate_consolidated
+    place, format = root.store, root.layout.format
+    separate = format.separate_consolidated
+    if format.consolidated is None:
+        msg = f"{root.name!r} in {place}: format {format.number} has no consolidated metadata"
+        raise BaseZarrError(msg)
     below = dict(root.walk())
     while True:
         if separate is not None:
-            doc = root.layout.format.write_consolidated({"": root.layout, **below})
+            doc = format.write_consolidated({"": root.layout, **below})
             place.set(documents.join(root.path, metadata_key or separate), json.dumps(doc))
         else:
-            documents.update(place, root.path, partial(_with_copy, below))
+            documents.update(place, root.path, partial(_with_copy, below), format=format)
         # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
         now = _settled(root, below)
         if now == below:
