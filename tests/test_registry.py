@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import fastzarr
+from fastzarr.errors import MetadataError
 from fastzarr.registry import Registry
 
 if TYPE_CHECKING:
@@ -78,3 +81,37 @@ def test_registering_starts_a_new_generation() -> None:
     assert registry.generation == before
     registry.register("int", int)
     assert registry.generation > before
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "what", "registry"),
+    [
+        ("data_type", "example.broken", "data type", "fastzarr.dtypes.parse.DTYPES"),
+        (
+            *("chunk_key_encoding", {"name": "example.broken"}),
+            *("chunk key encoding", "fastzarr.grids.keys.KEYS"),
+        ),
+        ("codecs", [{"name": "example.broken"}], "codec", "fastzarr.codecs.parse.CODECS"),
+    ],
+)
+def test_an_extension_that_fails_is_named_by_its_place_in_the_document(
+    member: str, value: Any, what: str, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        @classmethod
+        def from_config(cls, *args: Any) -> Any:
+            raise KeyError(args)
+
+    store: dict[str, bytes] = {}
+    fastzarr.create_array(store, shape=4, dtype="i4")
+    document = json.loads(store["zarr.json"])
+    store["zarr.json"] = json.dumps(document | {member: value}).encode()
+    with pytest.raises(MetadataError, match="unknown"):
+        fastzarr.open_array(store)
+    module, _, name = registry.rpartition(".")
+    # By the module's name: `fastzarr.codecs` has a function `parse` beside the file.
+    found: Registry[Any] = Registry("example", {"example.broken": Broken})
+    monkeypatch.setattr(sys.modules[module], name, found)
+    match = rf"^zarr\.json: {member}(\[0\])?: the {what} cannot be used: KeyError"
+    with pytest.raises(MetadataError, match=match):
+        fastzarr.open_array(store)

@@ -103,6 +103,19 @@ def placed(make: Callable[[], T], where: str) -> T:
         raise type(error)(message, place) from None
 
 
+def guard(make: Callable[[], T], where: str, what: str) -> T:
+    """Return ``make()``; raise any error of an extension, called ``what``, as ``MetadataError``."""
+    try:
+        return make()
+    except (MetadataError, MemoryError):
+        raise
+    except RecursionError:
+        fail("is nested too deeply", where)
+    except Exception as error:  # extensions of others may raise any exception
+        msg = f"the {what} cannot be used: {type(error).__name__}: {error}"
+        raise MetadataError(msg, where) from error
+
+
 def as_object(
     value: object, where: str, error: MakeError = MetadataValidationError
 ) -> dict[str, Any]:

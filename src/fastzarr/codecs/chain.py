@@ -13,13 +13,13 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastzarr.checked import T, fail, member, placed, show
+from fastzarr.checked import fail, guard, member, placed, show
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from fastzarr.config import config
-from fastzarr.errors import LimitError, MetadataError
+from fastzarr.errors import LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from fastzarr.codecs.base import ChunkSpec, Codec, Inside
     from fastzarr.dtypes.base import DataType
@@ -64,24 +64,11 @@ def resolve_chain(
     resolved: list[Codec] = []
     for index, codec in enumerate(codecs):
         place = places[index] if places else member(member(where, index), "configuration")
-        fitted = guard(partial(placed, partial(codec.resolve, spec), place), place)
+        fitted = guard(partial(placed, partial(codec.resolve, spec), place), place, "codec")
         if isinstance(fitted, ArrayArrayCodec):
-            spec = guard(partial(placed, partial(fitted.encoded_spec, spec), place), place)
+            spec = guard(partial(placed, partial(fitted.encoded_spec, spec), place), place, "codec")
         resolved.append(fitted)
     return tuple(resolved)
-
-
-def guard(call: Callable[[], T], place: str) -> T:
-    """Return ``call()``; raise any error of a codec, registered ones too, as ``MetadataError``."""
-    try:
-        return call()
-    except (MetadataError, MemoryError):
-        raise
-    except RecursionError:
-        fail("is nested too deeply", place)
-    except Exception as error:  # third-party codecs may raise any exception
-        msg = f"the codec cannot be used: {type(error).__name__}: {error}"
-        raise MetadataError(msg, place) from error
 
 
 def check_nesting(codecs: Sequence[Codec], where: str) -> None:

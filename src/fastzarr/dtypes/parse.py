@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from fastzarr.checked import check_members, extension, member, show
+from fastzarr.checked import check_members, extension, guard, member, show
 from fastzarr.dtypes.base import DataType
 from fastzarr.dtypes.fixed import (
     FixedLengthUTF32,
@@ -95,11 +95,11 @@ def from_v3(json: Any, where: str = "data_type") -> DataType:
     if raw is not None or name in _SMALL:
         check_members(config, {}, at, DataTypeValidationError)
         return raw_from_bits(int(raw[1]), where) if raw is not None else small(name)
-    found = DTYPES.find(name)
+    found = guard(partial(DTYPES.find, name), where, "data type")
     if found is None:
         msg = f"unknown data type {show(name)}"
         raise DataTypeValidationError(msg, where)
-    return found.from_config(config, at)
+    return guard(partial(found.from_config, config, at), where, "data type")
 
 
 def register_dtype(name: str, cls: type[DataType]) -> None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Self
 
-from fastzarr.checked import check_members, extension, fail, member, show
+from fastzarr.checked import check_members, extension, fail, guard, member, show
 from fastzarr.registry import Registry
 
+_WHAT = "chunk key encoding"
 _SEPARATORS = {"default": "/", "v2": "."}
 # Coordinates are decimal without leading zeros; any other key does not belong to a chunk.
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
@@ -112,7 +114,8 @@ def parse_keys(json: object, where: str) -> KeyEncoding:
     ChunkKeys(name='v2', separator='.')
     """
     name, config = extension(json, where)
-    found = KEYS.find(name)
+    found = guard(partial(KEYS.find, name), where, _WHAT)
     if found is None:
-        fail(f"unknown chunk key encoding {show(name)}", where)
-    return found.from_config(name, config, member(where, "configuration"))
+        fail(f"unknown {_WHAT} {show(name)}", where)
+    at = member(where, "configuration")
+    return guard(partial(found.from_config, name, config, at), where, _WHAT)

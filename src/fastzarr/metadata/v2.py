@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastzarr import checked, codecs, dtypes
-from fastzarr.checked import as_object, fail, member, show
+from fastzarr.checked import as_object, fail, guard, member, show
 from fastzarr.codecs.base import ArrayBytesCodec, BytesBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
-from fastzarr.codecs.chain import check_sizes, guard, resolve_chain
+from fastzarr.codecs.chain import check_sizes, resolve_chain
 from fastzarr.errors import MetadataError
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.grids.regular import as_chunks
@@ -185,7 +185,7 @@ def layout_codecs(
     places.append("filters")
     if compressor is not None:
         place = member(where, "compressor")
-        found.append(guard(partial(codecs.parse, compressor, place), place))
+        found.append(guard(partial(codecs.parse, compressor, place), place, "codec"))
         places.append("compressor")
     return resolve_chain(found, spec, where, [member(where, place) for place in places])
 
@@ -252,7 +252,7 @@ def _filters_codec(filters: Sequence[Any], where: str) -> Codec:
     from fastzarr.codecs.numcodecs.filters import FiltersCodec
 
     try:
-        return guard(partial(FiltersCodec, filters=filters), "filters")
+        return guard(partial(FiltersCodec, filters=filters), "filters", "codec")
     except MetadataError as error:
         message = str(error).removeprefix(f"{error.where}: ")
         place = member(where, "filters") + error.where.removeprefix("filters")

@@ -17,10 +17,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastzarr import checked, codecs, dtypes
-from fastzarr.checked import as_object, extension, fail, member, show
+from fastzarr.checked import as_object, extension, fail, guard, member, show
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
-from fastzarr.codecs.chain import check_nesting, check_sizes, guard, resolve_chain
+from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
 from fastzarr.errors import MetadataError, NodeTypeValidationError
 from fastzarr.grids.keys import parse_keys
 from fastzarr.grids.regular import as_chunks
@@ -225,7 +225,7 @@ def _codecs(value: object, where: str, *, multibyte: bool, legacy: bool) -> list
     chain: list[Codec] = []
     for index, item in enumerate(checked.as_list(value, where)):
         place = member(where, index)
-        chain.append(guard(partial(codecs.from_v3, item, place), place))
+        chain.append(guard(partial(codecs.from_v3, item, place), place, "codec"))
     check_nesting(chain, where)
     return _endian(chain, where, multibyte=multibyte, legacy=legacy)
 
