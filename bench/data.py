@@ -128,6 +128,13 @@ class Place:
         """The path of h5py's file."""
         return self.folder.with_suffix(".h5")
 
+    def create_hdf5(self) -> Any:
+        """Create h5py's file, without chunks."""
+        from bench.hdf5 import create
+
+        layout = self.layout
+        return create(self.file, self.shape, layout.unit, layout.codec, text=layout.text)
+
 
 def field(shape: Shape) -> Array:
     """Return smooth waves with noise, rounded to 1/128 like measured data; deterministic."""
@@ -227,9 +234,7 @@ class Workspace:
             write_document(place)
             zarr.open_array(str(place.folder), mode="r+")[...] = self.values(name)
         if hdf and not place.file.exists():
-            from bench.engines.h5py import create
-
-            with create(place) as file:
+            with place.create_hdf5() as file:
                 file["array"][...] = self.values(name)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import hdf5plugin
 
 from bench.base import Engine
 
@@ -14,27 +13,6 @@ if TYPE_CHECKING:
 
     from bench.base import Box
     from bench.data import Array, Place
-
-_FILTERS: dict[str, dict[str, Any]] = {
-    "none": {},
-    "blosc": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE)),
-    "zstd": dict(hdf5plugin.Zstd(clevel=3)),
-    "gzip": {"compression": "gzip", "compression_opts": 5},
-}
-
-
-def create(place: Place) -> Any:
-    """Create a file with one array that can grow along its first axis, without chunks."""
-    file = h5py.File(place.file, "w")
-    file.create_dataset(
-        "array",
-        shape=place.shape,
-        maxshape=(None, *place.shape[1:]),
-        chunks=place.layout.unit,
-        dtype=h5py.string_dtype() if place.layout.text else "f4",
-        **_FILTERS[place.layout.codec],
-    )
-    return file
 
 
 def read(array: Any, box: Any) -> Any:
@@ -59,7 +37,7 @@ class H5py(Engine):
     def open(self, place: Place, *, write: bool = False) -> Any:
         """Open an array; create a missing one for writing."""
         if write and not place.file.exists():
-            return create(place)["array"]
+            return place.create_hdf5()["array"]
         return h5py.File(place.file, "r+" if write else "r")["array"]
 
     def cold(self, array: Any) -> Any:
