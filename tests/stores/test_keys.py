@@ -25,7 +25,7 @@ def test_good_keys(key: str) -> None:
 @pytest.mark.parametrize("key", BAD_KEYS)
 def test_bad_keys_are_named(key: str) -> None:
     """Say which key it was, in ASCII, and in few words."""
-    with pytest.raises(KeyValidationError, match="is no key") as caught:
+    with pytest.raises(KeyValidationError, match="is not a valid key") as caught:
         validate_key(key)
     message = str(caught.value)
     assert message.isascii()

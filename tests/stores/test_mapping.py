@@ -54,5 +54,5 @@ def test_nothing_more_is_promised() -> None:
 def test_zarr_python_2s_word_for_the_mapping_is_taken():
     held = {}
     assert MappingStore(mutablemapping=held).mapping is held
-    with pytest.raises(TypeError, match="two names"):
+    with pytest.raises(TypeError, match="are the same argument"):
         MappingStore()

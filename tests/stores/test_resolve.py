@@ -70,7 +70,7 @@ def test_a_colon_is_no_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("url", ["s3://me:secret@b/x", "HTTPS://host", "memory://a", "zip::s3://a"])
 def test_other_urls_are_refused_by_scheme(url: str) -> None:
     """Name the scheme and nothing else of the URL, which may hold a password."""
-    with pytest.raises(ValueError, match="no store here serves") as caught:
+    with pytest.raises(ValueError, match="URLs are not supported") as caught:
         as_store(url, storage_options={"key": "secret"})
     assert url.split(":", 1)[0] in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -79,7 +79,7 @@ def test_other_urls_are_refused_by_scheme(url: str) -> None:
 @pytest.mark.parametrize("bad", [1, b"bytes", ["a"], object()])
 def test_other_things_are_refused(bad: object) -> None:
     """Say what can be a store."""
-    with pytest.raises(TypeError, match="a store is a path"):
+    with pytest.raises(TypeError, match="a store must be a path"):
         as_store(bad)
 
 
@@ -87,7 +87,7 @@ def test_a_group_is_no_store() -> None:
     """Refuse a group, which is a mapping of nodes, and say what to pass."""
     group = fastzarr.create_group({}).create_group("a")
     for node in (group, group.create_array("x", shape=1, dtype="i1")):
-        with pytest.raises(TypeError, match=r"a store is wanted, not <.*store_path"):
+        with pytest.raises(TypeError, match=r"expected a store, got <.*store_path"):
             as_store(node)
         assert as_store_path(node.store_path).path.startswith("a")
 
@@ -137,7 +137,7 @@ def test_writing_modes_need_the_right(mode: str) -> None:
 
 def test_unknown_modes_are_refused() -> None:
     """Name the modes there are."""
-    with pytest.raises(ValueError, match="'rw' is none of 'r', 'r\\+'"):
+    with pytest.raises(ValueError, match=r"mode must be one of 'r', 'r\+'.*, not 'rw'"):
         as_store({}, mode="rw")
 
 

@@ -1,4 +1,4 @@
-"""The stores: where the bytes of metadata and chunks live, by key.
+"""The stores, which hold the bytes of metadata and chunks by key.
 
 Rules of this package:
 
@@ -92,7 +92,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Read the file that defines a name when the name is first used."""
+    """Import a public name on first access; raise AttributeError if there is none."""
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

@@ -1,9 +1,9 @@
-"""A store as a mapping from key to bytes, also under zarr-python 2's names.
+"""The mapping interface of stores, including the names of zarr-python 2.
 
 Rules of this file:
 
-* Everything here is made of the verbs of a store, which stand abstract at the head of the class.
-* A missing key raises ``KeyError`` here, as in any mapping.
+* Everything is implemented with the verbs of a store, the abstract methods of the class.
+* A missing key raises KeyError, as in any mapping.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ Values: TypeAlias = "list[bytes | None]"
 
 
 class AsMapping(MutableMapping[str, bytes]):
-    """The mapping that a store is. ``Store`` derives from this class and defines the verbs."""
-
-    # The verbs that it is made of
+    """The mapping interface of a store. ``Store`` derives from this class and defines the verbs."""
 
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None
 
     @abstractmethod
     def get_many(self, keys: Iterable[str]) -> Values:
-        """Return the values of keys in their order, None for each that is missing."""
+        """Return the values of keys in order, with None for missing ones."""
 
     @abstractmethod
     def exists(self, key: str) -> bool:
@@ -39,11 +37,11 @@ class AsMapping(MutableMapping[str, bytes]):
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
-        """List the keys below a prefix, sorted."""
+        """Return the sorted keys below a prefix."""
 
     @abstractmethod
     def list_dir(self, prefix: str = "") -> Iterator[str]:
-        """List the names directly below a prefix, sorted."""
+        """Return the sorted names directly below a prefix."""
 
     @abstractmethod
     def set(self, key: str, value: Buffer) -> None:
@@ -51,7 +49,7 @@ class AsMapping(MutableMapping[str, bytes]):
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Delete a key; a missing one is fine."""
+        """Delete a key, if it exists."""
 
     @abstractmethod
     def delete_dir(self, prefix: str) -> None:
@@ -66,8 +64,6 @@ class AsMapping(MutableMapping[str, bytes]):
 
     @abstractmethod
     def _check_write(self, *keys: str) -> None: ...
-
-    # The mapping
 
     def __getitem__(self, key: str) -> bytes:
         """Return the value of a key; raise KeyError if it is missing."""
@@ -92,37 +88,37 @@ class AsMapping(MutableMapping[str, bytes]):
         return isinstance(key, str) and self.exists(key)
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the keys, sorted."""
+        """Iterate over the sorted keys."""
         return self.list()
 
     def __len__(self) -> int:
-        """Count the keys, by listing them."""
+        """Return the number of keys, which are listed."""
         return sum(1 for _ in self._list(""))
 
     def __bool__(self) -> bool:
-        """Return True, also for an empty store: a store is a place, not a container."""
+        """Return True, even for an empty store: a store is a location, not a container."""
         return True
 
     def listdir(self, path: str = "") -> Names:
-        """Return the names directly below a path, under zarr-python 2's name."""
+        """Return the sorted names directly below a path (zarr-python 2's method)."""
         return [*self.list_dir(path)]
 
     def rmdir(self, path: str) -> None:
-        """Delete all keys below a path, under zarr-python 2's name."""
+        """Delete all keys below a path (zarr-python 2's method)."""
         self.delete_dir(path)
 
     def rename(self, src_path: str, dst_path: str) -> None:
-        """Move the keys at and below a path, under zarr-python 2's name."""
+        """Move the keys at and below a path (zarr-python 2's method)."""
         self.move(src_path, dst_path)
 
     def getitems(self, keys: Iterable[str], *, contexts: object = None) -> dict[str, bytes]:  # noqa: ARG002  (zarr-python 2's)
-        """Return the values of those keys that exist; ``contexts`` is zarr-python 2's."""
+        """Return the values of existing keys; ``contexts`` is ignored (zarr-python 2's method)."""
         keys = tuple(keys)
         found = zip(keys, self.get_many(keys), strict=True)
         return {key: value for key, value in found if value is not None}
 
     def setitems(self, values: Mapping[str, Buffer]) -> None:
-        """Store values: at once if the store has ``set_many``, else one after the other."""
+        """Store values, together if the store has ``set_many`` (zarr-python 2's method)."""
         if self.set_many is not None:
             self.set_many(values.items())
             return
@@ -130,7 +126,7 @@ class AsMapping(MutableMapping[str, bytes]):
             self.set(key, value)
 
     def delitems(self, keys: Iterable[str]) -> None:
-        """Delete keys: at once if the store has ``set_many``; missing ones are fine."""
+        """Delete keys, together if the store has ``set_many`` (zarr-python 2's method)."""
         if self.set_many is not None:
             self.set_many((key, None) for key in keys)
             return

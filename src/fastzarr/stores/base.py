@@ -1,15 +1,15 @@
-"""The verbs of every store, checked, and what the author of a store writes.
+"""The base class of stores: its public verbs, and the methods that an author writes.
 
 Rules of this file:
 
-* A public verb checks the keys and the right to write, then calls its private twin, which an author
-  of a store writes: ``_get``, ``_set``, ``_delete`` and ``_list``. The other private verbs are made
-  of these four, for a store to override where it can do better.
-* A missing key reads as None. Nothing else does: any failure raises.
+* A public verb validates its keys and whether the store may be written, then calls its private
+  counterpart. An author writes ``_get``, ``_set``, ``_delete`` and ``_list``. The other private
+  methods are implemented with these four, and may be overridden by something faster.
+* Only a missing key reads as None; every failure raises.
 * A prefix is a whole path: ``6/f`` means the keys below ``6/f/``, never ``6/foo``.
-* What a store can do beyond the verbs is declared, and void where a subclass overrides a verb that
-  it would go past: see ``capabilities.py``.
-* A store is a mapping from key to bytes as well, by the same verbs: see ``as_mapping.py``.
+* Capabilities beyond the verbs are declared, and void if a subclass overrides a verb that they
+  bypass: see ``capabilities.py``.
+* A store is also a mapping of keys to bytes, with the same semantics: see ``as_mapping.py``.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ _VERBS = frozenset().union(*PAST.values())
 
 
 class Store(AsMapping):
-    """A place that keeps bytes by key; the base class of all stores.
+    """The base class of all stores, which map keys to bytes.
 
-    The author of a store writes four methods and gets the rest. The keys that they are called with
-    are valid, prefixes have no slash at their ends, and the right to write has been checked.
+    The author of a store writes four methods and inherits the rest. They are called with valid keys
+    and with prefixes that have no slash at their ends, and only if the store may be written.
 
     * ``_get(key)`` returns the bytes, or None if, and only if, the key is missing.
     * ``_set(key, value)`` stores the value atomically: readers see the old value or the new one.
       ``value`` is bytes, or a flat memoryview that belongs to the caller and must be copied.
-    * ``_delete(key)`` deletes the key; a missing one is fine.
+    * ``_delete(key)`` deletes the key, if it exists.
     * ``_list(prefix)`` returns the keys below the prefix in any order, all keys for ``""``.
 
-    The capabilities that a store may declare beyond that are protocols of
-    ``fastzarr.stores.capabilities``. Subclass ``fastzarr.testing.StoreTests`` to test a store.
+    A store may also declare capabilities: see ``fastzarr.stores.capabilities``. Subclass
+    ``fastzarr.testing.StoreTests`` to test a store.
     """
 
     read_only: bool
-    #: The separator of chunk keys of new format 2 arrays, unless one is given.
+    #: The default separator of chunk keys in new format 2 arrays.
     dimension_separator: str | None = None
     supports_writes: ClassVar[bool] = True
     supports_deletes: ClassVar[bool] = True
@@ -78,9 +78,9 @@ class Store(AsMapping):
     locks_keys: ClassVar[bool] = False
     #: Whether a part of a value is read without the rest: where ``_get_ranges`` is overridden.
     supports_partial_reads: bool = False
-    #: Whether ``getsize`` costs less than ``get``.
+    #: Whether ``getsize`` is cheaper than ``get``.
     knows_sizes: ClassVar[bool] = False
-    #: Whether values were written, through this object or past it, since the last ``flush``.
+    #: Whether values were written, by the store or directly to its files, since the last ``flush``.
     written: bool = False
 
     #: When ``files`` does not hold; a store that never sets it shares this one.
@@ -96,16 +96,16 @@ class Store(AsMapping):
     transaction: Callable[[str], AbstractContextManager[None]] | None = None
 
     def __init__(self, *, read_only: bool = False) -> None:
-        """Open the store; with ``read_only``, writing is refused."""
+        """Initialise; a store with ``read_only`` rejects writes."""
         self.read_only = read_only
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Void the inherited capabilities that go past verbs which the class overrides."""
+        """Void the inherited capabilities that bypass verbs which the class overrides."""
         super().__init_subclass__(**kwargs)
         void(cls, Store)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a verb voids the capabilities of this store that go past it."""
+        """Set an attribute; assigning a verb voids this store's capabilities that bypass it."""
         super().__setattr__(name, value)
         if name in _VERBS:
             void_one(self, name, Store)
@@ -126,7 +126,7 @@ class Store(AsMapping):
         for verb in _VERBS & vars(self).keys():
             void_one(self, verb, Store)
 
-    # What an author writes
+    # Required methods
 
     @abstractmethod
     def _get(self, key: str) -> bytes | None: ...
@@ -140,10 +140,10 @@ class Store(AsMapping):
     @abstractmethod
     def _list(self, prefix: str) -> Iterable[str]: ...
 
-    # What an author may write
+    # Optional methods
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
-        # The public verb, since a subclass may override that one alone.
+        # The public verb, because a subclass may override only that.
         value = self.get(key)
         if value is None:
             return None
@@ -165,7 +165,7 @@ class Store(AsMapping):
             self._delete(key)
 
     def _move(self, source: str, target: str) -> None:
-        # All is copied before anything is deleted, so that a failure loses nothing.
+        # Everything is copied before anything is deleted, so that a failure loses nothing.
         keys = [source] if self._exists(source) else []
         keys += self._list(source)
         for key in keys:
@@ -180,8 +180,6 @@ class Store(AsMapping):
 
         return StoreTurn(self, key)
 
-    # Reading
-
     @overload
     def get(self, key: str, default: None = None) -> bytes | None: ...
     @overload
@@ -191,7 +189,7 @@ class Store(AsMapping):
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, or ``default`` if the key is missing.
 
-        Raises ``KeyValidationError`` for an invalid key, and whatever the storage raises.
+        Raise ``KeyValidationError`` for an invalid key, and the storage's own errors.
 
         >>> from fastzarr.stores import MemoryStore
         >>> MemoryStore({"a": b"1"}).get("a")
@@ -204,7 +202,7 @@ class Store(AsMapping):
     def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
         """Return a value unless ``check(size, key)`` raises; None if the key is missing.
 
-        A store with ``knows_sizes`` does not read a value that is refused.
+        A store with ``knows_sizes`` calls ``check`` before reading the value.
         """
         if self.knows_sizes:
             validate_key(key)
@@ -222,14 +220,14 @@ class Store(AsMapping):
         return self.get(key)
 
     def set_valid(self, key: str, value: bytes | memoryview) -> None:
-        """Store a value under a key that is known to be valid, in a store that may be written."""
+        """Store a value under a key that is known to be valid, in a store known to be writable."""
         self.set(key, value)
 
     def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
         """Return, in any order, the index of each request with its value; None if it is missing.
 
-        ``data`` may be a view into memory that the store keeps. Without a ``fetch`` of its own, a
-        store is asked for one key after the other.
+        ``data`` may be a view of the store's memory. This default implementation reads the keys one
+        by one.
 
         >>> from fastzarr.stores import MemoryStore
         >>> wanted = [Request("a"), Request("b"), Request("a", -2)]
@@ -268,7 +266,7 @@ class Store(AsMapping):
         return self._get_ranges(key, ranges)
 
     def get_many(self, keys: Iterable[str]) -> Values:
-        """Return the values of keys in their order, None for each that is missing."""
+        """Return the values of keys in order, with None for missing ones."""
         wanted = [Request(key) for key in keys]
         values: Values = [None] * len(wanted)
         for index, found in self.fetch(wanted):
@@ -295,46 +293,44 @@ class Store(AsMapping):
         """Return the size of all values below a prefix in bytes."""
         return sum(self._getsize(key) or 0 for key in self._list(normalise_path(prefix)))
 
-    # Listing
-
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Return the keys below a prefix, sorted; there may be none."""
+        """Return the sorted keys below a prefix."""
         return iter(sorted(self._list(normalise_path(prefix))))
 
     def list_dir(self, prefix: str = "") -> Iterator[str]:
-        """Return the names directly below a prefix, of keys and of folders alike, sorted."""
+        """Return the sorted names of keys and folders directly below a prefix."""
         return iter(sorted(self._list_dir(normalise_path(prefix))))
 
     def is_empty(self, prefix: str = "") -> bool:
-        """Whether no key is below a prefix."""
+        """Whether there is no key below a prefix."""
         return next(iter(self._list(normalise_path(prefix))), None) is None
 
-    # Writing
-
     def set(self, key: str, value: Buffer) -> None:
-        """Store a value atomically: readers see the old one or the new one.
+        """Store a value atomically: readers see the old value or the new one.
 
-        A failure leaves the old value. ``value`` is bytes or any other buffer; it is copied.
+        If it fails, the old value is kept. ``value`` is bytes or any other buffer; it is copied.
 
-        Raises ``ReadOnlyError``, ``KeyValidationError``, and whatever the storage raises.
+        Raise ``ReadOnlyError`` if the store is read-only, ``KeyValidationError`` for an invalid
+        key, TypeError if the value is not a buffer, and the storage's own errors.
         """
         self._check_write(key)
         self._set(key, flat_bytes(value, key))
 
     def turn(self, key: str) -> Turn:
-        """Return a writer's turn at a key: no other writer changes the value that it has read.
+        """Return a turn at a key, in which no change of another writer goes unnoticed.
 
-        Its ``end`` must be called, whatever happens. Most callers want ``change``.
+        Its method ``end`` must always be called. Most callers should use ``change``.
         """
         self._check_write(key)
         return self._turn(key)
 
     def change(self, key: str, make: Callable[[bytes | None], Buffer | None]) -> None:
-        """Replace a value by ``make(old)``, where None means that the key is missing.
+        """Replace a value by ``make(old)``.
 
-        No update of another thread is lost, and none of another process if the store has locks or
-        compare-and-swap. ``make`` is called again if another writer was first. If it returns
-        ``old`` itself, nothing is written.
+        ``old`` is None if the key is missing; returning None deletes it. No update of another
+        thread is lost, and none of another process if the store has locks or compare-and-swap.
+        ``make`` is called again if another writer was first. If it returns ``old`` itself, nothing
+        is written.
 
         >>> from fastzarr.stores import MemoryStore
         >>> store = MemoryStore({"a": b"1"})
@@ -353,14 +349,14 @@ class Store(AsMapping):
             turn.end()
 
     def delete(self, key: str) -> None:
-        """Delete a key; a missing one is fine."""
+        """Delete a key, if it exists."""
         self._check_write(key)
         self._delete(key)
 
     def delete_dir(self, prefix: str) -> None:
-        """Delete all keys below a prefix, which must not be the root; ``clear`` deletes all."""
+        """Delete all keys below a prefix, but not the root, for which ``clear`` is meant."""
         self._check_write()
-        self._delete_dir(_below_root(prefix, "use clear() to remove all keys"))
+        self._delete_dir(_below_root(prefix, "use clear() to delete all keys"))
 
     def clear(self) -> None:
         """Delete all keys."""
@@ -371,8 +367,8 @@ class Store(AsMapping):
     def move(self, source: str, target: str) -> None:
         """Move the keys at and below the path ``source`` to the path ``target``.
 
-        Raises ``NodeNotFoundError`` if there are none, ``ContainsNodeError`` if a key is at or
-        below ``target``.
+        Raise ``NodeNotFoundError`` if there are none, and ``ContainsNodeError`` if there is a key
+        at or below ``target``.
         """
         self._check_write()
         source, target = self.check_move(source, target)
@@ -380,40 +376,37 @@ class Store(AsMapping):
             self._move(source, target)
 
     def check_move(self, source: str, target: str) -> tuple[str, str]:
-        """Raise what ``move`` would raise, and return both paths as keys begin with them."""
+        """Return both paths normalised; raise the errors that ``move`` would raise."""
         source = _below_root(source, "the root of a store cannot be moved")
         target = _below_root(target, "the root of a store cannot be moved to")
         if not self._holds(source):
-            msg = f"nothing at {source!r} in {self}, so there is nothing to move"
+            msg = f"cannot move {source!r} in {self}: there is nothing at this path"
             raise NodeNotFoundError(msg)
         if source == target:
             return source, target
         if f"{target}/".startswith(f"{source}/"):
-            msg = f"{source!r} cannot be moved to {target!r}, which is below it"
+            msg = f"cannot move {source!r} to {target!r}, which is below it"
             raise BaseZarrError(msg)
         if self._holds(target):
-            msg = f"cannot move {source!r} in {self}: {target!r} is taken, delete it first"
+            msg = f"cannot move {source!r} in {self}: {target!r} already exists; delete it first"
             raise ContainsNodeError(msg)
         return source, target
 
     def with_read_only(self, read_only: bool = True) -> Self:
-        """Return a store for the same values that refuses writing, or with False, allows it."""
+        """Return a store with the same values that is read-only or, with False, writable."""
         from copy import copy
 
         place, other = self.place, copy(self)
-        # Also where the author of a store leaves it out of its state.
+        # Set explicitly, because a subclass may omit it from its state.
         vars(other)["_place"] = place
         other.read_only = read_only
         return other
 
     @property
     def place(self) -> Place:
-        """Return the identity of what the store stands for.
-
-        All stores that stand for the same values share it, whatever their kinds.
-        """
+        """The identity of the values, shared by all stores with the same values."""
         mine = vars(self)
-        # In one step, for threads that ask for it at once.
+        # Atomic, because threads may access it at the same time.
         found: Place = mine.get("_place") or mine.setdefault("_place", self._find_place())
         return found
 
@@ -421,21 +414,21 @@ class Store(AsMapping):
         return own()
 
     def lasting(self) -> Store:
-        """Return a store for the same values whose writes survive a power cut once they return.
+        """Return a store with the same values whose writes are durable when they return.
 
-        It is for data that other data will rely on. A store that cannot do more, or is configured
-        to do nothing, returns itself.
+        It is used for data that other data relies on. A store that cannot do this, or is configured
+        not to, returns itself.
         """
         return self
 
     def settle(self, path: str) -> None:
-        """Make the names at a path survive a power cut, if the store can."""
+        """Make the names at a path durable, if the store supports it."""
 
     def flush(self) -> None:
-        """Make all that was written survive a power cut, if the store can."""
+        """Make all earlier writes durable, if the store supports it."""
 
     def close(self) -> None:
-        """Flush, and release what the store holds open."""
+        """Flush, and release all resources."""
         if not self.read_only:
             self.flush()
 
@@ -457,10 +450,8 @@ class Store(AsMapping):
     def _holds(self, path: str) -> bool:
         return self._exists(path) or not self.is_empty(path)
 
-    # The object
-
     def __eq__(self, other: object) -> bool:
-        """Whether both stores stand for the same place; whether one is read-only does not count."""
+        """Whether both stores have the same place; ``read_only`` is ignored."""
         return self.place is other.place if isinstance(other, Store) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
@@ -474,11 +465,11 @@ class Store(AsMapping):
         self.close()
 
     def __str__(self) -> str:
-        """Return what the store stands for, as a URL."""
+        """Return a URL of the store's values."""
         return f"{type(self).__name__.lower()}://{id(self.place)}"
 
     def __repr__(self) -> str:
-        """Return the kind of the store and what it stands for."""
+        """Return the class name with the URL."""
         return f"{type(self).__name__}({str(self)!r})"
 
 

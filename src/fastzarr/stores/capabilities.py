@@ -1,15 +1,15 @@
-"""What a store may do beyond the four verbs: one protocol each, declared and never guessed.
+"""The capabilities of stores beyond the four verbs, one protocol each.
 
 Rules of this file:
 
-* A store declares a capability by defining its method, in the class or in one that it derives from.
-  ``Store`` has None in its place, or, for ``fetch``, a default that asks key by key. So
-  ``store.swap is None`` is the whole question.
-* Some capabilities go past verbs of the store: whoever reads ``files`` does not call ``get``. Where
-  a subclass overrides such a verb, the capability is void for it, and all goes through its verbs.
-  A subclass whose verbs the capability still agrees with declares it anew: ``files =
-  LocalStore.files``. A verb that is assigned to one object makes the capability void for that
-  object.
+* A store declares a capability by defining its method, or inheriting it. In ``Store`` the method is
+  None, except for ``fetch``, whose default reads key by key. To ask for a capability, callers only
+  test ``store.swap is None``; they never inspect the class.
+* Some capabilities bypass verbs of the store: code that reads ``files`` does not call ``get``. If a
+  subclass overrides such a verb, the inherited capability is void, and its verbs are used instead.
+  If the capability is still consistent with the overridden verb, the subclass declares it again, as
+  in ``files = LocalStore.files``. A verb assigned to an instance voids the capability for that
+  instance.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ S_co = TypeVar("S_co", covariant=True)
 
 
 class Request(NamedTuple):
-    """A value that is wanted, or a part of one.
+    """A request for a value, or a part of one.
 
-    ``start`` < 0 counts from the end; ``length`` None reads to the end.
+    A negative ``start`` counts from the end; ``length`` None reads to the end.
     """
 
     key: str
@@ -37,10 +37,10 @@ class Request(NamedTuple):
 
 
 class Value(NamedTuple):
-    """What a request returned.
+    """The result of a request.
 
-    ``token`` is the validator of the whole value if the store had it at no further request, and
-    ``size`` the size of the whole value in bytes if the store knows it.
+    ``token`` is the validator of the whole value, or None if it would take another request.
+    ``size`` is the size of the whole value in bytes, or None if unknown.
     """
 
     data: Buffer
@@ -58,16 +58,16 @@ class Suspension:
     __slots__ = ("on",)
 
     def __init__(self) -> None:
-        """Start with files that may be opened."""
+        """Initialise with files that may be opened."""
         self.on = False
 
 
 class Files(NamedTuple):
-    """Where the values of a store are files: that of a key is ``root/key``.
+    """The location of a store's values as files: the file of a key is ``root/key``.
 
-    ``follow_links`` says whether symbolic links may lead out of the root. ``durability`` is that of
-    files written past the store, as ``LocalStore`` has it; None if they must not be. A store that
-    allows it has turns that lock files as those of ``LocalStore`` do.
+    ``follow_links`` is True if symbolic links may lead out of the root. ``durability`` is the
+    durability of files written directly, as in ``LocalStore``, or None if they must not be. If
+    files may be written, the turns of the store must lock them as those of ``LocalStore`` do.
     """
 
     root: str
@@ -82,16 +82,16 @@ class Fetches(Protocol):
     def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
         """Return, in any order, the index of each request with its value; None if it is missing.
 
-        ``data`` may be a view into memory that the store keeps.
+        ``data`` may be a view of the store's memory.
         """
 
 
 @runtime_checkable
 class HasFiles(Protocol):
-    """A store whose values are files, each under its key."""
+    """A store whose values are files named by their keys."""
 
     def files(self) -> Files | None:
-        """Return where they are, or None if these must not be opened past the store."""
+        """Return the location of the files, or None if they must not be opened directly."""
 
 
 @runtime_checkable
@@ -127,41 +127,41 @@ class SetsMany(Protocol):
 
 @runtime_checkable
 class Times(Protocol):
-    """A store that knows, without a request, when a value was written."""
+    """A store that cheaply knows when a value was written."""
 
     def modified(self, key: str) -> int | None:
         """Return the time of the last write in nanoseconds, or None if the key is missing."""
 
 
 class Draft(Protocol[S_co]):
-    """A tree that is made beside its place and put there in one step."""
+    """A tree that is prepared beside its path and published there in one step."""
 
     @property
     def store(self) -> S_co:
         """The store of the tree, whose root is the root of the tree."""
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
-        """Put the tree into its place; with ``replace``, instead of the tree that is there.
+        """Move the tree to its path; with ``replace``, replace the existing tree.
 
-        Return False, and change nothing, if a node that must not be replaced is there or below.
-        ``owned`` tells of a key below the path whether the new node would take it for its own.
+        Return False, and change nothing, if there is a node at or below the path that must not be
+        replaced. ``owned(key)`` is True for keys below the path that would belong to the new node.
         """
 
     def discard(self) -> None:
-        """Remove the draft."""
+        """Delete the draft."""
 
 
 @runtime_checkable
 class Drafts(Protocol):
-    """A store in which a whole tree is replaced, or removed by ``delete_dir``, in one step."""
+    """A store in which a whole tree is replaced, or deleted by ``delete_dir``, in one step."""
 
     def draft(self, path: str) -> Draft[Any] | None:
-        """Begin a tree that is to stand at ``path``; None if this path cannot be replaced."""
+        """Return a new draft of the tree at ``path``, or None if that cannot be replaced."""
 
 
 @runtime_checkable
 class Transacts(Protocol):
-    """A store in which changes made together are seen together, also if the writer dies."""
+    """A store in which several changes are atomic, even if the writer dies."""
 
     def transaction(self, path: str) -> AbstractContextManager[None]:
         """Apply the changes below ``path`` in a ``with`` block at its end: all of them or none."""
@@ -175,7 +175,7 @@ _TREES = frozenset({"delete_dir", "_delete_dir", "clear", "move", "_move"})
 _LISTS = frozenset({"list", "_list", "list_dir", "_list_dir", "is_empty"})
 _SIZES = frozenset({"exists", "_exists", "getsize", "_getsize", "getsize_prefix"})
 
-#: For each method that goes past verbs of the store, these verbs.
+#: The verbs that each method bypasses.
 PAST: dict[str, frozenset[str]] = {
     "get_valid": frozenset({"get", "_get"}),
     "set_valid": frozenset({"set", "_set"}),
@@ -192,10 +192,10 @@ PAST: dict[str, frozenset[str]] = {
 
 
 def void(kind: Any, base: type) -> None:
-    """Put ``base``'s own methods into a new class where inherited ones go past its verbs.
+    """Replace, in a new class, inherited methods that bypass its verbs by those of ``base``.
 
-    A method knows the verbs of the class that defines it. It is void where the new class finds
-    another definition of one of them: its own, a mixin's, or that of another base.
+    A method is consistent with the verbs of the class that defines it. It is void if the new class
+    has another definition of one of them: its own, a mixin's, or that of another base.
     """
     for name, verbs in PAST.items():
         owner = next(one for one in kind.__mro__ if name in vars(one))
@@ -207,7 +207,7 @@ def void(kind: Any, base: type) -> None:
 
 
 def _definer(kind: type, verb: str, base: type) -> type | None:
-    """Return the class that defines a verb for ``kind``; one where it is void does not."""
+    """Return the class that defines a verb for ``kind``, skipping classes in which it is void."""
     for one in kind.__mro__:
         if verb in vars(one) and (one is base or vars(one)[verb] is not vars(base).get(verb)):
             return one
@@ -219,13 +219,13 @@ def _is_other(kind: type, owner: type, verb: str, base: type) -> bool:
     if mine is None or mine is theirs:
         return False
     if theirs is None:
-        # A mixin that has no such verb knows those of the classes behind it.
+        # A mixin without such a verb is consistent with those of the classes behind it.
         return kind.__mro__.index(mine) < kind.__mro__.index(owner)
     return vars(mine)[verb] is not vars(theirs)[verb]
 
 
 def void_one(store: object, verb: str, base: type) -> None:
-    """Put ``base``'s own methods into an object where others go past a verb assigned to it."""
+    """Replace, in an instance, methods that bypass a verb assigned to it by those of ``base``."""
     mine = vars(store)
     for name, verbs in PAST.items():
         if verb in verbs and name not in mine:
@@ -237,5 +237,5 @@ def void_one(store: object, verb: str, base: type) -> None:
 
 
 def is_void(name: str, held: object, base: type) -> bool:
-    """Whether an attribute of a store is what a verb that it goes past has made of it."""
+    """Whether an attribute of a store is a method of ``base`` put in place of a void one."""
     return name in PAST and getattr(held, "__func__", None) is vars(base)[name]

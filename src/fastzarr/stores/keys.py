@@ -1,11 +1,11 @@
-"""Which strings may be keys of a store, and which may be paths of nodes.
+"""Validation of the keys of stores and the paths of nodes.
 
 Rules of this file:
 
-* A key is ``/``-separated segments. Nothing that could reach outside the store, that a file system
-  reads in a way of its own, or that cannot be written as UTF-8 is a key, on any store: what one
-  store accepts can be copied to every other.
-* Keys come from metadata too, so they are checked at every verb. The check is one call.
+* A key consists of segments separated by ``/``. Strings that could lead outside the store, that a
+  file system would interpret, or that cannot be encoded as UTF-8 are invalid in every store, so
+  that the keys of one store can be copied to any other.
+* Keys may come from metadata, so every verb validates them, with a single function call.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from fastzarr.checked import DOCUMENTS
 from fastzarr.errors import KeyValidationError
 
 TEMPORARY_SUFFIX = ".fastzarr-tmp"
-"""How the name of every temporary file ends; no key may have a segment that ends so."""
+"""The suffix of the names of temporary files; no segment of a key may end with it."""
 
 JOURNAL_NAME = f".journal{TEMPORARY_SUFFIX}"
-"""The name of the folder of a transaction that is committed and not yet all in place."""
+"""The name of the folder of a transaction that is committed, but not yet completely applied."""
 
 METADATA_NAMES = frozenset(DOCUMENTS)
 """The last segments of the keys of metadata documents, of all formats."""
@@ -32,45 +32,42 @@ GROUP_NAMES = tuple(name for name, kinds in DOCUMENTS.items() if "group" in kind
 
 _MAX_SEGMENT = 255
 _SEGMENT = r"(?!\.\.?(?:/|\Z))[ -.0-\[\]-~]{1,255}"
-# Nearly every key is printable ASCII, where characters are bytes: one match says it all.
+# Fast path: nearly all keys are printable ASCII, in which a character is a byte.
 _plain = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*").fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 _slashes = re.compile(r"/{2,}")
 
 
 def validate_key(key: str) -> None:
-    r"""Refuse a key that could reach outside its store or that not every store can hold.
+    r"""Raise ``KeyValidationError`` for a key that could leave its store or cannot be stored.
 
-    Refused are the empty key, a leading or trailing ``/``, empty segments, ``.`` and ``..``,
-    backslashes, control characters, lone surrogates, segments longer than 255 bytes of UTF-8, and
-    segments that end as this package's temporary files do.
-
-    Raises ``KeyValidationError`` naming the key and the reason, ``TypeError`` for no string.
+    Invalid are the empty key, a leading or trailing ``/``, empty segments, ``.`` and ``..``,
+    backslashes, control characters, lone surrogates, segments of more than 255 bytes in UTF-8, and
+    segments with the suffix of temporary files. Raise TypeError if the key is not a string.
 
     >>> validate_key("temperature/c/0/0")
     >>> validate_key("a/../b")
     Traceback (most recent call last):
-    fastzarr.errors.KeyValidationError: 'a/../b' is no key of a store: it has the segment '..'
+    fastzarr.errors.KeyValidationError: 'a/../b' is not a valid key: it has the segment '..'
     """
     try:
         if _plain(key) and TEMPORARY_SUFFIX not in key:
             return
     except TypeError:
-        msg = f"a key of a store is a string, not {type(key).__name__}: {key!r}"
+        msg = f"a key must be a string, not {type(key).__name__}: {key!r}"
         raise TypeError(msg) from None
     reason = _fault(key)
     if reason:
-        msg = f"{_shown(key)} is no key of a store: {reason}"
+        msg = f"{_shown(key)} is not a valid key: {reason}"
         raise KeyValidationError(msg)
 
 
 def normalise_path(path: str | None) -> str:
-    r"""Return a node's path as keys begin with it: no slash at either end, ``""`` for the root.
+    r"""Return a node's path without slashes at its ends; the root is ``""``.
 
-    Slashes in a row count as one. The rest is held to the rules of ``validate_key``.
-
-    Raises ``KeyValidationError``, also for backslashes, which are no separators here, and
-    ``TypeError`` for what is no string.
+    Repeated slashes are replaced by one. Raise ``KeyValidationError`` if the result is not valid
+    for ``validate_key``, including backslashes, which are not separators, and TypeError if the path
+    is not a string.
 
     >>> normalise_path("/ocean//temperature/")
     'ocean/temperature'
@@ -82,10 +79,10 @@ def normalise_path(path: str | None) -> str:
     try:
         normal = _slashes.sub("/", path.strip("/"))
     except (AttributeError, TypeError):
-        msg = f"a path in a store is a string, not {type(path).__name__}: {path!r}"
+        msg = f"a path must be a string, not {type(path).__name__}: {path!r}"
         raise TypeError(msg) from None
     if "\\" in normal:
-        msg = f"{_shown(path)} is no path in a store: write '/' between names, not a backslash"
+        msg = f"{_shown(path)} is not a valid path: use '/' between names, not a backslash"
         raise KeyValidationError(msg)
     if normal:
         validate_key(normal)
@@ -108,13 +105,13 @@ def _segment_fault(segment: str) -> str | None:
     if segment in ("", ".", ".."):
         return f"it has the segment {segment!r}"
     if segment.endswith(TEMPORARY_SUFFIX):
-        return f"names ending in {TEMPORARY_SUFFIX!r} are those of temporary files"
+        return f"names ending in {TEMPORARY_SUFFIX!r} are reserved for temporary files"
     try:
         size = len(segment.encode())
     except UnicodeEncodeError:
-        return "it has a lone surrogate, which UTF-8 cannot write"
+        return "it has a lone surrogate, which UTF-8 cannot encode"
     if size > _MAX_SEGMENT:
-        return f"a segment has {size} bytes, and {_MAX_SEGMENT} is the most a file name may have"
+        return f"a segment has {size} bytes, but a file name may have at most {_MAX_SEGMENT}"
     return None
 
 

@@ -1,11 +1,11 @@
-"""Any mapping from string to bytes as a store.
+"""Any mapping of strings to bytes as a store.
 
 Rules of this file:
 
-* The mapping is the caller's: it is written into and never copied.
+* The mapping belongs to the caller: it is modified, and never copied.
 * Values are stored as bytes, copied from the caller's buffer. Other code may put any buffer into
   the mapping.
-* Whether ``set`` is atomic depends on the mapping; that of a ``dict`` is.
+* Whether ``set`` is atomic depends on the mapping; in a ``dict`` it is.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ class MappingStore(Store):
         read_only: bool = False,
         mutablemapping: MutableMapping[str, Any] | None = None,
     ) -> None:
-        """Keep the mapping itself; ``mutablemapping`` is zarr-python 2's word for it."""
+        """Initialise with the mapping; ``mutablemapping`` is zarr-python 2's name for it."""
         given = mapping if mutablemapping is None else mutablemapping
         if given is None or (mapping is not None and mutablemapping is not None):
-            msg = "a mapping is needed, once: mapping and mutablemapping are two names for it"
+            msg = "pass one mapping; mapping and mutablemapping are the same argument"
             raise TypeError(msg)
         super().__init__(read_only=read_only)
         self._mapping = given
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
-        """The mapping that holds the values."""
+        """The mapping that contains the values."""
         return self._mapping
 
     def _find_place(self) -> Place:
@@ -60,7 +60,7 @@ class MappingStore(Store):
             value = self._mapping[key]
         except KeyError:
             return None
-        if value is None:  # about to be removed
+        if value is None:  # about to be deleted
             return None
         return value if type(value) is bytes else bytes(flat_bytes(value, key))
 
@@ -76,7 +76,7 @@ class MappingStore(Store):
 
     def _list(self, prefix: str) -> Iterable[str]:
         start = f"{prefix}/" if prefix else ""
-        # A copy of the keys, since others may write while they are gone through.
+        # The keys are copied, because other threads may write during the iteration.
         keys = tuple(self._mapping)
         return [key for key in keys if isinstance(key, str) and key.startswith(start)]
 
@@ -84,7 +84,7 @@ class MappingStore(Store):
         return key in self._mapping
 
     def __eq__(self, other: object) -> bool:
-        """Whether both mappings hold equal values; whether a store is read-only does not count."""
+        """Whether both mappings have equal values; ``read_only`` is ignored."""
         if not isinstance(other, MappingStore):
             return NotImplemented
         return self._mapping is other._mapping or self._mapping == other._mapping
@@ -92,10 +92,10 @@ class MappingStore(Store):
     __hash__ = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without the identity of the mapping, of which a pickle holds a copy."""
+        """Return the state without the place, because a pickle contains a copy of the mapping."""
         state = super().__getstate__().items()
         return {name: value for name, value in state if name != "_place"}
 
     def __str__(self) -> str:
-        """Return a URL that names the mapping within this process."""
+        """Return a URL that identifies the mapping within this process."""
         return f"mapping://{id(self._mapping)}"

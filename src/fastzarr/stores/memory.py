@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* A value in memory is a ``bytes`` object, so that a reader can be handed the value itself.
+* Values are ``bytes`` objects, so readers receive them without a copy.
 * A write is one assignment in a ``dict``, under a lock that ``swap`` holds while it compares and
   writes. The lock is that of the dict's ``Place``, for two stores may share a dict.
 """
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class MemoryStore(MappingStore):
-    """A store in memory, in the caller's own dict if one is given.
+    """A store in memory, in the caller's dict if one is passed.
 
-    ``root`` is zarr-python 2's name for ``store_dict``. Equal stores hold equal values. A pickle
-    holds all values.
+    ``root`` is zarr-python 2's name for ``store_dict``. Stores with equal values are equal.
+    Pickling copies all values.
 
     >>> store = MemoryStore()
     >>> store["a"] = b"1"
@@ -49,9 +49,9 @@ class MemoryStore(MappingStore):
         root: MutableMapping[str, Any] | None = None,
         dimension_separator: str | None = None,
     ) -> None:
-        """Keep the dict itself, or a new one."""
+        """Initialise with the dict itself, or a new one."""
         if store_dict is not None and root is not None:
-            msg = "store_dict and root are two names for one argument; give one of them"
+            msg = "store_dict and root are the same argument; pass only one"
             raise TypeError(msg)
         values = store_dict if store_dict is not None else root
         super().__init__({} if values is None else values, read_only=read_only)
@@ -103,14 +103,14 @@ class MemoryStore(MappingStore):
 
     def _replace_many(self, values: Mapping[str, bytes | None]) -> None:
         with self._place.guard:
-            # A key with None counts as none, so that all changes fit into one update.
+            # A key with the value None counts as missing, so that all changes are one update.
             self._mapping.update(values)
             for key, value in values.items():
                 if value is None:
                     self._mapping.pop(key, None)
 
     def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
-        """Return the index of each request with its value, a view where a part is wanted."""
+        """Return the index of each request with its value; a part of a value is a view."""
         found: list[tuple[int, Value | None]] = []
         for index, (key, start, length) in enumerate(wanted):
             validate_key(key)
@@ -129,12 +129,12 @@ class MemoryStore(MappingStore):
         return found
 
     def draft(self, path: str) -> DictDraft:
-        """Begin a tree that is to stand at a path."""
+        """Return a new draft of the tree at a path."""
         self._check_write()
         return DictDraft(self, path)
 
     def validator(self, key: str) -> Hashable | None:
-        """Return a token that is equal while the key has this very value; None if missing."""
+        """Return a token that is equal while the key has the same object as value, or None."""
         validate_key(key)
         value = self._mapping.get(key)
         return None if value is None else _Token(value)
@@ -161,21 +161,21 @@ class MemoryStore(MappingStore):
         return True
 
     def __str__(self) -> str:
-        """Return a URL that names the dict within this process."""
+        """Return a URL that identifies the dict within this process."""
         return f"memory://{id(self._mapping)}"
 
 
 class DictDraft:
-    """A draft of the tree that is to stand at a path; ``store`` is its content."""
+    """A draft of the tree at a path; ``store`` has its content."""
 
     def __init__(self, target: MemoryStore, path: str) -> None:
-        """Make it in a dict of its own."""
+        """Initialise with an empty tree in a new dict."""
         self._target, self._path = target, path
         self.store = MemoryStore()
         self.store.dimension_separator = target.dimension_separator
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
-        """Put the tree into its place, unless a node that must not be replaced is there."""
+        """Move the tree to its path, unless there is a node that must not be replaced."""
         with self._target.place.guard:
             there = [*self._target.list(self._path)]
             if not replace and any(key.rpartition("/")[2] in METADATA_NAMES for key in there):
@@ -189,12 +189,12 @@ class DictDraft:
         return True
 
     def discard(self) -> None:
-        """Remove the draft."""
+        """Delete the draft."""
         self.store.clear()
 
 
 class _Token:
-    # It holds on to the value: an id alone could be that of a later one.
+    # It refers to the value, because its id could otherwise be reused.
     __slots__ = ("_value",)
 
     def __init__(self, value: object) -> None:

@@ -25,17 +25,17 @@ class StorePath:
     __slots__ = ("path", "store")
 
     def __init__(self, store: Store, path: str = "") -> None:
-        """Keep the store and the path, normalised."""
+        """Initialise with the store and the path, which is normalised."""
         self.store = store
         self.path = normalise_path(path)
 
     @property
     def read_only(self) -> bool:
-        """Whether the store refuses writing."""
+        """Whether the store is read-only."""
         return self.store.read_only
 
     def get(self, default: bytes | None = None) -> bytes | None:
-        """Read the value of the path as a key, or give ``default`` if it is not there."""
+        """Return the value of the path as a key, or ``default`` if it is missing."""
         return self.store.get(self.path, default)
 
     def set(self, value: Buffer) -> None:
@@ -43,11 +43,11 @@ class StorePath:
         self.store.set(self.path, value)
 
     def delete(self) -> None:
-        """Remove the path as a key; a missing one is fine."""
+        """Delete the path as a key, if it exists."""
         self.store.delete(self.path)
 
     def delete_dir(self) -> None:
-        """Remove all keys below the path."""
+        """Delete all keys below the path."""
         self.store.delete_dir(self.path)
 
     def exists(self) -> bool:
@@ -55,7 +55,7 @@ class StorePath:
         return self.store.exists(self.path)
 
     def is_empty(self) -> bool:
-        """Whether no key is below the path."""
+        """Whether there is no key below the path."""
         return self.store.is_empty(self.path)
 
     def __truediv__(self, name: str) -> StorePath:
@@ -63,7 +63,7 @@ class StorePath:
         return StorePath(self.store, f"{self.path}/{name}")
 
     def __eq__(self, other: object) -> bool:
-        """Whether both paths are the same, in stores that stand for the same place."""
+        """Whether both are the same path in the same place."""
         if not isinstance(other, StorePath):
             return NotImplemented
         return self.path == other.path and self.store.place is other.store.place
@@ -75,5 +75,5 @@ class StorePath:
         return f"{self.store}/{self.path}".rstrip("/")
 
     def __repr__(self) -> str:
-        """Name the kind of store and the place."""
+        """Return the class of the store and the location."""
         return f"StorePath({type(self.store).__name__}, {str(self)!r})"

@@ -1,18 +1,18 @@
-"""The one identity of what a store stands for; locks, snapshots and warnings hang on it.
+"""The identity of a store's values, and the state of this process that belongs to it.
 
 Rules of this file:
 
-* Two stores stand for the same values if they have the same ``Place``. A mapping is known as the
+* Two stores have the same values if they have the same ``Place``. A mapping is identified by the
   object itself, which its Place keeps alive, so that no later mapping gets its ``id``. A store
-  that is neither a mapping's nor a folder's is known as itself; its copies share its Place.
-* A folder is known by its real path, and by device and inode, so that links, mounts and the two
-  spellings of a file system that ignores case lead to one Place. A path may lead to another folder
-  tomorrow, and an inode is used again once its folder is gone: a store asks for its Place whenever
-  it needs it, and an inode counts only while the path of its Place leads to it. A folder that is
-  removed and made anew, or replaced as a whole, is the same Place: it is where the store looks.
-* A Place lives as long as something holds it. What hangs on it ends with it, but for one thing:
-  the names of stored copies of metadata, which stay in the store.
-* A forked child starts with no lock taken.
+  without a mapping or folder is identified by itself; its copies share its Place.
+* A folder is identified by its real path and by device and inode, so that links, mounts and
+  different spellings on a case-insensitive file system lead to one Place. A path may refer to
+  another folder later, and inodes are reused: a store therefore looks up its Place at every use,
+  and an inode is valid only while the path of its Place refers to it. A folder that is deleted and
+  recreated, or replaced as a whole, keeps its Place.
+* A Place lives as long as something refers to it. Its locks, snapshots and warnings end with it;
+  only the keys of stored copies of metadata are kept, because the copies remain in the store.
+* No lock is held in a forked child.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 
 class Locks:
-    """A lock for each name that somebody asks for, kept as long as somebody has or awaits it."""
+    """Locks by name; each exists as long as a thread holds it or waits for it."""
 
     def __init__(self) -> None:
-        """Start without locks."""
+        """Initialise without locks."""
         self.reset()
 
     def reset(self) -> None:
-        """Forget all locks, as a forked child does."""
+        """Drop all locks; called in a forked child."""
         self._guard = Lock()
         self._locks: dict[Hashable, list[Any]] = {}
 
     def take(self, name: Hashable) -> None:
-        """Take the lock of a name, again if this thread has it."""
+        """Acquire the lock of a name; it is reentrant."""
         with self._guard:
             entry = self._locks.setdefault(name, [RLock(), 0])
             entry[1] += 1
@@ -52,7 +52,7 @@ class Locks:
             raise
 
     def give_back(self, name: Hashable) -> None:
-        """Give back a lock; a forked child has nothing to give back of what its parent took."""
+        """Release the lock of a name; ignored in a forked child if its parent holds the lock."""
         with self._guard:
             entry = self._locks.get(name)
         if entry is not None:
@@ -76,7 +76,7 @@ class Locks:
 
 
 class Place:
-    """What one or more stores stand for, and what this process knows of it besides its values."""
+    """The identity of the values of one or more stores, and this process's state for them."""
 
     __slots__ = (
         "__weakref__",
@@ -92,34 +92,34 @@ class Place:
     )
 
     def __init__(self, *, folder: str | None = None, held: object = None, token: str = "") -> None:
-        """Make a Place of its own; ``of_object``, ``of_folder`` find the one that others have."""
-        #: The real path of the folder that this is, or None for another kind of place.
+        """Initialise a new Place; ``of_object`` and ``of_folder`` return the existing one."""
+        #: The real path of the folder, or None for another kind of place.
         self.folder = folder
-        #: Device and inode of the folder when it was last looked at; None while it is missing.
+        #: The device and inode of the folder at the last lookup, or None if it was missing.
         self.inode: tuple[int, int] | None = None
-        #: The object that this is, kept alive so that no other gets its ``id``.
+        #: The object that identifies the place, kept alive so that its ``id`` is not reused.
         self.held = held
-        #: A string that no other place has, the same in every process for a folder.
+        #: A unique string, which for a folder is the same in every process.
         self.token = token or (os.urandom(16).hex() if folder is None else f"file://{folder}")
-        #: The turns that threads of this process have at keys.
+        #: The locks of keys, for the threads of this process.
         self.locks = Locks()
         #: A lock for brief changes of what is known of this place, and of the values of a dict.
         self.guard = RLock()
-        #: Whether it was said that writers in other processes cannot be kept out.
+        #: Whether the warning about missing file locks has been issued.
         self.warned = False
-        #: The snapshots that handles of this process serve from, by their ``id``.
+        #: The snapshots that handles of this process use, by ``id``.
         self.snapshots: dict[int, ref[Any]] = {}
-        #: Group and key of each copy of metadata under a name of the caller's.
+        #: The group and key of each copy of metadata stored under a custom key.
         self.copies: dict[tuple[str, str], None] = _copies.get(self._name, {})
 
     def __reduce__(self) -> tuple[Callable[[str], Place], tuple[str]]:
-        """Pickle by name: within this process, the same Place comes back."""
+        """Pickle by name; unpickling in this process returns the same Place."""
         if self.folder is not None:
             return (of_folder, (self.folder,))
         return (_of_token, (self.token,))
 
     def reset(self) -> None:
-        """Forget the locks, as a forked child does."""
+        """Drop all locks; called in a forked child."""
         self.locks.reset()
         self.guard = RLock()
 
@@ -128,13 +128,13 @@ class Place:
         return self.folder or ("object", id(self.held))
 
     def remember(self, group: str, key: str) -> None:
-        """Remember a copy of metadata that is stored under a name of the caller's."""
+        """Record a copy of metadata that is stored under a custom key."""
         self.copies[group, key] = None
         if self.folder is not None or self.held is not None:
             _copies[self._name] = self.copies
 
     def forget(self, group: str, key: str) -> None:
-        """Forget a copy of metadata that is removed."""
+        """Drop the record of a copy of metadata that has been deleted."""
         self.copies.pop((group, key), None)
         if not self.copies:
             _copies.pop(self._name, None)
@@ -142,8 +142,8 @@ class Place:
     def covers(self, path: str, other: Place, below: str) -> bool:
         """Whether the path ``below`` in another place is at or below ``path`` in this one.
 
-        Folders are compared as the file system has them: a store may be opened further down, and
-        links and mounts may lead from one name to another.
+        Folders are compared by inode, because one store may be opened inside another, and links and
+        mounts may lead from one path to another.
         """
         if self.folder is None or other.folder is None:
             return self is other and _is_below(below, path)
@@ -162,10 +162,10 @@ class Place:
         return False
 
     def is_known(self) -> bool:
-        """Whether it is certain that no other known Place stands for the same values.
+        """Whether no other known Place can have the same values.
 
-        That is so of folders and of plain dicts. A mapping or store of another kind may read and
-        write anywhere.
+        This holds for folders and plain dicts. Any other mapping or store may read and write
+        anywhere.
         """
         return self.folder is not None or type(self.held) is dict
 
@@ -181,7 +181,7 @@ def of_object(held: object) -> Place:
 
 
 def of_folder(root: str, last: Place | None = None) -> Place:
-    """Return the Place of a folder, which may be missing; ``last`` is what it was before."""
+    """Return the Place of a folder, which may be missing; ``last`` is the result before."""
     inode = _inode(root)
     if last is not None and inode is not None and last.inode == inode:
         return last
@@ -200,13 +200,13 @@ def of_folder(root: str, last: Place | None = None) -> Place:
         if inode is not None:
             former = _places.get(inode)
             if former is not None and former is not found:
-                former.inode = None  # moved away, or removed and its inode used again
+                former.inode = None  # moved, or deleted and its inode reused
             _places[inode] = found
         return found
 
 
 def own() -> Place:
-    """Return a Place that nothing else has, until it is copied or pickled."""
+    """Return a new Place, which only copies and pickles share."""
     found = Place()
     with _guard[0]:
         _places[found.token] = found
@@ -225,7 +225,7 @@ def _inode(path: str) -> tuple[int, int] | None:
     try:
         info = os.stat(path)
     except OSError:
-        # A folder that cannot be looked at is known by its path. Using it says why.
+        # A folder without permission is identified by its path; accessing it raises the error.
         return None
     return (info.st_dev, info.st_ino)
 
@@ -234,17 +234,16 @@ def _is_below(path: str, above: str) -> bool:
     return not above or path == above or path.startswith(f"{above}/")
 
 
-# The copies of metadata under names of the callers, which outlive the stores that they were made
-# by, of each folder and mapping. An ``id`` may be another mapping's by now: whether a value is a
-# copy is seen before it is removed.
+# The copies of metadata under custom keys, by folder or mapping. They outlive the Place. An ``id``
+# may have been reused by another mapping, so a value is checked to be a copy before it is deleted.
 _copies: dict[Hashable, dict[tuple[str, str], None]] = {}
-# Every Place, by all that it is known by. The lock is in a list for a forked child to replace it.
+# Every Place, by all its identities. The lock is in a list so that a forked child can replace it.
 _places: WeakValueDictionary[Hashable, Place] = WeakValueDictionary()
 _guard = [RLock()]
 
 
 def _start_anew() -> None:
-    # The thread that held a lock in the parent is not in the child.
+    # A thread that held a lock in the parent does not exist in the child.
     _guard[0] = RLock()
     for place in list(_places.values()):
         place.reset()

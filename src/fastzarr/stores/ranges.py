@@ -6,13 +6,15 @@ from fastzarr.errors import BaseZarrError
 
 
 def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
-    """Return the first byte of a range, and the one after its last, in ``size`` bytes.
+    """Return the start and the end of a byte range in a value of ``size`` bytes.
+
+    Raise ``BaseZarrError`` for a negative length.
 
     >>> clip_range(-3, None, 10), clip_range(8, 5, 10), clip_range(20, 1, 10)
     ((7, 10), (8, 10), (10, 10))
     """
     if length is not None and length < 0:
-        msg = f"a range of bytes has a length of 0 or more, not {length}"
+        msg = f"the length of a byte range must be at least 0, not {length}"
         raise BaseZarrError(msg)
     first = max(size + start, 0) if start < 0 else min(start, size)
     return first, size if length is None else min(first + length, size)

@@ -1,10 +1,10 @@
-"""Stores from what users pass as a store.
+"""Conversion of a user's argument to a store.
 
 Rules of this file:
 
-* Only this file decides what can be made a store.
-* Nothing is opened, created or deleted: a mode only decides whether the store may be written.
-* Of a URL, only the scheme is ever shown; the rest may contain a password.
+* Only this file decides which objects are accepted as stores.
+* Nothing is opened, created or deleted: a mode only determines whether the store may be written.
+* Messages show only the scheme of a URL, because the rest may contain a password.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ def as_store(
     read_only: bool | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Store:
-    """Return the store that an argument stands for.
+    """Return the store that an argument represents.
 
-    None makes a new store in memory; a string, a Path or a ``file://`` URL, a store in a folder; a
-    dict or another mutable mapping, a store that writes into it. A store is returned as it is. Of a
-    StorePath, the store is returned (``as_store_path`` keeps the path).
+    None is a new store in memory; a string, a Path or a ``file://`` URL is a store in a folder; a
+    dict or another mutable mapping is a store in that mapping. A store is returned as it is, and of
+    a StorePath its store (``as_store_path`` keeps the path).
 
-    With ``mode="r"`` or ``read_only=True`` the store refuses writing. Any other mode asks for one
-    that does not.
+    With ``mode="r"`` or ``read_only=True`` the result is read-only; any other mode requires a
+    writable store.
 
-    Raises ``ReadOnlyError`` for a read-only store and a mode that writes, ``ValueError`` for URLs
-    that no store here serves, ``TypeError`` for anything else.
+    Raise ``ReadOnlyError`` for a read-only store and a mode that writes, ValueError for a URL that
+    no store supports, and TypeError for anything else.
 
     >>> as_store({"a": b"1"}, mode="r")["a"]
     b'1'
     >>> as_store("s3://bucket/data")
     Traceback (most recent call last):
-    fastzarr.errors.BaseZarrError: no store here serves 's3' URLs; give a path, a mapping or a store
+    fastzarr.errors.BaseZarrError: 's3' URLs are not supported; pass a path, a mapping or a store
     """
     if mode is not None and mode not in _MODES:
-        msg = f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}"
+        msg = f"mode must be one of {', '.join(map(repr, _MODES))}, not {mode!r}"
         raise BaseZarrError(msg)
     if read_only is None and mode is not None:
         read_only = mode == "r"
     store = _resolve(store_like, read_only=bool(read_only))
     if storage_options:
-        msg = f"storage_options mean nothing to a {type(store).__name__}; leave them out"
+        msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
         raise TypeError(msg)
     if read_only and not store.read_only:
         return store.with_read_only()
     if store.read_only and read_only is False:
-        wanted = f"mode {mode!r} writes" if mode else "read_only=False was asked for"
-        msg = f"{store} is read-only, and {wanted}; pass store.with_read_only(False) or mode='r'"
+        wanted = f"mode {mode!r} writes" if mode else "read_only=False was passed"
+        msg = f"{store} is read-only, but {wanted}; pass store.with_read_only(False) or mode='r'"
         raise ReadOnlyError(msg)
     return store
 
@@ -78,7 +78,7 @@ def as_store_path(
     read_only: bool | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> StorePath:
-    """Return the store that an argument stands for, with a path; a StorePath's own comes first.
+    """Return the store that an argument represents, with a path, below a StorePath's own path.
 
     >>> as_store_path(None, "/a//b/").path
     'a/b'
@@ -98,11 +98,8 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
 
         return LocalStore(_local_path(store_like), read_only=read_only)
     if isinstance(getattr(store_like, "store_path", None), StorePath):
-        # A group is a mapping as well, but of nodes.
-        msg = (
-            f"a store is wanted, not {store_like!r}; its place is its store_path, "
-            "and its store is its store"
-        )
+        # A group is also a mapping, but of nodes.
+        msg = f"expected a store, got {store_like!r}; pass its store or its store_path"
         raise TypeError(msg)
     if store_like is None or isinstance(store_like, dict):
         from fastzarr.stores.memory import MemoryStore
@@ -113,7 +110,7 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
 
         return MappingStore(store_like)
     msg = (
-        "a store is a path, a mutable mapping from key to bytes, a Store, or None for memory, "
+        "a store must be a path, a mutable mapping of keys to bytes, a Store, or None for memory, "
         f"not {type(store_like).__name__}"
     )
     raise TypeError(msg)
@@ -122,12 +119,12 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
 def _local_path(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path)
     if not text:
-        msg = "'' is no path of a store; '.' is the current folder"
+        msg = "'' is not a valid path of a store; use '.' for the current folder"
         raise BaseZarrError(msg)
     scheme = _scheme(text) if isinstance(path, str) else None
     if scheme is None:
         return text
     if scheme.group(0).lower() == "file://":
         return re.sub(r"\A(?i:file)://(localhost(?=/))?", "", text)
-    msg = f"no store here serves {scheme.group(1)!r} URLs; give a path, a mapping or a store"
+    msg = f"{scheme.group(1)!r} URLs are not supported; pass a path, a mapping or a store"
     raise BaseZarrError(msg)

@@ -1,13 +1,13 @@
-"""One writer's turn at one key.
+"""Turns: exclusive access of one writer to one key.
 
 Rules of this file:
 
-* From the moment a writer reads the value until its turn ends, no other writer changes it, or
-  ``put`` returns False and the writer reads it again.
-* Turns are taken late and held briefly: a value that depends on no other is encoded before.
-* A store that can keep other processes out as well has turns of its own (``local/turn.py``). Those
-  of this file are among the threads of one process.
-* A child process starts with no turn taken.
+* Between a writer's reading of the value and the end of its turn, either no other writer changes
+  the value, or ``put`` returns False and the writer reads it again.
+* Locks are taken late: a chunk that does not depend on its old value is encoded first.
+* A store that can also exclude other processes has its own turns (``local/turn.py``). The turns in
+  this file exclude the threads of one process.
+* No turn is held in a forked child process.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class Turn(Protocol):
-    """One writer's turn at one key; ``end`` must be called, whatever happens."""
+    """Exclusive access of one writer to one key; ``end`` must always be called."""
 
     def get(self) -> bytes | None:
-        """Return the value, which no other writer can change unnoticed now; None if missing."""
+        """Return the value, or None if the key is missing; no later change goes unnoticed."""
 
     def put(self, value: Buffer | None) -> bool:
         """Store the value, or delete the key if the value is None.
@@ -40,15 +40,15 @@ class Turn(Protocol):
         """
 
     def end(self) -> None:
-        """End the turn, so that others get theirs."""
+        """Release the key."""
 
 
 class Verbs(Protocol):
-    """What a ``StoreTurn`` asks of its store."""
+    """The methods of a store that ``StoreTurn`` uses."""
 
     @property
     def place(self) -> Place:
-        """The identity of what the store stands for."""
+        """The identity of the store's values."""
 
     @property
     def swap(self) -> Callable[[str, Buffer | None, Hashable | None], bool] | None:
@@ -81,7 +81,7 @@ class StoreTurn:
     __slots__ = ("_key", "_locks", "_looked", "_store", "_token")
 
     def __init__(self, store: Verbs, key: str) -> None:
-        """Prepare the turn, which is taken when it is first needed."""
+        """Initialise; the lock is taken when it is first needed."""
         self._store, self._key = store, key
         self._locks: Locks | None = None
         self._looked = False
@@ -132,17 +132,17 @@ class StoreTurn:
 
 
 class Synchronized:
-    """A turn inside a lock of the user's synchronizer, which is held all the time."""
+    """A turn combined with a lock of the user's synchronizer."""
 
     __slots__ = ("_lock", "_turn")
 
     def __init__(self, turn: Turn, lock: AbstractContextManager[Any]) -> None:
-        """Take the user's lock at once."""
+        """Initialise, and acquire the user's lock immediately."""
         self._turn, self._lock = turn, lock
         lock.__enter__()
 
     def get(self) -> bytes | None:
-        """Return the value as it is now."""
+        """Return the current value, or None if the key is missing."""
         return self._turn.get()
 
     def put(self, value: Buffer | None) -> bool:

@@ -247,8 +247,6 @@ class StoreTests(PromiseTests):
             store.set(key, b"1")  # type: ignore[arg-type]
         assert key not in store
 
-    # Listing
-
     def test_list(self, store: Store) -> None:
         """``list`` returns the sorted keys, all of them or those below a prefix."""
         keys = ["a-b", "a/b/c", "a/b/d", "a0", "b", "zarr.json"]
@@ -354,13 +352,11 @@ class StoreTests(PromiseTests):
         with pytest.raises(NodeNotFoundError, match="nothing"):
             store.move("nothing", "x")
         for target in ("c", "c/d"):
-            with pytest.raises(ContainsNodeError, match="taken"):
+            with pytest.raises(ContainsNodeError, match="already exists"):
                 store.move("a", target)
         with pytest.raises(BaseZarrError, match="below"):
             store.move("a", "a/b/c")
         assert dict(store) == {"a/b": b"1", "c/d": b"2"}
-
-    # The mapping
 
     def test_it_is_a_mapping(self, store: Store) -> None:
         """A store is a mutable mapping of keys to bytes."""
@@ -421,8 +417,6 @@ class StoreTests(PromiseTests):
         writer = reader.with_read_only(False)  # noqa: FBT003
         writer.set("a/b", b"4")
         assert store.get("a/b") == b"4"
-
-    # The object
 
     def test_equality(self, store: Store) -> None:
         """Stores with the same values are equal."""

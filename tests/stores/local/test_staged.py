@@ -326,7 +326,7 @@ def test_a_copy_of_the_store_made_before_takes_part(error: Any, root: zarr.Group
         store.set("x/c/1", store["x/c/0"])
         assert x[2] == root["x"][2] == 7
         assert again(root)["x"][:3].tolist() == [1, 2, 3]
-        with pytest.raises(TransactionError, match="one at a time"), store.transaction(""):
+        with pytest.raises(TransactionError, match="already under way"), store.transaction(""):
             pass
         if error:
             raise error
@@ -365,7 +365,7 @@ def test_one_at_a_time(root: zarr.Group) -> None:
     group = root.create_group("g")
     with root.transaction():
         for other in (root, group):
-            with pytest.raises(TransactionError, match="one at a time"), other.transaction():
+            with pytest.raises(TransactionError, match="already under way"), other.transaction():
                 pass
         root.attrs["version"] = 2
     assert again(root).attrs["version"] == 2
@@ -390,7 +390,10 @@ def test_other_stores_have_none(tmp_path: Path) -> None:
         zarr.create_group(Inverting(tmp_path / "c")),
     ]
     for group in groups:
-        with pytest.raises(TransactionError, match="has no"), group.transaction():
+        with (
+            pytest.raises(TransactionError, match="does not support transactions"),
+            group.transaction(),
+        ):
             pass
         group.attrs["a"] = 1
         assert dict(zarr.open_group(group.store).attrs) == {"a": 1}
@@ -405,7 +408,7 @@ def test_a_read_only_group_has_none(root: zarr.Group) -> None:
 def test_a_store_in_a_transaction_is_not_pickled(root: zarr.Group) -> None:
     with root.transaction():
         for value in (root, root["x"], root.store):
-            with pytest.raises(TransactionError, match="when the transaction"):
+            with pytest.raises(TransactionError, match="during a transaction"):
                 pickle.dumps(value)
     assert pickle.loads(pickle.dumps(root["x"]))[0] == 1
 
@@ -594,7 +597,7 @@ def test_a_writer_that_dies_anywhere_has_changed_all_or_nothing(
 
 
 def left_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> zarr.Group:
-    """Make a store whose last transaction is committed and not yet in place."""
+    """Make a store whose last transaction is committed but not completed."""
     root = make(path)
 
     def child() -> None:
@@ -634,7 +637,7 @@ def test_who_may_not_write_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             if not os.geteuid():
                 os.setuid(65534)
             with pytest.raises(
-                TransactionError, match=r"committed and not yet in place.*ermission"
+                TransactionError, match=r"committed transaction that cannot be completed.*ermission"
             ):
                 zarr.open_group(base / "root", mode="r")
 
@@ -656,7 +659,10 @@ def test_a_disk_that_fails_behind_the_instant(
         real(source, target)
 
     monkeypatch.setattr(os, "replace", failing)
-    with pytest.raises(TransactionError, match="is committed and not yet"), root.transaction():
+    with (
+        pytest.raises(TransactionError, match="committed transaction that cannot be completed"),
+        root.transaction(),
+    ):
         root["y"][0] = 60
         root["x"][0] = 50
     with pytest.raises(TransactionError, match="Input/output error"):
@@ -783,6 +789,6 @@ def test_a_damaged_journal_is_refused(text: str, root: zarr.Group) -> None:
     (base.parent / "up").write_bytes(b"up")
     (base / JOURNAL_NAME / "values").mkdir(parents=True)
     (base / JOURNAL_NAME / "changes.json").write_text(text, "latin-1")
-    with pytest.raises(TransactionError, match="not yet in place"):
+    with pytest.raises(TransactionError, match="committed transaction that cannot be completed"):
         LocalStore(base)
     assert (base.parent / "up").read_bytes() == b"up"

@@ -1,1 +1,1 @@
-"""The local file system as a store."""
+"""The local store: files in a folder."""

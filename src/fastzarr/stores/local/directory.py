@@ -1,8 +1,8 @@
-"""The local store under the names that zarr-python 2 has for it, and with its arguments.
+"""The local store with the names and arguments of zarr-python 2.
 
 Rules of this file:
 
-* What a store does stands in ``store.py``; here are constructors.
+* It only has constructors; everything else is in ``store.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastzarr.stores.local.store import LocalStore
 
 
 class DirectoryStore(LocalStore):
-    """Store values as files, under zarr-python 2's name and with its arguments."""
+    """A local store with zarr-python 2's name and arguments."""
 
     def __init__(
         self,
@@ -26,9 +26,9 @@ class DirectoryStore(LocalStore):
         follow_symlinks: bool = False,
         durability: str | None = None,
     ) -> None:
-        """Keep the path, and the separator for arrays of format 2 that are created here."""
+        """Initialise with the path, and the separator of chunk keys in new format 2 arrays."""
         if normalize_keys:
-            msg = "normalize_keys is not supported: write keys in lower case where that is wanted"
+            msg = "normalize_keys is not supported; use lower-case keys instead"
             raise BaseZarrError(msg)
         super().__init__(
             path, read_only=read_only, follow_symlinks=follow_symlinks, durability=durability
@@ -37,12 +37,12 @@ class DirectoryStore(LocalStore):
 
     @property
     def path(self) -> str:
-        """Return the absolute path of the root as a string."""
+        """The absolute path of the root as a string."""
         return self.folder
 
 
 class NestedDirectoryStore(DirectoryStore):
-    """Store values as files, with chunks of format 2 in nested folders."""
+    """A local store with the chunks of format 2 arrays in nested folders."""
 
     def __init__(
         self,
@@ -54,9 +54,9 @@ class NestedDirectoryStore(DirectoryStore):
         follow_symlinks: bool = False,
         durability: str | None = None,
     ) -> None:
-        """Keep the path; the separator can only be ``/``."""
+        """Initialise with the path; the separator must be ``/``."""
         if dimension_separator not in (None, "/"):
-            msg = f"the dimension_separator of a nested store is '/', not {dimension_separator!r}"
+            msg = f"dimension_separator must be '/' in a nested store, not {dimension_separator!r}"
             raise BaseZarrError(msg)
         super().__init__(
             path,
@@ -69,7 +69,7 @@ class NestedDirectoryStore(DirectoryStore):
 
 
 class TempStore(DirectoryStore):
-    """Store values as files in a new folder that is removed when the process ends."""
+    """A local store in a new temporary folder, which is deleted when the process exits."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class TempStore(DirectoryStore):
         normalize_keys: bool = False,
         dimension_separator: str | None = None,
     ) -> None:
-        """Make the folder."""
+        """Create the folder."""
         import atexit
         from tempfile import mkdtemp
 
@@ -91,5 +91,5 @@ class TempStore(DirectoryStore):
 def _remove_at_exit(path: str, owner: int) -> None:
     from shutil import rmtree
 
-    if os.getpid() == owner:  # a forked child ends with the folder still in use
+    if os.getpid() == owner:  # the folder may still be in use when a forked child exits
         rmtree(path, ignore_errors=True)

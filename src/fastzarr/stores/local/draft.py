@@ -1,15 +1,15 @@
-"""A tree of keys that is made beside its place in a folder, and put there in one step.
+"""A tree of keys that is prepared beside its path in a folder, and moved there in one step.
 
 Rules of this file:
 
-* A draft is a folder with a temporary name, locked as long as its writer lives. No reader sees it
-  until it is published, and a writer that dies leaves nothing but that folder.
-* Publishing is one rename if nothing is in the way, and one exchange of two folders if an old tree
-  is replaced: readers find the old tree or the new one, whenever the writer is killed.
-* An existing folder without a node is filled file by file, the document last. Chunks that a dead
-  writer left in it are removed; files that belong to no node stay.
-* The new tree is on the disk before the exchange, and the exchange before the old tree is removed,
-  unless the folder's durability is ``none``.
+* A draft is a folder with a temporary name, locked while its writer lives. It is invisible until it
+  is published, and a writer that dies leaves nothing but that folder.
+* Publishing is one rename if the path is free, and one exchange of two folders if an old tree is
+  replaced: readers find the old tree or the new one, even if the writer is killed.
+* An existing folder without a node is filled file by file, the document last. Chunks left in it by
+  a dead writer are deleted; files that belong to no node are kept.
+* Unless the folder's durability is ``none``, the new tree is synced before the exchange, and the
+  exchange before the old tree is deleted.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 class FolderDraft(Generic[S]):
-    """A draft of the tree at a path; ``store`` is its content, from the root of the tree on."""
+    """A draft of the tree at a path; ``store`` has its content, with the tree as its root."""
 
     def __init__(self, place: Folder, path: str, store_of: Callable[[str], S]) -> None:
-        """Make the folder beside the place; ``store_of`` makes the store of a folder.
+        """Create the folder of the draft; ``store_of`` returns the store of a folder.
 
-        Raises whatever the file system refuses.
+        Raise OSError if that fails.
         """
         self._place, self._path = place, path
         place.check(path.rpartition("/")[0])
@@ -69,10 +69,10 @@ class FolderDraft(Generic[S]):
         self.store = store_of(self._folder)
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
-        """Rename the tree into its place; with ``replace``, instead of the tree that is there.
+        """Rename the tree into place; with ``replace``, replace the existing tree.
 
-        Return False, and change nothing, if a node that must not be replaced is there or below.
-        ``owned`` tells of a key below the path whether the new node would take it for its own.
+        Return False, and change nothing, if there is a node at or below the path that must not be
+        replaced. ``owned(key)`` is True for keys below the path that would belong to the new node.
         """
         self._place.written = True
         old = False
@@ -89,11 +89,11 @@ class FolderDraft(Generic[S]):
             try:
                 exchange(self._folder, self._target)
             except FileNotFoundError:
-                continue  # what was in the way has gone
+                continue  # the old tree has disappeared
             old = True
             break
         if self._durable:
-            # Else a power cut could bring back the name of what is removed now.
+            # Otherwise a power cut could restore the name of the tree that is deleted now.
             sync_file(os.path.dirname(self._target), _FOLDER)
         if self._place.durability == "full":
             self._place.sync_way(self._path)
@@ -103,17 +103,17 @@ class FolderDraft(Generic[S]):
         return True
 
     def discard(self) -> None:
-        """Remove the draft."""
+        """Delete the draft."""
         self._end()
         with suppress(OSError):
-            os.rmdir(self._folder)  # takes no descriptor, of which there may be none
+            os.rmdir(self._folder)  # works even if there are no descriptors left
         with suppress(FileNotFoundError):
             self._place.remove_tree(self._folder)
 
     def _renamed(self, *, last: bool) -> bool:
         """Rename the draft into place if the target is missing or an empty folder.
 
-        Parent folders are made. A link, and an existing root, stay what they are.
+        Parent folders are created. A link and an existing root are kept.
         """
         stays = os.path.islink(self._target) or (not self._path and os.path.isdir(self._target))
         try:
@@ -131,7 +131,7 @@ class FolderDraft(Generic[S]):
         return False
 
     def _filled_in(self, owned: Callable[[str], bool] | None) -> bool:
-        """Move the files one by one into the existing folder, unless a node is in it."""
+        """Move the files one by one into the existing folder, unless it contains a node."""
         folder = os.open(self._target, _FOLDER)
         try:
             lock_file(folder)
@@ -151,7 +151,7 @@ class FolderDraft(Generic[S]):
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 if not put_new(self._place, f"{self._folder}/{key}", target):
                     if key == made[-1]:
-                        return False  # a node that came just now
+                        return False  # another writer has just created a node
                     os.replace(f"{self._folder}/{key}", target)
             if self._durable:
                 sync_file(self._target, _FOLDER)
@@ -168,7 +168,7 @@ class FolderDraft(Generic[S]):
         from fastzarr.native import sync
 
         with suppress(OSError):
-            # Those who could read the old tree can read the new one.
+            # Keep the permissions of the old tree.
             os.chmod(self._folder, os.stat(self._target).st_mode & 0o7777)
         sync(self._folder)
 

@@ -1,14 +1,14 @@
-"""A folder that nothing leads out of: opened, listed and cleared by key.
+"""A folder whose files are opened, listed and deleted by key, without leaving it through links.
 
 Rules of this file:
 
-* A key is the path of a file below the root. A symbolic link that leads out of the root is refused,
-  unless the folder follows links. The links in the root's own path are the user's. Each folder on
-  the way to a key is looked at each time, since a link may have taken its place.
-* Only a missing name is a missing key. A folder in the place of a value, a refused permission or a
-  failing disk raises an error that names the path.
-* Listing never shows a temporary file, and removes those that dead writers have left.
-* A tree is renamed before it is removed, so that no reader sees it half removed.
+* A key is the path of a file below the root. A symbolic link that leads out of the root raises an
+  error, unless the folder follows links. Links in the path of the root itself are allowed. The
+  parent folders of a key are checked every time, because a link may have replaced one.
+* Only a missing name is a missing key. A folder in place of a value, a denied permission or a
+  failing disk raises an error with the path.
+* Listing omits temporary files, and deletes those left behind by dead writers.
+* A tree is renamed before it is deleted, so that no reader sees it partially deleted.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DURABILITIES = ("none", "replace", "full")
-# Without O_NONBLOCK, opening a pipe that someone left in the folder would wait for ever.
+# Without O_NONBLOCK, opening a named pipe in the folder would block forever.
 _READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)
 _IS_LINK = (errno.ELOOP, errno.EMLINK)
 # The age in seconds from which an unlocked temporary file or folder is taken for abandoned.
@@ -53,7 +53,7 @@ _ABANDONED = 86400.0
 class Folder:
     """A folder of the file system, whose files are named by keys.
 
-    ``root`` is an absolute path, of a folder that may be missing. ``durability`` None takes
+    ``root`` is the absolute path of the folder, which may be missing. ``durability`` None uses
     ``config["durability"]``.
     """
 
@@ -67,9 +67,9 @@ class Folder:
         durability: str | None = None,
         written: bool = False,
     ) -> None:
-        """Keep the settings; nothing is made."""
+        """Initialise with the settings; nothing is created."""
         self.root, self.follow_symlinks, self._durability = root, follow_symlinks, durability
-        #: What the path of each file begins with.
+        #: The prefix of the paths of all files.
         self.base = root.rstrip("/" + os.sep) + "/"
         self.flags = _READ if follow_symlinks else _READ | NOFOLLOW
         #: Whether values were written since the last flush.
@@ -77,7 +77,7 @@ class Folder:
         self._place: Place | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Folder], tuple[Any, ...]]:
-        """Pickle the settings alone: the folders below may be others elsewhere."""
+        """Pickle only the settings: elsewhere, the path may refer to another folder."""
         return _restored, (self.root, self.follow_symlinks, self._durability, self.written)
 
     def __str__(self) -> str:
@@ -98,17 +98,15 @@ class Folder:
         """What survives a power cut: ``none``, ``replace`` or ``full``."""
         level = config.flat["durability"] if self._durability is None else self._durability
         if level not in DURABILITIES:
-            msg = f"config['durability'] is one of {', '.join(DURABILITIES)}, not {level!r}"
+            msg = f"config['durability'] must be one of {', '.join(DURABILITIES)}, not {level!r}"
             raise ValueError(msg)
         return str(level)
 
     @property
     def place(self) -> Place:
-        """The identity of the folder that the root leads to now."""
+        """The identity of the folder that the root refers to now."""
         found = self._place = of_folder(self.root, self._place)
         return found
-
-    # Reading
 
     def read(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         """Return the value of a key, or None if it is missing.
@@ -124,7 +122,7 @@ class Folder:
         ranges: Sequence[tuple[int, int | None]],
         check: Callable[[int, str], None] | None = None,
     ) -> tuple[list[bytes], os.stat_result] | None:
-        """Return parts of a value, and what ``fstat`` told of its file; None if it is missing."""
+        """Return parts of a value and the ``fstat`` of its file, or None if the key is missing."""
         file = self.open(key, self.flags)
         if file is None:
             return None
@@ -148,14 +146,14 @@ class Folder:
         return info is not None and S_ISREG(info.st_mode)
 
     def stat_file(self, key: str) -> os.stat_result | None:
-        """Return what ``stat`` tells of the file of a key, or None if the key is missing."""
+        """Return the ``stat`` of a key's file, or None if the key is missing."""
         info = self._stat(key)
         if info is not None and not S_ISREG(info.st_mode):
             self.check_file(key, info)
         return info
 
     def open(self, key: str, flags: int) -> int | None:
-        """Open the file of a key, or a link that stays inside; None if the key is missing."""
+        """Open the file of a key, which may be a link inside the root; None if it is missing."""
         self.check(key.rpartition("/")[0])
         try:
             return os.open(self.base + key, flags)
@@ -163,7 +161,7 @@ class Folder:
             return self.after_failed_open(key, error, flags)
 
     def open_to_lock(self, key: str, access: int) -> int | None:
-        """Open the file of a key that is to be locked; None also for a link that leads out."""
+        """Open the file of a key to lock it; None if missing, or a link that leads out."""
         self.check(key.rpartition("/")[0])
         try:
             return self.open(key, self.flags | access)
@@ -171,17 +169,17 @@ class Folder:
             return None
 
     def check_file(self, key: str, info: os.stat_result) -> None:
-        """Raise OSError unless ``info`` is that of a regular file."""
+        """Raise OSError unless ``info`` belongs to a regular file."""
         if S_ISREG(info.st_mode):
             return
         path = self.base + key
         if S_ISDIR(info.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "a folder is where a value should be", path)
-        reason = "what is where a value should be is no regular file"
+            raise IsADirectoryError(errno.EISDIR, "expected a value, found a folder", path)
+        reason = "expected a value, found something other than a regular file"
         raise OSError(errno.EINVAL, reason, path)
 
     def leads_to(self, key: str, info: os.stat_result) -> bool:
-        """Whether the name of a key still leads to the file that ``info`` is of."""
+        """Whether the name of a key still refers to the file of ``info``."""
         try:
             named = os.stat(self.base + key)
         except (FileNotFoundError, NotADirectoryError):
@@ -189,7 +187,7 @@ class Folder:
         return (named.st_ino, named.st_dev) == (info.st_ino, info.st_dev)
 
     def after_failed_open(self, key: str, error: OSError, flags: int) -> int | None:
-        """Open a link that stays inside, after ``open`` refused to; None if the key is missing."""
+        """Open a link inside the root after ``open`` has refused it; None if the key is missing."""
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return None
         if error.errno not in _IS_LINK or self.follow_symlinks:
@@ -209,12 +207,10 @@ class Folder:
             return None
         return info
 
-    # Listing
-
     def keys_below(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
-        """Iterate over the keys below a prefix; linked folders are not entered.
+        """Yield the keys below a prefix, without entering linked folders.
 
-        With ``sweep``, what dead writers have left is removed.
+        With ``sweep``, temporary files left behind by dead writers are deleted.
         """
         self.check(prefix)
         folders = [prefix]
@@ -228,7 +224,7 @@ class Folder:
                     yield name
 
     def names_in(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
-        """Iterate over the names of files and folders directly below a prefix."""
+        """Return an iterator of the names of files and folders directly below a prefix."""
         self.check(prefix)
         return (entry.name for entry in self._scan(prefix, sweep=sweep))
 
@@ -244,9 +240,9 @@ class Folder:
         return shown
 
     def _sweep(self, entries: Iterable[os.DirEntry[str]]) -> None:
-        """Remove what dead writers have left, as far as age and owner tell."""
+        """Delete the temporary files of dead writers, judging by age and owner."""
         for entry in entries:
-            # What keeps this from being removed must not keep the caller from listing.
+            # An error here must not prevent the caller from listing.
             with suppress(OSError):
                 info = entry.stat(follow_symlinks=False)
                 old = time.time() - info.st_mtime > _ABANDONED
@@ -258,16 +254,14 @@ class Folder:
                 elif not is_locked(entry.path):
                     self.remove_tree(entry.path)
 
-    # Writing
-
     def write_beside(self, key: str, write: Callable[[str], T]) -> T:
-        """Return ``write(folder)`` for the folder of a key, which is made if it is missing."""
+        """Return ``write(folder)`` for the folder of a key, which is created if missing."""
         self.written = True
         folder = key.rpartition("/")[0]
         for _ in range(ATTEMPTS):
-            # Nothing is prepared in vain for a folder that is seen to be missing.
+            # If the folder is known to be missing, `write` is not tried in vain.
             if self.check(folder):
-                # A delete beside this write may have just removed it.
+                # A concurrent delete may have just removed it.
                 with suppress(FileNotFoundError, NotADirectoryError):
                     return write(self.base + folder)
             self._make(folder, key)
@@ -290,9 +284,9 @@ class Folder:
         try:
             os.makedirs(self.base + folder, exist_ok=True)
         except FileNotFoundError:
-            return  # removed again while it was being made; the caller tries once more
+            return  # deleted again while it was created; the caller tries again
         except (FileExistsError, NotADirectoryError):
-            # Or a folder has gone between two looks at it: then the caller tries again as well.
+            # If a folder has disappeared between the two checks, the caller tries again, too.
             at = self.root
             for name in ("", *folder.split("/")):
                 at = f"{at}/{name}" if name else at
@@ -301,10 +295,8 @@ class Folder:
                 except (FileNotFoundError, NotADirectoryError):
                     return
                 if not S_ISDIR(mode):
-                    reason = f"key {key!r} cannot be stored, as a folder it is in is a file"
+                    reason = f"cannot store key {key!r}, because a parent folder is a file"
                     raise NotADirectoryError(errno.ENOTDIR, reason, at) from None
-
-    # Removing and moving
 
     def remove(self, prefix: str) -> None:
         """Remove the folder of a prefix. If that is a link, only the link is removed."""
@@ -320,17 +312,17 @@ class Folder:
         self.written = True
         try:
             if self.durability != "none":
-                # Else a power cut could bring the name back, and half of the tree.
+                # Otherwise a power cut could restore the name with only a part of the tree.
                 sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
         finally:
             self.remove_tree(grave)
         self.remove_empty(folder)
 
     def clear(self) -> None:
-        """Remove all that is in the root; the root stays."""
+        """Delete everything in the root, but not the root itself."""
         try:
             with os.scandir(self.root) as entries:
-                # What makes a node visible goes first.
+                # The documents that make nodes visible are deleted first.
                 found = sorted(entries, key=lambda entry: entry.name not in METADATA_NAMES)
         except FileNotFoundError:
             return
@@ -345,18 +337,18 @@ class Folder:
                     os.unlink(entry.path)
 
     def remove_tree(self, grave: str) -> None:
-        """Remove a folder that has a temporary name, or a link to one."""
+        """Delete a folder with a temporary name, or a link to one."""
         from shutil import rmtree
 
         if os.path.islink(grave):
-            os.unlink(grave)  # the link, not what it leads to
+            os.unlink(grave)  # the link, not its target
             return
         for attempt in range(ATTEMPTS):
             try:
                 rmtree(grave)
             except OSError as error:
-                # A writer that was on its way in before the rename has put a file there, or the
-                # store is cleared by someone else as well.
+                # A writer that entered before the rename has created a file, or another process is
+                # clearing the store as well.
                 if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == ATTEMPTS - 1:
                     raise
                 if os.path.lexists(grave):
@@ -364,7 +356,7 @@ class Folder:
             return
 
     def remove_empty(self, folder: str) -> None:
-        """Remove a folder of keys if it is empty, and those above that then are."""
+        """Delete a folder of keys if it is empty, and then its empty parent folders."""
         # An empty folder stands for nothing, so it is no failure if something keeps it.
         with suppress(OSError):
             while folder:

@@ -1,4 +1,4 @@
-"""The journal of a transaction: the changes that are committed, moved into place.
+"""The journal of a committed transaction, and its application.
 
 Rules of this file:
 
@@ -42,7 +42,7 @@ CHANGES, VALUES = "changes.json", "values"
 def recover(folder: Folder) -> None:
     """Complete the journal in a folder, if there is one; wait for its writer if that is alive.
 
-    Raises ``TransactionError`` if it cannot be completed.
+    Raise ``TransactionError`` if it cannot be completed.
     """
     journal = folder.base + JOURNAL_NAME
     while os.path.lexists(journal):
@@ -55,7 +55,7 @@ def recover(folder: Folder) -> None:
                 apply(folder, journal)
         except FileNotFoundError as error:
             if error.filename == journal:
-                return  # its writer has come to the end
+                return  # its writer has finished
             raise _unfinished(folder, error) from error
         except (OSError, TypeError, ValueError, BaseZarrError) as error:
             raise _unfinished(folder, error) from error
@@ -72,21 +72,20 @@ def finish(folder: Folder, journal: str) -> None:
     except OSError as error:
         raise _unfinished(folder, error) from error
     except BaseException:
-        # It is committed, and Ctrl-C is no reason to leave it half in place.
+        # The transaction is committed, so it is completed even after Ctrl-C.
         apply(folder, journal)
         raise
 
 
 def _unfinished(folder: Folder, error: Exception) -> TransactionError:
     return TransactionError(
-        f"{folder} has a transaction that is committed and not yet in place, and it cannot be "
-        f"completed: {error}. Opening the store where it can be written completes it; what is left "
-        f"of it is in {JOURNAL_NAME!r}"
+        f"{folder} has a committed transaction that cannot be completed: {error}. Its remaining "
+        f"changes are in {JOURNAL_NAME!r}; opening the store with write permission completes it"
     )
 
 
 def apply(folder: Folder, journal: str) -> None:
-    """Move the values of a journal into their places, and remove the journal."""
+    """Move the values of a journal into place, and delete the journal."""
     with open(f"{journal}/{CHANGES}", encoding="utf-8") as file:
         made: dict[str, bool] = dict(json.load(file))
     for key in made:
@@ -107,13 +106,13 @@ def apply(folder: Folder, journal: str) -> None:
 
 
 def _check_kinds(path: str) -> None:
-    """Raise OSError for what no transaction makes: links, and all but files and folders."""
+    """Raise OSError for entries that no transaction creates: all but files and folders."""
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 _check_kinds(entry.path)
             elif not entry.is_file(follow_symlinks=False):
-                raise OSError(errno.EINVAL, "no transaction makes a link or a device", entry.path)
+                raise OSError(errno.EINVAL, "a journal has only files and folders", entry.path)
 
 
 def _replace(value: str, target: str) -> None:
@@ -125,7 +124,7 @@ def _replace(value: str, target: str) -> None:
                 return  # in place already
             if attempt == ATTEMPTS - 1:
                 raise
-            # A delete beside this may have removed the folder.
+            # A concurrent delete may have removed the folder.
             os.makedirs(os.path.dirname(target), exist_ok=True)
         except OSError as error:
             if error.errno != errno.EXDEV:
@@ -137,7 +136,7 @@ def _replace(value: str, target: str) -> None:
 
 
 def _copy(value: str, target: str) -> None:
-    """Replace a value that stands on another file system."""
+    """Replace a value on another file system."""
     from shutil import copyfile
 
     temporary = temporary_name(os.path.dirname(target))
@@ -152,7 +151,7 @@ def _copy(value: str, target: str) -> None:
 
 
 def sync_all(folder: Folder, path: str) -> None:
-    """Flush the file system of a path to the disk, unless the folder's durability is ``none``."""
+    """Sync the file system of a path, unless the folder's durability is ``none``."""
     if folder.durability != "none":
         from fastzarr.native import sync
 
@@ -160,9 +159,9 @@ def sync_all(folder: Folder, path: str) -> None:
 
 
 def documents_first(key: str) -> tuple[int, str]:
-    """Return the rank of a key in the order of locks.
+    """Return the sort key of a key in the order of locks.
 
-    Documents that make nodes visible come first, then the documents beside them, then chunks.
+    Documents that make nodes visible come first, then other documents, then chunks.
     """
     name = key.rpartition("/")[2]
     if name in METADATA_NAMES:
@@ -171,7 +170,7 @@ def documents_first(key: str) -> tuple[int, str]:
 
 
 def allow_files(count: int) -> None:
-    """Raise the limit of open files, as far as allowed, to what locking ``count`` keys takes."""
+    """Raise the limit of open files, as far as allowed, so that ``count`` keys can be locked."""
     try:
         import resource
     except ImportError:

@@ -1,16 +1,15 @@
-"""The values of a local store while a transaction is under way, and its end: all or nothing.
+"""The values of a local store during a transaction, and its commit.
 
 Rules of this file:
 
-* While a transaction is under way, what is written below its path goes to a folder with a temporary
-  name, and is read from there. That holds for the store, for its copies, and for every handle of
-  them, whenever they were made.
+* During a transaction, values below its path are written to a folder with a temporary name, and
+  read from there. This applies to the store, to its copies, and to every handle of them.
 * To commit, the folder with the new values and the list of changes is synced and renamed to the
-  journal's name; that rename is the commit point. Then the journal is completed: see
-  ``journal.py``. So what could keep a value from its place is met before the commit point.
-* If another writer has changed a value that a change was made from, nothing is committed. The files
-  that are replaced are locked from that comparison until they are replaced, documents first, as
-  everywhere, so that no two writers wait for each other.
+  journal's name; that rename is the commit point. Then the journal is applied: see ``journal.py``.
+  Everything that could prevent this is therefore checked before the commit point.
+* If another writer has changed a value that the transaction has read, nothing is committed. The
+  files to be replaced are locked from that comparison until they are replaced, documents first, as
+  everywhere, so that writers cannot deadlock.
 * A thread that is in the middle of a change when the block ends makes it after the transaction, on
   the value of that time. A forked child has no part in the transaction, and cannot end it.
 * A journal stands in the root of the store. A store that is opened there, or at a node below,
@@ -57,11 +56,11 @@ class Staged:
     """The values of a folder with the changes of a transaction in it."""
 
     def __init__(self, folder: Folder, path: str) -> None:
-        """Make the folder of new values."""
+        """Create the folder of new values."""
         self.folder, self.path = folder, path
         #: Whether each changed key has a value now.
         self.made: dict[str, bool] = {}
-        #: The token that each key had when it was looked at before its change.
+        #: The token of each key when it was read before its change.
         self.seen: dict[str, Hashable | None] = {}
         #: Whether the block has ended.
         self.over = False
@@ -81,8 +80,6 @@ class Staged:
             raise
         self._values = Folder(f"{self._beside}/{VALUES}", durability="none")
 
-    # Reading
-
     def read(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         """Return the value of a key as ``Folder.read`` does."""
         return self._ask(key, lambda folder: folder.read(key, check))
@@ -94,7 +91,7 @@ class Staged:
         return self._ask(key, lambda folder: folder.read_parts(key, ranges))
 
     def stat_file(self, key: str) -> os.stat_result | None:
-        """Return what ``stat`` tells of the file of a key, or None if the key is missing."""
+        """Return the ``stat`` of a key's file, or None if the key is missing."""
         return self._ask(key, lambda folder: folder.stat_file(key))
 
     def exists(self, key: str) -> bool:
@@ -102,12 +99,12 @@ class Staged:
         return self.made[key] if key in self.made else self.folder.exists(key)
 
     def keys_below(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
-        """Iterate over the keys below a prefix."""
+        """Yield the keys below a prefix."""
         for key in self.folder.keys_below(prefix, sweep=sweep):
             if key not in self.made:
                 yield key
         start = f"{prefix}/" if prefix else ""
-        # A copy, since other threads may write meanwhile.
+        # Copied, because other threads may write at the same time.
         for key, has_value in tuple(self.made.items()):
             if has_value and key.startswith(start):
                 yield key
@@ -116,12 +113,10 @@ class Staged:
         """Return ``verb(folder)`` for the folder in which the value of the key is."""
         if key in self.made:
             found = verb(self._values)
-            # When the block has ended, the new values move to their places.
+            # When the block has ended, the new values are moved into place.
             if found is not None or not self.over:
                 return found
         return verb(self.folder)
-
-    # Changing
 
     def covers(self, key: str) -> bool:
         """Whether a key is below the transaction's path."""
@@ -149,22 +144,20 @@ class Staged:
         return True
 
     def remove(self, key: str) -> bool:
-        """Delete a key as ``put`` does; a missing one is fine."""
+        """Delete a key, if it exists, as ``put`` does."""
         return not self.exists(key) or self.put(key, None)
 
     def turn(self, key: str) -> Turn:
-        """Return a writer's turn at a key."""
+        """Return a turn at a key."""
         return StagedTurn(self, key) if self.covers(key) else FileTurn(self.folder, key)
 
-    # Ending
-
     def close(self) -> None:
-        """Take no more changes."""
+        """Accept no more changes."""
         with self._guard:
             self.over = True
 
     def commit(self) -> None:
-        """Make all changes in one step; raise TransactionError, and make none, on a conflict."""
+        """Apply all changes atomically; raise TransactionError, applying none, on a conflict."""
         self._check_owner()
         if not self.made:
             return
@@ -173,7 +166,7 @@ class Staged:
         try:
             for key in ordered:
                 if self.made[key]:
-                    # What is in the way of a value is met here, before the commit point.
+                    # Creates the folder, so that obstacles are found before the commit point.
                     self.folder.write_beside(key, lambda _: None)
                 else:
                     self.folder.check(key.rpartition("/")[0])
@@ -181,8 +174,7 @@ class Staged:
                 json.dump({key: self.made[key] for key in ordered}, file)
             sync_all(self.folder, self._beside)
             while not self._made():
-                # Another writer's journal, which it completes or has left; then all is looked at
-                # again.
+                # There is a journal of another writer. It is completed, then all is checked again.
                 recover(self.folder)
         except BaseException:
             for key in ordered:
@@ -200,7 +192,7 @@ class Staged:
                 if key in self.seen and _token(self.folder, key) != self.seen[key]:
                     msg = (
                         f"{key!r} in {self.folder} was changed by another writer during the "
-                        "transaction, of which nothing was written; do it again"
+                        "transaction, so nothing was written; repeat the transaction"
                     )
                     raise TransactionError(msg)
             try:
@@ -216,7 +208,7 @@ class Staged:
         return True
 
     def end(self) -> None:
-        """Release the folder of new values, and remove it if it was not committed."""
+        """Release the folder of new values, and delete it if it was not committed."""
         mine = os.getpid() == self._owner
         lock, self._lock = self._lock, None
         try:
@@ -235,17 +227,17 @@ class Staged:
 
     def _check_owner(self) -> None:
         if os.getpid() != self._owner:
-            msg = "a transaction is its process's own; a forked child cannot change or end it"
+            msg = "a transaction belongs to one process; a forked child cannot change or end it"
             raise TransactionError(msg)
 
 
 class StagedTurn:
-    """A turn that remembers what it looked at, and a plain one once the block has ended."""
+    """A turn that records the values it has read; an ordinary one once the block has ended."""
 
     __slots__ = ("_changes", "_key", "_locks", "_plain")
 
     def __init__(self, changes: Staged, key: str) -> None:
-        """Prepare a turn, which is taken when it is first needed."""
+        """Initialise; the lock is taken when it is first needed."""
         self._changes, self._key = changes, key
         self._locks: Locks | None = None
         self._plain: FileTurn | None = None
@@ -262,7 +254,7 @@ class StagedTurn:
             locks = changes.folder.place.locks
             locks.take(key)
             self._locks = locks
-        # Before the value is read, so that a change in between is noticed.
+        # Recorded before the value is read, so that a change in between is noticed.
         changes.look(key)
         return changes.read(key)
 
@@ -270,7 +262,7 @@ class StagedTurn:
         """Store or delete the value; return False if the block has ended since ``get``."""
         changes, key = self._changes, self._key
         if changes.over and self._plain is None and self._locks is None:
-            self._plain = FileTurn(changes.folder, key)  # it has not looked
+            self._plain = FileTurn(changes.folder, key)  # it has not read the value
         if self._plain is not None:
             return self._plain.put(value)
         if value is None:

@@ -1,13 +1,12 @@
-"""The files of a folder as a store.
+"""The local store: the verbs of a store over the files of a folder.
 
 Rules of this file:
 
-* What may be opened and removed, and how, stands in ``folder.py``; how a value comes to its place,
-  and who may change it when, in ``turn.py``. Here are the verbs.
-* A store and its copies share their values: the folder's, or, while a transaction is under way,
-  those of ``staged.py``. Their class stays what it is. Then trees are removed and moved key by key,
-  and the files are not opened past the store.
-* Reading a value takes open, fstat, read, close, and an lstat for each folder on the way.
+* ``folder.py`` opens, lists and deletes files, and ``turn.py`` locks and writes them.
+* A store and its copies share their values: those of the folder or, during a transaction, those of
+  ``staged.py``. During a transaction, trees are deleted and moved key by key, and no code opens the
+  files directly.
+* Reading a value takes open, fstat, read, close, and an lstat for each parent folder.
 """
 
 from __future__ import annotations
@@ -44,41 +43,41 @@ if TYPE_CHECKING:
 
 
 class _Shared(Suspension):
-    """What a store and its copies share: where their values are now."""
+    """The state that a store shares with its copies: the current source of their values."""
 
     __slots__ = ("changes", "values")
 
     def __init__(self, folder: Folder) -> None:
-        """Start with the values of the folder."""
+        """Initialise with the values of the folder."""
         super().__init__()
         self.values: Folder | Staged = folder
-        #: The transaction under way.
+        #: The transaction under way, or None.
         self.changes: Staged | None = None
 
     def begin(self, changes: Staged) -> None:
-        """Let the values be those of a transaction."""
+        """Use the values of a transaction."""
         self.values = self.changes = changes
         self.on = True
 
     def end(self, folder: Folder) -> None:
-        """Let the values be those of the folder again."""
+        """Use the values of the folder again."""
         self.values, self.changes = folder, None
         self.on = False
 
 
 class LocalStore(Store):
-    """Store each value in the file whose path under ``root`` is the key.
+    """A store in a folder, with each value in the file whose path below ``root`` is its key.
 
-    The folder is made by the first write. ``root`` is kept as an absolute path; a string or a Path
-    may be given. Symbolic links that lead out of it are refused, unless ``follow_symlinks`` says
-    that whoever made the folder is trusted; listing does not enter linked folders in either case.
+    The folder is created by the first write. ``root`` is a string or Path, and is stored as an
+    absolute path. Symbolic links that lead out of it raise an error, unless ``follow_symlinks`` is
+    True, which requires trust in the creator of the folder. Listing never enters linked folders.
 
     ``durability`` says what survives a power cut; None takes ``config["durability"]``. With
     ``"replace"`` whatever replaces an existing value is on the disk before it does, and what is new
     is with ``flush`` or ``close``. With ``"full"`` all that a call has written is when it returns.
     ``"none"`` leaves it to the system. What a killed program leaves is whole in any case.
 
-    Raises ``NotADirectoryError`` if ``root`` is a file, ``ValueError`` for another durability.
+    Raise NotADirectoryError if ``root`` is a file, and ValueError for an unknown durability.
 
     >>> import tempfile
     >>> store = LocalStore(tempfile.mkdtemp())
@@ -100,21 +99,21 @@ class LocalStore(Store):
         follow_symlinks: bool = False,
         durability: str | None = None,
     ) -> None:
-        """Keep the absolute path of the root."""
+        """Initialise, and complete a committed transaction whose writer has died."""
         super().__init__(read_only=read_only)
         if durability is not None and durability not in DURABILITIES:
-            msg = f"durability is one of {', '.join(DURABILITIES)}, not {durability!r}"
+            msg = f"durability must be one of {', '.join(DURABILITIES)}, not {durability!r}"
             raise ValueError(msg)
         path = os.path.abspath(os.fspath(root))
         if os.path.isfile(path):
-            reason = "the root of a local store is a folder, and this is a file"
+            reason = "the root of a local store must be a folder, but this is a file"
             raise NotADirectoryError(errno.ENOTDIR, reason, path)
         self._folder = Folder(path, follow_symlinks=follow_symlinks, durability=durability)
         self.suspension = _Shared(self._folder)
         self._complete_journal()
 
     def _complete_journal(self) -> None:
-        """Complete a transaction whose writer died after its commit, here or in a node above."""
+        """Complete a committed transaction whose writer has died, in this node or one above."""
         folder = self._folder
         root = folder.root
         while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
@@ -131,7 +130,7 @@ class LocalStore(Store):
     @property
     def root(self) -> Path:
         """The absolute path of the root."""
-        from pathlib import Path  # not loaded where paths are text
+        from pathlib import Path  # imported only if needed
 
         return Path(self._folder.root)
 
@@ -162,13 +161,13 @@ class LocalStore(Store):
 
     @property
     def place(self) -> Place:
-        """The identity of the folder that the root leads to now."""
+        """The identity of the folder that the root refers to now."""
         return self._folder.place
 
     def files(self) -> Files | None:
-        """Return where the files of the values are, for code that opens them itself.
+        """Return the location of the files, for code that opens them directly.
 
-        Return None while a transaction is under way.
+        The result is None during a transaction.
         """
         if self.suspension.on:
             return None
@@ -176,17 +175,15 @@ class LocalStore(Store):
         durability = None if self.read_only else folder.durability
         return Files(folder.root, folder.follow_symlinks, durability)
 
-    # Reading
-
     def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
-        """Read a value unless ``check(size, key)`` raises, which is called before reading."""
+        """Return a value, after calling ``check(size, key)``; None if the key is missing."""
         validate_key(key)
         return self._get(key, check)
 
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         if self.suspension.on:
             return self.suspension.values.read(key, check)
-        # Folder.read, inline: this is called for each chunk that the extension does not read.
+        # Folder.read inlined, because it is called for each chunk that the extension does not read.
         folder = self._folder
         path = folder.base + key
         end = -1 if folder.follow_symlinks else path.find("/", len(folder.base))
@@ -222,7 +219,7 @@ class LocalStore(Store):
         return None if found is None else found[0]
 
     def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
-        """Return the index of each request with its value; each file is opened once."""
+        """Return the index of each request with its value, opening each file once."""
         indexes: dict[str, list[int]] = {}
         for index, request in enumerate(wanted):
             validate_key(request.key)
@@ -245,9 +242,9 @@ class LocalStore(Store):
         return None if info is None else info.st_size
 
     def validator(self, key: str) -> Hashable | None:
-        """Return time, size and inode of the file of a key, or None if the key is missing.
+        """Return the time, size and inode of a key's file, or None if the key is missing.
 
-        A ``set`` makes a new file, so that two values in a row always differ in it.
+        Every ``set`` creates a new file, so consecutive values always differ in it.
         """
         validate_key(key)
         info = self.suspension.values.stat_file(key)
@@ -267,8 +264,6 @@ class LocalStore(Store):
             return super()._list_dir(prefix)
         return self._folder.names_in(prefix, sweep=not self.read_only)
 
-    # Writing
-
     def _turn(self, key: str) -> Turn:
         changes = self.suspension.changes
         return FileTurn(self._folder, key) if changes is None else changes.turn(key)
@@ -287,8 +282,8 @@ class LocalStore(Store):
         """Store the value, or delete the key if ``value`` is None, if the token is still current.
 
         ``token`` is what ``validator`` returned; None means that the key is missing. Return
-        whether it was current. If not, nothing has changed. Of several callers in any processes,
-        one succeeds. A plain ``set`` does not compare, and may overwrite the value stored here.
+        whether it was current. If not, nothing has changed. If several processes call this with the
+        same token, one succeeds. A plain ``set`` does not compare, and may overwrite the new value.
         """
         self._check_write(key)
         data = None if value is None else flat_bytes(value, key)
@@ -306,7 +301,7 @@ class LocalStore(Store):
             self._folder.remove(prefix)
 
     def clear(self) -> None:
-        """Remove all that is in the root; the root stays."""
+        """Delete everything in the root, but not the root itself."""
         if self.suspension.on:
             super().clear()
         else:
@@ -319,12 +314,10 @@ class LocalStore(Store):
         else:
             self._folder.move(source, target)
 
-    # Durability
-
     def lasting(self) -> Store:
-        """Return a store for the same folder with durability ``full``, unless this has ``none``.
+        """Return a store for the same folder with durability ``full``, unless it is ``none``.
 
-        In a transaction it is this store, as everything is synced when the transaction ends.
+        During a transaction this store is returned, because its end syncs everything.
         """
         if self.suspension.on or self.durability != "replace":
             return self
@@ -353,23 +346,21 @@ class LocalStore(Store):
         self.written = False
 
     def close(self) -> None:
-        """Flush what was written, unless the durability is ``none``."""
+        """Flush if values were written, unless the durability is ``none``."""
         if self.written and self.durability != "none":
             self.flush()
 
-    # Changes made together
-
     def transaction(self, path: str) -> AbstractContextManager[None]:
-        """Make what is changed below a path in a ``with`` block at its end, all or nothing.
+        """Apply all changes below a path in a ``with`` block atomically, at its end.
 
-        The store and all its copies take part, whenever they were made. Raises
-        ``TransactionError`` if one is under way in them, or, at the end, if another writer has
-        changed a value that a change was made from.
+        The store and all its copies take part. Raise ``TransactionError`` if a transaction is
+        already under way, or, at the end, if another writer has changed a value that the
+        transaction has read.
         """
         self._check_write()
         if is_void("_turn", self._turn, Store):
             kind = type(self).__name__
-            msg = f"{kind} declares transaction; it has to declare _turn, which takes part, as well"
+            msg = f"{kind} declares transaction, so it must also declare _turn to take part in it"
             raise TransactionError(msg)
         return self._transaction(path)
 
@@ -380,7 +371,7 @@ class LocalStore(Store):
         shared = self.suspension
         with self.place.guard:
             if shared.on:
-                msg = f"a transaction is under way in {self}, and there is one at a time"
+                msg = f"a transaction is already under way in {self}"
                 raise TransactionError(msg)
             changes = Staged(self._folder, path)
             shared.begin(changes)
@@ -395,10 +386,10 @@ class LocalStore(Store):
             changes.end()
 
     def draft(self, path: str) -> FolderDraft[_Unseen] | None:
-        """Begin a tree that is to stand at a path.
+        """Return a new draft of the tree at a path.
 
-        Return None for a root that cannot be renamed, and in a transaction, of which nothing is
-        seen before it ends anyway.
+        The result is None for a root that cannot be renamed, and during a transaction, which is
+        invisible until its end anyway.
         """
         from fastzarr.stores.local.draft import FolderDraft
 
@@ -419,10 +410,8 @@ class LocalStore(Store):
         store.dimension_separator = self.dimension_separator
         return store
 
-    # The object
-
     def with_read_only(self, read_only: bool = True) -> Self:
-        """Return a store for the same values that refuses writing or, with False, allows it."""
+        """Return a store with the same values that is read-only or, with False, writable."""
         other = self._again(read_only=read_only)
         if not self.suspension.on:
             self._complete_journal()
@@ -437,7 +426,7 @@ class LocalStore(Store):
     __copy__ = _again
 
     def __eq__(self, other: object) -> bool:
-        """Whether both roots lead to one folder; whether a store is read-only does not count."""
+        """Whether both roots refer to the same folder; ``read_only`` is ignored."""
         return self.place is other.place if isinstance(other, LocalStore) else NotImplemented
 
     __hash__ = None
@@ -447,24 +436,24 @@ class LocalStore(Store):
         return str(self._folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the settings; a store in a transaction raises TransactionError."""
+        """Return the settings; raise TransactionError during a transaction."""
         if self.suspension.on:
-            msg = f"{self} can be pickled or copied when the transaction under way in it has ended"
+            msg = f"{self} cannot be pickled or copied during a transaction"
             raise TransactionError(msg)
         state = super().__getstate__().items()
         return {name: value for name, value in state if name != "suspension"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over the settings."""
+        """Restore the settings, and complete a committed transaction whose writer has died."""
         super().__setstate__(state)
         self.suspension = _Shared(self._folder)
         self._complete_journal()
 
 
 class _Unseen(LocalStore):
-    """A store that no other writer and no reader knows of yet."""
+    """A store that no other process uses yet."""
 
-    # They agree with `_set`, which writes files too and only skips what keeps others out.
+    # Consistent with `_set`, which also writes files and only skips the locks.
     files = LocalStore.files
     swap = LocalStore.swap
 

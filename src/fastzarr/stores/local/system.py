@@ -1,4 +1,4 @@
-"""Operating system calls of the local store: locks, syncing, exchanging folders."""
+"""Operating system calls of the local store: file locks, syncing, exchanging folders."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ fcntl: Any = None
 with suppress(ImportError):  # absent where there is no such lock
     import fcntl
 
-# Flags of `open` that are 0 where the system has no such thing.
+# Flags of `open`, 0 if the system does not have them.
 BINARY = getattr(os, "O_BINARY", 0)
 DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | BINARY
-# The errors of a file system that cannot do what was asked at all.
+# The errors of a file system that does not support an operation.
 UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
 # How many times a write recreates its folder while concurrent deletes remove it. Each retry means
 # that one delete has finished; only a broken file system reaches the limit.
@@ -41,7 +41,7 @@ def lock_file(file: int) -> bool:
 
 
 def is_locked(folder: str) -> bool:
-    """Whether a living writer holds the lock of a folder."""
+    """Whether a running process holds the lock of a folder."""
     if fcntl is None:
         return False
     file = os.open(folder, os.O_RDONLY)
@@ -56,7 +56,7 @@ def is_locked(folder: str) -> bool:
 
 
 def unlock_file(file: int) -> None:
-    """Release the lock of an open file, also for children that were forked meanwhile."""
+    """Release the lock of an open file explicitly, because forked children share it."""
     if fcntl is None:
         return
     try:
@@ -67,12 +67,12 @@ def unlock_file(file: int) -> None:
 
 
 def temporary_name(folder: str) -> str:
-    """Return a new name in a folder, of the kind that all temporary files have."""
+    """Return an unused path in a folder, with the suffix of temporary files."""
     return f"{folder.rstrip('/')}/.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
 
 
 def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) -> None:
-    """Write a new file; an error names ``target``, which the file is to become."""
+    """Write a new file; errors name ``target``, the final path of the file."""
     file = os.open(path, _CREATE, 0o666)
     try:
         left = memoryview(data)
@@ -88,7 +88,7 @@ def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) 
 
 
 def sync_file(path: str, flags: int = os.O_RDONLY | BINARY) -> None:
-    """Flush a file to the disk; with ``O_DIRECTORY``, the names in a folder."""
+    """Sync a file; with ``O_DIRECTORY``, the names in a folder."""
     file = os.open(path, flags)
     try:
         os.fsync(file)
@@ -102,7 +102,7 @@ def read_part(file: int, first: int, last: int) -> bytes:
     while first < last:
         part = os.pread(file, last - first, first)
         if not part:
-            reason = f"the file ended at byte {first}, before byte {last}: it was cut while read"
+            reason = f"the file ends at byte {first} instead of {last}: it was truncated while read"
             raise OSError(errno.EIO, reason)
         first += len(part)
         parts.append(part)
@@ -110,7 +110,7 @@ def read_part(file: int, first: int, last: int) -> bytes:
 
 
 def is_mounted(folder: str) -> bool:
-    """Whether a folder is a mount point, also of another folder of the same file system."""
+    """Whether a folder is a mount point, including bind mounts of the same file system."""
     if os.path.ismount(folder):
         return True
     try:
@@ -118,15 +118,15 @@ def is_mounted(folder: str) -> bool:
             mounts = [line.split()[4] for line in file]
     except (OSError, IndexError):
         return False
-    # Blanks and the like are written as octal numbers there.
+    # Spaces and other special characters are octal escapes in that file.
     found = [re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), mount) for mount in mounts]
     return os.fsencode(folder) in found
 
 
 def exchange(one: str, other: str) -> None:
-    """Exchange the names of two folders, in one step where the system can.
+    """Exchange the names of two folders, atomically if the system supports it.
 
-    Elsewhere the name ``other`` is missing for a moment between two renames.
+    Otherwise the name ``other`` is briefly missing between two renames.
     """
     try:
         _exchange_at_once(one, other)
@@ -151,7 +151,7 @@ def _exchange_at_once(one: str, other: str) -> None:
 
 @cache
 def _renameat2() -> Any:
-    """Return the system's call, for which Python's library has no name."""
+    """Return the system call, which Python's standard library does not have."""
     import ctypes
 
     try:

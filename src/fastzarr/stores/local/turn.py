@@ -1,21 +1,20 @@
-"""How a value of a local store comes to its place: the twin of the extension's ``commit.rs``.
+"""Locking and writing of values in a folder, as the extension's ``commit.rs`` does it.
 
 Rules of this file:
 
-* A value is written to a temporary file beside its target, then renamed in one step. A failure on
-  the way removes the temporary file and leaves the old value.
+* A value is written to a temporary file beside its target, then renamed in one step. A failure
+  deletes the temporary file and keeps the old value.
 * To change an existing value, a writer locks that file before reading it and keeps the lock until
   the new file has been renamed over it. After locking it checks that the name still refers to the
-  same file. To make a new value, a writer links its file to the name, which fails if another writer
-  was first. So no two writers ever start from the same old value, whatever threads and processes
-  they are in.
-* The lock is the kernel's (``flock``), on the file of the value: nothing is left in the store, and
-  the lock ends with its holder. It is released explicitly, for a child forked meanwhile has it too.
-* The folder's ``durability`` decides what outlasts a power cut: with ``replace``, whatever replaces
-  another value is synced first; with ``full``, everything is synced before the call returns,
-  folders included.
-* On a file system without locks or hard links, the threads of one process still take turns. One
-  warning says so.
+  same file. To create a value, a writer links its file to the name, which fails if another writer
+  was first. Therefore no two writers, in any threads or processes, start from the same old value.
+* The lock is the kernel's (``flock``) on the file of the value: no lock file is needed, and the
+  lock ends with its holder. It is released explicitly, because a forked child shares it.
+* The folder's ``durability`` determines which data survives a power cut: with ``replace``, a value
+  that replaces another is synced first; with ``full``, everything, including folders, is synced
+  before the call returns.
+* On a file system without locks or hard links, only the threads of one process exclude each other.
+  This is reported once, in a warning.
 """
 
 from __future__ import annotations
@@ -47,17 +46,17 @@ if TYPE_CHECKING:
 
 
 class FileTurn:
-    """A turn at a key of a folder, which other threads and processes wait for."""
+    """A turn at a key of a folder that excludes other threads and processes."""
 
     __slots__ = ("_file", "_folder", "_key", "_locks", "_looked", "_path")
 
     def __init__(self, folder: Folder, key: str) -> None:
-        """Prepare a turn, which is taken when it is first needed."""
+        """Initialise; the lock is taken when it is first needed."""
         self._folder, self._key = folder, key
         self._path = folder.base + key
         self._file: int | None = None
         self._looked = False
-        # The locks of threads, used where the file system has none.
+        # The locks of threads, used if the file system has none.
         self._locks: Locks | None = None
 
     def get(self) -> bytes | None:
@@ -73,13 +72,13 @@ class FileTurn:
             raise
 
     def lock(self) -> None:
-        """Keep others from changing the value, unless the key is missing."""
+        """Lock the value without reading it, unless the key is missing."""
         self._hold()
 
     def put(self, value: Buffer | None) -> bool:
-        """Store or delete the value; return False if another writer made one since ``get``."""
+        """Store or delete the value; return False if another writer created it since ``get``."""
         if value is None:
-            # A writer that found the key missing deletes nothing that others have made since.
+            # A writer that found the key missing does not delete a value created since.
             if not self._looked or self._file is not None or self._locks is not None:
                 self._remove()
             return True
@@ -104,7 +103,7 @@ class FileTurn:
             file = self._folder.open_to_lock(self._key, access)
             if file is None:
                 if os.path.islink(self._path):
-                    # A link that leads out, or nowhere: the link itself is replaced or removed.
+                    # A link that leads out of the root or nowhere is replaced or deleted itself.
                     self._take_turns()
                 return
             self._file = file
@@ -113,7 +112,7 @@ class FileTurn:
             if not lock_file(file):
                 self.end()
                 if access == os.O_RDONLY and os.access(self._path, os.W_OK):
-                    # Network file systems lock only what is open for writing.
+                    # Network file systems only lock files that are open for writing.
                     access = os.O_RDWR
                     continue
                 warn_of_no_locks(self._folder)
@@ -186,7 +185,7 @@ class FileTurn:
 
 
 def put(folder: Folder, key: str, value: Buffer | None) -> None:
-    """Store a value, or delete it if it is None, in a turn of its own."""
+    """Store a value in a turn of its own; None deletes the key."""
     turn = FileTurn(folder, key)
     try:
         turn.put(value)
@@ -204,7 +203,7 @@ def put_new(folder: Folder, temporary: str, path: str) -> bool:
         if error.errno not in (*UNABLE, errno.EMLINK):
             raise
         warn_of_no_locks(folder)
-        with folder.place.locks.held(("a new name",)):  # which is no key
+        with folder.place.locks.held(("a new name",)):  # differs from any key
             if os.path.lexists(path):
                 return False
             os.replace(temporary, path)
@@ -214,15 +213,15 @@ def put_new(folder: Folder, temporary: str, path: str) -> bool:
 
 
 def warn_of_no_locks(folder: Folder) -> None:
-    """Warn, once per place, that writers in other processes are not kept out."""
+    """Warn, once per place, that writers in other processes are not excluded."""
     place = folder.place
     with place.guard:
         if place.warned:
             return
         place.warned = True
     warnings.warn(
-        f"the file system of {folder} has no file locks or hard links, so that writers in "
-        "different processes must not write to the same chunk or node at the same time",
+        f"the file system of {folder} has no file locks or hard links, so different processes must "
+        "not write to the same chunk or node at the same time",
         ZarrRuntimeWarning,
         stacklevel=2,
     )
