@@ -105,9 +105,7 @@ class Attributes(MutableMapping[str, Any]):
         if latest is None:
             msg = f"the node {'/' + holder.path!r} no longer exists in {holder.store}"
             raise PathNotFoundError(msg)
-        # The rest of the handle's metadata is kept, because its shape must not change implicitly.
-        layout = holder.layout.with_members(attributes=latest.attributes)
-        holder._set_layout(layout)  # noqa: SLF001  (attributes are part of the handle)
+        self._take_over(latest)
 
     def put(self, attributes: Mapping[str, Any]) -> None:
         """Replace all attributes, in one write."""
@@ -215,8 +213,12 @@ class Attributes(MutableMapping[str, Any]):
 
         own = holder.layout.format
         latest = snapshot.update(holder.store, holder.path, patch, holder.synchronizer, own)
-        layout = holder.layout.with_members(attributes=latest.attributes)
-        holder._set_layout(layout)  # noqa: SLF001  (attributes are a part of the handle)
+        self._take_over(latest)
+
+    def _take_over(self, latest: Node) -> None:
+        # The rest of the handle's metadata is kept, because its shape must not change implicitly.
+        layout = self._holder.layout.with_members(attributes=latest.attributes)
+        self._holder._set_layout(layout)  # noqa: SLF001  (attributes are part of the handle)
 
 
 class _Batch:
