@@ -18,7 +18,6 @@ const STAGE: &str = "delta";
 
 /// A type of number, without its byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Kind {
     I8,
     I16,
