@@ -1,4 +1,4 @@
-"""Names of a package that load their files when they are first used (PEP 562)."""
+"""Names of a package that are imported on first access (PEP 562)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_lazy(
     """Return ``__getattr__`` and ``__dir__`` of a package.
 
     ``homes`` maps a module, relative to the package or absolute, to the names that it defines.
-    Submodules stand under the empty string.
+    Submodules are listed under the empty string.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
     namespace = vars(sys.modules[package])

@@ -1,4 +1,4 @@
-"""The typed contract of the native extension, which has twins in Python.
+"""Type stubs of the native extension, whose functions have twins in Python.
 
 Rules of this file:
 
@@ -7,7 +7,7 @@ Rules of this file:
 * One call runs a whole plan. The caller's memory is read from or written to, and nothing is kept.
 * A failure is returned as data, the arguments of ``failures.as_failure``: the coordinates of the
   chunk, the stage (``fetch``, ``store`` or the name of a codec), the kind, a message, the system's
-  error number and the exception of the store. The twin returns the ``Failure`` made of them. None
+  error number and the exception of the store. The twin returns that ``Failure`` itself. None
   means that every chunk of the plan was read or written. ``vlen_decode`` and ``vlen_encode`` return
   a message.
 """
@@ -26,7 +26,7 @@ Described: TypeAlias = tuple[tuple[int, ...], str, str, str, int | None, Excepti
 
 @final
 class Program:
-    """A codec chain compiled once per array, from what ``codecs.compile.describe`` gives."""
+    """A codec chain compiled once per array, from the result of ``codecs.compile.describe``."""
 
     def __new__(cls, description: dict[str, Any], /) -> Program: ...
 

@@ -1,4 +1,4 @@
-"""Buffers: objects that hold bytes, as flat views."""
+"""Buffers of bytes, and flat views of them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Rules of this file:
 
 * A check takes a value and its location. It returns the value in the type that the rest of the
   package uses, or raises ``MetadataError`` naming the location. ``error`` replaces the class of the
-  error, for the checks that data types and user's arguments share with documents.
+  error, for the checks that data types and users' arguments share with documents.
 * Sizes must be exact integers: ``true`` and ``4.0`` are rejected.
 * Quantities in a document are checked against the limits in ``config`` (``limits.*``) before they
   are used in a computation.

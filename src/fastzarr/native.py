@@ -1,11 +1,11 @@
-"""The native extension, asked for in this file only.
+"""The native extension, or its twins in Python.
 
 Rules of this file:
 
-* No other file imports the extension. ``extension`` is the module, or None if it is not built; one
-  warning then says so.
+* No other file imports the extension. ``extension`` is the module, or None if it is not built; a
+  warning is then issued once.
 * Each function of the extension has a twin in Python of the same name and contract
-  (``engine/reference.py``, ``codecs/elements.py``), which runs in its place.
+  (``engine/reference.py``, ``codecs/elements.py``), which can replace it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ except ImportError:
 
 
 def native_or(twin: Any) -> Any:
-    """Return the extension, or ``twin`` if it is not built or the setting ``data_path`` says so."""
+    """Return the extension, or ``twin`` if it is not built or disabled (setting ``data_path``)."""
     return twin if extension is None or config.flat["data_path"] == "numpy" else extension
 
 
 def sync(root: str) -> None:
     """Flush everything written to the file system of a folder, so that it survives a power cut."""
     if extension is None:
-        # Python's library can flush all file systems only.
+        # Python's standard library can only sync all file systems at once.
         os.sync()
     else:
         extension.sync(root)

@@ -5,8 +5,8 @@ Rules of this file:
 * A document reaches a class only through ``Registry.find``. A name that is neither registered nor
   declared is looked up among the entry points of installed packages, and only the entry point of
   exactly that name is loaded. Nothing else is imported because a document names it.
-* ``register`` changes what documents mean. It therefore raises ``generation``, which is part of the
-  key of every cache of parsed documents.
+* ``register`` changes what documents mean. It therefore increments ``generation``, which is part of
+  the key of every cache of parsed documents.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Registry(Generic[T]):
         self.generation += 1
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name is registered or declared; entry points are not looked at."""
+        """Whether a name is registered or declared; entry points are not searched."""
         return name in self._found or name in self._declared
 
     def find(self, name: str) -> T | None:

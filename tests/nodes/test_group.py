@@ -526,7 +526,7 @@ def test_a_group_is_not_taken_for_an_array(odd: zarr.Group, name: str) -> None:
         lambda: zarr.create_array({}, data=group),
         lambda: zarr.group().create_array("x", data=group),
     ):
-        with pytest.raises(TypeError, match=r"an array is needed here, not <Group.*copy"):
+        with pytest.raises(TypeError, match=r"expected an array, got <Group.*copy"):
             make()
 
 

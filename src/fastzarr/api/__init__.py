@@ -1,1 +1,1 @@
-"""The user's verbs: create, open, save, consolidate."""
+"""The public functions that create, open, save and consolidate."""

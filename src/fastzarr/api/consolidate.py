@@ -56,9 +56,8 @@ def consolidate_metadata(
     """Copy the metadata of all nodes below a group into one document, and return the group.
 
     Format 3 stores the copy in the group's ``zarr.json``, format 2 under ``metadata_key``, which is
-    ``".zmetadata"`` by default. The
-    returned group reads from it. The copy is valid until a node below the group changes; fastzarr
-    deletes it with the first such change.
+    ``".zmetadata"`` by default. The returned group reads from it. The copy is valid until a node
+    below the group changes; fastzarr deletes it with the first such change.
 
     Raise ``GroupNotFoundError`` if there is no group at the path, and ``BaseZarrError`` if its
     format has no consolidated metadata.
@@ -93,7 +92,7 @@ def consolidate_metadata(
 def _settled(root: Group, below: dict[str, Node]) -> dict[str, Node]:
     """Return the nodes below a group as they are after all changes that began before this call.
 
-    Of nodes that are in ``below``, the keys are locked one after the other.
+    The keys of the nodes in ``below`` are locked, one at a time.
     """
     now: dict[str, Node] = {}
     groups = [""]

@@ -63,7 +63,7 @@ __all__ = [
 _PLACE_WORDS = ("store", "path", "name", "mode", *HANDLE_WORDS)
 
 
-def create_array(  # noqa: PLR0913  (a user's verb)
+def create_array(  # noqa: PLR0913  (a public signature)
     store: Any = None,
     *,
     name: str | None = None,
@@ -131,7 +131,7 @@ def create_array(  # noqa: PLR0913  (a user's verb)
     return _create("create_array", {"store": store, "name": name, **words}, kwargs)
 
 
-def create(  # noqa: PLR0913, PLR0917  (a user's verb)
+def create(  # noqa: PLR0913, PLR0917  (a public signature)
     shape: Any = None,
     chunks: Any = NOT_GIVEN,
     dtype: Any = None,
@@ -183,7 +183,7 @@ def create(  # noqa: PLR0913, PLR0917  (a user's verb)
     return _create("create", words, kwargs)
 
 
-def from_array(  # noqa: PLR0913  (a user's verb)
+def from_array(  # noqa: PLR0913  (a public signature)
     store: Any = None,
     *,
     data: Any,

@@ -88,7 +88,7 @@ def open(
     return _open_group(place, path, mode, wanted, found, kwargs)
 
 
-def open_array(  # noqa: PLR0913, PLR0917  (a user's verb)
+def open_array(  # noqa: PLR0913, PLR0917  (a public signature)
     store: Any = None,
     mode: str | None = None,
     shape: Any = None,
@@ -147,7 +147,7 @@ def open_array(  # noqa: PLR0913, PLR0917  (a user's verb)
     return _open_array(place, path, mode, wanted, found, words | kwargs)
 
 
-def open_group(  # noqa: PLR0913  (a user's verb)
+def open_group(  # noqa: PLR0913  (a public signature)
     store: Any = None,
     mode: str | None = None,
     cache_attrs: bool = True,
@@ -193,7 +193,7 @@ def open_group(  # noqa: PLR0913  (a user's verb)
     return _open_group(place, path, mode, wanted, found, words)
 
 
-def group(  # noqa: PLR0913  (a user's verb)
+def group(  # noqa: PLR0913  (a public signature)
     store: Any = None,
     overwrite: bool = False,
     chunk_store: Any = None,

@@ -57,7 +57,7 @@ class Codec:
     ``__post_init__`` validates them and raises ``MetadataError(message, member)``.
 
     ``cacheable`` is True if the codec means the same for the lifetime of the process, so that
-    parsed documents that name it may be cached. It is not inherited: a subclass declares it anew.
+    parsed documents that name it may be cached. It is not inherited: each subclass must declare it.
     """
 
     name: ClassVar[str]

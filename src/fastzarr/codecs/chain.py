@@ -1,4 +1,4 @@
-"""A chain of codecs: checked, and fitted to the chunks that it encodes.
+"""Chains of codecs, validated and resolved for the chunks that they encode.
 
 Rules of this file:
 

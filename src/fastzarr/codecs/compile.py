@@ -1,8 +1,8 @@
-"""A chain compiled once per kind of array, for the extension too.
+"""Compilation of codec chains, for Python and for the extension.
 
 Rules of this file:
 
-* What the extension gets is plain data: sizes, strides, and the names and numbers of codecs.
+* The extension receives only plain data: sizes, strides, and the names and numbers of codecs.
 * A chain that the extension does not implement as a whole runs in Python as a whole.
 """
 

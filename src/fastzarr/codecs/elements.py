@@ -1,4 +1,4 @@
-"""Elements of variable length, split and joined: the twin of the extension's ``elements.rs``.
+"""Encoding of elements of variable length: the twin of the extension's ``elements.rs``.
 
 Rules of this file:
 
@@ -31,7 +31,7 @@ def vlen_decode(data: Buffer, kind: type[str | bytes], out: Array) -> str | None
     The caller has checked that the count at the start of ``data`` is the size of ``out``; the rest
     of the data is untrusted. ``kind`` is ``str``, stored as UTF-8, or ``bytes``.
     """
-    # Slices of bytes are made faster than those of a memoryview.
+    # Slicing bytes is faster than slicing a memoryview.
     raw, count, position, unpack = bytes(data), out.size, _WORD.size, _WORD.unpack_from
     end = len(raw)
     items: list[str | bytes] = []

@@ -1,1 +1,1 @@
-"""From the keywords of both zarr-pythons to the layout of a new array."""
+"""The keywords of zarr-python 2 and 3, converted to the layout of a new array."""

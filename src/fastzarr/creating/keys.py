@@ -59,7 +59,7 @@ def _encoding(encoding: Any, where: str) -> tuple[Any, Any]:
 
 
 def keys_v2(encoding: Any, separator: Any) -> Any:
-    """Return the chunk key encoding of format 2 for what the user gave."""
+    """Return the chunk key encoding of a format 2 array for the user's arguments."""
     if encoding is not None:
         found = parse_keys(encoding, separator)
         if found.name != "v2":

@@ -1,4 +1,4 @@
-"""The keywords of an array like another, and array-like data as an argument."""
+"""The keywords that create an array like another, and array-like data as an argument."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _is_array_like(data: Any) -> bool:
     A group may have members named ``shape`` and ``dtype``, so it is not asked for attributes.
     """
     if isinstance(data, Mapping) and hasattr(type(data), "require_group"):
-        msg = f"an array is needed here, not {data!r}; fastzarr.copy() copies a group"
+        msg = f"expected an array, got {data!r}; use fastzarr.copy() to copy a group"
         raise TypeError(msg)
     return hasattr(data, "shape") and hasattr(data, "dtype")
 
@@ -108,7 +108,7 @@ _REPLACES = {
 
 
 def is_object(dtype: Any) -> bool:
-    """Whether a data type, as a user gives it, is that of Python objects."""
+    """Whether a data type passed by the user is that of Python objects."""
     return (
         dtype is object
         or (isinstance(dtype, str) and dtype in ("O", "|O", "object"))

@@ -33,7 +33,7 @@ class StoredChunks:
         self.files: tuple[Any, ...] | None = None
         found = None if store.files is None else store.files()
         keys = layout.keys
-        # The extension computes the keys of files itself, of the encodings of this package only.
+        # The extension computes the keys of files itself, but only by this package's encodings.
         if found is not None and type(keys) is ChunkKeys:
             default = keys.name == "default"
             self.files = (found.root, self.prefix, default, keys.separator, found.follow_links)
@@ -41,8 +41,8 @@ class StoredChunks:
     def anew(self, layout: Layout) -> StoredChunks:
         """Return the stored objects as the store declares them now.
 
-        A verb that is assigned to the store voids what it has declared, and a transaction suspends
-        it for a time.
+        They can change: assigning a verb to the store voids its capabilities, and a transaction
+        suspends them.
         """
         return StoredChunks(layout, self.store, self.path, self.synchronizer)
 

@@ -56,14 +56,14 @@ def as_failure(
 
 
 def of_error(chunk: tuple[int, ...], stage: str, error: Exception) -> Failure:
-    """Return the failure of a chunk. The stage of a ``CodecError`` goes before ``stage``."""
+    """Return the failure of a chunk. The stage of a ``CodecError`` overrides ``stage``."""
     return Failure(chunk, getattr(error, "stage", "") or stage, error)
 
 
 def is_for_the_store(failure: Failure) -> bool:
-    """Whether the extension met something that only the store can decide.
+    """Whether the store must read or write the chunk, because the extension cannot.
 
-    That is a symbolic link, or a file system without locks.
+    This is the case for symbolic links, and on file systems without locks.
     """
     error = failure.error
     codes = (errno.ELOOP, errno.EXDEV, errno.ENOLCK)

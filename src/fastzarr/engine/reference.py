@@ -2,14 +2,14 @@
 
 Rules of this file:
 
-* ``read`` and ``write`` have the names and contracts of ``_native.pyi``, and favour plainness over
-  speed. They run what the extension cannot, and everything if it is not built; in tests, they are
-  what the extension is compared with.
+* ``read`` and ``write`` have the names and contracts of ``_native.pyi``, and favour simplicity over
+  speed. They run the plans that the extension cannot run, and all plans if it is not built. Tests
+  compare the extension with them.
 * The inside of a shard is a grid of chunks like the array itself, read and written by recursion:
   the source of an inner chunk is a range of the shard's bytes instead of a key of the store.
-* A chunk is a fill value only where its absence is proven: a source gives None for that and raises
-  for everything else.
-* A failing chunk is returned as a ``Failure``; ``failures.py`` makes it an error.
+* A chunk reads as fill values only if it is known to be missing: a source then returns None. It
+  raises an error for any failure.
+* A failing chunk is returned as a ``Failure``, which ``failures.py`` converts to an error.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _store(
 
 
 def _covers(piece: planning.Piece, program: Program, job: Job) -> bool:
-    """Whether a piece leaves nothing of its chunk as it was, outside of the array included."""
+    """Whether a piece replaces all elements of its chunk, including those outside the array."""
     return piece.whole and job.fields is None and piece.extent == program.spec.shape
 
 

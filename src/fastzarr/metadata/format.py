@@ -2,10 +2,10 @@
 
 Rules of this file:
 
-* Code outside ``metadata/`` and ``dtypes/`` never compares the number of a format, and never spells
-  the name of a document. It asks the ``format`` of a layout, or ``formats.py`` for all of them.
-* A format is a single object named ``FORMAT`` in a module of its own. It has no state that changes,
-  is compared by identity, and is pickled as the name of that object.
+* Code outside ``metadata/`` and ``dtypes/`` never compares the number of a format, and never
+  contains the name of a document. It uses the ``format`` of a layout, or ``formats.py`` for all.
+* A format is a single object named ``FORMAT`` in a module of its own. It is immutable, is compared
+  by identity, and is pickled as the name of that object.
 * The methods take and return ``Layout`` and ``GroupLayout``, which are defined above this file and
   therefore appear as ``Any`` in the signatures.
 """
@@ -39,9 +39,9 @@ class Shown(NamedTuple):
 
 
 class Format(ABC):
-    """What the rest of the package may ask about a format.
+    """A format, as the rest of the package sees it.
 
-    The class attributes are answers that differ between formats. ``parse`` and ``write`` convert
+    The class attributes are the properties in which formats differ. ``parse`` and ``write`` convert
     between documents, which are JSON objects by name, and layouts.
     """
 
@@ -55,7 +55,7 @@ class Format(ABC):
     #: The name of the document with consolidated metadata: a document of the group itself, or a
     #: separate one. None if the format has no consolidated metadata.
     consolidated: ClassVar[str | None] = None
-    #: The member with the data type, on which the spelling of the fill value depends.
+    #: The member with the data type, on which the JSON of the fill value depends.
     data_type: ClassVar[str]
     #: Whether the axes of an array can have names.
     has_dimension_names: ClassVar[bool] = False
@@ -76,20 +76,21 @@ class Format(ABC):
 
     @cached_property
     def searched(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The names to look for in turn: of a document that makes a node visible, and the others.
+        """Pairs of the name of a document that makes a node visible and the names of its others.
 
-        A document that serves both kinds of nodes appears once.
+        They are in the order in which a reader looks for them. A document that serves both kinds of
+        nodes appears once.
         """
         return tuple((names[-1], names[:-1]) for names in dict.fromkeys(self.documents.values()))
 
     @cached_property
     def visible(self) -> tuple[str, ...]:
-        """The names of the documents that make a node visible, in the order of looking."""
+        """The names of the documents that make a node visible, in the order of ``searched``."""
         return tuple(name for name, _ in self.searched)
 
     @cached_property
     def separate_attributes(self) -> str | None:
-        """The name of the document with nothing but the attributes; None if there is none."""
+        """The name of the document that has only the attributes; None if there is none."""
         return None if self.attributes in self.visible else self.attributes
 
     @cached_property

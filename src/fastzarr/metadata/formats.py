@@ -54,7 +54,7 @@ def default_format() -> Format:
 
 
 def others(format: Format | None) -> Iterator[Format]:
-    """Iterate over all formats but one, in the order of looking."""
+    """Iterate over all formats but one, in the order of ``FORMATS``."""
     return (each for each in FORMATS if each is not format)
 
 

@@ -4,7 +4,7 @@ Rules of this file:
 
 * All formats are parsed into the same classes. Features of one format are translated by its parser
   (order "F" becomes a transpose), or kept in a member of their own to be written back.
-* What differs between formats is asked of ``format``; the layout does not know how it is spelled.
+* The differences between formats are in ``format``; a layout does not know how it is written.
 * Layouts are immutable. ``dataclasses.replace`` returns a new one without the compiled program.
 * Two layouts are equal if they describe the same document. Fill values are compared by their bytes:
   NaN equals NaN, and 0.0 differs from -0.0.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Sharding(NamedTuple):
-    """The sharding codec of a chain, with the codecs before and behind it."""
+    """The sharding codec of a chain, with the codecs before and after it."""
 
     before: tuple[Codec, ...]
     codec: Any
@@ -43,7 +43,7 @@ class Sharding(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether ``before`` holds nothing but transposes and ``after`` nothing."""
+        """Whether ``before`` has only transposes, and ``after`` is empty."""
         return not self.after and all(codec.name == "transpose" for codec in self.before)
 
 
@@ -87,7 +87,7 @@ class Layout:
         The codec program depends on none of these and is shared: the first of the two layouts to
         need it compiles it for both.
         """
-        # Every opening of an array comes here; the constructor takes twice as long.
+        # Called whenever an array is opened; the constructor would take twice as long.
         other = object.__new__(Layout)
         compiled = self.__dict__.setdefault("_compiled", [])
         same = {name: self.__dict__[name] for name in self.__dataclass_fields__}
@@ -184,7 +184,7 @@ class Layout:
 
     @property
     def chunk_codecs(self) -> tuple[Codec, ...]:
-        """All codecs that a chunk passes on its way to the store, inside of a shard and outside."""
+        """All codecs that encode a chunk, both inside and outside of a shard."""
         sharding = self.sharding
         if sharding is None:
             return self.codecs

@@ -1,12 +1,12 @@
-"""Array: NumPy's ways of indexing over a layout and a store.
+"""Arrays: NumPy-style indexing over a layout and a store.
 
 Rules of this file:
 
-* An array knows no format and no codec: what it is stands in its ``Layout``, what it holds is read
-  and written by ``indexing.py``, what concerns all its chunks stands in ``resize.py`` and
+* An array knows no format and no codec. Its metadata is a ``Layout``, its elements are read and
+  written in ``indexing.py``, and operations on all its chunks are in ``resize.py`` and
   ``stored.py``.
 * A handle is cheap and may be stale. Updates of metadata are patches of the document in the store.
-* Semantics are those of zarr-python 3, with what zarr-python 2 had beside it.
+* Semantics are those of zarr-python 3, plus features that only zarr-python 2 had.
 """
 
 from __future__ import annotations
@@ -480,7 +480,7 @@ class Array(Handle, Indexed):
         return cls(store_path, getattr(store_path, "path", ""), layout=layout)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
-        """Read everything, for NumPy."""
+        """Return all elements as a NumPy array; raise ValueError if ``copy`` is False."""
         if copy is False:
             msg = "an array in a store is always read as a copy; pass copy=None or copy=True"
             raise ValueError(msg)
@@ -564,7 +564,7 @@ class Array(Handle, Indexed):
         return array_info(self, complete=True)
 
     def info_items(self) -> list[tuple[str, str]]:
-        """Give the description as pairs, as zarr-python 2 has it."""
+        """Return the description as pairs of name and value, as in zarr-python 2."""
         return list(self.info_complete().items())
 
     def digest(self, hashname: str = "sha1") -> bytes:

@@ -164,7 +164,7 @@ class Attributes(MutableMapping[str, Any]):
         return _text(name) in self._values()
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
+        """Iterate over the names."""
         return iter(list(self._values()))
 
     def __len__(self) -> int:

@@ -1,16 +1,16 @@
-"""The one place where metadata documents meet a store.
+"""Metadata documents in a store: only this file loads, writes and deletes them.
 
 Rules of this file:
 
 * A node is an array (``Layout``) or a group (``GroupLayout``). Its format names its documents, one
   or two, and parses and writes them.
-* The document that makes a node visible is written last and removed first, so that a reader never
-  finds half of a node.
-* Attributes may be a document of their own. Each document is changed by a comparison of its own, so
-  that no update is lost on a store that has only compare-and-swap.
-* An update is a patch: it is applied to the document as it stands in the store at that moment, so
-  that a handle with an old copy cannot undo what others changed. A member that it does not change
-  keeps the spelling it has, which may be all that the program that wrote it can read.
+* The document that makes a node visible is written last and deleted first, so that a reader never
+  finds an incomplete node.
+* Attributes may be in a separate document. Each document is compared and swapped on its own, so
+  that no update is lost in a store that has only compare-and-swap.
+* An update is a patch, applied to the current document in the store, so that a handle with an old
+  copy cannot undo the changes of others. Members that it does not change are written exactly as
+  they were read, because the program that wrote them may not understand another form.
 * Several documents are requested together, so that a store that can fetch many at once does.
 """
 
@@ -103,8 +103,8 @@ def _fetch(store: Store, paths: Sequence[str], name: str) -> dict[str, bytes]:
     return found
 
 
-# How many members are requested together: many enough for a slow store, and few enough that who
-# wants only the first ones does not wait for all.
+# The number of members requested together: enough for a slow store, but not so many that a caller
+# who wants only the first ones has to wait for all.
 _TOGETHER = 128
 
 
@@ -123,10 +123,10 @@ def children(
 
 
 def settled(store: Store, path: str, node: Node) -> Node | None:
-    """Return the node at a path as it is after the changes under way now; None if missing.
+    """Return the node at a path once all changes that have begun are complete; None if missing.
 
-    The key that makes it visible is locked meanwhile, so that a writer that has begun to change it
-    has ended.
+    The key that makes it visible is locked during the read, which therefore waits for a writer that
+    has begun to change the node.
     """
     *_, name = node.format.names(node.node_type)
     turn = store.turn(join(path, name))
@@ -326,13 +326,13 @@ class _Change:
     def _patched(
         self, found: dict[str, Any], doc: dict[str, object], before: dict[str, object]
     ) -> dict[str, object]:
-        """Return the new document, in which unchanged members are spelled as in ``found``."""
+        """Return the new document, in which unchanged members are exactly as in ``found``."""
         same = {
             name
             for name in doc.keys() & before.keys() & found.keys()
             if document.alike(doc[name], before[name]) and _is_strict(found[name])
         }
-        # The spelling of a fill value depends on that of the data type.
+        # The JSON of a fill value depends on that of the data type.
         pair = {self.format.data_type, "fill_value"}
         if not pair <= same:
             same -= pair
@@ -372,7 +372,7 @@ class _Change:
 
 
 def delete(store: Store, path: str) -> None:
-    """Remove a node and all nodes below it: in one step, or first what makes it visible."""
+    """Delete a node and all nodes below it, atomically or its visible documents first."""
     if not path or store.draft is None:
         for name in formats.visible():
             store.delete(join(path, name))

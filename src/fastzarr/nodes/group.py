@@ -3,10 +3,10 @@
 Rules of this file:
 
 * A name may be a path, ``"a/b"``; it is always relative to this group, as in zarr-python 3.
-* A group has members of its own format. A handle holds the group's own metadata; members are looked
-  up when they are asked for, in the store or in the snapshot of consolidated metadata.
-* ``members.py`` goes through the members, and ``group_verbs.py`` creates new ones; each declares
-  what it needs of the group. The names of both zarr-pythons exist.
+* A group has members of its own format. A handle has the group's own metadata; members are looked
+  up on demand, in the store or in the snapshot of consolidated metadata.
+* ``members.py`` iterates over the members, and ``group_verbs.py`` creates new ones; each declares
+  what it requires of the group. All names of zarr-python 2 and 3 exist.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class GroupMetadata:
 class Group(Handle, Members["Group"], GroupVerbs["Group"]):
     """A group of arrays and groups, by name.
 
-    ``Group(store, path)`` opens the group at a path; ``fastzarr.open_group`` and
-    ``fastzarr.create_group`` do the same with more choices.
+    ``Group(store, path)`` opens the group at a path. ``fastzarr.open_group`` and
+    ``fastzarr.create_group`` have more options.
 
     >>> import fastzarr
     >>> root = fastzarr.create_group({})
@@ -294,8 +294,9 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         when the block has ended. If the block raises, or the process dies, nothing has changed;
         handles that were resized inside must then be opened again.
 
-        Raise ``TransactionError`` if the store has no transactions (a local store has), if one is
-        under way in this store, or if another writer has changed a value that a change is based on.
+        Raise ``TransactionError`` if the store does not support transactions (local stores do), if
+        one is already under way in it, or if another writer has changed a value that a change is
+        based on.
 
         >>> import tempfile
         >>> import fastzarr as zarr

@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* ``GroupVerbs`` declares what it needs of the group that derives from it.
+* ``GroupVerbs`` declares what it requires of the deriving class.
 * New nodes have the format of the group, and missing parent groups are created. The keywords are
   those of the functions of the same names in ``api/create.py``.
 * A method named ``require_...`` returns the existing node if it matches, and creates a missing one.

@@ -1,9 +1,9 @@
-"""The ways to select from an array, all of which end in one read or one write.
+"""The ways to select from an array, each of which is one read or one write.
 
 Rules of this file:
 
 * Square brackets and the ``get_`` and ``set_`` methods differ only in the meaning of an index,
-  which ``selection/index.py`` defines. ``_read`` and ``_write`` are the only ways down.
+  which ``selection/index.py`` defines. All of them call ``_read`` or ``_write``.
 * A value is cast and broadcast as a whole before the first chunk is touched.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastzarr.nodes.access import Access
     from fastzarr.selection.factors import Selection
 
-    # What an index means, for an array of this layout.
+    # A function that converts an index to a selection of an array with a layout.
     Kind: TypeAlias = Callable[[Any, Layout], Selection]
 
 
@@ -50,10 +50,9 @@ class Indexer:
 
 
 class Indexed:
-    """The selections of an array, by a contract: what ``Array`` says of itself.
+    """The methods of ``Array`` that select elements.
 
-    The class that derives from it keeps ``_access`` and overrides ``_current`` and
-    ``_check_current``.
+    The deriving class sets the attributes and overrides ``_current`` and ``_check_current``.
     """
 
     _access: Access

@@ -26,7 +26,7 @@ _KILO = 1024
 
 
 class _Node(Protocol):
-    """What the description of any node asks of it."""
+    """What the description of a node requires of it."""
 
     @property
     def name(self) -> str: ...
@@ -39,7 +39,7 @@ class _Node(Protocol):
 
 
 class _Array(_Node, Protocol):
-    """What the description of an array asks of it."""
+    """What the description of an array requires of it."""
 
     @property
     def layout(self) -> Layout: ...
@@ -62,7 +62,7 @@ class _Array(_Node, Protocol):
 
 
 class _Group(_Node, Protocol):
-    """What the description of a group asks of it."""
+    """What the description of a group requires of it."""
 
     @property
     def zarr_format(self) -> int: ...

@@ -4,7 +4,7 @@ Rules of this file:
 
 * Everything is derived from ``_children``, which the group looks up in its store or in consolidated
   metadata. Each level is listed once, and each document read once.
-* ``Members`` names what it needs of the group that derives from it; it knows no store.
+* ``Members`` declares what it requires of the deriving class. It does not access the store.
 * Members come in the order of their names, each group before its own members.
 """
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
-    """The methods of a group that go through its members; ``GroupT`` is the class of groups."""
+    """The methods of a group that iterate over its members; ``GroupT`` is the class of groups."""
 
     @property
     @abstractmethod
@@ -244,7 +244,7 @@ class _Items(ItemsView[str, T]):
 
 
 class _Listed(Iterator[T]):
-    """An iterator over what was found of the members, which knows its length."""
+    """An iterator over members that have been found already; it has a length."""
 
     def __init__(self, found: list[T]) -> None:
         self._found, self._next = found, 0

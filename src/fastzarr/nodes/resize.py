@@ -59,7 +59,7 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
 
 
 def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, ...]:
-    """Write data behind the end of an axis, publish the new shape and return it."""
+    """Write data beyond the end of an axis, publish the new shape and return it."""
     # Casting here keeps it out of the turn; below it is repeated only if the type has changed.
     values = casting.cast(data, access.layout.dtype.numpy)
     axis = operator.index(axis)

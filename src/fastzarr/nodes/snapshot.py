@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 
 
 class Snapshot:
-    """Hold the nodes below one group as its consolidated metadata describes them.
+    """The nodes below one group, as described by its consolidated metadata.
 
-    ``nodes`` maps paths relative to the group, or is None once the snapshot has ended. ``name`` is
-    the name of the document with the copy that the format defines. ``key`` is the key of a separate
-    document, which may have another name; None if the copy is part of the group's own document.
+    ``nodes`` maps paths relative to the group to nodes; it is None once the snapshot is invalid.
+    ``name`` is the name of the document with the copy that the format defines. ``key`` is the key
+    of a separate document, which may have another name; None if the copy is part of the group's own
+    document.
     """
 
     def __init__(

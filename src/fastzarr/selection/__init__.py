@@ -1,1 +1,1 @@
-"""What the user typed, as factors and as a plan. Pure: nothing here reads or writes."""
+"""Indices, converted to selections and plans. Nothing here does I/O."""

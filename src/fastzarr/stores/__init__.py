@@ -1,10 +1,10 @@
-"""The stores, which hold the bytes of metadata and chunks by key.
+"""The stores, which map keys to the bytes of metadata and chunks.
 
 Rules of this package:
 
-* Each store has a file of its own, the local one a folder. What all share is in ``base``, the rules
-  of keys are in ``keys``.
-* A store's file is read when its name is first used.
+* Each store has a file of its own, and the local store a folder. Code that they share is in
+  ``base``, and the validation of keys is in ``keys``.
+* The file of a store is imported on first access to a name in it.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Store(AsMapping):
     #: Whether values were written, by the store or directly to its files, since the last ``flush``.
     written: bool = False
 
-    #: When ``files`` does not hold; a store that never sets it shares this one.
+    #: Whether ``files`` is suspended; stores that never are share this object.
     suspension: Suspension = Suspension()
 
     # Capabilities: None unless a subclass declares them.
@@ -118,7 +118,7 @@ class Store(AsMapping):
         return state
 
     def __setstate__(self, state: Any) -> None:
-        """Take over the state of another store, and void what goes past the verbs in it."""
+        """Restore the state, and void the capabilities that bypass a verb in it."""
         mine, slots = state if isinstance(state, tuple) else (state, None)
         vars(self).update(mine or {})
         for name, value in (slots or {}).items():
@@ -422,7 +422,7 @@ class Store(AsMapping):
         return self
 
     def settle(self, path: str) -> None:
-        """Make the names at a path durable, if the store supports it."""
+        """Make the existence of the keys at a path durable, if the store supports it."""
 
     def flush(self) -> None:
         """Make all earlier writes durable, if the store supports it."""

@@ -49,16 +49,16 @@ class Value(NamedTuple):
 
 
 class Suspension:
-    """Whether files must not be opened past a store for now, whatever ``files`` has returned.
+    """A switch that forbids opening a store's files directly, whatever ``files`` has returned.
 
-    Arrays keep what ``files`` returned, and look at ``on`` at each call. So a store whose answer
-    changes for a time, as in a transaction, sets it meanwhile, for all its copies at once.
+    Arrays keep the result of ``files``, and check ``on`` at every call. A store sets it during a
+    transaction, for all its copies at once.
     """
 
     __slots__ = ("on",)
 
     def __init__(self) -> None:
-        """Initialise with files that may be opened."""
+        """Initialise switched off: the files may be opened."""
         self.on = False
 
 

@@ -4,7 +4,7 @@ Rules of this file:
 
 * Values are ``bytes`` objects, so readers receive them without a copy.
 * A write is one assignment in a ``dict``, under a lock that ``swap`` holds while it compares and
-  writes. The lock is that of the dict's ``Place``, for two stores may share a dict.
+  writes. The lock is that of the dict's ``Place``, because several stores may share a dict.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class MemoryStore(MappingStore):
     [('a', b'1')]
     """
 
-    # At hand without a call: a lock hangs on it that each write takes.
+    # An attribute, because every write takes a lock of the place, and a property costs a call.
     _place: Place
     locks_keys = True
 
@@ -59,7 +59,7 @@ class MemoryStore(MappingStore):
         self._place = self.place
 
     def __setstate__(self, state: Any) -> None:
-        """Take over the settings and the values."""
+        """Restore the settings and the values."""
         super().__setstate__(state)
         self._place = self.place
 

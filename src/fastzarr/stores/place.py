@@ -103,7 +103,7 @@ class Place:
         self.token = token or (os.urandom(16).hex() if folder is None else f"file://{folder}")
         #: The locks of keys, for the threads of this process.
         self.locks = Locks()
-        #: A lock for brief changes of what is known of this place, and of the values of a dict.
+        #: A lock for brief changes of this state, and of the values of a dict.
         self.guard = RLock()
         #: Whether the warning about missing file locks has been issued.
         self.warned = False

@@ -296,7 +296,7 @@ class StoreTests(PromiseTests):
         assert store.getsize_prefix() == 0
         store.clear()
         store.delete_dir("a")
-        assert store, "a store is a place, true also when it is empty"
+        assert store, "a store must be true even if it is empty"
 
     def test_delete_dir(self, store: Store) -> None:
         """``delete_dir`` deletes all keys below a prefix, if there are any."""

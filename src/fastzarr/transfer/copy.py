@@ -3,9 +3,9 @@
 Rules of this file:
 
 * A copy passes through memory in pieces of about 64 MiB, never whole.
-* Source and target may be h5py's as well: of what is copied only the common ground of both
-  libraries is used.
-* ``if_exists`` decides what happens where something is already there; a dry run does all but write.
+* Source and target may also be objects of h5py: only the interface that both libraries have in
+  common is used.
+* ``if_exists`` determines how existing nodes are treated. A dry run does everything except write.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def close_log(tell: Log, copied: int, skipped: int, size: int, *, dry_run: bool) -> None:
-    """Write the last line of the progress."""
+    """Write the final line of the log."""
     if dry_run:
         tell(f"dry run: {copied} copied, {skipped} skipped")
     else:

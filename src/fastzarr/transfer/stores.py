@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def copy_store(  # noqa: PLR0913, PLR0917  (a user's verb)
+def copy_store(  # noqa: PLR0913, PLR0917  (a public signature)
     source: Any,
     dest: Any,
     source_path: str = "",

@@ -1,7 +1,7 @@
 """The codecs of the numcodecs package: those of format 2, and ``numcodecs.<id>`` in format 3.
 
-A codec is made here from a configuration or a name; ``Delta(dtype="<i4")`` and its like are the
-names of zarr-python 3.
+``make`` returns a codec from a configuration or an object. The factories, such as
+``Delta(dtype="<i4")``, have the names of zarr-python 3.
 
 Sources: the numcodecs package; zarr-extensions, ``codecs/numcodecs.*``.
 """

@@ -51,7 +51,7 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
         return made
 
     def resolve(self, spec: ChunkSpec) -> Self:
-        """Return the codec with the item size filled in for Blosc, and for an open shuffle."""
+        """Return the codec with a missing item size filled in, of Blosc and of ``shuffle``."""
         config, itemsize = self.settings, spec.dtype.itemsize or 1
         if config["id"] == "shuffle" and config.get("elementsize", 0) is None:
             return type(self)(json.dumps({**config, "elementsize": itemsize}))

@@ -95,7 +95,7 @@ class Folder:
 
     @property
     def durability(self) -> str:
-        """What survives a power cut: ``none``, ``replace`` or ``full``."""
+        """Which data survives a power cut: ``none``, ``replace`` or ``full``."""
         level = config.flat["durability"] if self._durability is None else self._durability
         if level not in DURABILITIES:
             msg = f"config['durability'] must be one of {', '.join(DURABILITIES)}, not {level!r}"
@@ -268,12 +268,12 @@ class Folder:
         return write(self.base + folder)
 
     def sync_names(self, path: str) -> None:
-        """Make the names in a folder survive a power cut; a missing folder is fine."""
+        """Sync the names in a folder, if it exists."""
         with suppress(FileNotFoundError, NotADirectoryError):
             sync_file(self.base + path, os.O_RDONLY | DIRECTORY)
 
     def sync_way(self, key: str) -> None:
-        """Make all names on the way to a key survive a power cut, that of the root included."""
+        """Sync the names of all folders on the way to a key, including that of the root."""
         folder = key
         while folder:
             folder = folder.rpartition("/")[0]
@@ -357,14 +357,14 @@ class Folder:
 
     def remove_empty(self, folder: str) -> None:
         """Delete a folder of keys if it is empty, and then its empty parent folders."""
-        # An empty folder stands for nothing, so it is no failure if something keeps it.
+        # An empty folder has no meaning, so it does not matter if one cannot be removed.
         with suppress(OSError):
             while folder:
                 os.rmdir(self.base + folder)
                 folder = folder.rpartition("/")[0]
 
     def move(self, source: str, target: str) -> None:
-        """Rename the file or folder ``source`` to ``target``, whose folder is made."""
+        """Rename the file or folder ``source`` to ``target``, creating the folder of ``target``."""
         folder = target.rpartition("/")[0]
         self.check(source.rpartition("/")[0])
         self.check(folder)
@@ -379,8 +379,6 @@ class Folder:
             for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
                 sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
         self.remove_empty(source.rpartition("/")[0])
-
-    # Staying inside
 
     def check(self, folder: str) -> bool:
         """Whether a folder may exist; raise KeyValidationError if a link leads out of the root."""
@@ -413,7 +411,7 @@ class Folder:
 
 
 def token(info: os.stat_result) -> tuple[int, int, int]:
-    """Return what differs between any two values that a key has had: time, size and inode."""
+    """Return the time, size and inode of a file, which together differ for any two values."""
     return (info.st_mtime_ns, info.st_size, info.st_ino)
 
 

@@ -4,7 +4,7 @@ Rules of this file:
 
 * A journal is a folder with a list of changes and the new values. Renaming it to its name was the
   commit. From then on each value is renamed into its place, in the order of the changes, and the
-  journal is removed at last. Values that are in place already are skipped, so any process can
+  journal is deleted at the end. Values that are in place already are skipped, so any process can
   complete a journal that another one began to apply.
 * A journal is applied under the lock of its folder, which its writer holds until it has completed
   the journal or has died.

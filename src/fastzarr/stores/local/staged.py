@@ -12,8 +12,8 @@ Rules of this file:
   everywhere, so that writers cannot deadlock.
 * A thread that is in the middle of a change when the block ends makes it after the transaction, on
   the value of that time. A forked child has no part in the transaction, and cannot end it.
-* A journal stands in the root of the store. A store that is opened there, or at a node below,
-  finds the journal and completes it.
+* The journal is in the root of the store. A store that is opened there, or at a node below, finds
+  the journal and completes it.
 """
 
 from __future__ import annotations

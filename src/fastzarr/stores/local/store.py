@@ -72,10 +72,11 @@ class LocalStore(Store):
     absolute path. Symbolic links that lead out of it raise an error, unless ``follow_symlinks`` is
     True, which requires trust in the creator of the folder. Listing never enters linked folders.
 
-    ``durability`` says what survives a power cut; None takes ``config["durability"]``. With
-    ``"replace"`` whatever replaces an existing value is on the disk before it does, and what is new
-    is with ``flush`` or ``close``. With ``"full"`` all that a call has written is when it returns.
-    ``"none"`` leaves it to the system. What a killed program leaves is whole in any case.
+    ``durability`` determines which data survives a power cut; None uses ``config["durability"]``.
+    With ``"replace"``, a value that replaces another is synced to the disk first, and new values
+    are synced by ``flush`` or ``close``. With ``"full"``, everything that a call has written is
+    synced when it returns. ``"none"`` leaves syncing to the system. A killed program never leaves
+    a partial value, whatever the durability.
 
     Raise NotADirectoryError if ``root`` is a file, and ValueError for an unknown durability.
 
@@ -146,13 +147,13 @@ class LocalStore(Store):
 
     @property
     def durability(self) -> str:
-        """What survives a power cut: ``none``, ``replace`` or ``full``."""
+        """Which data survives a power cut: ``none``, ``replace`` or ``full``."""
         return self._folder.durability
 
     def _set_written(self, written: bool) -> None:
         self._folder.written = written
 
-    # It is read at each write past the store, so without a frame.
+    # Implemented in C, because it is read at every direct write to a file.
     written = property(
         attrgetter("_folder.written"),
         _set_written,
@@ -325,17 +326,17 @@ class LocalStore(Store):
         return self._again(_folder=folder, suspension=_Shared(folder))
 
     def settle(self, path: str) -> None:
-        """Make the names at a path survive a power cut, unless the durability is ``none``.
+        """Sync the names of the files at a path, unless the durability is ``none``.
 
-        In a transaction this is left to its end.
+        During a transaction this is left to its end.
         """
         if not self.suspension.on and self.durability != "none":
             self._folder.sync_names(path)
 
     def flush(self) -> None:
-        """Make all that was written to the file system of the root survive a power cut.
+        """Sync everything that was written to the file system of the root.
 
-        In a transaction this is left to its end.
+        During a transaction this is left to its end.
         """
         if self.suspension.on:
             return
