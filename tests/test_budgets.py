@@ -64,6 +64,35 @@ def test_writing_one_whole_chunk_to_memory_takes_at_most_30_own_frames() -> None
     assert len(seen) <= 30, "\n".join(seen)
 
 
+@pytest.fixture
+def group() -> fastzarr.Group:
+    """Return an open group of a store in memory that has five members."""
+    made = fastzarr.open_group(MemoryStore(), mode="w").create_group("g")
+    for number in range(4):
+        made.create_array(f"a{number}", shape=(4, 4), chunks=(2, 2), dtype="f4")
+    made.create_group("h").attrs["b"] = 2
+    return made
+
+
+def test_creating_an_array_in_an_open_group_takes_at_most_225_own_frames(
+    group: fastzarr.Group,
+) -> None:
+    seen = frames(lambda: group.create_array("x", shape=(4, 4), chunks=(2, 2), dtype="f4"))
+    assert len(seen) <= 225, "\n".join(seen)
+
+
+def test_listing_a_group_of_five_members_takes_at_most_75_own_frames(group: fastzarr.Group) -> None:
+    assert len(list(group)) == 5
+    seen = frames(lambda: list(group))
+    assert len(seen) <= 75, "\n".join(seen)
+
+
+def test_writing_an_attribute_takes_at_most_140_own_frames(group: fastzarr.Group) -> None:
+    attributes = group["h"].attrs
+    seen = frames(lambda: attributes.update(a=1))
+    assert len(seen) <= 140, "\n".join(seen)
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, fastzarr; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603

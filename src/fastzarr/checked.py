@@ -96,11 +96,15 @@ def placed(make: Callable[[], T], where: str) -> T:
     try:
         return make()
     except MetadataError as error:
-        if not where:
-            raise
-        message = str(error).removeprefix(f"{error.where}: ")
-        place = f"{where}.{error.where}" if error.where else where
-        raise type(error)(message, place) from None
+        raise located(error, where) from None
+
+
+def located(error: MetadataError, where: str) -> MetadataError:
+    """Return the error with its location prefixed by ``where``."""
+    if not where:
+        return error
+    message = str(error).removeprefix(f"{error.where}: ")
+    return type(error)(message, f"{where}.{error.where}" if error.where else where)
 
 
 def guard(make: Callable[[], T], where: str, what: str) -> T:
@@ -109,11 +113,16 @@ def guard(make: Callable[[], T], where: str, what: str) -> T:
         return make()
     except (MetadataError, MemoryError):
         raise
-    except RecursionError:
-        fail("is nested too deeply", where)
     except Exception as error:  # extensions of others may raise any exception
-        msg = f"the {what} cannot be used: {type(error).__name__}: {error}"
-        raise MetadataError(msg, where) from error
+        raise unusable(error, where, what) from error
+
+
+def unusable(error: Exception, where: str, what: str) -> MetadataError:
+    """Return the error for an extension, called ``what``, that raised ``error``."""
+    if isinstance(error, RecursionError):
+        return MetadataValidationError("is nested too deeply", where)
+    msg = f"the {what} cannot be used: {type(error).__name__}: {error}"
+    return MetadataError(msg, where)
 
 
 def as_object(
@@ -170,12 +179,13 @@ def as_sizes(value: object, where: str, minimum: int) -> tuple[int, ...]:
     Raise ``MetadataError`` for an invalid size, and ``LimitError`` for too many axes.
     """
     sizes = as_list(value, where)
-    limit = config.get("limits.dimensions")
+    limit = config.flat["limits.dimensions"]
     if len(sizes) > limit:
         msg = f"{len(sizes)} dimensions exceed the limit of {limit} (setting limits.dimensions)"
         raise LimitError(msg, where)
-    if not all(type(size) is int and minimum <= size <= MAX_SIZE for size in sizes):
-        return tuple(as_int(size, member(where, axis), minimum) for axis, size in enumerate(sizes))
+    for axis, size in enumerate(sizes):
+        if type(size) is not int or not minimum <= size <= MAX_SIZE:
+            sizes[axis] = as_int(size, member(where, axis), minimum)
     return tuple(sizes)
 
 
@@ -186,7 +196,7 @@ def as_shape(value: object, where: str) -> tuple[int, ...]:
     """
     shape = as_sizes(value, where, 0)
     # Axes of length zero are ignored, because the other axes still span a chunk grid.
-    if math.prod(size or 1 for size in shape) > MAX_SIZE:
+    if math.prod([size or 1 for size in shape]) > MAX_SIZE:
         msg = f"an array of shape {show(shape)} has more than 2**63 - 1 elements"
         raise LimitError(msg, where)
     return shape

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fastzarr.buffers import as_view
@@ -80,8 +80,8 @@ class BloscCodec(BytesBytesCodec):
 
     def config(self) -> dict[str, Any]:
         """Return the ``configuration`` object without the members that are None."""
-        found = {name: getattr(self, name) for name in self.members()}
-        return {name: value for name, value in found.items() if value is not None}
+        values = vars(self)
+        return {name: values[name] for name in self.members() if values[name] is not None}
 
     def to_v2(self) -> dict[str, Any]:
         """Return the numcodecs configuration."""
@@ -104,7 +104,8 @@ class BloscCodec(BytesBytesCodec):
                 shuffle = "bitshuffle" if typesize == 1 else "shuffle"
         if (typesize, shuffle) == (self.typesize, self.shuffle):
             return self
-        return replace(self, typesize=typesize, shuffle=shuffle)
+        found: Self = _fitted(self, typesize, shuffle)
+        return found
 
     def native(self) -> tuple[str, list[int], str]:
         """Return level, shuffle, type size and block size, and the compressor."""
@@ -122,6 +123,12 @@ class BloscCodec(BytesBytesCodec):
     def decode(self, data: Buffer, size: int | None) -> bytes:
         """Return the decompressed bytes of one Blosc chunk."""
         return decompress(data, size)
+
+
+@lru_cache(maxsize=128)
+def _fitted(codec: BloscCodec, typesize: int, shuffle: str) -> Any:
+    # Every array that is created or opened asks for one of few codecs.
+    return replace(codec, typesize=typesize, shuffle=shuffle)
 
 
 def native(

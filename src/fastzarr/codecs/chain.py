@@ -10,13 +10,12 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
-from fastzarr.checked import fail, guard, member, placed, show
+from fastzarr.checked import fail, located, member, show, unusable
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from fastzarr.config import config
-from fastzarr.errors import LimitError
+from fastzarr.errors import LimitError, MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,24 +30,24 @@ def check_chain(codecs: Sequence[Codec], where: str) -> None:
     Array-to-array codecs come first, then exactly one array-to-bytes codec, then bytes-to-bytes
     codecs.
     """
-    kinds = [_kind(codec) for codec in codecs]
-    serializers = [codec for codec, kind in zip(codecs, kinds, strict=True) if kind == 1]
-    if len(serializers) > 1:
+    kinds: list[int] = []
+    for codec in codecs:
+        for kind, cls in enumerate((ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)):
+            if isinstance(codec, cls):
+                kinds.append(kind)
+                break
+        else:
+            fail(f"{show(codec)} is not an array or bytes codec", "")
+    if kinds.count(1) > 1:
+        serializers = [codec for codec, kind in zip(codecs, kinds, strict=True) if kind == 1]
         names = " and ".join(repr(codec.name) for codec in serializers)
         fail(f"only one codec may encode the array as bytes, got {names}", where)
-    if not serializers:
+    if 1 not in kinds:
         fail("no codec encodes the array as bytes; add one such as 'bytes'", where)
     for place in range(1, len(kinds)):
         if kinds[place] < kinds[place - 1]:
             before, after = codecs[place - 1].name, codecs[place].name
             fail(f"{after!r} cannot follow {before!r}", member(where, place))
-
-
-def _kind(codec: Codec) -> int:
-    for kind, cls in enumerate((ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)):
-        if isinstance(codec, cls):
-            return kind
-    return fail(f"{show(codec)} is not an array or bytes codec", "")
 
 
 def resolve_chain(
@@ -62,19 +61,27 @@ def resolve_chain(
     """
     check_chain(codecs, where)
     resolved: list[Codec] = []
-    for index, codec in enumerate(codecs):
+    try:
+        for codec in codecs:
+            fitted = codec.resolve(spec)
+            if isinstance(fitted, ArrayArrayCodec):
+                spec = fitted.encoded_spec(spec)
+            resolved.append(fitted)
+    except MemoryError:
+        raise
+    except Exception as error:  # third-party codecs may raise any exception
+        index = len(resolved)
         place = places[index] if places else member(member(where, index), "configuration")
-        fitted = guard(partial(placed, partial(codec.resolve, spec), place), place, "codec")
-        if isinstance(fitted, ArrayArrayCodec):
-            spec = guard(partial(placed, partial(fitted.encoded_spec, spec), place), place, "codec")
-        resolved.append(fitted)
+        if isinstance(error, MetadataError):
+            raise located(error, place) from None
+        raise unusable(error, place, "codec") from error
     return tuple(resolved)
 
 
 def check_nesting(codecs: Sequence[Codec], where: str) -> None:
     """Raise ``LimitError`` if shards are nested deeper than ``limits.shard_nesting``."""
-    limit = config.get("limits.shard_nesting")
-    if sum(1 for _ in _insides(codecs)) > limit:
+    limit = config.flat["limits.shard_nesting"]
+    if len([*_insides(codecs)]) > limit:
         msg = f"shards are nested deeper than {limit} levels (setting limits.shard_nesting)"
         raise LimitError(msg, where)
 
@@ -89,7 +96,7 @@ def check_sizes(
     for inside in _insides(codecs):
         chunks = inside.grid.steps
     size = math.prod(chunks) * max(1, dtype.numpy.itemsize)
-    limit = config.get("limits.chunk_bytes")
+    limit = config.flat["limits.chunk_bytes"]
     if size > limit:
         msg = f"a chunk of {show(size)} bytes exceeds {limit} (setting limits.chunk_bytes)"
         raise LimitError(msg, where)

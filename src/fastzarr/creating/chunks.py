@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import Any
 
 from fastzarr.checked import as_int
@@ -35,7 +36,8 @@ def parse_shape(shape: Any, where: str = "shape") -> tuple[int, ...]:
     """
     if isinstance(shape, str) or not isinstance(shape, Iterable) or _ndim(shape) == 0:
         return (as_int(shape, where, 0),)
-    return tuple(as_int(size, f"{where}[{axis}]", 0) for axis, size in enumerate(shape))
+    sizes = [as_int(size, f"{where}[{axis}]", 0) for axis, size in enumerate(shape)]
+    return tuple(sizes)
 
 
 def parse_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int | None) -> tuple[int, ...]:
@@ -143,11 +145,9 @@ def _ndim(value: Any) -> Any:
 
 def _is_auto(value: Any) -> bool:
     # As in zarr-python 2 and 3, None alone chooses a shape; in a sequence it is the whole axis.
-    return value is None or value is True or isinstance(value, NotGiven) or _is_word(value)
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and value == "auto"
+    if isinstance(value, str):
+        return value == "auto"
+    return value is None or value is True or isinstance(value, NotGiven)
 
 
 def _guess_within(shards: tuple[int, ...], itemsize: int | None) -> tuple[int, ...]:
@@ -162,7 +162,7 @@ def _divisor(number: int, least: int) -> int:
 
 
 def _parse_pieces(pieces: Any, whole: tuple[int, ...], where: str) -> tuple[int, ...]:
-    full = tuple(max(size, 1) for size in whole)
+    full = tuple(map(max, whole, repeat(1)))
     if pieces is None or pieces is False:
         return full
     if isinstance(pieces, str | bytes | Mapping):

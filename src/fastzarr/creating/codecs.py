@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from fastzarr.creating.given import absent
@@ -78,25 +79,36 @@ def _with_endian(codec: Codec, dtype: DataType) -> Codec:
 
 
 def _default_serializer(dtype: DataType) -> ArrayBytesCodec:
-    from fastzarr.codecs.bytes import BytesCodec
-
     if dtype.itemsize is not None:
-        return BytesCodec(endian="little" if dtype.multibyte else None)
+        return _bytes_codec(multibyte=dtype.multibyte)
     from fastzarr.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
 
     return VLenUTF8Codec() if dtype.name == "string" else VLenBytesCodec()
 
 
 def _default_compressors(dtype: DataType) -> list[Codec]:
+    return list(_compressors_of(variable=dtype.itemsize is None))
+
+
+# Codecs are immutable, so that all arrays can share the default ones.
+@cache
+def _compressors_of(*, variable: bool) -> tuple[Codec, ...]:
     from fastzarr.codecs.crc32c import Crc32cCodec
 
-    if dtype.itemsize is None:
+    if variable:
         from fastzarr.codecs.zstd import ZstdCodec
 
-        return [ZstdCodec(), Crc32cCodec()]
+        return ZstdCodec(), Crc32cCodec()
     from fastzarr.codecs.blosc import BloscCodec
 
-    return [BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec()]
+    return BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec()
+
+
+@cache
+def _bytes_codec(*, multibyte: bool) -> ArrayBytesCodec:
+    from fastzarr.codecs.bytes import BytesCodec
+
+    return BytesCodec(endian="little" if multibyte else None)
 
 
 def chain_v2(

@@ -9,6 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.creating.given import NOT_GIVEN, absent
@@ -73,7 +74,9 @@ class ArraySpec:
         rest: dict[str, Any] = {}
         for word, value in keywords.items():
             name = _ALIASES.get(word, word)
-            if name in known:
+            if name in known and name is word and name not in fields:
+                fields[name] = value
+            elif name in known:
                 _add_keyword(fields, verb, word, value)
             elif word in others:
                 rest[word] = value
@@ -96,7 +99,7 @@ class ArraySpec:
             return cls.take(verb, keywords, others)[1]
         return {word: keywords[word] for word in unknown}
 
-    @property
+    @cached_property
     def format(self) -> Format | None:
         """The format that was passed, or None; raise MetadataError if there is no such format."""
         return None if self.zarr_format is None else parse_format(self.zarr_format)

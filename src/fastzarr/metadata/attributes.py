@@ -30,12 +30,14 @@ def plain_attributes(attributes: Any, where: str = "attributes") -> dict[str, An
     if not isinstance(attributes, Mapping):
         msg = f"{where}: must be a mapping of names to values, got {show(attributes)}"
         raise TypeError(msg)
+    if not attributes and config.flat["limits.document_depth"] > _SPARE_DEPTH:
+        return {}
     plain: dict[str, Any] = _plain(attributes, where, 1)
     return plain
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:
-    if depth > config.get("limits.document_depth") - _SPARE_DEPTH:
+    if depth > config.flat["limits.document_depth"] - _SPARE_DEPTH:
         raise too_deep(where)
     if isinstance(value, Mapping):
         return _plain_mapping(value, where, depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
@@ -58,6 +59,7 @@ def others(format: Format | None) -> Iterator[Format]:
     return (each for each in FORMATS if each is not format)
 
 
+@cache
 def visible() -> tuple[str, ...]:
     """Return the names of the documents that make a node of any format visible."""
     return tuple(name for each in FORMATS for name in each.visible)
@@ -78,4 +80,7 @@ def from_dict(doc: dict[str, Any], where: str | None = None) -> Layout | GroupLa
 
 
 def _find(number: Any) -> Format | None:
-    return next((each for each in FORMATS if each.number == number), None)
+    for each in FORMATS:
+        if each.number == number:
+            return each
+    return None

@@ -55,7 +55,7 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
 
 def check_size(size: int, where: str) -> None:
     """Raise ``LimitError`` if ``size`` exceeds ``limits.document_bytes``."""
-    limit = config.get("limits.document_bytes")
+    limit = config.flat["limits.document_bytes"]
     if size > limit:
         msg = f"{size} bytes exceed the limit of {limit} (setting limits.document_bytes)"
         raise LimitError(msg, where)
@@ -66,7 +66,7 @@ def dumps(document: Mapping[str, Any]) -> bytes:
 
     Raise ``MetadataError`` if a value has no form in JSON.
     """
-    indent, loose = config.get("json_indent"), _holds_objects(document)
+    indent, loose = config.flat["json_indent"], _holds_objects(document)
     try:
         text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=loose)
     except ValueError as error:

@@ -96,7 +96,7 @@ class Array(Handle, Indexed):
             how = replace(how, write_empty_chunks=write_empty_chunks)
         self._access = Access(
             place,
-            place if chunk_store is None else as_store(chunk_store),
+            place if chunk_store is None or chunk_store is store else as_store(chunk_store),
             path,
             layout,
             synchronizer,

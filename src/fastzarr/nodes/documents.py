@@ -29,7 +29,7 @@ from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.stores.capabilities import Request
-from fastzarr.stores.keys import METADATA_NAMES, normalise_path
+from fastzarr.stores.keys import METADATA_NAMES, validate_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,13 +73,13 @@ def load_many(
     missing = paths
     for each in formats.FORMATS if format is None else (format,):
         for name, others in each.searched:
+            if not missing:
+                break
             data = _fetch(store, missing, name)
-            for path in missing:
-                if path in data:
-                    found[path] = each, {name: data[path]}
-            for other in others:
-                beside = _fetch(store, list(data), other)
-                for path, value in beside.items():
+            for path, value in data.items():
+                found[path] = each, {name: value}
+            for other in others if data else ():
+                for path, value in _fetch(store, list(data), other).items():
                     found[path][1][other] = value
             missing = list(filterfalse(found.__contains__, missing))
     for path in paths:
@@ -88,18 +88,33 @@ def load_many(
             yield path, parsed.parse(each, documents, path)
 
 
+def has_documents(store: Store, path: str) -> bool:
+    """Whether there are documents at a path that make a node of any format visible.
+
+    They are requested together, which suits paths that are most likely free.
+    """
+    names = formats.visible()
+    return bool(_request(store, [f"{path}/{name}" if path else name for name in names]))
+
+
 def _fetch(store: Store, paths: Sequence[str], name: str) -> dict[str, bytes]:
-    """Return the documents of one name, by path; one that is too large is not read whole."""
+    """Return the documents of one name, by path."""
+    found = _request(store, [f"{path}/{name}" if path else name for path in paths])
+    return {paths[index]: data for index, data in found.items()}
+
+
+def _request(store: Store, keys: Sequence[str]) -> dict[int, bytes]:
+    """Return the documents by the indexes of their keys; one too large is not read whole."""
     # One byte more than the limit is enough to refuse a document.
-    most = config.get("limits.document_bytes") + 1
-    wanted = [Request(f"{path}/{name}" if path else name, 0, most) for path in paths]
-    found: dict[str, bytes] = {}
-    for index, value in store.fetch(wanted) if wanted else ():
+    most = config.flat["limits.document_bytes"] + 1
+    found: dict[int, bytes] = {}
+    for index, value in store.fetch([Request(key, 0, most) for key in keys]):
         if value is not None:
             data = value.data if type(value.data) is bytes else bytes(value.data)
             size = len(data) if value.size is None else value.size
-            document.check_size(size, wanted[index].key)
-            found[paths[index]] = data
+            if size >= most:
+                document.check_size(size, keys[index])
+            found[index] = data
     return found
 
 
@@ -149,11 +164,12 @@ def child_names(store: Store, path: str, format: Format, names: list[str]) -> li
 
     Their documents are not parsed.
     """
+    start = f"{path}/" if path else ""
     there: set[str] = set()
     for document_name in format.visible:
-        rest = [name for name in names if name not in there]
-        keys = [join(join(path, name), document_name) for name in rest]
-        there.update(name for name, key in zip(rest, keys, strict=True) if store.exists(key))
+        for name in names:
+            if name not in there and store.exists(f"{start}{name}/{document_name}"):
+                there.add(name)
     return [name for name in names if name in there]
 
 
@@ -165,9 +181,10 @@ def entries(store: Store, path: str) -> list[str]:
 
 def _is_name(name: str) -> bool:
     try:
-        return normalise_path(name) == name
+        validate_key(name)
     except errors.KeyValidationError:
         return False  # a file or folder of another program
+    return True
 
 
 def save(store: Store, path: str, node: Node) -> None:
@@ -314,7 +331,8 @@ class _Change:
             self.result = self.patch(latest)
         else:
             latest, self.result = self._change_attributes(found, separate)
-        before, after = (self.format.write(node)[self.name] for node in (latest, self.result))
+        before = self.format.write(latest)[self.name]
+        after = self.format.write(self.result)[self.name]
         if document.alike(after, before):
             return data
         return document.dumps(self._patched(found, after, before))

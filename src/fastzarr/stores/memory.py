@@ -56,7 +56,7 @@ class MemoryStore(MappingStore):
         values = store_dict if store_dict is not None else root
         super().__init__({} if values is None else values, read_only=read_only)
         self.dimension_separator = dimension_separator
-        self._place = self.place
+        vars(self)["_place"] = self._find_place()
 
     def __setstate__(self, state: Any) -> None:
         """Restore the settings and the values."""
@@ -120,7 +120,7 @@ class MemoryStore(MappingStore):
                 continue
             data = raw if type(raw) is bytes else bytes(flat_bytes(raw, key))
             size = len(data)
-            if start or length is not None:
+            if start or (length is not None and length < size):
                 first, last = clip_range(start, length, size)
                 part = memoryview(data)[first:last]
                 found.append((index, Value(part, _Token(raw), size)))
@@ -171,8 +171,9 @@ class DictDraft:
     def __init__(self, target: MemoryStore, path: str) -> None:
         """Initialise with an empty tree in a new dict."""
         self._target, self._path = target, path
-        self.store = MemoryStore()
-        self.store.dimension_separator = target.dimension_separator
+        self._made: dict[str, bytes] = {}
+        separator = target.dimension_separator
+        self.store = MemoryStore(self._made, dimension_separator=separator)
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
         """Move the tree to its path, unless there is a node that must not be replaced."""
@@ -184,7 +185,7 @@ class DictDraft:
             gone = [
                 key for key in there if replace or (owned is not None and owned(key[len(start) :]))
             ]
-            made = {start + key: value for key, value in self.store.items()}
+            made = {start + key: value for key, value in self._made.items()}
             self._target.set_many((dict.fromkeys(gone) | made).items())
         return True
 

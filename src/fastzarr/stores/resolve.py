@@ -52,6 +52,8 @@ def as_store(
     Traceback (most recent call last):
     fastzarr.errors.BaseZarrError: 's3' URLs are not supported; pass a path, a mapping or a store
     """
+    if isinstance(store_like, Store) and mode is None and read_only is None and not storage_options:
+        return store_like
     if mode is not None and mode not in _MODES:
         msg = f"mode must be one of {', '.join(map(repr, _MODES))}, not {mode!r}"
         raise BaseZarrError(msg)
