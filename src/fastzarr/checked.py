@@ -196,7 +196,7 @@ def as_shape(value: object, where: str) -> tuple[int, ...]:
     """
     shape = as_sizes(value, where, 0)
     # Axes of length zero are ignored, because the other axes still span a chunk grid.
-    if math.prod([size or 1 for size in shape]) > MAX_SIZE:
+    if math.prod(filter(None, shape)) > MAX_SIZE:
         msg = f"an array of shape {show(shape)} has more than 2**63 - 1 elements"
         raise LimitError(msg, where)
     return shape

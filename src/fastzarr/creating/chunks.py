@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any
 
-from fastzarr.checked import as_int
+from fastzarr.checked import MAX_SIZE, as_int
 from fastzarr.config import config
 from fastzarr.creating.given import NotGiven
 from fastzarr.errors import MetadataValidationError
@@ -36,7 +36,10 @@ def parse_shape(shape: Any, where: str = "shape") -> tuple[int, ...]:
     """
     if isinstance(shape, str) or not isinstance(shape, Iterable) or _ndim(shape) == 0:
         return (as_int(shape, where, 0),)
-    sizes = [as_int(size, f"{where}[{axis}]", 0) for axis, size in enumerate(shape)]
+    sizes = list(shape)
+    for axis, size in enumerate(sizes):
+        if type(size) is not int or not 0 <= size <= MAX_SIZE:
+            sizes[axis] = as_int(size, f"{where}[{axis}]", 0)
     return tuple(sizes)
 
 
@@ -185,6 +188,8 @@ def _parse_pieces(pieces: Any, whole: tuple[int, ...], where: str) -> tuple[int,
 def _piece(piece: Any, size: int, where: str) -> int:
     if piece is None:
         return size
+    if type(piece) is int and 0 < piece <= MAX_SIZE:
+        return piece
     if isinstance(piece, Iterable) and not isinstance(piece, str) and _ndim(piece) != 0:
         return _regular(list(piece), where)
     if not isinstance(piece, bool):

@@ -55,7 +55,7 @@ def make_layout(spec: ArraySpec, format: Format, separator: str | None = None) -
     else:
         msg = f"arrays of format {format.number} can be opened, but not created"
         raise MetadataValidationError(msg, "zarr_format")
-    if codec_id(spec.object_codec) == "pickle":
+    if spec.object_codec is not None and codec_id(spec.object_codec) == "pickle":
         # Creating an array with the pickle codec implies permission to unpickle it.
         layout = trusted(layout, allow=True)
     return layout

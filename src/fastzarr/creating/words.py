@@ -108,7 +108,10 @@ class ArraySpec:
 def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of ``Array`` among the keywords of a function."""
     names = ("cache_attrs", "cache_metadata", "chunk_store", "read_only", "synchronizer")
-    handle = {name: words[name] for name in names if words.get(name) is not None}
+    handle: dict[str, Any] = {}
+    for name in names:
+        if words.get(name) is not None:
+            handle[name] = words[name]
     if "chunk_store" in handle:
         from fastzarr.stores.resolve import as_store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from fastzarr.metadata.json import too_deep
 
 # The number of levels reserved for consolidated metadata, which contains copies of documents.
 _SPARE_DEPTH = 8
+# Values of exactly these types need no conversion.
+_EXACT = frozenset({str, int, bool, NoneType})
 
 
 def plain_attributes(attributes: Any, where: str = "attributes") -> dict[str, Any]:
@@ -66,6 +69,7 @@ def _plain_scalar(value: Any, where: str) -> Any:
 
 def _plain_mapping(value: Mapping[Any, Any], where: str, depth: int) -> dict[str, Any]:
     plain: dict[str, Any] = {}
+    deepest = config.flat["limits.document_depth"] - _SPARE_DEPTH
     for name, item in value.items():
         if isinstance(name, str):
             text = str.__str__(name)
@@ -77,7 +81,10 @@ def _plain_mapping(value: Mapping[Any, Any], where: str, depth: int) -> dict[str
         if text in plain:
             msg = f"{where}: {show(name)} and the string {text!r} are the same name in JSON"
             raise TypeError(msg)
-        plain[text] = _plain(item, member(where, text), depth + 1)
+        if type(item) in _EXACT and depth < deepest:
+            plain[text] = item
+        else:
+            plain[text] = _plain(item, member(where, text), depth + 1)
     return plain
 
 

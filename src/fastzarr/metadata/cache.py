@@ -34,9 +34,10 @@ class Cache:
     """A bounded mapping of documents, or parts of them, to parsed values.
 
     >>> cache = Cache()
-    >>> cache.put(key := cache.key(b"a document"), 1)
-    >>> cache.get(key)
-    1
+    >>> key, _ = cache.find(b"a document")
+    >>> cache.put(key, 1)
+    >>> cache.find(b"a document") == (key, 1)
+    True
     """
 
     __slots__ = ("entries",)
@@ -46,17 +47,17 @@ class Cache:
         # Single operations on a dict are atomic, so threads can share the cache without a lock.
         self.entries: dict[tuple[Any, ...], Any] = {}
 
-    def key(self, *parts: Any) -> tuple[Any, ...]:
-        """Return the key of documents under the current limits and registered extensions."""
-        generations = (CODECS.generation, DTYPES.generation, KEYS.generation)
-        return (*parts, _limits(config.flat), generations)
+    def find(self, *parts: Any) -> tuple[tuple[Any, ...], Any]:
+        """Return the key of documents, and the value cached under it, or None if there is none.
 
-    def get(self, key: tuple[Any, ...]) -> Any:
-        """Return the cached value; None if there is none, or if the key is not hashable."""
+        The key contains the current limits and the generations of the registries.
+        """
+        generations = (CODECS.generation, DTYPES.generation, KEYS.generation)
+        key = (*parts, _limits(config.flat), generations)
         try:
-            return self.entries.get(key)
+            return key, self.entries.get(key)
         except TypeError:  # a buffer other than bytes, or a limit that is not a number
-            return None
+            return key, None
 
     def put(self, key: tuple[Any, ...], value: Any) -> None:
         """Cache a value, unless the key is too long or not hashable."""

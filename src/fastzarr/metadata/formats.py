@@ -11,8 +11,6 @@ from fastzarr.metadata import v2, v3
 from fastzarr.metadata.format import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fastzarr.metadata.layout import GroupLayout, Layout
 
 #: All formats. Where nodes of several formats have the same path, the first one is opened.
@@ -54,9 +52,9 @@ def default_format() -> Format:
     return parse_format(config["default_zarr_format"], "default_zarr_format of config")
 
 
-def others(format: Format | None) -> Iterator[Format]:
+def others(format: Format | None) -> list[Format]:
     """Iterate over all formats but one, in the order of ``FORMATS``."""
-    return (each for each in FORMATS if each is not format)
+    return [each for each in FORMATS if each is not format]
 
 
 @cache

@@ -38,8 +38,7 @@ def parse(format: Format, found: Mapping[str, bytes], path: str) -> Node:
     >>> parse(FORMAT, {"zarr.json": data}, "").attributes
     {}
     """
-    key = nodes.key(format, *found, *found.values())
-    known = nodes.get(key)
+    key, known = nodes.find(format, *found, *found.values())
     if known is not None:
         same, loose = known
         attributes, extra = ({}, {}) if loose is None else marshal.loads(loose)  # noqa: S302

@@ -114,7 +114,7 @@ def document(node: Layout | GroupLayout) -> dict[str, Any]:
     }
     if node.dimension_names is not None:
         doc["dimension_names"] = list(node.dimension_names)
-    return doc | plain_attributes(node.extra)
+    return doc | plain_attributes(node.extra) if node.extra else doc
 
 
 def _parse_group(doc: dict[str, Any], where: str) -> GroupLayout:
@@ -144,16 +144,17 @@ def _common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     """Return a layout without dimension names, attributes and extra members, cached if possible."""
     try:
         # marshal's version 2 has no references, so equal values have equal bytes.
-        key = _cache.key(marshal.dumps([doc[name] for name in _COMMON], 2), len(shape))
+        parts = marshal.dumps([doc[name] for name in _COMMON], 2), len(shape)
     except ValueError:  # nested too deeply for marshal, or of a type that it does not support
         return _parse_common(doc, shape, where)
-    found: Layout | None = _cache.get(key)
+    key, found = _cache.find(*parts)
     if found is None:
         found = _parse_common(doc, shape, where)
         # Chunk lengths of zero are valid for some shapes only, so their check must be repeated.
         if is_immutable(found) and 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]:
             _cache.put(key, found)
-    return found
+    layout: Layout = found
+    return layout
 
 
 def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:

@@ -195,7 +195,7 @@ def groups_above(
     above = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)] if path else []
     if format is not None and format.separate_consolidated is None:
         # All of them may contain consolidated metadata that describes the new node.
-        groups = dict(documents.load_many(store, above, format))
+        groups = documents.load_many(store, above, format)
     for parent in above:
         if known is not None and len(parent) < len(known):
             continue

@@ -20,7 +20,7 @@ import json
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import filterfalse
+from itertools import filterfalse, repeat
 from typing import TYPE_CHECKING, Any
 
 from fastzarr import errors
@@ -61,31 +61,41 @@ def load(store: Store, path: str, format: Format | None = None) -> Node | None:
     return None
 
 
-def load_many(
-    store: Store, paths: Sequence[str], format: Format | None = None
-) -> Iterator[tuple[str, Node]]:
-    """Iterate over the paths that have a node, of one format or of the first that has one.
+def load_many(store: Store, paths: Sequence[str], format: Format | None = None) -> dict[str, Node]:
+    """Return, by path, the nodes at those paths that have one.
 
-    The documents of all paths are requested together. A document is parsed when its node is
-    reached, and an invalid one raises then.
+    They are of one format, or of the first that has one. The documents of all paths are requested
+    together.
     """
+    nodes: dict[str, Node] = {}
+    found = _documents(store, paths, format)
+    for path in paths:
+        if path in found:
+            each, documents = found[path]
+            nodes[path] = parsed.parse(each, documents, path)
+    return nodes
+
+
+def _documents(
+    store: Store, paths: Sequence[str], format: Format | None
+) -> dict[str, tuple[Format, dict[str, bytes]]]:
+    """Return, by path but in any order, the format and the documents of each node."""
     found: dict[str, tuple[Format, dict[str, bytes]]] = {}
     missing = paths
     for each in formats.FORMATS if format is None else (format,):
         for name, others in each.searched:
             if not missing:
                 break
-            data = _fetch(store, missing, name)
-            for path, value in data.items():
-                found[path] = each, {name: value}
+            data = _request(store, [f"{path}/{name}" if path else name for path in missing])
+            for at, value in data.items():
+                found[missing[at]] = each, {name: value}
             for other in others if data else ():
-                for path, value in _fetch(store, list(data), other).items():
-                    found[path][1][other] = value
+                there = [missing[at] for at in data]
+                beside = _request(store, [join(path, other) for path in there])
+                for at, value in beside.items():
+                    found[there[at]][1][other] = value
             missing = list(filterfalse(found.__contains__, missing))
-    for path in paths:
-        if path in found:
-            each, documents = found[path]
-            yield path, parsed.parse(each, documents, path)
+    return found
 
 
 def has_documents(store: Store, path: str) -> bool:
@@ -93,22 +103,20 @@ def has_documents(store: Store, path: str) -> bool:
 
     They are requested together, which suits paths that are most likely free.
     """
-    names = formats.visible()
-    return bool(_request(store, [f"{path}/{name}" if path else name for name in names]))
-
-
-def _fetch(store: Store, paths: Sequence[str], name: str) -> dict[str, bytes]:
-    """Return the documents of one name, by path."""
-    found = _request(store, [f"{path}/{name}" if path else name for path in paths])
-    return {paths[index]: data for index, data in found.items()}
+    start = f"{path}/" if path else ""
+    return bool(_request(store, list(map(start.__add__, formats.visible()))))
 
 
 def _request(store: Store, keys: Sequence[str]) -> dict[int, bytes]:
-    """Return the documents by the indexes of their keys; one too large is not read whole."""
+    """Return the documents by the indexes of their keys, which need not be in order.
+
+    A document that is too large is not read whole.
+    """
     # One byte more than the limit is enough to refuse a document.
     most = config.flat["limits.document_bytes"] + 1
     found: dict[int, bytes] = {}
-    for index, value in store.fetch([Request(key, 0, most) for key in keys]):
+    wanted = list(map(Request, keys, repeat(0), repeat(most)))
+    for index, value in store.fetch(wanted) if wanted else ():
         if value is not None:
             data = value.data if type(value.data) is bytes else bytes(value.data)
             size = len(data) if value.size is None else value.size
@@ -128,13 +136,17 @@ def children(
 ) -> Iterator[tuple[str, Node]]:
     """Iterate over the names and nodes directly below a group, in the order of their names.
 
-    ``names`` are the result of ``entries``, if it is known.
+    ``names`` are the result of ``entries``, if it is known. A document is parsed when its node is
+    reached, and an invalid one raises then.
     """
     names = entries(store, path) if names is None else names
     for start in range(0, len(names), _TOGETHER):
         paths = {join(path, name): name for name in names[start : start + _TOGETHER]}
-        for found, node in load_many(store, list(paths), format):
-            yield paths[found], node
+        found = _documents(store, list(paths), format)
+        for below, name in paths.items():
+            if below in found:
+                each, documents = found[below]
+                yield name, parsed.parse(each, documents, below)
 
 
 def settled(store: Store, path: str, node: Node) -> Node | None:

@@ -279,7 +279,8 @@ class GroupVerbs(Generic[GroupT]):
             if given is not None and parse_format(given, word) is not self.layout.format:
                 msg = f"must be that of the group, {self.zarr_format}, not {given!r}"
                 raise MetadataValidationError(msg, "zarr_format")
-        words = words | {"zarr_format": self.zarr_format}
+        words = words | {"zarr_format": self.layout.format}
+        words.pop("zarr_version", None)
         spec, rest = ArraySpec.take(f"Group.{verb}", words, HANDLE_WORDS)
         handle = handle_of(rest)
         handle.setdefault("chunk_store", self.chunk_store)

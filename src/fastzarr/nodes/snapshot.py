@@ -195,7 +195,7 @@ class _Copies:
                     if self.store.exists(nodes.join(group, name)):
                         self.found.append((each, group))
             elif each.consolidated is not None:
-                read = dict(nodes.load_many(self.store, groups, each)) if above is None else above
+                read = nodes.load_many(self.store, groups, each) if above is None else above
                 for group, node in read.items():
                     if isinstance(node, GroupLayout) and node.consolidated is not None:
                         self.found.append((each, group))

@@ -178,13 +178,13 @@ class DictDraft:
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
         """Move the tree to its path, unless there is a node that must not be replaced."""
         with self._target.place.guard:
-            there = [*self._target.list(self._path)]
-            if not replace and any(key.rpartition("/")[2] in METADATA_NAMES for key in there):
-                return False
             start = f"{self._path}/" if self._path else ""
-            gone = [
-                key for key in there if replace or (owned is not None and owned(key[len(start) :]))
-            ]
+            gone: list[str] = []
+            for key in self._target.list(self._path):
+                if not replace and key.rpartition("/")[2] in METADATA_NAMES:
+                    return False
+                if replace or (owned is not None and owned(key[len(start) :])):
+                    gone.append(key)
             made = {start + key: value for key, value in self._made.items()}
             self._target.set_many((dict.fromkeys(gone) | made).items())
         return True
