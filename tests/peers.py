@@ -1,8 +1,8 @@
-"""Write and read one array with fastzarr and with other libraries of Zarr, by one interface.
+"""Writing and reading an array with fastzarr and with other Zarr libraries, by one interface.
 
 Each peer has ``write(path, case, values)``, ``update(path, region, values)``, ``read(path)``
-and ``supports(case, verb)``, which is None or the reason why not, out of ``UNSUPPORTED``.
-What a peer warns of is its own affair, and silenced.
+and ``supports(case, verb)``, which is None or the reason why not, from ``UNSUPPORTED``.
+Warnings of a peer are silenced.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Contents(NamedTuple):
-    """Hold what was read: all values, and what the metadata says."""
+    """The result of reading: all values, and some of the metadata."""
 
     values: np.ndarray[Any, Any]
     fill: Any
@@ -46,11 +46,11 @@ def _silenced() -> Iterator[None]:
 
 
 class Peer:
-    """Write and read with one library."""
+    """A library that writes and reads arrays."""
 
     name: str
     exact_byte_order = False
-    """Whether arrays of format 2 come in the byte order they are stored in."""
+    """Whether arrays of format 2 are read in the byte order in which they are stored."""
 
     @functools.cached_property
     def _version(self) -> tuple[int, ...]:
@@ -58,7 +58,7 @@ class Peer:
 
     @functools.cached_property
     def unsupported(self) -> dict[tuple[str, ...], frozenset[str]]:
-        """Give the keys of ``UNSUPPORTED`` for the version installed, and what a case must have."""
+        """The keys of ``UNSUPPORTED`` for this version, each with the features it applies to."""
         found = {}
         for key in UNSUPPORTED:
             if key[0] != self.name:
@@ -69,38 +69,38 @@ class Peer:
         return found
 
     def keys(self, case: Case, verb: str) -> list[tuple[str, ...]]:
-        """Give the keys of ``UNSUPPORTED`` that fit: ``verb`` is "write" or "read"."""
+        """Return the keys of ``UNSUPPORTED`` that apply; ``verb`` is "write" or "read"."""
         features = case.features(verb)
         return [key for key, names in self.unsupported.items() if names <= features]
 
     def supports(self, case: Case, verb: str) -> str | None:
-        """Give None, or the reason why the peer cannot: ``verb`` is "write" or "read"."""
+        """Return None, or the reason why the peer cannot; ``verb`` is "write" or "read"."""
         return next((UNSUPPORTED[key] for key in self.keys(case, verb)), None)
 
     def attributes(self, zarr_format: int) -> bool:
-        """Say whether the peer hands out attributes of a format."""
+        """Whether the peer returns attributes of a format."""
         return (self.name, zarr_format) not in NO_ATTRIBUTES
 
     def write(self, path: Path, case: Case, values: np.ndarray[Any, Any]) -> None:
-        """Make the array, and write what ``case.written`` selects of the values."""
+        """Create the array, and write the values that ``case.written`` selects."""
         raise NotImplementedError
 
     def update(self, path: Path, region: Any, values: np.ndarray[Any, Any]) -> None:
-        """Write to a region of an array that is there."""
+        """Write to a region of an existing array."""
         raise NotImplementedError
 
     def read(self, path: Path) -> Contents:
-        """Read everything."""
+        """Return all values and metadata."""
         raise NotImplementedError
 
 
 class ZarrLike(Peer):
-    """Write and read with fastzarr, or with zarr-python: the calls are the same."""
+    """fastzarr or zarr-python, which have the same functions."""
 
     exact_byte_order = True
 
     def __init__(self, name: str) -> None:
-        """Take the name of the module."""
+        """Initialise with the name of the module."""
         self.name = name
 
     @functools.cached_property
@@ -108,7 +108,7 @@ class ZarrLike(Peer):
         return importlib.import_module(self.name)
 
     def write(self, path: Path, case: Case, values: np.ndarray[Any, Any]) -> None:
-        """Make the array with ``create_array``, its shards with ``shards=`` where that can."""
+        """Create the array with ``create_array``, with ``shards=`` if that can describe them."""
         options: dict[str, Any] = {"chunks": case.stored}
         if case.zarr_format == 2:
             compressors = CODECS[2][case.codec]
@@ -152,19 +152,19 @@ class ZarrLike(Peer):
             array[case.written] = values[case.written] if case.shape else values[()]
 
     def update(self, path: Path, region: Any, values: np.ndarray[Any, Any]) -> None:
-        """Write to a region of an array that is there."""
+        """Write to a region of an existing array."""
         with _silenced():
             self._module.open_array(str(path), mode="r+")[region] = values
 
     def read(self, path: Path) -> Contents:
-        """Read everything."""
+        """Return all values and metadata."""
         with _silenced():
             array = self._module.open_array(str(path), mode="r")
             names = getattr(array.metadata, "dimension_names", None)
             found = array[...]
             values = np.empty(array.shape, array.dtype)
             while self.name == "zarr" and not array.ndim and isinstance(found, np.ndarray):
-                # Bytes without axes it wraps in an array of type S, and that in one of objects.
+                # It wraps zero-dimensional bytes in an S array, and that in an object array.
                 found = found.item()
             values[... if array.ndim else ()] = found
             if array.ndim and found.dtype != array.dtype:
@@ -176,7 +176,7 @@ class ZarrLike(Peer):
 
 
 class TensorStore(Peer):
-    """Write and read with tensorstore: one field at a time where there are fields."""
+    """tensorstore, which reads and writes one field at a time."""
 
     name = "tensorstore"
 
@@ -194,14 +194,14 @@ class TensorStore(Peer):
     def make(
         self, path: Path, document: dict[str, Any], fields: tuple[str, ...] | None = None
     ) -> None:
-        """Make the array that a document describes."""
+        """Create the array that a document describes."""
         self._open(path, metadata=document, **({"field": fields[0]} if fields else {}))
 
     def write(self, path: Path, case: Case, values: np.ndarray[Any, Any]) -> None:
-        """Make the array of a document, then write."""
+        """Create the array from a document, then write."""
         document = case.document(raw_fill="base64")
         if case.kind == "V3" and case.zarr_format == 3:
-            # Asked to make an array of raw bytes, tensorstore 0.1.86 ends the process.
+            # tensorstore 0.1.86 aborts the process when it creates an array of raw bytes.
             path.mkdir()
             (path / "zarr.json").write_text(json.dumps(document))
         else:
@@ -209,7 +209,7 @@ class TensorStore(Peer):
         self.update(path, case.written, values[case.written])
 
     def update(self, path: Path, region: Any, values: np.ndarray[Any, Any]) -> None:
-        """Write to a region of an array that is there."""
+        """Write to a region of an existing array."""
         fields = values.dtype.names or (None,)
         for field in fields:
             array = self._open(path, **({"field": field} if field else {}))
@@ -225,13 +225,13 @@ class TensorStore(Peer):
         array = np.asarray(array)
         if array.dtype.itemsize:
             return array
-        # Bytes come as V0 or S0, with the strides of one byte, and lie on the last axis.
+        # Bytes are read as V0 or S0 with strides of one byte, and are on the last axis.
         interface = {**array.__array_interface__, "typestr": "|u1", "descr": [("", "|u1")]}
         plain = np.ascontiguousarray(SimpleNamespace(__array_interface__=interface, keep=array))
         return plain.view(f"{array.dtype.kind}{array.shape[-1]}")[..., 0]
 
     def read(self, path: Path) -> Contents:
-        """Read everything."""
+        """Return all values and metadata."""
         document = path / "zarr.json"
         metadata = json.loads((document if document.exists() else path / ".zarray").read_bytes())
         fields: list[Any] = [None]
@@ -262,7 +262,7 @@ class TensorStore(Peer):
 
 
 class Zarrista(Peer):
-    """Write and read with zarrista; its documents of format 2 are written by hand."""
+    """zarrista; documents of format 2 are written for it by hand."""
 
     name = "zarrista"
 
@@ -271,7 +271,7 @@ class Zarrista(Peer):
         return importlib.import_module("zarrista").Array.open(store, "/")
 
     def make(self, path: Path, document: dict[str, Any]) -> None:
-        """Make the array that a document describes."""
+        """Create the array that a document describes."""
         path.mkdir()
         if document["zarr_format"] == 2:
             (path / ".zarray").write_text(json.dumps(document))
@@ -282,12 +282,12 @@ class Zarrista(Peer):
             array.store_metadata()
 
     def write(self, path: Path, case: Case, values: np.ndarray[Any, Any]) -> None:
-        """Make the array of a document, then write."""
+        """Create the array from a document, then write."""
         self.make(path, case.document())
         self.update(path, case.written, values[case.written])
 
     def update(self, path: Path, region: Any, values: np.ndarray[Any, Any]) -> None:
-        """Write to a region of an array that is there: what is no number as its bytes."""
+        """Write to a region of an existing array; elements other than numbers are sent as bytes."""
         values = np.asarray(values)
         data: Any = values.astype(ordered(values.dtype), order="C")
         if data.dtype.kind in "TO":
@@ -299,7 +299,7 @@ class Zarrista(Peer):
         self._open(path)[region] = data
 
     def read(self, path: Path) -> Contents:
-        """Read everything."""
+        """Return all values and metadata."""
         array = self._open(path)
         tensor = array[...]
         name, metadata = array.dtype.name, array.metadata
@@ -330,13 +330,13 @@ class Zarrista(Peer):
 HERE = ZarrLike("fastzarr")
 PEERS: dict[str, Peer] = {peer.name: peer for peer in (ZarrLike("zarr"), TensorStore(), Zarrista())}
 
-# Whose attributes of which format are out of reach, and why.
+# The peers that do not return attributes, by format, and why.
 NO_ATTRIBUTES = {("tensorstore", 2): "it neither reads nor writes .zattrs"}
 
 _DATES = ("datetime64[10ms]", "datetime64[D]", "timedelta64[25s]")
 
-# Who cannot do what, and why: the peer, then the names (`Case.features`) of which all must be there
-# for the cell to be out of reach. "before 3.4" and "since 3.4" stand for versions of the peer.
+# What peers do not support, and why: the peer, then the names (`Case.features`) that must all apply
+# to a case. "before 3.4" and "since 3.4" are versions of the peer.
 _NO_TYPE = "it has no such data type"
 _NO_CODEC = "it has no such codec"
 _NO_FILL = "it wants a fill value for this type"

@@ -1,4 +1,4 @@
-"""What hypothesis draws for several test files: shapes, chunks, selections, codec chains."""
+"""Hypothesis strategies for several test files: shapes, chunks, selections, codec chains."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MAX_SIZE = 9
 
 
 def shapes(*, min_dims: int = 0, max_dims: int = 3, min_size: int = 0) -> st.SearchStrategy[Any]:
-    """Draw a shape; axes of no elements included unless ``min_size`` forbids."""
+    """Draw a shape, possibly with empty axes, depending on ``min_size``."""
     return st.lists(st.integers(min_size, MAX_SIZE), min_size=min_dims, max_size=max_dims).map(
         tuple
     )
 
 
 def chunks(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
-    """Draw a chunk shape for a shape, larger than the array now and then."""
+    """Draw a chunk shape for an array, sometimes larger than the array."""
     return st.tuples(*[st.integers(1, size + 2) for size in shape])
 
 
@@ -68,7 +68,7 @@ def grids(shape: tuple[int, ...]) -> st.SearchStrategy[Grid]:
 
 
 def slices(size: int) -> st.SearchStrategy[slice]:
-    """Draw any slice: either sign of the step, bounds in and out of the axis, left out or not."""
+    """Draw any slice: both signs of the step, bounds inside and outside the axis, or missing."""
     bound = st.none() | st.integers(-size - 2, size + 2)
     return st.builds(slice, bound, bound, st.none() | st.sampled_from([1, 2, 3, 7, -1, -2, -3, -7]))
 
@@ -103,7 +103,7 @@ def index_arrays(size: int, *, max_count: int = 8) -> st.SearchStrategy[Any]:
 
 @st.composite
 def orthogonal(draw: Any, shape: tuple[int, ...]) -> Any:
-    """Draw what ``oindex`` takes: one integer, slice or array for each axis."""
+    """Draw an index for ``oindex``: one integer, slice or array for each axis."""
     items: list[Any] = []
     for size in shape:
         kinds = [slices(size), index_arrays(size)]
@@ -114,7 +114,7 @@ def orthogonal(draw: Any, shape: tuple[int, ...]) -> Any:
 
 
 def orthogonal_numpy(array: Any, index: Any) -> tuple[Any, tuple[int, ...]]:
-    """Give the index that makes NumPy select orthogonally, and the shape of the result."""
+    """Return the NumPy index of an orthogonal selection, and the shape of the result."""
     arrays, shape = [], []
     for item, size in zip(index, array.shape, strict=True):
         every = np.arange(size)
@@ -126,7 +126,7 @@ def orthogonal_numpy(array: Any, index: Any) -> tuple[Any, tuple[int, ...]]:
 
 @st.composite
 def coordinates(draw: Any, shape: tuple[int, ...]) -> Any:
-    """Draw what ``vindex`` takes: arrays that broadcast together, with integers and slices."""
+    """Draw an index for ``vindex``: arrays that broadcast together, with integers and slices."""
     common = draw(st.sampled_from([(), (1,), (3,), (2, 3), (0,)]))
     items: list[Any] = []
     for size in shape:
@@ -147,7 +147,7 @@ def coordinates(draw: Any, shape: tuple[int, ...]) -> Any:
 
 
 class Case(NamedTuple):
-    """Hold what an array is made with."""
+    """The arguments that create an array."""
 
     shape: tuple[int, ...]
     options: dict[str, Any]
@@ -177,7 +177,7 @@ DTYPES = [
 
 @st.composite
 def cases(draw: Any, *, dtypes: list[str] = DTYPES) -> Case:
-    """Draw an array: its shape, its type, chunks, shards, order, codecs, format."""
+    """Draw the arguments of an array: shape, dtype, chunks, shards, order, codecs, format."""
     shape = draw(shapes())
     options: dict[str, Any] = {
         "dtype": draw(st.sampled_from(dtypes)),

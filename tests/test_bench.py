@@ -1,4 +1,4 @@
-"""The benchmark computes what it says, and times nothing that is wrong."""
+"""The benchmark computes its figures correctly, and rejects wrong results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROW = Row("read", "read all", Task)
 
 
 class Answers:
-    """A worker that says what it is told to, and notes what it was asked."""
+    """A worker with prepared answers, which records its requests."""
 
     log: list[str]
 
@@ -203,7 +203,7 @@ def test_the_texts_are_the_same_each_time_and_of_every_kind():
     values = Workspace(Path(), 64).values("text")
     assert np.array_equal(values, texts(15_625))
     assert {text.isascii() for text in values.tolist()} == {True, False}
-    # NumPy keeps up to 15 bytes in the array itself.
+    # NumPy stores up to 15 bytes in the array itself.
     assert {len(text) > 15 for text in values.tolist()} == {True, False}
 
 

@@ -1,4 +1,4 @@
-"""Places and values as errors name them."""
+"""The locations and values in error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the process."""
+"""The settings of the process."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def _modules() -> dict[str, str]:
             continue
         code = file.read_text().split("#[cfg(test)]\nmod tests")[0]
         if name == "lib":
-            # What is exported for the fuzz targets is no use of it.
+            # Exports for the fuzz targets do not count.
             code = code.split('#[cfg(feature = "fuzzing")]')[0]
         code = re.sub(r'//[^\n]*|"(?:\\.|[^"\\])*"', "", code)
         found["" if name == "lib" else name.removesuffix("::mod")] = code

@@ -1,4 +1,4 @@
-"""Errors are of the kinds that Python, NumPy and both zarr-pythons raise in their place."""
+"""Errors derive from those that Python, NumPy and zarr-python 2 and 3 raise instead."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ Rules that are tested here:
 
 * A room is a folder of ``src/fastzarr``, or a file at its top. It imports from its own floor or
   from lower ones. Imports inside functions, imports under ``TYPE_CHECKING``, modules that a string
-  names, and the tables of names that load when first used count like all others.
+  names, and the tables of names that are imported on first access count like all others.
 * No files of one room import each other in a circle.
-* A violation that is already known stands in a list here. A list only shrinks: an entry that no
-  longer occurs fails the test until it is removed.
+* Known violations are listed here. A list only shrinks: an entry that no longer occurs fails the
+  test until it is removed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ UPWARDS: set[str] = set()
 CIRCLES: set[frozenset[str]] = set()
 # Lines that assign `__class__`.
 CLASS_ASSIGNMENTS: set[str] = set()
-# How many lines suppress SLF001, the rule against reaching into another's private names.
+# The number of lines that suppress SLF001, the rule against using private names of other classes.
 PRIVATE_ACCESS = 3
 # Files of more than 600 lines.
 LONG: set[str] = set()
@@ -58,12 +58,12 @@ def name_of(file: str) -> str:
 
 
 MODULES = {name_of(file): file for file in FILES}
-# A file that several tests look into is parsed once.
+# A file that several tests examine is parsed once.
 TREES = {file: ast.parse(text) for file, text in FILES.items()}
 
 
 def room_of(file: str) -> str:
-    """Return the folder that a file stands in, or the name of a file at the top."""
+    """Return the folder of a file, or the name of a file at the top."""
     return file.partition("/")[0].removesuffix(".py")
 
 
@@ -77,7 +77,7 @@ def named(file: str, node: ast.AST) -> list[str]:
         if node.level:
             parent = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = ".".join([*parent, *filter(None, [node.module])])
-        # A name is a file of the package, or else defined in the package.
+        # A name is a file of the package, or is defined in the package.
         full = [f"{base}.{alias.name}" for alias in node.names]
         return [name if name in MODULES or name == EXTENSION else base for name in full]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -119,7 +119,7 @@ def circles(edges: dict[str, set[str]]) -> list[frozenset[str]]:
 
 
 def check_known(found: dict[Any, str], known: set[Any], known_name: str) -> None:
-    """Fail with the messages of what is found and not known, and of what is known no longer."""
+    """Fail with the messages of new violations, and of known ones that no longer occur."""
     new = [message for entry, message in found.items() if entry not in known]
     gone = [
         f"{entry!r} no longer occurs: remove it from {known_name}" for entry in known - found.keys()
@@ -217,7 +217,7 @@ def test_no_object_changes_its_class():
 
 
 def test_the_tests_of_this_file_see_what_they_look_for():
-    """Whether each kind of import is found, so that a rule cannot pass by looking away."""
+    """Whether every kind of import is found, so that no rule passes by mistake."""
     text = (
         "from typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    from fastzarr.errors import A\n"

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a long call: nothing is written after it, no chunk is torn, the library goes on."""
+"""Ctrl-C ends a long call: nothing is written after it, all chunks are whole, work can continue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 
 def interrupted(action: Any, delay: float) -> bool:
-    """Run an action with Ctrl-C on its way, and say whether it came before the end."""
+    """Run an action with Ctrl-C after a delay, and return whether it was interrupted."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         handler = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -46,7 +46,7 @@ def interrupted(action: Any, delay: float) -> bool:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    """Give size and time of every file."""
+    """Return the size and the time of every file."""
     found = {}
     for path in folder.rglob("*"):
         if path.is_file():

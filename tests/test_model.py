@@ -1,4 +1,4 @@
-"""An array in a store behaves as a NumPy array in memory, whatever it is made with."""
+"""An array in a store behaves like a NumPy array in memory, with all kinds of arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("data_path")
 
 
 def values(data: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
-    """Draw values of few kinds, the fill value often among them."""
+    """Draw values with many repetitions, often including the fill value."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
     numbers = rng.integers(0, data.draw(st.sampled_from([1, 2, 100])), shape)
     if dtype.kind in "SU":
@@ -26,7 +26,7 @@ def values(data: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
 
 
 def make(case: strategies.Case, store: Any = None) -> tuple[fastzarr.Array, Any]:
-    """Make the array of a case, and its NumPy twin."""
+    """Create the array of a case, and the equal NumPy array."""
     options = dict(case.options)
     fill = {"S": b"", "U": ""}.get(np.dtype(options["dtype"]).kind, 0)
     z = fastzarr.create(case.shape, store=store or MemoryStore(), fill_value=fill, **options)
@@ -70,7 +70,7 @@ def test_get_and_set_agree_with_numpy(case: strategies.Case, data: Any) -> None:
         same(target[index], a[numpy_index].reshape(form))
         value = values(data, a.dtype, data.draw(st.sampled_from([form, ()])))
         if kind in ("oindex", "vindex") and value.shape:
-            # NumPy leaves open which of several values for one element stays; the last does here.
+            # NumPy does not define which of several values for an element is stored; here the last.
             value = np.broadcast_to(value.ravel()[0] if value.size else value, form)
         target[index] = value
         a[numpy_index] = value if not value.shape else value.reshape(a[numpy_index].shape)

@@ -1,4 +1,4 @@
-"""The extension where it is not built: one warning, at the user's line, and the same results."""
+"""Without the extension, there is one warning, at the user's line, and the same results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public surface: what is there stays there."""
+"""The public names of the package: none may disappear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README is run: its Python blocks in order, as one session, and its commands exist."""
+"""The Python blocks of the README run in order, as one session, and its commands exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(language):
-    """Give the blocks of a language, each with the number of lines above its first."""
+    """Return the blocks of a language, each with the number of lines above it."""
     text = README.read_text(encoding="utf-8")
     return [
         (text.count("\n", 0, match.start(2)), match[2])
@@ -25,7 +25,7 @@ def blocks(language):
 
 
 def run(lines_above, source, names):
-    """Run a block; one with prompts must print what it shows. Returns the complaints."""
+    """Run a block, and return the differences from the output that it shows, if it has prompts."""
     if ">>>" not in source:
         # Blank lines above put the line numbers of a traceback right.
         exec(compile("\n" * lines_above + source, str(README), "exec"), names)  # noqa: S102
@@ -41,7 +41,7 @@ def run(lines_above, source, names):
 
 
 def test_every_python_block_runs_and_prints_what_it_shows(tmp_path, monkeypatch):
-    """One namespace and one folder serve all blocks, as for a reader who types them in order."""
+    """All blocks share a namespace and a folder, as for a reader who types them in order."""
     monkeypatch.chdir(tmp_path)
     found = blocks("python")
     assert found
@@ -61,7 +61,7 @@ def test_every_make_target_named_exists():
 
 
 def test_a_block_that_prints_something_else_is_reported():
-    """The check itself is not blind."""
+    """The check detects wrong output."""
     assert "Got:" in run(0, ">>> 1 + 1\n3\n", {})
     with pytest.raises(ZeroDivisionError):
         run(0, "1 / 0\n", {})

@@ -1,4 +1,4 @@
-"""Names of extensions: what is found, what is loaded for it, and when caches must not be used."""
+"""The registry of extensions: how names are found and loaded, and when caches are invalid."""
 
 from __future__ import annotations
 

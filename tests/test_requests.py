@@ -1,4 +1,4 @@
-"""What the package asks of a store: each verb of its author is a request, and is counted."""
+"""The number of requests to a store: every call of a method of its author counts as one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Request = tuple[str, str]
 
 
 class Counting(Store):
-    """A store of four verbs that remembers what it was asked."""
+    """A store with the four methods, which records the requests."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -77,12 +77,12 @@ def test_listing_names_costs_two_requests_more_than_members(
     store: Counting, group: zarr.Group, number: int
 ) -> None:
     names = sorted([*MEMBERS, "h"])
-    # A group of format 2 shows as one by its second document.
+    # A group of format 2 is recognised by its second document.
     most = len(names) + 2 + (number == 2)
     assert list(group) == list(group.keys()) == names
     assert len(store.asked(lambda: list(group))) <= most
     assert len(store.asked(lambda: list(group.keys()))) <= most
-    # Without an iterator, the members are counted anew.
+    # Without an iterator, the members are counted again.
     assert len(store.asked(lambda: len(group))) <= most
     assert len(group) == len(names)
 
@@ -124,11 +124,11 @@ def test_writing_an_attribute_two_groups_deep(store: Counting, number: int) -> N
     requests = store.asked(lambda: deep.attrs.update(y=2))
     assert not twice(requests)
     if number == 3:
-        # Its document is read and written, and both parents are looked at for consolidated
+        # Its document is read and written, and both parents are checked for consolidated
         # metadata, which would describe it.
         assert len(requests) <= 4
     else:
-        # Attributes have a document of their own, and each group may have a copy beside it.
+        # Attributes have a separate document, and each group may have consolidated metadata.
         assert len(requests) <= 7
     assert zarr.open_group(store, path="g/h", mode="r").attrs["y"] == 2
 
@@ -137,8 +137,8 @@ def test_creating_an_array_in_an_open_group(store: Counting, group: zarr.Group) 
     requests = store.asked(lambda: group.create_array("new", shape=4, chunks=2, dtype="i4"))
     document = "zarr.json" if group.metadata.zarr_format == 3 else ".zarray"
     names = ("zarr.json",) if group.metadata.zarr_format == 3 else (".zmetadata",)
-    # Consolidated metadata may be written at any time, so it is looked for before the new node
-    # and after it, and the key of the document is looked at once more when it is locked.
+    # Consolidated metadata may be written at any time, so the documents are read before the new
+    # node is written and after it, and the document is read again when its key is locked.
     allowed = {("get", f"g/new/{document}"), ("get", "g/new/.zmetadata")}
     allowed |= {("get", f"{prefix}{name}") for prefix in ("", "g/") for name in names}
     assert twice(requests) <= allowed
@@ -187,7 +187,7 @@ def test_consolidating_reads_each_document_once_and_verifies_it_once(
 
 
 class Waiting(Counting):
-    """A store in which the first writer of a key waits before its value takes its place."""
+    """A store in which the first writer of a key waits before its value is stored."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ def test_metadata_that_is_consolidated_during_a_change_describes_what_it_became(
     writer = Thread(target=lambda: deep.attrs.update(n=2))
     writer.start()
     assert store.waits.wait(60)
-    # The writer has looked for copies, found none, and is about to write.
+    # The writer has found no copies, and is about to write.
     reader = Thread(target=lambda: zarr.consolidate_metadata(store))
     reader.start()
     assert store.copied.wait(60)

@@ -1,11 +1,11 @@
-"""Anything in any order: a hierarchy in a store behaves as a dict of NumPy arrays and attributes.
+"""A hierarchy behaves like a dict of NumPy arrays and attributes, after any operations.
 
-An operation is drawn as data, and is done to the store and to the model. It is done here, through
-a handle from a pickle, in a forked child, or in a child that is killed before one of its system
-calls; then each chunk is old or new, and all else is as a whole. Afterwards the whole store is read
-with new handles.
+An operation is drawn as data, and applied to the store and to the model: in this process, through
+a pickled handle, in a forked child, or in a child that is killed before one of its system calls.
+After a kill, each chunk must be the old or the new one, and everything else must be in the old or
+the new state as a whole. Afterwards the whole store is read with new handles.
 
-``STATEFUL_EXAMPLES`` and ``STATEFUL_STEPS`` of the environment make it run longer.
+The environment variables ``STATEFUL_EXAMPLES`` and ``STATEFUL_STEPS`` make it run longer.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ STEPS = int(os.environ.get("STATEFUL_STEPS", "30"))
 
 
 class Node:
-    """Model an array, or a group if it has no values."""
+    """The model of an array, or of a group if it has no values."""
 
     def __init__(self, values: Any = None, fill: Any = 0, unit: tuple[int, ...] = ()) -> None:
         self.values, self.fill, self.unit = values, fill, unit
         self.attributes: dict[str, Any] = {}
 
     def resized(self, shape: tuple[int, ...]) -> None:
-        """Keep what lies inside the shape, and fill the rest."""
+        """Resize: keep the elements inside the shape, and fill the rest."""
         grown = np.full(shape, self.fill, self.values.dtype)
         common = tuple(slice(min(n, m)) for n, m in zip(shape, self.values.shape, strict=True))
         grown[common] = self.values[common]
@@ -58,7 +58,7 @@ Model = dict[str, Node]
 
 
 class Operation(NamedTuple):
-    """Name a verb and what it is given."""
+    """A verb and its arguments."""
 
     verb: str
     path: str
@@ -75,7 +75,7 @@ def parents(path: str) -> list[str]:
 
 
 def refused(model: Model, operation: Operation) -> bool:
-    """Tell whether an operation must fail: something stands in its way."""
+    """Whether an operation must fail, because of an obstacle."""
     verb, path, given = operation
     target = given[0] if verb == "move" else path
     if verb not in ("array", "group", "move") or (verb == "move" and target == path):
@@ -88,7 +88,7 @@ def refused(model: Model, operation: Operation) -> bool:
     return taken and not given[-1]
 
 
-# What an operation does to the model
+# Operations on the model
 
 
 def add_parents(model: Model, path: str) -> None:
@@ -97,7 +97,7 @@ def add_parents(model: Model, path: str) -> None:
 
 
 def make(model: Model, path: str, given: tuple[Any, ...]) -> None:
-    """Make an array of shape and options, or a group without them."""
+    """Create an array if there is a shape, and a group otherwise."""
     add_parents(model, path)
     remove(model, path)
     model[path] = Node()
@@ -109,7 +109,7 @@ def make(model: Model, path: str, given: tuple[Any, ...]) -> None:
 
 
 def apply(model: Model, operation: Operation) -> None:
-    """Apply a change to the model."""
+    """Apply an operation to the model."""
     verb, path, given = operation
     if verb in ("array", "group"):
         make(model, path, given)
@@ -143,11 +143,11 @@ def remove(model: Model, path: str) -> None:
         del model[name]
 
 
-# What it does to the store
+# Operations on the store
 
 
 def perform(root: Any, operation: Operation) -> None:
-    """Do it to the store."""
+    """Apply an operation to the store."""
     verb, path, given = operation
     if verb == "array":
         shape, options, overwrite = given
@@ -176,7 +176,7 @@ def perform(root: Any, operation: Operation) -> None:
 
 
 def snapshot(store: Any, *, consolidated: bool | None = False) -> Model:
-    """Read everything with new handles, by the documents or by their consolidated copy."""
+    """Read everything with new handles, from the documents or from consolidated metadata."""
     root = fastzarr.open_group(store, mode="r", use_consolidated=consolidated)
     model: Model = {}
     for path, node in [("", root), *root.members(max_depth=None)]:
@@ -188,7 +188,7 @@ def snapshot(store: Any, *, consolidated: bool | None = False) -> Model:
 
 
 def difference(found: Model, expected: Model) -> str:
-    """Say how what was found differs, or nothing."""
+    """Return a difference from the model as text, or an empty string."""
     if found.keys() != expected.keys():
         return f"there are {sorted(found)}, and not {sorted(expected)}"
     for path, node in expected.items():
@@ -206,7 +206,7 @@ def difference(found: Model, expected: Model) -> str:
 
 
 def chunkwise(found: Model, before: Model, after: Model, path: str) -> str:
-    """Say which chunk of an array is neither old nor new, or nothing."""
+    """Return text about a chunk that is neither old nor new, or an empty string."""
     values, unit = found[path].values, before[path].unit
     counts = [-(-n // c) for n, c in zip(values.shape, unit, strict=True)]
     for corner in np.ndindex(*counts):
@@ -217,7 +217,7 @@ def chunkwise(found: Model, before: Model, after: Model, path: str) -> str:
     return ""
 
 
-# What is drawn
+# Strategies
 
 
 @st.composite
@@ -257,13 +257,13 @@ def draw_write(data: Any, node: Node) -> tuple[Any, ...]:
         rng = np.random.default_rng(data.draw(st.integers(0, 1 << 16)))
         index = rng.random(shape) < 0.3
         form = values[index].shape
-    # Of several values for one element any may stay, so that those get one.
+    # Of several values for one element any may be stored, so they are made equal.
     single = kind in ("oindex", "vindex") or data.draw(st.booleans())
     return kind, index, draw_values(data, node, () if single else form)
 
 
 def draw_change(data: Any, verb: str, node: Node) -> tuple[Any, ...]:
-    """Draw what is given to a verb of arrays."""
+    """Draw the arguments of an operation on arrays."""
     shape = node.values.shape
     if verb == "write":
         return draw_write(data, node)
@@ -275,7 +275,7 @@ def draw_change(data: Any, verb: str, node: Node) -> tuple[Any, ...]:
 
 
 class Hierarchy(RuleBasedStateMachine):
-    """Do operations to a hierarchy and to its model."""
+    """Applies operations to a hierarchy and to its model."""
 
     trap: Trap | None = None
 
@@ -298,7 +298,7 @@ class Hierarchy(RuleBasedStateMachine):
             if self.folder:
                 shutil.rmtree(self.folder)
 
-    # How an operation is done
+    # Ways to apply an operation
 
     def run(self, operation: Operation) -> None:
         perform(self.root, operation)
@@ -408,7 +408,7 @@ class Hierarchy(RuleBasedStateMachine):
         apply(after, operation)
         between = [before, after]
         if operation.verb in ("array", "group", "move"):
-            # Groups above what was to be made may be there, from the top.
+            # Some parent groups of the new node may exist already, from the root down.
             target = operation.given[0] if operation.verb == "move" else operation.path
             for parent in parents(target):
                 between.append(copy.deepcopy(between[-1] if len(between) > 2 else before))

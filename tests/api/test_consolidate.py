@@ -1,4 +1,4 @@
-"""Consolidated metadata: written, read, and told apart from the live documents."""
+"""Consolidated metadata is written and read, and does not hide changes of the documents."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TestConsolidated:
                 full.delete(key)
         root = zarr.open_group(full, mode="r")
         if isinstance(full, LocalStore):
-            # Where a look costs nothing, what has gone is gone.
+            # Where checking is cheap, deleted nodes are noticed.
             with pytest.raises(KeyError):
                 root["a/x"]
         else:

@@ -1,4 +1,4 @@
-"""The verbs that create arrays, and what they leave in a store."""
+"""The functions that create arrays, and the keys they write to a store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastzarr.stores import MemoryStore, StorePath
 
 
 class Dead(MemoryStore):
-    """Fail at the n-th write from now on."""
+    """A store whose n-th write from now on fails."""
 
     alive = 10**9
 
@@ -338,7 +338,7 @@ def test_create_hierarchy_is_re_exported():
 
 def test_a_group_that_others_made_meanwhile_stays():
     class Late(MemoryStore):
-        """Let another writer make the group above while this one writes its data."""
+        """Create the parent group as another writer while this one writes its data."""
 
         other = None
 

@@ -1,4 +1,4 @@
-"""Opening: modes, errors, formats."""
+"""The functions that open nodes: modes, errors, formats."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_saving_over_what_is_saved_keeps_its_values(tmp_path, zarr_format):
     zarr.save(tmp_path / "a", zarr.open(tmp_path / "a", "r"))
     assert zarr.load(tmp_path / "a").tolist() == [0, 1, 2, 3, 4]
     zarr.save(tmp_path / "g", x=np.arange(5), y=[1])
-    # The same place, by the store of a folder further up.
+    # The same place, through a store for a parent folder.
     inner = zarr.open_group(tmp_path, "r", path="g")["x"]
     zarr.save(tmp_path / "g", z=inner, w=inner.astype("f4"))
     loaded = zarr.load(tmp_path / "g")

@@ -1,4 +1,4 @@
-"""What the tests of codecs share: specs by shape and dtype, and ways to damage data."""
+"""Fixtures for the tests of codecs: specs by shape and dtype, and damaged data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def spec_of() -> Callable[..., ChunkSpec]:
-    """Give a function that makes a spec of a shape and what names a data type."""
+    """Return a function that makes a spec from a shape and the name of a data type."""
 
     def make(shape: tuple[int, ...], dtype: Any, fill: Any = None) -> ChunkSpec:
         found = from_numpy(dtype)
@@ -26,7 +26,7 @@ def spec_of() -> Callable[..., ChunkSpec]:
 
 @pytest.fixture(scope="session")
 def damaged() -> Callable[[bytes], Iterator[tuple[str, bytes]]]:
-    """Give a function that yields data cut, extended, and with each bit of it flipped."""
+    """Return a function that yields data truncated, extended, and with each bit flipped."""
 
     def make(data: bytes) -> Iterator[tuple[str, bytes]]:
         for end in range(len(data)):

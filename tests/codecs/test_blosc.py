@@ -1,4 +1,4 @@
-"""The blosc codec: agreement with numcodecs, what is left to the data type, and lying headers."""
+"""The blosc codec: agreement with numcodecs, members from the data type, and false headers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_agrees_with_numcodecs(cname, shuffle):
 
 
 def test_all_compressors_are_built_in_but_snappy():
-    # numcodecs is built without snappy; whoever meets it gets an error, not garbage.
+    # numcodecs is built without snappy: reading such data raises an error and returns no garbage.
     assert set(CNAMES) - set(BUILT) <= {"snappy"}
     for cname in set(CNAMES) - set(BUILT):
         with pytest.raises(CodecError, match="blosc"):
@@ -110,7 +110,7 @@ def test_damage_never_changes_the_size(cname, clevel, damaged):
 
 
 def test_a_match_length_that_overflows_is_refused():
-    # blosclz: one block, a first literal run, then a match whose length never ends.
+    # blosclz: one block, with a literal run and then a match of unlimited length.
     run = b"\xff" * 9_000_000
     body = struct.pack("<I", 20) + struct.pack("<I", len(run) + 3) + b"\x00a\xe0" + run
     data = header(bytes(16) + body, version=2, lz=1, flags=0x10, typesize=1, nbytes=2**24)

@@ -1,4 +1,4 @@
-"""The serializer of elements of fixed size: bytes on disk, copies not made, and hostile input."""
+"""The serializer of elements of fixed size: stored bytes, avoided copies, and hostile input."""
 
 from __future__ import annotations
 

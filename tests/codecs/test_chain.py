@@ -1,4 +1,4 @@
-"""A compiled chain: what each codec sees, which codec failed, when a shard is read in parts."""
+"""Compiled chains: the spec for each codec, the name of a failing codec, and partial shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checksum against published vectors and a plain loop, and the codec around it."""
+"""The crc32c checksum, compared with published vectors and a simple loop, and its codec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gzip codec: members, bounds, and what Python's own gzip makes and reads."""
+"""The gzip codec: members, limits, and compatibility with Python's gzip module."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_members_are_joined():
 
 
 def test_damage_is_found_or_harmless(damaged):
-    # Bits of the header's time and system mean nothing; all else is under the checksum.
+    # The header's time and system have no effect; everything else is covered by the checksum.
     for what, data in damaged(GzipCodec().encode(DATA)):
         try:
             assert GzipCodec().decode(data, len(DATA)) == DATA, what
@@ -82,7 +82,7 @@ def test_many_members_take_time_that_grows_with_their_number():
     member = GzipCodec().encode(b"")
     start = time.process_time()
     assert GzipCodec().decode(member * 100_000, 0) == b""
-    # Each copying all that follows it would be 100 GB.
+    # If each decoder copied all data after its member, it would be 100 GB.
     assert time.process_time() - start < 5
 
 

@@ -1,4 +1,4 @@
-"""Codecs by name: what documents and users may give, goldens of zarr-python, own codecs."""
+"""Codecs by name: documents, users' arguments, golden data of zarr-python, custom codecs."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_codec_of_numcodecs_is_registered_there(monkeypatch):
         def encode(self, buf):
             return buf
 
-        def decode(self, buf, out=None):  # noqa: ARG002  (of the interface)
+        def decode(self, buf, out=None):  # noqa: ARG002  (required by the interface)
             return buf
 
     monkeypatch.setattr(numcodecs.registry, "codec_registry", dict(codecs.codec_registry))
@@ -169,7 +169,7 @@ def test_the_names_of_zarr_python_are_here():
     for name in dir(zarr.codecs):
         found = getattr(zarr.codecs, name)
         if name in ("CastValue", "PCodec", "ScaleOffset", "ZFPY"):
-            continue  # extensions that have no codec here
+            continue  # extensions whose codec does not exist here
         if isinstance(found, type) and found.__module__.startswith("zarr.codecs"):
             assert hasattr(codecs, name), name
     for cls in numcodecs.registry.codec_registry.values():

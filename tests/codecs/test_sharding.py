@@ -1,4 +1,4 @@
-"""Shards: bytes as the specification has them, indexes that are checked, partial access."""
+"""Shards: stored bytes as specified, validation of the index, and partial access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes in another order: shapes, values, and the spellings of old documents."""
+"""The transpose codec: shapes, values, and the configurations of old documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elements of varying length: the stored form, agreement with numcodecs, and hostile counts."""
+"""Elements of variable length: stored bytes, agreement with numcodecs, and hostile counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UTF8, BYTES = VLenUTF8Codec(), VLenBytesCodec()
 
 
 TEXT = np.dtypes.StringDType()
-# Elements that are stored, that stand for others, and that no codec takes.
+# Elements that are stored, that are converted to others, and that no codec accepts.
 ANYTHING = st.one_of(
     st.text(),
     st.text(st.characters(categories=["Cs", "Lu"]), max_size=2),
@@ -100,7 +100,7 @@ def test_the_extension_joins_as_its_twin_does(items, kind):
 @given(st.lists(st.binary(max_size=20), max_size=6), st.data())
 def test_the_extension_splits_as_its_twin_does(items, data):
     stored = bytearray(vlen_encode(objects(items), bytes, bytes))
-    # Counts are the caller's to check; all that follows may be anything.
+    # The caller checks the count; everything after it may be arbitrary.
     for place in data.draw(st.lists(st.integers(4, max(len(stored), 5)), max_size=3)):
         if data.draw(st.booleans()):
             del stored[place:]
@@ -229,7 +229,7 @@ def test_sizes_are_not_believed(codec, spec, data, says):
 
 
 def test_a_chunk_of_many_claimed_elements_allocates_nothing():
-    # The array says so itself here; four bytes must not become gigabytes all the same.
+    # The array has this size too; even so, four bytes must not use gigabytes.
     with pytest.raises(CodecError, match="or more, found 4"):
         UTF8.decode(u32(2**32 - 1), text_spec(2**32 - 1))
 

@@ -1,4 +1,4 @@
-"""The zstd codec: frames of every form, the sizes they claim, and what they may not do."""
+"""The zstd codec: all kinds of frames, the sizes they state, and hostile frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rle(byte, size, *, last):
 
 
 def frame(*blocks, content=None):
-    """Write a frame by RFC 8878; without a content size it needs a window size."""
+    """Return a frame as in RFC 8878; without a content size it needs a window size."""
     if content is None:
         return MAGIC + b"\x00\x58" + b"".join(blocks)
     return MAGIC + b"\xe0" + content.to_bytes(8, "little") + b"".join(blocks)

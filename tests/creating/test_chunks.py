@@ -1,4 +1,4 @@
-"""Shapes of chunks and shards: what may be written for them, and what is guessed."""
+"""The shapes of chunks and shards: accepted arguments, and automatic choices."""
 
 from __future__ import annotations
 

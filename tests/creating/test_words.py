@@ -1,4 +1,4 @@
-"""Keywords of both zarr-pythons, made one layout."""
+"""The keywords of zarr-python 2 and 3, combined into one layout."""
 
 from __future__ import annotations
 

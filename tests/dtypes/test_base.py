@@ -1,4 +1,4 @@
-"""What all data types share."""
+"""The properties that all data types have in common."""
 
 from __future__ import annotations
 

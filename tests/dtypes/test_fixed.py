@@ -1,4 +1,4 @@
-"""Text and bytes of a fixed length."""
+"""Text and bytes of fixed length."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def with_length(name: str, length: object) -> dict[str, Any]:
     return {"name": name, "configuration": {"length_bytes": length}}
 
 
-# What zarr-python writes.
+# As zarr-python writes them.
 @pytest.mark.parametrize(
     ("dtype", "v3", "v2", "fill_v3", "fill_v2"),
     [

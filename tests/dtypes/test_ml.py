@@ -1,4 +1,4 @@
-"""The small numbers of machine learning."""
+"""The small floating-point and integer types of machine learning."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def bits(value: Any, dtype: Any) -> bytes:
     return np.asarray(value, dtype).tobytes()
 
 
-# What zarr-python 3.1.6 and 2.18.7 write for these.
+# As zarr-python 3.1.6 and 2.18.7 write them.
 @pytest.mark.parametrize(
     ("dtype", "v3", "v2", "fill"),
     [

@@ -1,4 +1,4 @@
-"""Finding the data type for what users and documents say."""
+"""Data types from users' arguments and documents."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_the_names_of_zarr_python_make_the_same_data_types() -> None:
 
 def test_a_registered_data_type_is_found_by_its_name() -> None:
     class Tenths(Int16):
-        """Tenths of a unit, under a name of its own."""
+        """A custom data type for tenths of a unit."""
 
         def __init__(self, *, scale: int = 1) -> None:
             DataType.__init__(self, np.dtype("i2"), "example.tenths", multibyte=True, scale=scale)
@@ -170,7 +170,7 @@ def test_a_registered_data_type_is_found_by_its_name() -> None:
         from_v3({"name": "example.tenths", "configuration": {"scale": 10}}, "a")
 
     class Other(Tenths):
-        """What the name means later."""
+        """Another class registered under the same name."""
 
     register_dtype("example.tenths", Other)
     assert type(fastzarr.open_array(store, mode="r").layout.dtype) is Other

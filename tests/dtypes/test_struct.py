@@ -1,4 +1,4 @@
-"""Records of named fields."""
+"""Structured data types."""
 
 from __future__ import annotations
 

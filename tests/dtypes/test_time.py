@@ -1,4 +1,4 @@
-"""Moments and spans of time."""
+"""Dates, times and durations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def moment(unit: object, scale: object = 1, name: str = "numpy.datetime64") -> d
     return {"name": name, "configuration": {"unit": unit, "scale_factor": scale}}
 
 
-# What zarr-python 3.1.6 writes for these.
+# As zarr-python 3.1.6 writes them.
 @pytest.mark.parametrize(
     ("dtype", "v3", "v2"),
     [

@@ -1,4 +1,4 @@
-"""Text, bytes and objects of varying length."""
+"""Text, bytes and objects of variable length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks at the end of an array: what lies outside its shape, and grids of uneven chunks."""
+"""Chunks at the end of an array: elements outside its shape, and grids of uneven chunks."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_twin_reads_and_writes_uneven_chunks_through_the_interface_of_grids(
         out = np.full(shape, -1, "i4")
         run(selection.basic(..., shape), out, write=False)
         np.testing.assert_array_equal(out, expected)
-    # A chunk is stored at its full size, and only if it has more than the fill value.
+    # A chunk is stored at its full size, and only if it has other values than the fill value.
     for chunk in np.ndindex(*grid.count(shape)):
         starts = [grid.start(axis, k) for axis, k in enumerate(chunk)]
         sizes = [grid.size(axis, k) for axis, k in enumerate(chunk)]

@@ -1,4 +1,4 @@
-"""The seam of the native extension: its typed contract and its twin say the same."""
+"""The native extension: its type stubs agree with its functions and with their twins."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fastzarr.codecs import elements
 from fastzarr.engine import reference
 
 STUB = Path(native.__file__).with_name("_native.pyi")
-# The files that hold the twins: of running plans, of elements of any length, of `sync`.
+# The files with the twins: running plans, elements of variable length, `sync`.
 TWINS = (reference, elements, native)
 FUNCTIONS = [
     found
     for found in ast.parse(STUB.read_text()).body
-    # The pool of threads has its twin in the engine.
+    # The twin of the thread pool is in the engine.
     if isinstance(found, ast.FunctionDef) and found.name != "shutdown"
 ]
 

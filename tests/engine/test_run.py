@@ -1,4 +1,4 @@
-"""Running plans: errors that name the chunk, absence that is proven."""
+"""Running plans: errors name the chunk, and only a missing chunk reads as fill values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("data_path")
 
 
 class Failing(MemoryStore):
-    """Raise an error for one key, on reading or on writing."""
+    """A store that raises an error when one key is read or written."""
 
     def __init__(self, key: str, error: Exception, *, verb: str = "get") -> None:
         super().__init__()
@@ -126,7 +126,7 @@ def test_a_missing_chunk_is_an_error_where_that_is_asked_for() -> None:
 @pytest.mark.parametrize("kind", ["memory", "local", "four verbs"])
 def test_a_missing_chunk_of_a_shard_is_named_as_what_it_is(kind: str, tmp_path: Path) -> None:
     class Store(MemoryStore):
-        """A store that the package does not know."""
+        """A store of a class outside the package."""
 
     store = {"memory": MemoryStore, "four verbs": Store}.get(kind, lambda: LocalStore(tmp_path))()
     words: dict[str, Any] = {"shape": (8, 8), "dtype": "i4", "shards": (4, 4), "chunks": (2, 2)}
@@ -201,7 +201,7 @@ def test_a_missing_chunk_of_a_shard_after_a_filter_is_an_error_too(after: list[A
     z[:] = [1, 2, 3, 3, 3, 3, 4, 5]
     assert z[:].tolist() == [1, 2, 3, 3, 3, 3, 4, 5]
     strict = z.with_config({"read_missing_chunks": False})
-    # The differences of the values at 4 and 5 are zero. All values after them depend on these.
+    # The differences at 4 and 5 are zero, and all later values depend on them.
     with pytest.raises(errors.ChunkNotFoundError, match=r"inner chunk \(2,\) is not in the shard"):
         _ = strict[6]
 

@@ -1,4 +1,4 @@
-"""Chunks that several threads share are read and written as NumPy would, whatever the chain."""
+"""Chunks shared by several threads are read and written as in NumPy, with any codec chain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CRC = {"name": "crc32c"}
 
 
 def blosc(cname: str, shuffle: str, blocksize: int = 0, clevel: int = 5) -> dict[str, Any]:
-    """Describe a Blosc codec of elements of four bytes."""
+    """Return the configuration of a Blosc codec for elements of four bytes."""
     configuration = {
         "cname": cname,
         "clevel": clevel,
@@ -69,7 +69,7 @@ def _three_threads() -> Any:
 
 
 def values(dtype: str) -> np.ndarray[Any, Any]:
-    """Give data that compresses a little, so that no two slabs are alike."""
+    """Return data that compresses a little, in which no two slabs are equal."""
     rng = np.random.default_rng(3)
     found = np.cumsum(rng.integers(-9, 10, SHAPE), axis=2)
     return found % 2 == 0 if dtype == "bool" else found.astype(dtype)
@@ -146,7 +146,7 @@ def test_one_large_chunk_is_written_by_any_selection(
         if turned % 2:
             value = np.asfortranarray(value)
         z.oindex[selection] = value
-        # Of two values for one element the last one counts, as in NumPy.
+        # Of two values for one element the last one is stored, as in NumPy.
         expected[selection] = value
         np.testing.assert_array_equal(z[...], expected)
     z[...] = expected[::-1]

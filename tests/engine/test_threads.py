@@ -1,4 +1,4 @@
-"""The shared threads: every task runs once, and failures stop the others."""
+"""The shared thread pool: every task runs once, and a failure stops the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job: real data go into Zarr and come back, and its check finds what differs."""
+"""The example with ocean data: it stores real data and reads it back, and detects differences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "ocean.py"
 def ocean():
     spec = importlib.util.spec_from_file_location("ocean_example", SCRIPT)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses look up their module
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
@@ -31,7 +31,7 @@ def ocean():
 
 @pytest.fixture(scope="module")
 def journey(ocean, tmp_path_factory):
-    """Run the script once; gives its status, what it printed, and the folder it wrote to."""
+    """Run the script once; return its status, its output, and the folder it wrote to."""
     folder = tmp_path_factory.mktemp("ocean")
     with redirect_stdout(io.StringIO()) as printed:
         status = ocean.main(["--out", str(folder)])
@@ -40,7 +40,7 @@ def journey(ocean, tmp_path_factory):
 
 @pytest.fixture
 def copy(journey, tmp_path):
-    """Give a copy of the hierarchy that a test may change, opened for writing."""
+    """Return a copy of the hierarchy that a test may change, opened for writing."""
     shutil.copytree(journey[2] / "ocean.zarr", tmp_path / "ocean.zarr")
     return fastzarr.open_group(tmp_path / "ocean.zarr", mode="r+")
 

@@ -1,6 +1,6 @@
-"""Make zarr2.zip and zarr2.npz: a hierarchy zarr-python 2 wrote, and what it reads from there.
+"""Make zarr2.zip and zarr2.npz: a hierarchy written by zarr-python 2, and the values it reads.
 
-Both are under version control: this runs again only when the hierarchy is to hold more.
+Both files are under version control; run this only to extend the hierarchy.
 
     pip install "zarr==2.18.7" "numcodecs[msgpack]==0.15.2" && python make_zarr2.py
 """
@@ -20,7 +20,7 @@ EXPECTED: dict[str, Any] = {}
 
 
 def put(group: Any, name: str, values: Any, **options: Any) -> None:
-    """Make an array of values, all but its last chunk on axis 0, and remember what is read."""
+    """Write all chunks of an array but the last along axis 0, and record what is read."""
     values = np.asarray(values)
     options = {"chunks": tuple(n // 2 + 1 for n in values.shape), "compressor": None, **options}
     array = group.create_dataset(name, shape=values.shape, dtype=values.dtype, **options)
@@ -33,7 +33,7 @@ def put(group: Any, name: str, values: Any, **options: Any) -> None:
 
 
 def data_types(root: Any) -> None:
-    """Write every data type in either byte order."""
+    """Write every data type in both byte orders."""
     group = root.create_group("data_types")
     whole = np.array([0, 1, 2, 250, 3])
     put(group, "bool", whole > 1, fill_value=True)
@@ -66,7 +66,7 @@ def data_types(root: Any) -> None:
 
 
 def structured(root: Any) -> None:
-    """Write types with fields: nested, with arrays in them, and of several byte orders."""
+    """Write structured types: nested, with subarrays, and of several byte orders."""
     group = root.create_group("structured")
     flat = np.array([(1, 2.5, b"ab"), (-3, np.nan, b""), (5, -0.0, b"c")], "i2,>f4,S2")
     put(group, "flat", flat)
@@ -87,7 +87,7 @@ def structured(root: Any) -> None:
 
 
 def layouts(root: Any) -> None:
-    """Write orders, separators, missing chunks, and arrays of no axes or no elements."""
+    """Write both orders and separators, missing chunks, and arrays without axes or elements."""
     group = root.create_group("layouts")
     values = np.arange(35, dtype="<i2").reshape(5, 7)
     for order in "CF":
@@ -118,7 +118,7 @@ def compressors(root: Any) -> None:
 
 
 def filters(root: Any) -> None:
-    """Write with every filter of numcodecs, alone, and several one after the other."""
+    """Write with every filter of numcodecs, alone and in chains."""
     group = root.create_group("filters")
     whole = np.arange(0, 200, 4, dtype="<i4").reshape(10, 5)
     real = np.linspace(-3, 40, 50).reshape(10, 5)
@@ -157,7 +157,7 @@ def filters(root: Any) -> None:
 
 
 def objects(root: Any) -> None:
-    """Write objects with every object codec. What they hold stands in test_golden.py."""
+    """Write objects with every object codec; test_golden.py has their values."""
     group = root.create_group("objects")
     text = ["", "ä", None, "\U0001f600", "a\0b"]
     octets = [b"", b"a", b"\0\0", b"\xff", b"abc"]
@@ -182,7 +182,7 @@ def objects(root: Any) -> None:
 
 
 def main() -> None:
-    """Write everything anew."""
+    """Write both files."""
     store: dict[str, bytes] = {}
     root = zarr.open_group(store, mode="w")
     for make in (data_types, structured, layouts, compressors, filters, objects):
@@ -195,7 +195,7 @@ def main() -> None:
     zarr.consolidate_metadata(store)
     with zipfile.ZipFile(HERE / "zarr2.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for key in sorted(store):
-            # Of one date. Still no two runs agree: gzip notes the time, and blosc's threads race.
+            # With a fixed date. Runs still differ: gzip stores the time, and blosc's threads race.
             archive.writestr(zipfile.ZipInfo(key), bytes(store[key]), zipfile.ZIP_DEFLATED)
     np.savez_compressed(HERE / "zarr2.npz", **EXPECTED)
 

@@ -1,4 +1,4 @@
-"""Every grid divides its axes without gaps, and answers for numbers and arrays alike."""
+"""Every grid divides its axes without gaps, and accepts both numbers and arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastzarr.grids.regular import RegularGrid
 
 
 def _starts(grid: Any, axis: int, length: int) -> list[int]:
-    """List where the chunks of an axis start, found position by position."""
+    """Return the starts of the chunks of an axis, found position by position."""
     numbers = [grid.locate(axis, position) for position in range(length)]
     return [at for at in range(length) if at == 0 or numbers[at] != numbers[at - 1]]
 
@@ -76,7 +76,7 @@ def test_a_range_is_cut_at_every_boundary_of_as_many_chunks(data: Any) -> None:
     assert found == list(range(start, stop))
     numbers = [{grid.locate(0, at) for at in range(part.start, part.stop)} for part in parts]
     assert all(len(chunks) <= times for chunks in numbers)
-    # Only the first and the last part may have fewer, and no chunk is in two parts.
+    # Only the first and the last part may have fewer chunks, and no chunk is in two parts.
     assert all(len(chunks) == times for chunks in numbers[1:-1])
     assert sum(map(len, numbers)) == len(set().union(*numbers))
 

@@ -1,4 +1,4 @@
-"""The keys of chunks: those of the specification, and back."""
+"""The keys of chunks: encoding as specified, and decoding."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_is_no_chunk_key_decodes_to_none(key: str) -> None:
 
 @dataclass(frozen=True)
 class Reversed(KeyEncoding):
-    """Keys with the last axis first."""
+    """A key encoding with the last axis first."""
 
     name: str = "example.reversed"
     prefix: str = "r"

@@ -1,4 +1,4 @@
-"""The pieces in which a whole array is copied."""
+"""The regions in which a whole array is copied."""
 
 from __future__ import annotations
 

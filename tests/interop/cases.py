@@ -1,4 +1,4 @@
-"""The arrays that are written and read with every library: what they are made with, and hold."""
+"""The arrays that are written and read with every library: their properties and values."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "bytes": np.dtype(object),
 }
 
-# Shape, chunks, and the factors from a chunk to a shard (and to a shard of shards). Chunks hold 128
-# elements and more, as blosc compresses nothing shorter.
+# Shape, chunks, and the factors from a chunk to a shard (and to a shard of shards). Chunks have 128
+# elements or more, because blosc does not compress less.
 GEOMETRIES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
     "0-d": ((), (), ()),
     "1-d": ((1530,), (130,), (2,)),
@@ -52,10 +52,10 @@ _BLOSC = {
     f"blosc {cname} {shuffle}": (cname, shuffle)
     for cname in ("lz4", "lz4hc", "blosclz", "zstd", "zlib", "snappy")
     for shuffle in ("noshuffle", "shuffle", "bitshuffle")
-    # Blosc lets snappy compress small chunks of shuffled bytes only, and stores others as they are.
+    # Blosc uses snappy only for small chunks of shuffled bytes, and stores others uncompressed.
     if cname != "snappy" or shuffle == "shuffle"
 }
-# By format, then by name: the chain of codecs after the one that makes bytes.
+# By format, then by name: the chain of codecs after the array-to-bytes codec.
 CODECS: dict[int, dict[str, list[dict[str, Any]]]] = {
     3: {
         "none": [],
@@ -127,14 +127,14 @@ CODECS: dict[int, dict[str, list[dict[str, Any]]]] = {
     },
 }
 FILTERS = ("none", "delta", "fixedscaleoffset", "quantize", "astype", "packbits", "bitround")
-# Values that have been through one of these once stay as they are.
+# Lossy, but idempotent: values that have been encoded once are preserved.
 LOSSY = ("fixedscaleoffset", "quantize", "bitround")
 FILTERS += ("shuffle", "crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3", "zlib")
 
 
 @dataclass(frozen=True)
 class Case:
-    """Hold what an array is made with, as names of the tables above."""
+    """The properties of an array, as names in the tables above."""
 
     zarr_format: int
     kind: str
@@ -148,40 +148,40 @@ class Case:
     separator: str = "/"
 
     def __str__(self) -> str:
-        """Give the names that differ from the plainest array's."""
+        """Return the names that differ from those of the simplest array."""
         plain = Case(self.zarr_format, self.kind)
         names = [f"{k}={v}" for k, v in vars(self).items() if v != vars(plain)[k]]
         return ",".join([f"format={self.zarr_format}", self.kind, *names]).replace(" ", "_")
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Give the type in memory: format 2's is big-endian where the stored one is."""
+        """The data type in memory: in format 2 it is big-endian if the stored one is."""
         big = self.zarr_format == 2 and self.endian == "big"
         return ordered(DTYPES[self.kind], ">" if big else "=")
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Give the shape of the array."""
+        """The shape of the array."""
         return GEOMETRIES[self.geometry][0]
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Give the shape of the innermost chunk."""
+        """The shape of the innermost chunk."""
         return GEOMETRIES[self.geometry][1]
 
     def shard(self, level: int = 1) -> tuple[int, ...]:
-        """Give the shape of a shard, or at level 2 of a shard of shards."""
+        """Return the shape of a shard, at level 2 of a shard of shards."""
         _, chunks, factors = GEOMETRIES[self.geometry]
         return tuple(c * f**level for c, f in zip(chunks, factors, strict=True))
 
     @property
     def stored(self) -> tuple[int, ...]:
-        """Give the shape of a stored object."""
+        """The shape of a stored object."""
         return self.shard({"none": 0, "nested": 2}.get(self.shards, 1))
 
     @property
     def written(self) -> Any:
-        """Give the region to write: less a whole stored object, and the first chunk of the next."""
+        """The region to write, without one whole stored object and the first chunk of the next."""
         if not self.shape or self.fill == "null":
             return ...
         skip = self.stored[0] + (self.chunks[0] if self.shards != "none" else 0)
@@ -189,7 +189,7 @@ class Case:
 
     @property
     def fill_value(self) -> Any:
-        """Give the fill value as a scalar of the type; None for format 2's null."""
+        """The fill value as a scalar of the data type; None for format 2's null."""
         kind = self.dtype.kind
         if self.fill == "null":
             return None
@@ -209,10 +209,10 @@ class Case:
         return self.dtype.type(special) if kind in "fc" else np.array(special, self.dtype)[()]
 
     def values(self) -> np.ndarray[Any, Any]:
-        """Give what the whole array holds after `written` was written: the fill value elsewhere."""
+        """Return all values after `written` was written, with the fill value elsewhere."""
         array = np.empty(self.shape, self.dtype)
         array[...] = self.fill_value if self.fill_value is not None else array[...]
-        # Not a multiple of the size of any axis; repeated, for codecs to compress.
+        # Not a multiple of the length of any axis, but repeated, so that it can be compressed.
         pattern = _pattern(self.dtype, 37)
         if self.filter in LOSSY:
             codec = numcodecs.get_codec(dict((filters_of(self) or [])[0]))
@@ -225,7 +225,7 @@ class Case:
         return array
 
     def valid(self) -> bool:
-        """Say whether an array like this can be: peers may still not support it."""
+        """Whether such an array is valid; not every peer supports it."""
         fixed = self.dtype.kind not in "TO"
         multibyte = fixed and self.kind not in ("bool", "int8", "uint8", "S3", "V3")
         fills = {
@@ -248,7 +248,7 @@ class Case:
 
     @property
     def chain(self) -> tuple[list[Any], dict[str, Any], list[Any]]:
-        """Give format 3's filters, the codec that makes bytes, and what compresses those."""
+        """Return format 3's filters, the serializer, and the compressors."""
         order = list(reversed(range(len(self.shape))))
         filters: list[Any] = [{"name": "transpose", "configuration": {"order": order}}]
         compressors = [json.loads(json.dumps(codec)) for codec in CODECS[3][self.codec]]
@@ -265,7 +265,7 @@ class Case:
         return filters if self.order == "F" else [], serializer, compressors
 
     def sharding(self) -> tuple[list[Any], dict[str, Any], list[Any]]:
-        """Give the chain with the shards in it."""
+        """Return the codec chain, including the sharding codecs."""
         filters, serializer, compressors = self.chain
         if self.shards == "none":
             return filters, serializer, compressors
@@ -280,7 +280,7 @@ class Case:
         return [], _sharding(self.chunks, codecs, location), []
 
     def document(self, raw_fill: str = "list") -> dict[str, Any]:
-        """Give the metadata document, for peers that take one."""
+        """Return the metadata document, for peers that accept one."""
         fill = _fill_json(self.fill_value, self.dtype, self.zarr_format, raw_fill)
         if self.zarr_format == 2:
             filters, compressors = filters_of(self), CODECS[2][self.codec]
@@ -314,11 +314,11 @@ class Case:
 
     @property
     def dimension_names(self) -> list[str | None]:
-        """Give format 3's names of axes, the second of which has none."""
+        """The dimension names of format 3, of which the second is missing."""
         return [None if axis == 1 else f"axis {axis}" for axis in range(len(self.shape))]
 
     def features(self, verb: str) -> set[str]:
-        """Give the names by which ``UNSUPPORTED`` knows this case."""
+        """Return the names that describe this case in ``UNSUPPORTED``."""
         names = {verb, f"format {self.zarr_format}", self.kind, self.geometry}
         names |= {f"codec {self.codec}", f"shards {self.shards}", f"order {self.order}"}
         names |= {f"fill {self.fill}", f"filter {self.filter}", f"{self.endian}-endian"}
@@ -343,7 +343,7 @@ _SAMPLES: dict[str, list[Any]] = {
 
 
 def _pattern(dtype: np.dtype[Any], count: int) -> np.ndarray[Any, Any]:
-    """Give values that a mistake of order, size or sign would show in."""
+    """Return values that reveal errors of byte order, size or sign."""
     if dtype.kind in _SAMPLES:
         samples = _SAMPLES[dtype.kind]
         array = np.empty(count, dtype)
@@ -378,7 +378,7 @@ def _random(dtype: np.dtype[Any], count: int) -> np.ndarray[Any, Any]:
 
 
 def filters_of(case: Case) -> list[dict[str, Any]] | None:
-    """Give format 2's filters; None if the filter is not for this type."""
+    """Return format 2's filters; None if the filter does not support the data type."""
     dtype, kind, size = case.dtype.str, case.dtype.kind, case.dtype.itemsize
     found: dict[str, tuple[bool, dict[str, Any]]] = {
         "delta": (kind in "iu", {"dtype": dtype, "astype": dtype}),
@@ -458,17 +458,17 @@ def _number_json(fill: Any) -> Any:
 
 
 def ordered(dtype: np.dtype[Any], order: Any = "=") -> np.dtype[Any]:
-    """Give a type in a byte order, its fields too."""
+    """Return a dtype with another byte order, including that of its fields."""
     return dtype if dtype.kind in "TO" else dtype.newbyteorder(order)
 
 
 def bits(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> Any:
-    """Give what is equal exactly when each bit of two arrays is, in the byte order of ``dtype``."""
+    """Return values that are equal if all bits of two arrays are, in the order of ``dtype``."""
     if dtype.kind in "TO":
         return [(type(value), value) for value in array.ravel().tolist()]
     return np.ascontiguousarray(array).astype(dtype).tobytes()
 
 
 def same_type(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
-    """Say whether two types are the same but for their byte order."""
+    """Whether two dtypes differ only in byte order."""
     return ordered(one) == ordered(other)

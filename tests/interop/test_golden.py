@@ -1,7 +1,7 @@
-"""What zarr-python 2.18 wrote opens here, and holds what zarr-python 2.18 reads from it.
+"""Arrays written by zarr-python 2.18 can be opened, and read as zarr-python 2.18 reads them.
 
-golden/make_zarr2.py wrote the hierarchy; zarr2.npz holds its arrays but for those of objects, which
-stand below.
+golden/make_zarr2.py wrote the hierarchy. zarr2.npz has its arrays, except those of objects, which
+are listed below.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ with np.load(_GOLDEN / "zarr2.npz", allow_pickle=False) as _archive:
 _TEXT = ["", "ä", None, "\U0001f600", "a\0b"]
 _TREES = [{"a": [1, 2.5]}, [None, True], "text", 7, None]
 OBJECTS: dict[str, list[Any]] = {
-    # What is no text became empty text in the chunk already.
+    # Missing strings were stored as empty strings.
     "vlen_utf8": ["" if text is None else text for text in _TEXT],
     "vlen_utf8_filled": ["x", "y", "z", "fill", "fill"],
     "vlen_utf8_order_F": [["a", "bb"], ["ccc", ""], ["e", "ä"]],
@@ -46,7 +46,7 @@ def golden(tmp_path):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """Give what nobody writes to."""
+    """Return the extracted hierarchy, which must not be modified."""
     path = tmp_path_factory.mktemp("golden")
     with zipfile.ZipFile(_GOLDEN / "zarr2.zip") as archive:
         archive.extractall(path)
@@ -120,7 +120,7 @@ def test_text_comes_as_the_string_type_of_numpy(shared):
 def test_nothing_is_unpickled_unasked(shared):
     with pytest.raises(PickleCodecDisabledError, match="allow_pickle"):
         fastzarr.open_array(shared / "objects" / "pickle", mode="r")[...]
-    # That the group is trusted with other things says nothing of pickles.
+    # Other permissions of the group do not include unpickling.
     with pytest.raises(PickleCodecDisabledError, match="allow_pickle"):
         fastzarr.open_group(shared, mode="r")["objects/pickle"][...]
 

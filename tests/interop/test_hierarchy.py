@@ -1,4 +1,4 @@
-"""Groups, attributes and consolidated metadata, written here and read by others, and back."""
+"""Groups, attributes and consolidated metadata, exchanged with other libraries both ways."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def test_consolidated_metadata_is_the_same_in_zarr_python(writer, reader, zarr_f
     path = tmp_path / "tree"
     _write(LIBRARIES[writer], path, zarr_format)
     LIBRARIES[writer].consolidate_metadata(str(path))
-    # Only the root's own document is left: the rest is known from there.
+    # Only the root's own document is left, so the rest is read from its copy.
     for name in [*TREE, *ARRAYS, "ocean/deep"]:
         for document in ("zarr.json", ".zarray", ".zgroup", ".zattrs"):
             if name:
                 (path / name / document).unlink(missing_ok=True)
     place = str(path)
     if reader == "fastzarr":
-        # In a folder, where a look costs nothing, it sees that the documents are gone.
+        # In a local store, where checking is cheap, it notices that the documents are missing.
         files = [file for file in path.rglob("*") if file.is_file()]
         place = {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
     _check(LIBRARIES[reader].open_consolidated(place, mode="r"))
@@ -129,7 +129,7 @@ def test_what_zarrista_finds_consolidated_is_what_was(tmp_path):
     assert consolidated["metadata"]["grid"]["attributes"] == ARRAYS["grid"]
 
 
-# Types of ml_dtypes, which zarr-python lacks: by name, who else has them.
+# Types of ml_dtypes that zarr-python does not support: by name, the libraries that do.
 SMALL_TYPES = {
     "bfloat16": ["tensorstore", "zarrista"],
     "float8_e3m4": ["tensorstore", "zarrista"],
@@ -185,7 +185,7 @@ def test_types_of_ml_dtypes_agree(name, tmp_path):
         peers.PEERS["zarr"].read(tmp_path / "here")
     for peer in {"tensorstore", "zarrista"} - set(SMALL_TYPES[name]):
         if (peer, name) == ("tensorstore", "float8_e8m0fnu"):
-            # It reads the fill value 1 as 2 to the power of -64.
+            # It reads the fill value 1 as 2**-64.
             found = peers.PEERS[peer].read(tmp_path / "here").values
             assert (found.dtype, found[3]) == (dtype, 2.0**-64)
         else:

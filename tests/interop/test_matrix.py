@@ -1,4 +1,4 @@
-"""Arrays written here are read by others, and theirs here: bit for bit, in pairs of options."""
+"""Arrays exchanged with other libraries both ways, bit by bit, for all pairs of options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from interop.cases import (
 )
 from peers import HERE, PEERS, UNSUPPORTED, Contents, Peer
 
-# What fastzarr or most peers lack would hide what it is combined with: it has cases of its own.
+# An option that fastzarr or most peers lack would exclude its combinations, so it has own cases.
 _BLOSC = ["lz4 shuffle", "lz4hc bitshuffle", "blosclz noshuffle", "zstd shuffle", "zstd bitshuffle"]
 _BLOSC = [f"blosc {name}" for name in [*_BLOSC, "zlib noshuffle"]]
 _CODECS = {
@@ -56,10 +56,10 @@ _V2_FILTERS = {
 
 
 def _pairwise(zarr_format: int, factors: dict[str, list[Any]]) -> list[Case]:
-    """Give few cases in which each two values of two factors meet, where such a case can be.
+    """Return few cases that contain every valid pair of values of two factors.
 
-    A greedy cover: each case starts from a pair that is still missing, and takes for each other
-    factor the value with which it covers most of those.
+    A greedy cover: each case starts from a missing pair, and chooses for each other factor the
+    value with which it covers most missing pairs.
     """
     missing = {
         frozenset([(one, x), (other, y)]): None
@@ -74,7 +74,7 @@ def _pairwise(zarr_format: int, factors: dict[str, list[Any]]) -> list[Case]:
         for factor, values in factors.items():
             if factor in chosen:
                 continue
-            # Among equals the next in turn, so that what no pair asks for is varied too.
+            # Among equals they take turns, so that values that no pair requires vary too.
             turns[factor] += 1
             turn = turns[factor] % len(values)
             turned = values[turn:] + values[:turn]
@@ -100,7 +100,7 @@ def _case(zarr_format: int, kind: str = "float64", **options: Any) -> Case:
 
 
 _FEW = [
-    # Of one axis, so that the chunks repeat themselves, and blosc does not store them as they are.
+    # One axis, so that chunks are repetitive and blosc does not store them uncompressed.
     Case(zarr_format, kind, "1-d exact", codec, endian=endian, shards=shards)
     for zarr_format, codecs in CODECS.items()
     for codec in codecs
@@ -121,7 +121,7 @@ def _check(
     assert same_type(contents.values.dtype, expected)
     if peer.exact_byte_order:
         assert contents.values.dtype == expected
-    # Compared apart from the assertion: to explain it would be to compare long lists word by word.
+    # Compared outside of the assertion, whose explanation would compare long lists item by item.
     same_bits = bits(contents.values, expected) == bits(values, expected)
     assert same_bits, f"{case}: the values differ"
     if case.fill_value is None:
@@ -131,7 +131,7 @@ def _check(
         fill[0], wanted[0] = contents.fill, case.fill_value
         assert bits(fill, expected) == bits(wanted, expected)
     if peer.attributes(case.zarr_format):
-        # zarrista signs what it writes.
+        # zarrista adds its name to what it writes.
         attributes = {k: v for k, v in (contents.attributes or {}).items() if k != "_zarrs"}
         assert attributes == (ATTRIBUTES if writer.attributes(case.zarr_format) else {})
     else:
@@ -141,7 +141,7 @@ def _check(
 
 
 def _fails(act: Any) -> bool:
-    """Say whether something raises: a panic of Rust, which is no Exception, included."""
+    """Whether an action raises, including a panic of Rust, which is not an Exception."""
     try:
         act()
     except (KeyboardInterrupt, SystemExit):

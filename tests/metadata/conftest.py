@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str], dict[str, bytes]]:
-    """Give the documents of a file in ``golden``, by key."""
+    """Return the documents of a file in ``golden``, by key."""
 
     def read(name: str) -> dict[str, bytes]:
         path = Path(__file__).parent / "golden" / f"{name}.json"

@@ -1,4 +1,4 @@
-"""Attributes: what JSON can hold of them, and errors that name the place."""
+"""Attributes: the values that JSON can represent, and errors that name the location."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats: objects that the rest of the package asks, instead of comparing numbers."""
+"""Formats: objects that the rest of the package uses instead of comparing numbers."""
 
 from __future__ import annotations
 
@@ -155,9 +155,9 @@ def test_the_names_of_documents_are_those_of_the_formats() -> None:
     assert found == {name: set(kinds) for name, kinds in checked.DOCUMENTS.items()}
 
 
-# Where a user's keywords become the layout of a new array, which each format has in its own way.
+# Where a user's keywords are converted to the layout of a new array, differently in each format.
 ASKS = {"creating/layouts.py", "creating/like.py"}
-# The suites for authors of stores write keys that look like those of nodes.
+# The test suites for stores write keys like those of nodes.
 SPELLS = {"checked.py", "testing/promises.py", "testing/stores.py"}
 
 

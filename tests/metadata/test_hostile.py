@@ -1,4 +1,4 @@
-"""Broken and hostile documents: each is a ``MetadataError`` that names the place."""
+"""Invalid and hostile documents: each raises a ``MetadataError`` that names the location."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ ARRAY_V2: dict[str, Any] = {
 
 
 def changed(doc: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    """Give a copy of a document with one member changed; ``...`` takes it away."""
+    """Return a copy of a document with one member changed; ``...`` removes it."""
     root = copy.deepcopy(doc)
     inner: Any = root
     for name in path[:-1]:
@@ -80,7 +80,7 @@ def changed(doc: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dic
 
 
 def paths(value: Any, prefix: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Give the paths of all members and items of a document."""
+    """Return the paths of all members and items of a document."""
     items: Any = ()
     if isinstance(value, dict):
         items = value.items()
@@ -122,7 +122,7 @@ WEIRD = st.recursive(
 
 @st.composite
 def mutations(draw: st.DrawFn, docs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Draw one of the documents with some of its members changed, taken away, added or swapped."""
+    """Draw one of the documents with some members changed, removed, added or swapped."""
     doc = copy.deepcopy(draw(st.sampled_from(docs)))
     for _ in range(draw(st.integers(1, 3))):
         places = paths(doc)
@@ -150,7 +150,7 @@ def mutations(draw: st.DrawFn, docs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def shard(path: str) -> tuple[str | int, ...]:
-    """Give the path of a member of the sharding codec's configuration."""
+    """Return the path of a member of the sharding codec's configuration."""
     return ("codecs", 0, "configuration", *path.split("."))
 
 
@@ -162,7 +162,7 @@ BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 @pytest.mark.parametrize(
     ("path", "value", "place", "message"),
     [
-        # Members that are missing, or of the wrong type.
+        # Missing members, and members of the wrong type.
         *[
             ((name,), ..., "", f"the member '{name}' is missing")
             for name in ARRAY_V3
@@ -424,7 +424,7 @@ def test_a_broken_array_of_format_2(path, value, place, message):
     with pytest.raises(MetadataError) as caught:
         v2.parse_array(changed(ARRAY_V2, path, value), {}, "a/.zarray")
     found = caught.value.where
-    # What a data type or a codec says of itself may be placed more exactly.
+    # The errors of data types and codecs may have a more precise location.
     assert found.startswith("a/.zarray: " + place if place else "a/.zarray")
     assert message in str(caught.value)
 
@@ -463,7 +463,7 @@ def test_a_broken_group(doc, place):
 
 
 def of_others(files: str, keys: str) -> list[dict[str, Any]]:
-    """Give the documents of these keys that other implementations wrote."""
+    """Return the documents of these keys, written by other implementations."""
     found = []
     for path in sorted((Path(__file__).parent / "golden").glob(f"*{files}.json")):
         docs = json.loads(path.read_text("utf-8"))
@@ -472,7 +472,7 @@ def of_others(files: str, keys: str) -> list[dict[str, Any]]:
 
 
 def plain(layout: Layout) -> Layout:
-    """Give the layout with NaN in its attributes as it is written."""
+    """Return the layout with NaN in its attributes as it is written."""
     named = {name: getattr(layout, name) for name in ("attributes", "extra")}
     return replace(layout, **{k: plain_attributes(v) for k, v in named.items()})
 

@@ -1,4 +1,4 @@
-"""Documents as bytes: what is read, what is refused and where, what is written."""
+"""Documents as bytes: accepted and rejected JSON, locations of errors, strict output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layouts: equality, hashing, pickling, and what they tell of themselves."""
+"""Layouts: equality, hashing, pickling, and derived properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache of parsed documents: it depends on their bytes alone, and shares nothing mutable."""
+"""The cache of parsed documents: it depends only on their bytes, and shares nothing mutable."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_codec_registered_later_is_used() -> None:
             assert type(_parse(data).codecs[-1]) is Mine  # type: ignore[union-attr]
     finally:
         codecs.register_codec("gzip", GzipCodec)
-    # A codec of others is not cached, whatever the class that it derives from declares.
+    # A third-party codec is not cached, whatever its base class declares.
     assert parsed.nodes.entries == before
 
 

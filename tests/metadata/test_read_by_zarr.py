@@ -1,4 +1,4 @@
-"""What is written here, zarr-python reads with the same meaning."""
+"""Documents written by fastzarr mean the same to zarr-python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastzarr.metadata import GroupLayout, Layout, json, v2, v3
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.metadata.v3 import FORMAT as V3
 
-# What zarr-python 3 does not read in the specification's spelling, which is the one written here.
+# What zarr-python 3 cannot read in the form of the specification, which fastzarr writes.
 UNREADABLE = {"t/structured": "struct before zarr-python 3.2"}
 
 

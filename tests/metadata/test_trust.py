@@ -1,4 +1,4 @@
-"""Arrays that unpickle: only where the caller says so."""
+"""Arrays are unpickled only if the caller allows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Format 2: documents and what they mean."""
+"""Format 2: documents and their layouts."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ DTYPES += [[["a", "<i4"], ["b", ">f8", [2]], ["c", [["d", "|S2"]]]]]
 
 @st.composite
 def arrays(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the .zarray of arrays."""
+    """Draw the ``.zarray`` of an array."""
     ndim = draw(st.integers(0, 4))
     return array(
         shape=draw(st.lists(st.integers(0, 2**15), min_size=ndim, max_size=ndim)),

@@ -1,4 +1,4 @@
-"""Format 3: documents and what they mean."""
+"""Format 3: documents and their layouts."""
 
 from __future__ import annotations
 

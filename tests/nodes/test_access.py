@@ -1,4 +1,4 @@
-"""An array handle describes one array at a time: its metadata and its chunk keys go together."""
+"""The metadata and the chunk keys of an array handle always belong to the same array."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastzarr.stores import Store
 
 FIRST: dict[str, Any] = {"name": "a", "chunks": 2, "dtype": "i8"}
-# Each differs from the first array in the keys of its chunks.
+# The keys of the chunks of each differ from those of the first array.
 OTHERS: dict[str, dict[str, Any]] = {
     "key encoding": {"chunk_key_encoding": {"name": "v2", "separator": "."}},
     "number of axes": {"data": np.arange(8).reshape(2, 4) + 10, "chunks": (1, 2)},

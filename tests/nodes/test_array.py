@@ -1,4 +1,4 @@
-"""Array: what it says of itself, selections by name, views, copies, protocols."""
+"""Array: properties, selection methods, views, copies, protocols."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA = np.arange(24, dtype="i4").reshape(4, 6)
 
 @pytest.fixture(params=[2, 3], ids=["format 2", "format 3"])
 def z(request: Any) -> Array:
-    """Give an array of either format that holds ``DATA``."""
+    """Return an array of each format with the elements ``DATA``."""
     made = fastzarr.create(
         (4, 6),
         chunks=(3, 4),
@@ -36,7 +36,7 @@ def z(request: Any) -> Array:
 
 @pytest.fixture
 def records() -> Array:
-    """Give an array of two fields."""
+    """Return a structured array of two fields."""
     values = np.array([(1, 1.5), (2, 2.5), (3, 3.5), (4, 4.5)], dtype=[("a", "i4"), ("b", "f8")])
     return fastzarr.array(values, chunks=3)
 
@@ -378,14 +378,14 @@ def test_metadata_gives_its_document(z: Array) -> None:
 def test_a_handle_does_not_write_into_what_has_replaced_its_array(
     tmp_path: Any, zarr_format: int, sharing: str
 ) -> None:
-    """Refuse to write chunks of one kind into an array of another, or where none is left."""
+    """A write raises an error if the array was replaced by a different one, or deleted."""
     store = tmp_path / "a" if sharing == "local" else {}
     root = fastzarr.open_group(store, mode="w", zarr_format=zarr_format)
     old = root.create_array("x", shape=4, dtype="i4")
     old[:] = 1
     root["x"].attrs["a"] = 1
     root["x"].resize(8)
-    old[0] = 2  # another shape and other attributes do not matter
+    old[0] = 2  # a changed shape and changed attributes do not matter
     assert root["x"][0] == 2
     root.create_array("x", shape=4, dtype="f4", overwrite=True)
     with pytest.raises(errors.StaleArrayError, match="replaced"):

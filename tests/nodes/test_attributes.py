@@ -1,4 +1,4 @@
-"""Attributes: written through, patched, refused whole."""
+"""Attributes are written immediately, as patches; an invalid change is rejected as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastzarr.stores import MemoryStore
 
 
 class Counting(MemoryStore):
-    """Count the writes."""
+    """A store that counts its writes."""
 
     writes = 0
 

@@ -1,4 +1,4 @@
-"""Putting new nodes into a store: what is replaced is not lost for nothing."""
+"""Creation of nodes in a store: a replaced node is not lost if the creation fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastzarr.stores import LocalStore, MappingStore, MemoryStore, Store
 
 
 class Failing:
-    """Be an array-like whose second half cannot be read."""
+    """An array-like object that cannot be read completely."""
 
     shape = (4,)
     dtype = np.dtype("i4")
@@ -82,7 +82,7 @@ def _wrapped():
 
 
 def _nested(tmp_path):
-    class Slow(LocalStore):  # which has no drafts, as it has verbs of its own
+    class Slow(LocalStore):  # has no drafts, because it overrides verbs
         draft = None
 
         def _set(self, key, value):

@@ -1,4 +1,4 @@
-"""Assignment casts and broadcasts as NumPy's own does."""
+"""Assignment casts and broadcasts as in NumPy."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _assign(target: Any, value: Any) -> tuple[type[BaseException] | None, set[ty
         warnings.simplefilter("always")
         try:
             target[...] = value
-        except Exception as error:  # noqa: BLE001  (whatever NumPy raises is what is compared)
+        except Exception as error:  # noqa: BLE001  (compared with the exception of NumPy)
             return type(error), {w.category for w in seen}
         return None, {w.category for w in seen}
 

@@ -1,4 +1,4 @@
-"""Where documents meet a store: what is written, in which order, and what is patched."""
+"""Documents in a store: what is written, in which order, and how it is patched."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Recording(MemoryStore):
-    """Remember the order of changes."""
+    """A store that records the order of changes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def test_an_update_writes_only_what_changed() -> None:
 
 
 def test_an_update_keeps_the_spelling_of_what_it_does_not_change() -> None:
-    # As zarr-python 3.1 writes it and reads nothing else; fastzarr itself writes `struct`.
+    # The only form that zarr-python 3.1 writes and reads; fastzarr itself writes `struct`.
     doc: dict[str, Any] = {
         "zarr_format": 3,
         "node_type": "array",

@@ -337,7 +337,7 @@ def test_equality_hash_and_pickle(full, store):
     assert again["a"] != full
     assert full != 5
     copy = pickle.loads(pickle.dumps(full))
-    # A pickle of a store in memory holds values of its own, so that it is another place.
+    # A pickle of a store in memory has its own values, so it is another place.
     assert (copy == full) is isinstance(store, LocalStore)
     assert copy["a/x"][:].tolist() == [1, 2, 3]
 
@@ -504,7 +504,7 @@ def test_a_group_with_a_member_named_shape_is_copied_as_a_group(odd: zarr.Group)
     assert dest["odd/shape"][:].tolist() == [1, 2]
     with pytest.raises(errors.CopyError, match="exists"):
         zarr.copy(odd["shape"], dest, name="odd")
-    # A group that is there is merged into, not taken for an array to be deleted.
+    # Members are added to an existing group; it is not deleted as an array would be.
     zarr.copy(_with_new(), dest, name="odd")
     assert sorted(dest["odd"]) == sorted([*odd, "new"])
     zarr.copy(odd, dest, name="odd", if_exists="skip_initialized")

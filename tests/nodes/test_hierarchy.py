@@ -1,4 +1,4 @@
-"""Many nodes at once, from their metadata."""
+"""Creation of many nodes at once, from their metadata."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def layout():
 
 
 class Metadata:
-    """Give a document when asked, as metadata objects of zarr-python do."""
+    """An object that returns a document, like metadata objects of zarr-python."""
 
     def __init__(self, doc):
         self.doc = doc

@@ -1,4 +1,4 @@
-"""info, as text and as HTML."""
+"""The description ``info``, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastzarr.nodes.tree import Tree
 
 
 class Balanced(HTMLParser):
-    """Check that every tag is closed, and collect the text."""
+    """A parser that checks that every tag is closed, and collects the text."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Resize and append: what lies outside is gone, and never comes back."""
+"""Resize and append: elements outside the shape are deleted, and never reappear."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(params=OPTIONS.values(), ids=OPTIONS.keys())
 def z(request: Any) -> fastzarr.Array:
-    """Give an array that is one chunk and a bit along each axis."""
+    """Return an array that is a little larger than one chunk along each axis."""
     made = fastzarr.create_array({}, shape=(8, 10), dtype="i4", name="a", **request.param)
     made[...] = 1
     return made
@@ -158,7 +158,7 @@ def test_a_stale_handle_keeps_what_others_have_put_beyond_its_shape(
     z[3:] = 2
     z[:, 6:] = 3
     expected = z[...]
-    # All that it knows of the chunks at its edge, and one element of them.
+    # All elements that the handle knows in the chunks at its edge, and a single one.
     stale[...] = 5
     stale[2, 5] = 6
     expected[:3, :6] = 5

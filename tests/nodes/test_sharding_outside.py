@@ -1,4 +1,4 @@
-"""Sharding seen from outside: which chunks and codecs an array has, wherever sharding stands."""
+"""The chunks and codecs of a sharded array, wherever the sharding codec is in the chain."""
 
 from __future__ import annotations
 

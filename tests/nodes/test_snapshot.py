@@ -1,4 +1,4 @@
-"""Consolidated metadata in use: when a snapshot ends."""
+"""Consolidated metadata in use: how snapshots become invalid."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_reading_and_writing_chunks_does_not(store):
 def test_the_attributes_of_the_group_itself(store, zarr_format):
     root = zarr.open_consolidated(store)
     root.attrs["title"] = "t"
-    # Format 2 has them in the copy, format 3 beside it.
+    # In format 2 they are in the copy, in format 3 beside it.
     assert has_copy(store) is (zarr_format == 3)
     assert zarr.open_group(store).attrs["title"] == "t"
     assert list(zarr.open_group(store)) == ["a", "b"]
@@ -161,7 +161,7 @@ def test_a_copy_that_was_only_read_is_removed_by_a_later_change(tmp_path):
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_what_others_change_in_a_folder_is_not_taken_from_the_copy(tmp_path, zarr_format):
-    """Read anew what a program that knows nothing of copies has changed or removed."""
+    """Changes by a program that ignores consolidated metadata are noticed."""
     root = zarr.open_group(tmp_path, mode="w", zarr_format=zarr_format)
     root.create_array("x", shape=3)
     root.create_array("y", shape=3)

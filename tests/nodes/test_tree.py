@@ -11,7 +11,7 @@ import fastzarr as zarr
 
 
 class Balanced(HTMLParser):
-    """Check that every tag is closed, and collect the text."""
+    """A parser that checks that every tag is closed, and collects the text."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Indices are understood as NumPy understands them, errors included."""
+"""Indices have the meaning that they have in NumPy, and the same errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALUES = np.arange(120).reshape(SHAPE)
 
 
 def evaluate(found: Selection, array: Any) -> Any:
-    """Select with NumPy what a selection says, by coordinates alone."""
+    """Return the elements of a selection, selected in NumPy by coordinates only."""
     index: list[Any] = [None] * array.ndim
     for place, factor in enumerate(found.factors):
         form = [1] * len(found.factors)
@@ -65,7 +65,7 @@ ITEMS: list[Any] = [
 
 
 def _is_orthogonal(index: tuple[Any, ...]) -> bool:
-    """Tell the documented exception: one 1-d array among at least one integer and slices."""
+    """Whether an index is the documented exception: one 1-d array, slices, and an integer."""
     arrays = [i for i in index if isinstance(i, list) or getattr(i, "ndim", 0)]
     integers = any(isinstance(i, (int, np.integer)) for i in index) or any(
         isinstance(i, np.ndarray) and not i.ndim for i in index

@@ -1,4 +1,4 @@
-"""A plan covers its selection: every element once, in its chunk, at its place."""
+"""A plan covers its selection: every element once, with the right chunk and position."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _run(found: Selection, array: Any, grid: Grid) -> Any:
-    """Do by hand what an engine does: take each piece out of its chunk."""
+    """Copy each piece from its chunk, as an engine does."""
     made = plan.make(found.factors, array.shape, grid)
     out = np.full(found.work, -1)
     seen = set()

@@ -1,4 +1,4 @@
-"""Assertions in the shared suite are explained as those in the tests are."""
+"""Detailed assertion messages in the shared test suites."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The mapping that a store is, made of the verbs alone."""
+"""The mapping interface of stores, which uses only the verbs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Verbs(AsMapping):
-    """The verbs over a dict, without anything else of a store."""
+    """The verbs of a store, implemented with a dict, and nothing else."""
 
     set_many = None
 

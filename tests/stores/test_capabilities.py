@@ -1,4 +1,4 @@
-"""What a store declares, what makes it void, and that every verb of a store is honoured."""
+"""The capabilities of stores: how they are declared, and how overridden verbs void them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def declared(store: Any) -> set[str]:
 
 
 class Plain(Store):
-    """A store of the four verbs and nothing else."""
+    """A store with the four required methods and nothing else."""
 
     def __init__(self, held: dict[str, bytes] | None = None) -> None:
         super().__init__()
@@ -73,14 +73,14 @@ class Plain(Store):
         return [key for key in tuple(self.held) if key.startswith(start)]
 
     def __eq__(self, other: object) -> bool:
-        """Compare the values."""
+        """Whether both stores have equal values."""
         return isinstance(other, Plain) and self.held == other.held
 
     __hash__ = None  # type: ignore[assignment]
 
 
 class Shelf(Plain):
-    """A store of an author elsewhere, whose values are files: it reads and writes by others."""
+    """A third-party store whose values are files, which it accesses in its own way."""
 
     def __init__(self, root: Path, durability: str | None = None) -> None:
         super().__init__()
@@ -109,18 +109,18 @@ class Shelf(Plain):
         return self.inner.turn(key)
 
     def files(self) -> Files:
-        """Return where the files are."""
+        """Return the location of the files."""
         return Files(str(self.inner.root), durability=self.durability)
 
     def __eq__(self, other: object) -> bool:
-        """Compare the folders."""
+        """Whether both stores have the same folder."""
         return isinstance(other, Shelf) and self.inner == other.inner
 
     __hash__ = None  # type: ignore[assignment]
 
 
 class TestPlain(StoreTests):
-    """The suite of all stores."""
+    """The common test suite."""
 
     @pytest.fixture
     def store(self) -> Plain:
@@ -129,7 +129,7 @@ class TestPlain(StoreTests):
 
 
 class TestShelf(StoreTests):
-    """The suite of all stores, for one that declares files."""
+    """The common test suite, for a store that declares ``files``."""
 
     @pytest.fixture(params=[None, "replace"])
     def store(self, tmp_path: Path, request: Any) -> Shelf:
@@ -137,7 +137,7 @@ class TestShelf(StoreTests):
         return Shelf(tmp_path / "shelf", request.param)
 
 
-# What is declared
+# Declared capabilities
 
 
 def test_the_protocols_tell_what_is_declared(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_what_goes_past_an_overridden_verb_is_void(tmp_path: Path) -> None:
     assert declared(Listing(tmp_path)) == LOCAL - {"transaction"}
 
     class Below(Reading):
-        """It overrides nothing, but inherits a verb that the capabilities do not know."""
+        """A class that overrides nothing, but inherits a verb that voids the capabilities."""
 
     class Anew(Reading):
         files = LocalStore.files
@@ -215,7 +215,7 @@ def test_bases_that_know_nothing_of_each_other() -> None:
         pass
 
     class After(MemoryStore, Mixin):
-        """The mixin's verb is not reached."""
+        """A class in which the mixin's verb is never called."""
 
     class Promising(MemoryStore):
         swap = MemoryStore.swap
@@ -226,7 +226,7 @@ def test_bases_that_know_nothing_of_each_other() -> None:
             super()._set(key, value)
 
     class Both(Promising, Overriding):
-        """What the first base promises does not know the verb of the second."""
+        """A class whose second base overrides a verb that voids the first one's capabilities."""
 
     class Swapper:
         def swap(self, key: str, value: Any, token: Any) -> bool:
@@ -236,7 +236,7 @@ def test_bases_that_know_nothing_of_each_other() -> None:
             raise NotImplementedError
 
     class Mixed(Swapper, Plain):
-        """A mixin before a store of the four verbs is what the author wants."""
+        """A class whose mixin is meant to be combined with any store of the four verbs."""
 
     assert declared(Before()) == MEMORY - {"swap"}
     assert declared(After()) == MEMORY
@@ -258,13 +258,13 @@ def test_a_verb_that_is_assigned_to_a_store_makes_void_what_goes_past_it(tmp_pat
 
 
 class Upper:
-    """A verb to be assigned to a store, which can be pickled with it."""
+    """A callable that replaces a verb of a store, and can be pickled with it."""
 
     def __init__(self, place: Any) -> None:
         self.place = place
 
     def __call__(self, key: str) -> bytes | None:
-        """Read in capitals."""
+        """Return the value in upper case."""
         value = self.place.get(key)
         return None if value is None else value.upper()
 
@@ -281,7 +281,7 @@ def test_copies_of_a_store_keep_the_verbs_assigned_to_it(tmp_path: Path) -> None
             assert declared(other) == declared(store) - {"files", "swap"}
             assert other.get_many(["a"]) == [b"VALUE"]
             assert other.get_valid("a") == b"VALUE"
-    # What is bound to a store that is read-only must not be taken over by one that is not.
+    # A method bound to a read-only store must not be passed on to a writable one.
     reader = MemoryStore({"a": b"1"}).with_read_only()
     reader._get = Upper({"a": b"x"})  # type: ignore[method-assign,assignment]  # noqa: SLF001
     writer = reader.with_read_only(False)  # noqa: FBT003
@@ -289,7 +289,7 @@ def test_copies_of_a_store_keep_the_verbs_assigned_to_it(tmp_path: Path) -> None
     assert writer.mapping == {"a": b"X3"}
 
 
-# That every verb is honoured
+# All verbs are called
 
 
 VERBS = ("get", "_get", "set", "_set", "delete", "_delete", "turn", "_turn")
@@ -325,7 +325,7 @@ def by_base(kind: type[Store], verb: str, calls: list[str]) -> type[Store]:
 
 
 def use(root: zarr.Group) -> None:
-    """Do with arrays what asks each verb, and check what comes of it."""
+    """Use arrays in ways that call every verb, and check the results."""
     z = root["z"]
     z[:] = [1, 2, 3, 4]
     z[1] = 7
@@ -390,7 +390,7 @@ def backwards(value: Any) -> Any:
 
 
 class Private:
-    """A mixin that keeps bytes backwards, by the verbs of authors."""
+    """A mixin that stores bytes in reverse, by overriding private methods."""
 
     def _get(self, key: str) -> Any:
         return backwards(super()._get(key))  # type: ignore[misc]
@@ -400,7 +400,7 @@ class Private:
 
 
 class Public:
-    """A mixin that keeps bytes backwards, by the verbs of users."""
+    """A mixin that stores bytes in reverse, by overriding public methods."""
 
     def get(self, key: str, default: Any = None) -> Any:
         return backwards(super().get(key, default))  # type: ignore[misc]
@@ -450,7 +450,7 @@ def test_values_changed_by_a_verb_assigned_to_a_store_are_read_by_it() -> None:
     assert store.get_ranges("shards/c/0", [(0, 4)]) == [store["shards/c/0"][:4]]
 
 
-# Files of a store made elsewhere
+# Files of third-party stores
 
 
 @pytest.mark.parametrize("durability", [None, "none", "replace", "full"])
@@ -467,7 +467,7 @@ def test_a_store_that_declares_files_is_read_past_its_verbs(
     assert store.asked == []
     z[:] = 9
     shards[1] = 9
-    # Where it says how durable files must be, they are written past it too.
+    # If it declares the durability of files, they are also written directly.
     assert store.written == (durability is not None)
     assert zarr.open_group(LocalStore(tmp_path), mode="r")["z"][:].tolist() == [9] * 4
     with zarr.config.set({"data_path": "numpy"}):

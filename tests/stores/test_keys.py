@@ -1,4 +1,4 @@
-"""The rules of keys and paths."""
+"""Validation of keys and paths."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ AWKWARD = st.text(alphabet="a./\\\0\x1f\x9f\ud800\u00e9\U0001f30a -", max_size=1
 
 @pytest.mark.parametrize("key", GOOD_KEYS)
 def test_good_keys(key: str) -> None:
-    """Take what can be a key, also as a path."""
+    """Valid keys are accepted, and are valid paths too."""
     validate_key(key)
     assert normalise_path(key) == key
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
 def test_bad_keys_are_named(key: str) -> None:
-    """Say which key it was, in ASCII, and in few words."""
+    """The message shows the invalid key, in ASCII and shortened."""
     with pytest.raises(KeyValidationError, match="is not a valid key") as caught:
         validate_key(key)
     message = str(caught.value)
@@ -50,14 +50,14 @@ def test_bad_keys_are_named(key: str) -> None:
     ],
 )
 def test_the_reason_is_named(key: str, reason: str) -> None:
-    """Say what about the key is wrong."""
+    """The message has the reason."""
     with pytest.raises(KeyValidationError, match=reason):
         validate_key(key)
 
 
 @given(st.one_of(AWKWARD, st.text()))
 def test_a_key_that_passes_stays_inside(key: str) -> None:
-    """Pass no key that, joined to a folder, is elsewhere or cannot be a file name."""
+    """A valid key, joined to a folder, is a path below it with valid file names."""
     try:
         validate_key(key)
     except KeyValidationError:
@@ -82,20 +82,20 @@ def test_a_key_that_passes_stays_inside(key: str) -> None:
     ],
 )
 def test_paths_lose_their_slashes(path: str | None, expected: str) -> None:
-    """Give a path as keys begin with it."""
+    """A path is normalised to a prefix of keys."""
     assert normalise_path(path) == expected
 
 
 @pytest.mark.parametrize("path", ["..", "a/..", "./a", "a\\b", "C:\\data", "a\0", "a\n/b"])
 def test_bad_paths(path: str) -> None:
-    """Refuse a path that no key can begin with."""
+    """A path that cannot be a prefix of keys is rejected."""
     with pytest.raises(KeyValidationError):
         normalise_path(path)
 
 
 @given(st.one_of(AWKWARD, st.text()))
 def test_a_normal_path_is_normal(path: str) -> None:
-    """Give the same for what was normalised before."""
+    """Normalising a path twice has no effect."""
     try:
         normal = normalise_path(path)
     except KeyValidationError:
@@ -107,7 +107,7 @@ def test_a_normal_path_is_normal(path: str) -> None:
 
 @pytest.mark.parametrize("path", [1, b"a", ("a",)])
 def test_a_path_is_a_string(path: object) -> None:
-    """Refuse by ``TypeError`` what is no string."""
+    """A path that is not a string raises TypeError."""
     with pytest.raises(TypeError, match="string"):
         normalise_path(path)
     with pytest.raises(TypeError, match="string"):

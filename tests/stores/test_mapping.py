@@ -1,4 +1,4 @@
-"""Any mapping as a store."""
+"""Mappings as stores."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ class Failing(UserDict):
     """A mapping on a disk that fails."""
 
     def __getitem__(self, key: str) -> bytes:
-        """Fail."""
+        """Raise an error."""
         raise OSError(5, "disk error", key)
 
 
 class TestMappingStore(StoreTests):
-    """The suite of all stores."""
+    """The common test suite."""
 
     @pytest.fixture
     def store(self) -> MappingStore:
-        """Give a store in a mapping that is no dict."""
+        """Return a store in a mapping that is not a dict."""
         return MappingStore(UserDict())
 
 
 def test_the_mapping_is_written_into() -> None:
-    """Write bytes into the mapping itself."""
+    """Values are written to the mapping itself, as bytes."""
     mapping: UserDict[str, bytes] = UserDict()
     store = KVStore(mapping)
     store["a"] = bytearray(b"1")
@@ -37,7 +37,7 @@ def test_the_mapping_is_written_into() -> None:
 
 
 def test_only_a_key_error_is_a_missing_key() -> None:
-    """Let every other failure of the mapping through."""
+    """Any other exception of the mapping is propagated."""
     store = MappingStore(Failing())
     with pytest.raises(OSError, match="disk error"):
         store.get("a")
@@ -46,7 +46,7 @@ def test_only_a_key_error_is_a_missing_key() -> None:
 
 
 def test_nothing_more_is_promised() -> None:
-    """Promise nothing that the mapping may not keep."""
+    """The store has no capabilities that depend on the mapping."""
     for protocol in (HasFiles, Swaps, Validates):
         assert not isinstance(MappingStore({}), protocol)
 

@@ -13,16 +13,16 @@ from fastzarr.testing import StoreTests
 
 
 class TestMemoryStore(StoreTests):
-    """The suite of all stores."""
+    """The common test suite."""
 
     @pytest.fixture
     def store(self) -> MemoryStore:
-        """Give an empty store."""
+        """Return an empty store."""
         return MemoryStore()
 
 
 def test_the_callers_dict_is_written_into() -> None:
-    """Write into the very dict that was given, under either name."""
+    """Values are written to the dict that was passed, under either name of the argument."""
     for values in ({}, {"a": b"0"}):
         MemoryStore(values).set("a/b", bytearray(b"1"))
         MemoryStore(root=values)["c"] = b"2"
@@ -33,7 +33,7 @@ def test_the_callers_dict_is_written_into() -> None:
 
 
 def test_what_others_put_into_the_dict() -> None:
-    """Read buffers as bytes, and say which key holds something else."""
+    """Buffers in the dict are read as bytes; other objects raise an error that names the key."""
     store = MemoryStore({"a": bytearray(b"1"), "b": "text", 3: b"x"})
     assert store.get("a") == b"1"
     assert [*store] == ["a", "b"]
@@ -42,7 +42,7 @@ def test_what_others_put_into_the_dict() -> None:
 
 
 def test_a_value_put_into_the_dict_changes_the_validator() -> None:
-    """Notice a value that did not come through the store."""
+    """A value that was written directly to the dict is noticed."""
     values = {"a": b"1"}
     store = MemoryStore(values)
     token = store.validator("a")
@@ -52,7 +52,7 @@ def test_a_value_put_into_the_dict_changes_the_validator() -> None:
 
 
 def test_stores_are_equal_by_their_values() -> None:
-    """Compare values, whether in one dict or two."""
+    """Stores are compared by value, in the same dict or in two."""
     values = {"a": b"1"}
     assert MemoryStore(values) == MemoryStore(values)
     assert MemoryStore(values) == MemoryStore(dict(values))
@@ -60,7 +60,7 @@ def test_stores_are_equal_by_their_values() -> None:
 
 
 def test_a_pickle_holds_values_of_its_own() -> None:
-    """Unpickle a store that no longer shares the dict."""
+    """An unpickled store does not share the dict."""
     store = MemoryStore({"a": b"1"}, dimension_separator="/")
     copy = pickle.loads(pickle.dumps(store))
     copy["a"] = b"2"
@@ -69,7 +69,7 @@ def test_a_pickle_holds_values_of_its_own() -> None:
 
 
 def test_names() -> None:
-    """Print as the dict that it stands for."""
+    """A store in a dict has a URL that identifies the dict."""
     values: dict[str, bytes] = {}
     assert str(MemoryStore(values)) == str(MemoryStore(values)) == f"memory://{id(values)}"
     assert DictStore is MemoryStore
@@ -77,7 +77,7 @@ def test_names() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_fork_while_a_lock_is_held() -> None:
-    """Write in a child that was forked while another thread was writing."""
+    """A child that was forked while another thread was writing can write."""
     store = MemoryStore()
     with store.place.guard:
         child = os.fork()

@@ -1,4 +1,4 @@
-"""Every store against a dict, by verbs in any order."""
+"""Every store compared with a dict, after verbs in any order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastzarr.stores import LocalStore, MappingStore, MemoryStore
 if TYPE_CHECKING:
     from fastzarr.stores import Store
 
-# No key is a folder of another one, which files cannot be.
+# No key is a prefix of another one, because a file cannot be a folder.
 KEYS = ["zarr.json", "a/zarr.json", "a/c/0/0", "a/c/0/1", "a/c.x", "a-b/c", "ab", "b/d"]
 PREFIXES = ["", "a", "a/c", "a/c/0", "a-b", "b", "b/c", "b/d", "x"]
 key = st.sampled_from(KEYS)
@@ -25,18 +25,18 @@ part = st.tuples(st.integers(-15, 15), st.none() | st.integers(0, 15))
 
 
 class Model(RuleBasedStateMachine):
-    """A store and a dict that are to hold the same."""
+    """A store and a dict that must have the same values."""
 
     store: Store
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start with an empty store."""
         super().__init__()
         self.dict: dict[str, bytes] = {}
         self.store = self.make()
 
     def make(self) -> Store:
-        """Make the store."""
+        """Create the store."""
         return MemoryStore()
 
     def below(self, prefix: str) -> list[str]:
@@ -45,32 +45,32 @@ class Model(RuleBasedStateMachine):
 
     @rule(key=key, value=value)
     def set(self, key: str, value: bytes) -> None:
-        """Store."""
+        """Set a value."""
         self.store.set(key, memoryview(value))
         self.dict[key] = value
 
     @rule(key=key)
     def delete(self, key: str) -> None:
-        """Remove."""
+        """Delete a key."""
         self.store.delete(key)
         self.dict.pop(key, None)
 
     @rule(prefix=prefix.filter(bool))
     def delete_dir(self, prefix: str) -> None:
-        """Remove what is below."""
+        """Delete the keys below a prefix."""
         self.store.delete_dir(prefix)
         for k in self.below(prefix):
             del self.dict[k]
 
     @rule()
     def clear(self) -> None:
-        """Remove all."""
+        """Delete all keys."""
         self.store.clear()
         self.dict.clear()
 
     @rule(source=st.sampled_from(["a", "a/c", "b"]), to=st.sampled_from(["a", "b", "a/c"]))
     def move(self, source: str, to: str) -> None:
-        """Move, where that can be."""
+        """Move keys, if the move is valid."""
         keys = self.below(source)
         if not keys or self.below(to) or f"{to}/".startswith(f"{source}/"):
             return
@@ -80,7 +80,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(key=key, parts=st.lists(part, max_size=4))
     def get_ranges(self, key: str, parts: list[tuple[int, int | None]]) -> None:
-        """Read parts as slices."""
+        """Read byte ranges, and compare them with slices."""
         whole = self.dict.get(key)
         expected = None
         if whole is not None:
@@ -93,7 +93,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(prefix=prefix)
     def look_below(self, prefix: str) -> None:
-        """List, count and measure below a prefix."""
+        """List the keys below a prefix, and get their number and size."""
         keys = self.below(prefix)
         start = len(prefix) + 1 if prefix else 0
         assert [*self.store.list(prefix)] == keys
@@ -103,29 +103,29 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        """Hold the same values."""
+        """Check that the store and the dict have the same values."""
         assert dict(self.store.items()) == self.dict
         assert self.store.get_many(KEYS) == [self.dict.get(k) for k in KEYS]
 
 
 class MappingModel(Model):
-    """The same for a mapping."""
+    """The same for a mapping as a store."""
 
     def make(self) -> Store:
-        """Make the store."""
+        """Create the store."""
         return MappingStore(UserDict())
 
 
 class LocalModel(Model):
-    """The same for files."""
+    """The same for the local store."""
 
     def make(self) -> Store:
-        """Make the store."""
+        """Create the store."""
         self.folder = mkdtemp()
         return LocalStore(self.folder)
 
     def teardown(self) -> None:
-        """Remove the folder."""
+        """Delete the folder."""
         rmtree(self.folder)
 
 

@@ -1,4 +1,4 @@
-"""Which stores stand for the same place, and what hangs on that."""
+"""The identity of stores' values, and the state that belongs to it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Plain(Store):
-    """A store by the four verbs alone."""
+    """A store with only the four required methods."""
 
     def __init__(self) -> None:
-        """Keep the values in a dict of its own."""
+        """Initialise with a new dict."""
         super().__init__()
         self.values_: dict[str, bytes] = {}
 
@@ -47,18 +47,18 @@ class Plain(Store):
 
 
 class Stateful(Plain):
-    """A store whose author says what a pickle of it holds."""
+    """A store with a custom pickled state."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out all but the values."""
+        """Return only the values."""
         return {"values_": self.values_, "read_only": self.read_only}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over the values."""
+        """Restore the values."""
         vars(self).update(state)
 
 
-# Which stores have one place
+# Stores with the same place
 
 
 def test_stores_over_one_mapping_are_one_place() -> None:
@@ -66,7 +66,7 @@ def test_stores_over_one_mapping_are_one_place() -> None:
     kinds = [MemoryStore(values), MappingStore(values), MemoryStore(values).with_read_only()]
     assert len({id(store.place) for store in kinds}) == 1
     assert kinds[0] == kinds[1] == kinds[2]
-    # Equal values do not make one place.
+    # Stores with equal values may have different places.
     assert MemoryStore({}).place is not MemoryStore({}).place
     again = pickle.loads(pickle.dumps(kinds[0]))
     assert again.place is not kinds[0].place
@@ -76,7 +76,7 @@ def test_stores_over_one_mapping_are_one_place() -> None:
 def test_paths_to_one_folder_are_one_place(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     kinds = [LocalStore(tmp_path / "link"), DirectoryStore(tmp_path / "real")]
-    for _ in range(2):  # missing, and there
+    for _ in range(2):  # missing, then existing
         assert kinds[0].place is kinds[1].place
         assert kinds[0] == kinds[1] == pickle.loads(pickle.dumps(kinds[0]))
         assert kinds[0].with_read_only().place is kinds[0].lasting().place is kinds[0].place
@@ -123,7 +123,7 @@ def test_a_folder_made_anew_is_the_same_place(tmp_path: Path) -> None:
     assert store.place is missing
     store.set("x", b"2")
     assert store.place is missing
-    # What was moved away is another place, though it is the folder that was here.
+    # The folder that was moved away is another place now.
     assert LocalStore(tmp_path / "old").place is not missing
     assert LocalStore(tmp_path / "old").place is LocalStore(tmp_path / "old").place
     zarr.create_array(store, shape=2, dtype="i4", overwrite=True)
@@ -145,7 +145,7 @@ def test_a_link_that_leads_elsewhere_is_another_place(tmp_path: Path) -> None:
 def test_an_inode_that_is_used_again_is_another_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tell folders apart that have had one inode, one after the other."""
+    """Folders that had the same inode at different times are different places."""
     store = LocalStore(tmp_path / "a")
     store.set("x", b"1")
     place = store.place
@@ -224,7 +224,7 @@ def test_a_forked_child_starts_with_no_turn_taken(make: Callable[[], Store]) -> 
 
 
 def test_arrays_and_groups_are_equal_by_their_place() -> None:
-    """Compare places and metadata, and never the values of two stores."""
+    """Comparison uses places and metadata, and never the values of stores."""
     read = []
 
     class Counted(dict[str, bytes]):
@@ -281,7 +281,7 @@ def test_dask_tells_arrays_apart_that_live_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "local"])
 def test_a_chunk_store_at_the_same_place_is_no_other(kind: str, tmp_path: Path) -> None:
-    """Count and move chunks once, though two stores lead to them."""
+    """Chunks are counted and moved only once, even if two stores refer to them."""
     values: dict[str, bytes] = {}
     store: Any = values if kind == "memory" else tmp_path
     root = zarr.open_group(store, mode="w", chunk_store=store)
@@ -292,11 +292,11 @@ def test_a_chunk_store_at_the_same_place_is_no_other(kind: str, tmp_path: Path) 
     assert zarr.open_array(store, path="b")[:].tolist() == [1, 2]
 
 
-# What was remembered of another store
+# State that belongs to another store
 
 
 def test_what_was_remembered_ends_with_the_mapping() -> None:
-    """Touch no key of a store that comes to stand where another was in memory."""
+    """No key is deleted from a mapping that has reused the ``id`` of another one."""
     for _ in range(200):
         values: dict[str, bytes] = {}
         zarr.create_group(values, zarr_format=2)
@@ -327,7 +327,7 @@ def test_a_copy_under_a_name_of_its_own_ends_after_its_store_is_closed(
 
 
 def places(tmp_path: Path) -> dict[str, Callable[[], tuple[Any, Any]]]:
-    """Return pairs of stores that stand for one place, by name."""
+    """Return functions by name, each of which returns two stores with the same place."""
 
     def linked() -> tuple[Any, Any]:
         (tmp_path / "real").mkdir()
@@ -347,7 +347,7 @@ def places(tmp_path: Path) -> dict[str, Callable[[], tuple[Any, Any]]]:
 
 @pytest.fixture(params=["link", "kinds", "copy"])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Any]:
-    """Return two stores that stand for one place."""
+    """Return two stores with the same place."""
     return places(tmp_path)[request.param]()
 
 

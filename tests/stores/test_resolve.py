@@ -1,4 +1,4 @@
-"""From what users pass as a store to a store."""
+"""Conversion of users' arguments to stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastzarr.stores import (
 
 
 def test_nothing_is_a_new_store_in_memory() -> None:
-    """Give a store of its own each time."""
+    """Each call returns a new store."""
     store = as_store(None)
     assert type(store) is MemoryStore
     store["a"] = b"1"
@@ -29,7 +29,7 @@ def test_nothing_is_a_new_store_in_memory() -> None:
 
 
 def test_mappings_are_written_into() -> None:
-    """Take a dict, empty or not, and any other mutable mapping."""
+    """A dict, empty or not, and any other mutable mapping is accepted."""
     values: dict[str, bytes] = {}
     store = as_store(values)
     assert type(store) is MemoryStore
@@ -42,7 +42,7 @@ def test_mappings_are_written_into() -> None:
 
 
 def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take strings, Paths and file URLs, absolute or not; make nothing yet."""
+    """Strings, Paths and file URLs are accepted, absolute or not; nothing is created."""
     monkeypatch.chdir(tmp_path)
     expected = tmp_path / "a b" / "c%20d"
     for path in (
@@ -62,14 +62,14 @@ def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_colon_is_no_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take as a path what only looks a little like a URL."""
+    """A path that only resembles a URL is accepted as a path."""
     monkeypatch.chdir(tmp_path)
     assert as_store("run:1/data").root == tmp_path / "run:1" / "data"
 
 
 @pytest.mark.parametrize("url", ["s3://me:secret@b/x", "HTTPS://host", "memory://a", "zip::s3://a"])
 def test_other_urls_are_refused_by_scheme(url: str) -> None:
-    """Name the scheme and nothing else of the URL, which may hold a password."""
+    """The message has only the scheme of the URL, because the rest may contain a password."""
     with pytest.raises(ValueError, match="URLs are not supported") as caught:
         as_store(url, storage_options={"key": "secret"})
     assert url.split(":", 1)[0] in str(caught.value)
@@ -78,13 +78,13 @@ def test_other_urls_are_refused_by_scheme(url: str) -> None:
 
 @pytest.mark.parametrize("bad", [1, b"bytes", ["a"], object()])
 def test_other_things_are_refused(bad: object) -> None:
-    """Say what can be a store."""
+    """The message lists what can be a store."""
     with pytest.raises(TypeError, match="a store must be a path"):
         as_store(bad)
 
 
 def test_a_group_is_no_store() -> None:
-    """Refuse a group, which is a mapping of nodes, and say what to pass."""
+    """A group, which is a mapping of nodes, is rejected; the message says what to pass instead."""
     group = fastzarr.create_group({}).create_group("a")
     for node in (group, group.create_array("x", shape=1, dtype="i1")):
         with pytest.raises(TypeError, match=r"expected a store, got <.*store_path"):
@@ -93,20 +93,20 @@ def test_a_group_is_no_store() -> None:
 
 
 def test_an_empty_path_is_refused() -> None:
-    """Refuse to take the current folder for nothing."""
+    """The empty string does not mean the current folder."""
     with pytest.raises(ValueError, match="current folder"):
         as_store("")
 
 
 def test_options_for_no_one_are_refused(tmp_path: Path) -> None:
-    """Refuse options that would be ignored."""
+    """Options that would have no effect are rejected."""
     with pytest.raises(TypeError, match="storage_options"):
         as_store(tmp_path, storage_options={"anon": True})
     as_store(tmp_path, storage_options={})
 
 
 def test_a_store_is_itself() -> None:
-    """Give back the object, or the store of a StorePath."""
+    """A store is returned as it is, and of a StorePath its store."""
     store = MemoryStore()
     assert as_store(store) is store
     assert as_store(store, mode="w") is store
@@ -115,7 +115,7 @@ def test_a_store_is_itself() -> None:
 
 @pytest.mark.parametrize("make", [MemoryStore, dict])
 def test_reading_modes_refuse_writing(make: type) -> None:
-    """Give a read-only store for "r", and leave the caller's own as it is."""
+    """Mode "r" returns a read-only store, and does not change the caller's."""
     given = make()
     for how in ({"mode": "r"}, {"read_only": True}):
         store = as_store(given, **how)
@@ -126,7 +126,7 @@ def test_reading_modes_refuse_writing(make: type) -> None:
 
 @pytest.mark.parametrize("mode", ["r+", "a", "w", "w-", "x"])
 def test_writing_modes_need_the_right(mode: str) -> None:
-    """Refuse a read-only store where writing is asked for."""
+    """Other modes reject a read-only store."""
     reader = MemoryStore(read_only=True)
     with pytest.raises(ReadOnlyError, match="read-only"):
         as_store(reader, mode=mode)
@@ -136,13 +136,13 @@ def test_writing_modes_need_the_right(mode: str) -> None:
 
 
 def test_unknown_modes_are_refused() -> None:
-    """Name the modes there are."""
+    """The message lists the modes."""
     with pytest.raises(ValueError, match=r"mode must be one of 'r', 'r\+'.*, not 'rw'"):
         as_store({}, mode="rw")
 
 
 def test_paths_in_stores() -> None:
-    """Join paths, and read and write at them."""
+    """Paths can be joined, read and written."""
     store = MemoryStore()
     place = StorePath(store, "/a/") / "b"
     assert (place.path, str(place)) == ("a/b", f"{store}/a/b")
@@ -164,7 +164,7 @@ def test_paths_in_stores() -> None:
 
 
 def test_as_store_path() -> None:
-    """Keep a StorePath's own path before the one asked for."""
+    """The path is below the StorePath's own path."""
     store = MemoryStore()
     assert as_store_path(store, None).path == ""
     assert as_store_path(store, "a/b").path == "a/b"
@@ -175,7 +175,7 @@ def test_as_store_path() -> None:
 
 
 def test_a_store_names_what_its_author_left_out() -> None:
-    """Refuse to make a store that lacks one of the four methods."""
+    """A store without one of the four required methods cannot be instantiated."""
 
     class Half(Store):
         def _get(self, key: str) -> bytes | None:
@@ -186,7 +186,7 @@ def test_a_store_names_what_its_author_left_out() -> None:
 
 
 def test_a_copy_of_a_plain_store_stands_for_the_same_place() -> None:
-    """Compare and print alike, whoever wrote the store, so that nodes of it are known to meet."""
+    """A copy of any store is equal and has the same URL, so that overlapping nodes are detected."""
 
     class Plain(Store):
         def _get(self, key: str) -> bytes | None:

@@ -1,9 +1,9 @@
-"""Stores that have compare-and-swap and nothing else lose no update, whatever is changed.
+"""Stores with compare-and-swap and no locks lose no update, of any kind.
 
 Rules of this file:
 
-* Two stores over one dict stand for two processes: they share no lock. The second writer acts when
-  the first is about to change the key that a test names.
+* Two stores over one dict represent two processes: they share no lock. The second writer acts when
+  the first is about to change the key that a test specifies.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _lock, _versions = RLock(), itertools.count()
 
 
 class Swapping(Store):
-    """A store of the four verbs and compare-and-swap, over a dict of versions and values."""
+    """A store with the four methods and compare-and-swap, in a dict of versions and values."""
 
     def __init__(self, held: dict[str, tuple[int, bytes]] | None = None) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Swapping(Store):
         self.meanwhile: dict[str, Callable[[], object]] = {}
 
     def _act(self, key: str) -> None:
-        # Removed first: what the other writer does must not start it again.
+        # Removed first, so that the changes of the other writer do not start it again.
         self.meanwhile.pop(key, lambda: None)()
 
     def _get(self, key: str) -> bytes | None:
@@ -76,14 +76,14 @@ class Swapping(Store):
             return True
 
     def __eq__(self, other: object) -> bool:
-        """Compare the values."""
+        """Whether both stores have equal values."""
         return isinstance(other, Swapping) and self.held == other.held
 
     __hash__ = None  # type: ignore[assignment]
 
 
 class TestSwapping(StoreTests):
-    """The suite of all stores."""
+    """The common test suite."""
 
     @pytest.fixture
     def store(self) -> Swapping:
@@ -154,7 +154,7 @@ def test_an_attribute_that_another_writer_sets_meanwhile_is_kept(
     mine = zarr.open(store).attrs
     theirs = zarr.open(Swapping(store.held)).attrs
     changes: list[tuple[Callable[[], object], Callable[[], object], dict[str, int]]] = [
-        # The first attribute makes the document, and the last one removes it.
+        # The first attribute creates the document, and removing the last one deletes it.
         (lambda: mine.update(a=1), lambda: theirs.update(b=2), {"a": 1, "b": 2}),
         (lambda: mine.update(a=3), lambda: theirs.__delitem__("b"), {"a": 3}),
         (lambda: mine.__delitem__("a"), lambda: theirs.update(c=4), {"c": 4}),

@@ -1,9 +1,9 @@
-"""zarr-python 2's synchronizers: locks by key, taken by every change.
+"""zarr-python 2's synchronizers: locks by key, held by every change.
 
 Rules of this file:
 
-* The store that knows nothing of locks is a mapping over files, so that only a synchronizer keeps
-  processes apart. Each write to it lets others in between, on purpose.
+* The store without locks is a mapping over files, so that only a synchronizer excludes other
+  processes. Each write to it deliberately waits, so that others can intervene.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Files(MutableMapping[str, bytes]):
-    """Be a mapping from names to files of a folder, which waits a little before each write."""
+    """A mapping of names to the files of a folder, which waits a little before each write."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -62,7 +62,7 @@ class Files(MutableMapping[str, bytes]):
 
 
 class Recording:
-    """Be a synchronizer of the user's own, which remembers the names it was asked for."""
+    """A user's synchronizer, which records the keys of the locks it was asked for."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -77,7 +77,7 @@ class Recording:
 
 
 def in_children(count: int, work: Callable[[int], None]) -> None:
-    """Run a function in forked children at once; each ends well or the test fails."""
+    """Run a function in several forked children; fail the test unless all succeed."""
     children = []
     for number in range(count):
         child = os.fork()
@@ -93,7 +93,7 @@ def in_children(count: int, work: Callable[[int], None]) -> None:
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:
-    """Run a function in threads at once."""
+    """Run a function in several threads."""
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(work, range(count)))
 
@@ -186,7 +186,7 @@ def test_a_child_starts_without_the_locks_of_its_parent(synchronizer: Any) -> No
     go.set()
     thread.join()
 
-    # One that is forked inside the block is no owner of the lock either.
+    # A child forked inside the block does not own the lock either.
     with synchronizer["a"]:
         ready, waiting = os.pipe()
         pid = os.fork()
@@ -356,7 +356,7 @@ def test_each_key_has_the_lock_of_its_name(zarr_format: int) -> None:
     assert own.names[-len(documents) :] == documents
     own.names.clear()
     root.attrs["a"] = 1
-    # That of the attributes is what zarr-python 2 takes to change them.
+    # zarr-python 2 holds the lock of the attributes while it changes them.
     assert own.names[-1] == (".zattrs" if zarr_format == 2 else "zarr.json")
     own.names.clear()
     z.append([1, 2])
@@ -367,7 +367,7 @@ def test_each_key_has_the_lock_of_its_name(zarr_format: int) -> None:
     assert z[:].tolist() == [1, 2]
 
 
-# Where a synchronizer can be given
+# Functions that accept a synchronizer
 
 
 OPENERS: dict[str, Callable[..., Any]] = {

@@ -1,4 +1,4 @@
-"""Turns of writers: locks by name, and changes that are made again."""
+"""Turns of writers: locks by name, and repeated changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_change_is_made_again_where_another_writer_came_first() -> None:
     def make(old: bytes | None) -> bytes:
         seen.append(old)
         if len(seen) == 1:
-            values["a"] = b"2"  # of a writer that knows no turns
+            values["a"] = b"2"  # a writer that takes no turn
         return (old or b"") + b"x"
 
     store.change("a", make)
@@ -37,7 +37,7 @@ def test_a_change_is_made_again_where_another_writer_came_first() -> None:
 
 def test_verbs_that_a_store_has_made_its_own_are_asked(tmp_path: Path) -> None:
     class Upside(LocalStore):
-        """Keep bytes backwards."""
+        """A store that keeps bytes in reverse."""
 
         def _get(self, key: str, _check: Any = None) -> bytes | None:
             value = super()._get(key)

@@ -1,4 +1,4 @@
-"""Copying nodes."""
+"""Copies of nodes."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_group_is_not_copied_into_itself_through_another_store(kind, turned, t
     with pytest.raises(errors.CopyError, match="below it"):
         zarr.copy_all(root, place)
     assert [name for name, _ in root.members(None)] == ["g", "g/x", "h"]
-    # Beside it, and from below it, a copy comes to its end.
+    # A copy beside it, or out of it, terminates.
     zarr.copy(root["g"], zarr.open_group(other), "beside")
     zarr.copy(place["x"], root, "x")
     assert root["beside/x"][:].tolist() == root["x"][:].tolist() == [1, 2]

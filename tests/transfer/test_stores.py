@@ -1,4 +1,4 @@
-"""Keys copied from one store to another."""
+"""Copies of keys from one store to another."""
 
 from __future__ import annotations
 

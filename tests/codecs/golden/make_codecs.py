@@ -1,8 +1,8 @@
 """Write ``codecs.json``: chunks that zarr-python 3 and numcodecs encoded.
 
-Run with an interpreter that has zarr 3: ``python make_codecs.py``. Each case holds the ``codecs``
+Run with an interpreter that has zarr 3: ``python make_codecs.py``. Each case has the ``codecs``
 member, the data type, the shape and the one chunk in hexadecimal. The values are those of
-``numpy.arange``, or the texts of it.
+``numpy.arange``, or their texts.
 """
 
 import json
@@ -70,7 +70,7 @@ SHAPE = (12, 16)
 
 
 def main() -> None:
-    """Store each case."""
+    """Write each case."""
     warnings.simplefilter("ignore")
     found = []
     for codecs in CASES:

@@ -52,13 +52,13 @@ CASES = {
 
 
 def main() -> None:
-    """Store each case in C and Fortran order."""
+    """Write each case in C and Fortran order."""
     numcodecs.pickles.ALLOW_UNSAFE_PICKLE_DECODE = True
     found = {}
     for name, (values, filters) in CASES.items():
         for order in "CF" if values.ndim > 1 else "C":
             if order == "F" and name == "json2":
-                continue  # zarr-python 2 reads back another array than it wrote
+                continue  # zarr-python 2 does not read back the array that it wrote
             store: dict[str, bytes] = {}
             array = zarr.open_array(
                 store,

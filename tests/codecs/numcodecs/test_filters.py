@@ -1,4 +1,4 @@
-"""Format 2's filters: what zarr-python 2 stores and reads, and data that lies."""
+"""Format 2's filters: compatibility with zarr-python 2, and hostile data."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_agrees_with_zarr_python_2(name):
     assert array.shape == spec.shape
     values = [v.decode("latin1") if isinstance(v, bytes) else v for v in array.ravel().tolist()]
     assert values == case["values"]
-    if name != "pickle, F":  # a pickled array keeps an order that is not there to be kept
+    if name != "pickle, F":  # a pickled array keeps its own memory order
         turned = turn.encode(array, spec)
         encoded = codec.encode(turned, inner)
         if "pickle" not in name:
@@ -84,7 +84,7 @@ def test_damage_never_changes_the_shape(name, damaged):
     case = GOLDEN[name]
     document, chunk = case["zarray"], bytes.fromhex(case["chunk"])
     if "pickle" in name:
-        return  # nobody can vouch for damaged pickles; they run only where they are trusted
+        return  # damaged pickles may do anything; they are only loaded if trusted
     codec, spec = of(document["dtype"], *document["filters"], shape=document["chunks"])
     for _, data in damaged(chunk):
         try:

@@ -1,4 +1,4 @@
-"""The codecs of numcodecs: configurations kept, agreement with the package, and hostile data."""
+"""The codecs of numcodecs: preserved configurations, agreement with numcodecs, hostile data."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def test_a_compressor_never_unpickles():
 
 @pytest.mark.parametrize("known", ["json2", "msgpack2", "vlen-utf8", "vlen-bytes"])
 def test_an_object_codec_is_no_compressor(known):
-    # That of numcodecs makes as many objects as the data says: here, 4 thousand million.
+    # numcodecs would create as many objects as the data states: here, 4 thousand million.
     with pytest.raises(MetadataError, match=f"^a: the object codec '{known}' is not a compressor"):
         parse({"id": known}, "a")
 

@@ -1,8 +1,8 @@
-"""Trees that are put in their place in one step: what they replace, what stays, and roots.
+"""Drafts: trees that are moved to their path in one step, and the nodes that they replace.
 
 Rules of this file:
 
-* Each test runs on files and on a dict where both can do it.
+* A test that applies to both the local store and the store in memory runs on both.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def store(request: Any, tmp_path: Path) -> Any:
 
 
 def names(folder: Path) -> list[str]:
-    """Give the names of all there is below a folder, temporary ones too."""
+    """Return the names of all files and folders below a folder, including temporary ones."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 class Failing:
-    """Be an array-like whose second half cannot be read."""
+    """An array-like object that cannot be read completely."""
 
     shape = (4,)
     dtype = np.dtype("i4")
@@ -53,7 +53,7 @@ class Failing:
         return np.ones(self.shape, "i4")[index]
 
 
-# What a draft is
+# The draft itself
 
 
 def test_nobody_sees_a_draft_before_it_is_published(store: Store) -> None:
@@ -197,7 +197,7 @@ def test_who_is_late_to_open_what_others_have_made_opens_it() -> None:
     values: dict[str, bytes] = {}
 
     class Beaten(MemoryStore):
-        """Let another writer be first at each node."""
+        """A store in which another writer creates each node first."""
 
         def swap(self, key: str, value: Any, validator: Any) -> bool:
             first.pop()() if first else None

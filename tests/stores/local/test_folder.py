@@ -1,4 +1,4 @@
-"""Symbolic links in the folder of a store."""
+"""Symbolic links in the folder of a local store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 @pytest.fixture
 def outside(store: LocalStore) -> Path:
-    """Make a folder with a file, beside a root whose name begins as the folder's does."""
+    """Return a folder with a file, beside the root, whose name is a prefix of the folder's."""
     store.set("in/a", b"in")
     folder = store.root.parent / "root2"
     (folder / "sub").mkdir(parents=True)
@@ -33,7 +33,7 @@ def outside(store: LocalStore) -> Path:
 
 
 def test_a_link_out_of_the_root_is_refused(store: LocalStore, outside: Path) -> None:
-    """Neither read nor write nor list by a link that leads out, however it does."""
+    """A link that leads out of the root, in whatever way, is not followed."""
     root = store.root
     (root / "file").symlink_to(outside / "secret")
     (root / "folder").symlink_to(outside)
@@ -68,7 +68,7 @@ def test_a_link_out_of_the_root_is_refused(store: LocalStore, outside: Path) -> 
 
 
 def test_what_is_written_replaces_a_link(store: LocalStore, outside: Path) -> None:
-    """Put a file in the place of a link, and remove the link alone."""
+    """Writing replaces a link by a file, and deleting removes only the link."""
     for name in ("a", "b", "c"):
         (store.root / name).symlink_to(outside / ("secret" if name == "a" else "sub"))
     store.set("a", b"1")
@@ -100,14 +100,14 @@ def test_a_link_inside_is_followed(store: LocalStore) -> None:
     store.delete_dir("real/c")
     assert store.get("nothing") is None
     assert not store.exists("nothing")
-    # A linked folder is listed by its name, and entered only when it is named.
+    # A linked folder is listed, but entered only if a prefix names it.
     assert [*store.list()] == ["file", "real/b"]
     assert [*store.list_dir()] == ["file", "folder", "nothing", "real"]
     assert [*store.list("folder")] == ["folder/b"]
 
 
 def test_a_link_to_itself(store: LocalStore) -> None:
-    """Raise, and list without end to come."""
+    """Reading through a loop of links raises an error, and listing terminates."""
     store.set("a/b", b"1")
     (store.root / "loop").symlink_to("loop")
     (store.root / "a" / "up").symlink_to("..")
@@ -138,7 +138,7 @@ def test_links_are_followed_on_request(store: LocalStore, outside: Path) -> None
 
 
 def test_a_folder_that_becomes_a_link(store: LocalStore, outside: Path) -> None:
-    """Look again where this store removed the folder that it knew."""
+    """A folder that this store has removed is checked again."""
     store.set("x/a", b"1")
     assert store.get("x/a") == b"1"
     store.delete("x/a")
@@ -148,7 +148,7 @@ def test_a_folder_that_becomes_a_link(store: LocalStore, outside: Path) -> None:
 
 
 def test_a_folder_that_others_replace_by_a_link(store: LocalStore, outside: Path) -> None:
-    """Follow no link out of the root, also where a folder of the store stood a moment ago."""
+    """A link that leads out is not followed, even if it has just replaced a folder."""
     other = LocalStore(store.root)
     for number, move in enumerate((False, True)):
         top = f"x{number}"
@@ -182,7 +182,7 @@ def test_a_folder_that_others_replace_by_a_link(store: LocalStore, outside: Path
 
 @pytest.mark.usefixtures("data_path")
 def test_an_array_whose_folder_others_replace_by_a_link(tmp_path: Path) -> None:
-    """Read and write neither chunks nor attributes through it, with the extension or without."""
+    """Chunks and attributes are not accessed through it, with or without the extension."""
     root = zarr.open_group(tmp_path / "root", mode="w")
     z = root.create_array("a/z", data=[1, 2, 3, 4], chunks=2)
     assert z[:].tolist() == [1, 2, 3, 4]

@@ -1,12 +1,12 @@
-"""Transactions: all of a block or none of it, for whoever reads, dies, or writes beside it.
+"""Transactions: all changes of a block or none, with concurrent readers, crashes and writers.
 
 Rules of this file:
 
-* What is in a store is looked at by opening it anew, as another program would.
-* A writer dies in a forked child, which ends without a word before one of its changes of files.
+* The content of a store is read by opening it again, as another program would.
+* A writer dies in a forked child, which is killed before one of its changes of files.
 """
 
-# ruff: noqa: PT012  (what raises is a block of changes)
+# ruff: noqa: PT012  (a block of changes raises as a whole)
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def options(request: Any) -> dict[str, Any]:
 
 
 def make(path: Path, zarr_format: int = 3, **options: Any) -> zarr.Group:
-    """Make a group with two arrays in it."""
+    """Return a new group with two arrays."""
     root = zarr.create_group(path, zarr_format=zarr_format, attributes={"version": 1})
     for name in ("x", "y"):
         z = root.create_array(name, shape=8, chunks=2, dtype="i4", **options)
@@ -64,20 +64,20 @@ def again(root: zarr.Group) -> zarr.Group:
 
 
 def content(root: zarr.Group) -> dict[str, Any]:
-    """Give all that a reader sees: attributes, names, values."""
+    """Return everything that a reader sees: attributes, names, values."""
     new = again(root)
     arrays = {name: (z[...].tolist(), dict(z.attrs)) for name, z in new.arrays(recurse=True)}
     return {"": dict(new.attrs), "groups": sorted(new.group_keys())} | arrays
 
 
 def files(root: zarr.Group) -> dict[str, bytes]:
-    """Give all files there are, temporary ones too."""
+    """Return all files, including temporary ones."""
     base = Path(root.store.folder)
     return {str(p.relative_to(base)): p.read_bytes() for p in base.rglob("*") if p.is_file()}
 
 
 def in_child(work: Any) -> int:
-    """Run a function in a forked child and give its exit code; 70 stands for what it raised."""
+    """Run a function in a forked child and return its exit code, which is 70 if it raised."""
     child = os.fork()
     if child == 0:
         code = 70
@@ -90,7 +90,7 @@ def in_child(work: Any) -> int:
 
 
 def die(root: zarr.Group, work: Any, before: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Let a child do a transaction and die before one of its changes; tell whether it did."""
+    """Run a transaction in a child that dies before one of its changes; return whether it did."""
     number = itertools.count()
 
     def counted(name: str) -> Any:
@@ -115,7 +115,7 @@ def die(root: zarr.Group, work: Any, before: int, monkeypatch: pytest.MonkeyPatc
 
 
 def change_all(root: zarr.Group) -> None:
-    """Change something of every kind."""
+    """Make a change of every kind."""
     root.attrs["version"] = 2
     root["x"].attrs["units"] = "K"
     root["x"].append(np.arange(9, 12))
@@ -128,7 +128,7 @@ def change_all(root: zarr.Group) -> None:
     root.create_array("new", data=np.arange(5), overwrite=True, chunks=2)
 
 
-# What a block does
+# The effects of a block
 
 
 @pytest.mark.usefixtures("data_path")
@@ -141,7 +141,7 @@ def test_all_that_a_block_changes_is_seen_at_its_end(
     with root.transaction() as same:
         assert same is root
         change_all(root)
-        # Handles that were got before take part, others see nothing.
+        # Handles obtained before take part; other stores see no change.
         assert x[:4].tolist() == [1, 0, 0, 0]
         assert x.refresh()[...].tolist() == [1, 0, 0, 0, 5, 6, 7, 8, 9, 10, 11]
         assert root["g/moved"][...].tolist() == [1, 2, 3]
@@ -236,11 +236,11 @@ def test_all_is_on_the_disk_before_and_after_the_instant(
     assert synced == [False, True][:expected]
 
 
-# The store while it lasts
+# The store during a transaction
 
 
 class Named(DirectoryStore):
-    """A store of a user's own, with a name and an attribute."""
+    """A custom store with a name and an attribute."""
 
     def __str__(self) -> str:
         """Return a name."""
@@ -281,7 +281,7 @@ def test_a_subclass_keeps_its_verbs(tmp_path: Path) -> None:
 
     class Counting(LocalStore):
         transaction = LocalStore.transaction
-        _turn = LocalStore._turn  # noqa: SLF001  (declared anew, as its author may)
+        _turn = LocalStore._turn  # noqa: SLF001  (declared again, as its author may)
 
         def _get(self, key: str, check: Any = None) -> bytes | None:
             asked.append(key)
@@ -358,7 +358,7 @@ def test_arrays_are_read_as_before_when_it_is_over(root: zarr.Group) -> None:
     assert not [key for key in asked if "/c/" in key]
 
 
-# What is refused
+# Errors
 
 
 def test_one_at_a_time(root: zarr.Group) -> None:
@@ -372,7 +372,7 @@ def test_one_at_a_time(root: zarr.Group) -> None:
 
 
 class Inverting(LocalStore):
-    """Keep bytes otherwise than the local store does."""
+    """A store that inverts the bytes of values."""
 
     def _get(self, key: str, _check: Any = None) -> bytes | None:
         value = super()._get(key)
@@ -413,7 +413,7 @@ def test_a_store_in_a_transaction_is_not_pickled(root: zarr.Group) -> None:
     assert pickle.loads(pickle.dumps(root["x"]))[0] == 1
 
 
-# Others at the same time
+# Concurrent writers
 
 
 def change_a_chunk(group: zarr.Group) -> None:
@@ -493,7 +493,7 @@ def test_an_update_of_format_2_beside_it_waits_for_nobody_in_a_circle(tmp_path: 
             root.attrs["version"] = 2
             updating.start()
             inside.wait()
-            # The commit is at its locks soon after.
+            # The commit waits for its locks soon after this.
             threading.Timer(0.2, go.set).start()
 
     place = LocalStore(tmp_path / "root")
@@ -583,7 +583,7 @@ def test_a_writer_that_dies_anywhere_has_changed_all_or_nothing(
     for before in itertools.count():
         root = fresh(str(before))
         died = die(root, change, before, monkeypatch)
-        # Whoever opens it first, at the root or below, makes it whole.
+        # The first to open it, at the root or below, completes it.
         LocalStore(tmp_path / str(before) / ["", "g", "x"][before % 3])
         assert not (tmp_path / str(before) / JOURNAL_NAME).exists()
         states.append(content(root))
@@ -692,7 +692,7 @@ def test_ctrl_c_behind_the_instant_leaves_nothing_half_in_place(
     assert not Path(root.store.folder, JOURNAL_NAME).exists()
 
 
-# What is in the way
+# Obstacles
 
 
 @pytest.mark.parametrize("kind", ["link out", "file", "folder"])

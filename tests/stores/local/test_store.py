@@ -1,4 +1,4 @@
-"""Files as a store, and what may go wrong with files."""
+"""The local store, and failures of the file system."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from fastzarr.testing import StoreTests
 
 
 class TestLocalStore(StoreTests):
-    """The suite of all stores."""
+    """The common test suite."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> LocalStore:
-        """Give a store whose folder, and that folder's own, are still to be made."""
+        """Return a store whose folder and its parent folder are missing."""
         return LocalStore(tmp_path / "some" / "root")
 
 
 class TestTempStore(StoreTests):
-    """The suite of all stores, for the aliases."""
+    """The common test suite, for the classes of zarr-python 2."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> TempStore:
-        """Give a store in a new folder."""
+        """Return a store in a new folder."""
         return TempStore(dir=str(tmp_path))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
-    """Give an empty store."""
+    """Return an empty store."""
     return LocalStore(tmp_path / "root")
 
 
 def files(store: LocalStore) -> dict[str, bytes]:
-    """Give all files there really are, temporary ones too."""
+    """Return all files in the file system, including temporary ones."""
     found = (path for path in store.root.rglob("*") if path.is_file())
     return {path.relative_to(store.root).as_posix(): path.read_bytes() for path in found}
 
 
 def folders(store: LocalStore) -> list[str]:
-    """Give all folders there really are."""
+    """Return all folders in the file system."""
     found = (path for path in store.root.rglob("*") if path.is_dir())
     return sorted(path.relative_to(store.root).as_posix() for path in found)
 
 
 def fails(code: int) -> object:
-    """Give a function that fails as the system does."""
+    """Return a function that fails as a system call does."""
 
     def fail(*_args: object, **_more: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -138,7 +138,7 @@ def test_a_move_that_fails_leaves_all_as_it_was(
     assert folders(store) == ["a"]
 
 
-# What is in the way
+# Obstacles
 
 
 def test_a_folder_where_a_value_should_be(store: LocalStore) -> None:
@@ -173,7 +173,7 @@ def test_a_file_where_a_folder_should_be(store: LocalStore) -> None:
 
 
 def test_a_pipe_where_a_value_should_be(store: LocalStore) -> None:
-    """Refuse at once, and do not wait for someone to write into the pipe."""
+    """Reading a pipe raises an error immediately instead of waiting for a writer."""
     store.set("a", b"1")
     os.mkfifo(store.root / "pipe")
     with pytest.raises(OSError, match="other than a regular file"):
@@ -183,7 +183,7 @@ def test_a_pipe_where_a_value_should_be(store: LocalStore) -> None:
     assert [*store.list()] == ["a"]
 
 
-# What fails
+# Failing system calls
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE])
@@ -247,7 +247,7 @@ def test_a_failing_disk_is_named(
 
 
 def test_reads_and_writes_in_pieces(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Go on where the system read or wrote less than it was asked to."""
+    """Reading and writing continue if the system processes fewer bytes than requested."""
     read, pread, write = os.read, os.pread, os.write
     monkeypatch.setattr(os, "read", lambda file, size: read(file, min(size, 3)))
     monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 2), at))
@@ -261,7 +261,7 @@ def test_reads_and_writes_in_pieces(store: LocalStore, monkeypatch: pytest.Monke
 def test_a_file_cut_while_it_is_read(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
-    """Raise instead of giving fewer bytes than there were."""
+    """Reading a file that is truncated at the same time raises an error."""
     store.set("a", b"0123456789")
     real = os.pread
 
@@ -281,7 +281,7 @@ def test_a_file_cut_while_it_is_read(
 def test_a_write_that_fails_half_way(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, after: int, old: bytes | None
 ) -> None:
-    """Leave the old value, or none, and no temporary file."""
+    """A failing write keeps the old value, if any, and leaves no temporary file."""
     if old is not None:
         store.set("a/b", old)
     real, calls = os.write, []
@@ -310,7 +310,7 @@ def test_a_write_that_fails_half_way(
 def test_a_write_that_fails_at_its_end(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException
 ) -> None:
-    """Leave the old value and no temporary file when the rename fails, or is interrupted."""
+    """A failing or interrupted rename keeps the old value and leaves no temporary file."""
     store.set("a", b"old")
     real = os.close
 
@@ -329,7 +329,7 @@ def test_a_write_that_fails_at_its_end(
 def test_a_new_value_that_fails_at_its_end(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Leave nothing when exclusive creation fails."""
+    """A failing exclusive creation leaves no file."""
     monkeypatch.setattr(os, "link", fails(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):
         store.swap("a", b"1", None)
@@ -337,7 +337,7 @@ def test_a_new_value_that_fails_at_its_end(
 
 
 def test_a_tree_is_gone_at_once(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show nothing of a tree that is being removed, even if that fails half way."""
+    """A tree is invisible as soon as its deletion begins, even if that fails halfway."""
     store.set("g/a/b", b"1")
     store.set("g/a/c", b"1")
     monkeypatch.setattr("shutil.rmtree", fails(errno.EIO))
@@ -348,7 +348,7 @@ def test_a_tree_is_gone_at_once(store: LocalStore, monkeypatch: pytest.MonkeyPat
 
 
 def test_temporary_files_are_never_shown(store: LocalStore) -> None:
-    """List nothing of what a killed process left behind, and clear it away."""
+    """Files left by a killed process are never listed; deleting everything deletes them."""
     store.set("a/b", b"1")
     for name in (".1.fastzarr-tmp", "a/.2.fastzarr-tmp"):
         (store.root / name).write_bytes(b"half")
@@ -364,11 +364,11 @@ def test_temporary_files_are_never_shown(store: LocalStore) -> None:
     assert files(store) == {}
 
 
-# At once
+# Concurrency
 
 
 def test_trees_go_while_others_write_in_them(store: LocalStore) -> None:
-    """Let a write beside the removal of its folder succeed, wholly before or wholly after."""
+    """A write during the removal of its folder succeeds, entirely before or entirely after it."""
     failures: list[BaseException] = []
     done = threading.Event()
 
@@ -402,7 +402,7 @@ def test_trees_go_while_others_write_in_them(store: LocalStore) -> None:
 
 
 def test_processes_lose_no_update(store: LocalStore) -> None:
-    """Count by compare and swap from several processes to the number of all swaps."""
+    """Several processes that count by compare-and-swap reach the total number of swaps."""
     store.set("n", b"0")
     program = (
         "import sys; from fastzarr.stores import LocalStore\n"
@@ -472,7 +472,7 @@ def test_directory_stores(tmp_path: Path) -> None:
 
 
 def test_a_temporary_store_goes_with_its_process(tmp_path: Path) -> None:
-    """Remove the folder at the end of the process that made it, not of one forked from it."""
+    """The folder is deleted when its process exits, but not when a forked child exits."""
     program = (
         "import os, sys; from fastzarr.stores import TempStore\n"
         "store = TempStore(prefix='pre', suffix='suf', dir=sys.argv[1]); store['a'] = b'1'\n"
@@ -501,7 +501,7 @@ def test_a_turn_that_found_nothing_removes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_dead_writers_left_is_swept_when_it_is_old(store: LocalStore) -> None:
-    """Remove old temporary files and folders on listing, but neither young ones nor held ones."""
+    """Listing deletes temporary files and folders that are old, unless they are locked."""
     import fcntl
 
     store.set("g/a", b"1")

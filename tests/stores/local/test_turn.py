@@ -1,9 +1,9 @@
-"""How a value of a local store comes to its place: turns, durability, and poor file systems.
+"""Writing of values in a local store: turns, durability, and limited file systems.
 
 Rules of this file:
 
-* Both data paths are watched, each by the system calls that it makes (``torture/trap.py``).
-* A file system without locks or links is one whose calls fail as such a system's do.
+* Both data paths are observed by their system calls (``torture/trap.py``).
+* A file system without locks or links is simulated by system calls that fail as they do there.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def there(folder: Path) -> list[str]:
-    """Give the names of all files there are, temporary ones too."""
+    """Return the names of all files, including temporary ones."""
     found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def fails(code: int) -> Callable[..., None]:
-    """Give a function that fails as the system does."""
+    """Return a function that fails as a system call does."""
 
     def fail(*_args: object, **_more: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -105,7 +105,7 @@ def test_a_turn_ends_though_a_child_was_forked_in_it(store: LocalStore) -> None:
     child = os.fork()
     if child == 0:
         os.close(go)
-        os.read(end, 1)  # until the parent has come to its end
+        os.read(end, 1)  # until the parent has exited
         os._exit(0)
     os.close(end)
     turn.end()
@@ -132,7 +132,7 @@ def test_nothing_is_left_of_a_turn(store: LocalStore, tmp_path: Path) -> None:
     assert there(tmp_path / "root") == ["a/b", "gone", "new"]
 
 
-# What is at the place of a chunk
+# Other things in place of a chunk
 
 
 @pytest.mark.usefixtures("data_path")
@@ -150,7 +150,7 @@ def test_a_link_at_the_place_of_a_chunk_is_replaced_not_written_through(
     chunk.symlink_to({"nowhere": "gone", "outside": outside, "inside": other}[target])
     before = outside.read_bytes(), other.read_bytes()
     if target == "outside":
-        # What is there cannot be read, so that no part of it can be kept.
+        # The old value cannot be read, so no part of it can be kept.
         with pytest.raises(KeyValidationError, match="leads out"):
             z[0] = 50
         assert chunk.is_symlink()
@@ -212,7 +212,7 @@ def test_what_may_be_on_the_way_to_a_chunk(kind: str, tmp_path: Path) -> None:
 
 
 class Watched:
-    """Count what is synced while a piece of work is done, by the data path of the test."""
+    """Records the files that are synced during some work, with the data path of the test."""
 
     def __init__(self, folder: Path) -> None:
         from torture.trap import CHANGES, Trap
@@ -220,7 +220,7 @@ class Watched:
         self.folder, self.watch, self.trap = folder, CHANGES, Trap()
 
     def synced(self, work: Callable[[], object]) -> list[str]:
-        """Give what was synced, by path; a file that is still temporary counts as "file"."""
+        """Return the paths that were synced, sorted; a temporary file is called "file"."""
         from torture.trap import read_trace
 
         trace = self.folder.parent / "trace"
@@ -339,7 +339,7 @@ def test_flush_and_close_sync_what_was_written(
     assert len(synced) == 6
 
 
-# Poor file systems
+# Limited file systems
 
 
 POOR = [errno.ENOSYS, errno.EPERM, errno.ENOLCK, errno.EOPNOTSUPP]
@@ -379,7 +379,7 @@ def test_threads_lose_nothing_without_locks_and_links(
 def test_a_file_is_locked_open_for_writing_where_only_that_can_be(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Do as network file systems ask, which lock nothing that is open for reading only."""
+    """On network file systems, which only lock files open for writing, locking works too."""
     real, locked = fcntl.flock, []
 
     def flock(file: int, operation: int) -> None:
