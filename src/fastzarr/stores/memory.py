@@ -61,7 +61,7 @@ class MemoryStore(MappingStore):
     def __setstate__(self, state: Any) -> None:
         """Restore the settings and the values."""
         super().__setstate__(state)
-        self._place = self.place
+        vars(self)["_place"] = self._find_place()
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         data = bytes(value)
