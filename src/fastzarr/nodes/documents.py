@@ -112,9 +112,17 @@ def _request(store: Store, keys: Sequence[str]) -> dict[int, bytes]:
 
     A document that is too large is not read whole.
     """
+    found: dict[int, bytes] = {}
+    if store.knows_sizes:
+        # Such a store refuses a document before it reads any of it, and has little to gain from
+        # requests that come together.
+        for index, key in enumerate(keys):
+            data = store.get_checked(key, document.check_size)
+            if data is not None:
+                found[index] = data
+        return found
     # One byte more than the limit is enough to refuse a document.
     most = config.flat["limits.document_bytes"] + 1
-    found: dict[int, bytes] = {}
     wanted = list(map(Request, keys, repeat(0), repeat(most)))
     for index, value in store.fetch(wanted) if wanted else ():
         if value is not None:

@@ -123,8 +123,9 @@ class Store(AsMapping):
         vars(self).update(mine or {})
         for name, value in (slots or {}).items():
             setattr(self, name, value)
-        for verb in _VERBS & vars(self).keys():
-            void_one(self, verb, Store)
+        if not _VERBS.isdisjoint(vars(self)):
+            for verb in _VERBS & vars(self).keys():
+                void_one(self, verb, Store)
 
     # Required methods
 
@@ -397,9 +398,9 @@ class Store(AsMapping):
         from copy import copy
 
         place, other = self.place, copy(self)
-        # Set explicitly, because a subclass may omit it from its state.
-        vars(other)["_place"] = place
-        other.read_only = read_only
+        # The place is set explicitly, because a subclass may omit it from its state. Neither is a
+        # verb, which `__setattr__` would look for.
+        vars(other).update(_place=place, read_only=read_only)
         return other
 
     @property

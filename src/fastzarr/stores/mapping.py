@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.stores.base import Store
@@ -90,6 +90,12 @@ class MappingStore(Store):
         return self._mapping is other._mapping or self._mapping == other._mapping
 
     __hash__ = None
+
+    def __copy__(self) -> Self:
+        """Return a store of the same mapping, which has the same place."""
+        other = type(self).__new__(type(self))
+        Store.__setstate__(other, super().__getstate__())
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the place, because a pickle contains a copy of the mapping."""
