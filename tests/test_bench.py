@@ -72,7 +72,7 @@ def test_engines_take_turns_and_the_least_time_counts():
     assert (cells["fastzarr"].least, cells["zarr"].least) == (2.0, 4.0)
 
 
-def test_what_is_wrong_is_not_timed_and_says_why():
+def test_wrong_results_are_not_timed_and_explained():
     wrong = {"check": [{"wrong": "3 of 8 values differ"}]}
     cells, log = conduct({"fastzarr": right(3.0, 2.0), "zarr": wrong})
     assert "zarr time" not in log
@@ -80,7 +80,7 @@ def test_what_is_wrong_is_not_timed_and_says_why():
     assert cells["zarr"].reason == "3 of 8 values differ"
 
 
-def test_what_fails_later_loses_its_times():
+def test_a_later_failure_discards_the_times():
     dies = {
         "check": [{"seconds": 1, "version": "1"}],
         "time": [{"seconds": 1, "spent": 1}, {"wrong": "died"}],
@@ -127,7 +127,7 @@ def test_the_table_names_reasons_below():
     ]
 
 
-def test_the_page_keeps_what_is_around_the_tables():
+def test_the_page_keeps_the_text_around_the_tables():
     page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
     assert table.between(page, r"\1 new") == (
         f"before\n{table.BEGIN}\n\n\\1 new\n\n{table.END}\nafter\n"
@@ -151,7 +151,7 @@ class FakeEngine(Engine):
         return "1"
 
 
-def test_a_worker_times_what_passed_its_check():
+def test_a_worker_times_checked_results():
     worker = Worker(Reads(FakeEngine(), Workspace(Path(), 8)))
     assert "timed before it was checked" in answer(worker.time)["wrong"]
     assert answer(worker.check)["version"] == "1"
@@ -166,7 +166,7 @@ def test_a_worker_times_what_passed_its_check():
         (np.array([0, 1, 7], "f4"), "1 of 3 values differ"),
     ],
 )
-def test_a_worker_does_not_time_what_is_wrong(result, why):
+def test_a_worker_does_not_time_wrong_results(result, why):
     task = Reads(FakeEngine(), Workspace(Path(), 8))
     task.result = result
     worker = Worker(task)
@@ -174,7 +174,7 @@ def test_a_worker_does_not_time_what_is_wrong(result, why):
     assert "seconds" not in answer(worker.time)
 
 
-def test_what_an_engine_cannot_do_is_said_and_not_called_wrong():
+def test_unsupported_cases_of_an_engine_are_reported_as_such():
     def refuse():
         msg = "no steps"
         raise CannotError(msg)

@@ -97,7 +97,7 @@ def test_blocks_of_many_threads_leave_nothing_behind() -> None:
     assert own.flat == Config(DEFAULTS).flat
 
 
-def test_a_change_that_a_later_one_hides_for_good_is_forgotten() -> None:
+def test_a_change_permanently_overridden_by_a_later_one_is_dropped() -> None:
     class Value:
         pass
 
@@ -113,7 +113,7 @@ def test_a_change_that_a_later_one_hides_for_good_is_forgotten() -> None:
     assert own["mine.x"] == 3
 
 
-def test_a_reset_inside_a_block_is_for_good() -> None:
+def test_a_reset_inside_a_block_is_permanent() -> None:
     own = Config(DEFAULTS)
     with own.set({"json_indent": 3}):
         own.reset()
@@ -121,7 +121,7 @@ def test_a_reset_inside_a_block_is_for_good() -> None:
     assert own.flat == Config(DEFAULTS).flat
 
 
-def test_what_is_derived_from_settings_follows_each_change() -> None:
+def test_values_derived_from_settings_follow_each_change() -> None:
     own = Config(DEFAULTS)
     calls = []
 

@@ -30,14 +30,14 @@ def test_an_error_is_of_every_kind_that_is_caught_for_it(
     assert all(issubclass(error, kind) for kind in kinds)
 
 
-def test_a_metadata_error_says_where_and_survives_pickling() -> None:
+def test_a_metadata_error_has_its_location_and_survives_pickling() -> None:
     error = errors.LimitError("is too large", "a/zarr.json: shape[0]")
     assert str(error) == "a/zarr.json: shape[0]: is too large"
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.where) == (type(error), str(error), error.where)
 
 
-def test_every_error_and_warning_says_when_it_comes() -> None:
+def test_every_error_and_warning_documents_when_it_is_raised() -> None:
     for name, kind in vars(errors).items():
         if isinstance(kind, type) and issubclass(kind, Exception):
             assert kind.__doc__, name

@@ -168,7 +168,7 @@ def test_no_files_of_a_room_import_each_other_in_a_circle():
     check_known(found, CIRCLES, "CIRCLES")
 
 
-def test_few_files_stand_at_the_top():
+def test_few_files_are_at_the_top():
     top = sorted(file for file in FILES if "/" not in file)
     assert len(top) <= 12, f"{len(top)} files at the top: move one of {top} into a folder"
 
@@ -216,7 +216,7 @@ def test_no_object_changes_its_class():
     check_known(found, CLASS_ASSIGNMENTS, "CLASS_ASSIGNMENTS")
 
 
-def test_the_tests_of_this_file_see_what_they_look_for():
+def test_the_tests_of_this_file_find_violations():
     """Whether every kind of import is found, so that no rule passes by mistake."""
     text = (
         "from typing import TYPE_CHECKING\n"

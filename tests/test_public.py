@@ -107,7 +107,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(fastzarr, "no_such_name")
 
 
-def test_show_versions_says_what_runs_the_data_path() -> None:
+def test_show_versions_has_the_data_path() -> None:
     text = fastzarr.show_versions()
     assert text.startswith(f"fastzarr   {fastzarr.__version__}")
     assert "data path  native extension" in text

@@ -37,7 +37,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("installed")
-def test_only_the_entry_point_with_the_name_asked_for_is_loaded() -> None:
+def test_only_the_entry_point_of_the_requested_name_is_loaded() -> None:
     registry: Registry[Any] = Registry("example")
     assert registry.names() == ("bad", "one", "two")
     assert "example_one" not in sys.modules
@@ -59,7 +59,7 @@ def test_an_entry_point_that_cannot_be_loaded_is_an_error() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_what_is_registered_comes_before_what_is_declared_and_installed() -> None:
+def test_registered_names_precede_declared_and_installed_ones() -> None:
     registry: Registry[Any] = Registry("example", {"int": int})
     registry.declare({"one": "fractions:Fraction", "never": "no_such_module:X"})
     assert registry.find("int") is int

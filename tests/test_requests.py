@@ -87,7 +87,7 @@ def test_listing_names_costs_two_requests_more_than_members(
     assert len(group) == len(names)
 
 
-def test_the_length_of_a_group_is_what_it_is_now() -> None:
+def test_the_length_of_a_group_is_current() -> None:
     store = Counting()
     group = zarr.open_group(store, mode="w")
     group.create_array("a", shape=1, dtype="i1")
@@ -204,7 +204,7 @@ class Waiting(Counting):
             self.copied.set()
 
 
-def test_metadata_that_is_consolidated_during_a_change_describes_what_it_became() -> None:
+def test_metadata_consolidated_during_a_change_has_the_new_state() -> None:
     store = Waiting()
     root = zarr.open_group(store, mode="w")
     deep = root.create_group("g").create_group("h", attributes={"n": 1})

@@ -35,7 +35,7 @@ class TestConsolidated:
             assert opened["a/x"][:].tolist() == [1, 2, 3]
             assert opened.attrs["title"] == "t"
 
-    def test_what_is_below_is_served_from_the_copy(self, full, zarr_format):
+    def test_nodes_below_are_read_from_the_copy(self, full, zarr_format):
         zarr.consolidate_metadata(full)
         for key in list(full):
             if "/" in key and key.rsplit("/", 1)[1] in ("zarr.json", ".zarray", ".zgroup"):
@@ -75,7 +75,7 @@ class TestConsolidated:
         assert "new" in zarr.open_consolidated(full)
         assert zarr.open_group(full).zarr_format == zarr_format
 
-    def test_nothing_is_consolidated_where_no_group_is(self, full, zarr_format):
+    def test_consolidating_without_a_group_writes_nothing(self, full, zarr_format):
         with pytest.raises(errors.GroupNotFoundError):
             zarr.consolidate_metadata(full, "none")
         with pytest.raises(errors.ContainsArrayError):

@@ -40,7 +40,7 @@ def test_groups_above_are_of_the_same_format():
     assert sorted(store) == [".zgroup", "a/.zgroup", "a/b/.zarray"]
 
 
-def test_what_stands_above_decides_the_format():
+def test_the_parent_group_determines_the_format():
     store = {}
     zarr.create_group(store, path="old", zarr_format=2)
     assert zarr.create_array(store, name="old/x", shape=3).metadata.zarr_format == 2
@@ -62,7 +62,7 @@ def test_nothing_is_created_below_an_array():
     assert store == before
 
 
-def test_what_is_there_is_not_replaced_unless_asked():
+def test_existing_nodes_are_replaced_only_if_requested():
     store = {}
     zarr.create_array(store, name="a", data=[1, 2, 3])
     with pytest.raises(errors.ContainsArrayError, match="overwrite=True"):
@@ -110,7 +110,7 @@ def test_an_array_is_seen_only_with_its_data():
     assert list(store) == []
 
 
-def test_a_failure_does_not_remove_what_was_there_before():
+def test_a_failure_does_not_delete_existing_nodes():
     store = Dead()
     zarr.create_array(store, name="a/b/below", data=[1])
     store.delete("a/b/zarr.json")
@@ -259,7 +259,7 @@ def test_likes():
     assert zarr.zeros_like(z, chunks=(None, -1)).chunks == (20, 30)
 
 
-def test_from_array_keeps_what_an_array_is():
+def test_from_array_keeps_the_properties_of_an_array():
     data = np.arange(600).reshape(20, 30)
     z = zarr.create_array(
         {},
@@ -306,7 +306,7 @@ def test_open_like():
     assert zarr.open_like(z, "a/b", store={}).path == "a/b"
 
 
-def test_objects_and_who_may_unpickle_them():
+def test_objects_and_permission_to_unpickle_them():
     data = np.array([{"a": 1}, [2], None], dtype=object)
     store = {}
     z = zarr.array(data, store=store, dtype=object, object_codec=numcodecs.Pickle())
@@ -336,7 +336,7 @@ def test_create_hierarchy_is_re_exported():
     assert made["a"].path == "a"
 
 
-def test_a_group_that_others_made_meanwhile_stays():
+def test_a_group_created_concurrently_is_kept():
     class Late(MemoryStore):
         """Create the parent group as another writer while this one writes its data."""
 
@@ -362,7 +362,7 @@ def test_a_copy_is_of_the_format_of_the_group_it_goes_into():
         zarr.from_array(store, name="c", data=old, zarr_format=2)
 
 
-def test_what_numpy_cannot_name_is_taken_over_from_an_array():
+def test_data_types_unknown_to_numpy_are_copied_from_an_array():
     source = zarr.array(np.array([b"a", b"bc"], dtype=object), dtype=bytes)
     for verb in (zarr.array, zarr.zeros_like, lambda z: zarr.from_array({}, data=z)):
         assert verb(source).layout.dtype == source.layout.dtype

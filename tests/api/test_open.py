@@ -59,13 +59,13 @@ def test_mode_r_refuses_writing(store):
     assert zarr.open(store, path="a")[:].tolist() == [1, 2]
 
 
-def test_mode_r_plus_writes_what_is_there(store):
+def test_mode_r_plus_writes_to_existing_nodes(store):
     zarr.create_array(store, name="a", data=[1, 2])
     zarr.open(store, mode="r+", path="a")[0] = 9
     assert zarr.open(store, mode="r", path="a")[:].tolist() == [9, 2]
 
 
-def test_mode_a_creates_what_is_not_there(store):
+def test_mode_a_creates_missing_nodes(store):
     zarr.open(store, mode="a", path="x", shape=(3,), dtype="i2")[:] = 5
     again = zarr.open(store, mode="a", path="x", shape=(99,), dtype="f8")
     assert again.shape == (3,)
@@ -126,7 +126,7 @@ def test_open_array_takes_the_arguments_of_zarr_python_2_by_position(store):
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_the_format_can_be_asked_for(store, zarr_format):
+def test_the_format_can_be_requested(store, zarr_format):
     zarr.open_group(store, mode="w", zarr_format=zarr_format)
     zarr.open_array(store, path="a", shape=2)
     assert zarr.open(store).zarr_format == zarr_format

@@ -98,7 +98,7 @@ def test_wrong_arguments_cost_nothing():
     assert store == before
 
 
-def test_loading_what_is_not_there():
+def test_loading_a_missing_node():
     with pytest.raises(errors.PathNotFoundError):
         zarr.load({})
     with pytest.raises(FileNotFoundError):
@@ -112,7 +112,7 @@ def test_no_dimensions():
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_saving_over_what_is_saved_keeps_its_values(tmp_path, zarr_format):
+def test_saving_an_array_over_itself_keeps_its_values(tmp_path, zarr_format):
     zarr.save(tmp_path / "a", np.arange(5), zarr_format=zarr_format)
     zarr.save(tmp_path / "a", zarr.open(tmp_path / "a", "r"))
     assert zarr.load(tmp_path / "a").tolist() == [0, 1, 2, 3, 4]

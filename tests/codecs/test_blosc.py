@@ -54,7 +54,7 @@ def test_round_trip(clevel, data):
         ("string", 1, "noshuffle"),
     ],
 )
-def test_the_data_type_decides_what_is_open(dtype, typesize, shuffle, spec_of):
+def test_the_data_type_determines_open_parameters(dtype, typesize, shuffle, spec_of):
     codec = BloscCodec().resolve(spec_of((2,), dtype))
     assert (codec.typesize, codec.shuffle) == (typesize, shuffle)
     assert codec.decode(codec.encode(DATA), len(DATA)) == DATA
@@ -91,7 +91,7 @@ def test_a_lying_header_is_found_before_the_decoder_runs(changes, says):
         BloscCodec().decode(data, len(DATA))
 
 
-def test_a_size_nobody_knows_is_bounded():
+def test_an_unknown_size_is_bounded():
     data = header(BloscCodec().encode(DATA), nbytes=2**31)
     with config.set({"limits.chunk_bytes": 2**20}), pytest.raises(CodecError, match="limits"):
         BloscCodec().decode(data, None)

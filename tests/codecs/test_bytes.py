@@ -29,7 +29,7 @@ def values(dtype, shape=(2, 3)):
 
 @pytest.mark.parametrize("endian", ["little", "big"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_stores_numpys_bytes_in_the_order_asked_for(dtype, endian, spec_of):
+def test_bytes_are_stored_in_the_configured_order(dtype, endian, spec_of):
     spec, array = spec_of((2, 3), dtype), values(dtype)
     codec = BytesCodec(endian=endian).resolve(spec)
     order = "<" if endian == "little" else ">"

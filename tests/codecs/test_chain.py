@@ -32,7 +32,7 @@ def _program(*codecs: Any, spec: ChunkSpec = SPEC) -> Program:
 
 
 @given(st.lists(st.sampled_from([TRANSPOSE]), max_size=2), st.sampled_from([BYTES, SHARDING]))
-def test_what_is_encoded_decodes_to_the_same(filters: list[Any], serializer: Any) -> None:
+def test_encoding_and_decoding_preserves_the_data(filters: list[Any], serializer: Any) -> None:
     for behind in ([], [GZIP], [{"name": "crc32c"}], [GZIP, {"name": "crc32c"}]):
         program = _program(*filters, serializer, *behind)
         array = np.arange(24, dtype="i4").reshape(4, 6)
@@ -55,7 +55,7 @@ def test_the_encoded_size_is_known_where_it_is_fixed() -> None:
         ([BYTES], False),
     ],
 )
-def test_a_shard_is_read_in_parts_where_only_transposes_stand_around_it(
+def test_a_shard_is_read_in_parts_if_only_transposes_precede_it(
     codecs: list[Any], *, parts: bool
 ) -> None:
     assert (_program(*codecs).shard is not None) == parts

@@ -52,7 +52,7 @@ def test_damage_is_found_or_harmless(damaged):
 
 
 @pytest.mark.parametrize("end", [0, 5, 17, -8, -1])
-def test_truncated_data_says_so(end):
+def test_truncated_data_is_reported(end):
     with pytest.raises(CodecError, match=r"ends early|cannot be decoded"):
         GzipCodec().decode(GzipCodec().encode(DATA)[:end], len(DATA))
 

@@ -97,7 +97,7 @@ def test_unknown_codecs_are_refused_by_name(document):
         codecs.from_v3(document, "a")
 
 
-def test_parse_takes_what_users_have():
+def test_parse_accepts_what_users_pass():
     codec = codecs.GzipCodec(level=1)
     assert codecs.parse(codec) is codec
     assert codecs.parse(codec.to_dict()) == codec
@@ -121,7 +121,7 @@ def test_parse_takes_codecs_of_zarr_python():
 
 
 @pytest.mark.parametrize("wrong", [None, 1, codecs.GzipCodec, numcodecs.GZip, ["gzip"]])
-def test_parse_refuses_what_is_no_codec(wrong):
+def test_parse_rejects_other_objects(wrong):
     with pytest.raises(MetadataError, match=r"^compressors: .* is not a codec"):
         codecs.parse(wrong, "compressors")
 

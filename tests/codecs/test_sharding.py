@@ -45,7 +45,7 @@ def test_a_shard_is_its_inner_chunks_and_their_index() -> None:
     assert data == bytes([1, 1, 1, 1, 2, 3, 4, 5]) + _index((0, 4), missing, missing, (4, 4))
 
 
-def test_the_index_may_stand_at_the_start() -> None:
+def test_the_index_may_be_at_the_start() -> None:
     array = np.zeros((4, 4), np.uint8)
     array[0, 0] = 9
     data = bytes(_codec(index_codecs=(LITTLE,), index_location="start").encode(array, SPEC))
@@ -171,7 +171,7 @@ def test_writing_one_inner_chunk_keeps_the_bytes_of_the_others() -> None:
     assert "c/0" not in store
 
 
-def test_a_document_spells_inner_codecs_as_format_3_has_it() -> None:
+def test_a_document_has_inner_codecs_in_the_form_of_format_3() -> None:
     config = {"chunk_shape": [2, 2], "codecs": [{"id": "zlib"}]}
     with pytest.raises(errors.MetadataError, match=r"codecs\[1\].configuration.codecs\[0\]"):
         ShardingCodec.from_config(config, "zarr.json: codecs[1].configuration")
@@ -179,7 +179,7 @@ def test_a_document_spells_inner_codecs_as_format_3_has_it() -> None:
 
 @pytest.mark.parametrize("behind", [[], [{"name": "gzip", "configuration": {"level": 1}}]])
 @pytest.mark.parametrize("dtype", ["i4", "string", "bytes", [("a", "i2"), ("b", "f4")]])
-def test_an_array_of_no_axes_may_be_sharded(dtype: Any, behind: list[Any]) -> None:
+def test_a_zero_dimensional_array_may_be_sharded(dtype: Any, behind: list[Any]) -> None:
     serializer = {"string": "vlen-utf8", "bytes": "vlen-bytes"}.get(str(dtype), "bytes")
     inner = {"name": serializer}
     if serializer == "bytes":

@@ -186,7 +186,7 @@ def test_no_dimensions_and_no_elements(shape):
     assert found.tolist() == array.tolist()
 
 
-def test_what_stands_for_an_element():
+def test_values_that_are_converted_to_elements():
     text = np.array(["a", None, np.str_("b")], dtype=object)
     assert UTF8.decode(UTF8.encode(text, text_spec(3)), text_spec(3)).tolist() == ["a", "", "b"]
     data, spec = np.array([b"a", None, bytearray(b"b")], dtype=object), bytes_spec(3)
@@ -194,7 +194,7 @@ def test_what_stands_for_an_element():
 
 
 @pytest.mark.parametrize("wrong", [1, b"a", ["a"], "\ud800"])
-def test_what_is_no_text_is_an_error(wrong):
+def test_elements_other_than_text_are_an_error(wrong):
     array = np.empty(1, dtype=object)
     array[0] = wrong
     with pytest.raises(CodecError, match="vlen-utf8: element 0 of 1 cannot be stored as text"):
@@ -202,7 +202,7 @@ def test_what_is_no_text_is_an_error(wrong):
 
 
 @pytest.mark.parametrize("wrong", [1, "a", [b"a"]])
-def test_what_is_no_bytes_is_an_error(wrong):
+def test_elements_other_than_bytes_are_an_error(wrong):
     array = np.empty(1, dtype=object)
     array[0] = wrong
     with pytest.raises(CodecError, match="vlen-bytes: element 0 of 1 cannot be stored as bytes"):
@@ -234,7 +234,7 @@ def test_a_chunk_of_many_claimed_elements_allocates_nothing():
         UTF8.decode(u32(2**32 - 1), text_spec(2**32 - 1))
 
 
-def test_what_is_no_utf8_is_an_error():
+def test_invalid_utf8_is_an_error():
     with pytest.raises(CodecError, match="is not UTF-8"):
         UTF8.decode(u32(1, 1) + b"\xff", text_spec(1))
 

@@ -149,7 +149,7 @@ SKIPPABLE = bytes.fromhex("502a4d1804000000") + b"abcd"
 
 
 @pytest.mark.parametrize("before", [b"", SKIPPABLE, frame(raw(b"", last=True)), frame(content=0)])
-def test_what_frames_without_a_content_size_decode_to_is_bounded_by_what_is_wanted(before):
+def test_frames_without_a_content_size_are_bounded_by_the_expected_size(before):
     if before == frame(content=0):
         before += raw(b"", last=True)
     # 1 GiB in 32 KiB, twice.

@@ -44,7 +44,7 @@ def test_shapes(shape, expected):
 
 
 @pytest.mark.parametrize("shape", [-1, 2.0, "3", True, None, (2, -1), (2, None), (2, 1.5), [[1]]])
-def test_what_is_no_shape_is_named(shape):
+def test_an_invalid_shape_is_named(shape):
     with pytest.raises(MetadataValidationError, match="shape"):
         parse_shape(shape)
 
@@ -69,7 +69,7 @@ def test_what_is_no_shape_is_named(shape):
         (NOT_GIVEN, (40, 30)),
     ],
 )
-def test_spellings_of_chunks(chunks, expected):
+def test_accepted_forms_of_chunks(chunks, expected):
     assert parse_chunks(chunks, (40, 30), 8) == expected
 
 
@@ -100,7 +100,7 @@ def test_none_alone_is_a_guess_and_in_a_sequence_the_whole_axis():
         (((), 30), r"chunks\[0\]"),
     ],
 )
-def test_what_is_no_chunk_shape_is_named(chunks, where):
+def test_an_invalid_chunk_shape_is_named(chunks, where):
     with pytest.raises(MetadataValidationError, match=f"^{where}: ") as caught:
         parse_chunks(chunks, (40, 30), 8)
     assert caught.value.where.startswith("chunks")
@@ -175,6 +175,6 @@ def test_a_shard_of_part_of_a_chunk_is_refused():
         parse_shards((20, 15), (10, 10), (100, 100), 8)
 
 
-def test_the_mark_of_what_was_not_given_is_one():
+def test_the_default_marker_is_a_singleton():
     assert pickle.loads(pickle.dumps(NOT_GIVEN)) is NOT_GIVEN
     assert repr(NOT_GIVEN) == "<default>"

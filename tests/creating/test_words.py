@@ -52,7 +52,7 @@ def test_the_defaults_of_format_2():
 
 
 @pytest.mark.parametrize("dtype", [str, bytes])
-def test_what_varies_in_length_is_compressed_by_zstd(dtype):
+def test_elements_of_variable_length_are_compressed_by_zstd(dtype):
     assert names(layout(dtype=dtype))[1:] == ["zstd", "crc32c"]
     assert layout(dtype=dtype, zarr_format=2).compressor.codec_id == "zstd"
 
@@ -71,7 +71,7 @@ def test_what_varies_in_length_is_compressed_by_zstd(dtype):
         {"zarr_version": 2},
     ],
 )
-def test_what_only_format_2_can_say_means_format_2(words):
+def test_keywords_of_format_2_select_format_2(words):
     assert layout(**words).zarr_format == 2
 
 
@@ -93,7 +93,7 @@ def test_all_else_means_format_3(words):
     assert layout(**words).zarr_format == 3
 
 
-def test_the_group_above_decides_before_what_only_format_2_can_say():
+def test_the_parent_group_takes_precedence_over_keywords_of_format_2():
     found = layout(above=V3, compressor=numcodecs.Zlib(3), dimension_separator=".")
     assert found.zarr_format == 3
     assert names(found) == ["bytes", "numcodecs.zlib"]
@@ -119,7 +119,7 @@ def test_there_is_no_other_format(bad):
         layout(zarr_format=bad)
 
 
-def test_what_is_named_is_taken_as_named():
+def test_passed_codecs_are_used_as_given():
     assert names(layout(compressors=None)) == ["bytes"]
     assert names(layout(compressors=())) == ["bytes"]
     assert names(layout(compressors=codecs.GzipCodec(level=1))) == ["bytes", "gzip"]
@@ -201,7 +201,7 @@ def test_wrong_values_are_placed_at_their_argument(words, place):
         layout(**words)
 
 
-def test_limits_hold_for_what_is_created():
+def test_limits_apply_to_new_arrays():
     with pytest.raises(LimitError, match="chunks"):
         layout(shape=(2**40,), chunks=False)
     with pytest.raises(MetadataError, match="shape"):
@@ -235,7 +235,7 @@ def test_fill_values():
         (ChunkKeys("v2", "/"), ChunkKeys("v2", "/")),
     ],
 )
-def test_spellings_of_key_encodings(encoding, expected):
+def test_accepted_forms_of_key_encodings(encoding, expected):
     assert parse_keys(encoding) == expected
     assert layout(chunk_key_encoding=encoding).keys == expected
 
@@ -352,7 +352,7 @@ def test_an_array_like_another_has_its_layout(words):
     assert make_layout(spec, choose_format(spec)) == first
 
 
-def test_another_type_leaves_out_what_codecs_knew_of_the_old_one():
+def test_another_data_type_resets_the_parameters_of_codecs():
     class Like:
         layout = layout(filters=[numcodecs.Delta("i4")], zarr_format=3, fill_value=9)
         shape, dtype = layout.shape, layout.dtype.numpy

@@ -116,12 +116,12 @@ def test_arrays_of_no_or_one_dimension_and_no_elements_are_compared() -> None:
         ("x" * 10_000, "xxx"),
     ],
 )
-def test_what_is_no_data_type_is_refused_by_name(json: object, culprit: str) -> None:
+def test_an_invalid_data_type_is_named(json: object, culprit: str) -> None:
     with pytest.raises(DataTypeValidationError, match=rf"^zarr\.json: data_type.*{culprit}") as e:
         from_v3(json, "zarr.json: data_type")
     assert len(str(e.value)) < 200
 
 
 @pytest.mark.parametrize("json", ["int8", {"name": "int8"}, {"name": "int8", "configuration": {}}])
-def test_a_name_may_stand_in_an_object(json: object) -> None:
+def test_a_name_may_be_in_an_object(json: object) -> None:
     assert from_v3(json).name == "int8"

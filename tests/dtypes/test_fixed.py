@@ -55,7 +55,7 @@ def test_raw_bytes_have_two_names(json: object, wanted: DataType | str) -> None:
 
 
 @pytest.mark.parametrize("json", [[1, 2, 255], "AQL/"])
-def test_the_fill_value_of_raw_bytes_has_two_spellings(json: object) -> None:
+def test_the_fill_value_of_raw_bytes_has_two_forms(json: object) -> None:
     assert from_v3("r24").fill_from_json(json, 3, "w") == np.void(b"\1\2\xff")
 
 
@@ -129,7 +129,7 @@ def test_a_wrong_fill_value_is_refused(dtype: str, json: object, zarr_format: in
         ("V3", 5, TypeError),
     ],
 )
-def test_a_user_is_told_what_is_no_fill_value(
+def test_an_invalid_fill_value_is_rejected(
     dtype: str, value: object, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="fill_value"):

@@ -65,7 +65,7 @@ def test_bits_that_do_not_count_do_not_hide_a_fill_value() -> None:
         ("bfloat16", None),
     ],
 )
-def test_what_the_type_cannot_hold_is_refused(name: str, json: object) -> None:
+def test_values_outside_the_data_type_are_rejected(name: str, json: object) -> None:
     with pytest.raises(MetadataError, match=f"^w: .*{name}"):
         from_v3(name).fill_from_json(json, 3, "w")
 
@@ -82,14 +82,14 @@ def test_what_the_type_cannot_hold_is_refused(name: str, json: object) -> None:
         ("bfloat16", "x", ValueError),
     ],
 )
-def test_a_user_is_told_what_is_no_fill_value(
+def test_an_invalid_fill_value_is_rejected(
     name: str, value: object, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="fill_value"):
         from_v3(name).cast_fill(value)
 
 
-def test_a_user_may_give_what_rounds() -> None:
+def test_a_fill_value_may_be_rounded() -> None:
     assert from_v3("bfloat16").cast_fill(1e30) == ml_dtypes.bfloat16(1e30)
     assert from_v3("float8_e4m3fn").cast_fill(1.51) == ml_dtypes.float8_e4m3fn(1.5)
     assert from_v3("int4").cast_fill(None) == 0

@@ -91,7 +91,7 @@ def test_every_bit_pattern_of_a_float_survives_format_3(
         ("float64", "0xfff8000000000000", 0xFFF8000000000000),
     ],
 )
-def test_a_float_is_read_in_every_spelling(name: str, json: object, wanted: int) -> None:
+def test_a_float_is_read_in_every_form(name: str, json: object, wanted: int) -> None:
     dtype = from_v3(name)
     word = np.dtype(f"u{dtype.itemsize}")
     for zarr_format in (2, 3):
@@ -106,7 +106,7 @@ def test_a_nan_that_is_not_the_usual_one_is_written_as_hex() -> None:
     assert dtype.fill_to_json(odd, 2) == "NaN"
 
 
-def test_the_parts_of_a_complex_number_keep_their_own_spelling() -> None:
+def test_the_parts_of_a_complex_number_keep_their_form() -> None:
     dtype = from_v3("complex64")
     fill = dtype.fill_from_json(["NaN", "-Infinity"], 3, "w")
     assert math.isnan(fill.real)
@@ -167,7 +167,7 @@ def test_format_2_is_read_as_numpy_converts() -> None:
         ("complex64", [1.0, None], 3),
     ],
 )
-def test_what_the_type_cannot_hold_is_refused_at_its_place(
+def test_invalid_fill_values_are_rejected_with_their_location(
     name: str, json: object, zarr_format: int
 ) -> None:
     with pytest.raises(MetadataError, match=r"^a/zarr\.json: fill_value.*fill value"):
@@ -196,7 +196,7 @@ def test_what_the_type_cannot_hold_is_refused_at_its_place(
         ("complex64", [1, 2], TypeError),
     ],
 )
-def test_a_user_is_told_what_is_no_fill_value(
+def test_an_invalid_fill_value_is_rejected(
     name: str, value: object, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="fill_value"):
@@ -217,7 +217,7 @@ def test_a_user_is_told_what_is_no_fill_value(
         ("complex64", 1, np.complex64(1)),
     ],
 )
-def test_a_user_may_give_what_numpy_would_assign(
+def test_a_fill_value_may_be_anything_that_numpy_would_assign(
     name: str, value: object, wanted: np.generic
 ) -> None:
     fill = from_v3(name).cast_fill(value)

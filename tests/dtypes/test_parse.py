@@ -73,13 +73,13 @@ def test_a_user_may_say_a_data_type_in_many_ways(spec: Any, name: str, numpy: An
         ([], "field"),
     ],
 )
-def test_what_zarr_cannot_store_is_refused(spec: Any, culprit: str) -> None:
+def test_unsupported_numpy_dtypes_are_rejected(spec: Any, culprit: str) -> None:
     with pytest.raises(DataTypeValidationError, match=culprit):
         from_numpy(spec)
 
 
 @pytest.mark.parametrize("spec", ["nothing", "int7", 5])
-def test_what_numpy_does_not_know_is_refused_as_numpy_does(spec: Any) -> None:
+def test_unknown_dtypes_are_rejected_as_by_numpy(spec: Any) -> None:
     with pytest.raises(TypeError):
         from_numpy(spec)
 
@@ -113,7 +113,7 @@ def test_format_2_dtypes_are_read(json: str, numpy: str) -> None:
         "<i4 ", "|S99999999999", "|S4000000000", "<U600000000", "nothing", 5, None, True, {"a": 1},
     ],
 )  # fmt: skip
-def test_what_is_no_format_2_dtype_is_refused(json: object) -> None:
+def test_an_invalid_format_2_dtype_is_rejected(json: object) -> None:
     with pytest.raises(DataTypeValidationError, match=r"^\.zarray: dtype: "):
         from_v2(json, ".zarray: dtype")
 

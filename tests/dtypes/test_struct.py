@@ -152,7 +152,7 @@ def test_a_user_may_give_a_record_in_any_form(value: object, wanted: tuple[int, 
         (np.zeros(2, POINT), ValueError),
     ],
 )
-def test_a_user_is_told_what_is_no_fill_value(value: object, error: type[Exception]) -> None:
+def test_an_invalid_fill_value_is_rejected(value: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="fill_value"):
         from_numpy(POINT).cast_fill(value)
 

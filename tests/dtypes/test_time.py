@@ -43,7 +43,7 @@ def test_time_is_written_as_zarr_python_writes_it(dtype: str, v3: object, v2: st
 
 
 @pytest.mark.parametrize("unit", ["us", "\u03bcs", "\u00b5s"])
-def test_a_microsecond_has_three_spellings_and_is_written_with_u(unit: str) -> None:
+def test_a_microsecond_has_three_symbols_and_is_written_with_u(unit: str) -> None:
     assert from_v3(moment(unit)) == from_numpy("M8[us]")
     assert from_v2(f"<M8[10{unit}]").to_v2() == "<M8[10us]"
 
@@ -124,7 +124,7 @@ def test_a_user_may_give_nat_in_any_form(value: object) -> None:
         ("M8[s]", [1], TypeError),
     ],
 )
-def test_a_user_is_told_what_is_no_fill_value(
+def test_an_invalid_fill_value_is_rejected(
     dtype: str, value: object, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="fill_value"):

@@ -42,7 +42,7 @@ def test_bytes_have_several_names(name: str) -> None:
         ("pickle", ObjectType("pickle")),
     ],
 )
-def test_the_object_codec_says_what_objects_are(codec: str, wanted: object) -> None:
+def test_the_object_codec_determines_the_objects(codec: str, wanted: object) -> None:
     assert from_v2("|O", object_codec_id=codec) == wanted
     assert from_numpy(object, object_codec_id=codec) == wanted
 
@@ -70,7 +70,7 @@ def test_bytes_come_back_from_json(data: bytes, zarr_format: int) -> None:
 
 
 @pytest.mark.parametrize("json", [[1, 2, 255], "AQL/"])
-def test_the_fill_value_of_bytes_has_two_spellings(json: object) -> None:
+def test_the_fill_value_of_bytes_has_two_forms(json: object) -> None:
     assert Bytes().fill_from_json(json, 3, "w") == b"\1\2\xff"
 
 
@@ -104,7 +104,7 @@ def test_a_user_may_give_text_in_any_form(value: object, wanted: str) -> None:
         (Bytes(), [b"a"], TypeError),
     ],
 )
-def test_a_user_is_told_what_is_no_fill_value(
+def test_an_invalid_fill_value_is_rejected(
     dtype: String | Bytes, value: object, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="fill_value"):
@@ -158,7 +158,7 @@ def test_nan_is_a_fill_value_of_objects_and_no_text() -> None:
 
 
 @pytest.mark.parametrize("fill", [{1: 2}, object(), [b"x"]])
-def test_an_object_that_json_cannot_say_is_no_fill_value(fill: object) -> None:
+def test_an_object_without_a_json_form_is_not_a_valid_fill_value(fill: object) -> None:
     with pytest.raises(TypeError, match="fill_value"):
         ObjectType("pickle").fill_to_json(fill, 2)
 

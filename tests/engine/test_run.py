@@ -76,7 +76,7 @@ def test_any_other_failure_of_a_store_names_the_chunk_too() -> None:
         _ = z[...]
 
 
-def test_a_folder_in_the_place_of_a_chunk_is_an_error_and_no_fill_value(tmp_path: Any) -> None:
+def test_a_folder_in_place_of_a_chunk_is_an_error_and_not_a_fill_value(tmp_path: Any) -> None:
     z = fastzarr.create_array(tmp_path, shape=(4,), chunks=(2,), dtype="i4")
     (tmp_path / "c" / "0").mkdir(parents=True)
     with pytest.raises(OSError, match=r"chunk \(0,\), key 'c/0', stage fetch"):
@@ -110,7 +110,7 @@ def test_a_flipped_bit_in_a_default_array_of_format_3_always_raises() -> None:
             _ = z[0, 0]
 
 
-def test_a_missing_chunk_is_an_error_where_that_is_asked_for() -> None:
+def test_a_missing_chunk_is_an_error_if_configured() -> None:
     z = _array(MemoryStore())
     z.store.delete("a/b/c/1/1")
     assert z[3, 5] == 0
@@ -124,7 +124,7 @@ def test_a_missing_chunk_is_an_error_where_that_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "local", "four verbs"])
-def test_a_missing_chunk_of_a_shard_is_named_as_what_it_is(kind: str, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_inner_chunk_names_it(kind: str, tmp_path: Path) -> None:
     class Store(MemoryStore):
         """A store of a class outside the package."""
 
@@ -238,7 +238,7 @@ def test_a_value_that_cannot_be_cast_touches_no_chunk() -> None:
     assert dict(z.store.items()) == before
 
 
-def test_a_store_that_overrides_get_is_asked_through_it() -> None:
+def test_a_store_that_overrides_get_is_read_through_it() -> None:
     asked = []
 
     class Counting(MemoryStore):

@@ -52,7 +52,7 @@ def test_every_value_comes_back_in_both_libraries(journey):
     assert "DIFFERENT" not in printed
 
 
-def test_it_prints_the_tree_and_what_each_main_variable_takes(journey):
+def test_it_prints_the_tree_and_the_size_of_each_main_variable(journey):
     printed = journey[1]
     for text in ("nemo", "tos (3, 330, 360) float32", "ostia/surface_temperature", "ratio"):
         assert text in printed

@@ -49,7 +49,7 @@ def test_a_key_decodes_to_its_coordinates(keys: ChunkKeys, coords: tuple[int, ..
 @pytest.mark.parametrize(
     "key", ["zarr.json", "c/01/2", "c/1", "c/1/2/3", "c/-1/2", "c/1/2x", "1/2"]
 )
-def test_what_is_no_chunk_key_decodes_to_none(key: str) -> None:
+def test_other_keys_decode_to_none(key: str) -> None:
     assert ChunkKeys("default", "/").decode(key, 2) is None
 
 

@@ -92,7 +92,7 @@ def test_consolidated_metadata_is_the_same_in_zarr_python(writer, reader, zarr_f
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize(("writer", "reader"), [("fastzarr", "zarr"), ("zarr", "fastzarr")])
-def test_what_one_adds_and_changes_the_other_sees(writer, reader, zarr_format, tmp_path):
+def test_changes_by_one_library_are_seen_by_the_other(writer, reader, zarr_format, tmp_path):
     path = str(tmp_path / "tree")
     _write(LIBRARIES[writer], path, zarr_format)
     root = LIBRARIES[reader].open_group(path, mode="r+")
@@ -121,7 +121,7 @@ def test_a_hierarchy_is_the_same_in_zarrista(zarr_format, tmp_path):
             np.testing.assert_array_equal(node[...].to_numpy(), VALUES)
 
 
-def test_what_zarrista_finds_consolidated_is_what_was(tmp_path):
+def test_zarrista_reads_consolidated_metadata(tmp_path):
     _write(fastzarr, tmp_path, 3)
     fastzarr.consolidate_metadata(str(tmp_path))
     consolidated = zarrista.Group.open(FilesystemStore(str(tmp_path)), "/").consolidated_metadata
@@ -195,7 +195,7 @@ def test_types_of_ml_dtypes_agree(name, tmp_path):
 
 @pytest.mark.parametrize("peer", ["tensorstore", "zarrista", "zarr"])
 @pytest.mark.parametrize(("dtype", "bits"), [("f4", 0x7FC00123), ("f8", 0xFFF8000000000456)])
-def test_a_fill_value_that_is_a_nan_of_its_own_keeps_its_bits(peer, dtype, bits, tmp_path):
+def test_a_nan_with_a_payload_as_fill_value_keeps_its_bits(peer, dtype, bits, tmp_path):
     fill = np.array(bits, f"u{dtype[1]}").view(dtype)[()]
     fastzarr.create_array(tmp_path / "array", shape=3, dtype=dtype, fill_value=fill)
     found = peers.PEERS[peer].read(tmp_path / "array").values

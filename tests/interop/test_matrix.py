@@ -152,7 +152,7 @@ def _fails(act: Any) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_what_is_written_here_is_read_there(case, tmp_path):
+def test_arrays_of_fastzarr_are_read_by_peers(case, tmp_path):
     path, values = tmp_path / "array", case.values()
     if reason := HERE.supports(case, "write"):
         assert _fails(lambda: HERE.write(path, case, values)), reason
@@ -168,7 +168,7 @@ def test_what_is_written_here_is_read_there(case, tmp_path):
 
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_what_is_written_there_is_read_here_and_updated_in_turn(case, name, tmp_path):
+def test_arrays_of_peers_are_read_and_updated(case, name, tmp_path):
     peer, path, values = PEERS[name], tmp_path / "array", case.values()
 
     def write_and_read():

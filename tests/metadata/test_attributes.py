@@ -82,7 +82,7 @@ def test_attributes_are_converted_as_documented(value, plain):
         ([("a", 1)], "must be a mapping"),
     ],
 )
-def test_what_json_cannot_hold_is_a_type_error_with_its_place(value, place):
+def test_values_without_a_json_form_raise_a_type_error_with_their_location(value, place):
     with pytest.raises(TypeError, match=place):
         plain_attributes(value, "zarr.json: attributes")
 

@@ -166,7 +166,7 @@ def test_a_broken_node_of_format_2_names_its_place():
         V2.parse_consolidated(doc, ".zmetadata")["a"]
 
 
-def test_attributes_without_a_node_are_no_node():
+def test_attributes_alone_are_not_a_node():
     doc = {"zarr_consolidated_format": 1, "metadata": {"a/.zattrs": {}}}
     assert len(V2.parse_consolidated(doc, ".zmetadata")) == 0
 

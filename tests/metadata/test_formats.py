@@ -110,7 +110,7 @@ def test_a_third_format_is_one_object(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_toy")
-def test_what_a_third_format_does_not_have_is_an_error_that_names_it() -> None:
+def test_missing_features_of_a_third_format_raise_errors_that_name_them() -> None:
     store = MemoryStore()
     root = fastzarr.create_group(store, zarr_format=99)
     with pytest.raises(errors.MetadataError, match=r"zarr_format: .*format 99"):
@@ -189,7 +189,7 @@ def test_no_file_outside_metadata_compares_the_number_of_a_format() -> None:
     assert not found
 
 
-def test_no_file_outside_metadata_asks_which_format_it_is() -> None:
+def test_no_file_outside_metadata_checks_which_format_it_is() -> None:
     found = {
         name
         for name, tree in _outside()
@@ -204,7 +204,7 @@ def test_no_file_outside_metadata_asks_which_format_it_is() -> None:
     assert found == ASKS
 
 
-def test_no_file_outside_metadata_spells_the_name_of_a_document() -> None:
+def test_no_file_outside_metadata_contains_the_name_of_a_document() -> None:
     names = tuple(checked.DOCUMENTS)
     found = set()
     for name, tree in _outside():

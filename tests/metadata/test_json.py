@@ -21,7 +21,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON.filter(lambda value: "inf" not in repr(value))))
-def test_what_is_written_is_read_back(doc):
+def test_written_values_are_read_back(doc):
     assert document.loads(document.dumps(doc), "zarr.json") == doc
 
 

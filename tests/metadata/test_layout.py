@@ -33,7 +33,7 @@ def layout(**members: Any) -> Layout:
     return Layout(**(plain | members))
 
 
-def test_what_a_plain_layout_tells():
+def test_the_properties_of_a_plain_layout():
     plain = layout()
     assert plain.ndim == 2
     assert plain.grid_shape == (3, 2)
@@ -50,7 +50,7 @@ def test_a_chain_is_told_in_its_parts():
     assert (*told.filters, told.serializer, *told.compressors) == chain
 
 
-def test_a_sharded_layout_tells_its_inner_chunks_in_the_axes_of_the_array():
+def test_a_sharded_layout_has_its_inner_chunks_in_the_axes_of_the_array():
     shard = ShardingCodec(chunk_shape=(2, 3))
     assert layout(codecs=(shard,)).inner_chunks == (2, 3)
     assert layout(codecs=(shard,)).shards == (4, 6)

@@ -60,7 +60,7 @@ def _remembering(data: bytes) -> Any:
 
 @given(st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_remembered_equals_what_is_read(data: st.DataObject) -> None:
+def test_cached_layouts_equal_parsed_ones(data: st.DataObject) -> None:
     doc = data.draw(st.sampled_from([ARRAY_V3, SHARDED_V3, EXTENDED_V3, BLOSC_V2, GROUP_V3]))
     if data.draw(st.booleans()):
         doc = changed(doc, data.draw(st.sampled_from(paths(doc))), data.draw(VALUES))
@@ -79,7 +79,7 @@ def test_a_document_is_parsed_once(doc: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("doc", [ARRAY_V3, EXTENDED_V3, GROUP_V3])
-def test_what_one_reader_changes_no_other_sees(doc: Any) -> None:
+def test_changes_by_one_reader_are_not_seen_by_another(doc: Any) -> None:
     data = json.dumps(doc).encode()
     for _ in range(3):
         found = _parse(data)
@@ -119,7 +119,7 @@ def test_a_document_that_has_changed_is_seen(make: Any, tmp_path: Any) -> None:
     assert documents.load(store, "") is None
 
 
-def test_attributes_beside_an_array_of_format_2_are_seen_as_they_change() -> None:
+def test_changed_separate_attributes_of_a_format_2_array_are_seen() -> None:
     store = {".zarray": json.dumps(BLOSC_V2).encode()}
     for value in ({}, {"a": 1}, {"a": 2}, {"a": 1}):
         store[".zattrs"] = json.dumps(value).encode()
@@ -128,7 +128,7 @@ def test_attributes_beside_an_array_of_format_2_are_seen_as_they_change() -> Non
     assert not fastzarr.open_array(store, mode="r").attrs
 
 
-def test_a_lower_limit_holds_for_what_was_read_before() -> None:
+def test_a_lower_limit_applies_to_documents_read_before() -> None:
     data = json.dumps(SHARDED_V3).encode()
     _parse(data)
     for limit in ("document_bytes", "document_depth", "dimensions", "chunk_bytes", "inner_chunks"):
@@ -166,7 +166,7 @@ def test_a_codec_registered_later_is_used() -> None:
     ],
     ids=["records", "numcodecs", "long"],
 )
-def test_what_may_change_and_what_is_long_is_not_remembered(change: Any) -> None:
+def test_mutable_and_long_values_are_not_cached(change: Any) -> None:
     doc = ARRAY_V3 | {"data_type": "int8"} | change
     if "data_type" in change:
         doc |= {"fill_value": "AAAAAA==", "codecs": ["bytes"]}

@@ -37,7 +37,7 @@ def test_opening_by_name_refuses_and_names_the_array(root):
             opening()
 
 
-def test_what_needs_no_values_works_without_trust(root):
+def test_metadata_can_be_read_without_permission_to_unpickle(root):
     again = zarr.open_group(root.store)
     assert "notes (2,) object" in repr(again.tree())
     (member,) = again["a"].arrays()

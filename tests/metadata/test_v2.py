@@ -139,7 +139,7 @@ def test_documents_of_others_are_read_and_rewritten_with_the_same_meaning(golden
     assert seen > 10
 
 
-def test_what_documents_of_zarr_python_2_mean(golden):
+def test_documents_of_zarr_python_2(golden):
     docs = golden("zarr-python-2.18.7-format-2")
     found: dict[str, Layout] = {
         key.removesuffix("/.zarray"): v2.parse_array(json.loads(data, key), {}, key)
@@ -194,7 +194,7 @@ def arrays(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(arrays(), st.data())
-def test_what_is_written_is_read_back(doc, data):
+def test_written_values_are_read_back(doc, data):
     layout = v2.parse_array(doc)
     size = layout.dtype.numpy.itemsize
     if doc["dtype"] != "|b1":

@@ -143,7 +143,7 @@ def test_documents_of_others_are_read_and_rewritten_with_the_same_meaning(golden
             assert v3.document(node).keys() >= doc.keys() - {"storage_transformers"}
 
 
-def test_what_documents_of_zarr_python_mean(golden):
+def test_documents_of_zarr_python(golden):
     found = {
         key.removesuffix("/zarr.json"): v3.parse(document.loads(data, key), key)
         for key, data in golden("zarr-python-3.1.6-format-3").items()
@@ -228,7 +228,7 @@ def layouts(draw: st.DrawFn) -> Layout:
 
 
 @given(layouts())
-def test_what_is_written_is_read_back(layout):
+def test_written_values_are_read_back(layout):
     data = document.dumps(v3.document(layout))
     json.loads(data, parse_constant=pytest.fail)
     assert v3.parse(document.loads(data, "zarr.json")) == layout

@@ -84,7 +84,7 @@ def test_refreshed_attributes_leave_shape_and_data_of_a_handle_together() -> Non
     assert zarr.open_array(store, path="a")[:].tolist() == [99, 11, 12, 13]
 
 
-def test_appending_to_an_array_replaced_meanwhile_extends_the_new_one(store: Store) -> None:
+def test_appending_to_a_replaced_array_extends_the_new_one(store: Store) -> None:
     z, _ = replaced(store, "key encoding")
     z.append([14, 15])
     assert z[:].tolist() == [10, 11, 12, 13, 14, 15]
@@ -102,7 +102,7 @@ def test_appending_to_an_array_replaced_by_one_of_another_type_casts_to_the_new_
     assert zarr.open_array(store, path="a")[:].tolist() == [0, 0.5, 1, 1.5, 7, 8]
 
 
-def test_shrinking_an_array_replaced_meanwhile_deletes_the_chunks_of_the_new_one(
+def test_shrinking_a_replaced_array_deletes_chunks_of_the_new_one(
     store: Store,
 ) -> None:
     z, _ = replaced(store, "key encoding")
@@ -158,7 +158,7 @@ CHANGES: dict[str, Callable[[zarr.Array], Any]] = {
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_that_leaves_the_chunks_alone_compiles_no_codecs(
+def test_a_change_that_does_not_affect_chunks_compiles_no_codecs(
     change: Callable[[zarr.Array], Any], zarr_format: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     z = zarr.create_array(

@@ -41,7 +41,7 @@ def records() -> Array:
     return fastzarr.array(values, chunks=3)
 
 
-def test_an_array_says_what_it_is(z: Array) -> None:
+def test_the_properties_of_an_array(z: Array) -> None:
     assert (z.shape, z.chunks, z.shards, z.ndim, z.size) == ((4, 6), (3, 4), None, 2, 24)
     assert (z.dtype, z.itemsize, z.nbytes) == (np.dtype("i4"), 4, 96)
     assert (z.name, z.path, z.basename) == ("/a/b", "a/b", "b")
@@ -154,7 +154,7 @@ def test_a_tuple_is_one_record(records: Array) -> None:
 
 
 @pytest.mark.parametrize("name", ["c", ["a", "c"]])
-def test_a_name_that_is_no_field_is_named(records: Array, name: Any) -> None:
+def test_an_unknown_field_is_named(records: Array, name: Any) -> None:
     with pytest.raises(IndexError, match="unknown field 'c'; its fields are a, b"):
         _ = records[name]
     with pytest.raises(ValueError, match="unknown field 'c'"):
@@ -185,7 +185,7 @@ def test_writing_to_a_read_only_array_is_refused(z: Array) -> None:
             action()
 
 
-def test_astype_converts_what_is_read_and_cannot_be_written(z: Array) -> None:
+def test_astype_converts_on_reading_and_is_read_only(z: Array) -> None:
     view = z.astype("f8")
     assert (view.dtype, view[1].dtype, z.dtype) == (np.dtype("f8"), np.dtype("f8"), np.dtype("i4"))
     assert view.is_view
@@ -211,7 +211,7 @@ def test_with_config_gives_another_handle(z: Array) -> None:
     assert z.nchunks_initialized == 0
 
 
-def test_an_array_is_what_numpy_takes_for_one(z: Array) -> None:
+def test_an_array_can_be_converted_to_numpy(z: Array) -> None:
     np.testing.assert_array_equal(np.asarray(z), DATA)
     assert np.asarray(z, dtype="f4").dtype == np.dtype("f4")
     assert np.add(z, 1)[0, 0] == 1
@@ -221,7 +221,7 @@ def test_an_array_is_what_numpy_takes_for_one(z: Array) -> None:
         np.array(z, copy=False)
 
 
-def test_an_array_has_a_length_is_true_and_can_be_gone_through(z: Array) -> None:
+def test_an_array_has_a_length_is_true_and_can_be_iterated(z: Array) -> None:
     assert len(z) == 4
     np.testing.assert_array_equal(list(z), list(DATA))
     np.testing.assert_array_equal(list(z.islice(1, -1)), list(DATA[1:-1]))
@@ -273,7 +273,7 @@ def test_digests_tell_arrays_apart_and_not_handles(z: Array) -> None:
     assert z.hexdigest("md5") != before
 
 
-def test_a_chunk_store_of_its_own_holds_the_chunks() -> None:
+def test_a_separate_chunk_store_has_the_chunks() -> None:
     metadata, chunks = MemoryStore(), MemoryStore()
     z = fastzarr.create((4,), chunks=(2,), dtype="i4", store=metadata, chunk_store=chunks)
     z[:] = 1
@@ -282,7 +282,7 @@ def test_a_chunk_store_of_its_own_holds_the_chunks() -> None:
     assert fastzarr.open_array(metadata, chunk_store=chunks)[:].tolist() == [1, 1, 1, 1]
 
 
-def test_a_handle_without_cached_metadata_sees_what_others_change(z: Array) -> None:
+def test_a_handle_without_cached_metadata_sees_changes_of_others(z: Array) -> None:
     watching = fastzarr.open_array(z.store, path="a/b", cache_metadata=False)
     z.resize(2, 6)
     assert watching.shape == (2, 6)
@@ -295,7 +295,7 @@ def test_dask_tells_arrays_by_place_and_metadata(z: Array) -> None:
     assert z.__dask_tokenize__() != z.astype("f4").__dask_tokenize__()
 
 
-def test_opening_what_is_not_there_says_so() -> None:
+def test_opening_a_missing_node_raises() -> None:
     with pytest.raises(errors.ArrayNotFoundError, match="'/nothing'"):
         Array(MemoryStore(), "nothing")
     group = fastzarr.group()
@@ -311,7 +311,7 @@ def test_from_dict_makes_an_array_of_a_document(z: Array) -> None:
     del z
 
 
-def test_the_compressor_of_format_3_is_asked_for_in_the_plural() -> None:
+def test_format_3_has_compressors_and_no_compressor() -> None:
     with pytest.raises(TypeError, match=r"\.compressors"):
         _ = fastzarr.zeros(3).compressor
 
@@ -375,7 +375,7 @@ def test_metadata_gives_its_document(z: Array) -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("sharing", ["local", "memory"])
-def test_a_handle_does_not_write_into_what_has_replaced_its_array(
+def test_a_handle_does_not_write_to_a_replacement_of_its_array(
     tmp_path: Any, zarr_format: int, sharing: str
 ) -> None:
     """A write raises an error if the array was replaced by a different one, or deleted."""

@@ -139,7 +139,7 @@ def test_a_batch_that_fails_changes_nothing(node):
 @pytest.mark.parametrize(
     "value", [object(), 1j, b"x", {1, 2}, np.datetime64("2020-01-01"), [object()]]
 )
-def test_what_is_refused_leaves_nothing_behind(node, value):
+def test_a_rejected_attribute_changes_nothing(node, value):
     node.attrs["a"] = 1
     for change in (
         lambda: node.attrs.__setitem__("bad", value),
@@ -221,7 +221,7 @@ def test_without_a_cache_each_look_reads(store, zarr_format):
     assert zarr.open_group(store, path="n").attrs.cache is True
 
 
-def test_a_node_that_is_gone_is_named(node):
+def test_a_missing_node_is_named(node):
     del zarr.open_group(node.store)["n"]
     with pytest.raises(errors.PathNotFoundError, match="'/n'"):
         node.attrs["a"] = 1

@@ -49,7 +49,7 @@ def test_data_that_cannot_be_read_costs_nothing(root):
     assert root["a/x"][:].tolist() == [0, 1, 2, 3]
 
 
-def test_only_what_may_be_lost_is_read_at_once(root):
+def test_only_data_that_may_be_lost_is_read_beforehand(root):
     elsewhere = zarr.array([1, 2])
     assert outlasting(elsewhere, root.store, "a") is elsewhere
     lazy = Failing()
@@ -109,7 +109,7 @@ def test_data_that_another_store_reads_from_the_same_place_is_kept(
     assert zarr.open_array(one, path="b")[:].tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_data_whose_chunks_stand_in_the_chunk_store_that_is_written_to_is_kept():
+def test_data_with_chunks_in_the_target_chunk_store_is_kept():
     chunks = {}
     one = zarr.create(
         shape=6, chunks=2, dtype="i4", store={}, path="a", chunk_store=MemoryStore(chunks)

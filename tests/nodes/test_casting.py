@@ -126,7 +126,7 @@ def test_field_dtype_names_the_field_that_is_not_there() -> None:
         casting.field_dtype(np.dtype([("a", "i1"), ("b", "f4")]), "c")
 
 
-def test_what_a_string_type_marks_as_missing_is_the_empty_string() -> None:
+def test_missing_values_of_a_string_type_become_empty_strings() -> None:
     for marker in (None, np.nan, "lost"):
         given = np.array(["a", marker], np.dtypes.StringDType(na_object=marker))
         assert casting.cast(given, np.dtypes.StringDType()).tolist() == ["a", ""]

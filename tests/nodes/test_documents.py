@@ -37,12 +37,12 @@ class Recording(MemoryStore):
         super()._delete(key)
 
 
-def test_nothing_stands_where_nothing_was_written() -> None:
+def test_a_missing_node_is_loaded_as_none() -> None:
     assert documents.load(MemoryStore(), "a") is None
 
 
 @pytest.mark.parametrize("zarr_format", FORMATS, ids=str)
-def test_what_is_saved_is_loaded(zarr_format: Format) -> None:
+def test_a_saved_node_can_be_loaded(zarr_format: Format) -> None:
     store = MemoryStore()
     saved = GroupLayout(zarr_format, {"a": [1, None, "x"]})
     documents.save(store, "a/b", saved)
@@ -61,7 +61,7 @@ def test_of_documents_of_both_formats_the_newer_one_counts() -> None:
     assert fastzarr.open_array(store, mode="r", zarr_format=2).dtype == "i4"
 
 
-def test_what_makes_a_node_of_format_2_visible_is_written_last() -> None:
+def test_the_visible_document_of_format_2_is_written_last() -> None:
     store = Recording()
     documents.save(store, "a", GroupLayout(V2, {"x": 1}))
     assert store.changes == ["set a/.zattrs", "set a/.zgroup"]
@@ -77,7 +77,7 @@ def test_an_update_writes_only_what_changed() -> None:
     assert store.get("a/.zattrs") is None
 
 
-def test_an_update_keeps_the_spelling_of_what_it_does_not_change() -> None:
+def test_an_update_keeps_unchanged_members_exactly() -> None:
     # The only form that zarr-python 3.1 writes and reads; fastzarr itself writes `struct`.
     doc: dict[str, Any] = {
         "zarr_format": 3,
@@ -102,7 +102,7 @@ def test_an_update_keeps_the_spelling_of_what_it_does_not_change() -> None:
     assert z[:].tolist() == [(1,), (1,), (1,)]
 
 
-def test_an_update_writes_strict_json_over_what_was_not() -> None:
+def test_an_update_replaces_lenient_json_by_strict_json() -> None:
     doc = fastzarr.zeros(2, dtype="f4", zarr_format=2, chunks=2).store[".zarray"]
     loose = doc.replace(b'"fill_value": 0.0', b'"fill_value": NaN')
     assert loose != doc
@@ -111,14 +111,14 @@ def test_an_update_writes_strict_json_over_what_was_not() -> None:
     assert json.loads(store[".zarray"])["fill_value"] == "NaN"
 
 
-def test_an_update_of_what_is_gone_says_so() -> None:
+def test_an_update_of_a_missing_node_raises() -> None:
     with pytest.raises(
         errors.PathNotFoundError, match=r"the node '/a' no longer exists in memory://"
     ):
         documents.update(MemoryStore(), "a", lambda found: found)
 
 
-def test_what_makes_a_node_visible_is_deleted_first() -> None:
+def test_the_visible_document_is_deleted_first() -> None:
     store = Recording()
     z = fastzarr.zeros((4,), chunks=2, store=store, path="a")
     z[:] = 1
@@ -162,7 +162,7 @@ def test_threads_that_update_one_node_lose_nothing(tmp_path):
 
 @pytest.mark.parametrize("zarr_format", FORMATS, ids=str)
 @pytest.mark.parametrize("kind", ["local", "memory"])
-def test_a_patch_is_made_again_on_what_another_writer_has_left(zarr_format, kind, tmp_path):
+def test_a_patch_is_repeated_on_the_document_of_another_writer(zarr_format, kind, tmp_path):
     store = LocalStore(tmp_path) if kind == "local" else MemoryStore()
     documents.save(store, "a", GroupLayout(zarr_format, {"x": 1}))
     other = LocalStore(tmp_path) if kind == "local" else MemoryStore(store.mapping)
@@ -183,7 +183,7 @@ def test_a_patch_is_made_again_on_what_another_writer_has_left(zarr_format, kind
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("kind", ["local", "memory", "mapping"])
-def test_of_those_who_create_a_node_at_once_one_does(zarr_format, kind, tmp_path):
+def test_of_several_writers_one_creates_a_node(zarr_format, kind, tmp_path):
     made = {"local": lambda: LocalStore(tmp_path), "memory": MemoryStore, "mapping": KVStore}
     values = {}
     outcomes = []

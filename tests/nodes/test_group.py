@@ -295,7 +295,7 @@ def test_hierarchies_below_a_group(full, zarr_format):
     assert full["empty/x"].shape == (3,)
 
 
-def test_a_group_of_the_other_format_does_not_hide_what_is_there(store):
+def test_a_group_of_the_other_format_does_not_hide_members(store):
     zarr.create_group(store, zarr_format=2).create_array("old", shape=3)
     assert list(zarr.open_group(store)) == ["old"]
     store.set("zarr.json", b'{"zarr_format": 3, "node_type": "group", "attributes": {}}')
@@ -365,7 +365,7 @@ def test_a_node_that_cannot_be_understood_does_not_hide_the_others(full, zarr_fo
             look()
 
 
-def test_what_is_no_node_is_no_member(full, tmp_path):
+def test_only_nodes_are_members(full, tmp_path):
     for key in ("notes.txt", "folder/file", "a/b/.hidden"):
         full.store.set(key, b"1")
     assert list(full) == ["a", "empty", "z"]
@@ -545,7 +545,7 @@ def test_an_attribute_error_inside_a_property_of_a_group_is_shown(odd: zarr.Grou
     assert root.mro[:].tolist() == [1]
 
 
-def test_a_handle_of_format_2_keeps_to_it_beside_a_node_of_format_3() -> None:
+def test_a_handle_of_format_2_ignores_a_format_3_node_at_the_same_path() -> None:
     store: dict[str, bytes] = {}
     other: dict[str, bytes] = {}
     zarr.create_array(store, data=[1, 2], chunks=1, zarr_format=2)

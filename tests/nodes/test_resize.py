@@ -30,7 +30,7 @@ def z(request: Any) -> fastzarr.Array:
     return made
 
 
-def test_what_was_cut_off_does_not_come_back(z: fastzarr.Array) -> None:
+def test_deleted_elements_do_not_reappear(z: fastzarr.Array) -> None:
     z.resize(4, 5)
     assert z[...].tolist() == [[1] * 5] * 4
     z.resize((8, 10))
@@ -56,7 +56,7 @@ def test_growing_one_axis_while_shrinking_the_other(z: fastzarr.Array) -> None:
     np.testing.assert_array_equal(z[...], expected)
 
 
-def test_what_a_foreign_writer_left_beyond_the_edge_is_never_shown() -> None:
+def test_values_of_other_writers_beyond_the_edge_are_never_shown() -> None:
     z = fastzarr.create_array({}, shape=(5,), chunks=(4,), dtype="u1", compressors=None)
     z[:] = 1
     z.store.set("c/1", bytes([1, 9, 9, 9]))
@@ -72,7 +72,7 @@ def test_another_handle_keeps_its_shape_until_refreshed(z: fastzarr.Array) -> No
     assert other.refresh().shape == (2, 2)
 
 
-def test_a_stale_handle_does_not_undo_what_others_changed(z: fastzarr.Array) -> None:
+def test_a_stale_handle_does_not_undo_changes_of_others(z: fastzarr.Array) -> None:
     other = fastzarr.open_array(z.store, path="a")
     z.attrs["units"] = "K"
     z.resize(9, 11)
@@ -90,7 +90,7 @@ def test_append_grows_one_axis_and_gives_the_new_shape(z: fastzarr.Array) -> Non
     np.testing.assert_array_equal(z[...], expected)
 
 
-def test_a_stale_handle_appends_behind_what_others_appended(z: fastzarr.Array) -> None:
+def test_a_stale_handle_appends_after_the_data_of_others(z: fastzarr.Array) -> None:
     other = fastzarr.open_array(z.store, path="a")
     z.append(np.full((1, 10), 2))
     other.append(np.full((1, 10), 3))
@@ -98,7 +98,7 @@ def test_a_stale_handle_appends_behind_what_others_appended(z: fastzarr.Array) -
 
 
 @pytest.mark.parametrize("shape", [(3, 9), (10,), (1, 3, 10)])
-def test_what_does_not_fit_is_not_appended(z: fastzarr.Array, shape: tuple[int, ...]) -> None:
+def test_data_that_does_not_fit_is_not_appended(z: fastzarr.Array, shape: tuple[int, ...]) -> None:
     before = dict(z.store.items())
     with pytest.raises(ValueError, match=rf"cannot append data of shape \{str(shape)[:-1]}"):
         z.append(np.ones(shape))
@@ -148,7 +148,7 @@ def test_a_digest_walks_the_stored_chunks_alone() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"shards": (4, 8)}, {"zarr_format": 2}], ids=str)
-def test_a_stale_handle_keeps_what_others_have_put_beyond_its_shape(
+def test_a_stale_handle_keeps_data_of_others_beyond_its_shape(
     options: dict[str, Any],
 ) -> None:
     z = fastzarr.create_array({}, shape=(3, 6), chunks=(4, 4), dtype="i4", **options)

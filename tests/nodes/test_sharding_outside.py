@@ -40,7 +40,7 @@ CHAINS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
-def test_an_array_shows_the_codecs_of_its_chunks_wherever_sharding_stands(
+def test_an_array_has_the_codecs_of_its_chunks_wherever_sharding_is(
     chain: dict[str, Any],
 ) -> None:
     z = sharded(**chain)

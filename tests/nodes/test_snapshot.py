@@ -114,7 +114,7 @@ def test_replacing_the_group_itself_ends_it(store):
     assert not has_copy(store)
 
 
-def test_live_members_can_be_asked_for(store):
+def test_live_members_can_be_requested(store):
     root = zarr.open_consolidated(store)
     found = root.members(None, use_consolidated_for_children=False)
     assert [path for path, _ in found] == ["a", "a/x", "b"]
@@ -160,7 +160,7 @@ def test_a_copy_that_was_only_read_is_removed_by_a_later_change(tmp_path):
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_what_others_change_in_a_folder_is_not_taken_from_the_copy(tmp_path, zarr_format):
+def test_changes_by_others_in_a_folder_override_the_copy(tmp_path, zarr_format):
     """Changes by a program that ignores consolidated metadata are noticed."""
     root = zarr.open_group(tmp_path, mode="w", zarr_format=zarr_format)
     root.create_array("x", shape=3)

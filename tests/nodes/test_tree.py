@@ -70,7 +70,7 @@ def test_levels(root, level, lines):
     assert len(str(root.tree(level=level)).splitlines()) == lines
 
 
-def test_a_long_tree_is_cut_and_says_so(root):
+def test_a_long_tree_is_truncated_with_a_note(root):
     text = str(root.tree(max_nodes=2))
     assert text.splitlines()[:3] == ["/", "├── a (100,) int64", "└── b"]
     assert "only the first 2 nodes" in text

@@ -50,13 +50,13 @@ def test_a_view_that_the_stored_chunks_do_not_fit_is_refused(
 @pytest.mark.parametrize(
     "shape", [(-4, 8), (4, -8), (2**63, 8), (2**62, 8), (4, 2.5), "8", (True, 8)]
 )
-def test_a_view_of_no_shape_of_an_array_is_refused(z: zarr.Array, shape: Any) -> None:
+def test_a_view_with_a_shape_that_does_not_fit_is_rejected(z: zarr.Array, shape: Any) -> None:
     with pytest.raises(errors.MetadataError, match="shape"):
         z.view(shape=shape)
 
 
 @pytest.mark.parametrize("chunks", [(0, 4), (-2, 4), (2**63, 1)])
-def test_a_view_of_no_chunks_of_an_array_is_refused(z: zarr.Array, chunks: Any) -> None:
+def test_a_view_with_chunks_that_do_not_fit_is_rejected(z: zarr.Array, chunks: Any) -> None:
     with pytest.raises(errors.MetadataError, match="chunks"):
         z.view(chunks=chunks)
 
@@ -95,7 +95,7 @@ def test_a_refreshed_view_stays_the_view_it_is(z: zarr.Array) -> None:
         assert np.array_equal(view[...], z[...].view("u1")[: shape[0], : shape[1]])
 
 
-def test_a_refreshed_view_of_no_shape_of_its_own_follows_the_array(z: zarr.Array) -> None:
+def test_a_refreshed_view_without_its_own_shape_follows_the_array(z: zarr.Array) -> None:
     view, cast = z.view(dtype="u4"), z.astype("f8")
     z.append(DATA)
     assert (view.shape, cast.shape) == ((4, 8), (4, 8))
@@ -139,7 +139,7 @@ def test_writing_to_a_view_of_a_replaced_array_is_refused(z: zarr.Array) -> None
 
 
 @pytest.mark.parametrize("shape", [(2**63, 1), (2**62, 4)])
-def test_an_array_is_not_resized_beyond_what_can_be_opened_again(
+def test_a_resize_to_a_shape_that_cannot_be_opened_is_rejected(
     z: zarr.Array, shape: tuple[int, ...]
 ) -> None:
     with pytest.raises(errors.MetadataError, match=r"2\*\*63 - 1"):
@@ -147,7 +147,7 @@ def test_an_array_is_not_resized_beyond_what_can_be_opened_again(
     assert zarr.open_array(z.store).shape == z.shape
 
 
-def test_an_array_is_not_appended_to_beyond_what_can_be_opened_again() -> None:
+def test_an_append_to_a_shape_that_cannot_be_opened_is_rejected() -> None:
     z = zarr.create_array({}, shape=2**63 - 1, dtype="i1", chunks=2**20)
     with pytest.raises(errors.MetadataError, match=r"2\*\*63 - 1"):
         z.append([1])

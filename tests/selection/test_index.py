@@ -75,7 +75,7 @@ def _is_orthogonal(index: tuple[Any, ...]) -> bool:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_an_index_means_what_it_means_to_numpy(count: int) -> None:
+def test_an_index_has_the_meaning_that_it_has_in_numpy(count: int) -> None:
     for index in itertools.product(ITEMS, repeat=count):
         try:
             expected = VALUES[index]

@@ -140,7 +140,7 @@ class TestShelf(StoreTests):
 # Declared capabilities
 
 
-def test_the_protocols_tell_what_is_declared(tmp_path: Path) -> None:
+def test_the_protocols_match_declared_capabilities(tmp_path: Path) -> None:
     for store in (LocalStore(tmp_path), MemoryStore(), MappingStore({}), Plain(), Shelf(tmp_path)):
         found = {name for name, kind in PROTOCOLS.items() if isinstance(store, kind)}
         assert found == declared(store)
@@ -156,7 +156,7 @@ def test_each_store_declares_what_it_can(tmp_path: Path) -> None:
     assert declared(Shelf(tmp_path)) == {"files"}
 
 
-def test_a_subclass_that_overrides_no_verb_keeps_all(tmp_path: Path) -> None:
+def test_a_subclass_that_overrides_no_verb_keeps_all_capabilities(tmp_path: Path) -> None:
     class Named(LocalStore):
         name = "mine"
 
@@ -173,7 +173,7 @@ def test_a_subclass_that_overrides_no_verb_keeps_all(tmp_path: Path) -> None:
         root.attrs["a"] = 1
 
 
-def test_what_goes_past_an_overridden_verb_is_void(tmp_path: Path) -> None:
+def test_capabilities_that_bypass_an_overridden_verb_are_void(tmp_path: Path) -> None:
     class Reading(LocalStore):
         def get(self, key: str, default: Any = None) -> Any:
             return super().get(key, default)
@@ -245,7 +245,7 @@ def test_bases_that_know_nothing_of_each_other() -> None:
     assert declared(Mixed()) == {"swap", "validator"}
 
 
-def test_a_verb_that_is_assigned_to_a_store_makes_void_what_goes_past_it(tmp_path: Path) -> None:
+def test_a_verb_assigned_to_a_store_voids_the_capabilities_that_bypass_it(tmp_path: Path) -> None:
     store, other = LocalStore(tmp_path), LocalStore(tmp_path)
     plain = store.get
     store.get = lambda key, default=None: plain(key, default)  # type: ignore[method-assign,assignment]
@@ -351,7 +351,7 @@ def filled(store: Store) -> zarr.Group:
 @pytest.mark.parametrize("verb", VERBS + RANGES)
 @pytest.mark.parametrize("way", [by_subclass, by_mixin, by_base])
 @pytest.mark.parametrize("kind", [LocalStore, MemoryStore, MappingStore])
-def test_a_verb_that_a_class_overrides_is_asked(
+def test_an_overridden_verb_is_called(
     kind: Any, way: Callable[..., Any], verb: str, tmp_path: Path
 ) -> None:
     calls: list[str] = []
@@ -368,9 +368,7 @@ def test_a_verb_that_a_class_overrides_is_asked(
 @pytest.mark.usefixtures("data_path")
 @pytest.mark.parametrize("verb", VERBS + RANGES)
 @pytest.mark.parametrize("kind", [LocalStore, MemoryStore])
-def test_a_verb_that_is_assigned_to_a_store_in_use_is_asked(
-    kind: Any, verb: str, tmp_path: Path
-) -> None:
+def test_a_verb_assigned_to_a_store_in_use_is_called(kind: Any, verb: str, tmp_path: Path) -> None:
     store = kind(tmp_path) if kind is LocalStore else kind({})
     root = filled(store)
     use(root)
@@ -476,7 +474,7 @@ def test_a_store_that_declares_files_is_read_past_its_verbs(
         assert store.asked == ["z/c/0", "z/c/1"]
 
 
-def test_what_the_extension_leaves_to_the_store_goes_by_its_verbs(tmp_path: Path) -> None:
+def test_chunks_left_to_the_store_use_its_verbs(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(np.array([7], "i4").tobytes())
     store = Shelf(tmp_path / "shelf")
@@ -499,7 +497,7 @@ def test_files_that_must_not_be_opened_are_not(tmp_path: Path) -> None:
     assert {"z/c/0", "z/c/1", "shards/c/0"} <= {*store.asked}
 
 
-def test_a_read_only_store_lets_no_files_be_written(tmp_path: Path) -> None:
+def test_the_files_of_a_read_only_store_are_not_written(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     files = store.files()
     assert (files.root, files.follow_links, files.durability) == (str(tmp_path), False, "replace")
@@ -513,7 +511,7 @@ def test_a_read_only_store_lets_no_files_be_written(tmp_path: Path) -> None:
 # Values fetched together
 
 
-def test_values_come_with_their_tokens_at_no_further_request(tmp_path: Path) -> None:
+def test_values_have_their_tokens_without_further_requests(tmp_path: Path) -> None:
     for store in (LocalStore(tmp_path), MemoryStore()):
         store.set("a", b"012345")
         wanted = [Request("a"), Request("b"), Request("a", -2), Request("a", 1, 2)]

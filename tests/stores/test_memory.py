@@ -32,7 +32,7 @@ def test_the_callers_dict_is_written_into() -> None:
         MemoryStore({}, root={})
 
 
-def test_what_others_put_into_the_dict() -> None:
+def test_values_put_into_the_dict_by_others() -> None:
     """Buffers in the dict are read as bytes; other objects raise an error that names the key."""
     store = MemoryStore({"a": bytearray(b"1"), "b": "text", 3: b"x"})
     assert store.get("a") == b"1"
@@ -59,7 +59,7 @@ def test_stores_are_equal_by_their_values() -> None:
     assert MemoryStore(values) != MemoryStore()
 
 
-def test_a_pickle_holds_values_of_its_own() -> None:
+def test_a_pickle_has_its_own_values() -> None:
     """An unpickled store does not share the dict."""
     store = MemoryStore({"a": b"1"}, dimension_separator="/")
     copy = pickle.loads(pickle.dumps(store))

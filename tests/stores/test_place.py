@@ -98,7 +98,7 @@ def test_copies_of_any_store_are_its_place(kind: type[Plain]) -> None:
             assert again == store
 
 
-def test_threads_that_ask_at_once_find_one_place() -> None:
+def test_concurrent_threads_find_one_place() -> None:
     for _ in range(50):
         store, found, start = Plain(), [], threading.Barrier(4)
 
@@ -114,7 +114,7 @@ def test_threads_that_ask_at_once_find_one_place() -> None:
         assert len({id(place) for place in found}) == 1
 
 
-def test_a_folder_made_anew_is_the_same_place(tmp_path: Path) -> None:
+def test_a_recreated_folder_is_the_same_place(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "a")
     missing = store.place
     store.set("x", b"1")
@@ -177,7 +177,7 @@ def test_places_end_with_their_stores(tmp_path: Path) -> None:
     assert len(module._places) == before  # noqa: SLF001
 
 
-def test_what_one_place_covers(tmp_path: Path) -> None:
+def test_paths_that_a_place_covers(tmp_path: Path) -> None:
     root = LocalStore(tmp_path)
     root.set("a/b/c", b"1")
     root.set("ab/c", b"1")
@@ -280,7 +280,7 @@ def test_dask_tells_arrays_apart_that_live_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "local"])
-def test_a_chunk_store_at_the_same_place_is_no_other(kind: str, tmp_path: Path) -> None:
+def test_a_chunk_store_at_the_same_place_is_the_same_store(kind: str, tmp_path: Path) -> None:
     """Chunks are counted and moved only once, even if two stores refer to them."""
     values: dict[str, bytes] = {}
     store: Any = values if kind == "memory" else tmp_path
@@ -295,7 +295,7 @@ def test_a_chunk_store_at_the_same_place_is_no_other(kind: str, tmp_path: Path) 
 # State that belongs to another store
 
 
-def test_what_was_remembered_ends_with_the_mapping() -> None:
+def test_the_state_of_a_place_ends_with_its_mapping() -> None:
     """No key is deleted from a mapping that has reused the ``id`` of another one."""
     for _ in range(200):
         values: dict[str, bytes] = {}
@@ -315,7 +315,7 @@ def test_what_was_remembered_ends_with_the_mapping() -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "local"])
-def test_a_copy_under_a_name_of_its_own_ends_after_its_store_is_closed(
+def test_a_copy_under_a_custom_key_is_deleted_after_its_store_is_closed(
     kind: str, tmp_path: Path
 ) -> None:
     store: Any = {} if kind == "memory" else tmp_path
@@ -353,7 +353,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_change_through_one_store_ends_what_another_serves(
+def test_a_change_through_one_store_invalidates_the_snapshots_of_another(
     pair: tuple[Any, Any], zarr_format: int, turned: bool
 ) -> None:
     one, other = reversed(pair) if turned else pair
@@ -369,7 +369,7 @@ def test_a_change_through_one_store_ends_what_another_serves(
     assert ".own" not in root.store
 
 
-def test_a_link_to_another_folder_ends_what_is_served(tmp_path: Path) -> None:
+def test_a_link_to_another_folder_invalidates_the_snapshot(tmp_path: Path) -> None:
     for name, length in (("new", 5), ("old", 3)):
         root = zarr.create_group(tmp_path / name)
         root.create_array("x", data=np.zeros(length))

@@ -61,7 +61,7 @@ def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not expected.parent.exists()
 
 
-def test_a_colon_is_no_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_colon_is_not_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that only resembles a URL is accepted as a path."""
     monkeypatch.chdir(tmp_path)
     assert as_store("run:1/data").root == tmp_path / "run:1" / "data"
@@ -83,7 +83,7 @@ def test_other_things_are_refused(bad: object) -> None:
         as_store(bad)
 
 
-def test_a_group_is_no_store() -> None:
+def test_a_group_is_not_a_store() -> None:
     """A group, which is a mapping of nodes, is rejected; the message says what to pass instead."""
     group = fastzarr.create_group({}).create_group("a")
     for node in (group, group.create_array("x", shape=1, dtype="i1")):
@@ -98,7 +98,7 @@ def test_an_empty_path_is_refused() -> None:
         as_store("")
 
 
-def test_options_for_no_one_are_refused(tmp_path: Path) -> None:
+def test_options_without_effect_are_rejected(tmp_path: Path) -> None:
     """Options that would have no effect are rejected."""
     with pytest.raises(TypeError, match="storage_options"):
         as_store(tmp_path, storage_options={"anon": True})
@@ -174,7 +174,7 @@ def test_as_store_path() -> None:
         as_store_path(StorePath(store, "x"), "../y")
 
 
-def test_a_store_names_what_its_author_left_out() -> None:
+def test_a_store_without_a_required_method_is_rejected() -> None:
     """A store without one of the four required methods cannot be instantiated."""
 
     class Half(Store):
@@ -185,7 +185,7 @@ def test_a_store_names_what_its_author_left_out() -> None:
         Half()
 
 
-def test_a_copy_of_a_plain_store_stands_for_the_same_place() -> None:
+def test_a_copy_of_a_plain_store_has_the_same_place() -> None:
     """A copy of any store is equal and has the same URL, so that overlapping nodes are detected."""
 
     class Plain(Store):

@@ -110,7 +110,7 @@ def test_a_change_that_deletes_compares() -> None:
 
 @pytest.mark.usefixtures("data_path")
 @pytest.mark.parametrize("shards", [None, 4])
-def test_a_partial_write_that_leaves_only_fill_value_deletes_no_newer_chunk(
+def test_a_partial_write_of_the_fill_value_deletes_no_newer_chunk(
     shards: int | None,
 ) -> None:
     store = Swapping()
@@ -142,7 +142,7 @@ def test_a_chunk_that_holds_only_fill_value_is_still_deleted() -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("kind", ["array", "group"])
-def test_an_attribute_that_another_writer_sets_meanwhile_is_kept(
+def test_an_attribute_set_concurrently_by_another_writer_is_kept(
     zarr_format: int, kind: str
 ) -> None:
     store = Swapping()
@@ -222,7 +222,7 @@ def test_a_patch_of_both_documents_of_format_2_is_applied_to_the_latest_of_both(
 @pytest.mark.parametrize("theirs", [None, {"by": "the other"}])
 @pytest.mark.parametrize("mine", [None, {"by": "this one"}])
 @pytest.mark.parametrize("document", [".zattrs", ".zgroup"])
-def test_of_two_who_create_a_node_at_once_one_has_his_documents(
+def test_of_two_writers_one_creates_all_documents_of_a_node(
     document: str, mine: Any, theirs: Any
 ) -> None:
     store = Swapping()
@@ -243,7 +243,7 @@ def test_of_two_who_create_a_node_at_once_one_has_his_documents(
     assert dict(zarr.open_group(store, path="a", mode="r").attrs) == (won or {})
 
 
-def test_what_others_set_after_a_creator_was_first_is_kept() -> None:
+def test_attributes_set_after_another_creator_was_first_are_kept() -> None:
     store = Swapping()
     second = Swapping(store.held)
 

@@ -212,7 +212,7 @@ def test_a_child_starts_without_the_locks_of_its_parent(synchronizer: Any) -> No
     assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_who_has_a_lock_keeps_it_while_he_takes_it_again(tmp_path: Path) -> None:
+def test_a_lock_is_kept_while_it_is_acquired_again(tmp_path: Path) -> None:
     synchronizer = zarr.ProcessSynchronizer(tmp_path / "locks")
     (tmp_path / "same").symlink_to(tmp_path / "locks")
     ready, answer = os.pipe()
@@ -233,7 +233,7 @@ def test_who_has_a_lock_keeps_it_while_he_takes_it_again(tmp_path: Path) -> None
     assert os.read(ready, 10) == b"firstchild"
 
 
-def test_what_the_system_takes_for_a_deadlock_is_waited_out(
+def test_a_deadlock_falsely_reported_by_the_system_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl
@@ -405,7 +405,7 @@ def test_every_verb_takes_one(name: str, zarr_format: int) -> None:
         assert len(own.names) == 1
 
 
-def test_what_is_opened_again_takes_one(tmp_path: Path) -> None:
+def test_every_function_that_opens_takes_a_synchronizer(tmp_path: Path) -> None:
     own = Recording()
     root = zarr.open_group(tmp_path)
     root["x"] = [1]

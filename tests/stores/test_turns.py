@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_locks_that_nobody_has_are_forgotten() -> None:
+def test_unused_locks_are_dropped() -> None:
     some = Locks()
     with some.held("a"), some.held("a"), some.held("b"):
         assert len(some._locks) == 2  # noqa: SLF001
@@ -35,7 +35,7 @@ def test_a_change_is_made_again_where_another_writer_came_first() -> None:
     assert values == {"a": b"2x"}
 
 
-def test_verbs_that_a_store_has_made_its_own_are_asked(tmp_path: Path) -> None:
+def test_overridden_verbs_of_a_store_are_called(tmp_path: Path) -> None:
     class Upside(LocalStore):
         """A store that keeps bytes in reverse."""
 

@@ -88,7 +88,7 @@ def test_no_append_is_lost(setting: Setting, crew: Any, base: Path) -> None:
     assert contention.appends(crew, setting, base / "z", 10) == (40, 0)
 
 
-def test_of_those_who_create_a_node_at_once_one_wins(base: Path) -> None:
+def test_of_several_writers_exactly_one_creates_a_node(base: Path) -> None:
     pending("creations")
     with Crew(8) as many:
         for zarr_format in (2, 3):
@@ -150,7 +150,9 @@ def event(asked: int, answered: int, value: int | None, found: int | None = None
         ([event(0, 5, 1), event(1, 6, 2), event(7, 8, None, 1), event(9, 10, None, 2)], False),
     ],
 )
-def test_the_search_knows_what_is_linearizable(history: list[Event], *, expected: bool) -> None:
+def test_the_search_recognises_linearizable_histories(
+    history: list[Event], *, expected: bool
+) -> None:
     for _ in range(5):
         random.Random(SEED).shuffle(history)
         assert linear.is_linearizable(history, (0,)) == expected
@@ -253,7 +255,7 @@ def test_exchanged_folders_keep_their_contents() -> None:
 
 @traced
 @pytest.mark.parametrize("durability", ["replace", "full"])
-def test_what_was_acknowledged_survives_a_loss_of_power(durability: str) -> None:
+def test_acknowledged_data_survives_a_power_cut(durability: str) -> None:
     pending("power")
     settings = [power.Setting(durability=durability, **layout) for layout in power.LAYOUTS]
     with Crew(len(settings)) as forking:  # processes without threads of their own
@@ -264,7 +266,7 @@ def test_what_was_acknowledged_survives_a_loss_of_power(durability: str) -> None
 
 
 @traced
-def test_the_control_loses_what_it_replaced() -> None:
+def test_the_control_loses_the_replaced_value() -> None:
     with Crew(1) as forking:
         given = ([power.Setting(CONTROL)], 100, SEED, ["values replaced"])
         assert forking.results(power.try_all, [given])[0][1]

@@ -121,7 +121,7 @@ def test_a_process_dies_before_each_call_and_inside_a_write(root):
     assert path.read_bytes() == b"12"
 
 
-def test_a_call_fails_with_the_number_asked_for_and_is_not_made(root):
+def test_a_call_fails_with_the_given_number_and_is_not_made(root):
     outcome = Trap().run((root / "a").mkdir, root, fail_at=1, fail_errno=errno.ENOSPC)
     assert (outcome.error.errno, outcome.failed, outcome.call) == (errno.ENOSPC, 1, "mkdir a")
     assert not [*root.iterdir()]

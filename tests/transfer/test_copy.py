@@ -107,7 +107,7 @@ def test_what_is_there(source, dest):
         zarr.copy(source["a"], dest, if_exists="maybe")
 
 
-def test_a_dry_run_says_what_would_be_and_writes_nothing(source, dest):
+def test_a_dry_run_logs_and_writes_nothing(source, dest):
     before = dict(dest.store)
     log = []
     assert zarr.copy(source["a"], dest, dry_run=True, log=log.append) == (4, 0, 0)
@@ -170,7 +170,7 @@ def test_large_arrays_go_in_pieces(monkeypatch):
     assert np.array_equal(dest["x"][:], data)
 
 
-def test_an_array_replaces_itself_and_what_it_is_in(source):
+def test_an_array_replaces_itself_and_its_parent(source):
     zarr.copy(source["a/x"], source["a"], "x", if_exists="replace", chunks=5)
     assert source["a/x"][:].tolist() == list(range(10))
     assert source["a/x"].chunks == (5,)

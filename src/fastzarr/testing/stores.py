@@ -134,7 +134,7 @@ class StoreTests(PromiseTests):
         with pytest.raises(BaseZarrError, match="-1"):
             store.get_ranges("a", [(0, -1)])
 
-    def test_what_holds_bytes_can_be_stored(self, store: Store) -> None:
+    def test_buffers_of_bytes_can_be_stored(self, store: Store) -> None:
         """Any buffer is stored in C order, regardless of its item type and strides."""
         values: dict[str, tuple[Any, bytes]] = {
             "bytearray": (bytearray(b"abc"), b"abc"),
@@ -149,7 +149,7 @@ class StoreTests(PromiseTests):
             assert store.get(key) == expected, key
 
     @pytest.mark.parametrize("value", ["text", 1, None, [1, 2]])
-    def test_what_holds_no_bytes_is_refused(self, store: Store, value: object) -> None:
+    def test_values_that_are_not_buffers_are_rejected(self, store: Store, value: object) -> None:
         """A value that is not a buffer raises TypeError with the key, and the old value is kept."""
         store.set("a", b"old")
         with pytest.raises(TypeError, match="'a'"):
@@ -486,7 +486,7 @@ class StoreTests(PromiseTests):
         assert not lost
         assert store.is_empty()
 
-    def test_a_change_loses_no_other(self, store: Store) -> None:
+    def test_concurrent_changes_are_not_lost(self, store: Store) -> None:
         """``change`` loses no update of concurrent threads, and changes nothing if it raises."""
         store.change("a/b", lambda old: b"0" if old is None else pytest.fail("it is not there"))
         same = store.get("a/b")

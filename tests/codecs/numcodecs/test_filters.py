@@ -200,7 +200,7 @@ def test_another_size_is_an_error(found):
         codec.decode(bytes(found), spec)
 
 
-def test_what_does_not_fit_is_refused_at_open():
+def test_filters_that_do_not_fit_are_rejected():
     with pytest.raises(MetadataError, match="do not fit 'int16'"):
         of("<i2", {"id": "delta", "dtype": "<i4"}, shape=(3,))
     spec, codec = spec_v2((1,), "|O", [{"id": "json2"}]), FiltersCodec(filters=[{"id": "zlib"}])

@@ -192,7 +192,7 @@ def test_the_fill_value_is_encoded(spec_of):
         ({"id": "delta", "dtype": "<i4"}, "string", "elements of fixed size"),
     ],
 )
-def test_array_codecs_refuse_what_they_do_not_fit(config, dtype, says, spec_of):
+def test_array_codecs_reject_unsupported_data_types(config, dtype, says, spec_of):
     with pytest.raises(MetadataError, match=says):
         parse(config).resolve(spec_of((2,), dtype))
 
@@ -234,7 +234,7 @@ def test_a_compressor_never_unpickles():
 
 
 @pytest.mark.parametrize("known", ["json2", "msgpack2", "vlen-utf8", "vlen-bytes"])
-def test_an_object_codec_is_no_compressor(known):
+def test_an_object_codec_is_not_a_compressor(known):
     # numcodecs would create as many objects as the data states: here, 4 thousand million.
     with pytest.raises(MetadataError, match=f"^a: the object codec '{known}' is not a compressor"):
         parse({"id": known}, "a")

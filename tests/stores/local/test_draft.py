@@ -56,7 +56,7 @@ class Failing:
 # The draft itself
 
 
-def test_nobody_sees_a_draft_before_it_is_published(store: Store) -> None:
+def test_a_draft_is_invisible_before_it_is_published(store: Store) -> None:
     store.set("a/zarr.json", b"old")
     store.set("a/c/0", b"old")
     made = store.draft("a")
@@ -126,7 +126,7 @@ def test_where_two_folders_cannot_be_exchanged_in_one_step(
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("shards", [None, 4])
-def test_what_a_dead_writer_left_does_not_come_alive(
+def test_chunks_of_a_dead_writer_are_not_part_of_a_new_array(
     store: Store, zarr_format: int, shards: int | None
 ) -> None:
     if zarr_format == 2:
@@ -158,7 +158,7 @@ def test_an_array_is_not_put_over_nodes_below_its_path(store: Store) -> None:
 
 @pytest.mark.parametrize("error", [OSError(5, "unreadable"), KeyboardInterrupt()])
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_data_that_fails_half_way_leaves_what_was_there(
+def test_unreadable_data_leaves_the_existing_node(
     store: Store,
     error: BaseException,
     overwrite: bool,
@@ -182,7 +182,7 @@ def test_data_that_fails_half_way_leaves_what_was_there(
 
 
 @pytest.mark.usefixtures("data_path")
-def test_data_that_comes_from_what_is_replaced(store: Store) -> None:
+def test_data_from_the_node_that_is_replaced(store: Store) -> None:
     root = zarr.group(store)
     root["a/x"] = np.arange(4)
     root["a/x"] = root["a/x"]
@@ -193,7 +193,7 @@ def test_data_that_comes_from_what_is_replaced(store: Store) -> None:
     assert zarr.open_array(store)[:].tolist() == [0, 1, 2, 3]
 
 
-def test_who_is_late_to_open_what_others_have_made_opens_it() -> None:
+def test_a_writer_that_comes_second_opens_the_node_of_the_first() -> None:
     values: dict[str, bytes] = {}
 
     class Beaten(MemoryStore):
@@ -271,7 +271,7 @@ def test_a_root_that_is_a_link_stays_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("make", ["array", "group", "with data", "with attributes"])
-def test_what_else_is_in_the_root_stays_unless_it_is_overwritten(
+def test_other_files_in_the_root_are_kept_unless_overwritten(
     zarr_format: int, make: str, tmp_path: Path
 ) -> None:
     def create(*, overwrite: bool) -> None:

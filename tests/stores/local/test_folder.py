@@ -67,7 +67,7 @@ def test_a_link_out_of_the_root_is_refused(store: LocalStore, outside: Path) -> 
     assert sorted(p.name for p in outside.rglob("*")) == ["secret", "secret", "sub"]
 
 
-def test_what_is_written_replaces_a_link(store: LocalStore, outside: Path) -> None:
+def test_writing_replaces_a_link(store: LocalStore, outside: Path) -> None:
     """Writing replaces a link by a file, and deleting removes only the link."""
     for name in ("a", "b", "c"):
         (store.root / name).symlink_to(outside / ("secret" if name == "a" else "sub"))

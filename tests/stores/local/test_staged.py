@@ -184,7 +184,7 @@ def test_consolidated_metadata_made_inside(options: dict[str, Any], tmp_path: Pa
     assert set(found) == {"x", "y"}
 
 
-def test_a_group_covers_what_is_below_it_and_no_more(root: zarr.Group) -> None:
+def test_a_group_covers_only_paths_below_it(root: zarr.Group) -> None:
     group = root.create_group("g")
     group["z"] = [1, 2]
     root["gg"] = [3]
@@ -297,7 +297,7 @@ def test_a_subclass_keeps_its_verbs(tmp_path: Path) -> None:
     assert again(root)["x"][0] == 5
 
 
-def test_a_subclass_whose_turns_do_not_take_part_has_no_transaction(tmp_path: Path) -> None:
+def test_a_subclass_with_its_own_turns_has_no_transactions(tmp_path: Path) -> None:
     class Reading(LocalStore):
         transaction = LocalStore.transaction
 
@@ -429,7 +429,7 @@ def delete_a_node(group: zarr.Group) -> None:
 
 
 @pytest.mark.parametrize("other", [change_a_chunk, change_the_attributes, delete_a_node])
-def test_a_change_made_from_what_others_have_changed_is_refused(
+def test_a_change_based_on_a_value_changed_by_another_writer_is_rejected(
     other: Any, options: dict[str, Any], tmp_path: Path
 ) -> None:
     root = make(tmp_path / "root", **options)
@@ -445,7 +445,7 @@ def test_a_change_made_from_what_others_have_changed_is_refused(
     assert content(root)["y"][0][:2] == [9, 2]
 
 
-def test_what_others_change_beside_it_stays(root: zarr.Group) -> None:
+def test_concurrent_changes_of_others_are_kept(root: zarr.Group) -> None:
     with root.transaction():
         root["x"][0] = 5
         other = again(root)
@@ -455,7 +455,7 @@ def test_what_others_change_beside_it_stays(root: zarr.Group) -> None:
     assert content(root)["y"][1] == {"a": 1}
 
 
-def test_a_new_chunk_that_others_have_made_is_no_longer_new(root: zarr.Group) -> None:
+def test_a_chunk_created_by_another_writer_is_not_new(root: zarr.Group) -> None:
     root.create_array("z", shape=4, chunks=4, dtype="i4")
     with pytest.raises(TransactionError, match="z/c/0"), root.transaction():
         root["z"][0] = 1
@@ -479,7 +479,7 @@ def test_a_thread_that_is_at_a_change_when_the_block_ends(root: zarr.Group) -> N
     assert LocalStore(store.root).get("free") == b"kept"
 
 
-def test_an_update_of_format_2_beside_it_waits_for_nobody_in_a_circle(tmp_path: Path) -> None:
+def test_an_update_of_format_2_during_a_commit_does_not_deadlock(tmp_path: Path) -> None:
     root = make(tmp_path / "root", zarr_format=2)
     inside, go = threading.Event(), threading.Event()
 
@@ -530,7 +530,7 @@ def test_a_copy_of_the_store_got_inside_serves_on(root: zarr.Group) -> None:
 
 
 @pytest.mark.parametrize("leave", [SystemExit, None])
-def test_a_fork_inside_a_block_has_no_part_in_it(
+def test_a_child_forked_inside_a_block_does_not_take_part(
     leave: type[BaseException] | None, root: zarr.Group
 ) -> None:
     with root.transaction():
@@ -611,7 +611,7 @@ def left_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> zarr.Group:
     return root
 
 
-def test_a_transaction_finds_what_a_dead_one_has_left(
+def test_a_transaction_completes_that_of_a_dead_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = left_behind(tmp_path / "root", monkeypatch)
@@ -625,7 +625,7 @@ def test_a_transaction_finds_what_a_dead_one_has_left(
     assert again(root)["x"][:2].tolist() == [50, 3]
 
 
-def test_who_may_not_write_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_without_write_permission_gets_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     base = Path(tempfile.mkdtemp())
     try:
         base.chmod(0o755)
@@ -696,7 +696,7 @@ def test_ctrl_c_behind_the_instant_leaves_nothing_half_in_place(
 
 
 @pytest.mark.parametrize("kind", ["link out", "file", "folder"])
-def test_what_is_in_the_way_is_met_before_anything_changes(
+def test_obstacles_are_found_before_anything_changes(
     kind: str, root: zarr.Group, tmp_path: Path
 ) -> None:
     place = Path(root.store.folder, "x", "c")

@@ -91,7 +91,7 @@ def test_the_root_stays_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert str(store) == f"file://{tmp_path}/here"
 
 
-def test_a_file_is_no_root(tmp_path: Path) -> None:
+def test_a_file_is_not_a_valid_root(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotADirectoryError, match=r"this is a file.*file'"):
         LocalStore(tmp_path / "file")
@@ -187,7 +187,7 @@ def test_a_pipe_where_a_value_should_be(store: LocalStore) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE])
-def test_a_failing_open_is_no_missing_key(
+def test_a_failing_open_is_not_a_missing_key(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     store.set("a/b", b"1")
@@ -206,7 +206,7 @@ def test_a_failing_open_is_no_missing_key(
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
-def test_a_failing_look_is_no_missing_key(
+def test_a_failing_stat_is_not_a_missing_key(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     store.set("a/b", b"1")
@@ -336,7 +336,7 @@ def test_a_new_value_that_fails_at_its_end(
     assert files(store) == {}
 
 
-def test_a_tree_is_gone_at_once(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_is_deleted_in_one_step(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tree is invisible as soon as its deletion begins, even if that fails halfway."""
     store.set("g/a/b", b"1")
     store.set("g/a/c", b"1")
@@ -500,7 +500,7 @@ def test_a_turn_that_found_nothing_removes_nothing(tmp_path: Path) -> None:
     assert store.get("a") == b"of another writer"
 
 
-def test_what_dead_writers_left_is_swept_when_it_is_old(store: LocalStore) -> None:
+def test_old_temporary_files_of_dead_writers_are_deleted(store: LocalStore) -> None:
     """Listing deletes temporary files and folders that are old, unless they are locked."""
     import fcntl
 

@@ -57,7 +57,7 @@ def fails(code: int) -> Callable[..., None]:
 # Turns
 
 
-def test_who_finds_nothing_makes_nothing_over_another(store: LocalStore) -> None:
+def test_a_writer_that_found_no_value_does_not_replace_one(store: LocalStore) -> None:
     turn = store.turn("a")
     assert turn.get() is None
     LocalStore(store.root).set("a", b"theirs")
@@ -248,7 +248,7 @@ def watched(tmp_path: Path, data_path: str) -> Watched:
     ("durability", "new", "again", "document"),
     [("none", 0, 0, 0), ("replace", 0, 1, 1), ("full", 1, 1, 1)],
 )
-def test_what_is_synced_before_a_call_returns(
+def test_files_synced_before_a_call_returns(
     durability: str,
     new: int,
     again: int,
@@ -397,7 +397,7 @@ def test_a_file_is_locked_open_for_writing_where_only_that_can_be(
     assert locked == [fcntl.LOCK_EX, fcntl.LOCK_UN]
 
 
-def test_what_the_extension_cannot_do_its_twin_does(
+def test_the_twin_runs_what_the_extension_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     z = zarr.create_array(tmp_path / "z", shape=4, chunks=2, dtype="i4")
