@@ -10,9 +10,11 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr.stores import Store
+from fastzarr.stores.capabilities import Request as Wanted
+from fastzarr.stores.capabilities import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 MEMBERS = [f"a{number:02}" for number in range(20)]
 Request = tuple[str, str]
@@ -51,6 +53,30 @@ class Counting(Store):
 
 def twice(requests: list[Request]) -> set[Request]:
     return {request for request, count in Counter(requests).items() if count > 1}
+
+
+class Batching(Counting):
+    """A store that answers all requests of a ``fetch`` at once, in one round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = 0
+
+    def _get(self, key: str) -> bytes | None:
+        self.rounds += 1
+        return super()._get(key)
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        self.rounds += 1
+        super()._set(key, value)
+
+    def fetch(self, wanted: Sequence[Wanted]) -> Iterable[tuple[int, Value | None]]:
+        self.rounds += 1
+        values = [self.stored.get(request.key) for request in wanted]
+        return [
+            (at, None if value is None else Value(value, None, len(value)))
+            for at, value in enumerate(values)
+        ]
 
 
 @pytest.fixture(params=[2, 3])
@@ -122,15 +148,28 @@ def test_members_are_read_once(
 def test_writing_an_attribute_two_groups_deep(store: Counting, number: int) -> None:
     deep = zarr.open_group(store, path="g/h", mode="r+")
     requests = store.asked(lambda: deep.attrs.update(y=2))
-    assert not twice(requests)
-    if number == 3:
-        # Its document is read and written, and both parents are checked for consolidated
-        # metadata, which would describe it.
-        assert len(requests) <= 4
-    else:
-        # Attributes have a separate document, and each group may have consolidated metadata.
-        assert len(requests) <= 7
+    # Both parents are checked for consolidated metadata, which would describe the node, before the
+    # change, so that a writer that dies leaves no stale copy, and after it, because another process
+    # may have made a copy of the old state. In format 2 each group, itself included, may have one.
+    names = ["zarr.json", "g/zarr.json"] if number == 3 else [".zmetadata", "g/.zmetadata"]
+    looks = {("get", name) for name in [*names, *["g/h/.zmetadata"][: number == 2]]}
+    assert twice(requests) == looks
+    assert len(requests) == 2 * len(looks) + (2 if number == 3 else 4)
     assert zarr.open_group(store, path="g/h", mode="r").attrs["y"] == 2
+
+
+def test_requests_that_are_known_together_are_one_round() -> None:
+    store = Batching()
+    group = zarr.open_group(store, mode="w").create_group("g")
+    for name in MEMBERS:
+        group.create_array(name, shape=4, chunks=2, dtype="i4")
+    deep = group.create_group("h")
+    store.rounds = 0
+    deep.attrs["x"] = 1
+    assert store.rounds == 4  # the parents, the document read and written, the parents
+    store.rounds = 0
+    assert len(group.members()) == 21
+    assert store.rounds == 1
 
 
 def test_creating_an_array_in_an_open_group(store: Counting, group: zarr.Group) -> None:
@@ -164,9 +203,13 @@ def test_opening_makes_no_request_twice(
     assert len(requests) <= (1 if number == 3 else 5)
 
 
-def test_appending_makes_no_request_twice(store: Counting, group: zarr.Group) -> None:
+def test_appending_checks_twice_for_consolidated_metadata_alone(
+    store: Counting, group: zarr.Group, number: int
+) -> None:
     array = group["a01"]
-    assert not twice(store.asked(lambda: array.append([1, 2])))
+    names = ["zarr.json", "g/zarr.json"] if number == 3 else [".zmetadata", "g/.zmetadata"]
+    looks = {("get", name) for name in [*names, *["g/a01/.zmetadata"][: number == 2]]}
+    assert twice(store.asked(lambda: array.append([1, 2]))) == looks
 
 
 def test_requiring_an_array_that_exists_reads_its_documents(
@@ -220,3 +263,48 @@ def test_metadata_consolidated_during_a_change_has_the_new_state() -> None:
     writer.join()
     reader.join()
     assert zarr.open_group(store, mode="r")["g/h"].attrs["n"] == 2
+
+
+class Shared(Counting):
+    """One of two stores that share nothing but their values, like those of two processes."""
+
+    def __init__(self, stored: dict[str, bytes]) -> None:
+        super().__init__()
+        self.stored = stored
+        self.before: dict[str, Callable[[], object]] = {}
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        self.before.pop(key, lambda: None)()
+        super()._set(key, value)
+
+
+@pytest.mark.parametrize("name", ["a", ""])
+def test_a_copy_that_another_process_makes_during_a_change_is_removed(
+    number: int, name: str
+) -> None:
+    mine = Shared({})
+    other = Shared(mine.stored)
+    root = zarr.open_group(mine, mode="w", zarr_format=number)
+    root.attrs["n"] = 1
+    root.create_group("a", attributes={"n": 1})
+    document = "zarr.json" if number == 3 else ".zattrs"
+    mine.before[f"{name}/{document}" if name else document] = lambda: zarr.consolidate_metadata(
+        other
+    )
+    (root[name] if name else root).attrs["n"] = 2
+    assert not mine.before
+    found = zarr.open_group(Shared(mine.stored), mode="r")
+    assert (found[name] if name else found).attrs["n"] == 2
+    assert ".zmetadata" not in mine.stored
+
+
+def test_a_copy_of_format_2_is_removed_beside_a_group_of_format_3() -> None:
+    store = Counting()
+    group = zarr.open_group(store, mode="w", zarr_format=2)
+    group.create_array("a", shape=2, dtype="i1")
+    zarr.consolidate_metadata(store)
+    zarr.open_group(other := Counting(), mode="w", zarr_format=3)
+    store.stored["zarr.json"] = other.stored["zarr.json"]
+    del group["a"]
+    assert ".zmetadata" not in store.stored
+    assert list(zarr.open_group(store, mode="r", zarr_format=2)) == []

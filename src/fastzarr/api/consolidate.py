@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.api.open import open_group
-from fastzarr.errors import BaseZarrError
+from fastzarr.errors import BaseZarrError, GroupNotFoundError
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents
 from fastzarr.stores.resolve import as_store
@@ -73,48 +73,36 @@ def consolidate_metadata(
     if format.consolidated is None:
         msg = f"{root.name!r} in {place}: format {format.number} has no consolidated metadata"
         raise BaseZarrError(msg)
-    below = dict(root.walk())
+    found = _nodes(root)
     while True:
         if separate is not None:
-            doc = format.write_consolidated({"": root.layout, **below})
+            doc = format.write_consolidated(found)
             place.set(documents.join(root.path, metadata_key or separate), json.dumps(doc))
         else:
-            documents.update(place, root.path, partial(_with_copy, below), format=format)
+            documents.update(place, root.path, partial(_with_copy, found), format=format)
         # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
-        now = _settled(root, below)
-        if now == below:
+        now = _nodes(root)
+        if now == found:
             break
-        below = now
+        found = now
     key = True if metadata_key in (None, separate) else metadata_key
     return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
 
 
-def _settled(root: Group, below: dict[str, Node]) -> dict[str, Node]:
-    """Return the nodes below a group as they are after all changes that began before this call.
+def _nodes(root: Group) -> dict[str, Node]:
+    """Return the nodes that consolidated metadata of a group describes, as they are now.
 
-    The keys of the nodes in ``below`` are locked, one at a time.
+    A separate document describes the group itself, too, at the path ``""``.
     """
-    now: dict[str, Node] = {}
-    groups = [""]
-    while groups:
-        group = groups.pop()
-        path = documents.join(root.path, group) if group else root.path
-        names = documents.entries(root.store, path)
-        known = [name for name in names if documents.join(group, name) in below]
-        found = [
-            (name, documents.settled(root.store, documents.join(path, name), below[relative]))
-            for name in known
-            if (relative := documents.join(group, name))
-        ]
-        rest = [name for name in names if name not in known]
-        found += documents.children(root.store, path, root.layout.format, rest)
-        for name, node in found:
-            if node is not None:
-                relative = documents.join(group, name)
-                now[relative] = node
-                if isinstance(node, GroupLayout):
-                    groups.append(relative)
-    return now
+    found = dict(root.walk())
+    format = root.layout.format
+    if format.separate_consolidated is None:
+        return found
+    own = documents.load(root.store, root.path, format)
+    if not isinstance(own, GroupLayout):
+        msg = f"the group {root.name!r} no longer exists in {root.store}"
+        raise GroupNotFoundError(msg)
+    return {"": own, **found}
 
 
 def _with_copy(below: dict[str, Node], latest: Node) -> Node:

@@ -333,10 +333,11 @@ class Array(Handle, Indexed):
                 raise errors.NodeTypeValidationError(msg)
             return patch(found)
 
-        from fastzarr.nodes import snapshot
+        from fastzarr.nodes.snapshot import changing
 
         own = self._layout.format
-        latest = snapshot.update(self.store, self.path, patched, self.synchronizer, own)
+        with changing(self.store, self.path, own):
+            latest = documents.update(self.store, self.path, patched, self.synchronizer, own)
         self._set_layout(latest)
         return self._layout
 

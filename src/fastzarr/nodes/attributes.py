@@ -209,10 +209,11 @@ class Attributes(MutableMapping[str, Any]):
         def patch(latest: Node) -> Node:
             return latest.with_members(attributes=change(latest.attributes))
 
-        from fastzarr.nodes import snapshot
+        from fastzarr.nodes.snapshot import changing
 
         own = holder.layout.format
-        latest = snapshot.update(holder.store, holder.path, patch, holder.synchronizer, own)
+        with changing(holder.store, holder.path, own):
+            latest = documents.update(holder.store, holder.path, patch, holder.synchronizer, own)
         self._take_over(latest)
 
     def _take_over(self, latest: Node) -> None:

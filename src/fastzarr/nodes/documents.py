@@ -157,28 +157,6 @@ def children(
                 yield name, parsed.parse(each, documents, below)
 
 
-def settled(store: Store, path: str, node: Node) -> Node | None:
-    """Return the node at a path once all changes that have begun are complete; None if missing.
-
-    The key that makes it visible is locked during the read, which therefore waits for a writer that
-    has begun to change the node.
-    """
-    *_, name = node.format.names(node.node_type)
-    turn = store.turn(join(path, name))
-    try:
-        data = turn.get()
-        if data is None:
-            return load(store, path, node.format)
-        found = {name: data}
-        for other in node.format.names(node.node_type)[:-1]:
-            beside = store.get_checked(join(path, other), document.check_size)
-            if beside is not None:
-                found[other] = beside
-        return parsed.parse(node.format, found, path)
-    finally:
-        turn.end()
-
-
 def child_names(store: Store, path: str, format: Format, names: list[str]) -> list[str]:
     """Return those of the names that are nodes of a format directly below a group.
 
@@ -287,12 +265,8 @@ def update(
     patch: Callable[[Node], Node],
     synchronizer: Any = None,
     format: Format | None = None,
-    hold: Callable[[Format], bool] | None = None,
-) -> Node | None:
+) -> Node:
     """Apply a patch to the node as it is in the store now, write it and return the result.
-
-    ``hold`` is called with the node's format while its key is locked; if it returns True, nothing
-    is changed and the function returns None.
 
     If nodes of several formats have the same path, the one of ``format`` is patched.
 
@@ -305,7 +279,7 @@ def update(
     for each in (*first, *formats.others(format)):
         for name in each.visible:
             key = join(path, name)
-            change = _Change(store, path, each, name, patch, hold)
+            change = _Change(store, path, each, name, patch)
             with ExitStack() as held:
                 if synchronizer is not None:
                     held.enter_context(synchronizer[key])
@@ -313,7 +287,7 @@ def update(
                         # zarr-python 2 takes only this lock to change attributes.
                         held.enter_context(synchronizer[join(path, each.separate_attributes)])
                 store.change(key, change)
-            if change.held or change.result is not None:
+            if change.result is not None:
                 return change.result
     msg = f"the node {'/' + path!r} no longer exists in {store}; it was deleted or moved"
     raise errors.PathNotFoundError(msg)
@@ -329,11 +303,9 @@ class _Change:
         format: Format,
         name: str,
         patch: Callable[[Node], Node],
-        hold: Callable[[Format], bool] | None,
     ) -> None:
         self.store, self.path, self.format, self.name = store, path, format, name
-        self.patch, self.hold = patch, hold
-        self.held = False
+        self.patch = patch
         self.result: Node | None = None
         # Whether separate attributes are written: a repeated call must not patch them again.
         self.done = False
@@ -341,9 +313,6 @@ class _Change:
     def __call__(self, data: bytes | None) -> bytes | None:
         if data is None:
             return None
-        if self.hold is not None and not self.done and self.hold(self.format):
-            self.held = True
-            return data
         found = document.loads(data, join(self.path, self.name))
         separate = self.format.separate_attributes
         if separate is None:

@@ -6,10 +6,9 @@ Rules of this file:
   the groups and arrays obtained from it. The snapshot is as old as the document it was read from.
 * Before a change, the writer deletes the consolidated metadata of every group above it: if it dies,
   only that copy is lost. After the change it looks again, since a new copy may have been made of
-  the old state.
-* A change of an existing document needs one look, while its key is locked: a copy that is written
-  later is verified with the keys locked (``consolidate_metadata``), hence after the change. A store
-  with nothing but compare-and-swap locks no keys, and needs the second look.
+  the old state. One look cannot do: no store locks a node against other processes, its parents
+  included. ``consolidate_metadata`` repeats its copy if a node has changed meanwhile.
+* The documents of all parents are requested together, so that each look is one round of requests.
 * Handles of this process that use such a copy switch to the documents at once; handles of other
   processes do when they are opened again, or with ``use_consolidated=False``.
 * Changes by other programs are noticed in a local store, where checking a document is cheap: a node
@@ -21,7 +20,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import filterfalse
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -30,8 +28,7 @@ from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents as nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterator, Mapping
 
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
@@ -138,21 +135,6 @@ def changing(
     copies.end(format, removed=removed)
 
 
-def update(
-    store: Store, path: str, patch: Callable[[Node], Node], synchronizer: Any, format: Format
-) -> Node:
-    """Patch an existing node, as ``documents.update`` does, and invalidate its snapshots."""
-    _end_known(store, path, removed=False)
-    copies = _Copies(store, path)
-    while (latest := nodes.update(store, path, patch, synchronizer, format, copies.find)) is None:
-        # Their documents have locks of their own, so they are removed while no key is locked.
-        copies.remove()
-    if not store.has_exclusive_turns and copies.find(latest.format):
-        copies.remove()
-    _end_known(store, path, removed=False)
-    return latest
-
-
 class _Copies:
     """The stored consolidated metadata that describes a node."""
 
@@ -186,21 +168,18 @@ class _Copies:
     ) -> bool:
         """Whether there are copies in a format, or in any, now."""
         self.found = []
-        groups = self.groups
         for each in formats.FORMATS if format is None else (format,):
             name = each.separate_consolidated
             if name is not None:
                 # A group is part of the copy in its own separate document.
-                for group in groups if removed else (*groups, self.path):
+                for group in self.groups if removed else (*self.groups, self.path):
                     if self.store.exists(nodes.join(group, name)):
                         self.found.append((each, group))
             elif each.consolidated is not None:
-                read = nodes.load_many(self.store, groups, each) if above is None else above
+                read = nodes.load_many(self.store, self.groups, each) if above is None else above
                 for group, node in read.items():
                     if isinstance(node, GroupLayout) and node.consolidated is not None:
                         self.found.append((each, group))
-                # A group has one format, of which its members are.
-                groups = list(filterfalse(read.__contains__, groups))
         return bool(self.found)
 
     def remove(self) -> None:

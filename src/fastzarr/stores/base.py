@@ -73,9 +73,6 @@ class Store(AsMapping):
     supports_listing: ClassVar[bool] = True
     supports_partial_writes: ClassVar[bool] = False
     supports_consolidated_metadata: ClassVar[bool] = True
-    #: Whether a turn locks its key, against all writers that the store promises to exclude, even
-    #: though the store has compare-and-swap.
-    locks_keys: ClassVar[bool] = False
     #: Whether a part of a value is read without the rest: where ``_get_ranges`` is overridden.
     supports_partial_reads: bool = False
     #: Whether ``getsize`` is cheaper than ``get``.
@@ -432,14 +429,6 @@ class Store(AsMapping):
         """Flush, and release all resources."""
         if not self.read_only:
             self.flush()
-
-    @property
-    def has_exclusive_turns(self) -> bool:
-        """Whether no other writer changes a key between the ``get`` and the ``put`` of a turn.
-
-        With compare-and-swap alone another writer can, and ``put`` then returns False.
-        """
-        return self.swap is None or self.locks_keys
 
     def _check_write(self, *keys: str) -> None:
         if self.read_only:

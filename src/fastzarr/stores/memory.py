@@ -39,7 +39,6 @@ class MemoryStore(MappingStore):
 
     # An attribute, because every write takes a lock of the place, and a property costs a call.
     _place: Place
-    locks_keys = True
 
     def __init__(
         self,

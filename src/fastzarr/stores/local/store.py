@@ -90,8 +90,6 @@ class LocalStore(Store):
     suspension: _Shared
     knows_sizes = True
 
-    locks_keys = True
-
     def __init__(
         self,
         root: str | os.PathLike[str],
