@@ -84,14 +84,14 @@ class Layout:
     def with_members(self, **members: Any) -> Layout:
         """Return a copy with another shape, dimension_names, attributes or extra.
 
-        The codec program depends on none of these and is shared: the first of the two layouts to
-        need it compiles it for both.
+        The grid and the codec program depend on none of these and are shared: the first of the two
+        layouts to need the program compiles it for both.
         """
         # Called whenever an array is opened; the constructor would take twice as long.
         other = object.__new__(Layout)
         compiled = self.__dict__.setdefault("_compiled", [])
         same = {name: self.__dict__[name] for name in self.__dataclass_fields__}
-        other.__dict__.update(same, _compiled=compiled, **members)
+        other.__dict__.update(same, _compiled=compiled, grid=self.grid, **members)
         return other
 
     def with_program_of(self, other: Layout) -> Layout | None:

@@ -88,6 +88,7 @@ class LocalStore(Store):
     """
 
     suspension: _Shared
+    _folder: Folder
     knows_sizes = True
 
     def __init__(
@@ -107,8 +108,9 @@ class LocalStore(Store):
         if os.path.isfile(path):
             reason = "the root of a local store must be a folder, but this is a file"
             raise NotADirectoryError(errno.ENOTDIR, reason, path)
-        self._folder = Folder(path, follow_symlinks=follow_symlinks, durability=durability)
-        self.suspension = _Shared(self._folder)
+        folder = Folder(path, follow_symlinks=follow_symlinks, durability=durability)
+        # Neither is a verb, which `__setattr__` would look for.
+        vars(self).update(_folder=folder, suspension=_Shared(folder))
         self._complete_journal()
 
     def _complete_journal(self) -> None:
@@ -117,9 +119,12 @@ class LocalStore(Store):
         root = folder.root
         while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
             above = os.path.dirname(root)
-            if above == root or not any(
-                os.access(f"{above}/{name}", os.F_OK) for name in GROUP_NAMES
-            ):
+            if above == root:
+                return
+            for name in GROUP_NAMES:
+                if os.access(f"{above}/{name}", os.F_OK):
+                    break
+            else:
                 return
             root = above
         from fastzarr.stores.local.journal import recover
