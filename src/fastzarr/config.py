@@ -178,7 +178,7 @@ class Config:
                     one for one in self._changes.get(name, ()) if _made_by(one[0]) is not change
                 ]
                 if not kept:
-                    continue  # ``reset()`` was called meanwhile
+                    continue  # ``reset()`` has been called since
                 self._changes[name] = kept
                 flat[name] = kept[-1][1]
                 if flat[name] is _MISSING:

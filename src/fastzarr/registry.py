@@ -73,7 +73,7 @@ class Registry(Generic[T]):
             if entry is None:
                 return None
             loaded = entry.load()
-        # A class that another thread has registered meanwhile is kept.
+        # A class that another thread has registered in the meantime is kept.
         return self._found.setdefault(name, loaded)
 
     def names(self) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def consolidate_metadata(
             place.set(documents.join(root.path, metadata_key or separate), json.dumps(doc))
         else:
             documents.update(place, root.path, partial(_with_copy, found), format=format)
-        # Repeated if a node changed meanwhile: its writer found no copy that it could have deleted.
+        # Repeated if a node has changed since: its writer found no copy that it could have deleted.
         now = _nodes(root)
         if now == found:
             break

@@ -41,7 +41,7 @@ class Inside(NamedTuple):
     """The chunk grid inside a chunk, as a sharding codec stores it.
 
     ``codecs`` is the chain of the inner chunks. ``index_codecs`` is the chain of the index, which
-    stands at the start of the encoded chunk or at its end.
+    is at the start of the encoded chunk or at its end.
     """
 
     grid: RegularGrid

@@ -3,7 +3,7 @@
 Rules of this file:
 
 * The pool is created when first used, shared by all callers, sized by the processors that this
-  process may use, and created anew in a forked child.
+  process may use, and created again in a forked child.
 * The calling thread always works too, so that a busy pool delays no caller and a nested call cannot
   wait for itself.
 * When a call returns or raises, on Ctrl-C too, none of its threads is still writing.

@@ -6,7 +6,7 @@ Rules of this file:
   publishes the shape, then deletes chunks. A growth first clears the remains of an earlier, larger
   shape, then publishes. An append writes its data, then publishes.
 * All steps happen in the turn of the array's document: each starts from the shape in the store, so
-  that data appended by several writers at once is stored one after the other.
+  that data appended by several writers at once is stored one after another.
 * New elements have the fill value, whatever the array once held in their place.
 * ``update`` applies a patch to the array's document in the store and returns the new layout.
 """

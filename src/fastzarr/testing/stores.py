@@ -278,7 +278,7 @@ class StoreTests(PromiseTests):
         assert [*store.list()] == ["6/f.a", "6/foo", "6/foo2/a"]
 
     def test_is_empty(self, store: Store) -> None:
-        """Find whether a key is below a prefix, also after the last one is deleted."""
+        """``is_empty`` returns whether no key is below a prefix, also after the last is deleted."""
         assert store.is_empty()
         assert store.is_empty("a")
         store.set("a/b/c", b"1")
