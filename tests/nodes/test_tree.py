@@ -2,49 +2,10 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
-import numpy as np
 import pytest
+from markup import parse
 
 import fastzarr as zarr
-
-
-class Balanced(HTMLParser):
-    """A parser that checks that every tag is closed, and collects the text."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.text, self.tags = [], [], set()
-
-    def handle_starttag(self, tag, attrs):
-        del attrs
-        self.open.append(tag)
-        self.tags.add(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def parse(html):
-    parser = Balanced()
-    parser.feed(html)
-    parser.close()
-    assert parser.open == []
-    return parser
-
-
-@pytest.fixture
-def root():
-    root = zarr.group()
-    root.create_array("b/y", data=np.zeros((4, 4), "f4"), chunks=2)
-    root.create_array("a", data=np.arange(100), chunks=10)
-    root.create_group("b/c/d")
-    root.create_array("e", shape=(3,), dtype=str)
-    return root
 
 
 def test_tree(root):

@@ -191,17 +191,14 @@ def groups_above(
     and ``MetadataValidationError`` if it is a group of another format than ``format``.
     """
     nearest, missing, groups = None, [], None
-    parts = path.split("/")[:-1] if path else []
-    above = ["/".join(parts[:depth]) for depth in range(len(parts) + 1)] if path else []
+    above = documents.parents(path)
     if format is not None and format.separate_consolidated is None:
         # All of them may contain consolidated metadata that describes the new node.
         groups = documents.load_many(store, above, format)
     for parent in above:
         if known is not None and len(parent) < len(known):
             continue
-        found = None if groups is None else groups.get(parent)
-        if found is None and groups is None:
-            found = documents.load(store, parent, format)
+        found = documents.load(store, parent, format) if groups is None else groups.get(parent)
         if found is None and format is not None:
             found = documents.load(store, parent)
         if isinstance(found, Layout):

@@ -45,6 +45,20 @@ def join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
+def parents(path: str) -> list[str]:
+    """Return the paths of the groups above a path, from the root down.
+
+    >>> parents("a/b/c")
+    ['', 'a', 'a/b']
+    """
+    above = [""] if path else []
+    at = path.find("/")
+    while at >= 0:
+        above.append(path[:at])
+        at = path.find("/", at + 1)
+    return above
+
+
 def load(store: Store, path: str, format: Format | None = None) -> Node | None:
     """Return the node at a path, of one format or of the first that has one; None if missing."""
     for each in formats.FORMATS if format is None else (format,):

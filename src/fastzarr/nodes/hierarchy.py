@@ -67,8 +67,7 @@ def build_hierarchy(
     missing: list[str] = []
     for path, node in made.items():
         check_new_path(path)
-        parents = [path[:at] for at, letter in enumerate(path) if letter == "/"]
-        for parent in ["", *parents] if path else []:
+        for parent in documents.parents(path):
             if isinstance(made.get(parent), Layout):
                 msg = f"the node {path!r} cannot be below {parent!r}, which is an array"
                 raise ContainsArrayError(msg)

@@ -129,66 +129,35 @@ def changing(
     groups at and below the path are included. ``above`` are the parent groups, by path, if they
     have just been read.
     """
-    copies = _Copies(store, path)
-    copies.end(format, removed=removed, above=above)
+    _end(store, path, format, removed=removed, above=above)
     yield
-    copies.end(format, removed=removed)
+    _end(store, path, format, removed=removed)
 
 
-class _Copies:
-    """The stored consolidated metadata that describes a node."""
-
-    def __init__(self, store: Store, path: str) -> None:
-        self.store, self.path = store, path
-        self.groups = [""] if path else []
-        at = path.find("/")
-        while at >= 0:
-            self.groups.append(path[:at])
-            at = path.find("/", at + 1)
-        self.found: list[tuple[Format, str]] = []
-
-    def end(
-        self,
-        format: Format | None,
-        *,
-        removed: bool,
-        above: Mapping[str, Node] | None = None,
-    ) -> None:
-        """Invalidate the snapshots of this process, and remove the stored copies."""
-        _end_known(self.store, self.path, removed=removed)
-        if self.find(format, above, removed=removed):
-            self.remove()
-
-    def find(
-        self,
-        format: Format | None,
-        above: Mapping[str, Node] | None = None,
-        *,
-        removed: bool = False,
-    ) -> bool:
-        """Whether there are copies in a format, or in any, now."""
-        self.found = []
-        for each in formats.FORMATS if format is None else (format,):
-            name = each.separate_consolidated
-            if name is not None:
-                # A group is part of the copy in its own separate document.
-                for group in self.groups if removed else (*self.groups, self.path):
-                    if self.store.exists(nodes.join(group, name)):
-                        self.found.append((each, group))
-            elif each.consolidated is not None:
-                read = nodes.load_many(self.store, self.groups, each) if above is None else above
-                for group, node in read.items():
-                    if isinstance(node, GroupLayout) and node.consolidated is not None:
-                        self.found.append((each, group))
-        return bool(self.found)
-
-    def remove(self) -> None:
-        """Remove the copies that were found."""
-        for format, group in self.found:
-            if format.separate_consolidated is None:
-                nodes.update(self.store, group, _without_copy, format=format)
-            else:
-                self.store.delete(nodes.join(group, format.separate_consolidated))
+def _end(
+    store: Store,
+    path: str,
+    format: Format | None,
+    *,
+    removed: bool,
+    above: Mapping[str, Node] | None = None,
+) -> None:
+    """Invalidate the snapshots of this process, and delete the stored copies."""
+    _end_known(store, path, removed=removed)
+    groups = nodes.parents(path)
+    for each in formats.FORMATS if format is None else (format,):
+        name = each.separate_consolidated
+        if name is not None:
+            # A group is part of the copy in its own separate document.
+            for group in groups if removed else (*groups, path):
+                key = nodes.join(group, name)
+                if store.exists(key):
+                    store.delete(key)
+        elif each.consolidated is not None:
+            read = nodes.load_many(store, groups, each) if above is None else above
+            for group, node in read.items():
+                if isinstance(node, GroupLayout) and node.consolidated is not None:
+                    nodes.update(store, group, _without_copy, format=each)
 
 
 def _end_known(store: Store, path: str, *, removed: bool) -> None:
