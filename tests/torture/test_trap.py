@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from functools import partial
+from itertools import count
 from platform import machine
 from threading import Thread
 
 import numpy as np
 import pytest
-from torture.trap import CHANGES, READS, Trap, read_trace
+from torture.trap import CHANGES, CLOSES, READS, Trap, read_trace
 
 import fastzarr
 
@@ -139,6 +141,75 @@ def test_reads_fail_and_are_cut_short(root):
     assert (outcome.error.errno, outcome.call) == (errno.EMFILE, "openr a")
     assert trap.run(work, root, watch=READS, fail_at=2).result == b"1234"
     assert trap.run(work, root, watch=READS).result == b"12345678"
+
+
+def test_a_process_stops_before_a_call_of_native_code_while_another_works(root):
+    words = {"shape": (4,), "chunks": (2,), "dtype": "i4", "compressors": None}
+    array = fastzarr.create_array(root / "z", **words)
+
+    def paused(at):
+        child = Trap().begin(lambda: array.set_basic_selection(slice(2), 5), root, pause_at=at)
+        return child, child.wait()
+
+    calls = []
+    for at in count(1):
+        array[:] = 0
+        child, said = paused(at)
+        if said == "ended":
+            child.end()
+            break
+        calls.append(child.call.split()[0])
+        array[2:] = at
+        assert array[:].tolist() in ([0, 0, at, at], [5, 5, at, at])
+        child.go()
+        assert child.wait() == "ended"
+        assert not child.end().trouble
+        assert array[:].tolist() == [5, 5, at, at]
+    assert {"open", "write"} <= {*calls}
+
+
+def test_a_process_waits_for_the_lock_of_one_that_has_stopped(root):
+    array = fastzarr.create_array(root / "z", data=np.full(4, 3, "i4"), chunks=4)
+
+    def write(at):
+        array[at] = 1
+
+    def begin(at, **words):
+        return Trap().begin(partial(write, at), root, watch=CHANGES | CLOSES | READS, **words)
+
+    found = []
+    for at in count(1):
+        array[:] = 3
+        first = begin(0, pause_at=at)
+        if first.wait() == "ended":
+            first.end()
+            break
+        second = begin(1)
+        found.append(second.wait())
+        if found[-1] == "waits":
+            assert array[1] == 3
+        first.go()
+        assert not first.end().trouble
+        assert not second.end().trouble
+        assert array[:].tolist() == [1, 1, 3, 3]
+    assert found.count("waits") > 1
+    assert found.count("ended") > 1
+
+
+def test_a_process_prepares_unwatched_and_is_told_to_go_on(root):
+    def work(file):
+        with file:
+            return file.read()
+
+    path = root / "a"
+    path.write_text("old")
+    child = Trap().begin(work, root, prepare=path.open, watch=READS)
+    assert child.wait() == "ready"
+    path.rename(root / "b")
+    child.go()
+    outcome = child.end()
+    assert outcome.result == "old", outcome.trouble
+    assert outcome.count > 0
 
 
 def test_a_process_that_hangs_is_told_as_one(root):
