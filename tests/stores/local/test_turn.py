@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import subprocess
 import sys
 import threading
 import warnings
@@ -118,6 +119,57 @@ def test_a_turn_ends_though_a_child_was_forked_in_it(store: LocalStore) -> None:
     os.waitpid(child, 0)
     assert ended, "the child still has the lock"
     assert store.get("a") == b"12"
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        "turn = store.turn('a'); turn.get()",
+        "draft = store.draft('b')",
+        "block = store.transaction(''); block.__enter__()",
+    ],
+)
+def test_a_lock_ends_with_its_process_though_a_forked_child_lives(
+    hold: str, store: LocalStore
+) -> None:
+    store.set("a", b"1")
+    code = (
+        "import os, signal\n"
+        "from fastzarr.stores import LocalStore\n"
+        f"store = LocalStore({str(store.root)!r})\n"
+        f"{hold}\n"
+        "if os.fork() == 0:\n"
+        "    print('forked', flush=True)\n"
+        "    os.read(0, 1)\n"  # until the test closes the pipe
+        "    os._exit(0)\n"
+        "signal.pause()\n"
+    )
+    command = [sys.executable, "-c", code]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:  # noqa: S603
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"forked\n"
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        paths = [store.root, *Path(store.root).rglob("*")]
+        locked = [path for path in paths if system.is_locked(str(path))]
+        process.stdin.close()
+    assert locked == []
+
+
+def test_a_forked_child_does_not_end_the_lock_of_its_parent(store: LocalStore) -> None:
+    store.set("a", b"1")
+    turn = store.turn("a")
+    turn.get()
+    child = os.fork()
+    if child == 0:
+        turn.end()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert system.is_locked(f"{store.root}/a")
+    turn.end()
+    assert not system.is_locked(f"{store.root}/a")
 
 
 def test_nothing_is_left_of_a_turn(store: LocalStore, tmp_path: Path) -> None:

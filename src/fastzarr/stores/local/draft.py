@@ -24,11 +24,11 @@ from fastzarr.stores.local.folder import Folder
 from fastzarr.stores.local.system import (
     ATTEMPTS,
     DIRECTORY,
+    FileLock,
     exchange,
-    lock_file,
+    locked_folder,
     sync_file,
     temporary_name,
-    unlock_file,
 )
 from fastzarr.stores.local.turn import put_new
 
@@ -59,10 +59,9 @@ class FolderDraft(Generic[S]):
             above = os.path.dirname(above) if path else _made(above)
         self._folder = temporary_name(above)
         os.mkdir(self._folder)
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
         try:
-            self._lock = os.open(self._folder, _FOLDER)
-            lock_file(self._lock)
+            self._lock = locked_folder(self._folder, _FOLDER)
         except BaseException:
             self.discard()
             raise
@@ -132,9 +131,8 @@ class FolderDraft(Generic[S]):
 
     def _filled_in(self, owned: Callable[[str], bool] | None) -> bool:
         """Move the files one by one into the existing folder, unless it contains a node."""
-        folder = os.open(self._target, _FOLDER)
+        lock = locked_folder(self._target, _FOLDER)
         try:
-            lock_file(folder)
             start = len(self._path) + 1 if self._path else 0
             found = sorted(key[start:] for key in self._place.keys_below(self._path))
             if any(_is_document(key) for key in found):
@@ -157,8 +155,7 @@ class FolderDraft(Generic[S]):
                 sync_file(self._target, _FOLDER)
             return True
         finally:
-            unlock_file(folder)
-            os.close(folder)
+            lock.end()
 
     @property
     def _durable(self) -> bool:
@@ -175,10 +172,7 @@ class FolderDraft(Generic[S]):
     def _end(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
-            try:
-                unlock_file(lock)
-            finally:
-                os.close(lock)
+            lock.end()
 
 
 def _made(folder: str) -> str:

@@ -28,6 +28,7 @@ from fastzarr.stores.local.system import (
     BINARY,
     DIRECTORY,
     NOFOLLOW,
+    FileLock,
     is_locked,
     read_part,
     sync_file,
@@ -160,12 +161,19 @@ class Folder:
         except OSError as error:
             return self.after_failed_open(key, error, flags)
 
-    def open_to_lock(self, key: str, access: int) -> int | None:
+    def open_to_lock(self, key: str, access: int) -> FileLock | None:
         """Open the file of a key to lock it; None if missing, or a link that leads out."""
         self.check(key.rpartition("/")[0])
+
+        def opened() -> int:
+            file = self.open(key, self.flags | access)
+            if file is None:
+                raise FileNotFoundError(key)
+            return file
+
         try:
-            return self.open(key, self.flags | access)
-        except KeyValidationError:
+            return FileLock.open(opened)
+        except (FileNotFoundError, KeyValidationError):
             return None
 
     def check_file(self, key: str, info: os.stat_result) -> None:

@@ -26,10 +26,9 @@ from fastzarr.stores.local.system import (
     ATTEMPTS,
     DIRECTORY,
     NOFOLLOW,
-    lock_file,
+    locked_folder,
     sync_file,
     temporary_name,
-    unlock_file,
 )
 
 if TYPE_CHECKING:
@@ -48,9 +47,8 @@ def recover(folder: Folder) -> None:
     while os.path.lexists(journal):
         lock = None
         try:
-            lock = os.open(journal, FOLDER_FLAGS)
-            lock_file(lock)
-            if os.path.samestat(os.fstat(lock), os.lstat(journal)):
+            lock = locked_folder(journal, FOLDER_FLAGS)
+            if os.path.samestat(os.fstat(lock.file), os.lstat(journal)):
                 _check_kinds(journal)
                 apply(folder, journal)
         except FileNotFoundError as error:
@@ -61,8 +59,7 @@ def recover(folder: Folder) -> None:
             raise _unfinished(folder, error) from error
         finally:
             if lock is not None:
-                unlock_file(lock)
-                os.close(lock)
+                lock.end()
 
 
 def finish(folder: Folder, journal: str) -> None:

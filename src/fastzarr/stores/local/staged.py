@@ -38,7 +38,7 @@ from fastzarr.stores.local.journal import (
     recover,
     sync_all,
 )
-from fastzarr.stores.local.system import lock_file, temporary_name, unlock_file
+from fastzarr.stores.local.system import FileLock, locked_folder, temporary_name
 from fastzarr.stores.local.turn import FileTurn, put
 
 if TYPE_CHECKING:
@@ -68,13 +68,12 @@ class Staged:
         self._count = 0
         self._guard = Lock()
         self._owner = os.getpid()
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
         os.makedirs(folder.base, exist_ok=True)
         self._beside = temporary_name(folder.base)
         os.mkdir(self._beside)
         try:
-            self._lock = os.open(self._beside, FOLDER_FLAGS)
-            lock_file(self._lock)
+            self._lock = locked_folder(self._beside, FOLDER_FLAGS)
         except BaseException:
             self.end()
             raise
@@ -213,11 +212,7 @@ class Staged:
         lock, self._lock = self._lock, None
         try:
             if lock is not None:
-                try:
-                    if mine:
-                        unlock_file(lock)
-                finally:
-                    os.close(lock)
+                lock.end()
         finally:
             if mine:
                 with suppress(FileNotFoundError):

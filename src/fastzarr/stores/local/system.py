@@ -7,9 +7,13 @@ import os
 import re
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from time import sleep
+from typing import TYPE_CHECKING, Any
 
 from fastzarr.stores.keys import TEMPORARY_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 fcntl: Any = None
 with suppress(ImportError):  # absent where there is no such lock
@@ -27,17 +31,103 @@ UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVA
 ATTEMPTS = 1000
 
 
-def lock_file(file: int) -> bool:
-    """Wait for the lock of an open file; return False if the file system has no locks."""
-    if fcntl is None:
-        return False
+class _Forks:
+    """The locks of this process, which a forked child must not keep alive.
+
+    A lock belongs to the open file, which a child shares: if its process dies, the lock would stay
+    held until the child ends. The child therefore closes these files. A file that is opened during
+    a fork may be missing in ``held``, so it is opened again.
+    """
+
+    def __init__(self) -> None:
+        self.held: set[FileLock] = set()
+        self.begun = self.done = 0
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._begin, after_in_parent=self._end, after_in_child=self._close
+            )
+
+    def _begin(self) -> None:
+        self.begun += 1
+
+    def _end(self) -> None:
+        self.done += 1
+
+    def _close(self) -> None:
+        self.done = self.begun
+        while self.held:
+            lock = self.held.pop()
+            with suppress(OSError):
+                os.close(lock.file)
+            lock.file = -1
+
+
+_forks = _Forks()
+
+
+class FileLock:
+    """A file or folder that is open to be locked, until ``end``.
+
+    The lock is the kernel's: it ends with its process, even if a forked child lives on.
+    """
+
+    __slots__ = ("file",)
+
+    def __init__(self, file: int) -> None:
+        """Initialise with a descriptor, as ``open`` does."""
+        self.file = file
+
+    @classmethod
+    def open(cls, open_file: Callable[[], int]) -> FileLock:
+        """Open a file by a function that returns its descriptor; it is not locked yet."""
+        while True:
+            begun = _forks.begun
+            lock = cls(open_file())
+            _forks.held.add(lock)
+            if _forks.begun == begun == _forks.done:
+                return lock
+            lock.end()
+            sleep(0)  # lets the thread that forks go on
+
+    def lock(self, *, shared: bool = False) -> bool:
+        """Wait for the lock; return False if the file system has no locks."""
+        if fcntl is None:
+            return False
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in UNABLE:
+                raise
+            return False
+        return True
+
+    def end(self) -> None:
+        """Release the lock and close the file; a forked child has done so already."""
+        file = self.file
+        if file < 0:
+            return
+        try:
+            # First, because a child that is forked below does not close the file.
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_UN)
+        except OSError as error:
+            if error.errno not in UNABLE:
+                raise
+        finally:
+            _forks.held.discard(self)
+            self.file = -1
+            os.close(file)
+
+
+def locked_folder(path: str, flags: int) -> FileLock:
+    """Open a folder and wait for its lock."""
+    lock = FileLock.open(lambda: os.open(path, flags))
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in UNABLE:
-            raise
-        return False
-    return True
+        lock.lock()
+    except BaseException:
+        lock.end()
+        raise
+    return lock
 
 
 def is_locked(folder: str) -> bool:
@@ -53,17 +143,6 @@ def is_locked(folder: str) -> bool:
     finally:
         os.close(file)
     return False
-
-
-def unlock_file(file: int) -> None:
-    """Release the lock of an open file explicitly, because forked children share it."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_UN)
-    except OSError as error:
-        if error.errno not in UNABLE:
-            raise
 
 
 def temporary_name(folder: str) -> str:

@@ -9,7 +9,7 @@ Rules of this file:
   same file. To create a value, a writer links its file to the name, which fails if another writer
   was first. Therefore no two writers, in any threads or processes, start from the same old value.
 * The lock is the kernel's (``flock``) on the file of the value: no lock file is needed, and the
-  lock ends with its holder. It is released explicitly, because a forked child shares it.
+  lock ends with its holder; a forked child does not keep it.
 * The folder's ``durability`` determines which data survives a power cut: with ``replace``, a value
   that replaces another is synced first; with ``full``, everything, including folders, is synced
   before the call returns.
@@ -30,11 +30,10 @@ from fastzarr.errors import ZarrRuntimeWarning
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.local.system import (
     UNABLE,
-    lock_file,
+    FileLock,
     read_part,
     sync_file,
     temporary_name,
-    unlock_file,
     write_file,
 )
 
@@ -48,13 +47,13 @@ if TYPE_CHECKING:
 class FileTurn:
     """A turn at a key of a folder that excludes other threads and processes."""
 
-    __slots__ = ("_file", "_folder", "_key", "_locks", "_looked", "_path")
+    __slots__ = ("_folder", "_key", "_lock", "_locks", "_looked", "_path")
 
     def __init__(self, folder: Folder, key: str) -> None:
         """Initialise; the lock is taken when it is first needed."""
         self._folder, self._key = folder, key
         self._path = folder.base + key
-        self._file: int | None = None
+        self._lock: FileLock | None = None
         self._looked = False
         # The locks of threads, used if the file system has none.
         self._locks: Locks | None = None
@@ -63,10 +62,11 @@ class FileTurn:
         """Lock the value and return it; None if the key is missing."""
         self._hold()
         self._looked = True
-        if self._file is None:
+        if self._lock is None:
             return None if self._locks is None else self._folder.read(self._key)
         try:
-            return read_part(self._file, 0, os.fstat(self._file).st_size)
+            file = self._lock.file
+            return read_part(file, 0, os.fstat(file).st_size)
         except OSError as error:
             error.filename = self._path
             raise
@@ -79,19 +79,16 @@ class FileTurn:
         """Store or delete the value; return False if another writer created it since ``get``."""
         if value is None:
             # A writer that found the key missing does not delete a value created since.
-            if not self._looked or self._file is not None or self._locks is not None:
+            if not self._looked or self._lock is not None or self._locks is not None:
                 self._remove()
             return True
         return self._folder.write_beside(self._key, lambda folder: self._write(folder, value))
 
     def end(self) -> None:
         """Release the locks."""
-        file, self._file = self._file, None
-        if file is not None:
-            try:
-                unlock_file(file)
-            finally:
-                os.close(file)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.end()
         locks, self._locks = self._locks, None
         if locks is not None:
             locks.give_back(self._key)
@@ -99,17 +96,17 @@ class FileTurn:
     def _hold(self) -> None:
         """Lock the file that has the name of the key, if there is one."""
         access = os.O_RDONLY
-        while self._file is None and self._locks is None:
-            file = self._folder.open_to_lock(self._key, access)
-            if file is None:
+        while self._lock is None and self._locks is None:
+            lock = self._folder.open_to_lock(self._key, access)
+            if lock is None:
                 if os.path.islink(self._path):
                     # A link that leads out of the root or nowhere is replaced or deleted itself.
                     self._take_turns()
                 return
-            self._file = file
-            info = os.fstat(file)
+            self._lock = lock
+            info = os.fstat(lock.file)
             self._folder.check_file(self._key, info)
-            if not lock_file(file):
+            if not lock.lock():
                 self.end()
                 if access == os.O_RDONLY and os.access(self._path, os.W_OK):
                     # Network file systems only lock files that are open for writing.
@@ -152,7 +149,7 @@ class FileTurn:
         return published
 
     def _publish(self, temporary: str, *, synced: bool) -> bool:
-        while self._file is None and self._locks is None:
+        while self._lock is None and self._locks is None:
             if put_new(self._folder, temporary, self._path):
                 return True
             if self._looked:
@@ -172,7 +169,7 @@ class FileTurn:
         folder = self._key.rpartition("/")[0]
         self._folder.check(folder)
         self._hold()
-        if self._file is None and self._locks is None:
+        if self._lock is None and self._locks is None:
             return
         try:
             os.unlink(self._path)
