@@ -7,8 +7,9 @@
 //!   same file. To create a value, a writer renames only if the name is still free. So no two writers,
 //!   in whatever threads or processes, ever start from the same old value.
 //! * The lock is the kernel's (`flock`), on the value's own file: nothing is left in the store, and
-//!   the lock ends with its holder. It is released explicitly, because a child forked meanwhile
-//!   shares it.
+//!   the lock ends with its holder. A forked child has no part in it (`fork.rs`).
+//! * The folders used last stay open. One that another writer has removed is looked up anew: in it
+//!   every value is missing, and none can be created.
 //! * A thread holds one lock at a time, so there are no deadlocks.
 //! * `Durability` says how a value survives a power cut: a replacement is synced before the rename,
 //!   and with `Full` everything, folders included, is synced before the call returns.
@@ -17,7 +18,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, CWD};
@@ -25,8 +26,9 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::read_whole;
+use crate::fork::Locked;
 use crate::objects::{Make, Stop};
-use crate::root::{split, Root, Way, ATTEMPTS};
+use crate::root::{split, At, Root, Way, ATTEMPTS};
 use crate::sys::{failed, is_folder, kind, loops, retry, FOLDER, STORE};
 use crate::temporary::Temporary;
 
@@ -54,13 +56,10 @@ pub struct Staged<'a> {
     temporary: Temporary,
 }
 
-/// A locked file.
-struct Held(OwnedFd);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = retry(|| rustix::fs::flock(&self.0, FlockOperation::Unlock));
-    }
+/// The locked file of a value.
+struct Held {
+    file: Locked,
+    size: u64,
 }
 
 impl Root {
@@ -76,19 +75,30 @@ impl Root {
     ) -> Result<Option<Staged<'_>>> {
         let (folder, name) = split(key)?;
         self.in_folder(folder, |root, at| {
-            let mut temporary = Temporary::write(at, parts)?;
-            if durability != Durability::Full {
+            // A guess first: one look is cheaper than what a value costs that turns out not to be
+            // new, and most writes are of one kind.
+            let mut new = !root.replaces.load(Ordering::Relaxed);
+            if !new && durability == Durability::Replace {
+                let look = AtFlags::SYMLINK_NOFOLLOW;
+                new = matches!(
+                    rustix::fs::statat(&at.folder, name, look),
+                    Err(Errno::NOENT)
+                );
+            }
+            let mut temporary = Temporary::write(&at.folder, parts)?;
+            if durability == Durability::None {
                 temporary.close()?;
-                if temporary.publish_new(name)? {
-                    return Ok(None);
-                }
-                if durability == Durability::None {
+                if !new || !root.publish_new(&mut temporary, name)? {
                     root.replace(name, &mut temporary, stop)?;
+                }
+                return Ok(None);
+            }
+            if durability == Durability::Replace && new {
+                temporary.close()?;
+                if root.publish_new(&mut temporary, name)? {
                     return Ok(None);
                 }
-                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                let open = || rustix::fs::openat(at, temporary.name.as_str(), flags, Mode::empty());
-                temporary.file = Some(retry(open)?);
+                temporary.reopen()?;
             }
             temporary.begin_sync();
             Ok(Some(temporary))
@@ -111,9 +121,12 @@ impl Root {
         let done = self.in_folder_if(folder, |root, at| loop {
             let held = match at {
                 None => None,
-                Some(at) => root.hold(at, name, stop)?,
+                Some(at) => root.hold(&at.folder, name, stop)?,
             };
-            let old = held.as_ref().map(|held| read_whole(&held.0)).transpose();
+            let old = held
+                .as_ref()
+                .map(|held| read_whole(held.file.as_fd(), held.size))
+                .transpose();
             let new = match &old {
                 Ok(old) => make(old.as_deref()),
                 Err(error) => Err(error.clone()),
@@ -126,11 +139,15 @@ impl Root {
                 }
             };
             let Some(new) = new else {
-                if let (Some(at), Some(_)) = (at, &held) {
-                    retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty()))?;
-                    root.touched.add(folder);
-                    drop(held);
-                    root.remove_empty(folder);
+                match (at, held) {
+                    (Some(at), Some(held)) => {
+                        retry(|| rustix::fs::unlinkat(&at.folder, name, AtFlags::empty()))?;
+                        root.touched.add(folder);
+                        drop(held);
+                        root.remove_empty(folder);
+                    }
+                    (Some(at), None) if at.kept => return Err(Errno::NOENT.into()),
+                    _ => {}
                 }
                 return Ok(());
             };
@@ -138,7 +155,7 @@ impl Root {
                 // The folder must be created first.
                 return Err(Errno::NOENT.into());
             };
-            let mut temporary = Temporary::write(at, &new.parts())?;
+            let mut temporary = Temporary::write(&at.folder, &new.parts())?;
             if durability == Durability::Full || (durability != Durability::None && held.is_some())
             {
                 temporary.sync()?;
@@ -162,39 +179,43 @@ impl Root {
     /// Remove a value, and the folders that are left empty. Return false if the value was missing.
     pub fn remove(&self, key: &str, stop: Stop) -> Result<bool> {
         let (folder, name) = split(key)?;
-        let opened;
-        let at: &OwnedFd = if folder.is_empty() {
-            &self.folder
-        } else {
-            match self.open_at(folder, FOLDER) {
-                Ok(folder) => opened = folder,
+        let mut removed = Ok(false);
+        // Again if the value is missing in a folder that was open before.
+        for _ in 0..2 {
+            let at = match self.folder(folder) {
+                Ok(at) => at,
                 Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
                 Err(errno) => return Err(failed(STORE, errno)),
-            }
-            &opened
-        };
-        let removed = (|| -> Outcome<bool> {
-            let Some(_held) = self.hold(at, name, stop)? else {
-                return Ok(false);
             };
-            match retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty())) {
-                Ok(()) => Ok(true),
-                Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-                // Some systems return the first, and not the second, for a folder.
-                Err(errno @ (Errno::PERM | Errno::ISDIR)) => {
-                    let folder = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
-                        .is_ok_and(|stat| kind(&stat) == FileType::Directory);
-                    Err(if folder { Errno::ISDIR } else { errno }.into())
-                }
-                Err(errno) => Err(errno.into()),
+            removed = self.remove_in(&at.folder, name, stop);
+            if !matches!(removed, Ok(false)) || !at.kept {
+                break;
             }
-        })()
-        .map_err(Fault::worded)?;
+            self.forget(folder);
+        }
+        let removed = removed.map_err(Fault::worded)?;
         if removed {
             self.touched.add(folder);
             self.remove_empty(folder);
         }
         Ok(removed)
+    }
+
+    fn remove_in(&self, at: &OwnedFd, name: &str, stop: Stop) -> Outcome<bool> {
+        let Some(_held) = self.hold(at, name, stop)? else {
+            return Ok(false);
+        };
+        match retry(|| rustix::fs::unlinkat(at, name, AtFlags::empty())) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            // Some systems return the first, and not the second, for a folder.
+            Err(errno @ (Errno::PERM | Errno::ISDIR)) => {
+                let folder = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .is_ok_and(|stat| kind(&stat) == FileType::Directory);
+                Err(if folder { Errno::ISDIR } else { errno }.into())
+            }
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Sync the folders whose entries this call has changed.
@@ -226,14 +247,25 @@ impl Root {
     /// Rename a temporary file to a value, which may exist.
     fn replace(&self, name: &str, temporary: &mut Temporary, stop: Stop) -> Outcome<()> {
         loop {
-            let Some(_held) = self.hold(&temporary.at, name, stop)? else {
-                if temporary.publish_new(name)? {
-                    return Ok(());
-                }
-                continue;
-            };
-            return Ok(temporary.publish_over(name)?);
+            let held = self.hold(&temporary.at, name, stop)?;
+            if held.is_some() {
+                return Ok(temporary.publish_over(name)?);
+            }
+            if self.publish_new(temporary, name)? {
+                return Ok(());
+            }
         }
+    }
+
+    /// Rename a temporary file to a new value. Return false if the value exists.
+    fn publish_new(
+        &self,
+        temporary: &mut Temporary,
+        name: &str,
+    ) -> std::result::Result<bool, Errno> {
+        let new = temporary.publish_new(name)?;
+        self.replaces.store(!new, Ordering::Relaxed);
+        Ok(new)
     }
 
     /// Lock the file with a name. Return `None` if there is none.
@@ -243,19 +275,20 @@ impl Root {
             Way::Beneath | Way::Walk => (OFlags::NOFOLLOW, AtFlags::SYMLINK_NOFOLLOW),
         };
         let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let open = || retry(|| rustix::fs::openat(at, name, flags, Mode::empty()));
         loop {
-            let file = match retry(|| rustix::fs::openat(at, name, flags, Mode::empty())) {
+            let file = match Locked::open(open) {
                 Ok(file) => file,
                 Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
                 Err(errno) => return Err(loops(errno).into()),
             };
             lock(&file, stop)?;
-            let held = Held(file);
-            let mine = rustix::fs::fstat(&held.0)?;
+            let mine = rustix::fs::fstat(&file)?;
             match rustix::fs::statat(at, name, look) {
                 Ok(named) if (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev) => {
+                    let size = u64::try_from(mine.st_size).unwrap_or(0);
                     return match kind(&mine) {
-                        FileType::RegularFile => Ok(Some(held)),
+                        FileType::RegularFile => Ok(Some(Held { file, size })),
                         FileType::Directory => Err(Errno::ISDIR.into()),
                         _ => Err(Errno::INVAL.into()),
                     };
@@ -272,7 +305,7 @@ impl Root {
     fn in_folder<T>(
         &self,
         folder: &str,
-        mut step: impl FnMut(&Root, &Arc<OwnedFd>) -> Outcome<T>,
+        mut step: impl FnMut(&Root, &At) -> Outcome<T>,
     ) -> Result<T> {
         self.in_folder_if(folder, |root, at| match at {
             None => Err(Errno::NOENT.into()),
@@ -285,23 +318,25 @@ impl Root {
     fn in_folder_if<T>(
         &self,
         folder: &str,
-        mut step: impl FnMut(&Root, Option<&Arc<OwnedFd>>) -> Outcome<T>,
+        mut step: impl FnMut(&Root, Option<&At>) -> Outcome<T>,
     ) -> Result<T> {
         let mut made: Option<Root> = None;
         for _ in 0..ATTEMPTS {
             let root = made.as_ref().unwrap_or(self);
-            let result = if folder.is_empty() {
-                step(root, Some(&root.folder))
-            } else {
-                match root.open_at(folder, FOLDER) {
-                    Ok(opened) => step(root, Some(&Arc::new(opened))),
-                    Err(Errno::NOENT | Errno::NOTDIR) => step(root, None),
-                    Err(errno) => Err(errno.into()),
-                }
+            let at = match root.folder(folder) {
+                Ok(at) => Some(at),
+                Err(Errno::NOENT | Errno::NOTDIR) => None,
+                Err(errno) => return Err(Fault::Errno(errno).worded()),
             };
+            let result = step(root, at.as_ref());
             match result {
                 // The folder does not exist yet, or a concurrent delete has just removed it.
-                Err(Fault::Errno(Errno::NOENT | Errno::NOTDIR)) => {}
+                Err(Fault::Errno(Errno::NOENT | Errno::NOTDIR | Errno::STALE)) => {
+                    root.forget(folder);
+                    if at.is_some_and(|at| at.kept) {
+                        continue;
+                    }
+                }
                 Err(Fault::Errno(Errno::ISDIR)) => {
                     return Err(Error {
                         kind: Kind::Io(Errno::ISDIR.raw_os_error()),
@@ -395,6 +430,7 @@ impl Root {
             if rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR).is_err() {
                 return;
             }
+            self.forget(folder);
             self.touched.add(above);
             folder = above;
         }
@@ -402,9 +438,10 @@ impl Root {
 }
 
 impl Staged<'_> {
-    /// Make the value survive a power cut.
-    pub fn sync(&self) -> Result<()> {
-        self.temporary.sync().map_err(|errno| failed(STORE, errno))
+    /// Make the value survive a power cut. Its descriptor is closed.
+    pub fn sync(&mut self) -> Result<()> {
+        let synced = self.temporary.sync().and_then(|()| self.temporary.close());
+        synced.map_err(|errno| failed(STORE, errno))
     }
 
     /// Rename the value over the old one.
@@ -435,7 +472,7 @@ pub fn sync(root: &Path) -> std::result::Result<(), Errno> {
 }
 
 /// Wait for the lock of a file.
-fn lock(file: &OwnedFd, stop: Stop) -> Outcome<()> {
+fn lock(file: &Locked, stop: Stop) -> Outcome<()> {
     let mut nap = NAP.0;
     let mut looked: Option<Instant> = None;
     loop {

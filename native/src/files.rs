@@ -7,7 +7,7 @@
 //!   a read for each part, close.
 
 use std::io::IoSliceMut;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
@@ -109,9 +109,8 @@ impl File {
     }
 }
 
-/// Return all bytes of a file.
-pub fn read_whole(file: &OwnedFd) -> Result<Vec<u8>> {
-    let size = u64::try_from(regular(file)?.st_size).unwrap_or(0);
+/// Return all bytes of a file of so many.
+pub fn read_whole(file: BorrowedFd<'_>, size: u64) -> Result<Vec<u8>> {
     let wanted = usize::try_from(size).map_err(|_| failed(FETCH, Errno::NOMEM))?;
     let mut bytes = Vec::new();
     bytes

@@ -19,6 +19,7 @@ mod copy;
 mod encode;
 mod error;
 mod files;
+mod fork;
 mod job;
 mod local;
 mod objects;

@@ -138,7 +138,7 @@ impl Objects for LocalObjects {
 }
 
 impl Pending for Staged<'_> {
-    fn sync(&self) -> Result<()> {
+    fn sync(&mut self) -> Result<()> {
         Staged::sync(self)
     }
 

@@ -114,7 +114,7 @@ pub trait Objects: Sync {
 /// An object that is stored but not published; dropped, it leaves nothing.
 pub trait Pending: Send {
     /// Make the object survive a power cut.
-    fn sync(&self) -> Result<()>;
+    fn sync(&mut self) -> Result<()>;
 
     /// Give the object its name.
     fn publish(self: Box<Self>, stop: Stop) -> Result<()>;

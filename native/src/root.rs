@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, CWD};
 use rustix::io::Errno;
@@ -50,6 +51,49 @@ impl Touched {
     }
 }
 
+/// How many folders of chunks a call keeps open.
+const KEPT: usize = 4;
+
+/// The folders that a call has used last. They stay open for the chunks that follow.
+#[derive(Debug, Default)]
+struct Folders(Mutex<Vec<(String, Arc<OwnedFd>)>>);
+
+impl Folders {
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, Arc<OwnedFd>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, path: &str) -> Option<Arc<OwnedFd>> {
+        let mut kept = self.lock();
+        let at = kept.iter().position(|(name, _)| name == path)?;
+        if at > 0 {
+            kept[..=at].rotate_right(1);
+        }
+        Some(kept[0].1.clone())
+    }
+
+    fn keep(&self, path: &str, folder: Arc<OwnedFd>) {
+        let mut kept = self.lock();
+        kept.retain(|(name, _)| name != path);
+        kept.truncate(KEPT - 1);
+        kept.insert(0, (path.to_owned(), folder));
+    }
+
+    fn forget(&self, path: &str) {
+        self.lock().retain(|(name, _)| name != path);
+    }
+}
+
+/// A folder in which values are written.
+#[derive(Debug)]
+pub struct At {
+    /// The open folder.
+    pub folder: Arc<OwnedFd>,
+    /// Whether it was open before. Another writer may have removed it since; a value is then missing
+    /// in it, and cannot be created.
+    pub kept: bool,
+}
+
 /// The folder of a store, held open for one call.
 #[derive(Debug)]
 pub struct Root {
@@ -61,6 +105,9 @@ pub struct Root {
     pub way: Way,
     /// The folders that this call has changed.
     pub touched: Touched,
+    folders: Folders,
+    /// Whether the last value that this call has stored whole replaced another.
+    pub replaces: AtomicBool,
 }
 
 impl Root {
@@ -71,6 +118,8 @@ impl Root {
                 path: path.to_owned(),
                 folder: Arc::new(folder),
                 touched: Touched::default(),
+                folders: Folders::default(),
+                replaces: AtomicBool::new(false),
                 way: if follow_symlinks {
                     Way::Follow
                 } else if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -105,6 +154,30 @@ impl Root {
             }
         }
         Err(failed(STORE, Errno::NOENT))
+    }
+
+    /// Return a folder below the root, or the root itself.
+    pub fn folder(&self, path: &str) -> std::result::Result<At, Errno> {
+        let found = if path.is_empty() {
+            Some(self.folder.clone())
+        } else {
+            self.folders.find(path)
+        };
+        if let Some(folder) = found {
+            let kept = !path.is_empty();
+            return Ok(At { folder, kept });
+        }
+        let folder = Arc::new(self.open_at(path, FOLDER)?);
+        self.folders.keep(path, folder.clone());
+        Ok(At {
+            folder,
+            kept: false,
+        })
+    }
+
+    /// Look a folder up anew when it is used next.
+    pub fn forget(&self, path: &str) {
+        self.folders.forget(path);
     }
 
     /// Open a path below the root, which is not empty.

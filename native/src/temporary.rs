@@ -1,8 +1,11 @@
 //! Temporary files: written beside a value, then renamed to it in one step.
 //!
-//! * A file that is not renamed is removed.
+//! * A file that is not renamed is removed, but not by a child that was forked meanwhile.
+//! * A name is a random number, which each thread draws once, and a count. A name that is taken
+//!   nevertheless, by another host, is followed by another number.
 //! * A rename either replaces a file or refuses to; the system guarantees both.
 
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::Arc;
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::fork::generation;
 use crate::sys::{retry, PARTS};
 
 /// The end of every temporary file's name, as in Python.
@@ -20,17 +24,24 @@ const CREATE: OFlags = OFlags::WRONLY
     .union(OFlags::EXCL)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
+
+thread_local! {
+    /// The process's generation when the number was drawn, the number, and the count of names.
+    static NAMES: Cell<(u32, u64, u64)> = const { Cell::new((0, 0, 0)) };
+}
+
 /// A temporary file, which is removed unless it was renamed.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     pub(crate) at: Arc<OwnedFd>,
     pub(crate) name: String,
     pub(crate) file: Option<OwnedFd>,
+    generation: u32,
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if !self.name.is_empty() {
+        if !self.name.is_empty() && self.generation == generation() {
             // The error that matters is the one that led here.
             let _ = rustix::fs::unlinkat(&self.at, self.name.as_str(), AtFlags::empty());
         }
@@ -43,23 +54,21 @@ impl Temporary {
         at: &Arc<OwnedFd>,
         parts: &[&[u8]],
     ) -> std::result::Result<Temporary, Errno> {
-        let mut result = Err(Errno::EXIST);
-        for _ in 0..8 {
-            let mut number = [0u8; 8];
-            rustix::rand::getrandom(&mut number, rustix::rand::GetRandomFlags::empty())?;
-            let number = u64::from_ne_bytes(number);
-            let name = format!(".{number:016x}{TEMPORARY_SUFFIX}");
+        let mut tries = 0;
+        let (name, file) = loop {
+            let name = next_name(tries > 0)?;
             let mode = Mode::from_raw_mode(0o666);
-            result = retry(|| rustix::fs::openat(at, &name, CREATE, mode)).map(|file| (name, file));
-            if !matches!(result, Err(Errno::EXIST)) {
-                break;
+            match retry(|| rustix::fs::openat(at, &name, CREATE, mode)) {
+                Ok(file) => break (name, file),
+                Err(Errno::EXIST) if tries < 8 => tries += 1,
+                Err(errno) => return Err(errno),
             }
-        }
-        let (name, file) = result?;
+        };
         let temporary = Temporary {
             at: at.clone(),
             name,
             file: Some(file),
+            generation: generation(),
         };
         if let Some(file) = &temporary.file {
             write_all(file, parts)?;
@@ -77,11 +86,20 @@ impl Temporary {
         }
     }
 
+    /// Make the content survive a power cut.
     pub(crate) fn sync(&self) -> std::result::Result<(), Errno> {
         match &self.file {
             Some(file) => retry(|| rustix::fs::fdatasync(file)),
             None => Ok(()),
         }
+    }
+
+    /// Open the file again, to sync it.
+    pub(crate) fn reopen(&mut self) -> std::result::Result<(), Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let open = || rustix::fs::openat(&self.at, self.name.as_str(), flags, Mode::empty());
+        self.file = Some(retry(open)?);
+        Ok(())
     }
 
     /// Close the file and return its error: a file system may report only now that it is full.
@@ -125,6 +143,18 @@ impl Temporary {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// Return a name that nobody has; `anew` if the last one was taken.
+fn next_name(anew: bool) -> std::result::Result<String, Errno> {
+    let (mut drawn, mut number, mut count) = NAMES.get();
+    if anew || drawn != generation() {
+        let mut bytes = [0u8; 8];
+        retry(|| rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()))?;
+        (drawn, number, count) = (generation(), u64::from_ne_bytes(bytes), 0);
+    }
+    NAMES.set((drawn, number, count + 1));
+    Ok(format!(".{number:016x}{count:x}{TEMPORARY_SUFFIX}"))
 }
 
 pub(crate) fn write_all(file: &OwnedFd, parts: &[&[u8]]) -> std::result::Result<(), Errno> {

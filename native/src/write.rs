@@ -239,7 +239,7 @@ fn covers(piece: &Piece, block: &Block) -> bool {
 
 /// Sync objects, all of them before the first is published: the disk handles many at a time.
 fn publish(pending: &[Mutex<Waiting>], job: &Job, failures: &Failures) -> bool {
-    let sync = |number: usize, _: &mut Kept| match &*guard(&pending[number]) {
+    let sync = |number: usize, _: &mut Kept| match &mut *guard(&pending[number]) {
         Some((chunk, object)) => object.sync().map_err(|error| (chunk.clone(), error)),
         None => Ok(()),
     };

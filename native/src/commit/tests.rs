@@ -166,7 +166,7 @@ fn what_is_staged_has_no_name_until_it_is_published() {
         .stage("a/n", &[b"new"], Durability::Full, NEVER)
         .unwrap();
     assert_eq!(read(&root, "a/n"), None);
-    let staged = staged.unwrap();
+    let mut staged = staged.unwrap();
     staged.sync().unwrap();
     staged.publish(NEVER).unwrap();
     assert_eq!(read(&root, "a/n").unwrap(), b"new");

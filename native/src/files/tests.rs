@@ -25,9 +25,10 @@ impl Place {
     fn roots(&self) -> Vec<Root> {
         [Way::Follow, Way::Beneath, Way::Walk]
             .into_iter()
-            .map(|way| Root {
-                way,
-                ..Root::create(&self.0.join("root"), false).unwrap()
+            .map(|way| {
+                let mut root = Root::create(&self.0.join("root"), false).unwrap();
+                root.way = way;
+                root
             })
             .collect()
     }
@@ -70,7 +71,7 @@ fn read(root: &Root, key: &str, buf: &mut Vec<u8>) -> Result<bool> {
 fn write(root: &Root, key: &str, parts: &[&[u8]]) -> Result<()> {
     match root.stage(key, parts, Durability::Replace, &|| false)? {
         None => Ok(()),
-        Some(staged) => {
+        Some(mut staged) => {
             staged.sync()?;
             staged.publish(&|| false)
         }
