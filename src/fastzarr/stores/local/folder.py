@@ -58,7 +58,16 @@ class Folder:
     ``config["durability"]``.
     """
 
-    __slots__ = ("_durability", "_place", "base", "flags", "follow_symlinks", "root", "written")
+    __slots__ = (
+        "_durability",
+        "_place",
+        "base",
+        "flags",
+        "follow_symlinks",
+        "pinned",
+        "root",
+        "written",
+    )
 
     def __init__(
         self,
@@ -75,6 +84,8 @@ class Folder:
         self.flags = _READ if follow_symlinks else _READ | NOFOLLOW
         #: Whether values were written since the last flush.
         self.written = written
+        #: Whether the root is an open folder, which is never created again.
+        self.pinned = False
         self._place: Place | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Folder], tuple[Any, ...]]:
@@ -87,12 +98,16 @@ class Folder:
 
     def with_durability(self, durability: str) -> Folder:
         """Return the same folder with another durability."""
-        return Folder(self.root, follow_symlinks=self.follow_symlinks, durability=durability)
+        other = Folder(self.root, follow_symlinks=self.follow_symlinks, durability=durability)
+        other.pinned = self.pinned
+        return other
 
-    def at(self, root: str) -> Folder:
+    def at(self, root: str, *, pinned: bool = False) -> Folder:
         """Return another folder with the same settings."""
         durability = self._durability
-        return Folder(root, follow_symlinks=self.follow_symlinks, durability=durability)
+        other = Folder(root, follow_symlinks=self.follow_symlinks, durability=durability)
+        other.pinned = pinned
+        return other
 
     @property
     def durability(self) -> str:
@@ -272,6 +287,8 @@ class Folder:
                 # A concurrent delete may have just removed it.
                 with suppress(FileNotFoundError, NotADirectoryError):
                     return write(self.base + folder)
+            if self.pinned and not os.stat(self.root).st_nlink:
+                break  # the root itself is deleted, and is not created again
             self._make(folder, key)
         return write(self.base + folder)
 
@@ -286,7 +303,8 @@ class Folder:
         while folder:
             folder = folder.rpartition("/")[0]
             self.sync_names(folder)
-        sync_file(os.path.dirname(self.root), os.O_RDONLY | DIRECTORY)
+        if not self.pinned:
+            sync_file(os.path.dirname(self.root), os.O_RDONLY | DIRECTORY)
 
     def _make(self, folder: str, key: str) -> None:
         try:

@@ -1,0 +1,136 @@
+"""Folders that are held open and locked for the length of a change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from fastzarr.stores.local.folder import Folder
+from fastzarr.stores.local.pin import pin
+from fastzarr.stores.local.system import fcntl, temporary_name
+from fastzarr.stores.local.turn import FileTurn, put
+
+needs_open_folders = pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir() or fcntl is None,
+    reason="this system has no paths of open folders",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Return a folder with a node ``a``."""
+    made = Folder(str(tmp_path))
+    put(made, "a/zarr.json", b"1")
+    return made
+
+
+@needs_open_folders
+def test_files_are_reached_through_the_open_folder_wherever_it_is_moved(
+    folder: Folder, tmp_path: Path
+) -> None:
+    held = pin(folder, "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    put(folder, "a/zarr.json", b"another")
+    put(held.folder, "zarr.json", b"2")
+    put(held.folder, "c/0", b"3")
+    held.end()
+    assert (tmp_path / "b" / "zarr.json").read_bytes() == b"2"
+    assert (tmp_path / "b" / "c" / "0").read_bytes() == b"3"
+    assert sorted(folder.keys_below("")) == ["a/zarr.json", "b/c/0", "b/zarr.json"]
+    assert folder.read("a/zarr.json") == b"another"
+
+
+@needs_open_folders
+@pytest.mark.parametrize("durability", ["none", "replace", "full"])
+@pytest.mark.parametrize("key", ["zarr.json", "c/0", "c/0/1"])
+def test_a_deleted_folder_is_never_created_again(
+    folder: Folder, tmp_path: Path, durability: str, key: str
+) -> None:
+    held = pin(folder.with_durability(durability), "a")
+    assert not held.is_deleted()
+    folder.remove("a")
+    with pytest.raises(FileNotFoundError) as caught:
+        put(held.folder, key, b"2")
+    assert held.is_deleted()
+    held.rename(caught.value)
+    assert str(caught.value.filename).startswith(f"{tmp_path}/a/")
+    held.end()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_an_error(folder: Folder) -> None:
+    with pytest.raises(FileNotFoundError):
+        pin(folder, "b")
+
+
+def test_a_folder_behind_a_link_that_leads_out_is_not_opened(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    Path(folder.base, "b").symlink_to(outside)
+    with pytest.raises(Exception, match="leads out of the store"):
+        pin(folder, "b")
+
+
+@needs_open_folders
+def test_changes_share_the_lock_and_a_transaction_has_it_alone(folder: Folder) -> None:
+    one, other = pin(folder, "a"), pin(folder, "a")
+    begun, held = Event(), Event()
+
+    def alone() -> None:
+        begun.set()
+        mine = pin(folder, "a", exclusive=True)
+        held.set()
+        mine.end()
+
+    thread = Thread(target=alone)
+    thread.start()
+    begun.wait()
+    one.end()
+    assert not held.is_set()
+    other.end()
+    thread.join()
+    assert held.is_set()
+
+
+@needs_open_folders
+def test_a_turn_in_an_open_folder_excludes_one_by_path(folder: Folder, tmp_path: Path) -> None:
+    held = pin(folder, "a")
+    turn = FileTurn(held.folder, "zarr.json")
+    assert turn.get() == b"1"
+    begun = Event()
+
+    def change() -> None:
+        begun.set()
+        put(folder, "a/zarr.json", b"3")
+
+    thread = Thread(target=change)
+    thread.start()
+    begun.wait()
+    assert turn.put(b"2")
+    turn.end()
+    thread.join()
+    assert (tmp_path / "a" / "zarr.json").read_bytes() == b"3"
+    held.end()
+
+
+@needs_open_folders
+def test_an_open_folder_costs_no_descriptor_when_it_is_released(folder: Folder) -> None:
+    before = len([*Path("/proc/self/fd").iterdir()])
+    pin(folder, "a").end()
+    with pytest.raises(FileNotFoundError):
+        pin(folder, "b")
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+def test_a_folder_can_be_reached_by_its_path_where_open_folders_have_none(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastzarr.stores.local.pin._has_paths_of_open_folders", lambda: False)
+    held = pin(folder, "a")
+    put(held.folder, "c/0", b"2")
+    held.end()
+    assert folder.read("a/c/0") == b"2"
+    assert temporary_name(held.folder.root).startswith(f"{folder.base}a/")
