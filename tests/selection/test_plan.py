@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,3 +93,24 @@ def test_the_last_of_two_values_for_one_element_comes_last() -> None:
     piece = made.piece(1)
     assert piece.factors[0].coords[0].tolist() == [1, 1]
     assert np.asarray(piece.out[0]).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 2**59, 2**60 + 1])
+@pytest.mark.parametrize("index", [np.s_[:: 2**60], np.s_[:: -(2**60)], np.s_[5 : 2**62 : 2**59]])
+def test_a_stride_costs_as_much_as_the_chunks_that_it_meets(index: slice, chunk: int) -> None:
+    shape = (2**63 - 1,)
+    found = selection.basic(index, shape)
+    tracemalloc.start()
+    made = plan.make(found.factors, shape, RegularGrid((chunk,)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    positions = [-1] * found.work[0]
+    for number in range(made.size):
+        piece = made.piece(number)
+        (span,) = piece.factors
+        assert isinstance(span, Span)
+        assert 0 <= span.start < piece.extent[0] <= chunk
+        low = piece.chunk[0] * chunk + span.start
+        positions[piece.out[0]] = [low + n * span.step for n in range(span.size)]
+    assert positions == list(range(*index.indices(shape[0])))
+    assert peak < 100_000

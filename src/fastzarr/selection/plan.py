@@ -174,8 +174,7 @@ def _cut_span(span: Span, length: int, grid: Grid) -> SpanPart:
     # Computed for an ascending span; the result is mirrored at the end if the step is negative.
     stride = abs(step)
     low = min(start, start + (count - 1) * step)
-    last = low + (count - 1) * stride
-    ks = np.arange(grid.locate(axis, low), grid.locate(axis, last) + 1)
+    ks = _chunks_met(grid, axis, low, stride, count)
     starts = grid.start(axis, ks)
     first = np.maximum(-((low - starts) // stride), 0)
     stop = np.empty_like(first)
@@ -191,6 +190,18 @@ def _cut_span(span: Span, length: int, grid: Grid) -> SpanPart:
         out = count - stop
     columns = (ks, inside, counts, out, extent)
     return SpanPart(axis, step, *[column.tolist() for column in columns])
+
+
+def _chunks_met(grid: Grid, axis: int, low: int, stride: int, count: int) -> NDArray[np.int64]:
+    """Return the chunks of an ascending span, or all between them if there are not more of those.
+
+    Both have at most as many entries as the span has elements.
+    """
+    first, last = grid.locate(axis, low), grid.locate(axis, low + (count - 1) * stride)
+    if last - first < count:
+        return np.arange(first, last + 1)
+    ks = grid.locate(axis, low + np.arange(count) * stride)
+    return ks[np.concatenate(([True], ks[1:] != ks[:-1]))]
 
 
 def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPart:
