@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastzarr.grids import regions as module
-from fastzarr.grids.regions import regions
+from fastzarr.grids.regions import boxes, regions
 from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
@@ -51,3 +52,16 @@ def test_pieces_of_a_huge_array_are_made_one_by_one() -> None:
     pieces = regions((2**60, 2**60), RegularGrid((2**20, 2**20)), 1)
     assert next(pieces) == (slice(0, 2**20), slice(0, 2**20))
     assert next(pieces) == (slice(0, 2**20), slice(2**20, 2**21))
+
+
+@given(st.data())
+def test_boxes_contain_each_chunk_once(data: Any) -> None:
+    ndim = data.draw(st.integers(0, 3))
+    coords = data.draw(st.sets(st.tuples(*[st.integers(0, 4)] * ndim)))
+    found = [one for box in boxes(coords) for one in itertools.product(*box)]
+    assert sorted(found) == sorted(coords)
+
+
+def test_a_whole_grid_is_one_box() -> None:
+    coords = itertools.product(range(3), range(2, 5), range(4))
+    assert boxes(coords) == [(range(3), range(2, 5), range(4))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 import fastzarr
 from fastzarr import errors
-from fastzarr.stores import LocalStore, MemoryStore
+from fastzarr.stores import LocalStore, MemoryStore, Store
 
 pytestmark = pytest.mark.usefixtures("data_path")
 
@@ -135,6 +137,74 @@ def test_a_failed_append_leaves_the_old_length() -> None:
     assert z[:].tolist() == [1, 1, 1, 1, 5]
     z.resize(7)
     assert z[:].tolist() == [1, 1, 1, 1, 5, 0, 0]
+
+
+class Counting(Store):
+    """A store with the four methods, which counts the requests of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: dict[str, bytes] = {}
+        self.requests: Counter[str] = Counter()
+
+    def _get(self, key: str) -> bytes | None:
+        self.requests["get"] += 1
+        return self.stored.get(key)
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        self.requests["set"] += 1
+        self.stored[key] = bytes(value)
+
+    def _delete(self, key: str) -> None:
+        self.requests["delete"] += 1
+        self.stored.pop(key, None)
+
+    def _list(self, prefix: str) -> list[str]:
+        self.requests["list"] += 1
+        return [key for key in self.stored if not prefix or key.startswith(f"{prefix}/")]
+
+
+@pytest.mark.parametrize("options", [{}, {"shards": (4, 2)}, {"zarr_format": 2}], ids=str)
+def test_a_growth_visits_the_stored_chunks_alone(options: dict[str, Any]) -> None:
+    def requests(width: int) -> Counter[str]:
+        store = Counting()
+        z = fastzarr.create_array(
+            store, shape=(3, width), chunks=(2, 1), dtype="u1", fill_value=7, **options
+        )
+        z[2, 2] = 1
+        store.requests.clear()
+        z.resize(4, width)
+        assert z[:, 2].tolist() == [7, 7, 1, 7]
+        assert z.nchunks_initialized == 1
+        return store.requests
+
+    assert requests(1000) == requests(4)
+
+
+def test_a_growth_makes_no_table_of_chunks_that_are_not_stored() -> None:
+    z = fastzarr.zeros((3, 2**40), chunks=(2, 1), dtype="u1")
+    z[2, 2**39] = 1
+    tracemalloc.start()
+    z.resize(4, 2**40)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert z[:, 2**39].tolist() == [0, 0, 1, 0]
+    assert peak < 1 << 20
+
+
+def test_a_growth_clears_each_stored_chunk_beyond_the_old_edge(data_path: str) -> None:
+    assert data_path
+    z = fastzarr.create_array(
+        {}, shape=(9, 9), chunks=(2, 2), dtype="u1", compressors=None, write_empty_chunks=True
+    )
+    expected = np.zeros((12, 11), "u1")
+    for k in [(0, 0), (4, 0), (4, 1), (4, 3), (4, 4), (0, 4), (2, 4), (3, 4)]:
+        z.store.set(f"c/{k[0]}/{k[1]}", bytes([5] * 4))
+        expected[2 * k[0] : 2 * k[0] + 2, 2 * k[1] : 2 * k[1] + 2] = 5
+    expected[9:] = expected[:, 9:] = 0
+    z.resize(12, 11)
+    np.testing.assert_array_equal(z[...], expected)
+    assert z.nchunks_initialized == 8
 
 
 def test_a_digest_walks_the_stored_chunks_alone() -> None:

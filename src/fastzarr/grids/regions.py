@@ -1,4 +1,4 @@
-"""Arrays divided into regions of whole stored chunks, of bounded size in bytes."""
+"""Regions of whole stored chunks: an array divided into them, and chunks merged to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fastzarr.grids.base import Grid
 
@@ -48,3 +48,34 @@ def _product(
     for part in grid.cut(axis, 0, shape[axis], times[axis]):
         for rest in _product(shape, grid, times, axis + 1):
             yield part, *rest
+
+
+def boxes(chunks: Iterable[tuple[int, ...]]) -> list[tuple[range, ...]]:
+    """Merge the coordinates of different chunks to boxes, each with a range along every axis.
+
+    >>> boxes([(0, 0), (0, 1), (1, 0), (1, 1), (3, 1)])
+    [(range(0, 2), range(0, 2)), (range(3, 4), range(1, 2))]
+    """
+    found = [tuple([range(k, k + 1) for k in coords]) for coords in chunks]
+    for axis in reversed(range(len(found[0]) if found else 0)):
+        lines: dict[tuple[range, ...], list[range]] = {}
+        for box in found:
+            lines.setdefault(box[:axis] + box[axis + 1 :], []).append(box[axis])
+        found = [
+            (*others[:axis], merged, *others[axis:])
+            for others, parts in lines.items()
+            for merged in _merged(parts)
+        ]
+    return found
+
+
+def _merged(parts: list[range]) -> Iterator[range]:
+    """Yield ranges that do not overlap in order, adjacent ones merged."""
+    parts.sort(key=lambda part: part.start)
+    start, stop = parts[0].start, parts[0].stop
+    for part in parts[1:]:
+        if part.start != stop:
+            yield range(start, stop)
+            start = part.start
+        stop = part.stop
+    yield range(start, stop)

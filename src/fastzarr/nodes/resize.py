@@ -8,6 +8,7 @@ Rules of this file:
 * All steps happen in the turn of the array's document: each starts from the shape in the store, so
   that data appended by several writers at once is stored one after another.
 * New elements have the fill value, whatever the array once held in their place.
+* Only stored chunks are visited, however many the shape has.
 * ``update`` applies a patch to the array's document in the store and returns the new layout.
 """
 
@@ -21,12 +22,13 @@ import numpy as np
 
 from fastzarr import checked, errors
 from fastzarr.engine import run
+from fastzarr.grids.regions import boxes
 from fastzarr.nodes import casting
-from fastzarr.nodes.stored import stored_coords
+from fastzarr.nodes.stored import is_inside, stored_coords
 from fastzarr.selection.factors import Selection, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import TypeAlias
 
     from fastzarr.metadata.layout import Layout
@@ -47,8 +49,8 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
             msg = f"{_name(access)!r} {what}; open it again"
             raise errors.ShapeError(msg)
         if any(after > before for after, before in zip(new, latest.shape, strict=True)):
-            _delete_outside(access, latest)
-            _clear_strays(access, latest, latest.with_members(shape=new))
+            kept = _delete_outside(access, latest)
+            _clear_strays(access, latest, latest.with_members(shape=new), kept)
         return latest.with_members(shape=new)
 
     latest = update(patch)
@@ -144,24 +146,43 @@ def _write(access: Access, layout: Layout, spans: tuple[Span, ...], values: Any)
     )
 
 
-def _delete_outside(access: Access, layout: Layout) -> None:
-    """Delete the stored objects outside the grid of a layout."""
+def _delete_outside(access: Access, layout: Layout) -> list[tuple[int, ...]]:
+    """Delete the stored objects outside the grid of a layout, and return the other coordinates."""
     chunks = _lasting(access, layout).chunks
-    for coords in list(stored_coords(access, layout, inside=False)):
-        chunks.store.delete(chunks.key(coords))
+    shape = layout.grid_shape
+    kept: list[tuple[int, ...]] = []
+    outside: list[str] = []
+    for coords in stored_coords(access, layout):
+        if is_inside(coords, shape):
+            kept.append(coords)
+        else:
+            outside.append(chunks.key(coords))
+    # All at once, so that a folder is synced once.
+    chunks.store.delitems(outside)
+    return kept
 
 
-def _clear_strays(access: Access, old: Layout, new: Layout) -> None:
-    """Fill chunks at the old edge beyond it, as far as the new shape reaches.
+def _clear_strays(
+    access: Access, old: Layout, new: Layout, stored: Collection[tuple[int, ...]]
+) -> None:
+    """Fill the stored chunks at the old edge beyond it, as far as the new shape reaches.
 
     A chunk at the edge is stored at full size. Its elements outside the array may be the remains of
-    a larger shape, or any values that its writer chose.
+    a larger shape, or any values that its writer chose. A chunk that is not stored has none.
     """
-    edges = tuple(map(min, old.grid.cover(old.shape), new.shape))
+    grid = old.grid
+    edges = tuple(map(min, grid.cover(old.shape), new.shape))
     for axis, (before, edge) in enumerate(zip(old.shape, edges, strict=True)):
         if edge <= before:
             continue
-        spans = [Span(i, 0, 1, size) for i, size in enumerate(edges)]
-        spans[axis] = Span(axis, before, 1, edge - before)
-        if all(span.size for span in spans):
-            _write(access, new, tuple(spans), new.program.fill)
+        last = grid.locate(axis, before - 1)
+        for box in boxes(coords for coords in stored if coords[axis] == last):
+            starts = [grid.start(i, chunks.start) for i, chunks in enumerate(box)]
+            stops = [min(grid.start(i, box[i].stop), size) for i, size in enumerate(edges)]
+            starts[axis] = before
+            spans = tuple(
+                Span(i, start, 1, stop - start)
+                for i, (start, stop) in enumerate(zip(starts, stops, strict=True))
+            )
+            if all(span.size > 0 for span in spans):
+                _write(access, new, spans, new.program.fill)

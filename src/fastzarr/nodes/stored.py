@@ -19,7 +19,7 @@ def stored_chunks(access: Access) -> int:
     layout, chunks = access.layout, access.chunks
     shard = layout.program.shard
     total = 0
-    for coords in stored_coords(access, layout, inside=True):
+    for coords in _inside(access):
         if shard is None:
             total += layout.inner_grid.total(layout.chunks)
             continue
@@ -37,19 +37,27 @@ def digest(access: Access, hashname: str) -> bytes:
     total = hashlib.new(hashname)
     layout, chunks = access.layout, access.chunks
     # Missing chunks contribute no bytes, so only stored chunks are visited.
-    for coords in sorted(stored_coords(access, layout, inside=True)):
+    for coords in sorted(_inside(access)):
         total.update(as_view(chunks.get(coords) or b""))
     for name in reversed(layout.format.names("array")):
         total.update(access.store.get(documents.join(access.path, name)) or b"")
     return total.digest()
 
 
-def stored_coords(access: Access, layout: Layout, *, inside: bool) -> Iterator[tuple[int, ...]]:
-    """Iterate over the coordinates of the stored objects inside or outside the layout's grid."""
+def stored_coords(access: Access, layout: Layout) -> Iterator[tuple[int, ...]]:
+    """Iterate over the coordinates of the stored objects, inside the layout's grid or not."""
     start = len(access.path) + 1 if access.path else 0
     for key in access.chunk_store.list(access.path):
         coords = layout.keys.decode(key[start:], len(layout.shape))
         if coords is not None:
-            within = all(k < n for k, n in zip(coords, layout.grid_shape, strict=True))
-            if within == inside:
-                yield coords
+            yield coords
+
+
+def _inside(access: Access) -> Iterator[tuple[int, ...]]:
+    shape = access.layout.grid_shape
+    return (coords for coords in stored_coords(access, access.layout) if is_inside(coords, shape))
+
+
+def is_inside(coords: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a grid of a shape has a chunk at these coordinates."""
+    return all(k < n for k, n in zip(coords, shape, strict=True))

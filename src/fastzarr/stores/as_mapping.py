@@ -130,5 +130,9 @@ class AsMapping(MutableMapping[str, bytes]):
         if self.set_many is not None:
             self.set_many((key, None) for key in keys)
             return
+        self._delete_many(keys)
+
+    def _delete_many(self, keys: Iterable[str]) -> None:
+        # The public verb, because a subclass may override only that.
         for key in keys:
             self.delete(key)

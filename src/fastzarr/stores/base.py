@@ -158,6 +158,10 @@ class Store(AsMapping):
         start = len(prefix) + 1 if prefix else 0
         return {key[start:].partition("/")[0] for key in self._list(prefix)}
 
+    def _delete_many(self, keys: Iterable[str]) -> None:
+        # Defined by this class too, as that which replaces a void one.
+        super()._delete_many(keys)
+
     def _delete_dir(self, prefix: str) -> None:
         for key in tuple(self._list(prefix)):
             self._delete(key)

@@ -182,6 +182,7 @@ PAST: dict[str, frozenset[str]] = {
     "get_checked": frozenset({"get", "_get"}),
     "_get_ranges": frozenset({"get", "_get"}),
     "_turn": frozenset({"get", "_get"}) | _WRITES,
+    "_delete_many": frozenset({"delete", "_delete"}) | _TURNS,
     "fetch": _READS,
     "files": _READS | _WRITES | _TURNS | {"fetch"},
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,

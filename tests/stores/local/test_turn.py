@@ -294,6 +294,35 @@ def watched(tmp_path: Path, data_path: str) -> Watched:
     return Watched(tmp_path / "root")
 
 
+@pytest.mark.parametrize("options", [{}, {"shards": 4}, {"zarr_format": 2}], ids=str)
+@pytest.mark.parametrize("durability", ["replace", "full"])
+def test_a_shrink_syncs_each_folder_once_for_all_its_chunks(
+    durability: str, options: dict[str, Any], watched: Watched
+) -> None:
+    store = LocalStore(watched.folder / "g", durability=durability)
+    z = zarr.create_array(store, name="x", shape=120, chunks=2, dtype="i1", **options)
+    z[:] = 1
+    many = watched.synced(lambda: z.resize(20))
+    assert z.nchunks_initialized == 10
+    assert watched.synced(lambda: z.resize(12)) == many
+    z.resize(100)
+    assert z[:].tolist() == [1] * 12 + [0] * 88
+
+
+@pytest.mark.parametrize("durability", ["none", "replace", "full"])
+def test_many_keys_are_deleted_with_one_sync_of_each_folder(
+    durability: str, watched: Watched
+) -> None:
+    store = LocalStore(watched.folder / "g", durability=durability)
+    keys = [f"a/{x}/{y}" for x in "bc" for y in range(9)]
+    store.setitems(dict.fromkeys([*keys, "a/b/kept"], b"1"))
+    folders = ["", "g", "g/a", "g/a/b"] if durability == "full" else []
+    found = watched.synced(lambda: store.delitems([*keys, "a/missing"]))
+    assert found == folders
+    assert [*store] == ["a/b/kept"]
+    assert [path.name for path in (watched.folder / "g" / "a").iterdir()] == ["b"]
+
+
 @pytest.mark.parametrize("given", ["argument", "config"])
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize(

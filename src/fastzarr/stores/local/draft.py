@@ -95,7 +95,7 @@ class FolderDraft(Generic[S]):
             # Otherwise a power cut could restore the name of the tree that is deleted now.
             sync_file(os.path.dirname(self._target), _FOLDER)
         if self._place.durability == "full":
-            self._place.sync_way(self._path)
+            self._place.sync_ways((self._path,))
         self._end()
         if old:
             self._place.remove_tree(self._folder)

@@ -297,11 +297,18 @@ class Folder:
         with suppress(FileNotFoundError, NotADirectoryError):
             sync_file(self.base + path, os.O_RDONLY | DIRECTORY)
 
-    def sync_way(self, key: str) -> None:
-        """Sync the names of all folders on the way to a key, including that of the root."""
-        folder = key
-        while folder:
-            folder = folder.rpartition("/")[0]
+    def sync_ways(self, keys: Iterable[str]) -> None:
+        """Sync the names of all folders on the way to keys, once each, including that of the root.
+
+        A folder is synced before those above it.
+        """
+        folders: dict[str, None] = {}
+        for key in keys:
+            folder = key
+            while folder:
+                folder = folder.rpartition("/")[0]
+                folders[folder] = None
+        for folder in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
             self.sync_names(folder)
         if not self.pinned:
             sync_file(os.path.dirname(self.root), os.O_RDONLY | DIRECTORY)

@@ -25,7 +25,7 @@ from fastzarr.stores.capabilities import Files, Suspension, Value, is_void
 from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME, validate_key
 from fastzarr.stores.local.folder import DURABILITIES, Folder, token
 from fastzarr.stores.local.system import is_mounted, read_part, write_file
-from fastzarr.stores.local.turn import FileTurn, put
+from fastzarr.stores.local.turn import FileTurn, put, remove_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -281,6 +281,14 @@ class LocalStore(Store):
         changes = self.suspension.changes
         if changes is None or not changes.remove(key):
             put(self._folder, key, None)
+
+    def _delete_many(self, keys: Iterable[str]) -> None:
+        if self.suspension.on:
+            super()._delete_many(keys)
+            return
+        keys = tuple(keys)
+        self._check_write(*keys)
+        remove_many(self._folder, keys)
 
     def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
         """Store the value, or delete the key if ``value`` is None, if the token is still current.

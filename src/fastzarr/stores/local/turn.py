@@ -38,6 +38,8 @@ from fastzarr.stores.local.system import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from typing_extensions import Buffer
 
     from fastzarr.stores.local.folder import Folder
@@ -145,7 +147,7 @@ class FileTurn:
         if not published:
             os.unlink(temporary)
         elif durability == "full":
-            self._folder.sync_way(self._key)
+            self._folder.sync_ways((self._key,))
         return published
 
     def _publish(self, temporary: str, *, synced: bool) -> bool:
@@ -178,7 +180,7 @@ class FileTurn:
         self.end()
         self._folder.remove_empty(folder)
         if self._folder.durability == "full":
-            self._folder.sync_way(self._key)
+            self._folder.sync_ways((self._key,))
 
 
 def put(folder: Folder, key: str, value: Buffer | None) -> None:
@@ -188,6 +190,18 @@ def put(folder: Folder, key: str, value: Buffer | None) -> None:
         turn.put(value)
     finally:
         turn.end()
+
+
+def remove_many(folder: Folder, keys: Collection[str]) -> None:
+    """Delete keys, each in a turn of its own, but sync each folder once, at the end."""
+    durability = folder.durability
+    quick = folder.with_durability("none") if durability == "full" else folder
+    try:
+        for key in keys:
+            put(quick, key, None)
+    finally:
+        if durability == "full":
+            folder.sync_ways(keys)
 
 
 def put_new(folder: Folder, temporary: str, path: str) -> bool:
