@@ -64,6 +64,22 @@ def test_writing_one_whole_chunk_to_memory_takes_at_most_30_own_frames() -> None
     assert len(seen) <= 30, "\n".join(seen)
 
 
+def system_calls(action: Any) -> list[str]:
+    """Return the functions of the operating system that an action calls from Python."""
+    seen: list[str] = []
+
+    def record(_: Any, event: str, function: Any) -> None:
+        if event == "c_call" and function.__module__ in ("posix", "fcntl"):
+            seen.append(function.__name__)
+
+    sys.setprofile(record)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return [name for name in seen if name not in ("fspath", "fsencode", "getpid")]
+
+
 @pytest.fixture
 def group() -> fastzarr.Group:
     """Return an open group of a store in memory that has five members."""
@@ -79,6 +95,19 @@ def test_creating_an_array_in_an_open_group_takes_at_most_200_own_frames(
 ) -> None:
     seen = frames(lambda: group.create_array("x", shape=(4, 4), chunks=(2, 2), dtype="f4"))
     assert len(seen) <= 200, "\n".join(seen)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the functions of other systems differ")
+def test_creating_nodes_in_a_local_group_takes_few_system_calls(tmp_path: Path) -> None:
+    root = fastzarr.open_group(tmp_path / "x", mode="w")
+    made = {"shape": (4, 4), "chunks": (2, 2), "dtype": "f4"}
+    root.create_array("a", **made)
+    seen = system_calls(lambda: root.create_array("b", **made))
+    # The group's document twice, the name of the array once, and what makes it.
+    assert len(seen) <= 22, " ".join(seen)
+    assert seen.count("fsync") == 1
+    seen = system_calls(lambda: root.create_group("c"))
+    assert len(seen) <= 26, " ".join(seen)
 
 
 def test_listing_a_group_of_five_members_takes_at_most_70_own_frames(group: fastzarr.Group) -> None:

@@ -184,6 +184,19 @@ def test_creating_an_array_in_an_open_group(store: Counting, group: zarr.Group) 
     assert len(requests) <= (10 if group.metadata.zarr_format == 3 else 16)
 
 
+@pytest.mark.parametrize("name", ["a01", "h"])
+def test_a_creation_where_a_node_exists_makes_no_request_twice_and_no_change(
+    store: Counting, group: zarr.Group, name: str
+) -> None:
+    def create() -> None:
+        with pytest.raises(zarr.errors.ContainsNodeError):
+            group.create_array(name, shape=4, chunks=2, dtype="i4")
+
+    requests = store.asked(create)
+    assert not twice(requests)
+    assert {verb for verb, _ in requests} == {"get"}
+
+
 @pytest.mark.parametrize(
     "act",
     [

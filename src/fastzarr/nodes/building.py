@@ -222,7 +222,7 @@ def groups_above(
 
 def check_free(store: Store, path: str) -> None:
     """Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is a node at the path."""
-    found = documents.load(store, path) if documents.has_documents(store, path) else None
+    found = documents.occupant(store, path)
     if found is not None:
         raise taken(store, path, found)
 

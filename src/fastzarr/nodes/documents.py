@@ -112,13 +112,25 @@ def _documents(
     return found
 
 
-def has_documents(store: Store, path: str) -> bool:
-    """Whether there are documents at a path that make a node of any format visible.
+def occupant(store: Store, path: str) -> Node | None:
+    """Return the node at a path as ``load`` does, but request the documents of all formats at once.
 
-    They are requested together, which suits paths that are most likely free.
+    This suits a path that is most likely free.
     """
-    start = f"{path}/" if path else ""
-    return bool(_request(store, list(map(start.__add__, formats.visible()))))
+    if store.is_missing(path):
+        return None
+    names, start = formats.visible(), f"{path}/" if path else ""
+    found = _request(store, list(map(start.__add__, names)))
+    if not found:
+        return None
+    values = {names[at]: data for at, data in found.items()}
+    for each in formats.FORMATS:
+        for name, others in each.searched:
+            if name in values:
+                more = _request(store, list(map(start.__add__, others)))
+                beside = {others[at]: data for at, data in more.items()}
+                return parsed.parse(each, {name: values[name]} | beside, path)
+    return None
 
 
 def _request(store: Store, keys: Sequence[str]) -> dict[int, bytes]:

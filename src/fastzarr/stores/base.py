@@ -277,6 +277,14 @@ class Store(AsMapping):
                 values[index] = data if type(data) is bytes else bytes(data)
         return values
 
+    def is_missing(self, prefix: str) -> bool:
+        """Whether the store knows, with less effort than a request, that no key is below a prefix.
+
+        False says nothing. ``prefix`` is normalised.
+        """
+        del prefix
+        return False
+
     def exists(self, key: str) -> bool:
         """Whether the key has a value."""
         validate_key(key)

@@ -180,6 +180,7 @@ PAST: dict[str, frozenset[str]] = {
     "get_valid": frozenset({"get", "_get"}),
     "set_valid": frozenset({"set", "_set"}),
     "get_checked": frozenset({"get", "_get"}),
+    "is_missing": _READS | _LISTS | _SIZES,
     "_get_ranges": frozenset({"get", "_get"}),
     "_turn": frozenset({"get", "_get"}) | _WRITES,
     "_delete_many": frozenset({"delete", "_delete"}) | _TURNS,

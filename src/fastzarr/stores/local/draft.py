@@ -52,13 +52,7 @@ class FolderDraft(Generic[S]):
         place.check(path.rpartition("/")[0])
         # If the root is a link, the link stays.
         self._target = place.base + path if path else os.path.realpath(place.base)
-        above = os.path.dirname(self._target)
-        while not os.path.isdir(above):
-            if path and len(above) <= len(place.base):
-                os.makedirs(above, exist_ok=True)
-            above = os.path.dirname(above) if path else _made(above)
-        self._folder = temporary_name(above)
-        os.mkdir(self._folder)
+        self._folder = self._made(os.path.dirname(self._target))
         self._lock: FileLock | None = None
         try:
             self._lock = locked_folder(self._folder, _FOLDER)
@@ -67,6 +61,23 @@ class FolderDraft(Generic[S]):
             raise
         self.store = store_of(self._folder)
 
+    def _made(self, above: str) -> str:
+        """Create a folder with a temporary name in the nearest existing folder at or above a path.
+
+        The root of the store, or the parent folder of a new root, is created if it is missing.
+        """
+        while True:
+            made = temporary_name(above)
+            try:
+                os.mkdir(made)
+            except (FileNotFoundError, NotADirectoryError):
+                if not self._path or len(above) <= len(self._place.base):
+                    os.makedirs(above, exist_ok=True)
+                if self._path:
+                    above = os.path.dirname(above)
+            else:
+                return made
+
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
         """Rename the tree into place; with ``replace``, replace the existing tree.
 
@@ -74,32 +85,43 @@ class FolderDraft(Generic[S]):
         replaced. ``owned(key)`` is True for keys below the path that would belong to the new node.
         """
         self._place.written = True
-        old = False
-        for attempt in range(ATTEMPTS):
-            if self._renamed(last=attempt == ATTEMPTS - 1):
-                break
+        full = self._place.durability == "full"
+        if full:
+            sync_file(self._folder, _FOLDER)
+        new = self._renamed_or_exchanged(replace=replace)
+        if not new and not replace and not self._filled_in(owned):
+            return False
+        if full or (self._durable and not new):
+            # Otherwise a power cut could restore the name of the tree that is deleted now.
+            sync_file(os.path.dirname(self._target), _FOLDER)
+        if full:
+            self._place.sync_ways((self._path,))
+        self._end()
+        if not new:
+            self._place.remove_tree(self._folder)
+        return True
+
+    def _renamed_or_exchanged(self, *, replace: bool) -> bool:
+        """Rename the draft into place, and return True, if the path is free.
+
+        Otherwise return False, after the two folders were exchanged if ``replace``.
+        """
+        attempts = 0
+        while True:
+            attempts += 1
+            if self._renamed(last=attempts == ATTEMPTS):
+                return True
             if not replace:
-                if not self._filled_in(owned):
-                    return False
-                old = True
-                break
+                return False
             if self._durable:
                 self._sync()
             try:
                 exchange(self._folder, self._target)
-            except FileNotFoundError:
-                continue  # the old tree has disappeared
-            old = True
-            break
-        if self._durable:
-            # Otherwise a power cut could restore the name of the tree that is deleted now.
-            sync_file(os.path.dirname(self._target), _FOLDER)
-        if self._place.durability == "full":
-            self._place.sync_ways((self._path,))
-        self._end()
-        if old:
-            self._place.remove_tree(self._folder)
-        return True
+            except FileNotFoundError:  # the old tree has disappeared
+                if attempts == ATTEMPTS:
+                    raise
+            else:
+                return False
 
     def discard(self) -> None:
         """Delete the draft."""
@@ -114,9 +136,9 @@ class FolderDraft(Generic[S]):
 
         Parent folders are created. A link and an existing root are kept.
         """
-        stays = os.path.islink(self._target) or (not self._path and os.path.isdir(self._target))
         try:
-            if not stays:
+            # The name of a link is not replaced by that of a folder: renaming fails.
+            if self._path or not os.path.isdir(self._target):
                 os.rename(self._folder, self._target)
                 return True
         except FileNotFoundError:
@@ -173,11 +195,6 @@ class FolderDraft(Generic[S]):
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.end()
-
-
-def _made(folder: str) -> str:
-    os.makedirs(folder, exist_ok=True)
-    return folder
 
 
 def _is_document(key: str) -> bool:

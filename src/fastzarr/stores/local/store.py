@@ -238,6 +238,10 @@ class LocalStore(Store):
                     parts, info = found
                     yield index, Value(parts[at], token(info), info.st_size)
 
+    def is_missing(self, prefix: str) -> bool:
+        """Whether the folder of a prefix is missing; False during a transaction."""
+        return not self.suspension.on and not self._folder.check(prefix)
+
     def _exists(self, key: str) -> bool:
         return self.suspension.values.exists(key)
 
@@ -418,8 +422,15 @@ class LocalStore(Store):
         return FolderDraft(self._folder, path, self._unseen)
 
     def _unseen(self, root: str) -> _Unseen:
-        store = _Unseen(root, follow_symlinks=self.follow_symlinks, durability=self.durability)
-        store.dimension_separator = self.dimension_separator
+        folder = self._folder.at(root)
+        store = _Unseen.__new__(_Unseen)
+        # Not initialised, because a new folder has no journal.
+        vars(store).update(
+            read_only=False,
+            dimension_separator=self.dimension_separator,
+            _folder=folder,
+            suspension=_Shared(folder),
+        )
         return store
 
     def with_read_only(self, read_only: bool = True) -> Self:
@@ -474,9 +485,8 @@ class _Unseen(LocalStore):
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         folder = self._folder
-        path = folder.base + key
-        if os.path.lexists(path):
-            super()._set(key, value)
-        else:
-            sync = folder.durability != "none"
+        path, sync = folder.base + key, folder.durability != "none"
+        try:
             folder.write_beside(key, lambda _: write_file(path, value, path, sync=sync))
+        except FileExistsError:
+            super()._set(key, value)
