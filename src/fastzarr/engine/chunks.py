@@ -29,9 +29,10 @@ class StoredChunks:
         self.store, self.encode, self.path = store, layout.keys.encode, path
         self.synchronizer = synchronizer
         self.prefix = f"{path}/" if path else ""
-        self.declared = store.files is not None and not store.suspension.on
         self.files: tuple[Any, ...] | None = None
         found = None if store.files is None else store.files()
+        suspended = found is None and store.suspension.on
+        self.declared = store.files is not None and not suspended
         keys = layout.keys
         # The extension computes the keys of files itself, but only by this package's encodings.
         if found is not None and type(keys) is ChunkKeys:
@@ -39,12 +40,12 @@ class StoredChunks:
             self.files = (found.root, self.prefix, default, keys.separator, found.follow_links)
 
     def anew(self, layout: Layout) -> StoredChunks:
-        """Return the stored objects as the store declares them now.
+        """Return the stored objects as the store declares them now for the calling thread.
 
-        They can change: assigning a verb to the store voids its capabilities, and a transaction
-        suspends them.
+        They can change: assigning a verb to the store voids its capabilities, and a transaction of
+        the thread suspends them. Threads of the engine then act for the calling thread.
         """
-        return StoredChunks(layout, self.store, self.path, self.synchronizer)
+        return StoredChunks(layout, self.store.acting(), self.path, self.synchronizer)
 
     def key(self, chunk: tuple[int, ...]) -> str:
         """Return the key of the object at these coordinates."""

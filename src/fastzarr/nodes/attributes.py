@@ -3,7 +3,8 @@
 Rules of this file:
 
 * Attributes are read from the handle's metadata. ``refresh()`` reloads them from the store, and
-  with ``cache=False`` every access does.
+  with ``cache=False`` every access does. So does every access in a transaction, which must know
+  what was read in it, and the first one after it, because the transaction may have failed.
 * A change is a patch, applied to the document that is in the store at that moment. It affects only
   the attributes that it names; concurrent changes of others are kept.
 * One call, or one ``with attrs.batch():``, is one write. A value that JSON cannot represent raises
@@ -185,8 +186,13 @@ class Attributes(MutableMapping[str, Any]):
     def _values(self) -> Attrs:
         if self._batch is not None:
             return self._batch.values
-        if not self.cache:
+        mine = vars(self._holder)
+        if self._holder.store.suspension.on:
+            mine["_suspended"] = True
             self.refresh()
+        elif not self.cache or mine.get("_suspended"):
+            self.refresh()
+            mine["_suspended"] = False
         return self._holder.layout.attributes
 
     def _place(self) -> str:
@@ -212,6 +218,8 @@ class Attributes(MutableMapping[str, Any]):
         from fastzarr.nodes.snapshot import changing
 
         own = holder.layout.format
+        if holder.store.suspension.on:
+            vars(holder)["_suspended"] = True
         with changing(holder.store, holder.path, own):
             latest = documents.update(holder.store, holder.path, patch, holder.synchronizer, own)
         self._take_over(latest)

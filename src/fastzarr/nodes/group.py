@@ -289,14 +289,22 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
     def transaction(self) -> Iterator[Self]:
         """Apply all changes of a ``with`` block below this group at its end: all or none.
 
-        A transaction covers attributes, metadata and data, through all handles of this group's
-        store and of its copies. Inside the block they read as changed; other stores see the changes
-        when the block has ended. If the block raises, or the process dies, nothing has changed;
-        handles that were resized inside must then be opened again.
+        A transaction covers attributes, metadata and data, for the thread that begins it, through
+        all handles of this group's store and of its copies. Inside the block they read as changed;
+        other stores see the changes when the block has ended, and other threads read and write the
+        store as if there were no transaction. If the block raises, or the process dies, nothing has
+        changed; handles that were resized inside must then be opened again.
+
+        Whatever the block reads below this group is compared at its end, missing chunks included:
+        if another writer has changed it, nothing is written, ``TransactionError`` is raised, and
+        the transaction can be repeated. The names of the members of a group are not compared, and
+        nothing is if the block changes nothing. A process that reads meanwhile finds each document
+        and each chunk as before or as after, but perhaps not all of them at the same time.
 
         Raise ``TransactionError`` if the store does not support transactions (local stores do), if
-        one is already under way in it, or if another writer has changed a value that a change is
-        based on.
+        the thread has begun one in it already, if another writer has changed what was read, or if
+        something other than documents and chunks, whose keys are those of either format, would be
+        changed.
 
         >>> import tempfile
         >>> import fastzarr as zarr

@@ -176,11 +176,11 @@ def _end_known(store: Store, path: str, *, removed: bool) -> None:
             snapshot.end()
     for group, key in tuple(place.copies):
         if is_changed(group, key):
-            place.forget(group, key)
             value = store.get(key)
             # Others may have put another value under the key.
             if value is not None and any(each.is_consolidated(value) for each in formats.FORMATS):
                 store.delete(key)
+            place.forget(group, key)
 
 
 def _relative(group: str, path: str) -> str | None:

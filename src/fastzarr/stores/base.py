@@ -80,7 +80,7 @@ class Store(AsMapping):
     #: Whether values were written, by the store or directly to its files, since the last ``flush``.
     written: bool = False
 
-    #: Whether ``files`` is suspended; stores that never are share this object.
+    #: Whether ``files`` may be suspended; stores that never are share this object.
     suspension: Suspension = Suspension()
 
     # Capabilities: None unless a subclass declares them.
@@ -422,6 +422,13 @@ class Store(AsMapping):
 
     def _find_place(self) -> Place:
         return own()
+
+    def acting(self) -> Store:
+        """Return the store that threads use which act for the calling thread: usually itself.
+
+        It differs if the store reads and writes other values for this thread.
+        """
+        return self
 
     def lasting(self) -> Store:
         """Return a store with the same values whose writes are durable when they return.

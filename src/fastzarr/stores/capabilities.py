@@ -49,16 +49,17 @@ class Value(NamedTuple):
 
 
 class Suspension:
-    """A switch that forbids opening a store's files directly, whatever ``files`` has returned.
+    """A switch: while it is on, a store may have other values for some threads than its files.
 
-    Arrays keep the result of ``files``, and check ``on`` at every call. A store sets it during a
-    transaction, for all its copies at once.
+    Arrays keep the result of ``files``, check ``on`` at every call and, if it is set, ask
+    ``files`` of the store ``acting()`` instead. A store sets it for all its copies at once while a
+    thread has begun a transaction.
     """
 
     __slots__ = ("on",)
 
     def __init__(self) -> None:
-        """Initialise switched off: the files may be opened."""
+        """Initialise switched off: the files have all values."""
         self.on = False
 
 
@@ -164,7 +165,10 @@ class Transacts(Protocol):
     """A store in which several changes are atomic, even if the writer dies."""
 
     def transaction(self, path: str) -> AbstractContextManager[None]:
-        """Apply the changes below ``path`` in a ``with`` block at its end: all of them or none."""
+        """Apply the changes below ``path`` in a ``with`` block at its end: all of them or none.
+
+        Only the calling thread takes part. It changes documents and chunks only.
+        """
 
 
 _RANGES = frozenset({"get_ranges", "_get_ranges"})

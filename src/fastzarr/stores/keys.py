@@ -30,6 +30,9 @@ NODE_NAMES = frozenset(name for name, kinds in DOCUMENTS.items() if kinds)
 GROUP_NAMES = tuple(name for name, kinds in DOCUMENTS.items() if "group" in kinds)
 """Those of them that make a group visible."""
 
+ARRAY_NAMES = tuple(name for name, kinds in DOCUMENTS.items() if "array" in kinds)
+"""Those of them that make an array visible."""
+
 _MAX_SEGMENT = 255
 _SEGMENT = r"(?!\.\.?(?:/|\Z))[ -.0-\[\]-~]{1,255}"
 # Fast path: nearly all keys are printable ASCII, in which a character is a byte.

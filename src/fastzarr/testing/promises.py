@@ -123,15 +123,38 @@ class PromiseTests:
         """All changes in a block are made at its end, or none if it raises."""
         if store.transaction is None:
             pytest.skip(f"{type(store).__name__} has no transactions")
-        store.setitems({"a": b"1", "b/c": b"2"})
+        # A transaction changes documents and chunks of arrays.
+        old = {".zattrs": b"1", "b/.zarray": b"{}", "b/0": b"2"}
+        store.setitems(old)
         for fails in (True, False):
             with suppress(ZeroDivisionError), store.transaction(""):
-                store.set("a", b"3")
-                store.delete("b/c")
-                store.change("d", lambda old: (old or b"") + b"4")
-                assert dict(store) == {"a": b"3", "d": b"4"}
+                store.set(".zattrs", b"3")
+                store.delete("b/0")
+                store.change("b/1", lambda old: (old or b"") + b"4")
+                new = {".zattrs": b"3", "b/.zarray": b"{}", "b/1": b"4"}
+                assert dict(store) == new
                 assert not fails or 1 // 0
-            assert dict(store) == ({"a": b"1", "b/c": b"2"} if fails else {"a": b"3", "d": b"4"})
+            assert dict(store) == (old if fails else new)
+
+    def test_other_threads_take_no_part_in_a_transaction(self, store: Store) -> None:
+        """Another thread sees and changes the store as if there were no transaction."""
+        if store.transaction is None:
+            pytest.skip(f"{type(store).__name__} has no transactions")
+        store.setitems({".zattrs": b"1", "b/.zarray": b"{}"})
+        seen: list[bytes | None] = []
+
+        def other() -> None:
+            seen.append(store.get(".zattrs"))
+            store.set("b/.zattrs", b"5")
+            seen.append(store.get("b/.zattrs"))
+
+        with suppress(ZeroDivisionError), store.transaction(""):
+            store.set(".zattrs", b"3")
+            run_at_once([other])
+            assert store.get(".zattrs") == b"3"
+            _ = 1 // 0
+        assert seen == [b"1", b"5"]
+        assert dict(store) == {".zattrs": b"1", "b/.zarray": b"{}", "b/.zattrs": b"5"}
 
     def test_a_validator_changes_with_the_value(self, store: Store) -> None:
         """Return equal tokens while a value stays, another after each write, None if missing."""

@@ -8,8 +8,9 @@ Rules of this file:
   complete a journal that another one began to apply.
 * A journal is applied under the lock of its folder, which its writer holds until it has completed
   the journal or has died.
-* A journal may have been copied with the store from elsewhere: it is not followed through links,
-  and its keys are checked like all others.
+* A journal may have been copied with the store from elsewhere, so it is checked as a whole before
+  anything is changed. It is bounded, contains only its values, has no links, and changes only
+  documents of nodes and chunks of arrays. The writer checks its own changes in the same way.
 """
 
 from __future__ import annotations
@@ -17,11 +18,21 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from contextlib import suppress
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
+from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, TransactionError
-from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, NODE_NAMES, validate_key
+from fastzarr.stores.keys import (
+    ARRAY_NAMES,
+    GROUP_NAMES,
+    JOURNAL_NAME,
+    METADATA_NAMES,
+    NODE_NAMES,
+    validate_key,
+)
 from fastzarr.stores.local.system import (
     ATTEMPTS,
     DIRECTORY,
@@ -32,16 +43,27 @@ from fastzarr.stores.local.system import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastzarr.stores.local.folder import Folder
 
 FOLDER_FLAGS = os.O_RDONLY | DIRECTORY | NOFOLLOW
 CHANGES, VALUES = "changes.json", "values"
+# The limits of a list of changes.
+MOST_CHANGES, MOST_BYTES = 1 << 18, 1 << 26
+# Without it, opening a named pipe would block.
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_entry = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*(true|false)\s*([,}])').match
+# The keys of chunks relative to their array: `c/0/1`, `c.0.1`, `0.1`, `0/1`, `c`, `0`.
+_chunk = re.compile(r"(?:c|[0-9]+)(?:[/.][0-9]+)*\Z").match
 
 
-def recover(folder: Folder) -> None:
+def recover(folder: Folder) -> bool:
     """Complete the journal in a folder, if there is one; wait for its writer if that is alive.
 
-    Raise ``TransactionError`` if it cannot be completed.
+    Return False if this process may not change the folder. Raise ``TransactionError`` if the
+    journal is invalid or cannot be completed.
     """
     journal = folder.base + JOURNAL_NAME
     while os.path.lexists(journal):
@@ -49,45 +71,51 @@ def recover(folder: Folder) -> None:
         try:
             lock = locked_folder(journal, FOLDER_FLAGS)
             if os.path.samestat(os.fstat(lock.file), os.lstat(journal)):
-                _check_kinds(journal)
-                apply(folder, journal)
+                apply(folder, journal, load(folder, journal))
         except FileNotFoundError as error:
             if error.filename == journal:
-                return  # its writer has finished
-            raise _unfinished(folder, error) from error
-        except (OSError, TypeError, ValueError, BaseZarrError) as error:
-            raise _unfinished(folder, error) from error
+                return True  # its writer has finished
+            raise unfinished(folder, error) from error
+        except OSError as error:
+            if error.errno in _DENIED:
+                return False
+            raise unfinished(folder, error) from error
+        except (TypeError, ValueError, BaseZarrError) as error:
+            raise unfinished(folder, error) from error
         finally:
             if lock is not None:
                 lock.end()
+    return True
 
 
-def finish(folder: Folder, journal: str) -> None:
+def finish(folder: Folder, journal: str, made: dict[str, bool]) -> None:
     """Complete the journal that this writer has just committed."""
     try:
-        apply(folder, journal)
+        apply(folder, journal, made)
     except OSError as error:
-        raise _unfinished(folder, error) from error
+        raise unfinished(folder, error) from error
     except BaseException:
         # The transaction is committed, so it is completed even after Ctrl-C.
-        apply(folder, journal)
+        if os.path.lexists(journal):
+            apply(folder, journal, made)
         raise
 
 
-def _unfinished(folder: Folder, error: Exception) -> TransactionError:
+def unfinished(folder: Folder, error: Exception) -> TransactionError:
+    """Return the error for a journal that cannot be completed because of another error."""
+    hint = (
+        "opening the store with write permission completes it"
+        if isinstance(error, OSError)
+        else "nothing was changed; if they are not yours, delete that folder"
+    )
     return TransactionError(
         f"{folder} has a committed transaction that cannot be completed: {error}. Its remaining "
-        f"changes are in {JOURNAL_NAME!r}; opening the store with write permission completes it"
+        f"changes are in {JOURNAL_NAME!r}; {hint}"
     )
 
 
-def apply(folder: Folder, journal: str) -> None:
+def apply(folder: Folder, journal: str, made: dict[str, bool]) -> None:
     """Move the values of a journal into place, and delete the journal."""
-    with open(f"{journal}/{CHANGES}", encoding="utf-8") as file:
-        made: dict[str, bool] = dict(json.load(file))
-    for key in made:
-        validate_key(key)
-        folder.check(key.rpartition("/")[0])
     for key, has_value in made.items():
         target = folder.base + key
         if has_value:
@@ -102,14 +130,161 @@ def apply(folder: Folder, journal: str) -> None:
     folder.remove_tree(grave)
 
 
-def _check_kinds(path: str) -> None:
-    """Raise OSError for entries that no transaction creates: all but files and folders."""
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _check_kinds(entry.path)
-            elif not entry.is_file(follow_symlinks=False):
-                raise OSError(errno.EINVAL, "a journal has only files and folders", entry.path)
+def dump(made: dict[str, bool]) -> bytes:
+    """Return the list of changes; raise TransactionError if there are too many for a journal."""
+    data = json.dumps(made).encode()
+    if len(made) > MOST_CHANGES or len(data) > MOST_BYTES:
+        msg = (
+            f"a transaction can change at most {MOST_CHANGES} documents and chunks, with keys of "
+            f"{MOST_BYTES} bytes together, not {len(made)}; make several transactions of them"
+        )
+        raise TransactionError(msg)
+    return data
+
+
+def load(folder: Folder, journal: str) -> dict[str, bool]:
+    """Return the changes of a journal in their order; whether each key has a value.
+
+    Raise ValueError, OSError or BaseZarrError, having changed nothing, if the journal is not one
+    that a transaction of this store could have written.
+    """
+    if not S_ISDIR(os.lstat(journal).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "a journal is a folder", journal)
+    with open(os.open(f"{journal}/{CHANGES}", os.O_RDONLY | NOFOLLOW | _NONBLOCK), "rb") as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            msg = f"{CHANGES} is not a regular file"
+            raise ValueError(msg)
+        data = file.read(MOST_BYTES + 1)
+    made = _parse(data)
+    _check_kinds(journal, made)
+    check(folder, made, journal)
+    return made
+
+
+def _parse(data: bytes) -> dict[str, bool]:
+    """Return the list of changes, whose syntax has no depth, so that none has to be limited."""
+    if len(data) > MOST_BYTES:
+        msg = f"{CHANGES} has more than {MOST_BYTES} bytes"
+        raise ValueError(msg)
+    text = data.decode()
+    made: dict[str, bool] = {}
+    at = 1
+    while len(made) < MOST_CHANGES:
+        found = _entry(text, at)
+        if found is None or not text.startswith("{"):
+            msg = f"{CHANGES} is not a list of changes"
+            raise ValueError(msg)
+        key = json.loads(found[1])
+        if key in made:
+            msg = f"{CHANGES} has the key {key!r} twice"
+            raise ValueError(msg)
+        made[key] = found[2] == "true"
+        at = found.end()
+        if found[3] == "}":
+            if text[at:].strip():
+                msg = f"{CHANGES} is not a list of changes"
+                raise ValueError(msg)
+            return made
+    msg = f"{CHANGES} has more than {MOST_CHANGES} changes"
+    raise ValueError(msg)
+
+
+def check(folder: Folder, made: dict[str, bool], journal: str) -> None:
+    """Raise an error unless the changes are those of documents and of chunks of arrays.
+
+    ``journal`` is the folder of the new values. An array is one in the committed state, or one
+    that is deleted by the changes.
+    """
+    arrays: dict[tuple[str, bool], bool] = {}
+    folders: set[str] = set()
+    for key, has_value in made.items():
+        validate_key(key)
+        parent, _, name = key.rpartition("/")
+        if parent not in folders:
+            folder.check(parent)
+            folders.add(parent)
+        if name in METADATA_NAMES:
+            continue
+        for path in owners(key):
+            at = path, has_value
+            if at not in arrays:
+                arrays[at] = _is_array(folder, made, journal, path, has_value)
+            if arrays[at]:
+                break
+        else:
+            msg = f"{key!r} is neither a document nor a chunk of an array"
+            raise TransactionError(msg)
+
+
+def owners(key: str) -> Iterator[str]:
+    """Yield the paths of the arrays of which a key can be a chunk, in either format.
+
+    >>> list(owners("a/c/0/1")), list(owners("b/0.1")), list(owners("b/notes.txt"))
+    (['a/c/0', 'a/c', 'a'], ['b'], [])
+    """
+    at = len(key)
+    while at > 0:
+        at = key.rfind("/", 0, at)
+        if not _chunk(key, at + 1):
+            return
+        yield key[: max(at, 0)]
+
+
+def _is_array(
+    folder: Folder, made: dict[str, bool], journal: str, path: str, has_value: bool
+) -> bool:
+    """Whether a chunk that has a value now, or none, can be one of an array at a path."""
+    for name in ARRAY_NAMES:
+        key = f"{path}/{name}" if path else name
+        if key in made and not has_value:
+            return True  # the array is deleted or replaced, perhaps already
+        if made.get(key) is False:
+            continue
+        data = folder.at(f"{journal}/{VALUES}").read(key, _check_size) if key in made else None
+        if data is None:
+            data = folder.read(key, _check_size)
+        if data is not None and (name not in GROUP_NAMES or _node_type(data) == "array"):
+            return True
+    return False
+
+
+def _node_type(data: bytes) -> object:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return found.get("node_type") if isinstance(found, dict) else None
+
+
+def _check_size(size: int, key: str) -> None:
+    most = config.flat["limits.document_bytes"]
+    if size > most:
+        msg = f"{key!r} has {size} bytes, more than config['limits.document_bytes'], {most}"
+        raise ValueError(msg)
+
+
+def _check_kinds(journal: str, made: dict[str, bool]) -> None:
+    """Raise OSError for entries that no transaction creates."""
+    folders = [journal]
+    # A key has at most as many folders as slashes, and one more entry is the list of changes.
+    left = 2 + sum(2 + key.count("/") for key in made)
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                left -= 1
+                key = entry.path[len(journal) + 1 :]
+                if left < 0:
+                    reason = "a journal has only its own values"
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                    continue
+                elif not entry.is_file(follow_symlinks=False):
+                    reason = "a journal has only files and folders"
+                elif key == CHANGES or made.get(key.removeprefix(f"{VALUES}/")):
+                    continue
+                else:
+                    reason = "a journal has only its own values"
+                raise OSError(errno.EINVAL, reason, entry.path)
 
 
 def _replace(value: str, target: str) -> None:
@@ -164,16 +339,3 @@ def documents_first(key: str) -> tuple[int, str]:
     if name in METADATA_NAMES:
         return (int(name not in NODE_NAMES), key)
     return (2, key)
-
-
-def allow_files(count: int) -> None:
-    """Raise the limit of open files, as far as allowed, so that ``count`` keys can be locked."""
-    try:
-        import resource
-    except ImportError:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + 256
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

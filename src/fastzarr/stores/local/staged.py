@@ -2,23 +2,26 @@
 
 Rules of this file:
 
-* During a transaction, values below its path are written to a folder with a temporary name, and
-  read from there. This applies to the store, to its copies, and to every handle of them.
+* The values below the path that the thread of a transaction stores are written to a folder with a
+  temporary name, and read from there. Other threads take no part, except those of the engine, which
+  act for their caller.
 * To commit, the folder with the new values and the list of changes is synced and renamed to the
   journal's name; that rename is the commit point. Then the journal is applied: see ``journal.py``.
   Everything that could prevent this is therefore checked before the commit point.
-* If another writer has changed a value that the transaction has read, nothing is committed. The
-  files to be replaced are locked from that comparison until they are replaced, documents first, as
-  everywhere, so that writers cannot deadlock.
-* A thread that is in the middle of a change when the block ends makes it after the transaction, on
-  the value of that time. A forked child has no part in the transaction, and cannot end it.
+* The token of each value below the path is remembered before it is first read, and that of a
+  missing value too. At the end all are compared; if another writer has changed one, nothing is
+  committed. If the block has changed nothing, nothing is compared.
+* The files to be replaced are locked from that comparison until they are replaced, documents first,
+  as everywhere, so that writers cannot deadlock.
+* A change that is not finished when the block ends is made after the transaction, on the value of
+  that time. A forked child has no part in the transaction, and cannot end it.
 * The journal is in the root of the store. A store that is opened there, or at a node below, finds
   the journal and completes it.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 from contextlib import suppress
 from threading import Lock
@@ -26,23 +29,26 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
-from fastzarr.stores.keys import JOURNAL_NAME
+from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES
 from fastzarr.stores.local.folder import Folder, token
 from fastzarr.stores.local.journal import (
     CHANGES,
     FOLDER_FLAGS,
     VALUES,
-    allow_files,
+    check,
     documents_first,
+    dump,
     finish,
+    owners,
     recover,
     sync_all,
 )
+from fastzarr.stores.local.overlay import Layer
 from fastzarr.stores.local.system import FileLock, locked_folder, temporary_name
 from fastzarr.stores.local.turn import FileTurn, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable
 
     from typing_extensions import Buffer
 
@@ -52,18 +58,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Staged:
+class Staged(Layer):
     """The values of a folder with the changes of a transaction in it."""
 
     def __init__(self, folder: Folder, path: str) -> None:
         """Create the folder of new values."""
-        self.folder, self.path = folder, path
-        #: Whether each changed key has a value now.
-        self.made: dict[str, bool] = {}
-        #: The token of each key when it was read before its change.
+        self.path = path
+        #: The token of each key that was read before it was changed, by the time of the first read.
         self.seen: dict[str, Hashable | None] = {}
-        #: Whether the block has ended.
-        self.over = False
         self._last: dict[str, int] = {}
         self._count = 0
         self._guard = Lock()
@@ -71,60 +73,39 @@ class Staged:
         self._lock: FileLock | None = None
         os.makedirs(folder.base, exist_ok=True)
         self._beside = temporary_name(folder.base)
+        values = Folder(f"{self._beside}/{VALUES}", durability="none")
+        super().__init__(folder, {}, values, "")
+        self._copies = folder.place.copies
         os.mkdir(self._beside)
         try:
             self._lock = locked_folder(self._beside, FOLDER_FLAGS)
         except BaseException:
             self.end()
             raise
-        self._values = Folder(f"{self._beside}/{VALUES}", durability="none")
-
-    def read(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
-        """Return the value of a key as ``Folder.read`` does."""
-        return self._ask(key, lambda folder: folder.read(key, check))
-
-    def read_parts(
-        self, key: str, ranges: Sequence[tuple[int, int | None]]
-    ) -> tuple[list[bytes], os.stat_result] | None:
-        """Return parts of a value as ``Folder.read_parts`` does."""
-        return self._ask(key, lambda folder: folder.read_parts(key, ranges))
-
-    def stat_file(self, key: str) -> os.stat_result | None:
-        """Return the ``stat`` of a key's file, or None if the key is missing."""
-        return self._ask(key, lambda folder: folder.stat_file(key))
 
     def exists(self, key: str) -> bool:
         """Whether a key has a value."""
-        return self.made[key] if key in self.made else self.folder.exists(key)
+        self.look(key)
+        return super().exists(key)
 
-    def keys_below(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
-        """Yield the keys below a prefix."""
-        for key in self.folder.keys_below(prefix, sweep=sweep):
-            if key not in self.made:
-                yield key
-        start = f"{prefix}/" if prefix else ""
-        # Copied, because other threads may write at the same time.
-        for key, has_value in tuple(self.made.items()):
-            if has_value and key.startswith(start):
-                yield key
-
-    def _ask(self, key: str, verb: Callable[[Folder], T | None]) -> T | None:
-        """Return ``verb(folder)`` for the folder in which the value of the key is."""
-        if key in self.made:
-            found = verb(self._values)
-            # When the block has ended, the new values are moved into place.
-            if found is not None or not self.over:
-                return found
-        return verb(self.folder)
+    def _ask(self, key: str, verb: Callable[[Folder, str], T | None]) -> T | None:
+        self.look(key)
+        return super()._ask(key, verb)
 
     def covers(self, key: str) -> bool:
-        """Whether a key is below the transaction's path."""
-        return not self.path or key.startswith(f"{self.path}/")
+        """Whether a key is below the transaction's path.
+
+        Copies of metadata under custom keys are not covered. They may be deleted at any time.
+        """
+        if self.path and not key.startswith(f"{self.path}/"):
+            return False
+        return not any(key == copy for _, copy in tuple(self._copies))
 
     def look(self, key: str) -> None:
-        """Remember the validator of a value that a change is made from."""
-        if key not in self.made and key not in self.seen:
-            self.seen[key] = _token(self.folder, key)
+        """Remember the validator of a value before it is read."""
+        if key not in self.made and key not in self.seen and not self.over and self.covers(key):
+            # The first one counts, if several threads read the value.
+            self.seen.setdefault(key, _token(self.folder, key))
 
     def put(self, key: str, value: Buffer | None) -> bool:
         """Store a value, or delete the key if the value is None.
@@ -134,10 +115,16 @@ class Staged:
         if not self.covers(key):
             return False
         self._check_owner()
+        if key.rpartition("/")[2] not in METADATA_NAMES and next(owners(key), None) is None:
+            msg = (
+                f"{key!r} in {self.folder} is neither a document nor a chunk with a key of either "
+                "format, so it cannot be changed in a transaction"
+            )
+            raise TransactionError(msg)
         with self._guard:
             if self.over:
                 return False
-            put(self._values, key, value)
+            put(self.values, key, value)
             self.made[key] = value is not None
             self._last[key] = self._count = self._count + 1
         return True
@@ -151,7 +138,7 @@ class Staged:
         return StagedTurn(self, key) if self.covers(key) else FileTurn(self.folder, key)
 
     def close(self) -> None:
-        """Accept no more changes."""
+        """Accept no more changes, because the block has ended."""
         with self._guard:
             self.over = True
 
@@ -160,51 +147,56 @@ class Staged:
         self._check_owner()
         if not self.made:
             return
-        allow_files(len(self.made))
         ordered = sorted(self.made, key=self._last.__getitem__)
+        made = {key: self.made[key] for key in ordered}
         try:
             for key in ordered:
-                if self.made[key]:
+                if made[key]:
                     # Creates the folder, so that obstacles are found before the commit point.
                     self.folder.write_beside(key, lambda _: None)
-                else:
-                    self.folder.check(key.rpartition("/")[0])
-            with open(f"{self._beside}/{CHANGES}", "w", encoding="utf-8") as file:
-                json.dump({key: self.made[key] for key in ordered}, file)
+            with open(f"{self._beside}/{CHANGES}", "wb") as file:
+                file.write(dump(made))
             sync_all(self.folder, self._beside)
-            while not self._made():
+            while not self._made(made):
                 # There is a journal of another writer. It is completed, then all is checked again.
-                recover(self.folder)
+                self._complete()
         except BaseException:
             for key in ordered:
                 self.folder.remove_empty(key.rpartition("/")[0])
             raise
 
-    def _made(self) -> bool:
+    def _made(self, made: dict[str, bool]) -> bool:
         journal = self.folder.base + JOURNAL_NAME
         turns: list[FileTurn] = []
         try:
-            for key in sorted(self.made.keys() | self.seen.keys(), key=documents_first):
-                turn = FileTurn(self.folder, key)
-                turns.append(turn)
-                turn.lock()
+            for key in sorted(made.keys() | self.seen.keys(), key=documents_first):
+                if key in made:
+                    turn = FileTurn(self.folder, key)
+                    turns.append(turn)
+                    turn.lock()
                 if key in self.seen and _token(self.folder, key) != self.seen[key]:
                     msg = (
                         f"{key!r} in {self.folder} was changed by another writer during the "
                         "transaction, so nothing was written; repeat the transaction"
                     )
                     raise TransactionError(msg)
+            check(self.folder, made, self._beside)
             try:
                 os.rename(self._beside, journal)
             except OSError:
                 if not os.path.isdir(journal):
                     raise
                 return False
-            finish(self.folder, journal)
+            finish(self.folder, journal, made)
         finally:
             for turn in turns:
                 turn.end()
         return True
+
+    def _complete(self) -> None:
+        if not recover(self.folder):
+            reason = "another transaction is not completed, and this process may not do it"
+            raise PermissionError(errno.EACCES, reason, self.folder.base + JOURNAL_NAME)
 
     def end(self) -> None:
         """Release the folder of new values, and delete it if it was not committed."""
@@ -274,5 +266,8 @@ class StagedTurn:
 
 
 def _token(folder: Folder, key: str) -> Hashable | None:
-    info = folder.stat_file(key)
+    try:
+        info = folder.stat_file(key)
+    except IsADirectoryError:
+        return None
     return None if info is None else token(info)

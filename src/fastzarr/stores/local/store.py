@@ -3,9 +3,9 @@
 Rules of this file:
 
 * ``folder.py`` opens, lists and deletes files, and ``turn.py`` locks and writes them.
-* A store and its copies share their values: those of the folder or, during a transaction, those of
-  ``staged.py``. During a transaction, trees are deleted and moved key by key, and no code opens the
-  files directly.
+* A thread reads and writes the files of the folder or, if it has begun a transaction, the values of
+  ``staged.py``. Then it deletes and moves trees key by key, and no code opens the files for it. A
+  store and its copies share the transactions.
 * Reading a value takes open, fstat, read, close, and an lstat for each parent folder.
 """
 
@@ -16,6 +16,7 @@ import os
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 from stat import S_ISDIR, S_ISREG
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
@@ -37,32 +38,28 @@ if TYPE_CHECKING:
     from fastzarr.stores.base import Parts, Range
     from fastzarr.stores.capabilities import Request
     from fastzarr.stores.local.draft import FolderDraft
+    from fastzarr.stores.local.overlay import Layer, Overlay
     from fastzarr.stores.local.staged import Staged
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
 
 
 class _Shared(Suspension):
-    """The state that a store shares with its copies: the current source of their values."""
+    """The state that a store shares with its copies."""
 
-    __slots__ = ("changes", "values")
+    __slots__ = ("begun", "overlay")
 
-    def __init__(self, folder: Folder) -> None:
-        """Initialise with the values of the folder."""
+    def __init__(self) -> None:
+        """Initialise without transactions: all values are those of the folder."""
         super().__init__()
-        self.values: Folder | Staged = folder
-        #: The transaction under way, or None.
-        self.changes: Staged | None = None
+        #: The transactions under way, by the thread that has begun each.
+        self.begun: dict[int, Staged] = {}
+        #: The folder with a journal that this process does not complete, or None.
+        self.overlay: Overlay | None = None
 
-    def begin(self, changes: Staged) -> None:
-        """Use the values of a transaction."""
-        self.values = self.changes = changes
-        self.on = True
-
-    def end(self, folder: Folder) -> None:
-        """Use the values of the folder again."""
-        self.values, self.changes = folder, None
-        self.on = False
+    def update(self) -> None:
+        """Set the switch."""
+        self.on = bool(self.begun) or self.overlay is not None
 
 
 class LocalStore(Store):
@@ -89,6 +86,8 @@ class LocalStore(Store):
 
     suspension: _Shared
     _folder: Folder
+    # The transaction for which all threads use this store, or None.
+    _joined: Staged | None = None
     knows_sizes = True
 
     def __init__(
@@ -99,7 +98,11 @@ class LocalStore(Store):
         follow_symlinks: bool = False,
         durability: str | None = None,
     ) -> None:
-        """Initialise, and complete a committed transaction whose writer has died."""
+        """Initialise, and complete a committed transaction whose writer has died.
+
+        A read-only store, and one in a folder that this process may not change, reads the values of
+        such a transaction from its journal instead.
+        """
         super().__init__(read_only=read_only)
         if durability is not None and durability not in DURABILITIES:
             msg = f"durability must be one of {', '.join(DURABILITIES)}, not {durability!r}"
@@ -110,26 +113,64 @@ class LocalStore(Store):
             raise NotADirectoryError(errno.ENOTDIR, reason, path)
         folder = Folder(path, follow_symlinks=follow_symlinks, durability=durability)
         # Neither is a verb, which `__setattr__` would look for.
-        vars(self).update(_folder=folder, suspension=_Shared(folder))
-        self._complete_journal()
+        vars(self).update(_folder=folder, suspension=_Shared())
+        self.recover()
 
-    def _complete_journal(self) -> None:
-        """Complete a committed transaction whose writer has died, in this node or one above."""
-        folder = self._folder
-        root = folder.root
-        while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
-            above = os.path.dirname(root)
-            if above == root:
-                return
-            for name in GROUP_NAMES:
-                if os.access(f"{above}/{name}", os.F_OK):
-                    break
+    def recover(self) -> None:
+        """Complete a committed transaction whose writer has died, in this node or one above.
+
+        If that is not possible, let all values be read through the journal.
+        """
+        root, shared = _journaled(self._folder.root), self.suspension
+        if root is None:
+            found = None
+        else:
+            from fastzarr.stores.local.journal import recover as completed
+            from fastzarr.stores.local.overlay import over
+
+            if not self.read_only and completed(self._folder.at(root)):
+                found = None
             else:
-                return
-            root = above
-        from fastzarr.stores.local.journal import recover
+                found = over(self._folder, root)
+        if found is not shared.overlay:
+            with self.place.guard:
+                shared.overlay = found
+                shared.update()
 
-        recover(folder.at(root))
+    def _changes(self) -> Staged | None:
+        """Return the transaction in which the calling thread takes part."""
+        if not self.suspension.on:
+            return None
+        found = self._joined
+        return self.suspension.begun.get(get_ident()) if found is None else found
+
+    def _values(self) -> Folder | Layer:
+        """Return the values that the calling thread reads."""
+        if not self.suspension.on:
+            return self._folder
+        changes = self._changes()
+        if changes is not None:
+            return changes
+        overlay = self.suspension.overlay
+        if overlay is not None and not overlay.is_current():
+            self.recover()
+            overlay = self.suspension.overlay
+        return self._folder if overlay is None else overlay
+
+    def acting(self) -> Self:
+        """Return a store through which other threads take part in this thread's transaction."""
+        changes = self._changes()
+        if changes is None or self._joined is changes:
+            return self
+        return self._again(_joined=changes)
+
+    def _check_write(self, *keys: str) -> None:
+        super()._check_write(*keys)
+        if self.suspension.overlay is not None:
+            self.recover()
+            if self.suspension.overlay is not None:
+                reason = "a committed transaction must be completed first, without permission"
+                raise PermissionError(errno.EACCES, reason, f"{self.folder}/{JOURNAL_NAME}")
 
     @property
     def root(self) -> Path:
@@ -171,9 +212,9 @@ class LocalStore(Store):
     def files(self) -> Files | None:
         """Return the location of the files, for code that opens them directly.
 
-        The result is None during a transaction.
+        The result is None during a transaction, and if the values are read through a journal.
         """
-        if self.suspension.on:
+        if self.suspension.on and self._values() is not self._folder:
             return None
         folder = self._folder
         durability = None if self.read_only else folder.durability
@@ -186,7 +227,7 @@ class LocalStore(Store):
 
     def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
         if self.suspension.on:
-            return self.suspension.values.read(key, check)
+            return self._values().read(key, check)
         # Folder.read inlined, because it is called for each chunk that the extension does not read.
         folder = self._folder
         path = folder.base + key
@@ -219,7 +260,7 @@ class LocalStore(Store):
     get_valid = _get
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
-        found = self.suspension.values.read_parts(key, ranges)
+        found = self._values().read_parts(key, ranges)
         return None if found is None else found[0]
 
     def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
@@ -230,7 +271,7 @@ class LocalStore(Store):
             indexes.setdefault(request.key, []).append(index)
         for key, places in indexes.items():
             ranges = [wanted[index][1:] for index in places]
-            found = self.suspension.values.read_parts(key, ranges)
+            found = self._values().read_parts(key, ranges)
             for at, index in enumerate(places):
                 if found is None:
                     yield index, None
@@ -243,10 +284,10 @@ class LocalStore(Store):
         return not self.suspension.on and not self._folder.check(prefix)
 
     def _exists(self, key: str) -> bool:
-        return self.suspension.values.exists(key)
+        return self._values().exists(key)
 
     def _getsize(self, key: str) -> int | None:
-        info = self.suspension.values.stat_file(key)
+        info = self._values().stat_file(key)
         return None if info is None else info.st_size
 
     def validator(self, key: str) -> Hashable | None:
@@ -255,34 +296,34 @@ class LocalStore(Store):
         Every ``set`` creates a new file, so consecutive values always differ in it.
         """
         validate_key(key)
-        info = self.suspension.values.stat_file(key)
+        info = self._values().stat_file(key)
         return None if info is None else token(info)
 
     def modified(self, key: str) -> int | None:
         """Return the time of the last write in nanoseconds, or None if the key is missing."""
         validate_key(key)
-        info = self.suspension.values.stat_file(key)
+        info = self._values().stat_file(key)
         return None if info is None else info.st_mtime_ns
 
     def _list(self, prefix: str) -> Iterator[str]:
-        return self.suspension.values.keys_below(prefix, sweep=not self.read_only)
+        return self._values().keys_below(prefix, sweep=not self.read_only)
 
     def _list_dir(self, prefix: str) -> Iterable[str]:
-        if self.suspension.on:
+        if self.suspension.on and self._values() is not self._folder:
             return super()._list_dir(prefix)
         return self._folder.names_in(prefix, sweep=not self.read_only)
 
     def _turn(self, key: str) -> Turn:
-        changes = self.suspension.changes
+        changes = self._changes()
         return FileTurn(self._folder, key) if changes is None else changes.turn(key)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        changes = self.suspension.changes
+        changes = self._changes()
         if changes is None or not changes.put(key, value):
             put(self._folder, key, value)
 
     def _delete(self, key: str) -> None:
-        changes = self.suspension.changes
+        changes = self._changes()
         if changes is None or not changes.remove(key):
             put(self._folder, key, None)
 
@@ -311,21 +352,21 @@ class LocalStore(Store):
             turn.end()
 
     def _delete_dir(self, prefix: str) -> None:
-        if self.suspension.on:
+        if self._changes() is not None:
             super()._delete_dir(prefix)
         else:
             self._folder.remove(prefix)
 
     def clear(self) -> None:
         """Delete everything in the root, but not the root itself."""
-        if self.suspension.on:
+        if self._changes() is not None:
             super().clear()
         else:
             self._check_write()
             self._folder.clear()
 
     def _move(self, source: str, target: str) -> None:
-        if self.suspension.on:
+        if self._changes() is not None:
             super()._move(source, target)
         else:
             self._folder.move(source, target)
@@ -335,17 +376,17 @@ class LocalStore(Store):
 
         During a transaction this store is returned, because its end syncs everything.
         """
-        if self.suspension.on or self.durability != "replace":
+        if self._changes() is not None or self.durability != "replace":
             return self
         folder = self._folder.with_durability("full")
-        return self._again(_folder=folder, suspension=_Shared(folder))
+        return self._again(_folder=folder, suspension=_Shared())
 
     def settle(self, path: str) -> None:
         """Sync the names of the files at a path, unless the durability is ``none``.
 
         During a transaction this is left to its end.
         """
-        if not self.suspension.on and self.durability != "none":
+        if self._changes() is None and self.durability != "none":
             self._folder.sync_names(path)
 
     def flush(self) -> None:
@@ -353,7 +394,7 @@ class LocalStore(Store):
 
         During a transaction this is left to its end.
         """
-        if self.suspension.on:
+        if self._changes() is not None:
             return
         from fastzarr.native import sync
 
@@ -369,9 +410,13 @@ class LocalStore(Store):
     def transaction(self, path: str) -> AbstractContextManager[None]:
         """Apply all changes below a path in a ``with`` block atomically, at its end.
 
-        The store and all its copies take part. Raise ``TransactionError`` if a transaction is
-        already under way, or, at the end, if another writer has changed a value that the
-        transaction has read.
+        The calling thread takes part, with this store and all its copies. Other threads read and
+        write as if there were no transaction; each can have one of its own.
+
+        Only documents and chunks with keys of either format can be changed. Raise
+        ``TransactionError`` for another key, if the thread has begun a transaction already, or, at
+        the end, if another writer has changed a value that the transaction has read below the path.
+        Listing is not compared, and nothing is if the block has changed nothing.
         """
         self._check_write()
         if is_void("_turn", self._turn, Store):
@@ -384,19 +429,22 @@ class LocalStore(Store):
     def _transaction(self, path: str) -> Iterator[None]:
         from fastzarr.stores.local.staged import Staged
 
-        shared = self.suspension
-        with self.place.guard:
-            if shared.on:
-                msg = f"a transaction is already under way in {self}"
-                raise TransactionError(msg)
-            changes = Staged(self._folder, path)
-            shared.begin(changes)
+        shared, thread, guard = self.suspension, get_ident(), self.place.guard
+        if self._changes() is not None:
+            msg = f"a transaction is already under way in {self}"
+            raise TransactionError(msg)
+        changes = Staged(self._folder, path)
         try:
             try:
+                with guard:
+                    shared.begun[thread] = changes
+                    shared.update()
                 yield
             finally:
                 changes.close()
-                shared.end(self._folder)
+                with guard:
+                    shared.begun.pop(thread, None)
+                    shared.update()
             changes.commit()
         finally:
             changes.end()
@@ -410,7 +458,7 @@ class LocalStore(Store):
         from fastzarr.stores.local.draft import FolderDraft
 
         self._check_write()
-        if self.suspension.on:
+        if self._changes() is not None:
             return None
         root = self._folder.root
         if not path and os.path.exists(root):
@@ -429,15 +477,15 @@ class LocalStore(Store):
             read_only=False,
             dimension_separator=self.dimension_separator,
             _folder=folder,
-            suspension=_Shared(folder),
+            suspension=_Shared(),
         )
         return store
 
     def with_read_only(self, read_only: bool = True) -> Self:
         """Return a store with the same values that is read-only or, with False, writable."""
         other = self._again(read_only=read_only)
-        if not self.suspension.on:
-            self._complete_journal()
+        if self._changes() is None:
+            other.recover()
         return other
 
     def _again(self, **changed: Any) -> Self:
@@ -460,7 +508,7 @@ class LocalStore(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the settings; raise TransactionError during a transaction."""
-        if self.suspension.on:
+        if self._changes() is not None:
             msg = f"{self} cannot be pickled or copied during a transaction"
             raise TransactionError(msg)
         state = super().__getstate__().items()
@@ -469,8 +517,18 @@ class LocalStore(Store):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the settings, and complete a committed transaction whose writer has died."""
         super().__setstate__(state)
-        self.suspension = _Shared(self._folder)
-        self._complete_journal()
+        self.suspension = _Shared()
+        self.recover()
+
+
+def _journaled(root: str) -> str | None:
+    """Return the folder that contains a journal: a root, or a group above it; None if none does."""
+    while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
+        above = os.path.dirname(root)
+        if above == root or not any(os.access(f"{above}/{name}", os.F_OK) for name in GROUP_NAMES):
+            return None
+        root = above
+    return root
 
 
 class _Unseen(LocalStore):
