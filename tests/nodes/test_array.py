@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import fastzarr
 from fastzarr import errors
@@ -126,6 +127,50 @@ def test_out_may_have_any_strides(z: Array) -> None:
 def test_a_wrong_out_is_refused(z: Array, out: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         z.get_basic_selection(..., out=out)
+
+
+@pytest.mark.parametrize(
+    ("out", "overlaps"),
+    [
+        (sliding_window_view(np.zeros(9, "i4"), 6, writeable=True), True),
+        (as_strided(np.zeros(24, "i4"), (4, 6), (24, 2)), True),
+        (as_strided(np.zeros(9, "i4"), (4, 6), (0, 4)), True),
+        (as_strided(np.zeros(200, "i4"), (4, 6), (5 * 4, 3 * 4)), True),
+        (as_strided(np.zeros(200, "i4"), (4, 6), (3 * 4, 5 * 4)), False),
+        (as_strided(np.zeros(200, "i4"), (4, 6), (2 * 4, 9 * 4)), False),
+        (as_strided(np.zeros(200, "i4"), (4, 6), (3 * 4, 4 * 4)), False),
+        (np.zeros((6, 4), "i4").T[::-1, ::-1], False),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["i4", "f4"])
+def test_an_out_whose_elements_share_memory_is_refused(
+    z: Array, out: Any, overlaps: bool, dtype: str
+) -> None:
+    # As f4, the elements are cast in a second step.
+    out = out.view(dtype)
+    if overlaps:
+        with pytest.raises(ValueError, match="has elements that share memory"):
+            z.get_basic_selection(..., out=out)
+        assert not out.any()
+    else:
+        assert z.get_basic_selection(..., out=out) is out
+        np.testing.assert_array_equal(out, DATA)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    "index", [np.s_[:], np.s_[1:, ::-1], np.s_[3], (..., [1, 2, 300])], ids=str
+)
+def test_large_results_begin_at_multiples_of_64_bytes(order: str, index: Any) -> None:
+    data = np.arange(100 * 400, dtype="u8").reshape(100, 1, 400)
+    z = fastzarr.create_array({}, data=data, chunks=(10, 1, 100), order=order, zarr_format=2)
+    kept = [z[index] for _ in range(5)]
+    for found in kept:
+        np.testing.assert_array_equal(found, data[index])
+        assert found.flags.writeable
+        assert found.nbytes < 1 << 16 or found.ctypes.data % 64 == 0
+        assert found.flags.f_contiguous if order == "F" else found.flags.c_contiguous
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(found)), found)
 
 
 def test_one_field_is_read_and_written_alone(records: Array) -> None:

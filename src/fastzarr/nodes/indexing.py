@@ -9,11 +9,13 @@ Rules of this file:
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.buffers import aligned, overlaps_itself
 from fastzarr.engine import run
 from fastzarr.nodes import casting
 from fastzarr.selection import index as kinds
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
     # A function that converts an index to a selection of an array with a layout.
     Kind: TypeAlias = Callable[[Any, Layout], Selection]
+
+# From this size in bytes on, the memory of a result is aligned: smaller reads do not gain from it.
+_LARGE = 1 << 16
 
 
 class Indexer:
@@ -214,12 +219,13 @@ class Indexed:
         order: Any = layout.order or access.settings.order
         direct = out is not None and out.dtype == dtype and self._cast is None
         apart = False
+        make: Any = aligned if prod(found.work) * dtype.itemsize >= _LARGE else np.empty
         if order == "C" and not direct:
             # Work shape and result shape have the same elements in the same order.
-            work = np.empty(found.work, dtype)
+            work = make(found.work, dtype)
             result = work if found.work == found.shape else work.reshape(found.shape)
         else:
-            result = work = out if direct else np.empty(found.shape, dtype, order)
+            result = work = out if direct else make(found.shape, dtype, order)
             if found.work != found.shape:
                 # If `out` cannot be viewed in the work shape, reshape copies; the copy is written
                 # back below.
@@ -303,6 +309,12 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if out.shape != shape:
         msg = f"out has shape {out.shape}, but the selection has shape {shape}"
         raise errors.ShapeError(msg)
+    if overlaps_itself(out):
+        msg = (
+            f"out of shape {out.shape} and strides {out.strides} has elements that share memory, "
+            "so it cannot receive different values for them; pass an array of its own memory"
+        )
+        raise errors.BaseZarrError(msg)
     if not np.can_cast(dtype, out.dtype, "same_kind"):
         msg = f"cannot cast {dtype} to out's dtype {out.dtype} with casting='same_kind'"
         raise TypeError(msg)
