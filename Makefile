@@ -9,7 +9,7 @@ CHECKED := $(CRATE) --profile checked --no-default-features
 NATIVE := native/Cargo.toml native/Cargo.lock $(shell find native/src -name '*.rs')
 FLOOR := build/floor/release/floor
 
-.PHONY: help demo test bench torture lint format clean
+.PHONY: help demo test bench torture lint platforms format clean
 .NOTPARALLEL:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   time it against the other libraries, and keep the table in bench/README.md"
 	@echo "make torture kill, starve and fail it at every system call; 15 minutes at most, and a table"
 	@echo "make lint    ruff (rules and format), mypy, rustfmt and clippy"
+	@echo "make platforms  does the crate compile for macOS and Windows?"
 	@echo "make format  let ruff and rustfmt format, and ruff fix what it can"
 	@echo "make clean   remove the environment and what was built"
 
@@ -42,6 +43,9 @@ lint: .venv/installed-test .venv/installed-lint
 	cargo fmt $(CRATE) --check
 	cargo clippy --quiet $(CHECKED) --all-targets -- --deny warnings
 	cargo clippy --quiet $(CRATE) --profile checked -- --deny warnings
+
+platforms:
+	@native/platforms
 
 format: .venv/installed-lint
 	$(BIN)/ruff format .

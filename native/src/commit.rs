@@ -29,7 +29,7 @@ use crate::files::read_whole;
 use crate::fork::Locked;
 use crate::objects::{Make, Stop};
 use crate::root::{split, At, Root, Way, ATTEMPTS};
-use crate::sys::{failed, is_folder, kind, loops, retry, FOLDER, STORE};
+use crate::sys::{self, failed, is_folder, kind, loops, retry, FOLDER, STORE};
 use crate::temporary::Temporary;
 
 /// The first and the longest sleep between two attempts at a lock that another writer holds.
@@ -232,7 +232,7 @@ impl Root {
                 "" => retry(|| rustix::fs::openat(&self.folder, ".", flags, Mode::empty()))?,
                 _ => self.open_at(folder, flags)?,
             };
-            retry(|| rustix::fs::fsync(&opened))
+            sys::sync_names(&opened)
         };
         for folder in folders {
             match sync(&folder) {
@@ -461,14 +461,7 @@ impl Staged<'_> {
 pub fn sync(root: &Path) -> std::result::Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = retry(|| rustix::fs::openat(CWD, root, flags, Mode::empty()))?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    return retry(|| rustix::fs::syncfs(&folder));
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    {
-        drop(folder);
-        rustix::fs::sync();
-        Ok(())
-    }
+    sys::sync_file_system(&folder)
 }
 
 /// Wait for the lock of a file.

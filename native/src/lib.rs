@@ -5,30 +5,40 @@
 //! * `read.rs` and `write.rs` run a plan (`plan.rs`); `job.rs` shares the chunks of a call out among the
 //!   threads of `pool.rs`. `program/` decodes and encodes one chunk or shard, `encode.rs` splits a
 //!   large chunk among threads. Below are the copy loop, the codecs and the files of a local store.
+//! * The files of a local store are for Unix systems. On others, `local.rs` and what it is made of are
+//!   left out, `HAS_FILES` is false, and Python asks the store for bytes. `make platforms` looks.
 //! * No two files use each other in a circle; a test in `tests/test_crate.py` looks.
 //! * Everything is private. The feature `fuzzing` exports what the fuzz targets and the tests in
 //!   `tests/` call.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 // What only Python calls is seen by nobody without it; the build with the feature finds dead code.
-#![cfg_attr(not(feature = "python"), allow(dead_code, unused_imports))]
+// So does the build for systems on which the extension opens files.
+#![cfg_attr(not(all(feature = "python", unix)), allow(dead_code, unused_imports))]
 
 mod codecs;
+#[cfg(unix)]
 mod commit;
 mod copy;
 mod encode;
 mod error;
+#[cfg(unix)]
 mod files;
+#[cfg(unix)]
 mod fork;
 mod job;
+#[cfg(unix)]
 mod local;
 mod objects;
 mod plan;
 mod pool;
 mod program;
 mod read;
+#[cfg(unix)]
 mod root;
+#[cfg(unix)]
 mod sys;
+#[cfg(unix)]
 mod temporary;
 mod write;
 

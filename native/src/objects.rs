@@ -73,7 +73,7 @@ pub fn room(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8]> {
     if buffer.len() < size {
         let missing = size - buffer.len();
         buffer.try_reserve_exact(missing).map_err(|_| Error {
-            kind: Kind::Io(rustix::io::Errno::NOMEM.raw_os_error()),
+            kind: Kind::Io(libc::ENOMEM),
             stage: "fetch",
             message: format!("there is no memory for an object of {size} bytes"),
         })?;

@@ -8,25 +8,26 @@
 //! * Arguments are those of the twin in Python; its callers check them, and here they are asserted.
 
 mod elements;
+#[cfg(unix)]
+mod files;
 mod objects;
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::conversion::FromPyObjectOwned;
-use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyTuple};
 
 use self::objects::PyObjects;
 use crate::codecs::ByteCodec;
-use crate::commit::Durability;
 use crate::copy::{Shared, Source};
 use crate::error::Kind;
 use crate::job::{Failure, Job, ReadInto, WriteFrom};
-use crate::local::{Keys, LocalObjects};
+#[cfg(unix)]
+use crate::local::LocalObjects;
 use crate::objects::Objects;
 use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
@@ -276,58 +277,39 @@ impl Watch {
 
 /// The stored objects of a call.
 enum Stored {
+    #[cfg(unix)]
     Files(LocalObjects),
     Python(PyObjects),
-}
-
-fn durability(name: &str) -> PyResult<Durability> {
-    match name {
-        "none" => Ok(Durability::None),
-        "replace" => Ok(Durability::Replace),
-        "full" => Ok(Durability::Full),
-        _ => Err(PyValueError::new_err(format!(
-            "durability {name:?} is unknown"
-        ))),
-    }
 }
 
 /// Return the stored objects: as files if the store has files and, for a write, the job says how
 /// durable they must be. No Python code runs here: a thread that the interpreter ends in it, while
 /// shutting down, takes the process with it.
 fn stored(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResult<Stored> {
-    let durability = match writes {
-        Some(job) => {
-            let level: Option<String> = job.getattr(intern!(job.py(), "durability"))?.extract()?;
-            level.as_deref().map(durability).transpose()?
-        }
+    let level: Option<String> = match writes {
+        Some(job) => job.getattr(intern!(job.py(), "durability"))?.extract()?,
         None => None,
     };
     let files = chunks.getattr(intern!(chunks.py(), "files"))?;
-    if files.is_none() || (writes.is_some() && durability.is_none()) {
+    if files.is_none() || (writes.is_some() && level.is_none()) {
         return Ok(Stored::Python(PyObjects {
             chunks: chunks.clone().unbind(),
             raised: Mutex::new(None),
         }));
     }
-    let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
-        files.extract()?;
-    let keys = Keys {
-        prefix,
-        default,
-        separator,
-    };
-    match LocalObjects::open(&root, keys, follow, durability) {
-        Ok(local) => Ok(Stored::Files(local)),
-        Err(error) => match error.kind {
-            Kind::Io(errno) => Err(PyOSError::new_err((errno, error.message, root))),
-            _ => Err(PyOSError::new_err(error.message)),
-        },
-    }
+    #[cfg(unix)]
+    return files::open(&files, level.as_deref()).map(Stored::Files);
+    // `HAS_FILES` has said that the store itself must be asked.
+    #[cfg(not(unix))]
+    Err(PyValueError::new_err(
+        "the extension does not open files on this system",
+    ))
 }
 
 impl Stored {
     fn objects(&self) -> &dyn Objects {
         match self {
+            #[cfg(unix)]
             Stored::Files(local) => local,
             Stored::Python(objects) => objects,
         }
@@ -335,6 +317,7 @@ impl Stored {
 
     fn raised(&self) -> Option<PyErr> {
         match self {
+            #[cfg(unix)]
             Stored::Files(_) => None,
             Stored::Python(objects) => objects
                 .raised
@@ -463,13 +446,6 @@ fn shutdown() {
     crate::pool::shutdown();
 }
 
-/// Make everything written to the file system of a folder survive a power cut.
-#[pyfunction]
-fn sync(py: Python<'_>, root: PathBuf) -> PyResult<()> {
-    py.detach(|| crate::commit::sync(&root))
-        .map_err(|errno| PyOSError::new_err((errno.raw_os_error(), errno.to_string(), root)))
-}
-
 /// The hot loop of fastzarr.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -479,6 +455,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(elements::vlen_decode, module)?)?;
     module.add_function(wrap_pyfunction!(elements::vlen_encode, module)?)?;
     module.add_function(wrap_pyfunction!(shutdown, module)?)?;
-    module.add_function(wrap_pyfunction!(sync, module)?)?;
+    #[cfg(unix)]
+    module.add_function(wrap_pyfunction!(files::sync, module)?)?;
+    module.add("HAS_FILES", cfg!(unix))?;
     Ok(())
 }

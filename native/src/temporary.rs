@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::fork::generation;
-use crate::sys::{retry, PARTS};
+use crate::sys::{self, retry, PARTS};
 
 /// The end of every temporary file's name, as in Python.
 pub const TEMPORARY_SUFFIX: &str = ".fastzarr-tmp";
@@ -78,18 +78,15 @@ impl Temporary {
 
     /// Have the disk begin to write while other values are encoded; `sync` waits for it.
     pub(crate) fn begin_sync(&self) {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(file) = &self.file {
-            // Advising that the content is not needed starts its write-back. It is only advice: if
-            // it is ignored, nothing is lost.
-            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+            sys::begin_sync(file);
         }
     }
 
     /// Make the content survive a power cut.
     pub(crate) fn sync(&self) -> std::result::Result<(), Errno> {
         match &self.file {
-            Some(file) => retry(|| rustix::fs::fdatasync(file)),
+            Some(file) => sys::sync_content(file),
             None => Ok(()),
         }
     }
@@ -132,14 +129,15 @@ impl Temporary {
                 return Ok(true);
             }
             Err(Errno::EXIST) => return Ok(false),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(errno) if errno == Errno::INVAL || sys::unsupported(errno) => {}
             Err(errno) => return Err(errno),
         }
         // A link is never made over an existing name. The first name is removed on drop.
         match retry(|| rustix::fs::linkat(at, own, at, name, AtFlags::empty())) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
-            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => Err(Errno::NOLCK),
+            Err(errno) if sys::unsupported(errno) => Err(Errno::NOLCK),
+            Err(Errno::PERM | Errno::MLINK) => Err(Errno::NOLCK),
             Err(errno) => Err(errno),
         }
     }
@@ -149,9 +147,7 @@ impl Temporary {
 fn next_name(anew: bool) -> std::result::Result<String, Errno> {
     let (mut drawn, mut number, mut count) = NAMES.get();
     if anew || drawn != generation() {
-        let mut bytes = [0u8; 8];
-        retry(|| rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()))?;
-        (drawn, number, count) = (generation(), u64::from_ne_bytes(bytes), 0);
+        (drawn, number, count) = (generation(), sys::random()?, 0);
     }
     NAMES.set((drawn, number, count + 1));
     Ok(format!(".{number:016x}{count:x}{TEMPORARY_SUFFIX}"))

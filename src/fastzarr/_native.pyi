@@ -24,6 +24,10 @@ from fastzarr.selection.plan import Plan
 
 Described: TypeAlias = tuple[tuple[int, ...], str, str, str, int | None, Exception | None]
 
+# Whether files of a local store are opened here. If not, there is no `sync`, and
+# ``StoredChunks.files`` must be None.
+HAS_FILES: bool
+
 @final
 class Program:
     """A codec chain compiled once per array, from the result of ``codecs.compile.describe``."""

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from fastzarr.config import config
@@ -29,6 +30,9 @@ except ImportError:
         stacklevel=caller_level(),
     )
 
+#: Whether the extension opens files itself, which it does on Unix systems.
+HAS_FILES: bool = extension is not None and extension.HAS_FILES
+
 
 def native_or(twin: Any) -> Any:
     """Return the extension, or ``twin`` if it is not built or disabled (setting ``data_path``)."""
@@ -37,8 +41,24 @@ def native_or(twin: Any) -> Any:
 
 def sync(root: str) -> None:
     """Flush everything written to the file system of a folder, so that it survives a power cut."""
-    if extension is None:
+    if HAS_FILES:
+        extension.sync(root)
+    elif hasattr(os, "sync"):
         # Python's standard library can only sync all file systems at once.
         os.sync()
     else:
-        extension.sync(root)
+        _sync_each_file(root)
+
+
+def _sync_each_file(root: str) -> None:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = f"{folder}/{name}"
+            with suppress(FileNotFoundError):  # another writer has deleted it
+                # Windows syncs only files that are open for writing.
+                if os.access(path, os.W_OK):
+                    file = os.open(path, os.O_RDWR)
+                    try:
+                        os.fsync(file)
+                    finally:
+                        os.close(file)

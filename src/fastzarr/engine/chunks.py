@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.grids.keys import ChunkKeys
+from fastzarr.native import HAS_FILES
 from fastzarr.stores.turns import Synchronized
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class StoredChunks:
         self.declared = store.files is not None and not suspended
         keys = layout.keys
         # The extension computes the keys of files itself, but only by this package's encodings.
-        if found is not None and type(keys) is ChunkKeys:
+        if found is not None and HAS_FILES and type(keys) is ChunkKeys:
             default = keys.name == "default"
             self.files = (found.root, self.prefix, default, keys.separator, found.follow_links)
 

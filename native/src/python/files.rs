@@ -1,0 +1,44 @@
+//! The folder of a store, as Python describes it.
+
+use std::path::PathBuf;
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::commit::{self, Durability};
+use crate::error::Kind;
+use crate::local::{Keys, LocalObjects};
+
+/// Open the chunks that `StoredChunks.files` describes; to write them, `level` is their durability.
+pub fn open(files: &Bound<'_, PyAny>, level: Option<&str>) -> PyResult<LocalObjects> {
+    let durability = level.map(durability).transpose()?;
+    let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
+        files.extract()?;
+    let keys = Keys {
+        prefix,
+        default,
+        separator,
+    };
+    LocalObjects::open(&root, keys, follow, durability).map_err(|error| match error.kind {
+        Kind::Io(errno) => PyOSError::new_err((errno, error.message, root)),
+        _ => PyOSError::new_err(error.message),
+    })
+}
+
+fn durability(name: &str) -> PyResult<Durability> {
+    match name {
+        "none" => Ok(Durability::None),
+        "replace" => Ok(Durability::Replace),
+        "full" => Ok(Durability::Full),
+        _ => Err(PyValueError::new_err(format!(
+            "durability {name:?} is unknown"
+        ))),
+    }
+}
+
+/// Make everything written to the file system of a folder survive a power cut.
+#[pyfunction]
+pub fn sync(py: Python<'_>, root: PathBuf) -> PyResult<()> {
+    py.detach(|| commit::sync(&root))
+        .map_err(|errno| PyOSError::new_err((errno.raw_os_error(), errno.to_string(), root)))
+}
