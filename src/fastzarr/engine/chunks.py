@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.metadata.layout import Layout
     from fastzarr.stores.base import Store
+    from fastzarr.stores.capabilities import Pinned
     from fastzarr.stores.turns import Turn
 
 
@@ -23,11 +24,34 @@ class StoredChunks:
     ``files`` describes them to the extension if the store has declared that they are files.
     """
 
-    __slots__ = ("declared", "encode", "files", "path", "prefix", "store", "synchronizer")
+    __slots__ = (
+        "declared",
+        "encode",
+        "files",
+        "name",
+        "path",
+        "prefix",
+        "store",
+        "synchronizer",
+        "tree",
+    )
 
-    def __init__(self, layout: Layout, store: Store, path: str, synchronizer: Any = None) -> None:
-        """Initialise; the user's ``synchronizer``, if not None, has a lock for each key."""
+    def __init__(
+        self,
+        layout: Layout,
+        store: Store,
+        path: str,
+        synchronizer: Any = None,
+        name: str | None = None,
+        tree: Pinned[Any] | None = None,
+    ) -> None:
+        """Initialise; the user's ``synchronizer``, if not None, has a lock for each key.
+
+        ``path`` is that of the array in ``store``. ``name`` is its path in the user's store, if
+        that is another, because ``store`` is that of a ``tree`` that is held open.
+        """
         self.store, self.encode, self.path = store, layout.keys.encode, path
+        self.name, self.tree = path if name is None else name, tree
         self.synchronizer = synchronizer
         self.prefix = f"{path}/" if path else ""
         self.files: tuple[Any, ...] | None = None
@@ -46,11 +70,17 @@ class StoredChunks:
         They can change: assigning a verb to the store voids its capabilities, and a transaction of
         the thread suspends them. Threads of the engine then act for the calling thread.
         """
-        return StoredChunks(layout, self.store.acting(), self.path, self.synchronizer)
+        return StoredChunks(
+            layout, self.store.acting(), self.path, self.synchronizer, self.name, self.tree
+        )
 
     def key(self, chunk: tuple[int, ...]) -> str:
         """Return the key of the object at these coordinates."""
         return self.prefix + self.encode(chunk)
+
+    def user_key(self, chunk: tuple[int, ...]) -> str:
+        """Return the key of the object in the user's store."""
+        return f"{self.name}/{self.encode(chunk)}" if self.name else self.encode(chunk)
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
@@ -66,7 +96,7 @@ class StoredChunks:
         turn = self.store.turn(key)
         if self.synchronizer is None:
             return turn
-        return Synchronized(turn, self.synchronizer[key])
+        return Synchronized(turn, self.synchronizer[self.user_key(chunk)])
 
     def durability(self) -> str | None:
         """Return the durability of files that the extension writes itself; None if it must not."""

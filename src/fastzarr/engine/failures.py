@@ -73,8 +73,10 @@ def is_for_the_store(failure: Failure) -> bool:
 def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
     """Return the error of a failure; it names the array, the chunk, the key and the stage."""
     chunk, stage, error = failure
-    path = chunks.path
-    key = chunks.key(chunk)
+    path = chunks.name
+    key = chunks.user_key(chunk)
+    if chunks.tree is not None and isinstance(error, OSError):
+        chunks.tree.rename(error)
     if isinstance(error, MissingChunk):
         inner = str(error)
         what = f"{inner} is not in the shard" if inner else "the chunk is not in the store"

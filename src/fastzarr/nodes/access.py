@@ -6,20 +6,29 @@ Rules of this file:
   the stored chunks always describe the same array.
 * An operation reads the handle's access once and uses it throughout. A refresh by another thread
   affects later operations only.
+* A change of the array holds it, until ``release``: see ``held.py``.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.engine.chunks import StoredChunks
+from fastzarr.errors import PathNotFoundError, StaleArrayError
+from fastzarr.nodes.documents import join
+from fastzarr.nodes.held import is_of_deleted, tree_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.settings import ArrayConfig
     from fastzarr.stores import Store
+    from fastzarr.stores.capabilities import Pinned
+    from fastzarr.stores.place import PathLocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +36,7 @@ class Access:
     """An array's stores, path, layout, synchronizer and settings.
 
     ``store`` has the metadata and ``chunk_store`` the chunks; usually they are the same store.
+    ``path`` is the path of the array in the user's store.
     """
 
     store: Store
@@ -35,11 +45,93 @@ class Access:
     layout: Layout
     synchronizer: Any
     settings: ArrayConfig
+    #: The tree of the array, if it is held open for a change.
+    tree: Pinned[Any] | None = None
 
     @cached_property
     def chunks(self) -> StoredChunks:
         """The stored chunks, addressed by the layout's key encoding."""
-        return StoredChunks(self.layout, self.chunk_store, self.path, self.synchronizer)
+        return StoredChunks(
+            self.layout,
+            self.chunk_store,
+            self.chunk_root,
+            self.synchronizer,
+            self.path,
+            self.tree,
+        )
+
+    @property
+    def root(self) -> str:
+        """The path of the array in ``store``."""
+        return self.path if self.tree is None else ""
+
+    @property
+    def chunk_root(self) -> str:
+        """The path of the array in ``chunk_store``."""
+        return self.root if self.chunk_store is self.store else self.path
+
+    @cached_property
+    def document(self) -> str:
+        """The key, in ``store``, of the document that makes the array visible."""
+        return join(self.root, self.layout.format.names("array")[-1])
+
+    @cached_property
+    def paths(self) -> PathLocks:
+        """The locks of paths in ``store``, for stores that cannot hold a tree open."""
+        return self.store.place.paths
+
+    def hold(self) -> Access:
+        """Return an access that holds the array for a change; its ``release`` must be called.
+
+        Raise ``StaleArrayError`` if the array is missing.
+        """
+        try:
+            tree = None if self.store.pinned is None else tree_at(self.store, self.path)
+        except PathNotFoundError as error:
+            name = "/" + self.path
+            msg = f"the array {name!r} is no longer in {self.store}; open it again to write to it"
+            raise StaleArrayError(msg) from error
+        if tree is None:
+            self.paths.share(self.path)
+            return self
+        chunk_store = tree.store if self.chunk_store is self.store else self.chunk_store
+        return Access(
+            tree.store,
+            chunk_store,
+            self.path,
+            self.layout,
+            self.synchronizer,
+            self.settings,
+            tree,
+        )
+
+    @contextmanager
+    def holding(self) -> Iterator[Access]:
+        """Hold the array for a change in a ``with`` block."""
+        held = self.hold()
+        try:
+            yield held
+        except OSError as error:
+            held.explain(error)
+            raise
+        finally:
+            held.release()
+
+    def explain(self, error: OSError) -> None:
+        """Raise StaleArrayError if an error ended a change because the array was deleted."""
+        if self.tree is not None and is_of_deleted(self.tree, error):
+            msg = (
+                f"the array {'/' + self.path!r} was deleted or replaced while it was changed; "
+                "open it again to write to it"
+            )
+            raise StaleArrayError(msg) from error
+
+    def release(self) -> None:
+        """End a change."""
+        if self.tree is None:
+            self.paths.leave(self.path)
+        else:
+            self.tree.end()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields without the stored chunks, which another process derives again."""

@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,19 +33,11 @@ from fastzarr.stores.resolve import as_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from fastzarr.metadata.format import Format
     from fastzarr.nodes.info import Info
+    from fastzarr.nodes.stored import StoredBytes
     from fastzarr.stores import Store
 
     Values = np.ndarray[Any, Any]
-
-
-class StoredBytes(int):
-    """A number of bytes that can also be called: an attribute in zarr-python 2, a method in 3."""
-
-    def __call__(self) -> int:
-        """Return the number."""
-        return int(self)
 
 
 class Array(Handle, Indexed):
@@ -89,7 +82,7 @@ class Array(Handle, Indexed):
         """
         place, path = as_store(store), normalise_path(path)
         if layout is None:
-            found = _load(place, path, same_format(None, zarr_version))
+            found = documents.load_array(place, path, same_format(None, zarr_version))
             layout = trusted(found, "/" + path, allow=allow_pickle)
         how = ArrayConfig.make(config)
         if write_empty_chunks is not None:
@@ -260,6 +253,8 @@ class Array(Handle, Indexed):
     @property
     def nbytes_stored(self) -> StoredBytes:
         """The stored size of the array in bytes, including metadata; it can also be called."""
+        from fastzarr.nodes.stored import StoredBytes
+
         total = self.store.getsize_prefix(self.path)
         if self.chunk_store.place is not self.store.place:
             total += self.chunk_store.getsize_prefix(self.path)
@@ -305,7 +300,8 @@ class Array(Handle, Indexed):
         given = shape[0] if len(shape) == 1 else shape
         sizes = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
         self.refresh()
-        resize(self._access, sizes, self._update)
+        with self._changing() as held:
+            resize(held, sizes, self._update)
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Append data along an axis, and return the new shape.
@@ -316,7 +312,9 @@ class Array(Handle, Indexed):
         from fastzarr.nodes.resize import append
 
         self._check_resizable()
-        return append(self._current(), data, axis, self._update)
+        self._current()
+        with self._changing() as held:
+            return append(held, data, axis, self._update)
 
     def _check_resizable(self) -> None:
         if self._is_view:
@@ -324,8 +322,22 @@ class Array(Handle, Indexed):
             raise errors.ReadOnlyError(msg)
         self._check_writable()
 
-    def _update(self, patch: Callable[[Layout], Layout]) -> Layout:
-        """Apply a patch to the metadata in the store and return the result."""
+    @contextmanager
+    def _changing(self) -> Iterator[Access]:
+        """Hold the array for a change of its metadata."""
+        from fastzarr.nodes.snapshot import changing
+
+        access = self._access
+        with changing(self.store, self.path, access.layout.format), access.holding() as held:
+            yield held
+
+    def _update(
+        self,
+        access: Access,
+        patch: Callable[[Layout], Layout],
+        then: Callable[[Layout], None] | None = None,
+    ) -> None:
+        """Apply a patch to the metadata of a held array, then call ``then`` in the same turn."""
 
         def patched(found: documents.Node) -> documents.Node:
             if not isinstance(found, Layout):
@@ -333,40 +345,46 @@ class Array(Handle, Indexed):
                 raise errors.NodeTypeValidationError(msg)
             return patch(found)
 
-        from fastzarr.nodes.snapshot import changing
-
-        own = self._layout.format
-        with changing(self.store, self.path, own):
-            latest = documents.update(self.store, self.path, patched, self.synchronizer, own)
+        locks, own = access.synchronizer, access.layout.format
+        node = documents.Where(access.store, access.root, access.path)
+        latest = documents.update_held(node, patched, locks, own, then)
         self._set_layout(latest)
-        return self._layout
 
     def is_unseen(self) -> Self:
         """Skip the check against the stored document, which will be written later; return self."""
         self._checked_token = False
         return self
 
-    def _check_current(self, access: Access) -> None:
-        """Raise StaleArrayError if the array in the store has other chunks than ``access``.
+    def _begin(self, access: Access) -> Access | None:
+        """Hold the array for a write; return None if nothing else can reach it yet.
 
-        A change of shape or attributes does not matter, since the chunks stay the same. The check
-        costs a stat, and reads the document only if it has changed.
+        Raise StaleArrayError if the array in the store has other chunks than ``access``. A change
+        of shape or attributes does not matter, since the chunks stay the same. The check costs a
+        stat, and reads the document only if it has changed. A store without validators is asked
+        only if this process has deleted, moved or replaced something in it since the last check.
         """
-        look = access.store.validator
-        if look is None or self._checked_token is False:
-            return
-        mine = access.layout
-        *_, name = mine.format.names("array")
-        token = look(documents.join(access.path, name))
-        if token is not None and token == self._checked_token:
-            return
-        latest = documents.load(access.store, access.path, mine.format)
-        if isinstance(latest, Layout) and self._is_seen_as(latest, mine):
+        if self._checked_token is False:
+            return None
+        held = access.hold()
+        try:
+            look = held.store.validator
+            token = held.paths.removals or None if look is None else look(held.document)
+            if token == self._checked_token and (look is None or token is not None):
+                return held
+            self._check_chunks(held)
             if access is self._access:
                 self._checked_token = token
+        except BaseException:
+            held.release()
+            raise
+        return held
+
+    def _check_chunks(self, held: Access) -> None:
+        latest = documents.load(held.store, held.root, held.layout.format)
+        if isinstance(latest, Layout) and self._is_seen_as(latest, held.layout):
             return
         what = "is no longer" if latest is None else "has been replaced by another node"
-        msg = f"the array {self.name!r} {what} in {access.store}; open it again to write to it"
+        msg = f"the array {self.name!r} {what} in {self.store}; open it again to write to it"
         raise errors.StaleArrayError(msg)
 
     def _set_layout(self, layout: Any) -> None:
@@ -388,7 +406,7 @@ class Array(Handle, Indexed):
         found = documents.load(self.store, self.path, self._layout.format)
         if not isinstance(found, Layout):
             # The array may have been replaced by one of another format.
-            found = _load(self.store, self.path)
+            found = documents.load_array(self.store, self.path)
         self._set_layout(self._viewed(found))
         return self
 
@@ -577,14 +595,3 @@ class Array(Handle, Indexed):
     def hexdigest(self, hashname: str = "sha1") -> str:
         """Return the checksum in hexadecimal."""
         return self.digest(hashname).hex()
-
-
-def _load(store: Store, path: str, format: Format | None = None) -> Layout:
-    found = documents.load(store, path, format)
-    if isinstance(found, Layout):
-        return found
-    if found is not None:
-        msg = f"{'/' + path!r} in {store} is a group, not an array"
-        raise errors.NodeTypeValidationError(msg)
-    msg = f"no array at {'/' + path!r} in {store}"
-    raise errors.ArrayNotFoundError(msg)

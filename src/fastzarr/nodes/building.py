@@ -15,7 +15,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ from fastzarr.metadata.formats import default_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
+from fastzarr.nodes.held import alone
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import METADATA_NAMES
 
@@ -162,7 +163,9 @@ def drafted(
         format, groups = (None, None) if overwrite else (layout.format, parents.groups)
         with changing(store, path, format, removed=overwrite, above=groups):
             publish_parents(store, parents.missing, layout.format)
-            done = draft.publish(replace=overwrite, owned=owned)
+            # At a free path there is nothing that others could be changing.
+            with alone(store, path) if overwrite else nullcontext():
+                done = draft.publish(replace=overwrite, owned=owned)
     except BaseException:
         draft.discard()
         raise
@@ -282,7 +285,7 @@ def publish_parents(store: Store, missing: list[str], format: Format) -> None:
 
 def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
     """Delete a node and all nodes below it, in both stores."""
-    with changing(store, path, removed=True):
+    with changing(store, path, removed=True), alone(store, path):
         documents.delete(store, path)
         if chunk_store is not None and chunk_store is not store:
             documents.delete(chunk_store, path)

@@ -21,13 +21,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import filterfalse, repeat
-from typing import TYPE_CHECKING, Any
+from operator import is_not
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastzarr import errors
 from fastzarr.config import config
 from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.nodes.held import gone, held
 from fastzarr.stores.capabilities import Request
 from fastzarr.stores.keys import METADATA_NAMES, validate_key
 
@@ -73,6 +75,21 @@ def load(store: Store, path: str, format: Format | None = None) -> Node | None:
                     found[other] = beside
             return parsed.parse(each, found, path)
     return None
+
+
+def load_array(store: Store, path: str, format: Format | None = None) -> Layout:
+    """Return the array at a path, of one format or of the first that has a node.
+
+    Raise ``ArrayNotFoundError`` if it is missing, and ``NodeTypeValidationError`` for a group.
+    """
+    found = load(store, path, format)
+    if isinstance(found, Layout):
+        return found
+    if found is not None:
+        msg = f"{'/' + path!r} in {store} is a group, not an array"
+        raise errors.NodeTypeValidationError(msg)
+    msg = f"no array at {'/' + path!r} in {store}"
+    raise errors.ArrayNotFoundError(msg)
 
 
 def load_many(store: Store, paths: Sequence[str], format: Format | None = None) -> dict[str, Node]:
@@ -285,6 +302,16 @@ def _is_strict(value: object) -> bool:
     return True
 
 
+class Where(NamedTuple):
+    """The place of a node that is held for a change."""
+
+    #: The store, and the path of the node in it.
+    store: Store
+    root: str
+    #: The path of the node in the user's store.
+    path: str
+
+
 def update(
     store: Store,
     path: str,
@@ -292,31 +319,47 @@ def update(
     synchronizer: Any = None,
     format: Format | None = None,
 ) -> Node:
+    """Hold a node, apply a patch to it as ``update_held`` does, and return the result.
+
+    Raise ``PathNotFoundError`` if the node is missing, or is deleted meanwhile.
+    """
+    with held(store, path) as (inside, root):
+        return update_held(Where(inside, root, path), patch, synchronizer, format)
+
+
+def update_held(
+    node: Where,
+    patch: Callable[[Node], Node],
+    synchronizer: Any = None,
+    format: Format | None = None,
+    then: Callable[[Any], None] | None = None,
+) -> Node:
     """Apply a patch to the node as it is in the store now, write it and return the result.
 
     If nodes of several formats have the same path, the one of ``format`` is patched.
 
     Writers take turns, so that no update is lost. ``patch`` may be called more than once.
-    ``synchronizer`` is the user's; its lock for the document is held as well.
+    ``then`` is called with the result before the turn ends. ``synchronizer`` is the user's; its
+    lock for the document is held as well.
 
     Raise ``PathNotFoundError`` if the node is missing.
     """
-    first = () if format is None else (format,)
-    for each in (*first, *formats.others(format)):
+    # The format that was passed comes first.
+    for each in sorted(formats.FORMATS, key=partial(is_not, format)):
         for name in each.visible:
-            key = join(path, name)
-            change = _Change(store, path, each, name, patch)
-            with ExitStack() as held:
+            change = _Change(node, each, name, patch, then)
+            with ExitStack() as locks:
                 if synchronizer is not None:
-                    held.enter_context(synchronizer[key])
+                    locks.enter_context(synchronizer[join(node.path, name)])
                     if each.separate_attributes is not None:
                         # zarr-python 2 takes only this lock to change attributes.
-                        held.enter_context(synchronizer[join(path, each.separate_attributes)])
-                store.change(key, change)
+                        key = join(node.path, each.separate_attributes)
+                        locks.enter_context(synchronizer[key])
+                key = f"{node.root}/{name}" if node.root else name
+                node.store.change(key, change, change.end if then else None)
             if change.result is not None:
                 return change.result
-    msg = f"the node {'/' + path!r} no longer exists in {store}; it was deleted or moved"
-    raise errors.PathNotFoundError(msg)
+    raise gone(node.store, node.path)
 
 
 class _Change:
@@ -324,14 +367,15 @@ class _Change:
 
     def __init__(
         self,
-        store: Store,
-        path: str,
+        where: Where,
         format: Format,
         name: str,
         patch: Callable[[Node], Node],
+        then: Callable[[Any], None] | None,
     ) -> None:
-        self.store, self.path, self.format, self.name = store, path, format, name
-        self.patch = patch
+        self.store, self.root, self.path = where
+        self.format, self.name = format, name
+        self.patch, self.then = patch, then
         self.result: Node | None = None
         # Whether separate attributes are written: a repeated call must not patch them again.
         self.done = False
@@ -351,6 +395,11 @@ class _Change:
         if document.alike(after, before):
             return data
         return document.dumps(self._patched(found, after, before))
+
+    def end(self) -> None:
+        """Do what remains to be done in the same turn."""
+        if self.then is not None and self.result is not None:
+            self.then(self.result)
 
     def _parse(self, documents: dict[str, Any]) -> Node:
         node: Node = self.format.parse(documents, partial(join, self.path))
@@ -378,7 +427,7 @@ class _Change:
         document does not protect them if that document stays as it is.
         """
         beside = join(self.path, name)
-        turn = self.store.turn(beside)
+        turn = self.store.turn(join(self.root, name))
         try:
             while True:
                 data = turn.get()

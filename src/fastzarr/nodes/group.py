@@ -38,6 +38,7 @@ from fastzarr.nodes.building import (
 )
 from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
+from fastzarr.nodes.held import alone
 from fastzarr.nodes.members import Members
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import normalise_path
@@ -346,12 +347,18 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             raise taken(self._store, new, found, "delete it first, or choose another path")
         missing = groups_above(self._store, new, self._layout.format, self._path).missing
         self._store.check_move(old, new)
+        apart = self._chunk_store.place is not self._store.place
+        # A group, or an array without stored chunks, has nothing there.
+        apart = apart and not self._chunk_store.is_empty(old)
+        if apart:
+            self._chunk_store.check_move(old, new)
         with changing(self._store, new), changing(self._store, old, removed=True):
             # The parent groups come first, so that the node can be found at any moment.
             publish_parents(self._store, missing, self._layout.format)
-            if self._chunk_store.place is not self._store.place:
-                self._chunk_store.move(old, new)
-            self._store.move(old, new)
+            with alone(self._store, old, new):
+                if apart:
+                    self._chunk_store.move(old, new)
+                self._store.move(old, new)
 
     def tree(
         self,

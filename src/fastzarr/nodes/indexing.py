@@ -57,7 +57,7 @@ class Indexer:
 class Indexed:
     """The methods of ``Array`` that select elements.
 
-    The deriving class sets the attributes and overrides ``_current`` and ``_check_current``.
+    The deriving class sets the attributes and overrides ``_current`` and ``_begin``.
     """
 
     _access: Access
@@ -69,8 +69,11 @@ class Indexed:
         """Return the access for a new operation."""
         raise NotImplementedError
 
-    def _check_current(self, access: Access) -> None:
-        """Raise StaleArrayError if the array in the store has other chunks than ``access``."""
+    def _begin(self, access: Access) -> Access | None:
+        """Hold the array for a change; return None if nothing else can reach it yet.
+
+        Raise StaleArrayError if the array in the store has other chunks than ``access``.
+        """
         raise NotImplementedError
 
     def __getitem__(self, index: Any) -> Any:
@@ -245,7 +248,8 @@ class Indexed:
         return result if layout.shape or found.shape else result[()]
 
     def _write(self, access: Access, found: Selection, value: Any) -> None:
-        self._check_writable()
+        if self._read_only:
+            self._check_writable()
         layout = access.layout
         dtype = layout.dtype.numpy
         if found.fields is not None:
@@ -255,14 +259,22 @@ class Indexed:
         else:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:
-            self._check_current(access)
-            run.run_write(
-                layout,
-                access.chunks,
-                found,
-                prepared.reshape(found.work),
-                store_empty=access.settings.write_empty_chunks,
-            )
+            held = self._begin(access)
+            try:
+                run.run_write(
+                    layout,
+                    (held or access).chunks,
+                    found,
+                    prepared.reshape(found.work),
+                    store_empty=access.settings.write_empty_chunks,
+                )
+            except OSError as error:
+                if held is not None:
+                    held.explain(error)
+                raise
+            finally:
+                if held is not None:
+                    held.release()
 
     def _check_writable(self) -> None:
         if self._read_only:

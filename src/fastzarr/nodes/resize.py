@@ -5,11 +5,14 @@ Rules of this file:
 * Readers are clipped at the published shape, so the order of steps decides what they see. A shrink
   publishes the shape, then deletes chunks. A growth first clears the remains of an earlier, larger
   shape, then publishes. An append writes its data, then publishes.
-* All steps happen in the turn of the array's document: each starts from the shape in the store, so
-  that data appended by several writers at once is stored one after another.
+* All steps, the deletions of a shrink included, happen in one turn of the array's document. They
+  start from the shape in the store, so that of several writers each changes what the one before has
+  published. In a store without locks between processes, the rows that another process appends while
+  chunks are deleted can be lost.
 * New elements have the fill value, whatever the array once held in their place.
 * Only stored chunks are visited, however many the shape has.
-* ``update`` applies a patch to the array's document in the store and returns the new layout.
+* ``access`` holds the array. ``update`` applies a patch to its document in the store, and calls a
+  function with the new layout before the turn ends.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
 
-    Update: TypeAlias = Callable[[Callable[[Layout], Layout]], Layout]
+    Patch: TypeAlias = Callable[[Layout], Layout]
+    Update: TypeAlias = Callable[[Access, Patch, Callable[[Layout], None] | None], None]
 
 
 def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
@@ -53,11 +57,13 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
             _clear_strays(access, latest, latest.with_members(shape=new), kept)
         return latest.with_members(shape=new)
 
-    latest = update(patch)
-    # The new shape is made durable before chunks are deleted: a power cut must not restore the old
-    # shape without its chunks.
-    access.store.settle(access.path)
-    _delete_outside(access, latest)
+    def then(latest: Layout) -> None:
+        # The new shape is made durable before chunks are deleted: a power cut must not restore the
+        # old shape without its chunks.
+        access.store.settle(access.root)
+        _delete_outside(access, latest)
+
+    update(access, patch, then)
 
 
 def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, ...]:
@@ -80,7 +86,7 @@ def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, .
             _write(access, latest.with_members(shape=new), spans, values)
         return latest.with_members(shape=new)
 
-    update(patch)
+    update(access, patch, None)
     return new
 
 
@@ -131,7 +137,10 @@ def _name(access: Access) -> str:
 
 def _lasting(access: Access, layout: Layout) -> Access:
     """Return an access to the chunks of ``layout`` whose writes are durable."""
-    return replace(access, layout=layout, chunk_store=access.chunk_store.lasting())
+    store = access.chunk_store.lasting()
+    if access.chunk_store is access.store:
+        return replace(access, layout=layout, store=store, chunk_store=store)
+    return replace(access, layout=layout, chunk_store=store)
 
 
 def _write(access: Access, layout: Layout, spans: tuple[Span, ...], values: Any) -> None:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from fastzarr.nodes.access import Access
 
 
+class StoredBytes(int):
+    """A number of bytes that can also be called: an attribute in zarr-python 2, a method in 3."""
+
+    def __call__(self) -> int:
+        """Return the number."""
+        return int(self)
+
+
 def stored_chunks(access: Access) -> int:
     """Return the number of stored chunks; those in shards are counted by the shard's index."""
     layout, chunks = access.layout, access.chunks
@@ -46,8 +54,9 @@ def digest(access: Access, hashname: str) -> bytes:
 
 def stored_coords(access: Access, layout: Layout) -> Iterator[tuple[int, ...]]:
     """Iterate over the coordinates of the stored objects, inside the layout's grid or not."""
-    start = len(access.path) + 1 if access.path else 0
-    for key in access.chunk_store.list(access.path):
+    root = access.chunk_root
+    start = len(root) + 1 if root else 0
+    for key in access.chunk_store.list(root):
         coords = layout.keys.decode(key[start:], len(layout.shape))
         if coords is not None:
             yield coords

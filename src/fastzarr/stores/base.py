@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fastzarr.stores.capabilities import Draft, Files
+    from fastzarr.stores.capabilities import Draft, Files, Pinned
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
 
@@ -90,6 +90,7 @@ class Store(AsMapping):
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None = None
     modified: Callable[[str], int | None] | None = None
     draft: Callable[[str], Draft[Store] | None] | None = None
+    pinned: Callable[[str], Pinned[Store] | None] | None = None
     transaction: Callable[[str], AbstractContextManager[None]] | None = None
 
     def __init__(self, *, read_only: bool = False) -> None:
@@ -334,8 +335,13 @@ class Store(AsMapping):
         self._check_write(key)
         return self._turn(key)
 
-    def change(self, key: str, make: Callable[[bytes | None], Buffer | None]) -> None:
-        """Replace a value by ``make(old)``.
+    def change(
+        self,
+        key: str,
+        make: Callable[[bytes | None], Buffer | None],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Replace a value by ``make(old)``, then call ``then()`` before the next writer's turn.
 
         ``old`` is None if the key is missing; returning None deletes it. No update of another
         thread is lost, and none of another process if the store has locks or compare-and-swap.
@@ -354,7 +360,9 @@ class Store(AsMapping):
                 old = turn.get()
                 new = make(old)
                 if new is old or turn.put(new):
-                    return
+                    break
+            if then is not None:
+                then()
         finally:
             turn.end()
 

@@ -160,6 +160,37 @@ class Drafts(Protocol):
         """Return a new draft of the tree at ``path``, or None if that cannot be replaced."""
 
 
+class Pinned(Protocol[S_co]):
+    """The tree of a node that is held open, and locked for changes, until ``end``."""
+
+    @property
+    def store(self) -> S_co:
+        """The store of the tree, whose root is the root of the tree wherever it is moved."""
+
+    def end(self) -> None:
+        """Release the tree."""
+
+    def is_deleted(self) -> bool:
+        """Whether the tree has been deleted since."""
+
+    def rename(self, error: OSError) -> None:
+        """Put the path of the node into an error of the tree's store."""
+
+
+@runtime_checkable
+class Pins(Protocol):
+    """A store in which a change of a node ends in the tree in which it began.
+
+    Trees are moved, deleted and replaced in one step, also while they are held.
+    """
+
+    def pinned(self, path: str) -> Pinned[Any] | None:
+        """Hold the tree at ``path``; return None if that is not possible now.
+
+        Raise FileNotFoundError if there is no tree.
+        """
+
+
 @runtime_checkable
 class Transacts(Protocol):
     """A store in which several changes are atomic, even if the writer dies."""
@@ -193,6 +224,7 @@ PAST: dict[str, frozenset[str]] = {
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,
     "set_many": _WRITES,
     "draft": _WRITES | _TURNS | _TREES,
+    "pinned": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch"},
     "transaction": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch", "swap"},
 }
 

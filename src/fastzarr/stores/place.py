@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from threading import Lock, RLock
+from threading import Condition, Lock, RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -75,6 +75,89 @@ class Locks:
                 self._locks.pop(name, None)
 
 
+class PathLocks:
+    """Locks of the paths of nodes, for the threads of this process.
+
+    Changes of a node share the lock of its path. To delete, move or replace a tree, a thread takes
+    the locks of all paths at and below it alone. A thread may take locks that it holds already.
+    """
+
+    #: How many times trees were deleted, moved or replaced.
+    removals = 0
+
+    def __init__(self) -> None:
+        """Initialise without locks; called again in a forked child."""
+        self._free = Condition(Lock())
+        self._shared: dict[tuple[int, str], int] = {}
+        # The threads that have a tree alone or wait for it, in the order in which they came.
+        self._alone: list[tuple[int, str]] = []
+
+    # In place, because arrays keep the object.
+    reset = __init__
+
+    def share(self, path: str) -> None:
+        """Wait until no other thread has a tree with this path alone, or waits for that."""
+        me = get_ident()
+        with self._free:
+            while self._alone and self._is_closed(me, path):
+                self._free.wait()
+            self._shared[me, path] = self._shared.get((me, path), 0) + 1
+
+    def leave(self, path: str) -> None:
+        """Release a lock taken by ``share``; ignored in a forked child if its parent holds it."""
+        me = get_ident()
+        with self._free:
+            count = self._shared.pop((me, path), 1) - 1
+            if count:
+                self._shared[me, path] = count
+            elif self._alone:
+                self._free.notify_all()
+
+    @contextmanager
+    def alone(self, *paths: str) -> Iterator[None]:
+        """Hold the locks of all paths at and below these, in a ``with`` block."""
+        me = get_ident()
+        mine = [(me, path) for path in paths]
+        with self._free:
+            before = tuple(self._alone)
+            self._alone += mine
+        try:
+            with self._free:
+                while self._is_taken(me, paths, before):
+                    self._free.wait()
+            yield
+        finally:
+            with self._free:
+                self.removals += 1
+                for one in mine:
+                    if one in self._alone:
+                        self._alone.remove(one)
+                self._free.notify_all()
+
+    def _is_closed(self, me: int, path: str) -> bool:
+        # Whoever holds a lock does not wait behind a thread that waits for this very lock.
+        if any(owner == me for owner, _ in self._shared):
+            waiting = [one for one in self._alone if self._is_taken(one[0], one[1:], ())]
+        else:
+            waiting = []
+        return any(
+            one[0] != me and _is_below(path, one[1]) and one not in waiting for one in self._alone
+        )
+
+    def _is_taken(
+        self, me: int, paths: tuple[str, ...], before: tuple[tuple[int, str], ...]
+    ) -> bool:
+        return any(
+            owner != me and _is_below(held, path) for owner, held in self._shared for path in paths
+        ) or any(
+            one[0] != me
+            and one in self._alone
+            and (_is_below(one[1], path) or _is_below(path, one[1]))
+            for one in before
+            for path in paths
+        )
+
+
 class Place:
     """The identity of the values of one or more stores, and this process's state for them."""
 
@@ -86,6 +169,7 @@ class Place:
         "held",
         "inode",
         "locks",
+        "paths",
         "snapshots",
         "token",
         "warned",
@@ -103,6 +187,8 @@ class Place:
         self.token = token or (os.urandom(16).hex() if folder is None else f"file://{folder}")
         #: The locks of keys, for the threads of this process.
         self.locks = Locks()
+        #: The locks of the paths of nodes, for the threads of this process.
+        self.paths = PathLocks()
         #: A lock for brief changes of this state, and of the values of a dict.
         self.guard = RLock()
         #: Whether the warning about missing file locks has been issued.
@@ -121,6 +207,7 @@ class Place:
     def reset(self) -> None:
         """Drop all locks; called in a forked child."""
         self.locks.reset()
+        self.paths.reset()
         self.guard = RLock()
 
     @property

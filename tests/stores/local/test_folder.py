@@ -10,6 +10,8 @@ import pytest
 import fastzarr as zarr
 from fastzarr.errors import KeyValidationError
 from fastzarr.stores import LocalStore
+from fastzarr.stores.keys import TEMPORARY_SUFFIX
+from fastzarr.stores.local.folder import Folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,3 +207,22 @@ def test_many_folders(store: LocalStore) -> None:
     for i in range(20):
         store.set(f"a/{i}/b", b"%d" % i)
     assert [store.get(f"a/{i}/b") for i in range(20)] == [b"%d" % i for i in range(20)]
+
+
+def test_a_move_replaces_a_folder_that_has_only_temporary_files(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store["a/b"] = b"1"
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / f".1{TEMPORARY_SUFFIX}").write_bytes(b"")
+    store.move("a", "c")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["b", "c"]
+    assert store["c/b"] == b"1"
+
+
+def test_a_move_does_not_replace_a_value_that_was_stored_meanwhile(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store["a/b"] = b"1"
+    store["c/d"] = b"2"
+    with pytest.raises(OSError, match="c"):
+        Folder(str(tmp_path)).move("a", "c")
+    assert dict(store) == {"a/b": b"1", "c/d": b"2"}

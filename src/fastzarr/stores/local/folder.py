@@ -29,6 +29,7 @@ from fastzarr.stores.local.system import (
     DIRECTORY,
     NOFOLLOW,
     FileLock,
+    exchange,
     is_locked,
     read_part,
     sync_file,
@@ -64,6 +65,7 @@ class Folder:
         "base",
         "flags",
         "follow_symlinks",
+        "named",
         "pinned",
         "root",
         "written",
@@ -86,6 +88,8 @@ class Folder:
         self.written = written
         #: Whether the root is an open folder, which is never created again.
         self.pinned = False
+        #: The path of the store's root in messages.
+        self.named = root
         self._place: Place | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Folder], tuple[Any, ...]]:
@@ -94,19 +98,20 @@ class Folder:
 
     def __str__(self) -> str:
         """Return the URL of the root."""
-        return "file://" + self.root.replace(os.sep, "/")
+        return "file://" + self.named.replace(os.sep, "/")
 
     def with_durability(self, durability: str) -> Folder:
         """Return the same folder with another durability."""
         other = Folder(self.root, follow_symlinks=self.follow_symlinks, durability=durability)
-        other.pinned = self.pinned
+        other.pinned, other.named = self.pinned, self.named
         return other
 
     def at(self, root: str, *, pinned: bool = False) -> Folder:
-        """Return another folder with the same settings."""
+        """Return another folder with the same settings; ``pinned`` for an open folder in this."""
         durability = self._durability
         other = Folder(root, follow_symlinks=self.follow_symlinks, durability=durability)
-        other.pinned = pinned
+        if pinned:
+            other.pinned, other.named = True, self.named
         return other
 
     @property
@@ -403,7 +408,7 @@ class Folder:
         self.check(folder)
         self._make(folder, target)
         try:
-            os.rename(self.base + source, self.base + target)
+            self._rename(source, target)
         except OSError:
             self.remove_empty(folder)
             raise
@@ -412,6 +417,28 @@ class Folder:
             for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
                 sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
         self.remove_empty(source.rpartition("/")[0])
+
+    def _rename(self, source: str, target: str) -> None:
+        """Rename a file or folder to ``target``, which may be a folder without values."""
+        try:
+            os.rename(self.base + source, self.base + target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or self._has_values(target):
+                raise
+        else:
+            return
+        # Only temporary files of writers that died are in the way.
+        exchange(self.base + source, self.base + target)
+        grave = temporary_name(self.base + source.rpartition("/")[0])
+        if self._has_values(source):
+            exchange(self.base + source, self.base + target)
+            reason = "values were stored here in the meantime"
+            raise FileExistsError(errno.EEXIST, reason, self.base + target)
+        os.rename(self.base + source, grave)
+        self.remove_tree(grave)
+
+    def _has_values(self, path: str) -> bool:
+        return next(self.keys_below(path, sweep=False), None) is not None
 
     def check(self, folder: str) -> bool:
         """Whether a folder may exist; raise KeyValidationError if a link leads out of the root."""

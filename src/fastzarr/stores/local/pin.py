@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastzarr.stores.local.system import DIRECTORY, FileLock
 
@@ -30,7 +30,10 @@ _OPEN = "/proc/self/fd"
 class Pin:
     """A folder that is open and locked until ``end``; ``folder`` has its files."""
 
-    __slots__ = ("_lock", "_named", "folder")
+    __slots__ = ("_lock", "_named", "folder", "store")
+
+    #: The store of the folder's files, if it has been set.
+    store: Any
 
     def __init__(self, lock: FileLock, folder: Folder, named: str) -> None:
         """Initialise with the lock, and the path by which the folder was opened."""

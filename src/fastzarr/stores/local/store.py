@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.capabilities import Request
     from fastzarr.stores.local.draft import FolderDraft
     from fastzarr.stores.local.overlay import Layer, Overlay
+    from fastzarr.stores.local.pin import Pin
     from fastzarr.stores.local.staged import Staged
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
@@ -468,6 +469,22 @@ class LocalStore(Store):
             if f"{os.path.realpath(os.curdir)}/".startswith(f"{real}/"):
                 return None  # it contains the working directory of this process
         return FolderDraft(self._folder, path, self._unseen)
+
+    def pinned(self, path: str) -> Pin | None:
+        """Open and lock the folder at a path for a change of its node; None in a transaction.
+
+        Raise FileNotFoundError if there is no folder.
+        """
+        if self._changes() is not None:
+            return None
+        self._check_write()
+        from fastzarr.stores.local.pin import pin
+
+        held = pin(self._folder, path)
+        # A change is about to follow; the store of the tree is not flushed itself.
+        self._folder.written = True
+        held.store = self._again(_folder=held.folder, suspension=_Shared())
+        return held
 
     def _unseen(self, root: str) -> _Unseen:
         folder = self._folder.at(root)

@@ -8,6 +8,8 @@ Rules of this file:
   the new file has been renamed over it. After locking it checks that the name still refers to the
   same file. To create a value, a writer links its file to the name, which fails if another writer
   was first. Therefore no two writers, in any threads or processes, start from the same old value.
+* The new file of a document is locked before it is renamed, so that the turn goes on until its end,
+  although the name refers to another file by then.
 * The lock is the kernel's (``flock``) on the file of the value: no lock file is needed, and the
   lock ends with its holder; a forked child does not keep it.
 * The folder's ``durability`` determines which data survives a power cut: with ``replace``, a value
@@ -164,8 +166,23 @@ class FileTurn:
             self._hold()
         if not synced:
             sync_file(temporary)
-        os.replace(temporary, self._path)
+        if self._lock is not None and self._key.rpartition("/")[2] in METADATA_NAMES:
+            self._replace(temporary, self._lock)
+        else:
+            os.replace(temporary, self._path)
         return True
+
+    def _replace(self, temporary: str, old: FileLock) -> None:
+        """Rename a file over the value, and keep the turn: the file is locked before."""
+        new = FileLock.open(lambda: os.open(temporary, self._folder.flags))
+        try:
+            new.lock()
+            os.replace(temporary, self._path)
+        except BaseException:
+            new.end()
+            raise
+        self._lock = new
+        old.end()
 
     def _remove(self) -> None:
         folder = self._key.rpartition("/")[0]
