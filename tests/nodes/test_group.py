@@ -360,9 +360,136 @@ def test_a_node_that_cannot_be_understood_does_not_hide_the_others(full, zarr_fo
     assert full["a/x"].shape == (3,)
     assert list(full) == ["a", "empty", "z"]
     assert len(full) == 3
-    for look in (lambda: full["z"], full.members, lambda: list(full.arrays()), full.tree):
-        with pytest.raises(errors.MetadataError, match="z/"):
+    with pytest.raises(errors.MetadataError, match="z/"):
+        full["z"]
+    named = pytest.warns(errors.ZarrUserWarning, match=r"member '/z' in .* cannot be read: .*z/")
+    with named:
+        assert [name for name, _ in full.members(None)] == ["a", "a/b", "a/b/y", "a/x", "empty"]
+    with named:
+        assert list(full.array_keys(recurse=True)) == ["a/b/y", "a/x"]
+    with named:
+        assert [name for name, _ in full.arrays(recurse=True)] == ["a/b/y", "a/x"]
+    with named:
+        assert list(full.group_keys()) == ["a", "empty"]
+    with named:
+        assert [name for name, _ in full.items()] == ["a", "empty"]
+    with named:
+        assert [node.name for node in full.values()] == ["/a", "/empty"]
+    with named:
+        drawn = repr(full.tree())
+    assert [line.split()[-1] for line in drawn.splitlines()] == [
+        *"/ab",
+        "float64",
+        "int64",
+        "empty",
+    ]
+    with named:
+        assert "z" in full
+    with named:
+        zarr.consolidate_metadata(full.store)
+    assert list(zarr.open_consolidated(full.store, mode="r")) == ["a", "empty"]
+    with pytest.raises(errors.MetadataError, match="z/"):
+        zarr.copy_all(full, zarr.group())
+
+
+def test_a_link_out_of_the_store_does_not_hide_the_members_beside_it(tmp_path, zarr_format):
+    root = zarr.create_group(tmp_path / "root", zarr_format=zarr_format)
+    root.create_array("b/x", data=[1, 2, 3])
+    zarr.create_group(tmp_path / "outside", zarr_format=zarr_format)
+    for below in ("a", "b/y"):
+        (tmp_path / "root" / below).symlink_to(tmp_path / "outside")
+    named = pytest.warns(errors.ZarrUserWarning, match=r"'/a' in .* link that leads out .*outside")
+    with named:
+        assert list(root) == ["b"]
+    with named:
+        assert len(root) == 1
+    with named:
+        assert "a" not in root
+    assert "b" in root
+    with named, pytest.warns(errors.ZarrUserWarning, match=r"'/b/y' in .* leads out"):
+        assert [name for name, _ in root.members(None)] == ["b", "b/x"]
+    with named:
+        assert list(root.group_keys()) == ["b"]
+    with named, pytest.warns(errors.ZarrUserWarning, match=r"'/b/y' in .* leads out"):
+        zarr.consolidate_metadata(root.store)
+    assert list(zarr.open_consolidated(root.store, mode="r")) == ["b"]
+    with pytest.raises(errors.KeyValidationError, match="leads out"):
+        root["a"]
+
+
+class Failing(MemoryStore):
+    """A store that raises an error for keys below ``b``, if it has one."""
+
+    failure = None
+
+    def _get(self, key):
+        if key.startswith("b/") and self.failure is not None:
+            raise self.failure
+        return super()._get(key)
+
+    def _exists(self, key):
+        return self._get(key) is not None
+
+
+def test_only_errors_of_a_member_are_warnings(zarr_format):
+    store = Failing()
+    root = zarr.create_group(store, zarr_format=zarr_format)
+    for name in "abcd":
+        root.create_group(name)
+    store.failure = PermissionError(13, "denied", "file")
+    named = pytest.warns(errors.ZarrUserWarning, match="'/b' in .* cannot be read: .*denied")
+    with named:
+        assert [name for name, _ in root.members()] == ["a", "c", "d"]
+    with named:
+        assert list(root) == ["a", "c", "d"]
+    with named:
+        assert len(root) == 3
+    with pytest.raises(PermissionError):
+        zarr.open_group(store, path="b", mode="r", zarr_format=zarr_format).members()
+    store.failure = ConnectionError("the network is down")
+    for look in (root.members, lambda: list(root), lambda: len(root), lambda: "b" in root):
+        with pytest.raises(ConnectionError):
             look()
+
+
+def test_a_group_whose_members_cannot_be_listed_does_not_hide_the_others(zarr_format):
+    class Unlisted(MemoryStore):
+        def _list_dir(self, prefix):
+            if prefix == "b":
+                raise PermissionError(13, "denied", prefix)
+            return super()._list_dir(prefix)
+
+    root = zarr.create_group(Unlisted(), zarr_format=zarr_format)
+    for name in ("a", "b/x", "c"):
+        root.create_group(name)
+    with pytest.warns(errors.ZarrUserWarning, match="'/b' in .* cannot be read: .*denied"):
+        assert [name for name, _ in root.members(None)] == ["a", "b", "c"]
+    with pytest.raises(PermissionError):
+        root["b"].members()
+
+
+def test_the_length_is_true_while_an_unused_iterator_lives(root):
+    root.create_group("a")
+    root.create_group("b")
+    views = root, root.keys(), root.values(), root.items()
+    for view in views:
+        unused = iter(view)
+        assert len(view) == 2
+        for document in ("zarr.json", ".zgroup"):
+            root.store.delete(f"b/{document}")
+        root.store.set("b/other", b"1")
+        assert len(view) == 1
+        assert len(root) == 1
+        root.create_group("b")
+        assert len(list(unused)) == 2
+
+
+def test_a_broken_member_counts_whatever_was_iterated_over(full, zarr_format):
+    full.store.set("z/zarr.json" if zarr_format == 3 else "z/.zarray", b"{}")
+    with pytest.warns(errors.ZarrUserWarning, match="'/z'"):
+        items = iter(full.items())
+    assert len(full) == 3
+    assert len(list(items)) == 2
 
 
 def test_only_nodes_are_members(full, tmp_path):

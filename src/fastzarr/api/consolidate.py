@@ -57,7 +57,8 @@ def consolidate_metadata(
 
     Format 3 stores the copy in the group's ``zarr.json``, format 2 under ``metadata_key``, which is
     ``".zmetadata"`` by default. The returned group reads from it. The copy is valid until a node
-    below the group changes; fastzarr deletes it with the first such change.
+    below the group changes; fastzarr deletes it with the first such change. A node that cannot be
+    read is left out of the copy, with a warning that names it.
 
     Raise ``GroupNotFoundError`` if there is no group at the path, and ``BaseZarrError`` if its
     format has no consolidated metadata.

@@ -17,6 +17,7 @@ Rules of this file:
 from __future__ import annotations
 
 import json
+import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from fastzarr.stores import Store
 
 Node = Layout | GroupLayout
+
+# What one broken member raises: invalid documents, links that lead out of the store, files that may
+# not be read. Other errors, such as those of a connection, concern the store.
+BROKEN = (errors.MetadataError, errors.KeyValidationError, PermissionError, IsADirectoryError)
 
 
 def join(path: str, name: str) -> str:
@@ -188,29 +193,65 @@ def children(
     """Iterate over the names and nodes directly below a group, in the order of their names.
 
     ``names`` are the result of ``entries``, if it is known. A document is parsed when its node is
-    reached, and an invalid one raises then.
+    reached. A node that cannot be read is left out, with a warning that names it.
     """
     names = entries(store, path) if names is None else names
     for start in range(0, len(names), _TOGETHER):
         paths = {join(path, name): name for name in names[start : start + _TOGETHER]}
-        found = _documents(store, list(paths), format)
+        found = _readable(store, list(paths), format)
         for below, name in paths.items():
             if below in found:
                 each, documents = found[below]
-                yield name, parsed.parse(each, documents, below)
+                try:
+                    node = parsed.parse(each, documents, below)
+                except BROKEN as error:
+                    warn_of(below, store, error)
+                    continue
+                yield name, node
+
+
+def _readable(
+    store: Store, paths: list[str], format: Format
+) -> dict[str, tuple[Format, dict[str, bytes]]]:
+    """Return the documents as ``_documents`` does, without nodes whose documents are broken."""
+    try:
+        return _documents(store, paths, format)
+    except BROKEN as error:
+        if len(paths) == 1:
+            warn_of(paths[0], store, error)
+            return {}
+    # The error does not tell which of them is broken.
+    half = len(paths) // 2
+    return _readable(store, paths[:half], format) | _readable(store, paths[half:], format)
+
+
+def warn_of(path: str, store: Store, error: Exception) -> None:
+    """Warn that a member of a group cannot be read, and why."""
+    warnings.warn(
+        f"the member {'/' + path!r} in {store} cannot be read: {error}",
+        errors.ZarrUserWarning,
+        stacklevel=errors.caller_level(),
+    )
 
 
 def child_names(store: Store, path: str, format: Format, names: list[str]) -> list[str]:
     """Return those of the names that are nodes of a format directly below a group.
 
-    Their documents are not parsed.
+    Their documents are not parsed. A name that cannot be looked up is left out, with a warning.
     """
     start = f"{path}/" if path else ""
     there: set[str] = set()
+    broken: set[str] = set()
     for document_name in format.visible:
         for name in names:
-            if name not in there and store.exists(f"{start}{name}/{document_name}"):
-                there.add(name)
+            if name in there or name in broken:
+                continue
+            try:
+                if store.exists(f"{start}{name}/{document_name}"):
+                    there.add(name)
+            except BROKEN as error:
+                broken.add(name)
+                warn_of(start + name, store, error)
     return [name for name in names if name in there]
 
 

@@ -233,14 +233,21 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         remove(self._store, path, self._chunk_store)
 
     def __contains__(self, name: object) -> bool:
-        """Whether the group has an array or group of this name or path."""
+        """Whether the group has an array or group of this name or path.
+
+        A node that cannot be read counts, and causes a warning; a link out of the store does not.
+        """
         if not isinstance(name, str):
             return False
         try:
             path = self._below(name)
         except KeyValidationError:
             return False
-        return path == self._path or self._find(path) is not None
+        try:
+            return path == self._path or self._find(path) is not None
+        except nodes.BROKEN as error:
+            nodes.warn_of(path, self._store, error)
+            return not isinstance(error, KeyValidationError)
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the array or group at a path, or ``default`` if it is missing."""
@@ -452,9 +459,17 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             yield from nodes.children(self._store, path, self._layout.format, entries)
             return
         for name in list(snapshot.names(path)) if entries is None else entries:
-            found = self._find(nodes.join(path, name))
+            below = nodes.join(path, name)
+            try:
+                found = self._find(below)
+            except nodes.BROKEN as error:
+                nodes.warn_of(below, self._store, error)
+                continue
             if found is not None:
                 yield name, found
+
+    def _warn_of(self, path: str, error: Exception) -> None:
+        nodes.warn_of(path, self._store, error)
 
     def _array(self, path: str, layout: Layout) -> Array:
         return Array(

@@ -6,19 +6,21 @@ Rules of this file:
   metadata. Each level is listed once, and each document read once.
 * ``Members`` declares what it requires of the deriving class. It does not access the store.
 * Members come in the order of their names, each group before its own members.
+* A member that cannot be read does not hide the others: it is left out, with a warning that names
+  it. Only the names of members include it, because they do not depend on what its document says.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, KeysView, MutableMapping, ValuesView
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 from weakref import ref
 
 from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.array import Array
-from fastzarr.nodes.documents import join
+from fastzarr.nodes.documents import BROKEN, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +39,8 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
     def path(self) -> str:
         """The path of the group in its store."""
 
-    # The entries of the group when it was last iterated over, and that iterator.
-    _listed: tuple[list[str], ref[_Listed[Any]]] | None = None
+    # The last iterator over the names, with the entries that it was made of.
+    _listed: _Last[str] | None = None
 
     @abstractmethod
     def _entries(self) -> list[str]:
@@ -64,6 +66,10 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         """Return a handle of the group at ``path``, with the settings of this group."""
 
     @abstractmethod
+    def _warn_of(self, path: str, error: Exception) -> None:
+        """Warn that the node at a path cannot be read."""
+
+    @abstractmethod
     def _unconsolidated(self) -> Self:
         """Return the group as it reads from the store, not from consolidated metadata."""
 
@@ -77,24 +83,17 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
 
         Their metadata is not parsed: a member with an invalid document is named, too.
         """
-        return self._list(self._names)
+        entries = self._entries()
+        found = _Listed(self._names(entries))
+        self._listed = entries, ref(found)
+        return found
 
     def __len__(self) -> int:
         """Return the number of members."""
-        if self._listed is not None:
-            entries, listed = self._listed
-            found = listed()
-            # ``list(group)`` asks for the length once it has the iterator, which has looked at each
-            # member already.
-            if found is not None and found.is_new and self._entries() == entries:
-                return len(found)
-        return len(self._names(self._entries()))
-
-    def _list(self, look: Callable[[list[str]], list[T]]) -> _Listed[T]:
+        last, self._listed = self._listed, None
         entries = self._entries()
-        found = _Listed(look(entries))
-        self._listed = entries, ref(found)
-        return found
+        found = _length(last, entries)
+        return len(self._names(entries)) if found is None else found
 
     def _nodes(self, entries: list[str]) -> list[tuple[str, Array | GroupT]]:
         found = self._children(self.path, entries)
@@ -109,13 +108,11 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
 
     def values(self) -> ValuesView[Array | GroupT]:
         """Return a view of the members of the group, in the order of their names."""
-        return _Values(
-            self, lambda: self._list(lambda names: [node for _, node in self._nodes(names)])
-        )
+        return _Values(self, self._entries, self._member_values)
 
     def items(self) -> ItemsView[str, Array | GroupT]:
         """Return a view of the names and members of the group."""
-        return _Items(self, lambda: self._list(self._nodes))
+        return _Items(self, self._entries, self._nodes)
 
     def members(
         self,
@@ -146,7 +143,14 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         stack = [(self._children(self.path), "")]
         while stack:
             level, prefix = stack[-1]
-            step = next(level, None)
+            try:
+                step = next(level, None)
+            except BROKEN as error:
+                if not prefix:
+                    raise
+                # The group has been named already, but its members cannot be listed.
+                self._warn_of(join(self.path, prefix[:-1]), error)
+                step = None
             if step is None:
                 stack.pop()
                 continue
@@ -225,22 +229,34 @@ class _Keys(KeysView[str]):
         return self._each()
 
 
-class _Values(ValuesView[T]):
-    def __init__(self, mapping: Any, each: Callable[[], Iterator[T]]) -> None:
-        super().__init__(mapping)
-        self._each = each
+class _Listing(Generic[T]):
+    """What the views of values and of items share: a length that is that of their iterator."""
+
+    _listed: _Last[T] | None = None
+
+    def __init__(
+        self, mapping: Any, entries: Callable[[], list[str]], look: Callable[[list[str]], list[T]]
+    ) -> None:
+        self._mapping, self._entries, self._look = mapping, entries, look
 
     def __iter__(self) -> Iterator[T]:
-        return self._each()
+        entries = self._entries()
+        found = _Listed(self._look(entries))
+        self._listed = entries, ref(found)
+        return found
+
+    def __len__(self) -> int:
+        last, self._listed = self._listed, None
+        found = None if last is None else _length(last, self._entries())
+        return len(self._mapping) if found is None else found
 
 
-class _Items(ItemsView[str, T]):
-    def __init__(self, mapping: Any, each: Callable[[], Iterator[tuple[str, T]]]) -> None:
-        super().__init__(mapping)
-        self._each = each
+class _Values(_Listing[T], ValuesView[T]):
+    pass
 
-    def __iter__(self) -> Iterator[tuple[str, T]]:
-        return self._each()
+
+class _Items(_Listing[tuple[str, T]], ItemsView[str, T]):
+    pass
 
 
 class _Listed(Iterator[T]):
@@ -262,6 +278,21 @@ class _Listed(Iterator[T]):
 
     def __len__(self) -> int:
         return len(self._found)
+
+
+_Last: TypeAlias = tuple[list[str], ref[_Listed[T]]]
+
+
+def _length(last: _Last[Any] | None, entries: list[str]) -> int | None:
+    """Return the length of the last iterator, if it has just been made of these entries.
+
+    ``list(group)`` asks for the length once it has the iterator, which has looked at each member
+    already. This is answered once, because members may change while an unused iterator lives.
+    """
+    found = None if last is None else last[1]()
+    if last is None or found is None or not found.is_new or last[0] != entries:
+        return None
+    return len(found)
 
 
 def _first(results: Iterator[Any]) -> Any:
