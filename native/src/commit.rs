@@ -445,7 +445,7 @@ impl Staged<'_> {
     }
 
     /// Rename the value over the old one.
-    pub fn publish(mut self, stop: Stop) -> Result<()> {
+    pub fn publish(&mut self, stop: Stop) -> Result<()> {
         let (folder, name) = split(&self.key)?;
         let placed = (|| {
             self.temporary.close()?;

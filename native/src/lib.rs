@@ -36,6 +36,7 @@ mod program;
 mod read;
 #[cfg(unix)]
 mod root;
+mod scarce;
 #[cfg(unix)]
 mod sys;
 #[cfg(unix)]

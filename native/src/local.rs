@@ -135,6 +135,16 @@ impl Objects for LocalObjects {
         }
         Ok(())
     }
+
+    fn waits(&self) -> bool {
+        self.durability != Durability::None
+    }
+
+    fn release(&self) {
+        if let Some(root) = &self.root {
+            root.forget_all();
+        }
+    }
 }
 
 impl Pending for Staged<'_> {
@@ -142,8 +152,8 @@ impl Pending for Staged<'_> {
         Staged::sync(self)
     }
 
-    fn publish(self: Box<Self>, stop: Stop) -> Result<()> {
-        Staged::publish(*self, stop)
+    fn publish(&mut self, stop: Stop) -> Result<()> {
+        Staged::publish(self, stop)
     }
 }
 

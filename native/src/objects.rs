@@ -49,6 +49,11 @@ impl<'a> Value<'a> {
         Value(value)
     }
 
+    /// Return the number of bytes.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|part| part.len()).sum()
+    }
+
     /// Return the parts.
     pub fn parts(&self) -> Vec<&[u8]> {
         self.0.iter().map(AsRef::as_ref).collect()
@@ -109,6 +114,14 @@ pub trait Objects: Sync {
 
     /// Finish a call that has written.
     fn settle(&self) -> Result<()>;
+
+    /// Whether a write waits for the disk, which takes no processor.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// Close what is kept open for the objects that follow.
+    fn release(&self) {}
 }
 
 /// An object that is stored but not published; dropped, it leaves nothing.
@@ -116,8 +129,8 @@ pub trait Pending: Send {
     /// Make the object survive a power cut.
     fn sync(&mut self) -> Result<()>;
 
-    /// Give the object its name.
-    fn publish(self: Box<Self>, stop: Stop) -> Result<()>;
+    /// Give the object its name. If that fails, it may be tried again.
+    fn publish(&mut self, stop: Stop) -> Result<()>;
 }
 
 /// An object that is read in parts.

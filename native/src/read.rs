@@ -6,6 +6,7 @@
 //! * A chunk is shared if there are fewer chunks than threads, or if it is so large that Ctrl-C would
 //!   have to wait for it. A slab is contiguous in the decoded chunk, and about a whole number of the
 //!   codec's blocks.
+//! * If descriptors run out, the objects that could not be opened are read at the end, one by one.
 //! * Memory is bounded by what the workers hold: of a shard its index and the inner chunks that are
 //!   being decoded, of shared chunks the encoded bytes of one for each thread.
 
@@ -14,14 +15,19 @@ use std::sync::Mutex;
 
 use crate::copy;
 use crate::error::{Error, Kind, Result};
-use crate::job::{guard, owned, spread, Failure, Failures, Job, Kept, ReadInto};
+use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, ReadInto};
 use crate::objects::{room, Objects, Parts};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
 use crate::program::{Chunk, Entry, Peeled, Program, Scratch, Shard, MISSING, SLAB};
+use crate::scarce::{self, Share};
 
-/// The most objects that are open at a time.
+/// The most objects that are open at a time, and those that need no share of the descriptors.
 const OPEN: usize = 64;
+const FEW: usize = 8;
+
+/// The numbers of pieces whose objects could not be opened, and the errors.
+type Late = Mutex<Vec<(usize, Error)>>;
 
 /// What is the same for all pieces of one call.
 #[derive(Clone, Copy)]
@@ -69,30 +75,52 @@ struct Slabs {
 impl<'a> Run<'a> {
     /// Read all chunks of the plan. Return `Ok(false)` if `poll` ended the run.
     pub fn read(&self) -> std::result::Result<bool, Failure> {
-        let Run {
-            program, plan, job, ..
-        } = *self;
+        let Run { program, job, .. } = *self;
         let failures = Failures::default();
         let done = if program.shard.is_some() {
             self.in_rounds(OPEN, &failures)
         } else if !self.shares_chunks() {
-            spread(
-                plan.size(),
-                job.threads,
-                &job,
-                &failures,
-                &|number, kept| {
-                    let piece = plan.piece(number);
-                    self.read_piece(&piece, kept)
-                        .map_err(|error| (piece.chunk.clone(), error))
-                },
-            )
+            self.one_by_one(&failures)
         } else if program.chunk.chain.codecs.is_empty() {
             self.in_rounds(OPEN, &failures)
         } else {
             self.in_rounds(job.threads, &failures)
         };
         failures.first().map_or(Ok(done), Err)
+    }
+
+    /// Read a chunk with each worker.
+    fn one_by_one(&self, failures: &Failures) -> bool {
+        let (plan, job) = (self.plan, self.job);
+        let late = Mutex::new(Vec::new());
+        let done = spread(plan.size(), job.threads, &job, failures, &|number, kept| {
+            let piece = plan.piece(number);
+            match self.read_piece(&piece, kept) {
+                Err(error) if scarce::ran_out(&error) => guard(&late).push(number),
+                Err(error) => return Err((piece.chunk, error)),
+                Ok(()) => {}
+            }
+            Ok(())
+        });
+        done && owned(late).into_iter().all(|number| {
+            let read = || {
+                let read = |_: usize, kept: &mut Kept| self.read_piece(&plan.piece(number), kept);
+                shared(1, &Job { threads: 1, ..job }, &read)
+            };
+            self.again(number, failures, read)
+        })
+    }
+
+    /// Read a piece again whose object could not be opened for want of descriptors.
+    fn again(&self, number: usize, failures: &Failures, read: impl FnMut() -> Result<()>) -> bool {
+        let found = scarce::again(self.job.poll, read);
+        found.map_or_else(
+            |error| {
+                failures.add(&self.plan.piece(number).chunk, error);
+                false
+            },
+            |()| true,
+        )
     }
 
     /// Whether workers share chunks rather than take one each.
@@ -190,63 +218,87 @@ impl<'a> Run<'a> {
 
     /// Open some objects at a time, and share out what is selected of them.
     fn in_rounds(&self, most: usize, failures: &Failures) -> bool {
-        let (plan, job) = (self.plan, self.job);
         let mut first = 0;
-        while first < plan.size() {
-            let count = (plan.size() - first).min(most);
-            let slots: Vec<Mutex<Option<Opened>>> = (0..count).map(|_| Mutex::new(None)).collect();
-            let done = spread(count, job.threads, &job, failures, &|number, kept| {
-                let piece = plan.piece(first + number);
-                let opened = self
-                    .open(&piece, kept)
-                    .map_err(|error| (piece.chunk.clone(), error))?;
-                *guard(&slots[number]) = opened;
-                Ok(())
-            });
-            if !done {
-                return false;
-            }
-            let opened: Vec<Opened> = slots.into_iter().filter_map(owned).collect();
-            let mut ends = Vec::with_capacity(opened.len());
-            let mut total = 0;
-            for object in &opened {
-                total += object.plan.size();
-                ends.push(total);
-            }
-            let tasks = match self.program.shard {
-                Some(_) => job.tasks,
-                None => Tasks::Brief,
-            };
-            let inside = Job { tasks, ..job };
-            let done = spread(total, job.threads, &inside, failures, &|number, kept| {
-                let which = ends.partition_point(|end| *end <= number);
-                let object = &opened[which];
-                let before = if which == 0 { 0 } else { ends[which - 1] };
-                let inner = object.plan.piece(number - before);
-                let found = match &object.inside {
-                    Inside::Shard(shard, index) => {
-                        self.read_inner(shard, object.parts.as_ref(), index, &inner, kept)
-                    }
-                    Inside::Slabs(slabs) => {
-                        self.read_slab(slabs, object.parts.as_ref(), &inner, kept)
-                    }
-                };
-                found.map_err(|error| (object.chunk.clone(), error))
-            });
-            // The memory of one is used again by the next call.
-            let data = opened.into_iter().find_map(|object| match object.inside {
-                Inside::Slabs(slabs) => Some(slabs.data),
-                Inside::Shard(..) => None,
-            });
-            if let Some(data) = data {
-                pool::kept(|kept: &mut Kept| kept.scratch.file = data);
-            }
+        while first < self.plan.size() {
+            let count = (self.plan.size() - first).min(most);
+            let share = (count > FEW).then(|| Share::take(count));
+            let count = share.as_ref().map_or(count, Share::count);
+            let late = Mutex::default();
+            let done = self.round(first..first + count, &late, failures);
+            drop(share);
+            let done = done
+                && owned(late).into_iter().all(|(number, _)| {
+                    self.again(number, failures, || {
+                        let (late, found) = (Mutex::default(), Failures::default());
+                        let done = self.round(number..number + 1, &late, &found);
+                        let late = owned(late).pop().map(|(_, error)| error);
+                        match found.first().map(|failure| failure.error).or(late) {
+                            Some(error) => Err(error),
+                            None if done => Ok(()),
+                            None => Err(Error::interrupted()),
+                        }
+                    })
+                });
             if !done {
                 return false;
             }
             first += count;
         }
         true
+    }
+
+    /// Open the objects of some pieces, and share out what is selected of them. Pieces whose objects
+    /// cannot be opened for want of descriptors are `late`.
+    fn round(&self, numbers: Range<usize>, late: &Late, failures: &Failures) -> bool {
+        let (plan, job) = (self.plan, self.job);
+        let slots: Vec<Mutex<Option<Opened>>> = numbers.clone().map(|_| Mutex::new(None)).collect();
+        let done = spread(slots.len(), job.threads, &job, failures, &|at, kept| {
+            let number = numbers.start + at;
+            let piece = plan.piece(number);
+            match self.open(&piece, kept) {
+                Ok(opened) => *guard(&slots[at]) = opened,
+                Err(error) if scarce::ran_out(&error) => guard(late).push((number, error)),
+                Err(error) => return Err((piece.chunk, error)),
+            }
+            Ok(())
+        });
+        if !done {
+            return false;
+        }
+        let opened: Vec<Opened> = slots.into_iter().filter_map(owned).collect();
+        let mut ends = Vec::with_capacity(opened.len());
+        let mut total = 0;
+        for object in &opened {
+            total += object.plan.size();
+            ends.push(total);
+        }
+        let tasks = match self.program.shard {
+            Some(_) => job.tasks,
+            None => Tasks::Brief,
+        };
+        let inside = Job { tasks, ..job };
+        let done = spread(total, job.threads, &inside, failures, &|number, kept| {
+            let which = ends.partition_point(|end| *end <= number);
+            let object = &opened[which];
+            let before = if which == 0 { 0 } else { ends[which - 1] };
+            let inner = object.plan.piece(number - before);
+            let found = match &object.inside {
+                Inside::Shard(shard, index) => {
+                    self.read_inner(shard, object.parts.as_ref(), index, &inner, kept)
+                }
+                Inside::Slabs(slabs) => self.read_slab(slabs, object.parts.as_ref(), &inner, kept),
+            };
+            found.map_err(|error| (object.chunk.clone(), error))
+        });
+        // The memory of one is used again by the next call.
+        let data = opened.into_iter().find_map(|object| match object.inside {
+            Inside::Slabs(slabs) => Some(slabs.data),
+            Inside::Shard(..) => None,
+        });
+        if let Some(data) = data {
+            pool::kept(|kept: &mut Kept| kept.scratch.file = data);
+        }
+        done
     }
 
     /// Open the object of a piece. If it is missing, fill its place and return `None`.

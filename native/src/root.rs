@@ -180,6 +180,11 @@ impl Root {
         self.folders.forget(path);
     }
 
+    /// Close all folders that are kept open.
+    pub fn forget_all(&self) {
+        self.folders.lock().clear();
+    }
+
     /// Open a path below the root, which is not empty.
     pub fn open_at(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
         let plain = || retry(|| rustix::fs::openat(&*self.folder, path, flags, Mode::empty()));

@@ -3,26 +3,55 @@
 //! * No two pieces of a plan are the same object, so workers never wait for each other's.
 //! * Of several chunks each is one worker's. One chunk, or the inner chunks of one shard, are split
 //!   among the workers.
+//! * Objects that must be synced before they take their places are staged: some are written, then
+//!   all of these synced, then published. Their number and their bytes are bounded.
+//! * If descriptors or space run out, what is staged is published, which gives both back, and what
+//!   has failed is done again, one object at a time.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
 use crate::copy;
 use crate::encode;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, WriteFrom};
 use crate::objects::{Objects, Pending, Value};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Tasks};
 use crate::program::{grow, Block, Chunk, Program, Shard, MISSING};
+use crate::scarce::{self, Share};
 
 /// How many threads wait for the disk at a time, which takes no processor.
 const SYNCS: usize = 8;
-/// The most objects that are written and not yet published.
-const PENDING: usize = 128;
+/// The most objects that are staged, and the bytes after which no more are.
+const STAGED: usize = 64;
+const STAGED_BYTES: usize = 256 << 20;
+/// The bytes of chunks that more threads than there are processors may work on.
+const WAITING_BYTES: usize = 64 << 20;
+/// The most pieces that are shared out at a time.
+const ROUND: usize = 1024;
 
-/// An object that is not yet published, and its chunk.
-type Waiting<'a> = Option<(Vec<i64>, Box<dyn Pending + 'a>)>;
+/// The number of a piece, and its object, which is not yet published.
+type Waiting<'a> = (usize, Box<dyn Pending + 'a>);
+
+/// The objects that are staged.
+#[derive(Default)]
+struct Stage<'a> {
+    objects: Vec<Waiting<'a>>,
+    bytes: usize,
+    share: Option<Share>,
+    /// The pieces that have failed for want of descriptors or space, and how.
+    failed: Vec<(usize, Error)>,
+}
+
+impl Stage<'_> {
+    /// Whether what is staged must be published before another piece is stored.
+    fn full(&self) -> bool {
+        let most = self.share.as_ref().map_or(STAGED, Share::count);
+        !self.failed.is_empty() || self.objects.len() >= most || self.bytes >= STAGED_BYTES
+    }
+}
 
 /// The number of an inner chunk in its shard, and its bytes unless it holds only the fill value.
 type Encoded = (usize, Option<Vec<u8>>);
@@ -49,17 +78,23 @@ impl<'a> Run<'a> {
             plan, objects, job, ..
         } = *self;
         let failures = Failures::default();
-        let mut first = 0;
+        // The first piece that no worker has taken.
+        let next = AtomicUsize::new(0);
         let mut done = true;
-        while done && first < plan.size() {
-            let batch = (plan.size() - first).min(PENDING);
-            let slots: Vec<Mutex<Waiting>> = (0..batch).map(|_| Mutex::new(None)).collect();
-            let store = |number: usize, kept: &mut Kept| {
-                let piece = plan.piece(first + number);
-                let pending = self
-                    .store_piece(&piece, kept)
-                    .map_err(|error| (piece.chunk.clone(), error))?;
-                *guard(&slots[number]) = pending.map(|pending| (piece.chunk, pending));
+        while done && next.load(Ordering::Relaxed) < plan.size() {
+            let stage = Mutex::new(Stage::default());
+            let store = |_: usize, kept: &mut Kept| {
+                if guard(&stage).full() {
+                    return Ok(());
+                }
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                match self.store_piece(number, kept, &stage) {
+                    Err(error) if scarce::ran_out(&error) => {
+                        guard(&stage).failed.push((number, error));
+                    }
+                    Err(error) => return Err((plan.piece(number).chunk, error)),
+                    Ok(()) => {}
+                }
                 Ok(())
             };
             done = if plan.size() == 1 {
@@ -68,15 +103,15 @@ impl<'a> Run<'a> {
                 }
                 true
             } else {
-                spread(batch, job.threads, &job, &failures, &store)
+                let left = plan.size() - next.load(Ordering::Relaxed);
+                let (threads, _share) = self.threads();
+                spread(left.min(ROUND), threads, &job, &failures, &store)
             };
-            done = done && failures.is_empty();
-            let pending: Vec<Mutex<Waiting>> = slots
-                .into_iter()
-                .filter(|slot| guard(slot).is_some())
-                .collect();
-            done = done && publish(&pending, &job, &failures);
-            first += batch;
+            let mut stage = owned(stage);
+            done = done && failures.is_empty() && self.publish(&mut stage, &failures);
+            for (number, _) in stage.failed {
+                done = done && self.store_alone(number, &failures);
+            }
         }
         if done {
             if let Err(error) = objects.settle() {
@@ -86,8 +121,115 @@ impl<'a> Run<'a> {
         failures.first().map_or(Ok(done), Err)
     }
 
+    /// Return the number of threads that work on pieces, and their share of descriptors. Those that
+    /// read an object, change it and sync it wait most of the time, so there may be more of them.
+    fn threads(&self) -> (usize, Option<Share>) {
+        let (plan, block) = (self.plan, &self.program.chunk.block);
+        let partial = |number| !covers(&plan.piece(number), block);
+        let most = SYNCS.min(WAITING_BYTES / block.nbytes.max(1));
+        let more = most > self.job.threads
+            && self.objects.waits()
+            && (partial(0) || partial(plan.size() - 1));
+        let share = more.then(|| Share::take(most));
+        let most = share.as_ref().map_or(1, Share::count);
+        (self.job.threads.max(most), share)
+    }
+
+    /// Store a piece again that has failed for want of descriptors or space, while nothing is staged.
+    fn store_alone(&self, number: usize, failures: &Failures) -> bool {
+        let stored = scarce::again(self.job.poll, || {
+            self.objects.release();
+            let stage = Mutex::new(Stage::default());
+            let found = Failures::default();
+            let store = |_: usize, kept: &mut Kept| {
+                self.store_piece(number, kept, &stage)
+                    .map_err(|error| (Vec::new(), error))
+            };
+            let mut done = spread(1, 1, &self.job, &found, &store) && found.is_empty();
+            let mut stage = owned(stage);
+            done = done && self.publish(&mut stage, &found);
+            let failed = stage.failed.pop().map(|(_, error)| error);
+            match found.first().map(|failure| failure.error).or(failed) {
+                Some(error) => Err(error),
+                None if done => Ok(()),
+                None => Err(Error::interrupted()),
+            }
+        });
+        if let Err(error) = stored {
+            failures.add(&self.plan.piece(number).chunk, error);
+        }
+        failures.is_empty()
+    }
+
+    /// Sync what is staged, all of it before the first is published: the disk handles many at a time.
+    /// What cannot be synced for want of space is dropped, and its piece has failed.
+    fn publish(&self, stage: &mut Stage, failures: &Failures) -> bool {
+        let job = &self.job;
+        let slots: Vec<Mutex<Option<Waiting>>> = std::mem::take(&mut stage.objects)
+            .into_iter()
+            .map(|object| Mutex::new(Some(object)))
+            .collect();
+        if slots.is_empty() {
+            return true;
+        }
+        let failed = Mutex::new(std::mem::take(&mut stage.failed));
+        let chunk = |number| self.plan.piece(number).chunk;
+        let sync = |at: usize, _: &mut Kept| {
+            let mut slot = guard(&slots[at]);
+            let Some((number, object)) = &mut *slot else {
+                return Ok(());
+            };
+            match object.sync() {
+                Err(error) if scarce::ran_out(&error) => {
+                    guard(&failed).push((*number, error));
+                    *slot = None;
+                }
+                Err(error) => return Err((chunk(*number), error)),
+                Ok(()) => {}
+            }
+            Ok(())
+        };
+        let publish = |at: usize, _: &mut Kept| {
+            let mut slot = guard(&slots[at]);
+            let Some((number, object)) = &mut *slot else {
+                return Ok(());
+            };
+            match object.publish(job.poll) {
+                // It stays for a second attempt.
+                Err(error) if scarce::ran_out(&error) => return Ok(()),
+                Err(error) => return Err((chunk(*number), error)),
+                Ok(()) => {}
+            }
+            *slot = None;
+            Ok(())
+        };
+        let mut done = spread(slots.len(), job.threads.max(SYNCS), job, failures, &sync)
+            && failures.is_empty();
+        stage.failed = owned(failed);
+        // What is synced is closed.
+        stage.share = None;
+        done = done
+            && spread(slots.len(), job.threads, job, failures, &publish)
+            && failures.is_empty();
+        for (number, mut object) in slots.into_iter().filter_map(owned) {
+            if !done {
+                break;
+            }
+            let published = scarce::again(job.poll, || {
+                self.objects.release();
+                object.publish(job.poll)
+            });
+            if let Err(error) = published {
+                failures.add(&chunk(number), error);
+                done = false;
+            }
+        }
+        done
+    }
+
     /// Encode and store what a piece changes of its object.
-    fn store_piece(&self, piece: &Piece, kept: &mut Kept) -> Result<Option<Box<dyn Pending + 'a>>> {
+    fn store_piece(&self, number: usize, kept: &mut Kept, stage: &Mutex<Stage<'a>>) -> Result<()> {
+        let piece = &self.plan.piece(number);
         let Run {
             program,
             objects,
@@ -101,11 +243,17 @@ impl<'a> Run<'a> {
         };
         let run = self.on(threads);
         if covers(piece, &program.chunk.block) {
-            let data = run.write_chunk(program, None, piece, kept)?;
-            return match data {
-                Some(value) => objects.stage(&piece.chunk, value, job.poll),
-                None => objects.remove(&piece.chunk, job.poll).map(|()| None),
+            let Some(value) = run.write_chunk(program, None, piece, kept)? else {
+                return objects.remove(&piece.chunk, job.poll);
             };
+            let size = value.size();
+            if let Some(object) = objects.stage(&piece.chunk, value, job.poll)? {
+                let mut stage = guard(stage);
+                stage.share.get_or_insert_with(|| Share::take(STAGED));
+                stage.objects.push((number, object));
+                stage.bytes += size;
+            }
+            return Ok(());
         }
         // A thread that holds a lock must not wait for workers, which may be waiting for that very
         // lock: it works along.
@@ -120,8 +268,7 @@ impl<'a> Run<'a> {
                 }
                 data => data,
             }
-        })?;
-        Ok(None)
+        })
     }
 
     /// Return the same run on another number of threads.
@@ -237,18 +384,5 @@ fn covers(piece: &Piece, block: &Block) -> bool {
     piece.whole && piece.extent() == block.shape
 }
 
-/// Sync objects, all of them before the first is published: the disk handles many at a time.
-fn publish(pending: &[Mutex<Waiting>], job: &Job, failures: &Failures) -> bool {
-    let sync = |number: usize, _: &mut Kept| match &mut *guard(&pending[number]) {
-        Some((chunk, object)) => object.sync().map_err(|error| (chunk.clone(), error)),
-        None => Ok(()),
-    };
-    let publish = |number: usize, _: &mut Kept| match guard(&pending[number]).take() {
-        Some((chunk, object)) => object.publish(job.poll).map_err(|error| (chunk, error)),
-        None => Ok(()),
-    };
-    pending.is_empty()
-        || spread(pending.len(), job.threads.max(SYNCS), job, failures, &sync)
-            && failures.is_empty()
-            && spread(pending.len(), job.threads, job, failures, &publish)
-}
+#[cfg(all(test, unix))]
+mod tests;
