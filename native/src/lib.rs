@@ -30,6 +30,7 @@ mod job;
 #[cfg(unix)]
 mod local;
 mod objects;
+mod patch;
 mod plan;
 mod pool;
 mod program;

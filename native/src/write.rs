@@ -17,6 +17,7 @@ use crate::encode;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, WriteFrom};
 use crate::objects::{Objects, Pending, Value};
+use crate::patch::{patch, Patched};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Tasks};
 use crate::program::{grow, Block, Chunk, Program, Shard, MISSING};
@@ -296,9 +297,22 @@ impl<'a> Run<'a> {
         }
         let (chunk, job) = (&program.chunk, &self.job);
         let Chunk { chain, block } = chunk;
-        let Kept { scratch, offsets } = kept;
-        let mut buffer = std::mem::take(&mut scratch.decoded);
+        let mut buffer = std::mem::take(&mut kept.scratch.decoded);
         grow(&mut buffer, block.nbytes);
+        if let Some(data) = old.filter(|_| !covers(piece, block)) {
+            let bytes = &mut buffer[..block.nbytes];
+            let done = match patch(chunk, data, piece, self.from, bytes, job, kept) {
+                Ok(Patched::Not) => None,
+                Ok(Patched::Empty) => Some(Ok(None)),
+                Ok(Patched::Value(value)) => Some(Ok(Some(value))),
+                Err(error) => Some(Err(error)),
+            };
+            if let Some(done) = done {
+                kept.scratch.decoded = buffer;
+                return done;
+            }
+        }
+        let Kept { scratch, offsets } = kept;
         let mut change = |bytes: &mut [u8]| {
             match old {
                 _ if covers(piece, block) => {}

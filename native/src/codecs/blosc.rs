@@ -17,6 +17,7 @@
 //! where it lies in the frame; a range decodes only its blocks, and of a split block only the streams'
 //! beginnings.
 
+mod blocks;
 mod decode;
 mod encode;
 mod frame;
@@ -24,6 +25,7 @@ mod streams;
 
 use std::ops::Range;
 
+pub use self::blocks::Blocks;
 use self::decode::{decode, decode_range, decode_to_vec, Header};
 use self::encode::encode;
 pub use self::encode::Layout;

@@ -127,11 +127,16 @@ impl Chunk {
             Peeled::Raw(bytes) => return Err(self.wrong_size(bytes.len())),
             Peeled::Coded(codec, bytes) => codec.decode(bytes, out, contexts)?,
         }
-        if chain.boolean {
-            to_truth(out);
+        self.to_memory_order(out)
+    }
+
+    /// Bring decoded elements to the form that they have in memory.
+    pub fn to_memory_order(&self, bytes: &mut [u8]) -> Result<()> {
+        if self.chain.boolean {
+            to_truth(bytes);
         }
-        match chain.swap {
-            Some(unit) => swap::in_place(out, unit),
+        match self.chain.swap {
+            Some(unit) => swap::in_place(bytes, unit),
             None => Ok(()),
         }
     }

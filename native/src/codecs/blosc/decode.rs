@@ -5,6 +5,8 @@
 //! another size are errors. Scratch memory is at most one block, and no block is larger than the
 //! result. (Ignored, as c-blosc does: gaps between blocks, and bytes behind the end of a zlib stream.)
 
+use std::ops::Range;
+
 use super::frame::{
     can_split, fail, read_u32, Format, Shuffle, FLAG_BITSHUFFLE, FLAG_RESERVED, FLAG_SHUFFLE,
     FLAG_STORED, FLAG_WHOLE, HEADER, MAX_BYTES, VERSION,
@@ -93,13 +95,13 @@ fn short(src: &[u8]) -> Error {
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     src: &'a [u8],
-    nbytes: usize,
-    blocksize: usize,
-    typesize: usize,
-    shuffle: Shuffle,
-    split: bool,
+    pub(super) nbytes: usize,
+    pub(super) blocksize: usize,
+    pub(super) typesize: usize,
+    pub(super) shuffle: Shuffle,
+    pub(super) split: bool,
     pub(super) stored: bool,
-    format: Format,
+    pub(super) format: Format,
 }
 
 impl<'a> Header<'a> {
@@ -224,17 +226,7 @@ impl<'a> Header<'a> {
         ctx: &mut Context,
     ) -> Result<()> {
         let len = self.block_len(i);
-        let count = if self.split && len == self.blocksize {
-            self.typesize
-        } else {
-            1
-        };
-        let mut streams = Streams {
-            src: self.src,
-            at: self.block_start(i)?,
-            size: len / count,
-            format: self.format,
-        };
+        let (count, mut streams) = self.streams(i)?;
         let Context {
             block,
             piece,
@@ -306,6 +298,33 @@ impl<'a> Header<'a> {
         if !fits {
             dst.copy_from_slice(&piece[skip..skip + dst.len()]);
         }
+    }
+
+    /// Return the place of block `i` in the frame.
+    pub(super) fn block_span(&self, i: usize) -> Result<Range<usize>> {
+        let (count, mut streams) = self.streams(i)?;
+        let start = streams.at;
+        for _ in 0..count {
+            streams.encoded()?;
+        }
+        Ok(start..streams.at)
+    }
+
+    /// Return the streams of block `i`, and their number.
+    fn streams(&self, i: usize) -> Result<(usize, Streams<'a>)> {
+        let len = self.block_len(i);
+        let count = if self.split && len == self.blocksize {
+            self.typesize
+        } else {
+            1
+        };
+        let streams = Streams {
+            src: self.src,
+            at: self.block_start(i)?,
+            size: len / count,
+            format: self.format,
+        };
+        Ok((count, streams))
     }
 
     /// Return the offset of block `i` in the frame.

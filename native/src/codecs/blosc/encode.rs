@@ -18,9 +18,9 @@ use crate::error::Result;
 pub struct Layout {
     params: Params,
     nbytes: usize,
-    typesize: usize,
-    blocksize: usize,
-    split: bool,
+    pub(super) typesize: usize,
+    pub(super) blocksize: usize,
+    pub(super) split: bool,
 }
 
 impl Layout {
