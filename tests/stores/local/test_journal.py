@@ -16,6 +16,8 @@ import os
 import resource
 import shutil
 import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +189,7 @@ def test_a_disk_that_fails_behind_the_instant(
     real = os.replace
 
     def failing(source: str, target: str) -> None:
-        if JOURNAL_NAME in str(source) and "x/" in str(target):
+        if JOURNAL_NAME in str(source) and "x/" in str(source):
             raise OSError(errno.EIO, os.strerror(errno.EIO), source)
         real(source, target)
 
@@ -223,6 +225,166 @@ def test_ctrl_c_behind_the_instant_leaves_nothing_half_in_place(
     assert pressed
     assert [root[name][0] for name in "xy"] == [50, 60]
     assert not Path(root.store.folder, JOURNAL_NAME).exists()
+
+
+# Programs that had the store open when the writer died
+
+
+def whole_chunks(root: zarr.Group) -> None:
+    root["x"][...] = 5
+
+
+def one_element(root: zarr.Group) -> None:
+    root["x"][3] = 5
+
+
+def attribute(root: zarr.Group) -> None:
+    root.attrs["version"] = 5
+
+
+def shrink(root: zarr.Group) -> None:
+    root["x"].resize(2)
+
+
+def grow(root: zarr.Group) -> None:
+    root["x"].append([5, 5])
+
+
+def delete(root: zarr.Group) -> None:
+    del root["x"]
+
+
+def move(root: zarr.Group) -> None:
+    root.move("x", "z")
+
+
+def replace(root: zarr.Group) -> None:
+    root.create_array("x", data=[5], overwrite=True)
+
+
+def transact(root: zarr.Group) -> None:
+    # The first one fails, because it has not seen what it completes.
+    with suppress(TransactionError), root.transaction():
+        root["x"][0] = 5
+    with root.transaction():
+        root["x"][0] = 5
+
+
+LATER = [whole_chunks, one_element, attribute, shrink, grow, delete, move, replace, transact]
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("at", ["root", "node", "above"])
+def test_what_others_write_after_the_writer_died_is_kept(
+    later: Any, at: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zarr.create_group(tmp_path / "above", zarr_format=options["zarr_format"])
+    make(tmp_path / "above" / "root", **options)
+    inside = zarr.open_group(tmp_path / "above" / "root", mode="r+")
+    root = again(inside)
+    x = root["x"]
+    if at == "node":
+        x = zarr.open_array(tmp_path / "above" / "root" / "x", mode="r+")
+    elif at == "above":
+        root = zarr.open_group(tmp_path / "above", mode="r+")["root"]
+        x = root["x"]
+
+    def child() -> None:
+        monkeypatch.setattr(module, "apply", lambda *_: os._exit(9))
+        with inside.transaction():
+            inside["x"][...] = 50
+            inside["y"][...] = 60
+            inside.attrs["version"] = 2
+            inside["x"].attrs["by the transaction"] = 1
+
+    assert in_child(child) == 9
+    expected = content(make(tmp_path / "serial", **options))
+    if at == "node" and later is whole_chunks:
+        x[...] = 5
+    elif at == "node" and later is one_element:
+        x[3] = 5
+    elif at == "node":
+        pytest.skip("a verb of the group")
+    else:
+        later(root)
+    found = content(again(inside))
+    serial = zarr.open_group(tmp_path / "serial", mode="r+")
+    serial["x"][...] = 50
+    serial["y"][...] = 60
+    serial.attrs["version"] = 2
+    serial["x"].attrs["by the transaction"] = 1
+    later(serial)
+    expected = content(serial)
+    assert found == expected
+    assert not (tmp_path / "above" / "root" / JOURNAL_NAME).exists()
+
+
+def test_marks_that_lead_nowhere_are_deleted(root: zarr.Group) -> None:
+    base = Path(root.store.folder)
+    other = again(root)
+
+    def child() -> None:
+        real = os.rename
+
+        def dying(source: str, target: str) -> None:
+            if JOURNAL_NAME in str(target):
+                os._exit(9)
+            real(source, target)
+
+        with root.transaction():
+            root["x"][0] = 5
+            os.rename = dying  # type: ignore[assignment]
+
+    assert in_child(child) == 9
+    assert (base / "x" / JOURNAL_NAME).read_bytes() == b"1\n"
+    assert again(root)["x"][0] == 1
+    other["x"][1] = 7
+    assert not (base / "x" / JOURNAL_NAME).exists()
+    assert content(root)["x"][0][:2] == [1, 7]
+
+
+@pytest.mark.parametrize("text", [b"0\n", b"-1\n", b"../..", b"9" * 9])
+def test_an_invalid_mark_is_refused(text: bytes, root: zarr.Group) -> None:
+    mark = Path(root.store.folder, "x", JOURNAL_NAME)
+    mark.write_bytes(text)
+    with pytest.raises(TransactionError, match="not a mark"):
+        root["x"][0] = 5
+    assert again(root)["x"][0] == 1
+    mark.unlink()
+    root["x"][0] = 5
+
+
+@pytest.mark.usefixtures("data_path")
+def test_a_first_write_to_a_chunk_during_a_commit_is_kept(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(tmp_path / "root", **options)
+    root.create_array("z", shape=4, chunks=2, dtype="i4")
+    other = again(root)["z"]
+    begun = threading.Event()
+
+    def write() -> None:
+        begun.set()
+        other[1] = 2
+
+    writer = threading.Thread(target=write)
+    real = module.apply
+
+    def apply(*args: Any) -> None:
+        # The other thread cannot finish before the commit does; it must not have read yet.
+        writer.start()
+        begun.wait()
+        assert (tmp_path / "root" / "z" / JOURNAL_NAME).exists()
+        writer.join(0.05)
+        assert writer.is_alive()
+        real(*args)
+
+    monkeypatch.setattr(module, "apply", apply)
+    with root.transaction():
+        root["z"][0] = 1
+    writer.join()
+    assert again(root)["z"][...].tolist() == [1, 2, 0, 0]
 
 
 # Obstacles
@@ -406,14 +568,17 @@ def test_too_many_changes_are_refused(root: zarr.Group, monkeypatch: pytest.Monk
     assert files(root) == before
 
 
-def test_the_number_of_descriptors_does_not_depend_on_what_is_read(root: zarr.Group) -> None:
+def test_the_number_of_descriptors_does_not_depend_on_that_of_chunks(root: zarr.Group) -> None:
     z = root.create_array("z", data=np.arange(300), chunks=1)
+    w = root.create_array("w", data=np.arange(300), chunks=1)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, limit[1]))
     try:
         with root.transaction():
             root["x"][0] = int(z[...].sum())
+            w[...] += 1
     finally:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 64
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
     assert again(root)["x"][0] == 299 * 150
+    assert again(root)["w"][...].tolist() == list(range(1, 301))

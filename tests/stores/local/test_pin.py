@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 
 from fastzarr.stores.local.folder import Folder
-from fastzarr.stores.local.pin import pin
+from fastzarr.stores.local.pin import pin, pin_alone
 from fastzarr.stores.local.system import fcntl, temporary_name
 from fastzarr.stores.local.turn import FileTurn, put
 
@@ -81,7 +81,8 @@ def test_changes_share_the_lock_and_a_transaction_has_it_alone(folder: Folder) -
 
     def alone() -> None:
         begun.set()
-        mine = pin(folder, "a", exclusive=True)
+        mine = pin_alone(folder, "a", (), wait=True)
+        assert mine is not None
         held.set()
         mine.end()
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.local.folder import Folder
+from fastzarr.stores.local.pin import complete_in, undisturbed
 from fastzarr.stores.local.system import (
     ATTEMPTS,
     DIRECTORY,
@@ -88,7 +89,12 @@ class FolderDraft(Generic[S]):
         full = self._place.durability == "full"
         if full:
             sync_file(self._folder, _FOLDER)
-        new = self._renamed_or_exchanged(replace=replace)
+        if replace:
+            with undisturbed(self._place, self._path):
+                new = self._renamed_or_exchanged(replace=True)
+        else:
+            complete_in(self._place, self._path.rpartition("/")[0])
+            new = self._renamed_or_exchanged(replace=False)
         if not new and not replace and not self._filled_in(owned):
             return False
         if full or (self._durable and not new):

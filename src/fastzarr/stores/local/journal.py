@@ -8,6 +8,7 @@ Rules of this file:
   complete a journal that another one began to apply.
 * A journal is applied under the lock of its folder, which its writer holds until it has completed
   the journal or has died.
+* Marks in the folders of the nodes that are changed lead to the journal: see ``alone.py``.
 * A journal may have been copied with the store from elsewhere, so it is checked as a whole before
   anything is changed. It is bounded, contains only its values, has no links, and changes only
   documents of nodes and chunks of arrays. The writer checks its own changes in the same way.
@@ -21,7 +22,7 @@ import os
 import re
 from contextlib import suppress
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, TransactionError
@@ -71,7 +72,7 @@ def recover(folder: Folder) -> bool:
         try:
             lock = locked_folder(journal, FOLDER_FLAGS)
             if os.path.samestat(os.fstat(lock.file), os.lstat(journal)):
-                apply(folder, journal, load(folder, journal))
+                apply(folder, journal, load(folder, journal), _InFolder(folder))
         except FileNotFoundError as error:
             if error.filename == journal:
                 return True  # its writer has finished
@@ -88,17 +89,64 @@ def recover(folder: Folder) -> bool:
     return True
 
 
-def finish(folder: Folder, journal: str, made: dict[str, bool]) -> None:
+def complete(folder: Folder) -> None:
+    """Complete the journal in a folder as ``recover``; raise PermissionError if that is denied."""
+    if not recover(folder):
+        reason = "a committed transaction must be completed first, without permission"
+        raise PermissionError(errno.EACCES, reason, folder.base + JOURNAL_NAME)
+
+
+def finish(folder: Folder, journal: str, made: dict[str, bool], targets: Targets) -> None:
     """Complete the journal that this writer has just committed."""
     try:
-        apply(folder, journal, made)
+        apply(folder, journal, made, targets)
     except OSError as error:
         raise unfinished(folder, error) from error
     except BaseException:
         # The transaction is committed, so it is completed even after Ctrl-C.
         if os.path.lexists(journal):
-            apply(folder, journal, made)
+            apply(folder, journal, made, targets)
         raise
+
+
+def root_of(folder: Folder, *, clean: bool = False) -> str | None:
+    """Return the folder of the journal that concerns a folder; None if there is none.
+
+    It is the folder itself, or one above it that a mark leads to. With ``clean``, a mark that leads
+    to no journal is deleted; the caller must have locked the folder.
+
+    Raise ``TransactionError`` for an invalid mark.
+    """
+    mark = folder.base + JOURNAL_NAME
+    if not os.access(mark, os.F_OK):
+        return None
+    real = os.path.realpath(folder.root)
+    levels = _levels(mark)
+    if levels == 0:
+        return real
+    for _ in range(levels or 0):
+        real = os.path.dirname(real)
+    if levels is not None and _levels(f"{real}/{JOURNAL_NAME}") == 0:
+        return real
+    if clean:
+        with suppress(FileNotFoundError):
+            os.unlink(mark)
+    return None
+
+
+def _levels(mark: str) -> int | None:
+    """Return how many folders above a mark its journal is: 0 for a journal; None if missing."""
+    try:
+        if not S_ISREG(os.lstat(mark).st_mode):
+            return 0  # checked when it is applied
+        with open(os.open(mark, os.O_RDONLY | NOFOLLOW), "rb") as file:
+            text = file.read(8)
+    except FileNotFoundError:
+        return None
+    if text and not re.fullmatch(rb"[1-9][0-9]{0,5}\n", text):
+        msg = f"{mark!r} is not a mark of a transaction; if it is not yours, delete it"
+        raise TransactionError(msg)
+    return int(text) if text else None  # without text, its author has died before the commit
 
 
 def unfinished(folder: Folder, error: Exception) -> TransactionError:
@@ -114,15 +162,35 @@ def unfinished(folder: Folder, error: Exception) -> TransactionError:
     )
 
 
-def apply(folder: Folder, journal: str, made: dict[str, bool]) -> None:
+class Targets(Protocol):
+    """The files that the values of a journal replace."""
+
+    def path_of(self, key: str) -> str:
+        """Return the path of a key's file."""
+
+    def is_deleted(self, key: str) -> bool:
+        """Whether the node of a key has been deleted since the commit."""
+
+
+class _InFolder:
+    def __init__(self, folder: Folder) -> None:
+        self._base = folder.base
+
+    def path_of(self, key: str) -> str:
+        return self._base + key
+
+    def is_deleted(self, _: str) -> bool:
+        return False
+
+
+def apply(folder: Folder, journal: str, made: dict[str, bool], targets: Targets) -> None:
     """Move the values of a journal into place, and delete the journal."""
     for key, has_value in made.items():
-        target = folder.base + key
         if has_value:
-            _replace(f"{journal}/{VALUES}/{key}", target)
+            _replace(f"{journal}/{VALUES}/{key}", key, targets)
         else:
             with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(target)
+                os.unlink(targets.path_of(key))
             folder.remove_empty(key.rpartition("/")[0])
     sync_all(folder, folder.base)
     grave = temporary_name(folder.base)
@@ -203,6 +271,9 @@ def check(folder: Folder, made: dict[str, bool], journal: str) -> None:
         if parent not in folders:
             folder.check(parent)
             folders.add(parent)
+        if _is_folder(folder.base + key):
+            reason = "a value cannot be stored or deleted where a folder is"
+            raise IsADirectoryError(errno.EISDIR, reason, folder.base + key)
         if name in METADATA_NAMES:
             continue
         for path in owners(key):
@@ -214,6 +285,33 @@ def check(folder: Folder, made: dict[str, bool], journal: str) -> None:
         else:
             msg = f"{key!r} is neither a document nor a chunk of an array"
             raise TransactionError(msg)
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def parents(path: str) -> Iterator[str]:
+    """Yield the paths above a path, from the last one to the root."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def node_of(folder: Folder, made: dict[str, bool], key: str) -> str | None:
+    """Return the path of the node of a document or chunk; None if that is missing."""
+    parent, _, name = key.rpartition("/")
+    if name in METADATA_NAMES:
+        return parent
+    for path in owners(key):
+        for name in ARRAY_NAMES:
+            document = f"{path}/{name}" if path else name
+            if document in made or folder.exists(document):
+                return path
+    return None
 
 
 def owners(key: str) -> Iterator[str]:
@@ -287,17 +385,22 @@ def _check_kinds(journal: str, made: dict[str, bool]) -> None:
                 raise OSError(errno.EINVAL, reason, entry.path)
 
 
-def _replace(value: str, target: str) -> None:
+def _replace(value: str, key: str, targets: Targets) -> None:
+    target = targets.path_of(key)
     for attempt in range(ATTEMPTS):
         try:
             os.replace(value, target)
         except FileNotFoundError:
             if not os.path.lexists(value):
                 return  # in place already
+            if targets.is_deleted(key):
+                os.unlink(value)
+                return
             if attempt == ATTEMPTS - 1:
                 raise
             # A concurrent delete may have removed the folder.
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise

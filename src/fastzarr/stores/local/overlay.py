@@ -85,7 +85,8 @@ class Overlay(Layer):
         """Read the journal in ``whole``, which is the folder or one above it."""
         self._journal, self._token = whole.base + JOURNAL_NAME, token
         values = folder.at(f"{self._journal}/{VALUES}")
-        above = f"{folder.base}"[len(whole.base) :]
+        below = os.path.relpath(os.path.realpath(folder.root), os.path.realpath(whole.root))
+        above = "" if below == os.curdir else f"{below}/"
         super().__init__(folder, load(whole, self._journal), values, above)
 
     def is_current(self) -> bool:

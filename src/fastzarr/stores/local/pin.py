@@ -8,6 +8,8 @@ Rules of this file:
   creates the folder of the node again.
 * Changes of a node share the lock of its folder. A transaction takes the lock alone, for all nodes
   that it changes. The order of locks is: folders, documents, chunks.
+* Once the folder is locked, its writer looks for a journal that concerns it, in one call. If there
+  is one, its writer has died, so it is completed before anything is changed.
 * Linux has a path for an open folder, which all code that takes paths can use. Elsewhere the path
   of the node is used.
 """
@@ -16,12 +18,18 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.errors import KeyValidationError
+from fastzarr.stores.keys import JOURNAL_NAME
+from fastzarr.stores.local.journal import complete, root_of
 from fastzarr.stores.local.system import DIRECTORY, FileLock
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
     from fastzarr.stores.local.folder import Folder
 
 _OPEN = "/proc/self/fd"
@@ -30,23 +38,29 @@ _OPEN = "/proc/self/fd"
 class Pin:
     """A folder that is open and locked until ``end``; ``folder`` has its files."""
 
-    __slots__ = ("_lock", "_named", "folder", "store")
+    __slots__ = ("_named", "folder", "lock", "store")
 
     #: The store of the folder's files, if it has been set.
     store: Any
 
     def __init__(self, lock: FileLock, folder: Folder, named: str) -> None:
         """Initialise with the lock, and the path by which the folder was opened."""
-        self._lock, self.folder, self._named = lock, folder, named
+        self.lock, self.folder, self._named = lock, folder, named
 
     def end(self) -> None:
         """Release the lock and close the folder."""
-        self._lock.end()
+        self.lock.end()
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """The device and inode of the folder."""
+        info = os.fstat(self.lock.file)
+        return (info.st_dev, info.st_ino)
 
     def is_deleted(self) -> bool:
         """Whether the folder has been deleted since it was opened."""
         try:
-            return os.fstat(self._lock.file).st_nlink == 0
+            return os.fstat(self.lock.file).st_nlink == 0
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise
@@ -59,16 +73,73 @@ class Pin:
             error.filename = f"{self._named}/{error.filename[len(start) :]}"
 
 
-def pin(folder: Folder, path: str, *, exclusive: bool = False) -> Pin:
-    """Open the folder at a path and wait for its lock, which is shared unless ``exclusive``.
+def pin(folder: Folder, path: str) -> Pin:
+    """Open the folder at a path for a change, and wait for its lock, which changes share.
 
-    Raise FileNotFoundError if there is no folder at the path.
+    Raise FileNotFoundError if there is no folder at the path, and ``TransactionError`` if there is
+    a journal that cannot be completed.
     """
+    while True:
+        found = _opened(folder, path)
+        try:
+            found.lock.lock(shared=True)
+            root = root_of(found.folder, clean=True)
+        except BaseException:
+            found.end()
+            raise
+        if root is None:
+            return found
+        found.end()
+        complete(folder.at(root))
+
+
+@contextmanager
+def undisturbed(folder: Folder, path: str) -> Iterator[None]:
+    """Hold the folder at a path, if there is one, while its name is changed in a ``with`` block."""
+    held = None
+    # Without permission to read it, a journal in it cannot be completed either. A link that leads
+    # out of the root is itself renamed, not the folder.
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError, KeyValidationError):
+        held = pin(folder, path)
+    try:
+        yield
+    finally:
+        if held is not None:
+            held.end()
+
+
+def complete_in(folder: Folder, path: str) -> None:
+    """Complete a journal that concerns the folder at a path, before something is created in it."""
+    if os.access(f"{folder.base}{path}/{JOURNAL_NAME}", os.F_OK):
+        pin(folder, path).end()
+
+
+def pin_alone(
+    folder: Folder, path: str, mine: Container[tuple[int, int]], *, wait: bool
+) -> Pin | None:
+    """Open the folder at a path, and take its lock alone; return None if another writer has it.
+
+    With ``wait``, wait for the lock. ``mine`` are the folders that the caller has locked already.
+    """
+    found = _opened(folder, path)
+    try:
+        if wait:
+            found.lock.lock()
+            return found
+        if found.lock.try_lock() or found.identity in mine:
+            return found
+    except BaseException:
+        found.end()
+        raise
+    found.end()
+    return None
+
+
+def _opened(folder: Folder, path: str) -> Pin:
     folder.check(path)
     named = folder.base + path if path else folder.root
     lock = FileLock.open(lambda: os.open(named, os.O_RDONLY | DIRECTORY))
     try:
-        lock.lock(shared=not exclusive)
         root = f"{_OPEN}/{lock.file}" if _has_paths_of_open_folders() else named
         return Pin(lock, folder.at(root, pinned=True), named)
     except BaseException:

@@ -11,8 +11,10 @@ Rules of this file:
 * The token of each value below the path is remembered before it is first read, and that of a
   missing value too. At the end all are compared; if another writer has changed one, nothing is
   committed. If the block has changed nothing, nothing is compared.
-* The files to be replaced are locked from that comparison until they are replaced, documents first,
-  as everywhere, so that writers cannot deadlock.
+* The folders of all nodes that are changed are locked from that comparison until the journal is
+  deleted: see ``alone.py``. What is only read is compared without a lock: transactions that overlap
+  exclude each other by the folders above, and another writer may be thought to come later. The
+  documents to be replaced are locked, too, because a store's own verbs lock only these.
 * A change that is not finished when the block ends is made after the transaction, on the value of
   that time. A forked child has no part in the transaction, and cannot end it.
 * The journal is in the root of the store. A store that is opened there, or at a node below, finds
@@ -21,7 +23,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from threading import Lock
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES
+from fastzarr.stores.local.alone import Alone
 from fastzarr.stores.local.folder import Folder, token
 from fastzarr.stores.local.journal import (
     CHANGES,
@@ -39,8 +41,8 @@ from fastzarr.stores.local.journal import (
     documents_first,
     dump,
     finish,
+    node_of,
     owners,
-    recover,
     sync_all,
 )
 from fastzarr.stores.local.overlay import Layer
@@ -73,6 +75,7 @@ class Staged(Layer):
         self._lock: FileLock | None = None
         os.makedirs(folder.base, exist_ok=True)
         self._beside = temporary_name(folder.base)
+        self._journal = folder.base + JOURNAL_NAME
         values = Folder(f"{self._beside}/{VALUES}", durability="none")
         super().__init__(folder, {}, values, "")
         self._copies = folder.place.copies
@@ -147,56 +150,61 @@ class Staged(Layer):
         self._check_owner()
         if not self.made:
             return
-        ordered = sorted(self.made, key=self._last.__getitem__)
-        made = {key: self.made[key] for key in ordered}
-        try:
-            for key in ordered:
-                if made[key]:
-                    # Creates the folder, so that obstacles are found before the commit point.
-                    self.folder.write_beside(key, lambda _: None)
-            with open(f"{self._beside}/{CHANGES}", "wb") as file:
-                file.write(dump(made))
-            sync_all(self.folder, self._beside)
-            while not self._made(made):
-                # There is a journal of another writer. It is completed, then all is checked again.
-                self._complete()
-        except BaseException:
-            for key in ordered:
-                self.folder.remove_empty(key.rpartition("/")[0])
-            raise
-
-    def _made(self, made: dict[str, bool]) -> bool:
-        journal = self.folder.base + JOURNAL_NAME
+        made = {key: self.made[key] for key in sorted(self.made, key=self._last.__getitem__)}
+        with open(f"{self._beside}/{CHANGES}", "wb") as file:
+            file.write(dump(made))
+        sync_all(self.folder, self._beside)
+        found = (node_of(self.folder, made, key) for key in made)
+        alone = Alone(self.folder, {node for node in found if node is not None})
         turns: list[FileTurn] = []
         try:
-            for key in sorted(made.keys() | self.seen.keys(), key=documents_first):
-                if key in made:
-                    turn = FileTurn(self.folder, key)
-                    turns.append(turn)
-                    turn.lock()
-                if key in self.seen and _token(self.folder, key) != self.seen[key]:
-                    msg = (
-                        f"{key!r} in {self.folder} was changed by another writer during the "
-                        "transaction, so nothing was written; repeat the transaction"
-                    )
-                    raise TransactionError(msg)
-            check(self.folder, made, self._beside)
-            try:
-                os.rename(self._beside, journal)
-            except OSError:
-                if not os.path.isdir(journal):
-                    raise
-                return False
-            finish(self.folder, journal, made)
+            documents = (key for key in made if key.rpartition("/")[2] in METADATA_NAMES)
+            for key in sorted(documents, key=documents_first):
+                turn = FileTurn(self.folder, key)
+                turns.append(turn)
+                turn.lock()
+            self._compare()
+            self._prepare(made)
+            self._name(alone)
+            finish(self.folder, self._journal, made, alone)
         finally:
             for turn in turns:
                 turn.end()
-        return True
+            if not os.path.lexists(self._journal):
+                alone.unmark()
+            alone.end()
+        for key, has_value in made.items():
+            if not has_value:
+                self.folder.remove_empty(key.rpartition("/")[0])
 
-    def _complete(self) -> None:
-        if not recover(self.folder):
-            reason = "another transaction is not completed, and this process may not do it"
-            raise PermissionError(errno.EACCES, reason, self.folder.base + JOURNAL_NAME)
+    def _compare(self) -> None:
+        """Raise TransactionError if a value that was read has been changed."""
+        for key, old in self.seen.items():
+            if _token(self.folder, key) != old:
+                msg = (
+                    f"{key!r} in {self.folder} was changed by another writer during the "
+                    "transaction, so nothing was written; repeat the transaction"
+                )
+                raise TransactionError(msg)
+
+    def _prepare(self, made: dict[str, bool]) -> None:
+        """Check the changes and create the folders of new values, before the commit point."""
+        try:
+            for key, has_value in made.items():
+                if has_value:
+                    self.folder.write_beside(key, lambda _: None)
+            check(self.folder, made, self._beside)
+        except BaseException:
+            for key in made:
+                self.folder.remove_empty(key.rpartition("/")[0])
+            raise
+
+    def _name(self, alone: Alone) -> None:
+        """Give the folder of new values the name of the journal: the commit point."""
+        alone.mark(self.folder.root)
+        os.rename(self._beside, self._journal)
+        if self.folder.durability != "none":
+            self.folder.sync_names("")
 
     def end(self) -> None:
         """Release the folder of new values, and delete it if it was not committed."""

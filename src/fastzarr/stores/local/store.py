@@ -122,7 +122,7 @@ class LocalStore(Store):
 
         If that is not possible, let all values be read through the journal.
         """
-        root, shared = _journaled(self._folder.root), self.suspension
+        root, shared = _journaled(self._folder), self.suspension
         if root is None:
             found = None
         else:
@@ -356,7 +356,10 @@ class LocalStore(Store):
         if self._changes() is not None:
             super()._delete_dir(prefix)
         else:
-            self._folder.remove(prefix)
+            from fastzarr.stores.local.pin import undisturbed
+
+            with undisturbed(self._folder, prefix):
+                self._folder.remove(prefix)
 
     def clear(self) -> None:
         """Delete everything in the root, but not the root itself."""
@@ -364,13 +367,19 @@ class LocalStore(Store):
             super().clear()
         else:
             self._check_write()
-            self._folder.clear()
+            from fastzarr.stores.local.pin import undisturbed
+
+            with undisturbed(self._folder, ""):
+                self._folder.clear()
 
     def _move(self, source: str, target: str) -> None:
         if self._changes() is not None:
             super()._move(source, target)
         else:
-            self._folder.move(source, target)
+            from fastzarr.stores.local.pin import undisturbed
+
+            with undisturbed(self._folder, source):
+                self._folder.move(source, target)
 
     def lasting(self) -> Store:
         """Return a store for the same folder with durability ``full``, unless it is ``none``.
@@ -538,14 +547,20 @@ class LocalStore(Store):
         self.recover()
 
 
-def _journaled(root: str) -> str | None:
-    """Return the folder that contains a journal: a root, or a group above it; None if none does."""
-    while not os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
+def _journaled(folder: Folder) -> str | None:
+    """Return the folder of the journal for a root or a group above it; None if there is none."""
+    root = folder.root
+    while True:
+        if os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
+            from fastzarr.stores.local.journal import root_of
+
+            found = root_of(folder.at(root))
+            if found is not None:
+                return found
         above = os.path.dirname(root)
         if above == root or not any(os.access(f"{above}/{name}", os.F_OK) for name in GROUP_NAMES):
             return None
         root = above
-    return root
 
 
 class _Unseen(LocalStore):

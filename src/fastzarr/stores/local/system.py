@@ -7,13 +7,14 @@ import os
 import re
 from contextlib import suppress
 from functools import cache
+from itertools import count
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.stores.keys import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 fcntl: Any = None
 with suppress(ImportError):  # absent where there is no such lock
@@ -101,6 +102,22 @@ class FileLock:
             return False
         return True
 
+    def try_lock(self) -> bool:
+        """Take the lock if no other open file has it; return whether this has succeeded.
+
+        This is always so if the file system has no locks.
+        """
+        if fcntl is None:
+            return True
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in UNABLE:
+                raise
+        return True
+
     def end(self) -> None:
         """Release the lock and close the file; a forked child has done so already."""
         file = self.file
@@ -145,9 +162,20 @@ def is_locked(folder: str) -> bool:
     return False
 
 
+@cache
+def _names(_process: int) -> tuple[str, Iterator[int]]:
+    """Return what the temporary names of a process begin with, and the numbers that follow it."""
+    return os.urandom(8).hex(), count()
+
+
+def _unused(process: int) -> str:
+    start, numbers = _names(process)
+    return f"{start}{next(numbers):x}"
+
+
 def temporary_name(folder: str) -> str:
     """Return an unused path in a folder, with the suffix of temporary files."""
-    return f"{folder.rstrip('/')}/.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+    return f"{folder.rstrip('/')}/.{_unused(os.getpid())}{TEMPORARY_SUFFIX}"
 
 
 def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) -> None:
