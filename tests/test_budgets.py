@@ -90,11 +90,11 @@ def group() -> fastzarr.Group:
     return made
 
 
-def test_creating_an_array_in_an_open_group_takes_at_most_200_own_frames(
+def test_creating_an_array_in_an_open_group_takes_at_most_198_own_frames(
     group: fastzarr.Group,
 ) -> None:
     seen = frames(lambda: group.create_array("x", shape=(4, 4), chunks=(2, 2), dtype="f4"))
-    assert len(seen) <= 200, "\n".join(seen)
+    assert len(seen) <= 198, "\n".join(seen)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the functions of other systems differ")
@@ -116,10 +116,10 @@ def test_listing_a_group_of_five_members_takes_at_most_70_own_frames(group: fast
     assert len(seen) <= 70, "\n".join(seen)
 
 
-def test_writing_an_attribute_takes_at_most_140_own_frames(group: fastzarr.Group) -> None:
+def test_writing_an_attribute_takes_at_most_138_own_frames(group: fastzarr.Group) -> None:
     attributes = group["h"].attrs
     seen = frames(lambda: attributes.update(a=1))
-    assert len(seen) <= 140, "\n".join(seen)
+    assert len(seen) <= 138, "\n".join(seen)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

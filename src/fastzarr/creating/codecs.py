@@ -17,11 +17,12 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from fastzarr import codecs
+from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec
 from fastzarr.creating.given import absent
 from fastzarr.errors import MetadataValidationError
 
 if TYPE_CHECKING:
-    from fastzarr.codecs.base import ArrayBytesCodec, Codec
     from fastzarr.creating.words import ArraySpec
     from fastzarr.dtypes import DataType
 
@@ -34,8 +35,6 @@ def chain_v3(spec: ArraySpec, dtype: DataType) -> list[Codec]:
 
     Raise ``MetadataError``, naming the argument, if a codec is invalid or of the wrong kind.
     """
-    from fastzarr.codecs.base import ArrayArrayCodec, BytesBytesCodec
-
     if spec.codecs is not None:
         return _named_chain(spec, dtype)
     filters = _parse_all(as_codecs(spec.filters, "filters"), "filters", ArrayArrayCodec)
@@ -50,8 +49,6 @@ def chain_v3(spec: ArraySpec, dtype: DataType) -> list[Codec]:
 
 
 def _named_chain(spec: ArraySpec, dtype: DataType) -> list[Codec]:
-    from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, Codec
-
     for word in ("filters", "serializer", "compressor", "compressors"):
         if not absent(getattr(spec, word)) and getattr(spec, word) is not None:
             msg = f"codecs= is the whole chain of codecs; omit {word}="
@@ -64,8 +61,6 @@ def _named_chain(spec: ArraySpec, dtype: DataType) -> list[Codec]:
 
 
 def _serializer(serializer: Any, dtype: DataType) -> Codec:
-    from fastzarr.codecs.base import ArrayBytesCodec
-
     if absent(serializer) or serializer is None:
         return _default_serializer(dtype)
     [codec] = _parse_all([serializer], "serializer", ArrayBytesCodec)
@@ -152,8 +147,6 @@ def _config_v2(codec: Any, where: str) -> dict[str, Any]:
         return dict(codec)
     if is_numcodec(codec):
         return dict(codec.get_config())
-    from fastzarr import codecs
-
     return codecs.parse(codec, where).to_v2()
 
 
@@ -172,8 +165,6 @@ def _compressors(spec: ArraySpec) -> tuple[str, list[Any] | None]:
 
 
 def _parse_all(items: list[Any] | None, where: str, kind: type[Codec]) -> list[Codec]:
-    from fastzarr import codecs
-
     found = []
     for place, item in enumerate(items or ()):
         at = where if where in ("serializer", "compressor") else f"{where}[{place}]"

@@ -13,14 +13,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fastzarr import checked
+from fastzarr.codecs.base import ChunkSpec
+from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
 from fastzarr.config import config
 from fastzarr.creating.chunks import parse_chunks, parse_shape, parse_shards
 from fastzarr.creating.codecs import as_codecs, chain_v2, chain_v3, codec_id, is_numcodec
 from fastzarr.creating.given import NOT_GIVEN, absent
 from fastzarr.creating.keys import keys_v2, parse_keys
 from fastzarr.creating.like import dtype_of, is_object
+from fastzarr.dtypes import from_numpy
 from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning, caller_level
+from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.formats import default_format
+from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.metadata.v2 import layout_codecs
@@ -30,7 +36,6 @@ if TYPE_CHECKING:
     from fastzarr.creating.words import ArraySpec
     from fastzarr.dtypes import DataType
     from fastzarr.metadata.format import Format
-    from fastzarr.metadata.layout import Layout
 
 
 def choose_format(spec: ArraySpec, above: Format | None = None) -> Format:
@@ -70,8 +75,6 @@ def _only_v2(spec: ArraySpec) -> bool:
 
 
 def _shape(spec: ArraySpec) -> tuple[int, ...]:
-    from fastzarr import checked
-
     if spec.shape is None and spec.data is None:
         msg = "shape= is missing; pass it, or data="
         raise TypeError(msg)
@@ -83,8 +86,6 @@ def _shape(spec: ArraySpec) -> tuple[int, ...]:
 
 
 def _dtype(spec: ArraySpec) -> DataType:
-    from fastzarr.dtypes import from_numpy
-
     dtype, object_id = spec.dtype, codec_id(spec.object_codec)
     if dtype is None:
         dtype = "float64" if spec.data is None else dtype_of(spec.data)
@@ -106,16 +107,10 @@ def _fill(spec: ArraySpec, dtype: DataType) -> Any:
 
 
 def _attributes(spec: ArraySpec) -> dict[str, Any]:
-    from fastzarr.metadata.attributes import plain_attributes
-
     return {} if spec.attributes is None else plain_attributes(spec.attributes)
 
 
 def _layout_v3(spec: ArraySpec) -> Layout:
-    from fastzarr.codecs.base import ChunkSpec
-    from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
-    from fastzarr.metadata.layout import Layout
-
     dtype = _dtype(spec)
     dtype.to_v3()  # raises for data types of format 2 only
     dtype, shape = dtype.native(), _shape(spec)
@@ -149,10 +144,6 @@ def _layout_v3(spec: ArraySpec) -> Layout:
 
 
 def _layout_v2(spec: ArraySpec, separator: str | None) -> Layout:
-    from fastzarr.codecs.base import ChunkSpec
-    from fastzarr.codecs.chain import check_sizes
-    from fastzarr.metadata.layout import Layout
-
     dtype, shape = _dtype(spec), _shape(spec)
     _refuse_v3_words(spec)
     if spec.chunk_key_encoding is not None or spec.dimension_separator is not None:

@@ -450,10 +450,11 @@ class _Change:
         self, found: dict[str, Any], doc: dict[str, object], before: dict[str, object]
     ) -> dict[str, object]:
         """Return the new document, in which unchanged members are exactly as in ``found``."""
+        strict = _is_strict(found)  # most documents are
         same = {
             name
             for name in doc.keys() & before.keys() & found.keys()
-            if document.alike(doc[name], before[name]) and _is_strict(found[name])
+            if document.alike(doc[name], before[name]) and (strict or _is_strict(found[name]))
         }
         # The JSON of a fill value depends on that of the data type.
         pair = {self.format.data_type, "fill_value"}

@@ -129,22 +129,25 @@ def changing(
     groups at and below the path are included. ``above`` are the parent groups, by path, if they
     have just been read.
     """
-    _end(store, path, format, removed=removed, above=above)
+    groups = nodes.parents(path)
+    _end(store, path, groups, format, removed=removed, above=above)
     yield
-    _end(store, path, format, removed=removed)
+    _end(store, path, groups, format, removed=removed)
 
 
 def _end(
     store: Store,
     path: str,
+    groups: list[str],
     format: Format | None,
     *,
     removed: bool,
     above: Mapping[str, Node] | None = None,
 ) -> None:
-    """Invalidate the snapshots of this process, and delete the stored copies."""
-    _end_known(store, path, removed=removed)
-    groups = nodes.parents(path)
+    """Invalidate the snapshots of this process, and delete the stored copies of ``groups``."""
+    place = store.place
+    if place.snapshots or place.copies:
+        _end_known(store, place, path, removed=removed)
     for each in formats.FORMATS if format is None else (format,):
         name = each.separate_consolidated
         if name is not None:
@@ -160,9 +163,8 @@ def _end(
                     nodes.update(store, group, _without_copy, format=each)
 
 
-def _end_known(store: Store, path: str, *, removed: bool) -> None:
+def _end_known(store: Store, place: Place, path: str, *, removed: bool) -> None:
     """Invalidate the snapshots of this process, and delete copies stored under custom keys."""
-    place = store.place
 
     def is_changed(group: str, key: str | None) -> bool:
         relative = _relative(group, path)
