@@ -104,6 +104,7 @@ _LAYOUTS = (
     Layout("none16", "16³, not compressed", (16, 16, 16), "none"),
     Layout("zstd16", "16³, zstd", (16, 16, 16), "zstd"),
     Layout("zstd128", "128x256x256, zstd", (128, 256, 256), "zstd"),
+    Layout("blosc16m", "64x256x256, blosc-lz4-shuffle", (64, 256, 256), "blosc"),
     Layout("shard32", "32³ in shards of 256³, zstd", (256, 256, 256), "zstd", (32, 32, 32)),
     Layout("shard8", "8³ in shards of 128³, zstd", (128, 128, 128), "zstd", (8, 8, 8)),
     Layout("v2blosc64", "64³, format 2, blosc-lz4-shuffle", (64, 64, 64), "blosc", None, 2),

@@ -22,13 +22,13 @@ class Unaligned(Task):
     place: Place
     array: Any
 
-    def __init__(self, engine: Engine, work: Workspace, layout: str) -> None:
+    def __init__(self, engine: Engine, work: Workspace, layout: str, edge: int = EDGE) -> None:
         """Prepare the box and the values to write."""
         super().__init__(engine, work)
         self.layout = layout
         # Neither side is on a chunk border, for any size of the array.
-        start = (work.size - EDGE) // 2 + 1
-        self.box = (slice(start, start + EDGE),) * 3
+        start = (work.size - edge) // 2 + 1
+        self.box = (slice(start, start + edge),) * 3
         self.value = np.array(work.expected[self.box][::-1]) + np.float32(1)
 
     def prepare(self) -> None:
@@ -87,6 +87,12 @@ ROWS = [
             layout,
         )
         for layout in ("blosc64", "shard32")
+    ),
+    Row(
+        "element-of-large-chunk",
+        f"write one element: {LAYOUTS['blosc16m'].title}",
+        partial(Unaligned, layout="blosc16m", edge=1),
+        "blosc16m",
     ),
     Row(
         "append-steps",
