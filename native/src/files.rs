@@ -1,8 +1,8 @@
 //! Reading the files of a local store: the twin of the local store in Python, for keys that have
 //! passed its check. Writing is `commit.rs`.
 //!
-//! * A missing file is a missing value. A folder in the place of a value, a refused permission, a
-//!   failing disk are errors with the system's number.
+//! * A missing file is a missing value. A folder in the place of a value or something else in the
+//!   place of a folder, a refused permission, a failing disk are errors with the system's number.
 //! * Reading a value of known size takes open, read, close; reading parts of one takes open, fstat,
 //!   a read for each part, close.
 
@@ -80,7 +80,7 @@ impl Root {
         };
         match self.open_at(key, flags) {
             Ok(file) => Ok(Some(file)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed(FETCH, errno)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::commit::{Durability, Staged};
 use crate::error::{Error, Result};
@@ -43,6 +44,8 @@ pub struct LocalObjects {
     root: Option<Root>,
     keys: Keys,
     durability: Durability,
+    /// Whether an object was missing when it was read.
+    missed: AtomicBool,
 }
 
 impl LocalObjects {
@@ -62,7 +65,21 @@ impl LocalObjects {
             root,
             keys,
             durability: writing.unwrap_or(Durability::Full),
+            missed: AtomicBool::new(false),
         })
+    }
+
+    /// Whether an object was missing when it was read.
+    pub fn missed(&self) -> bool {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Remember whether an object was missing.
+    fn seen<T>(&self, found: Option<T>) -> Option<T> {
+        if found.is_none() {
+            self.missed.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     fn writable(&self) -> Result<&Root> {
@@ -91,21 +108,21 @@ impl Parts for File {
 
 impl Objects for LocalObjects {
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
-        let Some(root) = &self.root else {
-            return Ok(None);
+        let file = match &self.root {
+            Some(root) => root.open_file(&self.keys.key(chunk))?,
+            None => None,
         };
-        let file = root.open_file(&self.keys.key(chunk))?;
-        Ok(file.map(|file| Box::new(file) as Box<dyn Parts>))
+        Ok(self
+            .seen(file)
+            .map(|file| Box::new(file) as Box<dyn Parts>))
     }
 
     fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
-        match &self.root {
-            Some(root) => {
-                let found = root.read_exact_into(&self.keys.key(chunk), dst)?;
-                Ok(found.map(|size| size as u64))
-            }
-            None => Ok(None),
-        }
+        let found = match &self.root {
+            Some(root) => root.read_exact_into(&self.keys.key(chunk), dst)?,
+            None => None,
+        };
+        Ok(self.seen(found).map(|size| size as u64))
     }
 
     fn stage<'a>(

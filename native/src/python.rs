@@ -315,6 +315,15 @@ impl Stored {
         }
     }
 
+    /// Whether a file was missing; the objects of Python remember that themselves.
+    fn missed(&self) -> bool {
+        match self {
+            #[cfg(unix)]
+            Stored::Files(local) => local.missed(),
+            Stored::Python(_) => false,
+        }
+    }
+
     fn raised(&self) -> Option<PyErr> {
         match self {
             #[cfg(unix)]
@@ -367,6 +376,10 @@ fn read<'py>(
         job,
     };
     let found = py.detach(|| run.read());
+    if stored.missed() {
+        // A new object each time, so that no two calls are confused.
+        chunks.setattr(intern!(py, "missed"), PyList::empty(py))?;
+    }
     finish(py, found, &stored, watch)
 }
 

@@ -28,6 +28,7 @@ class StoredChunks:
         "declared",
         "encode",
         "files",
+        "missed",
         "name",
         "path",
         "prefix",
@@ -53,6 +54,8 @@ class StoredChunks:
         self.store, self.encode, self.path = store, layout.keys.encode, path
         self.name, self.tree = path if name is None else name, tree
         self.synchronizer = synchronizer
+        #: An object that is replaced whenever a read finds an object missing.
+        self.missed: object = None
         self.prefix = f"{path}/" if path else ""
         self.files: tuple[Any, ...] | None = None
         found = None if store.files is None else store.files()
@@ -84,11 +87,20 @@ class StoredChunks:
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
-        return self.store.get_valid(self.prefix + self.encode(chunk))
+        key = self.prefix + self.encode(chunk)
+        found = self.store.get_valid(key)
+        if found is None:
+            self.miss(key)
+        return found
+
+    def miss(self, key: str) -> None:
+        """Remember that an object was missing; raise the store's error if it is not known to be."""
+        self.store.check_missing(key)
+        self.missed = object()
 
     def source(self, chunk: tuple[int, ...]) -> StoredSource:
         """Return the source of the object at these coordinates."""
-        return StoredSource(self.store, self.prefix + self.encode(chunk))
+        return StoredSource(self, self.prefix + self.encode(chunk))
 
     def turn(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn at the object at these coordinates."""
@@ -114,16 +126,22 @@ class StoredChunks:
 class StoredSource:
     """The source of one stored object."""
 
-    __slots__ = ("key", "store")
+    __slots__ = ("chunks", "key")
 
-    def __init__(self, store: Store, key: str) -> None:
-        """Initialise with the store and the key of the object."""
-        self.store, self.key = store, key
+    def __init__(self, chunks: StoredChunks, key: str) -> None:
+        """Initialise with the stored objects and the key of this one."""
+        self.chunks, self.key = chunks, key
 
     def get(self) -> Buffer | None:
         """Return all bytes, or None if the object is missing."""
-        return self.store.get(self.key)
+        found = self.chunks.store.get(self.key)
+        if found is None:
+            self.chunks.miss(self.key)
+        return found
 
     def get_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> Sequence[Buffer] | None:
         """Return ranges of the bytes, or None if the object is missing."""
-        return self.store.get_ranges(self.key, ranges)
+        found = self.chunks.store.get_ranges(self.key, ranges)
+        if found is None:
+            self.chunks.miss(self.key)
+        return found

@@ -60,8 +60,10 @@ def run_read(
     out: np.ndarray[Any, Any],
     *,
     missing: bool,
-) -> None:
+) -> bool:
     """Read a selection into ``out``, which has the selection's work shape.
+
+    Return whether a stored object was missing, so that the elements in it have the fill value.
 
     Raise ``ChunkError`` or one of its subclasses if a chunk cannot be read.
     """
@@ -69,6 +71,7 @@ def run_read(
     store = chunks.store
     if store.suspension.on or chunks.declared != (store.files is not None):
         chunks = chunks.anew(layout)
+    before = chunks.missed
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
     spread = inline if threads == 1 else parallel
@@ -80,6 +83,7 @@ def run_read(
             failure = reference.read(program, plan, chunks, out, job)
     if failure is not None:
         raise as_error(failure, chunks) from failure.error
+    return chunks.missed is not before
 
 
 def run_write(

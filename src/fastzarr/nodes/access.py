@@ -80,6 +80,11 @@ class Access:
         """The locks of paths in ``store``, for stores that cannot hold a tree open."""
         return self.store.place.paths
 
+    @cached_property
+    def seen(self) -> dict[str, Any]:
+        """What the last check of a read has seen: ``token`` and ``shape`` of the document."""
+        return {}
+
     def hold(self) -> Access:
         """Return an access that holds the array for a change; its ``release`` must be called.
 

@@ -24,6 +24,7 @@ from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import documents
 from fastzarr.nodes.access import Access
+from fastzarr.nodes.current import check_chunks, check_covered
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.indexing import Indexed
 from fastzarr.nodes.settings import ArrayConfig
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from fastzarr.nodes.info import Info
     from fastzarr.nodes.stored import StoredBytes
+    from fastzarr.selection.factors import Selection
     from fastzarr.stores import Store
 
     Values = np.ndarray[Any, Any]
@@ -359,9 +361,7 @@ class Array(Handle, Indexed):
         """Hold the array for a write; return None if nothing else can reach it yet.
 
         Raise StaleArrayError if the array in the store has other chunks than ``access``. A change
-        of shape or attributes does not matter, since the chunks stay the same. The check costs a
-        stat, and reads the document only if it has changed. A store without validators is asked
-        only if this process has deleted, moved or replaced something in it since the last check.
+        of shape or attributes does not matter.
         """
         if self._checked_token is False:
             return None
@@ -371,7 +371,7 @@ class Array(Handle, Indexed):
             token = held.paths.removals or None if look is None else look(held.document)
             if token == self._checked_token and (look is None or token is not None):
                 return held
-            self._check_chunks(held)
+            check_chunks(held, self.store, self._viewed)
             if access is self._access:
                 self._checked_token = token
         except BaseException:
@@ -379,13 +379,9 @@ class Array(Handle, Indexed):
             raise
         return held
 
-    def _check_chunks(self, held: Access) -> None:
-        latest = documents.load(held.store, held.root, held.layout.format)
-        if isinstance(latest, Layout) and self._is_seen_as(latest, held.layout):
-            return
-        what = "is no longer" if latest is None else "has been replaced by another node"
-        msg = f"the array {self.name!r} {what} in {self.store}; open it again to write to it"
-        raise errors.StaleArrayError(msg)
+    def _check_missing(self, access: Access, found: Selection) -> None:
+        if self._checked_token is not False:
+            check_covered(access, found, self._viewed)
 
     def _set_layout(self, layout: Any) -> None:
         mine = self._layout
@@ -409,12 +405,6 @@ class Array(Handle, Indexed):
             found = documents.load_array(self.store, self.path)
         self._set_layout(self._viewed(found))
         return self
-
-    def _is_seen_as(self, stored: Layout, mine: Layout) -> bool:
-        try:
-            return self._viewed(stored).with_program_of(mine) is not None
-        except errors.BaseZarrError:  # the stored array does not allow this view
-            return False
 
     def _viewed(self, layout: Layout) -> Layout:
         """Return a stored layout with the views of this handle applied."""
@@ -496,7 +486,9 @@ class Array(Handle, Indexed):
         if not isinstance(layout, Layout):
             msg = "the metadata is that of a group, not of an array"
             raise errors.NodeTypeValidationError(msg)
-        return cls(store_path, getattr(store_path, "path", ""), layout=layout)
+        made = cls(store_path, getattr(store_path, "path", ""), layout=layout)
+        made._access.seen["apart"] = True
+        return made
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
         """Return all elements as a NumPy array; raise ValueError if ``copy`` is False."""

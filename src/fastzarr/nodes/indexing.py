@@ -57,7 +57,8 @@ class Indexer:
 class Indexed:
     """The methods of ``Array`` that select elements.
 
-    The deriving class sets the attributes and overrides ``_current`` and ``_begin``.
+    The deriving class sets the attributes and overrides ``_current``, ``_begin`` and
+    ``_check_missing``.
     """
 
     _access: Access
@@ -67,6 +68,10 @@ class Indexed:
 
     def _current(self) -> Access:
         """Return the access for a new operation."""
+        raise NotImplementedError
+
+    def _check_missing(self, access: Access, found: Selection) -> None:
+        """Raise StaleArrayError if chunks are missing because the array is not the stored one."""
         raise NotImplementedError
 
     def _begin(self, access: Access) -> Access | None:
@@ -235,8 +240,8 @@ class Indexed:
                 work = result.reshape(found.work)
                 apart = not np.may_share_memory(work, result)
         missing = access.settings.read_missing_chunks
-        if result.size:
-            run.run_read(layout, access.chunks, found, work, missing=missing)
+        if result.size and run.run_read(layout, access.chunks, found, work, missing=missing):
+            self._check_missing(access, found)
         if apart:
             result[...] = work.reshape(found.shape)
         if self._cast is not None:

@@ -61,6 +61,8 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
         # The new shape is made durable before chunks are deleted: a power cut must not restore the
         # old shape without its chunks.
         access.store.settle(access.root)
+        # So that handles of this process look at the document again.
+        access.paths.removals += 1
         _delete_outside(access, latest)
 
     update(access, patch, then)

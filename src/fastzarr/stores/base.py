@@ -222,6 +222,9 @@ class Store(AsMapping):
         """Return the value of a key that is known to be valid, without checking it again."""
         return self.get(key)
 
+    def check_missing(self, key: str) -> None:
+        """Raise the storage's error if a key that was found missing could not be looked for."""
+
     def set_valid(self, key: str, value: bytes | memoryview) -> None:
         """Store a value under a key that is known to be valid, in a store known to be writable."""
         self.set(key, value)

@@ -82,7 +82,7 @@ class PathLocks:
     the locks of all paths at and below it alone. A thread may take locks that it holds already.
     """
 
-    #: How many times trees were deleted, moved or replaced.
+    #: How many times trees were deleted, moved or replaced, and arrays resized.
     removals = 0
 
     def __init__(self) -> None:

@@ -225,6 +225,20 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def check_way(self, key: str) -> None:
+        """Raise NotADirectoryError if something other than a folder is on the way to a key."""
+        end = key.find("/")
+        while end >= 0:
+            path = self.base + key[:end]
+            try:
+                mode = os.stat(path).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            if not S_ISDIR(mode):
+                reason = "expected a folder, found something else"
+                raise NotADirectoryError(errno.ENOTDIR, reason, path)
+            end = key.find("/", end + 1)
+
     def _stat(self, key: str) -> os.stat_result | None:
         self.check(key.rpartition("/")[0])
         try:

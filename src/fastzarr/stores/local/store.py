@@ -260,6 +260,10 @@ class LocalStore(Store):
 
     get_valid = _get
 
+    def check_missing(self, key: str) -> None:
+        """Raise NotADirectoryError if something other than a folder is on the way to a key."""
+        self._folder.check_way(key)
+
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
         found = self._values().read_parts(key, ranges)
         return None if found is None else found[0]

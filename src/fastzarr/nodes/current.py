@@ -1,0 +1,102 @@
+"""Whether the array that a handle was opened for is still the stored one.
+
+Rules of this file:
+
+* A write checks the document before it changes a chunk. A change of shape or attributes does not
+  matter, since the chunks stay the same.
+* A read that has found all chunks checks nothing. If a chunk is missing, the document is looked at
+  once, after the read: the chunk may be missing because the array was deleted, replaced or made
+  smaller, and then its elements do not have the fill value.
+* A store with validators is asked for one, and for the document only if that has changed. Another
+  store is asked only if this process has deleted, moved, replaced or resized something in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastzarr.errors import BaseZarrError, StaleArrayError
+from fastzarr.metadata.layout import Layout
+from fastzarr.nodes import documents
+from fastzarr.selection.factors import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastzarr.nodes.access import Access
+    from fastzarr.nodes.documents import Node
+    from fastzarr.selection.factors import Selection
+    from fastzarr.stores import Store
+
+    View = Callable[[Layout], Layout]
+
+
+def check_chunks(access: Access, store: Store, viewed: View) -> None:
+    """Raise StaleArrayError if the array in the store has other chunks than ``access``.
+
+    ``viewed`` returns a stored layout as the handle views it; ``store`` is named in the message.
+    """
+    _same(access, store, viewed, documents.load(access.store, access.root, access.layout.format))
+
+
+def check_covered(access: Access, found: Selection, viewed: View) -> None:
+    """Raise StaleArrayError if the array in the store does not have the selected elements."""
+    store, mine = access.store, access.layout
+    look = store.validator
+    token = access.paths.removals if look is None else look(access.document)
+    if look is None and not token:
+        return
+    if token is None or access.seen.get("token") != token:
+        stored = documents.load(store, access.path, mine.format)
+        if stored is None and (
+            "apart" in access.seen
+            or _is_described(store, access.path)
+            or not store.is_empty(access.path)
+        ):
+            return  # the metadata of this array is from elsewhere, such as consolidated metadata
+        access.seen.update(shape=_same(access, store, viewed, stored).shape, token=token)
+    shape = access.seen["shape"]
+    if shape != mine.shape and not _covers(shape, found):
+        msg = (
+            f"the array {'/' + access.path!r} in {store} now has shape {shape}, so that elements "
+            "which were selected do not exist any more; refresh() the array or open it again"
+        )
+        raise StaleArrayError(msg)
+
+
+def _same(access: Access, store: Store, viewed: View, stored: Node | None) -> Layout:
+    if isinstance(stored, Layout):
+        try:
+            found = viewed(stored)
+        except BaseZarrError:  # the stored array does not allow this view
+            pass
+        else:
+            if found.with_program_of(access.layout) is not None:
+                return found
+    what = "is no longer" if stored is None else "has been replaced by another node"
+    msg = f"the array {'/' + access.path!r} {what} in {store}; open it again to use it"
+    raise StaleArrayError(msg)
+
+
+def _covers(shape: tuple[int, ...], found: Selection) -> bool:
+    for factor in found.factors:
+        if isinstance(factor, Span):
+            last = factor.start + factor.step * (factor.size - 1)
+            if factor.size and max(factor.start, last) >= shape[factor.axis]:
+                return False
+        else:
+            for axis, points in zip(factor.axes, factor.coords, strict=True):
+                if points.size and points.max() >= shape[axis]:
+                    return False
+    return True
+
+
+def _is_described(store: Store, path: str) -> bool:
+    """Whether a handle of this process uses consolidated metadata that describes a path."""
+    for snapshot in tuple(store.place.snapshots.values()):
+        found = snapshot()
+        if found is not None and found.nodes is not None:
+            start = f"{found.path}/" if found.path else ""
+            if path.startswith(start) and path[len(start) :] in found.nodes:
+                return True
+    return False
