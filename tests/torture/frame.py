@@ -82,6 +82,7 @@ PARTS = [
     Part("synchronizers", "9", 20, "torture.synchronizers:prove"),
     Part("stale", "10", 15, "torture.stale:prove"),
     Part("linear", "12", 40, "torture.linear:prove"),
+    Part("transactions", "2", 120, "torture.transactions:prove"),
     Part("stateful", "13", 120, "torture.stateful:prove"),
     Part("power", "3, 4", 100, "torture.power:prove"),
     Part("interrupts", "15", 80, "torture.interrupts:prove"),
