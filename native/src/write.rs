@@ -26,7 +26,7 @@ use crate::scarce::{self, Share};
 /// How many threads wait for the disk at a time, which takes no processor.
 const SYNCS: usize = 8;
 /// The most objects that are staged, and the bytes after which no more are.
-const STAGED: usize = 64;
+const STAGED: usize = 128;
 const STAGED_BYTES: usize = 256 << 20;
 /// The bytes of chunks that more threads than there are processors may work on.
 const WAITING_BYTES: usize = 64 << 20;
