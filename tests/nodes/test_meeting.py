@@ -149,6 +149,30 @@ def test_rows_appended_while_a_shrink_deletes_chunks_are_kept(
     assert zarr.open_array(store, path="a")[:].tolist() == [1, 2, *range(50, 60)]
 
 
+@needs_open_folders
+@FORMATS
+def test_a_shrink_deletes_chunks_in_the_turn_in_which_it_has_published(
+    zarr_format: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastzarr.nodes import resize
+
+    z = array(tmp_path, zarr_format=zarr_format)
+    document = tmp_path / "a" / (".zarray" if zarr_format == 2 else "zarr.json")
+    locked: list[bool] = []
+
+    def look() -> None:
+        assert zarr.open_array(tmp_path, path="a").shape == (2,)
+        with document.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                locked.append(True)
+
+    at(monkeypatch, resize, "_delete_outside", look)
+    z.resize(2)
+    assert locked == [True]
+
+
 @FORMATS
 def test_a_growth_starts_from_the_shape_in_the_store(
     zarr_format: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
