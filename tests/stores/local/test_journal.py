@@ -344,6 +344,15 @@ def test_marks_that_lead_nowhere_are_deleted(root: zarr.Group) -> None:
     assert content(root)["x"][0][:2] == [1, 7]
 
 
+@pytest.mark.parametrize("text", [b"", b"1", b"12"])
+def test_a_mark_that_is_not_completely_written_is_deleted(text: bytes, root: zarr.Group) -> None:
+    mark = Path(root.store.folder, "x", JOURNAL_NAME)
+    mark.write_bytes(text)
+    root["x"][0] = 5
+    assert not mark.exists()
+    assert content(root)["x"][0][0] == 5
+
+
 @pytest.mark.parametrize("text", [b"0\n", b"-1\n", b"../..", b"9" * 9])
 def test_an_invalid_mark_is_refused(text: bytes, root: zarr.Group) -> None:
     mark = Path(root.store.folder, "x", JOURNAL_NAME)

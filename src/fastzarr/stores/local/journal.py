@@ -143,10 +143,11 @@ def _levels(mark: str) -> int | None:
             text = file.read(8)
     except FileNotFoundError:
         return None
-    if text and not re.fullmatch(rb"[1-9][0-9]{0,5}\n", text):
+    if not re.fullmatch(rb"(?:[1-9][0-9]{0,5}\n?)?", text):
         msg = f"{mark!r} is not a mark of a transaction; if it is not yours, delete it"
         raise TransactionError(msg)
-    return int(text) if text else None  # without text, its author has died before the commit
+    # The author of an incomplete mark has died before the commit.
+    return int(text) if text.endswith(b"\n") else None
 
 
 def unfinished(folder: Folder, error: Exception) -> TransactionError:
