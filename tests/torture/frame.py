@@ -87,6 +87,7 @@ PARTS = [
     Part("power", "3, 4", 100, "torture.power:prove"),
     Part("interrupts", "15", 80, "torture.interrupts:prove"),
     Part("forks", "16", 100, "torture.forks:prove"),
+    Part("pairs", "9", 240, "torture.pairs:prove"),
     # Parts that use all the time they are given come last, and get the time that others left.
     Part("starve", "6", 60, "torture.starve:prove"),
     Part("faults", "6", 220, "torture.faults:prove"),

@@ -28,6 +28,7 @@ from torture.model import (
     Model,
     Node,
     UnreadableError,
+    Variant,
     create_array,
     look,
     split,
@@ -77,19 +78,19 @@ def scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="torture-", dir=memory if memory.is_dir() else None))
 
 
-def configure(lib: Any, case: Case | Look) -> None:
-    """Configure the library for this process, and ignore its warnings."""
+def configured(lib: Any, way: str, work: Callable[[], Any]) -> Any:
+    """Configure the library for this process, ignore its warnings, and call a function."""
     warnings.simplefilter("ignore")
     settings = dict(_SETTINGS[lib.__name__])
     if lib.__name__ == "fastzarr":
-        settings |= _WAYS[case.way]
+        settings |= _WAYS[way]
     lib.config.set(settings)
+    return work()
 
 
 def in_child(lib: Any, case: Case | Look, work: Callable[[Any, Path], Any], tree: Path) -> Any:
     """Run a part of a case in a separate process."""
-    configure(lib, case)
-    return work(lib, tree)
+    return configured(lib, case.way, partial(work, lib, tree))
 
 
 def prepare(lib: Any, case: Case | Look, tree: Path) -> None:
@@ -104,8 +105,7 @@ def prepare(lib: Any, case: Case | Look, tree: Path) -> None:
 def warm_up(lib: Any, case: Case | Look) -> None:
     """Import the modules that the case imports while it runs, without running it here."""
 
-    def work() -> list[str]:
-        configure(lib, case)
+    def work() -> None:
         tree = scratch()
         try:
             case.setup(lib, tree)
@@ -114,14 +114,19 @@ def warm_up(lib: Any, case: Case | Look) -> None:
                 look(lib, tree)
         finally:
             shutil.rmtree(tree)
-        return [*sys.modules]
 
-    names, _, trouble, _ = forked(work)
+    trouble = import_used(partial(configured, lib, case.way, work))
     if trouble:
         raise CaseError(case, "does not work at all", trouble)
-    for name in names:
+
+
+def import_used(work: Callable[[], object]) -> str:
+    """Import the modules that a function imports, without calling it here; return its traceback."""
+    names, _, trouble, _ = forked(lambda: (work(), [*sys.modules])[1])
+    for name in names or ():
         if name not in sys.modules and name != "__mp_main__":
             import_module(name)
+    return trouble
 
 
 def judged(lib: Any, case: Case, tree: Path, rule: Rule | None = None) -> str | None:
@@ -146,12 +151,14 @@ def _judge(case: Case, rule: Rule, lib: Any, tree: Path) -> str | None:
         return why
     other = tree.with_name("other")
     shutil.copytree(tree, other, symlinks=True)
-    return _regrow(case, lib, other, found) or _redo(case, lib, tree, found)
+    return regrow(lib, other, case.variant, case.old | case.new, found) or _redo(
+        case, lib, tree, found
+    )
 
 
-def _regrow(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
-    """Grow or recreate each array, and check that unpublished elements do not appear."""
-    everything = case.old | case.new | found
+def regrow(lib: Any, tree: Path, variant: Variant, may_be: Model, found: Model) -> str | None:
+    """Grow each array, or create it if it is missing, and check that only fill values appear."""
+    everything = may_be | found
     arrays = {path: node for path, node in everything.items() if node.values is not None}
     for path, node in sorted(arrays.items()):
         there = found.get(path)
@@ -162,7 +169,7 @@ def _regrow(case: Case, lib: Any, tree: Path, found: Model) -> str | None:
             # Create an array as another program might do at this unused path.
             empty = Node({}, np.full(_larger(node), FILL, "i4"), node.stored)
             try:
-                array = create_array(lib, tree, path, case.variant, empty)
+                array = create_array(lib, tree, path, variant, empty)
             except Exception as error:  # noqa: BLE001  (whatever it is, it is in the way)
                 return f"creating {path}, which is not there, raises {error!r}"
             wanted = empty.values

@@ -264,6 +264,11 @@ class Child:
         """Let a process that has stopped go on."""
         os.write(self._go, b"g")
 
+    def leave(self) -> None:
+        """Kill the process."""
+        os.kill(self._process.pid, signal.SIGKILL)
+        self.end()
+
     @property
     def call(self) -> str:
         """The call that was paused, killed or failed: its kind and its paths below the root."""
