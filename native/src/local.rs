@@ -112,9 +112,7 @@ impl Objects for LocalObjects {
             Some(root) => root.open_file(&self.keys.key(chunk))?,
             None => None,
         };
-        Ok(self
-            .seen(file)
-            .map(|file| Box::new(file) as Box<dyn Parts>))
+        Ok(self.seen(file).map(|file| Box::new(file) as Box<dyn Parts>))
     }
 
     fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
