@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from operator import attrgetter
 from stat import S_ISDIR, S_ISREG
 from threading import get_ident
@@ -360,9 +360,7 @@ class LocalStore(Store):
         if self._changes() is not None:
             super()._delete_dir(prefix)
         else:
-            from fastzarr.stores.local.pin import undisturbed
-
-            with undisturbed(self._folder, prefix):
+            with self._undisturbed(prefix):
                 self._folder.remove(prefix)
 
     def clear(self) -> None:
@@ -371,19 +369,21 @@ class LocalStore(Store):
             super().clear()
         else:
             self._check_write()
-            from fastzarr.stores.local.pin import undisturbed
-
-            with undisturbed(self._folder, ""):
+            with self._undisturbed(""):
                 self._folder.clear()
 
     def _move(self, source: str, target: str) -> None:
         if self._changes() is not None:
             super()._move(source, target)
         else:
-            from fastzarr.stores.local.pin import undisturbed
-
-            with undisturbed(self._folder, source):
+            with self._undisturbed(source):
                 self._folder.move(source, target)
+
+    def _undisturbed(self, path: str) -> AbstractContextManager[None]:
+        """Hold the folder at a path while its name is changed in a ``with`` block."""
+        from fastzarr.stores.local.pin import undisturbed
+
+        return undisturbed(self._folder, path)
 
     def lasting(self) -> Store:
         """Return a store for the same folder with durability ``full``, unless it is ``none``.
@@ -576,6 +576,11 @@ class _Unseen(LocalStore):
 
     def _turn(self, key: str) -> Turn:
         return FileTurn(self._folder, key)
+
+    def _undisturbed(self, path: str) -> AbstractContextManager[None]:
+        # The writer of a draft has locked the folder of its root already.
+        del path
+        return nullcontext()
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         folder = self._folder
