@@ -61,6 +61,16 @@ def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not expected.parent.exists()
 
 
+@pytest.mark.parametrize(
+    "rest", ["", "host/x", "me:secret@host/x", "localhost", "localhosts/x", "."]
+)
+def test_a_file_url_of_another_host_is_refused(rest: str) -> None:
+    """It would otherwise become a path below the current folder."""
+    with pytest.raises(ValueError, match=r"absolute path and no host.* file:///") as caught:
+        as_store(f"file://{rest}")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_colon_is_not_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that only resembles a URL is accepted as a path."""
     monkeypatch.chdir(tmp_path)

@@ -127,6 +127,13 @@ def _local_path(path: str | os.PathLike[str]) -> str:
     if scheme is None:
         return text
     if scheme.group(0).lower() == "file://":
-        return re.sub(r"\A(?i:file)://(localhost(?=/))?", "", text)
+        rest = re.sub(r"\A(?i:file)://(localhost(?=/))?", "", text)
+        if rest.startswith("/") or (os.name == "nt" and re.match(r"[A-Za-z]:", rest)):
+            return rest
+        msg = (
+            "a file:// URL must have an absolute path and no host other than localhost, as in "
+            "file:///data/a.zarr"
+        )
+        raise BaseZarrError(msg)
     msg = f"{scheme.group(1)!r} URLs are not supported; pass a path, a mapping or a store"
     raise BaseZarrError(msg)
