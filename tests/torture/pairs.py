@@ -328,7 +328,9 @@ def main() -> int:
     if options.list:
         print("\n".join(pair.name for pair in chosen))
         return 0
-    import_used(partial(_everything, lib, chosen))
+    trouble = import_used(partial(_everything, lib, chosen))
+    if trouble:
+        raise RuntimeError(trouble)
     gc.freeze()  # so that forked processes share these pages
     folder = scratch()
     try:
@@ -352,14 +354,16 @@ def _everything(lib: Any, chosen: list[Pair]) -> None:
     """Call each verb once, so that what it imports is known."""
     verbs = {(p.way, v.name): (p.variant, v) for p in chosen for v in (p.first, p.second)}
     for (way, _), (variant, verb) in verbs.items():
-        tree = scratch()
+        folder = scratch()
+        tree = folder / "tree"
+        tree.mkdir()
         try:
             setup(lib, tree, variant)
             have = configured(lib, way, partial(handles, lib, tree, variant, 0))
             _called(verb, lib.__name__, have)
             _judge(lib, Pair(verb, verb, variant, way), tree)
         finally:
-            shutil.rmtree(tree)
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
