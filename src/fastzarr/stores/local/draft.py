@@ -8,6 +8,9 @@ Rules of this file:
   replaced: readers find the old tree or the new one, even if the writer is killed.
 * An existing folder without a node is filled file by file, the document last. Chunks left in it by
   a dead writer are deleted; files that belong to no node are kept.
+* Overlayfs cannot rename a folder of a lower layer, as in a container image. There the old tree is
+  deleted before the new one, which is complete, takes its name: a writer that is killed in between
+  leaves the new tree under its temporary name.
 * Unless the folder's durability is ``none``, the new tree is synced before the exchange, and the
   exchange before the old tree is deleted.
 """
@@ -26,7 +29,9 @@ from fastzarr.stores.local.system import (
     ATTEMPTS,
     DIRECTORY,
     FileLock,
+    delete_in_place,
     exchange,
+    is_folder,
     locked_folder,
     sync_file,
     temporary_name,
@@ -116,18 +121,28 @@ class FolderDraft(Generic[S]):
         while True:
             attempts += 1
             if self._renamed(last=attempts == ATTEMPTS):
+                if attempts > 1 and self._durable:
+                    sync_file(os.path.dirname(self._target), _FOLDER)
                 return True
-            if not replace:
+            if not replace or self._exchanged(last=attempts == ATTEMPTS):
                 return False
-            if self._durable:
-                self._sync()
-            try:
-                exchange(self._folder, self._target)
-            except FileNotFoundError:  # the old tree has disappeared
-                if attempts == ATTEMPTS:
-                    raise
-            else:
-                return False
+
+    def _exchanged(self, *, last: bool) -> bool:
+        """Exchange the draft and the old tree; return False if the path is free now."""
+        if self._durable:
+            self._sync()
+        try:
+            exchange(self._folder, self._target)
+        except FileNotFoundError:  # the old tree has disappeared
+            if last:
+                raise
+        except OSError as error:
+            if error.errno != errno.EXDEV or last or not is_folder(self._target):
+                raise
+            delete_in_place(self._target)
+        else:
+            return True
+        return False
 
     def discard(self) -> None:
         """Delete the draft."""

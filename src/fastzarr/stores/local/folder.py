@@ -29,6 +29,7 @@ from fastzarr.stores.local.system import (
     DIRECTORY,
     NOFOLLOW,
     FileLock,
+    bury,
     exchange,
     is_locked,
     read_part,
@@ -354,11 +355,10 @@ class Folder:
         """Remove the folder of a prefix. If that is a link, only the link is removed."""
         folder = prefix.rpartition("/")[0]
         self.check(folder)
-        grave = temporary_name(self.base + folder)
         try:
             if not S_ISDIR(os.stat(self.base + prefix).st_mode):
                 return
-            os.rename(self.base + prefix, grave)
+            grave = bury(self.base + prefix)
         except (FileNotFoundError, NotADirectoryError):
             return
         self.written = True
@@ -367,7 +367,8 @@ class Folder:
                 # Otherwise a power cut could restore the name with only a part of the tree.
                 sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
         finally:
-            self.remove_tree(grave)
+            if grave is not None:
+                self.remove_tree(grave)
         self.remove_empty(folder)
 
     def clear(self) -> None:
@@ -382,9 +383,9 @@ class Folder:
         for entry in found:
             with suppress(FileNotFoundError):
                 if entry.is_dir(follow_symlinks=False):
-                    grave = temporary_name(self.root)
-                    os.rename(entry.path, grave)
-                    self.remove_tree(grave)
+                    grave = bury(entry.path)
+                    if grave is not None:
+                        self.remove_tree(grave)
                 else:
                     os.unlink(entry.path)
 

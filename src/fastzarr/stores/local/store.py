@@ -376,8 +376,14 @@ class LocalStore(Store):
         if self._changes() is not None:
             super()._move(source, target)
         else:
-            with self._undisturbed(source):
-                self._folder.move(source, target)
+            try:
+                with self._undisturbed(source):
+                    self._folder.move(source, target)
+            except OSError as error:
+                from fastzarr.stores.local.layers import moved_by_copy
+
+                if error.errno != errno.EXDEV or not moved_by_copy(self._folder, source, target):
+                    raise
 
     def _undisturbed(self, path: str) -> AbstractContextManager[None]:
         """Hold the folder at a path while its name is changed in a ``with`` block."""

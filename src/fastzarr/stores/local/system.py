@@ -11,7 +11,7 @@ from itertools import count
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.stores.keys import TEMPORARY_SUFFIX
+from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -244,6 +244,51 @@ def exchange(one: str, other: str) -> None:
         os.rename(other, aside)
         os.rename(one, other)
         os.rename(aside, one)
+
+
+def bury(folder: str) -> str | None:
+    """Rename a folder that will be deleted to a temporary name beside it, and return that.
+
+    If the folder cannot be renamed, as in a lower layer of overlayfs, delete it and return None.
+    """
+    grave = temporary_name(os.path.dirname(folder))
+    try:
+        os.rename(folder, grave)
+    except OSError as error:
+        if error.errno != errno.EXDEV or not is_folder(folder):
+            raise
+        delete_in_place(folder)
+        return None
+    return grave
+
+
+def delete_in_place(folder: str) -> None:
+    """Delete a folder that cannot be renamed: first the documents that make its nodes visible."""
+    from shutil import rmtree
+
+    for path, _, files in os.walk(folder):
+        for name in METADATA_NAMES.intersection(files):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{path}/{name}")
+    for attempt in range(ATTEMPTS):
+        try:
+            rmtree(folder)
+        except FileNotFoundError:
+            if not os.path.lexists(folder):
+                return  # deleted by another process
+            if attempt == ATTEMPTS - 1:
+                raise
+        except OSError as error:
+            # A writer that has opened the folder before has created a file in it.
+            if error.errno != errno.ENOTEMPTY or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def is_folder(path: str) -> bool:
+    """Whether there is a folder at a path, and no link to one."""
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _exchange_at_once(one: str, other: str) -> None:
