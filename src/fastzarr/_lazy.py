@@ -1,13 +1,15 @@
-"""Names of a package that are imported on first access (PEP 562)."""
+"""Names that are imported, and properties that are computed, on first access (PEP 562)."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 # fmt: off
 NUMCODECS = (
@@ -40,3 +42,31 @@ def make_lazy(
         return value
 
     return load, lambda: sorted({*namespace, *home_of})
+
+
+class cached(Generic[T]):  # noqa: N801  (a decorator, like ``property``)
+    """A property that is computed on first access and stored in the instance.
+
+    Unlike ``functools.cached_property`` before Python 3.12, it takes no lock. That lock belongs to
+    the class, so threads that use different objects wait for each other, and a process that is
+    forked while another thread has the lock waits for ever. If several threads compute the value at
+    once, all of them get the one that was stored first.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        """Initialise with the function that computes the value of an instance."""
+        self.compute = compute
+        self.name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> T: ...
+    def __get__(self, instance: object | None, owner: type | None = None) -> T | Self:
+        """Return the value of an instance."""
+        if instance is None:
+            return self
+        # Later accesses find the value in the instance, and do not call this.
+        value: T = instance.__dict__.setdefault(self.name, self.compute(instance))
+        return value

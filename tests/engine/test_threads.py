@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 import fastzarr
+from fastzarr import codecs
 from fastzarr.engine.threads import parallel
 
 pytestmark = pytest.mark.usefixtures("data_path")
@@ -65,6 +67,35 @@ def test_the_pool_works_in_a_forked_child() -> None:
     child = os.fork()
     if child == 0:
         os._exit(0 if np.array_equal(z[...], data) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_works_that_is_forked_while_another_thread_uses_an_array_first() -> None:
+    asked, forked = threading.Event(), threading.Event()
+
+    class Slow(codecs.BytesCodec):
+        name = "example.slow"
+
+        def inside(self) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                asked.set()
+                forked.wait()
+
+    codecs.register_codec("example.slow", Slow)
+    slow: dict[str, Any] = {}
+    fast: dict[str, Any] = {}
+    fastzarr.create_array(slow, data=np.arange(4), serializer=Slow())
+    fastzarr.create_array(fast, data=np.arange(4))
+    z, other = fastzarr.open_array(slow), fastzarr.open_array(fast)
+    thread = threading.Thread(target=lambda: z[...])
+    thread.start()
+    asked.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if other[...].sum() == 6 else 1)
+    forked.set()
+    thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -9,9 +9,9 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from fastzarr._lazy import cached
 from fastzarr.creating.given import NOT_GIVEN, absent
 from fastzarr.creating.like import as_array_like
 from fastzarr.errors import MetadataValidationError
@@ -99,7 +99,7 @@ class ArraySpec:
             return cls.take(verb, keywords, others)[1]
         return {word: keywords[word] for word in unknown}
 
-    @cached_property
+    @cached
     def format(self) -> Format | None:
         """The format that was passed, or None; raise MetadataError if there is no such format."""
         return None if self.zarr_format is None else parse_format(self.zarr_format)

@@ -13,9 +13,9 @@ Rules of this file:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from fastzarr._lazy import cached
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Format(ABC):
         """Return the names of a node's documents; the last one makes the node visible."""
         return self.documents[kind]
 
-    @cached_property
+    @cached
     def searched(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Pairs of the name of a document that makes a node visible and the names of its others.
 
@@ -83,17 +83,17 @@ class Format(ABC):
         """
         return tuple((names[-1], names[:-1]) for names in dict.fromkeys(self.documents.values()))
 
-    @cached_property
+    @cached
     def visible(self) -> tuple[str, ...]:
         """The names of the documents that make a node visible, in the order of ``searched``."""
         return tuple(name for name, _ in self.searched)
 
-    @cached_property
+    @cached
     def separate_attributes(self) -> str | None:
         """The name of the document that has only the attributes; None if there is none."""
         return None if self.attributes in self.visible else self.attributes
 
-    @cached_property
+    @cached
     def separate_consolidated(self) -> str | None:
         """The default name of a separate document with consolidated metadata; None if inline."""
         return None if self.consolidated in self.visible else self.consolidated

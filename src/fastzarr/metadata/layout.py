@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from fastzarr._lazy import cached
 from fastzarr.codecs.base import ArrayBytesCodec, ChunkSpec
 from fastzarr.grids.regular import RegularGrid
 
@@ -70,7 +70,7 @@ class Layout:
     order: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
-    @cached_property
+    @cached
     def program(self) -> Program:
         """The codec chain, compiled on first access; it is not pickled."""
         compiled: list[Program] = self.__dict__.setdefault("_compiled", [])
@@ -133,17 +133,17 @@ class Layout:
         """Return the metadata document as a dictionary, including the attributes."""
         return self.format.to_dict(self)
 
-    @cached_property
+    @cached
     def grid(self) -> Grid:
         """The grid of the stored objects."""
         return RegularGrid(self.chunks)
 
-    @cached_property
+    @cached
     def inner_grid(self) -> Grid:
         """The grid of the chunks that can be read separately: in shards, their inner chunks."""
         return self.grid if self.sharding is None else RegularGrid(self.inner_chunks)
 
-    @cached_property
+    @cached
     def grid_shape(self) -> tuple[int, ...]:
         """The number of stored objects along each axis."""
         return self.grid.count(self.shape)
@@ -152,7 +152,7 @@ class Layout:
         """Whether a key, relative to the array's path, names a chunk, in the grid or outside it."""
         return self.keys.decode(key, len(self.shape)) is not None
 
-    @cached_property
+    @cached
     def inner_chunks(self) -> tuple[int, ...]:
         """The shape of the smallest unit that can be read separately, in the axes of the array.
 
@@ -168,7 +168,7 @@ class Layout:
                 shape = tuple(shape[order.index(axis)] for axis in range(len(order)))
         return shape
 
-    @cached_property
+    @cached
     def sharding(self) -> Sharding | None:
         """The sharding codec and the codecs around it; None if the array is not sharded."""
         for at, codec in enumerate(self.codecs):

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from fastzarr._lazy import cached
 from fastzarr.engine.chunks import StoredChunks
 from fastzarr.errors import PathNotFoundError, StaleArrayError
 from fastzarr.nodes.documents import join
@@ -48,7 +48,7 @@ class Access:
     #: The tree of the array, if it is held open for a change.
     tree: Pinned[Any] | None = None
 
-    @cached_property
+    @cached
     def chunks(self) -> StoredChunks:
         """The stored chunks, addressed by the layout's key encoding."""
         return StoredChunks(
@@ -70,17 +70,17 @@ class Access:
         """The path of the array in ``chunk_store``."""
         return self.root if self.chunk_store is self.store else self.path
 
-    @cached_property
+    @cached
     def document(self) -> str:
         """The key, in ``store``, of the document that makes the array visible."""
         return join(self.root, self.layout.format.names("array")[-1])
 
-    @cached_property
+    @cached
     def paths(self) -> PathLocks:
         """The locks of paths in ``store``, for stores that cannot hold a tree open."""
         return self.store.place.paths
 
-    @cached_property
+    @cached
     def seen(self) -> dict[str, Any]:
         """What the last check of a read has seen: ``token`` and ``shape`` of the document."""
         return {}
