@@ -19,6 +19,7 @@ KINDS = {
     errors.SelectionError: (ValueError, IndexError),
     errors.MetadataError: (ValueError,),
     errors.ChunkIOError: (ValueError, OSError),
+    errors.ChunkMemoryError: (ValueError, MemoryError),
 }
 
 

@@ -20,6 +20,7 @@ use std::ops::Range;
 
 use self::codec::Codec;
 use crate::error::Result;
+use crate::memory;
 
 /// The most bytes that a chunk of unknown size may decode to.
 const LIMIT: usize = 2 << 30;
@@ -129,7 +130,7 @@ macro_rules! codecs {
             ) -> Result<()> {
                 out.clear();
                 if let Some(size) = size {
-                    out.resize(size, 0);
+                    memory::resize(out, size, 0, self.name())?;
                     return self.decode(data, out, contexts);
                 }
                 match self {

@@ -155,7 +155,7 @@ impl Root {
                 // The folder must be created first.
                 return Err(Errno::NOENT.into());
             };
-            let mut temporary = Temporary::write(&at.folder, &new.parts())?;
+            let mut temporary = Temporary::write(&at.folder, &new.parts().map_err(Fault::Error)?)?;
             if durability == Durability::Full || (durability != Durability::None && held.is_some())
             {
                 temporary.sync()?;

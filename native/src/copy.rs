@@ -128,6 +128,7 @@ pub fn contiguous_run(
 ) -> Option<usize> {
     let mut product = Product::new(item, factors).ok()??;
     product.check(Some(src_len), dst.len).ok()?;
+    #[allow(clippy::disallowed_methods)] // One item for each axis.
     let mut steps = Vec::with_capacity(product.axes.len());
     for axis in &mut product.axes {
         axis.even_out(&mut product.src_start, &mut product.dst_start);

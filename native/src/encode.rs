@@ -11,8 +11,11 @@ use crate::codecs::{blosc, ByteCodec};
 use crate::copy::{self, Target};
 use crate::error::Result;
 use crate::job::{guard, owned, shared, Job, Kept, WriteFrom};
+use crate::memory;
 use crate::plan::{Piece, Plan};
 use crate::program::{Chain, Chunk, Offsets, Scratch};
+
+const STAGE: &str = "encode";
 
 /// Copy the elements of a piece into the decoded chunk, `bytes`.
 pub fn gather(
@@ -31,11 +34,9 @@ pub fn gather(
     let rows = block.slab_rows(axis, bytes.len(), job.threads, job.least, 1);
     let mut shape = block.shape.clone();
     shape[axis] = rows;
-    let plan = Plan::make(&piece.factors, &block.shape, &shape);
-    let slabs: Vec<Mutex<&mut [u8]>> = bytes
-        .chunks_mut(rows * block.strides[axis] as usize)
-        .map(Mutex::new)
-        .collect();
+    let plan = Plan::make(&piece.factors, &block.shape, &shape)?;
+    let slabs = bytes.chunks_mut(rows * block.strides[axis] as usize);
+    let slabs = memory::collected(slabs.map(Mutex::new), STAGE)?;
     shared(plan.size(), job, &|number, kept| {
         let inner = plan.piece(number);
         let mut slab = guard(&slabs[inner.chunk[axis] as usize]);
@@ -51,7 +52,7 @@ fn copy_piece(
     offsets: &mut Offsets,
 ) -> Result<()> {
     let factors: Vec<copy::Factor> = offsets
-        .factors(&piece.factors, &chunk.block.strides, from.frame)
+        .factors(&piece.factors, &chunk.block.strides, from.frame)?
         .into_iter()
         .map(copy::Factor::reversed)
         .collect();
@@ -84,24 +85,22 @@ pub fn encode(
 }
 
 fn encode_blocks(layout: &blosc::Layout, bytes: &[u8], job: &Job) -> Result<Vec<u8>> {
-    let blocks: Vec<&[u8]> = bytes.chunks(layout.block_size()).collect();
-    let slots: Vec<Mutex<Vec<u8>>> = blocks.iter().map(|_| Mutex::default()).collect();
+    let blocks = memory::collected(bytes.chunks(layout.block_size()), STAGE)?;
+    let slots = blocks.iter().map(|_| Mutex::<Vec<u8>>::default());
+    let slots = memory::collected(slots, STAGE)?;
     shared(blocks.len(), job, &|number, kept: &mut Kept| {
-        let mut out = Vec::with_capacity(blocks[number].len());
+        let mut out = memory::with_room(blocks[number].len(), STAGE)?;
         // A block that does not fit leaves nothing. There are then too few, and the frame is stored.
         let contexts = &mut kept.scratch.contexts;
         layout.encode_block(blocks[number], &mut out, bytes.len(), &mut contexts.blosc)?;
         *guard(&slots[number]) = out;
         Ok(())
     })?;
-    let encoded: Vec<Vec<u8>> = slots
-        .into_iter()
-        .map(owned)
-        .filter(|block| !block.is_empty())
-        .collect();
-    let encoded: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+    let encoded = slots.into_iter().map(owned);
+    let encoded = memory::collected(encoded.filter(|block| !block.is_empty()), STAGE)?;
+    let encoded = memory::collected(encoded.iter().map(Vec::as_slice), STAGE)?;
     let mut frame = Vec::new();
-    layout.assemble(bytes, Some(&encoded), &mut frame);
+    layout.assemble(bytes, Some(&encoded), &mut frame)?;
     Ok(frame)
 }
 

@@ -12,6 +12,8 @@ pub enum Kind {
     Codec,
     /// A call to the operating system, with its error number.
     Io(i32),
+    /// There is no memory for something that is needed.
+    Memory,
     /// A chunk is missing where that is an error.
     Missing,
     /// The caller's thread was interrupted.
@@ -53,6 +55,15 @@ impl Error {
         }
     }
 
+    /// Return the error of a lack of memory for `size` bytes.
+    pub fn memory(stage: &'static str, size: usize) -> Error {
+        Error {
+            kind: Kind::Memory,
+            stage,
+            message: format!("there is no memory for {size} bytes"),
+        }
+    }
+
     /// Return the error of an interrupted write.
     pub fn interrupted() -> Error {
         Error {
@@ -67,6 +78,7 @@ impl Error {
         let numbers: Vec<String> = chunk.iter().map(i64::to_string).collect();
         let tuple = match numbers.as_slice() {
             [one] => format!("({one},)"),
+            #[allow(clippy::disallowed_methods)] // One number for each axis.
             many => format!("({})", many.join(", ")),
         };
         Error {

@@ -13,6 +13,7 @@ use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
+use crate::memory;
 use crate::root::{split, Root, Way};
 use crate::sys::{failed, is_folder, kind, retry, FETCH};
 
@@ -111,11 +112,8 @@ impl File {
 
 /// Return all bytes of a file of so many.
 pub fn read_whole(file: BorrowedFd<'_>, size: u64) -> Result<Vec<u8>> {
-    let wanted = usize::try_from(size).map_err(|_| failed(FETCH, Errno::NOMEM))?;
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(wanted)
-        .map_err(|_| failed(FETCH, Errno::NOMEM))?;
+    let wanted = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut bytes = memory::with_room(wanted, FETCH)?;
     while bytes.len() < wanted {
         let read = || rustix::io::read(file, rustix::buffer::spare_capacity(&mut bytes));
         if retry(read).map_err(|errno| failed(FETCH, errno))? == 0 {

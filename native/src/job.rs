@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::copy::{Shared, Source};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::pool::{self, Outcome, Tasks};
 use crate::program::{Frame, Offsets, Scratch};
 
@@ -67,6 +68,7 @@ impl Failures {
     /// Keep a failure if it is the first.
     pub fn add(&self, chunk: &[i64], error: Error) {
         guard(&self.0).get_or_insert_with(|| Failure {
+            #[allow(clippy::disallowed_methods)] // One number for each axis.
             chunk: chunk.to_vec(),
             error,
         });
@@ -100,7 +102,12 @@ pub fn spread(
         threads,
         job.tasks,
         &|number, worker| {
-            if let Err((chunk, error)) = task(number, worker.kept()) {
+            let done = if memory::scarce() {
+                Err((Vec::new(), Error::memory("memory", memory::SPARE)))
+            } else {
+                task(number, worker.kept())
+            };
+            if let Err((chunk, error)) = done {
                 failures.add(&chunk, error);
                 worker.stop();
             }

@@ -12,6 +12,8 @@
 //!   `tests/` call.
 
 #![deny(unsafe_op_in_unsafe_fn)]
+// A test that runs out of memory may end as it likes.
+#![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 // What only Python calls is seen by nobody without it; the build with the feature finds dead code.
 // So does the build for systems on which the extension opens files.
 #![cfg_attr(not(all(feature = "python", unix)), allow(dead_code, unused_imports))]
@@ -29,6 +31,7 @@ mod fork;
 mod job;
 #[cfg(unix)]
 mod local;
+mod memory;
 mod objects;
 mod patch;
 mod plan;
@@ -55,6 +58,7 @@ pub mod fuzzing {
     pub use crate::copy::{Shared, Source};
     pub use crate::error::{Error, Result};
     pub use crate::job::{Job, ReadInto, WriteFrom};
+    pub use crate::memory::Reserve;
     pub use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
     pub use crate::plan::{Factor, Out, Part, Plan};
     pub use crate::pool::Tasks;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::commit::{Durability, Staged};
 use crate::error::{Error, Result};
 use crate::files::File;
-use crate::objects::{room, Make, Objects, Parts, Pending, Stop, Value};
+use crate::memory::grown;
+use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
 use crate::root::Root;
 
 /// How the keys of an array's chunks are spelled.
@@ -96,7 +97,7 @@ impl Parts for File {
     }
 
     fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        let part = room(buffer, size)?;
+        let part = grown(buffer, size, "fetch")?;
         self.read_at(offset, part)?;
         Ok(part)
     }
@@ -130,7 +131,7 @@ impl Objects for LocalObjects {
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
         let (root, key) = (self.writable()?, self.keys.key(chunk));
-        let staged = root.stage(&key, &value.parts(), self.durability, stop)?;
+        let staged = root.stage(&key, &value.parts()?, self.durability, stop)?;
         Ok(staged.map(|staged| Box::new(staged) as Box<dyn Pending>))
     }
 

@@ -3,8 +3,11 @@
 //! * A missing object is `None`. Whatever else goes wrong is an error.
 //! * `local.rs` implements the contract for files, `python/objects.rs` for any store of Python's.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::memory;
 use std::borrow::Cow;
+
+const STORE: &str = "store";
 
 /// Whether to stop; asked while waiting for a lock.
 pub type Stop<'a> = &'a dyn Fn() -> bool;
@@ -19,7 +22,7 @@ pub struct Value<'a>(Vec<Cow<'a, [u8]>>);
 
 impl From<Vec<u8>> for Value<'_> {
     fn from(bytes: Vec<u8>) -> Self {
-        Value(vec![Cow::Owned(bytes)])
+        Value(Vec::from([Cow::Owned(bytes)]))
     }
 }
 
@@ -29,24 +32,28 @@ impl<'a> Value<'a> {
     const LONG: usize = 1 << 14;
 
     /// Make a value of parts in their order.
-    pub fn of(parts: impl IntoIterator<Item = Cow<'a, [u8]>>) -> Self {
+    pub fn of(parts: impl IntoIterator<Item = Cow<'a, [u8]>>) -> Result<Self> {
         let mut value: Vec<Cow<'a, [u8]>> = Vec::new();
         // Whether the last part is a joined one, to which another short one can be added.
         let mut open = false;
         for part in parts {
             match value.last_mut() {
                 _ if part.len() >= Self::LONG => {
-                    value.push(part);
+                    memory::push(&mut value, part, STORE)?;
                     open = false;
                 }
-                Some(Cow::Owned(last)) if open => last.extend_from_slice(&part),
+                Some(Cow::Owned(last)) if open => memory::append(last, &part, STORE)?,
                 _ => {
-                    value.push(Cow::Owned(part.into_owned()));
+                    let part = match part {
+                        Cow::Owned(part) => part,
+                        Cow::Borrowed(part) => memory::copied(part, STORE)?,
+                    };
+                    memory::push(&mut value, Cow::Owned(part), STORE)?;
                     open = true;
                 }
             }
         }
-        Value(value)
+        Ok(Value(value))
     }
 
     /// Return the number of bytes.
@@ -55,36 +62,22 @@ impl<'a> Value<'a> {
     }
 
     /// Return the parts.
-    pub fn parts(&self) -> Vec<&[u8]> {
-        self.0.iter().map(AsRef::as_ref).collect()
+    pub fn parts(&self) -> Result<Vec<&[u8]>> {
+        memory::collected(self.0.iter().map(AsRef::as_ref), STORE)
     }
 
     /// Return all bytes in one piece.
-    pub fn joined(mut self) -> Vec<u8> {
-        match self.0.pop() {
-            Some(only) if self.0.is_empty() => only.into_owned(),
-            Some(last) => {
-                self.0.push(last);
-                self.0.concat()
-            }
-            None => Vec::new(),
+    pub fn joined(mut self) -> Result<Vec<u8>> {
+        if let [Cow::Owned(only)] = self.0.as_mut_slice() {
+            return Ok(std::mem::take(only));
         }
+        let size = self.0.iter().map(|part| part.len()).sum();
+        let mut joined = memory::with_room(size, STORE)?;
+        for part in &self.0 {
+            joined.extend_from_slice(part);
+        }
+        Ok(joined)
     }
-}
-
-/// Return the first `size` bytes of a buffer, which is grown to that length. Running out of memory is
-/// an error.
-pub fn room(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8]> {
-    if buffer.len() < size {
-        let missing = size - buffer.len();
-        buffer.try_reserve_exact(missing).map_err(|_| Error {
-            kind: Kind::Io(libc::ENOMEM),
-            stage: "fetch",
-            message: format!("there is no memory for an object of {size} bytes"),
-        })?;
-        buffer.resize(size, 0);
-    }
-    Ok(&mut buffer[..size])
 }
 
 /// The stored objects of one array.
@@ -163,12 +156,17 @@ mod tests {
         let long = vec![1; Value::LONG];
         let (short, other) = ([2, 3], [4]);
         let parts: [&[u8]; 7] = [&short, &other, &long, &long, &other, &[], &short];
-        let value = Value::of(parts.into_iter().map(Cow::Borrowed));
-        let lengths: Vec<usize> = value.parts().iter().map(|part| part.len()).collect();
+        let value = Value::of(parts.into_iter().map(Cow::Borrowed)).unwrap();
+        let lengths: Vec<usize> = value
+            .parts()
+            .unwrap()
+            .iter()
+            .map(|part| part.len())
+            .collect();
         assert_eq!(lengths, [3, Value::LONG, Value::LONG, 3]);
-        assert_eq!(value.parts().concat(), parts.concat());
-        assert_eq!(value.joined(), parts.concat());
-        assert!(Value::of([]).joined().is_empty());
-        assert_eq!(Value::from(vec![7]).joined(), [7]);
+        assert_eq!(value.parts().unwrap().concat(), parts.concat());
+        assert_eq!(value.joined().unwrap(), parts.concat());
+        assert!(Value::of([]).unwrap().joined().unwrap().is_empty());
+        assert_eq!(Value::from(vec![7]).joined().unwrap(), [7]);
     }
 }

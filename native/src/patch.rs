@@ -14,9 +14,12 @@ use crate::copy::{self, Places};
 use crate::encode::gather;
 use crate::error::Result;
 use crate::job::{guard, owned, shared, Job, Kept, WriteFrom};
+use crate::memory;
 use crate::objects::Value;
 use crate::plan::Piece;
 use crate::program::Chunk;
+
+const STAGE: &str = "encode";
 
 /// What became of a chunk.
 pub enum Patched<'o> {
@@ -54,12 +57,14 @@ pub fn patch<'o>(
         return Ok(Patched::Not);
     };
     let size = blocks.block_size();
-    let mut touched = vec![false; bytes.len().div_ceil(size)];
+    let mut touched = Vec::new();
+    memory::resize(&mut touched, bytes.len().div_ceil(size), false, STAGE)?;
     let factors = kept
         .offsets
-        .factors(&piece.factors, &block.strides, from.frame);
+        .factors(&piece.factors, &block.strides, from.frame)?;
     mark(&factors, chain.item, size, &mut touched);
-    let chosen: Vec<usize> = (0..touched.len()).filter(|i| touched[*i]).collect();
+    let chosen = (0..touched.len()).filter(|i| touched[*i]);
+    let chosen: Vec<usize> = memory::collected(chosen, STAGE)?;
     if chosen.len() * 2 > touched.len() || !size.is_multiple_of(chain.item) {
         return Ok(Patched::Not);
     }
@@ -87,8 +92,9 @@ pub fn patch<'o>(
             return Ok(Patched::Empty);
         }
     }
-    let slots: Vec<Mutex<&mut [u8]>> = bytes.chunks_mut(size).map(Mutex::new).collect();
-    let encoded: Vec<Mutex<Option<Vec<u8>>>> = touched.iter().map(|_| Mutex::new(None)).collect();
+    let slots = memory::collected(bytes.chunks_mut(size).map(Mutex::new), STAGE)?;
+    let encoded = touched.iter().map(|_| Mutex::new(None::<Vec<u8>>));
+    let encoded = memory::collected(encoded, STAGE)?;
     let encode = |number: usize, kept: &mut Kept| -> Result<()> {
         let i = chosen[number];
         let mut part = guard(&slots[i]);
@@ -103,25 +109,26 @@ pub fn patch<'o>(
             encode(number, kept)?;
         }
     }
-    let new: Vec<Option<Vec<u8>>> = encoded.into_iter().map(owned).collect();
+    let new = memory::collected(encoded.into_iter().map(owned), STAGE)?;
     if chosen.iter().any(|i| new[*i].is_none()) {
         return Ok(Patched::Not);
     }
-    let Some(parts) = blocks.assemble(new) else {
+    let Some(parts) = blocks.assemble(new)? else {
         return Ok(Patched::Not);
     };
     if rest.is_empty() {
-        return Ok(Patched::Value(Value::of(parts)));
+        return Ok(Patched::Value(Value::of(parts)?));
     }
     let (stages, contexts) = (&mut kept.scratch.stages, &mut kept.scratch.contexts);
     let mut out = Vec::new();
-    chain.encode_rest(&Value::of(parts).joined(), &mut out, stages, contexts)?;
+    chain.encode_rest(&Value::of(parts)?.joined()?, &mut out, stages, contexts)?;
     Ok(Patched::Value(out.into()))
 }
 
 /// Mark the blocks of `size` bytes in which factors reach an element of their source, and maybe some
 /// between them.
 fn mark(factors: &[copy::Factor], item: usize, size: usize, touched: &mut [bool]) {
+    #[allow(clippy::disallowed_methods)] // One item for each axis.
     let mut reaches: Vec<(&copy::Factor, isize, isize)> = Vec::with_capacity(factors.len());
     for factor in factors {
         let Some((low, high)) = reach(factor) else {

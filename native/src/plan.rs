@@ -10,6 +10,11 @@
 
 use std::borrow::Cow;
 
+use crate::error::Result;
+use crate::memory;
+
+const STAGE: &str = "plan";
+
 /// Where the elements of a factor go along their axis of the result.
 #[derive(Debug, Clone)]
 pub enum Out<'a> {
@@ -17,6 +22,16 @@ pub enum Out<'a> {
     From(i64),
     /// Each to its own place.
     At(Cow<'a, [i64]>),
+}
+
+impl Out<'_> {
+    /// Return the same, without a copy of the list.
+    pub fn borrowed(&self) -> Out<'_> {
+        match self {
+            Out::From(first) => Out::From(*first),
+            Out::At(places) => Out::At(Cow::Borrowed(places)),
+        }
+    }
 }
 
 /// What a piece selects along one axis of the result.
@@ -99,7 +114,7 @@ pub struct Piece<'a> {
 impl Piece<'_> {
     /// Return the shape of the chunk's valid part. It is computed here because reading needs none.
     pub fn extent(&self) -> Vec<usize> {
-        let mut found = vec![0; self.chunk.len()];
+        let mut found: Vec<usize> = self.chunk.iter().map(|_| 0).collect();
         for (part, g) in self.plan.entries(self.number) {
             match part {
                 Part::Span { axis, extent, .. } => found[*axis] = extent[g] as usize,
@@ -135,7 +150,7 @@ impl Plan {
     }
 
     /// Cut the factors of a piece by a grid of `chunks` inside a chunk of `shape`.
-    pub fn make(factors: &[Factor], shape: &[usize], chunks: &[usize]) -> Plan {
+    pub fn make(factors: &[Factor], shape: &[usize], chunks: &[usize]) -> Result<Plan> {
         let parts = factors
             .iter()
             .map(|factor| match factor {
@@ -147,9 +162,7 @@ impl Plan {
                     out,
                 } => cut_span(
                     *axis,
-                    *start,
-                    *step,
-                    *size,
+                    (*start, *step, *size),
                     *out,
                     shape[*axis] as i64,
                     chunks[*axis] as i64,
@@ -158,8 +171,8 @@ impl Plan {
                     cut_points(axes, coords, out, shape, chunks)
                 }
             })
-            .collect();
-        Plan::new(parts, shape.len())
+            .collect::<Result<_>>()?;
+        Ok(Plan::new(parts, shape.len()))
     }
 
     /// Return the entry of each part that chunk `number` consists of.
@@ -175,8 +188,8 @@ impl Plan {
 
     /// Return what is selected of chunk `number`.
     pub fn piece(&self, number: usize) -> Piece<'_> {
-        let mut chunk = vec![0; self.ndim];
-        let mut factors = Vec::with_capacity(self.parts.len());
+        let mut chunk: Vec<i64> = (0..self.ndim).map(|_| 0).collect();
+        let mut factors = Vec::new();
         let mut whole = true;
         for (part, g) in self.entries(number) {
             match part {
@@ -240,15 +253,16 @@ impl Plan {
 
 fn cut_span(
     axis: usize,
-    start: i64,
-    step: i64,
-    count: i64,
+    (start, step, count): (i64, i64, i64),
     place: i64,
     length: i64,
     chunk: i64,
-) -> Part {
-    let (mut chunks, mut starts, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut outs, mut extent) = (Vec::new(), Vec::new());
+) -> Result<Part> {
+    // No more entries than elements, nor than chunks of the axis.
+    let most = count.clamp(0, length.max(0) / chunk + 1) as usize;
+    let room = || memory::with_room(most, STAGE);
+    let (mut chunks, mut starts, mut sizes) = (room()?, room()?, room()?);
+    let (mut outs, mut extent) = (room()?, room()?);
     let mut done = 0;
     while done < count {
         let position = start + done * step;
@@ -267,7 +281,7 @@ fn cut_span(
         extent.push(chunk.min(length - k * chunk));
         done += size;
     }
-    Part::Span {
+    Ok(Part::Span {
         axis,
         step,
         chunk: chunks,
@@ -275,7 +289,7 @@ fn cut_span(
         size: sizes,
         out: outs,
         extent,
-    }
+    })
 }
 
 fn cut_points(
@@ -284,7 +298,7 @@ fn cut_points(
     out: &Out,
     shape: &[usize],
     chunks: &[usize],
-) -> Part {
+) -> Result<Part> {
     let count = coords.first().map_or(0, |row| row.len());
     let size: Vec<i64> = axes.iter().map(|axis| chunks[*axis] as i64).collect();
     let id = |n: usize| -> Vec<i64> {
@@ -302,34 +316,40 @@ fn cut_points(
             .find(|order| order.is_ne())
             .unwrap_or(std::cmp::Ordering::Equal)
     };
-    let mut order: Vec<usize> = (0..count).collect();
+    let mut order: Vec<usize> = memory::collected(0..count, STAGE)?;
     let sorted = (1..count).all(|n| compare(n - 1, n).is_le());
     if !sorted {
-        // A stable sort, so that the last of two values for one element is written last.
-        order.sort_by(|a, b| compare(*a, *b));
+        // Of two values for one element, the last is written last.
+        order.sort_unstable_by(|a, b| compare(*a, *b).then(a.cmp(b)));
     }
-    let mut bounds = vec![0];
+    let mut bounds = Vec::from([0]);
     let mut ids = Vec::new();
     for (place, n) in order.iter().enumerate() {
         if place == 0 {
-            ids.push(id(*n));
+            memory::push(&mut ids, id(*n), STAGE)?;
         } else if compare(order[place - 1], *n).is_ne() {
-            bounds.push(place);
-            ids.push(id(*n));
+            memory::push(&mut bounds, place, STAGE)?;
+            memory::push(&mut ids, id(*n), STAGE)?;
         }
     }
     if count > 0 {
-        bounds.push(count);
+        memory::push(&mut bounds, count, STAGE)?;
     }
     let inner: Vec<Vec<i64>> = coords
         .iter()
         .zip(&size)
-        .map(|(row, size)| order.iter().map(|n| row[*n] % size).collect())
-        .collect();
+        .map(|(row, size)| memory::collected(order.iter().map(|n| row[*n] % size), STAGE))
+        .collect::<Result<_>>()?;
     let out = match out {
         Out::From(first) if sorted => Out::From(*first),
-        Out::From(first) => Out::At(order.iter().map(|n| first + *n as i64).collect()),
-        Out::At(places) => Out::At(order.iter().map(|n| places[*n]).collect()),
+        Out::From(first) => {
+            let places = order.iter().map(|n| first + *n as i64);
+            Out::At(memory::collected(places, STAGE)?.into())
+        }
+        Out::At(places) => {
+            let places = order.iter().map(|n| places[*n]);
+            Out::At(memory::collected(places, STAGE)?.into())
+        }
     };
     let extent: Vec<Vec<i64>> = axes
         .iter()
@@ -337,24 +357,24 @@ fn cut_points(
         .enumerate()
         .map(|(row, (axis, size))| {
             let length = shape[*axis] as i64;
-            let ids = ids.iter();
-            ids.map(|id| *size.min(&(length - id[row] * size)))
-                .collect()
+            let extents = ids.iter().map(|id| *size.min(&(length - id[row] * size)));
+            memory::collected(extents, STAGE)
         })
-        .collect();
-    let mut whole = vec![false; ids.len()];
+        .collect::<Result<_>>()?;
+    let mut whole: Vec<bool> = memory::collected(ids.iter().map(|_| false), STAGE)?;
     if let [row] = extent.as_slice() {
         for (g, extent) in row.iter().map(|extent| *extent as usize).enumerate() {
             let mine = &inner[0][bounds[g]..bounds[g + 1]];
             if mine.len() >= extent {
-                let mut seen = mine.to_vec();
+                let mut seen = memory::copied(mine, STAGE)?;
                 seen.sort_unstable();
                 seen.dedup();
                 whole[g] = seen.len() == extent;
             }
         }
     }
-    Part::Points {
+    Ok(Part::Points {
+        #[allow(clippy::disallowed_methods)] // One item for each axis.
         axes: axes.to_vec(),
         chunk: ids,
         bounds,
@@ -362,7 +382,7 @@ fn cut_points(
         out,
         extent,
         whole,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -393,7 +413,7 @@ mod tests {
             size: 5,
             out: 0,
         }];
-        let plan = Plan::make(&factors, &[10], &[4]);
+        let plan = Plan::make(&factors, &[10], &[4]).unwrap();
         let found: Vec<(i64, i64, i64)> = (0..plan.size())
             .map(|n| {
                 let piece = plan.piece(n);
@@ -416,7 +436,7 @@ mod tests {
             coords: coords.to_vec(),
             out: Out::From(10),
         }];
-        let plan = Plan::make(&factors, &[10], &[4]);
+        let plan = Plan::make(&factors, &[10], &[4]).unwrap();
         assert_eq!(plan.size(), 3);
         assert_eq!([0, 1, 2].map(|n| plan.piece(n).extent()), [[4], [4], [2]]);
         let piece = plan.piece(1);
@@ -432,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_chunk_is_whole_when_all_its_valid_elements_are_selected() {
-        let plan = Plan::make(&everything(&[10]), &[10], &[4]);
+        let plan = Plan::make(&everything(&[10]), &[10], &[4]).unwrap();
         assert!((0..3).all(|n| plan.piece(n).whole));
         assert_eq!([0, 1, 2].map(|n| plan.piece(n).extent()), [[4], [4], [2]]);
         let half = [Factor::Span {
@@ -442,7 +462,7 @@ mod tests {
             size: 5,
             out: 0,
         }];
-        let plan = Plan::make(&half, &[10], &[4]);
+        let plan = Plan::make(&half, &[10], &[4]).unwrap();
         assert!((0..3).all(|n| !plan.piece(n).whole));
     }
 }

@@ -25,6 +25,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// How often a call polls whether to stop.
 const LOOK: Duration = Duration::from_millis(20);
@@ -210,6 +211,11 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     /// What callers' threads keep: one entry for each nested call.
     static LOCAL: RefCell<Vec<WorkerLocal>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Make this thread's variables while there is memory: the C library ends the process without it.
+pub fn prepare() {
+    put_local(take_local());
 }
 
 /// Return the number of processors that this process may use, at least one.
@@ -471,7 +477,7 @@ impl Pool {
             }
             // One worker less is needed if the caller's thread works along.
             let wanted = call.threads - usize::from(works);
-            while state.workers < wanted {
+            while state.workers < wanted && memory::spare() {
                 let name = format!("fastzarr-{}", state.workers);
                 match thread::Builder::new()
                     .name(name)
@@ -556,19 +562,15 @@ impl Pool {
             }
             state.asleep += 1;
             if local.kept.is_some() {
-                let (next, time) = self
-                    .wake
-                    .wait_timeout(state, KEEP)
-                    .unwrap_or_else(PoisonError::into_inner);
+                let woken = self.wake.wait_timeout(state, KEEP);
+                let (next, time) = woken.unwrap_or_else(PoisonError::into_inner);
                 state = next;
                 if time.timed_out() {
                     local.kept = None;
                 }
             } else {
-                state = self
-                    .wake
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                let woken = self.wake.wait(state);
+                state = woken.unwrap_or_else(PoisonError::into_inner);
             }
             state.asleep -= 1;
         }

@@ -11,6 +11,6 @@ mod shard;
 
 pub use self::block::{Block, SLAB};
 pub use self::chain::{Chain, Peeled};
-pub use self::chunk::{grow, Chunk, Scratch};
+pub use self::chunk::{Chunk, Scratch};
 pub use self::offsets::{Frame, Offsets};
 pub use self::shard::{Entry, Program, Shard, MISSING};

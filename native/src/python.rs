@@ -11,8 +11,12 @@ mod elements;
 #[cfg(unix)]
 mod files;
 mod objects;
+mod raised;
 
+use std::alloc::System;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
+use std::thread::{self, ThreadId};
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::conversion::FromPyObjectOwned;
@@ -22,16 +26,21 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyTuple};
 
 use self::objects::PyObjects;
+use self::raised::{guarded, raising};
 use crate::codecs::ByteCodec;
 use crate::copy::{Shared, Source};
 use crate::error::Kind;
 use crate::job::{Failure, Job, ReadInto, WriteFrom};
 #[cfg(unix)]
 use crate::local::LocalObjects;
+use crate::memory::{self, Reserve};
 use crate::objects::Objects;
 use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
 use crate::program::{Block, Chain, Chunk, Frame, Program, Shard};
+
+#[global_allocator]
+static ALLOCATOR: Reserve<System> = Reserve(System);
 
 /// The codecs of one array, compiled from the description that `describe` makes in Python.
 #[pyclass(frozen, name = "Program", module = "fastzarr._native")]
@@ -43,9 +52,8 @@ struct PyProgram {
 impl PyProgram {
     #[new]
     fn new(description: &Bound<'_, PyDict>) -> PyResult<PyProgram> {
-        Ok(PyProgram {
-            program: make_program(description)?,
-        })
+        let program = guarded(description.py(), || make_program(description))?;
+        Ok(PyProgram { program })
     }
 }
 
@@ -171,11 +179,12 @@ fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
 fn list<'py, T: FromPyObjectOwned<'py, Error = PyErr>>(
     given: &Bound<'py, PyAny>,
 ) -> PyResult<Vec<T>> {
-    given
-        .cast::<PyList>()?
-        .iter()
-        .map(|item| item.extract())
-        .collect()
+    let given = given.cast::<PyList>()?;
+    let mut items = memory::with_room(given.len(), "plan").map_err(raising)?;
+    for item in given.iter() {
+        memory::push(&mut items, item.extract()?, "plan").map_err(raising)?;
+    }
+    Ok(items)
 }
 
 /// Return one row of integers for each array of a tuple.
@@ -186,7 +195,7 @@ fn rows(given: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<i64>>> {
 
 fn integers(array: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     let array: numpy::PyReadonlyArray1<'_, i64> = array.extract()?;
-    Ok(array.as_array().iter().copied().collect())
+    memory::collected(array.as_array().iter().copied(), "plan").map_err(raising)
 }
 
 /// The memory of a NumPy array: its start, its length, the offset of the first element.
@@ -204,6 +213,7 @@ impl Memory {
                 "the item size of the array is not that of the program",
             ));
         }
+        #[allow(clippy::disallowed_methods)] // One number for each axis.
         let strides = array.strides().to_vec();
         let (before, len) = crate::copy::span_of(item, array.shape(), &strides)
             .map_err(|error| PyValueError::new_err(error.message))?;
@@ -241,6 +251,7 @@ fn described(py: Python<'_>, failure: Failure, raised: Option<PyErr>) -> PyResul
     let (kind, errno) = match error.kind {
         Kind::Codec => ("codec", None),
         Kind::Io(errno) => ("io", Some(errno)),
+        Kind::Memory => ("memory", None),
         Kind::Missing => ("missing", None),
         Kind::Foreign | Kind::Interrupted => ("foreign", None),
     };
@@ -249,27 +260,47 @@ fn described(py: Python<'_>, failure: Failure, raised: Option<PyErr>) -> PyResul
 }
 
 /// A regular check for signals, which keeps their exception.
-struct Watch(Mutex<Option<PyErr>>);
+struct Watch {
+    caller: ThreadId,
+    stopped: AtomicBool,
+    raised: Mutex<Option<PyErr>>,
+}
 
 impl Watch {
+    fn new() -> Watch {
+        Watch {
+            caller: thread::current().id(),
+            stopped: AtomicBool::new(false),
+            raised: Mutex::new(None),
+        }
+    }
+
+    /// Whether to stop. Only the caller's thread asks Python; the others learn its answer.
     fn poll(&self) -> bool {
+        if thread::current().id() != self.caller || self.stopped.load(Ordering::Relaxed) {
+            return self.stopped.load(Ordering::Relaxed);
+        }
         // If the interpreter has ended, its daemon threads end as well.
-        Python::try_attach(|py| match py.check_signals() {
+        let stop = Python::try_attach(|py| match py.check_signals() {
             Ok(()) => false,
             Err(raised) => {
                 let mut first = self
-                    .0
+                    .raised
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
                 first.get_or_insert(raised);
                 true
             }
         })
-        .unwrap_or(true)
+        .unwrap_or(true);
+        if stop {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        stop
     }
 
     fn raised(self) -> Option<PyErr> {
-        self.0
+        self.raised
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -347,40 +378,42 @@ fn read<'py>(
     out: &Bound<'py, PyUntypedArray>,
     job: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Described<'py>>> {
-    let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
-    let compiled = compiled.get();
-    let plan = make_plan(plan)?;
-    let stored = stored(chunks, None)?;
-    let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
-    let watch = Watch(Mutex::new(None));
-    let poll = || watch.poll();
-    let job = Job {
-        missing: job.getattr(intern!(py, "missing"))?.extract()?,
-        store_empty: false,
-        threads: job.getattr(intern!(py, "threads"))?.extract()?,
-        least: LEAST,
-        tasks: tasks(&compiled.program),
-        poll: &poll,
-    };
-    let into = ReadInto {
-        // SAFETY: the array outlives the call, its memory is not Rust's, and the pieces of a plan
-        // do not overlap.
-        memory: unsafe { Shared::new(memory.start, memory.len) },
-        frame: memory.frame(),
-    };
-    let run = crate::read::Run {
-        program: &compiled.program,
-        plan: &plan,
-        objects: stored.objects(),
-        into,
-        job,
-    };
-    let found = py.detach(|| run.read());
-    if stored.missed() {
-        // A new object each time, so that no two calls are confused.
-        chunks.setattr(intern!(py, "missed"), PyList::empty(py))?;
-    }
-    finish(py, found, &stored, watch)
+    guarded(py, || {
+        let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
+        let compiled = compiled.get();
+        let plan = make_plan(plan)?;
+        let stored = stored(chunks, None)?;
+        let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
+        let watch = Watch::new();
+        let poll = || watch.poll();
+        let job = Job {
+            missing: job.getattr(intern!(py, "missing"))?.extract()?,
+            store_empty: false,
+            threads: job.getattr(intern!(py, "threads"))?.extract()?,
+            least: LEAST,
+            tasks: tasks(&compiled.program),
+            poll: &poll,
+        };
+        let into = ReadInto {
+            // SAFETY: the array outlives the call, its memory is not Rust's, and the pieces of a plan
+            // do not overlap.
+            memory: unsafe { Shared::new(memory.start, memory.len) },
+            frame: memory.frame(),
+        };
+        let run = crate::read::Run {
+            program: &compiled.program,
+            plan: &plan,
+            objects: stored.objects(),
+            into,
+            job,
+        };
+        let found = py.detach(|| run.read());
+        if stored.missed() {
+            // A new object each time, so that no two calls are confused.
+            chunks.setattr(intern!(py, "missed"), PyList::empty(py))?;
+        }
+        finish(py, found, &stored, watch)
+    })
 }
 
 /// Write `value`, which has the plan's work shape, to all chunks of a plan.
@@ -393,35 +426,37 @@ fn write<'py>(
     value: &Bound<'py, PyUntypedArray>,
     job: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Described<'py>>> {
-    let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
-    let compiled = compiled.get();
-    let plan = make_plan(plan)?;
-    let stored = stored(chunks, Some(job))?;
-    let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
-    let watch = Watch(Mutex::new(None));
-    let poll = || watch.poll();
-    let job = Job {
-        missing: true,
-        store_empty: job.getattr(intern!(py, "store_empty"))?.extract()?,
-        threads: job.getattr(intern!(py, "threads"))?.extract()?,
-        least: LEAST,
-        tasks: tasks(&compiled.program),
-        poll: &poll,
-    };
-    let from = WriteFrom {
-        // SAFETY: the array outlives the call, and nobody may write to it meanwhile.
-        memory: unsafe { Source::new(memory.start, memory.len) },
-        frame: memory.frame(),
-    };
-    let run = crate::write::Run {
-        program: &compiled.program,
-        plan: &plan,
-        objects: stored.objects(),
-        from,
-        job,
-    };
-    let found = py.detach(|| run.write());
-    finish(py, found, &stored, watch)
+    guarded(py, || {
+        let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
+        let compiled = compiled.get();
+        let plan = make_plan(plan)?;
+        let stored = stored(chunks, Some(job))?;
+        let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
+        let watch = Watch::new();
+        let poll = || watch.poll();
+        let job = Job {
+            missing: true,
+            store_empty: job.getattr(intern!(py, "store_empty"))?.extract()?,
+            threads: job.getattr(intern!(py, "threads"))?.extract()?,
+            least: LEAST,
+            tasks: tasks(&compiled.program),
+            poll: &poll,
+        };
+        let from = WriteFrom {
+            // SAFETY: the array outlives the call, and nobody may write to it meanwhile.
+            memory: unsafe { Source::new(memory.start, memory.len) },
+            frame: memory.frame(),
+        };
+        let run = crate::write::Run {
+            program: &compiled.program,
+            plan: &plan,
+            objects: stored.objects(),
+            from,
+            job,
+        };
+        let found = py.detach(|| run.write());
+        finish(py, found, &stored, watch)
+    })
 }
 
 /// The fewest bytes of a chunk that are worth a thread of their own.
@@ -462,6 +497,7 @@ fn shutdown() {
 /// The hot loop of fastzarr.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    crate::pool::prepare();
     module.add_class::<PyProgram>()?;
     module.add_function(wrap_pyfunction!(read, module)?)?;
     module.add_function(wrap_pyfunction!(write, module)?)?;

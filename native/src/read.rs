@@ -16,7 +16,8 @@ use std::sync::Mutex;
 use crate::copy;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, ReadInto};
-use crate::objects::{room, Objects, Parts};
+use crate::memory::grown;
+use crate::objects::{Objects, Parts};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
 use crate::program::{Chunk, Entry, Peeled, Program, Scratch, Shard, MISSING, SLAB};
@@ -134,7 +135,7 @@ impl<'a> Run<'a> {
         let chunk = &self.program.chunk;
         let Chunk { chain, block } = chunk;
         let Kept { scratch, offsets } = kept;
-        let factors = offsets.factors(&piece.factors, &block.strides, self.into.frame);
+        let factors = offsets.factors(&piece.factors, &block.strides, self.into.frame)?;
         if chain.plain() {
             let mut target = self.into.memory.target();
             let run = copy::contiguous_run(chain.item, &factors, block.nbytes, &target);
@@ -266,7 +267,7 @@ impl<'a> Run<'a> {
             return false;
         }
         let opened: Vec<Opened> = slots.into_iter().filter_map(owned).collect();
-        let mut ends = Vec::with_capacity(opened.len());
+        let mut ends = Vec::new();
         let mut total = 0;
         for object in &opened {
             total += object.plan.size();
@@ -308,14 +309,14 @@ impl<'a> Run<'a> {
             let strides = &chunk.block.strides;
             let factors = kept
                 .offsets
-                .factors(&piece.factors, strides, self.into.frame);
+                .factors(&piece.factors, strides, self.into.frame)?;
             self.fill(chunk, &factors)?;
             return Ok(None);
         };
         let (inside, plan) = match shard {
             Some(shard) => {
                 let index = load_index(shard, parts.as_ref(), &mut kept.scratch)?;
-                (Inside::Shard(shard, index), cut(shard, piece))
+                (Inside::Shard(shard, index), cut(shard, piece)?)
             }
             None => {
                 let (slabs, plan) = self.cut_chunk(piece, parts.as_ref(), &mut kept.scratch)?;
@@ -345,7 +346,7 @@ impl<'a> Run<'a> {
             let bytes = match parts.in_memory() {
                 Some(bytes) => bytes,
                 None => {
-                    let read = room(&mut data, size)?;
+                    let read = grown(&mut data, size, "fetch")?;
                     parts.read_into(0, read)?;
                     read
                 }
@@ -367,7 +368,7 @@ impl<'a> Run<'a> {
         let rows = self.rows(piece, axis, together);
         let mut slab = block.shape.clone();
         slab[axis] = rows;
-        let plan = Plan::make(&piece.factors, &block.shape, &slab);
+        let plan = Plan::make(&piece.factors, &block.shape, &slab)?;
         let slabs = Slabs {
             data,
             frame,
@@ -404,7 +405,7 @@ impl<'a> Run<'a> {
         let chunk = &self.program.chunk;
         let block = &chunk.block;
         let Kept { scratch, offsets } = kept;
-        let factors = offsets.factors(&inner.factors, &block.strides, self.into.frame);
+        let factors = offsets.factors(&inner.factors, &block.strides, self.into.frame)?;
         let start = inner.chunk[slabs.axis] as usize * slabs.size;
         let part = start..block.nbytes.min(start + slabs.size);
         let Some(first) = chunk.chain.codecs.first() else {
@@ -439,7 +440,7 @@ impl<'a> Run<'a> {
         let (strides, frame) = (&chunk.block.strides, self.into.frame);
         let (offset, size) = index[shard.number(&inner.chunk)];
         if (offset, size) == (MISSING, MISSING) {
-            let factors = kept.offsets.factors(&inner.factors, strides, frame);
+            let factors = kept.offsets.factors(&inner.factors, strides, frame)?;
             let filled = self.fill(chunk, &factors);
             return filled.map_err(|error| error.in_inner_chunk(&inner.chunk));
         }
@@ -452,7 +453,7 @@ impl<'a> Run<'a> {
             Some(nested) => self.read_nested(nested, &window, inner, kept),
             None => {
                 let Kept { scratch, offsets } = kept;
-                let factors = offsets.factors(&inner.factors, strides, frame);
+                let factors = offsets.factors(&inner.factors, strides, frame)?;
                 self.read_chunk(chunk, &window, &factors, scratch)
             }
         };
@@ -467,7 +468,7 @@ impl<'a> Run<'a> {
         kept: &mut Kept,
     ) -> Result<()> {
         let index = load_index(shard, parts, &mut kept.scratch)?;
-        let plan = cut(shard, piece);
+        let plan = cut(shard, piece)?;
         for number in 0..plan.size() {
             self.read_inner(shard, parts, &index, &plan.piece(number), kept)?;
         }
@@ -476,7 +477,7 @@ impl<'a> Run<'a> {
 }
 
 /// Cut what is selected of a shard by its inner chunks.
-fn cut(shard: &Shard, piece: &Piece) -> Plan {
+fn cut(shard: &Shard, piece: &Piece) -> Result<Plan> {
     Plan::make(
         &shard.turned(&piece.factors),
         &shard.shape,

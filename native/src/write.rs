@@ -16,11 +16,12 @@ use crate::copy;
 use crate::encode;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, WriteFrom};
+use crate::memory;
 use crate::objects::{Objects, Pending, Value};
 use crate::patch::{patch, Patched};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Tasks};
-use crate::program::{grow, Block, Chunk, Program, Shard, MISSING};
+use crate::program::{Block, Chunk, Program, Shard, MISSING};
 use crate::scarce::{self, Share};
 
 /// How many threads wait for the disk at a time, which takes no processor.
@@ -32,6 +33,8 @@ const STAGED_BYTES: usize = 256 << 20;
 const WAITING_BYTES: usize = 64 << 20;
 /// The most pieces that are shared out at a time.
 const ROUND: usize = 1024;
+
+const STAGE: &str = "encode";
 
 /// The number of a piece, and its object, which is not yet published.
 type Waiting<'a> = (usize, Box<dyn Pending + 'a>);
@@ -298,7 +301,10 @@ impl<'a> Run<'a> {
         let (chunk, job) = (&program.chunk, &self.job);
         let Chunk { chain, block } = chunk;
         let mut buffer = std::mem::take(&mut kept.scratch.decoded);
-        grow(&mut buffer, block.nbytes);
+        if let Err(error) = memory::grown(&mut buffer, block.nbytes, STAGE) {
+            kept.scratch.decoded = buffer;
+            return Err(error);
+        }
         if let Some(data) = old.filter(|_| !covers(piece, block)) {
             let bytes = &mut buffer[..block.nbytes];
             let done = match patch(chunk, data, piece, self.from, bytes, job, kept) {
@@ -344,8 +350,9 @@ impl<'a> Run<'a> {
         kept: &mut Kept,
     ) -> Result<Option<Value<'o>>> {
         let inside = shard.turned_extent(&piece.extent());
-        let plan = Plan::make(&shard.turned(&piece.factors), &inside, &shard.inner_shape);
-        let mut pieces: Vec<Option<Cow<'o, [u8]>>> = vec![None; shard.count()];
+        let plan = Plan::make(&shard.turned(&piece.factors), &inside, &shard.inner_shape)?;
+        let missing = (0..shard.count()).map(|_| None::<Cow<'o, [u8]>>);
+        let mut pieces = memory::collected(missing, STAGE)?;
         if let Some(data) = old {
             let size = data.len() as u64;
             let start = shard.index_offset(size)? as usize;
@@ -364,8 +371,8 @@ impl<'a> Run<'a> {
             }
         }
         let run = self.on(1);
-        let results: Vec<Mutex<Option<Encoded>>> =
-            (0..plan.size()).map(|_| Mutex::new(None)).collect();
+        let results = (0..plan.size()).map(|_| Mutex::new(None::<Encoded>));
+        let results = memory::collected(results, STAGE)?;
         let one = |number: usize, kept: &mut Kept| -> Result<()> {
             let inner = plan.piece(number);
             let place = shard.number(&inner.chunk);
@@ -373,7 +380,7 @@ impl<'a> Run<'a> {
             let new = run
                 .write_chunk(&shard.inner, before, &inner, kept)
                 .map_err(|error| error.in_inner_chunk(&inner.chunk))?;
-            *guard(&results[number]) = Some((place, new.map(Value::joined)));
+            *guard(&results[number]) = Some((place, new.map(Value::joined).transpose()?));
             Ok(())
         };
         if self.job.threads > 1 {

@@ -205,6 +205,13 @@ class ChunkIOError(ChunkError, OSError):
     """
 
 
+class ChunkMemoryError(ChunkError, MemoryError):
+    """Raised if there is no memory to read or write a chunk; the message says for how much.
+
+    The chunk in the store is unchanged.
+    """
+
+
 class ZarrUserWarning(UserWarning):
     """A warning about something that the user may want to change."""
 

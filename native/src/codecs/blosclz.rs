@@ -12,6 +12,9 @@
 //! The decoder reads and writes checked slices only. The encoder never ends a stream with a match,
 //! because the decoders of c-blosc 1.21 refuse one that does.
 
+use crate::error::Result;
+use crate::memory;
+
 /// The distance (minus 1) that says "two more bytes follow", and what they are counted from.
 const FAR: usize = 8191;
 /// The longest literal run.
@@ -110,7 +113,16 @@ pub struct Table {
     seen: Vec<u32>,
 }
 
-/// Encode `src` into `dst` and return the size, or `None` if it does not fit. `level` is 1 to 9.
+impl Table {
+    /// Return the table with room for every level.
+    pub fn ready(&mut self) -> Result<&mut Table> {
+        memory::resize(&mut self.seen, 1 << 14, 0, "blosc")?;
+        Ok(self)
+    }
+}
+
+/// Encode `src` into `dst` and return the size, or `None` if it does not fit. `level` is 1 to 9, and
+/// the table is ready.
 pub fn encode(src: &[u8], dst: &mut [u8], level: u8, table: &mut Table) -> Option<usize> {
     if src.len() < TAIL + MIN_NEAR || u32::try_from(src.len()).is_err() {
         return None;
@@ -127,9 +139,8 @@ pub fn encode(src: &[u8], dst: &mut [u8], level: u8, table: &mut Table) -> Optio
         7..=8 => 7,
         _ => 10,
     };
-    table.seen.clear();
-    table.seen.resize(1 << bits, 0);
-    let seen = table.seen.as_mut_slice();
+    let seen = table.seen.get_mut(..1 << bits)?;
+    seen.fill(0);
     let hash = |word: u32| (word.wrapping_mul(0x9e37_79b1) >> (32 - bits)) as usize;
     let mut out = Output { dst, at: 0 };
     let last = src.len() - TAIL;
@@ -354,12 +365,15 @@ mod tests {
             let src = random.bytes(len);
             for level in [1, 5, 9] {
                 let mut packed = vec![0; src.len() + src.len() / 8 + 16];
-                if let Some(n) = encode(&src, &mut packed, level, &mut table) {
+                if let Some(n) = encode(&src, &mut packed, level, table.ready().unwrap()) {
                     let mut back = vec![0; src.len()];
                     assert_eq!(decode(&packed[..n], &mut back), Some(src.len()));
                     assert_eq!(back, src);
                     let mut small = vec![0; n - 1];
-                    assert_eq!(encode(&src, &mut small, level, &mut table), None);
+                    assert_eq!(
+                        encode(&src, &mut small, level, table.ready().unwrap()),
+                        None
+                    );
                 } else {
                     assert!(src.len() < 16);
                 }
@@ -375,7 +389,7 @@ mod tests {
             let len = 20 + random.next(400);
             let src = random.bytes(len);
             let mut packed = vec![0; src.len() * 2];
-            let n = encode(&src, &mut packed, 5, &mut table).unwrap();
+            let n = encode(&src, &mut packed, 5, table.ready().unwrap()).unwrap();
             packed.truncate(n);
             for cut in 0..n {
                 check(&packed[..cut], src.len());

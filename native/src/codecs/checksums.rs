@@ -12,6 +12,7 @@ use libdeflate_sys as sys;
 
 use crate::codecs::codec::Codec;
 use crate::error::{Error, Result};
+use crate::memory;
 
 const SIZE: usize = 4;
 
@@ -113,8 +114,8 @@ impl Codec for Params {
         _limit: usize,
         (): &mut (),
     ) -> Result<()> {
-        out.extend_from_slice(strip(data, self.kind, self.location)?);
-        Ok(())
+        let data = strip(data, self.kind, self.location)?;
+        memory::append(out, data, self.kind.stage())
     }
 
     fn encode(&self, data: &[u8], out: &mut Vec<u8>, (): &mut ()) -> Result<()> {
@@ -161,7 +162,7 @@ pub fn decode(src: &[u8], dst: &mut [u8], kind: Kind, location: Location) -> Res
 
 /// Append `src` and its checksum to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, kind: Kind, location: Location) -> Result<()> {
-    reserve(out, kind, src.len().saturating_add(SIZE))?;
+    memory::reserve(out, src.len().saturating_add(SIZE), kind.stage())?;
     let sum = kind.sum(src).to_le_bytes();
     match location {
         Location::Start => out.extend(sum),
@@ -172,12 +173,6 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, kind: Kind, location: Location) -> 
         out.extend(sum);
     }
     Ok(())
-}
-
-fn reserve(out: &mut Vec<u8>, kind: Kind, size: usize) -> Result<()> {
-    let message = || format!("there is no memory for {size} bytes");
-    out.try_reserve(size)
-        .map_err(|_| Error::codec(kind.stage(), message()))
 }
 
 /// Return the CRC-32C of some bytes.

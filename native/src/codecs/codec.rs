@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
+use crate::memory;
 
 /// A codec from bytes to bytes, with its configuration.
 ///
@@ -73,7 +74,7 @@ pub trait Codec: Sized {
         if part == (0..size) {
             return self.decode(data, dst, context);
         }
-        let mut whole = vec![0; size];
+        let mut whole = memory::zeroed(size, self.name())?;
         self.decode(data, &mut whole, context)?;
         dst.copy_from_slice(&whole[part]);
         Ok(())

@@ -17,9 +17,12 @@ use libdeflate_sys as sys;
 
 use crate::codecs::codec::{number, Codec};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// The most bytes that one byte of DEFLATE can decode to: 258 from two bits.
 const RATIO: usize = 1032;
+/// About the bytes that the library's state takes.
+const STATE: usize = 1 << 16;
 /// The library's own default.
 const DEFAULT_LEVEL: c_int = 6;
 
@@ -157,8 +160,7 @@ fn collect(
     loop {
         let filled = out.len() - start;
         let missing = wanted.saturating_sub(filled);
-        out.try_reserve(missing)
-            .map_err(|_| no_memory(format, wanted))?;
+        memory::reserve(out, missing, format.stage())?;
         let rest = src.get(at..).unwrap_or_default();
         let spare = out.spare_capacity_mut();
         let room = spare.len().min(most - filled);
@@ -197,11 +199,10 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context)
     };
     let encoder = match &mut ctx.encoder {
         Some(encoder) if encoder.level == level => encoder,
-        other => other.insert(Encoder::new(level).ok_or_else(|| no_memory(format, src.len()))?),
+        other => other.insert(Encoder::new(level, format.stage())?),
     };
     let bound = encoder.bound(format, src.len());
-    out.try_reserve(bound)
-        .map_err(|_| no_memory(format, bound))?;
+    memory::reserve(out, bound, format.stage())?;
     let spare = out.spare_capacity_mut();
     let wrote = encoder.encode(format, src, spare.as_mut_ptr().cast(), spare.len());
     if wrote == 0 {
@@ -250,17 +251,10 @@ fn damaged(format: Format, src: &[u8], at: usize) -> Error {
     Error::codec(format.stage(), message)
 }
 
-fn no_memory(format: Format, size: usize) -> Error {
-    Error::codec(
-        format.stage(),
-        format!("there is no memory to code {size} bytes"),
-    )
-}
-
 fn decoder(format: Format, ctx: &mut Context) -> Result<&mut Decoder> {
     match &mut ctx.decoder {
         Some(decoder) => Ok(decoder),
-        empty => Ok(empty.insert(Decoder::new().ok_or_else(|| no_memory(format, 0))?)),
+        empty => Ok(empty.insert(Decoder::new(format.stage())?)),
     }
 }
 
@@ -270,16 +264,28 @@ enum Outcome {
     Damaged,
 }
 
-struct Decoder(NonNull<sys::libdeflate_decompressor>);
+/// The library's decoder.
+pub(super) struct Decoder(NonNull<sys::libdeflate_decompressor>);
 
 // SAFETY: a decompressor is plain memory that no thread-local state points to; `&mut` keeps a
 // second thread from using it meanwhile.
 unsafe impl Send for Decoder {}
 
 impl Decoder {
-    fn new() -> Option<Decoder> {
+    pub(super) fn new(stage: &'static str) -> Result<Decoder> {
         // SAFETY: the function has no precondition; it returns null without memory.
-        NonNull::new(unsafe { sys::libdeflate_alloc_decompressor() }).map(Decoder)
+        NonNull::new(unsafe { sys::libdeflate_alloc_decompressor() })
+            .map(Decoder)
+            .ok_or_else(|| Error::memory(stage, STATE))
+    }
+
+    /// Decode the zlib stream that `src` starts with into `dst`. Return the decoded size, or `None` if
+    /// the data is damaged or does not fit.
+    pub(super) fn zlib(&mut self, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+        match self.member(Format::Zlib, src, dst.as_mut_ptr(), dst.len()) {
+            Outcome::Done { wrote, .. } => Some(wrote),
+            Outcome::Full | Outcome::Damaged => None,
+        }
     }
 
     /// Decode the member that `src` starts with into `room` bytes at `dst`, which must be writable.
@@ -320,19 +326,22 @@ impl Drop for Decoder {
     }
 }
 
-struct Encoder {
+/// The library's encoder for one level.
+pub(super) struct Encoder {
     object: NonNull<sys::libdeflate_compressor>,
-    level: c_int,
+    pub(super) level: c_int,
 }
 
 // SAFETY: as for the decoder.
 unsafe impl Send for Encoder {}
 
 impl Encoder {
-    fn new(level: c_int) -> Option<Encoder> {
+    /// Make an encoder for a level from 0 to 12.
+    pub(super) fn new(level: c_int, stage: &'static str) -> Result<Encoder> {
         // SAFETY: the function returns null for an unknown level, or without memory.
-        let object = NonNull::new(unsafe { sys::libdeflate_alloc_compressor(level) })?;
-        Some(Encoder { object, level })
+        NonNull::new(unsafe { sys::libdeflate_alloc_compressor(level) })
+            .map(|object| Encoder { object, level })
+            .ok_or_else(|| Error::memory(stage, STATE))
     }
 
     fn bound(&mut self, format: Format, size: usize) -> usize {
@@ -343,6 +352,12 @@ impl Encoder {
                 Format::Zlib => sys::libdeflate_zlib_compress_bound(self.object.as_ptr(), size),
             }
         }
+    }
+
+    /// Encode a zlib stream into `dst`. Return its size, or `None` if it does not fit.
+    pub(super) fn zlib(&mut self, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+        let wrote = self.encode(Format::Zlib, src, dst.as_mut_ptr(), dst.len());
+        (wrote > 0).then_some(wrote)
     }
 
     /// Encode into `room` bytes at `dst`, which must be writable, and return how many were written.

@@ -13,6 +13,7 @@
 use crate::codecs::codec::Codec;
 use crate::codecs::swap;
 use crate::error::{Error, Result};
+use crate::memory;
 
 const STAGE: &str = "delta";
 
@@ -132,7 +133,7 @@ impl Codec for Params {
         // Eight times the data at most, so no limit is needed.
         let size = data.len() / self.astype.size() * self.dtype.size();
         let start = out.len();
-        out.resize(start + size, 0);
+        memory::resize(out, start + size, 0, STAGE)?;
         decode(data, &mut out[start..], self, context)
     }
 
@@ -187,9 +188,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context)
     let count = count(src.len(), dtype)?;
     let size = count.saturating_mul(astype.size());
     let start = out.len();
-    out.try_reserve(size)
-        .map_err(|_| Error::codec(STAGE, format!("there is no memory for {size} bytes")))?;
-    out.resize(start + size, 0);
+    memory::resize(out, start.saturating_add(size), 0, STAGE)?;
     let src = native(src, dtype, ctx)?;
     let dst = out.get_mut(start..).unwrap_or_default();
     let fits = by_type!(dtype.kind, D => by_type!(astype.kind, A => differed::<D, A>(src, dst)));
@@ -218,9 +217,9 @@ fn native<'a>(src: &'a [u8], number: Number, ctx: &'a mut Context) -> Result<&'a
     if !number.swapped {
         return Ok(src);
     }
-    ctx.turned.resize(src.len(), 0);
-    swap::copy(src, &mut ctx.turned, number.size())?;
-    Ok(&ctx.turned)
+    let turned = memory::grown(&mut ctx.turned, src.len(), STAGE)?;
+    swap::copy(src, turned, number.size())?;
+    Ok(turned)
 }
 
 fn added_up<D, A>(src: &[u8], dst: &mut [u8])

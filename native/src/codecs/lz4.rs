@@ -12,6 +12,7 @@ use lz4_sys as sys;
 
 use crate::codecs::codec::{number, Codec};
 use crate::error::{Error, Result};
+use crate::memory;
 
 const STAGE: &str = "lz4";
 /// The most bytes that one byte of a block can decode to.
@@ -83,7 +84,7 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<()> 
         let message = format!("{what} {bound} decoded bytes, but the header states {stated}");
         return Err(Error::codec(STAGE, message));
     }
-    reserve(out, stated)?;
+    memory::reserve(out, stated, STAGE)?;
     decode_block(block, out.spare_capacity_mut().as_mut_ptr().cast(), stated)?;
     // SAFETY: the block was decoded to exactly this many bytes of the reserved room.
     unsafe { out.set_len(out.len() + stated) };
@@ -100,7 +101,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
     // SAFETY: the function only calculates; the size fits, as checked above.
     let bound = unsafe { sys::LZ4_compressBound(size as c_int) };
     let start = out.len();
-    reserve(out, 4 + bound as usize)?;
+    memory::reserve(out, 4 + bound as usize, STAGE)?;
     out.extend((size as u32).to_le_bytes());
     // SAFETY: `src` is readable for its length, and `bound` bytes behind the vector's end are
     // reserved; the library writes there and nowhere else.
@@ -151,12 +152,6 @@ fn decode_block(block: &[u8], dst: *mut u8, size: usize) -> Result<()> {
         Ok(found) => Err(failed(&format!("they hold {found}"))),
         Err(_) => Err(failed("they are damaged or cut short, or hold more")),
     }
-}
-
-fn reserve(out: &mut Vec<u8>, size: usize) -> Result<()> {
-    let message = || format!("there is no memory for {size} bytes");
-    out.try_reserve(size)
-        .map_err(|_| Error::codec(STAGE, message()))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! * Elements are found one by one, without copies and allocations.
 
 use crate::error::{Error, Result};
+use crate::memory;
 
 const WORD: usize = 4;
 
@@ -129,9 +130,7 @@ impl Joined {
     }
 
     fn reserve(&mut self, size: usize) -> Result<()> {
-        self.out
-            .try_reserve(size)
-            .map_err(|_| self.fail(format!("there is no memory for {size} bytes more")))
+        memory::reserve(&mut self.out, size, self.kind.stage())
     }
 
     /// Add an element.

@@ -16,6 +16,7 @@ use zstd_safe::{CCtx, CParameter, DCtx, ErrorCode};
 
 use crate::codecs::codec::{number, Codec};
 use crate::error::{Error, Result};
+use crate::memory;
 
 const STAGE: &str = "zstd";
 const MAGIC: u32 = 0xFD2F_B528;
@@ -23,6 +24,8 @@ const MAGIC: u32 = 0xFD2F_B528;
 const SKIPPABLE: u32 = 0x184D_2A50;
 /// The most bytes that one block decodes to.
 const BLOCK: u64 = 1 << 17;
+/// About the bytes of a context.
+pub(super) const CONTEXT: usize = 1 << 17;
 
 /// How to encode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,7 +98,7 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Cont
     }
     let start = out.len();
     let bound = usize::try_from(walk.most).unwrap_or(limit).min(limit);
-    reserve(out, bound)?;
+    memory::reserve(out, bound, STAGE)?;
     let mut tail = Cursor::new(&mut *out);
     tail.set_position(start as u64);
     let outcome = decoder(ctx)?.decompress(&mut tail, src);
@@ -114,9 +117,12 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Cont
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context) -> Result<()> {
     let encoder = match &mut ctx.encoder {
         Some(encoder) => encoder,
-        empty => empty.insert(CCtx::try_create().ok_or_else(|| no_memory("an encoder"))?),
+        empty => empty.insert(CCtx::try_create().ok_or_else(|| Error::memory(STAGE, CONTEXT))?),
     };
     let refused = |code| {
+        if starved(code) {
+            return Error::memory(STAGE, src.len().max(CONTEXT));
+        }
         let reason = zstd_safe::get_error_name(code);
         Error::codec(
             STAGE,
@@ -131,7 +137,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context)
         encoder.set_parameter(parameter).map_err(refused)?;
     }
     let start = out.len();
-    reserve(out, zstd_safe::compress_bound(src.len()))?;
+    memory::reserve(out, zstd_safe::compress_bound(src.len()), STAGE)?;
     let mut tail = Cursor::new(&mut *out);
     tail.set_position(start as u64);
     encoder.compress2(&mut tail, src).map_err(refused)?;
@@ -141,17 +147,13 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context)
 fn decoder(ctx: &mut Context) -> Result<&mut DCtx<'static>> {
     match &mut ctx.decoder {
         Some(decoder) => Ok(decoder),
-        empty => Ok(empty.insert(DCtx::try_create().ok_or_else(|| no_memory("a decoder"))?)),
+        empty => Ok(empty.insert(DCtx::try_create().ok_or_else(|| Error::memory(STAGE, CONTEXT))?)),
     }
 }
 
-fn reserve(out: &mut Vec<u8>, size: usize) -> Result<()> {
-    out.try_reserve(size)
-        .map_err(|_| no_memory(&format!("{size} bytes")))
-}
-
-fn no_memory(what: &str) -> Error {
-    Error::codec(STAGE, format!("there is no memory for {what}"))
+/// Whether the library had no memory for its own state.
+pub(super) fn starved(code: ErrorCode) -> bool {
+    zstd_safe::is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_memory_allocation)
 }
 
 fn empty() -> Error {
@@ -166,6 +168,9 @@ fn over(limit: usize, what: &str) -> Error {
 }
 
 fn failed(src: &[u8], code: ErrorCode) -> Error {
+    if starved(code) {
+        return Error::memory(STAGE, CONTEXT);
+    }
     let reason = zstd_safe::get_error_name(code);
     let size = src.len();
     Error::codec(
@@ -180,6 +185,11 @@ fn too_small(code: ErrorCode) -> bool {
 
 /// Return why data did not decode to `expected` bytes, found by walking its frames.
 fn explain(src: &[u8], expected: usize, outcome: std::result::Result<usize, ErrorCode>) -> Error {
+    if let Err(code) = outcome {
+        if starved(code) {
+            return failed(src, code);
+        }
+    }
     let walk = match walk(src) {
         Ok(walk) => walk,
         Err(error) => return error,

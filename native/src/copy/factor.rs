@@ -75,6 +75,7 @@ pub fn from_later<'f, 'a>(factors: &'f [Factor<'a>], start: usize) -> Cow<'f, [F
     if start == 0 {
         return Cow::Borrowed(factors);
     }
+    #[allow(clippy::disallowed_methods)] // One item for each axis.
     let mut moved = factors.to_vec();
     let first = moved.iter_mut().find_map(|factor| match factor {
         Factor::Span { src_offset, .. } => Some(src_offset),

@@ -32,6 +32,7 @@ impl<'a> Product<'a> {
     /// Make the product of factors. Return `None` if they reach nothing.
     pub(super) fn new(item: usize, factors: &[Factor<'a>]) -> Result<Option<Self>> {
         let (mut src_start, mut dst_start) = (0i128, 0i128);
+        #[allow(clippy::disallowed_methods)] // One item for each axis.
         let mut axes = Vec::with_capacity(factors.len() + 1);
         let mut empty = false;
         for factor in factors {

@@ -10,6 +10,7 @@
 
 use crate::codecs::{swap, ByteCodec, Contexts};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// The codecs of a chunk, and what they need to know of its elements.
 pub struct Chain {
@@ -134,8 +135,7 @@ fn encode_by(
     contexts: &mut Contexts,
 ) -> Result<()> {
     let Some((last, others)) = codecs.split_last() else {
-        out.extend_from_slice(data);
-        return Ok(());
+        return memory::append(out, data, "bytes");
     };
     // One codec's output is the next one's input, so two buffers take turns.
     let [left, right] = stages;

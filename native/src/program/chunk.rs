@@ -10,6 +10,9 @@ use super::chain::{Chain, Peeled};
 use crate::codecs::{swap, Contexts};
 use crate::copy::{self, Target};
 use crate::error::{Error, Result};
+use crate::memory;
+
+const STAGE: &str = "bytes";
 
 /// Buffers and contexts that a thread keeps from chunk to chunk.
 #[derive(Default)]
@@ -84,8 +87,7 @@ impl Chunk {
                 return decode(dst.run(start, size)?);
             }
         }
-        grow(scratch, size);
-        let decoded = &mut scratch[..size];
+        let decoded = memory::grown(scratch, size, STAGE)?;
         decode(decoded)?;
         if chain.boolean {
             to_truth(decoded);
@@ -106,8 +108,7 @@ impl Chunk {
         if !chain.boolean {
             return copy::copy(bytes.into(), dst, chain.item, factors, chain.swap);
         }
-        grow(scratch, bytes.len());
-        let truths = &mut scratch[..bytes.len()];
+        let truths = memory::grown(scratch, bytes.len(), STAGE)?;
         truths.copy_from_slice(bytes);
         to_truth(truths);
         copy::copy((&*truths).into(), dst, chain.item, factors, chain.swap)
@@ -144,19 +145,12 @@ impl Chunk {
     /// Return the error for a chunk of too few or too many bytes.
     pub fn wrong_size(&self, found: usize) -> Error {
         Error::codec(
-            "bytes",
+            STAGE,
             format!(
                 "expected {} bytes for a chunk of shape {:?}, found {found}",
                 self.block.nbytes, self.block.shape
             ),
         )
-    }
-}
-
-/// Make a buffer at least `size` long, and keep its content.
-pub fn grow(buffer: &mut Vec<u8>, size: usize) {
-    if buffer.len() < size {
-        buffer.resize(size, 0);
     }
 }
 

@@ -1,7 +1,11 @@
 //! The factors of a piece as byte offsets, which is what a copy takes.
 
 use crate::copy::{self, Places};
+use crate::error::Result;
+use crate::memory;
 use crate::plan::{Factor, Out};
+
+const STAGE: &str = "copy";
 
 /// Where elements lie in the working array that is read to or written from.
 #[derive(Clone, Copy)]
@@ -26,38 +30,33 @@ impl Offsets {
         factors: &[Factor],
         strides: &[isize],
         frame: Frame,
-    ) -> Vec<copy::Factor<'a>> {
+    ) -> Result<Vec<copy::Factor<'a>>> {
         self.lists.clear();
         // The frame's own offset is added to the first factor.
         let base = |place: usize| if place == 0 { frame.offset } else { 0 };
         for (place, (factor, stride)) in factors.iter().zip(frame.strides).enumerate() {
             if let Factor::Points { axes, coords, out } = factor {
                 let count = factor.size();
-                let src = (0..count)
-                    .map(|n| {
-                        axes.iter()
-                            .zip(coords)
-                            .map(|(axis, row)| row[n] as isize * strides[*axis])
-                            .sum()
-                    })
-                    .collect();
+                let src = (0..count).map(|n| {
+                    axes.iter()
+                        .zip(coords)
+                        .map(|(axis, row)| row[n] as isize * strides[*axis])
+                        .sum()
+                });
+                let src = memory::collected(src, STAGE)?;
                 let dst = match out {
                     Out::From(_) => None,
                     Out::At(places) => {
                         let start = base(place);
-                        Some(
-                            places
-                                .iter()
-                                .map(|p| start + *p as isize * stride)
-                                .collect(),
-                        )
+                        let places = places.iter().map(|p| start + *p as isize * stride);
+                        Some(memory::collected(places, STAGE)?)
                     }
                 };
                 self.lists.push((src, dst));
             }
         }
         let mut lists = self.lists.iter();
-        factors
+        let found = factors
             .iter()
             .zip(frame.strides)
             .enumerate()
@@ -95,6 +94,7 @@ impl Offsets {
                     }
                 }
             })
-            .collect()
+            .collect();
+        Ok(found)
     }
 }

@@ -1,13 +1,15 @@
 //! The bytes of a shard: its index, and where inner chunks lie.
 //!
 //! * The index is untrusted. It is checked as a whole before a byte is read through it: every inner
-//!   chunk lies inside the shard, outside the index, and overlaps no other. Gaps are allowed.
+//!   chunk lies inside the shard, outside the index, and overlaps no other. Gaps are allowed, and so
+//!   are several inner chunks with the very same range.
 //! * This file knows the bytes. `read.rs` and `write.rs` run pieces over inner chunks.
 
 use std::borrow::Cow;
 
 use super::chunk::{Chunk, Scratch};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::objects::Value;
 use crate::plan::Factor;
 
@@ -63,7 +65,7 @@ impl Shard {
 
     /// Return the coordinates of the inner chunk with a number.
     pub fn coordinates(&self, mut number: usize) -> Vec<usize> {
-        let mut chunk = vec![0; self.grid.len()];
+        let mut chunk: Vec<usize> = self.grid.iter().map(|_| 0).collect();
         for (k, count) in chunk.iter_mut().zip(&self.grid).rev() {
             *k = number % count;
             number /= count;
@@ -91,8 +93,8 @@ impl Shard {
                 },
                 Factor::Points { axes, coords, out } => Factor::Points {
                     axes: Cow::Owned(axes.iter().map(|axis| self.axes[*axis]).collect()),
-                    coords: coords.clone(),
-                    out: out.clone(),
+                    coords: coords.iter().map(|row| Cow::Borrowed(&**row)).collect(),
+                    out: out.borrowed(),
                 },
             })
             .collect()
@@ -100,7 +102,7 @@ impl Shard {
 
     /// Return the extent of a shard's valid part in the axes of the shard.
     pub fn turned_extent(&self, extent: &[usize]) -> Vec<usize> {
-        let mut turned = vec![0; extent.len()];
+        let mut turned: Vec<usize> = extent.iter().map(|_| 0).collect();
         for (axis, size) in extent.iter().enumerate() {
             turned[self.axes[axis]] = *size;
         }
@@ -121,7 +123,7 @@ impl Shard {
 
     /// Decode and check an index of a shard of `size` bytes.
     pub fn read_index(&self, data: &[u8], size: u64, scratch: &mut Scratch) -> Result<Vec<Entry>> {
-        let mut bytes = vec![0; self.index.block.nbytes];
+        let mut bytes = memory::zeroed(self.index.block.nbytes, STAGE)?;
         self.index
             .decode(data, &mut bytes, &mut scratch.stages, &mut scratch.contexts)
             .map_err(|error| Error {
@@ -134,10 +136,9 @@ impl Shard {
             word.copy_from_slice(chunk);
             u64::from_ne_bytes(word)
         };
-        let entries: Vec<Entry> = bytes
-            .chunks_exact(16)
-            .map(|row| (word(&row[..8]), word(&row[8..])))
-            .collect();
+        let rows = bytes.chunks_exact(16);
+        let entries = rows.map(|row| (word(&row[..8]), word(&row[8..])));
+        let entries: Vec<Entry> = memory::collected(entries, STAGE)?;
         self.check(&entries, size)?;
         Ok(entries)
     }
@@ -149,9 +150,8 @@ impl Shard {
         } else {
             (0, size.saturating_sub(length))
         };
-        let mut used: Vec<usize> = (0..entries.len())
-            .filter(|n| entries[*n] != (MISSING, MISSING))
-            .collect();
+        let used = (0..entries.len()).filter(|n| entries[*n] != (MISSING, MISSING));
+        let mut used = memory::collected(used, STAGE)?;
         let wrong = |number: usize, why: String| {
             let (offset, bytes) = entries[number];
             Error::codec(
@@ -177,7 +177,8 @@ impl Shard {
         used.sort_unstable_by_key(|number| entries[*number]);
         for pair in used.windows(2) {
             let (offset, bytes) = entries[pair[0]];
-            if entries[pair[1]].0 < offset + bytes {
+            // Inner chunks that are equal may share their bytes.
+            if entries[pair[1]].0 < offset + bytes && entries[pair[1]] != entries[pair[0]] {
                 return Err(wrong(pair[1], "overlaps another".into()));
             }
         }
@@ -190,7 +191,7 @@ impl Shard {
         pieces: Vec<Option<Cow<'a, [u8]>>>,
         scratch: &mut Scratch,
     ) -> Result<Value<'a>> {
-        let mut index = Vec::with_capacity(16 * pieces.len());
+        let mut index = memory::with_room(16 * pieces.len(), STAGE)?;
         let mut offset = if self.at_start { self.index_size } else { 0 };
         for piece in &pieces {
             let entry: Entry = match piece {
@@ -201,7 +202,7 @@ impl Shard {
             index.extend_from_slice(&entry.1.to_ne_bytes());
             offset += piece.as_ref().map_or(0, |bytes| bytes.len());
         }
-        let mut encoded = Vec::with_capacity(self.index_size);
+        let mut encoded = memory::with_room(self.index_size, STAGE)?;
         self.index.chain.encode(
             &mut index,
             &mut encoded,
@@ -215,6 +216,6 @@ impl Shard {
         };
         let pieces = pieces.into_iter().flatten();
         let before = before.into_iter().map(Cow::Owned);
-        Ok(Value::of(before.chain(pieces).chain(after.map(Cow::Owned))))
+        Value::of(before.chain(pieces).chain(after.map(Cow::Owned)))
     }
 }

@@ -19,8 +19,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCapsule, PyString, PyType};
 
+use super::raised::{guarded, raising};
 use crate::codecs::vlen::{Elements, Joined, Kind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 
 /// Split the stored form of as many elements as `out` has, whose count is right, into `out`.
 ///
@@ -32,26 +33,28 @@ pub fn vlen_decode(
     kind: &Bound<'_, PyType>,
     out: &Bound<'_, PyUntypedArray>,
 ) -> PyResult<Option<String>> {
-    let kind = kind_of(kind)?;
-    let out = Items::of(out)?;
-    if !out.writeable || !data.is_c_contiguous() {
-        return Err(PyValueError::new_err(
-            "an array that is read-only, or data that is not contiguous",
-        ));
-    }
-    let src = match data.len_bytes() {
-        0 => &[][..],
-        // SAFETY: the buffer is contiguous, alive, and nobody is allowed to write it meanwhile.
-        len => unsafe { std::slice::from_raw_parts(data.buf_ptr().cast::<u8>(), len) },
-    };
-    let elements = Elements::new(src, out.count, kind);
-    match out.strings {
-        Some(strings) if kind == Kind::Text => {
-            Ok(worded(py.detach(|| out.pack(strings, elements))))
+    guarded(py, || {
+        let kind = kind_of(kind)?;
+        let out = Items::of(out)?;
+        if !out.writeable || !data.is_c_contiguous() {
+            return Err(PyValueError::new_err(
+                "an array that is read-only, or data that is not contiguous",
+            ));
         }
-        Some(_) => Err(PyValueError::new_err("an array of text takes no bytes")),
-        None => out.place(py, elements, kind),
-    }
+        let src = match data.len_bytes() {
+            0 => &[][..],
+            // SAFETY: the buffer is contiguous, alive, and nobody is allowed to write it meanwhile.
+            len => unsafe { std::slice::from_raw_parts(data.buf_ptr().cast::<u8>(), len) },
+        };
+        let elements = Elements::new(src, out.count, kind);
+        match out.strings {
+            Some(strings) if kind == Kind::Text => {
+                worded(py.detach(|| out.pack(strings, elements)))
+            }
+            Some(_) => Err(PyValueError::new_err("an array of text takes no bytes")),
+            None => out.place(py, elements, kind),
+        }
+    })
 }
 
 /// Return the stored form of all elements, or what is wrong with one of them.
@@ -64,25 +67,26 @@ pub fn vlen_encode<'py>(
     kind: &Bound<'py, PyType>,
     plain: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let kind = kind_of(kind)?;
-    let items = Items::of(array)?;
-    let joined = match items.strings {
-        Some(strings) if kind == Kind::Text => py
-            .detach(|| items.load(strings))
-            .map_err(|error| error.message),
-        Some(_) => return Err(PyValueError::new_err("an array of text has no bytes")),
-        None => items.gather(py, kind, plain)?,
-    };
-    match joined {
-        Ok(data) => {
-            let fill = |memory: &mut [u8]| {
-                memory.copy_from_slice(&data);
-                Ok(())
-            };
-            Ok(PyBytes::new_with(py, data.len(), fill)?.into_any())
+    guarded(py, || {
+        let kind = kind_of(kind)?;
+        let items = Items::of(array)?;
+        let joined = match items.strings {
+            Some(strings) if kind == Kind::Text => py.detach(|| items.load(strings)),
+            Some(_) => return Err(PyValueError::new_err("an array of text has no bytes")),
+            None => items.gather(py, kind, plain)?,
+        };
+        match joined {
+            Ok(data) => {
+                let fill = |memory: &mut [u8]| {
+                    memory.copy_from_slice(&data);
+                    Ok(())
+                };
+                Ok(PyBytes::new_with(py, data.len(), fill)?.into_any())
+            }
+            Err(error) if error.kind == ErrorKind::Memory => Err(raising(error)),
+            Err(error) => Ok(PyString::new(py, &error.message).into_any()),
         }
-        Err(message) => Ok(PyString::new(py, &message).into_any()),
-    }
+    })
 }
 
 fn kind_of(kind: &Bound<'_, PyType>) -> PyResult<Kind> {
@@ -95,8 +99,13 @@ fn kind_of(kind: &Bound<'_, PyType>) -> PyResult<Kind> {
     }
 }
 
-fn worded(found: Result<()>) -> Option<String> {
-    found.err().map(|error| error.message)
+/// Return what is wrong with the data, or raise the lack of memory.
+fn worded(found: Result<()>) -> PyResult<Option<String>> {
+    match found {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind == ErrorKind::Memory => Err(raising(error)),
+        Err(error) => Ok(Some(error.message)),
+    }
 }
 
 /// The memory of an array of elements.
@@ -155,10 +164,7 @@ impl Items {
                 (strings.pack)(locked.allocator, packed, item.as_ptr().cast(), item.len())
             };
             if failed != 0 {
-                return Err(Error::codec(
-                    "vlen-utf8",
-                    format!("there is no memory for element {number} of {}", self.count),
-                ));
+                return Err(Error::memory("vlen-utf8", item.len()));
             }
         }
         Ok(())
@@ -227,10 +233,10 @@ impl Items {
         py: Python<'_>,
         kind: Kind,
         plain: &Bound<'_, PyAny>,
-    ) -> PyResult<std::result::Result<Vec<u8>, String>> {
+    ) -> PyResult<Result<Vec<u8>>> {
         let mut joined = match Joined::new(self.count, kind) {
             Ok(joined) => joined,
-            Err(error) => return Ok(Err(error.message)),
+            Err(error) => return Ok(Err(error)),
         };
         for number in 0..self.count {
             // SAFETY: there are `count` places; each has an object that is alive, or is null.
@@ -246,7 +252,7 @@ impl Items {
             });
             match pushed {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Ok(Err(error.message)),
+                Ok(Err(error)) => return Ok(Err(error)),
                 Err(raised)
                     if raised.is_instance_of::<PyTypeError>(py)
                         || raised.is_instance_of::<PyUnicodeEncodeError>(py) =>
@@ -257,9 +263,9 @@ impl Items {
                     };
                     let count = self.count;
                     let why = raised.value(py);
-                    return Ok(Err(format!(
-                        "element {number} of {count} cannot be stored as {what}: {why}"
-                    )));
+                    let message =
+                        format!("element {number} of {count} cannot be stored as {what}: {why}");
+                    return Ok(Err(Error::codec("vlen", message)));
                 }
                 Err(raised) => return Err(raised),
             }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use super::raised::guarded;
 use crate::commit::{self, Durability};
 use crate::error::Kind;
 use crate::local::{Keys, LocalObjects};
@@ -20,7 +21,9 @@ pub fn open(files: &Bound<'_, PyAny>, level: Option<&str>) -> PyResult<LocalObje
         separator,
     };
     LocalObjects::open(&root, keys, follow, durability).map_err(|error| match error.kind {
-        Kind::Io(errno) => PyOSError::new_err((errno, error.message, root)),
+        // A path object would be made by importing its class.
+        Kind::Io(errno) => PyOSError::new_err((errno, error.message, root.into_os_string())),
+        Kind::Memory => PyMemoryError::new_err(error.message),
         _ => PyOSError::new_err(error.message),
     })
 }
@@ -39,6 +42,10 @@ fn durability(name: &str) -> PyResult<Durability> {
 /// Make everything written to the file system of a folder survive a power cut.
 #[pyfunction]
 pub fn sync(py: Python<'_>, root: PathBuf) -> PyResult<()> {
-    py.detach(|| commit::sync(&root))
-        .map_err(|errno| PyOSError::new_err((errno.raw_os_error(), errno.to_string(), root)))
+    guarded(py, || {
+        py.detach(|| commit::sync(&root)).map_err(|errno| {
+            let words = errno.to_string();
+            PyOSError::new_err((errno.raw_os_error(), words, root.into_os_string()))
+        })
+    })
 }

@@ -10,6 +10,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAnyMethods, PyBytes, PyTuple};
 
 use crate::error::{Error, Kind, Result};
+use crate::memory;
 use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
 
 /// The stored objects of one array, in a store of Python's.
@@ -20,6 +21,10 @@ pub(super) struct PyObjects {
 
 impl PyObjects {
     fn call<T>(&self, stage: &'static str, f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
+        // Python ends the process if it cannot make its state of a thread.
+        if !memory::spare() {
+            return Err(Error::memory(stage, memory::SPARE));
+        }
         Python::try_attach(|py| {
             f(py).map_err(|raised| {
                 let message = raised.to_string();
@@ -88,7 +93,13 @@ impl PyObjects {
     /// read.
     fn put(&self, turn: &Py<PyAny>, bytes: Option<&[u8]>) -> Result<bool> {
         self.call("store", |py| {
-            let value = bytes.map(|bytes| PyBytes::new(py, bytes));
+            let copy = |bytes: &[u8]| {
+                PyBytes::new_with(py, bytes.len(), |memory| {
+                    memory.copy_from_slice(bytes);
+                    Ok(())
+                })
+            };
+            let value = bytes.map(copy).transpose()?;
             turn.call_method1(py, "put", (value,))?.extract(py)
         })
     }
@@ -150,13 +161,13 @@ impl Objects for PyObjects {
         value: Value,
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        self.replace(chunk, Some(&value.joined())).map(|()| None)
+        self.replace(chunk, Some(&value.joined()?)).map(|()| None)
     }
 
     fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
         self.turn(chunk, |turn| loop {
             let old = self.fetch(|py| turn.bind(py).call_method0("get"))?;
-            let new = make(old.as_deref())?.map(Value::joined);
+            let new = make(old.as_deref())?.map(Value::joined).transpose()?;
             if self.put(turn, new.as_deref())? {
                 return Ok(());
             }

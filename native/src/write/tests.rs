@@ -69,7 +69,7 @@ impl Objects for Tight {
         used.1 = used.1.max(used.0);
         Ok(Some(Box::new(Held {
             objects: self,
-            value: Some((chunk[0], value.joined())),
+            value: Some((chunk[0], value.joined()?)),
         })))
     }
 
@@ -120,7 +120,7 @@ fn write(room: usize, count: usize, when_synced: bool) -> (Option<Error>, usize,
         size: count as i64,
         out: 0,
     };
-    let plan = Plan::make(&[span], &[count], &[1]);
+    let plan = Plan::make(&[span], &[count], &[1]).unwrap();
     let never = || false;
     let run = Run {
         program: &program,

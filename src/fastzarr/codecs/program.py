@@ -315,8 +315,10 @@ def inside_chunk(
 
 def _staged(error: Exception, stage: str) -> Exception:
     """Return any failure of a codec as a ``CodecError`` whose ``stage`` names the codec."""
-    if isinstance(error, (MemoryError, MissingChunk, errors.PickleCodecDisabledError)):
+    if isinstance(error, (MissingChunk, errors.PickleCodecDisabledError)):
         return error
+    if isinstance(error, MemoryError):
+        return MemoryError(f"codec {stage}: {str(error) or 'there is no memory'}")
     staged = error if isinstance(error, CodecError) else CodecError(_words(error))
     staged.stage = staged.stage or stage
     return staged

@@ -38,8 +38,8 @@ def as_failure(
 ) -> Failure:
     """Return the failure that the native extension describes.
 
-    ``kind`` is ``codec``, ``io`` (with ``errno``), ``missing``, or ``foreign`` for an exception
-    that the store has ``raised``.
+    ``kind`` is ``codec``, ``io`` (with ``errno``), ``memory``, ``missing``, or ``foreign`` for an
+    exception that the store has ``raised``.
     """
     error: Exception
     if raised is not None:
@@ -47,6 +47,8 @@ def as_failure(
     elif kind == "missing":
         # Each level of shards has put ``inner chunk (...): `` before an empty message.
         error = MissingChunk(message.removesuffix(": "))
+    elif kind == "memory":
+        error = MemoryError(message)
     elif kind == "io" and errno is not None:
         error = OSError(errno, message)
     else:
@@ -84,8 +86,11 @@ def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
         return errors.ChunkNotFoundError(msg, path, key, chunk, stage)
     if isinstance(error, errors.CodecError):
         return errors.ChunkError(str(error), path, key, chunk, stage)
-    if isinstance(error, (errors.BaseZarrError, MemoryError)):
+    if isinstance(error, errors.BaseZarrError):
         return error
+    if isinstance(error, MemoryError):
+        words = str(error) or "there is no memory for the chunk"
+        return errors.ChunkMemoryError(words, path, key, chunk, stage)
     kind = errors.ChunkIOError if isinstance(error, OSError) else errors.ChunkError
     worded = kind(f"{type(error).__name__}: {error}", path, key, chunk, stage)
     if isinstance(worded, OSError) and isinstance(error, OSError):

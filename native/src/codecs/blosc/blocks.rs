@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use super::decode::Header;
 use super::encode::Layout;
-use super::frame::{Params, Shuffle, HEADER};
+use super::frame::{Params, Shuffle, HEADER, STAGE};
 use super::streams::Context;
 use crate::error::Result;
+use crate::memory;
 
 /// A frame whose blocks are cut and filtered as a new frame's would be.
 pub struct Blocks<'a> {
@@ -19,7 +20,7 @@ pub struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     /// Look at a frame of `nbytes` decoded bytes. Return `None` for one that is stored, that was made
-    /// with other settings, or that is not sound.
+    /// with other settings, that is not sound, or of which there is no memory for a list of the blocks.
     pub fn of(frame: &'a [u8], nbytes: usize, params: &Params) -> Option<Blocks<'a>> {
         let header = Header::parse(frame, nbytes).ok()?;
         let layout = Layout::new(nbytes, params).ok()?;
@@ -35,9 +36,10 @@ impl<'a> Blocks<'a> {
         if !same || header.stored || layout.stored() {
             return None;
         }
-        let spans = (0..header.block_count())
-            .map(|i| header.block_span(i).ok())
-            .collect::<Option<_>>()?;
+        let mut spans = memory::with_room(header.block_count(), STAGE).ok()?;
+        for i in 0..header.block_count() {
+            memory::push(&mut spans, header.block_span(i).ok()?, STAGE).ok()?;
+        }
         Some(Blocks {
             frame,
             header,
@@ -66,31 +68,40 @@ impl<'a> Blocks<'a> {
 
     /// Return the parts of the frame with new blocks in the places of some. Return `None` if a stored
     /// frame takes less.
-    pub fn assemble(&self, new: Vec<Option<Vec<u8>>>) -> Option<Vec<Cow<'a, [u8]>>> {
-        let mut head = self.frame[..HEADER].to_vec();
-        let mut parts = Vec::new();
+    pub fn assemble(&self, new: Vec<Option<Vec<u8>>>) -> Result<Option<Vec<Cow<'a, [u8]>>>> {
+        let mut head = memory::with_room(HEADER + 4 * new.len(), STAGE)?;
+        head.extend_from_slice(&self.frame[..HEADER]);
+        // The head, and before, between and behind the new blocks what stays.
+        let changed = new.iter().filter(|block| block.is_some()).count();
+        let mut parts = memory::with_room(2 * changed + 2, STAGE)?;
+        parts.push(Cow::Borrowed(&[][..]));
         let mut at = HEADER + 4 * new.len();
         // The old blocks since the last new one, which follow each other in the frame.
         let mut run: Range<usize> = 0..0;
         for (span, block) in self.spans.iter().zip(new) {
-            head.extend_from_slice(&u32::try_from(at).ok()?.to_le_bytes());
+            let Ok(start) = u32::try_from(at) else {
+                return Ok(None);
+            };
+            head.extend_from_slice(&start.to_le_bytes());
             at += block.as_ref().map_or(span.len(), Vec::len);
             if block.is_none() && run.end == span.start {
                 run.end = span.end;
                 continue;
             }
-            parts.push(Cow::Borrowed(&self.frame[std::mem::take(&mut run)]));
+            let kept = Cow::Borrowed(&self.frame[std::mem::take(&mut run)]);
+            memory::push(&mut parts, kept, STAGE)?;
             match block {
-                Some(block) => parts.push(Cow::Owned(block)),
+                Some(block) => memory::push(&mut parts, Cow::Owned(block), STAGE)?,
                 None => run = span.clone(),
             }
         }
-        parts.push(Cow::Borrowed(&self.frame[run]));
-        if at > self.header.nbytes + HEADER {
-            return None;
-        }
-        head[12..HEADER].copy_from_slice(&u32::try_from(at).ok()?.to_le_bytes());
-        parts.insert(0, Cow::Owned(head));
-        Some(parts)
+        memory::push(&mut parts, Cow::Borrowed(&self.frame[run]), STAGE)?;
+        let size = u32::try_from(at).ok();
+        let Some(size) = size.filter(|_| at <= self.header.nbytes + HEADER) else {
+            return Ok(None);
+        };
+        head[12..HEADER].copy_from_slice(&size.to_le_bytes());
+        parts[0] = Cow::Owned(head);
+        Ok(Some(parts))
     }
 }

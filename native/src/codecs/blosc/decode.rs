@@ -9,11 +9,12 @@ use std::ops::Range;
 
 use super::frame::{
     can_split, fail, read_u32, Format, Shuffle, FLAG_BITSHUFFLE, FLAG_RESERVED, FLAG_SHUFFLE,
-    FLAG_STORED, FLAG_WHOLE, HEADER, MAX_BYTES, VERSION,
+    FLAG_STORED, FLAG_WHOLE, HEADER, MAX_BYTES, STAGE, VERSION,
 };
 use super::streams::{scratch, Codecs, Context};
 use crate::codecs::shuffle::{self, Planes};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Decode a frame into all of `dst`.
 pub fn decode(src: &[u8], dst: &mut [u8], ctx: &mut Context) -> Result<()> {
@@ -35,9 +36,15 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize, ctx: &mut Cont
             "expected at most {limit} decoded bytes, but the frame states {nbytes}"
         )));
     }
-    Header::parse(src, nbytes)?;
+    let most = Header::parse(src, nbytes)?.most();
+    if nbytes > most {
+        return Err(fail(format!(
+            "the frame states {nbytes} decoded bytes, but its {} bytes hold at most {most}",
+            src.len()
+        )));
+    }
     let begin = out.len();
-    out.resize(begin + nbytes, 0);
+    memory::resize(out, begin + nbytes, 0, STAGE)?;
     let result = decode(src, &mut out[begin..], ctx);
     if result.is_err() {
         out.truncate(begin);
@@ -172,6 +179,24 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
+    /// Return the most bytes that the frame can decode to, whatever its header states.
+    fn most(&self) -> usize {
+        if self.stored {
+            return self.src.len();
+        }
+        let ratio = match self.format {
+            Format::Lz4 => 255,
+            Format::Zlib => 1032,
+            // A match of three or four bytes, or a byte more for each 255.
+            Format::BloscLz => 255,
+            Format::Snappy => 64,
+            // A block of 128 KiB in four bytes.
+            Format::Zstd => 1 << 15,
+        };
+        // The table of blocks is part of the frame: a bound that is too high harms nobody.
+        self.src.len().saturating_mul(ratio)
+    }
+
     /// Return the number of blocks.
     pub fn block_count(&self) -> usize {
         self.nbytes.div_ceil(self.blocksize)
@@ -251,13 +276,13 @@ impl<'a> Header<'a> {
         let tail;
         if count > 1 {
             let stride = streams.size + shuffle::GAP;
-            for buffer in scratch(block, count * stride).chunks_exact_mut(stride) {
+            for buffer in scratch(block, count * stride)?.chunks_exact_mut(stride) {
                 let (buffer, _) = buffer.split_at_mut(streams.size);
                 planes.push(streams.next(buffer, need, codecs)?);
             }
             tail = &[][..];
         } else {
-            let bytes = streams.next(scratch(block, len), need, codecs)?;
+            let bytes = streams.next(scratch(block, len)?, need, codecs)?;
             planes = Planes::contiguous(self.typesize, &bytes[..whole], elements);
             tail = &bytes[whole..];
         }
@@ -266,7 +291,7 @@ impl<'a> Header<'a> {
             dst_tail.copy_from_slice(&tail[low.max(whole) - whole..high - whole]);
         }
         if !dst.is_empty() {
-            self.unfilter(planes, elements, low, dst, piece);
+            self.unfilter(planes, elements, low, dst, piece)?;
         }
         Ok(())
     }
@@ -279,7 +304,7 @@ impl<'a> Header<'a> {
         low: usize,
         dst: &mut [u8],
         piece: &mut Vec<u8>,
-    ) {
+    ) -> Result<()> {
         // Filters work on whole elements, or on eight of them.
         let unit = if self.shuffle == Shuffle::Bit { 8 } else { 1 };
         let first = low / self.typesize / unit * unit;
@@ -288,7 +313,11 @@ impl<'a> Header<'a> {
         let len = (end - first) * self.typesize;
         let skip = low - first * self.typesize;
         let fits = skip == 0 && len == dst.len();
-        let to = if fits { &mut *dst } else { scratch(piece, len) };
+        let to = if fits {
+            &mut *dst
+        } else {
+            scratch(piece, len)?
+        };
         if self.shuffle == Shuffle::Bit {
             shuffle::bitunshuffle_planes(planes.get(), first, to);
         } else {
@@ -298,6 +327,7 @@ impl<'a> Header<'a> {
         if !fits {
             dst.copy_from_slice(&piece[skip..skip + dst.len()]);
         }
+        Ok(())
     }
 
     /// Return the place of block `i` in the frame.
@@ -410,7 +440,7 @@ impl<'a> Streams<'a> {
             } else if part.len() == self.size {
                 codecs.decode(self.format, bytes, part, to)?;
             } else {
-                let buffer = scratch(piece, self.size);
+                let buffer = scratch(piece, self.size)?;
                 codecs.decode(self.format, bytes, buffer, to)?;
                 part.copy_from_slice(&buffer[from..to]);
             }

@@ -6,11 +6,12 @@
 
 use super::frame::{
     can_split, fail, Compressor, Params, Shuffle, FLAG_BITSHUFFLE, FLAG_SHUFFLE, FLAG_STORED,
-    FLAG_WHOLE, HEADER, MAX_BYTES, MIN_SPLIT, VERSION,
+    FLAG_WHOLE, HEADER, MAX_BYTES, MIN_SPLIT, STAGE, VERSION,
 };
 use super::streams::{room_for, scratch, Context};
 use crate::codecs::shuffle;
 use crate::error::Result;
+use crate::memory;
 
 /// How a buffer is cut into blocks, and the blocks into streams; blocks can be encoded in any
 /// order, by any thread, and are put together by [`Layout::assemble`].
@@ -82,17 +83,17 @@ impl Layout {
         let filtered = match self.params.shuffle {
             Shuffle::Byte if self.typesize > 1 && count > 1 => {
                 stride += shuffle::GAP;
-                let to = scratch(block, count * stride);
+                let to = scratch(block, count * stride)?;
                 shuffle::shuffle_planes(self.typesize, src, to, stride);
                 to
             }
             Shuffle::Byte if self.typesize > 1 => {
-                let to = scratch(block, src.len());
+                let to = scratch(block, src.len())?;
                 shuffle::shuffle(self.typesize, src, to);
                 to
             }
             Shuffle::Bit => {
-                let to = scratch(block, src.len());
+                let to = scratch(block, src.len())?;
                 shuffle::bitshuffle(self.typesize, src, to);
                 to
             }
@@ -102,7 +103,7 @@ impl Layout {
         for stream in filtered.chunks_exact(stride) {
             let stream = &stream[..size];
             // A stream is stored encoded only if that is smaller: an equal size means raw.
-            let buffer = scratch(piece, room_for(self.params.compressor, size));
+            let buffer = scratch(piece, room_for(self.params.compressor, size))?;
             let encoded = match codecs.encode(&self.params, stream, buffer)? {
                 Some(n) if n < size => &buffer[..n],
                 _ => stream,
@@ -111,6 +112,7 @@ impl Layout {
                 out.truncate(begin);
                 return Ok(false);
             }
+            memory::reserve(out, 4 + encoded.len(), STAGE)?;
             out.extend_from_slice(&(encoded.len() as u32).to_le_bytes());
             out.extend_from_slice(encoded);
         }
@@ -118,8 +120,8 @@ impl Layout {
     }
 
     /// Join blocks that several threads have encoded; without blocks, `src` is stored.
-    pub fn assemble(&self, src: &[u8], blocks: Option<&[&[u8]]>, out: &mut Vec<u8>) {
-        let begin = self.begin(out);
+    pub fn assemble(&self, src: &[u8], blocks: Option<&[&[u8]]>, out: &mut Vec<u8>) -> Result<()> {
+        let begin = self.begin(out)?;
         let count = self.nbytes.div_ceil(self.blocksize);
         let sum = |blocks: &[&[u8]]| blocks.iter().map(|block| block.len() + 4).sum::<usize>();
         match blocks {
@@ -141,14 +143,15 @@ impl Layout {
                 self.finish(out, begin, true);
             }
         }
+        Ok(())
     }
 
     /// Reserve memory for a frame, and skip its header.
-    fn begin(&self, out: &mut Vec<u8>) -> usize {
+    fn begin(&self, out: &mut Vec<u8>) -> Result<usize> {
         let begin = out.len();
-        out.reserve(HEADER + self.nbytes);
+        memory::reserve(out, HEADER + self.nbytes, STAGE)?;
         out.extend_from_slice(&[0; HEADER]);
-        begin
+        Ok(begin)
     }
 
     /// Write the header of the frame that begins at `begin` and ends where `out` does.
@@ -209,17 +212,16 @@ pub(super) fn blocksize(nbytes: usize, typesize: usize, params: &Params) -> usiz
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context) -> Result<()> {
     let layout = Layout::new(src.len(), params)?;
     if layout.stored() {
-        layout.assemble(src, None, out);
-        return Ok(());
+        return layout.assemble(src, None, out);
     }
-    let begin = layout.begin(out);
+    let begin = layout.begin(out)?;
     let count = src.len().div_ceil(layout.blocksize);
     // A frame never takes more than a stored one.
     let limit = HEADER + src.len();
     let mut used = HEADER + 4 * count;
     let mut fits = used < limit;
     if fits {
-        out.resize(begin + used, 0);
+        memory::resize(out, begin + used, 0, STAGE)?;
         for (i, block) in src.chunks(layout.blocksize).enumerate() {
             fits = layout.encode_block(block, out, limit - used, ctx)?;
             if !fits {
@@ -234,7 +236,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context)
         layout.finish(out, begin, false);
     } else {
         out.truncate(begin);
-        layout.assemble(src, None, out);
+        layout.assemble(src, None, out)?;
     }
     Ok(())
 }

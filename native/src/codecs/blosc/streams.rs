@@ -5,9 +5,10 @@
 //! * LZ4 is the C library, called through `LZ4_decompress_safe`; zstd, libdeflate and Snappy come
 //!   through crates that check lengths.
 
-use super::frame::{fail, Compressor, Format, Params};
-use crate::codecs::blosclz;
-use crate::error::Result;
+use super::frame::{fail, Compressor, Format, Params, STAGE};
+use crate::codecs::{blosclz, deflate, zstd};
+use crate::error::{Error, Result};
+use crate::memory;
 
 /// What a thread keeps from call to call: scratch memory and the compressors' state.
 #[derive(Default)]
@@ -20,11 +21,8 @@ pub struct Context {
 }
 
 /// Return `len` bytes of scratch, which are zeroed once and then left as they are.
-pub(super) fn scratch(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
-    if buffer.len() < len {
-        buffer.resize(len, 0);
-    }
-    &mut buffer[..len]
+pub(super) fn scratch(buffer: &mut Vec<u8>, len: usize) -> Result<&mut [u8]> {
+    memory::grown(buffer, len, STAGE)
 }
 
 /// Return the memory that a compressor gets for its output. Snappy needs its worst case; the others
@@ -42,8 +40,8 @@ pub(super) struct Codecs {
     blosclz: blosclz::Table,
     lz4hc: Vec<u64>,
     snappy: Option<snap::raw::Encoder>,
-    inflate: Option<libdeflater::Decompressor>,
-    deflate: Option<(u8, libdeflater::Compressor)>,
+    inflate: Option<deflate::Decoder>,
+    deflate: Option<deflate::Encoder>,
     zstd_out: Option<zstd_safe::DCtx<'static>>,
     zstd_in: Option<zstd_safe::CCtx<'static>>,
 }
@@ -66,6 +64,14 @@ extern "C" {
         level: i32,
     ) -> i32;
     fn LZ4_sizeofStateHC() -> i32;
+}
+
+/// Return the size that zstd found, or `None` if it failed for any reason but a lack of memory.
+fn fitted(found: zstd_safe::SafeResult, size: usize) -> Result<Option<usize>> {
+    match found {
+        Err(code) if zstd::starved(code) => Err(Error::memory(STAGE, size.max(zstd::CONTEXT))),
+        found => Ok(found.ok()),
+    }
 }
 
 /// Return a length as a C int. None here is too large; one that was would be refused as too short.
@@ -116,19 +122,21 @@ impl Codecs {
                 (n.ok(), dst.len())
             }
             Format::Zlib => {
-                let inflate = self
-                    .inflate
-                    .get_or_insert_with(libdeflater::Decompressor::new);
-                (inflate.zlib_decompress(src, dst).ok(), dst.len())
+                let inflate = match &mut self.inflate {
+                    Some(inflate) => inflate,
+                    slot => slot.insert(deflate::Decoder::new(STAGE)?),
+                };
+                (inflate.zlib(src, dst), dst.len())
             }
             Format::Zstd => {
                 let context = match &mut self.zstd_out {
                     Some(context) => context,
                     slot => slot.insert(
-                        zstd_safe::DCtx::try_create().ok_or_else(|| fail("out of memory"))?,
+                        zstd_safe::DCtx::try_create()
+                            .ok_or_else(|| Error::memory(STAGE, zstd::CONTEXT))?,
                     ),
                 };
-                (context.decompress(dst, src).ok(), dst.len())
+                (fitted(context.decompress(dst, src), src.len())?, dst.len())
             }
         };
         match found {
@@ -153,7 +161,7 @@ impl Codecs {
     ) -> Result<Option<usize>> {
         let level = params.level;
         Ok(match params.compressor {
-            Compressor::BloscLz => blosclz::encode(src, dst, level, &mut self.blosclz),
+            Compressor::BloscLz => blosclz::encode(src, dst, level, self.blosclz.ready()?),
             Compressor::Lz4 => {
                 let acceleration = 10 - i32::from(level);
                 // SAFETY: the library reads `src` and writes `dst` inside the lengths given.
@@ -173,7 +181,7 @@ impl Codecs {
                 let size = usize::try_from(unsafe { LZ4_sizeofStateHC() }).unwrap_or(0);
                 let words = size.div_ceil(8);
                 if self.lz4hc.len() < words {
-                    self.lz4hc.resize(words, 0);
+                    memory::resize(&mut self.lz4hc, words, 0, STAGE)?;
                 }
                 // SAFETY: the state has the size asked for and the alignment of eight that it
                 // needs; the library reads `src` and writes `dst` inside the lengths given.
@@ -194,22 +202,19 @@ impl Codecs {
                 snappy.compress(src, dst).ok()
             }
             Compressor::Zlib => {
-                let slot = &mut self.deflate;
-                if !matches!(slot, Some((made_for, _)) if *made_for == level) {
-                    let wanted = libdeflater::CompressionLvl::new(i32::from(level))
-                        .map_err(|_| fail(format!("zlib has no level {level}")))?;
-                    *slot = Some((level, libdeflater::Compressor::new(wanted)));
-                }
-                match slot {
-                    Some((_, deflate)) => deflate.zlib_compress(src, dst).ok(),
-                    None => None,
-                }
+                let level = i32::from(level);
+                let deflate = match &mut self.deflate {
+                    Some(deflate) if deflate.level == level => deflate,
+                    slot => slot.insert(deflate::Encoder::new(level, STAGE)?),
+                };
+                deflate.zlib(src, dst)
             }
             Compressor::Zstd => {
                 let context = match &mut self.zstd_in {
                     Some(context) => context,
                     slot => slot.insert(
-                        zstd_safe::CCtx::try_create().ok_or_else(|| fail("out of memory"))?,
+                        zstd_safe::CCtx::try_create()
+                            .ok_or_else(|| Error::memory(STAGE, zstd::CONTEXT))?,
                     ),
                 };
                 // Blosc's nine levels are spread over those of zstd.
@@ -217,7 +222,7 @@ impl Codecs {
                     9 => zstd_safe::max_c_level(),
                     level => level * 2 - 1,
                 };
-                context.compress(dst, src, level).ok()
+                fitted(context.compress(dst, src, level), src.len())?
             }
         })
     }

@@ -237,7 +237,7 @@ fn blocks_can_be_worked_on_apart() {
                 .collect();
             let slices: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
             let mut frame = Vec::new();
-            layout.assemble(&src, Some(&slices), &mut frame);
+            layout.assemble(&src, Some(&slices), &mut frame).unwrap();
             assert_eq!(frame, encoded(&src, &how));
 
             let header = Header::parse(&frame, src.len()).unwrap();
