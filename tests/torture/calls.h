@@ -83,11 +83,18 @@ static void path_of(long fd, char *out) {
     if (length > (long)rest && !strcmp(out + length - rest, gone)) out[length - rest] = 0;
 }
 
-/* The absolute path, without "." and empty parts, and with ".." taken as text. */
+/* The absolute path, without "." and empty parts, and with ".." taken as text. A path below
+ * /proc/self/fd, by which Python reaches the files of an open folder, is the folder's. */
 static int resolve(long dirfd, const char *path, char *out) {
+    static const char open_files[] = "/proc/self/fd/";
     size_t length = 0;
     out[0] = 0;
-    if (!path || path[0] != '/') {
+    if (path && !strncmp(path, open_files, sizeof open_files - 1)) {
+        path += sizeof open_files - 1;
+        for (dirfd = 0; *path >= '0' && *path <= '9'; path++) dirfd = 10 * dirfd + *path - '0';
+        path_of(dirfd, out);
+        length = strlen(out);
+    } else if (!path || path[0] != '/') {
         path_of(dirfd, out);
         length = strlen(out);
         if (!path) return below(out);
