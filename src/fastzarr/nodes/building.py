@@ -35,7 +35,7 @@ from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.held import alone
 from fastzarr.nodes.snapshot import changing
-from fastzarr.stores.keys import METADATA_NAMES
+from fastzarr.stores.keys import METADATA_NAMES, parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,7 +194,7 @@ def groups_above(
     and ``MetadataValidationError`` if it is a group of another format than ``format``.
     """
     nearest, missing, groups = None, [], None
-    above = documents.parents(path)
+    above = parents(path)
     if format is not None and format.separate_consolidated is None:
         # All of them may contain consolidated metadata that describes the new node.
         groups = documents.load_many(store, above, format)

@@ -52,20 +52,6 @@ def join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def parents(path: str) -> list[str]:
-    """Return the paths of the groups above a path, from the root down.
-
-    >>> parents("a/b/c")
-    ['', 'a', 'a/b']
-    """
-    above = [""] if path else []
-    at = path.find("/")
-    while at >= 0:
-        above.append(path[:at])
-        at = path.find("/", at + 1)
-    return above
-
-
 def load(store: Store, path: str, format: Format | None = None) -> Node | None:
     """Return the node at a path, of one format or of the first that has one; None if missing."""
     for each in formats.FORMATS if format is None else (format,):
@@ -396,8 +382,7 @@ def update_held(
                         # zarr-python 2 takes only this lock to change attributes.
                         key = join(node.path, each.separate_attributes)
                         locks.enter_context(synchronizer[key])
-                key = f"{node.root}/{name}" if node.root else name
-                node.store.change(key, change, change.end if then else None)
+                node.store.change(join(node.root, name), change, change.end if then else None)
             if change.result is not None:
                 return change.result
     raise gone(node.store, node.path)

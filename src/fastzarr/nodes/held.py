@@ -19,6 +19,7 @@ from fastzarr.errors import PathNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from fastzarr.stores import Store
     from fastzarr.stores.capabilities import Pinned
@@ -43,7 +44,7 @@ def held(store: Store, path: str) -> Iterator[tuple[Store, str]]:
 
     Raise ``PathNotFoundError`` if the node is missing, or is deleted before the change is made.
     """
-    tree = None if store.pinned is None else tree_at(store, path)
+    tree = tree_at(store, path)
     if tree is None:
         paths = store.place.paths
         paths.share(path)
@@ -63,14 +64,12 @@ def held(store: Store, path: str) -> Iterator[tuple[Store, str]]:
         tree.end()
 
 
-@contextmanager
-def alone(store: Store, *paths: str) -> Iterator[None]:
+def alone(store: Store, *paths: str) -> AbstractContextManager[None]:
     """Keep changes of other threads at and below the paths out, after waiting for those under way.
 
     Changes that hold a tree open are not waited for.
     """
-    with store.place.paths.alone(*paths):
-        yield
+    return store.place.paths.alone(*paths)
 
 
 def is_of_deleted(tree: Pinned[Any], error: OSError) -> bool:

@@ -25,7 +25,7 @@ from fastzarr.nodes.building import (
     remove,
 )
 from fastzarr.nodes.snapshot import changing
-from fastzarr.stores.keys import normalise_path
+from fastzarr.stores.keys import normalise_path, parents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ def build_hierarchy(
     missing: list[str] = []
     for path, node in made.items():
         check_new_path(path)
-        for parent in documents.parents(path):
+        for parent in parents(path):
             if isinstance(made.get(parent), Layout):
                 msg = f"the node {path!r} cannot be below {parent!r}, which is an array"
                 raise ContainsArrayError(msg)

@@ -26,6 +26,7 @@ from weakref import ref
 from fastzarr.metadata import formats
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents as nodes
+from fastzarr.stores.keys import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,7 +130,7 @@ def changing(
     groups at and below the path are included. ``above`` are the parent groups, by path, if they
     have just been read.
     """
-    groups = nodes.parents(path)
+    groups = parents(path)
     _end(store, path, groups, format, removed=removed, above=above)
     yield
     _end(store, path, groups, format, removed=removed)

@@ -92,6 +92,20 @@ def normalise_path(path: str | None) -> str:
     return normal
 
 
+def parents(path: str) -> list[str]:
+    """Return the paths above a path, from the root down.
+
+    >>> parents("a/b/c")
+    ['', 'a', 'a/b']
+    """
+    above = [""] if path else []
+    at = path.find("/")
+    while at >= 0:
+        above.append(path[:at])
+        at = path.find("/", at + 1)
+    return above
+
+
 def _fault(key: str) -> str | None:
     if not key:
         return "it is empty"

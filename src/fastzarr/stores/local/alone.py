@@ -21,8 +21,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastzarr.errors import TransactionError
-from fastzarr.stores.keys import JOURNAL_NAME
-from fastzarr.stores.local.journal import complete, parents, root_of
+from fastzarr.stores.keys import JOURNAL_NAME, parents
+from fastzarr.stores.local.journal import complete, root_of
 from fastzarr.stores.local.pin import pin_alone
 from fastzarr.stores.local.system import NOFOLLOW
 

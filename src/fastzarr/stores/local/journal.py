@@ -295,13 +295,6 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def parents(path: str) -> Iterator[str]:
-    """Yield the paths above a path, from the last one to the root."""
-    while path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
 def node_of(folder: Folder, made: dict[str, bool], key: str) -> str | None:
     """Return the path of the node of a document or chunk; None if that is missing."""
     parent, _, name = key.rpartition("/")
