@@ -33,7 +33,8 @@ from fastzarr.stores.local.system import (
     exchange,
     is_folder,
     locked_folder,
-    sync_file,
+    remove_tree,
+    sync_folder,
     temporary_name,
 )
 from fastzarr.stores.local.turn import put_new
@@ -93,7 +94,7 @@ class FolderDraft(Generic[S]):
         self._place.written = True
         full = self._place.durability == "full"
         if full:
-            sync_file(self._folder, _FOLDER)
+            sync_folder(self._folder)
         if replace:
             with undisturbed(self._place, self._path):
                 new = self._renamed_or_exchanged(replace=True)
@@ -104,12 +105,12 @@ class FolderDraft(Generic[S]):
             return False
         if full or (self._durable and not new):
             # Otherwise a power cut could restore the name of the tree that is deleted now.
-            sync_file(os.path.dirname(self._target), _FOLDER)
+            sync_folder(os.path.dirname(self._target))
         if full:
             self._place.sync_ways((self._path,))
         self._end()
         if not new:
-            self._place.remove_tree(self._folder)
+            remove_tree(self._folder)
         return True
 
     def _renamed_or_exchanged(self, *, replace: bool) -> bool:
@@ -122,7 +123,7 @@ class FolderDraft(Generic[S]):
             attempts += 1
             if self._renamed(last=attempts == ATTEMPTS):
                 if attempts > 1 and self._durable:
-                    sync_file(os.path.dirname(self._target), _FOLDER)
+                    sync_folder(os.path.dirname(self._target))
                 return True
             if not replace or self._exchanged(last=attempts == ATTEMPTS):
                 return False
@@ -150,7 +151,7 @@ class FolderDraft(Generic[S]):
         with suppress(OSError):
             os.rmdir(self._folder)  # works even if there are no descriptors left
         with suppress(FileNotFoundError):
-            self._place.remove_tree(self._folder)
+            remove_tree(self._folder)
 
     def _renamed(self, *, last: bool) -> bool:
         """Rename the draft into place if the target is missing or an empty folder.
@@ -195,7 +196,7 @@ class FolderDraft(Generic[S]):
                         return False  # another writer has just created a node
                     os.replace(f"{self._folder}/{key}", target)
             if self._durable:
-                sync_file(self._target, _FOLDER)
+                sync_folder(self._target)
             return True
         finally:
             lock.end()

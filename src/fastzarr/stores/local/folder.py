@@ -26,14 +26,14 @@ from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX
 from fastzarr.stores.local.system import (
     ATTEMPTS,
     BINARY,
-    DIRECTORY,
     NOFOLLOW,
     FileLock,
     bury,
     exchange,
     is_locked,
     read_part,
-    sync_file,
+    remove_tree,
+    sync_folder,
     temporary_name,
 )
 from fastzarr.stores.place import of_folder
@@ -295,7 +295,7 @@ class Folder:
                 if not S_ISDIR(info.st_mode):
                     os.unlink(entry.path)
                 elif not is_locked(entry.path):
-                    self.remove_tree(entry.path)
+                    remove_tree(entry.path)
 
     def write_beside(self, key: str, write: Callable[[str], T]) -> T:
         """Return ``write(folder)`` for the folder of a key, which is created if missing."""
@@ -315,7 +315,7 @@ class Folder:
     def sync_names(self, path: str) -> None:
         """Sync the names in a folder, if it exists."""
         with suppress(FileNotFoundError, NotADirectoryError):
-            sync_file(self.base + path, os.O_RDONLY | DIRECTORY)
+            sync_folder(self.base + path)
 
     def sync_ways(self, keys: Iterable[str]) -> None:
         """Sync the names of all folders on the way to keys, once each, including that of the root.
@@ -331,7 +331,7 @@ class Folder:
         for folder in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
             self.sync_names(folder)
         if not self.pinned:
-            sync_file(os.path.dirname(self.root), os.O_RDONLY | DIRECTORY)
+            sync_folder(os.path.dirname(self.root))
 
     def _make(self, folder: str, key: str) -> None:
         try:
@@ -365,10 +365,10 @@ class Folder:
         try:
             if self.durability != "none":
                 # Otherwise a power cut could restore the name with only a part of the tree.
-                sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
+                sync_folder(self.base + folder)
         finally:
             if grave is not None:
-                self.remove_tree(grave)
+                remove_tree(grave)
         self.remove_empty(folder)
 
     def clear(self) -> None:
@@ -385,28 +385,9 @@ class Folder:
                 if entry.is_dir(follow_symlinks=False):
                     grave = bury(entry.path)
                     if grave is not None:
-                        self.remove_tree(grave)
+                        remove_tree(grave)
                 else:
                     os.unlink(entry.path)
-
-    def remove_tree(self, grave: str) -> None:
-        """Delete a folder with a temporary name, or a link to one."""
-        from shutil import rmtree
-
-        if os.path.islink(grave):
-            os.unlink(grave)  # the link, not its target
-            return
-        for attempt in range(ATTEMPTS):
-            try:
-                rmtree(grave)
-            except OSError as error:
-                # A writer that entered before the rename has created a file, or another process is
-                # clearing the store as well.
-                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == ATTEMPTS - 1:
-                    raise
-                if os.path.lexists(grave):
-                    continue
-            return
 
     def remove_empty(self, folder: str) -> None:
         """Delete a folder of keys if it is empty, and then its empty parent folders."""
@@ -430,7 +411,7 @@ class Folder:
         self.written = True
         if self.durability != "none":
             for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
-                sync_file(self.base + folder, os.O_RDONLY | DIRECTORY)
+                sync_folder(self.base + folder)
         self.remove_empty(source.rpartition("/")[0])
 
     def _rename(self, source: str, target: str) -> None:
@@ -450,7 +431,7 @@ class Folder:
             reason = "values were stored here in the meantime"
             raise FileExistsError(errno.EEXIST, reason, self.base + target)
         os.rename(self.base + source, grave)
-        self.remove_tree(grave)
+        remove_tree(grave)
 
     def _has_values(self, path: str) -> bool:
         return next(self.keys_below(path, sweep=False), None) is not None

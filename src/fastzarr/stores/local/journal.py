@@ -38,7 +38,9 @@ from fastzarr.stores.local.system import (
     ATTEMPTS,
     DIRECTORY,
     NOFOLLOW,
+    is_folder,
     locked_folder,
+    remove_tree,
     sync_file,
     temporary_name,
 )
@@ -92,8 +94,13 @@ def recover(folder: Folder) -> bool:
 def complete(folder: Folder) -> None:
     """Complete the journal in a folder as ``recover``; raise PermissionError if that is denied."""
     if not recover(folder):
-        reason = "a committed transaction must be completed first, without permission"
-        raise PermissionError(errno.EACCES, reason, folder.base + JOURNAL_NAME)
+        raise denied(folder)
+
+
+def denied(folder: Folder) -> PermissionError:
+    """Return the error for a change that is not possible before a journal is completed."""
+    reason = "a committed transaction must be completed first, without permission"
+    return PermissionError(errno.EACCES, reason, folder.base + JOURNAL_NAME)
 
 
 def finish(folder: Folder, journal: str, made: dict[str, bool], targets: Targets) -> None:
@@ -196,7 +203,7 @@ def apply(folder: Folder, journal: str, made: dict[str, bool], targets: Targets)
     sync_all(folder, folder.base)
     grave = temporary_name(folder.base)
     os.rename(journal, grave)
-    folder.remove_tree(grave)
+    remove_tree(grave)
 
 
 def dump(made: dict[str, bool]) -> bytes:
@@ -272,7 +279,7 @@ def check(folder: Folder, made: dict[str, bool], journal: str) -> None:
         if parent not in folders:
             folder.check(parent)
             folders.add(parent)
-        if _is_folder(folder.base + key):
+        if is_folder(folder.base + key):
             reason = "a value cannot be stored or deleted where a folder is"
             raise IsADirectoryError(errno.EISDIR, reason, folder.base + key)
         if name in METADATA_NAMES:
@@ -286,13 +293,6 @@ def check(folder: Folder, made: dict[str, bool], journal: str) -> None:
         else:
             msg = f"{key!r} is neither a document nor a chunk of an array"
             raise TransactionError(msg)
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return S_ISDIR(os.lstat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 def node_of(folder: Folder, made: dict[str, bool], key: str) -> str | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.local.alone import Alone
-from fastzarr.stores.local.system import DIRECTORY, is_folder, sync_file, temporary_name
+from fastzarr.stores.local.system import is_folder, sync_folder, temporary_name
 
 if TYPE_CHECKING:
     from fastzarr.stores.local.folder import Folder
@@ -63,7 +63,7 @@ def _copied(folder: Folder, source: str, target: str) -> None:
         raise
     folder.written = True
     if durable:
-        sync_file(above, os.O_RDONLY | DIRECTORY)
+        sync_folder(above)
     paths = []
     for path, folders, files in found:
         below = path[len(copy) :]
@@ -79,7 +79,7 @@ def _copied(folder: Folder, source: str, target: str) -> None:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
                 raise
     if durable:
-        sync_file(os.path.dirname(old), os.O_RDONLY | DIRECTORY)
+        sync_folder(os.path.dirname(old))
     folder.remove_empty(source.rpartition("/")[0])
 
 

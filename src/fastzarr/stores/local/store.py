@@ -170,8 +170,9 @@ class LocalStore(Store):
         if self.suspension.overlay is not None:
             self.recover()
             if self.suspension.overlay is not None:
-                reason = "a committed transaction must be completed first, without permission"
-                raise PermissionError(errno.EACCES, reason, f"{self.folder}/{JOURNAL_NAME}")
+                from fastzarr.stores.local.journal import denied
+
+                raise denied(self._folder)
 
     @property
     def root(self) -> Path:

@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from functools import cache
 from itertools import count
+from stat import S_ISDIR
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,11 @@ def sync_file(path: str, flags: int = os.O_RDONLY | BINARY) -> None:
         os.close(file)
 
 
+def sync_folder(path: str) -> None:
+    """Sync the names in a folder."""
+    sync_file(path, os.O_RDONLY | DIRECTORY)
+
+
 def read_part(file: int, first: int, last: int) -> bytes:
     """Return the bytes of an open file from ``first`` to before ``last``."""
     parts = []
@@ -264,31 +270,39 @@ def bury(folder: str) -> str | None:
 
 def delete_in_place(folder: str) -> None:
     """Delete a folder that cannot be renamed: first the documents that make its nodes visible."""
-    from shutil import rmtree
-
     for path, _, files in os.walk(folder):
         for name in METADATA_NAMES.intersection(files):
             with suppress(FileNotFoundError):
                 os.unlink(f"{path}/{name}")
+    remove_tree(folder)
+
+
+def remove_tree(folder: str) -> None:
+    """Delete a folder, or a link to one, though writers that have it open may still use it."""
+    from shutil import rmtree
+
+    if os.path.islink(folder):
+        os.unlink(folder)  # the link, not its target
+        return
     for attempt in range(ATTEMPTS):
         try:
             rmtree(folder)
-        except FileNotFoundError:
-            if not os.path.lexists(folder):
-                return  # deleted by another process
-            if attempt == ATTEMPTS - 1:
-                raise
         except OSError as error:
-            # A writer that has opened the folder before has created a file in it.
-            if error.errno != errno.ENOTEMPTY or attempt == ATTEMPTS - 1:
+            # A writer that has entered the folder before has created a file, or another process
+            # deletes it as well.
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == ATTEMPTS - 1:
                 raise
-        else:
-            return
+            if os.path.lexists(folder):
+                continue
+        return
 
 
 def is_folder(path: str) -> bool:
     """Whether there is a folder at a path, and no link to one."""
-    return os.path.isdir(path) and not os.path.islink(path)
+    try:
+        return S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _exchange_at_once(one: str, other: str) -> None:
