@@ -71,8 +71,7 @@ impl<'a> Value<'a> {
         if let [Cow::Owned(only)] = self.0.as_mut_slice() {
             return Ok(std::mem::take(only));
         }
-        let size = self.0.iter().map(|part| part.len()).sum();
-        let mut joined = memory::with_room(size, STORE)?;
+        let mut joined = memory::with_room(self.size(), STORE)?;
         for part in &self.0 {
             joined.extend_from_slice(part);
         }
