@@ -14,7 +14,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import re
@@ -26,7 +25,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torture.frame import Budget, Row, run_jobs, summary, workers
-from torture.harness import LIBRARIES, CaseError, end_cleanly, in_child, judged, prepare, scratch
+from torture.harness import (
+    LIBRARIES,
+    CaseError,
+    arguments,
+    end_cleanly,
+    in_child,
+    judged,
+    prepare,
+    scratch,
+)
 from torture.model import strays, whole
 from torture.trap import Trap, read_trace
 from torture.verbs import Case, cases
@@ -174,14 +182,8 @@ def told(result: dict[str, Any]) -> Iterator[str]:
 
 def main() -> int:
     """Try cases from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m torture.crash", description=__doc__)
-    parser.add_argument("lib", choices=LIBRARIES)
-    parser.add_argument("--cases", metavar="PATTERN", help="names that match, a regex")
+    parser = arguments("crash", __doc__)
     parser.add_argument("--every", type=int, default=1, help="try one point of so many")
-    parser.add_argument("--seed", type=int, default=0, help="which of so many")
-    parser.add_argument("--at", type=int, help="try only the points at this call")
-    parser.add_argument("--json", action="store_true", help="print results as lines of JSON")
-    parser.add_argument("--list", action="store_true", help="list the cases and end")
     options = parser.parse_args()
     lib, failed = import_module(options.lib), 0
     end_cleanly()

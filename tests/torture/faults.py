@@ -16,7 +16,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import argparse
 import errno
 import itertools
 import json
@@ -28,7 +27,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from torture.frame import Budget, Row, run_jobs, summary, workers
-from torture.harness import LIBRARIES, CaseError, end_cleanly, in_child, judged, prepare, scratch
+from torture.harness import (
+    LIBRARIES,
+    CaseError,
+    arguments,
+    end_cleanly,
+    in_child,
+    judged,
+    prepare,
+    scratch,
+)
 from torture.looks import Look, looks
 from torture.model import strays, whole
 from torture.trap import CHANGES, CLOSES, READS, Outcome, Trap
@@ -213,15 +221,9 @@ def told(result: dict[str, Any], command: str = "faults", word: str = "error") -
 
 def main() -> int:
     """Try cases from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m torture.faults", description=__doc__)
-    parser.add_argument("lib", choices=LIBRARIES)
-    parser.add_argument("--cases", metavar="PATTERN", help="names that match, a regex")
+    parser = arguments("faults", __doc__)
     parser.add_argument("--every", type=int, default=1, help="try one point of so many")
-    parser.add_argument("--seed", type=int, default=0, help="which of so many")
-    parser.add_argument("--at", type=int, help="try only the points at this call")
     parser.add_argument("--error", choices=ERRORS, help="try only this error there")
-    parser.add_argument("--json", action="store_true", help="print results as lines of JSON")
-    parser.add_argument("--list", action="store_true", help="list the cases and end")
     options = parser.parse_args()
     lib, failed = import_module(options.lib), 0
     end_cleanly()

@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import signal
 import sys
@@ -65,6 +66,18 @@ class CaseError(RuntimeError):
     def __init__(self, case: Case | Look, what: str, trouble: str) -> None:
         """Word it."""
         super().__init__(f"{case.name} {what}: {trouble}")
+
+
+def arguments(part: str, doc: str | None, what: str = "cases") -> argparse.ArgumentParser:
+    """Return a parser of the options that the parts share which try something at each call."""
+    parser = argparse.ArgumentParser(prog=f"python -m torture.{part}", description=doc)
+    parser.add_argument("lib", choices=LIBRARIES)
+    parser.add_argument(f"--{what}", metavar="PATTERN", help="names that match, a regex")
+    parser.add_argument("--seed", type=int, default=0, help="which of the points are tried")
+    parser.add_argument("--at", type=int, help="try only the points at this call")
+    parser.add_argument("--json", action="store_true", help="print results as lines of JSON")
+    parser.add_argument("--list", action="store_true", help=f"list the {what} and end")
+    return parser
 
 
 def end_cleanly() -> None:

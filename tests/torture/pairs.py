@@ -15,7 +15,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import argparse
 import gc
 import itertools
 import json
@@ -28,7 +27,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from torture.frame import Budget, Row, run_jobs, summary, workers
-from torture.harness import LIBRARIES, configured, end_cleanly, import_used, regrow, scratch
+from torture.harness import (
+    arguments,
+    configured,
+    end_cleanly,
+    import_used,
+    regrow,
+    scratch,
+)
 from torture.meetings import (
     TREE,
     Handles,
@@ -313,14 +319,8 @@ def run(
 
 def main() -> int:
     """Try pairs from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m torture.pairs", description=__doc__)
-    parser.add_argument("lib", choices=LIBRARIES)
-    parser.add_argument("--pairs", metavar="PATTERN", help="names that match, a regex")
+    parser = arguments("pairs", __doc__, "pairs")
     parser.add_argument("--most", type=int, default=0, help="try so many points of each, not all")
-    parser.add_argument("--seed", type=int, default=0, help="which points")
-    parser.add_argument("--at", type=int, help="try only the point at this call")
-    parser.add_argument("--json", action="store_true", help="print results as lines of JSON")
-    parser.add_argument("--list", action="store_true", help="list the pairs and end")
     options = parser.parse_args()
     lib, failed = import_module(options.lib), 0
     end_cleanly()
