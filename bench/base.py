@@ -64,11 +64,10 @@ class Engine:
         """Open an array."""
         self.refuse("open")
 
-    def open_durably(self, place: Place, level: str) -> Any:
-        """Open an array for writing at a level of durability: ``none``, ``replace`` or ``full``."""
-        if level != "none":
+    def use(self, durability: str) -> None:
+        """Write at a level of durability: ``none``, ``replace``, ``full`` or ``default``."""
+        if durability not in ("none", "default"):
             self.refuse("durability")
-        return self.open(place, write=True)
 
     def cold(self, array: Any) -> Any:
         """Return the array with an empty cache of chunks."""
@@ -109,6 +108,10 @@ class Engine:
         """Append along the first axis, and return the array with its new shape."""
         self.refuse("append")
 
+    def set_attribute(self, array: Any, number: int) -> Any:
+        """Set the attribute ``a`` of an array, and return the array with it."""
+        self.refuse("set_attribute")
+
     def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create uncompressed float32 arrays of these sizes in chunks of ten, in an empty group."""
         self.refuse("create_arrays")
@@ -144,7 +147,8 @@ class Task:
 class Row:
     """A row of the table, with its task and the layout of its files.
 
-    ``unit`` is ``ms`` or ``MiB``.
+    ``unit`` is ``ms`` or ``MiB``. ``durability`` is the level at which engines write, or
+    ``default`` for that of each engine without settings.
     """
 
     name: str
@@ -152,6 +156,7 @@ class Row:
     task: Callable[[Engine, Workspace], Task]
     layout: str | None = None
     unit: str = "ms"
+    durability: str = "none"
 
 
 def whole(shape: Shape) -> Box:

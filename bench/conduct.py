@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.engines import BY_DEFAULT
 from bench.table import Cell
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Conductor:
         children: dict[str, Child] = {}
         spent: dict[str, float] = {}
         try:
-            for name in self.engines:
+            for name in self._names(row):
                 if name in self.missing:
                     cells[name] = Cell(reason=self.missing[name])
                     continue
@@ -138,7 +139,7 @@ class Conductor:
         """Measure the first read of each engine, in a new process for each turn."""
         cells: dict[str, Cell] = {}
         for _ in range(min(self.repeat, ENOUGH)):
-            for name in self.engines:
+            for name in self._names(row):
                 if name in self.missing:
                     cells[name] = Cell(reason=self.missing[name])
                 elif not cells.setdefault(name, Cell()).reason:
@@ -150,6 +151,10 @@ class Conductor:
                     else:
                         cells[name] = self._judge(name, said)
         return cells
+
+    def _names(self, row: Row) -> list[str]:
+        default = row.durability == "default"
+        return [name for name in self.engines if default or name not in BY_DEFAULT]
 
     def _start(self, name: str, row: Row) -> Child:
         return self.child([name, row.name, str(self.work.root), str(self.work.size)])

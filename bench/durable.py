@@ -1,8 +1,8 @@
 """How much does durability cost, for many chunks at once and for one?
 
 Existing chunks are replaced. ``none`` syncs nothing, ``replace`` syncs a value before it replaces
-another, and ``full`` syncs everything before the call returns. All other rows use ``none``, for
-every engine.
+another, and ``full`` syncs everything before the call returns. The rows of ``by_default`` use the
+level that each engine has without settings, and all others use ``none``, for every engine.
 """
 
 from __future__ import annotations
@@ -24,31 +24,24 @@ LEVELS = ("none", "replace", "full")
 
 
 class Replace(Unaligned):
-    """Replace chunks of a fully written array, at one level of durability."""
+    """Replace chunks of a fully written array."""
 
-    def __init__(
-        self, engine: Engine, work: Workspace, layout: str, level: str, half: bool
-    ) -> None:
+    def __init__(self, engine: Engine, work: Workspace, layout: str, half: bool) -> None:
         """Prepare the box and the values to write."""
         super().__init__(engine, work, layout)
-        self.level = level
         unit = LAYOUTS[layout].unit
         edges = (work.shape[0] // 2, *work.shape[1:]) if half else unit
         self.box = tuple(slice(0, edge) for edge in edges)
         self.value = np.array(work.expected[self.box]) + np.float32(1)
-
-    def prepare(self) -> None:
-        """Copy the array and open the copy."""
-        self.place = self.work.copy(self.layout)
-        self.array = self.engine.open_durably(self.place, self.level)
 
 
 ROWS = [
     Row(
         f"durable-{count}-{level}",
         f"replace {title}, durability {level}: {LAYOUTS['blosc64'].title}",
-        partial(Replace, layout="blosc64", level=level, half=half),
+        partial(Replace, layout="blosc64", half=half),
         "blosc64",
+        durability=level,
     )
     for count, title, half in (("many", "half of the chunks", True), ("one", "one chunk", False))
     for level in LEVELS

@@ -33,6 +33,7 @@ QUESTIONS = (
     "selections",
     "small_writes",
     "durable",
+    "by_default",
     "hierarchy",
     "starting",
     "memory",
@@ -136,6 +137,7 @@ def main(name: str, row: str, root: str, size: str) -> None:
         if wanted.unit == "MiB" and name == "floor":
             msg = "not measured"
             raise CannotError(msg)
+        engine.use(wanted.durability)
         worker.append(Worker(wanted.task(engine, Workspace(Path(root), int(size)))))
         return {}
 

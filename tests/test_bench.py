@@ -212,3 +212,27 @@ def test_a_document_of_texts_says_so():
     document = layout.document((10,))
     assert (document["data_type"], document["fill_value"]) == ("string", "")
     assert [codec["name"] for codec in document["codecs"]] == ["vlen-utf8", "zstd"]
+
+
+def test_rows_at_the_default_durability_have_an_engine_more():
+    row = Row("create", "create", Task, durability="default")
+    said = {"tensorstore": right(3.0), "tensorstore-sync": right(4.0)}
+
+    def child(arguments):
+        one = Answers(arguments[0], said[arguments[0]])
+        one.log = []
+        return one
+
+    work = Workspace(Path(), 8)
+    conductor = Conductor(list(said), work, repeat=1, patience=10.0, child=child)
+    assert list(conductor.row(row)) == ["tensorstore", "tensorstore-sync"]
+    said["tensorstore"] = right(3.0)
+    assert list(conductor.row(ROW)) == ["tensorstore"]
+
+
+@pytest.mark.parametrize(("level", "why"), [("replace", "never syncs"), ("full", "never syncs")])
+def test_an_engine_that_never_syncs_refuses_other_levels(level, why):
+    FakeEngine().use("none")
+    FakeEngine().use("default")
+    with pytest.raises(CannotError, match=why):
+        FakeEngine().use(level)

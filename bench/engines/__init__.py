@@ -15,6 +15,7 @@ ENGINES = {
     "fastzarr": ("fastzarr", "Fastzarr"),
     "fastzarr-numpy": ("fastzarr", "FastzarrNumpy"),
     "tensorstore": ("tensorstore", "TensorStore"),
+    "tensorstore-sync": ("tensorstore", "TensorStoreSync"),
     "zarrista": ("zarrista", "Zarrista"),
     "zarr": ("zarr", "ZarrPython"),
     "zarr-fused": ("zarr", "ZarrFused"),
@@ -23,6 +24,8 @@ ENGINES = {
     "floor": ("floor", "Floor"),
 }
 PEERS = tuple(ENGINES)[2:-1]
+# Engines that differ from another one only where engines write as they do by default.
+BY_DEFAULT = frozenset({"tensorstore-sync"})
 
 
 def load(name: str) -> Engine:

@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import fastzarr
 from bench.base import Engine
-from fastzarr.stores import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.base import Box
     from bench.data import Array, Place
-
-
-# As for all other engines, except in the rows about durability.
-fastzarr.config.set({"durability": "none"})
 
 
 class Fastzarr(Engine):
@@ -33,14 +28,14 @@ class Fastzarr(Engine):
             return f"{fastzarr.__version__} without the native extension"
         return str(fastzarr.__version__)
 
+    def use(self, durability: str) -> None:
+        """Write at a level of durability."""
+        if durability != "default":
+            fastzarr.config.set({"durability": durability})
+
     def open(self, place: Place, *, write: bool = False) -> Any:
         """Open an array."""
         return fastzarr.open_array(str(place.folder), mode="r+" if write else "r")
-
-    def open_durably(self, place: Place, level: str) -> Any:
-        """Open an array for writing at a level of durability."""
-        store = LocalStore(place.folder, durability=level)
-        return fastzarr.open_array(store, mode="r+")
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
         """Read a box or an element."""
@@ -61,6 +56,11 @@ class Fastzarr(Engine):
     def append(self, array: Any, value: Array) -> Any:
         """Append along the first axis."""
         array.append(value)
+        return array
+
+    def set_attribute(self, array: Any, number: int) -> Any:
+        """Set an attribute."""
+        array.attrs["a"] = number
         return array
 
     def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:

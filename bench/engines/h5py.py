@@ -63,6 +63,12 @@ class H5py(Engine):
         array.file.flush()
         return array
 
+    def set_attribute(self, array: Any, number: int) -> Any:
+        """Set an attribute and flush it to the operating system."""
+        array.attrs["a"] = number
+        array.file.flush()
+        return array
+
     def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create small arrays."""
         with h5py.File(place.file, "w") as file:

@@ -1,4 +1,4 @@
-"""TensorStore, with its file driver configured not to sync, like all other engines."""
+"""TensorStore: configured not to sync, like the other peers, and as it is by default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorstore
 
-from bench.base import Engine
+from bench.base import CannotError, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,35 +16,39 @@ if TYPE_CHECKING:
     from bench.data import Array, Place
 
 
-# Each array has its own context, as if the user had specified none.
-_CONTEXT = {"file_io_sync": False}
-
-
 class TensorStore(Engine):
-    """TensorStore, which by default caches no chunks."""
+    """TensorStore, which by default caches no chunks.
+
+    Each array has its own context, as if the user had specified none.
+    """
 
     name = "tensorstore"
     module = "tensorstore"
     cannot = {  # noqa: RUF012  (as in Engine)
         "list_arrays": "has no groups",
+        "set_attribute": "cannot change attributes",
         "text": "does not support variable-length text",
         "durability": "syncs either everything or nothing",
     }
 
-    def open(self, place: Place, *, write: bool = False, context: dict[str, Any] = _CONTEXT) -> Any:
+    def __init__(self) -> None:
+        """Initialise without syncing."""
+        self.context: dict[str, Any] = {"file_io_sync": False}
+
+    def use(self, durability: str) -> None:
+        """Sync at the level ``full``."""
+        if durability == "replace":
+            self.refuse("durability")
+        self.context["file_io_sync"] = durability == "full"
+
+    def open(self, place: Place, *, write: bool = False) -> Any:
         """Open an array."""
         if place.layout.text:
             self.refuse("text")
         driver = "zarr" if place.layout.zarr_format == 2 else "zarr3"
         kvstore = {"driver": "file", "path": f"{place.folder}/"}
-        spec = {"driver": driver, "kvstore": kvstore, "context": context}
+        spec = {"driver": driver, "kvstore": kvstore, "context": self.context}
         return tensorstore.open(spec, open=True, read=True, write=write).result()
-
-    def open_durably(self, place: Place, level: str) -> Any:
-        """Open an array for writing, with or without syncing."""
-        if level == "replace":
-            self.refuse("durability")
-        return self.open(place, write=True, context={"file_io_sync": level == "full"})
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
         """Read a box or an element."""
@@ -74,8 +78,24 @@ class TensorStore(Engine):
         """Create small arrays; there are no groups."""
         for name, size in sizes.items():
             kvstore = {"driver": "file", "path": f"{place.folder}/{name}/"}
-            spec = {"driver": "zarr3", "kvstore": kvstore, "context": _CONTEXT}
+            spec = {"driver": "zarr3", "kvstore": kvstore, "context": self.context}
             document = place.layout.document((10,))
             metadata = {"chunk_grid": document["chunk_grid"], "codecs": document["codecs"]}
             spec["metadata"] = metadata
             tensorstore.open(spec, create=True, shape=[size], dtype=np.float32).result()
+
+
+class TensorStoreSync(TensorStore):
+    """TensorStore as it is by default: it syncs every file that it writes."""
+
+    name = "tensorstore-sync"
+    import_as = "as tensorstore"
+
+    def __init__(self) -> None:
+        """Initialise without settings."""
+        self.context = {}
+
+    def use(self, durability: str) -> None:
+        """Raise ``CannotError`` for other levels, which are measured as TensorStore's."""
+        if durability != "default":
+            raise CannotError(self.import_as)

@@ -46,6 +46,11 @@ class ZarrPython(Engine):
         array.append(value)
         return array
 
+    def set_attribute(self, array: Any, number: int) -> Any:
+        """Set an attribute."""
+        array.attrs["a"] = number
+        return array
+
     def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create small arrays."""
         group = zarr.open_group(str(place.folder), mode="r+")

@@ -57,6 +57,12 @@ class Zarrista(Engine):
         array[start:] = value
         return array
 
+    def set_attribute(self, array: Any, number: int) -> Any:
+        """Set an attribute and store the metadata."""
+        array = array.with_attrs({**array.attrs, "a": number})
+        array.store_metadata()
+        return array
+
     def create_arrays(self, place: Place, sizes: Mapping[str, int]) -> None:
         """Create small arrays."""
         store = FilesystemStore(str(place.folder))
