@@ -18,11 +18,6 @@ pytestmark = pytest.mark.skipif(
 _CONTROL = r"v3/(append \+ append|write a part \+ write a part)/native"
 #: Pairs that are not serial yet: each must fail, or it goes.
 NOT_YET = (
-    "delete + delete",
-    "delete + move",
-    "delete + move the group",
-    "delete the group + delete the group",
-    "delete the group + move the group",
     "overwrite + delete the group",
     "overwrite + move the group",
     "overwrite + overwrite the group",
@@ -31,12 +26,10 @@ NOT_YET = (
     "create + overwrite the group",
     "create a group + move the group",
 )
-# These too, but at one call only, which few points can miss.
-SELDOM = ("move + delete the group", "move + move the group")
 
 
 def test_verbs_that_meet_are_serial():
-    some = [p for p in select(None, "fastzarr") if p.name.split("/")[1] not in NOT_YET + SELDOM]
+    some = [p for p in select(None, "fastzarr") if p.name.split("/")[1] not in NOT_YET]
     chosen = one_of_each(some)[::4]
     results = run(chosen, "fastzarr", most=2)
     assert sorted(result["pair"] for result in results) == sorted(pair.name for pair in chosen)

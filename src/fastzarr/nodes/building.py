@@ -283,12 +283,17 @@ def publish_parents(store: Store, missing: list[str], format: Format) -> None:
         documents.create(store, parent, GroupLayout(format))
 
 
-def remove(store: Store, path: str, chunk_store: Store | None = None) -> None:
-    """Delete a node and all nodes below it, in both stores."""
+def remove(store: Store, path: str, chunk_store: Store | None = None) -> bool:
+    """Delete a node and all nodes below it, in both stores.
+
+    Return False if another writer has deleted or moved it first, as far as the store can tell.
+    """
     with changing(store, path, removed=True), alone(store, path):
-        documents.delete(store, path)
+        if not documents.delete(store, path):
+            return False
         if chunk_store is not None and chunk_store is not store:
             documents.delete(chunk_store, path)
+    return True
 
 
 def outlasting(data: Any, store: Store, path: str, chunk_store: Store | None = None) -> Any:

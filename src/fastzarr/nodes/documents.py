@@ -480,12 +480,15 @@ class _Change:
             turn.end()
 
 
-def delete(store: Store, path: str) -> None:
-    """Delete a node and all nodes below it, atomically or its visible documents first."""
+def delete(store: Store, path: str) -> bool:
+    """Delete a node and all nodes below it, atomically or its visible documents first.
+
+    Return False if the store has found nothing, because another writer was first.
+    """
     if not path or store.draft is None:
         for name in formats.visible():
             store.delete(join(path, name))
     if path:
-        store.delete_dir(path)
-    else:
-        store.clear()
+        return store.delete_dir(path) is not False
+    store.clear()
+    return True

@@ -230,7 +230,8 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             raise KeyValidationError(msg)
         if nodes.load(self._store, path, self._layout.format) is None:
             raise KeyError(name)
-        remove(self._store, path, self._chunk_store)
+        if not remove(self._store, path, self._chunk_store):
+            raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
         """Whether the group has an array or group of this name or path.

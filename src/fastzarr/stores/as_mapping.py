@@ -52,7 +52,7 @@ class AsMapping(MutableMapping[str, bytes]):
         """Delete a key, if it exists."""
 
     @abstractmethod
-    def delete_dir(self, prefix: str) -> None:
+    def delete_dir(self, prefix: str) -> bool | None:
         """Delete all keys below a prefix."""
 
     @abstractmethod

@@ -163,9 +163,10 @@ class Store(AsMapping):
         # Defined by this class too, as that which replaces a void one.
         super()._delete_many(keys)
 
-    def _delete_dir(self, prefix: str) -> None:
+    def _delete_dir(self, prefix: str) -> bool | None:
         for key in tuple(self._list(prefix)):
             self._delete(key)
+        return None
 
     def _move(self, source: str, target: str) -> None:
         # Everything is copied before anything is deleted, so that a failure loses nothing.
@@ -374,10 +375,13 @@ class Store(AsMapping):
         self._check_write(key)
         self._delete(key)
 
-    def delete_dir(self, prefix: str) -> None:
-        """Delete all keys below a prefix, but not the root, for which ``clear`` is meant."""
+    def delete_dir(self, prefix: str) -> bool | None:
+        """Delete all keys below a prefix, but not the root, for which ``clear`` is meant.
+
+        Return False if the store has found nothing there; other values have no meaning.
+        """
         self._check_write()
-        self._delete_dir(_below_root(prefix, "use clear() to delete all keys"))
+        return self._delete_dir(_below_root(prefix, "use clear() to delete all keys"))
 
     def clear(self) -> None:
         """Delete all keys."""

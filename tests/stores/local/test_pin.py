@@ -10,6 +10,7 @@ import pytest
 from fastzarr.stores.local.folder import Folder
 from fastzarr.stores.local.pin import pin, pin_alone
 from fastzarr.stores.local.system import fcntl, temporary_name
+from fastzarr.stores.local.trees import remove
 from fastzarr.stores.local.turn import FileTurn, put
 
 needs_open_folders = pytest.mark.skipif(
@@ -50,7 +51,7 @@ def test_a_deleted_folder_is_never_created_again(
 ) -> None:
     held = pin(folder.with_durability(durability), "a")
     assert not held.is_deleted()
-    folder.remove("a")
+    remove(folder, "a")
     with pytest.raises(FileNotFoundError) as caught:
         put(held.folder, key, b"2")
     assert held.is_deleted()

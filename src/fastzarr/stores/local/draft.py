@@ -169,8 +169,13 @@ class FolderDraft(Generic[S]):
             os.makedirs(os.path.dirname(self._target), exist_ok=True)
             return self._renamed(last=True)
         except OSError as error:
-            if error.errno not in _IN_THE_WAY or not os.path.isdir(self._target):
+            if error.errno not in _IN_THE_WAY:
                 raise
+            if os.path.isdir(self._target):
+                return False
+            if last or os.path.lexists(self._target):
+                raise
+            return self._renamed(last=True)  # the old tree has just been deleted
         return False
 
     def _filled_in(self, owned: Callable[[str], bool] | None) -> bool:

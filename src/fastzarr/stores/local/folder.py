@@ -22,19 +22,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
 from fastzarr.errors import KeyValidationError
-from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX
+from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX
 from fastzarr.stores.local.system import (
     ATTEMPTS,
     BINARY,
     NOFOLLOW,
     FileLock,
     bury,
-    exchange,
     is_locked,
     read_part,
     remove_tree,
     sync_folder,
-    temporary_name,
 )
 from fastzarr.stores.place import of_folder
 from fastzarr.stores.ranges import clip_range
@@ -309,7 +307,7 @@ class Folder:
                     return write(self.base + folder)
             if self.pinned and not os.stat(self.root).st_nlink:
                 break  # the root itself is deleted, and is not created again
-            self._make(folder, key)
+            self.make(folder, key)
         return write(self.base + folder)
 
     def sync_names(self, path: str) -> None:
@@ -333,7 +331,8 @@ class Folder:
         if not self.pinned:
             sync_folder(os.path.dirname(self.root))
 
-    def _make(self, folder: str, key: str) -> None:
+    def make(self, folder: str, key: str) -> None:
+        """Create the folder of a key; another writer may delete it again at once."""
         try:
             os.makedirs(self.base + folder, exist_ok=True)
         except FileNotFoundError:
@@ -350,26 +349,6 @@ class Folder:
                 if not S_ISDIR(mode):
                     reason = f"cannot store key {key!r}, because a parent folder is a file"
                     raise NotADirectoryError(errno.ENOTDIR, reason, at) from None
-
-    def remove(self, prefix: str) -> None:
-        """Remove the folder of a prefix. If that is a link, only the link is removed."""
-        folder = prefix.rpartition("/")[0]
-        self.check(folder)
-        try:
-            if not S_ISDIR(os.stat(self.base + prefix).st_mode):
-                return
-            grave = bury(self.base + prefix)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        self.written = True
-        try:
-            if self.durability != "none":
-                # Otherwise a power cut could restore the name with only a part of the tree.
-                sync_folder(self.base + folder)
-        finally:
-            if grave is not None:
-                remove_tree(grave)
-        self.remove_empty(folder)
 
     def clear(self) -> None:
         """Delete everything in the root, but not the root itself."""
@@ -397,44 +376,18 @@ class Folder:
                 os.rmdir(self.base + folder)
                 folder = folder.rpartition("/")[0]
 
-    def move(self, source: str, target: str) -> None:
-        """Rename the file or folder ``source`` to ``target``, creating the folder of ``target``."""
-        folder = target.rpartition("/")[0]
-        self.check(source.rpartition("/")[0])
-        self.check(folder)
-        self._make(folder, target)
-        try:
-            self._rename(source, target)
-        except OSError:
-            self.remove_empty(folder)
-            raise
-        self.written = True
-        if self.durability != "none":
-            for folder in {target.rpartition("/")[0], source.rpartition("/")[0]}:
-                sync_folder(self.base + folder)
-        self.remove_empty(source.rpartition("/")[0])
-
-    def _rename(self, source: str, target: str) -> None:
-        """Rename a file or folder to ``target``, which may be a folder without values."""
-        try:
-            os.rename(self.base + source, self.base + target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or self._has_values(target):
-                raise
-        else:
-            return
-        # Only temporary files of writers that died are in the way.
-        exchange(self.base + source, self.base + target)
-        grave = temporary_name(self.base + source.rpartition("/")[0])
-        if self._has_values(source):
-            exchange(self.base + source, self.base + target)
-            reason = "values were stored here in the meantime"
-            raise FileExistsError(errno.EEXIST, reason, self.base + target)
-        os.rename(self.base + source, grave)
-        remove_tree(grave)
-
-    def _has_values(self, path: str) -> bool:
-        return next(self.keys_below(path, sweep=False), None) is not None
+    def marked(self) -> Iterator[str]:
+        """Yield the root and the groups above it that have a journal, or a mark of one."""
+        root = self.root
+        while True:
+            if os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
+                yield root
+            above = os.path.dirname(root)
+            if above == root or not any(
+                os.access(f"{above}/{name}", os.F_OK) for name in GROUP_NAMES
+            ):
+                return
+            root = above
 
     def check(self, folder: str) -> bool:
         """Whether a folder may exist; raise KeyValidationError if a link leads out of the root."""

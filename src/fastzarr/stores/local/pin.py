@@ -10,6 +10,8 @@ Rules of this file:
   that it changes. The order of locks is: folders, documents, chunks.
 * Once the folder is locked, its writer looks for a journal that concerns it, in one call. If there
   is one, its writer has died, so it is completed before anything is changed.
+* A change of a name, by which a node is created, replaced, moved or deleted, opens the folder above
+  it once, and does the same. This folder is not locked.
 * Linux has a path for an open folder, which all code that takes paths can use. Elsewhere the path
   of the node is used.
 """
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from fastzarr.stores.local.folder import Folder
 
 _OPEN = "/proc/self/fd"
+# A folder in which names are changed need not be readable.
+_NAMES_ONLY = getattr(os, "O_PATH", os.O_RDONLY) | DIRECTORY
 
 
 class Pin:
@@ -93,6 +97,11 @@ def pin(folder: Folder, path: str) -> Pin:
         complete(folder.at(root))
 
 
+def names_in(folder: Folder, named: str) -> Pin:
+    """Open the folder at a path of the file system, to change names in it; it is not locked."""
+    return _open(folder, named, _NAMES_ONLY)
+
+
 @contextmanager
 def undisturbed(folder: Folder, path: str) -> Iterator[None]:
     """Hold the folder at a path, if there is one, while its name is changed in a ``with`` block."""
@@ -137,8 +146,11 @@ def pin_alone(
 
 def _opened(folder: Folder, path: str) -> Pin:
     folder.check(path)
-    named = folder.base + path if path else folder.root
-    lock = FileLock.open(lambda: os.open(named, os.O_RDONLY | DIRECTORY))
+    return _open(folder, folder.base + path if path else folder.root, os.O_RDONLY | DIRECTORY)
+
+
+def _open(folder: Folder, named: str, flags: int) -> Pin:
+    lock = FileLock.open(lambda: os.open(named, flags))
     try:
         root = f"{_OPEN}/{lock.file}" if _has_paths_of_open_folders() else named
         return Pin(lock, folder.at(root, pinned=True), named)

@@ -23,7 +23,7 @@ from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Files, Suspension, Value, is_void
-from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME, validate_key
+from fastzarr.stores.keys import validate_key
 from fastzarr.stores.local.folder import DURABILITIES, Folder, token
 from fastzarr.stores.local.system import is_mounted, read_part, write_file
 from fastzarr.stores.local.turn import FileTurn, put, remove_many
@@ -357,12 +357,13 @@ class LocalStore(Store):
         finally:
             turn.end()
 
-    def _delete_dir(self, prefix: str) -> None:
+    def _delete_dir(self, prefix: str) -> bool | None:
         if self._changes() is not None:
-            super()._delete_dir(prefix)
-        else:
-            with self._undisturbed(prefix):
-                self._folder.remove(prefix)
+            return super()._delete_dir(prefix)
+        from fastzarr.stores.local.trees import remove
+
+        with self._undisturbed(prefix):
+            return remove(self._folder, prefix)
 
     def clear(self) -> None:
         """Delete everything in the root, but not the root itself."""
@@ -377,9 +378,11 @@ class LocalStore(Store):
         if self._changes() is not None:
             super()._move(source, target)
         else:
+            from fastzarr.stores.local.trees import move
+
             try:
                 with self._undisturbed(source):
-                    self._folder.move(source, target)
+                    move(self._folder, source, target)
             except OSError as error:
                 from fastzarr.stores.local.layers import moved_by_copy
 
@@ -560,18 +563,13 @@ class LocalStore(Store):
 
 def _journaled(folder: Folder) -> str | None:
     """Return the folder of the journal for a root or a group above it; None if there is none."""
-    root = folder.root
-    while True:
-        if os.access(f"{root}/{JOURNAL_NAME}", os.F_OK):
-            from fastzarr.stores.local.journal import root_of
+    for root in folder.marked():
+        from fastzarr.stores.local.journal import root_of
 
-            found = root_of(folder.at(root))
-            if found is not None:
-                return found
-        above = os.path.dirname(root)
-        if above == root or not any(os.access(f"{above}/{name}", os.F_OK) for name in GROUP_NAMES):
-            return None
-        root = above
+        found = root_of(folder.at(root))
+        if found is not None:
+            return found
+    return None
 
 
 class _Unseen(LocalStore):
