@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fastzarr as zarr
+from fastzarr.errors import ZarrRuntimeWarning
 from fastzarr.stores import (
     DirectoryStore,
     Drafts,
@@ -573,3 +574,20 @@ def test_many_values_are_set_at_once_where_the_store_can() -> None:
     store.delitems(["a", "c"])
     assert many == [[("a", b"1"), ("b", b"2")], [("a", None), ("c", None)]]
     assert dict(store) == {"b": b"2"}
+
+
+def test_compare_and_swap_under_its_earlier_name_is_warned_of() -> None:
+    with pytest.warns(ZarrRuntimeWarning, match=r"Older\.set_if .* the name swap") as caught:
+
+        class Older(Plain):
+            def set_if(self, *_given: object) -> bool:
+                return True
+
+    assert caught[0].filename == __file__
+
+    # Neither is warned of.
+    class Both(Older):
+        swap = set_if = Older.set_if
+
+    class Heir(Older):
+        pass

@@ -14,6 +14,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, overload
 
@@ -24,6 +25,7 @@ from fastzarr.errors import (
     KeyValidationError,
     NodeNotFoundError,
     ReadOnlyError,
+    ZarrRuntimeWarning,
 )
 from fastzarr.stores.as_mapping import AsMapping
 from fastzarr.stores.capabilities import PAST, Request, Suspension, Value, is_void, void, void_one
@@ -98,9 +100,19 @@ class Store(AsMapping):
         self.read_only = read_only
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Void the inherited capabilities that bypass verbs which the class overrides."""
+        """Void the inherited capabilities that bypass verbs which the class overrides.
+
+        Warn of a class with compare-and-swap under its earlier name, which nothing calls.
+        """
         super().__init_subclass__(**kwargs)
         void(cls, Store)
+        if "set_if" in vars(cls) and cls.swap is None:
+            msg = (
+                f"{cls.__qualname__}.set_if is not called: compare-and-swap is declared by the "
+                "name swap. Without it, changes by other processes may be lost. Add swap = set_if"
+            )
+            # Between this method and the class statement is a frame of the metaclass.
+            warnings.warn(msg, ZarrRuntimeWarning, stacklevel=3)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; assigning a verb voids this store's capabilities that bypass it."""

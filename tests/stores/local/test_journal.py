@@ -591,3 +591,18 @@ def test_the_number_of_descriptors_does_not_depend_on_that_of_chunks(root: zarr.
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
     assert again(root)["x"][0] == 299 * 150
     assert again(root)["w"][...].tolist() == list(range(1, 301))
+
+
+def test_a_transaction_that_needs_more_folders_than_can_be_open_says_so(root: zarr.Group) -> None:
+    groups = [root.create_group(f"many/{number}") for number in range(80)]
+    before = files(root)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limit[1]))
+    refused = pytest.raises(TransactionError, match=r"changes 80 nodes.*make several transactions")
+    try:
+        with refused, root.transaction():
+            for group in groups:
+                group.attrs["a"] = 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert files(root) == before

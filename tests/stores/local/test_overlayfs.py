@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 from pathlib import Path
 from shutil import which
@@ -200,3 +201,18 @@ def test_a_node_created_while_a_tree_is_copied_is_not_deleted(
     assert zarr.open_group(root.store)["a/new"][...].tolist() == [0, 1, 2]
     assert "a/x" not in root
     assert root["b/x"][...].tolist() == list(range(10))
+
+
+def test_a_move_that_needs_more_folders_than_can_be_open_says_so(root: zarr.Group) -> None:
+    for number in range(80):
+        root.create_group(f"a/{number}")
+    before = dict(root.store)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"to move this tree.*one by one") as caught:
+            root.move("a", "b")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert "transaction" not in str(caught.value)
+    assert dict(root.store) == before

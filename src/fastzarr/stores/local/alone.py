@@ -20,7 +20,6 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fastzarr.errors import TransactionError
 from fastzarr.stores.keys import JOURNAL_NAME, parents
 from fastzarr.stores.local.journal import complete, root_of
 from fastzarr.stores.local.pin import pin_alone
@@ -41,7 +40,8 @@ class Alone:
     def __init__(self, folder: Folder, nodes: Iterable[str]) -> None:
         """Lock the existing folders of nodes, and those above them.
 
-        Journals of others that are found in them are completed first.
+        Journals of others that are found in them are completed first. Raise OSError if so many
+        folders cannot be open at once.
         """
         self._folder, self._nodes = folder, frozenset(nodes)
         self._pins: dict[str, Pin] = {}
@@ -58,11 +58,8 @@ class Alone:
             self.end()
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
-            msg = (
-                f"the transaction changes nodes in {len(paths)} folders of {folder}, but this "
-                "process cannot open so many; make several transactions of it, or raise `ulimit -n`"
-            )
-            raise TransactionError(msg) from error
+            reason = f"this process cannot open the {len(paths)} folders that must be locked"
+            raise OSError(error.errno, reason, folder.root) from error
         except BaseException:
             self.end()
             raise

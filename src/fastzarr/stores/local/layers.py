@@ -33,13 +33,26 @@ def moved_by_copy(folder: Folder, source: str, target: str) -> bool:
         return False
     while True:
         nodes = _nodes(folder, source)
-        held = Alone(folder, nodes)
+        held = _alone(folder, nodes, source)
         try:
             if _nodes(folder, source) == nodes:
                 _copied(folder, source, target)
                 return True
         finally:
             held.end()
+
+
+def _alone(folder: Folder, nodes: set[str], source: str) -> Alone:
+    try:
+        return Alone(folder, nodes)
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        reason = (
+            f"to move this tree, {len(nodes)} nodes in it must be locked at once, and this process "
+            "cannot open so many folders; move its members one by one, or raise `ulimit -n`"
+        )
+        raise OSError(error.errno, reason, folder.base + source) from error
 
 
 def _copied(folder: Folder, source: str, target: str) -> None:

@@ -23,6 +23,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from threading import Lock
@@ -155,7 +156,7 @@ class Staged(Layer):
             file.write(dump(made))
         sync_all(self.folder, self._beside)
         found = (node_of(self.folder, made, key) for key in made)
-        alone = Alone(self.folder, {node for node in found if node is not None})
+        alone = self._alone({node for node in found if node is not None})
         turns: list[FileTurn] = []
         try:
             documents = (key for key in made if key.rpartition("/")[2] in METADATA_NAMES)
@@ -176,6 +177,19 @@ class Staged(Layer):
         for key, has_value in made.items():
             if not has_value:
                 self.folder.remove_empty(key.rpartition("/")[0])
+
+    def _alone(self, nodes: set[str]) -> Alone:
+        """Lock the folders of nodes; raise TransactionError if there are too many."""
+        try:
+            return Alone(self.folder, nodes)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            msg = (
+                f"the transaction in {self.folder} changes {len(nodes)} nodes: {error}; make "
+                "several transactions of it, or raise `ulimit -n`"
+            )
+            raise TransactionError(msg) from error
 
     def _compare(self) -> None:
         """Raise TransactionError if a value that was read has been changed."""
