@@ -10,8 +10,9 @@ Rules of this file:
   another folder later, and inodes are reused: a store therefore looks up its Place at every use,
   and an inode is valid only while the path of its Place refers to it. A folder that is deleted and
   recreated, or replaced as a whole, keeps its Place.
-* A Place lives as long as something refers to it. Its locks, snapshots and warnings end with it;
-  only the keys of stored copies of metadata are kept, because the copies remain in the store.
+* A Place lives as long as something refers to it. Its locks and snapshots end with it. The keys of
+  stored copies of metadata are kept, because the copies remain in the store, and so is whether the
+  user has been warned about a folder.
 * No lock is held in a forked child.
 """
 
@@ -158,11 +159,22 @@ class PathLocks:
         )
 
 
+class _Lasting:
+    """The state of a place that outlives its ``Place``."""
+
+    __slots__ = ("copies", "warned")
+
+    def __init__(self) -> None:
+        self.copies: dict[tuple[str, str], None] = {}
+        self.warned = False
+
+
 class Place:
     """The identity of the values of one or more stores, and this process's state for them."""
 
     __slots__ = (
         "__weakref__",
+        "_lasting",
         "copies",
         "folder",
         "guard",
@@ -172,7 +184,6 @@ class Place:
         "paths",
         "snapshots",
         "token",
-        "warned",
     )
 
     def __init__(self, *, folder: str | None = None, held: object = None, token: str = "") -> None:
@@ -191,12 +202,11 @@ class Place:
         self.paths = PathLocks()
         #: A lock for brief changes of this state, and of the values of a dict.
         self.guard = RLock()
-        #: Whether the warning about missing file locks has been issued.
-        self.warned = False
         #: The snapshots that handles of this process use, by ``id``.
         self.snapshots: dict[int, ref[Any]] = {}
+        self._lasting = _lasting.get(self._name) or _Lasting()
         #: The group and key of each copy of metadata stored under a custom key.
-        self.copies: dict[tuple[str, str], None] = _copies.get(self._name, {})
+        self.copies = self._lasting.copies
 
     def __reduce__(self) -> tuple[Callable[[str], Place], tuple[str]]:
         """Pickle by name; unpickling in this process returns the same Place."""
@@ -218,13 +228,20 @@ class Place:
         """Record a copy of metadata that is stored under a custom key."""
         self.copies[group, key] = None
         if self.folder is not None or self.held is not None:
-            _copies[self._name] = self.copies
+            _lasting[self._name] = self._lasting
 
     def forget(self, group: str, key: str) -> None:
         """Drop the record of a copy of metadata that has been deleted."""
         self.copies.pop((group, key), None)
-        if not self.copies:
-            _copies.pop(self._name, None)
+        if not (self.copies or self._lasting.warned):
+            _lasting.pop(self._name, None)
+
+    def warns(self) -> bool:
+        """Whether the user has to be warned about this folder; True once in this process."""
+        with self.guard:
+            before, self._lasting.warned = self._lasting.warned, True
+            _lasting[self._name] = self._lasting
+        return not before
 
     def covers(self, path: str, other: Place, below: str) -> bool:
         """Whether the path ``below`` in another place is at or below ``path`` in this one.
@@ -321,9 +338,9 @@ def _is_below(path: str, above: str) -> bool:
     return not above or path == above or path.startswith(f"{above}/")
 
 
-# The copies of metadata under custom keys, by folder or mapping. They outlive the Place. An ``id``
-# may have been reused by another mapping, so a value is checked to be a copy before it is deleted.
-_copies: dict[Hashable, dict[tuple[str, str], None]] = {}
+# The state that outlives a Place, by folder or mapping. An ``id`` may have been reused by another
+# mapping, so a value is checked to be a copy of metadata before it is deleted.
+_lasting: dict[Hashable, _Lasting] = {}
 # Every Place, by all its identities. The lock is in a list so that a forked child can replace it.
 _places: WeakValueDictionary[Hashable, Place] = WeakValueDictionary()
 _guard = [RLock()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 import subprocess
 import sys
@@ -455,6 +456,28 @@ def test_threads_lose_nothing_without_locks_and_links(
     assert len(said) == 2, "once of each store"
     assert "different processes must not" in str(said[0].message)
     assert [name for name in there(tmp_path) if "tmp" in name] == []
+
+
+def test_a_store_without_locks_is_warned_of_once_for_all_its_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing refers to the store between two changes."""
+    monkeypatch.setattr(fcntl, "flock", fails(errno.ENOLCK))
+    monkeypatch.setattr(os, "link", fails(errno.EPERM))
+    zarr.config.set({"data_path": "numpy"})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name in "abc":
+            zarr.open_group(tmp_path / "g", mode="a").create_array(name, shape=4, dtype="i4")
+            gc.collect()
+            zarr.open_group(tmp_path / "g")[name][:3] = 1
+            gc.collect()
+            with zarr.open_group(tmp_path / "g").transaction() as group:
+                group[name][2:] = 2
+            gc.collect()
+    [warning] = caught
+    assert f"file://{tmp_path / 'g'} has no file locks" in str(warning.message)
+    assert warning.filename == __file__
 
 
 def test_a_file_is_locked_open_for_writing_where_only_that_can_be(

@@ -78,6 +78,7 @@ class Staged(Layer):
         self._beside = temporary_name(folder.base)
         self._journal = folder.base + JOURNAL_NAME
         values = Folder(f"{self._beside}/{VALUES}", durability="none")
+        values.named = folder.named
         super().__init__(folder, {}, values, "")
         self._copies = folder.place.copies
         os.mkdir(self._beside)

@@ -511,6 +511,7 @@ class LocalStore(Store):
 
     def _unseen(self, root: str) -> _Unseen:
         folder = self._folder.at(root)
+        folder.named = self._folder.named
         store = _Unseen.__new__(_Unseen)
         # Not initialised, because a new folder has no journal.
         vars(store).update(

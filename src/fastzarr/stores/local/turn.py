@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastzarr.buffers import flat_bytes
-from fastzarr.errors import ZarrRuntimeWarning
+from fastzarr.errors import ZarrRuntimeWarning, caller_level
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.local.system import (
     UNABLE,
@@ -38,6 +38,7 @@ from fastzarr.stores.local.system import (
     temporary_name,
     write_file,
 )
+from fastzarr.stores.place import of_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -241,15 +242,12 @@ def put_new(folder: Folder, temporary: str, path: str) -> bool:
 
 
 def warn_of_no_locks(folder: Folder) -> None:
-    """Warn, once per place, that writers in other processes are not excluded."""
-    place = folder.place
-    with place.guard:
-        if place.warned:
-            return
-        place.warned = True
+    """Warn, once for a store's root, that writers in other processes are not excluded."""
+    if not of_folder(folder.named).warns():
+        return
     warnings.warn(
         f"the file system of {folder} has no file locks or hard links, so different processes must "
         "not write to the same chunk or node at the same time",
         ZarrRuntimeWarning,
-        stacklevel=2,
+        stacklevel=caller_level(),
     )
