@@ -4,9 +4,10 @@ Rules of this file:
 
 * A point is one kill: before a call, or in the middle of a call that writes. Every point is tried
   on a new copy of the same tree, and judged in a new process.
-* After the kill, the tree must be in a state that ``verbs.py`` allows. The verb is then called
-  again and must complete. Finally every array is grown, or created if it is missing; elements that
-  were never published must read as fill values.
+* After the kill, the tree must be in a state that ``verbs.py`` allows, and a reader that has opened
+  it before must see what ``readers.py`` allows. The verb is then called again and must complete.
+  Finally every array is grown, or created if it is missing; elements that were never published must
+  read as fill values.
 * The verbs use one thread, so that a point is the same in each run.
 
     python -m torture.crash fastzarr --cases 'v3/append/native' --at 12
@@ -36,6 +37,7 @@ from torture.harness import (
     scratch,
 )
 from torture.model import strays, whole
+from torture.readers import Reader
 from torture.trap import Trap, read_trace
 from torture.verbs import Case, cases
 
@@ -87,16 +89,25 @@ class Harness:
 
         None if the verb does not get that far.
         """
-        tree = self.folder / "tree"
+        tree, copy = self.folder / "tree", self.folder / "copy"
         shutil.copytree(self.template, tree, symlinks=True)
+        reader = Reader(self.lib, self.case, tree)
         try:
             work = partial(in_child, self.lib, self.case, self.case.act, tree)
             outcome = self.trap.run(work, tree, kill_at=at, inside=inside)
             if not outcome.killed:
                 return None
-            return outcome.call, judged(self.lib, self.case, tree), strays(tree)
+            left = strays(tree)
+            reader.look()
+            shutil.copytree(tree, copy, symlinks=True)
+            reader.recovered()
+            seen = reader.end()
+            return outcome.call, judged(self.lib, self.case, copy) or seen, left
         finally:
-            shutil.rmtree(tree)
+            reader.end()
+            for path in (tree, copy):
+                if path.exists():
+                    shutil.rmtree(path)
 
 
 def select(pattern: str | None, lib: str) -> list[Case]:
