@@ -86,6 +86,21 @@ def show(value: object) -> str:
         return "a huge integer"
 
 
+def is_text(value: str) -> bool:
+    r"""Whether a string is valid Unicode; one with a lone surrogate cannot be encoded as UTF-8.
+
+    >>> is_text("\u00e9"), is_text("\ud800")
+    (True, False)
+    """
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def fail(message: str, where: str, error: MakeError = MetadataValidationError) -> NoReturn:
     """Raise ``error(message, where)``."""
     raise error(message, where)

@@ -397,3 +397,67 @@ def test_chunks_of_another_array_that_are_not_regular_are_not_taken_over(chunks,
     assert zarr.array(Like()).chunks == expected
     assert zarr.from_array({}, data=Like()).chunks == expected
     assert zarr.zeros_like(Like()).chunks == expected
+
+
+NAN = np.uint64(0x7FF8_0000_0000_0001).view("f8")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [
+        ("f8", NAN),
+        ("f8", -np.float64("nan")),
+        ("<f4", np.uint32(0xFFC00001).view("f4")),
+        (">f2", np.float16("nan")),
+        ("c16", complex(NAN, -0.0)),
+        ("float8_e4m3", float("nan")),
+        ("U3", "a\0"),
+        ("S3", b"a\0"),
+        ("V3", b"a"),
+        ([("a", "f8"), ("b", "U2")], (NAN, "c")),
+        ("M8[s]", "NaT"),
+        ("m8[3D]", "nat"),
+        (str, np.str_("a")),
+        (bytes, bytearray(b"a")),
+    ],
+)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_fill_value_is_the_one_that_its_document_states(dtype, fill, zarr_format):
+    """Otherwise a handle and its document differ, and the first write is refused."""
+    store = {}
+    z = zarr.create_array(
+        store, shape=2, chunks=1, dtype=dtype, fill_value=fill, zarr_format=zarr_format
+    )
+    z[0] = z[1]
+    again = zarr.open_array(store, mode="r+")
+    assert again.layout == z.layout
+    again[0] = z[1]
+
+
+@pytest.mark.parametrize("fill", [(1, 2), [1, (2, [3])], {"a": (1,)}, np.int8(3), np.nan, "x"])
+def test_a_fill_value_of_objects_is_the_one_that_its_document_states(fill):
+    z = zarr.create(3, chunks=1, dtype=object, object_codec=numcodecs.JSON(), fill_value=fill)
+    z[0] = "a"
+    z.attrs["a"] = 1
+    z[1] = {"b": [1]}
+    assert z[:2].tolist() == ["a", {"b": [1]}]
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ({"dimension_names": ("x", "\ud800")}, "dimension_names"),
+        ({"dtype": "U3", "fill_value": "\ud800"}, "lone surrogate"),
+        ({"dtype": str, "fill_value": "\ud800"}, "surrogates not allowed"),
+        ({"dtype": [("\ud800", "i4")]}, "lone surrogate"),
+    ],
+)
+def test_text_that_utf8_cannot_encode_is_refused(words, match):
+    with pytest.raises(ValueError, match=match):
+        layout(**words)
+
+
+def test_text_that_utf8_cannot_encode_is_refused_as_an_object():
+    for fill in ("\ud800", ["\ud800"], {"\ud800": 1}):
+        with pytest.raises(TypeError, match="no form in JSON"):
+            layout(dtype=object, object_codec="json2", fill_value=fill, zarr_format=2)

@@ -127,6 +127,9 @@ def test_a_wrong_fill_value_is_refused(dtype: str, json: object, zarr_format: in
         ("U3", np.array(["a"]), ValueError),
         ("V3", "abc", TypeError),
         ("V3", 5, TypeError),
+        ("V3", np.int64(5), TypeError),
+        ("V3", np.datetime64(5, "s"), TypeError),
+        ("U3", "\ud800", ValueError),
     ],
 )
 def test_an_invalid_fill_value_is_rejected(

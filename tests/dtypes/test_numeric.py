@@ -223,3 +223,27 @@ def test_a_fill_value_may_be_anything_that_numpy_would_assign(
     fill = from_v3(name).cast_fill(value)
     assert type(fill) is type(wanted)
     assert fill == wanted
+
+
+@pytest.mark.parametrize("name", ["uint8", "uint64"])
+@pytest.mark.parametrize(
+    "value", [np.int64(-1), np.array(-1), np.int8(-128), np.float32(-2), np.float64(1e300)]
+)
+def test_a_numpy_scalar_does_not_wrap_around(name: str, value: Any) -> None:
+    with pytest.raises(OverflowError, match=f"not valid for {name}"):
+        from_v3(name).cast_fill(value)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.datetime64("2000", "Y"),
+        np.timedelta64(3, "s"),
+        np.array(np.timedelta64(3, "D")),
+        np.timedelta64(3),
+    ],
+)
+def test_a_time_is_no_number(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"not valid for {name}: the value is a time"):
+        from_v3(name).cast_fill(value)

@@ -120,8 +120,26 @@ def test_written_json_is_strict_utf8_and_indented_as_configured():
     assert document.dumps({"a": "é"}) == '{\n  "a": "é"\n}'.encode()
     with config.set({"json_indent": None}):
         assert document.dumps({"a": [1]}) == b'{"a": [1]}'
-    with pytest.raises(MetadataError, match="cannot be written as JSON"):
-        document.dumps({"a": math.nan})
+
+
+@pytest.mark.parametrize(
+    ("doc", "key"),
+    [
+        ({"attributes": {"a": [math.nan, -math.inf]}}, "zarr.json"),
+        ({"fill_value": math.inf}, "zarr.json"),
+        ({"a": {"b": math.nan}}, "a/.zattrs"),
+        ({"metadata": {"a/.zattrs": {"x": math.nan}}}, ".zmetadata"),
+    ],
+)
+def test_nan_is_written_where_it_is_read(doc, key):
+    data = document.dumps(doc, key)
+    assert document.alike(document.loads(data, key), doc)
+    assert repr(json.loads(data)) == repr(doc)
+
+
+def test_nan_is_not_written_where_it_is_not_read():
+    with pytest.raises(MetadataError, match=r"^a/zarr.json: codecs\[0\].level: nan is not allowed"):
+        document.dumps({"codecs": [{"level": math.nan}]}, "a/zarr.json")
 
 
 def test_the_fill_value_of_objects_may_be_nan():

@@ -156,15 +156,15 @@ def test_a_rejected_attribute_changes_nothing(node, value):
 
 def test_conversions_are_the_same_on_every_path(node):
     given = {"f": np.float32(0.5), "i": np.int64(3), "t": (1, 2), 4: np.arange(2), "n": np.nan}
-    wanted = {"f": 0.5, "i": 3, "t": [1, 2], "4": [0, 1], "n": "NaN"}
+    wanted = {"f": 0.5, "i": 3, "t": [1, 2], "4": [0, 1], "n": np.nan}
     node.attrs.put(given)
-    assert dict(node.attrs) == wanted == stored(node)
+    assert repr(node.attrs) == repr(wanted) == repr(stored(node))
     node.attrs.clear()
     for name, value in given.items():
         node.attrs[name] = value
-    assert dict(node.attrs) == wanted == stored(node)
+    assert repr(node.attrs) == repr(wanted) == repr(stored(node))
     made = zarr.create_group({}, attributes=given)
-    assert dict(made.attrs) == wanted
+    assert repr(made.attrs) == repr(wanted)
     assert node.attrs[4] == [0, 1]
     assert 4 in node.attrs
     del node.attrs[4]
@@ -250,3 +250,64 @@ def test_reading_only(node):
 
 def test_the_key_is_that_of_the_document(node, zarr_format):
     assert node.attrs.key == ("n/.zattrs" if zarr_format == 2 else "n/zarr.json")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, [1.5, {"x": np.nan}]])
+def test_non_finite_numbers_stay_numbers(node, value):
+    node.attrs["a"] = value
+    for found in (node, zarr.open(node.store, path="n", mode="r")):
+        assert repr(found.attrs["a"]) == repr(json.loads(json.dumps(value)))
+    assert repr(stored(node)) == repr({"a": json.loads(json.dumps(value))})
+
+
+def test_nan_of_others_stays_nan_whatever_else_changes(zarr_format):
+    """Rows, another attribute, consolidated metadata and a copy leave it as it is."""
+    store = {}
+    group = zarr.create_group(store, zarr_format=zarr_format)
+    array = group.create_array("x", shape=(2,), chunks=(2,), dtype="f4", attributes={"a": "NAN"})
+    store[array.attrs.key] = store[array.attrs.key].replace(b'"NAN"', b"NaN")
+    zarr.open_array(store, path="x", mode="r+").append(np.ones(2, "f4"))
+    zarr.open_array(store, path="x", mode="r+").attrs["b"] = 1
+    zarr.consolidate_metadata(store)
+    copy = {}
+    zarr.copy_all(
+        zarr.open_group(store, mode="r"), zarr.open_group(copy, mode="w", zarr_format=zarr_format)
+    )
+    for each in (store, copy):
+        assert b'"a": NaN' in each[array.attrs.key]
+        for consolidated in (None, False):
+            found = zarr.open_group(each, mode="r", use_consolidated=consolidated)["x"].attrs
+            assert repr(dict(found)) == "{'a': nan, 'b': 1}"
+
+
+def test_integers_of_numpy_name_the_same_attribute(node):
+    node.attrs[np.int64(3)] = 1
+    assert node.attrs[np.int64(3)] == node.attrs[np.uint8(3)] == node.attrs[3] == 1
+    assert np.int32(3) in node.attrs
+    assert np.timedelta64(3, "s") not in node.attrs
+    del node.attrs[np.int64(3)]
+    assert dict(node.attrs) == {}
+
+
+def test_lone_surrogates_are_refused_before_anything_is_written(node, store):
+    node.attrs["a"] = 1
+    before = dict(store)
+    for change in (
+        lambda: node.attrs.update({"b": 2, "c": ["\ud800"]}),
+        lambda: node.attrs.put({"\ud800": 2}),
+        lambda: zarr.create_group(store, path="m", attributes={"c": "\udfff"}),
+        lambda: zarr.create_array(store, name="m", shape=1, dtype="i4", attributes={"c": "\udfff"}),
+    ):
+        with pytest.raises(errors.MetadataError, match="lone surrogate"):
+            change()
+    assert dict(store) == before
+
+
+def test_lone_surrogates_of_others_are_kept(node):
+    node.attrs["a"] = "SURROGATE"
+    key = node.attrs.key
+    node.store[key] = node.store[key].replace(b"SURROGATE", b"\\ud800")
+    found = zarr.open(node.store, path="n", mode="r+")
+    found.attrs["b"] = 1
+    assert dict(found.attrs) == {"a": "\ud800", "b": 1}
+    assert b'"\\ud800"' in node.store[key]

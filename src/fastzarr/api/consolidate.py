@@ -77,8 +77,8 @@ def consolidate_metadata(
     found = _nodes(root)
     while True:
         if separate is not None:
-            doc = format.write_consolidated(found)
-            place.set(documents.join(root.path, metadata_key or separate), json.dumps(doc))
+            doc, name = format.write_consolidated(found), metadata_key or separate
+            place.set(documents.join(root.path, name), json.dumps(doc, name))
         else:
             documents.update(place, root.path, partial(_with_copy, found), format=format)
         # Repeated if a node has changed since: its writer found no copy that it could have deleted.

@@ -100,10 +100,10 @@ def _dtype(spec: ArraySpec) -> DataType:
         raise TypeError(msg) from error
 
 
-def _fill(spec: ArraySpec, dtype: DataType) -> Any:
+def _fill(spec: ArraySpec, dtype: DataType, format: Format) -> Any:
     if isinstance(spec.fill_value, type(NOT_GIVEN)):
         return dtype.default_fill
-    return dtype.cast_fill(spec.fill_value)
+    return dtype.stored_fill(spec.fill_value, format.number)
 
 
 def _attributes(spec: ArraySpec) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _layout_v3(spec: ArraySpec) -> Layout:
     shards, options = _shard_options(spec.shards)
     inner, outer = parse_shards(shards, spec.chunks, shape, dtype.itemsize)
     chunks = inner if outer is None else outer
-    fill = _fill(spec, dtype)
+    fill = _fill(spec, dtype, V3)
     if spec.order == "F":
         _warn_order()
     elif spec.order not in (None, "C"):
@@ -152,7 +152,7 @@ def _layout_v2(spec: ArraySpec, separator: str | None) -> Layout:
     if order not in ("C", "F"):
         _refuse_order(order)
     chunks = parse_chunks(spec.chunks, shape, dtype.itemsize)
-    fill = None if spec.fill_value is None else _fill(spec, dtype)
+    fill = None if spec.fill_value is None else _fill(spec, dtype, V2)
     filters, compressor = chain_v2(spec, dtype)
     chunk_spec = ChunkSpec(chunks, dtype, fill)
     chain = layout_codecs(chunk_spec, order=order, filters=filters, compressor=compressor, where="")
@@ -195,8 +195,8 @@ def parse_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
         raise MetadataValidationError(msg, "dimension_names")
     found = tuple(names)
     for axis, name in enumerate(found):
-        if name is not None and not isinstance(name, str):
-            msg = f"must be a string or None, not {name!r}"
+        if name is not None and not (isinstance(name, str) and checked.is_text(name)):
+            msg = f"must be a string of valid Unicode or None, not {name!r}"
             raise MetadataValidationError(msg, f"dimension_names[{axis}]")
     if len(found) != ndim:
         msg = f"has {len(found)} names, {found!r}, for an array of {ndim} dimensions"

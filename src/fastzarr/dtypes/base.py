@@ -147,6 +147,14 @@ class DataType:
             raise MetadataError(msg, where)
         return self._fill_from_json(value, zarr_format, where)
 
+    def stored_fill(self, value: Any, zarr_format: int) -> Any:
+        """Return a user's ``fill_value`` as ``cast_fill`` does, as it is read from a document.
+
+        Format 2 has one NaN only, and JSON has lists, but no tuples.
+        """
+        fill = self.cast_fill(value)
+        return self.fill_from_json(self.fill_to_json(fill, zarr_format), zarr_format, "fill_value")
+
     def cast_fill(self, value: Any) -> Any:
         """Convert a user's ``fill_value`` argument to a scalar of the dtype ``numpy``.
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.checked import as_int, check_members, member
+from fastzarr.checked import as_int, check_members, is_text, member
 from fastzarr.dtypes.base import ORDERS, DataType, assign, from_base64, is_zero, to_base64
 from fastzarr.errors import DataTypeValidationError
 
@@ -80,6 +80,12 @@ class FixedLengthUTF32(FixedLength):
             self._refuse(value, f"expected a string of at most {self.length} characters", where)
         return assign(self.numpy, value)
 
+    def _cast(self, value: Any) -> Any:
+        if isinstance(value, str) and not is_text(value):
+            msg = "the value has a lone surrogate, which UTF-8 cannot encode"
+            raise ValueError(msg)
+        return super()._cast(value)
+
 
 class NullTerminatedBytes(FixedLength):
     """Up to ``length`` bytes, of which trailing zeros are dropped (NumPy's ``S``).
@@ -134,6 +140,9 @@ class RawBytes(FixedLength):
     def _cast(self, value: Any) -> Any:
         if isinstance(value, (bytearray, memoryview)):
             value = bytes(value)
+        if not isinstance(value, (bytes, np.void)) and not is_zero(value):
+            msg = f"expected bytes, got {type(value).__name__}"
+            raise TypeError(msg)
         return super()._cast(value)
 
 

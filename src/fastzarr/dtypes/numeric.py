@@ -59,6 +59,9 @@ class Bool(Number):
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
         return bool(fill)
 
+    def _cast(self, value: Any) -> Any:
+        return assign(self.numpy, as_number(value))
+
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
         if isinstance(value, bool) or (zarr_format == 2 and value in (0, 1)):
             return np.bool_(value)
@@ -113,6 +116,9 @@ class Complex(Number):
         for i, number in enumerate(value):
             out[i] = float_from_json(part, number, zarr_format, f"{where}[{i}]")
         return out.view(self.numpy.newbyteorder("="))[0]
+
+    def _cast(self, value: Any) -> Any:
+        return assign(self.numpy, as_number(value))
 
 
 class Int8(Integer):
@@ -208,11 +214,26 @@ def integer(value: Any, zarr_format: int) -> int | None:
 
 
 def real(value: Any) -> Any:
-    """Return ``value``; raise TypeError if it is complex, since NumPy would drop a part of it."""
+    """Return ``value`` as ``as_number`` does; raise TypeError if it is complex.
+
+    NumPy would drop a part of a complex number.
+    """
+    value = as_number(value)
     if isinstance(value, (complex, np.complexfloating)):
         msg = "the value is complex"
         raise TypeError(msg)
     return value
+
+
+def as_number(value: Any) -> Any:
+    """Return ``value``, with numbers of NumPy as those of Python, which NumPy does not wrap around.
+
+    Raise TypeError if it is a time, of which NumPy would take the count.
+    """
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        msg = f"the value is a time ({value.dtype})"
+        raise TypeError(msg)
+    return value.item() if isinstance(value, (np.number, np.bool_)) else value
 
 
 def float_to_json(value: Any, zarr_format: int) -> Any:

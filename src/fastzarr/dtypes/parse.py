@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fastzarr.checked import check_members, extension, guard, member, show
+from fastzarr.checked import check_members, extension, guard, is_text, member, show
 from fastzarr.dtypes.base import DataType
 from fastzarr.dtypes.fixed import (
     FixedLengthUTF32,
@@ -250,6 +250,9 @@ def _of_numpy(dtype: np.dtype[Any], object_codec_id: str | None) -> DataType:
 
 
 def _field(name: str, dtype: np.dtype[Any]) -> tuple[str, DataType, tuple[int, ...]]:
+    if not is_text(name):
+        msg = f"the name {name!r} of a field has a lone surrogate, which UTF-8 cannot encode"
+        raise DataTypeValidationError(msg, "dtype")
     base, shape = dtype.subdtype or (dtype, ())
     if base.hasobject or base.kind == "T":
         msg = f"field {name!r} of a record has a variable length ({base})"

@@ -104,6 +104,12 @@ class Time(DataType):
     def _cast(self, value: Any) -> Any:
         if is_integer(value):
             return self._count(int(value))
+        if isinstance(value, str) and value.lower() == "nat":
+            # NumPy 2.5 warns of a NaT that has no unit.
+            return self.default_fill
+        if isinstance(value, np.inexact):
+            # NumPy would take the integral part of its own scalars, and refuses those of Python.
+            value = value.item()
         # NumPy picks a unit that represents the value exactly; the range check below relies on it.
         if isinstance(value, (str, dt.date)) and self.code == "M8":
             value = np.datetime64(value)

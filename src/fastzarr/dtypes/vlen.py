@@ -9,12 +9,13 @@ Rules of this file:
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.checked import show
+from fastzarr.checked import is_text, show
 from fastzarr.dtypes.base import DataType, assign, from_base64, is_zero, to_base64
 from fastzarr.dtypes.fixed import byte_list
 
@@ -63,7 +64,7 @@ class String(VariableLength):
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
         if zarr_format == 2 and is_zero(value):
             return ""
-        if not isinstance(value, str) or not _encodable(value):
+        if not isinstance(value, str) or not is_text(value):
             self._refuse(value, "expected a string of valid Unicode", where)
         return value
 
@@ -102,7 +103,7 @@ class Bytes(VariableLength):
         if zarr_format == 2:
             if is_zero(value):
                 return b""
-            if isinstance(value, str) and _encodable(value) and from_base64(value) is None:
+            if isinstance(value, str) and is_text(value) and from_base64(value) is None:
                 return value.encode()
         data = byte_list(value)
         if data is None:
@@ -172,6 +173,10 @@ class ObjectType(VariableLength):
             return value.item()
         return value
 
+    def stored_fill(self, value: Any, zarr_format: int) -> Any:
+        """Return ``value`` as JSON represents it: tuples become lists."""
+        return json.loads(json.dumps(self.fill_to_json(self.cast_fill(value), zarr_format)))
+
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
         if not _jsonable(fill):
             msg = f"fill_value {show(fill)} of an object array has no form in JSON; use None"
@@ -186,10 +191,8 @@ def _jsonable(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(_jsonable(v) for v in value)
     if isinstance(value, dict):
-        return all(isinstance(k, str) and _jsonable(v) for k, v in value.items())
+        return all(isinstance(k, str) and is_text(k) and _jsonable(v) for k, v in value.items())
+    if isinstance(value, str):
+        return is_text(value)
     # NaN and infinity stay numbers: an object could itself be the string "NaN".
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return value is None or isinstance(value, (bool, int, float))

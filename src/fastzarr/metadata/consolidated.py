@@ -67,12 +67,9 @@ class Nodes(Mapping[str, "Layout | GroupLayout"]):
         return f"<consolidated metadata of {', '.join(map(repr, self)) or 'no nodes'}>"
 
     def documents(self, path: str) -> dict[str, Document]:
-        """Return copies of a node's documents as read, by name.
-
-        Non-finite floats are replaced by strings, as in all documents that are written.
-        """
+        """Return copies of a node's documents as read, by name."""
         return {
-            name: plain_attributes(doc, self._place(path, name))
+            name: plain_attributes(doc, self._place(path, name), stored=True)
             for name, doc in self._documents[path].items()
         }
 

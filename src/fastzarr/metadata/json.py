@@ -4,9 +4,9 @@ Rules of this file:
 
 * Bytes are untrusted. Size and depth are limited by ``config`` (``limits.document_bytes``,
   ``limits.document_depth``), duplicate names in an object are rejected, and the text must be UTF-8.
-* ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON. They are accepted in attributes and fill
-  values, where writers have put them, and rejected elsewhere. They are never written, except as the
-  fill value of a format 2 object array: a string there would be a different object.
+* ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON, but zarr-python reads and writes them. They
+  are accepted in attributes and fill values, where a string would be another value, and rejected
+  elsewhere, both in documents that are read and in those that are written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.checked import as_object, fail, member, show
 from fastzarr.config import config
-from fastzarr.errors import LimitError, MetadataError
+from fastzarr.errors import LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,20 +61,21 @@ def check_size(size: int, where: str) -> None:
         raise LimitError(msg, where)
 
 
-def dumps(document: Mapping[str, Any]) -> bytes:
-    """Return a document as strict JSON, indented by the setting ``json_indent`` of ``config``.
+def dumps(document: Mapping[str, Any], where: str = "") -> bytes:
+    """Return a document as JSON, indented by the setting ``json_indent`` of ``config``.
 
-    Raise ``MetadataError`` if a value has no form in JSON.
+    ``where`` is its key. Raise ``MetadataError``, naming the member, if a value cannot be written.
     """
-    indent, loose = config.flat["json_indent"], _holds_objects(document)
+    indent, loose = config.flat["json_indent"], False
     try:
-        text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=loose)
-    except ValueError as error:
-        msg = f"cannot be written as JSON: {error}"
-        raise MetadataError(msg) from error
+        text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        loose = True
+        _walk(document, where, lenient=where.endswith(".zattrs"))
+        text = json.dumps(document, indent=indent, ensure_ascii=False)
     try:
         return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can represent only as an escape
+    except UnicodeEncodeError:  # another program's lone surrogate, which can only be an escape
         return json.dumps(document, indent=indent, allow_nan=loose).encode()
 
 
@@ -89,15 +90,6 @@ def alike(left: Any, right: Any) -> bool:
         return marshal.dumps(left, 2) == marshal.dumps(right, 2)
     except ValueError:  # nested too deeply for marshal, or of a type that it does not support
         return json.dumps(left) == json.dumps(right)
-
-
-def _holds_objects(document: Mapping[str, Any]) -> bool:
-    """Whether a document is the ``.zarray`` of an object array, or contains a copy of one."""
-    if document.get("dtype") == "|O" and "zarr_format" in document:
-        return True
-    if "zarr_consolidated_format" not in document:
-        return False
-    return any(part.get("dtype") == "|O" for part in document["metadata"].values())
 
 
 class _UnusualError(Exception):

@@ -153,11 +153,13 @@ def documents(node: Layout | GroupLayout) -> dict[str, dict[str, Any]]:
     {'.zgroup': {'zarr_format': 2}, '.zattrs': {'title': 'demo'}}
     """
     if isinstance(node, GroupLayout):
-        found = {".zgroup": {"zarr_format": FORMAT.number} | plain_attributes(node.extra)}
+        found = {
+            ".zgroup": {"zarr_format": FORMAT.number} | plain_attributes(node.extra, stored=True)
+        }
     else:
         found = {".zarray": _zarray(node)}
     if node.attributes:
-        found[".zattrs"] = plain_attributes(node.attributes)
+        found[".zattrs"] = plain_attributes(node.attributes, stored=True)
     return found
 
 
@@ -210,7 +212,7 @@ def compressor_config(layout: Layout) -> dict[str, Any] | None:
 
 def _zarray(layout: Layout) -> dict[str, Any]:
     fill = layout.fill
-    return plain_attributes(layout.extra) | {
+    return plain_attributes(layout.extra, stored=True) | {
         "zarr_format": FORMAT.number,
         "shape": list(layout.shape),
         "chunks": list(layout.chunks),

@@ -92,12 +92,12 @@ def document(node: Layout | GroupLayout) -> dict[str, Any]:
     >>> document(GroupLayout(FORMAT))
     {'zarr_format': 3, 'node_type': 'group', 'attributes': {}}
     """
-    attributes = plain_attributes(node.attributes)
+    attributes = plain_attributes(node.attributes, stored=True)
     if isinstance(node, GroupLayout):
         doc = {"zarr_format": FORMAT.number, "node_type": "group", "attributes": attributes}
         if node.consolidated is not None:
             doc["consolidated_metadata"] = consolidated.to_member(FORMAT, node.consolidated)
-        return doc | plain_attributes(node.extra)
+        return doc | plain_attributes(node.extra, stored=True)
     doc = {
         "zarr_format": FORMAT.number,
         "node_type": "array",
@@ -114,7 +114,7 @@ def document(node: Layout | GroupLayout) -> dict[str, Any]:
     }
     if node.dimension_names is not None:
         doc["dimension_names"] = list(node.dimension_names)
-    return doc | plain_attributes(node.extra) if node.extra else doc
+    return doc | plain_attributes(node.extra, stored=True) if node.extra else doc
 
 
 def _parse_group(doc: dict[str, Any], where: str) -> GroupLayout:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fastzarr.dtypes.base import is_integer
 from fastzarr.errors import PathNotFoundError, ReadOnlyError
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.nodes import documents
@@ -61,9 +62,11 @@ class Holder(Protocol):
 class Attributes(MutableMapping[str, Any]):
     """A mapping of the names of attributes to their values, which have the types of JSON.
 
-    NumPy scalars and arrays become numbers, strings and lists, tuples become lists, integer names
-    become strings, and non-finite floats become strings. A value of another type raises TypeError,
-    which names the attribute.
+    NumPy scalars and arrays become numbers, strings and lists, tuples become lists, and integer
+    names become strings. A value of another type raises TypeError, which names the attribute.
+
+    NaN and the infinities are written as zarr-python writes them (``NaN``), which is not strict
+    JSON. For readers that accept nothing else, store them as strings.
 
     >>> from fastzarr.nodes.group import Group
     >>> from fastzarr.stores import MemoryStore
@@ -249,4 +252,4 @@ class _Batch:
 
 def _text(name: object) -> Any:
     # Integer names are stored as strings, so lookups convert integers too.
-    return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+    return str(int(name)) if is_integer(name) and not isinstance(name, bool) else name  # type: ignore[call-overload]  # it is an integer

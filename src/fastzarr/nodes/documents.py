@@ -16,7 +16,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import json
 import warnings
 from contextlib import ExitStack
 from dataclasses import replace
@@ -260,7 +259,7 @@ def save(store: Store, path: str, node: Node) -> None:
     documents = node.format.write(node)
     for name in node.format.names(node.node_type):
         if name in documents:
-            store.set(join(path, name), document.dumps(documents[name]))
+            store.set(join(path, name), document.dumps(documents[name], name))
     separate = node.format.separate_attributes
     if separate is not None and separate not in documents:
         store.delete(join(path, separate))
@@ -274,11 +273,11 @@ def create(store: Store, path: str, node: Node) -> bool:
     """
     documents = node.format.write(node)
     *_, last = node.format.names(node.node_type)
-    key, data = join(path, last), document.dumps(documents[last])
+    key, data = join(path, last), document.dumps(documents[last], last)
     separate = node.format.separate_attributes
     if separate is not None:
         attributes = documents.get(separate)
-        new = None if attributes is None else document.dumps(attributes)
+        new = None if attributes is None else document.dumps(attributes, separate)
         return _create_both(store, key, data, join(path, separate), new)
     return _create_one(store, key, data) if store.swap is None else store.swap(key, data, None)
 
@@ -319,14 +318,6 @@ def _create_both(store: Store, key: str, data: bytes, beside: str, new: bytes | 
     if old != new:
         store.change(beside, lambda now: old if now == new else now)
     return False
-
-
-def _is_strict(value: object) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return False
-    return True
 
 
 class Where(NamedTuple):
@@ -420,7 +411,7 @@ class _Change:
         after = self.format.write(self.result)[self.name]
         if document.alike(after, before):
             return data
-        return document.dumps(self._patched(found, after, before))
+        return document.dumps(self._patched(found, after, before), self.name)
 
     def end(self) -> None:
         """Do what remains to be done in the same turn."""
@@ -435,12 +426,8 @@ class _Change:
         self, found: dict[str, Any], doc: dict[str, object], before: dict[str, object]
     ) -> dict[str, object]:
         """Return the new document, in which unchanged members are exactly as in ``found``."""
-        strict = _is_strict(found)  # most documents are
-        same = {
-            name
-            for name in doc.keys() & before.keys() & found.keys()
-            if document.alike(doc[name], before[name]) and (strict or _is_strict(found[name]))
-        }
+        known = doc.keys() & before.keys() & found.keys()
+        same = {name for name in known if document.alike(doc[name], before[name])}
         # The JSON of a fill value depends on that of the data type.
         pair = {self.format.data_type, "fill_value"}
         if not pair <= same:
@@ -470,7 +457,7 @@ class _Change:
                 elif before is not None and document.alike(after, before):
                     new = data
                 else:
-                    new = document.dumps(self._patched(attributes, after, before or {}))
+                    new = document.dumps(self._patched(attributes, after, before or {}), name)
                 if new == data:
                     return latest, patched
                 if turn.put(new):
