@@ -10,7 +10,8 @@
 //!   call asks for more. A thread joins the call with the fewest members, and leaves it if another
 //!   call has none. A call from inside a task runs on the task's thread.
 //! * After a fork, the child has none of the threads, and the locks that they held stay held. So
-//!   the child abandons the pool that it inherited and makes its own.
+//!   the child abandons the pool that it inherited and makes its own. Forks are counted: the system
+//!   gives the number of a dead process to another one.
 //!
 //! `unsafe` has two reasons: the workers outlive the tasks that they are lent, and the pool is
 //! found by a pointer, because any lock around it could be held at a fork.
@@ -25,7 +26,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+#[cfg(unix)]
+use crate::fork::generation;
 use crate::memory;
+
+/// Return the same number for all processes, where there are no forks.
+#[cfg(not(unix))]
+fn generation() -> u32 {
+    0
+}
 
 /// How often a call polls whether to stop.
 const LOOK: Duration = Duration::from_millis(20);
@@ -194,6 +203,7 @@ struct State {
 }
 
 struct Pool {
+    /// The generation of the process whose threads these are.
     owner: u32,
     processors: usize,
     state: Mutex<State>,
@@ -259,7 +269,7 @@ pub fn run(
         // `poll` may run signal handlers that fork. The child has no members to wait for, and must
         // not take locks.
         let stop = poll();
-        if std::process::id() != pool.owner {
+        if generation() != pool.owner {
             call.stop.store(true, Ordering::Relaxed);
             return true;
         }
@@ -298,7 +308,7 @@ pub fn shutdown() {
     let pool = CURRENT.swap(std::ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: pools are never freed.
     if let Some(pool) = unsafe { pool.as_ref() } {
-        if pool.owner == std::process::id() {
+        if pool.owner == generation() {
             lock(&pool.state).closing = true;
             pool.submitted.fetch_add(1, Ordering::Release);
             pool.wake.notify_all();
@@ -386,7 +396,7 @@ struct Caller<'a> {
 
 impl Caller<'_> {
     fn forked(&self) -> bool {
-        std::process::id() != self.pool.owner
+        generation() != self.pool.owner
     }
 
     /// Wait until all is done and no other member is left, and poll regularly.
@@ -440,7 +450,7 @@ impl Drop for Caller<'_> {
 impl Pool {
     /// Return the pool of this process.
     fn current() -> &'static Pool {
-        let owner = std::process::id();
+        let owner = generation();
         loop {
             let found = CURRENT.load(Ordering::Acquire);
             // SAFETY: pools are never freed.

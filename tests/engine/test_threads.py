@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -97,6 +99,52 @@ def test_a_child_works_that_is_forked_while_another_thread_uses_an_array_first()
     forked.set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+# The last process gets the number of the first one, which is gone, and has none of its threads.
+REUSED = """
+import os, sys
+import numpy as np
+import fastzarr
+
+def read():
+    with fastzarr.config.set({"threading.max_workers": 3}):
+        return z[...]
+
+data = np.random.default_rng(0).random((512, 512))
+z = fastzarr.array(data, chunks=(64, 64))
+heard, told = os.pipe()
+done, tell = os.pipe()
+first = os.fork()
+if first == 0:
+    read()
+    first = os.getpid()
+    if os.fork() == 0:
+        os.read(heard, 1)
+        code = 3
+        for _ in range(1000):
+            with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+                file.write(str(first - 1))
+            child = os.fork()
+            if child == 0:
+                os._exit(int(not np.array_equal(read(), data)) if os.getpid() == first else 9)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if code != 9:
+                break
+        os.write(tell, bytes([code]))
+    os._exit(0)
+os.waitpid(first, 0)
+os.write(told, b"x")
+sys.exit(os.read(done, 1)[0])
+"""
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/sys/kernel/ns_last_pid", os.W_OK), reason="needs to choose process numbers"
+)
+def test_a_process_with_the_number_of_a_dead_one_has_threads_of_its_own() -> None:
+    arguments = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", REUSED]
+    assert subprocess.run(arguments, check=False).returncode == 0  # noqa: S603  (our own)
 
 
 def test_resources_can_be_cleaned_up_and_come_back() -> None:
