@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,9 @@ from fastzarr.codecs.program import MISSING
 from fastzarr.codecs.sharding import ShardingCodec
 from fastzarr.dtypes import from_numpy
 from fastzarr.stores import MemoryStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("data_path")
 
@@ -64,7 +67,8 @@ def test_a_shard_decodes_to_what_was_encoded(values: bytes, location: str) -> No
     ("rows", "message"),
     [
         ([(0, 4), (2, 4)], r"inner chunk \(0, 1\) at offset 2, size 4, which overlaps another"),
-        ([(0, 4), (0, 4)], "overlaps another"),
+        ([(0, 4), (0, 3)], "overlaps another"),
+        ([(0, 4), (0, 4), (2, 4)], r"inner chunk \(1, 0\) at offset 2, size 4, which overlaps"),
         ([(5, 4)], "lies outside bytes 0 to 8"),
         ([(2**63, 4)], "lies outside"),
         ([(0, 2**64 - 2)], "lies outside"),
@@ -80,6 +84,20 @@ def test_a_lying_index_is_an_error_that_names_the_inner_chunk(
     rows = rows + [(MISSING, MISSING)] * (4 - len(rows))
     with pytest.raises(errors.CodecError, match=message):
         _codec(index_codecs=(LITTLE,)).decode(bytes(8) + _index(*rows), SPEC)
+
+
+def test_inner_chunks_may_share_a_range(tmp_path: Path) -> None:
+    z = fastzarr.create_array(
+        tmp_path, shape=(4, 4), dtype="u1", chunks=(2, 2), shards=(4, 4), compressors=None
+    )
+    z[...] = 1
+    index = Crc32cCodec().encode(_index((0, 4), (4, 4), (0, 4), (MISSING, MISSING)))
+    (tmp_path / "c/0/0").write_bytes(bytes([1, 2, 3, 4, 5, 6, 7, 8]) + index)
+    expected = [[1, 2, 5, 6], [3, 4, 7, 8], [1, 2, 0, 0], [3, 4, 0, 0]]
+    np.testing.assert_array_equal(z[...], expected)
+    z[2, 0] = 9
+    expected[2][0] = 9
+    np.testing.assert_array_equal(z[...], expected)
 
 
 def test_a_flipped_bit_of_the_index_is_found_by_its_checksum() -> None:

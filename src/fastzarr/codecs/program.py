@@ -12,7 +12,8 @@ Rules of this file:
 * For each inner chunk in C order, the index of a shard holds its offset from the start of the shard
   and its size in bytes. Both are 2^64 - 1 if the inner chunk is missing.
 * The index is untrusted. It is validated as a whole before it is used: every inner chunk lies
-  inside the shard and outside the index, and no two overlap. Gaps are allowed.
+  inside the shard and outside the index, and overlaps no other. Gaps are allowed, and so are several
+  inner chunks with the very same range.
 """
 
 from __future__ import annotations
@@ -256,10 +257,12 @@ class Shard:
         end = MISSING if size is None else size - (0 if self.at_start else self.index_size)
         last = np.uint64(end)
         wrong = (offsets < first) | (offsets > last) | (sizes > last - np.minimum(offsets, last))
-        order = np.argsort(offsets, kind="stable")
-        ends = offsets + sizes
+        order = np.lexsort((sizes, offsets))
+        starts, lengths = offsets[order], sizes[order]
+        before = starts[1:] < (starts + lengths)[:-1]
+        same = (starts[1:] == starts[:-1]) & (lengths[1:] == lengths[:-1])
         overlap = np.zeros(used.size, dtype=bool)
-        overlap[order[1:]] = offsets[order[1:]] < ends[order[:-1]]
+        overlap[order[1:]] = before & ~same
         outside = f"lies outside bytes {first} to {last}"
         for bad, why in ((wrong, outside), (overlap, "overlaps another")):
             if bad.any():
