@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import numcodecs
 import numpy as np
 import pytest
 
+import fastzarr
 from fastzarr.codecs import from_v3, parse
 from fastzarr.codecs.numcodecs import make
 from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
@@ -256,3 +258,29 @@ def test_values_of_numpy_in_a_configuration():
     codec = parse(numcodecs.FixedScaleOffset(np.float32(0.5), np.int64(2), "f8"))
     assert codec.to_v2()["offset"] == 0.5
     assert codec.to_v2()["scale"] == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "member"),
+    [
+        ({"id": "blosc", "cname": "lz5", "clevel": 5, "shuffle": 1}, "cname: .*'lz5'"),
+        ({"id": "blosc", "cname": "lz4", "clevel": 77, "shuffle": 1}, "clevel: .*77"),
+        ({"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 7}, "shuffle: .*7"),
+        ({"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": -3}, "blocksize"),
+        (
+            {"id": "lzma", "format": 3, "filters": [{"id": 3}, {"id": 33, "dict_size": 2**32 - 1}]},
+            r"filters\[1\].dict_size: a dictionary of 4294967295 bytes.*limits.chunk_bytes",
+        ),
+    ],
+    ids=ids,
+)
+def test_a_member_that_only_numcodecs_accepts_is_an_error_that_names_it(config, member, tmp_path):
+    z = fastzarr.create_array(tmp_path / "a", shape=(8,), dtype="i4", zarr_format=2)
+    z[...] = 1
+    document = json.loads((tmp_path / "a/.zarray").read_text())
+    document["compressor"] = config
+    (tmp_path / "a/.zarray").write_text(json.dumps(document))
+    with pytest.raises(MetadataError, match=rf"a/\.zarray: compressor\.{member}"):
+        fastzarr.open_array(tmp_path, path="a", mode="r")
+    with pytest.raises(MetadataError, match=member):
+        fastzarr.create_array({}, shape=8, dtype="i4", zarr_format=2, compressors=config)

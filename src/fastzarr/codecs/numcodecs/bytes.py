@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import as_view, nbytes
+from fastzarr.checked import placed
 from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size
-from fastzarr.codecs.numcodecs.decoders import DECODERS, encode_crc32c
+from fastzarr.codecs.blosc import BloscCodec
+from fastzarr.codecs.numcodecs.decoders import DECODERS, check_filters, encode_crc32c
 from fastzarr.codecs.numcodecs.settings import (
     NumcodecsBase,
     as_bytes,
@@ -48,7 +50,21 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
         """Return the codec with a numcodecs configuration; raise ``MetadataError`` if invalid."""
         made = cls(as_text(config, where))
         check(made, where)
+        placed(made.check_members, where)
         return made
+
+    def check_members(self) -> None:
+        """Raise ``MetadataError`` for a member that numcodecs accepts and its codec does not."""
+        if self.id == "blosc":
+            made = self.codec
+            BloscCodec(
+                cname=made.cname,
+                clevel=made.clevel,
+                shuffle=made.shuffle,
+                blocksize=made.blocksize,
+            )
+        elif self.id == "lzma":
+            check_filters(self.settings.get("filters"))
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Return the codec with a missing item size filled in, of Blosc and of ``shuffle``."""

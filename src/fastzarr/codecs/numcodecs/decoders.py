@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.buffers import as_view
 from fastzarr.codecs.base import bound, check_size
 from fastzarr.codecs.numcodecs.settings import run
-from fastzarr.errors import CodecError
+from fastzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,6 +70,23 @@ def _bz2(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:  
     return decompress("bz2", bz2.BZ2Decompressor, data, size, OSError)
 
 
+def _lzma_limit() -> int:
+    # Data states the dictionary size, of which only the filled part takes memory.
+    return max(bound(None), _LZMA_MEMORY)
+
+
+def check_filters(filters: Any) -> None:
+    """Raise ``MetadataError`` if one of lzma's filters needs a larger dictionary than is allowed."""
+    for place, each in enumerate(filters if isinstance(filters, list) else ()):
+        size = each.get("dict_size") if isinstance(each, dict) else None
+        if isinstance(size, int) and size > _lzma_limit():
+            msg = (
+                f"a dictionary of {size} bytes is over the limit of {_lzma_limit()}; if that is "
+                "correct, raise limits.chunk_bytes in config"
+            )
+            raise MetadataError(msg, f"filters[{place}].dict_size")
+
+
 def _lzma(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
     import lzma
 
@@ -77,8 +94,7 @@ def _lzma(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
 
     kind = config.get("format", lzma.FORMAT_XZ)
     raw = kind == lzma.FORMAT_RAW
-    # The header states the dictionary size, of which only the filled part takes memory.
-    limit = max(bound(None), _LZMA_MEMORY)
+    limit = _lzma_limit()
     settings = {"filters": config.get("filters")} if raw else {"memlimit": limit}
     decoder = partial(lzma.LZMADecompressor, format=kind, **settings)
     return decompress("lzma", decoder, data, size, lzma.LZMAError, members=not raw)
