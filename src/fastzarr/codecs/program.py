@@ -12,8 +12,8 @@ Rules of this file:
 * For each inner chunk in C order, the index of a shard holds its offset from the start of the shard
   and its size in bytes. Both are 2^64 - 1 if the inner chunk is missing.
 * The index is untrusted. It is validated as a whole before it is used: every inner chunk lies
-  inside the shard and outside the index, and overlaps no other. Gaps are allowed, and so are several
-  inner chunks with the very same range.
+  inside the shard and outside the index, and overlaps no other. Gaps are allowed, and so are inner
+  chunks with the very same range.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _lzma_limit() -> int:
 
 
 def check_filters(filters: Any) -> None:
-    """Raise ``MetadataError`` if one of lzma's filters needs a larger dictionary than is allowed."""
+    """Raise ``MetadataError`` if a filter of lzma has a larger dictionary than is allowed."""
     for place, each in enumerate(filters if isinstance(filters, list) else ()):
         size = each.get("dict_size") if isinstance(each, dict) else None
         if isinstance(size, int) and size > _lzma_limit():
