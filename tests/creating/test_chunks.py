@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fastzarr as zarr
 from fastzarr.config import config
 from fastzarr.creating.chunks import (
     guess_chunks,
@@ -178,3 +179,11 @@ def test_a_shard_of_part_of_a_chunk_is_refused():
 def test_the_default_marker_is_a_singleton():
     assert pickle.loads(pickle.dumps(NOT_GIVEN)) is NOT_GIVEN
     assert repr(NOT_GIVEN) == "<default>"
+
+
+def test_no_target_size_is_the_default_one():
+    words = {"shape": (10_000,), "dtype": "f8", "chunks": (10,), "shards": "auto"}
+    default = zarr.create_array({}, **words).shards, zarr.zeros((9000, 9000)).chunks
+    sizes = ("array.target_shard_size_bytes", "array.target_chunk_size_bytes")
+    with config.set(dict.fromkeys(sizes)):
+        assert (zarr.create_array({}, **words).shards, zarr.zeros((9000, 9000)).chunks) == default

@@ -98,10 +98,12 @@ def create_array(  # noqa: PLR0913  (a public signature)
     ``fill_value`` is the value of elements that were never written, by default zero or its
     equivalent. Keywords of zarr-python 2 such as ``compressor=``, ``object_codec=`` and
     ``dimension_separator=`` are accepted too; they imply format 2 if neither ``zarr_format`` nor a
-    parent group determines the format.
+    parent group determines the format. So are those of h5py, such as ``compression=``,
+    ``fillvalue=`` and ``maxshape=``.
 
     Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is already a node at the path
-    and ``overwrite`` is False, and ``MetadataError``, naming the argument, for an invalid argument.
+    and ``overwrite`` is False, ``ContainsFilesError`` if files that are not part of a Zarr
+    hierarchy would be deleted, and ``MetadataError``, naming the argument, for an invalid argument.
 
     >>> import fastzarr as zarr
     >>> z = zarr.create_array({}, name="a", shape=(100, 100), chunks=(10, -1), dtype="f4")

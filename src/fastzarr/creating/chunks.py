@@ -19,7 +19,7 @@ from itertools import repeat
 from typing import Any
 
 from fastzarr.checked import MAX_SIZE, as_int
-from fastzarr.config import config
+from fastzarr.config import DEFAULTS, config
 from fastzarr.creating.given import NotGiven
 from fastzarr.errors import MetadataValidationError
 from fastzarr.grids.regular import RegularGrid
@@ -102,7 +102,7 @@ def guess_chunks(
     (128, 1024)
     """
     if target is None:
-        target = int(config["array.target_chunk_size_bytes"])
+        target = _target("array.target_chunk_size_bytes")
     item = max(1, _VARIABLE_ITEMSIZE if itemsize is None else itemsize)
     chunks = [max(size, 1) for size in shape]
     pieces = [1] * len(shape)
@@ -125,7 +125,7 @@ def guess_shards(
     shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int | None
 ) -> tuple[int, ...]:
     """Return a shard shape of whole chunks, up to the target size or the size of the array."""
-    target = int(config["array.target_shard_size_bytes"])
+    target = _target("array.target_shard_size_bytes")
     item = max(1, _VARIABLE_ITEMSIZE if itemsize is None else itemsize)
     size = math.prod(chunks) * item
     most = RegularGrid(chunks).count(tuple(max(length, 1) for length in shape))
@@ -139,6 +139,12 @@ def guess_shards(
         times[axis] = min(times[axis] * 2, most[axis])
         size *= times[axis]
     return tuple(chunk * count for chunk, count in zip(chunks, times, strict=True))
+
+
+def _target(setting: str) -> int:
+    """Return a size in bytes of the configuration; None stands for the default."""
+    found = config[setting]
+    return int(DEFAULTS[setting] if found is None else found)
 
 
 def _ndim(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,15 +23,21 @@ if TYPE_CHECKING:
 
 
 def as_array_like(data: Any, dtype: Any = None) -> Any:
-    """Return ``data`` if it is array-like, and otherwise as a NumPy array.
+    """Return ``data`` if it can be read in pieces, and otherwise as a NumPy array.
 
-    Array-like objects have ``shape``, ``dtype`` and ``__getitem__``. If ``dtype`` is of variable
-    length, strings and bytes are kept as objects: NumPy's fixed-length strings would drop trailing
-    NULs.
+    Such objects have ``shape``, a ``dtype`` of NumPy, and ``__getitem__`` by position. Whatever
+    else ``numpy.asarray`` accepts is converted by it. If ``dtype`` is of variable length, strings
+    and bytes are kept as objects: NumPy's fixed-length strings would drop trailing NULs.
     """
     if _is_array_like(data) and hasattr(data, "__getitem__"):
-        return np.asarray(data) if isinstance(data, np.generic) else data
+        if isinstance(data, np.generic):
+            return np.asarray(data)
+        if isinstance(data.dtype, np.dtype) or data.dtype in (str, bytes):
+            metadata = data.dtype.metadata if isinstance(data.dtype, np.dtype) else None
+            return data if not metadata or metadata.get("vlen") is not str else _decoded(data)
     found = np.asarray(data)
+    if found.dtype.kind == "O" and _is_text(data, found):
+        return _text(found)
     if found.dtype.kind in "SU" and dtype is not None and not _is_fixed(dtype):
         objects = np.empty(found.shape, dtype=object)
         objects[...] = data
@@ -46,7 +53,38 @@ def _is_array_like(data: Any) -> bool:
     if isinstance(data, Mapping) and hasattr(type(data), "require_group"):
         msg = f"expected an array, got {data!r}; use fastzarr.copy() to copy a group"
         raise TypeError(msg)
+    if hasattr(type(data), "iloc"):
+        # Slices of pandas' objects are by label, and a table may have a column named "dtype".
+        return False
     return hasattr(data, "shape") and hasattr(data, "dtype")
+
+
+def _is_text(data: Any, objects: Any) -> bool:
+    """Whether data, of a dtype that NumPy does not know, such as one of pandas, is text."""
+    dtype = getattr(data, "dtype", None)
+    if dtype is None or isinstance(dtype, np.dtype):
+        return False
+    kinds = {type(found) for found in objects.ravel().tolist() if not _is_missing(found)}
+    return getattr(dtype, "type", None) is str or kinds == {str}
+
+
+def _text(objects: Any) -> Any:
+    """Return objects as an array of strings; missing ones are the empty string."""
+    missing = np.frompyfunc(_is_missing, 1, 1)(objects).astype(bool)
+    return np.where(missing, "", objects).astype(np.dtypes.StringDType())
+
+
+def _is_missing(found: Any) -> bool:
+    """Whether an object marks a missing value: None, NaN, or the marker of pandas."""
+    if isinstance(found, float):
+        return math.isnan(found)
+    return found is None or type(found).__name__ in ("NAType", "NaTType")
+
+
+def _decoded(data: Any) -> Any:
+    """Return a dataset of h5py, whose text has the dtype of objects, as an array of strings."""
+    texts = data.asstr()[...] if hasattr(data, "asstr") else data
+    return np.asarray(texts, dtype=np.dtypes.StringDType())
 
 
 def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
@@ -61,7 +99,8 @@ def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -
     codecs are included.
     """
     words = {word: value for word, value in words.items() if value is not None or word in _NONES}
-    a = a if _is_array_like(a) else np.asarray(a)
+    if not _is_array_like(a) or getattr(a, "layout", None) is None:
+        a = as_array_like(a, words.get("dtype"))
     found: dict[str, Any] = {"shape": a.shape, "dtype": a.dtype}
     layout = getattr(a, "layout", None)
     if layout is not None:
@@ -83,7 +122,7 @@ def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -
 
 def chunks_of(data: Any) -> tuple[int, ...] | None:
     """Return the chunk shape of an array of any library, or None if it has no regular chunks."""
-    found = getattr(data, "chunks", None)
+    found = getattr(data, "chunks", None) if _is_array_like(data) else None
     if not found:
         return None
     try:
@@ -104,6 +143,8 @@ _REPLACES = {
     "chunk_key_encoding": ("dimension_separator",),
     "dimension_separator": ("chunk_key_encoding",),
     "zarr_version": ("zarr_format",),
+    "compression": ("compressors", "compressor"),
+    "fillvalue": ("fill_value",),
 }
 
 

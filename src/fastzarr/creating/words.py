@@ -2,6 +2,7 @@
 
 Rules of this file:
 
+* The keywords of h5py are converted first (``h5py.py``).
 * ``ArraySpec`` has the union of the keywords of both versions. Aliases are one field; passing two
   that disagree raises TypeError, as an unknown keyword does. ``layouts.py`` validates the values.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr._lazy import cached
+from fastzarr.creating import h5py
 from fastzarr.creating.given import NOT_GIVEN, absent
 from fastzarr.creating.like import as_array_like
 from fastzarr.errors import MetadataValidationError
@@ -70,6 +72,8 @@ class ArraySpec:
         keyword, and for aliases that disagree.
         """
         known = cls.__dataclass_fields__
+        if not h5py.WORDS.isdisjoint(keywords):
+            keywords = h5py.converted(verb, keywords)
         fields: dict[str, Any] = {}
         rest: dict[str, Any] = {}
         for word, value in keywords.items():
