@@ -440,3 +440,50 @@ def test_a_handle_does_not_write_to_a_replacement_of_its_array(
     with pytest.raises(errors.StaleArrayError, match="no longer"):
         old[0] = 3
     assert list(root) == []
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("kind", ["[]", "vindex", "oindex", "mask"])
+def test_a_mask_of_an_array_without_dimensions(kind: str) -> None:
+    def at(z: Array) -> Any:
+        return {"[]": z, "vindex": z.vindex, "oindex": z.oindex}[kind]
+
+    z = fastzarr.array(np.array(5))
+    yes, no = np.array([True, False])
+    for mask in (np.array(yes), yes, np.array(no)):
+        expected = np.array(5)[mask]
+        found = z.get_mask_selection(mask) if kind == "mask" else at(z)[mask]
+        np.testing.assert_array_equal(found, expected)
+        assert found.shape == expected.shape
+    for mask, value in ((True, 7), (False, 8)):
+        if kind == "mask":
+            z.set_mask_selection(np.array(mask), value)
+        else:
+            at(z)[np.array(mask)] = value
+    assert z[...] == 7
+    with pytest.raises(IndexError):
+        z[True]
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("step", [2**62, 2**63, 2**70, -(2**63), -(2**70)])
+def test_a_step_of_any_size(step: int) -> None:
+    data = np.arange(12).reshape(4, 3)
+    z = fastzarr.array(data, chunks=2)
+    for index in (np.s_[::step], np.s_[2::step, 1:], np.s_[:, 1::step], np.s_[3:0:step]):
+        np.testing.assert_array_equal(z[index], data[index])
+        np.testing.assert_array_equal(z.oindex[index], data[index])
+    z[1::step] = data[1::step] = 9
+    np.testing.assert_array_equal(z[:], data)
+
+
+def test_a_single_element_of_a_basic_selection_is_a_scalar() -> None:
+    z = fastzarr.array(np.arange(6).reshape(2, 3))
+    assert type(z.get_basic_selection((1, 2))) is np.int64
+    assert type(fastzarr.array(np.array(5)).get_basic_selection()) is np.int64
+    assert z.get_basic_selection(1).tolist() == [3, 4, 5]
+    assert type(z[1, 2]) is np.ndarray
+    out = np.zeros((), "i8")
+    assert z.get_basic_selection((1, 2), out=out) is out
+    text = fastzarr.array(np.array(["a", "b"], dtype="T"))
+    assert text.get_basic_selection(1) == "b"

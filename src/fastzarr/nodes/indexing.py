@@ -134,12 +134,20 @@ class Indexed:
     ) -> Any:
         """Return elements selected by integers and slices.
 
-        ``fields`` restricts a structured array to a field or a list of fields. ``out`` is an array
-        of the selection's shape that receives the elements and is returned. ``prototype`` is
-        accepted for zarr-python 3 and ignored. The other ``get_`` methods have the same arguments.
+        A single element is returned as a scalar, where square brackets return an array of no
+        dimensions. ``fields`` restricts a structured array to a field or a list of fields. ``out``
+        is an array of the selection's shape that receives the elements and is returned.
+        ``prototype`` is accepted for zarr-python 3 and ignored. The other ``get_`` methods have the
+        same arguments.
+
+        >>> import fastzarr
+        >>> int(fastzarr.array([1, 2, 3]).get_basic_selection(-1))
+        3
         """
         del prototype
-        return self._get(_basic, selection, fields, out)
+        found = self._get(_basic, selection, fields, out)
+        single = out is None and isinstance(found, np.ndarray) and not found.ndim
+        return found[()] if single else found
 
     def set_basic_selection(
         self, selection: Any, value: Any, fields: Any = None, prototype: Any = None

@@ -70,11 +70,13 @@ def mask(index: Any, shape: tuple[int, ...]) -> Selection:
     """Return the selection of a boolean array of shape ``shape``."""
     items, fields = _split_fields(index if type(index) is tuple else (index,))
     array = np.asarray(items[0]) if len(items) == 1 else np.asarray(None)
+    if not shape and _is_single(array):
+        return _of_single(array, fields)
     if array.dtype != np.bool_ or array.shape != shape:
         what = f"shape {array.shape} and dtype {array.dtype}" if len(items) == 1 else repr(index)
         msg = f"a mask must be a boolean array of the array's shape {shape}, got {what}"
         raise errors.VindexInvalidSelectionError(msg)
-    return _build(tuple(array.nonzero()) if shape else (array,), shape, fields, _together)
+    return _build(tuple(array.nonzero()), shape, fields, _together)
 
 
 def block(index: Any, shape: tuple[int, ...], grid: Grid) -> Selection:
@@ -125,12 +127,24 @@ def _build(
     items: tuple[Any, ...], shape: tuple[int, ...], fields: Any, arrange: Callable[..., Selection]
 ) -> Selection:
     """Return the selection of an index, by ``arrange`` if it needs more than spans."""
+    if not shape and len(items) == 1 and _is_single(items[0]):
+        return _of_single(items[0], fields)
     if len(items) != len(shape) or not _PLAIN.issuperset(map(type, items)):
         items = tuple(_expand(items, len(shape)))
     kinds = set(map(type, items))
     if np.ndarray in kinds or (arrange is _together and int in kinds):
         return arrange(items, shape, fields)
     return _spans(items, shape)._replace(fields=fields)
+
+
+def _is_single(item: Any) -> bool:
+    """Whether an item of an index is a boolean of NumPy, without dimensions."""
+    return isinstance(item, (np.ndarray, np.bool_)) and item.dtype == np.bool_ and not item.ndim
+
+
+def _of_single(mask: Any, fields: Any) -> Selection:
+    """Return the selection of a mask of an array without dimensions: its element, or none."""
+    return Selection((), () if mask else (0,), (1,) if mask else (0,), fields)
 
 
 def _spans(items: tuple[Any, ...], shape: tuple[int, ...], axis: int = 0) -> Selection:
@@ -153,6 +167,8 @@ def _spans(items: tuple[Any, ...], shape: tuple[int, ...], axis: int = 0) -> Sel
             start, stop, step = item.indices(size)
             # The length of range(start, stop, step), for either sign of the step.
             count = max((stop - start + step - (1 if step > 0 else -1)) // step, 0)
+            if count <= 1:
+                step = 1  # it may be any integer, also one too large for the plan
             factors.append(new(Span, (axis, start, step, count)))
             work.append(count)
             out.append(count)
