@@ -107,6 +107,10 @@ class ContainsArrayAndGroupError(ContainsNodeError):
     """Raised if a path in the store has both an array and a group."""
 
 
+class ContainsFilesError(ContainsNodeError):
+    """Raised if files that are not part of a Zarr hierarchy would be deleted."""
+
+
 class ReadOnlyError(PermissionError, BaseZarrError):
     """Raised for a write to a store or node that was opened read-only."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastzarr as zarr
+from fastzarr.errors import ZarrUserWarning
 from fastzarr.nodes.building import outlasting
 from fastzarr.stores import LocalStore, MappingStore, MemoryStore, Store
 
@@ -119,3 +120,28 @@ def test_data_with_chunks_in_the_target_chunk_store_is_kept():
         one, store={}, path="a", chunk_store=MappingStore(chunks), chunks=3, overwrite=True
     )
     assert two[:].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def _make_both(root, name):
+    root.create_array(name, data=[1, 2])
+    root.create_group(f"group/{name}")
+    root.move(f"group/{name}", f"group/{name}moved")
+    return root[name][:].tolist(), list(root["group"])
+
+
+def test_names_that_format_3_reserves_are_used_with_a_warning():
+    root = zarr.group(zarr_format=3)
+    with pytest.warns(ZarrUserWarning, match=r"'__values__.*reserved in format 3") as caught:
+        found = _make_both(root, "__values__")
+    assert found == ([1, 2], ["__values__moved"])
+    assert {warning.filename for warning in caught} == {__file__}
+    with pytest.warns(ZarrUserWarning, match="__x"):
+        zarr.save_group({}, __x=[1])
+    with pytest.warns(ZarrUserWarning, match="__x"):
+        zarr.create_hierarchy(store={}, nodes={"__x": root.layout})
+
+
+def test_names_that_format_3_reserves_are_names_in_format_2(recwarn):
+    root = zarr.group(zarr_format=2)
+    assert _make_both(root, "__x") == ([1, 2], ["__xmoved"])
+    assert not recwarn.list

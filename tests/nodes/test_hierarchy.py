@@ -79,7 +79,7 @@ def test_what_is_there(layout):
         ({"b": GROUP, "c": {"zarr_format": 3}}, errors.MetadataError),
         ({"b": GROUP, "c": 5}, errors.MetadataError),
         ({"b": GROUP, "../c": GROUP}, errors.KeyValidationError),
-        ({"b": GROUP, "__c": GROUP}, errors.KeyValidationError),
+        ({"b": GROUP, "c/zarr.json": GROUP}, errors.KeyValidationError),
     ):
         with pytest.raises(error):
             zarr.create_hierarchy(store=store, nodes=nodes)

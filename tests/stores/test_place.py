@@ -126,6 +126,7 @@ def test_a_recreated_folder_is_the_same_place(tmp_path: Path) -> None:
     # The folder that was moved away is another place now.
     assert LocalStore(tmp_path / "old").place is not missing
     assert LocalStore(tmp_path / "old").place is LocalStore(tmp_path / "old").place
+    store.delete("x")
     zarr.create_array(store, shape=2, dtype="i4", overwrite=True)
     assert store.place is LocalStore(tmp_path / "a").place is missing
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastzarr
-from fastzarr.errors import KeyValidationError, ReadOnlyError
+from fastzarr.errors import BaseZarrError, KeyValidationError, ReadOnlyError
 from fastzarr.stores import (
     LocalStore,
     MappingStore,
@@ -214,3 +214,16 @@ def test_a_copy_of_a_plain_store_has_the_same_place() -> None:
     assert store != Plain()
     assert copy.read_only
     assert not store.read_only
+
+
+@pytest.mark.parametrize("mode", [None, "r", "w", "a"])
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_zip_file_is_not_taken_for_a_folder(
+    tmp_path: Path, mode: str | None, prefix: str
+) -> None:
+    path = tmp_path / "x.ZIP"
+    with pytest.raises(BaseZarrError, match=r"zip files are not supported.*x\.ZIP"):
+        as_store(f"{prefix}{path}", mode=mode)
+    assert not path.exists()
+    path.mkdir()
+    assert as_store(f"{prefix}{path}", mode=mode).read_only is (mode == "r")

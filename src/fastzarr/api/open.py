@@ -3,8 +3,9 @@
 Rules of this file:
 
 * Modes: ``r`` opens an existing node for reading, and ``r+`` for reading and writing; ``a`` opens
-  it for reading and writing, or creates it; ``w`` creates it, replacing an existing node; ``w-``
-  (or ``x``) creates it, and fails if there is one. The default is ``a``, or ``r`` if the store is
+  it for reading and writing, or creates it; ``w`` creates it, replacing an existing node, but
+  raises ContainsFilesError if there are files that are not part of a Zarr hierarchy; ``w-`` (or
+  ``x``) creates it, and fails if there is one. The default is ``a``, or ``r`` if the store is
   read-only.
 * Keywords that describe a new array are validated only if one is created, as in both zarr-pythons.
 * The signatures are the union of those of zarr-python 2 and 3, positional as in 2.

@@ -30,6 +30,7 @@ from fastzarr.nodes.building import (
     groups_above,
     outlasting,
 )
+from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.stores.resolve import as_store_path
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def save(
 ) -> None:
     """Save one array, or several arrays as a group; existing nodes are replaced.
 
-    Keywords other than those named here are the names of arrays.
+    Keywords other than those named here are the names of arrays. Raise ``ContainsFilesError`` if
+    files that are not part of a Zarr hierarchy would be deleted.
 
     >>> import fastzarr as zarr
     >>> store = {}
@@ -128,6 +130,7 @@ def save_group(
     chosen = choose_format(next(iter(specs.values())), parents.format)
     for spec in specs.values():
         make_layout(spec, chosen)
+    check_replaceable(place.store, place.path)
     draft = begin_draft(place.store, place.path)
     if draft is None:
         specs = {

@@ -59,6 +59,8 @@ class Format(ABC):
     data_type: ClassVar[str]
     #: Whether the axes of an array can have names.
     has_dimension_names: ClassVar[bool] = False
+    #: The beginning of names that the format reserves, but that other programs use; empty if none.
+    reserved: ClassVar[str] = ""
     #: Whether an array has at most one compressor, which ``Array.compressor`` returns.
     has_one_compressor: ClassVar[bool] = False
 

@@ -52,6 +52,7 @@ class _V3(Format):
     documents: ClassVar = {"array": ("zarr.json",), "group": ("zarr.json",)}
     data_type = "data_type"
     has_dimension_names = True
+    reserved = "__"
 
     def parse(
         self, documents: Mapping[str, Document], where: Callable[[str], str]

@@ -8,6 +8,7 @@ Rules of this file:
   document. If writing the data fails, the data is deleted.
 * If the store has drafts, a node is prepared beside its path and moved there in one step. A node
   that it replaces, of any type and format, exists until then.
+* Files that are not part of a Zarr hierarchy are never replaced (``foreign.py``).
 * In other stores, an existing node is deleted before its replacement is written. Data that may come
   from that node, or that may fail to be read, is read into memory before.
 * If several writers create the same node at once, one succeeds, and the others raise an error.
@@ -15,6 +16,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,12 +29,15 @@ from fastzarr.errors import (
     KeyValidationError,
     MetadataValidationError,
     ReadOnlyError,
+    ZarrUserWarning,
+    caller_level,
 )
 from fastzarr.grids.regions import regions
 from fastzarr.metadata.formats import default_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
+from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.held import alone
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import METADATA_NAMES, parents
@@ -69,8 +74,11 @@ def build_array(
     parents = groups_above(store, path, spec.format, known)
     layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
     _check_writable(store, path)
-    if not overwrite:
+    if overwrite:
+        check_replaceable(store, path, chunk_store)
+    else:
         check_free(store, path)
+    warn_of_reserved(path, layout.format)
     read_only = bool(handle.pop("read_only", False))
     array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
     data = spec.data if write_data else None
@@ -121,8 +129,11 @@ def build_group(
     _check_writable(store, path)
     # Two documents written one after the other could be those of two writers.
     whole = overwrite or layout.format.separate_attributes is not None
-    if not overwrite:
+    if overwrite:
+        check_replaceable(store, path, chunk_store)
+    else:
         check_free(store, path)
+    warn_of_reserved(path, layout.format)
     draft = begin_draft(store, path, chunk_store) if whole else None
     if draft is not None:
         with drafted(draft, store, path, layout, parents, overwrite=overwrite) as place:
@@ -244,15 +255,33 @@ def taken(
 
 
 def check_new_path(path: str) -> None:
-    """Raise ``KeyValidationError`` for reserved names: metadata keys, and names beginning ``__``.
+    """Raise ``KeyValidationError`` if a name in the path is that of a metadata document.
 
-    ``path`` is normalised. Existing nodes with such names can still be opened.
+    ``path`` is normalised.
     """
     for name in path.split("/"):
-        if name in METADATA_NAMES or name.startswith("__"):
-            why = "begins with '__'" if name.startswith("__") else "is that of a metadata document"
-            msg = f"{path!r} cannot be the path of a new node: the name {name!r} {why}"
+        if name in METADATA_NAMES:
+            msg = (
+                f"{path!r} cannot be the path of a new node: the name {name!r} is that of a "
+                "metadata document"
+            )
             raise KeyValidationError(msg)
+
+
+def warn_of_reserved(path: str, format: Format) -> None:
+    """Warn of names that the format of a new node reserves."""
+    start = format.reserved
+    if not start or start not in path:
+        return
+    for name in path.split("/"):
+        if name.startswith(start):
+            warnings.warn(
+                f"names beginning with {start!r}, such as {name!r} of the new node {'/' + path!r}, "
+                f"are reserved in format {format.number}; other libraries may refuse them",
+                ZarrUserWarning,
+                stacklevel=caller_level(),
+            )
+            return
 
 
 def publish(store: Store, path: str, layout: Node, parents: Parents) -> None:

@@ -35,6 +35,7 @@ from fastzarr.nodes.building import (
     publish_parents,
     remove,
     taken,
+    warn_of_reserved,
 )
 from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
@@ -353,6 +354,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         found = nodes.load(self._store, new)
         if found is not None and new != old:
             raise taken(self._store, new, found, "delete it first, or choose another path")
+        warn_of_reserved(new, self._layout.format)
         missing = groups_above(self._store, new, self._layout.format, self._path).missing
         self._store.check_move(old, new)
         apart = self._chunk_store.place is not self._store.place

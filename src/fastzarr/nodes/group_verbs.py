@@ -315,8 +315,13 @@ def _check_dtype(found: Array, dtype: Any, *, exact: bool) -> None:
     if found.layout.dtype.itemsize is None and dtype in (object, "O", "object"):
         return
     wanted = from_numpy(dtype).numpy
-    same = found.dtype.newbyteorder("=") == wanted.newbyteorder("=")
+    same = _native(found.dtype) == _native(wanted)
     if same or (not exact and np.can_cast(found.dtype, wanted)):
         return
     msg = f"the array {found.name!r} already exists with data type {found.dtype}, not {wanted}"
     raise TypeError(msg)
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a dtype in native byte order; that of strings of variable length has none."""
+    return dtype if dtype.kind == "T" else dtype.newbyteorder("=")

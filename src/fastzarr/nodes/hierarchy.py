@@ -23,7 +23,9 @@ from fastzarr.nodes.building import (
     groups_above,
     publish_parents,
     remove,
+    warn_of_reserved,
 )
+from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import normalise_path, parents
 
@@ -73,8 +75,11 @@ def build_hierarchy(
                 raise ContainsArrayError(msg)
         absent = groups_above(store, path, node.format).missing
         missing += [parent for parent in absent if parent not in made and parent not in missing]
-        if not overwrite:
+        if overwrite:
+            check_replaceable(store, path, chunk_store)
+        else:
             check_free(store, path)
+        warn_of_reserved(path, node.format)
     ordered = sorted(made, key=lambda path: path.split("/") if path else [])
     _write(store, made, missing, chunk_store, overwrite=overwrite)
     return [(path, made[path]) for path in ordered]

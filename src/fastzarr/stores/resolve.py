@@ -4,6 +4,7 @@ Rules of this file:
 
 * Only this file decides which objects are accepted as stores.
 * Nothing is opened, created or deleted: a mode only determines whether the store may be written.
+* A path ending in ``.zip`` is not a store, unless it is a folder.
 * Messages show only the scheme of a URL, because the rest may contain a password.
 """
 
@@ -125,11 +126,11 @@ def _local_path(path: str | os.PathLike[str]) -> str:
         raise BaseZarrError(msg)
     scheme = _scheme(text) if isinstance(path, str) else None
     if scheme is None:
-        return text
+        return _folder(text)
     if scheme.group(0).lower() == "file://":
         rest = re.sub(r"\A(?i:file)://(localhost(?=/))?", "", text)
         if rest.startswith("/") or (os.name == "nt" and re.match(r"[A-Za-z]:", rest)):
-            return rest
+            return _folder(rest)
         msg = (
             "a file:// URL must have an absolute path and no host other than localhost, as in "
             "file:///data/a.zarr"
@@ -137,3 +138,11 @@ def _local_path(path: str | os.PathLike[str]) -> str:
         raise BaseZarrError(msg)
     msg = f"{scheme.group(1)!r} URLs are not supported; pass a path, a mapping or a store"
     raise BaseZarrError(msg)
+
+
+def _folder(path: str) -> str:
+    """Return the path of a folder; raise BaseZarrError if it must be that of a file."""
+    if path.lower().endswith(".zip") and not os.path.isdir(path):
+        msg = f"zip files are not supported, but {path!r} names one; use a folder of another name"
+        raise BaseZarrError(msg)
+    return path

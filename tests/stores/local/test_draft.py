@@ -18,7 +18,12 @@ import numpy as np
 import pytest
 
 import fastzarr as zarr
-from fastzarr.errors import ContainsArrayError, ContainsGroupError, ContainsNodeError
+from fastzarr.errors import (
+    ContainsArrayError,
+    ContainsFilesError,
+    ContainsGroupError,
+    ContainsNodeError,
+)
 from fastzarr.stores import LocalStore, MemoryStore
 from fastzarr.stores.local import system
 
@@ -271,9 +276,7 @@ def test_a_root_that_is_a_link_stays_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("make", ["array", "group", "with data", "with attributes"])
-def test_other_files_in_the_root_are_kept_unless_overwritten(
-    zarr_format: int, make: str, tmp_path: Path
-) -> None:
+def test_other_files_in_the_root_are_kept(zarr_format: int, make: str, tmp_path: Path) -> None:
     def create(*, overwrite: bool) -> None:
         words: dict[str, Any] = {"zarr_format": zarr_format, "overwrite": overwrite}
         if make == "array":
@@ -294,8 +297,13 @@ def test_other_files_in_the_root_are_kept_unless_overwritten(
     with pytest.raises(ContainsNodeError):
         create(overwrite=False)
     assert {"notes.txt", "folder/more.txt"} <= {*names(tmp_path)}
+    with pytest.raises(ContainsFilesError, match=r"folder/more\.txt|notes\.txt"):
+        create(overwrite=True)
+    assert {"notes.txt", "folder/more.txt"} <= {*names(tmp_path)}
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "folder" / "more.txt").unlink()
     create(overwrite=True)
-    assert not [name for name in names(tmp_path) if "txt" in name or "tmp" in name]
+    assert not [name for name in names(tmp_path) if "folder" in name or "tmp" in name]
 
 
 def test_a_root_whose_folder_above_may_not_be_written() -> None:
