@@ -31,6 +31,8 @@ const STAGED: usize = 128;
 const STAGED_BYTES: usize = 256 << 20;
 /// The bytes of chunks that more threads than there are processors may work on.
 const WAITING_BYTES: usize = 64 << 20;
+/// The most lanes of pieces: the folder of each stays open.
+const LANES: usize = 4;
 /// The most pieces that are shared out at a time.
 const ROUND: usize = 1024;
 
@@ -84,6 +86,7 @@ impl<'a> Run<'a> {
         let failures = Failures::default();
         // The first piece that no worker has taken.
         let next = AtomicUsize::new(0);
+        let lanes = job.threads.clamp(1, LANES);
         let mut done = true;
         while done && next.load(Ordering::Relaxed) < plan.size() {
             let stage = Mutex::new(Stage::default());
@@ -91,7 +94,8 @@ impl<'a> Run<'a> {
                 if guard(&stage).full() {
                     return Ok(());
                 }
-                let number = next.fetch_add(1, Ordering::Relaxed);
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                let number = lane(turn, plan.size(), lanes);
                 match self.store_piece(number, kept, &stage) {
                     Err(error) if scarce::ran_out(&error) => {
                         guard(&stage).failed.push((number, error));
@@ -398,6 +402,18 @@ impl<'a> Run<'a> {
         }
         shard.assemble(pieces, &mut kept.scratch).map(Some)
     }
+}
+
+/// Return the number of the piece that has a turn. Turns alternate between lanes, which are ranges of
+/// pieces, so that threads create files in different folders: a folder is locked for each.
+fn lane(turn: usize, count: usize, lanes: usize) -> usize {
+    let (each, more) = (count / lanes, count % lanes);
+    let (lane, at) = if turn < lanes * each {
+        (turn % lanes, turn / lanes)
+    } else {
+        (turn - lanes * each, each)
+    };
+    lane * each + lane.min(more) + at
 }
 
 /// Whether a piece leaves nothing of its chunk as it was, outside of the array included.

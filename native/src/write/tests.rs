@@ -170,3 +170,18 @@ fn staged_objects_are_bounded() {
     assert_eq!((error, stored), (None, 1000));
     assert!(most <= STAGED + 3, "{most}");
 }
+
+#[test]
+fn turns_alternate_between_lanes_and_reach_each_piece_once() {
+    for lanes in 1..=LANES {
+        for count in 0..40 {
+            let numbers = (0..count).map(|turn| lane(turn, count, lanes));
+            let mut numbers: Vec<usize> = numbers.collect();
+            if count >= 2 * lanes && lanes > 1 {
+                assert!(numbers[0].abs_diff(numbers[1]) >= count / lanes);
+            }
+            numbers.sort_unstable();
+            assert_eq!(numbers, (0..count).collect::<Vec<_>>());
+        }
+    }
+}
