@@ -11,6 +11,7 @@ import pytest
 
 import fastzarr
 from fastzarr.config import DEFAULTS, Config, config
+from fastzarr.errors import ZarrUserWarning
 
 
 def test_set_in_a_with_statement_ends_with_it() -> None:
@@ -139,3 +140,27 @@ def test_an_array_opened_in_a_block_has_the_settings_of_the_block() -> None:
     with config.set({"array.order": "F"}):
         inside = fastzarr.zeros((2, 2))
     assert (inside.config.order, fastzarr.zeros((2, 2)).config.order) == ("F", "C")
+
+
+def test_a_misspelled_name_causes_a_warning() -> None:
+    own = Config(DEFAULTS)
+    with pytest.warns(ZarrUserWarning, match=r"'array\.ordre'.*did you mean 'array\.order'"):
+        own.set({"array.ordre": "F"})
+    with pytest.warns(ZarrUserWarning, match=r"'nonsense'.*config\.pprint"):
+        own.set({"nonsense": 1})
+
+
+def test_the_names_of_others_are_accepted(recwarn: pytest.WarningsRecorder) -> None:
+    own = Config(DEFAULTS)
+    own.set({"mine.x": 1, "async.concurrency": 3, "array.rectilinear_chunks": True})
+    own.set({"codec_pipeline": {"path": "x", "batch_size": 1}, "buffer": "y"})
+    assert not recwarn.list
+
+
+def test_the_settings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    own = Config(DEFAULTS)
+    own.set({"array.order": "F"})
+    own.pprint()
+    shown = capsys.readouterr().out
+    assert shown.rstrip() == repr(own)
+    assert "  array.order = 'F'\n" in shown

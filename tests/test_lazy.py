@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -36,3 +38,29 @@ def test_threads_that_compute_a_value_at_once_get_the_same() -> None:
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: one.value, range(2))
     assert first is second is one.value
+
+
+def test_help_works_without_optional_packages() -> None:
+    code = """
+import sys
+sys.modules.update({"pytest": None, "msgpack": None, "numcodecs.msgpacks": None})
+import inspect, pydoc
+import fastzarr
+from fastzarr import codecs
+for module in (fastzarr, codecs):
+    assert dict(inspect.getmembers(module))
+    assert "NAME" in pydoc.plain(pydoc.render_doc(module))
+assert {"open", "Array", "codecs", "__version__"} <= {*dir(fastzarr)}
+assert {"BloscCodec", "parse"} <= {*dir(codecs)}
+assert not {"testing", "make_lazy", "TYPE_CHECKING", "NUMCODECS"} & {*dir(fastzarr)}
+assert not hasattr(fastzarr, "testing")
+try:
+    fastzarr.testing
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fastzarr.testing requires a package that is not installed: pytest" in done.stdout

@@ -92,7 +92,9 @@ def test_every_public_name_is_there() -> None:
 
 def test_names_listed_are_names_that_load() -> None:
     assert set(fastzarr.__all__) <= {*SURFACE, "__version__"}
-    assert set(SURFACE) <= {*dir(fastzarr), "__version__"}
+    # The module for tests requires pytest, so that it is no name for help().
+    assert set(SURFACE) <= {*dir(fastzarr), "__version__", "testing"}
+    assert fastzarr.testing
 
 
 def test_functions_keep_their_names_beside_the_files_of_the_same_name() -> None:

@@ -28,20 +28,33 @@ def make_lazy(
     """Return ``__getattr__`` and ``__dir__`` of a package.
 
     ``homes`` maps a module, relative to the package or absolute, to the names that it defines.
-    Submodules are listed under the empty string.
+    Submodules are listed under the empty string. A name that requires a package which is not
+    installed raises AttributeError: ``help()`` and ``inspect`` ask for all that ``dir()`` lists.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
     namespace = vars(sys.modules[package])
+
+    def offered() -> list[str]:
+        own = (name for name in namespace if name.startswith("__"))
+        # A submodule such as the one for tests is offered only if it is public.
+        public = {*namespace.get("__all__", ()), *(name for name in home_of if home_of[name])}
+        return sorted({*own, *public})
 
     def load(name: str) -> Any:
         if name not in home_of:
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        module = import_module(home_of[name] or f".{name}", package)
+        try:
+            module = import_module(home_of[name] or f".{name}", package)
+        except ModuleNotFoundError as error:
+            if error.name is not None and error.name.partition(".")[0] == package.partition(".")[0]:
+                raise
+            msg = f"{package}.{name} requires a package that is not installed: {error.name}"
+            raise AttributeError(msg) from error
         value = namespace[name] = getattr(module, name) if home_of[name] else module
         return value
 
-    return load, lambda: sorted({*namespace, *home_of})
+    return load, offered
 
 
 class cached(Generic[T]):  # noqa: N801  (a decorator, like ``property``)

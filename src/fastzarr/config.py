@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MIB = 1 << 20
 _MISSING = object()
+_OWN = ("array.", "limits.", "threading.")
+# Settings of zarr-python that have no meaning here, by the beginning of their names.
+_FOREIGN = (
+    *("array.allow_unsafe", "array.rectilinear", "array.sharding_coalesce"),
+    *("array.v2_default", "array.v3_default"),
+    *("async.", "buffer", "codec_pipeline.", "codecs.", "ndbuffer"),
+)
 
 DEFAULTS: dict[str, Any] = {
     "default_zarr_format": 3,
@@ -153,11 +160,16 @@ class Config:
     def set(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> _Change:
         """Change settings, permanently or, in a ``with`` statement, until the end of the block.
 
-        In keywords, two underscores stand for a dot. Unknown names are accepted, because code
-        written for zarr-python may set settings that have no meaning here.
+        In keywords, two underscores stand for a dot. Settings of zarr-python that have no meaning
+        here are accepted, and so are those of other programs, such as ``mine.x``. Another unknown
+        name, such as ``array.chunk_size``, causes a warning.
         """
         flat = _flat(dict(values or {}))
         flat |= {name.replace("__", "."): value for name, value in more.items()}
+        for name in flat:
+            own = "." not in name or name.startswith(_OWN)
+            if own and name not in self._defaults and not name.startswith(_FOREIGN):
+                self._warn_of(name)
         change = _Change(self, tuple(flat))
         with self._lock:
             for name, value in flat.items():
@@ -169,6 +181,26 @@ class Config:
                     del changes[: len(final) - 1 - final[::-1].index(True)]
             self._put(self.flat | flat)
         return change
+
+    def _warn_of(self, name: str) -> None:
+        import warnings
+        from difflib import get_close_matches
+
+        from fastzarr.errors import ZarrUserWarning, caller_level
+
+        near = get_close_matches(name, self._defaults, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "config.pprint() lists the settings"
+        msg = f"there is no setting {name!r}, so it has no effect; {hint}"
+        warnings.warn(msg, ZarrUserWarning, stacklevel=caller_level())
+
+    def __repr__(self) -> str:
+        """Return the settings in force, one on each line."""
+        lines = (f"  {name} = {value!r}" for name, value in sorted(self.flat.items()))
+        return "\n".join(["<Config>", *lines])
+
+    def pprint(self) -> None:
+        """Print the settings in force (zarr-python's method)."""
+        print(self)  # noqa: T201  (printing is the purpose)
 
     def _take_away(self, change: _Change) -> None:
         with self._lock:
