@@ -34,15 +34,17 @@ def as_view(data: Buffer) -> memoryview:
 def flat_bytes(value: AnyBuffer, key: str) -> bytes | memoryview:
     """Return a value as bytes or as a flat view of bytes, in C order, copied only if necessary.
 
-    Raise ``TypeError``, naming ``key``, if the value is not a buffer of bytes, such as an array of
+    An object with a method ``to_bytes``, such as a buffer of zarr-python 3, is a value too. Raise
+    ``TypeError``, naming ``key``, if the value is not a buffer of bytes, such as an array of
     objects, whose buffer holds pointers.
     """
     if type(value) is bytes:
         return value
+    view: memoryview | None
     try:
         view = memoryview(value)
     except (TypeError, ValueError, BufferError):
-        view = None
+        view = _of_method(value)
     if view is None or "O" in (view.format or ""):
         msg = f"the value of key {key!r} must be bytes or hold bytes, not {type(value).__name__}"
         raise TypeError(msg) from None
@@ -51,6 +53,13 @@ def flat_bytes(value: AnyBuffer, key: str) -> bytes | memoryview:
     except TypeError:
         # Strided, empty, or with items of a format that memoryview cannot cast.
         return view.tobytes()
+
+
+def _of_method(value: object) -> memoryview | None:
+    """Return the result of the method ``to_bytes``; None if there is none. Numbers have another."""
+    method = None if isinstance(value, int) else getattr(value, "to_bytes", None)
+    data = method() if callable(method) else None
+    return memoryview(data) if isinstance(data, (bytes, bytearray, memoryview)) else None
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any], order: Any = "C") -> Any:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 
-from fastzarr.errors import KeyValidationError, ReadOnlyError
-from fastzarr.stores import DictStore, MemoryStore
+import fastzarr as zarr
+from fastzarr.errors import BaseZarrError, KeyValidationError, ReadOnlyError
+from fastzarr.stores import DictStore, ManagedMemoryStore, MemoryStore
 from fastzarr.testing import StoreTests
 
 
@@ -104,3 +109,103 @@ def test_many_values_are_set_and_deleted_in_one_step() -> None:
     with pytest.raises(ReadOnlyError):
         store.with_read_only().set_many([("b", None)])
     assert dict(store) == {"b": b"2", "c/d": b"3"}
+
+
+def in_another_process(data: bytes, code: str) -> str:
+    """Return what ``code`` prints in another process, in which ``data`` is a pickle."""
+    code = f"import pickle\ndata = {data!r}\n{code}"
+    done = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_copy_in_another_process_says_that_changes_would_be_lost() -> None:
+    """It can be read there, and be changed when asked for."""
+    root = zarr.group(MemoryStore())
+    root["a"] = [1, 2, 3]
+    here = pickle.loads(pickle.dumps(root))
+    here["a"][0] = 5
+    assert here["a"][:].tolist() == [5, 2, 3]
+    code = """
+import fastzarr as zarr
+root, array = pickle.loads(data)
+print(root["a"][:].tolist(), array[:].tolist(), array.read_only)
+def set_one(): array[0] = 9
+def create(): root.create_group("b")
+def set_attribute(): root.attrs["x"] = 1
+def set_key(): root.store.set("x", b"1")
+for change in (set_one, create, set_attribute, set_key):
+    try:
+        change()
+    except zarr.errors.ReadOnlyError as error:
+        print("refused", "another process" in str(error))
+mine = zarr.open_group(root.store.with_read_only(False))
+mine["a"][0] = 9
+print(mine["a"][:].tolist())
+"""
+    lines = in_another_process(pickle.dumps((root, root["a"])), code).splitlines()
+    assert lines[0] == "[1, 2, 3] [1, 2, 3] True"
+    assert [line.split()[0] for line in lines[1:5]] == ["refused"] * 4
+    assert lines[4] == "refused True"
+    assert lines[5] == "[9, 2, 3]"
+
+
+def test_a_named_store_is_shared_in_the_process() -> None:
+    """Its URL opens it everywhere, and the part after the name is a path."""
+    zarr.open_group("memory://test-named", mode="w").create_array("a/b", data=[1, 2])
+    gc.collect()
+    assert zarr.open_array("memory://test-named/a/b", mode="r")[:].tolist() == [1, 2]
+    assert zarr.open_group("MEMORY://test-named", path="a").path == "a"
+    assert "test-other" not in zarr.open_group("memory://test-other")
+    store = ManagedMemoryStore("test-named")
+    assert store == zarr.open_group("memory://test-named").store
+    assert str(store) == "memory://test-named"
+    assert store.place is ManagedMemoryStore("test-named").place
+    assert pickle.loads(pickle.dumps(store)).place is store.place
+    assert list(ManagedMemoryStore()) == []
+    with pytest.raises(ReadOnlyError):
+        ManagedMemoryStore("test-named", read_only=True).set("x", b"1")
+
+
+@pytest.mark.parametrize("name", ["", "a/b"])
+def test_names_of_stores(name: str) -> None:
+    """A name is one segment."""
+    with pytest.raises(BaseZarrError, match="cannot name a store"):
+        ManagedMemoryStore(name)
+    with pytest.raises(BaseZarrError, match="cannot name a store"):
+        zarr.open_group("memory:///a")
+
+
+def test_a_named_store_is_refused_in_another_process() -> None:
+    """Its values are not there."""
+    data = pickle.dumps(zarr.open_group("memory://test-pickled"))
+    code = """
+import fastzarr
+try:
+    pickle.loads(data)
+except fastzarr.errors.BaseZarrError as error:
+    print(error)
+"""
+    assert "memory://test-pickled is in the memory of another process" in in_another_process(
+        data, code
+    )
+
+
+def test_values_of_other_libraries() -> None:
+    """An object with ``to_bytes`` is a value, as the buffers of zarr-python 3 are."""
+
+    class Buffer:
+        def to_bytes(self) -> bytes:
+            return b"1"
+
+    values: Any = {"a": Buffer(), "b": 5}
+    store = MemoryStore(values)
+    assert store["a"] == b"1"
+    assert store.getsize("a") == 1
+    assert [bytes(part) for part in store.get_ranges("a", [(0, 1)]) or ()] == [b"1"]
+    store.set("c", Buffer())  # type: ignore[arg-type]
+    assert store["c"] == b"1"
+    with pytest.raises(TypeError, match="'b' must be bytes"):
+        store["b"]

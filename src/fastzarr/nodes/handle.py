@@ -121,6 +121,11 @@ class Handle:
             name: value for name, value in vars(self).items() if name not in ("_batch", "_listed")
         }
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the handle, read-only if its store has become so."""
+        vars(self).update(state)
+        self._read_only = self._read_only or self.store.read_only
+
     def __hash__(self) -> int:
         """Return a hash of the path, because equal handles may have different types of stores."""
         return hash((Handle, self.path))

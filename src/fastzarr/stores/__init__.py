@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.local.store import LocalStore
     from fastzarr.stores.mapping import MappingStore
     from fastzarr.stores.mapping import MappingStore as KVStore
-    from fastzarr.stores.memory import MemoryStore
+    from fastzarr.stores.memory import ManagedMemoryStore, MemoryStore
     from fastzarr.stores.memory import MemoryStore as DictStore
     from fastzarr.stores.path import StorePath
     from fastzarr.stores.resolve import as_store, as_store_path
@@ -46,6 +46,7 @@ _HOMES = {
     "HasFiles": ("capabilities", "HasFiles"),
     "KVStore": ("mapping", "MappingStore"),
     "LocalStore": ("local.store", "LocalStore"),
+    "ManagedMemoryStore": ("memory", "ManagedMemoryStore"),
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
     "NestedDirectoryStore": ("local.directory", "NestedDirectoryStore"),
@@ -71,6 +72,7 @@ __all__ = [
     "HasFiles",
     "KVStore",
     "LocalStore",
+    "ManagedMemoryStore",
     "MappingStore",
     "MemoryStore",
     "NestedDirectoryStore",

@@ -478,10 +478,13 @@ class Store(AsMapping):
 
     def _check_write(self, *keys: str) -> None:
         if self.read_only:
-            msg = f"{self} is read-only; open it for writing, or use with_read_only(False)"
-            raise ReadOnlyError(msg)
+            raise ReadOnlyError(self._refusal())
         for key in keys:
             validate_key(key)
+
+    def _refusal(self) -> str:
+        """Return the message of the error for writing to this read-only store."""
+        return f"{self} is read-only; open it for writing, or use with_read_only(False)"
 
     def _holds(self, path: str) -> bool:
         return self._exists(path) or not self.is_empty(path)

@@ -3,15 +3,21 @@
 Rules of this file:
 
 * Values are ``bytes`` objects, so readers receive them without a copy.
+* The values belong to a process. A copy that was pickled to another process is read-only there,
+  because what is written to it would be lost.
 * A write is one assignment in a ``dict``, under a lock that ``swap`` holds while it compares and
   writes. The lock is that of the dict's ``Place``, because several stores may share a dict.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from fastzarr.buffers import flat_bytes
+from fastzarr.errors import BaseZarrError
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import METADATA_NAMES, validate_key
 from fastzarr.stores.mapping import MappingStore
@@ -29,7 +35,8 @@ class MemoryStore(MappingStore):
     """A store in memory, in the caller's dict if one is passed.
 
     ``root`` is zarr-python 2's name for ``store_dict``. Stores with equal values are equal.
-    Pickling copies all values.
+    Pickling copies all values. In another process the copy is read-only, so that nobody writes
+    there what this process will never see; ``with_read_only(False)`` permits changes of the copy.
 
     >>> store = MemoryStore()
     >>> store["a"] = b"1"
@@ -57,10 +64,31 @@ class MemoryStore(MappingStore):
         self.dimension_separator = dimension_separator
         vars(self)["_place"] = self._find_place()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings and the values, and the process that they belong to."""
+        return super().__getstate__() | {"_process": _process(os.getpid())}
+
     def __setstate__(self, state: Any) -> None:
         """Restore the settings and the values."""
         super().__setstate__(state)
         vars(self)["_place"] = self._find_place()
+        if vars(self).pop("_process", None) != _process(os.getpid()):
+            vars(self).update(read_only=True, _elsewhere=True)
+
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """Return a store of the same values that is read-only, or not."""
+        other = super().with_read_only(read_only)
+        vars(other).pop("_elsewhere", None)
+        return other
+
+    def _refusal(self) -> str:
+        if "_elsewhere" not in vars(self):
+            return super()._refusal()
+        return (
+            f"{self} is a copy of a store in the memory of another process, which would not see "
+            "the change; use a store that both can reach, such as a folder, or change the copy "
+            "with store.with_read_only(False)"
+        )
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         data = bytes(value)
@@ -162,6 +190,58 @@ class MemoryStore(MappingStore):
     def __str__(self) -> str:
         """Return a URL that identifies the dict within this process."""
         return f"memory://{id(self._mapping)}"
+
+
+class ManagedMemoryStore(MemoryStore):
+    """A store in memory that is found by its name anywhere in the process.
+
+    ``memory://name`` is its URL. The values live as long as the process. Without a name, a new one
+    is chosen. The store can be pickled only within its process.
+
+    >>> ManagedMemoryStore("demo").set("a", b"1")
+    >>> ManagedMemoryStore("demo")["a"]
+    b'1'
+    """
+
+    def __init__(self, name: str | None = None, *, read_only: bool = False) -> None:
+        """Initialise with the values of this name; raise BaseZarrError if it contains a slash."""
+        self.name = uuid4().hex if name is None else name
+        if not self.name or "/" in self.name:
+            msg = f"{name!r} cannot name a store in memory: it is empty or has a slash"
+            raise BaseZarrError(msg)
+        super().__init__(_values(self.name), read_only=read_only)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings, the name and the process, but no values."""
+        state = super().__getstate__().items()
+        return {name: value for name, value in state if name != "_mapping"}
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the store of this name; raise BaseZarrError in another process."""
+        if "_process" in state and state["_process"] != _process(os.getpid()):
+            msg = (
+                f"memory://{state['name']} is in the memory of another process, from which this "
+                "one cannot read it; use a store that both can reach, such as a folder"
+            )
+            raise BaseZarrError(msg)
+        super().__setstate__({"_mapping": _values(state["name"]), **state})
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return f"memory://{self.name}"
+
+
+@cache
+def _values(name: str) -> dict[str, bytes]:
+    """Return the values of the store of a name in this process."""
+    del name
+    return {}
+
+
+@cache
+def _process(pid: int) -> str:
+    """Return a name of this process that no other one has, on this machine or elsewhere."""
+    return f"{pid}-{uuid4().hex}"
 
 
 class DictDraft:

@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.path import StorePath
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
 _MODES = ("r", "r+", "a", "w", "w-", "x")
+_MAPPING = ("__getitem__", "__iter__", "keys")
+_memory_url = re.compile(r"\A(?i:memory)://(.*)\Z", re.DOTALL).match
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
 
 
@@ -37,9 +35,10 @@ def as_store(
 ) -> Store:
     """Return the store that an argument represents.
 
-    None is a new store in memory; a string, a Path or a ``file://`` URL is a store in a folder; a
-    dict or another mutable mapping is a store in that mapping. A store is returned as it is, and of
-    a StorePath its store (``as_store_path`` keeps the path).
+    None is a new store in memory, and ``memory://name`` the one of that name in this process; a
+    string, a Path or a ``file://`` URL is a store in a folder; a dict or another mapping, of any
+    class, is a store in that mapping, which is read-only if values cannot be set. A store is
+    returned as it is, and of a StorePath its store (``as_store_path`` keeps the path).
 
     With ``mode="r"`` or ``read_only=True`` the result is read-only; any other mode requires a
     writable store.
@@ -87,6 +86,8 @@ def as_store_path(
     'a/b'
     """
     below = store_like.path if isinstance(store_like, StorePath) else ""
+    if isinstance(store_like, str):
+        store_like, below = _split_memory(store_like)
     store = as_store(store_like, mode=mode, read_only=read_only, storage_options=storage_options)
     return StorePath(store, f"{below}/{normalise_path(path)}")
 
@@ -96,6 +97,11 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
         return store_like
     if isinstance(store_like, StorePath):
         return store_like.store
+    name = _memory(store_like) if isinstance(store_like, str) else None
+    if name is not None:
+        from fastzarr.stores.memory import ManagedMemoryStore
+
+        return ManagedMemoryStore(name, read_only=read_only)
     if isinstance(store_like, str | os.PathLike):
         from fastzarr.stores.local.store import LocalStore
 
@@ -108,15 +114,39 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
         from fastzarr.stores.memory import MemoryStore
 
         return MemoryStore(store_like)
-    if isinstance(store_like, MutableMapping):
+    if _is_mapping(store_like):
         from fastzarr.stores.mapping import MappingStore
 
-        return MappingStore(store_like)
+        fixed = not hasattr(type(store_like), "__setitem__")
+        return MappingStore(store_like, read_only=fixed)  # type: ignore[arg-type]  # as checked
     msg = (
-        "a store must be a path, a mutable mapping of keys to bytes, a Store, or None for memory, "
+        "a store must be a path, a mapping of keys to bytes, a Store, or None for memory, "
         f"not {type(store_like).__name__}"
     )
     raise TypeError(msg)
+
+
+def _is_mapping(store_like: object) -> bool:
+    """Whether an object maps keys to values, whatever its class. A table is an array, too."""
+    cls = type(store_like)
+    if isinstance(store_like, Mapping):
+        return not hasattr(cls, "__array__")
+    return all(hasattr(cls, name) for name in _MAPPING) and not hasattr(cls, "__array__")
+
+
+def _memory(text: str) -> str | None:
+    """Return the rest of a ``memory://`` URL, or None if a string is not one."""
+    found = _memory_url(text)
+    return None if found is None else found[1]
+
+
+def _split_memory(url: str) -> tuple[str, str]:
+    """Split the path from a ``memory://name/path`` URL; that of any other string is empty."""
+    found = _memory(url)
+    if found is None or "/" not in found:
+        return url, ""
+    name, _, path = found.partition("/")
+    return f"memory://{name}", path
 
 
 def _local_path(path: str | os.PathLike[str]) -> str:
