@@ -25,12 +25,12 @@ FLOORS = [
     "_lazy config errors buffers registry",
     "native checked",
     "stores grids dtypes versions",
-    "codecs selection storage dtype",
+    "codecs selection dtype",
     "metadata testing",
     "engine creating",
     "nodes",
     "api transfer check",
-    "__init__ cli compat",
+    "__init__ cli compat storage",
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms.split()}
 

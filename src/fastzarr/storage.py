@@ -1,10 +1,14 @@
-"""The stores, re-exported from ``fastzarr.stores`` under zarr-python's module name."""
+"""The stores and the functions of zarr-python's module ``storage``, under its name."""
 
+from typing import TYPE_CHECKING
+
+from fastzarr._lazy import make_lazy
 from fastzarr.stores import (
     DictStore,
     DirectoryStore,
     KVStore,
     LocalStore,
+    ManagedMemoryStore,
     MappingStore,
     MemoryStore,
     NestedDirectoryStore,
@@ -13,15 +17,55 @@ from fastzarr.stores import (
     TempStore,
 )
 
+if TYPE_CHECKING:
+    from fastzarr.api.storage import (
+        array_meta_key,
+        attrs_key,
+        contains_array,
+        contains_group,
+        getsize,
+        group_meta_key,
+        init_array,
+        init_group,
+        listdir,
+        normalize_store_arg,
+        rename,
+        rmdir,
+    )
+else:
+    __getattr__, __dir__ = make_lazy(
+        __name__,
+        {
+            "fastzarr.api.storage": (
+                *("array_meta_key", "attrs_key", "contains_array", "contains_group", "getsize"),
+                *("group_meta_key", "init_array", "init_group", "listdir", "normalize_store_arg"),
+                *("rename", "rmdir"),
+            ),
+        },
+    )
+
 __all__ = [
     "DictStore",
     "DirectoryStore",
     "KVStore",
     "LocalStore",
+    "ManagedMemoryStore",
     "MappingStore",
     "MemoryStore",
     "NestedDirectoryStore",
     "Store",
     "StorePath",
     "TempStore",
+    "array_meta_key",
+    "attrs_key",
+    "contains_array",
+    "contains_group",
+    "getsize",
+    "group_meta_key",
+    "init_array",
+    "init_group",
+    "listdir",
+    "normalize_store_arg",
+    "rename",
+    "rmdir",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import fastzarr as zarr
@@ -41,12 +42,13 @@ class TestConsolidated:
             if "/" in key and key.rsplit("/", 1)[1] in ("zarr.json", ".zarray", ".zgroup"):
                 full.delete(key)
         root = zarr.open_group(full, mode="r")
+        assert root["a/x"].shape == (3,)
         if isinstance(full, LocalStore):
             # Where checking is cheap, deleted nodes are noticed.
+            full.delete_dir("a/x")
+            assert "a/x" not in root
             with pytest.raises(KeyError):
                 root["a/x"]
-        else:
-            assert root["a/x"].shape == (3,)
         live = zarr.open_group(full, mode="r", use_consolidated=False)
         assert list(live) == []
         assert live.zarr_format == zarr_format
@@ -92,3 +94,50 @@ def test_the_key_of_format_2_can_be_another():
     assert list(zarr.open_consolidated(store, metadata_key=".other")) == ["a"]
     zarr.consolidate_metadata(store, ".zmetadata")
     assert list(zarr.open_consolidated(store)) == ["a"]
+
+
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_nodes_that_stand_only_in_the_copy(tmp_path, zarr_format, local):
+    store = LocalStore(tmp_path) if local else MemoryStore()
+    root = zarr.open_group(store, mode="w", zarr_format=zarr_format)
+    root.create_array("a", data=np.arange(4), chunks=2)[2:] = 0
+    root.create_array("g/b", data=np.arange(3))
+    zarr.consolidate_metadata(store)
+    for key in list(store.list("a")) + list(store.list("g")):
+        if "zarr" in key or "zgroup" in key:
+            store.delete(key)
+    root = zarr.open_group(store, mode="r")
+    assert list(root) == list(root.keys()) == ["a", "g"]
+    assert len(root) == 2
+    assert "a" in root
+    assert "g/b" in root
+    assert root["a"][:].tolist() == [0, 1, 0, 0]
+    assert root["g"]["b"][:].tolist() == [0, 1, 2]
+    assert [name for name, _ in root.members(None)] == ["a", "g", "g/b"]
+    assert "b (3,)" in str(root.tree())
+    store.delete_dir("g")
+    root = zarr.open_group(store, mode="r")
+    if local:
+        assert list(root) == ["a"]
+        assert ("g" in root, len(root), [*root.group_keys()]) == (False, 1, [])
+
+
+def test_a_copy_without_the_document_of_its_group(tmp_path):
+    for number, store in enumerate((MemoryStore(), LocalStore(tmp_path / "a"))):
+        root = zarr.open_group(store, mode="w", zarr_format=2, attributes={"x": number})
+        root["a"] = [1, 2]
+        zarr.consolidate_metadata(store)
+        store.delete(".zgroup")
+        before = sorted(store)
+        for mode in ("r", "r+", None):
+            found = zarr.open_consolidated(store, mode=mode)
+            assert (dict(found.attrs), found["a"][:].tolist()) == ({"x": number}, [1, 2])
+        assert zarr.open(store, mode="r", use_consolidated=True)["a"].shape == (2,)
+        for verb in (zarr.open, zarr.open_group):
+            for mode in ("r", "r+", "a"):
+                with pytest.raises(errors.NodeNotFoundError, match=r"'\.zmetadata'.*open_consol"):
+                    verb(store, mode=mode)
+        with pytest.raises(errors.NodeNotFoundError, match=r"'\.zmetadata'"):
+            zarr.group(store)
+        assert sorted(store) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import fastzarr as zarr
@@ -180,3 +181,24 @@ def test_a_node_of_the_other_format_is_named():
             errors.NodeNotFoundError, match=r"of format 2 .* but there is one of format 3"
         ):
             opening(store, mode="r", zarr_format=2)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_folder_inside_an_array_does_not_become_a_group(tmp_path, zarr_format):
+    words = {"zarr_format": zarr_format}
+    if zarr_format == 2:
+        words["dimension_separator"] = "/"
+    root = zarr.open_group(tmp_path / "a.zarr", zarr_format=zarr_format)
+    root.create_array("x", data=np.arange(8).reshape(2, 2, 2), chunks=1, **words)
+    before = sorted(tmp_path.rglob("*"))
+    for folder in ("x/c", "x/c/0", "x/0", "x/new/new"):
+        place = tmp_path / "a.zarr" / folder
+        for mode in (None, "a", "w-"):
+            with pytest.raises(errors.ContainsArrayError, match=r"a\.zarr/x' is an array"):
+                zarr.open(place, mode=mode)
+        with pytest.raises(errors.ContainsArrayError):
+            zarr.save(place, [1])
+        with pytest.raises(errors.ContainsArrayError):
+            zarr.create_array(place, name="y", shape=3)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert zarr.open(tmp_path / "a.zarr" / "new").path == ""

@@ -123,3 +123,21 @@ def test_saving_an_array_over_itself_keeps_its_values(tmp_path, zarr_format):
     loaded = zarr.load(tmp_path / "g")
     assert sorted(loaded) == ["w", "z"]
     assert loaded["z"].tolist() == loaded["w"].tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_group_is_saved_with_all_below(tmp_path, local):
+    root = zarr.group(zarr_format=2, attributes={"title": "demo"})
+    root.create_array("a/x", data=np.arange(4), chunks=2).attrs["units"] = "m"
+    target = tmp_path / "out" if local else {}
+    zarr.save(target, [1, 2])
+    zarr.save(target, root)
+    found = zarr.open_group(target, mode="r")
+    assert (found.zarr_format, dict(found.attrs)) == (2, {"title": "demo"})
+    assert found["a/x"][:].tolist() == [0, 1, 2, 3]
+    assert (found["a/x"].chunks, dict(found["a/x"].attrs)) == ((2,), {"units": "m"})
+    zarr.save(target, root["a"], path="b", zarr_format=2)
+    assert list(zarr.open_group(target, mode="r", path="b")) == ["x"]
+    with pytest.raises(errors.BaseZarrError, match="one is below the other"):
+        zarr.save(target, found)
+    assert zarr.open_group(target, mode="r")["a/x"].shape == (4,)

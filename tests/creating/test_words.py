@@ -461,3 +461,11 @@ def test_text_that_utf8_cannot_encode_is_refused_as_an_object():
     for fill in ("\ud800", ["\ud800"], {"\ud800": 1}):
         with pytest.raises(TypeError, match="no form in JSON"):
             layout(dtype=object, object_codec="json2", fill_value=fill, zarr_format=2)
+
+
+def test_the_dtype_of_arrays_of_variable_length():
+    z = zarr.create(shape=2, dtype="array:i8")
+    assert (z.dtype, z.metadata.zarr_format) == (np.dtype(object), 2)
+    assert [codec.get_config() for codec in z.filters] == [{"id": "vlen-array", "dtype": "<i8"}]
+    z[0] = np.array([1, 2, 3])
+    assert zarr.open(z.store, mode="r")[:1][0].tolist() == [1, 2, 3]

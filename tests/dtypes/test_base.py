@@ -125,3 +125,16 @@ def test_an_invalid_data_type_is_named(json: object, culprit: str) -> None:
 @pytest.mark.parametrize("json", ["int8", {"name": "int8"}, {"name": "int8", "configuration": {}}])
 def test_a_name_may_be_in_an_object(json: object) -> None:
     assert from_v3(json).name == "int8"
+
+
+@pytest.mark.parametrize("dtype", ["i4", ">f8", "S3", "M8[s]", str, [("a", "i2")]])
+def test_the_names_of_zarr_python_3(dtype):
+    found = from_numpy(dtype)
+    assert found.to_native_dtype() == found.numpy
+    assert found.item_size == found.itemsize
+    assert (found.to_json(2), found.to_json(3)) == (found.to_v2(), found.to_v3())
+    assert repr(found.default_scalar()) == repr(found.default_fill)
+    for number in (2, 3):
+        json = found.to_json_scalar(found.default_scalar(), zarr_format=number)
+        back = found.from_json_scalar(json, zarr_format=number)
+        assert repr(back) == repr(found.default_scalar())

@@ -83,9 +83,10 @@ def test_a_missing_name_is_a_key_error(full, name):
 
 
 def test_a_name_is_a_string(full):
-    for name in (1, None, ("a",)):
+    for name in (1.0, None, True, ("a",), b"\xff", np.arange(2)):
         with pytest.raises(TypeError, match="string"):
             full[name]
+        assert name not in full
     with pytest.raises(errors.KeyValidationError):
         full["../a"]
 
@@ -129,9 +130,9 @@ def test_visits(full):
 def test_get_array_and_get_group(full):
     assert full.get_array("a/x").shape == (3,)
     assert full.get_group("a/b").path == "a/b"
-    with pytest.raises(TypeError, match="group"):
+    with pytest.raises(errors.ContainsGroupError, match="'a' in '/' is a group"):
         full.get_array("a")
-    with pytest.raises(TypeError, match="array"):
+    with pytest.raises(errors.ContainsArrayError, match="'z' in '/' is an array"):
         full.get_group("z")
     with pytest.raises(KeyError):
         full.get_array("nope")
@@ -694,3 +695,14 @@ def test_a_required_array_exists_the_second_time(root, dtype):
         assert again.layout == first.layout
     with pytest.raises(TypeError, match="already exists with data type"):
         root.require_array("x", shape=(3,), dtype="i1", exact=True)
+
+
+def test_integers_and_bytes_are_names_too(root):
+    root.create_group(0)
+    root.create_array(np.int64(1), data=[1])
+    root.create_group(b"a")
+    assert list(root) == ["0", "1", "a"]
+    assert root[0].path == "0"
+    assert (0 in root, b"a" in root, 5 in root) == (True, True, False)
+    del root[0]
+    assert 0 not in root

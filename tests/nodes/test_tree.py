@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from markup import parse
 
@@ -68,3 +69,28 @@ def test_a_deep_tree():
 def test_a_tree_of_an_array_is_refused():
     with pytest.raises(TypeError, match=r"tree\(\) takes a group"):
         zarr.tree(zarr.zeros(3))
+
+
+def test_bytes_are_drawn_in_ascii(root):
+    text = bytes(root.tree(plain=True)).decode()
+    assert text.isascii()
+    assert text.splitlines() == [
+        line.replace("├── ", "+-- ").replace("└── ", "+-- ").replace("│", "|")
+        for line in repr(root.tree(plain=True)).splitlines()
+    ]
+
+
+def test_a_group_of_h5py(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a/x"] = np.zeros((2, 3), "i4")
+        file.create_group("b/c")
+        assert repr(zarr.tree(file, plain=True)).splitlines() == [
+            "/",
+            "├── a",
+            "│   └── x (2, 3) int32",
+            "└── b",
+            "    └── c",
+        ]
+        assert repr(zarr.tree(file, level=1, plain=True)).splitlines() == ["/", "├── a", "└── b"]
+        assert repr(zarr.tree(file["a"], plain=True)).splitlines()[0] == "/a"

@@ -62,7 +62,12 @@ def open(
     storage_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> Array | Group:
-    """Open the array or group at a path in a store, or create it if the mode allows that.
+    """Open the array or group at a path in a store, or, by default, create it if it is missing.
+
+    The default mode is ``a``, so a misspelled path becomes a new group: pass ``mode="r"`` to read.
+    ``r`` opens an existing node for reading, and ``r+`` for reading and writing; ``a`` opens it for
+    reading and writing, or creates it; ``w`` creates it, replacing an existing one; ``w-`` creates
+    it, and fails if there is one. In a read-only store the default is ``r``.
 
     A new node is an array if ``shape=`` or ``data=`` is passed, and a group otherwise.
 
@@ -77,6 +82,8 @@ def open(
     place, path, mode = _locate(store, path, mode, storage_options)
     wants_array = kwargs.get("shape") is not None or kwargs.get("data") is not None
     found = None if mode in _CREATE_ALWAYS else documents.load(place, path, wanted)
+    if found is None and mode in ("r", "r+"):
+        found = _only_copied(place, path, wanted, kwargs.get("use_consolidated"))
     if found is None and mode in ("r", "r+"):
         raise PathNotFoundError(_absent("no array or group", place, path, mode, wanted))
     if isinstance(found, Layout) or (wants_array and found is None):
@@ -113,7 +120,10 @@ def open_array(  # noqa: PLR0913, PLR0917  (a public signature)
     zarr_format: int | None = None,
     **kwargs: Any,
 ) -> Array:
-    """Open the array at a path in a store, or create it if the mode allows that.
+    """Open the array at a path in a store, or, by default, create it if it is missing.
+
+    The default mode is ``a``, which requires ``shape=`` to create an array; pass ``mode="r"`` to
+    read. The modes are those of ``open``.
 
     The keywords for a new array are those of ``create_array``. ``allow_pickle=True`` permits
     unpickling an array of objects, which lets its writer execute code in this process.
@@ -164,7 +174,10 @@ def open_group(  # noqa: PLR0913  (a public signature)
     use_consolidated: bool | str | None = None,
     allow_pickle: bool = False,
 ) -> Group:
-    """Open the group at a path in a store, or create it if the mode allows that.
+    """Open the group at a path in a store, or, by default, create it if it is missing.
+
+    The default mode is ``a``, so a misspelled path becomes a new group: pass ``mode="r"`` to read.
+    The modes are those of ``open``.
 
     With ``use_consolidated=None``, the names and metadata of nodes below the group are read from
     its consolidated metadata if it has any. True requires consolidated metadata, False ignores it,
@@ -208,7 +221,9 @@ def group(  # noqa: PLR0913  (a public signature)
     attributes: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Group:
-    """Open the group at a path, or create it; ``overwrite=True`` replaces an existing node.
+    """Open the group at a path, or create it if it is missing.
+
+    ``overwrite=True`` replaces an existing node.
 
     >>> import fastzarr as zarr
     >>> zarr.group().create_group("a/b").name
@@ -350,6 +365,8 @@ def _open_group(
     if isinstance(found, Layout):
         msg = f"the node at {'/' + path!r} in {store} is an array, not a group"
         raise ContainsArrayError(msg)
+    if found is None and mode not in _CREATE_ALWAYS:
+        found = _only_copied(store, path, format, words.get("use_consolidated"))
     if found is None:
         if mode in ("r", "r+"):
             raise GroupNotFoundError(_absent("no group", store, path, mode, format))
@@ -372,6 +389,33 @@ def _open_group(
         return Group(store, path, layout=layout, **handle)
     snapshot = _snapshot(store, path, found, words.get("use_consolidated"))
     return Group(store, path, layout=found, snapshot=snapshot, **handle)
+
+
+def _only_copied(
+    store: Store, path: str, format: Format | None, use: bool | str | None
+) -> GroupLayout | None:
+    """Return a group of which only a separate document of consolidated metadata exists.
+
+    Raise ``GroupNotFoundError`` if there is one, but consolidated metadata is not required.
+    """
+    for each in others(None) if format is None else (format,):
+        name = each.separate_consolidated
+        if name is None:
+            continue
+        key = documents.join(path, use if isinstance(use, str) else name)
+        if not store.exists(key):
+            continue
+        if not use:
+            msg = (
+                f"no group at {'/' + path!r} in {store}, but there is consolidated metadata in "
+                f"{key!r}; use open_consolidated() to read it"
+            )
+            raise GroupNotFoundError(msg)
+        from fastzarr.metadata import json
+
+        found = each.parse_consolidated(json.loads(store[key], key), key).get("")
+        return found if isinstance(found, GroupLayout) else GroupLayout(each)
+    return None
 
 
 def _snapshot(

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.api.open import open
+from fastzarr.api.open import open, open_group
 from fastzarr.creating.layouts import choose_format, make_layout
 from fastzarr.creating.like import as_array_like, chunks_of
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
+from fastzarr.errors import BaseZarrError
 from fastzarr.metadata.formats import same_format
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes.array import Array
@@ -31,13 +32,14 @@ from fastzarr.nodes.building import (
     outlasting,
 )
 from fastzarr.nodes.foreign import check_replaceable
+from fastzarr.nodes.group import Group
 from fastzarr.stores.resolve import as_store_path
+from fastzarr.transfer.copy import copy_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastzarr.metadata.format import Format
-    from fastzarr.nodes.group import Group
     from fastzarr.stores import Store
 
 
@@ -50,7 +52,7 @@ def save(
     storage_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Save one array, or several arrays as a group; existing nodes are replaced.
+    """Save one array, several arrays as a group, or a group; existing nodes are replaced.
 
     Keywords other than those named here are the names of arrays. Raise ``ContainsFilesError`` if
     files that are not part of a Zarr hierarchy would be deleted.
@@ -63,10 +65,42 @@ def save(
     """
     places: dict[str, Any] = {"zarr_version": zarr_version, "zarr_format": zarr_format}
     places |= {"path": path, "storage_options": storage_options}
-    if len(args) == 1 and not kwargs:
+    if len(args) == 1 and not kwargs and isinstance(args[0], Group):
+        _save_tree(store, args[0], **places)
+    elif len(args) == 1 and not kwargs:
         save_array(store, args[0], **places)
     else:
         save_group(store, *args, **places, **kwargs)
+
+
+def _save_tree(
+    store: Any,
+    source: Group,
+    *,
+    zarr_version: int | None = None,
+    zarr_format: int | None = None,
+    path: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Save a group with all nodes below it, in its own format unless another is passed."""
+    wanted = same_format(zarr_format, zarr_version) or source.layout.format
+    place = as_store_path(store, path, mode="w", storage_options=storage_options)
+    if place.store.place.covers(place.path, source.store.place, source.path) or (
+        source.store.place.covers(source.path, place.store.place, place.path)
+    ):
+        msg = f"cannot save {source!r} to {place}: one is below the other"
+        raise BaseZarrError(msg)
+    check_new_path(place.path)
+    parents = groups_above(place.store, place.path, wanted)
+    check_replaceable(place.store, place.path)
+    words: dict[str, Any] = {"mode": "w", "zarr_format": wanted.number}
+    draft = begin_draft(place.store, place.path)
+    if draft is None:
+        copy_all(source, open_group(place.store, path=place.path, **words))
+        return
+    root = GroupLayout(wanted)
+    with drafted(draft, place.store, place.path, root, parents, overwrite=True) as made:
+        copy_all(source, open_group(made, **words))
 
 
 def save_array(

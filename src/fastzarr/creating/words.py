@@ -31,6 +31,7 @@ HANDLE_WORDS = (
     *("cache_attrs", "cache_metadata", "chunk_store", "config", "read_only", "synchronizer"),
     *("overwrite", "storage_options", "write_data", "write_empty_chunks"),
 )
+_ARRAYS = "array:"
 _ALIASES = {"zarr_version": "zarr_format", "chunk_shape": "chunks"}
 
 
@@ -88,6 +89,8 @@ class ArraySpec:
                 _refuse_transformers(value)
             elif word not in IGNORED:
                 raise TypeError(_unknown(verb, word, {*known, *_ALIASES, *others}))
+        if isinstance(fields.get("dtype"), str) and fields["dtype"].startswith(_ARRAYS):
+            _split_arrays(fields)
         if fields.get("data") is not None:
             fields["data"] = as_array_like(fields["data"], fields.get("dtype"))
         return cls(**fields), rest
@@ -141,6 +144,16 @@ def _add_keyword(fields: dict[str, Any], verb: str, word: str, value: Any) -> No
         return
     if not unsaid or name == word:
         fields[name] = value
+
+
+def _split_arrays(fields: dict[str, Any]) -> None:
+    """Replace zarr-python 2's dtype ``array:<dtype>``, whose elements are arrays, by a codec."""
+    import numpy as np
+
+    inner = np.dtype(fields["dtype"].removeprefix(_ARRAYS))
+    fields["dtype"] = object
+    if fields.get("object_codec") is None:
+        fields["object_codec"] = {"id": "vlen-array", "dtype": inner.str}
 
 
 def _refuse_transformers(value: Any) -> None:

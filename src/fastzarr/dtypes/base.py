@@ -130,6 +130,37 @@ class DataType:
         """Return the ``dtype`` member of a ``.zarray``."""
         return self.numpy.str
 
+    # The names of zarr-python 3 for what is defined above and below.
+
+    @property
+    def item_size(self) -> int | None:
+        """The size of one stored element in bytes; same as ``itemsize``."""
+        return self.itemsize
+
+    def to_native_dtype(self) -> np.dtype[Any]:
+        """Return the dtype in memory; same as ``numpy``."""
+        return self.numpy
+
+    def to_json(self, zarr_format: int) -> Any:
+        """Return the JSON of the data type in the documents of a format."""
+        return self.to_v2() if zarr_format == 2 else self.to_v3()
+
+    def default_scalar(self) -> Any:
+        """Return the default fill value; same as ``default_fill``."""
+        return self.default_fill
+
+    def cast_scalar(self, data: Any) -> Any:
+        """Return a value as a scalar of this type; same as ``cast_fill``."""
+        return self.cast_fill(data)
+
+    def to_json_scalar(self, data: Any, *, zarr_format: int) -> Any:
+        """Return a value as the JSON of a fill value."""
+        return self.fill_to_json(self.cast_fill(data), zarr_format)
+
+    def from_json_scalar(self, data: Any, *, zarr_format: int) -> Any:
+        """Return the scalar of the JSON of a fill value."""
+        return self.fill_from_json(data, zarr_format, "fill_value")
+
     def fill_to_json(self, fill: Any, zarr_format: int) -> Any:
         """Return a fill value as JSON. None (undefined, format 2 only) is returned as None."""
         return None if fill is None else self._fill_to_json(fill, zarr_format)

@@ -16,8 +16,10 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +29,7 @@ from fastzarr.errors import (
     ContainsArrayError,
     ContainsGroupError,
     KeyValidationError,
+    MetadataError,
     MetadataValidationError,
     ReadOnlyError,
     ZarrUserWarning,
@@ -40,7 +43,8 @@ from fastzarr.nodes.array import Array
 from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.held import alone
 from fastzarr.nodes.snapshot import changing
-from fastzarr.stores.keys import METADATA_NAMES, parents
+from fastzarr.stores.keys import ARRAY_NAMES, METADATA_NAMES, parents
+from fastzarr.stores.resolve import as_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,12 +77,7 @@ def build_array(
     check_new_path(path)
     parents = groups_above(store, path, spec.format, known)
     layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
-    _check_writable(store, path)
-    if overwrite:
-        check_replaceable(store, path, chunk_store)
-    else:
-        check_free(store, path)
-    warn_of_reserved(path, layout.format)
+    _check_place(store, path, layout, chunk_store, overwrite=overwrite)
     read_only = bool(handle.pop("read_only", False))
     array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
     data = spec.data if write_data else None
@@ -126,14 +125,9 @@ def build_group(
     parents = groups_above(store, path, format, known)
     plain = {} if attributes is None else plain_attributes(attributes)
     layout = GroupLayout(format or parents.format or default_format(), plain)
-    _check_writable(store, path)
+    _check_place(store, path, layout, chunk_store, overwrite=overwrite)
     # Two documents written one after the other could be those of two writers.
     whole = overwrite or layout.format.separate_attributes is not None
-    if overwrite:
-        check_replaceable(store, path, chunk_store)
-    else:
-        check_free(store, path)
-    warn_of_reserved(path, layout.format)
     draft = begin_draft(store, path, chunk_store) if whole else None
     if draft is not None:
         with drafted(draft, store, path, layout, parents, overwrite=overwrite) as place:
@@ -231,7 +225,32 @@ def groups_above(
             raise MetadataValidationError(msg, "zarr_format")
         else:
             nearest = found.format
+    if nearest is None:
+        _check_root(store, path)
     return Parents(nearest, missing, groups)
+
+
+def _check_root(store: Store, path: str) -> None:
+    """Raise ``ContainsArrayError`` if the folder of a store is inside that of an array.
+
+    The folder of an array's chunks is easily taken for a store.
+    """
+    root = getattr(store, "root", None)
+    if not isinstance(root, (str, os.PathLike)):
+        return
+    for folder in Path(os.path.abspath(root)).parents:  # noqa: PTH100  (links are not followed)
+        if not any((folder / name).is_file() for name in ARRAY_NAMES):
+            continue
+        try:
+            found = documents.load(as_store(folder, read_only=True), "")
+        except MetadataError:
+            continue
+        if isinstance(found, Layout):
+            msg = (
+                f"cannot create {'/' + path!r} in {store}: {str(folder)!r} is an array, and only "
+                "groups can have nodes below them"
+            )
+            raise ContainsArrayError(msg)
 
 
 def check_free(store: Store, path: str) -> None:
@@ -390,7 +409,16 @@ def _write_data(array: Array, data: Any) -> None:
         raise
 
 
-def _check_writable(store: Store, path: str) -> None:
+def _check_place(
+    store: Store, path: str, layout: Node, chunk_store: Store | None, *, overwrite: bool
+) -> None:
+    """Raise an error if a node may not be created at the path; warn of names that are reserved."""
     if store.read_only:
         msg = f"cannot create {'/' + path!r}: {store} is read-only"
         raise ReadOnlyError(msg)
+    if overwrite:
+        check_replaceable(store, path, chunk_store)
+    else:
+        check_free(store, path)
+    if layout.format.reserved in path:
+        warn_of_reserved(path, layout.format)

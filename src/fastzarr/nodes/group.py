@@ -11,12 +11,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.errors import (
     ContainsArrayError,
+    ContainsGroupError,
     GroupNotFoundError,
     KeyValidationError,
     NodeNotFoundError,
@@ -239,11 +241,9 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
         A node that cannot be read counts, and causes a warning; a link out of the store does not.
         """
-        if not isinstance(name, str):
-            return False
         try:
             path = self._below(name)
-        except KeyValidationError:
+        except (KeyValidationError, TypeError):
             return False
         try:
             return path == self._path or self._find(path) is not None
@@ -259,19 +259,25 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             return default
 
     def get_array(self, path: str) -> Array:
-        """Return the array at a path; raise KeyError if it is missing, TypeError for a group."""
+        """Return the array at a path.
+
+        Raise KeyError if it is missing, and ``ContainsGroupError`` if there is a group.
+        """
         found = self[path]
         if not isinstance(found, Array):
             msg = f"{path!r} in {self.name!r} is a group, not an array"
-            raise TypeError(msg)
+            raise ContainsGroupError(msg)
         return found
 
     def get_group(self, path: str) -> Group:
-        """Return the group at a path; raise KeyError if it is missing, TypeError for an array."""
+        """Return the group at a path.
+
+        Raise KeyError if it is missing, and ``ContainsArrayError`` if there is an array.
+        """
         found = self[path]
         if not isinstance(found, Group):
             msg = f"{path!r} in {self.name!r} is an array, not a group"
-            raise TypeError(msg)
+            raise ContainsArrayError(msg)
         return found
 
     def __getattr__(self, name: str) -> Array | Group:
@@ -435,10 +441,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         self.close()
 
     def _below(self, name: Any) -> str:
-        if not isinstance(name, str):
-            msg = f"the name of a node must be a string, not {type(name).__name__}: {name!r}"
-            raise TypeError(msg)
-        path = normalise_path(name)
+        path = normalise_path(name if type(name) is str else _as_name(name))
         return nodes.join(self._path, path) if path else self._path
 
     def _find(self, path: str) -> Node | None:
@@ -453,7 +456,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     def _names(self, entries: list[str]) -> list[str]:
         if self._snapshot is not None and self._snapshot.nodes is not None:
-            return entries
+            return [name for name in entries if self._snapshot.has(nodes.join(self._path, name))]
         return nodes.child_names(self._store, self._path, self._layout.format, entries)
 
     def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
@@ -505,3 +508,16 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         if self._read_only:
             msg = f"cannot {doing} in {self.name!r}: the group is read-only; use mode='r+'"
             raise ReadOnlyError(msg)
+
+
+def _as_name(name: Any) -> str:
+    """Return the name of a node as a string; an integer and ASCII bytes are names, too."""
+    if isinstance(name, str):
+        return name
+    if isinstance(name, bytes) and name.isascii():
+        return name.decode()
+    if not isinstance(name, bool):
+        with suppress(TypeError):
+            return str(index(name))
+    msg = f"the name of a node must be a string, not {type(name).__name__}: {name!r}"
+    raise TypeError(msg)

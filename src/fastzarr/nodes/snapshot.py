@@ -12,8 +12,9 @@ Rules of this file:
 * Handles of this process that use such a copy switch to the documents at once; handles of other
   processes do when they are opened again, or with ``use_consolidated=False``.
 * Changes by other programs are noticed in a local store, where checking a document is cheap: a node
-  whose document is not older than the copy is read again, and one whose document is missing no
-  longer exists. Added nodes are not noticed.
+  whose document is not older than the copy is read again, and one of which nothing is left no
+  longer exists. Added nodes are not noticed. A node with chunks or members, but without a document,
+  is described by the copy alone: some programs write no others.
 """
 
 from __future__ import annotations
@@ -80,10 +81,26 @@ class Snapshot:
         names = found.format.names(found.node_type)
         times = [self._time(nodes.join(path, name)) for name in names]
         if times[-1] is None:
-            return nodes.load(self.store, path)
+            loaded = nodes.load(self.store, path)
+            return found if loaded is None and self._is_only_here(path) else loaded
         # Equal times count as changed, because two changes within a clock tick have the same time.
         late = any(time is not None and time >= self.time for time in times)
         return nodes.load(self.store, path) if late else found
+
+    def has(self, path: str) -> bool:
+        """Whether there is a node at a path in the store, whose documents are not parsed."""
+        if self.time is None or self.store.place is not self.place:
+            return self.get(path) is not None
+        relative = self._relative(path)
+        if self.nodes is None or relative is None or relative not in self.nodes:
+            return False
+        found = self.nodes[relative]
+        *_, name = found.format.names(found.node_type)
+        return self.store.exists(nodes.join(path, name)) or self._is_only_here(path)
+
+    def _is_only_here(self, path: str) -> bool:
+        """Whether a node without documents has chunks or members: its documents never existed."""
+        return not self.store.is_empty(path)
 
     def _time(self, key: str) -> int | None:
         return None if self.store.modified is None else self.store.modified(key)

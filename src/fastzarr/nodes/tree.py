@@ -12,13 +12,17 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from fastzarr.metadata.layout import GroupLayout
+from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.words import dtype_words, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from fastzarr.nodes.members import Members
+
+
+_ASCII = str.maketrans({"│": "|", "├": "+", "└": "+", "─": "-"})
 
 
 class Tree:
@@ -49,6 +53,14 @@ class Tree:
             words = "" if what is None else f" {printable(what)}"
             lines.append(f"{lead}{start}{printable(name)}{end}{words}")
         return "\n".join([*lines, *self._note()])
+
+    def __bytes__(self) -> bytes:
+        """Return the text in UTF-8, with lines of ASCII characters, as in zarr-python 2."""
+        leads = (lead.translate(_ASCII) for lead in self._leads())
+        lines = [self._root]
+        for (_, name, what), lead in zip(self._rows, leads, strict=True):
+            lines.append(f"{lead}{printable(name)}" + (f" {printable(what)}" if what else ""))
+        return "\n".join([*lines, *self._note()]).encode()
 
     def _repr_html_(self) -> str:
         opened = " open" if self._opened else ""
@@ -99,8 +111,8 @@ def tree(
 ) -> Tree:
     """Return a drawing of the nodes below a group, down to ``level`` levels.
 
-    ``expand=False`` collapses the list in a notebook, and ``plain=True`` omits bold names. At most
-    ``max_nodes`` nodes are shown.
+    The group may be one of h5py. ``expand=False`` collapses the list in a notebook, and
+    ``plain=True`` omits bold names. At most ``max_nodes`` nodes are shown.
 
     >>> import fastzarr as zarr
     >>> root = zarr.group()
@@ -110,20 +122,40 @@ def tree(
     └── a
         └── x (3,) int16
     """
-    if not hasattr(grp, "walk"):
+    if not hasattr(grp, "walk") and not hasattr(type(grp), "require_group"):
         msg = f"tree() takes a group, not {grp!r}"
         raise TypeError(msg)
     rows: list[tuple[int, str, str | None]] = []
     truncated = None
     depth = None if level is None else max(0, level - 1)
-    for path, found in grp.walk(depth) if level != 0 else ():
+    own = hasattr(grp, "walk")
+    walked = _walk(grp) if not own else grp.walk(depth)
+    for path, found in walked if level != 0 else ():
+        if depth is not None and path.count("/") > depth:
+            continue
         if len(rows) == max_nodes:
             truncated = max_nodes
             break
-        what = None if isinstance(found, GroupLayout) else f"{found.shape} {dtype_words(found)}"
-        rows.append((path.count("/"), path.rsplit("/", 1)[-1], what))
-    opened = expand is not False
-    return Tree("/" + grp.path, rows, truncated=truncated, opened=opened, plain=plain)
+        rows.append((path.count("/"), path.rsplit("/", 1)[-1], _words(found)))
+    name = "/" + grp.path if own else str(getattr(grp, "name", "/"))
+    return Tree(name, rows, truncated=truncated, opened=expand is not False, plain=plain)
+
+
+def _walk(grp: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Iterate over paths and nodes below a group of another library, such as h5py."""
+    for name, found in grp.items():
+        yield prefix + name, found
+        if hasattr(type(found), "require_group"):
+            yield from _walk(found, f"{prefix}{name}/")
+
+
+def _words(found: Any) -> str | None:
+    """Return the description of a node; that of a group is None."""
+    if isinstance(found, GroupLayout) or hasattr(type(found), "require_group"):
+        return None
+    if isinstance(found, Layout):
+        return f"{found.shape} {dtype_words(found)}"
+    return f"{getattr(found, 'shape', '')} {getattr(found, 'dtype', '')}".strip()
 
 
 def _is_terminal() -> bool:

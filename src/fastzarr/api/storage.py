@@ -1,0 +1,105 @@
+"""The functions of zarr-python 2's module ``storage``: nodes and keys of a store, by path.
+
+Rules of this file:
+
+* Each function is a shorthand of a verb of the store or of a function of this package, and accepts
+  whatever these accept as a store.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.api.create import create
+from fastzarr.api.open import create_group
+from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.v2 import FORMAT as V2
+from fastzarr.nodes import documents
+from fastzarr.stores.resolve import as_store, as_store_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastzarr.stores import Store
+
+*_, array_meta_key = V2.names("array")
+*_, group_meta_key = V2.names("group")
+attrs_key = V2.attributes
+
+
+def init_array(
+    store: Any, shape: Any, chunks: Any = True, dtype: Any = None, **kwargs: Any
+) -> None:
+    """Create an array without data; the keywords are those of ``create``.
+
+    >>> store = {}
+    >>> init_array(store, shape=3, path="a")
+    >>> contains_array(store, "a"), contains_group(store)
+    (True, True)
+    """
+    create(shape, chunks, dtype, store=store, **kwargs)
+
+
+def init_group(
+    store: Any, overwrite: bool = False, path: str | None = None, chunk_store: Any = None
+) -> None:
+    """Create a group; ``overwrite=True`` replaces an existing node.
+
+    ``chunk_store`` has no effect: a group has no chunks.
+    """
+    del chunk_store
+    create_group(store, path=path, overwrite=overwrite)
+
+
+def contains_array(store: Any, path: str | None = None) -> bool:
+    """Whether there is an array at a path."""
+    place = as_store_path(store, path)
+    return isinstance(documents.load(place.store, place.path), Layout)
+
+
+def contains_group(store: Any, path: str | None = None, explicit_only: bool = True) -> bool:
+    """Whether there is a group at a path.
+
+    With ``explicit_only=False``, keys below the path are a group, too.
+    """
+    place = as_store_path(store, path)
+    found = documents.load(place.store, place.path)
+    if found is None and not explicit_only:
+        return not place.store.is_empty(place.path)
+    return isinstance(found, GroupLayout)
+
+
+def listdir(store: Any, path: str | None = None) -> list[str]:
+    """Return the sorted names of keys and folders directly below a path."""
+    place = as_store_path(store, path)
+    return list(place.store.list_dir(place.path))
+
+
+def getsize(store: Any, path: str | None = None) -> int:
+    """Return the bytes of the value of a key, or of all values directly below a path."""
+    place = as_store_path(store, path)
+    if place.path and place.store.exists(place.path):
+        return place.store.getsize(place.path)
+    keys = (documents.join(place.path, name) for name in place.store.list_dir(place.path))
+    return sum(place.store.getsize(key) for key in keys if place.store.exists(key))
+
+
+def rename(store: Any, src_path: str, dst_path: str) -> None:
+    """Move all keys at and below one path to another."""
+    as_store(store).move(src_path, dst_path)
+
+
+def rmdir(store: Any, path: str | None = "") -> None:
+    """Delete all keys below a path."""
+    place = as_store_path(store, path)
+    if place.path:
+        place.store.delete_dir(place.path)
+    else:
+        place.store.clear()
+
+
+def normalize_store_arg(
+    store: Any, storage_options: Mapping[str, Any] | None = None, mode: str = "r"
+) -> Store:
+    """Return the store that an argument represents, opened with a mode."""
+    return as_store(store, mode=mode, storage_options=storage_options)
