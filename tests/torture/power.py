@@ -10,7 +10,8 @@ Rules of this file:
   promises nothing, and its losses are reported. Each chunk has one of the values that it had since.
   A chunk created since may be missing or raise an error. It is never wrong if it has a checksum,
   which format 2 does not.
-* A new length is never found without the appended data. Metadata is never unreadable.
+* A new length is never found without the appended data. Metadata is never unreadable. All of a
+  transaction is found, or nothing of it.
 """
 
 from __future__ import annotations
@@ -127,6 +128,19 @@ def _delete(root: Any, _: Setting) -> None:
     del root["g/b"]
 
 
+def _transaction(number: int) -> Callable[[Any, Setting], None]:
+    def step(root: Any, setting: Setting) -> None:
+        with root.transaction():
+            root["a"][1:5, 2:7] = _ramp(1000 * number, (4, 5))
+            root["a"].append(_ramp(1000 * number, (2, 8)))
+            root["a"].attrs["n"] = root.attrs["n"] = number
+            root.create_array(f"t{number}", **options(setting))[...] = _ramp(1000 * number)
+            if number > 1:
+                del root[f"t{number - 1}"]
+
+    return step
+
+
 STEPS: dict[str, Callable[[Any, Setting], None]] = {
     "whole": _write(..., _ramp(100)),
     "whole again": _write(..., _ramp(200)),
@@ -147,6 +161,9 @@ STEPS: dict[str, Callable[[Any, Setting], None]] = {
     "add": _add,
     "move": _move,
     "delete": _delete,
+    "transaction": _transaction(1),
+    "second transaction": _transaction(2),
+    "third transaction": _transaction(3),
 }
 
 FLUSHES = ("flush", "flush array", "close")
@@ -160,7 +177,13 @@ SCENARIOS: dict[str, tuple[Callable[[Any, Setting], None], list[str]]] = {
     "shrunk and grown": (_full, ["shrink", "grow", "flush", "shrink"]),
     "recreated": (_full, ["recreate", "whole", "flush", "recreate"]),
     "nodes": (_full, ["add", "flush", "move", "delete"]),
+    "transactions": (
+        _full,
+        ["transaction", "second transaction", "flush", "third transaction"],
+    ),
 }
+#: The scenarios of which each step is found as a whole, or not at all.
+WHOLE = ("transactions",)
 
 
 class Array(NamedTuple):
@@ -276,6 +299,28 @@ def judge(states: list[State], root: Path) -> list[str]:
     return wrong
 
 
+def judge_whole(states: list[State], root: Path) -> list[str]:
+    """Return what is wrong with a content that is none of the states as a whole, or None."""
+    group = library("fastzarr").open_group(str(root), mode="r")
+    found = state(group)
+    if any(_same(found, one) for one in states):
+        return []
+    return [f"a transaction is half done: {found}, and not one of {len(states)} states"]
+
+
+def _same(found: State, wanted: State) -> bool:
+    if found.keys() != wanted.keys():
+        return False
+    for path, there in found.items():
+        node = wanted[path]
+        if isinstance(there, Array) and isinstance(node, Array):
+            if there.attributes != node.attributes or not np.array_equal(there.values, node.values):
+                return False
+        elif there != node:
+            return False
+    return True
+
+
 def _judge_node(node: Any, candidates: list[Any], path: str) -> list[str]:
     there = [c for c in candidates if c is not None]
     if not hasattr(node, "shape"):
@@ -340,7 +385,10 @@ def try_scenario(
         if key not in verdicts:
             place = base / "after"
             write_tree(tree, place)
-            verdicts[key] = judge(traced.states[low : done + 2], place)
+            states = traced.states[low : done + 2]
+            verdicts[key] = judge(states, place)
+            if not verdicts[key] and scenario in WHOLE and setting.durability != "none":
+                verdicts[key] = judge_whole(states, place)
             if not verdicts[key] and total % 10 == 0 and setting.module == "fastzarr":
                 verdicts[key] = writable(place)
             shutil.rmtree(place)

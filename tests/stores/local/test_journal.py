@@ -344,7 +344,7 @@ def test_marks_that_lead_nowhere_are_deleted(root: zarr.Group) -> None:
     assert content(root)["x"][0][:2] == [1, 7]
 
 
-@pytest.mark.parametrize("text", [b"", b"1", b"12"])
+@pytest.mark.parametrize("text", [b"", b"1", b"12", b"\0\0"])
 def test_a_mark_that_is_not_completely_written_is_deleted(text: bytes, root: zarr.Group) -> None:
     mark = Path(root.store.folder, "x", JOURNAL_NAME)
     mark.write_bytes(text)

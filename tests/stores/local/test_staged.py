@@ -121,9 +121,10 @@ def test_values_are_in_place_before_the_document_that_shows_them(
     assert ends.index("4") < ends.index("zarr.json")
 
 
-@pytest.mark.parametrize(("durability", "expected"), [("none", 0), ("replace", 2), ("full", 2)])
+@pytest.mark.parametrize("durability", ["none", "replace", "full"])
+@pytest.mark.parametrize("new", [False, True])
 def test_all_is_on_the_disk_before_and_after_the_instant(
-    durability: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    durability: str, new: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = zarr.open_group(LocalStore(make(tmp_path / "root").store.root, durability=durability))
     synced: list[bool] = []
@@ -134,8 +135,12 @@ def test_all_is_on_the_disk_before_and_after_the_instant(
 
     monkeypatch.setattr("fastzarr.native.sync", sync)
     with root.transaction():
-        change_all(root)
-    assert synced == [False, True][:expected]
+        root["x"][0] = 9
+        if new:
+            change_all(root)
+    # The values, the folders of new ones, and everything in its place.
+    expected = [False, False, True] if new else [False, True]
+    assert synced == (expected if durability != "none" else [])
 
 
 # The store during a transaction

@@ -150,10 +150,11 @@ def _levels(mark: str) -> int | None:
             text = file.read(8)
     except FileNotFoundError:
         return None
-    if not re.fullmatch(rb"(?:[1-9][0-9]{0,5}\n?)?", text):
+    if not re.fullmatch(rb"\0*|[1-9][0-9]{0,5}\n?", text):
         msg = f"{mark!r} is not a mark of a transaction; if it is not yours, delete it"
         raise TransactionError(msg)
-    # The author of an incomplete mark has died before the commit.
+    # The author of an incomplete mark has died before the commit, or the power was cut. After that,
+    # a store that is opened finds the journal without a mark.
     return int(text) if text.endswith(b"\n") else None
 
 
@@ -203,6 +204,9 @@ def apply(folder: Folder, journal: str, made: dict[str, bool], targets: Targets)
     sync_all(folder, folder.base)
     grave = temporary_name(folder.base)
     os.rename(journal, grave)
+    if folder.durability != "none":
+        # Otherwise a power cut could restore the journal, which would undo later changes.
+        folder.sync_names("")
     remove_tree(grave)
 
 

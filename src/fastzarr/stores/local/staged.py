@@ -47,7 +47,7 @@ from fastzarr.stores.local.journal import (
     sync_all,
 )
 from fastzarr.stores.local.overlay import Layer
-from fastzarr.stores.local.system import FileLock, locked_folder, temporary_name
+from fastzarr.stores.local.system import FileLock, is_folder, locked_folder, temporary_name
 from fastzarr.stores.local.turn import FileTurn, put
 
 if TYPE_CHECKING:
@@ -204,11 +204,16 @@ class Staged(Layer):
 
     def _prepare(self, made: dict[str, bool]) -> None:
         """Check the changes and create the folders of new values, before the commit point."""
+        base = self.folder.base
+        folders = {key.rpartition("/")[0]: key for key, has_value in made.items() if has_value}
+        new = [key for folder, key in folders.items() if not is_folder(base + folder)]
         try:
-            for key, has_value in made.items():
-                if has_value:
-                    self.folder.write_beside(key, lambda _: None)
+            for key in new:
+                self.folder.write_beside(key, lambda _: None)
             check(self.folder, made, self._beside)
+            if new:
+                # A power cut must not remove a folder to which a value was moved.
+                sync_all(self.folder, base)
         except BaseException:
             for key in made:
                 self.folder.remove_empty(key.rpartition("/")[0])
