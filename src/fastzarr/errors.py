@@ -120,7 +120,12 @@ class KeyValidationError(BaseZarrError):
 
 
 class CopyError(BaseZarrError, RuntimeError):
-    """Raised if a copy cannot be made."""
+    """Raised if a copy cannot be made, or not completely.
+
+    In the second case, ``report`` is the result that the copy would have returned otherwise.
+    """
+
+    report: Any = None
 
 
 class TransactionError(BaseZarrError, RuntimeError):

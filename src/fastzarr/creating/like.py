@@ -11,6 +11,7 @@ import numpy as np
 
 from fastzarr.creating.chunks import parse_chunks, parse_shape
 from fastzarr.creating.given import NOT_GIVEN
+from fastzarr.creating.hdf5 import Dataset, from_h5py
 from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.metadata.v2 import compressor_config, filter_configs
@@ -32,6 +33,7 @@ def as_array_like(data: Any, dtype: Any = None) -> Any:
     if _is_array_like(data) and hasattr(data, "__getitem__"):
         if isinstance(data, np.generic):
             return np.asarray(data)
+        data = from_h5py(data, dtype)
         if isinstance(data.dtype, np.dtype) or data.dtype in (str, bytes):
             metadata = data.dtype.metadata if isinstance(data.dtype, np.dtype) else None
             return data if not metadata or metadata.get("vlen") is not str else _decoded(data)
@@ -102,6 +104,8 @@ def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -
     if not _is_array_like(a) or getattr(a, "layout", None) is None:
         a = as_array_like(a, words.get("dtype"))
     found: dict[str, Any] = {"shape": a.shape, "dtype": a.dtype}
+    if isinstance(a, Dataset):
+        found |= a.words
     layout = getattr(a, "layout", None)
     if layout is not None:
         changes = not _is_dtype(words.get("dtype", dtype_of(a)), layout.dtype)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fastzarr._lazy import cached
 from fastzarr.creating import h5py
 from fastzarr.creating.given import NOT_GIVEN, absent
+from fastzarr.creating.hdf5 import Dataset
 from fastzarr.creating.like import as_array_like
 from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.formats import parse_format
@@ -92,7 +93,7 @@ class ArraySpec:
         if isinstance(fields.get("dtype"), str) and fields["dtype"].startswith(_ARRAYS):
             _split_arrays(fields)
         if fields.get("data") is not None:
-            fields["data"] = as_array_like(fields["data"], fields.get("dtype"))
+            _take_data(fields)
         return cls(**fields), rest
 
     @classmethod
@@ -130,6 +131,13 @@ def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
     if made:
         handle["config"] = made
     return handle
+
+
+def _take_data(fields: dict[str, Any]) -> None:
+    """Convert ``data``; a dataset of h5py may imply further keywords."""
+    data = fields["data"] = as_array_like(fields["data"], fields.get("dtype"))
+    if isinstance(data, Dataset):
+        fields |= {word: value for word, value in data.words.items() if fields.get(word) is None}
 
 
 def _add_keyword(fields: dict[str, Any], verb: str, word: str, value: Any) -> None:

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     Log = Callable[[str], None]
 
 
-def close_log(tell: Log, copied: int, skipped: int, size: int, *, dry_run: bool) -> None:
+def close_log(
+    tell: Log, copied: int, skipped: int, size: int, *, dry_run: bool, left_out: int = 0
+) -> None:
     """Write the final line of the log."""
-    if dry_run:
-        tell(f"dry run: {copied} copied, {skipped} skipped")
-    else:
-        tell(f"all done: {copied} copied, {skipped} skipped, {size:,} bytes copied")
+    line = f"{copied} copied, {skipped} skipped"
+    line += f", {left_out} left out" if left_out else ""
+    tell(f"dry run: {line}" if dry_run else f"all done: {line}, {size:,} bytes copied")
 
 
 @contextmanager
