@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from functools import lru_cache
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -22,7 +23,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 
 from fastzarr.config import config
-from fastzarr.errors import LimitError, MetadataError, MetadataValidationError
+from fastzarr.errors import (
+    LimitError,
+    MetadataError,
+    MetadataValidationError,
+    ZarrUserWarning,
+    caller_level,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -106,6 +113,11 @@ def fail(message: str, where: str, error: MakeError = MetadataValidationError) -
     raise error(message, where)
 
 
+def deviation(message: str, where: str) -> None:
+    """Warn that a part of a document is not valid, and how it is read."""
+    warnings.warn(f"{where}: {message}", ZarrUserWarning, stacklevel=caller_level())
+
+
 def placed(make: Callable[[], T], where: str) -> T:
     """Return ``make()``, prefixing the location of a ``MetadataError`` it raises by ``where``."""
     try:
@@ -129,6 +141,8 @@ def guard(make: Callable[[], T], where: str, what: str) -> T:
     except (MetadataError, MemoryError):
         raise
     except Exception as error:  # extensions of others may raise any exception
+        if isinstance(error, ImportError) and error.name == "numcodecs":
+            raise  # a part of this package's installation, of which no document is to blame
         raise unusable(error, where, what) from error
 
 

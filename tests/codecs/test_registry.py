@@ -93,7 +93,9 @@ def test_wrong_documents_are_placed(document, says):
 )
 def test_unknown_codecs_are_refused_by_name(document):
     name = document if isinstance(document, str) else document["name"]
-    with pytest.raises(UnknownCodecError, match=f"^a: unknown codec '{name}'; known codecs: "):
+    hint = "did you mean 'numcodecs.bz2'\\? " if name == "bz2" else ""
+    says = f"^a: unknown codec '{name}'; {hint}known codecs: "
+    with pytest.raises(UnknownCodecError, match=says):
         codecs.from_v3(document, "a")
 
 

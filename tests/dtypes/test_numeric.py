@@ -129,6 +129,21 @@ def test_an_integral_float_is_an_integer(zarr_format: int) -> None:
     assert from_v3("int32").fill_from_json(-5.0, zarr_format, "w") == -5
 
 
+def test_other_spellings_of_integers_and_booleans_are_read() -> None:
+    for zarr_format in (2, 3):
+        for name, json, fill in (
+            ("int64", "-9223372036854775808", -(2**63)),
+            ("uint64", "18446744073709551615", 2**64 - 1),
+            ("bool", 0, False),
+            ("bool", 1.0, True),
+        ):
+            dtype = from_v3(name)
+            found = dtype.fill_from_json(json, zarr_format, "w")
+            assert found == fill
+            assert dtype.fill_to_json(found, zarr_format) is not json
+            assert dtype.fill_to_json(found, zarr_format) == fill
+
+
 def test_format_2_is_read_as_numpy_converts() -> None:
     assert from_v3("int64").fill_from_json("-9223372036854775808", 2, "w") == -(2**63)
     assert from_v3("float32").fill_from_json("1.5", 2, "w") == 1.5
@@ -144,14 +159,17 @@ def test_format_2_is_read_as_numpy_converts() -> None:
         ("uint8", -1, 3),
         ("int32", 1.5, 2),
         ("int32", True, 3),
-        ("int32", "1", 3),
+        ("int32", "1.0", 3),
+        ("int32", "", 3),
+        ("uint8", "-1", 3),
         ("int32", "NaN", 2),
         ("int32", "9" * 5000, 2),
         ("int32", math.inf, 3),
         ("int32", [1], 3),
         ("int32", {}, 2),
         ("int32", None, 3),
-        ("bool", 1, 3),
+        ("bool", 2, 3),
+        ("bool", "1", 3),
         ("bool", 2, 2),
         ("bool", "false", 2),
         ("float32", True, 3),

@@ -43,7 +43,7 @@ def test_any_bytes_are_an_object_or_a_metadata_error(data):
         (b"[1]", "zarr.json", "must be an object, got [1]"),
         (b"null", "zarr.json", "must be an object"),
         (b'{"a": "\xff"}', "zarr.json", "is not UTF-8: byte 7"),
-        (b'\xef\xbb\xbf{"a": 1}', "zarr.json", "is not JSON"),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"a": 1}', "zarr.json", "is not JSON"),
         ('{"a": 1}'.encode("utf-16"), "zarr.json", "is not UTF-8"),
         (b'{"a": 1, "a": 2}', "zarr.json", "duplicate member 'a'"),
         (

@@ -199,6 +199,7 @@ def test_it_is_bounded() -> None:
 
 @given(st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.filterwarnings("ignore:.*null is not a fill value")
 def test_arrays_of_one_kind_are_each_their_own(data: st.DataObject) -> None:
     def variant() -> Any:
         doc = copy.deepcopy(data.draw(st.sampled_from([ARRAY_V3, SHARDED_V3])))

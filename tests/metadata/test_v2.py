@@ -90,7 +90,7 @@ def test_members_that_are_not_known_are_kept():
         {"id": "bz2", "level": 1},
         {"id": "lz4", "acceleration": 1},
         {"id": "zstd", "level": 3},
-        {"id": "zstd", "level": 3, "checksum": False},
+        {"id": "zstd", "level": 3, "checksum": True},
         {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
         {"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": -1, "blocksize": 0},
         {"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 2},

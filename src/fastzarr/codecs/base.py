@@ -16,7 +16,7 @@ from dataclasses import MISSING, dataclass, fields
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from fastzarr.checked import check_members, placed
+from fastzarr.checked import check_members, deviation, member, placed
 from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
 
@@ -62,6 +62,9 @@ class Codec:
 
     name: ClassVar[str]
     cacheable: ClassVar[bool] = False
+    #: Members of other writers that change neither the stored bytes nor the decoded values. They
+    #: are ignored, with a warning.
+    ignored: ClassVar[frozenset[str]] = frozenset()
     _members: ClassVar[dict[str, bool]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -89,6 +92,9 @@ class Codec:
         ``where`` is the location of that object. Raise ``MetadataError``, naming the member at
         fault, if a member is unknown, missing or invalid.
         """
+        for name in cls.ignored & config.keys() if cls.ignored else ():
+            deviation("is not a member of this codec, and is ignored", member(where, name))
+            config = {key: value for key, value in config.items() if key != name}
         check_members(config, cls.members(), where)
         return placed(lambda: cls(**config), where)
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from fastzarr.dtypes.base import DataType
 
 
-def check_chain(codecs: Sequence[Codec], where: str) -> None:
+def check_chain(codecs: Sequence[Codec], where: str, places: Sequence[str] | None = None) -> None:
     """Raise ``MetadataError`` unless the chain has the kinds of codecs in a valid order.
 
     Array-to-array codecs come first, then exactly one array-to-bytes codec, then bytes-to-bytes
-    codecs.
+    codecs. ``places`` are the locations of the codecs, if they are not the items of a list.
     """
     kinds: list[int] = []
     for codec in codecs:
@@ -47,7 +47,8 @@ def check_chain(codecs: Sequence[Codec], where: str) -> None:
     for place in range(1, len(kinds)):
         if kinds[place] < kinds[place - 1]:
             before, after = codecs[place - 1].name, codecs[place].name
-            fail(f"{after!r} cannot follow {before!r}", member(where, place))
+            at = places[place] if places else member(where, place)
+            fail(f"{after!r} cannot follow {before!r}", at)
 
 
 def resolve_chain(
@@ -59,7 +60,7 @@ def resolve_chain(
     ``places`` are the locations of their configurations, if not inside that list. Raise
     ``MetadataError``, naming the codec, if one cannot encode its input.
     """
-    check_chain(codecs, where)
+    check_chain(codecs, where, places)
     resolved: list[Codec] = []
     try:
         for codec in codecs:

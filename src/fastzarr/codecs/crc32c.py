@@ -48,6 +48,7 @@ class Crc32cCodec(BytesBytesCodec):
 
     name: ClassVar[str] = "crc32c"
     cacheable: ClassVar[bool] = True
+    ignored: ClassVar[frozenset[str]] = frozenset({"check_crc"})
 
     def to_v2(self) -> dict[str, Any]:
         """Return the numcodecs configuration."""

@@ -48,7 +48,12 @@ def from_v3(obj: Any, where: str) -> Codec:
         return from_name(name, config, where)
     found = CODECS.find(_ALIASES.get(name, name))
     if found is None:
-        msg = f"unknown codec {show(name)}; known codecs: {', '.join(names())}"
+        from fastzarr.codecs.numcodecs import IDS
+
+        msg = f"unknown codec {show(name)}; "
+        if name in IDS:
+            msg += f"did you mean {_NUMCODECS + name!r}? "
+        msg += f"known codecs: {', '.join(names())}"
         raise UnknownCodecError(msg, where)
     return found.from_config(config, member(where, "configuration"))
 

@@ -4,9 +4,10 @@ Rules of this file:
 
 * Fill values round-trip bit for bit. Format 3 writes a NaN with a payload as the hexadecimal form
   of its bits; format 2 has no such form, so every NaN is written as "NaN".
-* Both formats accept an integral number with a decimal point as the fill value of an integer type,
-  because writers of both produce it. Otherwise format 3 requires the form in its specification, and
-  format 2 whatever NumPy converts without loss.
+* Both formats accept an integral number with a decimal point, or in a string, as the fill value of
+  an integer type, and 0 and 1 as that of booleans, because writers of both produce them. Otherwise
+  format 3 requires the form in its specification, and format 2 whatever NumPy converts without
+  loss.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Bool(Number):
     def _cast(self, value: Any) -> Any:
         return assign(self.numpy, as_number(value))
 
-    def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
-        if isinstance(value, bool) or (zarr_format == 2 and value in (0, 1)):
+    def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:  # noqa: ARG002
+        if isinstance(value, (bool, int, float)) and value in (0, 1):
             return np.bool_(value)
         return self._refuse(value, "expected true or false", where)
 
@@ -207,7 +208,7 @@ def integer(value: Any, zarr_format: int) -> int | None:
         return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
-    if isinstance(value, str) and zarr_format == 2:
+    if isinstance(value, str):
         # 20 digits suffice for every integer type; the bound keeps the conversion cheap.
         return int(value) if re.fullmatch(r"-?[0-9]{1,20}", value) else None
     return None

@@ -111,7 +111,7 @@ class Struct(DataType):
         return {name: dtype.fill_to_json(fill[name], zarr_format) for name, dtype, _ in self.fields}
 
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
-        if zarr_format == 2 and is_zero(value):
+        if zarr_format == 2 and (is_zero(value) or value == ""):
             return np.zeros((), self.numpy)[()]
         if isinstance(value, str):
             data = from_base64(value)
@@ -133,7 +133,7 @@ class Struct(DataType):
         return out[()]
 
     def _cast(self, value: Any) -> Any:
-        if is_zero(value):
+        if is_zero(value) or (isinstance(value, (bytes, str)) and not value):
             return np.zeros((), self.numpy)[()]
         if isinstance(value, np.void) and value.dtype.names is not None:
             value = tuple(value[name] for name in value.dtype.names)

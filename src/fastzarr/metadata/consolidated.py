@@ -128,8 +128,8 @@ def from_document(format: Format, doc: Document, where: str) -> Nodes:
     Raise ``MetadataError``, naming ``where``, if the document is invalid.
     """
     as_object(doc, where)
-    require(doc, ["zarr_consolidated_format", "metadata"], where)
-    version = doc["zarr_consolidated_format"]
+    require(doc, ["metadata"], where)
+    version = doc.get("zarr_consolidated_format", _VERSION)
     if type(version) is not int or version != _VERSION:
         fail(f"must be {_VERSION}, got {show(version)}", member(where, "zarr_consolidated_format"))
     where = member(where, "metadata")
@@ -143,7 +143,8 @@ def from_document(format: Format, doc: Document, where: str) -> Nodes:
         if name not in names:
             fail(f"the key {show(key)} must end with one of {', '.join(names)}", place)
         _check_path(path, place)
-        found.setdefault(path, {})[name] = as_object(part, place)
+        empty = part is None and name == format.attributes
+        found.setdefault(path, {})[name] = {} if empty else as_object(part, place)
     nodes = {path: parts for path, parts in found.items() if parts.keys() - {format.attributes}}
     return Nodes(format, nodes, where)
 

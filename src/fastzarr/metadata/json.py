@@ -3,7 +3,10 @@
 Rules of this file:
 
 * Bytes are untrusted. Size and depth are limited by ``config`` (``limits.document_bytes``,
-  ``limits.document_depth``), duplicate names in an object are rejected, and the text must be UTF-8.
+  ``limits.document_depth``), duplicate names in an object are rejected, and the text must be UTF-8,
+  of which a byte order mark is skipped.
+* A separate document of attributes does not describe an array, so more of it is read: it may be
+  empty or null, and, with a warning, Latin-1 or contain a name twice, of which the last one counts.
 * ``NaN``, ``Infinity`` and ``-Infinity`` are not JSON, but zarr-python reads and writes them. They
   are accepted in attributes and fill values, where a string would be another value, and rejected
   elsewhere, both in documents that are read and in those that are written.
@@ -16,7 +19,7 @@ import marshal
 import math
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.checked import as_object, fail, member, show
+from fastzarr.checked import as_object, deviation, fail, member, show
 from fastzarr.config import config
 from fastzarr.errors import LimitError
 
@@ -34,8 +37,9 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     {'zarr_format': 3}
     """
     check_size(memoryview(data).nbytes, where)
+    lenient = where.endswith(".zattrs")
     try:
-        text = str(data, "utf-8")
+        text = _text(data, where, lenient=lenient)
         # The walk below is expensive, and few documents can contain any of the faults it looks for.
         unusual = text.count("[") + text.count("{") > config.flat["limits.document_depth"]
         try:
@@ -49,8 +53,21 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     except ValueError as error:  # also an integer of more digits than Python converts
         fail(f"is not JSON: {error}", where)
     if unusual:
-        _walk(document, where, lenient=where.endswith(".zattrs"))
-    return as_object(document, where)
+        _walk(document, where, lenient=lenient)
+    return {} if document is None and lenient else as_object(document, where)
+
+
+def _text(data: bytes | bytearray | memoryview, where: str, *, lenient: bool) -> str:
+    try:
+        text = str(data, "utf-8")
+    except UnicodeDecodeError:
+        if not lenient:
+            raise
+        deviation("is not UTF-8, and is read as Latin-1", where)
+        text = str(data, "latin-1")
+    if text[:1] == "\ufeff":
+        text = text[1:]
+    return "null" if lenient and not text.strip() else text
 
 
 def check_size(size: int, where: str) -> None:
@@ -135,19 +152,25 @@ _decode_all = json.JSONDecoder(object_pairs_hook=_marked, parse_constant=float).
 def _walk(document: Any, where: str, *, lenient: bool) -> None:
     # A location is a pair of the outer location and a name; it is formatted only for an error.
     limit = config.get("limits.document_depth")
-    stack: list[tuple[Any, Any, int, bool]] = [(document, None, 1, lenient)]
+    # `free` tells whether numbers may be non-finite, `apart` whether these are separate attributes.
+    stack: list[tuple[Any, Any, int, bool, bool]] = [(document, None, 1, lenient, lenient)]
     while stack:
-        value, place, depth, free = stack.pop()
+        value, place, depth, free, apart = stack.pop()
         if isinstance(value, dict | list) and depth > limit:
             raise too_deep(_spell(place, where))
         if isinstance(value, _Twice):
-            fail(f"duplicate member {show(value.name)}", _spell(place, where))
+            if not apart:
+                fail(f"duplicate member {show(value.name)}", _spell(place, where))
+            deviation(
+                f"duplicate member {show(value.name)}; the last is used", _spell(place, where)
+            )
         if isinstance(value, dict):
             for name, item in value.items():
                 loose = free or name in ("attributes", "fill_value") or name.endswith(".zattrs")
-                stack.append((item, (place, name), depth + 1, loose))
+                beside = apart or name.endswith(".zattrs")
+                stack.append((item, (place, name), depth + 1, loose, beside))
         elif isinstance(value, list):
-            stack.extend((item, (place, i), depth + 1, free) for i, item in enumerate(value))
+            stack.extend((item, (place, i), depth + 1, free, apart) for i, item in enumerate(value))
         elif isinstance(value, float) and not free and not math.isfinite(value):
             fail(f"{value} is not allowed here", _spell(place, where))
 

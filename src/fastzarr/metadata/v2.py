@@ -4,7 +4,8 @@ Rules of this file, after the Zarr storage specification, version 2:
 
 * An array is encoded by the equivalent format 3 chain of codecs: order "F" becomes a transpose, the
   list of filters becomes the serializer (``bytes`` if there are none), and the compressor follows.
-* ``filters``, ``compressor`` and ``dimension_separator`` may be missing, as in old documents.
+* ``filters``, ``compressor`` and ``dimension_separator`` may be missing or null, as in old
+  documents. Their writers also produced the order "A", and chunks of [1] for arrays without axes.
 * Unknown members are ignored, as the specification requires, and written back.
 * A fill value of null is None. Elements that were never written are then undefined, and read as
   zeros.
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _MUST = ("shape", "chunks", "dtype", "fill_value", "order")
 _ARRAY = {"zarr_format", "filters", "compressor", "dimension_separator", *_MUST}
 _GROUP = {"zarr_format", "consolidated_metadata"}
+# For a chunk that is read from bytes, NumPy's order "A" is "C".
+_ORDERS = {"C": "C", "F": "F", "A": "C"}
 
 
 class _V2(Format):
@@ -99,10 +102,11 @@ def parse_array(
     _check_format(zarray, where)
     checked.require(zarray, _MUST, where)
     shape = checked.as_shape(zarray["shape"], member(where, "shape"))
-    chunks = as_chunks(zarray["chunks"], shape, member(where, "chunks"))
-    order = zarray["order"]
-    if order not in ("C", "F"):
-        fail(f"must be 'C' or 'F', got {show(order)}", member(where, "order"))
+    stored = zarray["chunks"] if shape or zarray["chunks"] != [1] else []
+    chunks = as_chunks(stored, shape, member(where, "chunks"))
+    order = _ORDERS.get(zarray["order"]) if isinstance(zarray["order"], str) else None
+    if order is None:
+        fail(f"must be 'C' or 'F', got {show(zarray['order'])}", member(where, "order"))
     filters = _filters(zarray.get("filters"), member(where, "filters"))
     dtype = _dtype(zarray["dtype"], filters, where)
     fill = zarray["fill_value"]
@@ -113,7 +117,8 @@ def parse_array(
         _numcodec(compressor, member(where, "compressor"))
     fitted = layout_codecs(spec, order=order, filters=filters, compressor=compressor, where=where)
     check_sizes(chunks, dtype, fitted, member(where, "chunks"))
-    separator = zarray.get("dimension_separator", ".")
+    named = zarray.get("dimension_separator")
+    separator: Any = "." if named is None else named
     if separator not in (".", "/"):
         fail(f"must be '.' or '/', got {show(separator)}", member(where, "dimension_separator"))
     return Layout(

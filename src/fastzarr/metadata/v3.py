@@ -6,6 +6,8 @@ Rules of this file, after the Zarr core specification, version 3, "Metadata" and
   then ignored and written back.
 * An unknown data type, chunk grid, chunk key encoding or codec is always an error, because chunks
   would be misread. A storage transformer is ignored if it has ``"must_understand": false``.
+* Without ``codecs``, or without one from array to bytes, ``bytes`` in little endian is meant, and
+  with a ``fill_value`` of null the default of the data type. They are read, with a warning.
 * A chunk length of zero, which old documents have along axes of length zero, is read as one.
 """
 
@@ -17,8 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastzarr import checked, codecs, dtypes
-from fastzarr.checked import as_object, extension, fail, guard, member, show
-from fastzarr.codecs.base import ChunkSpec
+from fastzarr.checked import as_object, deviation, extension, fail, guard, member, show
+from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
 from fastzarr.errors import MetadataError, NodeTypeValidationError
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from fastzarr.codecs.base import Codec
+    from fastzarr.dtypes import DataType
     from fastzarr.metadata.format import Document
 
 _MUST = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
@@ -130,6 +133,8 @@ def _parse_group(doc: dict[str, Any], where: str) -> GroupLayout:
 
 
 def _parse_array(doc: dict[str, Any], where: str) -> Layout:
+    if "codecs" not in doc:
+        doc = doc | {"codecs": []}
     checked.require(doc, _MUST, where)
     extra = _extra(doc, _ARRAY, where) | _transformers(doc, member(where, "storage_transformers"))
     shape = checked.as_shape(doc["shape"], member(where, "shape"))
@@ -161,9 +166,15 @@ def _common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
 def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     chunks, chunks_place = _chunks(doc["chunk_grid"], shape, member(where, "chunk_grid"))
     dtype = dtypes.from_v3(doc["data_type"], member(where, "data_type"))
-    fill = dtype.fill_from_json(doc["fill_value"], FORMAT.number, member(where, "fill_value"))
+    place = member(where, "fill_value")
+    if doc["fill_value"] is None:
+        fill = dtype.default_fill
+        deviation(f"null is not a fill value, and is read as {show(fill)}", place)
+    else:
+        fill = dtype.fill_from_json(doc["fill_value"], FORMAT.number, place)
     place = member(where, "codecs")
-    found = _codecs(doc["codecs"], place, multibyte=dtype.multibyte, legacy=dtype.legacy)
+    found = _with_serializer(_codecs(doc["codecs"], place), dtype, place)
+    found = _endian(found, place, multibyte=dtype.multibyte, legacy=dtype.legacy)
     chain = resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
     check_sizes(chunks, dtype, chain, chunks_place)
     return Layout(
@@ -223,13 +234,26 @@ def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | 
     return tuple(names)
 
 
-def _codecs(value: object, where: str, *, multibyte: bool, legacy: bool) -> list[Codec]:
+def _with_serializer(chain: list[Codec], dtype: DataType, where: str) -> list[Codec]:
+    """Return the chain, with ``bytes`` if it has no array-to-bytes codec.
+
+    GDAL 3.10 and zarr-js left out the codec if the data was little-endian.
+    """
+    if dtype.itemsize is None or any(isinstance(codec, ArrayBytesCodec) for codec in chain):
+        return chain
+    deviation("no codec encodes the array as bytes; 'bytes', little-endian, is assumed", where)
+    at = sum(isinstance(codec, ArrayArrayCodec) for codec in chain)
+    made = BytesCodec(endian="little" if dtype.multibyte else None)
+    return [*chain[:at], made, *chain[at:]]
+
+
+def _codecs(value: object, where: str) -> list[Codec]:
     chain: list[Codec] = []
     for index, item in enumerate(checked.as_list(value, where)):
         place = member(where, index)
         chain.append(guard(partial(codecs.from_v3, item, place), place, "codec"))
     check_nesting(chain, where)
-    return _endian(chain, where, multibyte=multibyte, legacy=legacy)
+    return chain
 
 
 def _endian(chain: Sequence[Codec], where: str, *, multibyte: bool, legacy: bool) -> list[Codec]:

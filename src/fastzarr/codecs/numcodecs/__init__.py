@@ -11,10 +11,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.checked import show
+from fastzarr.checked import placed, show
 from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
 from fastzarr.codecs.numcodecs.bytes import NumcodecsCodec
-from fastzarr.codecs.numcodecs.settings import ARRAY_IDS, OBJECT_IDS, PREFIX
+from fastzarr.codecs.numcodecs.settings import ARRAY_IDS, OBJECT_IDS, PREFIX, canonical
 from fastzarr.errors import MetadataError, UnknownCodecError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def make(codec: Any, where: str = "") -> NumcodecsCodec | NumcodecsArrayCodec:
     if not isinstance(config.get("id"), str):
         msg = f"the id of the numcodecs configuration {show(config)} must be a string"
         raise MetadataError(msg, where)
+    config = placed(lambda: canonical(config), where)
     kind: Any = NumcodecsArrayCodec if config["id"] in ARRAY_IDS else NumcodecsCodec
     return kind.from_config(config, where)  # type: ignore[no-any-return]
 
@@ -75,6 +76,10 @@ _CLASSES = {
     "Zlib": "zlib",
     "Zstd": "zstd",
 }
+
+
+IDS = frozenset(_CLASSES.values())
+"""The ids of the codecs of numcodecs that format 3 has as ``numcodecs.<id>``."""
 
 
 def __getattr__(name: str) -> Any:

@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* A codec keeps the members of its configuration unchanged, so that a document is written back as it
-  was read.
+* A codec keeps the members of its configuration, except for the spellings of other writers and
+  defaults that older readers do not know. A document in which they do not change keeps them.
 * The encoded size of a fixed-size codec is checked before decoding.
 * Nothing is unpickled here.
 """
@@ -175,10 +175,55 @@ def encoded_dtype(config: Mapping[str, Any]) -> np.dtype[Any] | None:
     return dtype
 
 
+_SHUFFLES = {
+    **dict.fromkeys(("NONE", "NOSHUFFLE"), 0),
+    **dict.fromkeys(("BYTE", "SHUFFLE"), 1),
+    **dict.fromkeys(("BIT", "BITSHUFFLE"), 2),
+    **dict.fromkeys(("AUTO", "AUTOSHUFFLE"), -1),
+}
+# A member with this value is as good as missing, and older readers do not know it.
+_DEFAULTS = {("zstd", "checksum"): False, ("blosc", "typesize"): None}
+# The format of lzma's data is that of a .xz file, which names its filters.
+_XZ = 1
+
+
+def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration as numcodecs and old readers know it.
+
+    Other writers spell Blosc's shuffle as text, and GDAL gives ``lzma`` the member ``delta``.
+
+    >>> canonical({"id": "blosc", "shuffle": "BIT"})
+    {'id': 'blosc', 'shuffle': 2}
+    >>> canonical({"id": "zstd", "level": 1, "checksum": False})
+    {'id': 'zstd', 'level': 1}
+    """
+    name, none = config["id"], object()
+    found = {
+        key: value for key, value in config.items() if value is not _DEFAULTS.get((name, key), none)
+    }
+    if name == "blosc" and isinstance(found.get("shuffle"), str):
+        word = found["shuffle"].upper()
+        if word not in _SHUFFLES:
+            msg = f"must be one of {', '.join(_SHUFFLES)} or a number, got {show(found['shuffle'])}"
+            raise MetadataError(msg, "shuffle")
+        found["shuffle"] = _SHUFFLES[word]
+    if name == "lzma" and "delta" in found and found.get("format", _XZ) == _XZ:
+        del found["delta"]
+    return found
+
+
+def _registry() -> Any:
+    try:
+        from numcodecs import registry
+    except ImportError as error:
+        msg = f"the package numcodecs, which fastzarr requires, cannot be imported: {error}"
+        raise ImportError(msg, name="numcodecs") from error
+    return registry
+
+
 @lru_cache(maxsize=256)
 def _instance(text: str) -> Any:
-    from numcodecs import registry
-
+    registry = _registry()
     config = json.loads(text)
     try:
         return registry.get_codec(config)
