@@ -156,7 +156,7 @@ def test_the_names_of_documents_are_those_of_the_formats() -> None:
 
 
 # Where a user's keywords are converted to the layout of a new array, differently in each format.
-ASKS = {"creating/layouts.py", "creating/like.py"}
+ASKS = {"api/storage.py", "creating/h5py.py", "creating/layouts.py", "creating/like.py"}
 # The test suites for stores write keys like those of nodes.
 SPELLS = {"checked.py", "testing/promises.py", "testing/stores.py"}
 

@@ -18,6 +18,9 @@ from fastzarr.metadata import Layout, v2, v3
 from fastzarr.metadata import json as document
 from fastzarr.metadata.attributes import plain_attributes
 
+# Some of the documents are read, with a warning of what is not valid in them.
+pytestmark = pytest.mark.filterwarnings("ignore::fastzarr.errors.ZarrUserWarning")
+
 ARRAY_V3: dict[str, Any] = {
     "zarr_format": 3,
     "node_type": "array",

@@ -39,7 +39,9 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     check_size(memoryview(data).nbytes, where)
     lenient = where.endswith(".zattrs")
     try:
-        text = _text(data, where, lenient=lenient)
+        text = str(data, "utf-8").removeprefix("\ufeff")
+        if lenient and not text.strip():
+            return {}
         # The walk below is expensive, and few documents can contain any of the faults it looks for.
         unusual = text.count("[") + text.count("{") > config.flat["limits.document_depth"]
         try:
@@ -47,6 +49,9 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
         except _UnusualError:
             document, unusual = _decode_all(text), True
     except UnicodeDecodeError as error:
+        if lenient:
+            deviation("is not UTF-8, and is read as Latin-1", where)
+            return loads(str(data, "latin-1").encode(), where)
         fail(f"is not UTF-8: byte {error.start} is invalid", where)
     except RecursionError:
         raise too_deep(where) from None
@@ -55,19 +60,6 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     if unusual:
         _walk(document, where, lenient=lenient)
     return {} if document is None and lenient else as_object(document, where)
-
-
-def _text(data: bytes | bytearray | memoryview, where: str, *, lenient: bool) -> str:
-    try:
-        text = str(data, "utf-8")
-    except UnicodeDecodeError:
-        if not lenient:
-            raise
-        deviation("is not UTF-8, and is read as Latin-1", where)
-        text = str(data, "latin-1")
-    if text[:1] == "\ufeff":
-        text = text[1:]
-    return "null" if lenient and not text.strip() else text
 
 
 def check_size(size: int, where: str) -> None:
