@@ -6,7 +6,8 @@ import argparse
 import sys
 import time
 
-from torture.frame import PARTS, Budget, Row, table
+from torture import figures
+from torture.frame import FULL, PARTS, Budget, Row, table
 
 
 def main() -> int:
@@ -14,7 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
     names = ", ".join(part.name for part in PARTS)
     parser.add_argument("--parts", metavar="A,B", help=f"which parts, of {names}; all unless given")
-    parser.add_argument("--minutes", type=float, default=14.5, help="for all parts together")
+    parser.add_argument("--minutes", type=float, default=FULL, help="for all parts together")
     parser.add_argument("--seed", type=int, default=0, help="from which all chance follows")
     options = parser.parse_args()
     wanted = options.parts.split(",") if options.parts else [part.name for part in PARTS]
@@ -33,8 +34,10 @@ def main() -> int:
         rows += part.run(its_own, options.seed)
         print(f"{part.name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         if its_own.undone:
-            left.append(f"{part.name}: there was no time for all of {its_own.undone} jobs")
-    print("\n".join([table(rows), *left]))
+            left.append(f"{part.name}: there was no time for {its_own.undone} jobs")
+    print("\n".join([table(rows, figures.before()), *left]))
+    if len(parts) == len(PARTS) and options.minutes >= FULL:
+        figures.write(rows, options.minutes, left)
     return int(not all(row.kept for row in rows))
 
 

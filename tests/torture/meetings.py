@@ -275,7 +275,7 @@ def verdict(
     candidates = [*states.values()]
     reasons = []
     for order in candidates:
-        why = _differs(pair, found, order, candidates)
+        why = differs(pair, found, order, candidates)
         if why is None:
             return None, []
         reasons.append(why)
@@ -285,13 +285,14 @@ def verdict(
     if raised:
         did = [role for role, result in enumerate(found.results) if result and not result.raised]
         refused = alone(*did)
-        if _differs(pair, found, refused, [*candidates, refused]) is None:
+        if differs(pair, found, refused, [*candidates, refused]) is None:
             return None, raised
     told = f" (raised {'; '.join(raised)})" if raised else ""
     return f"no order: {reasons[0]}, or {reasons[1]}{told}", []
 
 
-def _differs(pair: Pair, found: State, wanted: State, others: list[State]) -> str | None:
+def differs(pair: Pair, found: State, wanted: State, others: list[State]) -> str | None:
+    """Return how a result differs from a wanted one, or None; of objects, ``others`` hold too."""
     for name, verb, there, result in zip(
         ("first", "second"), (pair.first, pair.second), found.results, wanted.results, strict=True
     ):

@@ -3,7 +3,7 @@
 Rules of this file:
 
 * The reader looks right after the kill, and again after another process has opened each store for
-  writing. It never opens anything again.
+  writing, which completes a transaction. It never opens anything again.
 * Of each array it reads, every stored object is as before the verb or as after it, in the shape by
   which the array was opened. Attributes are as before or as after, and so are names of members.
 * A read may raise an error of the library, and only if the verb deletes or replaces the array or
@@ -13,13 +13,15 @@ Rules of this file:
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from torture.harness import in_child
+from torture.harness import configured
 from torture.model import FILL, TEMPORARY, Node, UnreadableError, differ, look, objects, split
 from torture.trap import Process, forked
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torture.model import Model
-    from torture.verbs import Case
 
 
 class Seen(NamedTuple):
@@ -41,18 +42,31 @@ class Seen(NamedTuple):
     """Whether the error is one of the library's own."""
 
 
+class Change(NamedTuple):
+    """What verbs do to a tree, as far as its readers are concerned."""
+
+    old: Model
+    news: tuple[Model, ...]
+    """What becomes of it, each state made of the one before."""
+    loose: frozenset[str] = frozenset()
+    """Groups that may be there or not."""
+    way: str = "native"
+    """The data path, or the durability."""
+
+
 class Reader:
     """A process with open handles."""
 
-    def __init__(self, lib: Any, case: Case, tree: Path) -> None:
+    def __init__(self, lib: Any, change: Change, tree: Path) -> None:
         """Fork, and wait until all nodes of the tree have been opened."""
-        self._lib, self._case, self._tree = lib, case, tree
+        self._lib, self._way, self._tree = lib, change.way, tree
         asked, self._ask = os.pipe()
         self._answers, answer = os.pipe()
 
         def serve() -> Any:
             os.close(self._ask), os.close(self._answers)
-            return in_child(lib, case, partial(_served, case, asked, answer), tree)
+            work = partial(_served, lib, change, asked, answer, tree)
+            return configured(lib, change.way, work)
 
         self._process: Process | None = Process(serve, 60)
         os.close(asked), os.close(answer)
@@ -65,7 +79,7 @@ class Reader:
 
     def recovered(self) -> None:
         """Open each store for writing in another process, and let the reader look again."""
-        forked(lambda: in_child(self._lib, self._case, _recover, self._tree))
+        recovered(self._lib, self._way, self._tree)
         self.look()
 
     def end(self) -> str | None:
@@ -78,6 +92,11 @@ class Reader:
         return f"a reader failed: {trouble}" if trouble else wrong
 
 
+def recovered(lib: Any, way: str, tree: Path) -> None:
+    """Open each store of a tree for writing, in another process."""
+    forked(partial(configured, lib, way, partial(_recover, lib, tree)))
+
+
 def _recover(lib: Any, tree: Path) -> None:
     for entry in sorted(tree.iterdir()):
         if not entry.name.endswith(TEMPORARY):
@@ -85,16 +104,16 @@ def _recover(lib: Any, tree: Path) -> None:
                 lib.open(str(entry), mode="r+")
 
 
-def _served(case: Case, asked: int, answer: int, lib: Any, tree: Path) -> str | None:
-    handles = _handles(lib, tree, case.old)
+def _served(lib: Any, change: Change, asked: int, answer: int, tree: Path) -> str | None:
+    handles = _handles(lib, tree, change.old)
     os.write(answer, b"r")
-    whens = iter(("after the kill", "after another has opened the store"))
     found = None
+    looks = itertools.count(1)
     while os.read(asked, 1):
-        when = next(whens)
+        number = next(looks)
         for path, handle in handles.items():
-            why = wrong(case, path, seen(path, handle))
-            found = found or (why and f"a reader from before sees {when}: {path} {why}")
+            why = wrong(change, path, seen(path, handle))
+            found = found or (why and f"a reader from before, at its look {number}: {path} {why}")
         os.write(answer, b"a")
     return found or _afresh(lib, tree, handles)
 
@@ -121,26 +140,29 @@ def seen(path: str, handle: Any) -> Seen:
         return Seen(None, None, f"{type(error).__name__}: {error}", clean)
 
 
-def wrong(case: Case, path: str, found: Seen) -> str | None:
+def wrong(change: Change, path: str, found: Seen) -> str | None:
     """Return what is wrong with what an old handle shows, or None."""
-    old, new = case.old[path], case.new.get(path)
+    states = [change.old[path], *(model.get(path) for model in change.news)]
     if found.node is None:
         if not found.clean:
             return f"raises {found.raised}"
-        return None if _loses(old, new) else f"raises {found.raised}, and has lost nothing"
-    if found.node.attributes not in [node.attributes for node in (old, new) if node]:
+        loses = any(_loses(*pair) for pair in pairwise(states))
+        return None if loses else f"raises {found.raised}, and has lost nothing"
+    if found.node.attributes not in [node.attributes for node in states if node]:
         return f"has attributes {found.node.attributes}"
     if found.names is not None:
-        return _names_wrong(case, path, found.names)
-    return _values_wrong(found.node, old, new)
+        return _names_wrong(change, path, found.names)
+    return _values_wrong(found.node, states)
 
 
-def _values_wrong(found: Node, old: Node, new: Node | None) -> str | None:
+def _values_wrong(found: Node, states: list[Node | None]) -> str | None:
+    old = states[0]
+    assert old is not None
     assert old.values is not None
     assert found.values is not None
     if (found.values.shape, found.stored) != (old.values.shape, old.stored):
         return f"has shape {found.values.shape} by {found.stored}"
-    fits = [old.values, *_as_old(old, new)]
+    fits = [old.values, *(values for new in states[1:] for values in _as_old(old, new))]
     for region in objects(old):
         part = found.values[region]
         if not any(np.array_equal(part, values[region]) for values in fits):
@@ -150,8 +172,10 @@ def _values_wrong(found: Node, old: Node, new: Node | None) -> str | None:
     return None
 
 
-def _loses(old: Node, new: Node | None) -> bool:
-    """Whether elements of a node are deleted by the verb, or the node itself is."""
+def _loses(old: Node | None, new: Node | None) -> bool:
+    """Whether elements of a node are deleted, or the node itself is."""
+    if old is None:
+        return False
     if new is None or (old.values is None) != (new.values is None):
         return True
     if old.values is None or new.values is None:
@@ -167,9 +191,8 @@ def _as_old(old: Node, new: Node | None) -> list[np.ndarray[Any, Any]]:
     """
     if new is None or new.values is None or old.values is None or new.stored != old.stored:
         return []
-    common = tuple(
-        slice(min(pair)) for pair in zip(old.values.shape, new.values.shape, strict=True)
-    )
+    sizes = zip(old.values.shape, new.values.shape, strict=True)
+    common = tuple(slice(min(pair)) for pair in sizes)
     if _loses(old, new) and np.array_equal(old.values[common], new.values[common]):
         return []  # the same array, made smaller
     values = np.full(old.values.shape, FILL, old.values.dtype)
@@ -177,11 +200,13 @@ def _as_old(old: Node, new: Node | None) -> list[np.ndarray[Any, Any]]:
     return [values]
 
 
-def _names_wrong(case: Case, path: str, names: frozenset[str]) -> str | None:
-    old, new = (
-        {name for name in model if name.startswith(f"{path}/")} for model in (case.old, case.new)
-    )
-    missing, strange = (old & new) - names, names - (old | new | case.loose)
+def _names_wrong(change: Change, path: str, names: frozenset[str]) -> str | None:
+    states = [
+        {name for name in model if name.startswith(f"{path}/")}
+        for model in (change.old, *change.news)
+    ]
+    missing = set.intersection(*states) - names
+    strange = names - set.union(*states, change.loose)
     if missing or strange:
         return f"lacks {sorted(missing)}" if missing else f"lists {sorted(strange)}"
     return None

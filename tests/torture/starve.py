@@ -208,11 +208,10 @@ def prove(budget: Budget, _seed: int) -> Iterable[Row]:
             for limit in limits:
                 words += ["--limit", limit]
             jobs.append(["torture.starve", lib, *words])
-    what = "no space, size or descriptors left"
-    if "space" not in limits:
-        what = "no size or descriptors left (may not mount)"
+    note = "" if "space" in limits else "no file system that is full: may not mount"
+    words = partial(told, command="starve", word="limit")
     results = run_jobs(jobs, budget)
-    return [summary(6, what, results, 300, partial(told, command="starve", word="limit"))]
+    return [summary(6, "no space, size or descriptors left", results, 300, words, note)]
 
 
 def main() -> int:

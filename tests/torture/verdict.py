@@ -31,12 +31,14 @@ def counted(
 ) -> Row:
     """Return a row: at least ``goal`` tries without a failure, and a failure of the control."""
     said = f"{ours[1]:,} {word} of {ours[0]:,}"
+    good = not ours[1] and (control is None or control[1] > 0)
     return Row(
         promise=promise,
         what=what,
         ours=f"{said} ({note})" if note else said,
         control="" if control is None else f"{control[1]:,} {word} of {control[0]:,}",
         goal=f"0 of {goal:,}",
-        kept=not ours[1] and ours[0] > 0 and (control is None or control[1] > 0),
+        kept=good and ours[0] >= goal,
         bad=tuple(bad[:5]),
+        few=good and ours[0] < goal,
     )
