@@ -129,6 +129,36 @@ def test_special_values_are_spelled_as_xarray_does(ocean, dest):
         assert dest["zeros"].fill_value is None  # zeros are not missing
 
 
+def test_a_netcdf_file_of_an_old_version(file, dest, tmp_path):
+    """Its only marks are dimension scales."""
+    x = file.create_dataset("x", data=[1.0, 2.0])
+    x.make_scale("x")
+    x.attrs["modulo"] = np.array([360.0])
+    file["values"] = [0.0, 1.0]
+    file["values"].dims[0].attach_scale(x)
+    file["scalar"] = 0.0
+    zarr.copy_all(file, dest)
+    file.close()
+    copied = xr.open_dataset(tmp_path / "copy.zarr", engine="zarr", consolidated=False)
+    wanted = xr.open_dataset(tmp_path / "a.h5", engine="h5netcdf")
+    with copied, wanted:
+        xr.testing.assert_identical(copied.load(), wanted.load())
+
+
+def test_a_damaged_chunk(file, dest):
+    """Its dataset is left out, and the reason is that of h5py."""
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_chunk((4,))
+    settings.set_deflate(1)
+    space = h5py.h5s.create_simple((4,))
+    low = h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_UINT8, space, settings)
+    low.write_direct_chunk((0,), b"not deflate")
+    file["y"] = [1]
+    report = zarr.copy_all(file, dest, on_error="skip")
+    assert "the dataset '/x' cannot be read" in reasons(report)["/x", None]
+    assert list(dest) == ["y"]
+
+
 def test_a_coordinate_of_two_axes(file, dest):
     """A character variable named as its first axis: NetCDF-4 stores the numbers of its axes."""
     name = file.create_dataset("name", data=np.full((2, 3), b"a", "S1"))

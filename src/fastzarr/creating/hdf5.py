@@ -63,6 +63,8 @@ class Dataset:
                 found = self.source[...][selection]
         except (OSError, RuntimeError, TypeError) as error:
             msg = f"the dataset {self.source.name!r} cannot be read: {error}"
+            if "plugin" in msg:
+                msg += "; its compression may be one of the package hdf5plugin: import that first"
             raise CopyError(msg) from error
         return found if self._convert is None else self._convert(found)
 

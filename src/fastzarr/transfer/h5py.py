@@ -33,12 +33,16 @@ _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 def is_netcdf(node: Any) -> bool:
-    """Whether the file of a node was written as NetCDF-4."""
+    """Whether the file of a node is one of NetCDF-4.
+
+    Old versions of the library leave no mark but dimension scales, by which the library also reads
+    files that others wrote.
+    """
     root = node.file
     if any(mark in root.attrs for mark in _MARKS):
         return True
-    found = [node for _, node in members(root) if not isinstance(node, Exception)]
-    return any(mark in node.attrs for node in found for mark in _DIMENSION)
+    found = [node for _, node in members(root) if hasattr(node, "shape")]
+    return any(_is_scale(node) or any(mark in node.attrs for mark in _DIMENSION) for node in found)
 
 
 def unlike_zarr(node: Any) -> str | None:
