@@ -35,6 +35,7 @@ from torture.harness import (
     judged,
     prepare,
     scratch,
+    some_of,
 )
 from torture.model import strays, whole
 from torture.readers import Change, Reader
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 # Of each case, so many kinds of what went wrong are told.
 _KINDS = 3
+# Every tenth point of all cases, and then the others.
+_PASSES = ((10, 0), (1, 10))
 
 
 class Bad(NamedTuple):
@@ -120,7 +123,7 @@ def select(pattern: str | None, lib: str) -> list[Case]:
 
 
 def try_case(
-    lib: Any, case: Case, *, every: int = 1, seed: int = 0, at: int | None = None
+    lib: Any, case: Case, *, every: int = 1, but: int = 0, seed: int = 0, at: int | None = None
 ) -> dict[str, Any]:
     """Try the points of a case: all of them, every n-th, or those at one call."""
     folder = scratch()
@@ -131,7 +134,7 @@ def try_case(
         bad = [Bad(case.name, 0, inside=False, call="no kill", why=why)] if why else []
         points = [(n + 1, False) for n in range(len(calls))]
         points += [(n + 1, True) for n, writes in enumerate(calls) if writes]
-        chosen = [p for place, p in enumerate(sorted(points)) if (place + seed) % every == 0]
+        chosen = some_of(sorted(points), seed, every, but)
         if at is not None:
             chosen = [point for point in points if point[0] == at]
         tried = most = 0
@@ -147,6 +150,7 @@ def try_case(
             "lib": lib.__name__,
             "case": case.name,
             "points": tried + 1,
+            "all": len(points) + 1,
             "bad": [b._asdict() for b in bad],
             "strays": most,
         }
@@ -158,10 +162,11 @@ def prove(budget: Budget, seed: int) -> Iterable[Row]:
     """Try some points of all cases with both libraries, and then all points."""
     jobs = []
     parts = workers() * 6
-    for every, part, lib in itertools.product((10, 1), range(parts), LIBRARIES):
+    for (every, but), part, lib in itertools.product(_PASSES, range(parts), LIBRARIES):
         some = [case.name for case in select(None, lib)][part::parts]
-        words = ["--cases", "|".join(map(re.escape, some)), "--every", str(every)]
-        jobs.append(["torture.crash", lib, *words, "--json", "--seed", str(seed)])
+        words = ["--cases", "|".join(map(re.escape, some)), "--seed", str(seed)]
+        words += ["--every", str(every), "--but", str(but)]
+        jobs.append(["torture.crash", lib, *words, "--json"])
     return rows(run_jobs(jobs, budget))
 
 
@@ -196,6 +201,7 @@ def main() -> int:
     """Try cases from the command line."""
     parser = arguments("crash", __doc__)
     parser.add_argument("--every", type=int, default=1, help="try one point of so many")
+    parser.add_argument("--but", type=int, default=0, help="not those that --every would try")
     options = parser.parse_args()
     lib, failed = import_module(options.lib), 0
     end_cleanly()
@@ -203,7 +209,8 @@ def main() -> int:
         if options.list:
             print(case.name)
             continue
-        result = try_case(lib, case, every=options.every, seed=options.seed, at=options.at)
+        words = {name: getattr(options, name) for name in ("every", "but", "seed", "at")}
+        result = try_case(lib, case, **words)
         failed += len(result["bad"])
         if options.json:
             print(json.dumps(result), flush=True)

@@ -8,8 +8,7 @@ Rules of this file:
   wrong, because the node exists. A write leaves the old or the new state, as after a crash, and no
   temporary file unless its removal failed; if no error was raised, the write is complete. Without
   the fault, the verb then completes.
-* Reads are tried at every point. Writes, which must be judged, are tried at as many points as the
-  time allows.
+* Writes, which must be judged, are tried at fewer points than reads.
 
     python -m torture.faults fastzarr --cases 'v3/append/native' --at 12 --error EIO
 """
@@ -36,6 +35,7 @@ from torture.harness import (
     judged,
     prepare,
     scratch,
+    some_of,
 )
 from torture.looks import Look, looks
 from torture.model import strays, whole
@@ -52,6 +52,8 @@ ERRORS = {
 } | {"short": 0}
 # Of each case, so many kinds of what went wrong are told.
 _KINDS = 3
+# How many of the points are tried first, and then; the second time without those of the first.
+_PASSES = {Look: ((9, 0), (1, 9)), Case: ((50, 0), (3, 50))}
 _ALL = CHANGES | CLOSES | READS
 # Calls that clean up; if one fails, files may remain.
 _REMOVALS = ("unlink", "rmdir", "rename", "close", "getdents", "openr", "stat")
@@ -144,6 +146,7 @@ def try_case(
     case: Case | Look,
     *,
     every: int = 1,
+    but: int = 0,
     seed: int = 0,
     at: int | None = None,
     error: str | None = None,
@@ -153,7 +156,8 @@ def try_case(
     try:
         harness = Harness(lib, case, folder)
         points = [(n, name) for n in range(1, harness.count + 1) for name in ERRORS]
-        points = [p for place, p in enumerate(points) if (place + seed) % every == 0]
+        total = len(points)
+        points = some_of(points, seed, every, but)
         if at is not None:
             points = [(at, name) for name in ERRORS if error in {None, name}]
         tried, bad = 0, []
@@ -170,6 +174,7 @@ def try_case(
             "case": case.name,
             "reads": isinstance(case, Look),
             "points": tried,
+            "all": total,
             "bad": bad,
         }
     finally:
@@ -177,18 +182,16 @@ def try_case(
 
 
 def prove(budget: Budget, seed: int) -> Iterable[Row]:
-    """Try reads at every point, and writes at some."""
+    """Try reads and writes at some points, then reads at all points, and writes at more."""
     jobs = []
     parts = workers() * 4
-    for part, lib in itertools.product(range(parts), LIBRARIES):
-        chosen = select(None, lib)
-        for every, some in (
-            (1, [case.name for case in chosen if isinstance(case, Look)]),
-            (20, [case.name for case in chosen if isinstance(case, Case)]),
-        ):
-            for pattern in ["|".join(map(re.escape, some[part::parts]))]:
-                words = ["--cases", pattern, "--every", str(every), "--seed", str(seed), "--json"]
-                jobs.append(["torture.faults", lib, *words])
+    for number, part, lib in itertools.product(range(2), range(parts), LIBRARIES):
+        for kind, passes in _PASSES.items():
+            some = [case.name for case in select(None, lib) if isinstance(case, kind)]
+            every, but = passes[number]
+            words = ["--cases", "|".join(map(re.escape, some[part::parts])), "--seed", str(seed)]
+            words += ["--every", str(every), "--but", str(but)]
+            jobs.append(["torture.faults", lib, *words, "--json"])
     return rows(run_jobs(jobs, budget))
 
 
@@ -223,6 +226,7 @@ def main() -> int:
     """Try cases from the command line."""
     parser = arguments("faults", __doc__)
     parser.add_argument("--every", type=int, default=1, help="try one point of so many")
+    parser.add_argument("--but", type=int, default=0, help="not those that --every would try")
     parser.add_argument("--error", choices=ERRORS, help="try only this error there")
     options = parser.parse_args()
     lib, failed = import_module(options.lib), 0
@@ -231,7 +235,7 @@ def main() -> int:
         if options.list:
             print(case.name)
             continue
-        words = {name: getattr(options, name) for name in ("every", "seed", "at", "error")}
+        words = {name: getattr(options, name) for name in ("every", "but", "seed", "at", "error")}
         result = try_case(lib, case, **words)
         failed += len(result["bad"])
         if options.json:

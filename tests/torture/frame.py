@@ -174,19 +174,24 @@ def summary(
 ) -> Row:
     """Return a row for the results of jobs; the promise is kept if nothing failed of enough points.
 
-    A result has the members ``lib``, ``points`` and ``bad``, a list; ``words`` formats a result's
-    failures. Without ``controlled``, zarr-python cannot do this.
+    A result has the members ``lib``, ``points`` and ``bad``, a list; ``all``, if there, is how many
+    points its case or pair has. ``words`` formats a result's failures. Without ``controlled``,
+    zarr-python cannot do this.
     """
     ours = [result for result in results if result["lib"] == "fastzarr"]
     control = [result for result in results if result["lib"] != "fastzarr"]
     bad = sum(len(result["bad"]) for result in ours)
     worse = sum(len(result["bad"]) for result in control)
     points = sum(result["points"] for result in ours)
+    # A case may have several results.
+    sizes = {str(r.get("case") or r.get("pair")): r["all"] for r in ours if "all" in r}
+    notes = [f"of {sum(sizes.values()):,} in all"] if sizes else []
+    notes += [note] if note else []
     good = bad == 0 and (worse > 0 or not controlled)
     return Row(
         promise,
         what,
-        f"{bad} bad of {points:,}" + (f" ({note})" if note else ""),
+        f"{bad} bad of {points:,}" + (f" ({', '.join(notes)})" if notes else ""),
         f"{worse} bad of {sum(result['points'] for result in control):,}" if controlled else "",
         f"0 bad of {least:,}",
         points >= least and good,

@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from torture.model import (
@@ -40,13 +40,14 @@ from torture.model import (
 from torture.trap import forked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from torture.looks import Look
     from torture.verbs import Case
 
     Rule = Callable[[Model, Model, Model], str | None]
 
+Point = TypeVar("Point")
 LIBRARIES = ("fastzarr", "zarr")
 _WAYS = {
     "native": {"data_path": "native"},
@@ -78,6 +79,15 @@ def arguments(part: str, doc: str | None, what: str = "cases") -> argparse.Argum
     parser.add_argument("--json", action="store_true", help="print results as lines of JSON")
     parser.add_argument("--list", action="store_true", help=f"list the {what} and end")
     return parser
+
+
+def some_of(points: Sequence[Point], seed: int, every: int, but: int = 0) -> list[Point]:
+    """Return every n-th point; with ``but``, without those that it would return as ``every``."""
+    return [
+        point
+        for place, point in enumerate(points, seed)
+        if place % every == 0 and not (but and place % but == 0)
+    ]
 
 
 def end_cleanly() -> None:
