@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _MUST = ("shape", "chunks", "dtype", "fill_value", "order")
 _ARRAY = {"zarr_format", "filters", "compressor", "dimension_separator", *_MUST}
 _GROUP = {"zarr_format", "consolidated_metadata"}
+# The object codecs that may be the compressor instead of the first filter.
+_TEXTS = ("vlen-utf8", "vlen-bytes")
 # For a chunk that is read from bytes, NumPy's order "A" is "C".
 _ORDERS = {"C": "C", "F": "F", "A": "C"}
 
@@ -76,7 +78,11 @@ class _V2(Format):
         from fastzarr.codecs.numcodecs.filters import FiltersCodec
 
         configs = [codec.get_config() for codec in filters]
-        new = FiltersCodec(filters=configs) if configs else BytesCodec(endian=None)
+        last = next((c for c in layout.codecs if isinstance(c, FiltersCodec)), None)
+        if last is not None and last.compressed:
+            new: Codec = FiltersCodec(filters=[*configs, last.compressor()], compressed=True)
+        else:
+            new = FiltersCodec(filters=configs) if configs else BytesCodec(endian=None)
         return [new if isinstance(codec, ArrayBytesCodec) else codec for codec in layout.codecs]
 
     def parse_consolidated(self, doc: Document, where: str) -> Mapping[str, Layout | GroupLayout]:
@@ -108,13 +114,14 @@ def parse_array(
     if order is None:
         fail(f"must be 'C' or 'F', got {show(zarray['order'])}", member(where, "order"))
     filters = _filters(zarray.get("filters"), member(where, "filters"))
-    dtype = _dtype(zarray["dtype"], filters, where)
+    compressor = zarray.get("compressor")
+    if compressor is not None:
+        _numcodec(compressor, member(where, "compressor"))
+    dtype = _dtype(zarray["dtype"], filters, compressor, where)
     fill = zarray["fill_value"]
     if fill is not None:
         fill = dtype.fill_from_json(fill, FORMAT.number, member(where, "fill_value"))
-    spec, compressor = ChunkSpec(chunks, dtype, fill), zarray.get("compressor")
-    if compressor is not None:
-        _numcodec(compressor, member(where, "compressor"))
+    spec = ChunkSpec(chunks, dtype, fill)
     fitted = layout_codecs(spec, order=order, filters=filters, compressor=compressor, where=where)
     check_sizes(chunks, dtype, fitted, member(where, "chunks"))
     named = zarray.get("dimension_separator")
@@ -188,7 +195,12 @@ def layout_codecs(
 
         found.append(TransposeCodec(order=tuple(reversed(range(len(spec.shape))))))
         places.append("order")
-    found.append(_filters_codec(filters, where) if filters else BytesCodec(endian=None))
+    objects = not filters and spec.dtype.itemsize is None
+    if compressor is not None and _encodes_arrays(compressor, objects=objects):
+        found.append(_filters_codec([*(filters or ()), compressor], where, compressed=True))
+        compressor = None
+    else:
+        found.append(_filters_codec(filters, where) if filters else BytesCodec(endian=None))
     places.append("filters")
     if compressor is not None:
         place = member(where, "compressor")
@@ -203,15 +215,19 @@ def filter_configs(layout: Layout) -> list[dict[str, Any]] | None:
 
     for codec in layout.codecs:
         if isinstance(codec, FiltersCodec):
-            return [dict(config) for config in codec.configs()]
+            return [dict(config) for config in codec.configs()] or None
     return None
 
 
 def compressor_config(layout: Layout) -> dict[str, Any] | None:
     """Return the member ``compressor`` of a format 2 array."""
+    from fastzarr.codecs.numcodecs.filters import FiltersCodec
+
     for codec in layout.codecs:
         if isinstance(codec, BytesBytesCodec):
             return codec.to_v2()
+        if isinstance(codec, FiltersCodec) and codec.compressed:
+            return codec.compressor()
     return None
 
 
@@ -255,19 +271,33 @@ def _numcodec(value: object, where: str) -> dict[str, Any]:
     return config
 
 
-def _filters_codec(filters: Sequence[Any], where: str) -> Codec:
+def _encodes_arrays(compressor: Any, *, objects: bool) -> bool:
+    if not hasattr(compressor, "keys"):
+        return False
+    from fastzarr.codecs.numcodecs.filters import encodes_arrays
+
+    return encodes_arrays(compressor, objects=objects)
+
+
+def _filters_codec(filters: Sequence[Any], where: str, *, compressed: bool = False) -> Codec:
     from fastzarr.codecs.numcodecs.filters import FiltersCodec
 
     try:
-        return guard(partial(FiltersCodec, filters=filters), "filters", "codec")
+        make = partial(FiltersCodec, filters=filters, compressed=compressed)
+        return guard(make, "filters", "codec")
     except MetadataError as error:
         message = str(error).removeprefix(f"{error.where}: ")
         place = member(where, "filters") + error.where.removeprefix("filters")
+        last = f"filters[{len(filters) - 1}]"
+        if compressed and error.where.startswith(last):
+            place = member(where, "compressor") + error.where.removeprefix(last)
         raise type(error)(message, place) from error
 
 
-def _dtype(value: object, filters: list[dict[str, Any]], where: str) -> DataType:
+def _dtype(value: object, filters: list[dict[str, Any]], compressor: Any, where: str) -> DataType:
     object_codec = filters[0]["id"] if filters else None
+    if object_codec is None and compressor is not None and compressor["id"] in _TEXTS:
+        object_codec = compressor["id"]
     if value == "|O" and object_codec is None:
         msg = "the data type '|O' requires an object codec as the first filter"
         fail(msg, member(where, "filters"))

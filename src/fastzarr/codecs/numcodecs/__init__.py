@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.checked import placed, show
 from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
 from fastzarr.codecs.numcodecs.bytes import NumcodecsCodec
-from fastzarr.codecs.numcodecs.settings import ARRAY_IDS, OBJECT_IDS, PREFIX, canonical
+from fastzarr.codecs.numcodecs.serializers import NumcodecsSerializer
+from fastzarr.codecs.numcodecs.settings import (
+    ARRAY_IDS,
+    OBJECT_IDS,
+    PREFIX,
+    SERIALIZER_IDS,
+    canonical,
+)
 from fastzarr.errors import MetadataError, UnknownCodecError
 
 if TYPE_CHECKING:
@@ -22,8 +29,10 @@ if TYPE_CHECKING:
 
     from fastzarr.codecs.base import Codec
 
+NumcodecsAny = NumcodecsCodec | NumcodecsArrayCodec | NumcodecsSerializer
 
-def make(codec: Any, where: str = "") -> NumcodecsCodec | NumcodecsArrayCodec:
+
+def make(codec: Any, where: str = "") -> NumcodecsAny:
     """Return the codec of a numcodecs configuration or object.
 
     Raise ``UnknownCodecError`` if the id is unknown, and ``MetadataError`` if the configuration is
@@ -41,6 +50,8 @@ def make(codec: Any, where: str = "") -> NumcodecsCodec | NumcodecsArrayCodec:
         raise MetadataError(msg, where)
     config = placed(lambda: canonical(config), where)
     kind: Any = NumcodecsArrayCodec if config["id"] in ARRAY_IDS else NumcodecsCodec
+    if config["id"] in SERIALIZER_IDS:
+        kind = NumcodecsSerializer
     return kind.from_config(config, where)  # type: ignore[no-any-return]
 
 
@@ -70,9 +81,11 @@ _CLASSES = {
     "JenkinsLookup3": "jenkins_lookup3",
     "LZ4": "lz4",
     "LZMA": "lzma",
+    "PCodec": "pcodec",
     "PackBits": "packbits",
     "Quantize": "quantize",
     "Shuffle": "shuffle",
+    "ZFPY": "zfpy",
     "Zlib": "zlib",
     "Zstd": "zstd",
 }

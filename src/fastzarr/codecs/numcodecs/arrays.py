@@ -21,6 +21,9 @@ from fastzarr.codecs.numcodecs.settings import (
 )
 from fastzarr.errors import CodecError, MetadataError
 
+# The kinds of data types whose elements are counts, of which each can be read as another.
+_COUNTS = "iuMm"
+
 
 @dataclass(frozen=True, repr=False)
 class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[override]  # as above
@@ -81,7 +84,10 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
             check(made, "")
             return made
         named = np.dtype(config[member])
-        if named.newbyteorder("=") != dtype.newbyteorder("="):
+        both = named.kind + dtype.kind
+        if named.itemsize != dtype.itemsize or not (
+            named.kind == dtype.kind or set(both) <= set(_COUNTS)
+        ):
             msg = f"has the {member} {named.str!r}, but the array has {dtype.str!r}"
             raise MetadataError(msg)
         return self
@@ -121,13 +127,17 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
         if decoded.size != prod(spec.shape):
             msg = f"{name}: expected {prod(spec.shape)} elements, but the data has {decoded.size}"
             raise CodecError(msg)
+        if name in DTYPE_MEMBERS:
+            decoded = decoded.view(_ordered(target, decoded.dtype))
         return decoded.reshape(spec.shape).astype(target, copy=False)
 
     def _encoded(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
         config = self.settings
         member = DTYPE_MEMBERS.get(config["id"])
         named = np.dtype(config[member]) if member else spec.dtype.numpy
-        encoded = run(config["id"], self.codec.encode, array.astype(named, copy=False).reshape(-1))
+        # As in numcodecs, a data type of the same size is another view of the same bytes.
+        array = array.astype(_ordered(spec.dtype.numpy, named), copy=False).reshape(-1)
+        encoded = run(config["id"], self.codec.encode, array.view(named))
         return np.asarray(encoded).view(self._stored(spec))
 
     def _stored(self, spec: ChunkSpec) -> np.dtype[Any]:
@@ -135,3 +145,8 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
         if config["id"] == "packbits":
             return np.dtype(np.uint8)
         return encoded_dtype(config) or spec.dtype.numpy
+
+
+def _ordered(dtype: np.dtype[Any], like: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a data type in the byte order of another."""
+    return dtype.newbyteorder("=" if like.isnative else like.byteorder)

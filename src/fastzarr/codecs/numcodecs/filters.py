@@ -5,6 +5,8 @@ Rules of this file:
 * The stored bytes are those of zarr-python 2: each filter encodes the output of the previous one.
 * The size that each filter decodes to is computed from the array beforehand; data of another size
   raises an error before the filter is called.
+* A compressor that encodes arrays, or objects, works like a last filter, and is one here; only the
+  document names it apart.
 * An object codec can only be the first filter. The number of objects is taken from the array, never
   from the data.
 * Objects are unpickled only if ``allow_pickle`` is True, which nothing in a store can set.
@@ -26,15 +28,17 @@ import numpy as np
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.codecs.base import ArrayBytesCodec, spec_size
-from fastzarr.codecs.numcodecs import make
+from fastzarr.codecs.numcodecs import NumcodecsAny, make
 from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
 from fastzarr.codecs.numcodecs.bytes import NumcodecsCodec
+from fastzarr.codecs.numcodecs.serializers import NumcodecsSerializer
 from fastzarr.codecs.numcodecs.settings import (
-    ARRAY_IDS,
+    BYTES_IDS,
     OBJECT_IDS,
     as_bytes,
     check,
     check_encoded,
+    encoded_dtype,
     encoded_nbytes,
     run,
 )
@@ -57,8 +61,9 @@ _MOST = 2**63
 class FiltersCodec(ArrayBytesCodec):
     """The filters of a format 2 array.
 
-    ``filters`` is a sequence of numcodecs configurations or objects. ``allow_pickle`` permits
-    decoding with the object codec ``pickle``, which executes arbitrary code from the data.
+    ``filters`` is a sequence of numcodecs configurations or objects; ``compressed`` is True if the
+    last one is the document's compressor. ``allow_pickle`` permits decoding with the object codec
+    ``pickle``, which executes arbitrary code from the data.
 
     >>> FiltersCodec(filters=[{"id": "delta", "dtype": "<i4"}]).configs()
     [{'id': 'delta', 'dtype': '<i4'}]
@@ -67,6 +72,7 @@ class FiltersCodec(ArrayBytesCodec):
     name: ClassVar[str] = "filters"
 
     filters: Sequence[Any]
+    compressed: bool = False
     allow_pickle: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +86,11 @@ class FiltersCodec(ArrayBytesCodec):
 
     def configs(self) -> list[dict[str, Any]]:
         """Return the ``filters`` member of format 2 metadata."""
-        return [item.codec_config for item in self.filters]
+        return [item.codec_config for item in self.filters[: -1 if self.compressed else None]]
+
+    def compressor(self) -> dict[str, Any] | None:
+        """Return the ``compressor`` member if it is among the filters, and None otherwise."""
+        return self.filters[-1].codec_config if self.compressed else None
 
     def config(self) -> dict[str, Any]:
         """Return the filters for display; this codec does not exist in format 3."""
@@ -109,7 +119,10 @@ class FiltersCodec(ArrayBytesCodec):
         except CodecError as error:
             msg = f"the filters do not fit {spec.dtype.name!r}: {error}"
             raise MetadataError(msg) from error
-        fitted = (item if item.id in ARRAY_IDS else item.resolve(spec) for item in self.filters)
+        fitted = (
+            item.resolve(spec) if isinstance(item, NumcodecsCodec) else item
+            for item in self.filters
+        )
         return replace(self, filters=tuple(fitted))
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
@@ -128,9 +141,10 @@ class FiltersCodec(ArrayBytesCodec):
         for item in self.filters:
             if item.id in _VLEN:
                 data = _VLEN[item.id].encode(data, spec)
-            elif isinstance(item, NumcodecsCodec) and item.id not in OBJECT_IDS:
+            elif isinstance(item, NumcodecsCodec) and item.id in BYTES_IDS:
                 data = item.encode(as_bytes(data))
             else:
+                # Plug-ins are given the array too: only they know whether they need its type.
                 data = run(item.id, item.codec.encode, data)
         return as_bytes(data)
 
@@ -145,6 +159,8 @@ class FiltersCodec(ArrayBytesCodec):
                 raise CodecError(msg)
             if item.id in OBJECT_IDS:
                 found = self._objects(item.settings, item.codec, found, spec)
+            elif isinstance(item, NumcodecsSerializer):
+                found = item.decode_as(found, *self._elements(i, sizes[i], spec))
             elif isinstance(item, NumcodecsCodec):
                 found = item.decode(found, sizes[i])
             else:
@@ -177,6 +193,17 @@ class FiltersCodec(ArrayBytesCodec):
                 raise CodecError(msg)
         return np.asarray(run(name, codec.decode, view))
 
+    def _elements(self, place: int, size: int | None, spec: ChunkSpec) -> tuple[np.dtype[Any], int]:
+        """Return the data type and the number of the elements that a filter encodes."""
+        dtype: np.dtype[Any] = spec.dtype.numpy
+        for item in self.filters[:place]:
+            kept = isinstance(item, NumcodecsArrayCodec) and item.id != "packbits"
+            dtype = encoded_dtype(item.settings) or dtype if kept else np.dtype(np.uint8)
+        if size is None:
+            msg = f"{self.filters[place].id}: the number of elements is not known"
+            raise CodecError(msg)
+        return dtype, size // dtype.itemsize
+
     def _sizes(self, spec: ChunkSpec) -> list[int | None]:
         sizes = [spec_size(spec)]
         for item in self.filters:
@@ -188,9 +215,15 @@ class FiltersCodec(ArrayBytesCodec):
         return sizes
 
 
-def _made(item: Any, place: int) -> NumcodecsCodec | NumcodecsArrayCodec:
+def encodes_arrays(config: Mapping[str, Any], *, objects: bool) -> bool:
+    """Whether a compressor has to be given the array, or ``objects``, instead of bytes."""
+    name = config["id"]
+    return objects if name in _VLEN else name not in BYTES_IDS | OBJECT_IDS
+
+
+def _made(item: Any, place: int) -> NumcodecsAny:
     where = f"filters[{place}]"
-    if not isinstance(item, (NumcodecsCodec, NumcodecsArrayCodec)):
+    if not isinstance(item, NumcodecsAny):
         item = make(item, where)
     # Unlike format 3, format 2 requires every filter to name its data type.
     check(item, where)

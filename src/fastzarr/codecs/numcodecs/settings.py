@@ -33,6 +33,15 @@ OBJECT_IDS = frozenset(
     {"categorize", "json2", "msgpack2", "pickle", "vlen-array", "vlen-bytes", "vlen-utf8"}
 )
 """The ids of object codecs (objects to bytes), which exist in format 2 only."""
+BYTES_IDS = frozenset(
+    {
+        *("adler32", "base64", "blosc", "bz2", "crc32", "crc32c", "fletcher32", "gzip"),
+        *("jenkins_lookup3", "lz4", "lzma", "shuffle", "zlib", "zstd"),
+    }
+)
+"""The ids of the codecs that encode bytes, whatever array these are from."""
+SERIALIZER_IDS = frozenset({"pcodec", "zfpy"})
+"""The ids of array-to-bytes codecs, which need the data type and the shape of the array."""
 _CHECKSUMS = frozenset({"adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"})
 
 BITS = 8
