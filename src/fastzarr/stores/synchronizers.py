@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from time import sleep
 from typing import TYPE_CHECKING, Self
 
+from fastzarr.errors import BaseZarrError
 from fastzarr.stores.place import own
 
 if TYPE_CHECKING:
@@ -102,8 +103,16 @@ class ProcessSynchronizer:
 
 @contextmanager
 def _locked_file(path: str) -> Iterator[None]:
-    import fcntl  # absent where there is no such lock
     from pathlib import Path
+
+    try:
+        import fcntl
+    except ImportError as error:
+        msg = (
+            "a ProcessSynchronizer needs file locks, which this system does not have; use a "
+            "ThreadSynchronizer, and write from one process at a time"
+        )
+        raise BaseZarrError(msg) from error
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("ab") as file:

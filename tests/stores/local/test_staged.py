@@ -5,15 +5,19 @@ Rules of this file:
 * The content of a store is read by opening it again, as another program would.
 """
 
-# ruff: noqa: PT012  (a block of changes raises as a whole)
+# ruff: noqa: PT012, PT031  (a block of changes raises as a whole)
 
 from __future__ import annotations
 
 import copy
+import errno
+import fcntl
 import os
 import pickle
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -26,7 +30,7 @@ from transactions import (
 )
 
 import fastzarr as zarr
-from fastzarr.errors import TransactionError
+from fastzarr.errors import TransactionError, ZarrRuntimeWarning
 from fastzarr.stores import DirectoryStore, LocalStore, NestedDirectoryStore
 from fastzarr.stores.keys import JOURNAL_NAME
 
@@ -318,3 +322,29 @@ def test_a_store_in_a_transaction_is_not_pickled(root: zarr.Group) -> None:
             with pytest.raises(TransactionError, match="during a transaction"):
                 pickle.dumps(value)
     assert pickle.loads(pickle.dumps(root["x"]))[0] == 1
+
+
+def test_a_commit_waits_for_changes_by_threads_where_folders_cannot_be_locked(
+    root: zarr.Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOLCK, "")))
+    store = root.store
+    path = f"{root.path}/x".lstrip("/")
+    held, paths = store.pinned(path), store.place.paths
+    done = []
+
+    def change() -> None:
+        with zarr.open_group(store.folder).transaction() as group:
+            group["x"][0] = 77
+        done.append(True)
+
+    with pytest.warns(ZarrRuntimeWarning, match="lacks locks of files or folders"):
+        thread = Thread(target=change)
+        thread.start()
+        while thread.is_alive() and not vars(paths)["_alone"]:
+            sleep(0)
+        assert not done, "it has not waited"
+        held.end()
+        thread.join()
+    assert done
+    assert zarr.open_group(store.folder)["x"][0] == 77

@@ -476,7 +476,7 @@ def test_a_store_without_locks_is_warned_of_once_for_all_its_nodes(
                 group[name][2:] = 2
             gc.collect()
     [warning] = caught
-    assert f"file://{tmp_path / 'g'} has no file locks" in str(warning.message)
+    assert f"file://{tmp_path / 'g'} lacks locks of files" in str(warning.message)
     assert warning.filename == __file__
 
 

@@ -5,6 +5,8 @@ Rules of this file:
 * The folders of all nodes that are changed, and all folders above them up to the root of the store,
   are locked. No writer of such a node is in the middle of a change then, and no two transactions
   that overlap are committed at the same time.
+* The threads of this process are excluded by the lock of the paths, too, because not every file
+  system can lock folders. Where it cannot, a warning is given: other processes are not excluded.
 * A transaction never waits for one lock while it holds others. A writer may therefore change a
   parent group while it holds the folder of a node.
 * Before the commit point a mark is put into each of these folders, which leads to the journal. It
@@ -23,7 +25,8 @@ from typing import TYPE_CHECKING
 from fastzarr.stores.keys import JOURNAL_NAME, parents
 from fastzarr.stores.local.journal import complete, root_of
 from fastzarr.stores.local.pin import pin_alone
-from fastzarr.stores.local.system import NOFOLLOW
+from fastzarr.stores.local.system import BINARY, NOFOLLOW, patiently
+from fastzarr.stores.local.turn import warn_of_no_locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.local.folder import Folder
     from fastzarr.stores.local.pin import Pin
 
-_MARK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW
+_MARK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | BINARY
 
 
 class Alone:
@@ -44,16 +47,20 @@ class Alone:
         folders cannot be open at once.
         """
         self._folder, self._nodes = folder, frozenset(nodes)
+        self._paths = folder.place.paths.alone(*self._nodes)
         self._pins: dict[str, Pin] = {}
         self._marked: list[Pin] = []
         paths = sorted(
             {"", *self._nodes, *(above for node in self._nodes for above in parents(node))}
         )
         first = ""
+        self._paths.__enter__()
         try:
             while (busy := self._lock(first, paths)) is not None:
-                self.end()
+                self._close()
                 first = busy
+            if not all(pin.lock.works for pin in self._pins.values()):
+                warn_of_no_locks(folder)
         except OSError as error:
             self.end()
             if error.errno not in (errno.EMFILE, errno.ENFILE):
@@ -79,7 +86,7 @@ class Alone:
         for path, pin in self._pins.items():
             root = root_of(pin.folder, clean=True)
             if root is not None:
-                self.end()
+                self._close()
                 complete(self._folder.at(root))
                 return path
         return None
@@ -125,9 +132,15 @@ class Alone:
         """Delete the marks; the journal must not exist any more."""
         while self._marked:
             with suppress(FileNotFoundError):
-                os.unlink(self._marked.pop().folder.base + JOURNAL_NAME)
+                patiently(os.unlink, self._marked.pop().folder.base + JOURNAL_NAME)
 
     def end(self) -> None:
         """Release the folders."""
+        try:
+            self._close()
+        finally:
+            self._paths.__exit__(None, None, None)
+
+    def _close(self) -> None:
         while self._pins:
             self._pins.popitem()[1].end()

@@ -27,12 +27,12 @@ from fastzarr.stores.local.folder import Folder
 from fastzarr.stores.local.pin import complete_in, undisturbed
 from fastzarr.stores.local.system import (
     ATTEMPTS,
-    DIRECTORY,
     FileLock,
     delete_in_place,
     exchange,
     is_folder,
     locked_folder,
+    patiently,
     remove_tree,
     sync_folder,
     temporary_name,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 S = TypeVar("S")
-_FOLDER = os.O_RDONLY | DIRECTORY
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
@@ -62,7 +61,7 @@ class FolderDraft(Generic[S]):
         self._folder = self._made(os.path.dirname(self._target))
         self._lock: FileLock | None = None
         try:
-            self._lock = locked_folder(self._folder, _FOLDER)
+            self._lock = locked_folder(self._folder)
         except BaseException:
             self.discard()
             raise
@@ -161,7 +160,7 @@ class FolderDraft(Generic[S]):
         try:
             # The name of a link is not replaced by that of a folder: renaming fails.
             if self._path or not os.path.isdir(self._target):
-                os.rename(self._folder, self._target)
+                patiently(os.rename, self._folder, self._target)
                 return True
         except FileNotFoundError:
             if last:
@@ -180,7 +179,7 @@ class FolderDraft(Generic[S]):
 
     def _filled_in(self, owned: Callable[[str], bool] | None) -> bool:
         """Move the files one by one into the existing folder, unless it contains a node."""
-        lock = locked_folder(self._target, _FOLDER)
+        lock = locked_folder(self._target)
         try:
             start = len(self._path) + 1 if self._path else 0
             found = sorted(key[start:] for key in self._place.keys_below(self._path))
@@ -188,7 +187,7 @@ class FolderDraft(Generic[S]):
                 return False
             for key in found:
                 if owned is not None and owned(key):
-                    os.unlink(f"{self._target}/{key}")
+                    patiently(os.unlink, f"{self._target}/{key}")
             made = sorted(
                 Folder(self._folder).keys_below(""),
                 key=lambda key: (_is_document(key), "attrs" not in key, key),
@@ -199,7 +198,7 @@ class FolderDraft(Generic[S]):
                 if not put_new(self._place, f"{self._folder}/{key}", target):
                     if key == made[-1]:
                         return False  # another writer has just created a node
-                    os.replace(f"{self._folder}/{key}", target)
+                    patiently(os.replace, f"{self._folder}/{key}", target)
             if self._durable:
                 sync_folder(self._target)
             return True

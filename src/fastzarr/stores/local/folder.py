@@ -27,9 +27,12 @@ from fastzarr.stores.local.system import (
     ATTEMPTS,
     BINARY,
     NOFOLLOW,
+    OPENS_FOLDERS,
     FileLock,
+    again,
     bury,
     is_locked,
+    patiently,
     read_part,
     remove_tree,
     sync_folder,
@@ -217,10 +220,23 @@ class Folder:
         """Open a link inside the root after ``open`` has refused it; None if the key is missing."""
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return None
+        if isinstance(error, PermissionError):
+            return self._open_later(key, error, flags)
         if error.errno not in _IS_LINK or self.follow_symlinks:
             raise error
         try:
             return os.open(self._follow(key), flags)
+        except FileNotFoundError:
+            return None
+
+    def _open_later(self, key: str, error: PermissionError, flags: int) -> int | None:
+        """Open a file that another thread or program replaces at the moment, as Windows has it."""
+        path = self.base + key
+        # Where folders cannot be opened, that is the error for a folder.
+        if not OPENS_FOLDERS and os.path.isdir(path):
+            self.check_file(key, os.stat(path))
+        try:
+            return again(error, os.open, path, flags)
         except FileNotFoundError:
             return None
 
@@ -291,7 +307,7 @@ class Folder:
                 if not (old and mine) or entry.name == JOURNAL_NAME:
                     continue
                 if not S_ISDIR(info.st_mode):
-                    os.unlink(entry.path)
+                    patiently(os.unlink, entry.path)
                 elif not is_locked(entry.path):
                     remove_tree(entry.path)
 
@@ -366,7 +382,7 @@ class Folder:
                     if grave is not None:
                         remove_tree(grave)
                 else:
-                    os.unlink(entry.path)
+                    patiently(os.unlink, entry.path)
 
     def remove_empty(self, folder: str) -> None:
         """Delete a folder of keys if it is empty, and then its empty parent folders."""

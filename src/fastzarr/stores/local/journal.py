@@ -7,7 +7,8 @@ Rules of this file:
   journal is deleted at the end. Values that are in place already are skipped, so any process can
   complete a journal that another one began to apply.
 * A journal is applied under the lock of its folder, which its writer holds until it has completed
-  the journal or has died.
+  the journal or has died. Where folders cannot be locked, the threads of this process exclude each
+  other (``applying``), and other processes must not open the store for writing meanwhile.
 * Marks in the folders of the nodes that are changed lead to the journal: see ``alone.py``.
 * A journal may have been copied with the store from elsewhere, so it is checked as a whole before
   anything is changed. It is bounded, contains only its values, has no links, and changes only
@@ -20,7 +21,7 @@ import errno
 import json
 import os
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,10 +37,12 @@ from fastzarr.stores.keys import (
 )
 from fastzarr.stores.local.system import (
     ATTEMPTS,
+    BINARY,
     DIRECTORY,
     NOFOLLOW,
     is_folder,
     locked_folder,
+    patiently,
     remove_tree,
     sync_file,
     temporary_name,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastzarr.stores.local.folder import Folder
+    from fastzarr.stores.local.system import FileLock
 
 FOLDER_FLAGS = os.O_RDONLY | DIRECTORY | NOFOLLOW
 CHANGES, VALUES = "changes.json", "values"
@@ -73,8 +77,9 @@ def recover(folder: Folder) -> bool:
         lock = None
         try:
             lock = locked_folder(journal, FOLDER_FLAGS)
-            if os.path.samestat(os.fstat(lock.file), os.lstat(journal)):
-                apply(folder, journal, load(folder, journal), _InFolder(folder))
+            with applying(folder, lock):
+                if lock.is_at(journal):
+                    apply(folder, journal, load(folder, journal), _InFolder(folder))
         except FileNotFoundError as error:
             if error.filename == journal:
                 return True  # its writer has finished
@@ -89,6 +94,16 @@ def recover(folder: Folder) -> bool:
             if lock is not None:
                 lock.end()
     return True
+
+
+@contextmanager
+def applying(folder: Folder, lock: FileLock) -> Iterator[None]:
+    """Keep other threads from applying the journal in a folder, if its lock does not."""
+    if lock.works:
+        yield
+    else:
+        with folder.place.locks.held(("journal",)):  # differs from any key
+            yield
 
 
 def complete(folder: Folder) -> None:
@@ -137,7 +152,7 @@ def root_of(folder: Folder, *, clean: bool = False) -> str | None:
         return real
     if clean:
         with suppress(FileNotFoundError):
-            os.unlink(mark)
+            patiently(os.unlink, mark)
     return None
 
 
@@ -146,7 +161,7 @@ def _levels(mark: str) -> int | None:
     try:
         if not S_ISREG(os.lstat(mark).st_mode):
             return 0  # checked when it is applied
-        with open(os.open(mark, os.O_RDONLY | NOFOLLOW), "rb") as file:
+        with open(os.open(mark, os.O_RDONLY | BINARY | NOFOLLOW), "rb") as file:
             text = file.read(8)
     except FileNotFoundError:
         return None
@@ -199,11 +214,11 @@ def apply(folder: Folder, journal: str, made: dict[str, bool], targets: Targets)
             _replace(f"{journal}/{VALUES}/{key}", key, targets)
         else:
             with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(targets.path_of(key))
+                patiently(os.unlink, targets.path_of(key))
             folder.remove_empty(key.rpartition("/")[0])
     sync_all(folder, folder.base)
     grave = temporary_name(folder.base)
-    os.rename(journal, grave)
+    patiently(os.rename, journal, grave)
     if folder.durability != "none":
         # Otherwise a power cut could restore the journal, which would undo later changes.
         folder.sync_names("")
@@ -230,7 +245,8 @@ def load(folder: Folder, journal: str) -> dict[str, bool]:
     """
     if not S_ISDIR(os.lstat(journal).st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "a journal is a folder", journal)
-    with open(os.open(f"{journal}/{CHANGES}", os.O_RDONLY | NOFOLLOW | _NONBLOCK), "rb") as file:
+    flags = os.O_RDONLY | BINARY | NOFOLLOW | _NONBLOCK
+    with open(os.open(f"{journal}/{CHANGES}", flags), "rb") as file:
         if not S_ISREG(os.fstat(file.fileno()).st_mode):
             msg = f"{CHANGES} is not a regular file"
             raise ValueError(msg)
@@ -387,12 +403,12 @@ def _replace(value: str, key: str, targets: Targets) -> None:
     target = targets.path_of(key)
     for attempt in range(ATTEMPTS):
         try:
-            os.replace(value, target)
+            patiently(os.replace, value, target)
         except FileNotFoundError:
             if not os.path.lexists(value):
                 return  # in place already
             if targets.is_deleted(key):
-                os.unlink(value)
+                patiently(os.unlink, value)
                 return
             if attempt == ATTEMPTS - 1:
                 raise
@@ -416,7 +432,7 @@ def _copy(value: str, target: str) -> None:
     try:
         copyfile(value, temporary)
         sync_file(temporary)
-        os.replace(temporary, target)
+        patiently(os.replace, temporary, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)

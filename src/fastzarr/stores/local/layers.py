@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.local.alone import Alone
-from fastzarr.stores.local.system import is_folder, sync_folder, temporary_name
+from fastzarr.stores.local.system import is_folder, patiently, sync_folder, temporary_name
 
 if TYPE_CHECKING:
     from fastzarr.stores.local.folder import Folder
@@ -69,7 +69,7 @@ def _copied(folder: Folder, source: str, target: str) -> None:
         if durable:
             sync(copy)
         found = list(os.walk(copy, topdown=False))
-        os.rename(copy, new)
+        patiently(os.rename, copy, new)
     except BaseException:
         rmtree(copy, ignore_errors=True)
         folder.remove_empty(target.rpartition("/")[0])
@@ -84,7 +84,7 @@ def _copied(folder: Folder, source: str, target: str) -> None:
         paths += [f"{old}{below}/{name}" for name in (*files, *links)]
     for path in sorted(paths, key=lambda path: os.path.basename(path) not in METADATA_NAMES):
         with suppress(FileNotFoundError):
-            os.unlink(path)
+            patiently(os.unlink, path)
     for path, _, _ in found:
         try:
             os.rmdir(old + path[len(copy) :])

@@ -13,7 +13,8 @@ Rules of this file:
 * A change of a name, by which a node is created, replaced, moved or deleted, opens the folder above
   it once, and does the same. This folder is not locked.
 * Linux has a path for an open folder, which all code that takes paths can use. Elsewhere the path
-  of the node is used.
+  of the node is used, and the threads of this process share the lock of that path: a thread that
+  deletes, moves or replaces the node waits for them. So they do where folders cannot be locked.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.errors import KeyValidationError
 from fastzarr.stores.keys import JOURNAL_NAME
 from fastzarr.stores.local.journal import complete, root_of
-from fastzarr.stores.local.system import DIRECTORY, FileLock
+from fastzarr.stores.local.system import DIRECTORY, OPENS_FOLDERS, FileLock, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
     from fastzarr.stores.local.folder import Folder
+    from fastzarr.stores.place import PathLocks
 
 _OPEN = "/proc/self/fd"
 # A folder in which names are changed need not be readable.
@@ -42,7 +44,7 @@ _NAMES_ONLY = getattr(os, "O_PATH", os.O_RDONLY) | DIRECTORY
 class Pin:
     """A folder that is open and locked until ``end``; ``folder`` has its files."""
 
-    __slots__ = ("_named", "folder", "lock", "store")
+    __slots__ = ("_named", "folder", "lock", "shared", "store")
 
     #: The store of the folder's files, if it has been set.
     store: Any
@@ -50,19 +52,26 @@ class Pin:
     def __init__(self, lock: FileLock, folder: Folder, named: str) -> None:
         """Initialise with the lock, and the path by which the folder was opened."""
         self.lock, self.folder, self._named = lock, folder, named
+        #: The lock that threads of this process share, and its path, if that is needed.
+        self.shared: tuple[PathLocks, str] | None = None
 
     def end(self) -> None:
         """Release the lock and close the folder."""
         self.lock.end()
+        shared, self.shared = self.shared, None
+        if shared is not None:
+            _leave(shared)
 
     @property
     def identity(self) -> tuple[int, int]:
         """The device and inode of the folder."""
-        info = os.fstat(self.lock.file)
+        info = os.stat(self._named) if self.lock.file < 0 else os.fstat(self.lock.file)
         return (info.st_dev, info.st_ino)
 
     def is_deleted(self) -> bool:
         """Whether the folder has been deleted since it was opened."""
+        if self.folder.root == self._named:
+            return not os.path.isdir(self._named)
         try:
             return os.fstat(self.lock.file).st_nlink == 0
         except OSError as error:
@@ -84,9 +93,18 @@ def pin(folder: Folder, path: str) -> Pin:
     a journal that cannot be completed.
     """
     while True:
-        found = _opened(folder, path)
+        # Before the folder is opened: whoever has the path alone may replace it.
+        shared = None if _has_paths_of_open_folders() else _share(folder, path)
         try:
-            found.lock.lock(shared=True)
+            found = _opened(folder, path)
+        except BaseException:
+            if shared is not None:
+                _leave(shared)
+            raise
+        found.shared = shared
+        try:
+            if not found.lock.lock(shared=True) and shared is None:
+                found.shared = _share(folder, path)
             root = root_of(found.folder, clean=True)
         except BaseException:
             found.end()
@@ -95,6 +113,17 @@ def pin(folder: Folder, path: str) -> Pin:
             return found
         found.end()
         complete(folder.at(root))
+
+
+def _share(folder: Folder, path: str) -> tuple[PathLocks, str]:
+    paths = folder.place.paths
+    paths.share(path)
+    return paths, path
+
+
+def _leave(shared: tuple[PathLocks, str]) -> None:
+    paths, path = shared
+    paths.leave(path)
 
 
 def names_in(folder: Folder, named: str) -> Pin:
@@ -150,7 +179,7 @@ def _opened(folder: Folder, path: str) -> Pin:
 
 
 def _open(folder: Folder, named: str, flags: int) -> Pin:
-    lock = FileLock.open(lambda: os.open(named, flags))
+    lock = open_folder(named, flags)
     try:
         root = f"{_OPEN}/{lock.file}" if _has_paths_of_open_folders() else named
         return Pin(lock, folder.at(root, pinned=True), named)
@@ -161,6 +190,8 @@ def _open(folder: Folder, named: str, flags: int) -> Pin:
 
 @cache
 def _has_paths_of_open_folders() -> bool:
+    if not OPENS_FOLDERS:
+        return False
     file = os.open(os.sep, os.O_RDONLY)
     try:
         return os.path.samestat(os.fstat(file), os.stat(f"{_OPEN}/{file}/."))

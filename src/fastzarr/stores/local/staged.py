@@ -38,6 +38,7 @@ from fastzarr.stores.local.journal import (
     CHANGES,
     FOLDER_FLAGS,
     VALUES,
+    applying,
     check,
     documents_first,
     dump,
@@ -47,7 +48,13 @@ from fastzarr.stores.local.journal import (
     sync_all,
 )
 from fastzarr.stores.local.overlay import Layer
-from fastzarr.stores.local.system import FileLock, is_folder, locked_folder, temporary_name
+from fastzarr.stores.local.system import (
+    FileLock,
+    is_folder,
+    locked_folder,
+    patiently,
+    temporary_name,
+)
 from fastzarr.stores.local.turn import FileTurn, put
 
 if TYPE_CHECKING:
@@ -83,7 +90,7 @@ class Staged(Layer):
         self._copies = folder.place.copies
         os.mkdir(self._beside)
         try:
-            self._lock = locked_folder(self._beside, FOLDER_FLAGS)
+            self._held = self._lock = locked_folder(self._beside, FOLDER_FLAGS)
         except BaseException:
             self.end()
             raise
@@ -158,6 +165,16 @@ class Staged(Layer):
         sync_all(self.folder, self._beside)
         found = (node_of(self.folder, made, key) for key in made)
         alone = self._alone({node for node in found if node is not None})
+        try:
+            with applying(self.folder, self._held):
+                self._apply(made, alone)
+        finally:
+            alone.end()
+        for key, has_value in made.items():
+            if not has_value:
+                self.folder.remove_empty(key.rpartition("/")[0])
+
+    def _apply(self, made: dict[str, bool], alone: Alone) -> None:
         turns: list[FileTurn] = []
         try:
             documents = (key for key in made if key.rpartition("/")[2] in METADATA_NAMES)
@@ -174,10 +191,6 @@ class Staged(Layer):
                 turn.end()
             if not os.path.lexists(self._journal):
                 alone.unmark()
-            alone.end()
-        for key, has_value in made.items():
-            if not has_value:
-                self.folder.remove_empty(key.rpartition("/")[0])
 
     def _alone(self, nodes: set[str]) -> Alone:
         """Lock the folders of nodes; raise TransactionError if there are too many."""
@@ -222,7 +235,7 @@ class Staged(Layer):
     def _name(self, alone: Alone) -> None:
         """Give the folder of new values the name of the journal: the commit point."""
         alone.mark(self.folder.root)
-        os.rename(self._beside, self._journal)
+        patiently(os.rename, self._beside, self._journal)
         if self.folder.durability != "none":
             self.folder.sync_names("")
 
@@ -238,7 +251,7 @@ class Staged(Layer):
                 with suppress(FileNotFoundError):
                     from shutil import rmtree
 
-                    rmtree(self._beside)
+                    patiently(rmtree, self._beside)
 
     def _check_owner(self) -> None:
         if os.getpid() != self._owner:

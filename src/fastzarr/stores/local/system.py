@@ -1,4 +1,14 @@
-"""Operating system calls of the local store: file locks, syncing, exchanging folders."""
+"""Operating system calls of the local store: file locks, syncing, exchanging folders.
+
+Rules of this file:
+
+* Only this file knows what a system lacks. Its functions work everywhere, and do less where a
+  system can do less: without file locks nothing is locked, and where folders cannot be opened
+  (Windows) they are neither locked nor synced.
+* On Windows, a file that is open cannot be renamed, replaced or deleted, nor can a folder with such
+  a file. Files are open only as long as a value takes to be read, so these calls are repeated for
+  some seconds (``patiently``).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +19,15 @@ from contextlib import suppress
 from functools import cache
 from itertools import count
 from stat import S_ISDIR
-from time import sleep
-from typing import TYPE_CHECKING, Any
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 fcntl: Any = None
 with suppress(ImportError):  # absent where there is no such lock
@@ -25,12 +37,47 @@ with suppress(ImportError):  # absent where there is no such lock
 BINARY = getattr(os, "O_BINARY", 0)
 DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+#: Whether the system has locks of files; a file system may lack them all the same.
+HAS_LOCKS = fcntl is not None
+#: Whether the system can open folders.
+OPENS_FOLDERS = bool(DIRECTORY)
+_FOLDER = os.O_RDONLY | DIRECTORY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | BINARY
 # The errors of a file system that does not support an operation.
 UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
+# Windows' numbers of errors for an open file: access denied, sharing violation, lock violation.
+_IN_USE = (5, 32, 33)
+# How long a call is repeated meanwhile, in seconds, and the longest sleep between two attempts.
+_PATIENCE, _NAP = 5.0, 0.05
 # How many times a write recreates its folder while concurrent deletes remove it. Each retry means
 # that one delete has finished; only a broken file system reaches the limit.
 ATTEMPTS = 1000
+
+
+def patiently(call: Callable[..., T], *paths: str) -> T:
+    """Return ``call(*paths)``, repeated while another thread or program has a file open."""
+    try:
+        return call(*paths)
+    except PermissionError as error:
+        return again(error, call, *paths)
+
+
+def again(error: OSError, call: Callable[..., T], *args: Any) -> T:
+    """Return ``call(*args)``, which has raised an error; raise that unless a file is in use."""
+    end, nap = monotonic() + _PATIENCE, 0.001
+    while getattr(error, "winerror", None) in _IN_USE:
+        if call in (os.replace, os.unlink) and is_folder(args[-1]):
+            # Other systems say so.
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), args[-1]) from None
+        if monotonic() > end:
+            break
+        sleep(nap)
+        nap = min(2 * nap, _NAP)
+        try:
+            return call(*args)
+        except PermissionError as later:
+            error = later
+    raise error
 
 
 class _Forks:
@@ -73,11 +120,13 @@ class FileLock:
     The lock is the kernel's: it ends with its process, even if a forked child lives on.
     """
 
-    __slots__ = ("file",)
+    __slots__ = ("file", "works")
 
     def __init__(self, file: int) -> None:
-        """Initialise with a descriptor, as ``open`` does."""
+        """Initialise with a descriptor, as ``open`` does; it is negative for nothing."""
         self.file = file
+        #: Whether the file system has such locks, as far as has been tried.
+        self.works = file >= 0 and fcntl is not None
 
     @classmethod
     def open(cls, open_file: Callable[[], int]) -> FileLock:
@@ -93,22 +142,22 @@ class FileLock:
 
     def lock(self, *, shared: bool = False) -> bool:
         """Wait for the lock; return False if the file system has no locks."""
-        if fcntl is None:
+        if not self.works:
             return False
         try:
             fcntl.flock(self.file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in UNABLE:
                 raise
-            return False
-        return True
+            self.works = False
+        return self.works
 
     def try_lock(self) -> bool:
         """Take the lock if no other open file has it; return whether this has succeeded.
 
         This is always so if the file system has no locks.
         """
-        if fcntl is None:
+        if not self.works:
             return True
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,12 +166,18 @@ class FileLock:
         except OSError as error:
             if error.errno not in UNABLE:
                 raise
+            self.works = False
         return True
+
+    def is_at(self, path: str) -> bool:
+        """Whether a path still refers to the file; True if nothing is open."""
+        return self.file < 0 or os.path.samestat(os.fstat(self.file), os.lstat(path))
 
     def end(self) -> None:
         """Release the lock and close the file; a forked child has done so already."""
         file = self.file
         if file < 0:
+            _forks.held.discard(self)
             return
         try:
             # First, because a child that is forked below does not close the file.
@@ -137,9 +192,18 @@ class FileLock:
             os.close(file)
 
 
-def locked_folder(path: str, flags: int) -> FileLock:
+def open_folder(path: str, flags: int = _FOLDER) -> FileLock:
+    """Open a folder to lock it; where folders cannot be opened, only check that there is one."""
+    if OPENS_FOLDERS:
+        return FileLock.open(lambda: os.open(path, flags))
+    if not S_ISDIR(os.stat(path).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    return FileLock(-1)
+
+
+def locked_folder(path: str, flags: int = _FOLDER) -> FileLock:
     """Open a folder and wait for its lock."""
-    lock = FileLock.open(lambda: os.open(path, flags))
+    lock = open_folder(path, flags)
     try:
         lock.lock()
     except BaseException:
@@ -149,9 +213,9 @@ def locked_folder(path: str, flags: int) -> FileLock:
 
 
 def is_locked(folder: str) -> bool:
-    """Whether a running process holds the lock of a folder."""
-    if fcntl is None:
-        return False
+    """Whether a running process holds the lock of a folder, or may be using it without a lock."""
+    if fcntl is None or not OPENS_FOLDERS:
+        return True
     file = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -195,8 +259,13 @@ def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) 
         os.close(file)
 
 
-def sync_file(path: str, flags: int = os.O_RDONLY | BINARY) -> None:
-    """Sync a file; with ``O_DIRECTORY``, the names in a folder."""
+def sync_file(path: str) -> None:
+    """Sync a file."""
+    # Windows syncs only files that are open for writing.
+    _sync(path, (os.O_RDONLY if OPENS_FOLDERS else os.O_RDWR) | BINARY)
+
+
+def _sync(path: str, flags: int) -> None:
     file = os.open(path, flags)
     try:
         os.fsync(file)
@@ -205,21 +274,36 @@ def sync_file(path: str, flags: int = os.O_RDONLY | BINARY) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Sync the names in a folder."""
-    sync_file(path, os.O_RDONLY | DIRECTORY)
+    """Sync the names in a folder, where the system can do that."""
+    if OPENS_FOLDERS:
+        _sync(path, _FOLDER)
 
 
 def read_part(file: int, first: int, last: int) -> bytes:
     """Return the bytes of an open file from ``first`` to before ``last``."""
     parts = []
     while first < last:
-        part = os.pread(file, last - first, first)
+        part = _read_at(file, last - first, first)
         if not part:
             reason = f"the file ends at byte {first} instead of {last}: it was truncated while read"
             raise OSError(errno.EIO, reason)
         first += len(part)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read_at(file: int, size: int, start: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(file, size, start)
+    os.lseek(file, start, os.SEEK_SET)
+    return os.read(file, size)
+
+
+def link(path: str, other: str) -> None:
+    """Give a file another name; raise FileExistsError if there is one."""
+    if not hasattr(os, "link"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), path, None, other)
+    os.link(path, other)
 
 
 def is_mounted(folder: str) -> bool:
@@ -247,9 +331,13 @@ def exchange(one: str, other: str) -> None:
         if error.errno not in UNABLE:
             raise
         aside = temporary_name(os.path.dirname(one))
-        os.rename(other, aside)
-        os.rename(one, other)
-        os.rename(aside, one)
+        patiently(os.rename, other, aside)
+        try:
+            patiently(os.rename, one, other)
+        except BaseException:
+            patiently(os.rename, aside, other)
+            raise
+        patiently(os.rename, aside, one)
 
 
 def bury(folder: str) -> str | None:
@@ -259,7 +347,7 @@ def bury(folder: str) -> str | None:
     """
     grave = temporary_name(os.path.dirname(folder))
     try:
-        os.rename(folder, grave)
+        patiently(os.rename, folder, grave)
     except OSError as error:
         if error.errno != errno.EXDEV or not is_folder(folder):
             raise
@@ -273,7 +361,7 @@ def delete_in_place(folder: str) -> None:
     for path, _, files in os.walk(folder):
         for name in METADATA_NAMES.intersection(files):
             with suppress(FileNotFoundError):
-                os.unlink(f"{path}/{name}")
+                patiently(os.unlink, f"{path}/{name}")
     remove_tree(folder)
 
 
@@ -286,7 +374,7 @@ def remove_tree(folder: str) -> None:
         return
     for attempt in range(ATTEMPTS):
         try:
-            rmtree(folder)
+            patiently(rmtree, folder)
         except OSError as error:
             # A writer that has entered the folder before has created a file, or another process
             # deletes it as well.

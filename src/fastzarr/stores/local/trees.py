@@ -21,6 +21,7 @@ from fastzarr.stores.local.pin import names_in
 from fastzarr.stores.local.system import (
     bury,
     exchange,
+    patiently,
     remove_tree,
     sync_folder,
     temporary_name,
@@ -109,7 +110,7 @@ def _rename(above: Folder, source: str, into: Folder, target: str) -> None:
     """Rename a file or folder to ``target``, which may be a folder without values."""
     one, other = above.base + source, into.base + target
     try:
-        os.rename(one, other)
+        patiently(os.rename, one, other)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or _has_values(into, target):
             raise
@@ -122,7 +123,7 @@ def _rename(above: Folder, source: str, into: Folder, target: str) -> None:
         reason = "values were stored here in the meantime"
         raise FileExistsError(errno.EEXIST, reason, other)
     grave = temporary_name(above.base)
-    os.rename(one, grave)
+    patiently(os.rename, one, grave)
     remove_tree(grave)
 
 

@@ -31,8 +31,11 @@ from fastzarr.buffers import flat_bytes
 from fastzarr.errors import ZarrRuntimeWarning, caller_level
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.local.system import (
+    HAS_LOCKS,
     UNABLE,
     FileLock,
+    link,
+    patiently,
     read_part,
     sync_file,
     temporary_name,
@@ -101,6 +104,9 @@ class FileTurn:
     def _hold(self) -> None:
         """Lock the file that has the name of the key, if there is one."""
         access = os.O_RDONLY
+        if not HAS_LOCKS and self._locks is None:
+            warn_of_no_locks(self._folder)
+            self._take_turns()
         while self._lock is None and self._locks is None:
             lock = self._folder.open_to_lock(self._key, access)
             if lock is None:
@@ -170,7 +176,7 @@ class FileTurn:
         if self._lock is not None and self._key.rpartition("/")[2] in METADATA_NAMES:
             self._replace(temporary, self._lock)
         else:
-            os.replace(temporary, self._path)
+            patiently(os.replace, temporary, self._path)
         return True
 
     def _replace(self, temporary: str, old: FileLock) -> None:
@@ -178,7 +184,7 @@ class FileTurn:
         new = FileLock.open(lambda: os.open(temporary, self._folder.flags))
         try:
             new.lock()
-            os.replace(temporary, self._path)
+            patiently(os.replace, temporary, self._path)
         except BaseException:
             new.end()
             raise
@@ -192,7 +198,7 @@ class FileTurn:
         if self._lock is None and self._locks is None:
             return
         try:
-            os.unlink(self._path)
+            patiently(os.unlink, self._path)
         except (FileNotFoundError, NotADirectoryError):
             return
         self.end()
@@ -225,7 +231,7 @@ def remove_many(folder: Folder, keys: Collection[str]) -> None:
 def put_new(folder: Folder, temporary: str, path: str) -> bool:
     """Rename a temporary file to a new name; return False if the name is taken."""
     try:
-        os.link(temporary, path)
+        link(temporary, path)
     except FileExistsError:
         return False
     except OSError as error:
@@ -235,9 +241,9 @@ def put_new(folder: Folder, temporary: str, path: str) -> bool:
         with folder.place.locks.held(("a new name",)):  # differs from any key
             if os.path.lexists(path):
                 return False
-            os.replace(temporary, path)
+            patiently(os.replace, temporary, path)
         return True
-    os.unlink(temporary)
+    patiently(os.unlink, temporary)
     return True
 
 
@@ -246,8 +252,8 @@ def warn_of_no_locks(folder: Folder) -> None:
     if not of_folder(folder.named).warns():
         return
     warnings.warn(
-        f"the file system of {folder} has no file locks or hard links, so different processes must "
-        "not write to the same chunk or node at the same time",
+        f"the file system of {folder} lacks locks of files or folders, or hard links, so different "
+        "processes must not write to the same chunk or node at the same time",
         ZarrRuntimeWarning,
         stacklevel=caller_level(),
     )
