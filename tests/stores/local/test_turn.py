@@ -444,7 +444,7 @@ def test_threads_lose_nothing_without_locks_and_links(
             mine = zarr.open_array(store, mode="r+")
             mine[number::4] = number + 1
             mine.attrs[str(number)] = number
-            made.append(store.swap("c/new", b"%d" % number, None))
+            made.append(store.swap("c/2", b"%d" % number, None))
             zarr.open_group(LocalStore(tmp_path / "g", durability="none"), mode="a")
 
         with ThreadPoolExecutor(4) as pool:
