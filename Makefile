@@ -26,6 +26,8 @@ demo: .venv/installed-demo
 	$(BIN)/python examples/ocean.py --out build
 
 test: .venv/installed-test
+	@echo "Building the native crate with its tests (cargo) ..."
+	cargo test --no-run $(CHECKED)
 	cargo test --quiet $(CHECKED)
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -65,7 +67,8 @@ $(FLOOR): bench/floor/Cargo.toml bench/floor/Cargo.lock $(wildcard bench/floor/s
 
 # The stamp of a group of requirements is older than pyproject.toml when they may have changed.
 .venv/installed-%: pyproject.toml $(NATIVE) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@echo "Fetching what '$*' needs, and building the extension (pip, cargo): a few minutes at first ..."
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[$*]'
 	@$(BIN)/python -c 'import fastzarr._native' \
 		|| { echo "the native extension was not built: is cargo installed?"; exit 1; }
 	@touch $@
@@ -73,4 +76,5 @@ $(FLOOR): bench/floor/Cargo.toml bench/floor/Cargo.lock $(wildcard bench/floor/s
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is older than Python 3.11: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Making the environment .venv ..."
 	$(PYTHON) -m venv .venv

@@ -101,6 +101,10 @@ def create_array(  # noqa: PLR0913  (a public signature)
     parent group determines the format. So are those of h5py, such as ``compression=``,
     ``fillvalue=`` and ``maxshape=``.
 
+    With ``progress=True``, a bar shows how much of ``data`` is written (that of tqdm or rich if one
+    is installed). A callable is called with the number of bytes written and the total instead, once
+    at the start and after each piece of about 64 MiB.
+
     Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is already a node at the path
     and ``overwrite`` is False, ``ContainsFilesError`` if files that are not part of a Zarr
     hierarchy would be deleted, and ``MetadataError``, naming the argument, for an invalid argument.
@@ -211,7 +215,8 @@ def from_array(  # noqa: PLR0913  (a public signature)
 
     ``"keep"`` means the value of the other array if it is an array of this package (for codecs, if
     it also has the same format), and ``"auto"`` otherwise. The data is copied in pieces of about
-    64 MiB, or not at all with ``write_data=False``.
+    64 MiB, or not at all with ``write_data=False``. Other keywords, such as ``progress=``, are
+    those of ``create_array``.
 
     >>> import fastzarr as zarr
     >>> z = zarr.create_array({}, data=[1, 2, 3, 4], chunks=2, attributes={"units": "m"})
@@ -392,6 +397,7 @@ def _create(verb: str, words: dict[str, Any], more: dict[str, Any]) -> Array:
         spec,
         overwrite=bool(rest.get("overwrite")) or mode == "w",
         write_data=rest.get("write_data") is not False,
+        progress=rest.get("progress"),
         **handle_of(rest),
     )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.api.open import open, open_group
 from fastzarr.creating.layouts import choose_format, make_layout
 from fastzarr.creating.like import as_array_like, chunks_of
+from fastzarr.creating.progress import Parts, reporting, size_of
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.errors import BaseZarrError
 from fastzarr.metadata.formats import same_format
@@ -50,12 +51,14 @@ def save(
     zarr_format: int | None = None,
     path: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: Any = None,
     **kwargs: Any,
 ) -> None:
     """Save one array, several arrays as a group, or a group; existing nodes are replaced.
 
-    Keywords other than those named here are the names of arrays. Raise ``ContainsFilesError`` if
-    files that are not part of a Zarr hierarchy would be deleted.
+    Keywords other than those named here are the names of arrays. ``progress`` is True or a
+    callable, as in ``create_array``, and counts all arrays; data named so is saved as an array.
+    Raise ``ContainsFilesError`` if files that are not part of a Zarr hierarchy would be deleted.
 
     >>> import fastzarr as zarr
     >>> store = {}
@@ -65,6 +68,10 @@ def save(
     """
     places: dict[str, Any] = {"zarr_version": zarr_version, "zarr_format": zarr_format}
     places |= {"path": path, "storage_options": storage_options}
+    if _is_progress(progress):
+        places["progress"] = progress
+    else:
+        kwargs["progress"] = progress
     if len(args) == 1 and not kwargs and isinstance(args[0], Group):
         _save_tree(store, args[0], **places)
     elif len(args) == 1 and not kwargs:
@@ -81,6 +88,7 @@ def _save_tree(
     zarr_format: int | None = None,
     path: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: Any = None,
 ) -> None:
     """Save a group with all nodes below it, in its own format unless another is passed."""
     wanted = same_format(zarr_format, zarr_version) or source.layout.format
@@ -96,11 +104,12 @@ def _save_tree(
     words: dict[str, Any] = {"mode": "w", "zarr_format": wanted.number}
     draft = begin_draft(place.store, place.path)
     if draft is None:
-        copy_all(source, open_group(place.store, path=place.path, **words))
+        made = open_group(place.store, path=place.path, **words)
+        copy_all(source, made, progress=progress)
         return
     root = GroupLayout(wanted)
-    with drafted(draft, place.store, place.path, root, parents, overwrite=True) as made:
-        copy_all(source, open_group(made, **words))
+    with drafted(draft, place.store, place.path, root, parents, overwrite=True) as new:
+        copy_all(source, open_group(new, **words), progress=progress)
 
 
 def save_array(
@@ -127,7 +136,14 @@ def save_array(
         kwargs.setdefault("chunks", chunks)
     words = {"data": _array_like("arr", arr, kwargs.get("dtype")), "zarr_format": wanted}
     spec, rest = ArraySpec.take("save_array", words | kwargs, HANDLE_WORDS)
-    build_array(place.store, place.path, spec, overwrite=bool(overwrite), **handle_of(rest))
+    build_array(
+        place.store,
+        place.path,
+        spec,
+        overwrite=bool(overwrite),
+        progress=rest.get("progress"),
+        **handle_of(rest),
+    )
 
 
 def save_group(
@@ -137,13 +153,17 @@ def save_group(
     zarr_format: int | None = None,
     path: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: Any = None,
     **kwargs: Any,
 ) -> None:
     """Save several arrays as a group; existing nodes are replaced.
 
     Positional arguments are named ``arr_0``, ``arr_1`` and so on; the others have the names of
-    their keywords. Raise TypeError if a name occurs twice, and ValueError without arrays.
+    their keywords. ``progress`` is as in ``save``. Raise TypeError if a name occurs twice, and
+    ValueError without arrays.
     """
+    if not _is_progress(progress):
+        kwargs["progress"], progress = progress, None
     arrays = {f"arr_{number}": value for number, value in enumerate(args)}
     for name, value in kwargs.items():
         if name in arrays:
@@ -171,18 +191,29 @@ def save_group(
             name: replace(spec, data=outlasting(spec.data, place.store, place.path))
             for name, spec in specs.items()
         }
-        _save_below(place.store, place.path, chosen, specs)
+        _save_below(place.store, place.path, chosen, specs, progress)
         return
     root = GroupLayout(chosen)
     with drafted(draft, place.store, place.path, root, parents, overwrite=True) as made:
-        _save_below(made, "", chosen, specs)
+        _save_below(made, "", chosen, specs, progress)
 
 
-def _save_below(store: Store, path: str, chosen: Format, specs: dict[str, ArraySpec]) -> None:
+def _save_below(
+    store: Store, path: str, chosen: Format, specs: dict[str, ArraySpec], progress: Any
+) -> None:
     build_group(store, path, format=chosen, overwrite=True)
-    for name, spec in specs.items():
-        below = f"{path}/{name}" if path else name
-        build_array(store, below, spec, known=path)
+    sizes = {name: size_of(spec.data) for name, spec in specs.items()}
+    with reporting(progress, f"saving {len(specs)} arrays") as report:
+        parts = Parts(report, sum(sizes.values())) if report else None
+        for name, spec in specs.items():
+            below = f"{path}/{name}" if path else name
+            part = parts.part(sizes[name]) if parts else None
+            build_array(store, below, spec, known=path, progress=part)
+
+
+def _is_progress(value: Any) -> bool:
+    """Whether a keyword is the argument ``progress``, and not data that is named so."""
+    return value is None or isinstance(value, bool) or callable(value)
 
 
 def load(

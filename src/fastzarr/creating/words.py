@@ -30,7 +30,7 @@ IGNORED = frozenset({"meta_array", "partial_decompress"})
 # Keywords of the functions that create or open an array, which do not describe its layout.
 HANDLE_WORDS = (
     *("cache_attrs", "cache_metadata", "chunk_store", "config", "read_only", "synchronizer"),
-    *("overwrite", "storage_options", "write_data", "write_empty_chunks"),
+    *("overwrite", "progress", "storage_options", "write_data", "write_empty_chunks"),
 )
 _ARRAYS = "array:"
 _ALIASES = {"zarr_version": "zarr_format", "chunk_shape": "chunks"}

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastzarr.creating.layouts import choose_format, make_layout
+from fastzarr.creating.progress import check_progress, reporting
 from fastzarr.errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -65,16 +66,20 @@ def build_array(
     write_data: bool = True,
     chunk_store: Store | None = None,
     known: str | None = None,
+    progress: Any = None,
     **handle: Any,
 ) -> Array:
     """Create an array with the data of the spec, and return it.
 
-    ``known`` is the path of a group above that is known to be there; ``handle`` goes to ``Array``.
+    ``known`` is the path of a group above that is known to be there; ``progress`` is that of
+    ``reporting``, and ``handle`` goes to ``Array``.
 
     Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is a node already and not
     ``overwrite``, or if a parent is an array; ``ReadOnlyError``; and what ``make_layout`` raises.
     """
     check_new_path(path)
+    if progress is not None:
+        check_progress(progress)
     parents = groups_above(store, path, spec.format, known)
     layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
     _check_place(store, path, layout, chunk_store, overwrite=overwrite)
@@ -93,7 +98,8 @@ def build_array(
     if draft is not None:
         with drafted(draft, store, path, layout, parents, overwrite=overwrite) as place:
             if data is not None:
-                copy_data(Array(place, "", layout=layout, **handle).is_unseen(), data)
+                made = Array(place, "", layout=layout, **handle).is_unseen()
+                copy_data(made, data, progress, f"writing {array.name}")
             documents.save(place, "", layout)
     else:
         if overwrite:
@@ -101,7 +107,8 @@ def build_array(
         else:
             _clear_leftovers(array)
         if data is not None:
-            _write_data(Array(store, path, layout=layout, chunk_store=chunk_store, **handle), data)
+            made = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
+            _write_data(made, data, progress)
         publish(store, path, layout, parents)
     if read_only:
         return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
@@ -379,13 +386,24 @@ def _is_known(store: Store) -> bool:
     return store.place.is_known()
 
 
-def copy_data(target: Array, source: Any) -> None:
-    """Write an array-like object to an array of the same shape, piece by piece."""
-    if isinstance(source, np.ndarray):
+def copy_data(target: Array, source: Any, progress: Any, label: str) -> None:
+    """Write an array-like object to an array of the same shape, piece by piece.
+
+    ``label`` is the text beside a bar of its progress.
+    """
+    if isinstance(source, np.ndarray) and not progress:
         target[...] = source
         return
-    for region in regions(target.shape, target.layout.grid, target.dtype.itemsize):
-        target[region] = np.asarray(source[region])
+    itemsize, done, total = target.dtype.itemsize, 0, target.nbytes
+    with reporting(progress, label) as report:
+        if report is not None:
+            report(done, total)
+        for region in regions(target.shape, target.layout.grid, itemsize):
+            part = np.asarray(source[region])
+            target[region] = part
+            done += part.size * itemsize
+            if report is not None:
+                report(done, total)
 
 
 def _clear_leftovers(array: Array) -> None:
@@ -396,11 +414,11 @@ def _clear_leftovers(array: Array) -> None:
             store.delete(key)
 
 
-def _write_data(array: Array, data: Any) -> None:
+def _write_data(array: Array, data: Any, progress: Any) -> None:
     store, path = array.chunk_store, array.path
     alone = store.is_empty(path)
     try:
-        copy_data(array.is_unseen(), data)
+        copy_data(array.is_unseen(), data, progress, f"writing {array.name}")
     except BaseException:
         if alone and path:
             store.delete_dir(path)

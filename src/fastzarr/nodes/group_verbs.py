@@ -292,6 +292,7 @@ class GroupVerbs(Generic[GroupT]):
             spec,
             overwrite=bool(rest.get("overwrite")),
             write_data=rest.get("write_data") is not False,
+            progress=rest.get("progress"),
             known=self.path,
             **handle,
         )

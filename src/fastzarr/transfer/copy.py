@@ -12,11 +12,13 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastzarr.creating.hdf5 import Dataset, from_h5py, is_h5py
+from fastzarr.creating.progress import Parts, reporting, size_of
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec
 from fastzarr.errors import BaseZarrError, CopyError, ReadOnlyError
 from fastzarr.metadata.attributes import plain_attributes
@@ -35,6 +37,9 @@ from fastzarr.transfer.report import CopyReport, LeftOut, printable
 from fastzarr.transfer.to_h5py import name_dimensions, write_attributes, write_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.creating.progress import Report
     from fastzarr.metadata.format import Format
     from fastzarr.transfer.log import Log
 
@@ -57,6 +62,7 @@ def copy(  # noqa: PLR0913, PLR0917  (a public signature)
     if_exists: str = "raise",
     dry_run: bool = False,
     on_error: str = "raise",
+    progress: Any = None,
     **create_kws: Any,
 ) -> CopyReport:
     """Copy an array, or a group with all nodes below it, into the group ``dest`` as ``name``.
@@ -65,6 +71,7 @@ def copy(  # noqa: PLR0913, PLR0917  (a public signature)
     or a callable; it receives one line for each step. ``if_exists`` is ``"raise"``, ``"replace"``,
     ``"skip"``, or ``"skip_initialized"``, which skips arrays all of whose chunks are stored.
     ``create_kws`` are passed to ``create_array`` and override the properties of the source.
+    ``progress`` is True or a callable, as in ``create_array``, and counts all arrays.
 
     Source and target may be groups of h5py, which also opens NetCDF-4. Dimension scales become
     names of dimensions, and the reverse. A node or attribute that cannot be copied, such as a
@@ -91,11 +98,13 @@ def copy(  # noqa: PLR0913, PLR0917  (a public signature)
         name = _name(source, name)
         _check_apart(source, dest, name)
         job.netcdf = is_h5py(source) and is_netcdf(source)
-        job.attempt(source, dest, name, root=True)
+        with job.reporting(progress, source) as each:
+            for run in each:
+                run.attempt(source, dest, name, root=True)
         return job.close(on_error)
 
 
-def copy_all(
+def copy_all(  # noqa: PLR0913, PLR0917  (a public signature)
     source: Any,
     dest: Any,
     shallow: bool = False,
@@ -104,6 +113,7 @@ def copy_all(
     if_exists: str = "raise",
     dry_run: bool = False,
     on_error: str = "raise",
+    progress: Any = None,
     **create_kws: Any,
 ) -> CopyReport:
     """Copy the members and the attributes of the group ``source`` into the group ``dest``.
@@ -125,7 +135,9 @@ def copy_all(
     with open_log(log) as tell:
         job = _Copy(tell, shallow, without_attrs, if_exists, dry_run, create_kws)
         job.netcdf = is_h5py(source) and is_netcdf(source)
-        job.members(source, dest)
+        with job.reporting(progress, source) as each:
+            for run in each:
+                run.members(source, dest)
         if not dry_run and not without_attrs:
             job.attributes(source, dest)
         return job.close(on_error)
@@ -144,6 +156,9 @@ class _Copy:
         self.tell, self.shallow, self.without_attrs = tell, shallow, without_attrs
         self.if_exists, self.dry_run, self.create_kws = if_exists, dry_run, create_kws
         self.copied = self.skipped = self.size = 0
+        #: The number of bytes that a dry run would copy, and the progress of a copy.
+        self.planned = 0
+        self.parts: Parts | None = None
         self.left_out: list[LeftOut] = []
         #: The first error of an item.
         self.cause: Exception | None = None
@@ -155,6 +170,25 @@ class _Copy:
         self.above: list[Any] = []
         #: The datasets that were written to h5py and have names of dimensions.
         self.named: list[tuple[Any, tuple[str | None, ...]]] = []
+
+    @contextmanager
+    def reporting(self, progress: Any, source: Any) -> Iterator[Iterator[_Copy]]:
+        """Yield the runs of this copy: with progress, the first one only counts the bytes."""
+        with reporting(progress, f"copying {source.name}") as report:
+            yield iter((self,)) if report is None else self._counted(report)
+
+    def _counted(self, report: Report) -> Iterator[_Copy]:
+        words = (self.shallow, self.without_attrs, self.if_exists, True, self.create_kws)
+        count = _Copy(lambda _: None, *words)
+        count.netcdf = self.netcdf
+        yield count
+        report(0, count.planned)
+        if self.dry_run:
+            yield self
+            return
+        self.parts = Parts(report, count.planned)
+        yield self
+        self.parts.finish()
 
     def close(self, on_error: str) -> CopyReport:
         for dataset, names in self.named:  # all of their scales have been copied
@@ -256,15 +290,19 @@ class _Copy:
             return
         self.tell(f"copy {what}")
         self.copied += 1
+        size = size_of(source)
+        self.planned += size
         if self.dry_run:
             return
+        progress = self.parts.part(size) if self.parts else None
         attributes = {} if self.without_attrs else self._attributes_of(source)
         names = dimension_names(source) if is_h5py(source) else _dimension_names(source)
         if is_h5py(dest):
-            self._to_h5py(data, dest, name, attributes, names)
+            self._to_h5py(data, dest, name, attributes, names, progress)
         else:
-            self._to_zarr(data, dest, name, attributes, names, overwrite=there is not None)
-        self.size += int(np.prod(source.shape, dtype=object)) * source.dtype.itemsize
+            more = {"overwrite": there is not None, "progress": progress}
+            self._to_zarr(data, dest, name, attributes, names, more)
+        self.size += size
 
     def _to_zarr(
         self,
@@ -273,8 +311,7 @@ class _Copy:
         name: str,
         attributes: dict[str, Any],
         names: tuple[str | None, ...] | None,
-        *,
-        overwrite: bool,
+        more: dict[str, Any],
     ) -> None:
         from fastzarr.creating.like import like_words
 
@@ -292,7 +329,7 @@ class _Copy:
             attributes = attributes | {_DIMENSIONS: list(names)}
         if not self.without_attrs:
             described.setdefault("attributes", attributes)
-        described |= {"zarr_format": dest.zarr_format, "overwrite": overwrite}
+        described |= {"zarr_format": dest.zarr_format} | more
         dest.create_array(name, **described)
 
     def _fill(self, data: Dataset, attributes: dict[str, Any], format: Format) -> dict[str, Any]:
@@ -318,9 +355,11 @@ class _Copy:
         name: str,
         attributes: dict[str, Any],
         names: tuple[str | None, ...] | None,
+        progress: Report | None,
     ) -> None:
         attributes = {key: value for key, value in attributes.items() if key != _DIMENSIONS}
-        made, wrong = write_dataset(data, dest, name, attributes, self.create_kws)
+        words = self.create_kws
+        made, wrong = write_dataset(data, dest, name, attributes, words, progress)
         self._leave_out_all(getattr(data, "source", data), wrong)
         if names is not None:
             self.named.append((made, names))

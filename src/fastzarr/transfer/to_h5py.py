@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr.creating.hdf5 import is_h5py
+from fastzarr.creating.progress import size_of
 from fastzarr.grids.regions import regions
 from fastzarr.grids.regular import RegularGrid
 from fastzarr.transfer.h5py import decode_fill
@@ -31,7 +32,12 @@ _CHUNKED = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32"
 
 
 def write_dataset(
-    source: Any, dest: Any, name: str, attributes: Mapping[str, Any], words: Mapping[str, Any]
+    source: Any,
+    dest: Any,
+    name: str,
+    attributes: Mapping[str, Any],
+    words: Mapping[str, Any],
+    progress: Callable[[int, int], object] | None = None,
 ) -> tuple[Any, dict[str, Exception]]:
     """Write an array to the group ``dest`` of h5py, and return the dataset.
 
@@ -42,6 +48,7 @@ def write_dataset(
     dtype, convert = _converter(source)
     given = {"dtype": dtype} | _chunking(source) | _fill(source, dtype) | dict(words)
     made = dest.create_dataset(None, shape=source.shape, **given)
+    done, total = 0, size_of(source)
     step = made.chunks or _step(source)
     for region in regions(source.shape, RegularGrid(step), max(1, source.dtype.itemsize)):
         part = np.asarray(source[region])
@@ -49,6 +56,9 @@ def write_dataset(
             _write_ragged(made, region, part)
         else:
             made[region] = part if convert is None else convert(part)
+        done += size_of(part)
+        if progress is not None:
+            progress(done, total)
     wrong = write_attributes(made, attributes, source.dtype)
     if dest.get(name, getlink=True) is not None:
         del dest[name]
