@@ -257,7 +257,9 @@ impl<'a> Run<'a> {
             let size = value.size();
             if let Some(object) = objects.stage(&piece.chunk, value, job.poll)? {
                 let mut stage = guard(stage);
-                stage.share.get_or_insert_with(|| Share::take(STAGED));
+                if self.plan.size() > 1 {
+                    stage.share.get_or_insert_with(|| Share::take(STAGED));
+                }
                 stage.objects.push((number, object));
                 stage.bytes += size;
             }

@@ -101,6 +101,20 @@ def alike(left: Any, right: Any) -> bool:
         return json.dumps(left) == json.dumps(right)
 
 
+def alike_members(left: Mapping[str, Any], right: Mapping[str, Any]) -> set[str]:
+    """Return the names of the members that both objects have, with the same JSON.
+
+    >>> alike_members({"a": 1, "b": 2}, {"a": 1, "b": 2.0, "c": 3})
+    {'a'}
+    """
+    names = left.keys() & right.keys()
+    try:
+        dumped = marshal.dumps
+        return {name for name in names if dumped(left[name], 2) == dumped(right[name], 2)}
+    except ValueError:
+        return {name for name in names if alike(left[name], right[name])}
+
+
 class _UnusualError(Exception):
     """Raised by a hook of the JSON parser, which does not know the location of the fault."""
 

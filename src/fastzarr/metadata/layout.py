@@ -96,6 +96,8 @@ class Layout:
 
     def with_program_of(self, other: Layout) -> Layout | None:
         """Return this layout with the codec program of ``other``; None if their chunks differ."""
+        if self.__dict__.get("_compiled", self) is other.__dict__.get("_compiled"):
+            return self  # a copy made by `with_members`, which differs in no other member
         if self.with_members(**_apart_from_chunks(other)) != other:
             return None
         return other.with_members(**_apart_from_chunks(self))

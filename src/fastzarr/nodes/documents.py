@@ -426,8 +426,7 @@ class _Change:
         self, found: dict[str, Any], doc: dict[str, object], before: dict[str, object]
     ) -> dict[str, object]:
         """Return the new document, in which unchanged members are exactly as in ``found``."""
-        known = doc.keys() & before.keys() & found.keys()
-        same = {name for name in known if document.alike(doc[name], before[name])}
+        same = document.alike_members(doc, before) & found.keys()
         # The JSON of a fill value depends on that of the data type.
         pair = {self.format.data_type, "fill_value"}
         if not pair <= same:

@@ -175,7 +175,9 @@ def _end(
                 if store.exists(key):
                     store.delete(key)
         elif each.consolidated is not None:
-            read = nodes.load_many(store, groups, each) if above is None else above
+            read = above
+            if read is None:
+                read = nodes.load_many(store, groups, each) if groups else {}
             for group, node in read.items():
                 if isinstance(node, GroupLayout) and node.consolidated is not None:
                     nodes.update(store, group, _without_copy, format=each)

@@ -208,13 +208,14 @@ class Folder:
         reason = "expected a value, found something other than a regular file"
         raise OSError(errno.EINVAL, reason, path)
 
-    def leads_to(self, key: str, info: os.stat_result) -> bool:
-        """Whether the name of a key still refers to the file of ``info``."""
+    def leads_to(self, key: str, info: os.stat_result) -> os.stat_result | None:
+        """Return the ``stat`` of a key's name if it still refers to the file of ``info``."""
         try:
             named = os.stat(self.base + key)
         except (FileNotFoundError, NotADirectoryError):
-            return False
-        return (named.st_ino, named.st_dev) == (info.st_ino, info.st_dev)
+            return None
+        same = (named.st_ino, named.st_dev) == (info.st_ino, info.st_dev)
+        return named if same else None
 
     def after_failed_open(self, key: str, error: OSError, flags: int) -> int | None:
         """Open a link inside the root after ``open`` has refused it; None if the key is missing."""

@@ -68,13 +68,13 @@ class FileTurn:
 
     def get(self) -> bytes | None:
         """Lock the value and return it; None if the key is missing."""
-        self._hold()
+        info = self._hold()
         self._looked = True
         if self._lock is None:
             return None if self._locks is None else self._folder.read(self._key)
         try:
             file = self._lock.file
-            return read_part(file, 0, os.fstat(file).st_size)
+            return read_part(file, 0, (info or os.fstat(file)).st_size)
         except OSError as error:
             error.filename = self._path
             raise
@@ -101,8 +101,12 @@ class FileTurn:
         if locks is not None:
             locks.give_back(self._key)
 
-    def _hold(self) -> None:
-        """Lock the file that has the name of the key, if there is one."""
+    def _hold(self) -> os.stat_result | None:
+        """Lock the file that has the name of the key, if there is one.
+
+        Return its ``stat`` if it was not locked before.
+        """
+        named = None
         access = os.O_RDONLY
         if not HAS_LOCKS and self._locks is None:
             warn_of_no_locks(self._folder)
@@ -113,7 +117,7 @@ class FileTurn:
                 if os.path.islink(self._path):
                     # A link that leads out of the root or nowhere is replaced or deleted itself.
                     self._take_turns()
-                return
+                return None
             self._lock = lock
             info = os.fstat(lock.file)
             self._folder.check_file(self._key, info)
@@ -125,10 +129,12 @@ class FileTurn:
                     continue
                 warn_of_no_locks(self._folder)
                 self._take_turns()
-                return
-            if not self._folder.leads_to(self._key, info):
+                return None
+            named = self._folder.leads_to(self._key, info)
+            if named is None:
                 # Another file has the name by now, or none has: lock that one.
                 self.end()
+        return named
 
     def _take_turns(self) -> None:
         locks = self._folder.place.locks
