@@ -66,9 +66,9 @@ $(FLOOR): bench/floor/Cargo.toml bench/floor/Cargo.lock $(wildcard bench/floor/s
 	else echo "no cargo: the benchmark goes without its floor"; fi
 
 # The stamp of a group of requirements is older than pyproject.toml when they may have changed.
-.venv/installed-%: pyproject.toml $(NATIVE) | $(BIN)/python
+.venv/installed-%: pyproject.toml setup.py $(NATIVE) | $(BIN)/python
 	@echo "Fetching what '$*' needs, and building the extension (pip, cargo): a few minutes at first ..."
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[$*]'
+	FASTZARR_NATIVE=1 $(BIN)/python -m pip install --disable-pip-version-check --editable '.[$*]'
 	@$(BIN)/python -c 'import fastzarr._native' \
 		|| { echo "the native extension was not built: is cargo installed?"; exit 1; }
 	@touch $@
