@@ -10,7 +10,8 @@ Rules of this file:
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastzarr import errors
 from fastzarr.codecs.program import MissingChunk
@@ -92,8 +93,47 @@ def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
         words = str(error) or "there is no memory for the chunk"
         return errors.ChunkMemoryError(words, path, key, chunk, stage)
     kind = errors.ChunkIOError if isinstance(error, OSError) else errors.ChunkError
-    worded = kind(f"{type(error).__name__}: {error}", path, key, chunk, stage)
+    words = f"{type(error).__name__}: {error}"
+    worded: Any = _made(kind, error, (words, path, key, chunk, stage))
     if isinstance(worded, OSError) and isinstance(error, OSError):
         worded.errno, worded.strerror = error.errno, error.strerror
         worded.filename = error.filename
     return worded
+
+
+def _made(kind: Any, error: Exception, arguments: tuple[Any, ...]) -> Exception:
+    """Return an error that is also one of the class that a store has raised, if that can be."""
+    raised: Any = type(error)
+    both = _both(kind, raised)
+    try:
+        made: Exception = both(*arguments)
+    except Exception:  # noqa: BLE001  (a class of others may require any arguments)
+        return kind(*arguments)
+    for name, value in vars(error).items():
+        vars(made).setdefault(name, value)
+    return made
+
+
+@lru_cache(maxsize=64)
+def _both(kind: Any, raised: Any) -> Any:
+    """Return a class derived from an error of this package and from another one."""
+    if issubclass(kind, raised) or raised.__module__ == "builtins":
+        return kind
+
+    def reduce(error: Any) -> Any:
+        parts = (error.message, error.array, error.key, error.chunk, error.stage)
+        return _restored, (kind, raised, parts, vars(error))
+
+    try:
+        return type(
+            raised.__name__, (kind, raised), {"__reduce__": reduce, "__doc__": kind.__doc__}
+        )
+    except TypeError:  # their instances have different memory layouts
+        return kind
+
+
+def _restored(kind: Any, raised: Any, parts: Any, state: dict[str, Any]) -> Exception:
+    """Return an error of two classes from its pickle."""
+    made: Exception = _both(kind, raised)(*parts)
+    vars(made).update(state)
+    return made
