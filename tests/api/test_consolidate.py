@@ -141,3 +141,32 @@ def test_a_copy_without_the_document_of_its_group(tmp_path):
         with pytest.raises(errors.NodeNotFoundError, match=r"'\.zmetadata'"):
             zarr.group(store)
         assert sorted(store) == before
+
+
+class Unconsolidated(MemoryStore):
+    """A store like those that keep all metadata together themselves."""
+
+    supports_consolidated_metadata = False
+
+    def _get(self, key):
+        assert "zmetadata" not in key
+        return super()._get(key)
+
+    get_valid = _get
+
+    def _exists(self, key):
+        assert "zmetadata" not in key
+        return super()._exists(key)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_store_without_consolidated_metadata_is_not_asked_for_it(zarr_format):
+    store = Unconsolidated()
+    root = zarr.open_group(store, mode="a", zarr_format=zarr_format)
+    root["a"] = [1, 2]
+    root["a"].attrs["x"] = 1
+    root.move("a", "b")
+    del root["b"]
+    assert list(zarr.open_group(store, mode="r")) == []
+    with pytest.raises(errors.BaseZarrError, match="this store has no consolidated metadata"):
+        zarr.consolidate_metadata(store)

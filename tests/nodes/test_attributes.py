@@ -311,3 +311,25 @@ def test_lone_surrogates_of_others_are_kept(node):
     found.attrs["b"] = 1
     assert dict(found.attrs) == {"a": "\ud800", "b": 1}
     assert b'"\\ud800"' in node.store[key]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_the_root_group_of_a_cleared_store_is_written_again(zarr_format):
+    root = zarr.group(zarr_format=zarr_format, attributes={"a": 1})
+    array = root.create_array("x", shape=3)
+    below = root.create_group("g")
+    root.store.clear()
+    for node in (array, below):
+        with pytest.raises(errors.PathNotFoundError):
+            node.attrs["u"] = 1
+    assert list(root.store) == []
+    root.attrs["b"] = 2
+    assert dict(root.attrs) == {"a": 1, "b": 2}
+    again = zarr.open_group(root.store, mode="r")
+    assert (again.zarr_format, dict(again.attrs)) == (zarr_format, {"a": 1, "b": 2})
+    root["x"] = [1]
+    del root["x"]
+    root.store.clear()
+    root.create_array("y", shape=3)
+    with pytest.raises(errors.PathNotFoundError):
+        array.attrs["u"] = 1

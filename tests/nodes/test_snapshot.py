@@ -39,11 +39,96 @@ CHANGES = {
     "delete": lambda root: root.__delitem__("a/x"),
     "delete from below": lambda root: root["a"].__delitem__("x"),
     "move": lambda root: root.move("b", "c"),
-    "attributes of an array": lambda root: root["a/x"].attrs.update(u=1),
-    "attributes of a group": lambda root: root["b"].attrs.update(u=1),
     "resize": lambda root: root["a/x"].resize(5),
     "append": lambda root: root["a"]["x"].append([4]),
 }
+
+
+ATTRIBUTES = {
+    "an array": lambda root: root["a/x"].attrs.update(u=1),
+    "a group": lambda root: root["b"].attrs.update(u=1),
+    "many": lambda root: [root[path].attrs.update(u=1) for path in ("a", "b", "a/x")],
+}
+
+
+def attributes(store, **words):
+    nodes = zarr.open_group(store, mode="r", **words).members(None)
+    return {path: dict(node.attrs) for path, node in nodes}
+
+
+@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_a_change_of_attributes_keeps_it_true(store, name, opened):
+    root = zarr.open_group(store, use_consolidated=opened)
+    zarr.consolidate_metadata(store, path="a")
+    ATTRIBUTES[name](root)
+    assert has_copy(store)
+    live = attributes(store, use_consolidated=False)
+    assert attributes(store, use_consolidated=True) == live
+    assert {"u": 1} in live.values()
+    assert {path: dict(node.attrs) for path, node in root.members(None)} == live
+    inner = zarr.open_consolidated(store, path="a")
+    assert dict(inner["x"].attrs) == live["a/x"]
+    peer = pytest.importorskip("zarr")
+    values = {key: peer.core.buffer.cpu.Buffer.from_bytes(value) for key, value in store.items()}
+    theirs = peer.open_consolidated(peer.storage.MemoryStore(values))
+    assert {path: dict(node.attrs) for path, node in theirs.members(None)} == live
+
+
+class Slow(MemoryStore):
+    """A store of four verbs, in which a copy is not made again."""
+
+    draft = None
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_a_copy_that_a_change_of_attributes_deletes_causes_a_warning(zarr_format, large):
+    store = MemoryStore() if large else Slow()
+    root = zarr.open_group(store, mode="w", zarr_format=zarr_format)
+    root.create_group("x/a")
+    for number in range(150 if large else 0):
+        root.create_group(f"x/g{number}", overwrite=False)
+    zarr.consolidate_metadata(store)
+    if large:
+        assert len(list(root["x"])) > 100
+    with pytest.warns(zarr.errors.ZarrUserWarning, match="call consolidate_metadata") as caught:
+        root["x/a"].attrs["u"] = 1
+    assert [warning.filename for warning in caught] == [__file__]
+    assert not has_copy(store)
+    root["x/a"].attrs["u"] = 2  # the second one finds none
+
+
+def test_a_writer_that_dies_leaves_no_copy(store, monkeypatch):
+    root = zarr.open_group(store, use_consolidated=False)
+
+    def dies(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastzarr.nodes.consolidating.write_copy", dies)
+    with pytest.raises(KeyboardInterrupt):
+        root["b"].attrs["u"] = 1
+    assert not has_copy(store)
+    assert dict(zarr.open_group(store)["b"].attrs) == {"u": 1}
+
+
+def test_a_change_while_the_copy_is_made_again_is_in_it(store, monkeypatch):
+    root = zarr.open_group(store, use_consolidated=False)
+    from fastzarr.nodes import consolidating
+
+    walk, other = consolidating._nodes, []  # noqa: SLF001  (the moment to meet)
+
+    def meanwhile(*args):
+        found = walk(*args)
+        if not other:
+            other.append(1)
+            root["a/x"].attrs["v"] = 2
+        return found
+
+    monkeypatch.setattr(consolidating, "_nodes", meanwhile)
+    root["b"].attrs["u"] = 1
+    live = attributes(store, use_consolidated=False)
+    assert (live["a/x"], live["b"]) == ({"v": 2}, {"u": 1})
+    assert not has_copy(store) or attributes(store, use_consolidated=True) == live
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -84,11 +169,12 @@ def test_reading_and_writing_chunks_does_not(store):
     assert has_copy(store)
 
 
-def test_the_attributes_of_the_group_itself(store, zarr_format):
+def test_the_attributes_of_the_group_itself(store):
     root = zarr.open_consolidated(store)
     root.attrs["title"] = "t"
     # In format 2 they are in the copy, in format 3 beside it.
-    assert has_copy(store) is (zarr_format == 3)
+    assert has_copy(store)
+    assert zarr.open_consolidated(store).attrs["title"] == "t"
     assert zarr.open_group(store).attrs["title"] == "t"
     assert list(zarr.open_group(store)) == ["a", "b"]
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.api.open import open_group
-from fastzarr.errors import BaseZarrError, GroupNotFoundError
-from fastzarr.metadata.layout import GroupLayout
-from fastzarr.nodes import documents
+from fastzarr.errors import BaseZarrError
+from fastzarr.nodes.consolidating import write_copy
 from fastzarr.stores.resolve import as_store
 
 if TYPE_CHECKING:
-    from fastzarr.nodes.documents import Node
     from fastzarr.nodes.group import Group
 
 
@@ -57,56 +54,23 @@ def consolidate_metadata(
 
     Format 3 stores the copy in the group's ``zarr.json``, format 2 under ``metadata_key``, which is
     ``".zmetadata"`` by default. The returned group reads from it. The copy is valid until a node
-    below the group changes; fastzarr deletes it with the first such change. A node that cannot be
-    read is left out of the copy, with a warning that names it.
+    below the group changes; fastzarr deletes it with the first such change. After a change of
+    attributes it is written again, if it is small and in a folder or in memory. A node that cannot
+    be read is left out of the copy, with a warning that names it.
 
     Raise ``GroupNotFoundError`` if there is no group at the path, and ``BaseZarrError`` if its
     format has no consolidated metadata.
     """
-    from fastzarr.metadata import json
-
     if path is not None and path.startswith("."):
         # The second positional argument of zarr-python 2 is the key.
         metadata_key, path = path, None
     root = open_group(store, "r+", path=path, zarr_format=zarr_format, use_consolidated=False)
     place, format = root.store, root.layout.format
     separate = format.separate_consolidated
-    if format.consolidated is None:
-        msg = f"{root.name!r} in {place}: format {format.number} has no consolidated metadata"
+    if format.consolidated is None or not place.supports_consolidated_metadata:
+        who = f"format {format.number}" if format.consolidated is None else "this store"
+        msg = f"{root.name!r} in {place}: {who} has no consolidated metadata"
         raise BaseZarrError(msg)
-    found = _nodes(root)
-    while True:
-        if separate is not None:
-            doc, name = format.write_consolidated(found), metadata_key or separate
-            place.set(documents.join(root.path, name), json.dumps(doc, name))
-        else:
-            documents.update(place, root.path, partial(_with_copy, found), format=format)
-        # Repeated if a node has changed since: its writer found no copy that it could have deleted.
-        now = _nodes(root)
-        if now == found:
-            break
-        found = now
+    write_copy(place, root.path, format, metadata_key)
     key = True if metadata_key in (None, separate) else metadata_key
     return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
-
-
-def _nodes(root: Group) -> dict[str, Node]:
-    """Return the nodes that consolidated metadata of a group describes, as they are now.
-
-    A separate document describes the group itself, too, at the path ``""``.
-    """
-    found = dict(root.walk())
-    format = root.layout.format
-    if format.separate_consolidated is None:
-        return found
-    own = documents.load(root.store, root.path, format)
-    if not isinstance(own, GroupLayout):
-        msg = f"the group {root.name!r} no longer exists in {root.store}"
-        raise GroupNotFoundError(msg)
-    return {"": own, **found}
-
-
-def _with_copy(below: dict[str, Node], latest: Node) -> Node:
-    from dataclasses import replace
-
-    return replace(latest, consolidated=below) if isinstance(latest, GroupLayout) else latest

@@ -398,6 +398,8 @@ def _only_copied(
 
     Raise ``GroupNotFoundError`` if there is one, but consolidated metadata is not required.
     """
+    if not use and not store.supports_consolidated_metadata:
+        return None
     for each in others(None) if format is None else (format,):
         name = each.separate_consolidated
         if name is None:

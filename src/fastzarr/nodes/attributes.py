@@ -218,14 +218,35 @@ class Attributes(MutableMapping[str, Any]):
         def patch(latest: Node) -> Node:
             return latest.with_members(attributes=change(latest.attributes))
 
+        from fastzarr.nodes.consolidating import write_again
         from fastzarr.nodes.snapshot import changing
 
         own = holder.layout.format
         if holder.store.suspension.on:
             vars(holder)["_suspended"] = True
-        with changing(holder.store, holder.path, own):
-            latest = documents.update(holder.store, holder.path, patch, holder.synchronizer, own)
+        with changing(holder.store, holder.path, own) as ended:
+            try:
+                latest = documents.update(
+                    holder.store, holder.path, patch, holder.synchronizer, own
+                )
+            except PathNotFoundError:
+                latest = patch(holder.layout)
+                if not self._was_cleared() or not documents.create(holder.store, "", latest):
+                    raise
         self._take_over(latest)
+        if ended:
+            write_again(holder.store, ended)
+
+    def _was_cleared(self) -> bool:
+        """Whether the node is the root group of a store that has been emptied.
+
+        Such a group is written again, as by zarr-python: programs clear a store that they have
+        opened and then fill it. It replaces nothing. Where a deleted folder can be noticed, it is
+        an error.
+        """
+        holder = self._holder
+        is_root = not holder.path and holder.layout.node_type == "group"
+        return is_root and holder.store.pinned is None and holder.store.is_empty("")
 
     def _take_over(self, latest: Node) -> None:
         # The rest of the handle's metadata is kept, because its shape must not change implicitly.

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import ref
 
 from fastzarr.metadata import formats
@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     from fastzarr.nodes.documents import Node
     from fastzarr.stores import Store
     from fastzarr.stores.place import Place
+
+
+class Ended(NamedTuple):
+    """A stored copy that was deleted."""
+
+    #: The path of its group, and the format.
+    group: str
+    format: Format
+    #: The number of nodes that it described.
+    nodes: int
 
 
 class Snapshot:
@@ -140,16 +150,17 @@ def changing(
     *,
     removed: bool = False,
     above: Mapping[str, Node] | None = None,
-) -> Iterator[None]:
+) -> Iterator[list[Ended]]:
     """Invalidate, before and after the block, the snapshots that describe the node at ``path``.
+
+    Yield the stored copies that were deleted before.
 
     ``format`` is the format of the node; None is any. If the node is ``removed``, the snapshots of
     groups at and below the path are included. ``above`` are the parent groups, by path, if they
     have just been read.
     """
     groups = parents(path)
-    _end(store, path, groups, format, removed=removed, above=above)
-    yield
+    yield _end(store, path, groups, format, removed=removed, above=above)
     _end(store, path, groups, format, removed=removed)
 
 
@@ -161,9 +172,12 @@ def _end(
     *,
     removed: bool,
     above: Mapping[str, Node] | None = None,
-) -> None:
+) -> list[Ended]:
     """Invalidate the snapshots of this process, and delete the stored copies of ``groups``."""
     place = store.place
+    ended: list[Ended] = []
+    if not store.supports_consolidated_metadata:
+        return ended
     if place.snapshots or place.copies:
         _end_known(store, place, path, removed=removed)
     for each in formats.FORMATS if format is None else (format,):
@@ -173,6 +187,9 @@ def _end(
             for group in groups if removed else (*groups, path):
                 key = nodes.join(group, name)
                 if store.exists(key):
+                    # Such a copy is not parsed; the documents of all nodes have this member.
+                    count = (store.get(key) or b"").count(b'"zarr_format"')
+                    ended.append(Ended(group, each, count))
                     store.delete(key)
         elif each.consolidated is not None:
             read = above
@@ -180,7 +197,9 @@ def _end(
                 read = nodes.load_many(store, groups, each) if groups else {}
             for group, node in read.items():
                 if isinstance(node, GroupLayout) and node.consolidated is not None:
+                    ended.append(Ended(group, each, len(node.consolidated)))
                     nodes.update(store, group, _without_copy, format=each)
+    return ended
 
 
 def _end_known(store: Store, place: Place, path: str, *, removed: bool) -> None:
