@@ -94,19 +94,19 @@ def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
         return errors.ChunkMemoryError(words, path, key, chunk, stage)
     kind = errors.ChunkIOError if isinstance(error, OSError) else errors.ChunkError
     words = f"{type(error).__name__}: {error}"
-    worded: Any = _made(kind, error, (words, path, key, chunk, stage))
+    worded: Exception = _made(kind, error, (words, path, key, chunk, stage))
     if isinstance(worded, OSError) and isinstance(error, OSError):
         worded.errno, worded.strerror = error.errno, error.strerror
         worded.filename = error.filename
     return worded
 
 
-def _made(kind: Any, error: Exception, arguments: tuple[Any, ...]) -> Exception:
+def _made(kind: Any, error: Exception, arguments: tuple[Any, ...]) -> Any:
     """Return an error that is also one of the class that a store has raised, if that can be."""
     raised: Any = type(error)
     both = _both(kind, raised)
     try:
-        made: Exception = both(*arguments)
+        made = both(*arguments)
     except Exception:  # noqa: BLE001  (a class of others may require any arguments)
         return kind(*arguments)
     for name, value in vars(error).items():

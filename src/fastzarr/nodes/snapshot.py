@@ -184,13 +184,9 @@ def _end(
         name = each.separate_consolidated
         if name is not None:
             # A group is part of the copy in its own separate document.
-            for group in groups if removed else (*groups, path):
-                key = nodes.join(group, name)
-                if store.exists(key):
-                    # Such a copy is not parsed; the documents of all nodes have this member.
-                    count = (store.get(key) or b"").count(b'"zarr_format"')
-                    ended.append(Ended(group, each, count))
-                    store.delete(key)
+            places = groups if removed else [*groups, path]
+            there = [group for group in places if store.exists(nodes.join(group, name))]
+            ended += [_delete(store, group, each, name) for group in there]
         elif each.consolidated is not None:
             read = above
             if read is None:
@@ -200,6 +196,15 @@ def _end(
                     ended.append(Ended(group, each, len(node.consolidated)))
                     nodes.update(store, group, _without_copy, format=each)
     return ended
+
+
+def _delete(store: Store, group: str, format: Format, name: str) -> Ended:
+    """Delete a copy that is a separate document."""
+    key = nodes.join(group, name)
+    # It is not parsed; the documents of all nodes have this member.
+    count = (store.get(key) or b"").count(b'"zarr_format"')
+    store.delete(key)
+    return Ended(group, format, count)
 
 
 def _end_known(store: Store, place: Place, path: str, *, removed: bool) -> None:
