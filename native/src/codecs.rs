@@ -21,6 +21,10 @@ use std::ops::Range;
 use self::codec::Codec;
 use crate::error::Result;
 use crate::memory;
+use crate::objects::Stop;
+
+/// The decoded bytes from which on decoding asks whether to stop.
+const LARGE: usize = 8 << 20;
 
 /// The most bytes that a chunk of unknown size may decode to.
 const LIMIT: usize = 2 << 30;
@@ -90,14 +94,26 @@ macro_rules! codecs {
                 }
             }
 
-            /// Decode to exactly the size of `dst`.
+            /// Return how many bytes are encoded within some 50 ms at least.
+            pub fn promptly(&self) -> usize {
+                match self {
+                    $(ByteCodec::$variant(codec) => codec.promptly(),)*
+                }
+            }
+
+            /// Decode to exactly the size of `dst`. If it is large, ask whether to stop meanwhile.
             pub fn decode(
                 &self,
                 data: &[u8],
                 dst: &mut [u8],
                 contexts: &mut Contexts,
+                stop: Stop,
             ) -> Result<()> {
+                let large = dst.len() >= LARGE;
                 match self {
+                    $(ByteCodec::$variant(codec) if large => {
+                        codec.decode_large(data, dst, &mut contexts.$module, stop)
+                    })*
                     $(ByteCodec::$variant(codec) => {
                         codec.decode(data, dst, &mut contexts.$module)
                     })*
@@ -112,7 +128,11 @@ macro_rules! codecs {
                 part: Range<usize>,
                 dst: &mut [u8],
                 contexts: &mut Contexts,
+                stop: Stop,
             ) -> Result<()> {
+                if part == (0..size) {
+                    return self.decode(data, dst, contexts, stop);
+                }
                 match self {
                     $(ByteCodec::$variant(codec) => {
                         codec.decode_part(data, size, part, dst, &mut contexts.$module)
@@ -127,11 +147,12 @@ macro_rules! codecs {
                 size: Option<usize>,
                 out: &mut Vec<u8>,
                 contexts: &mut Contexts,
+                stop: Stop,
             ) -> Result<()> {
                 out.clear();
                 if let Some(size) = size {
                     memory::resize(out, size, 0, self.name())?;
-                    return self.decode(data, out, contexts);
+                    return self.decode(data, out, contexts, stop);
                 }
                 match self {
                     $(ByteCodec::$variant(codec) => {

@@ -3,17 +3,19 @@
 //! * The encoder works on a copy, even if the caller's bytes are contiguous and in order: another
 //!   thread may write to them meanwhile, and not every compressor stays inside its memory when its
 //!   input changes between counting and encoding (libdeflate does not).
+//! * What may take longer than a user waits after Ctrl-C is encoded apart (`apart.rs`).
 //! * The bytes are the same on any number of threads.
 
 use std::sync::Mutex;
 
+use crate::apart;
 use crate::codecs::{blosc, ByteCodec};
 use crate::copy::{self, Target};
 use crate::error::Result;
 use crate::job::{guard, owned, shared, Job, Kept, WriteFrom};
 use crate::memory;
 use crate::plan::{Piece, Plan};
-use crate::program::{Chain, Chunk, Offsets, Scratch};
+use crate::program::{self, Chain, Chunk, Offsets, Scratch};
 
 const STAGE: &str = "encode";
 
@@ -60,28 +62,83 @@ fn copy_piece(
     copy::copy(from.memory, &mut target, chunk.chain.item, &factors, None)
 }
 
-/// Encode a chunk, in memory's byte order and the stored order of axes. Its bytes are used up.
+/// Encode a chunk, the first `size` bytes of a buffer, in memory's byte order and the stored order of
+/// axes. Its bytes are used up.
 pub fn encode(
     chain: &Chain,
-    bytes: &mut [u8],
+    buffer: &mut Vec<u8>,
+    size: usize,
+    job: &Job,
+    scratch: &mut Scratch,
+) -> Result<Vec<u8>> {
+    let bytes = &mut buffer[..size];
+    chain.to_storage_order(bytes)?;
+    if let (Some(ByteCodec::Blosc(params)), true) = (chain.codecs.first(), job.threads > 1) {
+        let layout = blosc::Layout::new(size, params)?;
+        if size > layout.block_size() && size / 2 >= job.least && !layout.stored() {
+            let mut frame = encode_blocks(&layout, bytes, job)?;
+            let size = frame.len();
+            return encode_by(&chain.codecs[1..], &mut frame, size, job, scratch);
+        }
+    }
+    encode_by(&chain.codecs, buffer, size, job, scratch)
+}
+
+/// Encode the first `size` bytes of a buffer by some codecs: apart, if that may take long. The buffer
+/// is empty afterwards if the call was interrupted.
+pub fn encode_by(
+    codecs: &[ByteCodec],
+    buffer: &mut Vec<u8>,
+    size: usize,
     job: &Job,
     scratch: &mut Scratch,
 ) -> Result<Vec<u8>> {
     let Scratch {
         stages, contexts, ..
     } = scratch;
-    let mut out = Vec::new();
-    if let (Some(ByteCodec::Blosc(params)), true) = (chain.codecs.first(), job.threads > 1) {
-        let layout = blosc::Layout::new(bytes.len(), params)?;
-        if bytes.len() > layout.block_size() && bytes.len() / 2 >= job.least && !layout.stored() {
-            chain.to_storage_order(bytes)?;
-            let frame = encode_blocks(&layout, bytes, job)?;
-            chain.encode_rest(&frame, &mut out, stages, contexts)?;
-            return Ok(out);
-        }
+    if codecs.iter().all(|codec| size <= codec.promptly()) {
+        let mut out = Vec::new();
+        program::encode_by(codecs, &buffer[..size], &mut out, stages, contexts)?;
+        return Ok(out);
     }
-    chain.encode(bytes, &mut out, stages, contexts)?;
-    Ok(out)
+    let owned = memory::collected(codecs.iter().cloned(), STAGE)?;
+    let given = std::mem::take(buffer);
+    let (mut stages, mut contexts) = (std::mem::take(stages), std::mem::take(contexts));
+    let work = move || {
+        let mut out = Vec::new();
+        let bytes = &given[..size];
+        let done = program::encode_by(&owned, bytes, &mut out, &mut stages, &mut contexts);
+        (done.map(|()| out), given, stages, contexts)
+    };
+    let found = apart::run(work, job.poll)?;
+    (*buffer, scratch.stages, scratch.contexts) = (found.1, found.2, found.3);
+    found.0
+}
+
+/// Encode a block of a Blosc frame, apart if that may take long. Return `None` if it takes more than a
+/// stored frame.
+pub fn encode_block(
+    layout: &blosc::Layout,
+    block: &[u8],
+    room: usize,
+    job: &Job,
+    context: &mut blosc::Context,
+) -> Result<Option<Vec<u8>>> {
+    let layout = *layout;
+    let encode = move |block: &[u8], context: &mut blosc::Context| {
+        let mut out = memory::with_room(block.len(), STAGE)?;
+        let fits = layout.encode_block(block, &mut out, room, context)?;
+        Ok(fits.then_some(out))
+    };
+    if block.len() <= layout.promptly() {
+        return encode(block, context);
+    }
+    let owned = memory::copied(block, STAGE)?;
+    let mut taken = std::mem::take(context);
+    let work = move || (encode(&owned, &mut taken), taken);
+    let (found, kept) = apart::run(work, job.poll)?;
+    *context = kept;
+    found
 }
 
 fn encode_blocks(layout: &blosc::Layout, bytes: &[u8], job: &Job) -> Result<Vec<u8>> {
@@ -89,11 +146,10 @@ fn encode_blocks(layout: &blosc::Layout, bytes: &[u8], job: &Job) -> Result<Vec<
     let slots = blocks.iter().map(|_| Mutex::<Vec<u8>>::default());
     let slots = memory::collected(slots, STAGE)?;
     shared(blocks.len(), job, &|number, kept: &mut Kept| {
-        let mut out = memory::with_room(blocks[number].len(), STAGE)?;
+        let context = &mut kept.scratch.contexts.blosc;
+        let out = encode_block(layout, blocks[number], bytes.len(), job, context)?;
         // A block that does not fit leaves nothing. There are then too few, and the frame is stored.
-        let contexts = &mut kept.scratch.contexts;
-        layout.encode_block(blocks[number], &mut out, bytes.len(), &mut contexts.blosc)?;
-        *guard(&slots[number]) = out;
+        *guard(&slots[number]) = out.unwrap_or_default();
         Ok(())
     })?;
     let encoded = slots.into_iter().map(owned);
@@ -107,7 +163,64 @@ fn encode_blocks(layout: &blosc::Layout, bytes: &[u8], job: &Job) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codecs::Contexts;
+    use crate::error::Error;
     use crate::pool::Tasks;
+
+    #[test]
+    fn what_is_encoded_apart_is_the_same_and_can_be_left() {
+        let mut state = 1u32;
+        let content: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 29) as u8
+        })
+        .take(6 << 20)
+        .collect();
+        for (name, numbers, word, size) in [
+            ("gzip", &[9][..], "", 6 << 20),
+            ("zlib", &[-1], "", 6 << 20),
+            ("zstd", &[12, 0], "", 2 << 20),
+            ("zstd", &[19, 1], "", 1 << 19),
+            ("blosc", &[9, 0, 1, 0], "zstd", 1 << 19),
+            ("blosc", &[9, 1, 1, 4 << 20], "lz4hc", 6 << 20),
+        ] {
+            let codec = ByteCodec::make(name, numbers, word).unwrap();
+            assert!(codec.promptly() < size);
+            let mut plain = Vec::new();
+            let mut contexts = Contexts::default();
+            codec
+                .encode(&content[..size], &mut plain, &mut contexts)
+                .unwrap();
+            let chain = Chain {
+                item: 1,
+                fill: vec![0],
+                sparse: true,
+                swap: None,
+                boolean: false,
+                codecs: vec![codec],
+            };
+            for threads in [1, 3] {
+                let by = |poll: &(dyn Fn() -> bool + Sync)| {
+                    let job = Job {
+                        missing: true,
+                        store_empty: false,
+                        threads,
+                        least: 1,
+                        tasks: Tasks::Brief,
+                        poll,
+                    };
+                    let mut buffer = content.clone();
+                    encode(&chain, &mut buffer, size, &job, &mut Scratch::default())
+                };
+                assert!(by(&|| false).unwrap() == plain, "{name} {numbers:?}");
+                assert_eq!(
+                    by(&|| true),
+                    Err(Error::interrupted()),
+                    "{name} {numbers:?}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn many_threads_encode_to_the_bytes_of_one() {
@@ -153,7 +266,9 @@ mod tests {
                     let by = |threads| {
                         let mut scratch = Scratch::default();
                         let job = Job { threads, ..job };
-                        encode(&chain, &mut data.clone(), &job, &mut scratch).unwrap()
+                        let mut buffer = data.clone();
+                        let size = buffer.len();
+                        encode(&chain, &mut buffer, size, &job, &mut scratch).unwrap()
                     };
                     let one = by(1);
                     assert!(one == by(3), "{cname} {numbers:?}");

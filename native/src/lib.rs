@@ -4,7 +4,7 @@
 //!   builds without it, which is how its own tests run.
 //! * `read.rs` and `write.rs` run a plan (`plan.rs`); `job.rs` shares the chunks of a call out among the
 //!   threads of `pool.rs`. `program/` decodes and encodes one chunk or shard, `encode.rs` splits a
-//!   large chunk among threads. Below are the copy loop, the codecs and the files of a local store.
+//!   large chunk among threads, `apart.rs` runs what nothing can stop. Below are the copy loop, the codecs and the files of a local store.
 //! * The files of a local store are for Unix systems. On others, `local.rs` and what it is made of are
 //!   left out, `HAS_FILES` is false, and Python asks the store for bytes. `make platforms` looks.
 //! * No two files use each other in a circle; a test in `tests/test_crate.py` looks.
@@ -18,6 +18,7 @@
 // So does the build for systems on which the extension opens files.
 #![cfg_attr(not(all(feature = "python", unix)), allow(dead_code, unused_imports))]
 
+mod apart;
 mod codecs;
 #[cfg(unix)]
 mod commit;

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use crate::codecs::{blosc, ByteCodec};
 use crate::copy::{self, Places};
-use crate::encode::gather;
+use crate::encode::{encode_block, encode_by, gather};
 use crate::error::Result;
 use crate::job::{guard, owned, shared, Job, Kept, WriteFrom};
 use crate::memory;
@@ -99,7 +99,8 @@ pub fn patch<'o>(
         let i = chosen[number];
         let mut part = guard(&slots[i]);
         chain.to_storage_order(&mut part)?;
-        *guard(&encoded[i]) = blocks.encode(&part, &mut kept.scratch.contexts.blosc)?;
+        let context = &mut kept.scratch.contexts.blosc;
+        *guard(&encoded[i]) = encode_block(blocks.layout(), &part, block.nbytes, job, context)?;
         Ok(())
     };
     if job.threads > 1 && chosen.len() > 1 && chosen.len() * size / 2 >= job.least {
@@ -119,9 +120,9 @@ pub fn patch<'o>(
     if rest.is_empty() {
         return Ok(Patched::Value(Value::of(parts)?));
     }
-    let (stages, contexts) = (&mut kept.scratch.stages, &mut kept.scratch.contexts);
-    let mut out = Vec::new();
-    chain.encode_rest(&Value::of(parts)?.joined()?, &mut out, stages, contexts)?;
+    let mut frame = Value::of(parts)?.joined()?;
+    let size = frame.len();
+    let out = encode_by(rest, &mut frame, size, job, &mut kept.scratch)?;
     Ok(Patched::Value(out.into()))
 }
 

@@ -27,12 +27,12 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 #[cfg(unix)]
-use crate::fork::generation;
+pub use crate::fork::generation;
 use crate::memory;
 
 /// Return the same number for all processes, where there are no forks.
 #[cfg(not(unix))]
-fn generation() -> u32 {
+pub fn generation() -> u32 {
     0
 }
 

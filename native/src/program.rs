@@ -10,7 +10,7 @@ mod offsets;
 mod shard;
 
 pub use self::block::{Block, SLAB};
-pub use self::chain::{Chain, Peeled};
-pub use self::chunk::{Chunk, Scratch};
+pub use self::chain::{encode_by, Chain, Peeled};
+pub use self::chunk::{Chunk, Part, Scratch};
 pub use self::offsets::{Frame, Offsets};
 pub use self::shard::{Entry, Program, Shard, MISSING};

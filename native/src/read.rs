@@ -20,7 +20,7 @@ use crate::memory::grown;
 use crate::objects::{Objects, Parts};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
-use crate::program::{Chunk, Entry, Peeled, Program, Scratch, Shard, MISSING, SLAB};
+use crate::program::{Chunk, Entry, Part, Peeled, Program, Scratch, Shard, MISSING, SLAB};
 use crate::scarce::{self, Share};
 
 /// The most objects that are open at a time, and those that need no share of the descriptors.
@@ -169,7 +169,7 @@ impl<'a> Run<'a> {
         let mut buffer = std::mem::take(&mut scratch.file);
         let found = parts.read(0, size, &mut buffer).and_then(|bytes| {
             let mut target = self.into.memory.target();
-            chunk.place(bytes, factors, &mut target, scratch)
+            chunk.place(bytes, factors, &mut target, scratch, self.job.poll)
         });
         scratch.file = buffer;
         found
@@ -354,7 +354,7 @@ impl<'a> Run<'a> {
             let Scratch {
                 stages, contexts, ..
             } = scratch;
-            let peeled = chain.peel(bytes, block.nbytes, stages, contexts)?;
+            let peeled = chain.peel(bytes, block.nbytes, stages, contexts, self.job.poll)?;
             if let Peeled::Coded(codec, bytes) = peeled {
                 together = codec.block_size(bytes, block.nbytes)?;
             }
@@ -421,7 +421,12 @@ impl<'a> Run<'a> {
             decoded, contexts, ..
         } = scratch;
         let mut target = self.into.memory.target();
-        chunk.put(peeled, part, &factors, &mut target, decoded, contexts)
+        let part = Part {
+            peeled,
+            range: part,
+        };
+        let stop = self.job.poll;
+        chunk.put(part, &factors, &mut target, decoded, contexts, stop)
     }
 
     /// Read what is selected of one inner chunk; a nested shard is read on the spot.

@@ -329,7 +329,8 @@ impl<'a> Run<'a> {
             match old {
                 _ if covers(piece, block) => {}
                 Some(data) => {
-                    chunk.decode(data, bytes, &mut scratch.stages, &mut scratch.contexts)?;
+                    let (stages, contexts) = (&mut scratch.stages, &mut scratch.contexts);
+                    chunk.decode(data, bytes, stages, contexts, job.poll)?;
                 }
                 None => {
                     for item in bytes.chunks_exact_mut(chain.item) {
@@ -338,12 +339,14 @@ impl<'a> Run<'a> {
                 }
             }
             encode::gather(chunk, piece, self.from, bytes, job, offsets)?;
-            if chain.sparse && !job.store_empty && copy::is_fill(bytes, &chain.fill) {
-                return Ok(None);
-            }
-            encode::encode(chain, bytes, job, scratch).map(|bytes| Some(bytes.into()))
+            Ok(chain.sparse && !job.store_empty && copy::is_fill(bytes, &chain.fill))
         };
-        let encoded = change(&mut buffer[..block.nbytes]);
+        let encoded = match change(&mut buffer[..block.nbytes]) {
+            Err(error) => Err(error),
+            Ok(true) => Ok(None),
+            Ok(false) => encode::encode(chain, &mut buffer, block.nbytes, job, scratch)
+                .map(|bytes| Some(bytes.into())),
+        };
         scratch.decoded = buffer;
         encoded
     }

@@ -115,13 +115,15 @@ fn every_decoder_gives_what_was_asked_or_an_error() {
             .expect("valid data is encoded");
         let mut decoded = vec![0xa5; size];
         codec
-            .decode(&encoded, &mut decoded, &mut contexts)
+            .decode(&encoded, &mut decoded, &mut contexts, &|| false)
             .expect("what was encoded decodes");
         assert_eq!(decoded, data, "{}", codec.name());
         let bad = random.damage(&encoded);
         let guard = 32;
         let mut out = vec![0xa5; size + 2 * guard];
-        let _ = codec.decode(&bad, &mut out[guard..guard + size], &mut contexts);
+        let _ = codec.decode(&bad, &mut out[guard..guard + size], &mut contexts, &|| {
+            false
+        });
         assert!(out[..guard].iter().all(|byte| *byte == 0xa5));
         assert!(out[guard + size..].iter().all(|byte| *byte == 0xa5));
         if size > 0 {
@@ -129,7 +131,7 @@ fn every_decoder_gives_what_was_asked_or_an_error() {
             let end = start + random.below(size - start + 1);
             let mut part = vec![0; end - start];
             if codec
-                .decode_part(&bad, size, start..end, &mut part, &mut contexts)
+                .decode_part(&bad, size, start..end, &mut part, &mut contexts, &|| false)
                 .is_ok()
                 && bad == encoded
             {

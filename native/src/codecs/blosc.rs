@@ -26,14 +26,15 @@ mod streams;
 use std::ops::Range;
 
 pub use self::blocks::Blocks;
-use self::decode::{decode, decode_range, decode_to_vec, Header};
+use self::decode::{decode, decode_large, decode_range, decode_to_vec, Header};
 use self::encode::encode;
 pub use self::encode::Layout;
 pub use self::frame::Params;
 use self::frame::STAGE;
-use self::streams::Context;
+pub use self::streams::Context;
 use super::codec::Codec;
 use crate::error::Result;
+use crate::objects::Stop;
 
 impl Codec for Params {
     type Context = Context;
@@ -62,6 +63,20 @@ impl Codec for Params {
 
     fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
         encode(data, out, self, context)
+    }
+
+    fn decode_large(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        context: &mut Context,
+        stop: Stop,
+    ) -> Result<()> {
+        decode_large(data, dst, context, stop)
+    }
+
+    fn promptly(&self) -> usize {
+        self.promptly()
     }
 
     fn in_parts(&self) -> bool {

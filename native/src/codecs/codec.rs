@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use crate::apart;
 use crate::error::Result;
 use crate::memory;
+use crate::objects::Stop;
 
 /// A codec from bytes to bytes, with its configuration.
 ///
@@ -35,6 +37,22 @@ pub trait Codec: Sized {
 
     /// Encode and append the result to `out`.
     fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Self::Context) -> Result<()>;
+
+    /// Return how many bytes are encoded within some 50 ms at least. More are encoded apart.
+    fn promptly(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Decode to exactly the size of `dst`, which is large, and ask regularly whether to stop.
+    fn decode_large(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        context: &mut Self::Context,
+        _stop: Stop,
+    ) -> Result<()> {
+        self.decode(data, dst, context)
+    }
 
     /// Return the encoded size of `size` bytes if it depends on nothing else.
     fn encoded_size(&self, _size: usize) -> Option<usize> {
@@ -79,6 +97,24 @@ pub trait Codec: Sized {
         dst.copy_from_slice(&whole[part]);
         Ok(())
     }
+}
+
+/// Decode in memory of its own, so that a caller who stops can leave it, and copy the result.
+pub fn decode_apart(
+    data: &[u8],
+    dst: &mut [u8],
+    stage: &'static str,
+    stop: Stop,
+    decode: impl FnOnce(&[u8], &mut [u8]) -> Result<()> + Send + 'static,
+) -> Result<()> {
+    let (data, size) = (memory::copied(data, stage)?, dst.len());
+    let work = move || {
+        let mut bytes = memory::zeroed(size, stage)?;
+        decode(&data, &mut bytes)?;
+        Ok(bytes)
+    };
+    dst.copy_from_slice(&apart::run(work, stop)??);
+    Ok(())
 }
 
 /// Return number `place` of a codec's description if it is there and fits.

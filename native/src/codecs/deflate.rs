@@ -15,12 +15,15 @@ use std::ptr::NonNull;
 
 use libdeflate_sys as sys;
 
-use crate::codecs::codec::{number, Codec};
+use crate::codecs::codec::{decode_apart, number, Codec};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::objects::Stop;
 
 /// The most bytes that one byte of DEFLATE can decode to: 258 from two bits.
 const RATIO: usize = 1032;
+/// The most decoded bytes that are decoded without a look at whether to stop: 0.1 s.
+const AT_ONCE: usize = 64 << 20;
 /// About the bytes that the library's state takes.
 const STATE: usize = 1 << 16;
 /// The library's own default.
@@ -88,6 +91,36 @@ impl Codec for Params {
 
     fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
         encode(data, out, self, context)
+    }
+
+    fn promptly(&self) -> usize {
+        promptly(self.level)
+    }
+
+    fn decode_large(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        context: &mut Context,
+        stop: Stop,
+    ) -> Result<()> {
+        if dst.len() <= AT_ONCE {
+            return decode(data, dst, self.format, context);
+        }
+        let format = self.format;
+        decode_apart(data, dst, self.name(), stop, move |data, dst| {
+            decode(data, dst, format, &mut Context::default())
+        })
+    }
+}
+
+/// Return how many bytes are encoded within some 50 ms at least, at a level.
+pub(super) fn promptly(level: i32) -> usize {
+    match level {
+        0 => 64 << 20,
+        1..=3 => 4 << 20,
+        -1 | 4..=6 => 2 << 20,
+        _ => 1 << 20,
     }
 }
 

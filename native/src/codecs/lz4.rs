@@ -10,13 +10,18 @@ use std::ffi::c_int;
 
 use lz4_sys as sys;
 
-use crate::codecs::codec::{number, Codec};
+use crate::codecs::codec::{decode_apart, number, Codec};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::objects::Stop;
 
 const STAGE: &str = "lz4";
 /// The most bytes that one byte of a block can decode to.
 const RATIO: usize = 255;
+/// How many bytes are encoded within some 50 ms at least.
+pub(super) const PROMPTLY: usize = 16 << 20;
+/// The most decoded bytes that are decoded without a look at whether to stop.
+const AT_ONCE: usize = 256 << 20;
 /// The most bytes that the library encodes.
 const LARGEST: usize = 0x7E00_0000;
 
@@ -57,6 +62,17 @@ impl Codec for Params {
 
     fn encode(&self, data: &[u8], out: &mut Vec<u8>, (): &mut ()) -> Result<()> {
         encode(data, out, self)
+    }
+
+    fn promptly(&self) -> usize {
+        PROMPTLY
+    }
+
+    fn decode_large(&self, data: &[u8], dst: &mut [u8], (): &mut (), stop: Stop) -> Result<()> {
+        if dst.len() <= AT_ONCE {
+            return decode(data, dst);
+        }
+        decode_apart(data, dst, STAGE, stop, decode)
     }
 }
 

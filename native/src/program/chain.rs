@@ -11,6 +11,7 @@
 use crate::codecs::{swap, ByteCodec, Contexts};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::objects::Stop;
 
 /// The codecs of a chunk, and what they need to know of its elements.
 pub struct Chain {
@@ -61,6 +62,7 @@ impl Chain {
         nbytes: usize,
         stages: &'a mut [Vec<u8>; 2],
         contexts: &mut Contexts,
+        stop: Stop,
     ) -> Result<Peeled<'a>> {
         let [left, right] = stages;
         let mut current = data;
@@ -80,7 +82,7 @@ impl Chain {
                     ));
                 };
                 turn += 1;
-                codec.decode_into(current, size, buffer, contexts)?;
+                codec.decode_into(current, size, buffer, contexts, stop)?;
                 current = buffer;
             }
         }
@@ -106,18 +108,6 @@ impl Chain {
         encode_by(&self.codecs, bytes, out, stages, contexts)
     }
 
-    /// Encode the output of the first codec by the others.
-    pub fn encode_rest(
-        &self,
-        encoded: &[u8],
-        out: &mut Vec<u8>,
-        stages: &mut [Vec<u8>; 2],
-        contexts: &mut Contexts,
-    ) -> Result<()> {
-        let rest = self.codecs.get(1..).unwrap_or_default();
-        encode_by(rest, encoded, out, stages, contexts)
-    }
-
     /// Bring a chunk from memory's byte order to that of storage.
     pub fn to_storage_order(&self, bytes: &mut [u8]) -> Result<()> {
         match self.swap {
@@ -127,7 +117,8 @@ impl Chain {
     }
 }
 
-fn encode_by(
+/// Encode bytes by some codecs, and append the result to `out`.
+pub fn encode_by(
     codecs: &[ByteCodec],
     data: &[u8],
     out: &mut Vec<u8>,

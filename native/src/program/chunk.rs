@@ -11,6 +11,7 @@ use crate::codecs::{swap, Contexts};
 use crate::copy::{self, Target};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::objects::Stop;
 
 const STAGE: &str = "bytes";
 
@@ -35,6 +36,14 @@ pub struct Chunk {
     pub block: Block,
 }
 
+/// A part of a decoded chunk, and the bytes from which it is decoded.
+pub struct Part<'a> {
+    /// The bytes before the last step of decoding.
+    pub peeled: Peeled<'a>,
+    /// The part of the decoded chunk.
+    pub range: Range<usize>,
+}
+
 impl Chunk {
     /// Copy the elements that factors select in an encoded chunk to their places.
     pub fn place(
@@ -43,6 +52,7 @@ impl Chunk {
         factors: &[copy::Factor],
         dst: &mut Target,
         scratch: &mut Scratch,
+        stop: Stop,
     ) -> Result<()> {
         let Scratch {
             decoded,
@@ -51,21 +61,29 @@ impl Chunk {
             ..
         } = scratch;
         let nbytes = self.block.nbytes;
-        let peeled = self.chain.peel(data, nbytes, stages, contexts)?;
-        self.put(peeled, 0..nbytes, factors, dst, decoded, contexts)
+        let peeled = self.chain.peel(data, nbytes, stages, contexts, stop)?;
+        let part = Part {
+            peeled,
+            range: 0..nbytes,
+        };
+        self.put(part, factors, dst, decoded, contexts, stop)
     }
 
     /// Copy the elements that factors select in a part of the decoded chunk to their places; their
     /// source is that part. `scratch` is memory that may be used.
     pub fn put(
         &self,
-        peeled: Peeled,
-        part: Range<usize>,
+        part: Part,
         factors: &[copy::Factor],
         dst: &mut Target,
         scratch: &mut Vec<u8>,
         contexts: &mut Contexts,
+        stop: Stop,
     ) -> Result<()> {
+        let Part {
+            peeled,
+            range: part,
+        } = part;
         let (chain, nbytes) = (&self.chain, self.block.nbytes);
         let (codec, bytes) = match peeled {
             Peeled::Raw(bytes) if bytes.len() != nbytes => return Err(self.wrong_size(bytes.len())),
@@ -79,7 +97,7 @@ impl Chunk {
         };
         let range = part.start + asked.start..part.start + asked.end;
         let mut decode =
-            |to: &mut [u8]| codec.decode_part(bytes, nbytes, range.clone(), to, contexts);
+            |to: &mut [u8]| codec.decode_part(bytes, nbytes, range.clone(), to, contexts, stop);
         let factors = copy::from_later(factors, asked.start);
         let size = asked.len();
         if chain.swap.is_none() && !chain.boolean {
@@ -121,12 +139,13 @@ impl Chunk {
         out: &mut [u8],
         stages: &mut [Vec<u8>; 2],
         contexts: &mut Contexts,
+        stop: Stop,
     ) -> Result<()> {
         let chain = &self.chain;
-        match chain.peel(data, self.block.nbytes, stages, contexts)? {
+        match chain.peel(data, self.block.nbytes, stages, contexts, stop)? {
             Peeled::Raw(bytes) if bytes.len() == out.len() => out.copy_from_slice(bytes),
             Peeled::Raw(bytes) => return Err(self.wrong_size(bytes.len())),
-            Peeled::Coded(codec, bytes) => codec.decode(bytes, out, contexts)?,
+            Peeled::Coded(codec, bytes) => codec.decode(bytes, out, contexts, stop)?,
         }
         self.to_memory_order(out)
     }

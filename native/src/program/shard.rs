@@ -125,7 +125,13 @@ impl Shard {
     pub fn read_index(&self, data: &[u8], size: u64, scratch: &mut Scratch) -> Result<Vec<Entry>> {
         let mut bytes = memory::zeroed(self.index.block.nbytes, STAGE)?;
         self.index
-            .decode(data, &mut bytes, &mut scratch.stages, &mut scratch.contexts)
+            .decode(
+                data,
+                &mut bytes,
+                &mut scratch.stages,
+                &mut scratch.contexts,
+                &|| false,
+            )
             .map_err(|error| Error {
                 stage: STAGE,
                 message: format!("{}: {}", error.stage, error.message),

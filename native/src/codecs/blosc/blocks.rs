@@ -58,12 +58,9 @@ impl<'a> Blocks<'a> {
         self.header.decode_block(i, dst, context)
     }
 
-    /// Encode the bytes of a block. Return `None` if they take more than a stored frame.
-    pub fn encode(&self, src: &[u8], context: &mut Context) -> Result<Option<Vec<u8>>> {
-        let mut out = Vec::new();
-        let room = self.header.nbytes;
-        let fits = self.layout.encode_block(src, &mut out, room, context)?;
-        Ok(fits.then_some(out))
+    /// Return how blocks are encoded.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Return the parts of the frame with new blocks in the places of some. Return `None` if a stored

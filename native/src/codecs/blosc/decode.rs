@@ -15,6 +15,10 @@ use super::streams::{scratch, Codecs, Context};
 use crate::codecs::shuffle::{self, Planes};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::objects::Stop;
+
+/// About the bytes that are decoded without a look at whether to stop.
+const AT_ONCE: usize = 16 << 20;
 
 /// Decode a frame into all of `dst`.
 pub fn decode(src: &[u8], dst: &mut [u8], ctx: &mut Context) -> Result<()> {
@@ -24,6 +28,20 @@ pub fn decode(src: &[u8], dst: &mut [u8], ctx: &mut Context) -> Result<()> {
     }
     for (i, block) in dst.chunks_mut(header.blocksize).enumerate() {
         header.decode_block(i, block, ctx)?;
+    }
+    Ok(())
+}
+
+/// Decode a frame into all of `dst`, and ask between blocks whether to stop.
+pub fn decode_large(src: &[u8], dst: &mut [u8], ctx: &mut Context, stop: Stop) -> Result<()> {
+    let total = dst.len();
+    let block = Header::parse(src, total)?.block_size();
+    let step = AT_ONCE.next_multiple_of(block);
+    for (i, part) in dst.chunks_mut(step).enumerate() {
+        if i > 0 && stop() {
+            return Err(Error::interrupted());
+        }
+        decode_range(src, total, i * step, i * step + part.len(), part, ctx)?;
     }
     Ok(())
 }

@@ -54,6 +54,11 @@ impl Layout {
         self.blocksize
     }
 
+    /// Return how many bytes are encoded within some 50 ms at least.
+    pub fn promptly(&self) -> usize {
+        self.params.promptly()
+    }
+
     /// Whether the buffer is not compressed, because it is too small or by its level.
     pub fn stored(&self) -> bool {
         self.params.level == 0 || self.nbytes < MIN_SPLIT

@@ -1,6 +1,7 @@
 //! The numbers of a frame's header, and what a user may choose.
 
 use crate::codecs::codec::number;
+use crate::codecs::{deflate, lz4, zstd};
 use crate::error::{Error, Result};
 
 pub(super) const STAGE: &str = "blosc";
@@ -88,6 +89,25 @@ pub struct Params {
 }
 
 impl Params {
+    /// Return how many bytes are encoded within some 50 ms at least.
+    pub fn promptly(&self) -> usize {
+        match self.compressor {
+            _ if self.level == 0 => usize::MAX,
+            Compressor::BloscLz | Compressor::Lz4 | Compressor::Snappy => lz4::PROMPTLY,
+            Compressor::Lz4hc => 1 << 20,
+            Compressor::Zlib => deflate::promptly(i32::from(self.level)),
+            Compressor::Zstd => zstd::promptly(self.zstd_level()),
+        }
+    }
+
+    /// Return the level of zstd: Blosc's nine are spread over those of zstd.
+    pub(super) fn zstd_level(&self) -> i32 {
+        match self.level {
+            9.. => zstd_safe::max_c_level(),
+            level => i32::from(level) * 2 - 1,
+        }
+    }
+
     /// Make the parameters as Python describes them.
     pub fn parse(numbers: &[i64], word: &str) -> Option<Params> {
         Some(Params {

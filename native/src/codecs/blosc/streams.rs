@@ -217,11 +217,7 @@ impl Codecs {
                             .ok_or_else(|| Error::memory(STAGE, zstd::CONTEXT))?,
                     ),
                 };
-                // Blosc's nine levels are spread over those of zstd.
-                let level = match i32::from(level) {
-                    9 => zstd_safe::max_c_level(),
-                    level => level * 2 - 1,
-                };
+                let level = params.zstd_level();
                 fitted(context.compress(dst, src, level), src.len())?
             }
         })
