@@ -8,15 +8,12 @@
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::fork::generation;
 use crate::memory;
 use crate::objects::Stop;
-use crate::pool::generation;
-
-/// How often the caller asks.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::pool::LOOK;
 
 /// Return the result of `work`; fail as interrupted, without waiting for it, if `stop` says so.
 pub fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static, stop: Stop) -> Result<T> {

@@ -29,6 +29,15 @@ mod error;
 mod files;
 #[cfg(unix)]
 mod fork;
+#[cfg(not(unix))]
+mod fork {
+    //! Nothing is inherited where there are no forks.
+
+    /// Return the number that differs between a process and its forked children.
+    pub fn generation() -> u32 {
+        0
+    }
+}
 mod job;
 #[cfg(unix)]
 mod local;

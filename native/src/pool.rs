@@ -10,8 +10,7 @@
 //!   call asks for more. A thread joins the call with the fewest members, and leaves it if another
 //!   call has none. A call from inside a task runs on the task's thread.
 //! * After a fork, the child has none of the threads, and the locks that they held stay held. So
-//!   the child abandons the pool that it inherited and makes its own. Forks are counted: the system
-//!   gives the number of a dead process to another one.
+//!   the child abandons the pool that it inherited and makes its own.
 //!
 //! `unsafe` has two reasons: the workers outlive the tasks that they are lent, and the pool is
 //! found by a pointer, because any lock around it could be held at a fork.
@@ -26,18 +25,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-#[cfg(unix)]
-pub use crate::fork::generation;
+use crate::fork::generation;
 use crate::memory;
 
-/// Return the same number for all processes, where there are no forks.
-#[cfg(not(unix))]
-pub fn generation() -> u32 {
-    0
-}
-
 /// How often a call polls whether to stop.
-const LOOK: Duration = Duration::from_millis(20);
+pub const LOOK: Duration = Duration::from_millis(20);
 /// How long a worker stays with a call while another call has no worker.
 const TURN: Duration = Duration::from_millis(2);
 /// How long a thread spins for work, or for its end, before it sleeps: about the cost of waking it.
@@ -203,7 +195,7 @@ struct State {
 }
 
 struct Pool {
-    /// The generation of the process whose threads these are.
+    /// The generation of the process: its number may have been that of an ancestor.
     owner: u32,
     processors: usize,
     state: Mutex<State>,
@@ -263,9 +255,7 @@ pub fn run(
         call: &call,
         works,
     };
-    let mut looked = Instant::now();
     let mut look = || {
-        looked = Instant::now();
         // `poll` may run signal handlers that fork. The child has no members to wait for, and must
         // not take locks.
         let stop = poll();
