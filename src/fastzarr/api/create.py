@@ -22,6 +22,7 @@ from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.metadata.formats import same_format
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import build_array, groups_above
+from fastzarr.nodes.held import unheld
 from fastzarr.nodes.tree import tree
 from fastzarr.stores.resolve import as_store_path
 
@@ -414,7 +415,7 @@ def _format_of(place: dict[str, Any], words: dict[str, Any]) -> Format | None:
         return wanted
     path = place.get("path") if place.get("name") is None else place["name"]
     found = as_store_path(place["store"], path, storage_options=place.get("storage_options"))
-    return groups_above(found.store, found.path).format
+    return groups_above(unheld(found.store, found.path)).format
 
 
 def _keeps(value: Any) -> bool:

@@ -34,6 +34,7 @@ from fastzarr.nodes.building import (
 )
 from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.group import Group
+from fastzarr.nodes.held import site
 from fastzarr.stores.resolve import as_store_path
 from fastzarr.transfer.copy import copy_all
 
@@ -99,17 +100,18 @@ def _save_tree(
         msg = f"cannot save {source!r} to {place}: one is below the other"
         raise BaseZarrError(msg)
     check_new_path(place.path)
-    parents = groups_above(place.store, place.path, wanted)
-    check_replaceable(place.store, place.path)
     words: dict[str, Any] = {"mode": "w", "zarr_format": wanted.number}
-    draft = begin_draft(place.store, place.path)
-    if draft is None:
-        made = open_group(place.store, path=place.path, **words)
-        copy_all(source, made, progress=progress)
-        return
-    root = GroupLayout(wanted)
-    with drafted(draft, place.store, place.path, root, parents, overwrite=True) as new:
-        copy_all(source, open_group(new, **words), progress=progress)
+    with site(place.store, place.path) as where:
+        parents = groups_above(where, wanted)
+        check_replaceable(place.store, place.path)
+        draft = begin_draft(where)
+        if draft is not None:
+            root = GroupLayout(wanted)
+            with drafted(draft, where, root, parents, overwrite=True) as made:
+                copy_all(source, open_group(made, **words), progress=progress)
+            return
+    new = open_group(place.store, path=place.path, **words)
+    copy_all(source, new, progress=progress)
 
 
 def save_array(
@@ -176,26 +178,27 @@ def save_group(
     place = as_store_path(store, path, mode="w", storage_options=storage_options)
     wanted = same_format(zarr_format, zarr_version)
     check_new_path(place.path)
-    parents = groups_above(place.store, place.path, wanted)
     specs = {
         name: ArraySpec(data=_array_like(name, value), zarr_format=wanted)
         for name, value in arrays.items()
     }
-    chosen = choose_format(next(iter(specs.values())), parents.format)
-    for spec in specs.values():
-        make_layout(spec, chosen)
-    check_replaceable(place.store, place.path)
-    draft = begin_draft(place.store, place.path)
-    if draft is None:
-        specs = {
-            name: replace(spec, data=outlasting(spec.data, place.store, place.path))
-            for name, spec in specs.items()
-        }
-        _save_below(place.store, place.path, chosen, specs, progress)
-        return
-    root = GroupLayout(chosen)
-    with drafted(draft, place.store, place.path, root, parents, overwrite=True) as made:
-        _save_below(made, "", chosen, specs, progress)
+    with site(place.store, place.path) as where:
+        parents = groups_above(where, wanted)
+        chosen = choose_format(next(iter(specs.values())), parents.format)
+        for spec in specs.values():
+            make_layout(spec, chosen)
+        check_replaceable(place.store, place.path)
+        draft = begin_draft(where)
+        if draft is not None:
+            root = GroupLayout(chosen)
+            with drafted(draft, where, root, parents, overwrite=True) as made:
+                _save_below(made, "", chosen, specs, progress)
+            return
+    specs = {
+        name: replace(spec, data=outlasting(spec.data, place.store, place.path))
+        for name, spec in specs.items()
+    }
+    _save_below(place.store, place.path, chosen, specs, progress)
 
 
 def _save_below(

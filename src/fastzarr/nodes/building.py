@@ -12,6 +12,9 @@ Rules of this file:
 * In other stores, an existing node is deleted before its replacement is written. Data that may come
   from that node, or that may fail to be read, is read into memory before.
 * If several writers create the same node at once, one succeeds, and the others raise an error.
+* A node is created in the tree whose groups were read (``Site``). If a parent group is moved or
+  deleted meanwhile, the node is moved with it, or an error is raised. Missing parent groups are
+  created by operations of their own.
 """
 
 from __future__ import annotations
@@ -42,13 +45,13 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.foreign import check_replaceable
-from fastzarr.nodes.held import alone
-from fastzarr.nodes.snapshot import changing
-from fastzarr.stores.keys import ARRAY_NAMES, METADATA_NAMES, parents
+from fastzarr.nodes.held import Site, alone, site
+from fastzarr.nodes.snapshot import changing, validators
+from fastzarr.stores.keys import ARRAY_NAMES, METADATA_NAMES
 from fastzarr.stores.resolve import as_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from fastzarr.creating.words import ArraySpec
     from fastzarr.metadata.format import Format
@@ -80,36 +83,29 @@ def build_array(
     check_new_path(path)
     if progress is not None:
         check_progress(progress)
-    parents = groups_above(store, path, spec.format, known)
-    layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
-    _check_place(store, path, layout, chunk_store, overwrite=overwrite)
+    if store.read_only:
+        raise _read_only(store, path)
     read_only = bool(handle.pop("read_only", False))
-    array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
-    data = spec.data if write_data else None
-    if data is not None:
-        # Writing takes time, in which the parent groups may change.
-        parents = parents._replace(groups=None)
-    draft = begin_draft(store, path, chunk_store)
-    if overwrite and draft is None:
-        data = outlasting(data, store, path, chunk_store)
-        if isinstance(data, np.ndarray) and data.dtype != array.dtype:
-            # If the data cannot be cast, this fails before the old node is deleted.
-            data = data.astype(array.dtype)
-    if draft is not None:
-        with drafted(draft, store, path, layout, parents, overwrite=overwrite) as place:
-            if data is not None:
-                made = Array(place, "", layout=layout, **handle).is_unseen()
-                copy_data(made, data, progress, f"writing {array.name}")
-            documents.save(place, "", layout)
-    else:
-        if overwrite:
-            remove(store, path, chunk_store)
-        else:
-            _clear_leftovers(array)
+    with site(store, path) as where:
+        parents = groups_above(where, spec.format, known)
+        layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
+        _check_place(where, layout, chunk_store, overwrite=overwrite)
+        array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
+        data = spec.data if write_data else None
         if data is not None:
+            # Writing takes time, in which the parent groups may change.
+            parents = parents._replace(groups=None)
+        draft = begin_draft(where, chunk_store)
+        if draft is not None:
+            with drafted(draft, where, layout, parents, overwrite=overwrite) as place:
+                if data is not None:
+                    made = Array(place, "", layout=layout, **handle).is_unseen()
+                    copy_data(made, data, progress, f"writing {array.name}")
+                documents.save(place, "", layout)
+        else:
             made = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
-            _write_data(made, data, progress)
-        publish(store, path, layout, parents)
+            _fill_in_place(made, data, progress, overwrite=overwrite)
+            publish(where, layout, parents)
     if read_only:
         return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
     return array
@@ -129,55 +125,61 @@ def build_group(
     from fastzarr.metadata.attributes import plain_attributes
 
     check_new_path(path)
-    parents = groups_above(store, path, format, known)
-    plain = {} if attributes is None else plain_attributes(attributes)
-    layout = GroupLayout(format or parents.format or default_format(), plain)
-    _check_place(store, path, layout, chunk_store, overwrite=overwrite)
-    # Two documents written one after the other could be those of two writers.
-    whole = overwrite or layout.format.separate_attributes is not None
-    draft = begin_draft(store, path, chunk_store) if whole else None
-    if draft is not None:
-        with drafted(draft, store, path, layout, parents, overwrite=overwrite) as place:
-            documents.save(place, "", layout)
-        return layout
-    if overwrite:
-        remove(store, path, chunk_store)
-    publish(store, path, layout, parents)
+    if store.read_only:
+        raise _read_only(store, path)
+    with site(store, path) as where:
+        parents = groups_above(where, format, known)
+        plain = {} if attributes is None else plain_attributes(attributes)
+        layout = GroupLayout(format or parents.format or default_format(), plain)
+        _check_place(where, layout, chunk_store, overwrite=overwrite)
+        # Two documents written one after the other could be those of two writers.
+        whole = overwrite or layout.format.separate_attributes is not None
+        draft = begin_draft(where, chunk_store) if whole else None
+        if draft is not None:
+            with drafted(draft, where, layout, parents, overwrite=overwrite) as place:
+                documents.save(place, "", layout)
+            return layout
+        if overwrite:
+            remove(store, path, chunk_store)
+        publish(where, layout, parents)
     return layout
 
 
-def begin_draft(store: Store, path: str, chunk_store: Store | None = None) -> Draft[Store] | None:
-    """Return a new draft of the tree at a path, or None if the store does not support drafts."""
-    apart = chunk_store is not None and chunk_store is not store
-    return None if apart or store.draft is None else store.draft(path)
+def begin_draft(where: Site, chunk_store: Store | None = None) -> Draft[Store] | None:
+    """Return a new draft of the tree at a site, or None if the store does not support drafts."""
+    apart = chunk_store is not None and chunk_store is not where.user
+    return None if apart or where.store.draft is None else where.store.draft(where.path)
 
 
 @contextmanager
 def drafted(
-    draft: Draft[Store],
-    store: Store,
-    path: str,
-    layout: Node,
-    parents: Parents,
-    *,
-    overwrite: bool,
+    draft: Draft[Store], where: Site, layout: Node, parents: Parents, *, overwrite: bool
 ) -> Iterator[Store]:
-    """Yield the store of a draft to be filled, and publish it at ``path`` in ``store`` at the end.
+    """Yield the store of a draft to be filled, and publish it at the site at the end.
 
     ``layout`` is the metadata of its root. If the block raises, the draft is discarded. Raise
     ``ContainsArrayError`` or ``ContainsGroupError`` if another writer has created a node at the
     path and ``overwrite`` is False.
     """
+    store, path = where.user, where.named
     try:
         yield draft.store
         owned = layout.owns if isinstance(layout, Layout) else None
         # A node of any format may be replaced.
         format, groups = (None, None) if overwrite else (layout.format, parents.groups)
-        with changing(store, path, format, removed=overwrite, above=groups):
-            publish_parents(store, parents.missing, layout.format)
+        with changing(
+            store, path, format, removed=overwrite, above=groups, where=where, seen=parents.seen
+        ):
+            if parents.missing:
+                publish_parents(where, parents.missing, layout.format)
             # At a free path there is nothing that others could be changing.
             with alone(store, path) if overwrite else nullcontext():
-                done = draft.publish(replace=overwrite, owned=owned)
+                try:
+                    done = draft.publish(replace=overwrite, owned=owned)
+                except FileNotFoundError:
+                    # Another writer has deleted or moved a group that was missing before.
+                    publish_parents(where, parents.missing, layout.format)
+                    done = draft.publish(replace=overwrite, owned=owned)
     except BaseException:
         draft.discard()
         raise
@@ -195,27 +197,33 @@ class Parents(NamedTuple):
     missing: list[str]
     #: All groups of the format, by path, if the documents of all were read.
     groups: dict[str, Node] | None
+    #: The validators that the documents of these had before, where the store knows them.
+    seen: dict[str, Hashable] | None
 
 
-def groups_above(
-    store: Store, path: str, format: Format | None = None, known: str | None = None
-) -> Parents:
-    """Return the groups above a path.
+def groups_above(where: Site, format: Format | None = None, known: str | None = None) -> Parents:
+    """Return the groups above a site.
 
     Groups above ``known`` are known to exist. Raise ``ContainsArrayError`` if a parent is an array,
     and ``MetadataValidationError`` if it is a group of another format than ``format``.
     """
-    nearest, missing, groups = None, [], None
-    above = parents(path)
+    store, path = where.user, where.named
+    nearest, missing, groups, seen = None, [], None, None
     if format is not None and format.separate_consolidated is None:
         # All of them may contain consolidated metadata that describes the new node.
-        groups = documents.load_many(store, above, format)
-    for parent in above:
+        if where.store is store:
+            groups = documents.load_many(store, where.above, format)
+        else:
+            # Nothing exists below the open tree yet.
+            there = [path for path in where.above if len(path) <= len(where.root)]
+            seen = validators(store, there, format)
+            groups = _loaded(where, there, format)
+    for parent in where.above:
         if known is not None and len(parent) < len(known):
             continue
-        found = documents.load(store, parent, format) if groups is None else groups.get(parent)
+        found = (_loaded(where, [parent], format) if groups is None else groups).get(parent)
         if found is None and format is not None:
-            found = documents.load(store, parent)
+            found = _loaded(where, [parent]).get(parent)
         if isinstance(found, Layout):
             msg = (
                 f"cannot create {'/' + path!r} in {store}: {'/' + parent!r} is an array, and only "
@@ -234,7 +242,7 @@ def groups_above(
             nearest = found.format
     if nearest is None:
         _check_root(store, path)
-    return Parents(nearest, missing, groups)
+    return Parents(nearest, missing, groups, seen)
 
 
 def _check_root(store: Store, path: str) -> None:
@@ -260,11 +268,23 @@ def _check_root(store: Store, path: str) -> None:
             raise ContainsArrayError(msg)
 
 
-def check_free(store: Store, path: str) -> None:
-    """Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is a node at the path."""
-    found = documents.occupant(store, path)
+def _loaded(where: Site, paths: list[str], format: Format | None = None) -> dict[str, Node]:
+    """Return, by path, the nodes at paths in the user's store."""
+    if where.store is where.user:
+        return documents.load_many(where.user, paths, format)
+    inside = [path for path in paths if where.covers(path)]
+    outside = [path for path in paths if not where.covers(path)]
+    within = documents.load_many(
+        where.store, [where.at(path)[1] for path in inside], format, root=where.root
+    )
+    return documents.load_many(where.user, outside, format) | within
+
+
+def check_free(where: Site) -> None:
+    """Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is a node at the site."""
+    found = documents.occupant(where.store, where.path, root=where.root)
     if found is not None:
-        raise taken(store, path, found)
+        raise taken(where.user, where.named, found)
 
 
 def taken(
@@ -310,16 +330,17 @@ def warn_of_reserved(path: str, format: Format) -> None:
             return
 
 
-def publish(store: Store, path: str, layout: Node, parents: Parents) -> None:
+def publish(where: Site, layout: Node, parents: Parents) -> None:
     """Write the missing parent groups of a node, then its own metadata.
 
     Raise ``ContainsArrayError`` or ``ContainsGroupError`` if another writer created the node first.
     """
-    with changing(store, path, layout.format, above=parents.groups):
-        publish_parents(store, parents.missing, layout.format)
-        made = documents.create(store, path, layout)
+    user, path, groups, seen = where.user, where.named, parents.groups, parents.seen
+    with changing(user, path, layout.format, above=groups, where=where, seen=seen):
+        publish_parents(where, parents.missing, layout.format)
+        made = documents.create(where.store, where.path, layout)
     if not made:
-        raise _taken_now(store, path)
+        raise _taken_now(where.user, where.named)
 
 
 def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupError:
@@ -330,12 +351,10 @@ def _taken_now(store: Store, path: str) -> ContainsArrayError | ContainsGroupErr
     return ContainsGroupError(msg)
 
 
-def publish_parents(store: Store, missing: list[str], format: Format) -> None:
+def publish_parents(where: Site, missing: list[str], format: Format) -> None:
     """Write the groups that ``groups_above`` found missing; those created since then are kept."""
-    if not missing:
-        return
     for parent in missing:
-        documents.create(store, parent, GroupLayout(format))
+        documents.create(*where.at(parent), GroupLayout(format))
 
 
 def remove(store: Store, path: str, chunk_store: Store | None = None) -> bool:
@@ -406,6 +425,21 @@ def copy_data(target: Array, source: Any, progress: Any, label: str) -> None:
                 report(done, total)
 
 
+def _fill_in_place(array: Array, data: Any, progress: Any, *, overwrite: bool) -> None:
+    """Delete what is at the path of an array that is not drafted, and write its data."""
+    store, path = array.store, array.path
+    if overwrite:
+        data = outlasting(data, store, path, array.chunk_store)
+        if isinstance(data, np.ndarray) and data.dtype != array.dtype:
+            # If the data cannot be cast, this fails before the old node is deleted.
+            data = data.astype(array.dtype)
+        remove(store, path, array.chunk_store)
+    else:
+        _clear_leftovers(array)
+    if data is not None:
+        _write_data(array, data, progress)
+
+
 def _clear_leftovers(array: Array) -> None:
     """Delete chunks left at the path by a writer that died, so that the new array is empty."""
     store, start = array.chunk_store, len(array.path) + 1 if array.path else 0
@@ -427,16 +461,15 @@ def _write_data(array: Array, data: Any, progress: Any) -> None:
         raise
 
 
-def _check_place(
-    store: Store, path: str, layout: Node, chunk_store: Store | None, *, overwrite: bool
-) -> None:
-    """Raise an error if a node may not be created at the path; warn of names that are reserved."""
-    if store.read_only:
-        msg = f"cannot create {'/' + path!r}: {store} is read-only"
-        raise ReadOnlyError(msg)
+def _check_place(where: Site, layout: Node, chunk_store: Store | None, *, overwrite: bool) -> None:
+    """Raise an error if a node may not be created at a site; warn of names that are reserved."""
     if overwrite:
-        check_replaceable(store, path, chunk_store)
+        check_replaceable(where.user, where.named, chunk_store)
     else:
-        check_free(store, path)
-    if layout.format.reserved in path:
-        warn_of_reserved(path, layout.format)
+        check_free(where)
+    if layout.format.reserved in where.named:
+        warn_of_reserved(where.named, layout.format)
+
+
+def _read_only(store: Store, path: str) -> ReadOnlyError:
+    return ReadOnlyError(f"cannot create {'/' + path!r}: {store} is read-only")

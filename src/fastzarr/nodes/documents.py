@@ -82,23 +82,26 @@ def load_array(store: Store, path: str, format: Format | None = None) -> Layout:
     raise errors.ArrayNotFoundError(msg)
 
 
-def load_many(store: Store, paths: Sequence[str], format: Format | None = None) -> dict[str, Node]:
+def load_many(
+    store: Store, paths: Sequence[str], format: Format | None = None, *, root: str = ""
+) -> dict[str, Node]:
     """Return, by path, the nodes at those paths that have one.
 
     They are of one format, or of the first that has one. The documents of all paths are requested
-    together.
+    together. ``root`` is the path of the store's root in the result.
     """
     nodes: dict[str, Node] = {}
-    found = _documents(store, paths, format)
+    found = _documents(store, paths, format, root)
     for path in paths:
         if path in found:
             each, documents = found[path]
-            nodes[path] = parsed.parse(each, documents, path)
+            named = join(root, path).rstrip("/") if root else path
+            nodes[named] = parsed.parse(each, documents, named)
     return nodes
 
 
 def _documents(
-    store: Store, paths: Sequence[str], format: Format | None
+    store: Store, paths: Sequence[str], format: Format | None, root: str = ""
 ) -> dict[str, tuple[Format, dict[str, bytes]]]:
     """Return, by path but in any order, the format and the documents of each node."""
     found: dict[str, tuple[Format, dict[str, bytes]]] = {}
@@ -107,40 +110,40 @@ def _documents(
         for name, others in each.searched:
             if not missing:
                 break
-            data = _request(store, [f"{path}/{name}" if path else name for path in missing])
+            data = _request(store, [f"{path}/{name}" if path else name for path in missing], root)
             for at, value in data.items():
                 found[missing[at]] = each, {name: value}
             for other in others if data else ():
                 there = [missing[at] for at in data]
-                beside = _request(store, [join(path, other) for path in there])
+                beside = _request(store, [join(path, other) for path in there], root)
                 for at, value in beside.items():
                     found[there[at]][1][other] = value
             missing = list(filterfalse(found.__contains__, missing))
     return found
 
 
-def occupant(store: Store, path: str) -> Node | None:
+def occupant(store: Store, path: str, *, root: str = "") -> Node | None:
     """Return the node at a path as ``load`` does, but request the documents of all formats at once.
 
-    This suits a path that is most likely free.
+    This suits a path that is most likely free. ``root`` is the path of the store's root in errors.
     """
     if store.is_missing(path):
         return None
     names, start = formats.visible(), f"{path}/" if path else ""
-    found = _request(store, list(map(start.__add__, names)))
+    found = _request(store, list(map(start.__add__, names)), root)
     if not found:
         return None
     values = {names[at]: data for at, data in found.items()}
     for each in formats.FORMATS:
         for name, others in each.searched:
             if name in values:
-                more = _request(store, list(map(start.__add__, others)))
+                more = _request(store, list(map(start.__add__, others)), root)
                 beside = {others[at]: data for at, data in more.items()}
-                return parsed.parse(each, {name: values[name]} | beside, path)
+                return parsed.parse(each, {name: values[name]} | beside, join(root, path))
     return None
 
 
-def _request(store: Store, keys: Sequence[str]) -> dict[int, bytes]:
+def _request(store: Store, keys: Sequence[str], root: str = "") -> dict[int, bytes]:
     """Return the documents by the indexes of their keys, which need not be in order.
 
     A document that is too large is not read whole.
@@ -149,8 +152,11 @@ def _request(store: Store, keys: Sequence[str]) -> dict[int, bytes]:
     if store.knows_sizes:
         # Such a store refuses a document before it reads any of it, and has little to gain from
         # requests that come together.
+        def check(size: int, key: str) -> None:
+            document.check_size(size, join(root, key))
+
         for index, key in enumerate(keys):
-            data = store.get_checked(key, document.check_size)
+            data = store.get_checked(key, check)
             if data is not None:
                 found[index] = data
         return found
@@ -162,7 +168,7 @@ def _request(store: Store, keys: Sequence[str]) -> dict[int, bytes]:
             data = value.data if type(value.data) is bytes else bytes(value.data)
             size = len(data) if value.size is None else value.size
             if size >= most:
-                document.check_size(size, keys[index])
+                document.check_size(size, join(root, keys[index]))
             found[index] = data
     return found
 

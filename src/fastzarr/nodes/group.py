@@ -41,7 +41,7 @@ from fastzarr.nodes.building import (
 )
 from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
-from fastzarr.nodes.held import alone
+from fastzarr.nodes.held import alone, site, unheld
 from fastzarr.nodes.members import Members
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import normalise_path
@@ -361,20 +361,27 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         if found is not None and new != old:
             raise taken(self._store, new, found, "delete it first, or choose another path")
         warn_of_reserved(new, self._layout.format)
-        missing = groups_above(self._store, new, self._layout.format, self._path).missing
         self._store.check_move(old, new)
         apart = self._chunk_store.place is not self._store.place
         # A group, or an array without stored chunks, has nothing there.
         apart = apart and not self._chunk_store.is_empty(old)
         if apart:
             self._chunk_store.check_move(old, new)
-        with changing(self._store, new), changing(self._store, old, removed=True):
-            # The parent groups come first, so that the node can be found at any moment.
-            publish_parents(self._store, missing, self._layout.format)
-            with alone(self._store, old, new):
-                if apart:
-                    self._chunk_store.move(old, new)
-                self._store.move(old, new)
+        with site(self._store, new) as where:
+            missing = groups_above(where, self._layout.format, self._path).missing
+            with changing(self._store, new), changing(self._store, old, removed=True):
+                # The parent groups come first, so that the node can be found at any moment.
+                publish_parents(where, missing, self._layout.format)
+                with alone(self._store, old, new):
+                    if apart:
+                        self._chunk_store.move(old, new)
+                    self._store.move(old, new)
+                held = where.store is not self._store
+                if held and nodes.load(where.store, where.path, self._layout.format) is None:
+                    # Another process has deleted or moved the parent groups before the move.
+                    here = unheld(self._store, new)
+                    missing = groups_above(here, self._layout.format, self._path).missing
+                    publish_parents(here, missing, self._layout.format)
 
     def tree(
         self,

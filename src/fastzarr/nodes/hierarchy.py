@@ -26,6 +26,7 @@ from fastzarr.nodes.building import (
     warn_of_reserved,
 )
 from fastzarr.nodes.foreign import check_replaceable
+from fastzarr.nodes.held import site, unheld
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import normalise_path, parents
 
@@ -73,12 +74,13 @@ def build_hierarchy(
             if isinstance(made.get(parent), Layout):
                 msg = f"the node {path!r} cannot be below {parent!r}, which is an array"
                 raise ContainsArrayError(msg)
-        absent = groups_above(store, path, node.format).missing
+        where = unheld(store, path)
+        absent = groups_above(where, node.format).missing
         missing += [parent for parent in absent if parent not in made and parent not in missing]
         if overwrite:
             check_replaceable(store, path, chunk_store)
         else:
-            check_free(store, path)
+            check_free(where)
         warn_of_reserved(path, node.format)
     ordered = sorted(made, key=lambda path: path.split("/") if path else [])
     _write(store, made, missing, chunk_store, overwrite=overwrite)
@@ -101,19 +103,26 @@ def _write(
     for top in [path for path in made if not any(_is_below(path, other) for other in made)]:
         below = [path for path in whole if path == top or _is_below(path, top)]
         parents = [path for path in missing if _is_below(top, path)]
-        draft = begin_draft(store, top, chunk_store)
-        if draft is None:
-            if overwrite:
-                remove(store, top, chunk_store)
-            publish_parents(store, parents, above.format)
-            for path in below:
-                with changing(store, path, above.format):
-                    documents.save(store, path, made.get(path) or above)
-            continue
-        found = Parents(above.format, parents, None)
-        with drafted(draft, store, top, made[top], found, overwrite=overwrite) as place:
-            for path in below:
-                documents.save(place, path[len(top) :].strip("/"), made.get(path) or above)
+        with site(store, top) as where:
+            # What was read above the open tree is no longer certain.
+            held = where.store is not store
+            found = (
+                groups_above(where, above.format)
+                if held
+                else Parents(above.format, parents, None, None)
+            )
+            draft = begin_draft(where, chunk_store)
+            if draft is None:
+                if overwrite:
+                    remove(store, top, chunk_store)
+                publish_parents(where, found.missing, above.format)
+                for path in below:
+                    with changing(store, path, above.format):
+                        documents.save(store, path, made.get(path) or above)
+                continue
+            with drafted(draft, where, made[top], found, overwrite=overwrite) as place:
+                for path in below:
+                    documents.save(place, path[len(top) :].strip("/"), made.get(path) or above)
 
 
 def _is_below(path: str, other: str) -> bool:

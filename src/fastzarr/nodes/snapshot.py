@@ -19,21 +19,23 @@ Rules of this file:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import ref
 
+from fastzarr.errors import PathNotFoundError
 from fastzarr.metadata import formats
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents as nodes
 from fastzarr.stores.keys import parents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
 
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
+    from fastzarr.nodes.held import Site
     from fastzarr.stores import Store
     from fastzarr.stores.place import Place
 
@@ -150,6 +152,8 @@ def changing(
     *,
     removed: bool = False,
     above: Mapping[str, Node] | None = None,
+    where: Site | None = None,
+    seen: Mapping[str, Hashable] | None = None,
 ) -> Iterator[list[Ended]]:
     """Invalidate, before and after the block, the snapshots that describe the node at ``path``.
 
@@ -157,11 +161,34 @@ def changing(
 
     ``format`` is the format of the node; None is any. If the node is ``removed``, the snapshots of
     groups at and below the path are included. ``above`` are the parent groups, by path, if they
-    have just been read.
+    have just been read. ``where`` is the site of the node if it is created. ``seen`` are
+    validators of documents, by key, from before these were read: a document whose validator is the
+    same after the block has no new copy.
     """
-    groups = parents(path)
-    yield _end(store, path, groups, format, removed=removed, above=above)
-    _end(store, path, groups, format, removed=removed)
+    if where is None:
+        groups, place = parents(path), store.place
+    else:
+        groups, place = where.above, where.place
+    yield _end(store, path, groups, format, place, removed=removed, above=above)
+    _end(store, path, groups, format, place, removed=removed, seen=seen)
+
+
+def validators(store: Store, groups: list[str], format: Format) -> dict[str, Hashable]:
+    """Return validators of the documents of groups, by key, if the store needs no request."""
+    if store.validator is None or not store.knows_sizes:
+        return {}
+    name = format.names("group")[-1]
+    return {key: store.validator(key) for key in (nodes.join(group, name) for group in groups)}
+
+
+def _changed(
+    store: Store, groups: list[str], format: Format, seen: Mapping[str, Hashable]
+) -> list[str]:
+    """Return the groups whose documents may have changed since their validators were taken."""
+    name = format.names("group")[-1]
+    known = [group for group in groups if nodes.join(group, name) in seen]
+    same = {key for key, now in validators(store, known, format).items() if now == seen[key]}
+    return [group for group in groups if nodes.join(group, name) not in same]
 
 
 def _end(
@@ -169,12 +196,13 @@ def _end(
     path: str,
     groups: list[str],
     format: Format | None,
+    place: Place,
     *,
     removed: bool,
     above: Mapping[str, Node] | None = None,
+    seen: Mapping[str, Hashable] | None = None,
 ) -> list[Ended]:
     """Invalidate the snapshots of this process, and delete the stored copies of ``groups``."""
-    place = store.place
     ended: list[Ended] = []
     if not store.supports_consolidated_metadata:
         return ended
@@ -190,11 +218,13 @@ def _end(
         elif each.consolidated is not None:
             read = above
             if read is None:
-                read = nodes.load_many(store, groups, each) if groups else {}
+                rest = _changed(store, groups, each, seen) if seen else groups
+                read = nodes.load_many(store, rest, each) if rest else {}
             for group, node in read.items():
                 if isinstance(node, GroupLayout) and node.consolidated is not None:
                     ended.append(Ended(group, each, len(node.consolidated)))
-                    nodes.update(store, group, _without_copy, format=each)
+                    with suppress(PathNotFoundError):  # a deleted group has no copy
+                        nodes.update(store, group, _without_copy, format=each)
     return ended
 
 

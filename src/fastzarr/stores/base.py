@@ -92,7 +92,7 @@ class Store(AsMapping):
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None = None
     modified: Callable[[str], int | None] | None = None
     draft: Callable[[str], Draft[Store] | None] | None = None
-    pinned: Callable[[str], Pinned[Store] | None] | None = None
+    pinned: Callable[..., Pinned[Store] | None] | None = None
     transaction: Callable[[str], AbstractContextManager[None]] | None = None
 
     def __init__(self, *, read_only: bool = False) -> None:

@@ -184,10 +184,11 @@ class Pins(Protocol):
     Trees are moved, deleted and replaced in one step, also while they are held.
     """
 
-    def pinned(self, path: str) -> Pinned[Any] | None:
+    def pinned(self, path: str, *, lock: bool = True) -> Pinned[Any] | None:
         """Hold the tree at ``path``; return None if that is not possible now.
 
-        Raise FileNotFoundError if there is no tree.
+        Without ``lock`` nodes are only created in it, as drafts or by ``swap``. Raise
+        FileNotFoundError if there is no tree.
         """
 
 

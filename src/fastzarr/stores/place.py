@@ -148,12 +148,15 @@ class PathLocks:
     def _is_taken(
         self, me: int, paths: tuple[str, ...], before: tuple[tuple[int, str], ...]
     ) -> bool:
+        mine = [held for owner, held in self._shared if owner == me]
         return any(
             owner != me and _is_below(held, path) for owner, held in self._shared for path in paths
         ) or any(
             one[0] != me
             and one in self._alone
             and (_is_below(one[1], path) or _is_below(path, one[1]))
+            # That thread waits for a lock which this one holds.
+            and not any(_is_below(held, one[1]) for held in mine)
             for one in before
             for path in paths
         )

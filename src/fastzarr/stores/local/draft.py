@@ -58,7 +58,10 @@ class FolderDraft(Generic[S]):
         place.check(path.rpartition("/")[0])
         # If the root is a link, the link stays.
         self._target = place.base + path if path else os.path.realpath(place.base)
-        self._folder = self._made(os.path.dirname(self._target))
+        # An open folder is the nearest one that exists.
+        self._folder = self._made(
+            os.path.dirname(self._target) if place.within is None else place.root
+        )
         self._lock: FileLock | None = None
         try:
             self._lock = locked_folder(self._folder)
@@ -78,6 +81,8 @@ class FolderDraft(Generic[S]):
                 os.mkdir(made)
             except (FileNotFoundError, NotADirectoryError):
                 if not self._path or len(above) <= len(self._place.base):
+                    if self._place.pinned:
+                        raise  # the open folder is deleted
                     os.makedirs(above, exist_ok=True)
                 if self._path:
                     above = os.path.dirname(above)
@@ -163,7 +168,7 @@ class FolderDraft(Generic[S]):
                 patiently(os.rename, self._folder, self._target)
                 return True
         except FileNotFoundError:
-            if last:
+            if last or self._place.pinned:
                 raise
             os.makedirs(os.path.dirname(self._target), exist_ok=True)
             return self._renamed(last=True)

@@ -70,6 +70,7 @@ class Folder:
         "named",
         "pinned",
         "root",
+        "within",
         "written",
     )
 
@@ -92,6 +93,8 @@ class Folder:
         self.pinned = False
         #: The path of the store's root in messages.
         self.named = root
+        #: The folder and the path by which an open folder was found, to create nodes in it.
+        self.within: tuple[Folder, str] | None = None
         self._place: Place | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Folder], tuple[Any, ...]]:
@@ -105,7 +108,7 @@ class Folder:
     def with_durability(self, durability: str) -> Folder:
         """Return the same folder with another durability."""
         other = Folder(self.root, follow_symlinks=self.follow_symlinks, durability=durability)
-        other.pinned, other.named = self.pinned, self.named
+        other.pinned, other.named, other.within = self.pinned, self.named, self.within
         return other
 
     def at(self, root: str, *, pinned: bool = False) -> Folder:
@@ -345,7 +348,10 @@ class Folder:
                 folders[folder] = None
         for folder in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
             self.sync_names(folder)
-        if not self.pinned:
+        if self.within is not None:
+            outer, path = self.within
+            outer.sync_ways((path,))
+        elif not self.pinned:
             sync_folder(os.path.dirname(self.root))
 
     def make(self, folder: str, key: str) -> None:
@@ -426,8 +432,11 @@ class Folder:
 
     def _follow(self, key: str) -> str:
         real = os.path.realpath(self.base + key)
-        root = os.path.realpath(self.root)
+        # An open folder may have links to the rest of its store.
+        root = os.path.realpath(self.named)
         if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+            if self.pinned:
+                key = os.path.relpath(f"{os.path.realpath(self.root)}/{key}", root)
             msg = (
                 f"{key!r} in {self} is a symbolic link that leads out of the store, to {real!r}; "
                 "if you trust it, open the folder with LocalStore(..., follow_symlinks=True)"

@@ -26,7 +26,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import KeyValidationError
-from fastzarr.stores.keys import JOURNAL_NAME
+from fastzarr.stores.keys import JOURNAL_NAME, TEMPORARY_SUFFIX
 from fastzarr.stores.local.journal import complete, root_of
 from fastzarr.stores.local.system import DIRECTORY, OPENS_FOLDERS, FileLock, open_folder
 
@@ -69,11 +69,15 @@ class Pin:
         return (info.st_dev, info.st_ino)
 
     def is_deleted(self) -> bool:
-        """Whether the folder has been deleted since it was opened."""
+        """Whether the folder has been deleted, or its deletion has begun, since it was opened."""
         if self.folder.root == self._named:
             return not os.path.isdir(self._named)
         try:
-            return os.fstat(self.lock.file).st_nlink == 0
+            if os.fstat(self.lock.file).st_nlink == 0:
+                return True
+            # A tree is renamed before it is deleted.
+            names = os.path.realpath(self.folder.root).split(os.sep)
+            return any(name.endswith(TEMPORARY_SUFFIX) for name in names)
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise
@@ -126,9 +130,19 @@ def _leave(shared: tuple[PathLocks, str]) -> None:
     paths.leave(path)
 
 
-def names_in(folder: Folder, named: str) -> Pin:
-    """Open the folder at a path of the file system, to change names in it; it is not locked."""
-    return _open(folder, named, _NAMES_ONLY)
+def names_held(folder: Folder, path: str) -> Pin | None:
+    """Open a folder as ``names_in`` does; return None if the system has no path for it."""
+    return names_in(folder, path) if _has_paths_of_open_folders() else None
+
+
+def names_in(folder: Folder, path: str) -> Pin:
+    """Open the folder at a path, to change names in it; it is not locked.
+
+    Raise FileNotFoundError if there is no folder at the path.
+    """
+    found = _opened(folder, path, _NAMES_ONLY)
+    found.folder.within = folder, path
+    return found
 
 
 @contextmanager
@@ -173,12 +187,10 @@ def pin_alone(
     return None
 
 
-def _opened(folder: Folder, path: str) -> Pin:
-    folder.check(path)
-    return _open(folder, folder.base + path if path else folder.root, os.O_RDONLY | DIRECTORY)
-
-
-def _open(folder: Folder, named: str, flags: int) -> Pin:
+def _opened(folder: Folder, path: str, flags: int = os.O_RDONLY | DIRECTORY) -> Pin:
+    named = folder.base + path if path else folder.root
+    if not folder.check(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), named)
     lock = open_folder(named, flags)
     try:
         root = f"{_OPEN}/{lock.file}" if _has_paths_of_open_folders() else named

@@ -493,17 +493,20 @@ class LocalStore(Store):
                 return None  # it contains the working directory of this process
         return FolderDraft(self._folder, path, self._unseen)
 
-    def pinned(self, path: str) -> Pin | None:
+    def pinned(self, path: str, *, lock: bool = True) -> Pin | None:
         """Open and lock the folder at a path for a change of its node; None in a transaction.
 
-        Raise FileNotFoundError if there is no folder.
+        Without ``lock``, only open it, for the creation of a node in it. Raise FileNotFoundError if
+        there is no folder.
         """
         if self._changes() is not None:
             return None
         self._check_write()
-        from fastzarr.stores.local.pin import pin
+        from fastzarr.stores.local.pin import names_held, pin
 
-        held = pin(self._folder, path)
+        held = pin(self._folder, path) if lock else names_held(self._folder, path)
+        if held is None:
+            return None
         # A change is about to follow; the store of the tree is not flushed itself.
         self._folder.written = True
         held.store = self._again(_folder=held.folder, suspension=_Shared())

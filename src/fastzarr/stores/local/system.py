@@ -120,11 +120,11 @@ class FileLock:
     The lock is the kernel's: it ends with its process, even if a forked child lives on.
     """
 
-    __slots__ = ("file", "works")
+    __slots__ = ("file", "locked", "works")
 
     def __init__(self, file: int) -> None:
         """Initialise with a descriptor, as ``open`` does; it is negative for nothing."""
-        self.file = file
+        self.file, self.locked = file, False
         #: Whether the file system has such locks, as far as has been tried.
         self.works = file >= 0 and fcntl is not None
 
@@ -144,6 +144,7 @@ class FileLock:
         """Wait for the lock; return False if the file system has no locks."""
         if not self.works:
             return False
+        self.locked = True
         try:
             fcntl.flock(self.file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         except OSError as error:
@@ -159,6 +160,7 @@ class FileLock:
         """
         if not self.works:
             return True
+        self.locked = True
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -181,7 +183,7 @@ class FileLock:
             return
         try:
             # First, because a child that is forked below does not close the file.
-            if fcntl is not None:
+            if self.locked:
                 fcntl.flock(file, fcntl.LOCK_UN)
         except OSError as error:
             if error.errno not in UNABLE:

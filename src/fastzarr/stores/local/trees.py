@@ -90,8 +90,7 @@ def _move(folder: Folder, source: str, target: str) -> None:
 
 @contextmanager
 def _opened(folder: Folder, path: str) -> Iterator[Folder]:
-    folder.check(path)
-    found = names_in(folder, folder.base + path if path else folder.root)
+    found = names_in(folder, path)
     try:
         yield found.folder
     except OSError as error:
