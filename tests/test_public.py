@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import fastzarr
+
+if TYPE_CHECKING:
+    import pytest
 
 SURFACE = [
     "Adler32",
@@ -109,9 +114,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(fastzarr, "no_such_name")
 
 
-def test_show_versions_has_the_data_path() -> None:
-    text = fastzarr.show_versions()
+def test_show_versions_has_the_data_path(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fastzarr.show_versions() is None  # type: ignore[func-returns-value]  # as asserted
+    text = capsys.readouterr().out
     assert text.startswith(f"fastzarr   {fastzarr.__version__}")
     assert "data path  native extension" in text
     with fastzarr.config.set({"data_path": "numpy"}):
-        assert "data path  NumPy (as configured)" in fastzarr.show_versions()
+        fastzarr.show_versions()
+        assert "data path  NumPy (as configured)" in capsys.readouterr().out

@@ -7,12 +7,18 @@ __version__ = "0.1.0"
 _OTHERS = ("numpy", "numcodecs", "ml_dtypes", "h5py", "xarray", "dask", "zarr")
 
 
-def show_versions() -> str:
-    """Return the versions to include in a bug report, one on each line; nothing is printed.
+def show_versions() -> None:
+    """Print the versions to include in a bug report, one on each line.
 
-    >>> show_versions().splitlines()[0].split()[0]
-    'fastzarr'
+    The second line tells whether the native extension is used.
+
+    >>> show_versions()
+    fastzarr ...
     """
+    print(_versions())  # noqa: T201  (printing is the purpose)
+
+
+def _versions() -> str:
     import platform
     from importlib import metadata
 
@@ -41,4 +47,4 @@ def _data_path() -> str:
 
 def print_debug_info() -> None:
     """Print the versions to include in a bug report (zarr-python's function)."""
-    print(show_versions())  # noqa: T201  (printing is the purpose)
+    show_versions()

@@ -559,7 +559,9 @@ class Array(Handle, Indexed):
         return f"<Array {self.store_path} shape={self.shape} dtype={self.dtype}>"
 
     def _repr_html_(self) -> str:
-        return self.info._repr_html_()
+        from fastzarr.nodes.notebook import array_html
+
+        return array_html(self)
 
     @property
     def info(self) -> Info:

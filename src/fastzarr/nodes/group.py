@@ -429,7 +429,9 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         return f"<Group {self.store_path}>"
 
     def _repr_html_(self) -> str:
-        return self.info._repr_html_()
+        from fastzarr.nodes.notebook import group_html
+
+        return group_html(self)
 
     __hash__ = Handle.__hash__
 

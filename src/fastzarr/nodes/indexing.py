@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +22,7 @@ from fastzarr.nodes import casting
 from fastzarr.selection import index as kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
@@ -128,6 +129,22 @@ class Indexed:
         array([5])
         """
         return Indexer(self._get, self._set, _blocks)
+
+    def iter_chunks(self, *, shards: bool = False) -> Iterator[tuple[slice, ...]]:
+        """Iterate over the chunks as tuples of slices, which select them from the array.
+
+        With ``shards=True``, iterate over the stored objects: those are the units that can be
+        written at the same time. In an array without shards both are the same.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([1, 2, 3, 4, 5], chunks=2)
+        >>> [z[region].tolist() for region in z.iter_chunks()]
+        [[1, 2], [3, 4], [5]]
+        """
+        layout = self._current().layout
+        grid = layout.grid if shards else layout.inner_grid
+        axes = range(len(layout.shape))
+        return product(*[list(grid.cut(axis, 0, layout.shape[axis])) for axis in axes])
 
     def get_basic_selection(
         self, selection: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
