@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import re
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,41 @@ def test_a_failing_store_is_an_error_that_names_the_chunk(code: int, verb: str) 
     assert (error.array, error.key, error.chunk) == ("a/b", "a/b/c/1/0", (1, 0))
     assert error.stage == ("fetch" if verb == "get" else "store")
     assert "array '/a/b', chunk (1, 0), key 'a/b/c/1/0'" in str(error)
+
+
+class Tight(MemoryStore):
+    """A store with room for one chunk that is being stored; a second one finds it full."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.code, self.room, self.refused = code, Lock(), Event()
+        self.armed = False
+
+    def _set(self, key: str, value: Any) -> None:
+        if not self.armed:
+            super()._set(key, value)
+        elif self.room.acquire(blocking=False):
+            try:
+                self.refused.wait()  # so that two threads do meet here
+                super()._set(key, value)
+            finally:
+                self.room.release()
+        else:
+            self.refused.set()
+            raise OSError(self.code, os.strerror(self.code))
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT])
+def test_threads_that_together_run_out_go_on_one_after_the_other(code: int) -> None:
+    store = Tight(code)
+    values = np.arange(1, 1 + (1 << 19), dtype="i4").reshape(8, -1)
+    z = fastzarr.create_array(store, shape=values.shape, chunks=(1, 1 << 16), dtype="i4")
+    z[...] = -values
+    store.armed = True
+    with fastzarr.config.set({"data_path": "numpy", "threading.max_workers": 4}):
+        z[...] = values
+    assert store.refused.is_set()
+    assert np.array_equal(z[...], values)
 
 
 def test_any_other_failure_of_a_store_names_the_chunk_too() -> None:

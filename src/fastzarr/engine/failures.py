@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fastzarr.engine.chunks import StoredChunks
 
 
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
 class Failure(NamedTuple):
     """The chunk that failed, the stage (``fetch``, ``store``, or a codec's name), and the error."""
 
@@ -61,6 +64,12 @@ def as_failure(
 def of_error(chunk: tuple[int, ...], stage: str, error: Exception) -> Failure:
     """Return the failure of a chunk. The stage of a ``CodecError`` overrides ``stage``."""
     return Failure(chunk, getattr(error, "stage", "") or stage, error)
+
+
+def ran_out(failure: Failure) -> bool:
+    """Whether a chunk failed for want of descriptors or of space on the disk."""
+    error = failure.error
+    return isinstance(error, OSError) and error.errno in _SCARCE
 
 
 def is_for_the_store(failure: Failure) -> bool:

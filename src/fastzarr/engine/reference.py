@@ -10,6 +10,8 @@ Rules of this file:
 * A chunk reads as fill values only if it is known to be missing: a source then returns None. It
   raises an error for any failure.
 * A failing chunk is returned as a ``Failure``, which ``failures.py`` converts to an error.
+* If descriptors or space run out, the chunks that are left are run one after the other. Threads
+  need room for a chunk each; a chunk alone only needs its own, and gives back what it replaces.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 
 from fastzarr.buffers import as_view
 from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
-from fastzarr.engine.failures import of_error
+from fastzarr.engine.failures import of_error, ran_out
 from fastzarr.engine.job import Chunks, Job, Source, inline
 from fastzarr.errors import CodecError
 from fastzarr.selection import plan as planning
@@ -29,7 +31,7 @@ from fastzarr.selection.apply import put, take
 from fastzarr.selection.factors import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.program import Program, Shard
@@ -44,12 +46,9 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
 
     Return the first failure, or None.
     """
-    failures: list[Failure] = []
     nested = job if plan.size == 1 else job._replace(spread=inline)
 
-    def one(number: int) -> None:
-        if failures:
-            return
+    def one(number: int) -> Failure | None:
         piece = plan.piece(number)
         try:
             if program.shard is None:
@@ -57,32 +56,47 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
             else:
                 _read_shard(program.shard, chunks.source(piece.chunk), piece, out, nested)
         except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
-            failures.append(of_error(piece.chunk, "fetch", error))
+            return of_error(piece.chunk, "fetch", error)
+        return None
 
-    if plan.size == 1:
-        one(0)
-    else:
-        job.spread(one, plan.size)
-    return failures[0] if failures else None
+    return one(0) if plan.size == 1 else _run(one, plan.size, job)
 
 
 def write(program: Program, plan: Plan, chunks: Chunks, value: Array, job: Job) -> Failure | None:
     """Write ``value``, which has the plan's work shape, to all chunks of the plan."""
-    failures: list[Failure] = []
     nested = job if plan.size == 1 else job._replace(spread=inline)
 
-    def one(number: int) -> None:
+    def one(number: int) -> Failure | None:
+        piece = plan.piece(number)
+        return _store(program, chunks, piece, value[piece.out], nested)
+
+    return one(0) if plan.size == 1 else _run(one, plan.size, job)
+
+
+def _run(one: Callable[[int], Failure | None], count: int, job: Job) -> Failure | None:
+    """Run a function for each piece of a plan, and return its first failure."""
+    failures: list[Failure] = []
+    left: list[int] = []
+
+    def task(number: int) -> None:
         if failures:
             return
-        piece = plan.piece(number)
-        found = _store(program, chunks, piece, value[piece.out], nested)
-        if found is not None:
+        if left:
+            left.append(number)
+            return
+        found = one(number)
+        if found is not None and ran_out(found):
+            left.append(number)
+        elif found is not None:
             failures.append(found)
 
-    if plan.size == 1:
-        one(0)
-    else:
-        job.spread(one, plan.size)
+    job.spread(task, count)
+    for number in left:
+        if failures:
+            break
+        found = one(number)
+        if found is not None:
+            failures.append(found)
     return failures[0] if failures else None
 
 
