@@ -99,8 +99,12 @@ class Access:
         if tree is None:
             self.paths.share(self.path)
             return self
+        last: Access | None = vars(self).get("_last_held")
+        if last is not None and last.tree is tree:
+            vars(last).pop("paths", None)
+            return last
         chunk_store = tree.store if self.chunk_store is self.store else self.chunk_store
-        return Access(
+        held = vars(self)["_last_held"] = Access(
             tree.store,
             chunk_store,
             self.path,
@@ -109,6 +113,7 @@ class Access:
             self.settings,
             tree,
         )
+        return held
 
     @contextmanager
     def holding(self) -> Iterator[Access]:

@@ -7,6 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
+from fastzarr.stores import LocalStore
 from fastzarr.stores.local.folder import Folder
 from fastzarr.stores.local.pin import pin, pin_alone
 from fastzarr.stores.local.system import fcntl, temporary_name
@@ -136,3 +137,62 @@ def test_a_folder_can_be_reached_by_its_path_where_open_folders_have_none(
     held.end()
     assert folder.read("a/c/0") == b"2"
     assert temporary_name(held.folder.root).startswith(f"{folder.base}a/")
+
+
+@needs_open_folders
+def test_a_tree_is_used_again_only_after_its_end_and_for_the_same_path_and_store(
+    folder: Folder, tmp_path: Path
+) -> None:
+    put(folder, "b/zarr.json", b"2")
+    store = LocalStore(tmp_path)
+    held = store.pinned("a")
+    assert held is not None
+    other = store.pinned("a")
+    assert other is not None
+    assert other is not held
+    assert other.store is not held.store
+    other.store.set("zarr.json", b"3")
+    other.end()
+    held.store.set("c/0", b"4")
+    held.end()
+    assert store.get("a/zarr.json") == b"3"
+
+    first = store.pinned("a")
+    assert first is not None
+    first.end()
+    again = store.pinned("a")
+    assert again is first
+    again.store.set("zarr.json", b"5")
+    again.end()
+    assert store.get("a/zarr.json") == b"5"
+
+    elsewhere = store.pinned("b")
+    assert elsewhere is not None
+    assert elsewhere is not first
+    assert elsewhere.store.get("zarr.json") == b"2"
+    elsewhere.end()
+
+    before = store.pinned("b")
+    assert before is not None
+    before.end()
+    store.mark = "x"  # type: ignore[attr-defined]  (a user's attribute)
+    after = store.pinned("b")
+    assert after is not None
+    assert after.store.mark == "x"
+    after.end()
+
+
+@needs_open_folders
+def test_a_folder_that_replaces_another_is_the_one_that_is_changed(
+    folder: Folder, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    for value in (b"2", b"3"):
+        held = store.pinned("a")
+        assert held is not None
+        held.store.set("zarr.json", value)
+        held.end()
+        (tmp_path / "a").rename(tmp_path / f"old{value.decode()}")
+        put(folder, "a/zarr.json", b"new")
+    assert [store.get(key) for key in ("old2/zarr.json", "old3/zarr.json")] == [b"2", b"3"]
+    assert store.get("a/zarr.json") == b"new"

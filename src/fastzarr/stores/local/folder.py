@@ -67,6 +67,7 @@ class Folder:
         "base",
         "flags",
         "follow_symlinks",
+        "last",
         "named",
         "pinned",
         "root",
@@ -96,6 +97,8 @@ class Folder:
         #: The folder and the path by which an open folder was found, to create nodes in it.
         self.within: tuple[Folder, str] | None = None
         self._place: Place | None = None
+        #: The last ``Pin`` in the folder, for ``pin.py``.
+        self.last: Any = None
 
     def __reduce__(self) -> tuple[Callable[..., Folder], tuple[Any, ...]]:
         """Pickle only the settings: elsewhere, the path may refer to another folder."""

@@ -15,6 +15,8 @@ Rules of this file:
 * Linux has a path for an open folder, which all code that takes paths can use. Elsewhere the path
   of the node is used, and the threads of this process share the lock of that path: a thread that
   deletes, moves or replaces the node waits for them. So they do where folders cannot be locked.
+* The path of an open folder contains the number of its descriptor, which is often the same in the
+  next change. The ended ``Pin`` is used again then, and what was made from its path stays valid.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import errno
 import os
 from contextlib import contextmanager, suppress
 from functools import cache
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import KeyValidationError
@@ -31,7 +34,7 @@ from fastzarr.stores.local.journal import complete, root_of
 from fastzarr.stores.local.system import DIRECTORY, OPENS_FOLDERS, FileLock, open_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Mapping
 
     from fastzarr.stores.local.folder import Folder
     from fastzarr.stores.place import PathLocks
@@ -44,29 +47,42 @@ _NAMES_ONLY = getattr(os, "O_PATH", os.O_RDONLY) | DIRECTORY
 class Pin:
     """A folder that is open and locked until ``end``; ``folder`` has its files."""
 
-    __slots__ = ("_named", "folder", "lock", "shared", "store")
-
-    #: The store of the folder's files, if it has been set.
-    store: Any
+    __slots__ = ("_named", "_number", "folder", "lock", "made_of", "shared", "store")
 
     def __init__(self, lock: FileLock, folder: Folder, named: str) -> None:
         """Initialise with the lock, and the path by which the folder was opened."""
         self.lock, self.folder, self._named = lock, folder, named
+        self._number = lock.file
+        #: The store of the folder's files, and the attributes, with names, of which it is a copy.
+        self.store: Any = None
+        self.made_of: list[Any] = []
         #: The lock that threads of this process share, and its path, if that is needed.
         self.shared: tuple[PathLocks, str] | None = None
 
     def end(self) -> None:
         """Release the lock and close the folder."""
-        self.lock.end()
         shared, self.shared = self.shared, None
-        if shared is not None:
-            _leave(shared)
+        try:
+            self.lock.end()
+        finally:
+            if shared is not None:
+                _leave(shared)
 
     @property
     def identity(self) -> tuple[int, int]:
         """The device and inode of the folder."""
         info = os.stat(self._named) if self.lock.file < 0 else os.fstat(self.lock.file)
         return (info.st_dev, info.st_ino)
+
+    def goes_on(self, lock: FileLock, named: str) -> bool:
+        """Begin again with a folder that was just opened; return False if its path is another one.
+
+        This pin has ended then: an open descriptor has a number that no other one has.
+        """
+        if lock.file < 0 or lock.file != self._number or named != self._named:
+            return False
+        self.lock = lock
+        return True
 
     def is_deleted(self) -> bool:
         """Whether the folder has been deleted, or its deletion has begun, since it was opened."""
@@ -90,8 +106,10 @@ class Pin:
             error.filename = f"{self._named}/{error.filename[len(start) :]}"
 
 
-def pin(folder: Folder, path: str) -> Pin:
+def pin(folder: Folder, path: str, last: Pin | None = None) -> Pin:
     """Open the folder at a path for a change, and wait for its lock, which changes share.
+
+    ``last`` is an earlier result for the same ``folder``, which is returned again if it can be.
 
     Raise FileNotFoundError if there is no folder at the path, and ``TransactionError`` if there is
     a journal that cannot be completed.
@@ -100,7 +118,7 @@ def pin(folder: Folder, path: str) -> Pin:
         # Before the folder is opened: whoever has the path alone may replace it.
         shared = None if _has_paths_of_open_folders() else _share(folder, path)
         try:
-            found = _opened(folder, path)
+            found = _opened(folder, path, last=last)
         except BaseException:
             if shared is not None:
                 _leave(shared)
@@ -187,11 +205,36 @@ def pin_alone(
     return None
 
 
-def _opened(folder: Folder, path: str, flags: int = os.O_RDONLY | DIRECTORY) -> Pin:
+def pin_for(folder: Folder, path: str, attributes: Mapping[str, Any], *, lock: bool) -> Pin | None:
+    """Return ``pin`` or, without ``lock``, ``names_held``, for a store with these attributes.
+
+    The result may be the last one, with its store, if the store had the same attributes.
+    """
+    if not lock:
+        return names_held(folder, path)
+    own = ("_folder", "suspension")
+    made_of = [part for item in attributes.items() if item[0] not in own for part in item]
+    last: Pin | None = folder.last
+    if last is not None:
+        before = last.made_of
+        if len(before) != len(made_of) or not all(map(is_, before, made_of)):
+            last = None
+    found = pin(folder, path, last)
+    if found is not last:
+        found.made_of = made_of
+        folder.last = found
+    return found
+
+
+def _opened(
+    folder: Folder, path: str, flags: int = os.O_RDONLY | DIRECTORY, last: Pin | None = None
+) -> Pin:
     named = folder.base + path if path else folder.root
     if not folder.check(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), named)
     lock = open_folder(named, flags)
+    if last is not None and last.goes_on(lock, named):
+        return last
     try:
         root = f"{_OPEN}/{lock.file}" if _has_paths_of_open_folders() else named
         return Pin(lock, folder.at(root, pinned=True), named)

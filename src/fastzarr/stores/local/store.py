@@ -502,14 +502,14 @@ class LocalStore(Store):
         if self._changes() is not None:
             return None
         self._check_write()
-        from fastzarr.stores.local.pin import names_held, pin
+        from fastzarr.stores.local.pin import pin_for
 
-        held = pin(self._folder, path) if lock else names_held(self._folder, path)
+        held = pin_for(self._folder, path, vars(self), lock=lock)
         if held is None:
             return None
-        # A change is about to follow; the store of the tree is not flushed itself.
-        self._folder.written = True
-        held.store = self._again(_folder=held.folder, suspension=_Shared())
+        self._folder.written = True  # a change follows, and the tree's store is not flushed itself
+        if held.store is None:
+            held.store = self._again(_folder=held.folder, suspension=_Shared())
         return held
 
     def _unseen(self, root: str) -> _Unseen:
