@@ -129,13 +129,15 @@ def test_field_dtype_names_the_field_that_is_not_there() -> None:
 def test_missing_values_of_a_string_type_become_empty_strings() -> None:
     for marker in (None, np.nan, "lost"):
         given = np.array(["a", marker], np.dtypes.StringDType(na_object=marker))
-        assert casting.cast(given, np.dtypes.StringDType()).tolist() == ["a", ""]
+        # NumPy does not tell a marker that is text from that text, which must not be lost.
+        wanted = "lost" if marker == "lost" else ""
+        assert casting.cast(given, np.dtypes.StringDType()).tolist() == ["a", wanted]
 
 
 def test_one_object_is_stored_as_it_is() -> None:
     ragged = fastzarr.empty(2, dtype=object, object_codec=numcodecs.VLenArray(int))
     ragged[0] = np.array([1, 2, 3])
-    assert ragged[0].item().tolist() == [1, 2, 3]
+    assert ragged[0].tolist() == [1, 2, 3]
     notes = fastzarr.empty(3, dtype=object, object_codec=numcodecs.JSON())
     notes[0], notes[1], notes[2] = [1, 2], {"a": 1}, np.array("text", dtype=object)
     assert notes[:].tolist() == [[1, 2], {"a": 1}, "text"]

@@ -17,7 +17,7 @@ from fastzarr.api.consolidate import consolidate_metadata, open_consolidated
 from fastzarr.api.open import create_group, group, open, open_array, open_group
 from fastzarr.api.save import load, save, save_array, save_group
 from fastzarr.creating.given import NOT_GIVEN
-from fastzarr.creating.like import chunks_of, filled, like_words
+from fastzarr.creating.like import copy_words, emptied, filled, like_words
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.metadata.formats import same_format
 from fastzarr.nodes.array import Array
@@ -260,21 +260,27 @@ def from_array(  # noqa: PLR0913  (a public signature)
 def array(data: Any, **kwargs: Any) -> Array:
     """Create an array with the given data, in memory unless a ``store`` is passed.
 
-    If ``data`` has regular chunks, as arrays of this package, h5py and dask do, they are kept.
+    If ``data`` has regular chunks, as arrays of h5py and dask do, they are kept. The copy of an
+    array of this package has its format, unless that of a parent group differs, and its codecs.
 
     >>> import fastzarr as zarr
     >>> zarr.array([[1, 2], [3, 4]])[:, 1]
     array([2, 4])
     """
-    chunks = chunks_of(data)
-    if chunks and kwargs.get("shards") is None and "chunk_shape" not in kwargs:
-        kwargs.setdefault("chunks", chunks)
-    return _create("array", {"data": data}, kwargs)
+    place = {word: value for word, value in kwargs.items() if word in _PLACE_WORDS}
+    words = {word: value for word, value in kwargs.items() if word not in _PLACE_WORDS}
+    wanted = None
+    if isinstance(data, Array):
+        wanted = _format_of(place, words) or data.layout.format
+    return _create("array", {"data": data}, copy_words(data, words, wanted) | place)
 
 
 def empty(shape: Any, **kwargs: Any) -> Array:
-    """Create an array without writing any chunk; it reads as the default fill value."""
-    return _create("empty", {"shape": shape}, kwargs)
+    """Create an array without writing any chunk.
+
+    It reads as the default fill value, or as None if its elements are objects.
+    """
+    return _create("empty", {"shape": shape}, emptied(kwargs))
 
 
 def zeros(shape: Any, **kwargs: Any) -> Array:

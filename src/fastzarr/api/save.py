@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.api.open import open, open_group
 from fastzarr.creating.layouts import choose_format, make_layout
-from fastzarr.creating.like import as_array_like, chunks_of
+from fastzarr.creating.like import as_array_like, copy_words
 from fastzarr.creating.progress import Parts, reporting, size_of
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.errors import BaseZarrError
@@ -34,7 +34,7 @@ from fastzarr.nodes.building import (
 )
 from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.group import Group
-from fastzarr.nodes.held import site
+from fastzarr.nodes.held import site, unheld
 from fastzarr.stores.resolve import as_store_path
 from fastzarr.transfer.copy import copy_all
 
@@ -133,11 +133,12 @@ def save_array(
     overwrite = kwargs.pop("overwrite", mode == "w")
     wanted = same_format(zarr_format, zarr_version)
     place = as_store_path(store, path, mode=mode, storage_options=storage_options)
-    chunks = chunks_of(arr)
-    if chunks:
-        kwargs.setdefault("chunks", chunks)
+    if wanted is None and isinstance(arr, Array):
+        wanted = groups_above(unheld(place.store, place.path)).format or arr.layout.format
     words = {"data": _array_like("arr", arr, kwargs.get("dtype")), "zarr_format": wanted}
-    spec, rest = ArraySpec.take("save_array", words | kwargs, HANDLE_WORDS)
+    apart = {word: kwargs.pop(word) for word in HANDLE_WORDS if word in kwargs}
+    words = copy_words(arr, kwargs, wanted) | words
+    spec, rest = ArraySpec.take("save_array", words | apart, HANDLE_WORDS)
     build_array(
         place.store,
         place.path,
@@ -178,13 +179,17 @@ def save_group(
     place = as_store_path(store, path, mode="w", storage_options=storage_options)
     wanted = same_format(zarr_format, zarr_version)
     check_new_path(place.path)
-    specs = {
-        name: ArraySpec(data=_array_like(name, value), zarr_format=wanted)
-        for name, value in arrays.items()
-    }
+    data = {name: _array_like(name, value) for name, value in arrays.items()}
+    first = next(iter(data.values()))
+    specs: dict[str, ArraySpec] = {}
     with site(place.store, place.path) as where:
         parents = groups_above(where, wanted)
-        chosen = choose_format(next(iter(specs.values())), parents.format)
+        if wanted is None and parents.format is None and isinstance(first, Array):
+            wanted = first.layout.format
+        chosen = choose_format(ArraySpec(data=first, zarr_format=wanted), parents.format)
+        for name, value in data.items():
+            words = copy_words(value, {}, chosen) | {"data": value, "zarr_format": chosen}
+            specs[name], _ = ArraySpec.take("save_group", words)
         for spec in specs.values():
             make_layout(spec, chosen)
         check_replaceable(place.store, place.path)

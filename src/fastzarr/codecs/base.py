@@ -169,6 +169,12 @@ class ArrayBytesCodec(Codec):
         """Return the exact encoded size in bytes, or None if it depends on the values."""
         raise NotImplementedError
 
+    def check(self, array: np.ndarray[Any, Any]) -> None:
+        """Raise ``CodecError``, naming the element, if one of an array of objects has no encoding.
+
+        This method is that of codecs that encode whatever the data type allows.
+        """
+
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
         """Return the encoded bytes of one chunk; ``array`` may have any strides."""
         raise NotImplementedError

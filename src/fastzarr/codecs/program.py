@@ -83,7 +83,7 @@ class Program:
         self.codecs, self.spec = tuple(codecs), spec
         self.fill = np.zeros((), dtype=spec.dtype.numpy)
         self.nbytes = math.prod(spec.shape) * self.fill.nbytes
-        self.fill[()] = spec.dtype.default_fill if spec.fill is None else spec.fill
+        self.fill[()] = spec.dtype.undefined if spec.fill is None else spec.fill
         array_steps = []
         byte_steps = []
         size = None

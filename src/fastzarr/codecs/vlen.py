@@ -27,6 +27,7 @@ from fastzarr.buffers import as_view
 from fastzarr.checked import show
 from fastzarr.codecs import elements
 from fastzarr.codecs.base import ArrayBytesCodec
+from fastzarr.dtypes.vlen import plain_bytes
 from fastzarr.errors import CodecError, MetadataError
 from fastzarr.native import native_or
 
@@ -111,18 +112,6 @@ def plain_text(item: Any) -> str:
     if item is None:
         return ""
     msg = f"{show(item)} is not a str"
-    raise TypeError(msg)
-
-
-def plain_bytes(item: Any) -> bytes:
-    """Return the bytes stored for an object that is not bytes; raise TypeError if it has none."""
-    if item is None:
-        return b""
-    if isinstance(item, (bytearray, memoryview)):
-        return bytes(item)
-    if isinstance(item, np.void):
-        return item.tobytes()
-    msg = f"{show(item)} is not bytes"
     raise TypeError(msg)
 
 

@@ -89,6 +89,11 @@ def _decoded(data: Any) -> Any:
     return np.asarray(texts, dtype=np.dtypes.StringDType())
 
 
+def emptied(words: dict[str, Any]) -> dict[str, Any]:
+    """Return the words of an empty array: objects that were never written are None."""
+    return {"fill_value": None} | words if is_object(words.get("dtype")) else words
+
+
 def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
     """Return ``words`` with a fill value."""
     return words | {"fill_value": value}
@@ -122,6 +127,23 @@ def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -
         if word in words:
             found = {name: value for name, value in found.items() if name not in others}
     return found | words
+
+
+def copy_words(data: Any, words: Mapping[str, Any], format: Format | None) -> dict[str, Any]:
+    """Return the keywords of an array with the data of another, overridden by ``words``.
+
+    Of an array of this package, everything that tells how it is stored is kept, as far as a given
+    format allows; of an array of another library, its chunks.
+    """
+    if getattr(data, "layout", None) is not None:
+        given = {} if format is None else {"zarr_format": format}
+        found = like_words(data, dict(words) | given, format)
+        del found["shape"]
+        return found
+    chunks = chunks_of(data)
+    if not chunks or words.get("shards") is not None or "chunk_shape" in words:
+        return dict(words)
+    return {"chunks": chunks, **words}
 
 
 def chunks_of(data: Any) -> tuple[int, ...] | None:

@@ -113,6 +113,11 @@ class DataType:
         """The fill value used if none is given: zero."""
         return np.zeros((), self.numpy)[()]
 
+    @property
+    def undefined(self) -> Any:
+        """What elements that were never written read as if the fill value is undefined."""
+        return self.default_fill
+
     def native(self) -> Self:
         """Return this data type in native byte order, the only one in memory for format 3."""
         numpy = self.numpy.newbyteorder("=")
@@ -205,6 +210,13 @@ class DataType:
             raise TypeError(self._complaint(value, error)) from error
         except ValueError as error:
             raise ValueError(self._complaint(value, error)) from error
+
+    def checked(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return an array of objects as the data type stores it.
+
+        Raise TypeError, naming the element, if it has one that cannot be stored.
+        """
+        return array
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
         """Whether every element of ``array`` has exactly the bytes of the fill value.

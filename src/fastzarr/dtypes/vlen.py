@@ -4,6 +4,8 @@ Rules of this file:
 
 * In memory, text is NumPy's ``StringDType``; bytes and objects are object arrays.
 * The fill value 0 means the empty value: zarr-python 2 wrote it by default.
+* Neither text nor bytes of variable length has a missing value in storage. None, NaN, NaT and
+  ``pandas.NA`` are all stored as the empty value.
 * An object equals the fill value only if it also has the same type, so that True differs from 1.
 """
 
@@ -22,6 +24,8 @@ from fastzarr.dtypes.fixed import byte_list
 if TYPE_CHECKING:
     from typing import Self
 
+# The type of pandas.NA, which is not equal to itself either, but has no truth value.
+_NOT_AVAILABLE = "NAType"
 _PLAIN = (int, float, str, bytes, bool)
 
 
@@ -69,7 +73,7 @@ class String(VariableLength):
         return value
 
     def _cast(self, value: Any) -> Any:
-        if is_zero(value):
+        if is_zero(value) or is_missing(value):
             return ""
         text = value.decode() if isinstance(value, bytes) else assign(np.dtype(object), value)
         text = str(text)
@@ -91,6 +95,21 @@ class Bytes(VariableLength):
     def default_fill(self) -> Any:
         """The fill value used if none is given: empty bytes."""
         return b""
+
+    def checked(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return an array of ``bytes`` objects; raise TypeError for what is not bytes."""
+        items = array.ravel().tolist()
+        if set(map(type, items)) <= {bytes}:
+            return array
+        out = np.empty(len(items), dtype=object)
+        for place, item in enumerate(items):
+            try:
+                out[place] = plain_bytes(item)
+            except TypeError as error:
+                index = tuple(map(int, np.unravel_index(place, array.shape)))
+                msg = f"element {index} of the value: {error}" if index else str(error)
+                raise TypeError(msg) from None
+        return out.reshape(array.shape)
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
         """Whether every element of ``array`` equals the fill value; False if that is None."""
@@ -144,8 +163,16 @@ class ObjectType(VariableLength):
 
     @property
     def default_fill(self) -> Any:
-        """The fill value used if none is given: 0, as in ``np.zeros`` of objects."""
-        return 0
+        """The fill value used if none is given: 0, as in ``np.zeros`` of objects.
+
+        It is None, undefined, for the codec ``vlen-array``, whose objects are arrays.
+        """
+        return None if self.codec == "vlen-array" else 0
+
+    @property
+    def undefined(self) -> Any:
+        """What elements that were never written read as if the fill value is undefined: None."""
+        return None
 
     def to_v3(self) -> str | dict[str, Any]:
         """Raise TypeError: format 3 has no data type for Python objects."""
@@ -196,3 +223,28 @@ def _jsonable(value: Any) -> bool:
         return is_text(value)
     # NaN and infinity stay numbers: an object could itself be the string "NaN".
     return value is None or isinstance(value, (bool, int, float))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether an object stands for a missing value: None, NaN, NaT or ``pandas.NA``.
+
+    >>> is_missing(float("nan")), is_missing("nan")
+    (True, False)
+    """
+    if value is None or type(value).__name__ == _NOT_AVAILABLE:
+        return True
+    return isinstance(value, (float, np.inexact, np.datetime64, np.timedelta64)) and bool(
+        value != value  # noqa: PLR0124  (only what is missing differs from itself)
+    )
+
+
+def plain_bytes(item: Any) -> bytes:
+    """Return the bytes stored for an object; raise TypeError if it has none."""
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return bytes(item)
+    if is_missing(item):
+        return b""
+    if isinstance(item, np.void):
+        return item.tobytes()
+    msg = f"{show(item)} is not bytes"
+    raise TypeError(msg)

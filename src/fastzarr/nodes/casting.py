@@ -12,15 +12,19 @@ Rules of this file:
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastzarr import errors
 from fastzarr.config import config
+from fastzarr.dtypes.vlen import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from fastzarr.metadata.layout import Layout
 
 Array = np.ndarray[Any, Any]
 
@@ -60,19 +64,22 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Array:
 def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
     """Return a value as an array of strings or objects.
 
-    Among strings, None and the ``na_object`` of a ``StringDType`` become the empty string, as in
-    zarr-python.
+    Among strings, what is missing becomes the empty string: None, NaN, NaT, ``pandas.NA``, and the
+    ``na_object`` of a ``StringDType``, unless that is itself a string.
     """
     if dtype.kind == "O":
         return np.asarray(value, dtype=object)
     marker = getattr(value.dtype, "na_object", None) if is_array else None
     if is_array and value.dtype.kind != "O" and not hasattr(value.dtype, "na_object"):
-        return np.asarray(value, dtype=dtype)
+        text = np.array(value, dtype=dtype)
+        if value.dtype.kind in "fcmM":
+            text[np.asarray(value != value)] = ""  # noqa: PLR0124  (NaN and NaT differ)
+        return text
     objects = np.asarray(value, dtype=object)
-    if type(marker) is not str and set(map(type, objects.ravel().tolist())) <= {str}:
+    if set(map(type, objects.ravel().tolist())) <= {str}:
         # Fast path, taking half the time: an array of str objects has no missing values.
         return objects.astype(dtype)
-    missing = np.frompyfunc(lambda found: found is None or found is marker, 1, 1)(objects)
+    missing = np.frompyfunc(lambda item: is_missing(item) or item is marker, 1, 1)(objects)
     missing = np.asarray(missing, dtype=bool)
     if missing.any():
         objects = np.where(missing, "", objects)
@@ -88,6 +95,19 @@ def single(value: Any) -> Array:
     made = np.empty((), dtype=object)
     made[()] = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
     return made
+
+
+def objects(value: Any, layout: Layout, shape: tuple[int, ...]) -> Array:
+    """Return a value as an array of objects of a shape, each of which can be stored.
+
+    Raise TypeError or ``CodecError``, naming the element, if one cannot. This is found out before
+    anything is written; only a chunk that is written alone is left to its codec.
+    """
+    made = single(value) if not shape else cast(value, np.dtype(object))
+    found = layout.dtype.checked(made)
+    if found.size > 1 and prod(layout.grid_shape) > 1:
+        layout.program.serializer.check(found)
+    return fit(found, shape)
 
 
 def fit(value: Array, shape: tuple[int, ...]) -> Array:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
+from fastzarr.creating.like import copy_words
 from fastzarr.errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -215,14 +216,18 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         return self._node(path, found)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Store an array-like value as an array of this name, replacing an existing node."""
+        """Store an array-like value as an array of this name, replacing an existing node.
+
+        An array of this package keeps its codecs if it has the format of the group.
+        """
         if isinstance(value, Group):
             msg = f"cannot set {name!r} to a group; use fastzarr.copy(source, group, name=...)"
             raise TypeError(msg)
         if value is None:
             msg = f"cannot set {name!r} to None; use del to delete it"
             raise TypeError(msg)
-        self.create_array(name, data=value, overwrite=True)
+        words = copy_words(value, {}, self._layout.format)
+        self.create_array(name, data=value, overwrite=True, **words)
 
     def __delitem__(self, name: str) -> None:
         """Delete a node and all nodes below it; raise KeyError if it is missing."""

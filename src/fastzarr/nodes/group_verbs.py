@@ -18,7 +18,7 @@ import numpy as np
 
 from fastzarr.creating.chunks import parse_shape
 from fastzarr.creating.given import NOT_GIVEN
-from fastzarr.creating.like import filled, like_words
+from fastzarr.creating.like import emptied, filled, like_words
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec, handle_of
 from fastzarr.errors import (
     ContainsArrayError,
@@ -214,8 +214,8 @@ class GroupVerbs(Generic[GroupT]):
         return self.require_array(name, shape=shape, dtype=dtype, exact=exact, **kwargs)
 
     def empty(self, name: str, shape: Any = None, **kwargs: Any) -> Array:
-        """Create an array without writing any chunk; it reads as the default fill value."""
-        return self._create("empty", name, kwargs | {"shape": shape})
+        """Create an array without writing any chunk, as ``fastzarr.empty`` does."""
+        return self._create("empty", name, emptied(kwargs) | {"shape": shape})
 
     def zeros(self, name: str, shape: Any = None, **kwargs: Any) -> Array:
         """Create an array of zeros."""

@@ -275,7 +275,8 @@ class Indexed:
             if not direct:
                 out[...] = result
             return out
-        return result if layout.shape or found.shape else result[()]
+        alone = not found.shape and (dtype.kind == "O" or not layout.shape)
+        return result[()] if alone else result
 
     def _write(self, access: Access, found: Selection, value: Any) -> None:
         if self._read_only:
@@ -284,8 +285,8 @@ class Indexed:
         dtype = layout.dtype.numpy
         if found.fields is not None:
             dtype = casting.field_dtype(dtype, found.fields)
-        if dtype.kind == "O" and not found.shape:
-            prepared = casting.single(value)
+        if dtype.kind == "O":
+            prepared = casting.objects(value, layout, found.shape)
         else:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fastzarr.buffers import as_view, nbytes
+from fastzarr.checked import show
 from fastzarr.codecs.base import ArrayBytesCodec, spec_size
 from fastzarr.codecs.numcodecs import NumcodecsAny, make
 from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
@@ -133,6 +134,31 @@ class FiltersCodec(ArrayBytesCodec):
     def encoded_size(self, spec: ChunkSpec) -> int | None:
         """Return the exact encoded size, or None if a filter's output size is not fixed."""
         return self._sizes(spec)[-1]
+
+    def check(self, array: np.ndarray[Any, Any]) -> None:
+        """Raise ``CodecError``, naming the element, if the object codec cannot encode one."""
+        first = self.filters[0]
+        if first.id in _VLEN or first.id not in OBJECT_IDS:
+            return
+        try:
+            first.codec.encode(array.ravel())
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the objects and the codec raise
+            for place, item in enumerate(array.ravel()):
+                one = np.empty(1, dtype=object)
+                one[0] = item
+                try:
+                    first.codec.encode(one)
+                except Exception as fault:
+                    index = tuple(map(int, np.unravel_index(place, array.shape)))
+                    msg = (
+                        f"element {index} of the value, {show(item)}, cannot be stored by "
+                        f"{first.id}: {type(fault).__name__}: {fault}"
+                    )
+                    raise CodecError(msg) from fault
+            msg = f"the value cannot be stored by {first.id}: {type(error).__name__}: {error}"
+            raise CodecError(msg) from error
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
         """Return the array encoded by each filter in turn."""
