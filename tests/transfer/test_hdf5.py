@@ -556,12 +556,67 @@ def test_special_values_return_to_hdf5(ocean, other, dest):
     assert [scale.name for scale in other["sst"].dims[0].values()] == ["/time"]
 
 
+def test_a_scale_that_was_deleted(file, dest):
+    """The array is copied without names, and the error names the attribute."""
+    file["x"] = [1.0, 2.0]
+    file["x"].make_scale("x")
+    file["values"] = [1, 2]
+    file["values"].dims[0].attach_scale(file["x"])
+    del file["x"]
+    report = zarr.copy_all(file, dest, on_error="skip")
+    assert list(reasons(report)) == [("/values", "DIMENSION_LIST")]
+    assert dest["values"][:].tolist() == [1, 2]
+
+
+def test_an_attribute_class_that_cannot_be_read(file, dest):
+    file["x"] = [1]
+    scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+    h5py.h5a.create(file["x"].id, b"CLASS", h5py.h5t.UNIX_D32LE, scalar)
+    report = zarr.copy_all(file, dest, on_error="skip")
+    assert list(reasons(report)) == [("/x", "CLASS")]
+    assert dest["x"][:].tolist() == [1]
+
+
+@pytest.mark.parametrize("formats", [(2, 3), (3, 2), (2, 2), (3, 3)])
+def test_what_xarray_masks_remains_masked_in_the_other_format(formats, tmp_path):
+    first, second = formats
+    wanted = xr.Dataset(
+        {
+            "masked": ("x", np.array([1.0, np.nan, 0.0])),
+            "packed": ("x", np.array([1.0, np.nan, 0.0])),
+            "zeros": ("x", np.zeros(3)),
+            "whole": ("x", np.arange(3)),
+            "scalar": ((), np.int32(0)),
+        },
+        coords={"x": [0.0, 1.0, 2.0]},
+        attrs={"title": "t"},
+    )
+    wanted["masked"].encoding = {"_FillValue": -999.0}
+    wanted["packed"].encoding = {"dtype": "i2", "scale_factor": 0.5, "_FillValue": -1}
+    wanted["zeros"].encoding = {"_FillValue": None}
+    place = tmp_path / "first.zarr"
+    wanted.to_zarr(place, zarr_format=first, consolidated=False)
+    dest = zarr.create_group(tmp_path / "second.zarr", zarr_format=second)
+    zarr.copy_all(zarr.open_group(place, mode="r"), dest)
+    words = {"engine": "zarr", "consolidated": False}
+    with xr.open_dataset(tmp_path / "second.zarr", **words) as copied:
+        xr.testing.assert_identical(copied.load(), wanted)
+
+
+def test_a_fill_value_that_is_passed_wins():
+    old = zarr.create_group({}, zarr_format=3)
+    old.create_array("x", data=[1.0], dimension_names=["x"])
+    new = zarr.create_group({}, zarr_format=2)
+    zarr.copy_all(old, new, fill_value=7)
+    assert new["x"].fill_value == 7
+
+
 def test_names_of_dimensions_between_the_formats():
     old, new = zarr.create_group({}, zarr_format=2), zarr.create_group({}, zarr_format=3)
     old.create_array("x", data=np.ones((2, 2)), attributes={"_ARRAY_DIMENSIONS": ["y", "x"]})
     zarr.copy_all(old, new)
     assert new["x"].layout.dimension_names == ("y", "x")
-    assert dict(new["x"].attrs) == {}
+    assert dict(new["x"].attrs) == {"_FillValue": base64.b64encode(bytes(8)).decode()}
     again = zarr.create_group({}, zarr_format=2)
     zarr.copy_all(new, again)
     assert dict(again["x"].attrs) == {"_ARRAY_DIMENSIONS": ["y", "x"]}

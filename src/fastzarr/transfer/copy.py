@@ -25,6 +25,7 @@ from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.stores.keys import normalise_path
 from fastzarr.transfer.h5py import (
     attributes_of,
+    decode_fill,
     dimension_names,
     encode_fill,
     is_netcdf,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from fastzarr.creating.progress import Report
     from fastzarr.metadata.format import Format
+    from fastzarr.metadata.layout import Layout
     from fastzarr.transfer.log import Log
 
 # Where xarray stores the names of dimensions in format 2.
@@ -166,6 +168,8 @@ class _Copy:
         self.fatal: Exception | None = None
         #: Whether the source is a file of NetCDF-4.
         self.netcdf = False
+        #: Whether arrays beside the present one have names of dimensions.
+        self.has_names = False
         #: The groups of h5py that are being copied, each within the one before.
         self.above: list[Any] = []
         #: The datasets that were written to h5py and have names of dimensions.
@@ -234,8 +238,12 @@ class _Copy:
     def members(self, source: Any, dest: Any) -> None:
         """Copy the members of a group."""
         if not is_h5py(source):
-            for name in source:
-                self.attempt(source[name], dest, name, root=False)
+            nodes = [(name, source[name]) for name in source]
+            layouts = [getattr(node, "layout", None) for _, node in nodes]
+            has_names = any(getattr(layout, "dimension_names", None) for layout in layouts)
+            for name, node in nodes:
+                self.has_names = has_names
+                self.attempt(node, dest, name, root=False)
             return
         named = []
         for name, node in members(source):
@@ -280,6 +288,16 @@ class _Copy:
                 self.leave_out(source.name, name, error)
         return found
 
+    def _names_of(self, source: Any) -> tuple[str | None, ...] | None:
+        if not is_h5py(source):
+            names = _dimension_names(source)
+            return () if names is None and self.has_names and not source.shape else names
+        try:
+            return dimension_names(source)
+        except (LookupError, RuntimeError, ValueError) as error:  # a scale that was deleted
+            self.leave_out(source.name, "DIMENSION_LIST", error)
+            return None
+
     def _array(self, source: Any, dest: Any, name: str) -> None:
         data = from_h5py(source, self.create_kws.get("dtype"))
         what = printable(f"{source.name} {source.shape} {source.dtype}")
@@ -296,7 +314,7 @@ class _Copy:
             return
         progress = self.parts.part(size) if self.parts else None
         attributes = {} if self.without_attrs else self._attributes_of(source)
-        names = dimension_names(source) if is_h5py(source) else _dimension_names(source)
+        names = self._names_of(source)
         if is_h5py(dest):
             self._to_h5py(data, dest, name, attributes, names, progress)
         else:
@@ -321,6 +339,9 @@ class _Copy:
             described = self._fill(data, attributes, format) | described
             if names is None and self.netcdf and not data.shape:
                 names = ()
+        elif names is not None and None not in names and not self.without_attrs:
+            attributes = dict(attributes)
+            described |= _masked(data.layout, format, attributes) | self.create_kws
         if format.has_dimension_names:
             if names is not None:
                 attributes = {k: v for k, v in attributes.items() if k != _DIMENSIONS}
@@ -402,6 +423,29 @@ def _dimension_names(source: Any) -> tuple[str | None, ...] | None:
         if isinstance(found, list) and len(found) == len(source.shape):
             names = tuple(found) if all(isinstance(name, str) for name in found) else None
     return names
+
+
+def _masked(layout: Layout, format: Format, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the fill value of an array in another format as a keyword, and change its attributes.
+
+    What xarray masks remains masked, and nothing else is: in format 2, the fill value, and in
+    format 3, the attribute ``_FillValue``.
+    """
+    dtype = layout.dtype.numpy
+    if layout.format is format or dtype.kind not in "biufS":
+        return {}
+    if format.has_dimension_names:
+        if layout.fill is not None:
+            attributes.setdefault("_FillValue", encode_fill(layout.fill, dtype))
+        return {}
+    try:
+        special = decode_fill(attributes["_FillValue"], dtype)
+    except ValueError:  # written by another convention
+        return {}
+    except KeyError:
+        return {"fill_value": None} if layout.fill == layout.dtype.default_fill else {}
+    del attributes["_FillValue"]
+    return {"fill_value": special}
 
 
 def _name(source: Any, name: str | None) -> str:

@@ -106,7 +106,10 @@ def dimension_names(dataset: Any) -> tuple[str | None, ...] | None:
 
 
 def _is_scale(dataset: Any) -> bool:
-    found = dataset.attrs.get("CLASS")
+    try:
+        found = dataset.attrs.get("CLASS")
+    except (OSError, TypeError, ValueError):  # the copy of the attributes names it
+        return False
     return isinstance(found, str | bytes) and found in ("DIMENSION_SCALE", b"DIMENSION_SCALE")
 
 
