@@ -25,7 +25,7 @@ from fastzarr.errors import (
     ContainsNodeError,
 )
 from fastzarr.stores import LocalStore, MemoryStore
-from fastzarr.stores.local import system
+from fastzarr.stores.local import draft, system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +110,33 @@ def test_a_folder_without_a_node_is_filled(store: Store) -> None:
     assert made.publish(replace=False, owned=lambda key: key.startswith("c/"))
     kept = {"a/notes.txt": b"old", "a/more/x": b"old"}
     assert dict(store) == kept | {"a/zarr.json": b"new", "a/c/0": b"new"}
+
+
+@pytest.mark.parametrize("attributes", ["as created", "changed since"])
+def test_a_node_that_is_created_meanwhile_gets_nothing_of_a_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attributes: str
+) -> None:
+    store = LocalStore(tmp_path)
+    store.set("a/notes.txt", b"old")
+    made = store.draft("a")
+    for key in (".zattrs", ".zarray", "0"):
+        made.store.set(key, b"{}")
+    put_new = draft.put_new
+
+    def late(folder: Any, temporary: str, path: str) -> bool:
+        if path.endswith(".zarray"):
+            store.set("a/.zarray", b"other")
+            if attributes == "changed since":
+                store.set("a/.zattrs", b"other")
+        return put_new(folder, temporary, path)
+
+    monkeypatch.setattr(draft, "put_new", late)
+    assert not made.publish(replace=False)
+    made.discard()
+    kept = {"a/notes.txt": b"old", "a/.zarray": b"other"}
+    if attributes == "changed since":
+        kept["a/.zattrs"] = b"other"
+    assert dict(store) == kept
 
 
 def test_where_two_folders_cannot_be_exchanged_in_one_step(

@@ -37,7 +37,7 @@ from fastzarr.stores.local.system import (
     sync_folder,
     temporary_name,
 )
-from fastzarr.stores.local.turn import put_new
+from fastzarr.stores.local.turn import FileTurn, put_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,6 +193,7 @@ class FolderDraft(Generic[S]):
             for key in found:
                 if owned is not None and owned(key):
                     patiently(os.unlink, f"{self._target}/{key}")
+            moved: dict[str, os.stat_result] = {}
             made = sorted(
                 Folder(self._folder).keys_below(""),
                 key=lambda key: (_is_document(key), "attrs" not in key, key),
@@ -200,15 +201,31 @@ class FolderDraft(Generic[S]):
             for key in made:
                 target = f"{self._target}/{key}"
                 os.makedirs(os.path.dirname(target), exist_ok=True)
+                info = os.stat(f"{self._folder}/{key}")
                 if not put_new(self._place, f"{self._folder}/{key}", target):
                     if key == made[-1]:
-                        return False  # another writer has just created a node
+                        # Another writer has just created a node, without these files.
+                        self._take_back(moved)
+                        return False
                     patiently(os.replace, f"{self._folder}/{key}", target)
+                moved[key] = info
             if self._durable:
                 sync_folder(self._target)
             return True
         finally:
             lock.end()
+
+    def _take_back(self, moved: dict[str, os.stat_result]) -> None:
+        """Delete files that were moved into the existing folder, unless they were replaced."""
+        for key, info in moved.items():
+            below = f"{self._path}/{key}" if self._path else key
+            turn = FileTurn(self._place, below)
+            try:
+                turn.lock()
+                if self._place.leads_to(below, info):
+                    turn.put(None)
+            finally:
+                turn.end()
 
     @property
     def _durable(self) -> bool:
