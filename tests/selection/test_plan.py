@@ -11,6 +11,7 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fastzarr as zarr
 from fastzarr.grids.regular import RegularGrid
 from fastzarr.selection import index as selection
 from fastzarr.selection import plan
@@ -114,3 +115,42 @@ def test_a_stride_costs_as_much_as_the_chunks_that_it_meets(index: slice, chunk:
         positions[piece.out[0]] = [low + n * span.step for n in range(span.size)]
     assert positions == list(range(*index.indices(shape[0])))
     assert peak < 100_000
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [((100,), (7,)), ((70_000,), (1,)), ((300, 300), (1, 1)), ((2**20, 2**20), (2, 2))],
+)
+def test_unsorted_points_of_few_and_of_many_chunks(shape, chunks):
+    rng = np.random.default_rng(0)
+    coords = tuple(rng.integers(0, size, 500) for size in shape)
+    coords = tuple(np.concatenate((along, along[:50])) for along in coords)  # some occur twice
+    part = plan.make(selection.coordinate(coords, shape).factors, shape, RegularGrid(chunks)).parts[
+        0
+    ]
+    numbers = list(
+        zip(*(along // chunk for along, chunk in zip(coords, chunks, strict=True)), strict=True)
+    )
+    order = sorted(range(550), key=numbers.__getitem__)  # stable
+    assert part.out.tolist() == order
+    assert part.chunk == sorted(set(numbers))
+    for g, chunk in enumerate(part.chunk):
+        there = part.out[part.bounds[g] : part.bounds[g + 1]]
+        assert {numbers[at] for at in there} == {chunk}
+        for axis, inner in enumerate(part.inner):
+            expected = coords[axis][there] - chunk[axis] * chunks[axis]
+            assert inner[part.bounds[g] : part.bounds[g + 1]].tolist() == expected.tolist()
+
+
+def test_the_last_of_several_values_for_one_element_is_kept():
+    for size, chunk in ((50, 7), (300_000, 1)):
+        z, expected = zarr.zeros(size, chunks=chunk, dtype="i4"), np.zeros(size, "i4")
+        points = np.random.default_rng(1).integers(0, size // 10, 200)
+        z.vindex[points] = expected[points] = np.arange(200)
+        assert np.array_equal(z[: size // 10], expected[: size // 10])
+
+
+def test_all_points_of_a_chunk_make_it_whole():
+    points = np.array([3, 0, 1, 2, 2, 9, 8, 6, 5, 4, 4])
+    part = plan.make(selection.coordinate(points, (10,)).factors, (10,), RegularGrid((4,))).parts[0]
+    assert (part.chunk, part.whole) == ([(0,), (1,), (2,)], [True, False, True])
