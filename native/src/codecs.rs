@@ -26,15 +26,19 @@ use crate::objects::Stop;
 /// The decoded bytes from which on decoding asks whether to stop.
 const LARGE: usize = 8 << 20;
 
-/// The most bytes that a chunk of unknown size may decode to.
-const LIMIT: usize = 2 << 30;
-
 macro_rules! codecs {
     ($($variant:ident: $module:ident,)*) => {
         /// What the codecs of one thread keep from chunk to chunk.
         #[derive(Default)]
         pub struct Contexts {
             $(pub $module: <$module::Params as Codec>::Context,)*
+        }
+
+        impl Contexts {
+            /// Return about the bytes that are allocated.
+            pub fn footprint(&self) -> usize {
+                0 $(+ $module::Params::footprint(&self.$module))*
+            }
         }
 
         /// Any codec from bytes to bytes, whose methods are those of [`Codec`].
@@ -140,11 +144,13 @@ macro_rules! codecs {
                 }
             }
 
-            /// Decode into a buffer, in place of its content. The size may be unknown.
+            /// Decode into a buffer, in place of its content. The size may be unknown; it is then
+            /// at most `most`.
             pub fn decode_into(
                 &self,
                 data: &[u8],
                 size: Option<usize>,
+                most: usize,
                 out: &mut Vec<u8>,
                 contexts: &mut Contexts,
                 stop: Stop,
@@ -156,7 +162,7 @@ macro_rules! codecs {
                 }
                 match self {
                     $(ByteCodec::$variant(codec) => {
-                        codec.decode_to_vec(data, out, LIMIT, &mut contexts.$module)
+                        codec.decode_to_vec(data, out, most, &mut contexts.$module)
                     })*
                 }
             }

@@ -114,8 +114,15 @@ impl Root {
 
     /// Replace a value by what `make` returns for the old one, without another writer coming
     /// between. `make` is called again if the value was missing and another writer was first to
-    /// create it.
-    pub fn update(&self, key: &str, durability: Durability, stop: Stop, make: Make) -> Result<()> {
+    /// create it. Of an old value of more than `most` bytes it gets only one more than these.
+    pub fn update(
+        &self,
+        key: &str,
+        most: u64,
+        durability: Durability,
+        stop: Stop,
+        make: Make,
+    ) -> Result<()> {
         let (folder, name) = split(key)?;
         let mut raised = None;
         let done = self.in_folder_if(folder, |root, at| loop {
@@ -125,7 +132,7 @@ impl Root {
             };
             let old = held
                 .as_ref()
-                .map(|held| read_whole(held.file.as_fd(), held.size))
+                .map(|held| read_whole(held.file.as_fd(), held.size.min(most.saturating_add(1))))
                 .transpose();
             let new = match &old {
                 Ok(old) => make(old.as_deref()),

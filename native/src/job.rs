@@ -8,6 +8,10 @@ use crate::memory;
 use crate::pool::{self, Outcome, Tasks};
 use crate::program::{Frame, Offsets, Scratch};
 
+/// The most bytes that a thread keeps between calls: enough for chunks of 16 MiB. To get the memory of
+/// larger ones from the system costs little of the time that they take.
+const KEPT: usize = 40 << 20;
+
 /// What is the same for all chunks of one call.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
@@ -50,6 +54,15 @@ pub struct Kept {
     pub scratch: Scratch,
     /// The offsets of points.
     pub offsets: Offsets,
+}
+
+impl Kept {
+    /// Give back the memory if it is more than a thread keeps between calls.
+    pub fn trim(&mut self) {
+        if self.scratch.footprint() > KEPT {
+            self.scratch = Scratch::default();
+        }
+    }
 }
 
 /// A failure and the chunk that failed.
@@ -105,7 +118,13 @@ pub fn spread(
             let done = if memory::scarce() {
                 Err((Vec::new(), Error::memory("memory", memory::SPARE)))
             } else {
-                task(number, worker.kept())
+                let kept = worker.kept::<Kept>();
+                let done = task(number, kept);
+                // One of the last, which no other follows on this thread.
+                if number + threads >= count {
+                    kept.trim();
+                }
+                done
             };
             if let Err((chunk, error)) = done {
                 failures.add(&chunk, error);

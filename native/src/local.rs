@@ -135,9 +135,9 @@ impl Objects for LocalObjects {
         Ok(staged.map(|staged| Box::new(staged) as Box<dyn Pending>))
     }
 
-    fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()> {
+    fn update(&self, chunk: &[i64], most: u64, stop: Stop, make: Make) -> Result<()> {
         self.writable()?
-            .update(&self.keys.key(chunk), self.durability, stop, make)
+            .update(&self.keys.key(chunk), most, self.durability, stop, make)
     }
 
     fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()> {

@@ -98,8 +98,9 @@ pub trait Objects: Sync {
     ) -> Result<Option<Box<dyn Pending + 'a>>>;
 
     /// Replace an object by what `make` returns for its old value, without another writer coming
-    /// between. `make` may be called more than once.
-    fn update(&self, chunk: &[i64], stop: Stop, make: Make) -> Result<()>;
+    /// between. `make` may be called more than once. Of an old value of more than `most` bytes it may
+    /// get only one more than these.
+    fn update(&self, chunk: &[i64], most: u64, stop: Stop, make: Make) -> Result<()>;
 
     /// Delete an object; a missing one is fine.
     fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()>;

@@ -87,6 +87,7 @@ impl<'a> Run<'a> {
         } else {
             self.in_rounds(job.threads, &failures)
         };
+        pool::kept(Kept::trim);
         failures.first().map_or(Ok(done), Err)
     }
 
@@ -165,7 +166,7 @@ impl<'a> Run<'a> {
         if chunk.chain.codecs.is_empty() {
             return self.read_raw(chunk, parts, 0..chunk.block.nbytes, factors, scratch);
         }
-        let size = usize::try_from(parts.size()).unwrap_or(usize::MAX);
+        let size = chunk.stored_size(parts.size())?;
         let mut buffer = std::mem::take(&mut scratch.file);
         let found = parts.read(0, size, &mut buffer).and_then(|bytes| {
             let mut target = self.into.memory.target();
@@ -342,7 +343,7 @@ impl<'a> Run<'a> {
         let mut data = std::mem::take(&mut scratch.file);
         let (mut frame, mut together) = (0..0, 1);
         if !chain.codecs.is_empty() {
-            let size = usize::try_from(parts.size()).unwrap_or(usize::MAX);
+            let size = self.program.chunk.stored_size(parts.size())?;
             let bytes = match parts.in_memory() {
                 Some(bytes) => bytes,
                 None => {

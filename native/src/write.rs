@@ -126,6 +126,7 @@ impl<'a> Run<'a> {
                 failures.add(&[], error);
             }
         }
+        pool::kept(Kept::trim);
         failures.first().map_or(Ok(done), Err)
     }
 
@@ -269,7 +270,11 @@ impl<'a> Run<'a> {
         // lock: it works along.
         let mut run = run;
         run.job.tasks = Tasks::Brief;
-        objects.update(&piece.chunk, job.poll, &mut |old| {
+        let most = match &program.shard {
+            Some(_) => u64::MAX,
+            None => program.chunk.most_stored(),
+        };
+        objects.update(&piece.chunk, most, job.poll, &mut |old| {
             match run.write_chunk(program, old, piece, kept) {
                 // All elements inside the array are replaced. Those outside are kept for a larger
                 // shape that this handle may not know of, but are no reason to refuse the write.
@@ -306,6 +311,9 @@ impl<'a> Run<'a> {
         }
         let (chunk, job) = (&program.chunk, &self.job);
         let Chunk { chain, block } = chunk;
+        if let Some(data) = old.filter(|_| !covers(piece, block)) {
+            chunk.stored_size(data.len() as u64)?;
+        }
         let mut buffer = std::mem::take(&mut kept.scratch.decoded);
         if let Err(error) = memory::grown(&mut buffer, block.nbytes, STAGE) {
             kept.scratch.decoded = buffer;

@@ -187,7 +187,7 @@ impl Objects for Held {
         Ok(None)
     }
 
-    fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
+    fn update(&self, chunk: &[i64], _: u64, _: Stop, make: Make) -> Result<()> {
         let mut held = self.0.lock().expect("no panic");
         let new = make(held.get(chunk).map(Vec::as_slice))?
             .map(Value::joined)

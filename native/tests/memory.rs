@@ -127,7 +127,7 @@ impl Objects for Held {
         Ok(None)
     }
 
-    fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
+    fn update(&self, chunk: &[i64], _: u64, _: Stop, make: Make) -> Result<()> {
         let old = calm(|| self.0.lock().expect("no panic").get(chunk).cloned());
         let new = make(old.as_deref())?.map(Value::joined).transpose()?;
         calm(|| {

@@ -58,6 +58,10 @@ DEFAULTS: dict[str, Any] = {
     "limits.document_depth": 64,
     "limits.dimensions": 64,
     "limits.chunk_bytes": 2 << 30,
+    "limits.element_bytes": 64 * _MIB,
+    # A chunk of unknown decoded size, as of text, decodes to at most 64 MiB or so many times its
+    # stored size.
+    "limits.expansion": 1024,
     "limits.shard_nesting": 4,
     "limits.inner_chunks": 1 << 27,
 }

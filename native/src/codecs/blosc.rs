@@ -75,6 +75,10 @@ impl Codec for Params {
         decode_large(data, dst, context, stop)
     }
 
+    fn footprint(context: &Context) -> usize {
+        context.footprint()
+    }
+
     fn promptly(&self) -> usize {
         self.promptly()
     }

@@ -38,6 +38,11 @@ pub trait Codec: Sized {
     /// Encode and append the result to `out`.
     fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Self::Context) -> Result<()>;
 
+    /// Return about the bytes that a context has allocated, if they may be many.
+    fn footprint(_context: &Self::Context) -> usize {
+        0
+    }
+
     /// Return how many bytes are encoded within some 50 ms at least. More are encoded apart.
     fn promptly(&self) -> usize {
         usize::MAX

@@ -86,6 +86,10 @@ impl Codec for Params {
         promptly(self.level)
     }
 
+    fn footprint(context: &Context) -> usize {
+        footprint(context.decoder.as_ref(), context.encoder.as_ref())
+    }
+
     fn decode_large(
         &self,
         data: &[u8],
@@ -95,6 +99,11 @@ impl Codec for Params {
     ) -> Result<()> {
         decode_large(data, dst, context, stop)
     }
+}
+
+/// Return the bytes of the library's contexts.
+pub(super) fn footprint(decoder: Option<&DCtx<'_>>, encoder: Option<&CCtx<'_>>) -> usize {
+    decoder.map_or(0, DCtx::sizeof) + encoder.map_or(0, CCtx::sizeof)
 }
 
 /// Return how many bytes are encoded within some 50 ms at least, at a level.

@@ -59,7 +59,8 @@ fn no_update_is_lost_among_threads() {
                 scope.spawn(|| {
                     let root = place.root();
                     for _ in 0..50 {
-                        root.update("a/n", durability, NEVER, &mut add_one).unwrap();
+                        root.update("a/n", u64::MAX, durability, NEVER, &mut add_one)
+                            .unwrap();
                     }
                 });
             }
@@ -75,13 +76,13 @@ fn one_of_two_first_writers_starts_again() {
     let place = Place::new();
     let root = place.root();
     let mut calls = Vec::new();
-    root.update("n", Durability::Replace, NEVER, &mut |old| {
+    root.update("n", u64::MAX, Durability::Replace, NEVER, &mut |old| {
         calls.push(old.map(<[u8]>::to_vec));
         if calls.len() == 1 {
             // Someone else is first.
             place
                 .root()
-                .update("n", Durability::None, NEVER, &mut add_one)?;
+                .update("n", u64::MAX, Durability::None, NEVER, &mut add_one)?;
         }
         add_one(old)
     })
@@ -96,7 +97,7 @@ fn a_whole_write_and_a_removal_wait_for_an_update() {
     for remove in [false, true] {
         let place = Place::new();
         let root = place.root();
-        root.update("n", Durability::None, NEVER, &mut add_one)
+        root.update("n", u64::MAX, Durability::None, NEVER, &mut add_one)
             .unwrap();
         let (inside, after) = (AtomicBool::new(false), AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -113,7 +114,7 @@ fn a_whole_write_and_a_removal_wait_for_an_update() {
                 }
                 assert!(after.load(Ordering::SeqCst), "it did not wait");
             });
-            root.update("n", Durability::None, NEVER, &mut |old| {
+            root.update("n", u64::MAX, Durability::None, NEVER, &mut |old| {
                 inside.store(true, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(30));
                 after.store(true, Ordering::SeqCst);
@@ -130,9 +131,9 @@ fn a_whole_write_and_a_removal_wait_for_an_update() {
 fn what_waits_for_a_lock_can_be_stopped() {
     let place = Place::new();
     let root = place.root();
-    root.update("n", Durability::None, NEVER, &mut add_one)
+    root.update("n", u64::MAX, Durability::None, NEVER, &mut add_one)
         .unwrap();
-    root.update("n", Durability::None, NEVER, &mut |old| {
+    root.update("n", u64::MAX, Durability::None, NEVER, &mut |old| {
         let error = place.root().remove("n", &|| true).unwrap_err();
         assert_eq!(error.kind, Kind::Interrupted);
         add_one(old)
@@ -144,17 +145,17 @@ fn what_waits_for_a_lock_can_be_stopped() {
 fn a_failed_update_changes_nothing() {
     let place = Place::new();
     let root = place.root();
-    root.update("n", Durability::Full, NEVER, &mut add_one)
+    root.update("n", u64::MAX, Durability::Full, NEVER, &mut add_one)
         .unwrap();
     for key in ["n", "m", "folder/m"] {
-        let error = root.update(key, Durability::Full, NEVER, &mut |_| {
+        let error = root.update(key, u64::MAX, Durability::Full, NEVER, &mut |_| {
             Err(Error::codec("test", "no"))
         });
         assert_eq!(error.unwrap_err().message, "no");
     }
     assert_eq!(place.names(), ["n"]);
     // The lock is free again.
-    root.update("n", Durability::Full, NEVER, &mut add_one)
+    root.update("n", u64::MAX, Durability::Full, NEVER, &mut add_one)
         .unwrap();
 }
 
@@ -183,12 +184,16 @@ fn what_is_staged_has_no_name_until_it_is_published() {
 fn an_update_to_nothing_removes() {
     let place = Place::new();
     let root = place.root();
-    root.update("a/b/n", Durability::None, NEVER, &mut add_one)
+    root.update("a/b/n", u64::MAX, Durability::None, NEVER, &mut add_one)
         .unwrap();
-    root.update("a/b/n", Durability::Full, NEVER, &mut |_| Ok(None))
-        .unwrap();
-    root.update("a/b/m", Durability::Full, NEVER, &mut |_| Ok(None))
-        .unwrap();
+    root.update("a/b/n", u64::MAX, Durability::Full, NEVER, &mut |_| {
+        Ok(None)
+    })
+    .unwrap();
+    root.update("a/b/m", u64::MAX, Durability::Full, NEVER, &mut |_| {
+        Ok(None)
+    })
+    .unwrap();
     assert!(
         place.names().is_empty(),
         "folders that are left empty go too"

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::objects::Stop;
 
+/// The bytes that an encoded chunk may have in addition to twice its decoded size.
+const SLACK: usize = 1 << 20;
+
 /// The codecs of a chunk, and what they need to know of its elements.
 pub struct Chain {
     /// The bytes of one element.
@@ -82,11 +85,23 @@ impl Chain {
                     ));
                 };
                 turn += 1;
-                codec.decode_into(current, size, buffer, contexts, stop)?;
+                let most = self.most_encoded(nbytes);
+                codec.decode_into(current, size, most, buffer, contexts, stop)?;
                 current = buffer;
             }
         }
         Ok(Peeled::Raw(current))
+    }
+
+    /// Return the most bytes that a chunk is encoded to, at any place of the chain and by any writer.
+    pub fn most_encoded(&self, nbytes: usize) -> usize {
+        let mut size = nbytes;
+        let mut most = nbytes;
+        for codec in &self.codecs {
+            size = codec.encoded_size(size).unwrap_or(size);
+            most = most.max(size);
+        }
+        most.saturating_mul(2).saturating_add(SLACK)
     }
 
     /// Return the size of the input of codec `place`, if it is known.

@@ -28,6 +28,16 @@ pub struct Scratch {
     pub contexts: Contexts,
 }
 
+impl Scratch {
+    /// Return about the bytes that are allocated.
+    pub fn footprint(&self) -> usize {
+        let [left, right] = &self.stages;
+        let buffers = [&self.file, &self.decoded, left, right];
+        let bytes: usize = buffers.iter().map(|buffer| buffer.capacity()).sum();
+        bytes + self.contexts.footprint()
+    }
+}
+
 /// How a chunk is coded: its chain of codecs, and the block that it decodes to.
 pub struct Chunk {
     /// The codecs.
@@ -159,6 +169,27 @@ impl Chunk {
             Some(unit) => swap::in_place(bytes, unit),
             None => Ok(()),
         }
+    }
+
+    /// Return the most bytes that the stored chunk may have. No compressor makes more of its input, and
+    /// some writers leave padding behind it.
+    pub fn most_stored(&self) -> u64 {
+        self.chain.most_encoded(self.block.nbytes) as u64
+    }
+
+    /// Return the size of a stored chunk, before it is read, if it may have that many bytes.
+    pub fn stored_size(&self, size: u64) -> Result<usize> {
+        let most = self.most_stored();
+        if size > most {
+            return Err(Error::codec(
+                STAGE,
+                format!(
+                    "more than {most} bytes are stored, which is more than a chunk of shape {:?} takes",
+                    self.block.shape
+                ),
+            ));
+        }
+        Ok(usize::try_from(size).unwrap_or(usize::MAX))
     }
 
     /// Return the error for a chunk of too few or too many bytes.

@@ -164,7 +164,7 @@ impl Objects for PyObjects {
         self.replace(chunk, Some(&value.joined()?)).map(|()| None)
     }
 
-    fn update(&self, chunk: &[i64], _: Stop, make: Make) -> Result<()> {
+    fn update(&self, chunk: &[i64], _: u64, _: Stop, make: Make) -> Result<()> {
         self.turn(chunk, |turn| loop {
             let old = self.fetch(|py| turn.bind(py).call_method0("get"))?;
             let new = make(old.as_deref())?.map(Value::joined).transpose()?;

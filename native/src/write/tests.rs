@@ -73,7 +73,7 @@ impl Objects for Tight {
         })))
     }
 
-    fn update(&self, _: &[i64], _: Stop, _: Make) -> Result<()> {
+    fn update(&self, _: &[i64], _: u64, _: Stop, _: Make) -> Result<()> {
         unreachable!()
     }
 

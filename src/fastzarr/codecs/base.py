@@ -7,7 +7,8 @@ Rules of this file:
 * An invalid configuration raises ``MetadataError`` naming the member at fault. Data that cannot be
   decoded raises ``CodecError`` with the sizes expected and found.
 * Sizes stated in the data are never trusted. If the decoded size is known, decoding returns exactly
-  that many bytes; otherwise at most ``limits.chunk_bytes`` of ``config``.
+  that many bytes; otherwise at most ``limits.chunk_bytes`` of ``config``, and at most 64 MiB or
+  ``limits.expansion`` times the encoded size.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.dtypes.base import DataType
     from fastzarr.grids.regular import RegularGrid
+
+
+_MODEST = 64 << 20
+"""The decoded size that any data of unknown size may have."""
 
 
 @dataclass(frozen=True)
@@ -200,24 +205,40 @@ class BytesBytesCodec(Codec):
         raise NotImplementedError
 
 
-def bound(size: int | None) -> int:
-    """Return the most bytes a decoder may produce: ``size``, or the configured limit if None."""
-    return int(config["limits.chunk_bytes"]) if size is None else size
+def bound(size: int | None, encoded: int | None = None) -> int:
+    """Return the most bytes a decoder may produce: ``size``, or the configured limit if None.
+
+    ``encoded`` is the size of the encoded data, if the limit depends on it.
+    """
+    return limit(encoded)[0] if size is None else size
 
 
-def check_size(codec: str, found: int, size: int | None, what: str = "the data holds") -> int:
+def limit(encoded: int | None = None) -> tuple[int, str]:
+    """Return the most bytes that data of unknown size may decode to, and how to raise that."""
+    most, setting = int(config["limits.chunk_bytes"]), "limits.chunk_bytes"
+    if encoded is not None:
+        expanded = max(_MODEST, encoded * int(config["limits.expansion"]))
+        if expanded < most:
+            most, setting = expanded, "limits.expansion"
+    return most, f"if that is correct, raise {setting} in config"
+
+
+def check_size(
+    codec: str,
+    found: int,
+    size: int | None,
+    what: str = "the data holds",
+    encoded: int | None = None,
+) -> int:
     """Return ``found``, a decoded size stated by the data, if it is acceptable.
 
     Raise ``CodecError`` if it differs from ``size`` or, with ``size`` None, exceeds the configured
-    limit. ``what`` is the subject and verb of the message.
+    limit for ``encoded`` bytes of data. ``what`` is the subject and verb of the message.
     """
     if size is None:
-        limit = bound(None)
-        if found > limit:
-            msg = (
-                f"{codec}: {what} {found} bytes, over the limit of {limit}; "
-                "if that is correct, raise limits.chunk_bytes in config"
-            )
+        most, hint = limit(encoded)
+        if found > most:
+            msg = f"{codec}: {what} {found} bytes, over the limit of {most}; {hint}"
             raise CodecError(msg)
     elif found != size:
         msg = f"{codec}: expected {size} decoded bytes, but {what} {found}"

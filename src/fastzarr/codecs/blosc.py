@@ -179,7 +179,7 @@ def decompress(data: Buffer, size: int | None) -> bytes:
         msg = f"blosc: the header states {cbytes} bytes of data, found {view.nbytes}"
         raise CodecError(msg)
     if nbytes != size:
-        check_size("blosc", nbytes, size, "the header states")
+        check_size("blosc", nbytes, size, "the header states", view.nbytes)
     if not nbytes:
         return b""
     if not 1 <= version <= 2 or not typesize or not 1 <= blocksize <= nbytes:

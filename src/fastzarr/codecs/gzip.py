@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastzarr.buffers import as_view
 from fastzarr.checked import as_int
+from fastzarr.codecs import base
 from fastzarr.codecs.base import BytesBytesCodec, bound
 from fastzarr.errors import CodecError
 
@@ -87,9 +88,9 @@ def decompress(
     raises ``failure`` on damaged data. ``members`` is True if further streams may follow the first.
     Raise ``CodecError`` if the data is damaged, truncated, or decodes to another size.
     """
-    limit, found, parts = bound(size), 0, []
     view = as_view(data)
     position, end = 0, view.nbytes
+    limit, found, parts = bound(size, end), 0, []
     window = end
     stream = decoder()
     while True:
@@ -104,7 +105,7 @@ def decompress(
             what = f"expected {size} decoded bytes" if size is not None else f"the limit is {limit}"
             msg = f"{name}: {what}, but the {end} bytes of data hold more"
             if size is None:
-                msg += "; if that is correct, raise limits.chunk_bytes in config"
+                msg += f"; {base.limit(end)[1]}"
             raise CodecError(msg)
         position = min(position + window, end)
         if not stream.eof:

@@ -99,10 +99,11 @@ def decompress(data: Buffer, size: int | None) -> Buffer:
         return _decode(view, size)
     known = [frame.content for frame in frames if frame.content is not None]
     if len(known) == len(frames):
-        size = check_size("zstd", sum(known), size, "the frames state")
+        size = check_size("zstd", sum(known), size, "the frames state", view.nbytes)
     elif size is None:
         # Without a size, the number of blocks bounds the decoded size.
-        check_size("zstd", sum(frame.most for frame in frames), None, "the blocks may hold up to")
+        most = sum(frame.most for frame in frames)
+        check_size("zstd", most, None, "the blocks may hold up to", view.nbytes)
         parts = [_decode(view[f.start : f.stop], f.content) for f in frames if f.most]
         return parts[0] if len(parts) == 1 else b"".join(as_view(part) for part in parts)
     elif sum(known) > size:

@@ -26,10 +26,19 @@ from typing import Any, Literal, NoReturn, Self
 import numpy as np
 
 from fastzarr.checked import check_members, show
-from fastzarr.errors import DataTypeValidationError, MetadataError
+from fastzarr.config import config
+from fastzarr.errors import DataTypeValidationError, LimitError, MetadataError
 
 ORDERS: dict[str | None, Literal["<", ">", "="]] = {"little": "<", "big": ">", None: "="}
 _WORDS: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+def check_element(size: int) -> None:
+    """Raise ``LimitError`` if an element of ``size`` bytes exceeds ``limits.element_bytes``."""
+    most = config.flat["limits.element_bytes"]
+    if size > most:
+        msg = f"an element of {size} bytes exceeds {most} (setting limits.element_bytes)"
+        raise LimitError(msg)
 
 
 class DataType:

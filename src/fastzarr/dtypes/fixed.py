@@ -16,8 +16,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.checked import as_int, check_members, is_text, member
-from fastzarr.dtypes.base import ORDERS, DataType, assign, from_base64, is_zero, to_base64
+from fastzarr.checked import as_int, check_members, is_text, member, placed
+from fastzarr.dtypes.base import (
+    ORDERS,
+    DataType,
+    assign,
+    check_element,
+    from_base64,
+    is_zero,
+    to_base64,
+)
 from fastzarr.errors import DataTypeValidationError
 
 # NumPy counts the bytes of an element in a signed 32-bit integer.
@@ -46,7 +54,8 @@ class FixedLength(DataType):
             msg = f"must be a multiple of {cls.unit}, got {size}"
             raise DataTypeValidationError(msg, where)
         make: Any = cls
-        return make(length=size // cls.unit)  # type: ignore[no-any-return]
+        made: Self = placed(lambda: make(length=size // cls.unit), where)
+        return made
 
     @property
     def length(self) -> int:
@@ -164,4 +173,6 @@ def raw_from_bits(bits: int, where: str) -> RawBytes:
 
 
 def _checked(length: int, unit: int) -> int:
-    return as_int(length, "length", 1, _LONGEST // unit, DataTypeValidationError)
+    as_int(length, "length", 1, _LONGEST // unit, DataTypeValidationError)
+    check_element(length * unit)
+    return length

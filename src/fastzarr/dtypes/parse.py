@@ -47,7 +47,7 @@ from fastzarr.dtypes.numeric import (
 from fastzarr.dtypes.struct import Struct, struct_from_v2, struct_from_v3
 from fastzarr.dtypes.time import DateTime64, TimeDelta64
 from fastzarr.dtypes.vlen import Bytes, ObjectType, String
-from fastzarr.errors import DataTypeValidationError
+from fastzarr.errors import DataTypeValidationError, LimitError
 from fastzarr.registry import Registry
 
 _INTEGERS = (Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64)
@@ -217,8 +217,8 @@ def _of_code(match: re.Match[str], where: str) -> DataType | None:
             return FixedLengthUTF32(length=count, endianness=endianness)
         if kind in "SV":
             return NullTerminatedBytes(length=count) if kind == "S" else RawBytes(length=count)
-    except DataTypeValidationError as error:
-        raise DataTypeValidationError(str(error), where) from None
+    except (DataTypeValidationError, LimitError) as error:
+        raise type(error)(str(error), where) from None
     code = f"{kind}{count}"
     return _number(code, endianness) if code in _BY_CODE else None
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr.checked import check_members, member, placed, show
-from fastzarr.dtypes.base import DataType, from_base64, is_zero, to_base64
+from fastzarr.dtypes.base import DataType, check_element, from_base64, is_zero, to_base64
 from fastzarr.errors import DataTypeValidationError, MetadataError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Struct(DataType):
         except (TypeError, ValueError, OverflowError) as error:
             msg = f"the fields {show([t[0] for t in triples])} do not form a record: {error}"
             raise DataTypeValidationError(msg) from None
+        check_element(numpy.itemsize)
         # Format 2 allows an empty field name, which NumPy replaces.
         names = numpy.names or ()
         kept = tuple((name, t[1], t[2]) for name, t in zip(names, triples, strict=True))

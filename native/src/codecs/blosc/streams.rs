@@ -20,6 +20,14 @@ pub struct Context {
     pub(super) codecs: Codecs,
 }
 
+impl Context {
+    /// Return about the bytes that are allocated.
+    pub fn footprint(&self) -> usize {
+        let zstd = zstd::footprint(self.codecs.zstd_out.as_ref(), self.codecs.zstd_in.as_ref());
+        self.block.capacity() + self.piece.capacity() + zstd
+    }
+}
+
 /// Return `len` bytes of scratch, which are zeroed once and then left as they are.
 pub(super) fn scratch(buffer: &mut Vec<u8>, len: usize) -> Result<&mut [u8]> {
     memory::grown(buffer, len, STAGE)

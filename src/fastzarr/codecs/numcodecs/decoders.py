@@ -32,7 +32,7 @@ def _lz4(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
         msg = f"lz4: expected more than {_LZ4_HEADER} bytes of data, found {view.nbytes}"
         raise CodecError(msg)
     stated = int.from_bytes(view[:_LZ4_HEADER], "little")
-    check_size("lz4", stated, size, "the header states")
+    check_size("lz4", stated, size, "the header states", view.nbytes)
     if not stated:
         return b""
     from numcodecs import lz4
