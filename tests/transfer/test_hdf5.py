@@ -10,6 +10,9 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import fastzarr as zarr
 from fastzarr import errors
@@ -651,6 +654,35 @@ def test_datasets_as_data(verb, file):
     file["empty"] = h5py.Empty("f4")
     with pytest.raises(TypeError, match=r"h5py\.Empty"):
         write(file["empty"])
+
+
+TYPES = st.one_of(
+    hnp.integer_dtypes(endianness="?"),
+    hnp.unsigned_integer_dtypes(endianness="?"),
+    hnp.floating_dtypes(endianness="?", sizes=(16, 32, 64)),
+    hnp.complex_number_dtypes(endianness="?"),
+    hnp.boolean_dtypes(),
+    hnp.byte_string_dtypes(min_len=1, max_len=5),
+    hnp.datetime64_dtypes(endianness="?"),
+    hnp.timedelta64_dtypes(endianness="?"),
+)
+
+
+@given(data=st.data(), number=st.sampled_from([2, 3]))
+@settings(max_examples=60, deadline=None)
+def test_any_array_to_hdf5_and_back(data, number):
+    """Shape, data type and every bit are kept."""
+    shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
+    values = data.draw(hnp.arrays(data.draw(TYPES), shape))
+    source = zarr.create_group({}, zarr_format=number)
+    source.create_array("x", data=values, chunks=2 if shape else None)
+    back = zarr.create_group({}, zarr_format=number)
+    with h5py.File("x", mode="w", driver="core", backing_store=False) as file:
+        zarr.copy_all(source, file)
+        zarr.copy_all(file, back)
+    wanted, found = np.asarray(source["x"][...]), np.asarray(back["x"][...])
+    assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype)
+    assert found.tobytes() == wanted.tobytes()
 
 
 def test_between_files_of_hdf5(ocean, other):
