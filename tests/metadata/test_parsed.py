@@ -26,6 +26,10 @@ EXTENDED_V3 = ARRAY_V3 | {"x": {"must_understand": False, "list": [1]}}
 VALUES = st.sampled_from([None, True, 0, 1, -1, 1.0, "", [], {}, [1], *WORDS])
 
 
+# Some of the documents are read, with a warning that is given once for those of one kind.
+pytestmark = pytest.mark.filterwarnings("ignore::fastzarr.errors.ZarrUserWarning")
+
+
 @pytest.fixture(autouse=True)
 def _nothing_known() -> None:
     _forget()
@@ -199,7 +203,6 @@ def test_it_is_bounded() -> None:
 
 @given(st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@pytest.mark.filterwarnings("ignore:.*null is not a fill value")
 def test_arrays_of_one_kind_are_each_their_own(data: st.DataObject) -> None:
     def variant() -> Any:
         doc = copy.deepcopy(data.draw(st.sampled_from([ARRAY_V3, SHARDED_V3])))

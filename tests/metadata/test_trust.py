@@ -45,7 +45,7 @@ def test_metadata_can_be_read_without_permission_to_unpickle(root):
         member[1][:]
     target = {}
     zarr.copy_store(root.store, target)
-    assert zarr.open_group(target, allow_pickle=True)["a/notes"][0].item() == {"x": 1}
+    assert zarr.open_group(target, allow_pickle=True)["a/notes"][0] == {"x": 1}
     again.move("a/notes", "b/notes")
     del again["b/notes"]
     assert list(again["b"]) == []
@@ -57,9 +57,9 @@ def test_a_trusting_group_hands_it_down(root):
         zarr.open(root.store, mode="r", allow_pickle=True),
         zarr.Group(root.store, allow_pickle=True),
     ):
-        assert opened["a"]["notes"][0].item() == {"x": 1}
-        assert dict(opened["a"].arrays())["notes"][0].item() == {"x": 1}
-    assert zarr.Array(root.store, "a/notes", allow_pickle=True)[0].item() == {"x": 1}
+        assert opened["a"]["notes"][0] == {"x": 1}
+        assert dict(opened["a"].arrays())["notes"][0] == {"x": 1}
+    assert zarr.Array(root.store, "a/notes", allow_pickle=True)[0] == {"x": 1}
     copy = zarr.consolidate_metadata(root.store)
     with pytest.raises(PickleCodecDisabledError):
         copy["a/notes"]
@@ -73,4 +73,4 @@ def test_a_handle_that_may_unpickle_stays_one_when_its_metadata_changes():
     notes.resize(3)
     notes.attrs["c"] = 1
     notes.refresh()
-    assert notes[1].item() == {"b": 1}
+    assert notes[1] == {"b": 1}
