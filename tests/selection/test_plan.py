@@ -154,3 +154,41 @@ def test_all_points_of_a_chunk_make_it_whole():
     points = np.array([3, 0, 1, 2, 2, 9, 8, 6, 5, 4, 4])
     part = plan.make(selection.coordinate(points, (10,)).factors, (10,), RegularGrid((4,))).parts[0]
     assert (part.chunk, part.whole) == ([(0,), (1,), (2,)], [True, False, True])
+
+
+@given(st.data())
+def test_a_plan_of_a_mask_covers_its_selection(data: Any) -> None:
+    shape = data.draw(strategies.shapes(min_dims=1))
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    mask = np.random.default_rng(data.draw(st.integers(0, 99))).random(shape) < data.draw(
+        st.sampled_from([0, 0.1, 0.5, 0.9, 1])
+    )
+    found = _run(selection.mask(mask, shape), array, data.draw(strategies.grids(shape)))
+    np.testing.assert_array_equal(found, array[mask])
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks", "most"), [((500, 500), (100, 100), 56), ((1 << 18,), (1 << 15,), 24)]
+)
+def test_a_mask_costs_few_bytes_for_each_element(
+    shape: tuple[int, ...], chunks: tuple[int, ...], most: int
+) -> None:
+    mask = np.random.default_rng(0).random(shape) < 0.5
+    grid = RegularGrid(chunks)
+    tracemalloc.start()
+    made = plan.make(selection.mask(mask, shape).factors, shape, grid)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert made.size == grid.count(shape)[0] ** len(shape)
+    assert peak < most * mask.sum()
+
+
+def test_points_are_sorted_by_chunk_in_a_grid_of_any_size() -> None:
+    size = 2**62
+    rows, columns = [size - 1, 5, size - 1, 5, 5], [7, size - 1, 3, 9, size - 1]
+    found = selection.coordinate((np.array(rows), np.array(columns)), (size, size))
+    made = plan.make(found.factors, (size, size), RegularGrid((2, 2)))
+    pieces = [made.piece(number) for number in range(made.size)]
+    half = size // 2 - 1
+    assert [piece.chunk for piece in pieces] == [(2, 4), (2, half), (half, 1), (half, 3)]
+    assert [np.asarray(piece.out[0]).tolist() for piece in pieces] == [[3], [1, 4], [2], [0]]

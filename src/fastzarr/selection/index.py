@@ -76,7 +76,7 @@ def mask(index: Any, shape: tuple[int, ...]) -> Selection:
         what = f"shape {array.shape} and dtype {array.dtype}" if len(items) == 1 else repr(index)
         msg = f"a mask must be a boolean array of the array's shape {shape}, got {what}"
         raise errors.VindexInvalidSelectionError(msg)
-    return _build(tuple(array.nonzero()), shape, fields, _together)
+    return _build((array,), shape, fields, _together)
 
 
 def block(index: Any, shape: tuple[int, ...], grid: Grid) -> Selection:

@@ -18,6 +18,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -210,38 +211,36 @@ def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPar
         return PointsPart(axes, [], [0], points.coords, None, points.coords, [])
     ids = [grid.locate(axis, along) for axis, along in zip(axes, points.coords, strict=True)]
     numbers, out = _chunk_numbers(ids, axes, shape, grid), None
-    coords: list[NDArray[np.int64]] = list(points.coords)
     if not (numbers[1:] >= numbers[:-1]).all():
         out = _order(numbers)
         numbers = numbers[out]
-        coords = [along[out] for along in coords]
-        ids = [k[out] for k in ids] if points.size < _FEW else []
-    changes = (numbers[1:] != numbers[:-1]).nonzero()[0] + 1
-    starts = np.concatenate(([0], changes))
+    starts = np.concatenate(([0], (numbers[1:] != numbers[:-1]).nonzero()[0] + 1))
     bounds = [*starts.tolist(), points.size]
-    if ids:
-        firsts = [grid.start(axis, k) for axis, k in zip(axes, ids, strict=True)]
-        ids = [k[starts] for k in ids]
-    else:
-        # Of many points, few numbers are sorted instead of one for each point and axis.
-        ids = [grid.locate(axis, along[starts]) for axis, along in zip(axes, coords, strict=True)]
-        counts = np.diff(bounds)
-        firsts = [np.repeat(grid.start(axis, k), counts) for axis, k in zip(axes, ids, strict=True)]
-    inner = tuple([along - first for along, first in zip(coords, firsts, strict=True)])
+    met = starts if out is None else out[starts]
+    ids = [k[met] for k in ids]
+    # What has an item for each point is not kept for longer than it is used.
+    del numbers
+    counts = np.append(starts[1:], points.size) - starts
+    coords = []
+    for axis, along, k in zip(axes, points.coords, ids, strict=True):
+        first = grid.start(axis, k).repeat(counts)
+        coords.append(np.subtract(along if out is None else along[out], first, out=first))
+    inner = tuple(coords)
     chunk = list(zip(*[k.tolist() for k in ids], strict=True))
     extent = tuple([grid.extent(axis, k, shape[axis]) for axis, k in zip(axes, ids, strict=True)])
     whole = [False] * len(chunk)
     if len(axes) == 1:
         for g, size in enumerate(extent[0].tolist()):
             if bounds[g + 1] - bounds[g] >= size:
-                met = np.zeros(size, bool)
-                met[inner[0][bounds[g] : bounds[g + 1]]] = True
-                whole[g] = bool(met.all())
+                covered = np.zeros(size, bool)
+                covered[inner[0][bounds[g] : bounds[g + 1]]] = True
+                whole[g] = bool(covered.all())
     return PointsPart(axes, chunk, bounds, inner, out, extent, whole)
 
 
 # Below this number of points, the type of the numbers makes no difference.
 _FEW = 1 << 12
+_LARGEST = 2**63 - 1
 
 
 def _chunk_numbers(
@@ -251,9 +250,15 @@ def _chunk_numbers(
 
     ``ids`` are the numbers along each axis of the points.
     """
+    counts = [int(grid.locate(axis, shape[axis] - 1)) + 1 for axis in axes]
     numbers: NDArray[Any] = ids[0]
-    for axis, k in zip(axes[1:], ids[1:], strict=True):
-        numbers = numbers * (grid.locate(axis, shape[axis] - 1) + 1) + k
+    if math.prod(counts) > _LARGEST:
+        # The chunks that are met are numbered in their order.
+        _, numbers = np.unique(np.stack(ids), axis=1, return_inverse=True)
+        return numbers.reshape(-1)
+    for count, k in zip(counts[1:], ids[1:], strict=True):
+        numbers = numbers * count
+        numbers += k
     if numbers.size < _FEW:
         return numbers
     most = numbers.max()
