@@ -15,6 +15,7 @@ import pytest
 import xarray
 
 import fastzarr
+from fastzarr.errors import ContainsFilesError
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "ocean.py"
 
@@ -81,10 +82,22 @@ def test_a_changed_attribute_and_a_missing_variable_are_found(ocean, copy):
 
 def test_writing_again_replaces_what_was_there(ocean, journey, capsys):
     folder = journey[2]
-    (folder / "ocean.zarr" / "stray").write_text("left by somebody")
+    stray = folder / "ocean.zarr" / "stray" / "c" / "0"
+    stray.parent.mkdir(parents=True)
+    stray.write_text("a chunk left by somebody")
     assert ocean.main(["--out", str(folder)]) == 0
-    assert not (folder / "ocean.zarr" / "stray").exists()
+    assert not stray.exists()
     assert "equal, bit for bit" in capsys.readouterr().out
+
+
+def test_writing_again_keeps_files_that_are_not_zarr_s(ocean, journey):
+    folder = journey[2]
+    notes = folder / "ocean.zarr" / "notes.txt"
+    notes.write_text("written by somebody")
+    with pytest.raises(ContainsFilesError, match=r"notes\.txt"):
+        ocean.main(["--out", str(folder)])
+    assert notes.read_text() == "written by somebody"
+    notes.unlink()
 
 
 def test_xarray_decodes_what_was_written(journey):
