@@ -67,7 +67,7 @@ CHAINS: dict[str, Any] = {
 def test_the_memory_of_a_large_chunk_is_given_back_when_the_call_ends(
     compressors: Any, tmp_path: Path
 ) -> None:
-    size = 96 * MIB
+    size = 256 * MIB
     z = fastzarr.create_array(
         tmp_path, shape=size, dtype="u1", chunks=size, compressors=compressors
     )

@@ -1,16 +1,20 @@
 //! What the chunks of one call have in common, and how they are shared out among threads.
 
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::copy::{Shared, Source};
 use crate::error::{Error, Result};
+use crate::fork::generation;
 use crate::memory;
 use crate::pool::{self, Outcome, Tasks};
 use crate::program::{Frame, Offsets, Scratch};
 
-/// The most bytes that a thread keeps between calls: enough for chunks of 16 MiB. To get the memory of
-/// larger ones from the system costs little of the time that they take.
+/// The bytes that every thread may keep between calls: enough for chunks of 16 MiB.
 const KEPT: usize = 40 << 20;
+/// The most bytes that all threads keep together beyond that. To get the memory of a chunk of 64 MiB
+/// anew may take as long as to encode it.
+const SHARED: usize = 192 << 20;
 
 /// What is the same for all chunks of one call.
 #[derive(Clone, Copy)]
@@ -54,14 +58,58 @@ pub struct Kept {
     pub scratch: Scratch,
     /// The offsets of points.
     pub offsets: Offsets,
+    share: Share,
 }
 
 impl Kept {
-    /// Give back the memory if it is more than a thread keeps between calls.
+    /// Give back the memory if it is more than may be kept between calls.
     pub fn trim(&mut self) {
-        if self.scratch.footprint() > KEPT {
+        if !self
+            .share
+            .set(self.scratch.footprint().saturating_sub(KEPT))
+        {
             self.scratch = Scratch::default();
         }
+    }
+}
+
+/// A thread's part of the memory that all threads may keep together.
+#[derive(Default)]
+struct Share(usize);
+
+impl Share {
+    /// Take so many bytes instead of those before. Take none and return false if they are too many.
+    fn set(&mut self, bytes: usize) -> bool {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        static PROCESS: AtomicU32 = AtomicU32::new(0);
+        if self.0 == 0 && bytes == 0 {
+            return true;
+        }
+        let process = generation();
+        if PROCESS.swap(process, Ordering::SeqCst) != process {
+            // The threads of the process before the fork are not in this one.
+            TAKEN.store(0, Ordering::SeqCst);
+        }
+        let before = std::mem::take(&mut self.0);
+        let taken = TAKEN.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
+            let others = taken.saturating_sub(before);
+            Some(match others.checked_add(bytes) {
+                Some(all) if all <= SHARED => all,
+                _ => others,
+            })
+        });
+        let others = taken.unwrap_or_default().saturating_sub(before);
+        let fits = others.checked_add(bytes).is_some_and(|all| all <= SHARED);
+        if fits {
+            self.0 = bytes;
+        }
+        fits
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 
@@ -167,4 +215,19 @@ pub fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Return the content of such a mutex.
 pub fn owned<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_keep_no_more_than_their_share() {
+        let [mut one, mut two] = [Share::default(), Share::default()];
+        assert!(one.set(SHARED) && one.set(SHARED - 2));
+        assert!(!two.set(3) && two.set(2) && !one.set(SHARED));
+        assert!(!two.set(SHARED + 1) && !two.set(usize::MAX) && two.set(SHARED));
+        drop(two);
+        assert!(one.set(SHARED));
+    }
 }

@@ -135,7 +135,9 @@ impl<'a> Run<'a> {
     fn read_piece(&self, piece: &Piece, kept: &mut Kept) -> Result<()> {
         let chunk = &self.program.chunk;
         let Chunk { chain, block } = chunk;
-        let Kept { scratch, offsets } = kept;
+        let Kept {
+            scratch, offsets, ..
+        } = kept;
         let factors = offsets.factors(&piece.factors, &block.strides, self.into.frame)?;
         if chain.plain() {
             let mut target = self.into.memory.target();
@@ -405,7 +407,9 @@ impl<'a> Run<'a> {
     ) -> Result<()> {
         let chunk = &self.program.chunk;
         let block = &chunk.block;
-        let Kept { scratch, offsets } = kept;
+        let Kept {
+            scratch, offsets, ..
+        } = kept;
         let factors = offsets.factors(&inner.factors, &block.strides, self.into.frame)?;
         let start = inner.chunk[slabs.axis] as usize * slabs.size;
         let part = start..block.nbytes.min(start + slabs.size);
@@ -458,7 +462,9 @@ impl<'a> Run<'a> {
         let found = match nested {
             Some(nested) => self.read_nested(nested, &window, inner, kept),
             None => {
-                let Kept { scratch, offsets } = kept;
+                let Kept {
+                    scratch, offsets, ..
+                } = kept;
                 let factors = offsets.factors(&inner.factors, strides, frame)?;
                 self.read_chunk(chunk, &window, &factors, scratch)
             }

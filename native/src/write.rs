@@ -332,7 +332,9 @@ impl<'a> Run<'a> {
                 return done;
             }
         }
-        let Kept { scratch, offsets } = kept;
+        let Kept {
+            scratch, offsets, ..
+        } = kept;
         let mut change = |bytes: &mut [u8]| {
             match old {
                 _ if covers(piece, block) => {}
