@@ -108,7 +108,7 @@ class Harness:
             seen = reader.end()
             return outcome.call, judged(self.lib, self.case, copy) or seen, left
         finally:
-            reader.end()
+            reader.leave()
             for path in (tree, copy):
                 if path.exists():
                     shutil.rmtree(path)

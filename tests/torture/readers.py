@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -90,6 +91,12 @@ class Reader:
         os.close(self._ask), os.close(self._answers)
         wrong, _, trouble, _ = process.end()
         return f"a reader failed: {trouble}" if trouble else wrong
+
+    def leave(self) -> None:
+        """Kill the reader, if it has not ended."""
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self.end()
 
 
 def recovered(lib: Any, way: str, tree: Path) -> None:

@@ -147,7 +147,7 @@ class Recovery:
             reader.look()
             return killed.call, ended.count, why or reader.end()
         finally:
-            reader.end()
+            reader.leave()
 
     def _first_state(self) -> tuple[str, str | None]:
         """Return whether the transaction is done, by what a new reader sees, and what is wrong."""
