@@ -48,6 +48,46 @@ def test_copy_all(source, dest):
     assert dict(dest.attrs) == {"title": "t"}
 
 
+class Forbidding(MemoryStore):
+    """A store that refuses to look up or read some keys."""
+
+    forbidden = ""
+
+    def exists(self, key):
+        self._refuse(key)
+        return super().exists(key)
+
+    def _get(self, key):
+        self._refuse(key)
+        return super()._get(key)
+
+    def _refuse(self, key):
+        if self.forbidden and key.startswith(self.forbidden):
+            msg = f"{key} cannot be read"
+            raise PermissionError(msg)
+
+
+@pytest.mark.parametrize("broken", ["may not be read", "is not valid"])
+@pytest.mark.parametrize("format", [2, 3])
+def test_members_that_cannot_be_read_are_left_out_and_named(broken, format):
+    store = Forbidding()
+    root = zarr.create_group(store, zarr_format=format)
+    for name in ("g/x", "g/y", "h"):
+        root[name] = np.arange(3)
+    if broken == "may not be read":
+        store.forbidden = "g/x/"
+    else:
+        store["g/x/" + (".zarray" if format == 2 else "zarr.json")] = b"{"
+    with pytest.raises(errors.CopyError, match="/g/x: ") as caught:
+        zarr.copy_all(root, zarr.group())
+    assert [item.path for item in caught.value.report.left_out] == ["/g/x"]
+    dest = zarr.group()
+    report = zarr.copy_all(root, dest, on_error="skip", progress=lambda *_: None)
+    assert [(item.path, item.attribute) for item in report.left_out] == [("/g/x", None)]
+    assert report.left_out[0].reason
+    assert [name for name, _ in dest.members(None)] == ["g", "g/y", "h"]
+
+
 def test_copy_a_group(source, dest):
     assert zarr.copy(source["a"], dest)[:2] == (4, 0)
     same(source["a"], dest["a"])

@@ -225,10 +225,17 @@ def warn_of(path: str, store: Store, error: Exception) -> None:
     )
 
 
-def child_names(store: Store, path: str, format: Format, names: list[str]) -> list[str]:
+def child_names(
+    store: Store,
+    path: str,
+    format: Format,
+    names: list[str],
+    tell: Callable[[str, Store, Exception], None] | None = None,
+) -> list[str]:
     """Return those of the names that are nodes of a format directly below a group.
 
-    Their documents are not parsed. A name that cannot be looked up is left out, with a warning.
+    Their documents are not parsed. A name that cannot be looked up is left out, with a warning, or
+    what ``tell`` does with its path and the error.
     """
     start = f"{path}/" if path else ""
     there: set[str] = set()
@@ -242,7 +249,7 @@ def child_names(store: Store, path: str, format: Format, names: list[str]) -> li
                     there.add(name)
             except BROKEN as error:
                 broken.add(name)
-                warn_of(start + name, store, error)
+                (tell or warn_of)(start + name, store, error)
     return [name for name in names if name in there]
 
 

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.info import GroupInfo
+    from fastzarr.nodes.members import Tell
     from fastzarr.nodes.snapshot import Snapshot
     from fastzarr.nodes.tree import Tree
     from fastzarr.stores import Store
@@ -468,10 +469,10 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             return list(self._snapshot.names(self._path))
         return nodes.entries(self._store, self._path)
 
-    def _names(self, entries: list[str]) -> list[str]:
+    def _names(self, entries: list[str], tell: Tell | None = None) -> list[str]:
         if self._snapshot is not None and self._snapshot.nodes is not None:
             return [name for name in entries if self._snapshot.has(nodes.join(self._path, name))]
-        return nodes.child_names(self._store, self._path, self._layout.format, entries)
+        return nodes.child_names(self._store, self._path, self._layout.format, entries, tell)
 
     def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
         snapshot = self._snapshot

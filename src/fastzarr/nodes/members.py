@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastzarr.nodes.documents import Node
+    from fastzarr.stores import Store
+
+    Tell: TypeAlias = Callable[[str, Store, Exception], None]
 
 GroupT = TypeVar("GroupT")
 T = TypeVar("T")
@@ -47,8 +50,11 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         """Return the names in the store directly below the group that may be names of members."""
 
     @abstractmethod
-    def _names(self, entries: list[str]) -> list[str]:
-        """Return those of the entries that are members; their metadata is not parsed."""
+    def _names(self, entries: list[str], tell: Tell | None = None) -> list[str]:
+        """Return those of the entries that are members; their metadata is not parsed.
+
+        One that cannot be looked up causes a warning, or what ``tell`` does.
+        """
 
     @abstractmethod
     def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
@@ -87,6 +93,13 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         found = _Listed(self._names(entries))
         self._listed = entries, ref(found)
         return found
+
+    def names(self, tell: Callable[[str, Exception], None]) -> list[str]:
+        """Return the names of the members, sorted.
+
+        Call ``tell`` with the path and the error of each member that cannot be looked up.
+        """
+        return self._names(self._entries(), lambda path, _, error: tell(path, error))
 
     def __len__(self) -> int:
         """Return the number of members."""

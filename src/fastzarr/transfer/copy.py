@@ -22,6 +22,7 @@ from fastzarr.creating.progress import Parts, reporting, size_of
 from fastzarr.creating.words import HANDLE_WORDS, ArraySpec
 from fastzarr.errors import BaseZarrError, CopyError, ReadOnlyError
 from fastzarr.metadata.attributes import plain_attributes
+from fastzarr.nodes.documents import BROKEN
 from fastzarr.stores.keys import normalise_path
 from fastzarr.transfer.h5py import (
     attributes_of,
@@ -238,7 +239,7 @@ class _Copy:
     def members(self, source: Any, dest: Any) -> None:
         """Copy the members of a group."""
         if not is_h5py(source):
-            nodes = [(name, source[name]) for name in source]
+            nodes = self._readable(source)
             layouts = [getattr(node, "layout", None) for _, node in nodes]
             has_names = any(getattr(layout, "dimension_names", None) for layout in layouts)
             for name, node in nodes:
@@ -261,6 +262,16 @@ class _Copy:
         for name, node in named:
             self.attempt(node, dest, name_of(name) if to_zarr else name, root=False)
         self.above.pop()
+
+    def _readable(self, source: Any) -> list[tuple[str, Any]]:
+        """Return the members of a group that can be opened; leave out the others."""
+        found = []
+        for name in source.names(lambda path, error: self.leave_out(f"/{path}", None, error)):
+            try:
+                found.append((name, source[name]))
+            except BROKEN as error:
+                self.leave_out(f"{source.name.rstrip('/')}/{name}", None, error)
+        return found
 
     def attributes(self, source: Any, dest: Any) -> None:
         """Copy the attributes of a group."""
