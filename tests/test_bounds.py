@@ -149,6 +149,17 @@ def test_an_element_of_gigabytes_is_refused_when_the_array_is_opened(
     assert peak(opens) < 16 * MIB
 
 
+@pytest.mark.parametrize("chunks", [(512, 512), (4096, 128)])
+def test_a_mask_takes_a_few_times_its_own_memory(chunks: Any) -> None:
+    shape = (4096, 4096)
+    mask = np.random.default_rng(1).random(shape, "f4") < 0.5
+    z = fastzarr.create_array({}, shape=shape, chunks=chunks, dtype="u1")
+    z[...] = 1
+    assert peak(lambda: z[mask]) < 8 * mask.nbytes
+    assert peak(lambda: z.__setitem__(mask, 3)) < 8 * mask.nbytes
+    assert (z[...] == np.where(mask, 3, 1)).all()
+
+
 @pytest.mark.parametrize("name", ["fixed_length_utf32", "null_terminated_bytes", "raw_bytes"])
 def test_the_limit_of_an_element_can_be_raised(name: str) -> None:
     dtype = {"name": name, "configuration": {"length_bytes": 80_000_000}}

@@ -3,6 +3,7 @@
 Rules of this file:
 
 * Every read and write of an array, regular or sharded, by any selection, passes through here.
+* A selection with large masks is divided into bands, which are planned and run one after another.
 * The extension runs a plan if it can; otherwise its twin in ``reference.py`` does.
 """
 
@@ -10,17 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastzarr.config import config
 from fastzarr.engine import reference
 from fastzarr.engine.failures import as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Job, inline
 from fastzarr.engine.threads import parallel, workers
 from fastzarr.native import extension
+from fastzarr.selection import bands
 from fastzarr.selection import plan as planning
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from fastzarr.codecs.program import Program
     from fastzarr.engine.chunks import StoredChunks
     from fastzarr.metadata.layout import Layout
@@ -121,3 +123,46 @@ def run_write(
             failure = reference.write(program, plan, chunks, value, job)
     if failure is not None:
         raise as_error(failure, chunks) from failure.error
+
+
+def read_in_bands(
+    layout: Layout,
+    chunks: StoredChunks,
+    selection: Selection,
+    out: np.ndarray[Any, Any],
+    *,
+    missing: bool,
+) -> bool:
+    """Read a selection like ``run_read``, the elements of large masks in bands."""
+    parts = bands.divide(selection, layout.shape, layout.grid)
+    if parts is None:
+        return run_read(layout, chunks, selection, out, missing=missing)
+    missed = False
+    for part, index in parts:
+        adjacent = isinstance(index[-1], slice)
+        target = out[index] if adjacent else np.empty(part.work, out.dtype)
+        # There may be another mask.
+        missed = read_in_bands(layout, chunks, part, target, missing=missing) or missed
+        if not adjacent:
+            out[index] = target
+    return missed
+
+
+def write_in_bands(
+    layout: Layout,
+    chunks: StoredChunks,
+    selection: Selection,
+    value: np.ndarray[Any, Any],
+    *,
+    store_empty: bool,
+) -> None:
+    """Write a selection like ``run_write``, the elements of large masks in bands.
+
+    If a band cannot be written, the bands before it are stored, and those behind it are not tried.
+    """
+    parts = bands.divide(selection, layout.shape, layout.grid)
+    if parts is None:
+        run_write(layout, chunks, selection, value, store_empty=store_empty)
+        return
+    for part, index in parts:
+        write_in_bands(layout, chunks, part, value[index], store_empty=store_empty)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from fastzarr.errors import BaseZarrError, StaleArrayError
 from fastzarr.metadata.layout import Layout
 from fastzarr.nodes import documents
-from fastzarr.selection.factors import Span
+from fastzarr.selection.factors import Mask, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +84,10 @@ def _covers(shape: tuple[int, ...], found: Selection) -> bool:
             last = factor.start + factor.step * (factor.size - 1)
             if factor.size and max(factor.start, last) >= shape[factor.axis]:
                 return False
+        elif isinstance(factor, Mask):
+            for place, axis in enumerate(factor.axes):
+                if factor.array[(slice(None),) * place + (slice(shape[axis], None),)].any():
+                    return False
         else:
             for axis, points in zip(factor.axes, factor.coords, strict=True):
                 if points.size and points.max() >= shape[axis]:

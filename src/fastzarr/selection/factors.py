@@ -4,16 +4,21 @@ Rules of this file:
 
 * A ``Span`` is a slice of one axis; ``Points`` are elements of one or several axes, selected
   jointly. Each axis of the array belongs to exactly one factor.
+* A ``Mask`` is the boolean array of more than ``MANY`` points, in C order. Its coordinates would
+  take 8 to 64 times its memory, so they are computed in bands (``bands.py``).
 * The *work shape* is the shape of the result with one axis for each factor, before axes are
   dropped, added or reshaped.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Indices = NDArray[np.int64]
@@ -46,6 +51,32 @@ class Points(NamedTuple):
     size: int
 
 
+# A mask of more elements is kept as a mask.
+MANY = 1 << 20
+
+
+@final
+class Mask(NamedTuple):
+    """The ``size`` elements of adjacent axes where a boolean array is True."""
+
+    axes: tuple[int, ...]
+    array: NDArray[np.bool_]
+    size: int
+
+    def points(self, origin: Sequence[int] | None = None) -> Points:
+        """Return the elements as points, in C order.
+
+        ``origin`` is the position of the mask in the array, by default its first element.
+        """
+        coords: list[NDArray[Any]] = []
+        for place, found in enumerate(self.array.nonzero()):
+            along = found.astype(np.int64, copy=False)
+            if origin is not None:
+                along += origin[place]
+            coords.append(along)
+        return Points(self.axes, tuple(coords), coords[0].size)
+
+
 class Selection(NamedTuple):
     """The factors of a selection in the order of the result's axes.
 
@@ -53,7 +84,7 @@ class Selection(NamedTuple):
     of names, or None for whole elements.
     """
 
-    factors: tuple[Span | Points, ...]
+    factors: tuple[Span | Points | Mask, ...]
     work: tuple[int, ...]
     shape: tuple[int, ...]
     fields: str | list[str] | None

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr import errors
-from fastzarr.selection.factors import Points, Selection, Span, new
+from fastzarr.selection import factors as limits
+from fastzarr.selection.factors import Mask, Points, Selection, Span, new
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -259,7 +260,7 @@ def _auto(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Select
 
 
 def _one_axis_each(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Selection:
-    factors: list[Span | Points] = []
+    factors: list[Span | Points | Mask] = []
     out: list[int] = []
     axis = 0
     for item in items:
@@ -270,13 +271,17 @@ def _one_axis_each(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) 
                     f"for axis {axis} has shape {item.shape}"
                 )
                 raise errors.ArrayIndexError(msg)
-            (coords,) = _coordinates(item, axis, shape)
-            factors.append(Points((axis,), (coords,), coords.size))
-            out.append(coords.size)
+            mask = _large_mask(item, axis, shape) if item.size > limits.MANY else None
+            if mask is None:
+                (coords,) = _coordinates(item, axis, shape)
+                factors.append(Points((axis,), (coords,), coords.size))
+            else:
+                factors.append(mask)
+            out.append(factors[-1].size)
         else:
-            found = _spans((item,), shape, axis)
-            factors += found.factors
-            out += found.shape
+            spans = _spans((item,), shape, axis)
+            factors += spans.factors
+            out += spans.shape
         axis += item is not None
     return Selection(tuple(factors), tuple([f.size for f in factors]), tuple(out), fields)
 
@@ -287,12 +292,19 @@ def _together(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Se
     arrays: list[Any] = []
     spans: list[tuple[int, Any]] = []
     places: list[int] = []
+    mask: Mask | None = None
     axis = 0
     for place, item in enumerate(items):
         if item is None or isinstance(item, slice):
             spans.append((axis, item))
             axis += item is not None
             continue
+        if isinstance(item, np.ndarray) and item.size > limits.MANY and _is_alone(items):
+            mask = _large_mask(item, axis, shape)
+            if mask is not None:
+                places.append(place)
+                axis += item.ndim
+                continue
         coords = (
             _coordinates(item, axis, shape)
             if isinstance(item, np.ndarray)
@@ -302,29 +314,54 @@ def _together(items: tuple[Any, ...], shape: tuple[int, ...], fields: Any) -> Se
         arrays += coords
         places.append(place)
         axis += len(coords)
-    try:
-        together = np.broadcast_arrays(*arrays)
-    except ValueError:
-        shapes = " ".join(str(array.shape).replace(" ", "") for array in arrays)
-        msg = (
-            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
-        )
-        raise errors.ArrayIndexError(msg) from None
-    points = Points(tuple(axes), tuple(a.reshape(-1) for a in together), together[0].size)
+    points: Points | Mask
+    if mask is None:
+        try:
+            together = np.broadcast_arrays(*arrays)
+        except ValueError:
+            shapes = " ".join(str(array.shape).replace(" ", "") for array in arrays)
+            msg = (
+                "shape mismatch: indexing arrays could not be broadcast together with shapes "
+                f"{shapes}"
+            )
+            raise errors.ArrayIndexError(msg) from None
+        joint = together[0].shape
+        points = Points(tuple(axes), tuple(a.reshape(-1) for a in together), together[0].size)
+    else:
+        points, joint = mask, (mask.size,)
     # NumPy puts the broadcast axes in place of the indices if these are adjacent, else first.
     first = places[0] if places[-1] - places[0] == len(places) - 1 else 0
     before = sum(item is None or isinstance(item, slice) for item in items[:first])
-    factors: list[Span | Points] = []
+    factors: list[Span | Points | Mask] = []
     out: list[int] = []
     for number, (axis, item) in enumerate([*spans, (0, points)]):
         if number == before:
             factors.append(points)
-            out += together[0].shape
+            out += joint
         if item is not points:
             found = _spans((item,), shape, axis)
             factors += found.factors
             out += found.shape
     return Selection(tuple(factors), tuple([f.size for f in factors]), tuple(out), fields)
+
+
+def _is_alone(items: tuple[Any, ...]) -> bool:
+    """Whether a single item is an array or integer, so that it is not broadcast."""
+    return sum(item is not None and not isinstance(item, slice) for item in items) == 1
+
+
+def _large_mask(array: NDArray[Any], axis: int, shape: tuple[int, ...]) -> Mask | None:
+    """Return an index array as a mask from ``axis`` on; None if it is no mask, or not a large one.
+
+    None is returned for a mask of another shape too.
+    """
+    axes = tuple(range(axis, axis + array.ndim))
+    if array.dtype != np.bool_ or array.shape != tuple([shape[axis] for axis in axes]):
+        return None
+    # A copy, so that the number of elements stays right if another thread changes the array.
+    array = array.copy()
+    size = int(np.count_nonzero(array))
+    return Mask(axes, array, size) if size > limits.MANY else None
 
 
 def _coordinates(array: NDArray[Any], axis: int, shape: tuple[int, ...]) -> list[Indices]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastzarr.selection.factors import Points, Span, new
+from fastzarr.selection.factors import Mask, Points, Span, new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,7 +135,7 @@ class Plan(NamedTuple):
         return Piece(tuple(coords), tuple(factors), index, whole, tuple(extent))
 
 
-def make(factors: Sequence[Factor], shape: tuple[int, ...], grid: Grid) -> Plan:
+def make(factors: Sequence[Factor | Mask], shape: tuple[int, ...], grid: Grid) -> Plan:
     """Return the plan for the factors of a selection in an array of ``shape``.
 
     All selected elements must be inside the array.
@@ -160,7 +160,8 @@ def make(factors: Sequence[Factor], shape: tuple[int, ...], grid: Grid) -> Plan:
                     continue
             part: SpanPart | PointsPart = _cut_span(factor, shape[axis], grid)
         else:
-            part = _cut_points(factor, shape, grid)
+            points = factor.points() if isinstance(factor, Mask) else factor
+            part = _cut_points(points, shape, grid)
             mesh = mesh or part.out is not None
         parts.append(part)
         counts.append(len(part.chunk))
