@@ -177,12 +177,12 @@ mod tests {
         .take(6 << 20)
         .collect();
         for (name, numbers, word, size) in [
-            ("gzip", &[9][..], "", 6 << 20),
-            ("zlib", &[-1], "", 6 << 20),
+            ("gzip", &[9, 0][..], "", 6 << 20),
+            ("zlib", &[-1, 0], "", 6 << 20),
             ("zstd", &[12, 0], "", 2 << 20),
             ("zstd", &[19, 1], "", 1 << 19),
-            ("blosc", &[9, 0, 1, 0], "zstd", 1 << 19),
-            ("blosc", &[9, 1, 1, 4 << 20], "lz4hc", 6 << 20),
+            ("blosc", &[9, 0, 1, 0, 0], "zstd", 1 << 19),
+            ("blosc", &[9, 1, 1, 4 << 20, 0], "lz4hc", 6 << 20),
         ] {
             let codec = ByteCodec::make(name, numbers, word).unwrap();
             assert!(codec.promptly() < size);
@@ -245,10 +245,10 @@ mod tests {
         let mut stored = 0;
         for cname in ["blosclz", "lz4", "zstd"] {
             for (numbers, swap) in [
-                ([5, 0, 4, 1000], None),
-                ([1, 1, 4, 0], Some(4)),
-                ([5, 2, 20, 4096], None),
-                ([0, 1, 4, 0], Some(2)),
+                ([5, 0, 4, 1000, 0], None),
+                ([1, 1, 4, 0, 0], Some(4)),
+                ([5, 2, 20, 4096, 0], None),
+                ([0, 1, 4, 0, 0], Some(2)),
             ] {
                 for data in [&noise, &smooth, &mixed] {
                     let codecs = ByteCodec::make("blosc", &numbers, cname)

@@ -86,12 +86,12 @@ fn byte_codecs() -> Vec<ByteCodec> {
     let mut codecs = Vec::new();
     for cname in ["blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"] {
         for shuffle in 0..3 {
-            codecs.extend(ByteCodec::make("blosc", &[5, shuffle, 4, 0], cname));
+            codecs.extend(ByteCodec::make("blosc", &[5, shuffle, 4, 0, 1], cname));
         }
     }
     codecs.extend(ByteCodec::make("zstd", &[1, 1], ""));
-    codecs.extend(ByteCodec::make("gzip", &[1], ""));
-    codecs.extend(ByteCodec::make("zlib", &[1], ""));
+    codecs.extend(ByteCodec::make("gzip", &[1, 1], ""));
+    codecs.extend(ByteCodec::make("zlib", &[1, 1], ""));
     codecs.extend(ByteCodec::make("lz4", &[1], ""));
     codecs.extend(ByteCodec::make("crc32c", &[], "end"));
     codecs.extend(ByteCodec::make("adler32", &[], "start"));
@@ -252,7 +252,7 @@ fn program(random: &mut Random, shape: &[usize]) -> Program {
         // Many blocks in a small chunk, which workers then share.
         let (word, element) = [("zstd", 4), ("lz4", 20)][random.below(2)];
         let shuffle = random.below(3) as i64;
-        codecs = ByteCodec::make("blosc", &[1, shuffle, element, 128], word)
+        codecs = ByteCodec::make("blosc", &[1, shuffle, element, 128, 1], word)
             .into_iter()
             .chain(ByteCodec::make("crc32c", &[], "end"))
             .take(1 + random.below(2))

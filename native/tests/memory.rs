@@ -225,7 +225,7 @@ fn programs() -> Vec<(String, Program)> {
     let mut all = Vec::new();
     for cname in ["blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"] {
         for shuffle in [0, 1, 2] {
-            let blosc = codec("blosc", &[5, shuffle, 4, 0], cname);
+            let blosc = codec("blosc", &[5, shuffle, 4, 0, 1], cname);
             let name = format!("blosc {cname} {shuffle}");
             all.push((name, plain(ROWS, vec![blosc], None)));
         }
@@ -233,8 +233,8 @@ fn programs() -> Vec<(String, Program)> {
     let chains: [(&str, Vec<ByteCodec>); 9] = [
         ("none", vec![]),
         ("zstd", vec![codec("zstd", &[1, 1], "")]),
-        ("gzip", vec![codec("gzip", &[1], "")]),
-        ("zlib", vec![codec("zlib", &[1], "")]),
+        ("gzip", vec![codec("gzip", &[1, 1], "")]),
+        ("zlib", vec![codec("zlib", &[1, 1], "")]),
         ("lz4", vec![codec("lz4", &[1], "")]),
         ("delta", vec![codec("delta", &[], ">i4 <i8")]),
         ("crc32c", vec![codec("crc32c", &[], "end")]),
@@ -250,8 +250,8 @@ fn programs() -> Vec<(String, Program)> {
             "lz4 blosc gzip",
             vec![
                 codec("lz4", &[1], ""),
-                codec("blosc", &[1, 1, 4, 0], "lz4"),
-                codec("gzip", &[1], ""),
+                codec("blosc", &[1, 1, 4, 0, 1], "lz4"),
+                codec("gzip", &[1, 1], ""),
             ],
         ),
     ];

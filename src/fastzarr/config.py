@@ -42,6 +42,9 @@ DEFAULTS: dict[str, Any] = {
     "array.write_empty_chunks": False,
     # Whether a missing chunk reads as fill values; if not, it raises ChunkNotFoundError.
     "array.read_missing_chunks": True,
+    # Whether bytes behind the end of compressed data are ignored as padding; if not, they raise
+    # ChunkError.
+    "array.read_padded_chunks": True,
     "array.target_chunk_size_bytes": _MIB,
     "array.target_shard_size_bytes": 64 * _MIB,
     # The casts allowed in assignments, as in np.can_cast; NumPy's own `a[...] = b` is "unsafe".

@@ -59,8 +59,26 @@ def test_truncated_data_is_reported(end):
 
 @pytest.mark.parametrize("behind", [b"\0", b"garbage", gzip.compress(b"x")])
 def test_what_follows_is_an_error(behind):
+    with config.set({"array.read_padded_chunks": False}), pytest.raises(CodecError):
+        GzipCodec().decode(GzipCodec().encode(DATA) + behind, len(DATA))
+
+
+@pytest.mark.parametrize("behind", [b"\0", b"garbage", b"\x1f", bytes(5000)])
+def test_padding_is_ignored_if_the_size_is_known(behind):
+    data = GzipCodec().encode(DATA) + behind
+    assert GzipCodec().decode(data, len(DATA)) == DATA
+    for size in (None, len(DATA) - 1, len(DATA) + 1):
+        with pytest.raises(CodecError):
+            GzipCodec().decode(data, size)
+
+
+@pytest.mark.parametrize("length", [2, 10, 15, 18, None])
+def test_a_further_member_is_no_padding(length):
+    behind = gzip.compress(b"x")[:length]
     with pytest.raises(CodecError):
         GzipCodec().decode(GzipCodec().encode(DATA) + behind, len(DATA))
+    padded = GzipCodec().encode(DATA) + gzip.compress(b"x") + b"\0"
+    assert GzipCodec().decode(padded, len(DATA) + 1) == DATA + b"x"
 
 
 @pytest.mark.parametrize("size", [0, 1, len(DATA) - 1, len(DATA) + 1, 10**12])

@@ -48,7 +48,7 @@ impl Codec for Params {
     }
 
     fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
-        decode(data, dst, context)
+        decode(self.frame(data), dst, context)
     }
 
     fn decode_to_vec(
@@ -72,7 +72,7 @@ impl Codec for Params {
         context: &mut Context,
         stop: Stop,
     ) -> Result<()> {
-        decode_large(data, dst, context, stop)
+        decode_large(self.frame(data), dst, context, stop)
     }
 
     fn footprint(context: &Context) -> usize {
@@ -88,7 +88,7 @@ impl Codec for Params {
     }
 
     fn block_size(&self, data: &[u8], size: usize) -> Result<usize> {
-        Ok(Header::parse(data, size)?.block_size())
+        Ok(Header::parse(self.frame(data), size)?.block_size())
     }
 
     fn decode_part(
@@ -99,7 +99,7 @@ impl Codec for Params {
         dst: &mut [u8],
         context: &mut Context,
     ) -> Result<()> {
-        decode_range(data, size, part.start, part.end, dst, context)
+        decode_range(self.frame(data), size, part.start, part.end, dst, context)
     }
 }
 

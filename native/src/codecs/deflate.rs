@@ -1,7 +1,8 @@
 //! The `gzip` codec (RFC 1952) and numcodecs' `zlib` (RFC 1950).
 //!
-//! * gzip data is one or more members; a zlib stream stands alone. Anything behind the end is an
-//!   error.
+//! * gzip data is one or more members; a zlib stream stands alone. Anything else behind the end is an
+//!   error, unless it is ignored as padding: if the user allows that, the data before it has the
+//!   expected size, and it does not begin as a member does.
 //! * libdeflate decodes a member at once into memory of fixed size. If the size is unknown, the
 //!   memory is doubled and the member that did not fit is decoded again.
 //! * A byte of DEFLATE decodes to at most 1032 bytes. That and the limit bound the memory that is
@@ -22,6 +23,8 @@ use crate::objects::Stop;
 
 /// The most bytes that one byte of DEFLATE can decode to: 258 from two bits.
 const RATIO: usize = 1032;
+/// The bytes that a gzip member begins with.
+const MAGIC: [u8; 2] = [0x1F, 0x8B];
 /// The most decoded bytes that are decoded without a look at whether to stop: 0.1 s.
 const AT_ONCE: usize = 64 << 20;
 /// About the bytes that the library's state takes.
@@ -54,6 +57,8 @@ pub struct Params {
     pub format: Format,
     /// From 0, which only stores, to 9; -1 is the default, and larger levels mean 9.
     pub level: i32,
+    /// Whether padding is ignored if the decoded size is known.
+    pub padded: bool,
 }
 
 impl Codec for Params {
@@ -68,6 +73,7 @@ impl Codec for Params {
         Some(Params {
             format,
             level: number(numbers, 0)?,
+            padded: number::<u8>(numbers, 1)? != 0,
         })
     }
 
@@ -76,7 +82,7 @@ impl Codec for Params {
     }
 
     fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
-        decode(data, dst, self.format, context)
+        decode(data, dst, self, context)
     }
 
     fn decode_to_vec(
@@ -105,11 +111,11 @@ impl Codec for Params {
         stop: Stop,
     ) -> Result<()> {
         if dst.len() <= AT_ONCE {
-            return decode(data, dst, self.format, context);
+            return decode(data, dst, self, context);
         }
-        let format = self.format;
+        let params = *self;
         decode_apart(data, dst, self.name(), stop, move |data, dst| {
-            decode(data, dst, format, &mut Context::default())
+            decode(data, dst, &params, &mut Context::default())
         })
     }
 }
@@ -132,7 +138,8 @@ pub struct Context {
 }
 
 /// Decode data that holds exactly `dst.len()` bytes.
-pub fn decode(src: &[u8], dst: &mut [u8], format: Format, ctx: &mut Context) -> Result<()> {
+pub fn decode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) -> Result<()> {
+    let Params { format, padded, .. } = *params;
     let decoder = decoder(format, ctx)?;
     let expected = dst.len();
     let (mut at, mut filled) = (0, 0);
@@ -149,6 +156,9 @@ pub fn decode(src: &[u8], dst: &mut [u8], format: Format, ctx: &mut Context) -> 
                 return Err(wrong_size(format, expected, &what));
             }
             Outcome::Damaged => return Err(damaged(format, src, at)),
+        }
+        if padded && filled == expected && !begins(format, src, at) {
+            break;
         }
         if !more(format, src, at)? {
             break;
@@ -255,6 +265,11 @@ fn more(format: Format, src: &[u8], at: usize) -> Result<bool> {
     }
     let message = format!("{left} bytes follow the end of the data");
     Err(Error::codec(format.stage(), message))
+}
+
+/// Whether the bytes at `at` begin as another member does.
+fn begins(format: Format, src: &[u8], at: usize) -> bool {
+    format == Format::Gzip && src.get(at..).is_some_and(|rest| rest.starts_with(&MAGIC))
 }
 
 /// Return a guess of the decoded size: the size that the last member states, or four times the

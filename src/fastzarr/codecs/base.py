@@ -223,6 +223,15 @@ def limit(encoded: int | None = None) -> tuple[int, str]:
     return most, f"if that is correct, raise {setting} in config"
 
 
+def padded() -> bool:
+    """Whether bytes behind the end of compressed data are ignored.
+
+    Some writers pad what a compressor returns. Only a compressor that marks the end of its data can
+    ignore that, and only behind complete data of the expected size.
+    """
+    return bool(config.flat["array.read_padded_chunks"])
+
+
 def check_size(
     codec: str,
     found: int,

@@ -4,6 +4,8 @@ Rules of this file:
 
 * The 16-byte header is checked against the expected size and the length of the data before anything
   is decoded. Fields that the decoder divides by are checked to be positive.
+* The header states where the frame ends. Bytes behind it are an error, unless they are ignored as
+  padding (see ``padded``).
 * ``typesize`` and ``shuffle`` default to values derived from the data type, as in zarr-python,
   except that elements of variable length are not shuffled.
 * Blosc's own threads are disabled; parallelism is across chunks.
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fastzarr.buffers import as_view
 from fastzarr.checked import as_int, choice
-from fastzarr.codecs.base import BytesBytesCodec, check_size
+from fastzarr.codecs.base import BytesBytesCodec, check_size, padded
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ class BloscCodec(BytesBytesCodec):
         return found
 
     def native(self) -> tuple[str, list[int], str]:
-        """Return level, shuffle, type size and block size, and the compressor."""
+        """Return level, shuffle, type size, block size and ``padded``, and the compressor."""
         return native(self.cname, self.clevel, self.shuffle, self.blocksize, self.typesize)
 
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
@@ -139,7 +141,7 @@ def native(
     number = SHUFFLES.index(shuffle) if isinstance(shuffle, str) else shuffle
     if number is None or number < 0:
         number = 2 if size == 1 else 1
-    return "blosc", [clevel, number, size, blocksize], cname
+    return "blosc", [clevel, number, size, blocksize, padded()], cname
 
 
 def compress(
@@ -175,6 +177,10 @@ def decompress(data: Buffer, size: int | None) -> bytes:
         msg = f"blosc: expected a header of {_HEADER.size} bytes, found {view.nbytes}"
         raise CodecError(msg)
     version, _, flags, typesize, nbytes, blocksize, cbytes = _HEADER.unpack_from(view)
+    # A frame has at least the offset of one block, or the bytes themselves if it is stored.
+    least = _HEADER.size + min(nbytes, 4)
+    if least <= cbytes < view.nbytes and size is not None and padded():
+        view = view[:cbytes]
     if cbytes != view.nbytes:
         msg = f"blosc: the header states {cbytes} bytes of data, found {view.nbytes}"
         raise CodecError(msg)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.codecs.program import Program
+from fastzarr.config import config
 from fastzarr.native import extension
 
 if TYPE_CHECKING:
@@ -23,10 +24,19 @@ if TYPE_CHECKING:
 def compile_chain(codecs: Sequence[Codec], spec: ChunkSpec) -> Program:
     """Return the program of a resolved chain, with its native program if available."""
     program = Program(codecs, spec)
-    described = None if extension is None else describe(program)
-    if described is not None:
-        program.native = extension.Program(described)
+    compile_native(program)
     return program
+
+
+def compile_native(program: Program) -> None:
+    """Make the program of the extension, if available, with the settings in force."""
+    settings = None
+    # Another thread may change them meanwhile.
+    while settings is not config.flat:
+        settings = config.flat
+        described = None if extension is None else describe(program)
+        program.native = None if described is None else extension.Program(described)
+        program.padded = settings["array.read_padded_chunks"]
 
 
 def describe(program: Program) -> dict[str, Any] | None:

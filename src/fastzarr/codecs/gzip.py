@@ -5,7 +5,8 @@ Rules of this file:
 * A decoder never produces more than one byte beyond the expected size; that byte shows that the
   data is too long.
 * Data may consist of several concatenated members, as RFC 1952 allows. Anything else after the end
-  of the stream is an error.
+  of the stream is an error, unless it is ignored as padding (see ``padded``). Bytes that begin as a
+  further member does are never padding.
 * Encoding is deterministic: the header contains no time.
 
 Specification: zarr-specs, "Gzip codec", version 1.0; RFC 1952.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fastzarr.buffers import as_view
 from fastzarr.checked import as_int
 from fastzarr.codecs import base
-from fastzarr.codecs.base import BytesBytesCodec, bound
+from fastzarr.codecs.base import BytesBytesCodec, bound, padded
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 GZIP, ZLIB = 31, 15
 """The values of zlib's ``wbits`` for a gzip member and for a zlib stream."""
+MAGIC = b"\x1f\x8b"
+"""The bytes that a gzip member begins with."""
 _WINDOW = 1 << 12
 
 
@@ -56,8 +59,8 @@ class GzipCodec(BytesBytesCodec):
         return {"id": "gzip", "level": self.level}
 
     def native(self) -> tuple[str, list[int], str]:
-        """Return the level."""
-        return "gzip", [self.level], ""
+        """Return the level and ``padded``."""
+        return "gzip", [self.level, padded()], ""
 
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
         """Return None: the size depends on the values."""
@@ -70,7 +73,7 @@ class GzipCodec(BytesBytesCodec):
 
     def decode(self, data: Buffer, size: int | None) -> bytes:
         """Return the decompressed bytes of one or more gzip members."""
-        return decompress("gzip", lambda: zlib.decompressobj(GZIP), data, size, zlib.error)
+        return decompress("gzip", lambda: zlib.decompressobj(GZIP), data, size, zlib.error, MAGIC)
 
 
 def decompress(
@@ -79,14 +82,17 @@ def decompress(
     data: Buffer,
     size: int | None,
     failure: type[Exception],
+    magic: bytes | None,
     *,
-    members: bool = True,
+    checked: bool = True,
 ) -> bytes:
     """Return the decompressed bytes: exactly ``size``, or up to the configured limit if None.
 
     ``decoder`` returns a new decoder with the interface of ``zlib``, ``bz2`` and ``lzma``, which
-    raises ``failure`` on damaged data. ``members`` is True if further streams may follow the first.
-    Raise ``CodecError`` if the data is damaged, truncated, or decodes to another size.
+    raises ``failure`` on damaged data. ``magic`` is what a further stream begins with, or None if
+    none may follow the first. ``checked`` is whether streams have a checksum, so that bytes behind
+    them may be padding. Raise ``CodecError`` if the data is damaged, truncated, or decodes to
+    another size.
     """
     view = as_view(data)
     position, end = 0, view.nbytes
@@ -116,10 +122,11 @@ def decompress(
             msg = f"{name}: the data ends early, after {found} decoded bytes{expected}"
             raise CodecError(msg)
         position -= len(stream.unused_data)
-        if position == end:
+        rest = view[position:]
+        if not rest or (checked and found == size and _is_padding(rest, magic)):
             break
-        if not members:
-            msg = f"{name}: {end - position} bytes follow the end of the data"
+        if magic is None:
+            msg = f"{name}: {len(rest)} bytes follow the end of the data"
             raise CodecError(msg)
         # A decoder copies all input after its stream, so small windows keep many small members from
         # taking quadratic time.
@@ -128,3 +135,7 @@ def decompress(
         msg = f"{name}: expected {size} decoded bytes, but the data holds {found}"
         raise CodecError(msg)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _is_padding(rest: memoryview, magic: bytes | None) -> bool:
+    return padded() and (magic is None or rest[: len(magic)] != magic)

@@ -58,8 +58,9 @@ class Program:
     zero-dimensional array with the value of missing chunks. ``encoded_size`` is the size of a
     stored chunk in bytes, or None if it depends on the values. ``order`` is the permutation of axes
     made by the transposes, or None if the chain has another array-to-array codec. ``native`` is the
-    program of the extension, or None if it cannot run the chain. ``inside`` is the shard that the
-    serializer encodes, if any, and ``shard`` the same if it can be read and written in parts.
+    program of the extension, or None if it cannot run the chain; ``padded`` is the setting
+    ``array.read_padded_chunks`` that it was made with. ``inside`` is the shard that the serializer
+    encodes, if any, and ``shard`` the same if it can be read and written in parts.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Program:
         "native",
         "nbytes",
         "order",
+        "padded",
         "serializer",
         "serializer_spec",
         "shard",
@@ -100,6 +102,7 @@ class Program:
         self.array_steps, self.byte_steps = tuple(array_steps), tuple(byte_steps)
         self.encoded_size = size
         self.native: Any = None
+        self.padded: Any = None
         order: tuple[int, ...] | None = tuple(range(len(self.spec.shape)))
         for codec, _ in array_steps:
             turn = codec.order if isinstance(codec, TransposeCodec) else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastzarr.codecs.compile import compile_native
 from fastzarr.config import config
 from fastzarr.engine import reference
 from fastzarr.engine.failures import as_error, as_failure, is_for_the_store
@@ -44,13 +45,16 @@ def _choose(
     shared = program.shard is not None or plan.size == 1
     work = size if shared else (plan.size - 1) * program.nbytes
     threads = 1 if work < _SMALL else workers()
+    settings = config.flat
+    if program.padded is not settings["array.read_padded_chunks"]:
+        compile_native(program)
     in_parts = chunks.files is None and chunks.store.supports_partial_reads
     twin = (
         program.native is None
         or selection.fields is not None
         # The extension reads parts of files, but other objects as a whole.
         or (in_parts and program.shard is not None)
-        or config.flat["data_path"] == "numpy"
+        or settings["data_path"] == "numpy"
     )
     return reference if twin else extension, threads
 

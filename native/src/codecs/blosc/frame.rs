@@ -86,6 +86,8 @@ pub struct Params {
     pub typesize: usize,
     /// The bytes of a block; 0 chooses as c-blosc 1.21 does.
     pub blocksize: usize,
+    /// Whether bytes behind a frame are ignored if its decoded size is known.
+    pub padded: bool,
 }
 
 impl Params {
@@ -121,7 +123,16 @@ impl Params {
             },
             typesize: number(numbers, 2)?,
             blocksize: number(numbers, 3)?,
+            padded: number::<u8>(numbers, 4)? != 0,
         })
+    }
+
+    /// Return the frame that the data begins with, without the padding that may follow it.
+    pub fn frame<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+        match read_u32(data, 12) {
+            Some(end) if self.padded && end >= HEADER => data.get(..end).unwrap_or(data),
+            _ => data,
+        }
     }
 }
 

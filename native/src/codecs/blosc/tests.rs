@@ -74,6 +74,7 @@ fn params(compressor: Compressor, level: u8, shuffle: Shuffle, typesize: usize) 
         shuffle,
         typesize,
         blocksize: 0,
+        padded: false,
     }
 }
 
@@ -339,5 +340,37 @@ fn damaged_frames_never_panic() {
             }
             let _ = decode(&bad, &mut dst, &mut ctx);
         }
+    }
+}
+
+#[test]
+fn ignores_bytes_behind_a_frame_if_allowed() {
+    let (src, mut ctx) = (content(3, 2, 3000), Context::default());
+    let strict = params(Compressor::Lz4, 5, Shuffle::Byte, 2);
+    let lenient = Params {
+        padded: true,
+        ..strict
+    };
+    let frame = encoded(&src, &strict);
+    for padding in [&[0; 16][..], b"\xFF", &frame] {
+        let data = [&frame[..], padding].concat();
+        for (params, fits) in [(strict, false), (lenient, true)] {
+            let (mut all, mut large, mut part) = ([0; 3000], [0; 3000], [0; 10]);
+            let results = [
+                params.decode(&data, &mut all, &mut ctx),
+                params.decode_large(&data, &mut large, &mut ctx, &|| false),
+                params.decode_part(&data, 3000, 5..15, &mut part, &mut ctx),
+                params.block_size(&data, 3000).map(|_| ()),
+            ];
+            assert!(results.iter().all(|result| result.is_ok() == fits));
+            if fits {
+                assert!(src[..] == all && src[..] == large && src[5..15] == part);
+            }
+            assert!(params.decode(&data, &mut all[1..], &mut ctx).is_err());
+        }
+    }
+    for cut in 0..frame.len() {
+        let result = lenient.decode(&frame[..cut], &mut [0; 3000], &mut ctx);
+        assert!(result.is_err());
     }
 }

@@ -21,10 +21,25 @@ const ZLIB: &[u8] = &[
 ];
 
 /// Decode over two backgrounds: what shines through was never written.
+fn strict(format: Format) -> Params {
+    Params {
+        format,
+        level: 1,
+        padded: false,
+    }
+}
+
+fn lenient(format: Format) -> Params {
+    Params {
+        padded: true,
+        ..strict(format)
+    }
+}
+
 fn decoded(src: &[u8], size: usize, format: Format) -> Result<Vec<u8>> {
     let [one, two] = [0xAA, 0x55].map(|background| {
         let mut out = vec![background; size];
-        decode(src, &mut out, format, &mut Context::default()).map(|()| out)
+        decode(src, &mut out, &strict(format), &mut Context::default()).map(|()| out)
     });
     assert_eq!(one, two);
     one
@@ -40,7 +55,10 @@ fn collected(src: &[u8], limit: usize, format: Format) -> Result<Vec<u8>> {
 
 fn encoded(src: &[u8], level: i32, format: Format) -> Vec<u8> {
     let mut out = b"before".to_vec();
-    let params = Params { format, level };
+    let params = Params {
+        level,
+        ..strict(format)
+    };
     encode(src, &mut out, &params, &mut Context::default()).unwrap();
     assert_eq!(&out[..6], b"before");
     out[6..].to_vec()
@@ -90,8 +108,8 @@ fn keeps_one_encoder_for_a_level() {
     for level in [1, 1, 9, 0, 1] {
         let mut out = Vec::new();
         let params = Params {
-            format: Gzip,
             level,
+            ..strict(Gzip)
         };
         encode(&data, &mut out, &params, &mut ctx).unwrap();
         assert_eq!(out, encoded(&data, level, Gzip));
@@ -149,7 +167,7 @@ fn refuses_what_is_cut_or_followed_by_anything() {
     ] {
         for stop in 0..bytes.len() {
             let mut out = vec![0; size];
-            assert!(decode(&bytes[..stop], &mut out, format, &mut ctx).is_err());
+            assert!(decode(&bytes[..stop], &mut out, &strict(format), &mut ctx).is_err());
             assert!(collected(&bytes[..stop], size, format).is_err());
             let cut_second = [bytes, &bytes[..stop]].concat();
             if stop > 0 {
@@ -160,7 +178,7 @@ fn refuses_what_is_cut_or_followed_by_anything() {
             assert!(decoded(&[bytes, tail].concat(), size, format).is_err());
             assert!(collected(&[bytes, tail].concat(), size, format).is_err());
         }
-        decode(bytes, &mut vec![0; size], format, &mut ctx).unwrap();
+        decode(bytes, &mut vec![0; size], &strict(format), &mut ctx).unwrap();
     }
 }
 
@@ -214,12 +232,51 @@ fn survives_noise() {
             }
         }
         let mut out = [0; 64];
-        let _ = decode(&data, &mut out, Gzip, &mut ctx);
+        let _ = decode(&data, &mut out, &strict(Gzip), &mut ctx);
         let _ = collected(&data, 64, Gzip);
         if data.len() > 1 {
             data[..2].copy_from_slice(&[0x78, 0x9C]);
         }
-        let _ = decode(&data, &mut out, Zlib, &mut ctx);
+        let _ = decode(&data, &mut out, &strict(Zlib), &mut ctx);
         let _ = collected(&data, 64, Zlib);
+    }
+}
+
+#[test]
+fn ignores_padding_of_any_size_if_allowed() {
+    let mut ctx = Context::default();
+    for (bytes, format) in [(GZIP, Gzip), (NAMED, Gzip), (ZLIB, Zlib)] {
+        for padding in [&[0; 8][..], b"garbage", b"\x1F", &[0; 5000]] {
+            let data = [bytes, padding].concat();
+            let mut decode = |size: usize, params: &Params| {
+                let mut out = vec![0; size];
+                decode(&data, &mut out, params, &mut ctx).map(|()| out)
+            };
+            assert_eq!(decode(72, &lenient(format)).unwrap(), TEXT);
+            assert!(decode(72, &strict(format)).is_err());
+            assert!(decode(71, &lenient(format)).is_err());
+            assert!(decode(73, &lenient(format)).is_err());
+        }
+        for stop in 0..bytes.len() {
+            assert!(decode(&bytes[..stop], &mut [0; 72], &lenient(format), &mut ctx).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_member_is_no_padding() {
+    let mut ctx = Context::default();
+    let (empty, lenient) = (encoded(b"", 1, Gzip), lenient(Gzip));
+    for (members, size, fits) in [
+        ([GZIP, GZIP, b"\0"], 72, false),
+        ([GZIP, GZIP, b"\0"], 144, true),
+        ([GZIP, &GZIP[..30], b""], 72, false),
+        ([GZIP, &GZIP[..2], b""], 72, false),
+        ([GZIP, &empty, b"\0"], 72, true),
+        ([&empty, GZIP, b"\0"], 72, true),
+        ([&empty, b"\0", GZIP], 72, false),
+    ] {
+        let result = decode(&members.concat(), &mut vec![0; size], &lenient, &mut ctx);
+        assert_eq!(result.is_ok(), fits, "{size}");
     }
 }

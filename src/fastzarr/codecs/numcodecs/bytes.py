@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.checked import placed
-from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size
+from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size, padded
 from fastzarr.codecs.blosc import BloscCodec
 from fastzarr.codecs.numcodecs.decoders import DECODERS, check_filters, encode_crc32c
 from fastzarr.codecs.numcodecs.settings import (
@@ -103,7 +103,7 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
                 made.cname, made.clevel, made.shuffle, made.blocksize, self.typesize
             )
         if name in ("zlib", "gzip"):
-            return name, [self.codec.level], ""
+            return name, [self.codec.level, padded()], ""
         if name == "zstd":
             return name, [self.codec.level, int(getattr(self.codec, "checksum", False))], ""
         if name == "lz4":

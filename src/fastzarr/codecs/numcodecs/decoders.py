@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LZ4_HEADER = 4
 _LZMA_MEMORY = 1 << 30
+_XZ = b"\xfd7zXZ\x00"
 
 
 def _lz4(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
@@ -55,11 +56,11 @@ def _zstd(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer: 
 def _zlib(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
     import zlib
 
-    from fastzarr.codecs.gzip import GZIP, ZLIB, decompress
+    from fastzarr.codecs.gzip import GZIP, MAGIC, ZLIB, decompress
 
     gzip = config["id"] == "gzip"
     decoder = partial(zlib.decompressobj, GZIP if gzip else ZLIB)
-    return decompress(config["id"], decoder, data, size, zlib.error, members=gzip)
+    return decompress(config["id"], decoder, data, size, zlib.error, MAGIC if gzip else None)
 
 
 def _bz2(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:  # noqa: ARG001
@@ -67,7 +68,7 @@ def _bz2(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:  
 
     from fastzarr.codecs.gzip import decompress
 
-    return decompress("bz2", bz2.BZ2Decompressor, data, size, OSError)
+    return decompress("bz2", bz2.BZ2Decompressor, data, size, OSError, b"BZh")
 
 
 def _lzma_limit() -> int:
@@ -97,7 +98,10 @@ def _lzma(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
     limit = _lzma_limit()
     settings = {"filters": config.get("filters")} if raw else {"memlimit": limit}
     decoder = partial(lzma.LZMADecompressor, format=kind, **settings)
-    return decompress("lzma", decoder, data, size, lzma.LZMAError, members=not raw)
+    # The other formats have no checksum.
+    checked = not raw and as_view(data)[: len(_XZ)] == _XZ
+    magic = None if raw else _XZ
+    return decompress("lzma", decoder, data, size, lzma.LZMAError, magic, checked=checked)
 
 
 def encode_crc32c(config: Mapping[str, Any], data: Buffer) -> bytes:
