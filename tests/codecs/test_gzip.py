@@ -57,7 +57,7 @@ def test_truncated_data_is_reported(end):
         GzipCodec().decode(GzipCodec().encode(DATA)[:end], len(DATA))
 
 
-@pytest.mark.parametrize("behind", [b"\0", b"garbage", gzip.compress(b"x")])
+@pytest.mark.parametrize("behind", [b"\0", b"garbage", gzip.compress(b"x", mtime=0)])
 def test_what_follows_is_an_error(behind):
     with config.set({"array.read_padded_chunks": False}), pytest.raises(CodecError):
         GzipCodec().decode(GzipCodec().encode(DATA) + behind, len(DATA))
@@ -74,10 +74,10 @@ def test_padding_is_ignored_if_the_size_is_known(behind):
 
 @pytest.mark.parametrize("length", [2, 10, 15, 18, None])
 def test_a_further_member_is_no_padding(length):
-    behind = gzip.compress(b"x")[:length]
+    behind = gzip.compress(b"x", mtime=0)[:length]
     with pytest.raises(CodecError):
         GzipCodec().decode(GzipCodec().encode(DATA) + behind, len(DATA))
-    padded = GzipCodec().encode(DATA) + gzip.compress(b"x") + b"\0"
+    padded = GzipCodec().encode(DATA) + gzip.compress(b"x", mtime=0) + b"\0"
     assert GzipCodec().decode(padded, len(DATA) + 1) == DATA + b"x"
 
 
