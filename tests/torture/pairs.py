@@ -52,7 +52,8 @@ from torture.model import Model, UnreadableError, look, strays
 from torture.trap import CHANGES, CLOSES, READS, Child, Outcome, Trap, forked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _ALL = CHANGES | CLOSES | READS
@@ -291,20 +292,23 @@ def select(pattern: str | None, lib: str) -> list[Pair]:
 
 
 def _kind(why: str) -> str:
-    return re.sub(r"[0-9a-f]{16,}|torture-\w+", "*", why)
+    return re.sub(r"[0-9a-f]{16,}|torture-\w+|\d+", "*", why)
 
 
-def told(result: dict[str, Any]) -> Iterator[str]:
+def told(result: dict[str, Any], command: str = "pairs") -> Iterator[str]:
     """Return the failed points of a result, one of each kind, with the command to reproduce it."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for bad in result["bad"]:
         kinds.setdefault(_kind(bad["why"]), []).append(bad)
-    for why, some in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:_KINDS]:
+    for some in sorted(kinds.values(), key=len, reverse=True)[:_KINDS]:
         first = some[0]
+        then = f", then {first['then']}" if "then" in first else ""
         more = f" and {len(some) - 1} more" if len(some) > 1 else ""
-        yield f"{result['pair']}: before call {first['at']} ({first['call']}){more}: {why}"
-        command = f"python -m torture.pairs {result['lib']} --pairs '{result['pair']}'"
-        yield f"    PYTHONPATH=src:tests {command} --at {first['at']}"
+        where = f"before call {first['at']} ({first['call']}){then}{more}"
+        yield f"{result['pair']}: {where}: {first['why']}"
+        words = f"{result['lib']} --pairs '{result['pair']}' --at {first['at']}"
+        second = f" --then {first['then']}" if "then" in first else ""
+        yield f"    PYTHONPATH=src:tests python -m torture.{command} {words}{second}"
 
 
 def prove(budget: Budget, seed: int) -> Iterable[Row]:
@@ -347,9 +351,24 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=0, help="try so many points of each, not all")
     parser.add_argument("--but", type=int, default=0, help="not those that --most would try")
     options = parser.parse_args()
+    words = {name: getattr(options, name) for name in ("most", "but", "seed", "at")}
+    counts = ("points", "waited", "refused")
+    return try_each(select(options.pairs, options.lib), options, partial(try_pair, **words), counts)
+
+
+def try_each(
+    chosen: list[Pair],
+    options: Namespace,
+    attempt: Callable[[Harness, Pair], dict[str, Any]],
+    counts: Iterable[str],
+    command: str = "pairs",
+) -> int:
+    """Try pairs as the options of the command line say, print the results, and return the status.
+
+    ``counts`` are the members of a result that are printed.
+    """
     lib, failed = import_module(options.lib), 0
     end_cleanly()
-    chosen = select(options.pairs, options.lib)
     if options.list:
         print("\n".join(pair.name for pair in chosen))
         return 0
@@ -361,16 +380,14 @@ def main() -> int:
     try:
         harness = Harness(lib, folder)
         for pair in chosen:
-            words = {name: getattr(options, name) for name in ("most", "but", "seed", "at")}
-            result = try_pair(harness, pair, **words)
+            result = attempt(harness, pair)
             failed += len(result["bad"])
             if options.json:
                 print(json.dumps(result), flush=True)
                 continue
-            told_counts = ("points", "waited", "refused")
-            counts = ", ".join(f"{result[word]} {word}" for word in told_counts)
-            print(f"{pair.name}: {len(result['bad'])} bad; {counts}", flush=True)
-            print("".join(line + "\n" for line in told(result)), end="")
+            found = ", ".join(f"{result[word]} {word}" for word in counts)
+            print(f"{pair.name}: {len(result['bad'])} bad; {found}", flush=True)
+            print("".join(line + "\n" for line in told(result, command)), end="")
     finally:
         shutil.rmtree(folder)
     return 0 if options.json else int(failed > 0)

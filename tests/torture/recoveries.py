@@ -19,22 +19,20 @@ Rules of this file:
 
 from __future__ import annotations
 
-import gc
-import json
 import random
 import re
 import shutil
 import sys
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torture.frame import Budget, Row, run_jobs, summary, workers
-from torture.harness import arguments, configured, end_cleanly, import_used, regrow, scratch
+from torture.harness import arguments, configured, regrow
 from torture.meetings import TREE, VERBS, Handles, Pair, Result, State, Verb, differs
 from torture.model import VARIANTS, Model, UnreadableError, look, state
-from torture.pairs import Harness, called_once, result_of
+from torture.pairs import Harness, result_of, try_each
+from torture.pairs import told as told_of
 from torture.readers import Change, Reader, recovered
 from torture.trap import CHANGES, CLOSES, Child, Outcome, forked, read_trace
 
@@ -272,23 +270,12 @@ def try_pair(
     }
 
 
+told = partial(told_of, command="recoveries")
+
+
 def select(pattern: str | None) -> list[Pair]:
     """Return the pairs whose names match."""
     return [pair for pair in pairs() if pattern is None or re.fullmatch(pattern, pair.name)]
-
-
-def told(result: dict[str, Any]) -> Iterator[str]:
-    """Return the failed points of a result, one of each kind, with the command to reproduce it."""
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for bad in result["bad"]:
-        kinds.setdefault(re.sub(r"[0-9a-f]{16,}|torture-\w+|\d+", "*", bad["why"]), []).append(bad)
-    for why, some in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:_KINDS]:
-        first = some[0]
-        more = f" and {len(some) - 1} more" if len(some) > 1 else ""
-        where = f"before call {first['at']} ({first['call']}), then {first['then']}{more}"
-        yield f"{result['pair']}: {where}: {first['why'] or why}"
-        command = f"python -m torture.recoveries fastzarr --pairs '{result['pair']}'"
-        yield f"    PYTHONPATH=src:tests {command} --at {first['at']} --then {first['then']}"
 
 
 def prove(budget: Budget, seed: int) -> Iterable[Row]:
@@ -321,31 +308,9 @@ def main() -> int:
     parser.add_argument("--then", type=int, default=-1, help="the call of the second, 0 for none")
     parser.add_argument("--most", type=int, default=0, help="kill so many of each, not all")
     options = parser.parse_args()
-    lib, failed = import_module(options.lib), 0
-    end_cleanly()
-    chosen = select(options.pairs)
-    if options.list:
-        print("\n".join(pair.name for pair in chosen))
-        return 0
-    trouble = import_used(partial(called_once, lib, chosen))
-    if trouble:
-        raise RuntimeError(trouble)
-    gc.freeze()  # so that forked processes share these pages
-    folder = scratch()
-    try:
-        harness = Harness(lib, folder)
-        for pair in chosen:
-            words = {"at": options.at or 0, "then": options.then}
-            result = try_pair(harness, pair, most=options.most, seed=options.seed, **words)
-            failed += len(result["bad"])
-            if options.json:
-                print(json.dumps(result), flush=True)
-            else:
-                print(f"{pair.name}: {len(result['bad'])} bad of {result['points']}", flush=True)
-                print("".join(line + "\n" for line in told(result)), end="")
-    finally:
-        shutil.rmtree(folder)
-    return 0 if options.json else int(failed > 0)
+    words = {name: getattr(options, name) for name in ("most", "seed", "then")}
+    attempt = partial(try_pair, at=options.at or 0, **words)
+    return try_each(select(options.pairs), options, attempt, ["points"], "recoveries")
 
 
 if __name__ == "__main__":
