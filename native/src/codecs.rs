@@ -11,6 +11,8 @@ mod codec;
 mod deflate;
 mod delta;
 mod lz4;
+#[cfg(test)]
+mod noise;
 mod shuffle;
 pub mod swap;
 pub mod vlen;

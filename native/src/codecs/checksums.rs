@@ -245,20 +245,11 @@ fn folded(sum: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codecs::noise::noise;
 
     const TEXT: &[u8] = b"fastzarr holds chunks of bytes";
 
     const KINDS: [Kind; 4] = [Kind::Crc32c, Kind::Crc32, Kind::Adler32, Kind::Fletcher32];
-
-    fn noise(size: usize, mut seed: u64) -> Vec<u8> {
-        let mut next = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed
-        };
-        (0..size).map(|_| (next() >> 40) as u8).collect()
-    }
 
     fn by_bit(data: &[u8], polynomial: u32) -> u32 {
         let step = |sum: u32| sum >> 1 ^ if sum & 1 == 1 { polynomial } else { 0 };

@@ -173,6 +173,7 @@ fn decode_block(block: &[u8], dst: *mut u8, size: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codecs::noise::numbers;
 
     const TEXT: &[u8] = b"fastzarr fastzarr fastzarr fastzarr fastzarr fastzarr fastzarr fastzarr ";
     /// numcodecs.lz4 with acceleration 1.
@@ -207,13 +208,8 @@ mod tests {
         out[6..].to_vec()
     }
 
-    fn noise(size: usize, mut seed: u64) -> Vec<u8> {
-        let mut next = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed
-        };
+    fn noise(size: usize, seed: u64) -> Vec<u8> {
+        let mut next = numbers(seed);
         // Runs of one value, so that there is something to compress.
         let mut value = 0;
         let mut one = |i: usize| {

@@ -1,5 +1,6 @@
 use super::Format::{Gzip, Zlib};
 use super::*;
+use crate::codecs::noise::few_values as noise;
 
 const TEXT: &[u8] = b"fastzarr fastzarr fastzarr fastzarr fastzarr fastzarr fastzarr fastzarr ";
 /// numcodecs.gzip at level 1.
@@ -62,16 +63,6 @@ fn encoded(src: &[u8], level: i32, format: Format) -> Vec<u8> {
     encode(src, &mut out, &params, &mut Context::default()).unwrap();
     assert_eq!(&out[..6], b"before");
     out[6..].to_vec()
-}
-
-fn noise(size: usize, mut seed: u64) -> Vec<u8> {
-    let mut next = || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
-    (0..size).map(|_| (next() >> 60) as u8).collect()
 }
 
 #[test]

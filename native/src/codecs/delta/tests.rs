@@ -1,4 +1,5 @@
 use super::*;
+use crate::codecs::noise::noise;
 
 const NAMES: [&str; 10] = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"];
 
@@ -23,16 +24,6 @@ fn decoded(src: &[u8], dtype: &str, astype: &str) -> Vec<u8> {
     let mut out = vec![0xAA; src.len() / params.astype.size() * params.dtype.size()];
     decode(src, &mut out, &params, &mut Context::default()).unwrap();
     out
-}
-
-fn noise(size: usize, mut seed: u64) -> Vec<u8> {
-    let mut next = || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
-    (0..size).map(|_| (next() >> 40) as u8).collect()
 }
 
 /// Write small numbers as little-endian numbers of a type.

@@ -1,6 +1,7 @@
 //! Frames as others write them, damaged ones, and the looks at whether to stop.
 
 use super::*;
+use crate::codecs::noise::few_values as noise;
 use std::cell::Cell;
 
 /// numcodecs.zstd: level 1 of "fastzarr " eight times; the frame states 72 bytes.
@@ -69,17 +70,6 @@ fn encoded(src: &[u8], level: i32, checksum: bool) -> Vec<u8> {
     encode(src, &mut out, &params, &mut Context::default()).unwrap();
     assert_eq!(&out[..6], b"before");
     out[6..].to_vec()
-}
-
-fn noise(size: usize, mut seed: u64) -> Vec<u8> {
-    let mut next = || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
-    // Few values, so that there is something to compress.
-    (0..size).map(|_| (next() >> 60) as u8).collect()
 }
 
 #[test]
