@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from fastzarr.metadata.format import Format
     from fastzarr.stores import Store
+    from fastzarr.stores.path import StorePath
 
 
 def save(
@@ -74,26 +75,17 @@ def save(
     else:
         kwargs["progress"] = progress
     if len(args) == 1 and not kwargs and isinstance(args[0], Group):
-        _save_tree(store, args[0], **places)
+        wanted = same_format(zarr_format, zarr_version) or args[0].layout.format
+        place = as_store_path(store, path, mode="w", storage_options=storage_options)
+        _save_tree(place, args[0], wanted, progress)
     elif len(args) == 1 and not kwargs:
         save_array(store, args[0], **places)
     else:
         save_group(store, *args, **places, **kwargs)
 
 
-def _save_tree(
-    store: Any,
-    source: Group,
-    *,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
-    path: str | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: Any = None,
-) -> None:
-    """Save a group with all nodes below it, in its own format unless another is passed."""
-    wanted = same_format(zarr_format, zarr_version) or source.layout.format
-    place = as_store_path(store, path, mode="w", storage_options=storage_options)
+def _save_tree(place: StorePath, source: Group, wanted: Format, progress: Any) -> None:
+    """Save a group with all nodes below it, in a format."""
     if place.store.place.covers(place.path, source.store.place, source.path) or (
         source.store.place.covers(source.path, place.store.place, place.path)
     ):

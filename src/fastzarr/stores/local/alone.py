@@ -37,14 +37,18 @@ if TYPE_CHECKING:
 _MARK = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | BINARY
 
 
+class TooManyFoldersError(OSError):
+    """Raised if this process cannot have so many folders open at once."""
+
+
 class Alone:
     """The locked folders of a transaction's commit, until ``end``."""
 
     def __init__(self, folder: Folder, nodes: Iterable[str]) -> None:
         """Lock the existing folders of nodes, and those above them.
 
-        Journals of others that are found in them are completed first. Raise OSError if so many
-        folders cannot be open at once.
+        Journals of others that are found in them are completed first. Raise
+        ``TooManyFoldersError`` if so many folders cannot be open at once.
         """
         self._folder, self._nodes = folder, frozenset(nodes)
         self._paths = folder.place.paths.alone(*self._nodes)
@@ -66,7 +70,7 @@ class Alone:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             reason = f"this process cannot open the {len(paths)} folders that must be locked"
-            raise OSError(error.errno, reason, folder.root) from error
+            raise TooManyFoldersError(error.errno, reason, folder.root) from error
         except BaseException:
             self.end()
             raise

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastzarr.stores.keys import METADATA_NAMES
-from fastzarr.stores.local.alone import Alone
+from fastzarr.stores.local.alone import Alone, TooManyFoldersError
 from fastzarr.stores.local.system import is_folder, patiently, sync_folder, temporary_name
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def moved_by_copy(folder: Folder, source: str, target: str) -> bool:
 def _alone(folder: Folder, nodes: set[str], source: str) -> Alone:
     try:
         return Alone(folder, nodes)
-    except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE):
-            raise
+    except TooManyFoldersError as error:
         reason = (
             f"to move this tree, {len(nodes)} nodes in it must be locked at once, and this process "
             "cannot open so many folders; move its members one by one, or raise `ulimit -n`"

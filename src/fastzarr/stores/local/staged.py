@@ -23,7 +23,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from threading import Lock
@@ -32,7 +31,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES
-from fastzarr.stores.local.alone import Alone
+from fastzarr.stores.local.alone import Alone, TooManyFoldersError
 from fastzarr.stores.local.folder import Folder, token
 from fastzarr.stores.local.journal import (
     CHANGES,
@@ -196,9 +195,7 @@ class Staged(Layer):
         """Lock the folders of nodes; raise TransactionError if there are too many."""
         try:
             return Alone(self.folder, nodes)
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE):
-                raise
+        except TooManyFoldersError as error:
             msg = (
                 f"the transaction in {self.folder} changes {len(nodes)} nodes: {error}; make "
                 "several transactions of it, or raise `ulimit -n`"
