@@ -6,6 +6,7 @@ import json
 
 import numcodecs
 import numpy as np
+import pandas as pd
 import pytest
 
 import fastzarr as zarr
@@ -117,7 +118,15 @@ class NAType:
 @pytest.mark.parametrize("dtype", [str, bytes])
 @pytest.mark.parametrize(
     "missing",
-    [None, float("nan"), np.float32("nan"), NAType(), np.datetime64("NaT"), np.timedelta64("NaT")],
+    [
+        None,
+        float("nan"),
+        np.float32("nan"),
+        NAType(),
+        pd.NaT,
+        np.datetime64("NaT"),
+        np.timedelta64("NaT"),
+    ],
 )
 def test_whatever_is_missing_is_empty(dtype, missing):
     z = zarr.create(3, dtype=dtype, fill_value=dtype(b"x" if dtype is bytes else "x"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +11,7 @@ import numpy as np
 from fastzarr.creating.chunks import parse_chunks, parse_shape
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.creating.hdf5 import Dataset, from_h5py
+from fastzarr.dtypes.vlen import is_missing
 from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.metadata.v2 import compressor_config, filter_configs
@@ -66,21 +66,14 @@ def _is_text(data: Any, objects: Any) -> bool:
     dtype = getattr(data, "dtype", None)
     if dtype is None or isinstance(dtype, np.dtype):
         return False
-    kinds = {type(found) for found in objects.ravel().tolist() if not _is_missing(found)}
+    kinds = {type(found) for found in objects.ravel().tolist() if not is_missing(found)}
     return getattr(dtype, "type", None) is str or kinds == {str}
 
 
 def _text(objects: Any) -> Any:
     """Return objects as an array of strings; missing ones are the empty string."""
-    missing = np.frompyfunc(_is_missing, 1, 1)(objects).astype(bool)
+    missing = np.frompyfunc(is_missing, 1, 1)(objects).astype(bool)
     return np.where(missing, "", objects).astype(np.dtypes.StringDType())
-
-
-def _is_missing(found: Any) -> bool:
-    """Whether an object marks a missing value: None, NaN, or the marker of pandas."""
-    if isinstance(found, float):
-        return math.isnan(found)
-    return found is None or type(found).__name__ in ("NAType", "NaTType")
 
 
 def _decoded(data: Any) -> Any:

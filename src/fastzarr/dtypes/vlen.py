@@ -24,8 +24,8 @@ from fastzarr.dtypes.fixed import byte_list
 if TYPE_CHECKING:
     from typing import Self
 
-# The type of pandas.NA, which is not equal to itself either, but has no truth value.
-_NOT_AVAILABLE = "NAType"
+# The types of pandas.NA and pandas.NaT. The first has no truth value, so it cannot be compared.
+_NOT_AVAILABLE = ("NAType", "NaTType")
 _PLAIN = (int, float, str, bytes, bool)
 
 
@@ -231,7 +231,7 @@ def is_missing(value: Any) -> bool:
     >>> is_missing(float("nan")), is_missing("nan")
     (True, False)
     """
-    if value is None or type(value).__name__ == _NOT_AVAILABLE:
+    if value is None or type(value).__name__ in _NOT_AVAILABLE:
         return True
     return isinstance(value, (float, np.inexact, np.datetime64, np.timedelta64)) and bool(
         value != value  # noqa: PLR0124  (only what is missing differs from itself)
