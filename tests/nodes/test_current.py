@@ -1,8 +1,10 @@
-"""Reads through handles of arrays that others have deleted, replaced or made smaller."""
+"""Reads and writes through handles of arrays that others have deleted, replaced or made smaller."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,3 +151,101 @@ def test_something_else_in_place_of_a_folder_of_chunks_is_an_error(
             read()
     with pytest.raises(ChunkIOError):
         z[0, 0] = 2
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda z: z.__setitem__(slice(None), 0),
+        lambda z: z.__setitem__(slice(12, 16), 0),
+        lambda z: z.__setitem__(-1, 0),
+        lambda z: z.__setitem__(slice(5, 7), 0),
+        lambda z: z.__setitem__(slice(6, None, -6), 0),
+        lambda z: z.oindex.__setitem__(([0, 6],), 0),
+        lambda z: z.set_mask_selection(np.arange(16) == 6, 0),
+        lambda z: z.blocks.__setitem__(1, 0),
+    ],
+    ids=["all", "chunk", "last", "edge", "backwards", "orthogonal", "mask", "block"],
+)
+def test_writing_beyond_a_shape_that_became_smaller_is_an_error(
+    store: Store, zarr_format: int, write: Any
+) -> None:
+    z = make(store, zarr_format)
+    z[1] = 2
+    other = zarr.open_array(store, path="a")
+    other.resize(6)
+    for _ in range(2):
+        with pytest.raises(
+            StaleArrayError, match=r"'/a' .* now has shape \(6,\).* in shape \(16,\).*refresh\(\)"
+        ):
+            write(z)
+    z[5] = z[:5] = 9
+    other.resize(16)
+    assert other[:].tolist() == [9] * 6 + [0] * 10
+    write(z.refresh())
+    assert z[:].tolist() == other[:].tolist()
+
+
+@FORMATS
+def test_the_first_write_of_a_handle_knows_the_shape_in_the_store(
+    store: Store, zarr_format: int
+) -> None:
+    make(store, zarr_format)
+    z, other = (zarr.open_array(store, path="a") for _ in range(2))
+    other.resize(6)
+    with pytest.raises(StaleArrayError, match=r"now has shape \(6,\)"):
+        z[8:12] = 0
+    with pytest.raises(StaleArrayError, match="open it again"):
+        z.view(dtype="u4")[6] = 0
+    other.resize(20)
+    z[15] = 7
+    assert other[14:].tolist() == [0, 7, 0, 0, 0, 0]
+
+
+@FORMATS
+def test_writing_beyond_a_shape_of_several_axes_is_an_error(zarr_format: int) -> None:
+    z = zarr.create_array(
+        MemoryStore(), data=np.ones((6, 6), "i4"), chunks=(4, 4), zarr_format=zarr_format
+    )
+    other = zarr.open_array(z.store)
+    other.resize(8, 3)
+    for index in (np.s_[0, 3], np.s_[:, 2:4], np.s_[[0, 5], [1, 4]]):
+        with pytest.raises(StaleArrayError, match=r"\(8, 3\)"):
+            z[index] = 5
+    z[:, :3] = 5
+    assert other[:].tolist() == [[5] * 3] * 6 + [[0] * 3] * 2
+
+
+def test_a_write_of_a_checked_handle_reads_no_document() -> None:
+    class Counting(MemoryStore):
+        def validator(self, key: str) -> Any:
+            asked.append(key)
+            return super().validator(key)
+
+        def _get(self, key: str) -> Any:
+            asked.append(key)
+            return super()._get(key)
+
+        get_valid = _get
+
+    asked: list[str] = []
+    z = make(Counting())
+    z[0:4] = 1
+    zarr.open_array(z.store, path="a").resize(12)
+    z[0:4] = 1
+    asked.clear()
+    z[4:8] = 1
+    assert asked == ["a/zarr.json"]
+
+
+def test_another_process_makes_an_array_smaller_before_a_write(tmp_path: Path) -> None:
+    z = make(tmp_path)
+    z[0] = 5
+    program = "import sys, fastzarr; fastzarr.open_array(sys.argv[1], path='a').resize(6)"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    subprocess.run(command, check=True)  # noqa: S603  (our own interpreter)
+    with pytest.raises(StaleArrayError, match=r"now has shape \(6,\)"):
+        z[12:] = 0
+    stored = [path.name for path in (tmp_path / "a" / "c").iterdir()]
+    assert sorted(stored) == ["0", "1"]

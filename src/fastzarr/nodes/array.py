@@ -24,7 +24,7 @@ from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import documents
 from fastzarr.nodes.access import Access
-from fastzarr.nodes.current import check_chunks, check_covered
+from fastzarr.nodes.current import check_chunks, check_covered, check_inside
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.indexing import Indexed
 from fastzarr.nodes.settings import ArrayConfig
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from fastzarr.stores import Store
 
     Values = np.ndarray[Any, Any]
+    Checked = tuple[Any, tuple[int, ...] | None]
+
+_UNCHECKED: Checked = (None, None)
 
 
 class Array(Handle, Indexed):
@@ -103,9 +106,9 @@ class Array(Handle, Indexed):
         self._is_view = False
         # The arguments of the ``view`` calls that led here, to repeat them after a refresh.
         self._viewed_as: tuple[tuple[Any, ...], ...] = ()
-        # The validator of the document that this handle was last checked against: None before the
-        # first check, False if nothing is to be checked.
-        self._checked_token: Any = None
+        # The validator of the document that this handle was last checked against, and the shape in
+        # it; None if nothing is to be checked.
+        self._checked: Checked | None = _UNCHECKED
 
     @property
     def store(self) -> Store:
@@ -354,33 +357,35 @@ class Array(Handle, Indexed):
 
     def is_unseen(self) -> Self:
         """Skip the check against the stored document, which will be written later; return self."""
-        self._checked_token = False
+        self._checked = None
         return self
 
-    def _begin(self, access: Access) -> Access | None:
+    def _begin(self, access: Access, found: Selection) -> Access | None:
         """Hold the array for a write; return None if nothing else can reach it yet.
 
-        Raise StaleArrayError if the array in the store has other chunks than ``access``. A change
-        of shape or attributes does not matter.
+        Raise StaleArrayError if the array in the store has other chunks than ``access``, or does
+        not have the selected elements any more.
         """
-        if self._checked_token is False:
+        if self._checked is None:
             return None
         held = access.hold()
         try:
             look = held.store.validator
             token = held.paths.removals or None if look is None else look(held.document)
-            if token == self._checked_token and (look is None or token is not None):
-                return held
-            check_chunks(held, self.store, self._viewed)
-            if access is self._access:
-                self._checked_token = token
+            seen, shape = self._checked
+            if token != seen or (look is not None and token is None):
+                shape = check_chunks(held, self.store, self._viewed)
+                if access is self._access:
+                    self._checked = (token, shape)
+            if shape is not None and shape != access.layout.shape:
+                check_inside(access, self.store, found, shape)
         except BaseException:
             held.release()
             raise
         return held
 
     def _check_missing(self, access: Access, found: Selection) -> None:
-        if self._checked_token is not False:
+        if self._checked is not None:
             check_covered(access, found, self._viewed)
 
     def _set_layout(self, layout: Any) -> None:
@@ -389,8 +394,8 @@ class Array(Handle, Indexed):
         if same is None:
             # Permission to unpickle belongs to the handle; a store cannot grant or remove it.
             same = trusted(layout, allow=True) if trusts(mine) else layout
-            if self._checked_token is not False:
-                self._checked_token = None
+            if self._checked is not None:
+                self._checked = _UNCHECKED
         self._access = replace(self._access, layout=same)
 
     def refresh(self) -> Self:
@@ -463,7 +468,7 @@ class Array(Handle, Indexed):
             _access=replace(self._access, layout=layout, synchronizer=locks),
             _is_view=True,
             _viewed_as=(*self._viewed_as, arguments),
-            _checked_token=None,
+            _checked=_UNCHECKED,
             _read_only=self._read_only if read_only is None else read_only,
         )
 

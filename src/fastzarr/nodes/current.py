@@ -2,8 +2,9 @@
 
 Rules of this file:
 
-* A write checks the document before it changes a chunk. A change of shape or attributes does not
-  matter, since the chunks stay the same.
+* A write checks the document before it changes a chunk. Chunks are the same after a change of shape
+  or attributes, but elements beyond an edge that has moved inwards do not exist any more: written
+  there, they would be lost, or come back in an array that grows again.
 * A read that has found all chunks checks nothing. If a chunk is missing, the document is looked at
   once, after the read: the chunk may be missing because the array was deleted, replaced or made
   smaller, and then its elements do not have the fill value.
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     View = Callable[[Layout], Layout]
 
 
-def check_chunks(access: Access, store: Store, viewed: View) -> None:
-    """Raise StaleArrayError if the array in the store has other chunks than ``access``.
+def check_chunks(access: Access, store: Store, viewed: View) -> tuple[int, ...]:
+    """Return the shape in the store; raise StaleArrayError if it has other chunks than ``access``.
 
     ``viewed`` returns a stored layout as the handle views it; ``store`` is named in the message.
     """
-    _same(access, store, viewed, documents.load(access.store, access.root, access.layout.format))
+    found = documents.load(access.store, access.root, access.layout.format)
+    return _same(access, store, viewed, found).shape
 
 
 def check_covered(access: Access, found: Selection, viewed: View) -> None:
@@ -55,11 +57,17 @@ def check_covered(access: Access, found: Selection, viewed: View) -> None:
         ):
             return  # the metadata of this array is from elsewhere, such as consolidated metadata
         access.seen.update(shape=_same(access, store, viewed, stored).shape, token=token)
-    shape = access.seen["shape"]
-    if shape != mine.shape and not _covers(shape, found):
+    check_inside(access, store, found, access.seen["shape"])
+
+
+def check_inside(access: Access, store: Store, found: Selection, shape: tuple[int, ...]) -> None:
+    """Raise StaleArrayError if elements are selected that an array of ``shape`` does not have."""
+    held = access.layout.shape
+    if shape != held and not _covers(shape, found):
         msg = (
             f"the array {'/' + access.path!r} in {store} now has shape {shape}, so that elements "
-            "which were selected do not exist any more; refresh() the array or open it again"
+            f"which were selected in shape {held} do not exist any more; refresh() the array or "
+            "open it again"
         )
         raise StaleArrayError(msg)
 

@@ -76,10 +76,11 @@ class Indexed:
         """Raise StaleArrayError if chunks are missing because the array is not the stored one."""
         raise NotImplementedError
 
-    def _begin(self, access: Access) -> Access | None:
+    def _begin(self, access: Access, found: Selection) -> Access | None:
         """Hold the array for a change; return None if nothing else can reach it yet.
 
-        Raise StaleArrayError if the array in the store has other chunks than ``access``.
+        Raise StaleArrayError if the array in the store has other chunks than ``access``, or does
+        not have the selected elements any more.
         """
         raise NotImplementedError
 
@@ -292,7 +293,7 @@ class Indexed:
         else:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:
-            held = self._begin(access)
+            held = self._begin(access, found)
             try:
                 write = run.run_write if prepared.size <= factors.MANY else run.write_in_bands
                 write(
