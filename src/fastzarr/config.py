@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MIB = 1 << 20
 _MISSING = object()
-_OWN = ("array.", "limits.", "threading.")
+_OWN = ("array.", "fetch.", "limits.", "threading.")
 # Settings of zarr-python that have no meaning here, by the beginning of their names.
 _FOREIGN = (
     *("array.allow_unsafe", "array.rectilinear", "array.sharding_coalesce"),
@@ -50,6 +50,10 @@ DEFAULTS: dict[str, Any] = {
     # The casts allowed in assignments, as in np.can_cast; NumPy's own `a[...] = b` is "unsafe".
     "array.casting": "unsafe",
     "threading.max_workers": None,
+    # The most requests to stores under way at once in this process, and the most bytes of values
+    # that are fetched and not yet decoded. One value may always be under way.
+    "fetch.concurrency": 64,
+    "fetch.bytes": 64 * _MIB,
     # Which data in a local store survives a power cut: "none", "replace" or "full" (see
     # LocalStore).
     "durability": "replace",

@@ -12,6 +12,7 @@ import pytest
 import fastzarr as zarr
 from fastzarr.errors import ZarrRuntimeWarning
 from fastzarr.stores import (
+    Awaits,
     DirectoryStore,
     Drafts,
     Fetches,
@@ -591,3 +592,54 @@ def test_compare_and_swap_under_its_earlier_name_is_warned_of() -> None:
 
     class Heir(Older):
         pass
+
+
+def test_how_many_requests_help_is_a_capability_too() -> None:
+    class Slow(MemoryStore):
+        def _get(self, key: str) -> bytes | None:
+            return super()._get(key)
+
+    class Consistent(Slow):
+        concurrency = MemoryStore.concurrency
+
+    class Together(Plain):
+        batch = 50
+
+        def fetch(self, wanted: Any) -> Any:
+            return super().fetch(wanted)
+
+    class Alone(Together):
+        def fetch(self, wanted: Any) -> Any:
+            return Store.fetch(self, wanted)
+
+    assert (MemoryStore().concurrency, LocalStore(".").concurrency) == (1, 1)
+    assert MappingStore({}).concurrency == 1
+    assert MemoryStore().batch > 1 == MappingStore({}).batch
+    # Nothing is known of other verbs, except that any thread may call them.
+    assert (Plain().concurrency, Plain().batch) == (None, 1)
+    assert (Slow().concurrency, Slow().batch) == (None, 1)
+    assert (Consistent().concurrency, Consistent().batch) == (1, 1)
+    assert (Together().batch, Alone().batch) == (50, 1)
+
+
+def test_a_verb_of_an_instance_voids_how_many_requests_help() -> None:
+    store = MemoryStore()
+    store._get = {"a": b"1"}.get  # type: ignore[method-assign]  # noqa: SLF001  (a user's patch)
+    assert (store.concurrency, store.batch) == (None, 1)
+    again = copy(store)
+    assert (again.concurrency, again.batch) == (None, 1)
+
+
+def test_requests_that_are_awaited_are_void_if_a_verb_is_overridden() -> None:
+    class Awaiting(Plain):
+        async def fetch_async(self, wanted: Request) -> Value | None:
+            found = self._get(wanted.key)
+            return None if found is None else Value(found)
+
+    class Other(Awaiting):
+        def _get(self, key: str) -> bytes | None:
+            return super()._get(key)
+
+    assert isinstance(Awaiting(), Awaits)
+    assert Awaiting().fetch_async is not None
+    assert Other().fetch_async is None

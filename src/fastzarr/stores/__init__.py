@@ -16,6 +16,7 @@ from fastzarr.stores.keys import normalise_path, validate_key
 
 if TYPE_CHECKING:
     from fastzarr.stores.capabilities import (
+        Awaits,
         Drafts,
         Fetches,
         Files,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.resolve import as_store, as_store_path
 
 _HOMES = {
+    "Awaits": ("capabilities", "Awaits"),
     "DictStore": ("memory", "MemoryStore"),
     "DirectoryStore": ("local.directory", "DirectoryStore"),
     "Drafts": ("capabilities", "Drafts"),
@@ -64,6 +66,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Awaits",
     "DictStore",
     "DirectoryStore",
     "Drafts",

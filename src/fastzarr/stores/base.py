@@ -34,7 +34,7 @@ from fastzarr.stores.place import own
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
@@ -79,6 +79,12 @@ class Store(AsMapping):
     supports_partial_reads: bool = False
     #: Whether ``getsize`` is cheaper than ``get``.
     knows_sizes: ClassVar[bool] = False
+    #: How many requests at once shorten the time of all: None for as many as the settings allow
+    #: (``fetch.concurrency``), 1 if requests do not wait for anything, because values are in memory
+    #: or in local files. They are then made one after the other by the thread that needs the value.
+    concurrency: int | None = None
+    #: How many requests one call of ``fetch`` answers in about the time of one.
+    batch: int = 1
     #: Whether values were written, by the store or directly to its files, since the last ``flush``.
     written: bool = False
 
@@ -87,6 +93,7 @@ class Store(AsMapping):
 
     # Capabilities: None unless a subclass declares them.
     files: Callable[[], Files | None] | None = None
+    fetch_async: Callable[[Request], Awaitable[Value | None]] | None = None
     validator: Callable[[str], Hashable | None] | None = None
     swap: Callable[[str, Buffer | None, Hashable | None], bool] | None = None
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None = None

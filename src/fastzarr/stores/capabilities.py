@@ -10,6 +10,8 @@ Rules of this file:
   If the capability is still consistent with the overridden verb, the subclass declares it again, as
   in ``files = LocalStore.files``. A verb assigned to an instance voids the capability for that
   instance.
+* ``concurrency`` and ``batch`` are numbers that follow the same rule. They say how a store is best
+  asked for many values. Verbs may be called by any thread, whatever they are.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
@@ -84,6 +86,20 @@ class Fetches(Protocol):
         """Return, in any order, the index of each request with its value; None if it is missing.
 
         ``data`` may be a view of the store's memory.
+        """
+
+
+@runtime_checkable
+class Awaits(Protocol):
+    """A store whose requests are awaited, on the event loop of ``fastzarr.stores.loop``.
+
+    The verbs of such a store remain functions that wait for their result (``loop.wait``).
+    """
+
+    def fetch_async(self, wanted: Request) -> Awaitable[Value | None]:
+        """Return the value of a request; None if, and only if, the key is missing.
+
+        It is called on the thread of the event loop. If it is cancelled, its result is not needed.
         """
 
 
@@ -221,6 +237,9 @@ PAST: dict[str, frozenset[str]] = {
     "_turn": frozenset({"get", "_get"}) | _WRITES,
     "_delete_many": frozenset({"delete", "_delete"}) | _TURNS,
     "fetch": _READS,
+    "fetch_async": _READS | {"fetch"},
+    "concurrency": _READS,
+    "batch": _READS | {"fetch"},
     "files": _READS | _WRITES | _TURNS | {"fetch"},
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,
     "set_many": _WRITES,
@@ -269,7 +288,7 @@ def void_one(store: object, verb: str, base: type) -> None:
     for name, verbs in PAST.items():
         if verb in verbs and name not in mine:
             method = vars(base)[name]
-            mine[name] = None if method is None else method.__get__(store)
+            mine[name] = method.__get__(store) if callable(method) else method
     if verb in _READS:
         own = [name for name in _RANGES & mine.keys() if not is_void(name, mine[name], base)]
         mine["supports_partial_reads"] = bool(own)
@@ -277,4 +296,4 @@ def void_one(store: object, verb: str, base: type) -> None:
 
 def is_void(name: str, held: object, base: type) -> bool:
     """Whether an attribute of a store is a method of ``base`` put in place of a void one."""
-    return name in PAST and getattr(held, "__func__", None) is vars(base)[name]
+    return name in PAST and getattr(held, "__func__", held) is vars(base)[name]

@@ -32,6 +32,9 @@ class MappingStore(Store):
     {'a/b': b'1'}
     """
 
+    # The mapping belongs to the caller, who may not expect other threads than those that decode.
+    concurrency = 1
+
     def __init__(
         self,
         mapping: MutableMapping[str, Any] | None = None,

@@ -44,6 +44,10 @@ class MemoryStore(MappingStore):
     [('a', b'1')]
     """
 
+    concurrency = 1
+    #: A value costs no request: this many bound only the list of them.
+    batch = 1024
+
     # An attribute, because every write takes a lock of the place, and a property costs a call.
     _place: Place
 

@@ -89,7 +89,7 @@ class LocalStore(Store):
     _folder: Folder
     # The transaction for which all threads use this store, or None.
     _joined: Staged | None = None
-    knows_sizes = True
+    knows_sizes, concurrency = True, 1
 
     def __init__(
         self,

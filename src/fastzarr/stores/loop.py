@@ -1,0 +1,116 @@
+"""One event loop, on a thread of its own, for the stores whose requests are awaited.
+
+Rules of this file:
+
+* The loop is started when first needed, and another one in a forked child, which has no thread of
+  its parent's. What was awaited in the parent when it forked is not continued in the child.
+* ``wait`` returns only when its coroutine has ended, also if Ctrl-C interrupts it: the coroutine is
+  cancelled then. Code on the loop must not wait for the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+
+class _Loop:
+    """The loop and its thread."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.lock = threading.Lock()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread: threading.Thread | None = None
+
+    def running(self) -> asyncio.AbstractEventLoop:
+        with self.lock:
+            if self.loop is None:
+                self.loop = asyncio.new_event_loop()
+                self.thread = threading.Thread(
+                    target=self.loop.run_forever, name="fastzarr-loop", daemon=True
+                )
+                self.thread.start()
+            return self.loop
+
+    def stop(self) -> None:
+        with self.lock:
+            loop, thread = self.loop, self.thread
+            self.loop = self.thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+_loop = _Loop()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_loop.reset)
+# Otherwise the thread may use the interpreter while it ends.
+atexit.register(_loop.stop)
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop, which is running."""
+    return _loop.running()
+
+
+def wait(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the loop and return its result, or raise its exception.
+
+    >>> async def answer():
+    ...     return 42
+    >>> wait(answer())
+    42
+    """
+    loop = _loop.running()
+    if threading.current_thread() is _loop.thread:
+        coroutine.close()
+        msg = "code on the event loop of stores must await, and not wait for the loop"
+        raise RuntimeError(msg)
+    run = _Run(coroutine)
+    loop.call_soon_threadsafe(run.start, loop)
+    try:
+        run.ended.wait()
+    except BaseException:
+        run.cancel(loop)
+        raise
+    finally:
+        coroutine.close()
+    task: asyncio.Task[T] = run.tasks[0]
+    return task.result()
+
+
+class _Run:
+    """A coroutine that a thread waits for."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.ended = threading.Event()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.tasks.append(loop.create_task(self.coroutine))
+        self.tasks[0].add_done_callback(lambda _: self.ended.set())
+
+    def stop(self) -> None:
+        self.tasks[0].cancel()
+
+    def cancel(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel the coroutine and wait until it has ended; Ctrl-C does not end the wait."""
+        while not self.ended.is_set():
+            try:
+                loop.call_soon_threadsafe(self.stop)
+                self.ended.wait()
+            except KeyboardInterrupt:
+                continue
