@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import subprocess
 import sys
 import threading
@@ -164,3 +166,8 @@ def test_the_settings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert shown.rstrip() == repr(own)
     assert "  array.order = 'F'\n" in shown
+    for layout in ({}, {"width": 60}):
+        stream = io.StringIO()
+        own.pprint(stream, **layout)
+        assert (stream.getvalue() == shown) is not bool(layout)
+    assert ast.literal_eval(stream.getvalue())["array"]["order"] == "F"

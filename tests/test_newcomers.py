@@ -167,6 +167,11 @@ PROGRAMS = {
         zarr.consolidate_metadata("c.zarr")
         opened = zarr.open_consolidated("c.zarr")
         assert opened["a/x"].shape == (3,)
+        found = opened.metadata.consolidated_metadata
+        assert sorted(found.metadata) == ["a"] and sorted(found.flattened_metadata) == ["a", "a/x"]
+        assert found.metadata["a"].consolidated_metadata.metadata["x"].shape == (3,)
+        live = zarr.open_group("c.zarr", use_consolidated=False)
+        assert live.metadata.consolidated_metadata is None
     """,
     "copy data": """
         source, dest = zarr.group(), zarr.group()
@@ -307,11 +312,16 @@ PROGRAMS = {
         assert "No. bytes stored" in str(z.info_complete())
     """,
     "settings": """
+        import io
+
         before = zarr.config.get("array.order")
         with zarr.config.set({"array.write_empty_chunks": True}):
             z = zarr.zeros(4, chunks=2)
             z[:] = 0
         assert z.nchunks_initialized == 2 and zarr.config.get("array.order") == before
+        shown = io.StringIO()
+        zarr.config.pprint(stream=shown, width=60)
+        assert "'order': 'C'" in shown.getvalue()
     """,
     "settings of an array": """
         z = zarr.create_array({}, shape=10, dtype="i1", config={"write_empty_chunks": True})

@@ -19,7 +19,7 @@ import json
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -209,9 +209,17 @@ class Config:
         lines = (f"  {name} = {value!r}" for name, value in sorted(self.flat.items()))
         return "\n".join(["<Config>", *lines])
 
-    def pprint(self) -> None:
-        """Print the settings in force (zarr-python's method)."""
-        print(self)  # noqa: T201  (printing is the purpose)
+    def pprint(self, stream: TextIO | None = None, **layout: Any) -> None:
+        """Print the settings in force, one on each line (zarr-python's method).
+
+        With options of ``pprint.pprint``, such as ``width``, they are printed as nested mappings.
+        """
+        if layout:
+            from pprint import pprint
+
+            pprint(self.config, stream, **layout)  # noqa: T203  (printing is the purpose)
+        else:
+            print(self, file=stream)
 
     def _take_away(self, change: _Change) -> None:
         with self._lock:

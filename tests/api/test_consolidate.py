@@ -53,6 +53,27 @@ class TestConsolidated:
         assert list(live) == []
         assert live.zarr_format == zarr_format
 
+    def test_it_is_shown_in_the_metadata_of_a_group(self, full, zarr_format):
+        zarr.open_group(full).create_array("b/y/z", shape=2, dtype="i1")
+        root = zarr.consolidate_metadata(full)
+        copy = root.metadata.consolidated_metadata
+        assert list(copy) == list(copy.flattened_metadata) == ["a", "a/x", "b", "b/y", "b/y/z"]
+        assert (copy["a/x"].shape, copy["a/x"].attributes) == ((3,), {"units": "m"})
+        assert sorted(copy.metadata) == ["a", "b"]
+        assert len(copy) == 5
+        below = copy.metadata["b"].consolidated_metadata
+        assert list(below) == ["y", "y/z"]
+        assert "x" not in below
+        assert below.metadata["y"].consolidated_metadata.metadata["z"].shape == (2,)
+        assert root["b"].metadata == copy["b"]
+        assert root["b"].metadata.zarr_format == zarr_format
+        assert root["a"].metadata.consolidated_metadata["x"] == copy["a/x"]
+        made = dict(zarr.create_hierarchy(store={}, nodes=copy.flattened_metadata))
+        assert made["b/y/z"].shape == (2,)
+        assert made["a/x"].attrs["units"] == "m"
+        with pytest.raises(KeyError):
+            copy["c"]
+
     def test_it_can_be_insisted_on(self, full, zarr_format):
         with pytest.raises(ValueError, match="no consolidated metadata"):
             zarr.open_consolidated(full)

@@ -12,7 +12,6 @@ Rules of this file:
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,6 +39,7 @@ from fastzarr.nodes.building import (
     taken,
     warn_of_reserved,
 )
+from fastzarr.nodes.group_metadata import ConsolidatedMetadata, GroupMetadata
 from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.held import alone, site, unheld
@@ -58,24 +58,6 @@ if TYPE_CHECKING:
     from fastzarr.nodes.snapshot import Snapshot
     from fastzarr.nodes.tree import Tree
     from fastzarr.stores import Store
-
-
-@dataclass(frozen=True)
-class GroupMetadata:
-    """The metadata of a group, under the names of zarr-python 3."""
-
-    zarr_format: int
-    attributes: dict[str, Any]
-    consolidated_metadata: Mapping[str, Node] | None = None
-    node_type: str = "group"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the members of the group's document, without consolidated metadata."""
-        return {
-            "zarr_format": self.zarr_format,
-            "node_type": self.node_type,
-            "attributes": self.attributes,
-        }
 
 
 class Group(Handle, Members["Group"], GroupVerbs["Group"]):
@@ -192,8 +174,11 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
     @property
     def metadata(self) -> GroupMetadata:
         """The metadata of the group, under the names of zarr-python 3."""
-        copy = None if self._snapshot is None else self._snapshot.nodes
-        return GroupMetadata(self._layout.zarr_format, self.attrs.asdict(), copy)
+        snapshot, copy = self._snapshot, None
+        found = None if snapshot is None else snapshot.nodes
+        if snapshot is not None and found is not None:
+            copy = ConsolidatedMetadata(found, snapshot.relative(self._path) or "")
+        return GroupMetadata(self.attrs.asdict(), self._layout.zarr_format, copy)
 
     @property
     def zarr_format(self) -> int:

@@ -84,7 +84,7 @@ class Snapshot:
         if self.store.place is not self.place:
             self.end()  # the root of the store refers to another folder by now
             return nodes.load(self.store, path)
-        relative = self._relative(path)
+        relative = self.relative(path)
         if self.nodes is None or relative is None or relative not in self.nodes:
             return None
         found = self.nodes[relative]
@@ -103,7 +103,7 @@ class Snapshot:
         """Whether there is a node at a path in the store, whose documents are not parsed."""
         if self.time is None or self.store.place is not self.place:
             return self.get(path) is not None
-        relative = self._relative(path)
+        relative = self.relative(path)
         if self.nodes is None or relative is None or relative not in self.nodes:
             return False
         found = self.nodes[relative]
@@ -119,7 +119,7 @@ class Snapshot:
 
     def names(self, path: str) -> Iterator[str]:
         """Yield the sorted names directly below a path in the store."""
-        relative = self._relative(path)
+        relative = self.relative(path)
         prefix = f"{relative}/" if relative else ""
         for found in sorted(self.nodes or ()):
             rest = found[len(prefix) :]
@@ -140,7 +140,8 @@ class Snapshot:
         if self.key not in (None, nodes.join(self.path, self.name)):
             self.place.remember(self.path, self.key)
 
-    def _relative(self, path: str) -> str | None:
+    def relative(self, path: str) -> str | None:
+        """Return a path in the store relative to the group, or None if it is not below it."""
         return _relative(self.path, path)
 
 
