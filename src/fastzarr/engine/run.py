@@ -22,11 +22,13 @@ from fastzarr.engine.threads import parallel, workers
 from fastzarr.native import extension
 from fastzarr.selection import bands
 from fastzarr.selection import plan as planning
+from fastzarr.selection.factors import MANY
 
 if TYPE_CHECKING:
     from fastzarr.codecs.program import Program
     from fastzarr.engine.chunks import StoredChunks
     from fastzarr.metadata.layout import Layout
+    from fastzarr.selection.bands import Parts
     from fastzarr.selection.factors import Selection
     from fastzarr.selection.plan import Plan
 
@@ -73,6 +75,10 @@ def run_read(
 
     Raise ``ChunkError`` or one of its subclasses if a chunk cannot be read.
     """
+    if out.size > MANY:
+        parts = bands.divide(selection, layout.shape, layout.grid)
+        if parts is not None:
+            return _read_bands(layout, chunks, parts, out, missing=missing)
     program = layout.program
     store = chunks.store
     if store.suspension.on or chunks.declared != (store.files is not None):
@@ -103,8 +109,15 @@ def run_write(
     """Write ``value``, which has the selection's work shape, to the selected elements.
 
     Raise ``ChunkError`` or one of its subclasses if a chunk cannot be written; other chunks may
-    have been written by then.
+    have been written by then. In a selection with a large mask, the chunks of later bands are not
+    tried.
     """
+    if value.size > MANY:
+        parts = bands.divide(selection, layout.shape, layout.grid)
+        if parts is not None:
+            for part, index in parts:
+                run_write(layout, chunks, part, value[index], store_empty=store_empty)
+            return
     program = layout.program
     store = chunks.store
     if store.suspension.on or chunks.declared != (store.files is not None):
@@ -129,44 +142,16 @@ def run_write(
         raise as_error(failure, chunks) from failure.error
 
 
-def read_in_bands(
-    layout: Layout,
-    chunks: StoredChunks,
-    selection: Selection,
-    out: np.ndarray[Any, Any],
-    *,
-    missing: bool,
+def _read_bands(
+    layout: Layout, chunks: StoredChunks, parts: Parts, out: Any, *, missing: bool
 ) -> bool:
-    """Read a selection like ``run_read``, the elements of large masks in bands."""
-    parts = bands.divide(selection, layout.shape, layout.grid)
-    if parts is None:
-        return run_read(layout, chunks, selection, out, missing=missing)
+    """Read the parts of a selection into their places; return whether an object was missing."""
     missed = False
     for part, index in parts:
         adjacent = isinstance(index[-1], slice)
         target = out[index] if adjacent else np.empty(part.work, out.dtype)
         # There may be another mask.
-        missed = read_in_bands(layout, chunks, part, target, missing=missing) or missed
+        missed = run_read(layout, chunks, part, target, missing=missing) or missed
         if not adjacent:
             out[index] = target
     return missed
-
-
-def write_in_bands(
-    layout: Layout,
-    chunks: StoredChunks,
-    selection: Selection,
-    value: np.ndarray[Any, Any],
-    *,
-    store_empty: bool,
-) -> None:
-    """Write a selection like ``run_write``, the elements of large masks in bands.
-
-    If a band cannot be written, the bands before it are stored, and those behind it are not tried.
-    """
-    parts = bands.divide(selection, layout.shape, layout.grid)
-    if parts is None:
-        run_write(layout, chunks, selection, value, store_empty=store_empty)
-        return
-    for part, index in parts:
-        write_in_bands(layout, chunks, part, value[index], store_empty=store_empty)

@@ -19,7 +19,6 @@ from fastzarr import errors
 from fastzarr.buffers import aligned, overlaps_itself
 from fastzarr.engine import run
 from fastzarr.nodes import casting
-from fastzarr.selection import factors
 from fastzarr.selection import index as kinds
 
 if TYPE_CHECKING:
@@ -267,8 +266,7 @@ class Indexed:
                 work = result.reshape(found.work)
                 apart = not np.may_share_memory(work, result)
         missing = access.settings.read_missing_chunks
-        read = run.run_read if result.size <= factors.MANY else run.read_in_bands
-        if result.size and read(layout, access.chunks, found, work, missing=missing):
+        if result.size and run.run_read(layout, access.chunks, found, work, missing=missing):
             self._check_missing(access, found)
         if apart:
             result[...] = work.reshape(found.shape)
@@ -295,8 +293,7 @@ class Indexed:
         if prepared.size:
             held = self._begin(access, found)
             try:
-                write = run.run_write if prepared.size <= factors.MANY else run.write_in_bands
-                write(
+                run.run_write(
                     layout,
                     (held or access).chunks,
                     found,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     # A range of chunk numbers for each axis of a mask.
     Box = tuple[tuple[int, int], ...]
+    # Parts of a selection, each with its index in the result, which has the work shape.
+    Parts = Iterator[tuple[Selection, tuple[slice | Indices, ...]]]
 
 # A band may have as many elements as this share of a mask. A plan takes about 48 bytes for each of
 # them, so it is one and a half times as large as the mask. Smaller bands would have fewer chunks
@@ -41,22 +43,15 @@ class Band(NamedTuple):
     where: slice | Indices
 
 
-def divide(
-    selection: Selection, shape: tuple[int, ...], grid: Grid
-) -> Iterator[tuple[Selection, tuple[slice | Indices, ...]]] | None:
-    """Divide a selection along its first mask; return None if it has no mask.
-
-    Each part comes with its index in the result, which has the work shape.
-    """
+def divide(selection: Selection, shape: tuple[int, ...], grid: Grid) -> Parts | None:
+    """Divide a selection along its first mask; return None if it has no mask."""
     for place, factor in enumerate(selection.factors):
         if isinstance(factor, Mask):
             return _parts(selection, place, cut(factor, shape, grid))
     return None
 
 
-def _parts(
-    selection: Selection, place: int, bands: Iterator[Band]
-) -> Iterator[tuple[Selection, tuple[slice | Indices, ...]]]:
+def _parts(selection: Selection, place: int, bands: Iterator[Band]) -> Parts:
     before, after = selection.factors[:place], selection.factors[place + 1 :]
     index = (slice(None),) * place
     for band in bands:
