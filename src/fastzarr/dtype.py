@@ -25,6 +25,7 @@ from fastzarr.dtypes import (
     VariableLengthBytes,
     VariableLengthUTF8,
     ZDType,
+    data_type_registry,
     parse_dtype,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
     "VariableLengthBytes",
     "VariableLengthUTF8",
     "ZDType",
+    "data_type_registry",
     "parse_data_type",
     "parse_dtype",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import struct
+from dataclasses import replace
 
 import numcodecs
 import numpy as np
@@ -60,6 +63,22 @@ def test_the_data_type_determines_open_parameters(dtype, typesize, shuffle, spec
     assert codec.decode(codec.encode(DATA), len(DATA)) == DATA
     named = BloscCodec(typesize=2, shuffle="noshuffle")
     assert named.resolve(spec_of((2,), dtype)) == named
+
+
+def test_open_parameters_have_values_and_stay_open(spec_of):
+    codec = BloscCodec()
+    assert (codec.typesize, codec.shuffle) == (1, "bitshuffle")
+    assert codec.derived == {"typesize", "shuffle"}
+    assert codec != BloscCodec(typesize=1, shuffle="bitshuffle")
+    assert codec.to_dict()["configuration"].keys() == {"cname", "clevel", "blocksize"}
+    spec = spec_of((2,), "<f8")
+    for same in (replace(codec, clevel=9), pickle.loads(pickle.dumps(codec)), copy.copy(codec)):
+        assert same.derived == codec.derived
+        assert (same.resolve(spec).typesize, same.resolve(spec).shuffle) == (8, "shuffle")
+    half = replace(codec, typesize=1)
+    assert half.derived == {"shuffle"}
+    assert (half.resolve(spec).typesize, half.resolve(spec).shuffle) == (1, "bitshuffle")
+    assert BloscCodec(typesize=4).encode(DATA) == BloscCodec(typesize=4, shuffle=1).encode(DATA)
 
 
 def header(data, **changes):

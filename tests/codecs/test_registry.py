@@ -120,6 +120,8 @@ def test_parse_takes_codecs_of_zarr_python():
     assert codecs.parse(zarr.codecs.BytesCodec(endian="big")) == codecs.BytesCodec(endian="big")
     found = codecs.parse(zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle", typesize=4))
     assert found == codecs.BloscCodec(cname="lz4", shuffle="shuffle", typesize=4)
+    # What was not given is derived from the data type, as there.
+    assert codecs.parse(zarr.codecs.BloscCodec(cname="lz4")) == codecs.BloscCodec(cname="lz4")
 
 
 @pytest.mark.parametrize("wrong", [None, 1, codecs.GzipCodec, numcodecs.GZip, ["gzip"]])

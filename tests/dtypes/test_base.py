@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fastzarr.dtypes import DataType, ObjectType, from_numpy, from_v3
+from fastzarr.dtypes import (
+    Bool,
+    DataType,
+    Int8,
+    ObjectType,
+    data_type_registry,
+    from_numpy,
+    from_v3,
+)
 from fastzarr.errors import DataTypeValidationError
 
 ALL = [
@@ -132,9 +140,47 @@ def test_the_names_of_zarr_python_3(dtype):
     found = from_numpy(dtype)
     assert found.to_native_dtype() == found.numpy
     assert found.item_size == found.itemsize
-    assert (found.to_json(2), found.to_json(3)) == (found.to_v2(), found.to_v3())
+    assert found.to_json(3) == found.to_v3()
+    codec = "vlen-utf8" if dtype is str else None
+    assert found.to_json(2) == {"name": found.to_v2(), "object_codec_id": codec}
     assert repr(found.default_scalar()) == repr(found.default_fill)
     for number in (2, 3):
         json = found.to_json_scalar(found.default_scalar(), zarr_format=number)
         back = found.from_json_scalar(json, zarr_format=number)
         assert repr(back) == repr(found.default_scalar())
+
+
+@pytest.mark.parametrize("dtype", ALL, ids=repr)
+def test_a_class_finds_its_data_type(dtype: DataType) -> None:
+    cls = type(dtype)
+    if not isinstance(dtype, ObjectType):
+        assert cls.from_native_dtype(dtype.numpy) == dtype
+        assert cls.from_json(dtype.to_json(3), zarr_format=3) == dtype.native()
+        assert data_type_registry.match_json(dtype.to_json(3), zarr_format=3) == dtype.native()
+    assert cls.from_json(dtype.to_json(2), zarr_format=2) == dtype
+    other = Int8 if cls is not Int8 else Bool
+    with pytest.raises(DataTypeValidationError, match=f"not an? {other.__name__}"):
+        other.from_json(dtype.to_json(2), zarr_format=2)
+    if dtype.numpy.kind != "O":
+        with pytest.raises(DataTypeValidationError, match=f"not an? {other.__name__}"):
+            other.from_native_dtype(dtype.numpy)
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"), [("<i2", "little"), (">M8[s]", "big"), (">U3", "big"), ("i1", None)]
+)
+def test_the_byte_order_of_a_data_type(spec: str, wanted: str | None) -> None:
+    assert from_numpy(spec).endianness == wanted
+
+
+def test_the_registry_of_zarr_python_3() -> None:
+    class Mine(Int8):
+        pass
+
+    assert data_type_registry.get("struct") is data_type_registry.contents["struct"]
+    assert data_type_registry.match_dtype(np.dtype(">i2")) == from_numpy(">i2")
+    with pytest.raises(KeyError):
+        data_type_registry.get("test_registry_of_zarr_python_3")
+    data_type_registry.register("test_registry_of_zarr_python_3", Mine)
+    assert type(from_v3("test_registry_of_zarr_python_3")) is Mine
+    assert data_type_registry.contents["test_registry_of_zarr_python_3"] is Mine

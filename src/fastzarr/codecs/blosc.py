@@ -7,7 +7,8 @@ Rules of this file:
 * The header states where the frame ends. Bytes behind it are an error, unless they are ignored as
   padding (see ``padded``).
 * ``typesize`` and ``shuffle`` default to values derived from the data type, as in zarr-python,
-  except that elements of variable length are not shuffled.
+  except that elements of variable length are not shuffled. Until the data type is known, they have
+  the values for bytes, marked as ``derived``, and no document contains them.
 * Blosc's own threads are disabled; parallelism is across chunks.
 
 Specification: zarr-specs, "Blosc codec", version 1.0; c-blosc, README_CHUNK_FORMAT.
@@ -16,7 +17,7 @@ Specification: zarr-specs, "Blosc codec", version 1.0; c-blosc, README_CHUNK_FOR
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -42,14 +43,30 @@ _BLOSCLZ = 0
 _RUN = (1 << 31) // 255 - 1
 
 
+class _AnyTypesize(int):
+    """The type size that is to be derived; ``dataclasses.replace`` keeps it as such."""
+
+
+class _AnyShuffle(str):
+    """The shuffle that is to be derived."""
+
+    __slots__ = ()
+
+
+_TYPESIZE, _SHUFFLE = _AnyTypesize(1), _AnyShuffle("bitshuffle")
+
+
 @dataclass(frozen=True, kw_only=True)
 class BloscCodec(BytesBytesCodec):
     """Blosc: shuffles the bytes or bits of elements by significance, then compresses them.
 
     ``cname`` is the compressor and ``clevel`` its level from 0 to 9. ``shuffle`` is
     ``"noshuffle"``, ``"shuffle"`` or ``"bitshuffle"``. ``blocksize`` is in bytes; 0 selects it
-    automatically. If ``typesize`` or ``shuffle`` is None, it is derived from the data type.
+    automatically. If ``typesize`` or ``shuffle`` is None, it is derived from the data type when an
+    array is created; ``derived`` has its name, and until then it has the value for bytes.
 
+    >>> BloscCodec(typesize=4).shuffle, BloscCodec(typesize=4).derived
+    ('bitshuffle', frozenset({'shuffle'}))
     >>> codec = BloscCodec(cname="lz4", typesize=4, shuffle="shuffle")
     >>> bytes(codec.decode(codec.encode(b"abcd" * 4), 16))
     b'abcdabcdabcdabcd'
@@ -63,27 +80,34 @@ class BloscCodec(BytesBytesCodec):
     clevel: int = 5
     shuffle: str | None = None
     blocksize: int = 0
+    derived: frozenset[str] = field(
+        init=False, repr=False, default=frozenset(), metadata={"member": False}
+    )
 
     def __post_init__(self) -> None:
         """Validate and normalise the members."""
-        shuffle: Any = self.shuffle
+        shuffle: Any = None if isinstance(self.shuffle, _AnyShuffle) else self.shuffle
         if type(shuffle) is int and -1 <= shuffle < len(SHUFFLES):
             # Format 2 has integers here; -1 derives the shuffle from the data type.
             shuffle = None if shuffle < 0 else SHUFFLES[shuffle]
         if shuffle is not None:
             shuffle = choice(shuffle, SHUFFLES, "shuffle")
-        object.__setattr__(self, "shuffle", shuffle)
+        object.__setattr__(self, "shuffle", _SHUFFLE if shuffle is None else shuffle)
         object.__setattr__(self, "cname", choice(self.cname, CNAMES, "cname"))
         object.__setattr__(self, "clevel", as_int(self.clevel, "clevel", 0, 9))
         object.__setattr__(self, "blocksize", as_int(self.blocksize, "blocksize", 0, 2**31 - 1))
-        if self.typesize is not None:
-            typesize = as_int(self.typesize, "typesize", 1, 2**31 - 1)
-            object.__setattr__(self, "typesize", typesize)
+        typesize: Any = None if isinstance(self.typesize, _AnyTypesize) else self.typesize
+        if typesize is not None:
+            typesize = as_int(typesize, "typesize", 1, 2**31 - 1)
+        object.__setattr__(self, "typesize", _TYPESIZE if typesize is None else typesize)
+        given = {"typesize": typesize, "shuffle": shuffle}
+        derived = frozenset(name for name, value in given.items() if value is None)
+        object.__setattr__(self, "derived", derived)
 
     def config(self) -> dict[str, Any]:
-        """Return the ``configuration`` object without the members that are None."""
+        """Return the ``configuration`` object without the members that are to be derived."""
         values = vars(self)
-        return {name: values[name] for name in self.members() if values[name] is not None}
+        return {name: values[name] for name in self.members() if name not in self.derived}
 
     def to_v2(self) -> dict[str, Any]:
         """Return the numcodecs configuration."""
@@ -91,27 +115,29 @@ class BloscCodec(BytesBytesCodec):
             "id": "blosc",
             "cname": self.cname,
             "clevel": self.clevel,
-            "shuffle": -1 if self.shuffle is None else SHUFFLES.index(self.shuffle),
+            "shuffle": self._number(),
             "blocksize": self.blocksize,
         }
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Return the codec with ``typesize`` and ``shuffle`` derived from the data type if None."""
-        typesize = spec.dtype.itemsize or 1 if self.typesize is None else self.typesize
-        shuffle = self.shuffle
-        if shuffle is None:
+        if not self.derived:
+            return self
+        typesize: Any = self.typesize
+        shuffle: Any = self.shuffle
+        if "typesize" in self.derived:
+            typesize = spec.dtype.itemsize or 1
+        if "shuffle" in self.derived:
             if spec.dtype.itemsize is None:
                 shuffle = "noshuffle"
             else:
                 shuffle = "bitshuffle" if typesize == 1 else "shuffle"
-        if (typesize, shuffle) == (self.typesize, self.shuffle):
-            return self
         found: Self = _fitted(self, typesize, shuffle)
         return found
 
     def native(self) -> tuple[str, list[int], str]:
         """Return level, shuffle, type size, block size and ``padded``, and the compressor."""
-        return native(self.cname, self.clevel, self.shuffle, self.blocksize, self.typesize)
+        return native(self.cname, self.clevel, self._number(), self.blocksize, self.typesize)
 
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
         """Return None: the size depends on the values."""
@@ -119,12 +145,17 @@ class BloscCodec(BytesBytesCodec):
 
     def encode(self, data: Buffer) -> bytes:
         """Return the bytes as one Blosc chunk."""
-        shuffle = -1 if self.shuffle is None else SHUFFLES.index(self.shuffle)
-        return compress(data, self.cname, self.clevel, shuffle, self.blocksize, self.typesize)
+        return compress(
+            data, self.cname, self.clevel, self._number(), self.blocksize, self.typesize
+        )
 
     def decode(self, data: Buffer, size: int | None) -> bytes:
         """Return the decompressed bytes of one Blosc chunk."""
         return decompress(data, size)
+
+    def _number(self) -> int:
+        """Return the shuffle as format 2's integer; -1 derives it from the type size."""
+        return -1 if "shuffle" in self.derived else SHUFFLES.index(str(self.shuffle))
 
 
 @lru_cache(maxsize=128)
@@ -134,14 +165,13 @@ def _fitted(codec: BloscCodec, typesize: int, shuffle: str) -> Any:
 
 
 def native(
-    cname: str, clevel: int, shuffle: int | str | None, blocksize: int, typesize: int | None
+    cname: str, clevel: int, shuffle: int, blocksize: int, typesize: int | None
 ) -> tuple[str, list[int], str]:
     """Return a description for the extension, with type size and shuffle decided."""
     size = typesize if typesize is not None and typesize <= _MAX_TYPESIZE else 1
-    number = SHUFFLES.index(shuffle) if isinstance(shuffle, str) else shuffle
-    if number is None or number < 0:
-        number = 2 if size == 1 else 1
-    return "blosc", [clevel, number, size, blocksize, padded()], cname
+    if shuffle < 0:
+        shuffle = 2 if size == 1 else 1
+    return "blosc", [clevel, shuffle, size, blocksize, padded()], cname
 
 
 def compress(

@@ -83,7 +83,7 @@ def parse(obj: Any, where: str = "") -> Codec:
     if hasattr(obj, "get_config") and not is_class:
         return _from_numcodecs(obj, where)
     if hasattr(obj, "to_dict") and not is_class:
-        return from_v3(obj.to_dict(), where)
+        return from_v3(_without_derived(obj), where)
     hint = "; pass an instance" if is_class else ""
     msg = f"{show(obj)} is not a codec{hint}"
     raise MetadataError(msg, where)
@@ -110,6 +110,16 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
     import numcodecs
 
     numcodecs.register_codec(cls, *words[:1])
+
+
+def _without_derived(obj: Any) -> Any:
+    """Return the document of a codec of zarr-python without what the data type is to decide."""
+    found = obj.to_dict()
+    derived = getattr(obj, "_tunable_attrs", None)
+    if not derived:
+        return found
+    config = found["configuration"]
+    return {**found, "configuration": {k: v for k, v in config.items() if k not in derived}}
 
 
 def _numcodec(obj: Any, where: str) -> Codec:

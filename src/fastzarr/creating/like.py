@@ -11,7 +11,7 @@ import numpy as np
 from fastzarr.creating.chunks import parse_chunks, parse_shape
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.creating.hdf5 import Dataset, from_h5py
-from fastzarr.dtypes.vlen import is_missing
+from fastzarr.dtypes.vlen import is_missing, without_missing
 from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.metadata.v2 import compressor_config, filter_configs
@@ -72,8 +72,7 @@ def _is_text(data: Any, objects: Any) -> bool:
 
 def _text(objects: Any) -> Any:
     """Return objects as an array of strings; missing ones are the empty string."""
-    missing = np.frompyfunc(is_missing, 1, 1)(objects).astype(bool)
-    return np.where(missing, "", objects).astype(np.dtypes.StringDType())
+    return without_missing(objects).astype(np.dtypes.StringDType())
 
 
 def _decoded(data: Any) -> Any:

@@ -25,7 +25,14 @@ from fastzarr.dtypes.numeric import (
     UInt32,
     UInt64,
 )
-from fastzarr.dtypes.parse import from_numpy, from_v2, from_v3, parse_dtype, register_dtype
+from fastzarr.dtypes.parse import (
+    data_type_registry,
+    from_numpy,
+    from_v2,
+    from_v3,
+    parse_dtype,
+    register_dtype,
+)
 from fastzarr.dtypes.struct import Struct
 from fastzarr.dtypes.time import DateTime64, TimeDelta64
 from fastzarr.dtypes.vlen import Bytes, ObjectType, String
@@ -66,6 +73,7 @@ __all__ = [
     "VariableLengthBytes",
     "VariableLengthUTF8",
     "ZDType",
+    "data_type_registry",
     "from_numpy",
     "from_v2",
     "from_v3",

@@ -20,8 +20,9 @@ specification.
 from __future__ import annotations
 
 import binascii
+from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Self
 
 import numpy as np
 
@@ -39,6 +40,14 @@ def check_element(size: int) -> None:
     if size > most:
         msg = f"an element of {size} bytes exceeds {most} (setting limits.element_bytes)"
         raise LimitError(msg)
+
+
+class Lookup(NamedTuple):
+    """The functions that find the data type of a NumPy dtype and of the JSON of a format."""
+
+    from_numpy: Callable[..., DataType]
+    from_v2: Callable[..., DataType]
+    from_v3: Callable[..., DataType]
 
 
 class DataType:
@@ -62,6 +71,10 @@ class DataType:
     multibyte: bool
     mask: int | None = None
     legacy: bool = False
+    #: The numcodecs id of the codec that format 2 stores the elements with, if they are objects.
+    object_codec_id: str | None = None
+    #: The functions that know all families; ``parse.py`` provides them.
+    lookup: ClassVar[Lookup]
 
     def __init__(
         self,
@@ -146,6 +159,52 @@ class DataType:
 
     # The names of zarr-python 3 for what is defined above and below.
 
+    @classmethod
+    def from_native_dtype(cls, dtype: Any) -> Self:
+        """Return the data type of this class for a NumPy dtype, in its byte order.
+
+        Raise DataTypeValidationError if the dtype is that of another class.
+
+        >>> from fastzarr.dtypes import Int16
+        >>> Int16.from_native_dtype(np.dtype(">i2")).endianness
+        'big'
+        """
+        return cls._mine(DataType.lookup.from_numpy(dtype, object_codec_id=cls.object_codec_id))
+
+    @classmethod
+    def from_json(cls, data: Any, *, zarr_format: int) -> Self:
+        """Return the data type of this class from its JSON in the documents of a format.
+
+        Format 2 has the name itself, or what ``to_json`` returns. Raise DataTypeValidationError if
+        the JSON is that of another class, or invalid.
+
+        >>> from fastzarr.dtypes import Int16
+        >>> Int16.from_json("int16", zarr_format=3)
+        Int16('<i2')
+        """
+        if zarr_format != 2:
+            return cls._mine(DataType.lookup.from_v3(data))
+        codec = cls.object_codec_id
+        if isinstance(data, Mapping):
+            codec = data.get("object_codec_id") or codec
+            data = data.get("name")
+        return cls._mine(DataType.lookup.from_v2(data, object_codec_id=codec))
+
+    @classmethod
+    def _mine(cls, found: DataType) -> Self:
+        if not isinstance(found, cls):
+            msg = f"{found.name} is a {type(found).__name__}, not a {cls.__name__}"
+            raise DataTypeValidationError(msg)
+        return found
+
+    @property
+    def endianness(self) -> Literal["little", "big"] | None:
+        """The byte order of elements in memory, or None if they have none."""
+        if not self.multibyte or self.numpy.names is not None:
+            return None
+        little = self.numpy.newbyteorder("<") == self.numpy
+        return "little" if little else "big"
+
     @property
     def item_size(self) -> int | None:
         """The size of one stored element in bytes; same as ``itemsize``."""
@@ -156,8 +215,14 @@ class DataType:
         return self.numpy
 
     def to_json(self, zarr_format: int) -> Any:
-        """Return the JSON of the data type in the documents of a format."""
-        return self.to_v2() if zarr_format == 2 else self.to_v3()
+        """Return the JSON of the data type in the documents of a format.
+
+        That of format 2 is a mapping of ``name``, the ``dtype`` of the document, and
+        ``object_codec_id``, the id of its first filter if the elements are objects.
+        """
+        if zarr_format == 2:
+            return {"name": self.to_v2(), "object_codec_id": self.object_codec_id}
+        return self.to_v3()
 
     def default_scalar(self) -> Any:
         """Return the default fill value; same as ``default_fill``."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastzarr.checked import check_members, extension, guard, is_text, member, show
-from fastzarr.dtypes.base import DataType
+from fastzarr.dtypes.base import DataType, Lookup
 from fastzarr.dtypes.fixed import (
     FixedLengthUTF32,
     NullTerminatedBytes,
@@ -258,3 +258,43 @@ def _field(name: str, dtype: np.dtype[Any]) -> tuple[str, DataType, tuple[int, .
         msg = f"field {name!r} of a record has a variable length ({base})"
         raise DataTypeValidationError(msg, "dtype")
     return (name, _of_numpy(base, None), shape)
+
+
+class DataTypeRegistry:
+    """The registered data types under the names of zarr-python 3's registry.
+
+    >>> data_type_registry.match_dtype(np.dtype("int16")), data_type_registry.get("bool")
+    (Int16('<i2'), <class 'fastzarr.dtypes.numeric.Bool'>)
+    """
+
+    @property
+    def contents(self) -> dict[str, type[DataType]]:
+        """The class of each name of format 3, without ``r<bits>`` and those of ``ml_dtypes``."""
+        return {name: self.get(name) for name in (*DTYPES.names(), _RECORDS[0])}
+
+    def get(self, key: str) -> type[DataType]:
+        """Return the class of a name of format 3; raise KeyError if the name is unknown."""
+        found = Struct if key in _RECORDS else DTYPES.find(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def register(self, key: str, cls: type[DataType]) -> None:
+        """Register a class; same as ``register_dtype``."""
+        register_dtype(key, cls)
+
+    def match_dtype(self, dtype: Any) -> DataType:
+        """Return the data type of a NumPy dtype; raise DataTypeValidationError if there is none."""
+        return from_numpy(dtype)
+
+    def match_json(self, data: Any, *, zarr_format: int) -> DataType:
+        """Return the data type of the JSON in the documents of a format.
+
+        Raise DataTypeValidationError if there is none.
+        """
+        return DataType.from_json(data, zarr_format=zarr_format)
+
+
+data_type_registry = DataTypeRegistry()
+
+DataType.lookup = Lookup(from_numpy, from_v2, from_v3)

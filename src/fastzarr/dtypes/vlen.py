@@ -47,6 +47,8 @@ class String(VariableLength):
     Source: ``string`` of zarr-extensions; in format 2, ``|O`` with the filter ``vlen-utf8``.
     """
 
+    object_codec_id = "vlen-utf8"
+
     def __init__(self) -> None:
         """Initialise; the type has no parameters."""
         super().__init__(np.dtypes.StringDType(), "string", multibyte=False, variable=True)
@@ -86,6 +88,8 @@ class Bytes(VariableLength):
 
     Source: ``bytes`` of zarr-extensions; in format 2, ``|O`` with the filter ``vlen-bytes``.
     """
+
+    object_codec_id = "vlen-bytes"
 
     def __init__(self) -> None:
         """Initialise; the type has no parameters."""
@@ -152,7 +156,8 @@ class ObjectType(VariableLength):
 
     def __init__(self, codec: str) -> None:
         """Initialise with the numcodecs id of the object codec."""
-        super().__init__(np.dtype(object), "object", multibyte=False, variable=True, codec=codec)
+        members = {"codec": codec, "object_codec_id": codec}
+        super().__init__(np.dtype(object), "object", multibyte=False, variable=True, **members)
 
     def _key(self) -> tuple[object, ...]:
         return (self.codec,)
@@ -236,6 +241,19 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, (float, np.inexact, np.datetime64, np.timedelta64)) and bool(
         value != value  # noqa: PLR0124  (only what is missing differs from itself)
     )
+
+
+def without_missing(objects: np.ndarray[Any, Any], marker: Any = None) -> np.ndarray[Any, Any]:
+    """Return an array of objects in which what is missing, or is ``marker``, is the empty string.
+
+    >>> without_missing(np.array(["a", float("nan")], object))
+    array(['a', ''], dtype=object)
+    """
+    # Not by a universal function: some versions of NumPy warn if one compares a NaN.
+    missing = [is_missing(item) or item is marker for item in objects.ravel().tolist()]
+    if not any(missing):
+        return objects
+    return np.where(np.array(missing).reshape(objects.shape), "", objects)
 
 
 def plain_bytes(item: Any) -> bytes:

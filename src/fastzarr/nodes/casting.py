@@ -19,7 +19,7 @@ import numpy as np
 
 from fastzarr import errors
 from fastzarr.config import config
-from fastzarr.dtypes.vlen import is_missing
+from fastzarr.dtypes.vlen import without_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,11 +79,7 @@ def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
     if set(map(type, objects.ravel().tolist())) <= {str}:
         # Fast path, taking half the time: an array of str objects has no missing values.
         return objects.astype(dtype)
-    missing = np.frompyfunc(lambda item: is_missing(item) or item is marker, 1, 1)(objects)
-    missing = np.asarray(missing, dtype=bool)
-    if missing.any():
-        objects = np.where(missing, "", objects)
-    return objects.astype(dtype)
+    return without_missing(objects, marker).astype(dtype)
 
 
 def single(value: Any) -> Array:
