@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import threading
 import weakref
 
+import numpy as np
 import pytest
 
 import fastzarr
 from fastzarr.config import DEFAULTS, Config, config
-from fastzarr.errors import ZarrUserWarning
+from fastzarr.errors import BaseZarrError, ZarrUserWarning
 
 
 def test_set_in_a_with_statement_ends_with_it() -> None:
@@ -54,11 +56,11 @@ def test_the_environment_sets_a_default() -> None:
 
 def test_a_change_made_inside_a_block_outlasts_the_block() -> None:
     own = Config(DEFAULTS)
-    with own.set({"array.order": "F"}):
+    with own.set({"durability": "none"}):
         own.set({"json_indent": 4, "extra.name": 1})
-        own.set({"array.order": "A"})
-        assert own["array.order"] == "A"
-    assert (own["json_indent"], own["extra.name"], own["array.order"]) == (4, 1, "A")
+        own.set({"durability": "full"})
+        assert own["durability"] == "full"
+    assert (own["json_indent"], own["extra.name"], own["durability"]) == (4, 1, "full")
 
 
 def test_nested_blocks_of_one_setting_end_one_by_one() -> None:
@@ -150,6 +152,72 @@ def test_a_misspelled_name_causes_a_warning() -> None:
         own.set({"array.ordre": "F"})
     with pytest.warns(ZarrUserWarning, match=r"'nonsense'.*config\.pprint"):
         own.set({"nonsense": 1})
+
+
+INVALID = {
+    "array.order": ["Z", "f", 1, None],
+    "array.casting": ["never", None],
+    "array.write_empty_chunks": ["yes", None, 2, []],
+    "array.read_padded_chunks": [3],
+    "array.target_chunk_size_bytes": ["1MB", 0, 1.5, None],
+    "array.target_shard_size_bytes": [-1],
+    "durability": ["max", True],
+    "data_path": ["rust"],
+    "default_zarr_format": ["3", None],
+    "json_indent": ["tab", -1, 1.5],
+    "limits.chunk_bytes": [None, "x", -1, float("inf"), float("nan")],
+    "threading.max_workers": [0, "all"],
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_value_is_refused_and_changes_nothing(name: str) -> None:
+    own = Config(DEFAULTS)
+    for value in INVALID[name]:
+        pattern = rf"^{re.escape(name)}: must be .*, not {re.escape(repr(value))}$"
+        with pytest.raises(BaseZarrError, match=pattern):
+            own.set({"extra.name": 1, name: value})
+        with pytest.raises(BaseZarrError, match=pattern):
+            own.set(**{name.replace(".", "__"): value})
+        assert own.flat == Config(DEFAULTS).flat
+
+
+def test_valid_values_are_stored_in_their_type() -> None:
+    own = Config(DEFAULTS)
+    own.set({"array.write_empty_chunks": 1, "array.read_missing_chunks": np.bool_(0)})
+    own.set({"limits.chunk_bytes": 1e6, "array.target_chunk_size_bytes": np.int64(1000)})
+    own.set({"json_indent": "\t", "threading.max_workers": None})
+    assert own["array.write_empty_chunks"] is True
+    assert own["array.read_missing_chunks"] is False
+    assert repr(own["limits.chunk_bytes"]) == "1000000"
+    assert repr(own["array.target_chunk_size_bytes"]) == "1000"
+    assert own["json_indent"] == "\t"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("True", True), ("False", False), ("1", True), ("0", False)]
+)
+def test_the_environment_is_read_as_json_and_as_python(
+    monkeypatch: pytest.MonkeyPatch, text: str, value: bool
+) -> None:
+    monkeypatch.setenv("ZARR_ARRAY__WRITE_EMPTY_CHUNKS", text)
+    monkeypatch.setenv("ZARR_JSON_INDENT", "None")
+    monkeypatch.setenv("ZARR_ARRAY__ORDER", "F")
+    own = Config(DEFAULTS)
+    assert own["array.write_empty_chunks"] is value
+    assert own["json_indent"] is None
+    assert own["array.order"] == "F"
+
+
+def test_an_invalid_variable_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTZARR_DURABILITY", "always")
+    with pytest.raises(BaseZarrError, match=r"^FASTZARR_DURABILITY: must be one of .*'always'"):
+        Config(DEFAULTS)
+
+
+def test_settings_are_passed_as_a_mapping() -> None:
+    with pytest.raises(TypeError, match=r"config\.set\(\{'array\.order': \.\.\.\}\)"):
+        Config(DEFAULTS).set("array.order")  # type: ignore[arg-type]
 
 
 def test_the_names_of_others_are_accepted(recwarn: pytest.WarningsRecorder) -> None:

@@ -72,6 +72,15 @@ DEFAULTS: dict[str, Any] = {
     "limits.shard_nesting": 4,
     "limits.inner_chunks": 1 << 27,
 }
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "array.order": ("C", "F"),
+    "array.casting": ("no", "equiv", "safe", "same_kind", "unsafe"),
+    "durability": ("none", "replace", "full"),
+    "data_path": ("native", "numpy"),
+}
+# Settings that must be at least 1; other numbers must be at least 0.
+_POSITIVE = ("array.target_", "threading.")
+_OPTIONAL = ("json_indent", "threading.max_workers")
 
 
 class Config:
@@ -173,11 +182,18 @@ class Config:
 
         In keywords, two underscores stand for a dot. Settings of zarr-python that have no meaning
         here are accepted, and so are those of other programs, such as ``mine.x``. Another unknown
-        name, such as ``array.chunk_size``, causes a warning.
+        name, such as ``array.chunk_size``, causes a warning. Raise ``BaseZarrError`` if a value is
+        not valid for its setting; nothing is changed then.
         """
-        flat = _flat(dict(values or {}))
+        try:
+            flat = _flat(dict(values or {}))
+        except (TypeError, ValueError):
+            msg = f"settings must be a mapping, as in config.set({{{values!r}: ...}})"
+            raise TypeError(msg) from None
         flat |= {name.replace("__", "."): value for name, value in more.items()}
-        for name in flat:
+        for name, value in flat.items():
+            if name in DEFAULTS:
+                flat[name] = _valid(name, value, name)
             own = "." not in name or name.startswith(_OWN)
             if own and name not in self._defaults and not name.startswith(_FOREIGN):
                 self._warn_of(name)
@@ -291,11 +307,48 @@ def _environment() -> dict[str, Any]:
         for name, text in os.environ.items():
             if name.startswith(prefix):
                 key = name[len(prefix) :].lower().replace("__", ".")
-                try:
-                    found[key] = json.loads(text)
-                except ValueError:
-                    found[key] = text
+                value = _literal(text)
+                found[key] = _valid(key, value, name) if key in DEFAULTS else value
     return found
+
+
+def _literal(text: str) -> Any:
+    """Return the value of an environment variable, which is written as JSON, as Python or bare."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"True": True, "False": False, "None": None}.get(text, text)
+
+
+def _valid(name: str, value: Any, where: str) -> Any:
+    """Return the value of a setting, in its type; raise BaseZarrError, naming ``where``."""
+    default = DEFAULTS[name]
+    if name in _CHOICES:
+        wanted = f"one of {', '.join(map(repr, _CHOICES[name]))}"
+        if isinstance(value, str) and value in _CHOICES[name]:
+            return value
+    elif isinstance(default, bool):
+        wanted = "true or false"
+        if value in (0, 1):
+            return bool(value)
+    else:
+        least = 1 if name.startswith(_POSITIVE) else 0
+        wanted = f"an integer of at least {least}"
+        if name in _OPTIONAL:
+            wanted += ", or None"
+            if value is None:
+                return None
+        if name == "json_indent" and isinstance(value, str) and not value.strip(" \t\r\n"):
+            return value
+        whole = isinstance(value, float) and value.is_integer()
+        if whole or hasattr(value, "__index__"):
+            number = int(value)
+            if number >= least:
+                return number
+    from fastzarr.errors import BaseZarrError
+
+    msg = f"{where}: must be {wanted}, not {value!r}"
+    raise BaseZarrError(msg)
 
 
 config = Config(DEFAULTS)

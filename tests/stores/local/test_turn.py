@@ -382,8 +382,8 @@ def test_another_durability_is_refused(tmp_path: Path) -> None:
     z = zarr.zeros(4, store=store, chunks=2)
     for data_path in ("native", "numpy"):
         with (
+            pytest.raises(ValueError, match=r"durability: must be one of .*, not 'maximum'"),
             zarr.config.set({"durability": "maximum", "data_path": data_path}),
-            pytest.raises(ValueError, match=r"config\['durability'\] must be one of .*'maximum'"),
         ):
             z[:] = 1
     assert not z[:].any()
