@@ -1,11 +1,19 @@
-"""Common fixtures: the profiles of hypothesis, and settings that are restored after each test."""
+"""Common fixtures: profiles of hypothesis, settings restored after each test, and servers.
+
+A server is started by the first test that needs it, and serves all that follow. Where it cannot be
+had, these tests are skipped with the reason.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import hypothesis
 import pytest
+from servers import proxy as proxies
+from servers import s3 as seaweed
+from servers.process import UnavailableError
 
 from fastzarr.config import config
 
@@ -27,3 +35,37 @@ def _settings_as_they_were():
     """Restore ``config`` after a test, including permanent changes."""
     yield
     config.reset()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """Run an S3 server."""
+    try:
+        with seaweed.running() as server:
+            yield server
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+_PREFIXES = itertools.count()
+
+
+@pytest.fixture
+def s3(s3_server):
+    """Return an empty prefix of the S3 server."""
+    return seaweed.Prefix(s3_server.url, f"test-{next(_PREFIXES)}")
+
+
+@pytest.fixture(scope="session")
+def s3_proxy(s3_server):
+    """Run a proxy before the S3 server."""
+    with proxies.running(s3_server.host) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(s3_proxy):
+    """Return the proxy before the S3 server, without latency, faults and log."""
+    s3_proxy.restore()
+    yield s3_proxy
+    s3_proxy.restore()

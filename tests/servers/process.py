@@ -1,0 +1,109 @@
+"""Server processes: started on free ports, awaited, and stopped.
+
+Rules of this file:
+
+* A server writes to a log file, which the error contains if it does not start.
+* A free port may be taken by another process before the server listens on it. A server that ends
+  while it starts is therefore started again, on other ports.
+* A server ends when its standard input does, hence also if its user is killed. ``KEEPER`` is the
+  command that runs another program so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+ATTEMPTS = 3
+PATIENCE = 60.0
+HOST = "127.0.0.1"
+KEEPER = (sys.executable, str(Path(__file__).with_name("keeper.py")))
+
+
+class UnavailableError(Exception):
+    """Raised, with the reason, if a server cannot be had on this machine."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different ports that no process listens on."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            one = stack.enter_context(socket.socket())
+            one.bind((HOST, 0))
+            found.append(one.getsockname()[1])
+        return found
+
+
+class Server:
+    """A running server process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int]) -> None:
+        """Initialise with the process, and with its ports, of which the first is the public one."""
+        self.process, self.ports = process, list(ports)
+        self.host = f"{HOST}:{self.ports[0]}"
+        self.url = f"http://{self.host}"
+
+    def cpu(self) -> float:
+        """Return the processor time that the process has used, in seconds; 0 if unknown."""
+        try:
+            text = Path(f"/proc/{self.process.pid}/stat").read_text()
+        except FileNotFoundError:
+            return 0.0
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """Let the process end with its standard input, and wait for that."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start(
+    command: Callable[[Sequence[int]], Sequence[str]],
+    ready: Callable[[Sequence[int]], bool],
+    log: Path,
+    ports: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> Server:
+    """Start a server and return it as soon as it is ready.
+
+    ``command`` returns the command line for a list of as many ports as ``ports`` says, and
+    ``ready`` whether the server at these ports answers.
+    """
+    for _ in range(ATTEMPTS):
+        numbers = free_ports(ports)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command(numbers),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env=environment,
+            )
+        server = Server(process, numbers)
+        end = time.monotonic() + PATIENCE
+        try:
+            while process.poll() is None:
+                if ready(numbers):
+                    return server
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.02)
+        except BaseException:
+            server.stop()
+            raise
+        server.stop()
+    tail = log.read_text(errors="replace")[-2000:]
+    msg = f"{command([0] * ports)[0]} did not start: {tail}"
+    raise RuntimeError(msg)

@@ -1,0 +1,162 @@
+"""A proxy before a server, which adds latency, counts requests, and injects faults.
+
+::
+
+    with proxy.running(server.host) as before:
+        before.latency(0.02)
+        before.fault("status", status=503, target="/c/0", times=2)
+        ...  # requests to before.url
+        assert before.count("GET") == 500
+        assert before.peak >= 32
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from servers.faults import Fault
+from servers.process import HOST, start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from servers.process import Server
+
+ROOT = Path(__file__).parents[1]
+
+
+class Request(NamedTuple):
+    """A request in the log of a proxy; ``ended`` is None while it is under way."""
+
+    method: str
+    target: str
+    range: str | None
+    status: int | None
+    received: int
+    sent: int
+    fault: str | None
+    began: float
+    ended: float | None
+
+
+class Proxy:
+    """The control of a running proxy. Requests go to ``url``."""
+
+    def __init__(self, server: Server) -> None:
+        """Initialise with its process."""
+        self.server, self.url, self.host = server, server.url, server.host
+        self._socket = socket.create_connection((HOST, server.ports[1]))
+        self._replies = self._socket.makefile("rb")
+
+    def _ask(self, do: str, **options: Any) -> Any:
+        self._socket.sendall(json.dumps({"do": do, **options}).encode() + b"\n")
+        return json.loads(self._replies.readline())
+
+    def latency(self, seconds: float) -> None:
+        """Add a time to each request that follows."""
+        self._ask("latency", seconds=seconds)
+
+    def fault(self, kind: str, **rule: Any) -> None:
+        """Inject a fault into some of the requests that follow; see ``Fault`` for the rule.
+
+        Of several faults that apply to a request, the first one is injected.
+        """
+        options = asdict(Fault(kind, **rule))
+        del options["seen"]
+        self._ask("fault", **options)
+
+    def clear(self) -> None:
+        """Remove all faults, and let stalled requests go on."""
+        self._ask("clear")
+
+    def release(self) -> None:
+        """Let stalled requests go on."""
+        self._ask("release")
+
+    def wait_for_stalled(self, count: int = 1) -> None:
+        """Wait until so many requests are stalled."""
+        self._ask("wait", stalled=count)
+
+    def forget(self) -> None:
+        """Empty the log."""
+        self._ask("forget")
+
+    def log(self) -> list[Request]:
+        """Return all requests since the start or the last ``forget``."""
+        return [Request(*entry) for entry in self._ask("log")[0]]
+
+    def count(self, method: str | None = None) -> int:
+        """Return the number of requests in the log, of one method or of all."""
+        return sum(method in (None, one.method) for one in self.log())
+
+    def methods(self) -> dict[str, int]:
+        """Return the number of requests in the log of each method."""
+        return dict(Counter(one.method for one in self.log()))
+
+    @property
+    def under_way(self) -> int:
+        """The number of requests that have not been answered yet."""
+        return int(self._ask("log")[1])
+
+    @property
+    def peak(self) -> int:
+        """The most requests that were under way at once since the last ``forget``."""
+        return int(self._ask("log")[2])
+
+    def restore(self) -> None:
+        """Remove the latency, all faults and the log."""
+        self.latency(0)
+        self.clear()
+        self.forget()
+
+    def close(self) -> None:
+        """Close the connection of the control."""
+        self._replies.close()
+        self._socket.close()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def running(upstream: str) -> Iterator[Proxy]:
+    """Run a proxy before the server at ``host:port``."""
+    name, number = upstream.rsplit(":", 1)
+    command = [sys.executable, "-m", "servers.relay", name, number, HOST]
+    # Large buffers are taken from the heap again and again, not from the kernel.
+    large = str(1 << 26)
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "MALLOC_MMAP_THRESHOLD_": large,
+        "MALLOC_TRIM_THRESHOLD_": large,
+    }
+    with tempfile.TemporaryDirectory(prefix="fastzarr-proxy-") as folder:
+        server = start(
+            lambda ports: [*command, *map(str, ports)],
+            lambda ports: all(map(_listens, ports)),
+            Path(folder) / "log",
+            ports=2,
+            environment=environment,
+        )
+        try:
+            control = Proxy(server)
+            try:
+                yield control
+            finally:
+                control.close()
+        finally:
+            server.stop()
