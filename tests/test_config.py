@@ -159,7 +159,7 @@ INVALID = {
     "array.casting": ["never", None],
     "array.write_empty_chunks": ["yes", None, 2, []],
     "array.read_padded_chunks": [3],
-    "array.target_chunk_size_bytes": ["1MB", 0, 1.5, None],
+    "array.target_chunk_size_bytes": ["1MB", 0, 1.5],
     "array.target_shard_size_bytes": [-1],
     "durability": ["max", True],
     "data_path": ["rust"],

@@ -80,7 +80,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 # Settings that must be at least 1; other numbers must be at least 0.
 _POSITIVE = ("array.target_", "threading.")
-_OPTIONAL = ("json_indent", "threading.max_workers")
+_OPTIONAL = ("array.target_", "json_indent", "threading.")
 
 
 class Config:
@@ -334,7 +334,7 @@ def _valid(name: str, value: Any, where: str) -> Any:
     else:
         least = 1 if name.startswith(_POSITIVE) else 0
         wanted = f"an integer of at least {least}"
-        if name in _OPTIONAL:
+        if name.startswith(_OPTIONAL):
             wanted += ", or None"
             if value is None:
                 return None
