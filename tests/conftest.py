@@ -11,6 +11,7 @@ import os
 
 import hypothesis
 import pytest
+from servers import files
 from servers import proxy as proxies
 from servers import s3 as seaweed
 from servers.process import UnavailableError
@@ -47,13 +48,13 @@ def s3_server():
         pytest.skip(str(error))
 
 
-_PREFIXES = itertools.count()
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture
 def s3(s3_server):
     """Return an empty prefix of the S3 server."""
-    return seaweed.Prefix(s3_server.url, f"test-{next(_PREFIXES)}")
+    return seaweed.Prefix(s3_server.url, f"test-{next(_NUMBERS)}")
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +70,34 @@ def proxy(s3_proxy):
     s3_proxy.restore()
     yield s3_proxy
     s3_proxy.restore()
+
+
+@pytest.fixture(scope="session")
+def file_server():
+    """Run an HTTP server for files, and return its address and the folder it serves."""
+    with files.running() as found:
+        yield found
+
+
+@pytest.fixture
+def http_server(file_server):
+    """Return an empty folder that an HTTP server serves."""
+    host, root = file_server
+    folder = root / f"test-{next(_NUMBERS)}"
+    folder.mkdir()
+    return files.Folder(folder, f"http://{host}")
+
+
+@pytest.fixture(scope="session")
+def file_proxy(file_server):
+    """Run a proxy before the HTTP server for files."""
+    with proxies.running(file_server[0]) as running:
+        yield running
+
+
+@pytest.fixture
+def http_proxy(file_proxy):
+    """Return the proxy before the HTTP server for files, without latency, faults and log."""
+    file_proxy.restore()
+    yield file_proxy
+    file_proxy.restore()

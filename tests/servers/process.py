@@ -11,17 +11,19 @@ Rules of this file:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 ATTEMPTS = 3
 PATIENCE = 60.0
@@ -42,6 +44,15 @@ def free_ports(count: int) -> list[int]:
             one.bind((HOST, 0))
             found.append(one.getsockname()[1])
         return found
+
+
+def listens(port: int) -> bool:
+    """Whether a process listens on a port."""
+    try:
+        socket.create_connection((HOST, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 class Server:
@@ -107,3 +118,36 @@ def start(
     tail = log.read_text(errors="replace")[-2000:]
     msg = f"{command([0] * ports)[0]} did not start: {tail}"
     raise RuntimeError(msg)
+
+
+def python(module: str, *arguments: object) -> tuple[list[str], dict[str, str]]:
+    """Return the command line and the environment of a server that is a module."""
+    # Large buffers are taken from the heap again and again, not from the kernel.
+    large = str(1 << 26)
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "MALLOC_MMAP_THRESHOLD_": large,
+        "MALLOC_TRIM_THRESHOLD_": large,
+    }
+    return [sys.executable, "-m", module, *map(str, arguments)], environment
+
+
+def run(main: Coroutine[None, None, None]) -> None:
+    """Run such a server until its standard input ends, on uvloop if that is installed."""
+    try:
+        from uvloop import run
+    except ImportError:
+        run = asyncio.run
+
+    async def until_the_end() -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def watch() -> None:
+            sys.stdin.read()
+            loop.call_soon_threadsafe(ended.set)
+
+        threading.Thread(target=watch, daemon=True).start()
+        await main
+        await ended.wait()
+
+    run(until_the_end())

@@ -13,9 +13,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import sys
 import tempfile
 from collections import Counter
 from contextlib import contextmanager
@@ -24,14 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from servers.faults import Fault
-from servers.process import HOST, start
+from servers.process import HOST, listens, python, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from servers.process import Server
-
-ROOT = Path(__file__).parents[1]
 
 
 class Request(NamedTuple):
@@ -124,30 +120,15 @@ class Proxy:
         self._socket.close()
 
 
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
 @contextmanager
 def running(upstream: str) -> Iterator[Proxy]:
     """Run a proxy before the server at ``host:port``."""
     name, number = upstream.rsplit(":", 1)
-    command = [sys.executable, "-m", "servers.relay", name, number, HOST]
-    # Large buffers are taken from the heap again and again, not from the kernel.
-    large = str(1 << 26)
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "MALLOC_MMAP_THRESHOLD_": large,
-        "MALLOC_TRIM_THRESHOLD_": large,
-    }
+    command, environment = python("servers.relay", name, number, HOST)
     with tempfile.TemporaryDirectory(prefix="fastzarr-proxy-") as folder:
         server = start(
             lambda ports: [*command, *map(str, ports)],
-            lambda ports: all(map(_listens, ports)),
+            lambda ports: all(map(listens, ports)),
             Path(folder) / "log",
             ports=2,
             environment=environment,

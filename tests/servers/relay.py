@@ -19,12 +19,12 @@ import json
 import socket
 import struct
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from servers.faults import Fault
 from servers.http1 import END, Sized, body, closes, parse
+from servers.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -492,27 +492,15 @@ class Control(asyncio.Protocol):
 
 
 async def serve(upstream: tuple[str, int], host: str, port: int, control: int) -> None:
-    """Serve until standard input ends."""
-    loop = asyncio.get_running_loop()
-    state, ended = State(upstream), asyncio.Event()
-
-    def watch() -> None:
-        sys.stdin.read()
-        loop.call_soon_threadsafe(ended.set)
-
-    threading.Thread(target=watch, daemon=True).start()
+    """Begin to serve."""
+    loop, state = asyncio.get_running_loop(), State(upstream)
     await loop.create_server(lambda: Client(state), host, port, backlog=1024)
     await loop.create_server(lambda: Control(state), host, control)
-    await ended.wait()
 
 
 def main() -> None:
     """Serve: the arguments are the address of the server, a host and two ports."""
     name, number, host, port, control = sys.argv[1:]
-    try:
-        from uvloop import run
-    except ImportError:
-        run = asyncio.run
     run(serve((name, int(number)), host, int(port), int(control)))
 
 

@@ -11,22 +11,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from servers import asking
+from servers.asking import connect
+
 BODY = bytes(range(256)) * 400
 
 
-def connect(url, timeout=30):
-    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
-
-
 def ask(connection, method, path, body=None, **headers):
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body=body, headers=named)
-    answer = connection.getresponse()
-    return answer.status, answer.read()
+    answer = asking.ask(connection, method, path, body, **headers)
+    return answer.status, answer.body
 
 
 def once(url, method, path, body=None):
-    """Make a request with a connection of its own."""
     with closing(connect(url)) as connection:
         return ask(connection, method, path, body)
 

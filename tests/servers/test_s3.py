@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import obstore
@@ -13,26 +11,10 @@ import pytest
 from obstore.exceptions import PermissionDeniedError
 from obstore.store import from_url
 
+from servers.asking import once
 from servers.s3 import OPEN
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-def ask(url: str, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body=body, headers=named)
-    answer = connection.getresponse()
-    found = {name.lower(): value for name, value in answer.getheaders()}
-    result = Answer(answer.status, found, answer.read())
-    connection.close()
-    return result
 
 
 @pytest.fixture
@@ -40,7 +22,7 @@ def call(s3):
     """Send an unsigned request about the key of a test."""
 
     def send(method, key="", body=None, **headers):
-        return ask(s3.endpoint, method, f"{s3.path}/{quote(key)}", body, **headers)
+        return once(s3.endpoint, method, f"{s3.path}/{quote(key)}", body, **headers)
 
     return send
 
@@ -52,7 +34,7 @@ def listed(s3):
     def send(below="", **options):
         query = "&".join(f"{n.replace('_', '-')}={quote(str(v))}" for n, v in options.items())
         below = quote(f"{s3.prefix}/{below}", safe="")
-        answer = ask(s3.endpoint, "GET", f"/{OPEN}?list-type=2&prefix={below}&{query}")
+        answer = once(s3.endpoint, "GET", f"/{OPEN}?list-type=2&prefix={below}&{query}")
         assert answer.status == 200
         root = ET.fromstring(answer.body)  # noqa: S314 - from the server of the tests
         cut = len(s3.prefix) + 1
@@ -221,8 +203,8 @@ def test_keys_with_odd_characters(call, listed, key):
 
 
 def test_unsigned_requests_to_other_buckets_are_403(s3):
-    assert ask(s3.endpoint, "PUT", "/private/key", b"1").status == 403
-    assert ask(s3.endpoint, "GET", "/private/key").status == 403
+    assert once(s3.endpoint, "PUT", "/private/key", b"1").status == 403
+    assert once(s3.endpoint, "GET", "/private/key").status == 403
 
 
 def test_signed_requests_pass_a_proxy(s3, proxy):
