@@ -3,16 +3,19 @@
 ``python -m pytest tests/test_newcomers.py`` runs each program as a user would, in an empty folder,
 with ``import fastzarr as zarr``. What does not run yet is in ``MISSING``, with the feature that
 will bring it; an entry whose program begins to run fails its test until it is removed. What runs
-with another result is in ``DIFFERENT``, with the reason.
+with another result is in ``DIFFERENT``, with the reason. ``MISTAKES`` are calls that raise an error
+which says what to do.
 """
 
 from __future__ import annotations
 
 import textwrap
 
+import numpy as np
 import pytest
 
 import fastzarr
+from fastzarr import errors
 
 PROGRAMS = {
     # Topics of zarr-python 2.
@@ -446,6 +449,112 @@ DIFFERENT = {
     ),
 }
 
+# name: (a wrong call, the error, what its message says)
+MISTAKES = {
+    "a misspelled mode": ("zarr.open('a', mode='rw')", ValueError, r"one of 'r', 'r\+', 'a'"),
+    "a missing node": ("zarr.open('b', mode='r')", FileNotFoundError, "mode='r' does not create"),
+    "an array without a shape": ("zarr.open('b', mode='w', dtype='i4')", TypeError, "shape="),
+    "a misspelled keyword": ("zarr.open('b', shpe=3)", TypeError, "did you mean shape="),
+    "the word of another library": (
+        "zarr.create_array({}, shape=3, dtype='i4', dims=['x'])",
+        TypeError,
+        "did you mean dimension_names=",
+    ),
+    "an array that exists": ("zarr.create_array('a', shape=3)", ValueError, "overwrite=True"),
+    "an array opened as a group": ("zarr.open_group('a')", ValueError, "is an array, not a group"),
+    "the data before the store": (
+        "zarr.save(np.zeros(3), 'b')",
+        TypeError,
+        "the store is passed before the data",
+    ),
+    "a mapping of arrays": ("zarr.save('b', {'x': [1]})", TypeError, r"save\(store, \*\*arrays"),
+    "a path as a mapping": ("zarr.storage.MemoryStore('a')", TypeError, "a folder is a LocalStore"),
+    "a mapping as a path": ("zarr.storage.LocalStore({})", TypeError, "a path, not dict"),
+    "the shape of other data": (
+        "zarr.create_array({}, shape=3, data=np.zeros(4))",
+        ValueError,
+        r"the shape of the data, \(4,\)",
+    ),
+    "chunks of another dimension": (
+        "zarr.create_array({}, shape=(4, 4), dtype='i4', chunks=(2, 2, 2))",
+        ValueError,
+        "3 entries.* 2 dimensions",
+    ),
+    "shards between the chunks": (
+        "zarr.create_array({}, shape=30, dtype='i4', chunks=10, shards=15)",
+        ValueError,
+        "multiple of the chunk length 10",
+    ),
+    "shards in format 2": (
+        "zarr.create_array({}, shape=30, dtype='i4', shards=10, zarr_format=2)",
+        ValueError,
+        "pass zarr_format=3",
+    ),
+    "a compressor as a filter": (
+        "zarr.create_array({}, shape=3, dtype='i4', filters=zarr.codecs.GzipCodec())",
+        ValueError,
+        "a filter is an array-to-array codec",
+    ),
+    "the class of a codec": (
+        "zarr.create_array({}, shape=3, dtype='i4', compressors=zarr.codecs.GzipCodec)",
+        ValueError,
+        "pass an instance",
+    ),
+    "two compressors in format 2": (
+        "zarr.create_array({}, shape=3, compressors=[zarr.Blosc(), zarr.Zlib()], zarr_format=2)",
+        ValueError,
+        "as filters=",
+    ),
+    "a codec of another name": (
+        "zarr.create_array({}, shape=3, dtype='i4', compressors='lz5')",
+        ValueError,
+        "known codecs: blosc",
+    ),
+    "another key encoding": (
+        "zarr.create_array({}, shape=3, dtype='i4', chunk_key_encoding='v3')",
+        ValueError,
+        "known are default, v2",
+    ),
+    "objects": ("zarr.array([object()])", ValueError, "pass object_codec="),
+    "a fill value of another type": (
+        "zarr.create_array({}, shape=3, dtype='u1', fill_value=-1)",
+        OverflowError,
+        "fill_value -1 is not valid for uint8",
+    ),
+    "a write to what is read-only": (
+        "zarr.open('a', mode='r')[:] = 1",
+        PermissionError,
+        r"mode='r\+'",
+    ),
+    "rows of another length": (
+        "zarr.open('a').append(np.zeros((1, 4)))",
+        ValueError,
+        "all other axes must agree",
+    ),
+    "an index out of bounds": ("zarr.open('a')[5]", IndexError, "axis 0 with size 2"),
+    "an attribute that is no JSON": (
+        "zarr.open('a').attrs['x'] = {1, 2}",
+        TypeError,
+        "convert it to a string, a number, a list or a mapping",
+    ),
+    "attributes that are no mapping": (
+        "zarr.open('a').update_attributes([1])",
+        TypeError,
+        "a mapping of names to values",
+    ),
+    "nodes that are no mapping": (
+        "zarr.create_hierarchy(store={}, nodes=['a'])",
+        TypeError,
+        "a mapping of paths to metadata",
+    ),
+    "a copy without a name": ("zarr.copy(zarr.open('a'), zarr.group())", TypeError, "pass name="),
+    "an invalid setting": (
+        "zarr.config.set({'array.order': 'Z'})",
+        ValueError,
+        "array.order: must be one of 'C', 'F'",
+    ),
+}
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -474,3 +583,28 @@ def test_what_is_missing_says_so(name):
     program, _, error = MISSING[name]
     with pytest.raises(error):
         run(program)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_raises_an_error_that_says_what_to_do(name):
+    call, error, message = MISTAKES[name]
+    fastzarr.save_array("a", [[1, 2, 3], [4, 5, 6]])
+    with pytest.raises(error, match=message):
+        run(call)
+    assert fastzarr.load("a").tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_keywords_without_effect_on_an_existing_array_cause_a_warning(recwarn):
+    z = fastzarr.create_array("a", shape=3, dtype="i4")
+    for words in ({"dtype": "i4"}, {"dtype": ">i4"}, {"dtype": np.int32, "shape": 9}):
+        assert fastzarr.open("a", **words) == fastzarr.open_array("a", **words) == z
+    fastzarr.create_array("t", shape=3, dtype=object, object_codec=fastzarr.MsgPack())
+    fastzarr.open("t", dtype=object, shape=3)
+    assert not recwarn.list
+    with pytest.warns(errors.ZarrUserWarning, match=r"int32, and dtype='f8' has no effect.*'w'"):
+        assert fastzarr.open("a", dtype="f8", shape=3).dtype == np.int32
+    with pytest.warns(errors.ZarrUserWarning, match=r"exists: data= is not written; .*mode='w'"):
+        assert fastzarr.open_array("a", data=[1, 2, 3])[:].tolist() == [0, 0, 0]
+    for mode in ("r", "r+"):
+        assert fastzarr.open_array("a", mode=mode, dtype="f8") == z
+    assert fastzarr.open_array("a", mode="w", data=[1.5])[:].tolist() == [1.5]

@@ -68,7 +68,8 @@ def test_mode_r_plus_writes_to_existing_nodes(store):
 
 def test_mode_a_creates_missing_nodes(store):
     zarr.open(store, mode="a", path="x", shape=(3,), dtype="i2")[:] = 5
-    again = zarr.open(store, mode="a", path="x", shape=(99,), dtype="f8")
+    with pytest.warns(errors.ZarrUserWarning, match="dtype='f8' has no effect"):
+        again = zarr.open(store, mode="a", path="x", shape=(99,), dtype="f8")
     assert again.shape == (3,)
     assert again[:].tolist() == [5, 5, 5]
     assert isinstance(zarr.open(store, path="g"), zarr.Group)

@@ -8,15 +8,24 @@ Rules of this file:
   ``x``) creates it, and fails if there is one. The default is ``a``, or ``r`` if the store is
   read-only.
 * Keywords that describe a new array are validated only if one is created, as in both zarr-pythons.
+  In mode ``a``, a data type that an existing array does not have, and data, cause a warning.
 * The signatures are the union of those of zarr-python 2 and 3, positional as in 2.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.creating.given import NOT_GIVEN
-from fastzarr.creating.words import HANDLE_WORDS, IGNORED, ArraySpec, handle_of
+from fastzarr.creating.words import (
+    HANDLE_WORDS,
+    IGNORED,
+    ArraySpec,
+    handle_of,
+    unknown_keyword,
+)
+from fastzarr.dtypes.parse import from_numpy
 from fastzarr.errors import (
     ArrayNotFoundError,
     BaseZarrError,
@@ -25,6 +34,8 @@ from fastzarr.errors import (
     GroupNotFoundError,
     NodeTypeValidationError,
     PathNotFoundError,
+    ZarrUserWarning,
+    caller_level,
 )
 from fastzarr.metadata.formats import others, same_format
 from fastzarr.metadata.layout import GroupLayout, Layout
@@ -38,6 +49,7 @@ from fastzarr.stores.resolve import as_store, as_store_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr.dtypes.base import DataType
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.group import Group
@@ -313,6 +325,8 @@ def _open_array(
         found, mode = None, "w"
     if isinstance(found, Layout):
         handle = _handle(ArraySpec.rest("open_array", words, HANDLE_WORDS), mode)
+        if mode == "a":
+            _warn_of_unused(found, words, f"the array {'/' + path!r} in {store}")
         return Array(store, path, layout=trusted(found, "/" + path, allow=allow), **handle)
     spec, rest = ArraySpec.take("open_array", words | {"zarr_format": format}, HANDLE_WORDS)
     handle = _handle(rest, mode)
@@ -335,6 +349,30 @@ def _open_array(
     return _open_array(store, path, mode, format, found, given)
 
 
+def _warn_of_unused(found: Layout, words: Mapping[str, Any], name: str) -> None:
+    """Warn if an existing array differs from what the keywords for a new one ask for.
+
+    The shape may differ, because arrays are resized.
+    """
+    wanted = words.get("dtype")
+    if words.get("data") is not None:
+        unused = "data= is not written"
+    elif wanted is not None and not _is_dtype(wanted, found.dtype):
+        unused = f"it has the data type {found.dtype.numpy}, and dtype={wanted!r} has no effect"
+    else:
+        return
+    msg = f"{name} already exists: {unused}; omit it, or replace the array with mode='w'"
+    warnings.warn(msg, ZarrUserWarning, stacklevel=caller_level())
+
+
+def _is_dtype(wanted: Any, found: DataType) -> bool:
+    try:
+        return from_numpy(wanted).native() == found.native()
+    except (TypeError, ValueError):
+        # A dtype of objects has no data type without a codec.
+        return True
+
+
 def _handle(words: dict[str, Any], mode: str) -> dict[str, Any]:
     return handle_of(words) | {"read_only": mode == "r" or bool(words.get("read_only"))}
 
@@ -352,8 +390,7 @@ def _open_group(
     known = _GROUP_WORDS | IGNORED
     unknown = sorted(set(words) - known)
     if unknown:
-        msg = f"open_group() got an unexpected keyword argument {unknown[0]!r}"
-        raise TypeError(msg)
+        raise TypeError(_not_of_groups(unknown[0]))
     chunk_store = words.get("chunk_store")
     handle: dict[str, Any] = {
         "read_only": mode == "r",
@@ -389,6 +426,14 @@ def _open_group(
         return Group(store, path, layout=layout, **handle)
     snapshot = _snapshot(store, path, found, words.get("use_consolidated"))
     return Group(store, path, layout=found, snapshot=snapshot, **handle)
+
+
+def _not_of_groups(word: str) -> str:
+    """Return the message for a keyword of ``open`` that does not describe a group."""
+    known = {*ArraySpec.__dataclass_fields__, *HANDLE_WORDS}
+    if word not in known:
+        return unknown_keyword("open", word, known | _GROUP_WORDS)
+    return f"open() creates an array only with shape= or data=, and a group has no {word}="
 
 
 def _only_copied(

@@ -273,5 +273,7 @@ class LazyLoader(Mapping[str, Any]):
 def _array_like(name: str, value: Any, dtype: Any = None) -> Any:
     if value is None or isinstance(value, str | bytes | Mapping):
         msg = f"{name}= must be an array, not {value!r}"
+        if isinstance(value, Mapping):
+            msg += "; pass arrays by name as keywords, as in save(store, **arrays)"
         raise TypeError(msg)
     return as_array_like(value, dtype)

@@ -34,6 +34,8 @@ HANDLE_WORDS = (
 )
 _ARRAYS = "array:"
 _ALIASES = {"zarr_version": "zarr_format", "chunk_shape": "chunks"}
+# Words of other libraries that are not similar to those of this one.
+_MEANT = {"dims": "dimension_names", "axes": "dimension_names", "fill": "fill_value"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ class ArraySpec:
             elif word == "storage_transformers":
                 _refuse_transformers(value)
             elif word not in IGNORED:
-                raise TypeError(_unknown(verb, word, {*known, *_ALIASES, *others}))
+                raise TypeError(unknown_keyword(verb, word, {*known, *_ALIASES, *others}))
         if isinstance(fields.get("dtype"), str) and fields["dtype"].startswith(_ARRAYS):
             _split_arrays(fields)
         if fields.get("data") is not None:
@@ -170,9 +172,10 @@ def _refuse_transformers(value: Any) -> None:
         raise MetadataValidationError(msg, "storage_transformers")
 
 
-def _unknown(verb: str, word: str, known: Iterable[str]) -> str:
+def unknown_keyword(verb: str, word: str, known: Iterable[str]) -> str:
+    """Return the message for an unknown keyword, with the most similar one among ``known``."""
     from difflib import get_close_matches
 
-    near = get_close_matches(word, sorted(known), 1)
-    hint = f"; did you mean {near[0]}=?" if near else ""
+    near = [_MEANT[word]] if word in _MEANT else get_close_matches(word, sorted(known), 1)
+    hint = f"; did you mean {near[0]}=?" if near and near[0] in known else ""
     return f"{verb}() got an unexpected keyword argument {word!r}{hint}"

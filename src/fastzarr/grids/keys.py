@@ -116,6 +116,6 @@ def parse_keys(json: object, where: str) -> KeyEncoding:
     name, config = extension(json, where)
     found = guard(partial(KEYS.find, name), where, _WHAT)
     if found is None:
-        fail(f"unknown {_WHAT} {show(name)}", where)
+        fail(f"unknown {_WHAT} {show(name)}; known are {', '.join(_SEPARATORS)}", where)
     at = member(where, "configuration")
     return guard(partial(found.from_config, name, config, at), where, _WHAT)

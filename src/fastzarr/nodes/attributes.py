@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fastzarr.checked import show
 from fastzarr.dtypes.base import is_integer
 from fastzarr.errors import PathNotFoundError, ReadOnlyError
 from fastzarr.metadata.attributes import plain_attributes
@@ -118,7 +119,12 @@ class Attributes(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Set several attributes, in one write."""
-        new = plain_attributes(dict(other) | more, self._place())
+        try:
+            given = dict(other)
+        except (TypeError, ValueError):
+            msg = f"{self._place()}: must be a mapping of names to values, got {show(other)}"
+            raise TypeError(msg) from None
+        new = plain_attributes(given | more, self._place())
         if new:
             self._change(lambda old: old | new)
 

@@ -54,6 +54,9 @@ def build_hierarchy(
     ``ContainsArrayError`` or ``ContainsGroupError`` if a path is occupied and ``overwrite`` is
     False, or if it is below an array; ``MetadataError`` if a document is invalid.
     """
+    if not hasattr(given, "items"):
+        msg = f"nodes= must be a mapping of paths to metadata, not {type(given).__name__}"
+        raise TypeError(msg)
     made = {
         documents.join(root, normalise_path(path)).rstrip("/"): as_layout(node, path)
         for path, node in given.items()

@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,6 +47,9 @@ class MappingStore(Store):
         given = mapping if mutablemapping is None else mutablemapping
         if given is None or (mapping is not None and mutablemapping is not None):
             msg = "pass one mapping; mapping and mutablemapping are the same argument"
+            raise TypeError(msg)
+        if isinstance(given, str | bytes | os.PathLike):
+            msg = f"expected a mapping of keys to bytes, got {given!r}; a folder is a LocalStore"
             raise TypeError(msg)
         super().__init__(read_only=read_only)
         self._mapping = given

@@ -123,6 +123,8 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
         "a store must be a path, a mapping of keys to bytes, a Store, or None for memory, "
         f"not {type(store_like).__name__}"
     )
+    if hasattr(type(store_like), "__array__"):
+        msg += "; the store is passed before the data"
     raise TypeError(msg)
 
 

@@ -462,7 +462,7 @@ def _masked(layout: Layout, format: Format, attributes: dict[str, Any]) -> dict[
 def _name(source: Any, name: str | None) -> str:
     found = name or str(source.name).rsplit("/", 1)[-1]
     if not found:
-        msg = "the source is a root group and has no name; pass name="
+        msg = "the source is the root of its store and has no name; pass name="
         raise TypeError(msg)
     return found
 

@@ -47,6 +47,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DURABILITIES = ("none", "replace", "full")
+
+
+def root_path(root: object) -> str:
+    """Return the absolute path of the root of a local store; raise if it cannot be a folder."""
+    if not isinstance(root, str | os.PathLike):
+        msg = f"the root of a local store must be a path, not {type(root).__name__}"
+        raise TypeError(msg)
+    path = os.path.abspath(os.fsdecode(root))
+    if os.path.isfile(path):
+        reason = "the root of a local store must be a folder, but this is a file"
+        raise NotADirectoryError(errno.ENOTDIR, reason, path)
+    return path
+
+
 # Without O_NONBLOCK, opening a named pipe in the folder would block forever.
 _READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)
 _IS_LINK = (errno.ELOOP, errno.EMLINK)

@@ -24,7 +24,7 @@ from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Files, Suspension, Value, is_void
 from fastzarr.stores.keys import validate_key
-from fastzarr.stores.local.folder import DURABILITIES, Folder, token
+from fastzarr.stores.local.folder import DURABILITIES, Folder, root_path, token
 from fastzarr.stores.local.system import is_mounted, read_part, write_file
 from fastzarr.stores.local.turn import FileTurn, put, remove_many
 
@@ -108,11 +108,7 @@ class LocalStore(Store):
         if durability is not None and durability not in DURABILITIES:
             msg = f"durability must be one of {', '.join(DURABILITIES)}, not {durability!r}"
             raise ValueError(msg)
-        path = os.path.abspath(os.fspath(root))
-        if os.path.isfile(path):
-            reason = "the root of a local store must be a folder, but this is a file"
-            raise NotADirectoryError(errno.ENOTDIR, reason, path)
-        folder = Folder(path, follow_symlinks=follow_symlinks, durability=durability)
+        folder = Folder(root_path(root), follow_symlinks=follow_symlinks, durability=durability)
         # Neither is a verb, which `__setattr__` would look for.
         vars(self).update(_folder=folder, suspension=_Shared())
         self.recover()
