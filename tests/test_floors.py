@@ -22,12 +22,12 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "fastzarr"
 
 FLOORS = [
-    "_lazy config errors buffers registry",
+    "_lazy config errors buffers registry hints",
     "native checked",
     "stores grids dtypes versions",
     "codecs selection dtype",
     "metadata testing",
-    "engine creating",
+    "engine creating types",
     "nodes",
     "api transfer check",
     "__init__ cli compat storage",

@@ -85,6 +85,7 @@ SURFACE = [
     "storage",
     "testing",
     "tree",
+    "types",
     "zeros",
     "zeros_like",
 ]

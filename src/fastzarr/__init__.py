@@ -17,7 +17,95 @@ from fastzarr.config import config
 from fastzarr.versions import __version__
 
 if TYPE_CHECKING:
-    from fastzarr import codecs, dtype, errors, storage
+    from numcodecs import (
+        BZ2 as BZ2,
+    )
+    from numcodecs import (
+        CRC32 as CRC32,
+    )
+    from numcodecs import (
+        JSON as JSON,
+    )
+    from numcodecs import (
+        LZ4 as LZ4,
+    )
+    from numcodecs import (
+        LZMA as LZMA,
+    )
+    from numcodecs import (
+        Adler32 as Adler32,
+    )
+    from numcodecs import (
+        AsType as AsType,
+    )
+    from numcodecs import (
+        Base64 as Base64,
+    )
+    from numcodecs import (
+        BitRound as BitRound,
+    )
+    from numcodecs import (
+        Blosc as Blosc,
+    )
+    from numcodecs import (
+        Categorize as Categorize,
+    )
+    from numcodecs import (
+        Delta as Delta,
+    )
+    from numcodecs import (
+        FixedScaleOffset as FixedScaleOffset,
+    )
+    from numcodecs import (
+        Fletcher32 as Fletcher32,
+    )
+    from numcodecs import (
+        GZip as GZip,
+    )
+    from numcodecs import (
+        JenkinsLookup3 as JenkinsLookup3,
+    )
+    from numcodecs import (
+        MsgPack as MsgPack,
+    )
+    from numcodecs import (
+        PackBits as PackBits,
+    )
+    from numcodecs import (
+        Pickle as Pickle,
+    )
+    from numcodecs import (
+        Quantize as Quantize,
+    )
+    from numcodecs import (
+        Shuffle as Shuffle,
+    )
+    from numcodecs import (
+        VLenArray as VLenArray,
+    )
+    from numcodecs import (
+        VLenBytes as VLenBytes,
+    )
+    from numcodecs import (
+        VLenUTF8 as VLenUTF8,
+    )
+    from numcodecs import (
+        Zlib as Zlib,
+    )
+    from numcodecs import (
+        Zstd as Zstd,
+    )
+    from numcodecs.registry import (
+        codec_registry as codec_registry,
+    )
+    from numcodecs.registry import (
+        get_codec as get_codec,
+    )
+    from numcodecs.registry import (
+        register_codec as register_codec,
+    )
+
+    from fastzarr import codecs, dtype, errors, storage, types
     from fastzarr.api.consolidate import consolidate_metadata, open_consolidated
     from fastzarr.api.create import (
         array,
@@ -38,19 +126,39 @@ if TYPE_CHECKING:
     from fastzarr.api.open import create_group, group, open, open_array, open_group
     from fastzarr.api.save import load, save, save_array, save_group
     from fastzarr.engine.threads import cleanup_resources
-    from fastzarr.errors import CopyError, MetadataError
+    from fastzarr.errors import (
+        CopyError as CopyError,
+    )
+    from fastzarr.errors import (
+        MetadataError as MetadataError,
+    )
     from fastzarr.nodes.array import Array
     from fastzarr.nodes.group import Group
     from fastzarr.nodes.tree import tree
     from fastzarr.stores import (
-        DictStore,
-        DirectoryStore,
-        KVStore,
-        MemoryStore,
-        NestedDirectoryStore,
-        TempStore,
+        DictStore as DictStore,
     )
-    from fastzarr.stores.synchronizers import ProcessSynchronizer, ThreadSynchronizer
+    from fastzarr.stores import (
+        DirectoryStore as DirectoryStore,
+    )
+    from fastzarr.stores import (
+        KVStore as KVStore,
+    )
+    from fastzarr.stores import (
+        MemoryStore as MemoryStore,
+    )
+    from fastzarr.stores import (
+        NestedDirectoryStore as NestedDirectoryStore,
+    )
+    from fastzarr.stores import (
+        TempStore as TempStore,
+    )
+    from fastzarr.stores.synchronizers import (
+        ProcessSynchronizer as ProcessSynchronizer,
+    )
+    from fastzarr.stores.synchronizers import (
+        ThreadSynchronizer as ThreadSynchronizer,
+    )
     from fastzarr.transfer.copy import copy, copy_all
     from fastzarr.transfer.stores import copy_store
     from fastzarr.versions import print_debug_info, show_versions
@@ -59,7 +167,7 @@ else:
     __getattr__, __dir__ = make_lazy(
         __name__,
         {
-            "": ("codecs", "dtype", "errors", "storage", "testing"),
+            "": ("codecs", "dtype", "errors", "storage", "testing", "types"),
             ".nodes.array": ("Array",),
             ".api.create": (
                 "array",
@@ -141,6 +249,7 @@ __all__ = [
     "show_versions",
     "storage",
     "tree",
+    "types",
     "zeros",
     "zeros_like",
 ]

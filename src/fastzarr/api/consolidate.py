@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastzarr.api.open import open_group
 from fastzarr.errors import BaseZarrError
@@ -10,16 +10,19 @@ from fastzarr.nodes.consolidating import write_copy
 from fastzarr.stores.resolve import as_store
 
 if TYPE_CHECKING:
+    from fastzarr import hints
     from fastzarr.nodes.group import Group
+    from fastzarr.stores.resolve import StoreLike
+    from fastzarr.types.options import ConsolidatedOptions
 
 
 def open_consolidated(
-    store: Any = None,
+    store: StoreLike = None,
     metadata_key: str | None = None,
-    mode: str | None = None,
+    mode: hints.Mode | None = None,
     *,
     use_consolidated: bool | str | None = True,
-    **kwargs: Any,
+    **kwargs: Unpack[ConsolidatedOptions],
 ) -> Group:
     """Open an existing group with its consolidated metadata; raise ValueError if it has none.
 
@@ -44,9 +47,9 @@ def open_consolidated(
 
 
 def consolidate_metadata(
-    store: Any,
+    store: StoreLike,
     path: str | None = None,
-    zarr_format: int | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
     *,
     metadata_key: str | None = None,
 ) -> Group:

@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from fastzarr.api.consolidate import consolidate_metadata, open_consolidated
 from fastzarr.api.open import create_group, group, open, open_array, open_group
@@ -29,8 +29,12 @@ from fastzarr.stores.resolve import as_store_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from fastzarr import hints
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.group import Group
+    from fastzarr.stores.resolve import StoreLike
+    from fastzarr.types import options
+    from fastzarr.types.options import CodecLike, CodecsLike, DTypeLike
 
 __all__ = [
     "array",
@@ -65,28 +69,28 @@ _PLACE_WORDS = ("store", "path", "name", "mode", *HANDLE_WORDS)
 
 
 def create_array(  # noqa: PLR0913  (a public signature)
-    store: Any = None,
+    store: StoreLike = None,
     *,
     name: str | None = None,
-    shape: Any = None,
-    dtype: Any = None,
-    data: Any = None,
-    chunks: Any = NOT_GIVEN,
-    shards: Any = None,
-    filters: Any = "auto",
-    compressors: Any = "auto",
-    serializer: Any = "auto",
+    shape: hints.ShapeLike | None = None,
+    dtype: DTypeLike = None,
+    data: hints.ArrayLike | None = None,
+    chunks: hints.ChunksLike = NOT_GIVEN,
+    shards: hints.ChunksLike = None,
+    filters: CodecsLike = "auto",
+    compressors: CodecsLike = "auto",
+    serializer: CodecLike | None = "auto",
     fill_value: Any = NOT_GIVEN,
-    order: str | None = None,
-    zarr_format: int | None = None,
-    attributes: Mapping[str, Any] | None = None,
-    chunk_key_encoding: Any = None,
-    dimension_names: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
+    order: hints.Order | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
+    attributes: hints.Attrs | None = None,
+    chunk_key_encoding: options.KeysLike = None,
+    dimension_names: options.Names = None,
+    storage_options: hints.StorageOptions | None = None,
     overwrite: bool = False,
-    config: Any = None,
+    config: options.ConfigLike = None,
     write_data: bool = True,
-    **kwargs: Any,
+    **kwargs: Unpack[options.CreateArrayOptions],
 ) -> Array:
     """Create an array in a store, at the path ``name``.
 
@@ -139,25 +143,25 @@ def create_array(  # noqa: PLR0913  (a public signature)
 
 
 def create(  # noqa: PLR0913, PLR0917  (a public signature)
-    shape: Any = None,
-    chunks: Any = NOT_GIVEN,
-    dtype: Any = None,
-    compressor: Any = NOT_GIVEN,
+    shape: hints.ShapeLike | None = None,
+    chunks: hints.ChunksLike = NOT_GIVEN,
+    dtype: DTypeLike = None,
+    compressor: CodecsLike = NOT_GIVEN,
     fill_value: Any = NOT_GIVEN,
-    order: str | None = None,
-    store: Any = None,
-    synchronizer: Any = None,
+    order: hints.Order | None = None,
+    store: StoreLike = None,
+    synchronizer: hints.Synchronizer | None = None,
     overwrite: bool = False,
     path: str | None = None,
-    chunk_store: Any = None,
-    filters: Any = NOT_GIVEN,
+    chunk_store: StoreLike = None,
+    filters: CodecsLike = NOT_GIVEN,
     cache_metadata: bool | None = None,
     cache_attrs: bool | None = None,
     read_only: bool | None = None,
-    object_codec: Any = None,
-    dimension_separator: str | None = None,
+    object_codec: CodecLike | None = None,
+    dimension_separator: hints.Separator | None = None,
     write_empty_chunks: bool | None = None,
-    **kwargs: Any,
+    **kwargs: Unpack[options.CreateOptions],
 ) -> Array:
     """Create an array, in memory unless a ``store`` is passed.
 
@@ -191,26 +195,26 @@ def create(  # noqa: PLR0913, PLR0917  (a public signature)
 
 
 def from_array(  # noqa: PLR0913  (a public signature)
-    store: Any = None,
+    store: StoreLike = None,
     *,
-    data: Any,
+    data: hints.ArrayLike,
     write_data: bool = True,
     name: str | None = None,
-    chunks: Any = "keep",
-    shards: Any = "keep",
-    filters: Any = "keep",
-    compressors: Any = "keep",
-    serializer: Any = "keep",
+    chunks: hints.ChunksLike | Literal["keep"] = "keep",
+    shards: hints.ChunksLike | Literal["keep"] = "keep",
+    filters: CodecsLike = "keep",
+    compressors: CodecsLike = "keep",
+    serializer: CodecLike | None = "keep",
     fill_value: Any = NOT_GIVEN,
-    order: str | None = None,
-    zarr_format: int | None = None,
-    attributes: Mapping[str, Any] | None = None,
-    chunk_key_encoding: Any = None,
-    dimension_names: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
+    order: hints.Order | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
+    attributes: hints.Attrs | None = None,
+    chunk_key_encoding: options.KeysLike = None,
+    dimension_names: options.Names = None,
+    storage_options: hints.StorageOptions | None = None,
     overwrite: bool = False,
-    config: Any = None,
-    **kwargs: Any,
+    config: options.ConfigLike = None,
+    **kwargs: Unpack[options.CreateArrayOptions],
 ) -> Array:
     """Create an array from another array of any library, and copy its data.
 
@@ -235,7 +239,7 @@ def from_array(  # noqa: PLR0913  (a public signature)
     }
     words = {word: value for word, value in given.items() if not _keeps(value)}
     words |= {"order": order, "chunk_key_encoding": chunk_key_encoding, "zarr_format": zarr_format}
-    words |= kwargs
+    words |= dict(kwargs)
     place: dict[str, Any] = {"store": store, "name": name, "storage_options": storage_options}
     if isinstance(data, Array):
         layout = data.layout
@@ -257,7 +261,7 @@ def from_array(  # noqa: PLR0913  (a public signature)
     return _create("from_array", place, described)
 
 
-def array(data: Any, **kwargs: Any) -> Array:
+def array(data: hints.ArrayLike, **kwargs: Unpack[options.PlacedOptions]) -> Array:
     """Create an array with the given data, in memory unless a ``store`` is passed.
 
     If ``data`` has regular chunks, as arrays of h5py and dask do, they are kept. The copy of an
@@ -267,15 +271,14 @@ def array(data: Any, **kwargs: Any) -> Array:
     >>> zarr.array([[1, 2], [3, 4]])[:, 1]
     array([2, 4])
     """
-    place = {word: value for word, value in kwargs.items() if word in _PLACE_WORDS}
-    words = {word: value for word, value in kwargs.items() if word not in _PLACE_WORDS}
+    place, words = _divided(kwargs)
     wanted = None
     if isinstance(data, Array):
         wanted = _format_of(place, words) or data.layout.format
     return _create("array", {"data": data}, copy_words(data, words, wanted) | place)
 
 
-def empty(shape: Any, **kwargs: Any) -> Array:
+def empty(shape: hints.ShapeLike, **kwargs: Unpack[options.PlacedEmptyOptions]) -> Array:
     """Create an array without writing any chunk.
 
     It reads as the default fill value, or as None if its elements are objects.
@@ -283,7 +286,7 @@ def empty(shape: Any, **kwargs: Any) -> Array:
     return _create("empty", {"shape": shape}, emptied(kwargs))
 
 
-def zeros(shape: Any, **kwargs: Any) -> Array:
+def zeros(shape: hints.ShapeLike, **kwargs: Unpack[options.PlacedFilledOptions]) -> Array:
     """Create an array of zeros.
 
     >>> import fastzarr as zarr
@@ -294,32 +297,38 @@ def zeros(shape: Any, **kwargs: Any) -> Array:
     return _create("zeros", {"shape": shape}, filled(kwargs, 0))
 
 
-def ones(shape: Any, **kwargs: Any) -> Array:
+def ones(shape: hints.ShapeLike, **kwargs: Unpack[options.PlacedFilledOptions]) -> Array:
     """Create an array of ones."""
     return _create("ones", {"shape": shape}, filled(kwargs, 1))
 
 
-def full(shape: Any, fill_value: Any, **kwargs: Any) -> Array:
+def full(
+    shape: hints.ShapeLike, fill_value: Any, **kwargs: Unpack[options.PlacedFilledOptions]
+) -> Array:
     """Create an array with every element equal to ``fill_value``."""
     return _create("full", {"shape": shape}, filled(kwargs, fill_value))
 
 
-def empty_like(a: Any, **kwargs: Any) -> Array:
+def empty_like(a: hints.ArrayLike, **kwargs: Unpack[options.PlacedOptions]) -> Array:
     """Create an array with the shape, dtype, chunks and codecs of ``a``; no chunk is written."""
     return _create("empty_like", {}, _like(a, kwargs))
 
 
-def zeros_like(a: Any, **kwargs: Any) -> Array:
+def zeros_like(a: hints.ArrayLike, **kwargs: Unpack[options.PlacedLikeOptions]) -> Array:
     """Create an array of zeros with the shape, dtype, chunks and codecs of ``a``."""
     return _create("zeros_like", {}, filled(_like(a, kwargs), 0))
 
 
-def ones_like(a: Any, **kwargs: Any) -> Array:
+def ones_like(a: hints.ArrayLike, **kwargs: Unpack[options.PlacedLikeOptions]) -> Array:
     """Create an array of ones with the shape, dtype, chunks and codecs of ``a``."""
     return _create("ones_like", {}, filled(_like(a, kwargs), 1))
 
 
-def full_like(a: Any, fill_value: Any = NOT_GIVEN, **kwargs: Any) -> Array:
+def full_like(
+    a: hints.ArrayLike,
+    fill_value: Any = NOT_GIVEN,
+    **kwargs: Unpack[options.PlacedLikeOptions],
+) -> Array:
     """Create an array of one value with the shape, dtype, chunks and codecs of ``a``.
 
     ``fill_value`` defaults to the fill value of ``a``.
@@ -330,20 +339,20 @@ def full_like(a: Any, fill_value: Any = NOT_GIVEN, **kwargs: Any) -> Array:
     return _create("full_like", {}, words)
 
 
-def open_like(a: Any, path: Any, **kwargs: Any) -> Array:
+def open_like(a: hints.ArrayLike, path: Any, **kwargs: Unpack[options.OpenLikeOptions]) -> Array:
     """Open the array at ``path``, or create one like ``a`` if there is none.
 
     ``path`` is a path in ``store`` if that is passed, and a store otherwise.
     """
-    words = _like(a, {word: value for word, value in kwargs.items() if word not in _PLACE_WORDS})
-    words |= {word: value for word, value in kwargs.items() if word in _PLACE_WORDS}
+    place, words = _divided(kwargs)
+    words = _like(a, words) | place
     if "store" in words:
         return open_array(words.pop("store"), path=path, **words)
     return open_array(path, **words)
 
 
 def create_hierarchy(
-    *, store: Any, nodes: Mapping[str, Any], overwrite: bool = False
+    *, store: StoreLike, nodes: Mapping[str, Any], overwrite: bool = False
 ) -> Iterator[tuple[str, Array | Group]]:
     """Create several arrays and groups from their metadata.
 
@@ -381,12 +390,12 @@ def create_hierarchy(
     )
 
 
-def _create(verb: str, words: dict[str, Any], more: dict[str, Any]) -> Array:
+def _create(verb: str, words: dict[str, Any], more: Mapping[str, Any]) -> Array:
     twice = sorted(word for word in more if word in words and not _unset(words[word]))
     if twice:
         msg = f"{verb}() got multiple values for argument {twice[0]!r}"
         raise TypeError(msg)
-    spec, rest = ArraySpec.take(verb, words | more, _PLACE_WORDS)
+    spec, rest = ArraySpec.take(verb, words | dict(more), _PLACE_WORDS)
     path, name = rest.get("path"), rest.get("name")
     if path is not None and name is not None and path != name:
         msg = f"{verb}() was passed both name= and path=, which are the same argument"
@@ -409,12 +418,18 @@ def _create(verb: str, words: dict[str, Any], more: dict[str, Any]) -> Array:
     )
 
 
-def _like(a: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+def _divided(words: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the keywords of a place and of a handle, and those that describe an array."""
+    place = {word: value for word, value in words.items() if word in _PLACE_WORDS}
+    return place, {word: value for word, value in words.items() if word not in place}
+
+
+def _like(a: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     wanted = _format_of(kwargs, kwargs)
-    return like_words(a, kwargs | ({"zarr_format": wanted} if wanted else {}), wanted)
+    return like_words(a, {**kwargs, **({"zarr_format": wanted} if wanted else {})}, wanted)
 
 
-def _format_of(place: dict[str, Any], words: dict[str, Any]) -> Format | None:
+def _format_of(place: Mapping[str, Any], words: Mapping[str, Any]) -> Format | None:
     """Return the requested format, else that of the parent group, or None if there is neither."""
     wanted = same_format(words.get("zarr_format"), words.get("zarr_version"))
     if wanted is not None or place.get("store") is None:

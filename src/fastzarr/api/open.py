@@ -15,7 +15,7 @@ Rules of this file:
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.creating.words import (
@@ -49,11 +49,21 @@ from fastzarr.stores.resolve import as_store, as_store_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr import hints
     from fastzarr.dtypes.base import DataType
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.group import Group
     from fastzarr.stores import Store
+    from fastzarr.stores.resolve import StoreLike
+    from fastzarr.types.options import (
+        CodecLike,
+        CodecsLike,
+        DTypeLike,
+        OpenArrayOptions,
+        OpenOptions,
+        OpenShapeOptions,
+    )
 
 _CREATE_ALWAYS = ("w", "w-", "x")
 _GROUP_WORDS = frozenset(
@@ -64,14 +74,37 @@ _GROUP_WORDS = frozenset(
 )
 
 
+@overload
 def open(
-    store: Any = None,
-    mode: str | None = None,
+    store: StoreLike = ...,
+    mode: hints.Mode | None = ...,
     *,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
+    shape: hints.ShapeLike,
+    zarr_version: hints.ZarrFormat | None = ...,
+    zarr_format: hints.ZarrFormat | None = ...,
+    path: str | None = ...,
+    storage_options: hints.StorageOptions | None = ...,
+    **kwargs: Unpack[OpenShapeOptions],
+) -> Array: ...
+@overload
+def open(
+    store: StoreLike = ...,
+    mode: hints.Mode | None = ...,
+    *,
+    zarr_version: hints.ZarrFormat | None = ...,
+    zarr_format: hints.ZarrFormat | None = ...,
+    path: str | None = ...,
+    storage_options: hints.StorageOptions | None = ...,
+    **kwargs: Unpack[OpenOptions],
+) -> Array | Group: ...
+def open(
+    store: StoreLike = None,
+    mode: hints.Mode | None = None,
+    *,
+    zarr_version: hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
     path: str | None = None,
-    storage_options: Mapping[str, Any] | None = None,
+    storage_options: hints.StorageOptions | None = None,
     **kwargs: Any,
 ) -> Array | Group:
     """Open the array or group at a path in a store, or, by default, create it if it is missing.
@@ -91,46 +124,46 @@ def open(
     array([0, 0, 0], dtype=int16)
     """
     wanted = same_format(zarr_format, zarr_version)
-    place, path, mode = _locate(store, path, mode, storage_options)
+    place, path, how = _locate(store, path, mode, storage_options)
     wants_array = kwargs.get("shape") is not None or kwargs.get("data") is not None
-    found = None if mode in _CREATE_ALWAYS else documents.load(place, path, wanted)
-    if found is None and mode in ("r", "r+"):
+    found = None if how in _CREATE_ALWAYS else documents.load(place, path, wanted)
+    if found is None and how in ("r", "r+"):
         found = _only_copied(place, path, wanted, kwargs.get("use_consolidated"))
-    if found is None and mode in ("r", "r+"):
-        raise PathNotFoundError(_absent("no array or group", place, path, mode, wanted))
+    if found is None and how in ("r", "r+"):
+        raise PathNotFoundError(_absent("no array or group", place, path, how, wanted))
     if isinstance(found, Layout) or (wants_array and found is None):
-        return _open_array(place, path, mode, wanted, found, kwargs)
+        return _open_array(place, path, how, wanted, found, kwargs)
     if wants_array and found is not None:
         raise taken(place, path, found)
     if found is not None:
         # Keywords that describe a new array are ignored if the node exists.
         kwargs = {word: value for word, value in kwargs.items() if word in _GROUP_WORDS}
-    return _open_group(place, path, mode, wanted, found, kwargs)
+    return _open_group(place, path, how, wanted, found, kwargs)
 
 
 def open_array(  # noqa: PLR0913, PLR0917  (a public signature)
-    store: Any = None,
-    mode: str | None = None,
-    shape: Any = None,
-    chunks: Any = NOT_GIVEN,
-    dtype: Any = None,
-    compressor: Any = NOT_GIVEN,
+    store: StoreLike = None,
+    mode: hints.Mode | None = None,
+    shape: hints.ShapeLike | None = None,
+    chunks: hints.ChunksLike = NOT_GIVEN,
+    dtype: DTypeLike = None,
+    compressor: CodecsLike = NOT_GIVEN,
     fill_value: Any = NOT_GIVEN,
-    order: Any = None,
-    synchronizer: Any = None,
-    filters: Any = NOT_GIVEN,
+    order: hints.Order | None = None,
+    synchronizer: hints.Synchronizer | None = None,
+    filters: CodecsLike = NOT_GIVEN,
     cache_metadata: bool = True,
     cache_attrs: bool = True,
     path: str | None = None,
-    object_codec: Any = None,
-    chunk_store: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
+    object_codec: CodecLike | None = None,
+    chunk_store: StoreLike = None,
+    storage_options: hints.StorageOptions | None = None,
     partial_decompress: bool | None = None,  # noqa: ARG001  (zarr-python 2's, without effect)
     write_empty_chunks: bool | None = None,
     *,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
-    **kwargs: Any,
+    zarr_version: hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
+    **kwargs: Unpack[OpenArrayOptions],
 ) -> Array:
     """Open the array at a path in a store, or, by default, create it if it is missing.
 
@@ -150,8 +183,8 @@ def open_array(  # noqa: PLR0913, PLR0917  (a public signature)
     array([2, 3], dtype=int16)
     """
     wanted = same_format(zarr_format, zarr_version)
-    place, path, mode = _locate(store, path, mode, storage_options)
-    found = None if mode in _CREATE_ALWAYS else documents.load(place, path, wanted)
+    place, path, how = _locate(store, path, mode, storage_options)
+    found = None if how in _CREATE_ALWAYS else documents.load(place, path, wanted)
     words = {
         "shape": shape,
         "chunks": chunks,
@@ -167,22 +200,22 @@ def open_array(  # noqa: PLR0913, PLR0917  (a public signature)
         "cache_metadata": cache_metadata,
         "cache_attrs": cache_attrs,
     }
-    return _open_array(place, path, mode, wanted, found, words | kwargs)
+    return _open_array(place, path, how, wanted, found, words | dict(kwargs))
 
 
 def open_group(  # noqa: PLR0913  (a public signature)
-    store: Any = None,
-    mode: str | None = None,
+    store: StoreLike = None,
+    mode: hints.Mode | None = None,
     cache_attrs: bool = True,
-    synchronizer: Any = None,
+    synchronizer: hints.Synchronizer | None = None,
     path: str | None = None,
-    chunk_store: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
+    chunk_store: StoreLike = None,
+    storage_options: hints.StorageOptions | None = None,
     *,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
+    zarr_version: hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
     meta_array: Any = None,  # noqa: ARG001  (without effect, as in zarr-python 3)
-    attributes: Mapping[str, Any] | None = None,
+    attributes: hints.Attrs | None = None,
     use_consolidated: bool | str | None = None,
     allow_pickle: bool = False,
 ) -> Group:
@@ -206,8 +239,8 @@ def open_group(  # noqa: PLR0913  (a public signature)
     'demo'
     """
     wanted = same_format(zarr_format, zarr_version)
-    place, path, mode = _locate(store, path, mode, storage_options)
-    found = None if mode in _CREATE_ALWAYS else documents.load(place, path, wanted)
+    place, path, how = _locate(store, path, mode, storage_options)
+    found = None if how in _CREATE_ALWAYS else documents.load(place, path, wanted)
     words = {
         "attributes": attributes,
         "use_consolidated": use_consolidated,
@@ -216,22 +249,22 @@ def open_group(  # noqa: PLR0913  (a public signature)
         "cache_attrs": cache_attrs,
         "synchronizer": synchronizer,
     }
-    return _open_group(place, path, mode, wanted, found, words)
+    return _open_group(place, path, how, wanted, found, words)
 
 
 def group(  # noqa: PLR0913  (a public signature)
-    store: Any = None,
+    store: StoreLike = None,
     overwrite: bool = False,
-    chunk_store: Any = None,
+    chunk_store: StoreLike = None,
     cache_attrs: bool = True,
-    synchronizer: Any = None,
+    synchronizer: hints.Synchronizer | None = None,
     path: str | None = None,
     *,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
+    zarr_version: hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
     meta_array: Any = None,  # noqa: ARG001  (without effect, as in zarr-python 3)
-    attributes: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
+    attributes: hints.Attrs | None = None,
+    storage_options: hints.StorageOptions | None = None,
 ) -> Group:
     """Open the group at a path, or create it if it is missing.
 
@@ -256,14 +289,14 @@ def group(  # noqa: PLR0913  (a public signature)
 
 
 def create_group(
-    store: Any = None,
+    store: StoreLike = None,
     *,
     path: str | None = None,
-    zarr_format: int | None = None,
-    zarr_version: int | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
+    zarr_version: hints.ZarrFormat | None = None,
     overwrite: bool = False,
-    attributes: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
+    attributes: hints.Attrs | None = None,
+    storage_options: hints.StorageOptions | None = None,
 ) -> Group:
     """Create a group; ``overwrite=True`` replaces an existing node and all nodes below it.
 

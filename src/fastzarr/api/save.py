@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from fastzarr.api.open import open, open_group
 from fastzarr.creating.layouts import choose_format, make_layout
@@ -41,20 +41,23 @@ from fastzarr.transfer.copy import copy_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastzarr import hints
     from fastzarr.metadata.format import Format
     from fastzarr.stores import Store
     from fastzarr.stores.path import StorePath
+    from fastzarr.stores.resolve import StoreLike
+    from fastzarr.types.options import SaveOptions
 
 
 def save(
-    store: Any,
-    *args: Any,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
+    store: StoreLike,
+    *args: hints.ArrayLike | Group,
+    zarr_version: hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
     path: str | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: Any = None,
-    **kwargs: Any,
+    storage_options: hints.StorageOptions | None = None,
+    progress: hints.Progress | hints.ArrayLike = None,
+    **kwargs: hints.ArrayLike,
 ) -> None:
     """Save one array, several arrays as a group, or a group; existing nodes are replaced.
 
@@ -70,18 +73,20 @@ def save(
     """
     places: dict[str, Any] = {"zarr_version": zarr_version, "zarr_format": zarr_format}
     places |= {"path": path, "storage_options": storage_options}
+    data: tuple[Any, ...] = args
+    named: dict[str, Any] = dict(kwargs)
     if _is_progress(progress):
         places["progress"] = progress
     else:
-        kwargs["progress"] = progress
-    if len(args) == 1 and not kwargs and isinstance(args[0], Group):
-        wanted = same_format(zarr_format, zarr_version) or args[0].layout.format
+        named["progress"] = progress
+    if len(data) == 1 and not named and isinstance(data[0], Group):
+        wanted = same_format(zarr_format, zarr_version) or data[0].layout.format
         place = as_store_path(store, path, mode="w", storage_options=storage_options)
-        _save_tree(place, args[0], wanted, progress)
-    elif len(args) == 1 and not kwargs:
-        save_array(store, args[0], **places)
+        _save_tree(place, data[0], wanted, progress)
+    elif len(data) == 1 and not named:
+        save_array(store, data[0], **places)
     else:
-        save_group(store, *args, **places, **kwargs)
+        save_group(store, *data, **places, **named)
 
 
 def _save_tree(place: StorePath, source: Group, wanted: Format, progress: Any) -> None:
@@ -107,29 +112,30 @@ def _save_tree(place: StorePath, source: Group, wanted: Format, progress: Any) -
 
 
 def save_array(
-    store: Any,
-    arr: Any,
+    store: StoreLike,
+    arr: hints.ArrayLike,
     *,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
+    zarr_version: hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
     path: str | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    **kwargs: Any,
+    storage_options: hints.StorageOptions | None = None,
+    **kwargs: Unpack[SaveOptions],
 ) -> None:
     """Save one array; the keywords are those of ``create_array``.
 
     An existing node is replaced. With ``mode="w-"`` or ``overwrite=False``, raise
     ``ContainsArrayError`` or ``ContainsGroupError`` instead.
     """
-    mode = kwargs.pop("mode", "w")
-    overwrite = kwargs.pop("overwrite", mode == "w")
+    given: dict[str, Any] = dict(kwargs)
+    mode = given.pop("mode", "w")
+    overwrite = given.pop("overwrite", mode == "w")
     wanted = same_format(zarr_format, zarr_version)
     place = as_store_path(store, path, mode=mode, storage_options=storage_options)
     if wanted is None and isinstance(arr, Array):
         wanted = groups_above(unheld(place.store, place.path)).format or arr.layout.format
-    words = {"data": _array_like("arr", arr, kwargs.get("dtype")), "zarr_format": wanted}
-    apart = {word: kwargs.pop(word) for word in HANDLE_WORDS if word in kwargs}
-    words = copy_words(arr, kwargs, wanted) | words
+    words = {"data": _array_like("arr", arr, given.get("dtype")), "zarr_format": wanted}
+    apart = {word: given.pop(word) for word in HANDLE_WORDS if word in given}
+    words = copy_words(arr, given, wanted) | words
     spec, rest = ArraySpec.take("save_array", words | apart, HANDLE_WORDS)
     build_array(
         place.store,
@@ -142,14 +148,14 @@ def save_array(
 
 
 def save_group(
-    store: Any,
-    *args: Any,
-    zarr_version: int | None = None,
-    zarr_format: int | None = None,
+    store: StoreLike,
+    *args: hints.ArrayLike,
+    zarr_version: hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | None = None,
     path: str | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: Any = None,
-    **kwargs: Any,
+    storage_options: hints.StorageOptions | None = None,
+    progress: hints.Progress | hints.ArrayLike = None,
+    **kwargs: hints.ArrayLike,
 ) -> None:
     """Save several arrays as a group; existing nodes are replaced.
 
@@ -157,10 +163,11 @@ def save_group(
     their keywords. ``progress`` is as in ``save``. Raise TypeError if a name occurs twice, and
     ValueError without arrays.
     """
+    named: dict[str, Any] = dict(kwargs)
     if not _is_progress(progress):
-        kwargs["progress"], progress = progress, None
-    arrays = {f"arr_{number}": value for number, value in enumerate(args)}
-    for name, value in kwargs.items():
+        named["progress"], progress = progress, None
+    arrays: dict[str, Any] = {f"arr_{number}": value for number, value in enumerate(args)}
+    for name, value in named.items():
         if name in arrays:
             msg = f"save_group() was passed the array {name!r} both by position and by keyword"
             raise TypeError(msg)
@@ -217,10 +224,10 @@ def _is_progress(value: Any) -> bool:
 
 
 def load(
-    store: Any,
-    path: str | int | None = None,
-    zarr_format: int | str | None = None,
-    zarr_version: int | None = None,
+    store: StoreLike,
+    path: str | hints.ZarrFormat | None = None,
+    zarr_format: hints.ZarrFormat | str | None = None,
+    zarr_version: hints.ZarrFormat | None = None,
 ) -> Any:
     """Return an array as a NumPy array, or a group as a ``LazyLoader`` of its arrays.
 
@@ -235,7 +242,7 @@ def load(
     given = (path, zarr_format)
     # zarr-python 2 has these two arguments in the opposite order.
     words = [word for word in given if isinstance(word, str)]
-    numbers = [word for word in given if isinstance(word, int)]
+    numbers: list[Any] = [word for word in given if isinstance(word, int)]
     number, path = numbers[0] if numbers else None, words[0] if words else None
     found = open(store, "r", path=path, zarr_format=number, zarr_version=zarr_version)
     return found[...] if isinstance(found, Array) else LazyLoader(found)

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from fastzarr.api.create import create
 from fastzarr.api.open import create_group
@@ -18,9 +18,10 @@ from fastzarr.nodes import documents
 from fastzarr.stores.resolve import as_store, as_store_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from fastzarr import hints
     from fastzarr.stores import Store
+    from fastzarr.stores.resolve import StoreLike
+    from fastzarr.types.options import DTypeLike, InitOptions
 
 *_, array_meta_key = V2.names("array")
 *_, group_meta_key = V2.names("group")
@@ -28,7 +29,11 @@ attrs_key = V2.attributes
 
 
 def init_array(
-    store: Any, shape: Any, chunks: Any = True, dtype: Any = None, **kwargs: Any
+    store: StoreLike,
+    shape: hints.ShapeLike,
+    chunks: hints.ChunksLike = True,
+    dtype: DTypeLike = None,
+    **kwargs: Unpack[InitOptions],
 ) -> None:
     """Create an array without data; the keywords are those of ``create``.
 
@@ -41,7 +46,10 @@ def init_array(
 
 
 def init_group(
-    store: Any, overwrite: bool = False, path: str | None = None, chunk_store: Any = None
+    store: StoreLike,
+    overwrite: bool = False,
+    path: str | None = None,
+    chunk_store: StoreLike = None,
 ) -> None:
     """Create a group; ``overwrite=True`` replaces an existing node.
 
@@ -51,13 +59,13 @@ def init_group(
     create_group(store, path=path, overwrite=overwrite)
 
 
-def contains_array(store: Any, path: str | None = None) -> bool:
+def contains_array(store: StoreLike, path: str | None = None) -> bool:
     """Whether there is an array at a path."""
     place = as_store_path(store, path)
     return isinstance(documents.load(place.store, place.path), Layout)
 
 
-def contains_group(store: Any, path: str | None = None, explicit_only: bool = True) -> bool:
+def contains_group(store: StoreLike, path: str | None = None, explicit_only: bool = True) -> bool:
     """Whether there is a group at a path.
 
     With ``explicit_only=False``, keys below the path are a group, too.
@@ -69,13 +77,13 @@ def contains_group(store: Any, path: str | None = None, explicit_only: bool = Tr
     return isinstance(found, GroupLayout)
 
 
-def listdir(store: Any, path: str | None = None) -> list[str]:
+def listdir(store: StoreLike, path: str | None = None) -> list[str]:
     """Return the sorted names of keys and folders directly below a path."""
     place = as_store_path(store, path)
     return list(place.store.list_dir(place.path))
 
 
-def getsize(store: Any, path: str | None = None) -> int:
+def getsize(store: StoreLike, path: str | None = None) -> int:
     """Return the bytes of the value of a key, or of all values directly below a path."""
     place = as_store_path(store, path)
     if place.path and place.store.exists(place.path):
@@ -84,12 +92,12 @@ def getsize(store: Any, path: str | None = None) -> int:
     return sum(place.store.getsize(key) for key in keys if place.store.exists(key))
 
 
-def rename(store: Any, src_path: str, dst_path: str) -> None:
+def rename(store: StoreLike, src_path: str, dst_path: str) -> None:
     """Move all keys at and below one path to another."""
     as_store(store).move(src_path, dst_path)
 
 
-def rmdir(store: Any, path: str | None = "") -> None:
+def rmdir(store: StoreLike, path: str | None = "") -> None:
     """Delete all keys below a path."""
     place = as_store_path(store, path)
     if place.path:
@@ -99,7 +107,7 @@ def rmdir(store: Any, path: str | None = "") -> None:
 
 
 def normalize_store_arg(
-    store: Any, storage_options: Mapping[str, Any] | None = None, mode: str = "r"
+    store: StoreLike, storage_options: hints.StorageOptions | None = None, mode: hints.Mode = "r"
 ) -> Store:
     """Return the store that an argument represents, opened with a mode."""
     return as_store(store, mode=mode, storage_options=storage_options)

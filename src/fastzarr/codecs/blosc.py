@@ -19,7 +19,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from fastzarr.buffers import as_view
 from fastzarr.checked import as_int, choice
@@ -29,6 +29,10 @@ from fastzarr.errors import CodecError
 if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.base import ChunkSpec
+    from fastzarr.codecs.enums import BloscCname, BloscShuffle
+
+    Cname = Literal["lz4", "lz4hc", "blosclz", "zstd", "snappy", "zlib"]
+    Shuffle = Literal["noshuffle", "shuffle", "bitshuffle"]
 
 CNAMES = ("lz4", "lz4hc", "blosclz", "zstd", "snappy", "zlib")
 SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
@@ -83,6 +87,19 @@ class BloscCodec(BytesBytesCodec):
     derived: frozenset[str] = field(
         init=False, repr=False, default=frozenset(), metadata={"member": False}
     )
+
+    if TYPE_CHECKING:
+        # What is passed has more types than the members have.
+        def __init__(
+            self,
+            *,
+            typesize: int | None = None,
+            cname: Cname | BloscCname = "zstd",
+            clevel: int = 5,
+            shuffle: Shuffle | BloscShuffle | Literal[-1, 0, 1, 2] | None = None,
+            blocksize: int = 0,
+        ) -> None:
+            """Initialise with the members."""
 
     def __post_init__(self) -> None:
         """Validate and normalise the members."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from fastzarr.errors import CodecError, MetadataError
 if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.base import ChunkSpec
+    from fastzarr.codecs.enums import Endian
     from fastzarr.dtypes import DataType
 
 
@@ -46,6 +47,11 @@ class BytesCodec(ArrayBytesCodec):
     cacheable: ClassVar[bool] = True
 
     endian: str | None = "little"
+
+    if TYPE_CHECKING:
+        # What is passed has more types than the members have.
+        def __init__(self, *, endian: Literal["little", "big"] | Endian | None = "little") -> None:
+            """Initialise with the members."""
 
     def __post_init__(self) -> None:
         """Validate and normalise the byte order."""

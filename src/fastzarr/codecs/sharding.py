@@ -12,7 +12,7 @@ Specification: zarr-specs, "Sharding codec", version 1.0.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from fastzarr.checked import as_int, check_members, choice, placed, show
 from fastzarr.codecs.base import ArrayBytesCodec, Inside
@@ -26,10 +26,14 @@ from fastzarr.errors import LimitError, MetadataError
 from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
 
+    from fastzarr import hints
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.base import ChunkSpec, Codec
+    from fastzarr.codecs.enums import ShardingCodecIndexLocation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,18 @@ class ShardingCodec(ArrayBytesCodec):
     codecs: tuple[Codec, ...] = (BytesCodec(endian="little"),)
     index_codecs: tuple[Codec, ...] = (BytesCodec(endian="little"), Crc32cCodec())
     index_location: str = "end"
+
+    if TYPE_CHECKING:
+        # What is passed has more types than the members have.
+        def __init__(
+            self,
+            *,
+            chunk_shape: int | Sequence[int],
+            codecs: Sequence[Codec | hints.HasCodecConfig | Mapping[str, Any] | str] = ...,
+            index_codecs: Sequence[Codec | hints.HasCodecConfig | Mapping[str, Any] | str] = ...,
+            index_location: Literal["start", "end"] | ShardingCodecIndexLocation = "end",
+        ) -> None:
+            """Initialise with the members."""
 
     def __post_init__(self) -> None:
         """Validate and normalise the members."""

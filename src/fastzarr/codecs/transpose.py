@@ -13,7 +13,7 @@ Specification: zarr-extensions, ``codecs/transpose``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from fastzarr.codecs.base import ArrayArrayCodec, ChunkSpec
 from fastzarr.errors import MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,11 @@ class TransposeCodec(ArrayArrayCodec):
     cacheable: ClassVar[bool] = True
 
     order: tuple[int, ...]
+
+    if TYPE_CHECKING:
+        # What is passed has more types than the members have.
+        def __init__(self, *, order: Sequence[int] | Literal["C", "F"]) -> None:
+            """Initialise with the members."""
 
     def __post_init__(self) -> None:
         """Validate and normalise the order."""

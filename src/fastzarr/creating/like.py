@@ -81,14 +81,14 @@ def _decoded(data: Any) -> Any:
     return np.asarray(texts, dtype=np.dtypes.StringDType())
 
 
-def emptied(words: dict[str, Any]) -> dict[str, Any]:
+def emptied(words: Mapping[str, Any]) -> dict[str, Any]:
     """Return the words of an empty array: objects that were never written are None."""
-    return {"fill_value": None} | words if is_object(words.get("dtype")) else words
+    return {"fill_value": None, **words} if is_object(words.get("dtype")) else dict(words)
 
 
-def filled(words: dict[str, Any], value: Any) -> dict[str, Any]:
+def filled(words: Mapping[str, Any], value: Any) -> dict[str, Any]:
     """Return ``words`` with a fill value."""
-    return words | {"fill_value": value}
+    return {**words, "fill_value": value}
 
 
 def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCod
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from fastzarr import hints
     from fastzarr.codecs.base import Codec
 
     Kind = Literal["array", "group"]
@@ -46,7 +47,7 @@ class Format(ABC):
     """
 
     #: What ``zarr_format`` returns.
-    number: ClassVar[int]
+    number: ClassVar[hints.ZarrFormat]
     #: The name of the document that contains the attributes.
     attributes: ClassVar[str]
     #: The names of the documents of each kind of node, in the order in which they are written. The

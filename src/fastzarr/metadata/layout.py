@@ -25,6 +25,7 @@ from fastzarr.grids.regular import RegularGrid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr import hints
     from fastzarr.codecs.base import Codec, Inside
     from fastzarr.codecs.program import Program
     from fastzarr.dtypes import DataType
@@ -67,7 +68,7 @@ class Layout:
     codecs: tuple[Codec, ...]
     dimension_names: tuple[str | None, ...] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    order: str | None = None
+    order: hints.Order | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @cached
@@ -127,7 +128,7 @@ class Layout:
         return self.fill
 
     @property
-    def zarr_format(self) -> int:
+    def zarr_format(self) -> hints.ZarrFormat:
         """The number of the format."""
         return self.format.number
 
@@ -264,7 +265,7 @@ class GroupLayout:
         return "group"
 
     @property
-    def zarr_format(self) -> int:
+    def zarr_format(self) -> hints.ZarrFormat:
         """The number of the format."""
         return self.format.number
 

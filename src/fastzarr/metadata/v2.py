@@ -32,6 +32,7 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fastzarr import hints
     from fastzarr.codecs.base import Codec
     from fastzarr.dtypes import DataType
     from fastzarr.metadata.format import Document
@@ -42,7 +43,7 @@ _GROUP = {"zarr_format", "consolidated_metadata"}
 # The object codecs that may be the compressor instead of the first filter.
 _TEXTS = ("vlen-utf8", "vlen-bytes")
 # For a chunk that is read from bytes, NumPy's order "A" is "C".
-_ORDERS = {"C": "C", "F": "F", "A": "C"}
+_ORDERS: dict[str, hints.Order] = {"C": "C", "F": "F", "A": "C"}
 
 
 class _V2(Format):

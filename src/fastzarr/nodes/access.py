@@ -24,6 +24,7 @@ from fastzarr.nodes.held import is_of_deleted, tree_at
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastzarr import hints
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.settings import ArrayConfig
     from fastzarr.stores import Store
@@ -43,7 +44,7 @@ class Access:
     chunk_store: Store
     path: str
     layout: Layout
-    synchronizer: Any
+    synchronizer: hints.Synchronizer | None
     settings: ArrayConfig
     #: The tree of the array, if it is held open for a change.
     tree: Pinned[Any] | None = None

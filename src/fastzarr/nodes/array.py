@@ -2,19 +2,18 @@
 
 Rules of this file:
 
-* An array knows no format and no codec. Its metadata is a ``Layout``, its elements are read and
-  written in ``indexing.py``, and operations on all its chunks are in ``resize.py`` and
-  ``stored.py``.
+* An array knows no format and no codec. Its metadata is a ``Layout``, which the properties in
+  ``described.py`` return. Its elements are read and written in ``indexing.py``, and operations on
+  all its chunks are in ``resize.py`` and ``stored.py``.
 * A handle is cheap and may be stale. Updates of metadata are patches of the document in the store.
 * Semantics are those of zarr-python 3, plus features that only zarr-python 2 had.
 """
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 import numpy as np
 
@@ -25,19 +24,22 @@ from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import documents
 from fastzarr.nodes.access import Access
 from fastzarr.nodes.current import check_chunks, check_covered, check_inside
+from fastzarr.nodes.described import Described
 from fastzarr.nodes.handle import Handle
-from fastzarr.nodes.indexing import Indexed
 from fastzarr.nodes.settings import ArrayConfig
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.resolve import as_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    import numpy.typing as npt
+
+    from fastzarr import hints
     from fastzarr.nodes.info import Info
-    from fastzarr.nodes.stored import StoredBytes
     from fastzarr.selection.factors import Selection
-    from fastzarr.stores import Store
+    from fastzarr.stores.resolve import StoreLike
+    from fastzarr.types.options import ArrayConfigOptions, CodecLike, DTypeLike
 
     Values = np.ndarray[Any, Any]
     Checked = tuple[Any, tuple[int, ...] | None]
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 _UNCHECKED: Checked = (None, None)
 
 
-class Array(Handle, Indexed):
+class Array(Described):
     """A chunked array in a store, read and written with NumPy's selections.
 
     ``Array(store, path)`` opens the array at a path. ``fastzarr.open_array`` and
@@ -61,20 +63,20 @@ class Array(Handle, Indexed):
     # Arguments of zarr-python 2 that have no meaning here are accepted and ignored.
     def __init__(  # noqa: PLR0913, PLR0917  (the union of two constructors)
         self,
-        store: Any,
+        store: StoreLike,
         path: str | None = None,
         read_only: bool = False,
-        chunk_store: Any = None,
-        synchronizer: Any = None,
+        chunk_store: StoreLike = None,
+        synchronizer: hints.Synchronizer | None = None,
         cache_metadata: bool = True,
         cache_attrs: bool = True,
         partial_decompress: bool | None = None,  # noqa: ARG002
         write_empty_chunks: bool | None = None,
-        zarr_version: int | None = None,
+        zarr_version: hints.ZarrFormat | None = None,
         meta_array: Any = None,  # noqa: ARG002
         *,
         layout: Layout | None = None,
-        config: ArrayConfig | Mapping[str, Any] | None = None,
+        config: ArrayConfig | ArrayConfigOptions | None = None,
         allow_pickle: bool = False,
     ) -> None:
         """Open the array at ``path``; if ``layout`` is passed, the store is not read.
@@ -110,31 +112,6 @@ class Array(Handle, Indexed):
         # it; None if nothing is to be checked.
         self._checked: Checked | None = _UNCHECKED
 
-    @property
-    def store(self) -> Store:
-        """The store of the metadata."""
-        return self._access.store
-
-    @property
-    def chunk_store(self) -> Store:
-        """The store of the chunks: the store of the metadata, unless another was passed."""
-        return self._access.chunk_store
-
-    @property
-    def path(self) -> str:
-        """The path in the store, without slashes at its ends."""
-        return self._access.path
-
-    @property
-    def synchronizer(self) -> Any:
-        """The synchronizer that the array was opened with, or None."""
-        return self._access.synchronizer
-
-    @property
-    def layout(self) -> Layout:
-        """The metadata, reloaded first if the array was opened with ``cache_metadata=False``."""
-        return self._current().layout
-
     def _current(self) -> Access:
         """Return the access for a new operation."""
         if not self._cache_metadata:
@@ -142,149 +119,20 @@ class Array(Handle, Indexed):
         return self._access
 
     @property
-    def _layout(self) -> Layout:
-        return self._access.layout
-
-    @property
-    def metadata(self) -> Layout:
-        """The metadata (zarr-python 3's name)."""
-        return self.layout
-
-    @property
-    def config(self) -> ArrayConfig:
-        """The settings of this handle."""
-        return self._access.settings
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """The number of elements along each axis; assigning to it resizes the array."""
         return self.layout.shape
 
     @shape.setter
-    def shape(self, shape: tuple[int, ...]) -> None:
+    def shape(self, shape: hints.ShapeLike) -> None:
         self.resize(shape)
 
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self._layout.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype of the elements that are read."""
-        return self._cast or self._layout.dtype.numpy
-
-    @property
-    def itemsize(self) -> int:
-        """The size of one element in memory, in bytes."""
-        return int(self.dtype.itemsize)
-
-    @property
-    def nbytes(self) -> int:
-        """The size of all elements in memory, in bytes."""
-        return self.size * self.itemsize
-
-    @property
-    def chunks(self) -> tuple[int, ...]:
-        """The shape of a chunk; in a sharded array, of an inner chunk."""
-        return self._layout.inner_chunks
-
-    @property
-    def shards(self) -> tuple[int, ...] | None:
-        """The shape of a shard, or None if the array is not sharded."""
-        return self._layout.shards
-
-    @property
-    def fill_value(self) -> Any:
-        """The value of elements that were never written; None if undefined (format 2 only)."""
-        return self._layout.fill
-
-    @property
-    def order(self) -> str:
-        """The memory order: in format 2 of the chunks, in format 3 of the arrays that are read."""
-        return self._layout.order or self.config.order
-
-    @property
-    def filters(self) -> tuple[Any, ...]:
-        """The filters of a chunk, possibly empty."""
-        return self._layout.of_inner_chunks().filters
-
-    @property
-    def serializer(self) -> Any:
-        """The codec that encodes a chunk as bytes; None in format 2."""
-        return self._layout.of_inner_chunks().serializer
-
-    @property
-    def compressors(self) -> tuple[Any, ...]:
-        """The codecs after the serializer, possibly empty."""
-        return self._layout.of_inner_chunks().compressors
-
-    @property
-    def compressor(self) -> Any:
-        """The compressor of a format 2 array, or None; raise TypeError in other formats."""
-        if not self._layout.format.has_one_compressor:
-            number = self._layout.format.number
-            msg = f"an array of format {number} may have several .compressors, and no .compressor"
-            raise TypeError(msg)
-        return self._layout.compressor
-
-    @property
-    def cdata_shape(self) -> tuple[int, ...]:
-        """The number of chunks along each axis."""
-        return self._layout.inner_grid.count(self.shape)
-
-    @property
-    def nchunks(self) -> int:
-        """The number of chunks, whether stored or not."""
-        return self._layout.inner_grid.total(self.shape)
-
-    @property
-    def nchunks_initialized(self) -> int:
-        """The number of stored chunks; for a sharded array, all shard indexes are read."""
-        from fastzarr.nodes.stored import stored_chunks
-
-        return stored_chunks(self._current())
-
-    @property
-    def initialized(self) -> int:
-        """The number of stored chunks (zarr-python 2's old name)."""
-        return self.nchunks_initialized
-
-    @property
-    def nbytes_stored(self) -> StoredBytes:
-        """The stored size of the array in bytes, including metadata; it can also be called."""
-        from fastzarr.nodes.stored import StoredBytes
-
-        total = self.store.getsize_prefix(self.path)
-        if self.chunk_store.place is not self.store.place:
-            total += self.chunk_store.getsize_prefix(self.path)
-        return StoredBytes(total)
-
-    @property
-    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """The lengths of all chunks along each axis, clipped at the end of the array."""
-        return self._layout.inner_grid.extents(self.shape)
-
-    @property
-    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """The lengths of all stored objects (shards or chunks) along each axis, clipped."""
-        return self._layout.grid.extents(self.shape)
-
-    @property
-    def is_view(self) -> bool:
-        """Whether this is a view of another array's data."""
-        return self._is_view
-
-    @property
-    def write_empty_chunks(self) -> bool:
-        """Whether chunks that contain only the fill value are stored."""
-        return self.config.write_empty_chunks
-
+    @overload
+    def resize(self, shape: hints.ShapeLike, /) -> None: ...
+    @overload
+    def resize(self, *shape: SupportsIndex) -> None: ...
+    @overload
+    def resize(self, *, new_shape: hints.ShapeLike) -> None: ...
     def resize(self, *shape: Any, new_shape: Any = None) -> None:
         """Change the shape; elements outside are deleted, and new ones have the fill value.
 
@@ -308,7 +156,7 @@ class Array(Handle, Indexed):
         with self._changing() as held:
             resize(held, sizes, self._update)
 
-    def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
+    def append(self, data: hints.ArrayLike, axis: int = 0) -> tuple[int, ...]:
         """Append data along an axis, and return the new shape.
 
         The lengths of ``data`` along the other axes must be those of the array. Concurrent appends
@@ -420,13 +268,13 @@ class Array(Handle, Indexed):
                 layout = reinterpreted(layout, *arguments)
         return layout
 
-    def with_config(self, config: ArrayConfig | Mapping[str, Any]) -> Array:
+    def with_config(self, config: ArrayConfig | ArrayConfigOptions) -> Array:
         """Return a new handle of the array with other settings."""
         if not isinstance(config, ArrayConfig):
             config = ArrayConfig.make(self.config.to_dict() | dict(config))
         return self._another(_access=replace(self._access, settings=config))
 
-    def astype(self, dtype: Any) -> Array:
+    def astype(self, dtype: npt.DTypeLike) -> Array:
         """Return a read-only view whose elements are converted to another dtype when read.
 
         >>> import fastzarr
@@ -437,13 +285,13 @@ class Array(Handle, Indexed):
 
     def view(
         self,
-        shape: Any = None,
-        chunks: Any = None,
-        dtype: Any = None,
+        shape: hints.ShapeLike | None = None,
+        chunks: hints.ShapeLike | None = None,
+        dtype: DTypeLike = None,
         fill_value: Any = None,
-        filters: Any = None,
+        filters: Iterable[CodecLike] | None = None,
         read_only: bool | None = None,
-        synchronizer: Any = None,
+        synchronizer: hints.Synchronizer | None = None,
     ) -> Array:
         """Return a view of the same stored chunks with other metadata, which is not stored.
 
@@ -473,12 +321,14 @@ class Array(Handle, Indexed):
         )
 
     @classmethod
-    def open(cls, store: Any, *, config: Any = None) -> Self:
+    def open(
+        cls, store: StoreLike, *, config: ArrayConfig | ArrayConfigOptions | None = None
+    ) -> Self:
         """Open the array at a store path (zarr-python 3's method)."""
         return cls(store, getattr(store, "path", ""), config=config)
 
     @classmethod
-    def from_dict(cls, store_path: Any, data: dict[str, Any]) -> Self:
+    def from_dict(cls, store_path: StoreLike, data: Mapping[str, Any]) -> Self:
         """Return a handle with the metadata of a document; nothing is read or written.
 
         Raise ``MetadataError`` if the document is invalid.
@@ -487,7 +337,7 @@ class Array(Handle, Indexed):
         from fastzarr.metadata.formats import from_dict
 
         plain = plain_attributes(data.get("attributes", {}))
-        layout = from_dict(data | {"attributes": plain})
+        layout = from_dict({**data, "attributes": plain})
         if not isinstance(layout, Layout):
             msg = "the metadata is that of a group, not of an array"
             raise errors.NodeTypeValidationError(msg)
@@ -495,7 +345,7 @@ class Array(Handle, Indexed):
         made._access.seen["apart"] = True
         return made
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Values:
         """Return all elements as a NumPy array; raise ValueError if ``copy`` is False."""
         if copy is False:
             msg = "an array in a store is always read as a copy; pass copy=None or copy=True"

@@ -28,6 +28,7 @@ from fastzarr.nodes import documents
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from fastzarr import hints
     from fastzarr.nodes.documents import Node
     from fastzarr.stores import Store
 
@@ -54,7 +55,7 @@ class Holder(Protocol):
         """The metadata of the handle."""
 
     @property
-    def synchronizer(self) -> Any:
+    def synchronizer(self) -> hints.Synchronizer | None:
         """The user's synchronizer, or None."""
 
     def _set_layout(self, layout: Any) -> None: ...

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from operator import index
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from fastzarr.creating.like import copy_words
 from fastzarr.errors import (
@@ -49,8 +49,9 @@ from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.resolve import as_store, as_store_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from fastzarr import hints
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.info import GroupInfo
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
     from fastzarr.nodes.snapshot import Snapshot
     from fastzarr.nodes.tree import Tree
     from fastzarr.stores import Store
+    from fastzarr.stores.resolve import StoreLike
+
+T = TypeVar("T")
 
 
 class Group(Handle, Members["Group"], GroupVerbs["Group"]):
@@ -77,15 +81,15 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     def __init__(  # noqa: PLR0913  (the union of two constructors)
         self,
-        store: Any,
+        store: StoreLike,
         path: str | None = None,
         read_only: bool = False,
-        chunk_store: Any = None,
+        chunk_store: StoreLike = None,
         cache_attrs: bool = True,
-        synchronizer: Any = None,
-        zarr_version: int | None = None,
+        synchronizer: hints.Synchronizer | None = None,
+        zarr_version: hints.ZarrFormat | None = None,
         *,
-        zarr_format: int | None = None,
+        zarr_format: hints.ZarrFormat | None = None,
         meta_array: Any = None,  # noqa: ARG002  (without effect, as in zarr-python 3)
         layout: GroupLayout | None = None,
         snapshot: Snapshot | None = None,
@@ -111,10 +115,10 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
     @classmethod
     def from_store(
         cls,
-        store: Any,
+        store: StoreLike,
         *,
-        attributes: Mapping[str, Any] | None = None,
-        zarr_format: int = 3,
+        attributes: hints.Attrs | None = None,
+        zarr_format: hints.ZarrFormat = 3,
         overwrite: bool = False,
     ) -> Self:
         """Create a group in a store or at a store path; raise as ``fastzarr.create_group`` does."""
@@ -129,7 +133,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         return cls(place.store, place.path, layout=layout)
 
     @classmethod
-    def open(cls, store: Any, zarr_format: int | None = None) -> Self:
+    def open(cls, store: StoreLike, zarr_format: hints.ZarrFormat | None = None) -> Self:
         """Open the group at a store or store path, of format 3 if it exists in both formats."""
         return cls(store, zarr_format=zarr_format)
 
@@ -159,7 +163,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         return self._path
 
     @property
-    def synchronizer(self) -> Any:
+    def synchronizer(self) -> hints.Synchronizer | None:
         """The synchronizer that the group was opened with, or None."""
         return self._synchronizer
 
@@ -181,11 +185,11 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         return GroupMetadata(self.attrs.asdict(), self._layout.zarr_format, copy)
 
     @property
-    def zarr_format(self) -> int:
+    def zarr_format(self) -> hints.ZarrFormat:
         """The Zarr format, 2 or 3."""
         return self._layout.zarr_format
 
-    async def update_attributes_async(self, new_attributes: Mapping[str, Any]) -> Self:
+    async def update_attributes_async(self, new_attributes: hints.Attrs) -> Self:
         """Change several attributes at once; same as ``update_attributes``, awaitable."""
         return self.update_attributes(new_attributes)
 
@@ -201,15 +205,17 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             found = trusted(found, "/" + path, allow=self._allow_pickle)
         return self._node(path, found)
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    # A group is refused, although it is a member.
+    def __setitem__(self, name: str, value: hints.ArrayLike) -> None:  # type: ignore[override]
         """Store an array-like value as an array of this name, replacing an existing node.
 
         An array of this package keeps its codecs if it has the format of the group.
         """
-        if isinstance(value, Group):
+        given: object = value
+        if isinstance(given, Group):
             msg = f"cannot set {name!r} to a group; use fastzarr.copy(source, group, name=...)"
             raise TypeError(msg)
-        if value is None:
+        if given is None:
             msg = f"cannot set {name!r} to None; use del to delete it"
             raise TypeError(msg)
         words = copy_words(value, {}, self._layout.format)
@@ -242,7 +248,11 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             nodes.warn_of(path, self._store, error)
             return not isinstance(error, KeyValidationError)
 
-    def get(self, path: str, default: Any = None) -> Any:
+    @overload
+    def get(self, path: str, default: None = ...) -> Array | Group | None: ...
+    @overload
+    def get(self, path: str, default: T) -> Array | Group | T: ...
+    def get(self, path: str, default: object = None) -> object:
         """Return the array or group at a path, or ``default`` if it is missing."""
         try:
             return self[path]
@@ -271,19 +281,21 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
             raise ContainsArrayError(msg)
         return found
 
-    def __getattr__(self, name: str) -> Array | Group:
-        """Return the member of this name as an attribute, as in zarr-python 2."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if any(name in vars(cls) for cls in type(self).__mro__):
-            # A property has raised AttributeError, after which Python calls this method; evaluate
-            # it again to raise the original error.
-            return object.__getattribute__(self, name)  # type: ignore[no-any-return]
-        try:
-            return self[name]
-        except (KeyError, ValueError):
-            msg = f"{type(self).__name__!r} object has no attribute or member {name!r}"
-            raise AttributeError(msg) from None
+    if not TYPE_CHECKING:
+        # A type checker that knew it would accept every misspelled name.
+        def __getattr__(self, name: str) -> Array | Group:
+            """Return the member of this name as an attribute, as in zarr-python 2."""
+            if name.startswith("_"):
+                raise AttributeError(name)
+            if any(name in vars(cls) for cls in type(self).__mro__):
+                # A property has raised AttributeError, after which Python calls this method;
+                # evaluate it again to raise the original error.
+                return object.__getattribute__(self, name)
+            try:
+                return self[name]
+            except (KeyError, ValueError):
+                msg = f"{type(self).__name__!r} object has no attribute or member {name!r}"
+                raise AttributeError(msg) from None
 
     def __dir__(self) -> list[str]:
         """Return the names of attributes and members."""

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 import numpy as np
 
@@ -33,9 +33,12 @@ from fastzarr.nodes.building import build_array, build_group, taken
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from fastzarr import hints
     from fastzarr.metadata.layout import GroupLayout
     from fastzarr.nodes.documents import Node
     from fastzarr.stores import Store
+    from fastzarr.types import options
+    from fastzarr.types.options import DTypeLike
 
 GroupT = TypeVar("GroupT")
 
@@ -62,7 +65,7 @@ class GroupVerbs(Generic[GroupT]):
 
     @property
     @abstractmethod
-    def zarr_format(self) -> int:
+    def zarr_format(self) -> hints.ZarrFormat:
         """The Zarr format of the group and its members."""
 
     @property
@@ -72,11 +75,11 @@ class GroupVerbs(Generic[GroupT]):
 
     @property
     @abstractmethod
-    def synchronizer(self) -> Any:
+    def synchronizer(self) -> hints.Synchronizer | None:
         """The synchronizer that the group was opened with, or None."""
 
     @abstractmethod
-    def get(self, path: str, default: Any = None) -> Any:
+    def get(self, path: str) -> Array | GroupT | None:
         """Return the member at a path, or ``default`` if it is missing."""
 
     @abstractmethod
@@ -100,7 +103,7 @@ class GroupVerbs(Generic[GroupT]):
         name: str,
         overwrite: bool = False,
         *,
-        attributes: Mapping[str, Any] | None = None,
+        attributes: hints.Attrs | None = None,
     ) -> GroupT:
         """Create a group; ``overwrite=True`` replaces an existing node.
 
@@ -145,7 +148,7 @@ class GroupVerbs(Generic[GroupT]):
         """Return several groups; create those that are missing."""
         return tuple(self.require_group(name) for name in names)
 
-    def create_array(self, name: str, **kwargs: Any) -> Array:
+    def create_array(self, name: str, **kwargs: Unpack[options.ArrayOptions]) -> Array:
         """Create an array; the keywords are those of ``fastzarr.create_array``.
 
         Raise ``ContainsArrayError`` or ``ContainsGroupError`` if there is already a node of this
@@ -158,23 +161,36 @@ class GroupVerbs(Generic[GroupT]):
         """
         return self._create("create_array", name, kwargs)
 
-    def create(self, name: str, **kwargs: Any) -> Array:
+    def create(self, name: str, **kwargs: Unpack[options.ArrayOptions]) -> Array:
         """Create an array; same as ``create_array`` (a name of zarr-python 2 and 3)."""
         return self._create("create", name, kwargs)
 
     def create_dataset(
-        self, name: str, shape: Any = None, dtype: Any = None, data: Any = None, **kwargs: Any
+        self,
+        name: str,
+        shape: hints.ShapeLike | None = None,
+        dtype: DTypeLike = None,
+        data: hints.ArrayLike | None = None,
+        **kwargs: Unpack[options.DatasetOptions],
     ) -> Array:
         """Create an array; same as ``create_array``, with the positional arguments of h5py."""
         words = {"shape": shape, "dtype": dtype, "data": data}
-        return self._create("create_dataset", name, kwargs | words)
+        return self._create("create_dataset", name, {**kwargs, **words})
 
-    def array(self, name: str, data: Any, **kwargs: Any) -> Array:
+    def array(
+        self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.DataOptions]
+    ) -> Array:
         """Create an array with the given data."""
-        return self._create("array", name, kwargs | {"data": data})
+        return self._create("array", name, {**kwargs, "data": data})
 
     def require_array(
-        self, name: str, *, shape: Any, dtype: Any = None, exact: bool = False, **kwargs: Any
+        self,
+        name: str,
+        *,
+        shape: hints.ShapeLike,
+        dtype: DTypeLike = None,
+        exact: bool = False,
+        **kwargs: Unpack[options.RequireOptions],
     ) -> Array:
         """Return the array of this name if it matches; create it if it is missing.
 
@@ -186,13 +202,13 @@ class GroupVerbs(Generic[GroupT]):
         if found is None:
             words = {"shape": shape, "dtype": dtype}
             try:
-                return self._create("require_array", name, words | kwargs)
+                return self._create("require_array", name, {**words, **kwargs})
             except (ContainsArrayError, ContainsGroupError):
                 found = None if kwargs.get("overwrite") else self.get(name)
                 if found is None:
                     raise
         if not isinstance(found, Array):
-            msg = f"the node {found.name!r} in {self.store} is a group, not an array"
+            msg = f"the node {'/' + self._below(name)!r} in {self.store} is a group, not an array"
             raise ContainsGroupError(msg)
         wanted = parse_shape(shape)
         if found.shape != wanted:
@@ -205,43 +221,67 @@ class GroupVerbs(Generic[GroupT]):
     def require_dataset(
         self,
         name: str,
-        shape: Any,
-        dtype: Any = None,
+        shape: hints.ShapeLike,
+        dtype: DTypeLike = None,
         exact: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[options.RequireOptions],
     ) -> Array:
         """Return or create an array; same as ``require_array`` (h5py's name)."""
         return self.require_array(name, shape=shape, dtype=dtype, exact=exact, **kwargs)
 
-    def empty(self, name: str, shape: Any = None, **kwargs: Any) -> Array:
+    def empty(
+        self, name: str, shape: hints.ShapeLike, **kwargs: Unpack[options.EmptyOptions]
+    ) -> Array:
         """Create an array without writing any chunk, as ``fastzarr.empty`` does."""
         return self._create("empty", name, emptied(kwargs) | {"shape": shape})
 
-    def zeros(self, name: str, shape: Any = None, **kwargs: Any) -> Array:
+    def zeros(
+        self, name: str, shape: hints.ShapeLike, **kwargs: Unpack[options.FilledOptions]
+    ) -> Array:
         """Create an array of zeros."""
-        return self._create("zeros", name, filled(kwargs | {"shape": shape}, 0))
+        return self._create("zeros", name, filled({**kwargs, "shape": shape}, 0))
 
-    def ones(self, name: str, shape: Any = None, **kwargs: Any) -> Array:
+    def ones(
+        self, name: str, shape: hints.ShapeLike, **kwargs: Unpack[options.FilledOptions]
+    ) -> Array:
         """Create an array of ones."""
-        return self._create("ones", name, filled(kwargs | {"shape": shape}, 1))
+        return self._create("ones", name, filled({**kwargs, "shape": shape}, 1))
 
-    def full(self, name: str, fill_value: Any, shape: Any = None, **kwargs: Any) -> Array:
+    def full(
+        self,
+        name: str,
+        fill_value: Any,
+        shape: hints.ShapeLike,
+        **kwargs: Unpack[options.FilledOptions],
+    ) -> Array:
         """Create an array with every element equal to ``fill_value``."""
-        return self._create("full", name, filled(kwargs | {"shape": shape}, fill_value))
+        return self._create("full", name, filled({**kwargs, "shape": shape}, fill_value))
 
-    def empty_like(self, name: str, data: Any, **kwargs: Any) -> Array:
+    def empty_like(
+        self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.DataOptions]
+    ) -> Array:
         """Create an array with the shape, dtype, chunks and codecs of ``data``."""
         return self._create("empty_like", name, self._like(data, kwargs))
 
-    def zeros_like(self, name: str, data: Any, **kwargs: Any) -> Array:
+    def zeros_like(
+        self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.LikeOptions]
+    ) -> Array:
         """Create an array of zeros with the shape, dtype, chunks and codecs of ``data``."""
         return self._create("zeros_like", name, filled(self._like(data, kwargs), 0))
 
-    def ones_like(self, name: str, data: Any, **kwargs: Any) -> Array:
+    def ones_like(
+        self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.LikeOptions]
+    ) -> Array:
         """Create an array of ones with the shape, dtype, chunks and codecs of ``data``."""
         return self._create("ones_like", name, filled(self._like(data, kwargs), 1))
 
-    def full_like(self, name: str, data: Any, fill_value: Any = NOT_GIVEN, **kwargs: Any) -> Array:
+    def full_like(
+        self,
+        name: str,
+        data: hints.ArrayLike,
+        fill_value: Any = NOT_GIVEN,
+        **kwargs: Unpack[options.LikeOptions],
+    ) -> Array:
         """Create an array of one value with the shape, dtype, chunks and codecs of ``data``.
 
         ``fill_value`` defaults to the fill value of ``data``.
@@ -272,16 +312,16 @@ class GroupVerbs(Generic[GroupT]):
         start = len(self.path) + 1 if self.path else 0
         return iter([(path[start:], self._node(path, layout)) for path, layout in made])
 
-    def _create(self, verb: str, name: str, words: dict[str, Any]) -> Array:
+    def _create(self, verb: str, name: str, words: Mapping[str, Any]) -> Array:
         path = self._new_path(name)
         for word in ("zarr_format", "zarr_version"):
             given = words.get(word)
             if given is not None and parse_format(given, word) is not self.layout.format:
                 msg = f"must be that of the group, {self.zarr_format}, not {given!r}"
                 raise MetadataValidationError(msg, "zarr_format")
-        words = words | {"zarr_format": self.layout.format}
-        words.pop("zarr_version", None)
-        spec, rest = ArraySpec.take(f"Group.{verb}", words, HANDLE_WORDS)
+        described = {**words, "zarr_format": self.layout.format}
+        described.pop("zarr_version", None)
+        spec, rest = ArraySpec.take(f"Group.{verb}", described, HANDLE_WORDS)
         handle = handle_of(rest)
         handle.setdefault("chunk_store", self.chunk_store)
         handle.setdefault("synchronizer", self.synchronizer)
@@ -297,7 +337,7 @@ class GroupVerbs(Generic[GroupT]):
             **handle,
         )
 
-    def _like(self, data: Any, words: dict[str, Any]) -> dict[str, Any]:
+    def _like(self, data: Any, words: Mapping[str, Any]) -> dict[str, Any]:
         given = same_format(words.get("zarr_format"), words.get("zarr_version"))
         return like_words(data, words, given or self.layout.format)
 

@@ -11,8 +11,9 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import numpy as np
 
+    from fastzarr import hints
     from fastzarr.nodes.attributes import Attributes
     from fastzarr.stores import Store, StorePath
 
@@ -39,7 +40,7 @@ class Handle:
         raise NotImplementedError
 
     @property
-    def synchronizer(self) -> Any:
+    def synchronizer(self) -> hints.Synchronizer | None:
         """The synchronizer that the node was opened with, or None."""
         raise NotImplementedError
 
@@ -75,7 +76,7 @@ class Handle:
         return self._read_only
 
     @property
-    def meta_array(self) -> Any:
+    def meta_array(self) -> np.ndarray[Any, Any]:
         """An empty array of the type that reading returns (zarr-python 2's attribute)."""
         import numpy as np
 
@@ -88,7 +89,7 @@ class Handle:
 
         return Attributes(self, cache=self._cache_attrs)
 
-    def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
+    def update_attributes(self, new_attributes: hints.Attrs) -> Self:
         """Set several attributes in one write, and return self."""
         self.attrs.update(new_attributes)
         return self

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -24,33 +24,38 @@ from fastzarr.selection import index as kinds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fastzarr import hints
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
     from fastzarr.selection.factors import Selection
 
     # A function that converts an index to a selection of an array with a layout.
     Kind: TypeAlias = Callable[[Any, Layout], Selection]
+    Values: TypeAlias = np.ndarray[Any, Any]
+    Out = TypeVar("Out", bound=Values)
+
+IndexT = TypeVar("IndexT")
 
 # From this size in bytes on, the memory of a result is aligned: smaller reads do not gain from it.
 _LARGE = 1 << 16
 
 
-class Indexer:
+class Indexer(Generic[IndexT]):
     """One kind of selection, read and written by square brackets."""
 
     __slots__ = ("_get", "_kind", "_set")
 
     def __init__(
-        self, get: Callable[[Kind, Any], Any], set: Callable[[Kind, Any, Any], None], kind: Kind
+        self, get: Callable[[Kind, Any], Values], set: Callable[[Kind, Any, Any], None], kind: Kind
     ) -> None:
         """Read by ``get(kind, index)`` and write by ``set(kind, index, value)``."""
         self._get, self._set, self._kind = get, set, kind
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: IndexT) -> Values:
         """Read a selection."""
         return self._get(self._kind, index)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: IndexT, value: hints.ValueLike) -> None:
         """Write a selection."""
         self._set(self._kind, index, value)
 
@@ -83,12 +88,17 @@ class Indexed:
         """
         raise NotImplementedError
 
-    def __getitem__(self, index: Any) -> Any:
+    # Of an array without dimensions, this is the element.
+    @overload
+    def __getitem__(self, index: tuple[()]) -> Any: ...
+    @overload
+    def __getitem__(self, index: hints.Index) -> Values: ...
+    def __getitem__(self, index: hints.Index) -> Any:
         """Return the selected elements, as NumPy does."""
         access = self._access if self._cache_metadata else self._current()
         return self._read(access, kinds.normalise(index, access.layout.shape))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: hints.Index, value: hints.ValueLike) -> None:
         """Assign to the selected elements, as NumPy does.
 
         Raise ``ReadOnlyError`` if the array is read-only, ``ShapeError`` if the value cannot be
@@ -98,7 +108,7 @@ class Indexed:
         self._write(access, kinds.normalise(index, access.layout.shape), value)
 
     @property
-    def oindex(self) -> Indexer:
+    def oindex(self) -> Indexer[hints.Index]:
         """Orthogonal selection: each array selects along its own axis.
 
         >>> import fastzarr
@@ -110,7 +120,7 @@ class Indexed:
         return Indexer(self._get, self._set, _orthogonal)
 
     @property
-    def vindex(self) -> Indexer:
+    def vindex(self) -> Indexer[hints.Index]:
         """Coordinate selection: arrays are broadcast together; a boolean array is a mask.
 
         >>> import fastzarr
@@ -121,7 +131,7 @@ class Indexed:
         return Indexer(self._get, self._set, _coordinate)
 
     @property
-    def blocks(self) -> Indexer:
+    def blocks(self) -> Indexer[hints.BlockIndex]:
         """Block selection: indices are in units of chunks (of shards, if the array is sharded).
 
         >>> import fastzarr
@@ -147,8 +157,38 @@ class Indexed:
         axes = range(len(layout.shape))
         return product(*[list(grid.cut(axis, 0, layout.shape[axis])) for axis in axes])
 
+    # Without ``out``, the result is an element if the selection is a single one.
+    @overload
     def get_basic_selection(
-        self, selection: Any = Ellipsis, out: Any = None, fields: Any = None, prototype: Any = None
+        self,
+        selection: hints.Index = ...,
+        *,
+        out: Out,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Out: ...
+    @overload
+    def get_basic_selection(
+        self,
+        selection: hints.Slice,
+        out: None = ...,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Values: ...
+    @overload
+    def get_basic_selection(
+        self,
+        selection: hints.Index = ...,
+        out: Values | None = ...,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Any: ...
+    def get_basic_selection(
+        self,
+        selection: hints.Index = ...,
+        out: Values | None = None,
+        fields: hints.Fields = None,
+        prototype: object = None,
     ) -> Any:
         """Return elements selected by integers and slices.
 
@@ -168,7 +208,11 @@ class Indexed:
         return found[()] if single else found
 
     def set_basic_selection(
-        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
+        self,
+        selection: hints.Index,
+        value: hints.ValueLike,
+        fields: hints.Fields = None,
+        prototype: object = None,
     ) -> None:
         """Assign to elements selected by integers and slices.
 
@@ -179,65 +223,150 @@ class Indexed:
         del prototype
         self._set(_basic, selection, value, fields)
 
+    @overload
     def get_orthogonal_selection(
-        self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
-    ) -> Any:
+        self, selection: hints.Index, out: Out, fields: hints.Fields = ..., prototype: object = ...
+    ) -> Out: ...
+    @overload
+    def get_orthogonal_selection(
+        self,
+        selection: hints.Index,
+        out: None = ...,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Values: ...
+    def get_orthogonal_selection(
+        self,
+        selection: hints.Index,
+        out: Values | None = None,
+        fields: hints.Fields = None,
+        prototype: object = None,
+    ) -> Values:
         """Return the elements that ``oindex`` selects."""
         del prototype
         return self._get(_orthogonal, selection, fields, out)
 
     def set_orthogonal_selection(
-        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
+        self,
+        selection: hints.Index,
+        value: hints.ValueLike,
+        fields: hints.Fields = None,
+        prototype: object = None,
     ) -> None:
         """Assign to the elements that ``oindex`` selects."""
         del prototype
         self._set(_orthogonal, selection, value, fields)
 
+    @overload
     def get_coordinate_selection(
-        self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
-    ) -> Any:
+        self, selection: hints.Index, out: Out, fields: hints.Fields = ..., prototype: object = ...
+    ) -> Out: ...
+    @overload
+    def get_coordinate_selection(
+        self,
+        selection: hints.Index,
+        out: None = ...,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Values: ...
+    def get_coordinate_selection(
+        self,
+        selection: hints.Index,
+        out: Values | None = None,
+        fields: hints.Fields = None,
+        prototype: object = None,
+    ) -> Values:
         """Return the elements that ``vindex`` selects."""
         del prototype
         return self._get(_coordinate, selection, fields, out)
 
     def set_coordinate_selection(
-        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
+        self,
+        selection: hints.Index,
+        value: hints.ValueLike,
+        fields: hints.Fields = None,
+        prototype: object = None,
     ) -> None:
         """Assign to the elements that ``vindex`` selects."""
         del prototype
         self._set(_coordinate, selection, value, fields)
 
+    @overload
     def get_mask_selection(
-        self, mask: Any, out: Any = None, fields: Any = None, prototype: Any = None
-    ) -> Any:
+        self, mask: hints.Mask, out: Out, fields: hints.Fields = ..., prototype: object = ...
+    ) -> Out: ...
+    @overload
+    def get_mask_selection(
+        self,
+        mask: hints.Mask,
+        out: None = ...,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Values: ...
+    def get_mask_selection(
+        self,
+        mask: hints.Mask,
+        out: Values | None = None,
+        fields: hints.Fields = None,
+        prototype: object = None,
+    ) -> Values:
         """Return the elements where a boolean array of the array's shape is True."""
         del prototype
         return self._get(_mask, mask, fields, out)
 
     def set_mask_selection(
-        self, mask: Any, value: Any, fields: Any = None, prototype: Any = None
+        self,
+        mask: hints.Mask,
+        value: hints.ValueLike,
+        fields: hints.Fields = None,
+        prototype: object = None,
     ) -> None:
         """Assign to the elements where a boolean array of the array's shape is True."""
         del prototype
         self._set(_mask, mask, value, fields)
 
+    @overload
     def get_block_selection(
-        self, selection: Any, out: Any = None, fields: Any = None, prototype: Any = None
-    ) -> Any:
+        self,
+        selection: hints.BlockIndex,
+        out: Out,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Out: ...
+    @overload
+    def get_block_selection(
+        self,
+        selection: hints.BlockIndex,
+        out: None = ...,
+        fields: hints.Fields = ...,
+        prototype: object = ...,
+    ) -> Values: ...
+    def get_block_selection(
+        self,
+        selection: hints.BlockIndex,
+        out: Values | None = None,
+        fields: hints.Fields = None,
+        prototype: object = None,
+    ) -> Values:
         """Return the elements that ``blocks`` selects."""
         del prototype
         return self._get(_blocks, selection, fields, out)
 
     def set_block_selection(
-        self, selection: Any, value: Any, fields: Any = None, prototype: Any = None
+        self,
+        selection: hints.BlockIndex,
+        value: hints.ValueLike,
+        fields: hints.Fields = None,
+        prototype: object = None,
     ) -> None:
         """Assign to the elements that ``blocks`` selects."""
         del prototype
         self._set(_blocks, selection, value, fields)
 
-    def _get(self, kind: Kind, index: Any, fields: Any = None, out: Any = None) -> Any:
+    def _get(self, kind: Kind, index: Any, fields: Any = None, out: Any = None) -> Values:
         access = self._current()
-        return self._read(access, _restricted(kind(index, access.layout), fields), out)
+        found: Values = self._read(access, _restricted(kind(index, access.layout), fields), out)
+        return found
 
     def _set(self, kind: Kind, index: Any, value: Any, fields: Any = None) -> None:
         access = self._current()

@@ -11,6 +11,8 @@ from fastzarr.config import config as settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr import hints
+
 
 # Settings of zarr-python 3 that have no effect here.
 _OTHERS = frozenset(
@@ -22,7 +24,7 @@ _OTHERS = frozenset(
 class ArrayConfig:
     """Settings of a handle: how its array is read and written."""
 
-    order: str = "C"
+    order: hints.Order = "C"
     write_empty_chunks: bool = False
     read_missing_chunks: bool = True
 

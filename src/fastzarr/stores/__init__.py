@@ -95,18 +95,19 @@ __all__ = [
     "validate_key",
 ]
 
+if not TYPE_CHECKING:
+    # A type checker that knew it would accept every misspelled name.
+    def __getattr__(name: str) -> object:
+        """Import a public name on first access; raise AttributeError if there is none."""
+        if name not in _HOMES:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        from importlib import import_module
 
-def __getattr__(name: str) -> object:
-    """Import a public name on first access; raise AttributeError if there is none."""
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module
-
-    module, attribute = _HOMES[name]
-    value: object = getattr(import_module(f"{__name__}.{module}"), attribute)
-    globals()[name] = value
-    return value
+        module, attribute = _HOMES[name]
+        value: object = getattr(import_module(f"{__name__}.{module}"), attribute)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

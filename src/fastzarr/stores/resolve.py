@@ -13,13 +13,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.path import StorePath
 
+if TYPE_CHECKING:
+    from fastzarr import hints
+
+StoreLike: TypeAlias = "Store | StorePath | str | os.PathLike[str] | hints.BytesByKey | None"
+"""What represents a store; None is a new one in memory."""
 _MODES = ("r", "r+", "a", "w", "w-", "x")
 _MAPPING = ("__getitem__", "__iter__", "keys")
 _memory_url = re.compile(r"\A(?i:memory)://(.*)\Z", re.DOTALL).match

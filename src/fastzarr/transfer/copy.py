@@ -41,10 +41,11 @@ from fastzarr.transfer.to_h5py import name_dimensions, write_attributes, write_d
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastzarr import hints
     from fastzarr.creating.progress import Report
     from fastzarr.metadata.format import Format
     from fastzarr.metadata.layout import Layout
-    from fastzarr.transfer.log import Log
+    from fastzarr.transfer.log import Log, LogLike
 
 # Where xarray stores the names of dimensions in format 2.
 _DIMENSIONS = "_ARRAY_DIMENSIONS"
@@ -61,11 +62,11 @@ def copy(  # noqa: PLR0913, PLR0917  (a public signature)
     name: str | None = None,
     shallow: bool = False,
     without_attrs: bool = False,
-    log: Any = None,
-    if_exists: str = "raise",
+    log: LogLike = None,
+    if_exists: hints.IfExists = "raise",
     dry_run: bool = False,
-    on_error: str = "raise",
-    progress: Any = None,
+    on_error: hints.OnError = "raise",
+    progress: hints.Progress = None,
     **create_kws: Any,
 ) -> CopyReport:
     """Copy an array, or a group with all nodes below it, into the group ``dest`` as ``name``.
@@ -112,11 +113,11 @@ def copy_all(  # noqa: PLR0913, PLR0917  (a public signature)
     dest: Any,
     shallow: bool = False,
     without_attrs: bool = False,
-    log: Any = None,
-    if_exists: str = "raise",
+    log: LogLike = None,
+    if_exists: hints.IfExists = "raise",
     dry_run: bool = False,
-    on_error: str = "raise",
-    progress: Any = None,
+    on_error: hints.OnError = "raise",
+    progress: hints.Progress = None,
     **create_kws: Any,
 ) -> CopyReport:
     """Copy the members and the attributes of the group ``source`` into the group ``dest``.

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Protocol, TypeAlias
 
-    Log = Callable[[str], None]
+    class Writable(Protocol):
+        """A file that text is written to."""
+
+        def write(self, text: str, /) -> object:
+            """Write text."""
+
+    Log: TypeAlias = Callable[[str], object]
+    LogLike: TypeAlias = Log | Writable | str | None
 
 
 def close_log(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from fastzarr.errors import BaseZarrError, CopyError
 from fastzarr.stores.keys import normalise_path
@@ -13,18 +13,21 @@ from fastzarr.transfer.log import close_log, open_log
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fastzarr.stores.resolve import StoreLike
+    from fastzarr.transfer.log import LogLike
+
 
 def copy_store(  # noqa: PLR0913, PLR0917  (a public signature)
-    source: Any,
-    dest: Any,
+    source: StoreLike,
+    dest: StoreLike,
     source_path: str = "",
     dest_path: str = "",
     excludes: str | Iterable[str] | None = None,
     includes: str | Iterable[str] | None = None,
     flags: int = 0,
-    if_exists: str = "raise",
+    if_exists: Literal["raise", "replace", "skip"] = "raise",
     dry_run: bool = False,
-    log: Any = None,
+    log: LogLike = None,
 ) -> tuple[int, int, int]:
     """Copy the bytes of keys from one store to another.
 

@@ -8,9 +8,13 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from fastzarr.errors import BaseZarrError
 from fastzarr.stores.local.store import LocalStore
+
+if TYPE_CHECKING:
+    from fastzarr import hints
 
 
 class DirectoryStore(LocalStore):
@@ -20,11 +24,11 @@ class DirectoryStore(LocalStore):
         self,
         path: str | os.PathLike[str],
         normalize_keys: bool = False,
-        dimension_separator: str | None = None,
+        dimension_separator: hints.Separator | None = None,
         *,
         read_only: bool = False,
         follow_symlinks: bool = False,
-        durability: str | None = None,
+        durability: hints.Durability | None = None,
     ) -> None:
         """Initialise with the path, and the separator of chunk keys in new format 2 arrays."""
         if normalize_keys:
@@ -48,11 +52,11 @@ class NestedDirectoryStore(DirectoryStore):
         self,
         path: str | os.PathLike[str],
         normalize_keys: bool = False,
-        dimension_separator: str | None = "/",
+        dimension_separator: hints.Separator | None = "/",
         *,
         read_only: bool = False,
         follow_symlinks: bool = False,
-        durability: str | None = None,
+        durability: hints.Durability | None = None,
     ) -> None:
         """Initialise with the path; the separator must be ``/``."""
         if dimension_separator not in (None, "/"):
@@ -77,7 +81,7 @@ class TempStore(DirectoryStore):
         prefix: str = "zarr",
         dir: str | None = None,
         normalize_keys: bool = False,
-        dimension_separator: str | None = None,
+        dimension_separator: hints.Separator | None = None,
     ) -> None:
         """Create the folder."""
         import atexit

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from fastzarr import hints
     from fastzarr.stores.base import Parts, Range
     from fastzarr.stores.capabilities import Request
     from fastzarr.stores.local.draft import FolderDraft
@@ -97,7 +98,7 @@ class LocalStore(Store):
         *,
         read_only: bool = False,
         follow_symlinks: bool = False,
-        durability: str | None = None,
+        durability: hints.Durability | None = None,
     ) -> None:
         """Initialise, and complete a committed transaction whose writer has died.
 
@@ -125,10 +126,8 @@ class LocalStore(Store):
             from fastzarr.stores.local.journal import recover as completed
             from fastzarr.stores.local.overlay import over
 
-            if not self.read_only and completed(self._folder.at(root)):
-                found = None
-            else:
-                found = over(self._folder, root)
+            complete = not self.read_only and completed(self._folder.at(root))
+            found = None if complete else over(self._folder, root)
         if found is not shared.overlay:
             with self.place.guard:
                 shared.overlay = found
