@@ -1,10 +1,10 @@
 """First programs of newcomers: one for each topic of the tutorials of zarr-python 2 and 3.
 
-``python -m pytest tests/test_newcomers.py`` runs each program as a user would, in an empty folder,
-with ``import fastzarr as zarr``. What does not run yet is in ``MISSING``, with the feature that
-will bring it; an entry whose program begins to run fails its test until it is removed. What runs
-with another result is in ``DIFFERENT``, with the reason. ``MISTAKES`` are calls that raise an error
-which says what to do.
+``python -m pytest tests/test_newcomers.py`` runs each program of ``programs.py`` as a user would,
+in an empty folder, with ``import fastzarr as zarr``. What does not run yet is in ``MISSING``, with
+the feature that will bring it; an entry whose program begins to run fails its test until it is
+removed. What runs with another result is in ``DIFFERENT``, with the reason. ``MISTAKES`` are calls
+that raise an error which says what to do.
 """
 
 from __future__ import annotations
@@ -13,361 +13,12 @@ import textwrap
 
 import numpy as np
 import pytest
+from programs import ZARR_2, ZARR_3
 
 import fastzarr
 from fastzarr import errors
 
-PROGRAMS = {
-    # Topics of zarr-python 2.
-    "create an array": """
-        z = zarr.zeros((100, 100), chunks=(10, 10), dtype="i4")
-        assert (z.shape, z.chunks, z.dtype, z.nchunks) == ((100, 100), (10, 10), np.int32, 100)
-        for made, value in ((zarr.ones(3), 1), (zarr.full(3, 7), 7), (zarr.empty(3), 0)):
-            assert made[:].tolist() == [value] * 3
-    """,
-    "read and write": """
-        z = zarr.zeros((20, 20), chunks=(5, 5), dtype="i4")
-        z[:] = 42
-        z[0, :] = np.arange(20)
-        z[:, 0] = np.arange(20)
-        assert z[0, 0] == 0 and z[-1, -1] == 42
-        assert z[3, :].tolist() == [3] + 19 * [42]
-        assert z[::7, 1].tolist() == [1, 42, 42]
-    """,
-    "a persistent array": """
-        z = zarr.open("a.zarr", mode="w", shape=(20, 20), chunks=(5, 5), dtype="i4")
-        z[:] = np.arange(400).reshape(20, 20)
-        again = zarr.open("a.zarr", mode="r")
-        assert np.array_equal(again[:], z[:])
-        try:
-            again[0, 0] = 1
-        except PermissionError:
-            pass
-        else:
-            raise AssertionError
-    """,
-    "save and load": """
-        a, b = np.arange(10), np.linspace(0, 1, 5)
-        zarr.save("a.zarr", a)
-        assert zarr.load("a.zarr").tolist() == a.tolist()
-        zarr.save("two.zarr", a, b)
-        assert zarr.load("two.zarr")["arr_1"].tolist() == b.tolist()
-        zarr.save("named.zarr", first=a, second=b)
-        assert sorted(zarr.load("named.zarr")) == ["first", "second"]
-    """,
-    "resize and append": """
-        z = zarr.zeros((4, 6), chunks=(2, 3), dtype="f8")
-        z.resize(8, 6)
-        assert z.shape == (8, 6)
-        z.append(np.ones((2, 6)))
-        z.append(np.full((10, 2), 2.0), axis=1)
-        assert z.shape == (10, 8) and z[-1].tolist() == 6 * [1.0] + 2 * [2.0]
-    """,
-    "compressors of numcodecs": """
-        from numcodecs import LZMA, Blosc, Zstd
-
-        data = np.arange(1000, dtype="i4")
-        blosc = Blosc(cname="zstd", clevel=3, shuffle=Blosc.BITSHUFFLE)
-        for codec in (blosc, Zstd(1), LZMA(), None):
-            z = zarr.array(data, compressor=codec)
-            assert z.compressor == codec
-            assert np.array_equal(z[:], data)
-        assert zarr.Blosc is Blosc
-        assert "Compressor" in str(zarr.array(data, compressor=Blosc()).info)
-    """,
-    "filters of numcodecs": """
-        from numcodecs import Blosc, Delta
-
-        z = zarr.array(np.arange(1000, dtype="i4"), filters=[Delta(dtype="i4")], compressor=Blosc())
-        assert z.filters[0] == Delta(dtype="i4")
-        assert z[10:13].tolist() == [10, 11, 12]
-    """,
-    "groups": """
-        root = zarr.group()
-        baz = root.create_group("foo").create_group("bar").zeros("baz", shape=10, chunks=5)
-        assert root["foo/bar/baz"] == baz and root["foo"]["bar"].name == "/foo/bar"
-        assert "foo/bar" in root and list(root.group_keys()) == ["foo"]
-        assert root.tree() is not None and "baz" in str(root.tree())
-        persistent = zarr.open_group("g.zarr", mode="w")
-        persistent.create_dataset("x/y", shape=4, dtype="i2")
-        assert list(zarr.open_group("g.zarr", mode="r")["x"].array_keys()) == ["y"]
-    """,
-    "h5py's verbs": """
-        root = zarr.group()
-        root.require_group("a")
-        x = root["a"].require_dataset("x", shape=(4,), dtype="f4")
-        assert root.require_dataset("a/x", shape=4, dtype="f4") == x
-        names = []
-        root.visit(names.append)
-        assert names == ["a", "a/x"]
-        root.move("a/x", "b/x")
-        del root["a"]
-        assert list(root.groups())[0][0] == "b" and len(root) == 1
-    """,
-    "array and group diagnostics": """
-        root = zarr.group()
-        x = root.create_dataset("x", data=np.zeros((10, 10)), chunks=(5, 5))
-        text = str(x.info)
-        assert "float64" in text and "(5, 5)" in text
-        assert "Type" in str(root.info) and x.info._repr_html_()
-        assert x.nchunks_initialized <= x.nchunks and x.nbytes == 800
-    """,
-    "attributes": """
-        root = zarr.group()
-        root.attrs["title"] = "t"
-        z = root.zeros("z", shape=3)
-        z.attrs.update({"units": "K", "range": [1, 2.5]})
-        assert sorted(z.attrs) == ["range", "units"] and z.attrs["range"] == [1, 2.5]
-        del z.attrs["units"]
-        assert z.attrs.asdict() == {"range": [1, 2.5]} and root.attrs.get("title") == "t"
-        z.attrs.put({"only": None})
-        assert dict(z.attrs) == {"only": None}
-    """,
-    "coordinates and masks": """
-        z = zarr.array(np.arange(12).reshape(3, 4), chunks=2)
-        assert z.vindex[[0, 2], [1, 3]].tolist() == [1, 11]
-        assert z.get_coordinate_selection(([0, 2], [1, 3])).tolist() == [1, 11]
-        z.set_coordinate_selection(([0, 2], [1, 3]), [-1, -2])
-        mask = z[:] < 0
-        assert z.get_mask_selection(mask).tolist() == z.vindex[mask].tolist() == [-1, -2]
-        z.set_mask_selection(mask, 0)
-        assert (z[:] >= 0).all()
-    """,
-    "orthogonal and block indexing": """
-        data = np.arange(24).reshape(4, 6)
-        z = zarr.array(data, chunks=(2, 3))
-        assert np.array_equal(z.oindex[[0, 2], 1:3], data[[0, 2], 1:3])
-        found = z.get_orthogonal_selection(([0, 3], [5, 1]))
-        assert np.array_equal(found, data[np.ix_([0, 3], [5, 1])])
-        z.oindex[[0], [0]] = 9
-        assert np.array_equal(z.blocks[1, 0], data[2:, :3])
-        z.set_block_selection((0, 1), -1)
-        assert (z[:2, 3:] == -1).all()
-    """,
-    "fields of structured arrays": """
-        dtype = [("n", "S2"), ("i", "i4"), ("x", "f8")]
-        records = np.array([(b"a", 1, 2.5), (b"b", 3, 4.5)], dtype=dtype)
-        z = zarr.array(records)
-        assert z["i"].tolist() == [1, 3] and z["n", "x"].dtype.names == ("n", "x")
-        assert z.get_basic_selection(slice(0, 1), fields="x").tolist() == [2.5]
-    """,
-    "a dictionary as a store": """
-        store = {}
-        root = zarr.group(store=store, overwrite=True)
-        root.zeros("x", shape=4, chunks=2)[:] = 1
-        assert any(key.startswith("x/") for key in store)
-        assert zarr.open_group(store, mode="r")["x"][:].sum() == 4
-    """,
-    "stores of folders": """
-        for kind in (zarr.DirectoryStore, zarr.NestedDirectoryStore, zarr.TempStore):
-            store = kind() if kind is zarr.TempStore else kind(kind.__name__)
-            zarr.zeros((4, 4), chunks=2, store=store)[:] = 1
-            assert zarr.open_array(store, mode="r")[:].sum() == 16
-    """,
-    "consolidated metadata": """
-        root = zarr.open_group("c.zarr", mode="w")
-        root.create_group("a").zeros("x", shape=3)
-        zarr.consolidate_metadata("c.zarr")
-        opened = zarr.open_consolidated("c.zarr")
-        assert opened["a/x"].shape == (3,)
-        found = opened.metadata.consolidated_metadata
-        assert sorted(found.metadata) == ["a"] and sorted(found.flattened_metadata) == ["a", "a/x"]
-        assert found.metadata["a"].consolidated_metadata.metadata["x"].shape == (3,)
-        live = zarr.open_group("c.zarr", use_consolidated=False)
-        assert live.metadata.consolidated_metadata is None
-    """,
-    "copy data": """
-        source, dest = zarr.group(), zarr.group()
-        source.create_dataset("foo/bar/baz", data=np.arange(100), chunks=50)
-        lines = []
-        assert zarr.copy(source["foo"], dest, log=lines.append) == (3, 0, 800)
-        assert lines[-1] == "all done: 3 copied, 0 skipped, 800 bytes copied"
-        n_copied, n_skipped, n_bytes = zarr.copy_all(source, dest, if_exists="skip")
-        assert (n_copied, n_skipped, n_bytes) == (2, 1, 0)
-        one, other = {"a/b": b"12"}, {}
-        assert zarr.copy_store(one, other, dest_path="z") == (1, 0, 2)
-    """,
-    "copy from HDF5": """
-        import h5py
-
-        with h5py.File("a.h5", "w") as source:
-            source["foo/x"] = np.arange(10)
-            source["foo"].attrs["units"] = "m"
-            dest = zarr.open_group("a.zarr", mode="w")
-            zarr.copy(source["foo"], dest)
-        assert dest["foo/x"][3] == 3 and dest["foo"].attrs["units"] == "m"
-    """,
-    "text": """
-        words = ["Grüße", "سلام", "你好"]
-        fixed = zarr.array(words, dtype="U5")
-        any_length = zarr.array(words, dtype=str)
-        coded = zarr.array(words, dtype=object, object_codec=zarr.VLenUTF8())
-        for z in (fixed, any_length, coded):
-            assert z[:].tolist() == words
-        data = zarr.array([word.encode() for word in words], dtype=bytes)
-        assert data[:].tolist()[0].decode() == words[0]
-    """,
-    "objects": """
-        import numcodecs
-
-        for codec in (numcodecs.JSON(), numcodecs.MsgPack(), numcodecs.Pickle()):
-            z = zarr.empty(3, dtype=object, object_codec=codec)
-            z[0], z[1], z[2] = 42, "foo", ["bar", {"a": 1}]
-            assert z[:].tolist() == [42, "foo", ["bar", {"a": 1}]]
-    """,
-    "ragged arrays": """
-        z = zarr.empty(3, dtype="array:i8")
-        z[0], z[1] = np.array([1, 3, 5]), np.array([4])
-        z[2] = np.array([], dtype="i8")
-        assert [row.tolist() for row in z[:]] == [[1, 3, 5], [4], []]
-    """,
-    "sizes of chunks": """
-        data = np.zeros((1000, 1000))
-        assert zarr.array(data, chunks=False).chunks == (1000, 1000)
-        assert zarr.array(data, chunks=(100, None)).chunks == (100, 1000)
-        assert zarr.array(data, chunks=10).chunks == (10, 10)
-        assert all(size <= 1000 for size in zarr.array(data).chunks)
-        rechunked = zarr.array(zarr.array(data, chunks=(1000, 1)), chunks=(1, 1000))
-        assert rechunked.chunks == (1, 1000)
-    """,
-    "the order of elements in format 2": """
-        data = np.arange(12).reshape(3, 4)
-        for order in "CF":
-            z = zarr.array(data, order=order, zarr_format=2)
-            assert z.order == order and np.array_equal(z[:], data)
-    """,
-    "empty chunks": """
-        for write, stored in ((True, 4), (False, 0)):
-            z = zarr.zeros(8, chunks=2, write_empty_chunks=write)
-            z[:] = 0
-            assert z.nchunks_initialized == stored
-    """,
-    "synchronizers": """
-        from concurrent.futures import ThreadPoolExecutor
-
-        for lock in (zarr.ThreadSynchronizer(), zarr.ProcessSynchronizer("p.sync")):
-            words = {"shape": 40, "chunks": 10, "dtype": "i4", "synchronizer": lock}
-            z = zarr.open_array("a.zarr", mode="w", **words)
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda at, z=z: z.__setitem__(at, at), range(40)))
-            assert z[:].tolist() == list(range(40))
-    """,
-    "pickle": """
-        import pickle
-
-        zarr.save("a.zarr", np.arange(5))
-        z = zarr.open("a.zarr", mode="r")
-        again = pickle.loads(pickle.dumps(z))
-        assert again == z and again[:].tolist() == [0, 1, 2, 3, 4]
-        assert len(pickle.dumps(z)) < 2000
-    """,
-    "dates and durations": """
-        z = zarr.array(["2007-07-13", "2006-01-13", "2010-08-13"], dtype="M8[D]")
-        assert z[0] == np.datetime64("2007-07-13")
-        z[0] = "1999-12-31"
-        assert str(z[0].astype(object)) == "1999-12-31"
-        assert zarr.array(np.array([1, 2], "m8[s]"))[:].sum() == np.timedelta64(3, "s")
-    """,
-    "dask": """
-        import dask.array as da
-
-        z = zarr.array(np.arange(100).reshape(10, 10), chunks=5)
-        assert da.from_array(z, chunks=z.chunks).sum().compute() == 4950
-    """,
-    # Topics of zarr-python 3.
-    "create an array of format 3": """
-        z = zarr.create_array(
-            store="a.zarr", shape=(100, 100), chunks=(10, 10), shards=(50, 50), dtype="f4",
-            dimension_names=["y", "x"], attributes={"units": "m"}, fill_value=-1,
-        )
-        z[:50] = 1
-        assert zarr.open_array("a.zarr", mode="r")[49:51, 0].tolist() == [1, -1]
-        assert (z.shards, z.attrs["units"]) == ((50, 50), "m")
-        assert z.metadata.dimension_names == ("y", "x")
-    """,
-    "codecs of format 3": """
-        from fastzarr.codecs import BloscCodec, GzipCodec, ZstdCodec
-
-        blosc = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
-        for codec in (blosc, GzipCodec(level=1), ZstdCodec()):
-            z = zarr.create_array({}, data=np.arange(100), compressors=codec)
-            assert z.compressors[0].name == codec.name and z[5] == 5
-        assert zarr.create_array({}, data=np.arange(3), compressors=None).compressors == ()
-    """,
-    "from another array": """
-        source = zarr.create_array("a.zarr", data=np.arange(16.0), chunks=4)
-        assert zarr.from_array("b.zarr", data=source, chunks=8)[:].tolist() == source[:].tolist()
-        assert zarr.from_array("c.zarr", data=np.arange(3))[:].tolist() == [0, 1, 2]
-    """,
-    "groups of format 3": """
-        root = zarr.create_group(store="g.zarr", attributes={"title": "t"})
-        root.create_array(name="a/x", shape=(4,), dtype="u1")
-        assert [name for name, _ in root.members(max_depth=None)] == ["a", "a/x"]
-        assert root["a"].nmembers() == 1 and dict(root.attrs) == {"title": "t"}
-    """,
-    "many nodes at once": """
-        group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
-        made = dict(zarr.create_hierarchy(store="h.zarr", nodes={"a/b": group}))
-        assert sorted(made)[-1] == "a/b" and "a" in zarr.open_group("h.zarr", mode="r")
-    """,
-    "complete diagnostics": """
-        z = zarr.create_array({}, data=np.ones((10, 10)), chunks=5)
-        assert "No. bytes stored" in str(z.info_complete())
-    """,
-    "settings": """
-        import io
-
-        before = zarr.config.get("array.order")
-        with zarr.config.set({"array.write_empty_chunks": True}):
-            z = zarr.zeros(4, chunks=2)
-            z[:] = 0
-        assert z.nchunks_initialized == 2 and zarr.config.get("array.order") == before
-        shown = io.StringIO()
-        zarr.config.pprint(stream=shown, width=60)
-        assert "'order': 'C'" in shown.getvalue()
-    """,
-    "settings of an array": """
-        z = zarr.create_array({}, shape=10, dtype="i1", config={"write_empty_chunks": True})
-        assert z.config.write_empty_chunks
-        assert z.with_config({"order": "F"}).order == "F"
-    """,
-    "data types": """
-        for name in ("bool", "int8", "uint64", "float16", "complex64", "string"):
-            assert zarr.create_array({}, shape=2, dtype=name)[:].shape == (2,)
-        assert zarr.create_array({}, shape=2, dtype="M8[ms]").dtype == np.dtype("M8[ms]")
-    """,
-    "a store of one's own": """
-        from fastzarr.stores import Store
-
-        class Mine(Store):
-            def __init__(self):
-                super().__init__()
-                self.values = {}
-            def _get(self, key):
-                return self.values.get(key)
-            def _set(self, key, value):
-                self.values[key] = bytes(value)
-            def _delete(self, key):
-                self.values.pop(key, None)
-            def _list(self, prefix):
-                return [key for key in self.values if key.startswith(prefix)]
-
-        z = zarr.create_array(Mine(), data=np.arange(6), chunks=2)
-        assert z[3:].tolist() == [3, 4, 5]
-    """,
-    "keys in memory": """
-        store = zarr.storage.MemoryStore()
-        zarr.create_array(store=store, data=np.arange(4), chunks=2, name="x")
-        assert zarr.open_array(store, path="x", mode="r")[3] == 3
-        assert zarr.storage.LocalStore("a") == zarr.storage.LocalStore("a")
-        zarr.create_array("memory://sea", data=[1, 2])
-        assert zarr.open_array("memory://sea", mode="r")[:].tolist() == [1, 2]
-    """,
-    "what is installed": """
-        zarr.print_debug_info()
-        assert zarr.__version__
-    """,
-}
+PROGRAMS = ZARR_2 | ZARR_3
 
 OTHER_STORES = "stores of object storage, and URLs"
 ARCHIVES = "stores in a file: zip and databases"
@@ -400,6 +51,13 @@ MISSING = {
     "GPU buffers": ("zarr.config.enable_gpu()", "arrays in a GPU's memory", NotImplementedError),
     "classes of documents": ("import fastzarr.core.group", FACADE, ImportError),
     "abstract classes": ("import fastzarr.abc", FACADE, ImportError),
+    "new codecs": ("zarr.codecs.CastValue", "the codecs cast_value, scale_offset", AttributeError),
+    "registering by another module": (
+        "from fastzarr.registry import register_codec",
+        FACADE,
+        ImportError,
+    ),
+    "buffers": ("import fastzarr.buffer", FACADE, ImportError),
     "the command line": ("import fastzarr.__main__", "a command line", ImportError),
 }
 
@@ -435,6 +93,39 @@ DIFFERENT = {
         assert "TransposeCodec" in str(caught[0].message)
         """,
         "format 3 stores the order as a codec; the warning says how",
+    ),
+    "the values of a dictionary": (
+        """
+        store = {}
+        zarr.create_array(store, shape=3, dtype="i4")
+        assert type(store["zarr.json"]) is bytes
+        """,
+        "values are bytes, which every mapping takes, as in zarr-python 2, and have no to_bytes()",
+    ),
+    "the names in a folder": (
+        """
+        import os
+
+        zarr.zeros((4, 4), chunks=2, store="a")[:] = 1
+        assert sorted(os.listdir("a")) == ["c", "zarr.json"]
+        """,
+        "the default format is 3, as in zarr-python 3; pass zarr_format=2 for .zarray and 0.0",
+    ),
+    "the arrays below a group": (
+        """
+        root = zarr.group()
+        root.ones("a/x", shape=3)
+        assert list(root.array_keys(recurse=True)) == ["a/x"]
+        """,
+        "paths, because arrays of several groups can have the same name",
+    ),
+    "the stored chunks of shards": (
+        """
+        z = zarr.create_array({}, shape=10, chunks=1, shards=2, dtype="i4")
+        z[:5] = 1
+        assert z.nchunks_initialized == 5
+        """,
+        "chunks are counted, where zarr-python 3 counts the places for them in stored shards",
     ),
     "an array in memory and its pickled copy": (
         """

@@ -105,8 +105,10 @@ if TYPE_CHECKING:
     from numcodecs import (
         Zstd as Zstd,
     )
+    from numcodecs.pcodec import PCodec as PCodec
     from numcodecs.registry import codec_registry as codec_registry
     from numcodecs.registry import get_codec as get_codec
+    from numcodecs.zfpy import ZFPY as ZFPY
 
     from fastzarr.codecs.base import (
         ArrayArrayCodec as ArrayArrayCodec,
@@ -196,6 +198,8 @@ else:
             ".vlen": ("VLenBytesCodec", "VLenUTF8Codec"),
             ".zstd": ("ZstdCodec",),
             "numcodecs": (*NUMCODECS, "CRC32C"),
+            "numcodecs.pcodec": ("PCodec",),
             "numcodecs.registry": ("codec_registry", "get_codec"),
+            "numcodecs.zfpy": ("ZFPY",),
         },
     )
