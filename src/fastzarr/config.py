@@ -108,16 +108,32 @@ class Config:
 
     @property
     def defaults(self) -> list[dict[str, Any]]:
-        """The defaults as nested mappings, in a list as in zarr-python."""
+        """The defaults as nested mappings, in a list as in zarr-python.
+
+        >>> config.defaults[0]["json_indent"]
+        2
+        """
         return [_nested(self._defaults)]
 
     @property
     def config(self) -> dict[str, Any]:
-        """The current settings as nested mappings."""
+        """The current settings as nested mappings.
+
+        >>> config.config["array"]["order"]
+        'C'
+        """
         return _nested(self.flat)
 
     def reset(self) -> None:
-        """Restore the defaults, overridden by the environment; all changes are dropped."""
+        """Restore the defaults, overridden by the environment; all changes are dropped.
+
+        >>> from fastzarr.config import DEFAULTS, Config
+        >>> mine = Config(DEFAULTS)
+        >>> _ = mine.set({"json_indent": None})
+        >>> mine.reset()
+        >>> mine["json_indent"]
+        2
+        """
         with self._lock:
             #: For each changed setting, its previous value and the changes since.
             self._changes: dict[str, list[tuple[weakref.ref[_Change] | None, Any]]] = {}
@@ -132,6 +148,9 @@ class Config:
         """Return ``make()``, cached until a setting changes.
 
         The result must depend on settings only.
+
+        >>> config.derived(lambda: config["json_indent"])
+        2
         """
         derived = self._derived
         try:
@@ -141,13 +160,20 @@ class Config:
         return found
 
     def refresh(self) -> None:
-        """Restore the defaults, as ``reset`` does (zarr-python's name)."""
+        """Restore the defaults, as ``reset`` does (zarr-python's name).
+
+        >>> from fastzarr.config import DEFAULTS, Config
+        >>> Config(DEFAULTS).refresh()
+        """
         self.reset()
 
     def get(self, key: str, default: Any = _MISSING) -> Any:
         """Return the setting of a dotted name, or a mapping of the settings with that prefix.
 
         Raise KeyError if there is none and no ``default`` is passed.
+
+        >>> config.get("array.order"), config.get("array.missing", 0)
+        ('C', 0)
         """
         try:
             return self.flat[key]
@@ -184,6 +210,10 @@ class Config:
         here are accepted, and so are those of other programs, such as ``mine.x``. Another unknown
         name, such as ``array.chunk_size``, causes a warning. Raise ``BaseZarrError`` if a value is
         not valid for its setting; nothing is changed then.
+
+        >>> with config.set(array__order="F"):
+        ...     config["array.order"]
+        'F'
         """
         try:
             flat = _flat(dict(values or {}))
@@ -229,6 +259,10 @@ class Config:
         """Print the settings in force, one on each line (zarr-python's method).
 
         With options of ``pprint.pprint``, such as ``width``, they are printed as nested mappings.
+
+        >>> config.pprint()  # doctest: +ELLIPSIS
+        <Config>
+          array.casting = ...
         """
         if layout:
             from pprint import pprint
@@ -255,7 +289,12 @@ class Config:
             self._put(flat)
 
     def enable_gpu(self) -> _Change:
-        """Raise NotImplementedError: arrays are read into main memory."""
+        """Raise NotImplementedError: arrays are read into main memory.
+
+        >>> config.enable_gpu()
+        Traceback (most recent call last):
+        NotImplementedError: reading into GPU memory is not supported
+        """
         msg = "reading into GPU memory is not supported"
         raise NotImplementedError(msg)
 

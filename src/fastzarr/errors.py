@@ -161,7 +161,12 @@ class SelectionError(BaseZarrError, IndexError):
 
 
 def err_too_many_indices(selection: Any, shape: tuple[int, ...]) -> None:
-    """Raise the error for an index with more items than axes (zarr-python 2's function)."""
+    """Raise the error for an index with more items than axes (zarr-python 2's function).
+
+    >>> err_too_many_indices((0, 1), (3,))
+    Traceback (most recent call last):
+    fastzarr.errors.SelectionError: too many indices for array; expected 1, got 2
+    """
     msg = f"too many indices for array; expected {len(shape)}, got {len(selection)}"
     raise SelectionError(msg)
 

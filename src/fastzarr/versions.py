@@ -46,5 +46,10 @@ def _data_path() -> str:
 
 
 def print_debug_info() -> None:
-    """Print the versions to include in a bug report (zarr-python's function)."""
+    """Print the versions to include in a bug report (zarr-python's function).
+
+    >>> import fastzarr as zarr
+    >>> zarr.print_debug_info()  # doctest: +ELLIPSIS
+    fastzarr ...
+    """
     show_versions()

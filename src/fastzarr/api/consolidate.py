@@ -63,6 +63,12 @@ def consolidate_metadata(
 
     Raise ``GroupNotFoundError`` if there is no group at the path, and ``BaseZarrError`` if its
     format has no consolidated metadata.
+
+    >>> import fastzarr as zarr
+    >>> root = zarr.create_group({})
+    >>> _ = root.create_group("a")
+    >>> zarr.consolidate_metadata(root.store).metadata.consolidated_metadata is None
+    False
     """
     if path is not None and path.startswith("."):
         # The second positional argument of zarr-python 2 is the key.

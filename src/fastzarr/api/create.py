@@ -282,6 +282,10 @@ def empty(shape: hints.ShapeLike, **kwargs: Unpack[options.PlacedEmptyOptions]) 
     """Create an array without writing any chunk.
 
     It reads as the default fill value, or as None if its elements are objects.
+
+    >>> import fastzarr as zarr
+    >>> zarr.empty((2, 3), dtype="i4").nchunks_initialized
+    0
     """
     return _create("empty", {"shape": shape}, emptied(kwargs))
 
@@ -298,29 +302,54 @@ def zeros(shape: hints.ShapeLike, **kwargs: Unpack[options.PlacedFilledOptions])
 
 
 def ones(shape: hints.ShapeLike, **kwargs: Unpack[options.PlacedFilledOptions]) -> Array:
-    """Create an array of ones."""
+    """Create an array of ones.
+
+    >>> import fastzarr as zarr
+    >>> zarr.ones(3, dtype="i4")[:]
+    array([1, 1, 1], dtype=int32)
+    """
     return _create("ones", {"shape": shape}, filled(kwargs, 1))
 
 
 def full(
     shape: hints.ShapeLike, fill_value: Any, **kwargs: Unpack[options.PlacedFilledOptions]
 ) -> Array:
-    """Create an array with every element equal to ``fill_value``."""
+    """Create an array with every element equal to ``fill_value``.
+
+    >>> import fastzarr as zarr
+    >>> zarr.full(3, 7, dtype="i4")[:]
+    array([7, 7, 7], dtype=int32)
+    """
     return _create("full", {"shape": shape}, filled(kwargs, fill_value))
 
 
 def empty_like(a: hints.ArrayLike, **kwargs: Unpack[options.PlacedOptions]) -> Array:
-    """Create an array with the shape, dtype, chunks and codecs of ``a``; no chunk is written."""
+    """Create an array with the shape, dtype, chunks and codecs of ``a``; no chunk is written.
+
+    >>> import fastzarr as zarr
+    >>> zarr.empty_like(zarr.zeros((2, 3), chunks=1, dtype="i4")).chunks
+    (1, 1)
+    """
     return _create("empty_like", {}, _like(a, kwargs))
 
 
 def zeros_like(a: hints.ArrayLike, **kwargs: Unpack[options.PlacedLikeOptions]) -> Array:
-    """Create an array of zeros with the shape, dtype, chunks and codecs of ``a``."""
+    """Create an array of zeros with the shape, dtype, chunks and codecs of ``a``.
+
+    >>> import fastzarr as zarr
+    >>> zarr.zeros_like([1, 2])[:]
+    array([0, 0])
+    """
     return _create("zeros_like", {}, filled(_like(a, kwargs), 0))
 
 
 def ones_like(a: hints.ArrayLike, **kwargs: Unpack[options.PlacedLikeOptions]) -> Array:
-    """Create an array of ones with the shape, dtype, chunks and codecs of ``a``."""
+    """Create an array of ones with the shape, dtype, chunks and codecs of ``a``.
+
+    >>> import fastzarr as zarr
+    >>> zarr.ones_like([1, 2])[:]
+    array([1, 1])
+    """
     return _create("ones_like", {}, filled(_like(a, kwargs), 1))
 
 
@@ -332,6 +361,10 @@ def full_like(
     """Create an array of one value with the shape, dtype, chunks and codecs of ``a``.
 
     ``fill_value`` defaults to the fill value of ``a``.
+
+    >>> import fastzarr as zarr
+    >>> zarr.full_like([1, 2], 7)[:]
+    array([7, 7])
     """
     words = _like(a, kwargs)
     if fill_value is not NOT_GIVEN:
@@ -343,6 +376,12 @@ def open_like(a: hints.ArrayLike, path: Any, **kwargs: Unpack[options.OpenLikeOp
     """Open the array at ``path``, or create one like ``a`` if there is none.
 
     ``path`` is a path in ``store`` if that is passed, and a store otherwise.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.open_like([1, 2], "a", store=store)[:] = 5
+    >>> zarr.open_like([1, 2], "a", store=store)[:]
+    array([5, 5])
     """
     place, words = _divided(kwargs)
     words = _like(a, words) | place

@@ -125,6 +125,12 @@ def save_array(
 
     An existing node is replaced. With ``mode="w-"`` or ``overwrite=False``, raise
     ``ContainsArrayError`` or ``ContainsGroupError`` instead.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.save_array(store, [1, 2, 3], chunks=2)
+    >>> zarr.load(store)
+    array([1, 2, 3])
     """
     given: dict[str, Any] = dict(kwargs)
     mode = given.pop("mode", "w")
@@ -162,6 +168,12 @@ def save_group(
     Positional arguments are named ``arr_0``, ``arr_1`` and so on; the others have the names of
     their keywords. ``progress`` is as in ``save``. Raise TypeError if a name occurs twice, and
     ValueError without arrays.
+
+    >>> import fastzarr as zarr
+    >>> store = {}
+    >>> zarr.save_group(store, [1, 2], b=[3.0])
+    >>> sorted(zarr.load(store))
+    ['arr_0', 'b']
     """
     named: dict[str, Any] = dict(kwargs)
     if not _is_progress(progress):

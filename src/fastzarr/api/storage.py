@@ -54,13 +54,24 @@ def init_group(
     """Create a group; ``overwrite=True`` replaces an existing node.
 
     ``chunk_store`` has no effect: a group has no chunks.
+
+    >>> store = {}
+    >>> init_group(store, path="a")
+    >>> contains_group(store, "a")
+    True
     """
     del chunk_store
     create_group(store, path=path, overwrite=overwrite)
 
 
 def contains_array(store: StoreLike, path: str | None = None) -> bool:
-    """Whether there is an array at a path."""
+    """Whether there is an array at a path.
+
+    >>> store = {}
+    >>> init_array(store, shape=3, path="a")
+    >>> contains_array(store, "a"), contains_array(store, "b")
+    (True, False)
+    """
     place = as_store_path(store, path)
     return isinstance(documents.load(place.store, place.path), Layout)
 
@@ -69,6 +80,10 @@ def contains_group(store: StoreLike, path: str | None = None, explicit_only: boo
     """Whether there is a group at a path.
 
     With ``explicit_only=False``, keys below the path are a group, too.
+
+    >>> store = {"a/b": b"1"}
+    >>> contains_group(store, "a"), contains_group(store, "a", explicit_only=False)
+    (False, True)
     """
     place = as_store_path(store, path)
     found = documents.load(place.store, place.path)
@@ -78,13 +93,22 @@ def contains_group(store: StoreLike, path: str | None = None, explicit_only: boo
 
 
 def listdir(store: StoreLike, path: str | None = None) -> list[str]:
-    """Return the sorted names of keys and folders directly below a path."""
+    """Return the sorted names of keys and folders directly below a path.
+
+    >>> listdir({"a/b": b"1", "a/c/d": b"2"}, "a")
+    ['b', 'c']
+    """
     place = as_store_path(store, path)
     return list(place.store.list_dir(place.path))
 
 
 def getsize(store: StoreLike, path: str | None = None) -> int:
-    """Return the bytes of the value of a key, or of all values directly below a path."""
+    """Return the bytes of the value of a key, or of all values directly below a path.
+
+    >>> store = {"a/b": b"12", "a/c": b"3"}
+    >>> getsize(store, "a/b"), getsize(store, "a")
+    (2, 3)
+    """
     place = as_store_path(store, path)
     if place.path and place.store.exists(place.path):
         return place.store.getsize(place.path)
@@ -93,12 +117,24 @@ def getsize(store: StoreLike, path: str | None = None) -> int:
 
 
 def rename(store: StoreLike, src_path: str, dst_path: str) -> None:
-    """Move all keys at and below one path to another."""
+    """Move all keys at and below one path to another.
+
+    >>> store = {"a/b": b"1"}
+    >>> rename(store, "a", "c")
+    >>> store
+    {'c/b': b'1'}
+    """
     as_store(store).move(src_path, dst_path)
 
 
 def rmdir(store: StoreLike, path: str | None = "") -> None:
-    """Delete all keys below a path."""
+    """Delete all keys below a path.
+
+    >>> store = {"a/b": b"1", "c": b"2"}
+    >>> rmdir(store, "a")
+    >>> store
+    {'c': b'2'}
+    """
     place = as_store_path(store, path)
     if place.path:
         place.store.delete_dir(place.path)
@@ -109,5 +145,9 @@ def rmdir(store: StoreLike, path: str | None = "") -> None:
 def normalize_store_arg(
     store: StoreLike, storage_options: hints.StorageOptions | None = None, mode: hints.Mode = "r"
 ) -> Store:
-    """Return the store that an argument represents, opened with a mode."""
+    """Return the store that an argument represents, opened with a mode.
+
+    >>> normalize_store_arg({"a": b"1"}).read_only
+    True
+    """
     return as_store(store, mode=mode, storage_options=storage_options)

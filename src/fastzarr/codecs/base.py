@@ -35,7 +35,13 @@ _MODEST = 64 << 20
 
 @dataclass(frozen=True)
 class ChunkSpec:
-    """The shape, data type and fill value of a chunk, as one codec sees it decoded."""
+    """The shape, data type and fill value of a chunk, as one codec sees it decoded.
+
+    >>> import numpy as np
+    >>> from fastzarr.dtype import Int16
+    >>> ChunkSpec((2, 3), Int16(), np.int16(0)).shape
+    (2, 3)
+    """
 
     shape: tuple[int, ...]
     dtype: DataType
@@ -63,6 +69,10 @@ class Codec:
 
     ``cacheable`` is True if the codec means the same for the lifetime of the process, so that
     parsed documents that name it may be cached. It is not inherited: each subclass must declare it.
+
+    >>> from fastzarr.codecs import BloscCodec, names
+    >>> issubclass(BloscCodec, Codec), BloscCodec.name in names()
+    (True, True)
     """
 
     name: ClassVar[str]
@@ -79,7 +89,12 @@ class Codec:
 
     @classmethod
     def members(cls) -> dict[str, bool]:
-        """Return the allowed members of a configuration, each with whether it is required."""
+        """Return the allowed members of a configuration, each with whether it is required.
+
+        >>> from fastzarr.codecs import GzipCodec
+        >>> GzipCodec.members()
+        {'level': False}
+        """
         # Kept on the class, because every codec of every document asks for it.
         found: dict[str, bool] | None = vars(cls).get("_members")
         if found is None:
@@ -96,6 +111,10 @@ class Codec:
 
         ``where`` is the location of that object. Raise ``MetadataError``, naming the member at
         fault, if a member is unknown, missing or invalid.
+
+        >>> from fastzarr.codecs import GzipCodec
+        >>> GzipCodec.from_config({"level": 3}, "codecs[0]")
+        GzipCodec(level=3)
         """
         for name in cls.ignored & config.keys() if cls.ignored else ():
             deviation("is not a member of this codec, and is ignored", member(where, name))
@@ -104,16 +123,31 @@ class Codec:
         return placed(lambda: cls(**config), where)
 
     def config(self) -> dict[str, Any]:
-        """Return the ``configuration`` object; it is empty if the codec has no members."""
+        """Return the ``configuration`` object; it is empty if the codec has no members.
+
+        >>> from fastzarr.codecs import GzipCodec
+        >>> GzipCodec(level=3).config()
+        {'level': 3}
+        """
         return {name: getattr(self, name) for name in self.members()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the codec as in format 3 metadata."""
+        """Return the codec as in format 3 metadata.
+
+        >>> from fastzarr.codecs import GzipCodec
+        >>> GzipCodec(level=3).to_dict()
+        {'name': 'gzip', 'configuration': {'level': 3}}
+        """
         found = self.config()
         return {"name": self.name, "configuration": found} if found else {"name": self.name}
 
     def to_v2(self) -> dict[str, Any]:
-        """Return the codec as in format 2 metadata; raise ``MetadataError`` if it has none."""
+        """Return the codec as in format 2 metadata; raise ``MetadataError`` if it has none.
+
+        >>> from fastzarr.codecs import GzipCodec
+        >>> GzipCodec(level=3).to_v2()
+        {'id': 'gzip', 'level': 3}
+        """
         msg = f"codec {self.name!r} is not supported in format 2; use zarr_format=3"
         raise MetadataError(msg)
 
@@ -136,23 +170,56 @@ class ArrayArrayCodec(Codec):
     """Base class of codecs that encode an array as another array.
 
     The ``spec`` of every method describes the decoded array.
+
+    >>> from fastzarr.codecs import TransposeCodec
+    >>> issubclass(TransposeCodec, ArrayArrayCodec)
+    True
     """
 
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
-        """Return the shape, data type and fill value of the encoded array."""
+        """Return the shape, data type and fill value of the encoded array.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, TransposeCodec
+        >>> from fastzarr.dtype import Int16
+        >>> spec = ChunkSpec((2, 3), Int16(), np.int16(0))
+        >>> TransposeCodec(order=(1, 0)).encoded_spec(spec).shape
+        (3, 2)
+        """
         raise NotImplementedError
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Return the encoded array of one chunk."""
+        """Return the encoded array of one chunk.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, TransposeCodec
+        >>> from fastzarr.dtype import Int16
+        >>> spec = ChunkSpec((2, 3), Int16(), np.int16(0))
+        >>> TransposeCodec(order=(1, 0)).encode(np.zeros((2, 3), "i2"), spec).shape
+        (3, 2)
+        """
         raise NotImplementedError
 
     def decode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Return the decoded array of one chunk, of shape ``spec.shape``."""
+        """Return the decoded array of one chunk, of shape ``spec.shape``.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, TransposeCodec
+        >>> from fastzarr.dtype import Int16
+        >>> spec = ChunkSpec((2, 3), Int16(), np.int16(0))
+        >>> TransposeCodec(order=(1, 0)).decode(np.zeros((3, 2), "i2"), spec).shape
+        (2, 3)
+        """
         raise NotImplementedError
 
 
 class ArrayBytesCodec(Codec):
-    """Base class of codecs that encode an array as bytes; ``spec`` describes the array."""
+    """Base class of codecs that encode an array as bytes; ``spec`` describes the array.
+
+    >>> from fastzarr.codecs import BytesCodec
+    >>> issubclass(BytesCodec, ArrayBytesCodec)
+    True
+    """
 
     def inside(self) -> Inside | None:
         """Return the chunk grid inside an encoded chunk, or None if it has none.
@@ -171,7 +238,15 @@ class ArrayBytesCodec(Codec):
         return None
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
-        """Return the exact encoded size in bytes, or None if it depends on the values."""
+        """Return the exact encoded size in bytes, or None if it depends on the values.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, BytesCodec
+        >>> from fastzarr.dtype import Int16
+        >>> spec = ChunkSpec((2, 3), Int16(), np.int16(0))
+        >>> BytesCodec().encoded_size(spec)
+        12
+        """
         raise NotImplementedError
 
     def check(self, array: np.ndarray[Any, Any]) -> None:
@@ -181,27 +256,64 @@ class ArrayBytesCodec(Codec):
         """
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
-        """Return the encoded bytes of one chunk; ``array`` may have any strides."""
+        """Return the encoded bytes of one chunk; ``array`` may have any strides.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, BytesCodec
+        >>> from fastzarr.dtype import Int16
+        >>> spec = ChunkSpec((2, 3), Int16(), np.int16(0))
+        >>> len(BytesCodec().encode(np.ones((2, 3), "i2"), spec))
+        12
+        """
         raise NotImplementedError
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-        """Return the decoded chunk, of shape ``spec.shape``; it may be a view of ``data``."""
+        """Return the decoded chunk, of shape ``spec.shape``; it may be a view of ``data``.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, BytesCodec
+        >>> from fastzarr.dtype import Int16
+        >>> spec = ChunkSpec((2, 3), Int16(), np.int16(0))
+        >>> BytesCodec().decode(bytes(12), spec)[0]
+        array([0, 0, 0], dtype=int16)
+        """
         raise NotImplementedError
 
 
 class BytesBytesCodec(Codec):
-    """Base class of codecs that encode bytes as other bytes."""
+    """Base class of codecs that encode bytes as other bytes.
+
+    >>> from fastzarr.codecs import GzipCodec
+    >>> issubclass(GzipCodec, BytesBytesCodec)
+    True
+    """
 
     def encoded_size(self, size: int | None) -> int | None:
-        """Return the exact encoded size of ``size`` bytes, or None if it depends on the values."""
+        """Return the exact encoded size of ``size`` bytes, or None if it depends on the values.
+
+        >>> from fastzarr.codecs import Crc32cCodec, GzipCodec
+        >>> Crc32cCodec().encoded_size(100), GzipCodec().encoded_size(100)
+        (104, None)
+        """
         raise NotImplementedError
 
     def encode(self, data: Buffer) -> Buffer:
-        """Return the encoded bytes."""
+        """Return the encoded bytes.
+
+        >>> from fastzarr.codecs import Crc32cCodec
+        >>> len(Crc32cCodec().encode(b"abc"))
+        7
+        """
         raise NotImplementedError
 
     def decode(self, data: Buffer, size: int | None) -> Buffer:
-        """Return the decoded bytes: exactly ``size``, or up to the configured limit if None."""
+        """Return the decoded bytes: exactly ``size``, or up to the configured limit if None.
+
+        >>> from fastzarr.codecs import Crc32cCodec
+        >>> codec = Crc32cCodec()
+        >>> bytes(codec.decode(codec.encode(b"abc"), 3))
+        b'abc'
+        """
         raise NotImplementedError
 
 

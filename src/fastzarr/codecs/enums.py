@@ -22,7 +22,11 @@ class Endian(StrEnum):
 
 
 class BloscCname(StrEnum):
-    """Compressors of Blosc."""
+    """Compressors of Blosc.
+
+    >>> BloscCname.zstd == "zstd"
+    True
+    """
 
     lz4 = "lz4"
     lz4hc = "lz4hc"
@@ -33,7 +37,11 @@ class BloscCname(StrEnum):
 
 
 class BloscShuffle(StrEnum):
-    """Shuffles of Blosc: how bytes or bits are rearranged before compression."""
+    """Shuffles of Blosc: how bytes or bits are rearranged before compression.
+
+    >>> BloscShuffle.bitshuffle == "bitshuffle"
+    True
+    """
 
     noshuffle = "noshuffle"
     shuffle = "shuffle"
@@ -54,7 +62,11 @@ class BloscShuffle(StrEnum):
 
 
 class ShardingCodecIndexLocation(StrEnum):
-    """Locations of a shard's index."""
+    """Locations of a shard's index.
+
+    >>> ShardingCodecIndexLocation.end == "end"
+    True
+    """
 
     start = "start"
     end = "end"

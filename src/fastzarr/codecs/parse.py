@@ -40,6 +40,9 @@ def from_v3(obj: Any, where: str) -> Codec:
 
     Raise ``UnknownCodecError`` if the name is unknown, and ``MetadataError``, naming the member at
     fault, if the object or its configuration is invalid.
+
+    >>> from_v3({"name": "gzip", "configuration": {"level": 1}}, "codecs[0]")
+    GzipCodec(level=1)
     """
     name, config = extension(obj, where)
     if name.startswith(_NUMCODECS) and name not in CODECS:
@@ -96,6 +99,13 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
     numcodecs and zarr-python 2. A subclass of ``Codec`` is registered for format 3; any other class
     is registered with numcodecs. Registering a name again replaces its class. Raise TypeError
     unless exactly one class is passed.
+
+    >>> from fastzarr.codecs import GzipCodec
+    >>> class Mine(GzipCodec):
+    ...     name = "example.gzip"
+    >>> register_codec("example.gzip", Mine)
+    >>> type(parse("example.gzip")) is Mine
+    True
     """
     values = [*args, *(kwargs[name] for name in ("key", "cls", "codec_cls") if name in kwargs)]
     classes = [value for value in values if isinstance(value, type)]

@@ -90,7 +90,11 @@ class ShardingCodec(ArrayBytesCodec):
 
     @property
     def grid(self) -> RegularGrid:
-        """The grid of the inner chunks inside a shard."""
+        """The grid of the inner chunks inside a shard.
+
+        >>> ShardingCodec(chunk_shape=(2, 3)).grid.count((4, 6))
+        (2, 2)
+        """
         return RegularGrid(self.chunk_shape)
 
     @classmethod

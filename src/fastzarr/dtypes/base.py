@@ -99,6 +99,10 @@ class DataType:
         ``where`` is the location of that object. This method is that of types without a
         configuration. Raise ``DataTypeValidationError``, naming the member at fault, if a member is
         unknown, missing or invalid.
+
+        >>> from fastzarr.dtype import Int16
+        >>> Int16.from_config({}, "data_type").name
+        'int16'
         """
         check_members(config, {}, where, DataTypeValidationError)
         return cls()  # type: ignore[call-arg]  # such a type can be made without arguments
@@ -132,16 +136,31 @@ class DataType:
 
     @property
     def default_fill(self) -> Any:
-        """The fill value used if none is given: zero."""
+        """The fill value used if none is given: zero.
+
+        >>> from fastzarr.dtype import Int16
+        >>> int(Int16().default_fill)
+        0
+        """
         return np.zeros((), self.numpy)[()]
 
     @property
     def undefined(self) -> Any:
-        """What elements that were never written read as if the fill value is undefined."""
+        """What elements that were never written read as if the fill value is undefined.
+
+        >>> from fastzarr.dtype import Int16
+        >>> int(Int16().undefined)
+        0
+        """
         return self.default_fill
 
     def native(self) -> Self:
-        """Return this data type in native byte order, the only one in memory for format 3."""
+        """Return this data type in native byte order, the only one in memory for format 3.
+
+        >>> from fastzarr.dtypes import from_numpy
+        >>> from_numpy(">i2").native().numpy
+        dtype('int16')
+        """
         numpy = self.numpy.newbyteorder("=")
         if numpy == self.numpy:
             return self
@@ -150,11 +169,21 @@ class DataType:
         return new
 
     def to_v3(self) -> str | dict[str, Any]:
-        """Return the ``data_type`` member of a ``zarr.json``."""
+        """Return the ``data_type`` member of a ``zarr.json``.
+
+        >>> from fastzarr.dtype import Int16
+        >>> Int16().to_v3()
+        'int16'
+        """
         return self.name
 
     def to_v2(self) -> str | list[Any]:
-        """Return the ``dtype`` member of a ``.zarray``."""
+        """Return the ``dtype`` member of a ``.zarray``.
+
+        >>> from fastzarr.dtype import Int8
+        >>> Int8().to_v2()
+        '|i1'
+        """
         return self.numpy.str
 
     # The names of zarr-python 3 for what is defined above and below.
@@ -199,7 +228,12 @@ class DataType:
 
     @property
     def endianness(self) -> Literal["little", "big"] | None:
-        """The byte order of elements in memory, or None if they have none."""
+        """The byte order of elements in memory, or None if they have none.
+
+        >>> from fastzarr.dtypes import from_numpy
+        >>> from_numpy(">i2").endianness
+        'big'
+        """
         if not self.multibyte or self.numpy.names is not None:
             return None
         little = self.numpy.newbyteorder("<") == self.numpy
@@ -207,11 +241,21 @@ class DataType:
 
     @property
     def item_size(self) -> int | None:
-        """The size of one stored element in bytes; same as ``itemsize``."""
+        """The size of one stored element in bytes; same as ``itemsize``.
+
+        >>> from fastzarr.dtype import Int16
+        >>> Int16().item_size
+        2
+        """
         return self.itemsize
 
     def to_native_dtype(self) -> np.dtype[Any]:
-        """Return the dtype in memory; same as ``numpy``."""
+        """Return the dtype in memory; same as ``numpy``.
+
+        >>> from fastzarr.dtype import Int16
+        >>> Int16().to_native_dtype()
+        dtype('int16')
+        """
         return self.numpy
 
     def to_json(self, zarr_format: int) -> Any:
@@ -219,29 +263,58 @@ class DataType:
 
         That of format 2 is a mapping of ``name``, the ``dtype`` of the document, and
         ``object_codec_id``, the id of its first filter if the elements are objects.
+
+        >>> from fastzarr.dtype import Int8
+        >>> Int8().to_json(3)
+        'int8'
         """
         if zarr_format == 2:
             return {"name": self.to_v2(), "object_codec_id": self.object_codec_id}
         return self.to_v3()
 
     def default_scalar(self) -> Any:
-        """Return the default fill value; same as ``default_fill``."""
+        """Return the default fill value; same as ``default_fill``.
+
+        >>> from fastzarr.dtype import Int16
+        >>> int(Int16().default_scalar())
+        0
+        """
         return self.default_fill
 
     def cast_scalar(self, data: Any) -> Any:
-        """Return a value as a scalar of this type; same as ``cast_fill``."""
+        """Return a value as a scalar of this type; same as ``cast_fill``.
+
+        >>> from fastzarr.dtype import Int16
+        >>> int(Int16().cast_scalar(5.0))
+        5
+        """
         return self.cast_fill(data)
 
     def to_json_scalar(self, data: Any, *, zarr_format: int) -> Any:
-        """Return a value as the JSON of a fill value."""
+        """Return a value as the JSON of a fill value.
+
+        >>> from fastzarr.dtype import Float32
+        >>> Float32().to_json_scalar(float("nan"), zarr_format=3)
+        'NaN'
+        """
         return self.fill_to_json(self.cast_fill(data), zarr_format)
 
     def from_json_scalar(self, data: Any, *, zarr_format: int) -> Any:
-        """Return the scalar of the JSON of a fill value."""
+        """Return the scalar of the JSON of a fill value.
+
+        >>> from fastzarr.dtype import Float32
+        >>> float(Float32().from_json_scalar("-Infinity", zarr_format=3))
+        -inf
+        """
         return self.fill_from_json(data, zarr_format, "fill_value")
 
     def fill_to_json(self, fill: Any, zarr_format: int) -> Any:
-        """Return a fill value as JSON. None (undefined, format 2 only) is returned as None."""
+        """Return a fill value as JSON. None (undefined, format 2 only) is returned as None.
+
+        >>> from fastzarr.dtype import Int16
+        >>> Int16().fill_to_json(5, 3)
+        5
+        """
         return None if fill is None else self._fill_to_json(fill, zarr_format)
 
     def fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
@@ -249,6 +322,10 @@ class DataType:
 
         A format 2 null is returned as None: the fill value is undefined. Raise MetadataError,
         naming ``where``, if the JSON is malformed or the data type cannot represent the value.
+
+        >>> from fastzarr.dtype import Int16
+        >>> int(Int16().fill_from_json(5, 3, "fill_value"))
+        5
         """
         if value is None:
             if zarr_format == 2:
@@ -261,6 +338,10 @@ class DataType:
         """Return a user's ``fill_value`` as ``cast_fill`` does, as it is read from a document.
 
         Format 2 has one NaN only, and JSON has lists, but no tuples.
+
+        >>> from fastzarr.dtype import Int16
+        >>> int(Int16().stored_fill(5, 3))
+        5
         """
         fill = self.cast_fill(value)
         return self.fill_from_json(self.fill_to_json(fill, zarr_format), zarr_format, "fill_value")
@@ -271,6 +352,10 @@ class DataType:
         The value is converted as by assignment in NumPy, but never wraps around: an integer out of
         range raises OverflowError. None selects ``default_fill``. Raise TypeError or ValueError if
         the value cannot be converted.
+
+        >>> from fastzarr.dtype import Bool
+        >>> bool(Bool().cast_fill(1))
+        True
         """
         if value is None:
             return self.default_fill
@@ -289,6 +374,11 @@ class DataType:
         """Return an array of objects as the data type stores it.
 
         Raise TypeError, naming the element, if it has one that cannot be stored.
+
+        >>> import numpy as np
+        >>> from fastzarr.dtype import VariableLengthBytes
+        >>> VariableLengthBytes().checked(np.array([b"a", None], dtype=object)).tolist()
+        [b'a', b'']
         """
         return array
 
@@ -297,6 +387,11 @@ class DataType:
 
         The array has this data type in either byte order and any strides. The result is False if
         ``fill`` is None, and True if the array is empty.
+
+        >>> import numpy as np
+        >>> from fastzarr.dtype import Float32
+        >>> Float32().is_fill(np.zeros(3, "f4"), np.float32(-0.0))
+        False
         """
         if fill is None:
             return False

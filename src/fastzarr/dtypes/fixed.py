@@ -59,7 +59,11 @@ class FixedLength(DataType):
 
     @property
     def length(self) -> int:
-        """The number of characters or bytes in an element."""
+        """The number of characters or bytes in an element.
+
+        >>> FixedLengthUTF32(length=5).length
+        5
+        """
         return self.numpy.itemsize // self.unit
 
     def _cast(self, value: Any) -> Any:
@@ -70,6 +74,9 @@ class FixedLengthUTF32(FixedLength):
     """Text of up to ``length`` characters of four bytes each (NumPy's ``U``).
 
     Source: ``fixed_length_utf32`` of zarr-extensions.
+
+    >>> FixedLengthUTF32(length=5).numpy
+    dtype('<U5')
     """
 
     unit: ClassVar[int] = 4
@@ -100,6 +107,9 @@ class NullTerminatedBytes(FixedLength):
     """Up to ``length`` bytes, of which trailing zeros are dropped (NumPy's ``S``).
 
     Source: ``null_terminated_bytes`` of zarr-extensions.
+
+    >>> NullTerminatedBytes(length=5).numpy
+    dtype('S5')
     """
 
     def __init__(self, *, length: int) -> None:
@@ -128,6 +138,9 @@ class RawBytes(FixedLength):
     """Exactly ``length`` opaque bytes (NumPy's ``V``).
 
     Source: the raw data types ``r*`` of the Zarr 3 core specification.
+
+    >>> RawBytes(length=5).numpy
+    dtype('V5')
     """
 
     def __init__(self, *, length: int) -> None:

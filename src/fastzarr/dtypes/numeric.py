@@ -53,7 +53,11 @@ def _shared(cls: Any) -> Any:
 
 
 class Bool(Number):
-    """Booleans, stored in one byte each."""
+    """Booleans, stored in one byte each.
+
+    >>> Bool().numpy
+    dtype('bool')
+    """
 
     code = "?"
 
@@ -123,79 +127,131 @@ class Complex(Number):
 
 
 class Int8(Integer):
-    """Signed integers of 8 bits, from -2^7 to 2^7 - 1."""
+    """Signed integers of 8 bits, from -2^7 to 2^7 - 1.
+
+    >>> Int8().numpy
+    dtype('int8')
+    """
 
     code = "i1"
 
 
 class Int16(Integer):
-    """Signed integers of 16 bits, from -2^15 to 2^15 - 1."""
+    """Signed integers of 16 bits, from -2^15 to 2^15 - 1.
+
+    >>> Int16().numpy
+    dtype('int16')
+    """
 
     code = "i2"
 
 
 class Int32(Integer):
-    """Signed integers of 32 bits, from -2^31 to 2^31 - 1."""
+    """Signed integers of 32 bits, from -2^31 to 2^31 - 1.
+
+    >>> Int32().numpy
+    dtype('int32')
+    """
 
     code = "i4"
 
 
 class Int64(Integer):
-    """Signed integers of 64 bits, from -2^63 to 2^63 - 1."""
+    """Signed integers of 64 bits, from -2^63 to 2^63 - 1.
+
+    >>> Int64().numpy
+    dtype('int64')
+    """
 
     code = "i8"
 
 
 class UInt8(Integer):
-    """Unsigned integers of 8 bits, from 0 to 2^8 - 1."""
+    """Unsigned integers of 8 bits, from 0 to 2^8 - 1.
+
+    >>> UInt8().numpy
+    dtype('uint8')
+    """
 
     code = "u1"
 
 
 class UInt16(Integer):
-    """Unsigned integers of 16 bits, from 0 to 2^16 - 1."""
+    """Unsigned integers of 16 bits, from 0 to 2^16 - 1.
+
+    >>> UInt16().numpy
+    dtype('uint16')
+    """
 
     code = "u2"
 
 
 class UInt32(Integer):
-    """Unsigned integers of 32 bits, from 0 to 2^32 - 1."""
+    """Unsigned integers of 32 bits, from 0 to 2^32 - 1.
+
+    >>> UInt32().numpy
+    dtype('uint32')
+    """
 
     code = "u4"
 
 
 class UInt64(Integer):
-    """Unsigned integers of 64 bits, from 0 to 2^64 - 1."""
+    """Unsigned integers of 64 bits, from 0 to 2^64 - 1.
+
+    >>> UInt64().numpy
+    dtype('uint64')
+    """
 
     code = "u8"
 
 
 class Float16(Float):
-    """IEEE 754 half-precision numbers (16 bits)."""
+    """IEEE 754 half-precision numbers (16 bits).
+
+    >>> Float16().numpy
+    dtype('float16')
+    """
 
     code = "f2"
 
 
 class Float32(Float):
-    """IEEE 754 single-precision numbers (32 bits)."""
+    """IEEE 754 single-precision numbers (32 bits).
+
+    >>> Float32().numpy
+    dtype('float32')
+    """
 
     code = "f4"
 
 
 class Float64(Float):
-    """IEEE 754 double-precision numbers (64 bits)."""
+    """IEEE 754 double-precision numbers (64 bits).
+
+    >>> Float64().numpy
+    dtype('float64')
+    """
 
     code = "f8"
 
 
 class Complex64(Complex):
-    """Complex numbers with single-precision parts (64 bits)."""
+    """Complex numbers with single-precision parts (64 bits).
+
+    >>> Complex64().numpy
+    dtype('complex64')
+    """
 
     code = "c8"
 
 
 class Complex128(Complex):
-    """Complex numbers with double-precision parts (128 bits)."""
+    """Complex numbers with double-precision parts (128 bits).
+
+    >>> Complex128().numpy
+    dtype('complex128')
+    """
 
     code = "c16"
 

@@ -69,12 +69,22 @@ class Time(DataType):
 
     @property
     def unit(self) -> str:
-        """The unit as in NumPy, such as ``"ms"``, or ``"generic"``."""
+        """The unit as in NumPy, such as ``"ms"``, or ``"generic"``.
+
+        >>> duration = TimeDelta64(unit="s", scale_factor=10)
+        >>> duration.unit
+        's'
+        """
         return np.datetime_data(self.numpy)[0]
 
     @property
     def scale_factor(self) -> int:
-        """The number of units in one step."""
+        """The number of units in one step.
+
+        >>> duration = TimeDelta64(unit="s", scale_factor=10)
+        >>> duration.scale_factor
+        10
+        """
         return np.datetime_data(self.numpy)[1]
 
     @property
@@ -141,6 +151,10 @@ class DateTime64(Time):
 
 
 class TimeDelta64(Time):
-    """Durations, in steps of ``scale_factor`` times ``unit``."""
+    """Durations, in steps of ``scale_factor`` times ``unit``.
+
+    >>> TimeDelta64(unit="ms").numpy
+    dtype('<m8[ms]')
+    """
 
     code = "m8"

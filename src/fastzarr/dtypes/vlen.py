@@ -45,6 +45,10 @@ class String(VariableLength):
     """Text of any length (NumPy's ``StringDType``).
 
     Source: ``string`` of zarr-extensions; in format 2, ``|O`` with the filter ``vlen-utf8``.
+
+    >>> import fastzarr
+    >>> fastzarr.array(["a", "longer"], dtype="string")[:].tolist()
+    ['a', 'longer']
     """
 
     object_codec_id = "vlen-utf8"
@@ -87,6 +91,10 @@ class Bytes(VariableLength):
     """Bytes of any length, as ``bytes`` objects.
 
     Source: ``bytes`` of zarr-extensions; in format 2, ``|O`` with the filter ``vlen-bytes``.
+
+    >>> import fastzarr
+    >>> fastzarr.array([b"a", b"longer"], dtype="bytes")[:].tolist()
+    [b'a', b'longer']
     """
 
     object_codec_id = "vlen-bytes"

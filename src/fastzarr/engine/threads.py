@@ -140,7 +140,11 @@ def parallel(task: Callable[[int], None], count: int) -> None:
 
 
 def cleanup_resources() -> None:
-    """Stop the threads of the shared pool; a later call starts new ones."""
+    """Stop the threads of the shared pool; a later call starts new ones.
+
+    >>> import fastzarr as zarr
+    >>> zarr.cleanup_resources()
+    """
     if extension is not None:
         extension.shutdown()
     with _pool.lock:

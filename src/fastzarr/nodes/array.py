@@ -120,7 +120,16 @@ class Array(Described):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The number of elements along each axis; assigning to it resizes the array."""
+        """The number of elements along each axis; assigning to it resizes the array.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
+        >>> z.shape
+        (4, 6)
+        >>> z.shape = (2, 6)
+        >>> z.nchunks
+        2
+        """
         return self.layout.shape
 
     @shape.setter
@@ -161,6 +170,11 @@ class Array(Described):
 
         The lengths of ``data`` along the other axes must be those of the array. Concurrent appends
         are all kept. Raise ``ShapeError`` if the shapes do not match.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
+        >>> z.append([[1, 2, 3, 4, 5, 6]])
+        (5, 6)
         """
         from fastzarr.nodes.resize import append
 
@@ -204,7 +218,13 @@ class Array(Described):
         self._set_layout(latest)
 
     def is_unseen(self) -> Self:
-        """Skip the check against the stored document, which will be written later; return self."""
+        """Skip the check against the stored document, which will be written later; return self.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros(3)
+        >>> z.is_unseen() is z
+        True
+        """
         self._checked = None
         return self
 
@@ -251,6 +271,13 @@ class Array(Described):
 
         Raise ``ArrayNotFoundError`` if the array no longer exists, and ``NodeTypeValidationError``
         if it has been replaced by a group.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros(3, store={}, path="a")
+        >>> other = fastzarr.open_array(z.store, path="a")
+        >>> other.resize(5)
+        >>> z.shape, z.refresh().shape
+        ((3,), (5,))
         """
         found = documents.load(self.store, self.path, self._layout.format)
         if not isinstance(found, Layout):
@@ -269,7 +296,13 @@ class Array(Described):
         return layout
 
     def with_config(self, config: ArrayConfig | ArrayConfigOptions) -> Array:
-        """Return a new handle of the array with other settings."""
+        """Return a new handle of the array with other settings.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
+        >>> z.with_config({"order": "F"})[:].flags.f_contiguous
+        True
+        """
         if not isinstance(config, ArrayConfig):
             config = ArrayConfig.make(self.config.to_dict() | dict(config))
         return self._another(_access=replace(self._access, settings=config))
@@ -324,7 +357,13 @@ class Array(Described):
     def open(
         cls, store: StoreLike, *, config: ArrayConfig | ArrayConfigOptions | None = None
     ) -> Self:
-        """Open the array at a store path (zarr-python 3's method)."""
+        """Open the array at a store path (zarr-python 3's method).
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros(3, store={}, path="a")
+        >>> fastzarr.Array.open(z.store_path) == z
+        True
+        """
         return cls(store, getattr(store, "path", ""), config=config)
 
     @classmethod
@@ -332,6 +371,11 @@ class Array(Described):
         """Return a handle with the metadata of a document; nothing is read or written.
 
         Raise ``MetadataError`` if the document is invalid.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
+        >>> fastzarr.Array.from_dict({}, z.metadata.to_dict()).shape
+        (4, 6)
         """
         from fastzarr.metadata.attributes import plain_attributes
         from fastzarr.metadata.formats import from_dict
@@ -377,7 +421,12 @@ class Array(Described):
         return self.islice()
 
     def islice(self, start: int | None = None, end: int | None = None) -> Iterator[Any]:
-        """Iterate over the first axis from ``start`` to ``end``, reading each chunk once."""
+        """Iterate over the first axis from ``start`` to ``end``, reading each chunk once.
+
+        >>> import fastzarr
+        >>> [int(element) for element in fastzarr.array([1, 2, 3]).islice(1)]
+        [2, 3]
+        """
         if not self.shape:
             msg = "iteration over a 0-d array"
             raise TypeError(msg)
@@ -420,27 +469,43 @@ class Array(Described):
 
     @property
     def info(self) -> Info:
-        """A description of the array, which reads no chunks; shown as a table in a notebook."""
+        """A description of the array, which reads no chunks; shown as a table in a notebook.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3, dtype="i4").info["Data type"]
+        'int32'
+        """
         from fastzarr.nodes.info import array_info
 
         return array_info(self)
 
     def info_complete(self) -> Info:
-        """Return a description that includes the stored bytes and chunks."""
+        """Return a description that includes the stored bytes and chunks.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3, chunks=1).info_complete()["Chunks initialized"]
+        '0/3'
+        """
         from fastzarr.nodes.info import array_info
 
         return array_info(self, complete=True)
 
-    def info_items(self) -> list[tuple[str, str]]:
-        """Return the description as pairs of name and value, as in zarr-python 2."""
-        return list(self.info_complete().items())
-
     def digest(self, hashname: str = "sha1") -> bytes:
-        """Return a checksum of the stored chunks and the metadata."""
+        """Return a checksum of the stored chunks and the metadata.
+
+        >>> import fastzarr
+        >>> len(fastzarr.zeros(3).digest("sha256"))
+        32
+        """
         from fastzarr.nodes.stored import digest
 
         return digest(self._current(), hashname)
 
     def hexdigest(self, hashname: str = "sha1") -> str:
-        """Return the checksum in hexadecimal."""
+        """Return the checksum in hexadecimal.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3).hexdigest() == fastzarr.zeros(3).hexdigest()
+        True
+        """
         return self.digest(hashname).hex()

@@ -89,22 +89,46 @@ class Attributes(MutableMapping[str, Any]):
 
     @property
     def key(self) -> str:
-        """The key of the document that contains the attributes."""
+        """The key of the document that contains the attributes.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> attrs.key
+        'zarr.json'
+        """
         return documents.join(self._holder.path, self._holder.layout.format.attributes)
 
     @property
     def read_only(self) -> bool:
-        """Whether the attributes cannot be changed through this handle."""
+        """Whether the attributes cannot be changed through this handle.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> attrs.read_only
+        False
+        """
         return self._holder.read_only
 
     def asdict(self) -> dict[str, Any]:
-        """Return all attributes as a new ``dict``."""
+        """Return all attributes as a new ``dict``.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> attrs.asdict()
+        {'units': 'K'}
+        """
         return deepcopy(self._values())
 
     def refresh(self) -> None:
         """Reload the attributes from the store.
 
         Raise ``PathNotFoundError`` if the node no longer exists.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> attrs.refresh()
+        >>> attrs["units"]
+        'K'
         """
         holder = self._holder
         latest = documents.load(holder.store, holder.path, holder.layout.format)
@@ -114,12 +138,26 @@ class Attributes(MutableMapping[str, Any]):
         self._take_over(latest)
 
     def put(self, attributes: Mapping[str, Any]) -> None:
-        """Replace all attributes, in one write."""
+        """Replace all attributes, in one write.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> attrs.put({"scale": 2})
+        >>> attrs
+        {'scale': 2}
+        """
         new = plain_attributes(attributes, self._place())
         self._change(lambda _: new)
 
     def update(self, other: Any = (), /, **more: Any) -> None:
-        """Set several attributes, in one write."""
+        """Set several attributes, in one write.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> attrs.update({"scale": 2}, offset=1)
+        >>> attrs
+        {'units': 'K', 'scale': 2, 'offset': 1}
+        """
         try:
             given = dict(other)
         except (TypeError, ValueError):
@@ -130,7 +168,14 @@ class Attributes(MutableMapping[str, Any]):
             self._change(lambda old: old | new)
 
     def clear(self) -> None:
-        """Remove all attributes, in one write."""
+        """Remove all attributes, in one write.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> attrs.clear()
+        >>> attrs
+        {}
+        """
         self._change(lambda _: {})
 
     @contextmanager
@@ -139,6 +184,14 @@ class Attributes(MutableMapping[str, Any]):
 
         Inside the block, the changes are visible through this handle only. If the block raises,
         they are discarded.
+
+        >>> import fastzarr
+        >>> attrs = fastzarr.create_group({}, attributes={"units": "K"}).attrs
+        >>> with attrs.batch():
+        ...     attrs["scale"] = 2
+        ...     attrs["offset"] = 1
+        >>> len(attrs)
+        3
         """
         if self._batch is not None:
             yield self

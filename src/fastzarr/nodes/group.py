@@ -11,8 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from operator import index
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from fastzarr.creating.like import copy_words
@@ -45,7 +44,7 @@ from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.held import alone, site, unheld
 from fastzarr.nodes.members import Members
 from fastzarr.nodes.snapshot import changing
-from fastzarr.stores.keys import normalise_path
+from fastzarr.stores.keys import as_name, normalise_path
 from fastzarr.stores.resolve import as_store, as_store_path
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
     from fastzarr.nodes.info import GroupInfo
     from fastzarr.nodes.members import Tell
     from fastzarr.nodes.snapshot import Snapshot
-    from fastzarr.nodes.tree import Tree
     from fastzarr.stores import Store
     from fastzarr.stores.resolve import StoreLike
 
@@ -121,7 +119,12 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         zarr_format: hints.ZarrFormat = 3,
         overwrite: bool = False,
     ) -> Self:
-        """Create a group in a store or at a store path; raise as ``fastzarr.create_group`` does."""
+        """Create a group in a store or at a store path; raise as ``fastzarr.create_group`` does.
+
+        >>> import fastzarr
+        >>> fastzarr.Group.from_store({}, attributes={"a": 1}).attrs
+        {'a': 1}
+        """
         place = as_store_path(store)
         layout = build_group(
             place.store,
@@ -134,7 +137,13 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     @classmethod
     def open(cls, store: StoreLike, zarr_format: hints.ZarrFormat | None = None) -> Self:
-        """Open the group at a store or store path, of format 3 if it exists in both formats."""
+        """Open the group at a store or store path, of format 3 if it exists in both formats.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> fastzarr.Group.open(root.store) == root
+        True
+        """
         return cls(store, zarr_format=zarr_format)
 
     def _load_self(self, format: Format | None) -> GroupLayout:
@@ -149,27 +158,55 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     @property
     def store(self) -> Store:
-        """The store of the metadata."""
+        """The store of the metadata.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> sorted(root.store)
+        ['zarr.json']
+        """
         return self._store
 
     @property
     def chunk_store(self) -> Store:
-        """The store of the chunks: the store of the metadata, unless another was passed."""
+        """The store of the chunks: the store of the metadata, unless another was passed.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.chunk_store is root.store
+        True
+        """
         return self._chunk_store
 
     @property
     def path(self) -> str:
-        """The path in the store, without slashes at its ends."""
+        """The path in the store, without slashes at its ends.
+
+        >>> import fastzarr
+        >>> fastzarr.group({}, path="/a/b").path
+        'a/b'
+        """
         return self._path
 
     @property
     def synchronizer(self) -> hints.Synchronizer | None:
-        """The synchronizer that the group was opened with, or None."""
+        """The synchronizer that the group was opened with, or None.
+
+        >>> import fastzarr
+        >>> fastzarr.group().synchronizer is None
+        True
+        """
         return self._synchronizer
 
     @property
     def layout(self) -> GroupLayout:
-        """The metadata of the group itself."""
+        """The metadata of the group itself.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.layout.zarr_format
+        3
+        """
         return self._layout
 
     def _set_layout(self, layout: GroupLayout) -> None:
@@ -177,7 +214,13 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     @property
     def metadata(self) -> GroupMetadata:
-        """The metadata of the group, under the names of zarr-python 3."""
+        """The metadata of the group, under the names of zarr-python 3.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.metadata.node_type
+        'group'
+        """
         snapshot, copy = self._snapshot, None
         found = None if snapshot is None else snapshot.nodes
         if snapshot is not None and found is not None:
@@ -186,11 +229,23 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
     @property
     def zarr_format(self) -> hints.ZarrFormat:
-        """The Zarr format, 2 or 3."""
+        """The Zarr format, 2 or 3.
+
+        >>> import fastzarr
+        >>> fastzarr.group(zarr_format=2).zarr_format
+        2
+        """
         return self._layout.zarr_format
 
     async def update_attributes_async(self, new_attributes: hints.Attrs) -> Self:
-        """Change several attributes at once; same as ``update_attributes``, awaitable."""
+        """Change several attributes at once; same as ``update_attributes``, awaitable.
+
+        >>> import fastzarr
+        >>> import asyncio
+        >>> root = asyncio.run(fastzarr.group().update_attributes_async({"a": 1}))
+        >>> root.attrs
+        {'a': 1}
+        """
         return self.update_attributes(new_attributes)
 
     def __getitem__(self, name: str) -> Array | Group:
@@ -253,7 +308,15 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
     @overload
     def get(self, path: str, default: T) -> Array | Group | T: ...
     def get(self, path: str, default: object = None) -> object:
-        """Return the array or group at a path, or ``default`` if it is missing."""
+        """Return the array or group at a path, or ``default`` if it is missing.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.get("a/x")[:], root.get("missing", 0)
+        (array([1, 2]), 0)
+        """
         try:
             return self[path]
         except KeyError:
@@ -263,6 +326,13 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         """Return the array at a path.
 
         Raise KeyError if it is missing, and ``ContainsGroupError`` if there is a group.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.get_array("a/x")[:]
+        array([1, 2])
         """
         found = self[path]
         if not isinstance(found, Array):
@@ -274,6 +344,13 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         """Return the group at a path.
 
         Raise KeyError if it is missing, and ``ContainsArrayError`` if there is an array.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.get_group("a").path
+        'a'
         """
         found = self[path]
         if not isinstance(found, Group):
@@ -353,6 +430,14 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
 
         Raise ``NodeNotFoundError`` if ``source`` is missing, ``ContainsArrayError`` or
         ``ContainsGroupError`` if ``dest`` exists.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.move("a/x", "z")
+        >>> list(root)
+        ['a', 'y', 'z']
         """
         self._check_writable(f"move {source!r}")
         old, new = self._below(source), self._below(dest)
@@ -386,46 +471,32 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
                     missing = groups_above(here, self._layout.format, self._path).missing
                     publish_parents(here, missing, self._layout.format)
 
-    def tree(
-        self,
-        expand: bool | None = None,
-        level: int | None = None,
-        *,
-        max_nodes: int = 500,
-        plain: bool = False,
-    ) -> Tree:
-        """Return a drawing of the hierarchy below the group, ``level`` groups deep.
-
-        ``expand=False`` collapses groups in a notebook; ``plain=True`` uses no bold text.
+    @property
+    def info(self) -> GroupInfo:
+        """A description of the group itself, for a terminal or a notebook.
 
         >>> import fastzarr
         >>> root = fastzarr.group()
-        >>> _ = root.create_array("a/x", shape=(3,), dtype="i2")
-        >>> root.tree()
-        /
-        └── a
-            └── x (3,) int16
+        >>> root.info["Zarr format"]
+        '3'
         """
-        from fastzarr.nodes.tree import tree
-
-        return tree(self, expand, level, max_nodes=max_nodes, plain=plain)
-
-    @property
-    def info(self) -> GroupInfo:
-        """A description of the group itself, for a terminal or a notebook."""
         from fastzarr.nodes.info import group_info
 
         return group_info(self)
 
     def info_complete(self) -> GroupInfo:
-        """Return a description that also counts the nodes below the group and their bytes."""
+        """Return a description that also counts the nodes below the group and their bytes.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.info_complete()["No. arrays"]
+        '2'
+        """
         from fastzarr.nodes.info import group_info
 
         return group_info(self, complete=True)
-
-    def info_items(self) -> list[tuple[str, str]]:
-        """Return the description as pairs of name and value, as in zarr-python 2."""
-        return list(self.info_complete().items())
 
     def __repr__(self) -> str:
         """Return the class and the URL of the group."""
@@ -453,7 +524,7 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         self.close()
 
     def _below(self, name: Any) -> str:
-        path = normalise_path(name if type(name) is str else _as_name(name))
+        path = normalise_path(name if type(name) is str else as_name(name))
         return nodes.join(self._path, path) if path else self._path
 
     def _find(self, path: str) -> Node | None:
@@ -520,16 +591,3 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         if self._read_only:
             msg = f"cannot {doing} in {self.name!r}: the group is read-only; use mode='r+'"
             raise ReadOnlyError(msg)
-
-
-def _as_name(name: Any) -> str:
-    """Return the name of a node as a string; an integer and ASCII bytes are names, too."""
-    if isinstance(name, str):
-        return name
-    if isinstance(name, bytes) and name.isascii():
-        return name.decode()
-    if not isinstance(name, bool):
-        with suppress(TypeError):
-            return str(index(name))
-    msg = f"the name of a node must be a string, not {type(name).__name__}: {name!r}"
-    raise TypeError(msg)

@@ -109,6 +109,11 @@ class GroupVerbs(Generic[GroupT]):
 
         Raise ``ContainsGroupError`` or ``ContainsArrayError`` if there is already a node of this
         name.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.create_group("a/b", attributes={"c": 1}).attrs
+        {'c': 1}
         """
         path = self._new_path(name)
         layout = build_group(
@@ -123,13 +128,24 @@ class GroupVerbs(Generic[GroupT]):
         return self._group(path, layout)
 
     def create_groups(self, *names: str, overwrite: bool = False) -> tuple[GroupT, ...]:
-        """Create several groups."""
+        """Create several groups.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> [group.path for group in root.create_groups("a", "b")]
+        ['a', 'b']
+        """
         return tuple(self.create_group(name, overwrite) for name in names)
 
     def require_group(self, name: str, overwrite: bool = False) -> GroupT:
         """Return the group of this name; create it if it is missing.
 
         Raise ``ContainsArrayError`` if there is an array of this name.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.require_group("a") == root.require_group("a")
+        True
         """
         found: Array | GroupT | None = None if overwrite else self.get(name)
         if found is None:
@@ -145,7 +161,13 @@ class GroupVerbs(Generic[GroupT]):
         return found
 
     def require_groups(self, *names: str) -> tuple[GroupT, ...]:
-        """Return several groups; create those that are missing."""
+        """Return several groups; create those that are missing.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> [group.path for group in root.require_groups("a", "b")]
+        ['a', 'b']
+        """
         return tuple(self.require_group(name) for name in names)
 
     def create_array(self, name: str, **kwargs: Unpack[options.ArrayOptions]) -> Array:
@@ -162,7 +184,13 @@ class GroupVerbs(Generic[GroupT]):
         return self._create("create_array", name, kwargs)
 
     def create(self, name: str, **kwargs: Unpack[options.ArrayOptions]) -> Array:
-        """Create an array; same as ``create_array`` (a name of zarr-python 2 and 3)."""
+        """Create an array; same as ``create_array`` (a name of zarr-python 2 and 3).
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.create("x", shape=3, dtype="i2")[:]
+        array([0, 0, 0], dtype=int16)
+        """
         return self._create("create", name, kwargs)
 
     def create_dataset(
@@ -173,14 +201,26 @@ class GroupVerbs(Generic[GroupT]):
         data: hints.ArrayLike | None = None,
         **kwargs: Unpack[options.DatasetOptions],
     ) -> Array:
-        """Create an array; same as ``create_array``, with the positional arguments of h5py."""
+        """Create an array; same as ``create_array``, with the positional arguments of h5py.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.create_dataset("x", (2, 3), "f4", compression="gzip").shape
+        (2, 3)
+        """
         words = {"shape": shape, "dtype": dtype, "data": data}
         return self._create("create_dataset", name, {**kwargs, **words})
 
     def array(
         self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.DataOptions]
     ) -> Array:
-        """Create an array with the given data."""
+        """Create an array with the given data.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.array("x", [1, 2], chunks=1).nchunks
+        2
+        """
         return self._create("array", name, {**kwargs, "data": data})
 
     def require_array(
@@ -197,6 +237,12 @@ class GroupVerbs(Generic[GroupT]):
         An array matches if it has this shape, and its dtype can be cast to ``dtype`` without loss;
         with ``exact``, its dtype must be ``dtype``. Raise TypeError if it does not match, and
         ``ContainsGroupError`` if there is a group of this name.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> x = root.require_array("x", shape=3, dtype="i4")
+        >>> root.require_array("x", shape=3, dtype="i4") == x
+        True
         """
         found = self.get(name)
         if found is None:
@@ -226,25 +272,49 @@ class GroupVerbs(Generic[GroupT]):
         exact: bool = False,
         **kwargs: Unpack[options.RequireOptions],
     ) -> Array:
-        """Return or create an array; same as ``require_array`` (h5py's name)."""
+        """Return or create an array; same as ``require_array`` (h5py's name).
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.require_dataset("x", (3,), "i4").path
+        'x'
+        """
         return self.require_array(name, shape=shape, dtype=dtype, exact=exact, **kwargs)
 
     def empty(
         self, name: str, shape: hints.ShapeLike, **kwargs: Unpack[options.EmptyOptions]
     ) -> Array:
-        """Create an array without writing any chunk, as ``fastzarr.empty`` does."""
+        """Create an array without writing any chunk, as ``fastzarr.empty`` does.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.empty("x", 3, dtype="i4").nchunks_initialized
+        0
+        """
         return self._create("empty", name, emptied(kwargs) | {"shape": shape})
 
     def zeros(
         self, name: str, shape: hints.ShapeLike, **kwargs: Unpack[options.FilledOptions]
     ) -> Array:
-        """Create an array of zeros."""
+        """Create an array of zeros.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.zeros("x", 3, dtype="i4")[:]
+        array([0, 0, 0], dtype=int32)
+        """
         return self._create("zeros", name, filled({**kwargs, "shape": shape}, 0))
 
     def ones(
         self, name: str, shape: hints.ShapeLike, **kwargs: Unpack[options.FilledOptions]
     ) -> Array:
-        """Create an array of ones."""
+        """Create an array of ones.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.ones("x", 3, dtype="i4")[:]
+        array([1, 1, 1], dtype=int32)
+        """
         return self._create("ones", name, filled({**kwargs, "shape": shape}, 1))
 
     def full(
@@ -254,25 +324,49 @@ class GroupVerbs(Generic[GroupT]):
         shape: hints.ShapeLike,
         **kwargs: Unpack[options.FilledOptions],
     ) -> Array:
-        """Create an array with every element equal to ``fill_value``."""
+        """Create an array with every element equal to ``fill_value``.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.full("x", 7, 3, dtype="i4")[:]
+        array([7, 7, 7], dtype=int32)
+        """
         return self._create("full", name, filled({**kwargs, "shape": shape}, fill_value))
 
     def empty_like(
         self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.DataOptions]
     ) -> Array:
-        """Create an array with the shape, dtype, chunks and codecs of ``data``."""
+        """Create an array with the shape, dtype, chunks and codecs of ``data``.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.empty_like("x", fastzarr.zeros(3, dtype="i4")).dtype.name
+        'int32'
+        """
         return self._create("empty_like", name, self._like(data, kwargs))
 
     def zeros_like(
         self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.LikeOptions]
     ) -> Array:
-        """Create an array of zeros with the shape, dtype, chunks and codecs of ``data``."""
+        """Create an array of zeros with the shape, dtype, chunks and codecs of ``data``.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.zeros_like("x", [1, 2])[:]
+        array([0, 0])
+        """
         return self._create("zeros_like", name, filled(self._like(data, kwargs), 0))
 
     def ones_like(
         self, name: str, data: hints.ArrayLike, **kwargs: Unpack[options.LikeOptions]
     ) -> Array:
-        """Create an array of ones with the shape, dtype, chunks and codecs of ``data``."""
+        """Create an array of ones with the shape, dtype, chunks and codecs of ``data``.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.ones_like("x", [3, 4])[:]
+        array([1, 1])
+        """
         return self._create("ones_like", name, filled(self._like(data, kwargs), 1))
 
     def full_like(
@@ -285,6 +379,11 @@ class GroupVerbs(Generic[GroupT]):
         """Create an array of one value with the shape, dtype, chunks and codecs of ``data``.
 
         ``fill_value`` defaults to the fill value of ``data``.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.full_like("x", [3, 4], 7)[:]
+        array([7, 7])
         """
         words = self._like(data, kwargs)
         if fill_value is not NOT_GIVEN:
@@ -298,6 +397,12 @@ class GroupVerbs(Generic[GroupT]):
 
         ``nodes`` is as for ``fastzarr.create_hierarchy``. All nodes are created before the method
         returns an iterator of paths and nodes.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> node = {"zarr_format": 3, "node_type": "group"}
+        >>> [path for path, _ in root.create_hierarchy({"a": node, "a/b": node})]
+        ['a', 'a/b']
         """
         from fastzarr.nodes.hierarchy import build_hierarchy
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fastzarr import hints
     from fastzarr.nodes.attributes import Attributes
+    from fastzarr.nodes.info import Info
     from fastzarr.stores import Store, StorePath
 
 
@@ -55,42 +56,80 @@ class Handle:
 
     @property
     def store_path(self) -> StorePath:
-        """The store and the path, as a ``StorePath``."""
+        """The store and the path, as a ``StorePath``.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3, store={}, path="a").store_path.path
+        'a'
+        """
         from fastzarr.stores import StorePath
 
         return StorePath(self.store, self.path)
 
     @property
     def name(self) -> str:
-        """The path with a leading slash, as in h5py."""
+        """The path with a leading slash, as in h5py.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3, store={}, path="a/b").name
+        '/a/b'
+        """
         return "/" + self.path
 
     @property
     def basename(self) -> str:
-        """The last segment of the path."""
+        """The last segment of the path.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3, store={}, path="a/b").basename
+        'b'
+        """
         return self.path.rsplit("/", 1)[-1]
 
     @property
     def read_only(self) -> bool:
-        """Whether the node cannot be written to through this handle."""
+        """Whether the node cannot be written to through this handle.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros(3, store={}, path="a")
+        >>> z.read_only, fastzarr.open_array(z.store, "r", path="a").read_only
+        (False, True)
+        """
         return self._read_only
 
     @property
     def meta_array(self) -> np.ndarray[Any, Any]:
-        """An empty array of the type that reading returns (zarr-python 2's attribute)."""
+        """An empty array of the type that reading returns (zarr-python 2's attribute).
+
+        >>> import fastzarr
+        >>> type(fastzarr.zeros(3).meta_array).__name__
+        'ndarray'
+        """
         import numpy as np
 
         return np.empty(())
 
     @property
     def attrs(self) -> Attributes:
-        """The attributes, a mapping whose changes are written immediately."""
+        """The attributes, a mapping whose changes are written immediately.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root.attrs["units"] = "K"
+        >>> dict(root.attrs)
+        {'units': 'K'}
+        """
         from fastzarr.nodes.attributes import Attributes
 
         return Attributes(self, cache=self._cache_attrs)
 
     def update_attributes(self, new_attributes: hints.Attrs) -> Self:
-        """Set several attributes in one write, and return self."""
+        """Set several attributes in one write, and return self.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3).update_attributes({"units": "K", "scale": 2}).attrs
+        {'units': 'K', 'scale': 2}
+        """
         self.attrs.update(new_attributes)
         return self
 
@@ -99,16 +138,42 @@ class Handle:
 
         A local store syncs the new chunks that its ``durability`` has left unsynced; see
         ``fastzarr.storage.LocalStore``.
+
+        >>> import fastzarr
+        >>> import tempfile
+        >>> z = fastzarr.open_array(tempfile.mkdtemp(), "w", shape=3)
+        >>> z[:] = 1
+        >>> z.flush()
         """
         self.store.flush()
         if self.chunk_store is not self.store:
             self.chunk_store.flush()
 
     def close(self) -> None:
-        """Flush and close the stores of the metadata and of the chunks."""
+        """Flush and close the stores of the metadata and of the chunks.
+
+        >>> import fastzarr
+        >>> import tempfile
+        >>> root = fastzarr.open_group(tempfile.mkdtemp())
+        >>> root["x"] = [1, 2]
+        >>> root.close()
+        """
         self.store.close()
         if self.chunk_store is not self.store:
             self.chunk_store.close()
+
+    def info_complete(self) -> Info:
+        """Return a description of the node."""
+        raise NotImplementedError
+
+    def info_items(self) -> list[tuple[str, str]]:
+        """Return the description as pairs of name and value, as in zarr-python 2.
+
+        >>> import fastzarr
+        >>> fastzarr.zeros(3).info_items()[0]
+        ('Name', '/')
+        """
+        return list(self.info_complete().items())
 
     def _another(self, **changes: Any) -> Self:
         """Return a copy of the handle with other values of the given attributes."""

@@ -219,6 +219,12 @@ class Indexed:
         ``fields`` restricts a structured array to a field or a list of fields; the other fields are
         left unchanged. ``prototype`` is ignored. The other ``set_`` methods have the same
         arguments.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros(3, dtype="i4")
+        >>> z.set_basic_selection(slice(1, None), [5, 6])
+        >>> z[:]
+        array([0, 5, 6], dtype=int32)
         """
         del prototype
         self._set(_basic, selection, value, fields)
@@ -242,7 +248,13 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> Values:
-        """Return the elements that ``oindex`` selects."""
+        """Return the elements that ``oindex`` selects.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([[1, 2, 3], [4, 5, 6]])
+        >>> z.get_orthogonal_selection(([1], [0, 2]))
+        array([[4, 6]])
+        """
         del prototype
         return self._get(_orthogonal, selection, fields, out)
 
@@ -253,7 +265,14 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> None:
-        """Assign to the elements that ``oindex`` selects."""
+        """Assign to the elements that ``oindex`` selects.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros((2, 3), dtype="i1")
+        >>> z.set_orthogonal_selection(([1], [0, 2]), 7)
+        >>> z[1]
+        array([7, 0, 7], dtype=int8)
+        """
         del prototype
         self._set(_orthogonal, selection, value, fields)
 
@@ -276,7 +295,13 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> Values:
-        """Return the elements that ``vindex`` selects."""
+        """Return the elements that ``vindex`` selects.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([[1, 2, 3], [4, 5, 6]])
+        >>> z.get_coordinate_selection(([0, 1], [2, 0]))
+        array([3, 4])
+        """
         del prototype
         return self._get(_coordinate, selection, fields, out)
 
@@ -287,7 +312,15 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> None:
-        """Assign to the elements that ``vindex`` selects."""
+        """Assign to the elements that ``vindex`` selects.
+
+        >>> import fastzarr
+        >>> z = fastzarr.zeros((2, 2), dtype="i1")
+        >>> z.set_coordinate_selection(([0, 1], [1, 0]), [3, 4])
+        >>> z[:]
+        array([[0, 3],
+               [4, 0]], dtype=int8)
+        """
         del prototype
         self._set(_coordinate, selection, value, fields)
 
@@ -310,7 +343,13 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> Values:
-        """Return the elements where a boolean array of the array's shape is True."""
+        """Return the elements where a boolean array of the array's shape is True.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([1, 2, 3])
+        >>> z.get_mask_selection([True, False, True])
+        array([1, 3])
+        """
         del prototype
         return self._get(_mask, mask, fields, out)
 
@@ -321,7 +360,14 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> None:
-        """Assign to the elements where a boolean array of the array's shape is True."""
+        """Assign to the elements where a boolean array of the array's shape is True.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([1, 2, 3])
+        >>> z.set_mask_selection(z[:] > 1, 0)
+        >>> z[:]
+        array([1, 0, 0])
+        """
         del prototype
         self._set(_mask, mask, value, fields)
 
@@ -348,7 +394,12 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> Values:
-        """Return the elements that ``blocks`` selects."""
+        """Return the elements that ``blocks`` selects.
+
+        >>> import fastzarr
+        >>> fastzarr.array([1, 2, 3, 4, 5], chunks=2).get_block_selection(1)
+        array([3, 4])
+        """
         del prototype
         return self._get(_blocks, selection, fields, out)
 
@@ -359,7 +410,14 @@ class Indexed:
         fields: hints.Fields = None,
         prototype: object = None,
     ) -> None:
-        """Assign to the elements that ``blocks`` selects."""
+        """Assign to the elements that ``blocks`` selects.
+
+        >>> import fastzarr
+        >>> z = fastzarr.array([1, 2, 3, 4, 5], chunks=2)
+        >>> z.set_block_selection(1, 0)
+        >>> z[:]
+        array([1, 2, 0, 0, 5])
+        """
         del prototype
         self._set(_blocks, selection, value, fields)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastzarr.nodes.documents import Node
+    from fastzarr.nodes.tree import Tree
     from fastzarr.stores import Store
 
     Tell: TypeAlias = Callable[[str, Store, Exception], None]
@@ -98,6 +99,13 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         """Return the names of the members, sorted.
 
         Call ``tell`` with the path and the error of each member that cannot be looked up.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.names(print)
+        ['a', 'y']
         """
         return self._names(self._entries(), lambda path, _, error: tell(path, error))
 
@@ -116,15 +124,39 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         return [node for _, node in self._nodes(entries)]
 
     def keys(self) -> KeysView[str]:
-        """Return a view of the names of the members, sorted."""
+        """Return a view of the names of the members, sorted.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> list(root.keys())
+        ['a', 'y']
+        """
         return _Keys(self, self.__iter__)
 
     def values(self) -> ValuesView[Array | GroupT]:
-        """Return a view of the members of the group, in the order of their names."""
+        """Return a view of the members of the group, in the order of their names.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> [member.name for member in root.values()]
+        ['/a', '/y']
+        """
         return _Values(self, self._entries, self._member_values)
 
     def items(self) -> ItemsView[str, Array | GroupT]:
-        """Return a view of the names and members of the group."""
+        """Return a view of the names and members of the group.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> [(name, member.path) for name, member in root.items()]
+        [('a', 'a'), ('y', 'y')]
+        """
         return _Items(self, self._entries, self._nodes)
 
     def members(
@@ -148,11 +180,27 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         return tuple(group.walk_nodes(max_depth))
 
     def nmembers(self, max_depth: int | None = 0) -> int:
-        """Return the number of nodes below the group, ``max_depth`` groups deep; None is all."""
+        """Return the number of nodes below the group, ``max_depth`` groups deep; None is all.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.nmembers(), root.nmembers(max_depth=None)
+        (2, 3)
+        """
         return sum(1 for _ in self.walk(max_depth))
 
     def walk(self, max_depth: int | None = None) -> Iterator[tuple[str, Node]]:
-        """Iterate over paths and metadata below the group, each group before its own members."""
+        """Iterate over paths and metadata below the group, each group before its own members.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> [(path, layout.node_type) for path, layout in root.walk()]
+        [('a', 'group'), ('a/x', 'array'), ('y', 'array')]
+        """
         stack = [(self._children(self.path), "")]
         while stack:
             level, prefix = stack[-1]
@@ -174,37 +222,93 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
                 stack.append((self._children(below), f"{prefix}{name}/"))
 
     def walk_nodes(self, max_depth: int | None = None) -> Iterator[tuple[str, Array | GroupT]]:
-        """Iterate over paths and nodes below the group, as ``walk`` does over their metadata."""
+        """Iterate over paths and nodes below the group, as ``walk`` does over their metadata.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> [node.name for path, node in root.walk_nodes()]
+        ['/a', '/a/x', '/y']
+        """
         for name, found in self.walk(max_depth):
             yield name, self._node(join(self.path, name), found)
 
     def array_keys(self, recurse: bool = False) -> Iterator[str]:
-        """Iterate over the names of the arrays; with ``recurse``, over the paths of all below."""
+        """Iterate over the names of the arrays; with ``recurse``, over the paths of all below.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> list(root.array_keys()), list(root.array_keys(recurse=True))
+        (['y'], ['a/x', 'y'])
+        """
         walked = self.walk(None if recurse else 0)
         return (name for name, found in walked if isinstance(found, Layout))
 
     def group_keys(self) -> Iterator[str]:
-        """Iterate over the names of the groups."""
+        """Iterate over the names of the groups.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> list(root.group_keys())
+        ['a']
+        """
         return (name for name, found in self.walk(0) if isinstance(found, GroupLayout))
 
     def arrays(self, recurse: bool = False) -> Iterator[tuple[str, Array]]:
-        """Iterate over names and arrays; with ``recurse``, over paths and arrays of all below."""
+        """Iterate over names and arrays; with ``recurse``, over paths and arrays of all below.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> {path: array.shape for path, array in root.arrays(recurse=True)}
+        {'a/x': (2,), 'y': (1,)}
+        """
         for name, found in self.walk(None if recurse else 0):
             if isinstance(found, Layout):
                 yield name, self._array(join(self.path, name), found)
 
     def groups(self) -> Iterator[tuple[str, GroupT]]:
-        """Iterate over names and groups."""
+        """Iterate over names and groups.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> {name: list(group) for name, group in root.groups()}
+        {'a': ['x']}
+        """
         for name, found in self.walk(0):
             if isinstance(found, GroupLayout):
                 yield name, self._group(join(self.path, name), found)
 
     def array_values(self) -> Iterator[Array]:
-        """Iterate over the arrays."""
+        """Iterate over the arrays.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> [array.shape for array in root.array_values()]
+        [(1,)]
+        """
         return (array for _, array in self.arrays())
 
     def group_values(self) -> Iterator[GroupT]:
-        """Iterate over the groups."""
+        """Iterate over the groups.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> [group.name for group in root.group_values()]
+        ['/a']
+        """
         return (group for _, group in self.groups())
 
     def visit(self, func: Callable[[str], Any]) -> Any:
@@ -225,12 +329,54 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
     visitkeys = visit
 
     def visitvalues(self, func: Callable[[Array | GroupT], Any]) -> Any:
-        """Call ``func(node)`` for each node below until it returns a value other than None."""
+        """Call ``func(node)`` for each node below until it returns a value other than None.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.visitvalues(lambda node: node.name if node.name != "/a" else None)
+        '/a/x'
+        """
         return _first(func(node) for _, node in self.walk_nodes())
 
     def visititems(self, func: Callable[[str, Array | GroupT], Any]) -> Any:
-        """Call ``func(path, node)`` for each node below until it returns other than None."""
+        """Call ``func(path, node)`` for each node below until it returns other than None.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> root["y"] = [3]
+        >>> root.visititems(lambda path, node: print(path))
+        a
+        a/x
+        y
+        """
         return _first(func(name, node) for name, node in self.walk_nodes())
+
+    def tree(
+        self,
+        expand: bool | None = None,
+        level: int | None = None,
+        *,
+        max_nodes: int = 500,
+        plain: bool = False,
+    ) -> Tree:
+        """Return a drawing of the hierarchy below the group, ``level`` groups deep.
+
+        ``expand=False`` collapses groups in a notebook; ``plain=True`` uses no bold text.
+
+        >>> import fastzarr
+        >>> root = fastzarr.group()
+        >>> _ = root.create_array("a/x", shape=(3,), dtype="i2")
+        >>> root.tree()
+        /
+        └── a
+            └── x (3,) int16
+        """
+        from fastzarr.nodes.tree import tree
+
+        return tree(self, expand, level, max_nodes=max_nodes, plain=plain)
 
 
 class _Keys(KeysView[str]):

@@ -17,9 +17,17 @@ from fastzarr.nodes.words import dtype_words, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Protocol
 
-    from fastzarr.nodes.members import Members
+    class Walked(Protocol):
+        """A group, which iterates over the paths and metadata below it."""
+
+        @property
+        def path(self) -> str:
+            """The path of the group in its store."""
+
+        def walk(self, max_depth: int | None = None, /) -> Iterator[tuple[str, Any]]:
+            """Iterate over paths and metadata."""
 
 
 _ASCII = str.maketrans({"│": "|", "├": "+", "└": "+", "─": "-"})
@@ -102,7 +110,7 @@ class Tree:
 
 
 def tree(
-    grp: Members[Any],
+    grp: Walked,
     expand: bool | None = None,
     level: int | None = None,
     *,

@@ -29,35 +29,87 @@ class AsMapping(MutableMapping[str, bytes]):
 
     @abstractmethod
     def get_many(self, keys: Iterable[str]) -> Values:
-        """Return the values of keys in order, with None for missing ones."""
+        """Return the values of keys in order, with None for missing ones.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> list(store.get_many(["a/b", "x"]))
+        [b'12', None]
+        """
 
     @abstractmethod
     def exists(self, key: str) -> bool:
-        """Whether the key has a value."""
+        """Whether the key has a value.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.exists("a/b"), store.exists("a")
+        (True, False)
+        """
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Return the sorted keys below a prefix."""
+        """Return the sorted keys below a prefix.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> list(store.list("a"))
+        ['a/b', 'a/c/d']
+        """
 
     @abstractmethod
     def list_dir(self, prefix: str = "") -> Iterator[str]:
-        """Return the sorted names directly below a prefix."""
+        """Return the sorted names directly below a prefix.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> list(store.list_dir("a"))
+        ['b', 'c']
+        """
 
     @abstractmethod
     def set(self, key: str, value: Buffer) -> None:
-        """Store a value."""
+        """Store a value.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.set("x", b"4")
+        >>> store["x"]
+        b'4'
+        """
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Delete a key, if it exists."""
+        """Delete a key, if it exists.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.delete("a/b")
+        >>> sorted(store)
+        ['a/c/d']
+        """
 
     @abstractmethod
     def delete_dir(self, prefix: str) -> bool | None:
-        """Delete all keys below a prefix."""
+        """Delete all keys below a prefix.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.delete_dir("a/c")
+        >>> sorted(store)
+        ['a/b']
+        """
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Move the keys at and below a path."""
+        """Move the keys at and below a path.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.move("a", "e")
+        >>> sorted(store)
+        ['e/b', 'e/c/d']
+        """
 
     @abstractmethod
     def _list(self, prefix: str) -> Iterable[str]: ...
@@ -100,25 +152,58 @@ class AsMapping(MutableMapping[str, bytes]):
         return True
 
     def listdir(self, path: str = "") -> Names:
-        """Return the sorted names directly below a path (zarr-python 2's method)."""
+        """Return the sorted names directly below a path (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.listdir("a")
+        ['b', 'c']
+        """
         return [*self.list_dir(path)]
 
     def rmdir(self, path: str) -> None:
-        """Delete all keys below a path (zarr-python 2's method)."""
+        """Delete all keys below a path (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.rmdir("a/c")
+        >>> sorted(store)
+        ['a/b']
+        """
         self.delete_dir(path)
 
     def rename(self, src_path: str, dst_path: str) -> None:
-        """Move the keys at and below a path (zarr-python 2's method)."""
+        """Move the keys at and below a path (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.rename("a", "e")
+        >>> sorted(store)
+        ['e/b', 'e/c/d']
+        """
         self.move(src_path, dst_path)
 
     def getitems(self, keys: Iterable[str], *, contexts: object = None) -> dict[str, bytes]:  # noqa: ARG002  (zarr-python 2's)
-        """Return the values of existing keys; ``contexts`` is ignored (zarr-python 2's method)."""
+        """Return the values of existing keys; ``contexts`` is ignored (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.getitems(["a/b", "x"])
+        {'a/b': b'12'}
+        """
         keys = tuple(keys)
         found = zip(keys, self.get_many(keys), strict=True)
         return {key: value for key, value in found if value is not None}
 
     def setitems(self, values: Mapping[str, Buffer]) -> None:
-        """Store values, together if the store has ``set_many`` (zarr-python 2's method)."""
+        """Store values, together if the store has ``set_many`` (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.setitems({"x": b"4", "y": b"5"})
+        >>> store["x"]
+        b'4'
+        """
         if self.set_many is not None:
             self.set_many(values.items())
             return
@@ -126,7 +211,14 @@ class AsMapping(MutableMapping[str, bytes]):
             self.set(key, value)
 
     def delitems(self, keys: Iterable[str]) -> None:
-        """Delete keys, together if the store has ``set_many`` (zarr-python 2's method)."""
+        """Delete keys, together if the store has ``set_many`` (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.delitems(["a/b"])
+        >>> sorted(store)
+        ['a/c/d']
+        """
         if self.set_many is not None:
             self.set_many((key, None) for key in keys)
             return

@@ -65,6 +65,20 @@ class Store(AsMapping):
 
     A store may also declare capabilities: see ``fastzarr.stores.capabilities``. Subclass
     ``fastzarr.testing.StoreTests`` to test a store.
+
+    >>> class Values(Store):
+    ...     values = {}
+    ...     _get = values.get
+    ...     _delete = values.__delitem__
+    ...     def _set(self, key, value):
+    ...         self.values[key] = bytes(value)
+    ...     def _list(self, prefix):
+    ...         start = prefix and prefix + "/"
+    ...         return [key for key in self.values if key.startswith(start)]
+    >>> store = Values()
+    >>> store["a/b"] = b"1"
+    >>> list(store), list(store.list_dir("a"))
+    (['a/b'], ['b'])
     """
 
     read_only: bool
@@ -315,7 +329,13 @@ class Store(AsMapping):
         return self._exists(key)
 
     def getsize(self, key: str) -> int:
-        """Return the size of a value in bytes; raise FileNotFoundError if the key is missing."""
+        """Return the size of a value in bytes; raise FileNotFoundError if the key is missing.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.getsize("a/b")
+        2
+        """
         validate_key(key)
         size = self._getsize(key)
         if size is None:
@@ -324,7 +344,13 @@ class Store(AsMapping):
         return size
 
     def getsize_prefix(self, prefix: str = "") -> int:
-        """Return the size of all values below a prefix in bytes."""
+        """Return the size of all values below a prefix in bytes.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.getsize_prefix("a")
+        3
+        """
         return sum(self._getsize(key) or 0 for key in self._list(normalise_path(prefix)))
 
     def list(self, prefix: str = "") -> Iterator[str]:
@@ -336,7 +362,13 @@ class Store(AsMapping):
         return iter(sorted(self._list_dir(normalise_path(prefix))))
 
     def is_empty(self, prefix: str = "") -> bool:
-        """Whether there is no key below a prefix."""
+        """Whether there is no key below a prefix.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.is_empty("a"), store.is_empty("x")
+        (False, True)
+        """
         return next(iter(self._list(normalise_path(prefix))), None) is None
 
     def set(self, key: str, value: Buffer) -> None:
@@ -354,6 +386,13 @@ class Store(AsMapping):
         """Return a turn at a key, in which no change of another writer goes unnoticed.
 
         Its method ``end`` must always be called. Most callers should use ``change``.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> turn = store.turn("a/b")
+        >>> turn.put(turn.get() + b"3")
+        True
+        >>> turn.end()
         """
         self._check_write(key)
         return self._turn(key)
@@ -403,7 +442,14 @@ class Store(AsMapping):
         return self._delete_dir(_below_root(prefix, "use clear() to delete all keys"))
 
     def clear(self) -> None:
-        """Delete all keys."""
+        """Delete all keys.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.clear()
+        >>> len(store)
+        0
+        """
         self._check_write()
         for key in tuple(self._list("")):
             self._delete(key)
@@ -420,7 +466,13 @@ class Store(AsMapping):
             self._move(source, target)
 
     def check_move(self, source: str, target: str) -> tuple[str, str]:
-        """Return both paths normalised; raise the errors that ``move`` would raise."""
+        """Return both paths normalised; raise the errors that ``move`` would raise.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.check_move("/a", "e/")
+        ('a', 'e')
+        """
         source = _below_root(source, "the root of a store cannot be moved")
         target = _below_root(target, "the root of a store cannot be moved to")
         if not self._holds(source):
@@ -437,7 +489,13 @@ class Store(AsMapping):
         return source, target
 
     def with_read_only(self, read_only: bool = True) -> Self:
-        """Return a store with the same values that is read-only or, with False, writable."""
+        """Return a store with the same values that is read-only or, with False, writable.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.with_read_only().read_only
+        True
+        """
         from copy import copy
 
         place, other = self.place, copy(self)
@@ -476,10 +534,20 @@ class Store(AsMapping):
         """Make the existence of the keys at a path durable, if the store supports it."""
 
     def flush(self) -> None:
-        """Make all earlier writes durable, if the store supports it."""
+        """Make all earlier writes durable, if the store supports it.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.flush()
+        """
 
     def close(self) -> None:
-        """Flush, and release all resources."""
+        """Flush, and release all resources.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> store.close()
+        """
         if not self.read_only:
             self.flush()
 

@@ -11,6 +11,9 @@ Rules of this file:
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from operator import index
+from typing import Any
 
 from fastzarr.checked import DOCUMENTS
 from fastzarr.errors import KeyValidationError
@@ -135,3 +138,16 @@ def _segment_fault(segment: str) -> str | None:
 def _shown(key: str) -> str:
     text, most = ascii(key), 80
     return text if len(text) <= most else text[:most] + "..."
+
+
+def as_name(name: Any) -> str:
+    """Return the name of a node as a string; an integer and ASCII bytes are names, too."""
+    if isinstance(name, str):
+        return name
+    if isinstance(name, bytes) and name.isascii():
+        return name.decode()
+    if not isinstance(name, bool):
+        with suppress(TypeError):
+            return str(index(name))
+    msg = f"the name of a node must be a string, not {type(name).__name__}: {name!r}"
+    raise TypeError(msg)

@@ -56,7 +56,11 @@ class MappingStore(Store):
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
-        """The mapping that contains the values."""
+        """The mapping that contains the values.
+
+        >>> MappingStore({"a": b"1"}).mapping
+        {'a': b'1'}
+        """
         return self._mapping
 
     def _find_place(self) -> Place:

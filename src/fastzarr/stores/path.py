@@ -31,31 +31,76 @@ class StorePath:
 
     @property
     def read_only(self) -> bool:
-        """Whether the store is read-only."""
+        """Whether the store is read-only.
+
+        >>> from fastzarr.storage import MemoryStore, StorePath
+        >>> place = StorePath(MemoryStore({"a/b": b"1"}), "a/b")
+        >>> place.read_only
+        False
+        """
         return self.store.read_only
 
     def get(self, default: bytes | None = None) -> bytes | None:
-        """Return the value of the path as a key, or ``default`` if it is missing."""
+        """Return the value of the path as a key, or ``default`` if it is missing.
+
+        >>> from fastzarr.storage import MemoryStore, StorePath
+        >>> place = StorePath(MemoryStore({"a/b": b"1"}), "a/b")
+        >>> place.get()
+        b'1'
+        """
         return self.store.get(self.path, default)
 
     def set(self, value: Buffer) -> None:
-        """Store a value with the path as its key."""
+        """Store a value with the path as its key.
+
+        >>> from fastzarr.storage import MemoryStore, StorePath
+        >>> place = StorePath(MemoryStore({"a/b": b"1"}), "a/b")
+        >>> place.set(b"2")
+        >>> place.get()
+        b'2'
+        """
         self.store.set(self.path, value)
 
     def delete(self) -> None:
-        """Delete the path as a key, if it exists."""
+        """Delete the path as a key, if it exists.
+
+        >>> from fastzarr.storage import MemoryStore, StorePath
+        >>> place = StorePath(MemoryStore({"a/b": b"1"}), "a/b")
+        >>> place.delete()
+        >>> place.exists()
+        False
+        """
         self.store.delete(self.path)
 
     def delete_dir(self) -> None:
-        """Delete all keys below the path."""
+        """Delete all keys below the path.
+
+        >>> from fastzarr.storage import MemoryStore, StorePath
+        >>> place = StorePath(MemoryStore({"a/b": b"1"}), "a/b")
+        >>> StorePath(place.store, "a").delete_dir()
+        >>> place.exists()
+        False
+        """
         self.store.delete_dir(self.path)
 
     def exists(self) -> bool:
-        """Whether the path as a key has a value."""
+        """Whether the path as a key has a value.
+
+        >>> from fastzarr.storage import MemoryStore, StorePath
+        >>> place = StorePath(MemoryStore({"a/b": b"1"}), "a/b")
+        >>> place.exists()
+        True
+        """
         return self.store.exists(self.path)
 
     def is_empty(self) -> bool:
-        """Whether there is no key below the path."""
+        """Whether there is no key below the path.
+
+        >>> from fastzarr.storage import MemoryStore, StorePath
+        >>> place = StorePath(MemoryStore({"a/b": b"1"}), "a/b")
+        >>> place.is_empty(), StorePath(place.store, "c").is_empty()
+        (True, True)
+        """
         return self.store.is_empty(self.path)
 
     def __truediv__(self, name: str) -> StorePath:

@@ -38,7 +38,13 @@ Names: TypeAlias = Iterable[str | None] | None
 
 
 class ArrayConfigOptions(TypedDict, total=False):
-    """The settings of a handle: the argument ``config``."""
+    """The settings of a handle: the argument ``config``.
+
+    >>> import fastzarr
+    >>> settings: ArrayConfigOptions = {"write_empty_chunks": True}
+    >>> fastzarr.zeros(3, config=settings).config.write_empty_chunks
+    True
+    """
 
     order: hints.Order
     write_empty_chunks: bool
@@ -201,7 +207,13 @@ class EmptyOptions(FilledOptions, total=False):
 
 
 class ArrayOptions(LikeOptions, total=False):
-    """The keywords for a new array in a group."""
+    """The keywords for a new array in a group.
+
+    >>> import fastzarr
+    >>> options: ArrayOptions = {"chunks": 2, "dtype": "i4"}
+    >>> fastzarr.group().create_array("x", shape=3, **options).chunks
+    (2,)
+    """
 
     data: hints.ArrayLike | None
     fill_value: Any

@@ -86,11 +86,19 @@ class FiltersCodec(ArrayBytesCodec):
         object.__setattr__(self, "filters", made)
 
     def configs(self) -> list[dict[str, Any]]:
-        """Return the ``filters`` member of format 2 metadata."""
+        """Return the ``filters`` member of format 2 metadata.
+
+        >>> FiltersCodec(filters=[{"id": "zlib", "level": 1}]).configs()
+        [{'id': 'zlib', 'level': 1}]
+        """
         return [item.codec_config for item in self.filters[: -1 if self.compressed else None]]
 
     def compressor(self) -> dict[str, Any] | None:
-        """Return the ``compressor`` member if it is among the filters, and None otherwise."""
+        """Return the ``compressor`` member if it is among the filters, and None otherwise.
+
+        >>> FiltersCodec(filters=[{"id": "zlib", "level": 1}], compressed=True).compressor()
+        {'id': 'zlib', 'level': 1}
+        """
         return self.filters[-1].codec_config if self.compressed else None
 
     def config(self) -> dict[str, Any]:

@@ -54,22 +54,50 @@ class NumcodecsBase:
 
     @property
     def codec_config(self) -> dict[str, Any]:
-        """A new dictionary of the numcodecs configuration, including ``id``."""
+        """A new dictionary of the numcodecs configuration, including ``id``.
+
+        >>> import numcodecs
+        >>> from fastzarr.codecs import parse
+        >>> codec = parse(numcodecs.Delta("<i4"))
+        >>> codec.codec_config["id"]
+        'delta'
+        """
         return json.loads(self.text)  # type: ignore[no-any-return]
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The numcodecs configuration, parsed once and shared: it must not be modified."""
+        """The numcodecs configuration, parsed once and shared: it must not be modified.
+
+        >>> import numcodecs
+        >>> from fastzarr.codecs import parse
+        >>> codec = parse(numcodecs.Delta("<i4"))
+        >>> codec.settings["dtype"]
+        '<i4'
+        """
         return _settings(self.text)
 
     @property
     def id(self) -> str:
-        """The numcodecs id."""
+        """The numcodecs id.
+
+        >>> import numcodecs
+        >>> from fastzarr.codecs import parse
+        >>> codec = parse(numcodecs.Delta("<i4"))
+        >>> codec.id
+        'delta'
+        """
         return str(_settings(self.text)["id"])
 
     @property
     def name(self) -> str:
-        """The name in format 3."""
+        """The name in format 3.
+
+        >>> import numcodecs
+        >>> from fastzarr.codecs import parse
+        >>> codec = parse(numcodecs.Delta("<i4"))
+        >>> codec.name
+        'numcodecs.delta'
+        """
         return PREFIX + self.id
 
     @property
@@ -77,6 +105,12 @@ class NumcodecsBase:
         """The numcodecs object; raises ``MetadataError`` if the configuration is invalid.
 
         It is None for ``crc32c`` if the optional package that numcodecs needs is not installed.
+
+        >>> import numcodecs
+        >>> from fastzarr.codecs import parse
+        >>> codec = parse(numcodecs.Delta("<i4"))
+        >>> codec.codec.codec_id
+        'delta'
         """
         return _instance(self.text)
 

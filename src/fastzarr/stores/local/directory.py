@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 
 class DirectoryStore(LocalStore):
-    """A local store with zarr-python 2's name and arguments."""
+    """A local store with zarr-python 2's name and arguments.
+
+    >>> import tempfile
+    >>> store = DirectoryStore(tempfile.mkdtemp(), dimension_separator="/")
+    >>> store["a"] = b"1"
+    >>> list(store)
+    ['a']
+    """
 
     def __init__(
         self,
@@ -41,12 +48,26 @@ class DirectoryStore(LocalStore):
 
     @property
     def path(self) -> str:
-        """The absolute path of the root as a string."""
+        """The absolute path of the root as a string.
+
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> DirectoryStore(folder).path == folder
+        True
+        """
         return self.folder
 
 
 class NestedDirectoryStore(DirectoryStore):
-    """A local store with the chunks of format 2 arrays in nested folders."""
+    """A local store with the chunks of format 2 arrays in nested folders.
+
+    >>> import tempfile
+    >>> import fastzarr
+    >>> store = NestedDirectoryStore(tempfile.mkdtemp())
+    >>> fastzarr.ones((2, 2), store=store, zarr_format=2, write_empty_chunks=True)[:] = 1
+    >>> sorted(store)
+    ['.zarray', '0/0']
+    """
 
     def __init__(
         self,
@@ -73,7 +94,13 @@ class NestedDirectoryStore(DirectoryStore):
 
 
 class TempStore(DirectoryStore):
-    """A local store in a new temporary folder, which is deleted when the process exits."""
+    """A local store in a new temporary folder, which is deleted when the process exits.
+
+    >>> store = TempStore()
+    >>> store["a"] = b"1"
+    >>> store["a"]
+    b'1'
+    """
 
     def __init__(
         self,
