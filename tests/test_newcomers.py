@@ -94,6 +94,14 @@ DIFFERENT = {
         """,
         "format 3 stores the order as a codec; the warning says how",
     ),
+    "saving to an existing array": (
+        """
+        zarr.save("a", [1, 2])
+        zarr.save("a", [3])
+        assert zarr.load("a").tolist() == [3]
+        """,
+        "it is replaced, as by numpy.save and zarr-python 2; zarr-python 3.4 refuses",
+    ),
     "the values of a dictionary": (
         """
         store = {}
@@ -239,10 +247,37 @@ MISTAKES = {
         "a mapping of paths to metadata",
     ),
     "a copy without a name": ("zarr.copy(zarr.open('a'), zarr.group())", TypeError, "pass name="),
+    "a path as data": (
+        "zarr.from_array('b', data='a')",
+        TypeError,
+        r"open it first, as in fastzarr.open_array\('a'\)",
+    ),
+    "an array like a path": ("zarr.zeros_like('a')", TypeError, "open it first"),
+    "a copy of data": (
+        "zarr.copy(np.zeros(3), zarr.group(), 'x')",
+        TypeError,
+        r"dest\[name\] = data",
+    ),
+    "an invalid setting of an array": (
+        "zarr.create_array({}, shape=3, config={'write_empty_chunks': 'yes'})",
+        ValueError,
+        "config.write_empty_chunks: must be true or false",
+    ),
+    "an invalid keyword for a setting": (
+        "zarr.zeros(3, write_empty_chunks='no')",
+        ValueError,
+        "config.write_empty_chunks: must be true or false",
+    ),
+    "settings that are no mapping": ("zarr.zeros(3, config='F')", TypeError, "config= must be"),
+    "a depth that is no number": (
+        "zarr.group().nmembers('all')",
+        ValueError,
+        "max_depth: .* None for all, not 'all'",
+    ),
     "an invalid setting": (
         "zarr.config.set({'array.order': 'Z'})",
         ValueError,
-        "array.order: must be one of 'C', 'F'",
+        "array.order: must be 'C' or 'F', not 'Z'",
     ),
 }
 

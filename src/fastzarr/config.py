@@ -208,8 +208,8 @@ class Config:
 
         In keywords, two underscores stand for a dot. Settings of zarr-python that have no meaning
         here are accepted, and so are those of other programs, such as ``mine.x``. Another unknown
-        name, such as ``array.chunk_size``, causes a warning. Raise ``BaseZarrError`` if a value is
-        not valid for its setting; nothing is changed then.
+        name, such as ``array.chunk_size``, causes a warning. Raise
+        ``MetadataValidationError`` if a value is not valid; nothing is changed then.
 
         >>> with config.set(array__order="F"):
         ...     config["array.order"]
@@ -223,7 +223,7 @@ class Config:
         flat |= {name.replace("__", "."): value for name, value in more.items()}
         for name, value in flat.items():
             if name in DEFAULTS:
-                flat[name] = _valid(name, value, name)
+                flat[name] = valid(name, value, name)
             own = "." not in name or name.startswith(_OWN)
             if own and name not in self._defaults and not name.startswith(_FOREIGN):
                 self._warn_of(name)
@@ -347,7 +347,7 @@ def _environment() -> dict[str, Any]:
             if name.startswith(prefix):
                 key = name[len(prefix) :].lower().replace("__", ".")
                 value = _literal(text)
-                found[key] = _valid(key, value, name) if key in DEFAULTS else value
+                found[key] = valid(key, value, name) if key in DEFAULTS else value
     return found
 
 
@@ -359,11 +359,15 @@ def _literal(text: str) -> Any:
         return {"True": True, "False": False, "None": None}.get(text, text)
 
 
-def _valid(name: str, value: Any, where: str) -> Any:
-    """Return the value of a setting, in its type; raise BaseZarrError, naming ``where``."""
+def valid(name: str, value: Any, where: str) -> Any:
+    """Return the value of a setting, in its type.
+
+    Raise ``MetadataValidationError``, naming ``where``, if it is not valid.
+    """
     default = DEFAULTS[name]
     if name in _CHOICES:
-        wanted = f"one of {', '.join(map(repr, _CHOICES[name]))}"
+        choices = list(map(repr, _CHOICES[name]))
+        wanted = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
         if isinstance(value, str) and value in _CHOICES[name]:
             return value
     elif isinstance(default, bool):
@@ -384,10 +388,10 @@ def _valid(name: str, value: Any, where: str) -> Any:
             number = int(value)
             if number >= least:
                 return number
-    from fastzarr.errors import BaseZarrError
+    from fastzarr.errors import MetadataValidationError
 
-    msg = f"{where}: must be {wanted}, not {value!r}"
-    raise BaseZarrError(msg)
+    msg = f"must be {wanted}, not {value!r}"
+    raise MetadataValidationError(msg, where)
 
 
 config = Config(DEFAULTS)

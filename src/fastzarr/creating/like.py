@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -97,6 +98,9 @@ def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -
     ``a`` is an array of any library. If it is an array of this package and has the same format, its
     codecs are included.
     """
+    if isinstance(a, str | bytes | os.PathLike):
+        msg = f"expected an array, got {a!r}; open it first, as in fastzarr.open_array({a!r})"
+        raise TypeError(msg)
     words = {word: value for word, value in words.items() if value is not None or word in _NONES}
     if not _is_array_like(a) or getattr(a, "layout", None) is None:
         a = as_array_like(a, words.get("dtype"))

@@ -127,9 +127,13 @@ def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
 
         handle["chunk_store"] = as_store(handle["chunk_store"])
     given: Any = words.get("config")
-    made = dict(given.to_dict() if hasattr(given, "to_dict") else given or {})
+    try:
+        made = dict(given.to_dict() if hasattr(given, "to_dict") else given or {})
+    except (TypeError, ValueError):
+        msg = f"config= must be a mapping of settings, as {{'order': 'F'}}, not {given!r}"
+        raise TypeError(msg) from None
     if words.get("write_empty_chunks") is not None:
-        made["write_empty_chunks"] = bool(words["write_empty_chunks"])
+        made["write_empty_chunks"] = words["write_empty_chunks"]
     if made:
         handle["config"] = made
     return handle

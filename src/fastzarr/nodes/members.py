@@ -17,6 +17,7 @@ from collections.abc import ItemsView, Iterator, KeysView, MutableMapping, Value
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 from weakref import ref
 
+from fastzarr.dtypes.base import is_integer
 from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.array import Array
@@ -173,9 +174,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         >>> [name for name, _ in root.members(max_depth=None)]
         ['a', 'a/b']
         """
-        if max_depth is not None and max_depth < 0:
-            msg = f"must be at least 0, or None for all, not {max_depth}"
-            raise MetadataValidationError(msg, "max_depth")
+        _check_depth(max_depth)
         group = self if use_consolidated_for_children else self._unconsolidated()
         return tuple(group.walk_nodes(max_depth))
 
@@ -189,6 +188,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         >>> root.nmembers(), root.nmembers(max_depth=None)
         (2, 3)
         """
+        _check_depth(max_depth)
         return sum(1 for _ in self.walk(max_depth))
 
     def walk(self, max_depth: int | None = None) -> Iterator[tuple[str, Node]]:
@@ -456,3 +456,9 @@ def _length(last: _Last[Any] | None, entries: list[str]) -> int | None:
 
 def _first(results: Iterator[Any]) -> Any:
     return next((result for result in results if result is not None), None)
+
+
+def _check_depth(depth: int | None) -> None:
+    if depth is not None and (not is_integer(depth) or depth < 0):
+        msg = f"must be an integer of at least 0, or None for all, not {depth!r}"
+        raise MetadataValidationError(msg, "max_depth")

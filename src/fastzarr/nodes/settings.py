@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastzarr import errors
 from fastzarr.config import config as settings
+from fastzarr.config import valid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,10 +46,10 @@ class ArrayConfig:
         return cls(**found)
 
     def __post_init__(self) -> None:
-        """Raise ``MetadataValidationError`` unless the order is ``"C"`` or ``"F"``."""
-        if self.order not in ("C", "F"):
-            msg = f"must be 'C' or 'F', not {self.order!r}"
-            raise errors.MetadataValidationError(msg, "config.order")
+        """Raise ``MetadataValidationError``, naming the setting, if one is not valid."""
+        for name, value in asdict(self).items():
+            # A NumPy boolean becomes one of Python, which the extension requires.
+            vars(self)[name] = valid(f"array.{name}", value, f"config.{name}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary."""

@@ -99,6 +99,7 @@ def copy(  # noqa: PLR0913, PLR0917  (a public signature)
     _check_words(if_exists, on_error, dest, create_kws)
     with open_log(log) as tell:
         job = _Copy(tell, shallow, without_attrs, if_exists, dry_run, create_kws)
+        _check_node(source)
         name = _name(source, name)
         _check_apart(source, dest, name)
         job.netcdf = is_h5py(source) and is_netcdf(source)
@@ -471,6 +472,15 @@ def _name(source: Any, name: str | None) -> str:
 def _is_array(node: Any) -> bool:
     # Groups of any library are mappings, and may have a member named ``shape``.
     return not isinstance(node, Mapping) and hasattr(node, "shape")
+
+
+def _check_node(source: Any) -> None:
+    if not hasattr(source, "attrs") or not hasattr(source, "name"):
+        msg = (
+            f"source must be an array or a group of Zarr or h5py, not {type(source).__name__}; "
+            "other data is assigned to a name, as in dest[name] = data"
+        )
+        raise TypeError(msg)
 
 
 def _check_group(word: str, group: Any) -> None:
