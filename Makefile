@@ -32,7 +32,7 @@ test: .venv/installed-test
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: .venv/installed-bench $(FLOOR)
-	$(BIN)/python -m bench $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 torture: .venv/installed-test
 	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)

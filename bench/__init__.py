@@ -8,4 +8,5 @@
 * ``data`` generates the data, and ``base`` has the classes that questions and engines share.
 * ``worker`` measures one row of one engine in a separate process; ``conduct`` alternates the
   workers; ``table`` converts their results into minima, ratios and text.
+* ``cloud/`` does the same for object stores.
 """

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import memory, table
+from bench.cloud import rows as cloud_rows
+from bench.cloud.engines import ENGINES as CLOUD_ENGINES
+from bench.cloud.report import measure
 from bench.conduct import Conductor
 from bench.data import Workspace
 from bench.engines import ENGINES
@@ -28,13 +31,16 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).with_name("README.md")
 SIZE, QUICK_SIZE = 256, 128
+# A quick run divides the numbers of objects in object stores.
+QUICK_SCALE = 10
+_NAMES = tuple(dict.fromkeys((*ENGINES, *CLOUD_ENGINES)))
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rows", metavar="PATTERN", help="rows whose name matches, a regex")
-    parser.add_argument("--engines", metavar="A,B", help="of " + ", ".join(ENGINES))
+    parser.add_argument("--engines", metavar="A,B", help="of " + ", ".join(_NAMES))
     parser.add_argument("--repeat", type=int, help="turns of each engine (7; 2 with --quick)")
     parser.add_argument("--patience", type=float, default=10, help="seconds before only 2 turns")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZE}³ instead of {SIZE}³")
@@ -42,10 +48,10 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(given)
     options.whole = not (options.rows or options.engines or options.quick)
     options.repeat = options.repeat or (2 if options.quick else 7)
-    options.engines = options.engines.split(",") if options.engines else list(ENGINES)
-    unknown = set(options.engines) - set(ENGINES)
+    options.engines = options.engines.split(",") if options.engines else list(_NAMES)
+    unknown = set(options.engines) - set(_NAMES)
     if unknown:
-        parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
+        parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}")
     return options
 
 
@@ -99,19 +105,13 @@ def report(
     return "\n\n".join(parts)
 
 
-def main() -> int:
-    """Run the rows selected on the command line; return 1 if a result was wrong."""
-    options = arguments()
-    chosen = [row for row in rows() if re.search(options.rows or "", row.name)]
-    if options.list or not chosen:
-        print("\n".join(f"{row.name:20} {row.title}" for row in chosen) or "no such row")
-        return 0 if chosen else 2
-    hdf = "h5py" in options.engines and bool(find_spec("h5py") and find_spec("hdf5plugin"))
+def local(chosen: Sequence[Row], options: argparse.Namespace) -> tuple[str, bool]:
+    """Return the tables of rows about local files, and whether a result was wrong."""
+    engines = [name for name in options.engines if name in ENGINES]
+    hdf = "h5py" in engines and bool(find_spec("h5py") and find_spec("hdf5plugin"))
     with tempfile.TemporaryDirectory(prefix="fastzarr-bench-") as folder:
         work = Workspace(Path(folder), QUICK_SIZE if options.quick else SIZE)
-        conductor = Conductor(
-            options.engines, work, repeat=options.repeat, patience=options.patience
-        )
+        conductor = Conductor(engines, work, repeat=options.repeat, patience=options.patience)
         results: dict[str, dict[str, table.Cell]] = {}
         for number, row in enumerate(chosen, 1):
             work.prepare(row.layout, hdf=hdf)
@@ -121,10 +121,35 @@ def main() -> int:
             line = ", ".join(f"{n} {table.figure(f * scale)}" for n, f in figures.items() if f)
             print(f"{number}/{len(chosen)} {row.name}: {line}", file=sys.stderr, flush=True)
         text = report(chosen, results, conductor.versions, work, options.repeat)
+    return text, any(cell.wrong for cells in results.values() for cell in cells.values())
+
+
+def main() -> int:
+    """Run the rows selected on the command line; return 1 if a result was wrong."""
+    options = arguments()
+    pattern = options.rows or ""
+    chosen = [row for row in rows() if re.search(pattern, row.name)]
+    remote = [row for row in cloud_rows.ROWS if re.search(pattern, row.name)]
+    if options.list or not (chosen or remote):
+        names = [f"{row.name:20} {row.title}" for row in (*chosen, *remote)]
+        print("\n".join(names) or "no such row")
+        return 0 if names else 2
+    done = [local(chosen, options)] if chosen else []
+    if remote:
+        done.append(
+            measure(
+                remote,
+                [name for name in options.engines if name in CLOUD_ENGINES],
+                repeat=options.repeat,
+                patience=options.patience,
+                scale=QUICK_SCALE if options.quick else 1,
+            )
+        )
+    text = "\n\n".join(text for text, _ in done)
     print(text)
     if options.whole:
         PAGE.write_text(table.between(PAGE.read_text(), text))
-    return int(any(cell.wrong for cells in results.values() for cell in cells.values()))
+    return int(any(wrong for _, wrong in done))
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ ENOUGH = 2
 class Child:
     """A worker process."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], module: str = "bench.worker") -> None:
         """Start the process."""
         pipe = subprocess.PIPE
-        command = [sys.executable, "-m", "bench.worker", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         # Modules are compiled once and cached, as in an installed package.
         env = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
         self.process = subprocess.Popen(
