@@ -16,6 +16,7 @@ Rules of this file:
 from __future__ import annotations
 
 import json
+import numbers
 import os
 import threading
 import weakref
@@ -54,6 +55,10 @@ DEFAULTS: dict[str, Any] = {
     # that are fetched and not yet decoded. One value may always be under way.
     "fetch.concurrency": 64,
     "fetch.bytes": 64 * _MIB,
+    # The seconds after which a failed request to a server is not repeated any more, and those
+    # after which an attempt fails in which no byte arrives.
+    "fetch.deadline": 60.0,
+    "fetch.timeout": 15.0,
     # Which data in a local store survives a power cut: "none", "replace" or "full" (see
     # LocalStore).
     "durability": "replace",
@@ -359,6 +364,23 @@ def _literal(text: str) -> Any:
         return {"True": True, "False": False, "None": None}.get(text, text)
 
 
+def _is_kept(name: str, value: Any) -> bool:
+    """Whether the value of an integer setting need not be an integer."""
+    if value is None:
+        return name.startswith(_OPTIONAL)
+    return name == "json_indent" and isinstance(value, str) and not value.strip(" \t\r\n")
+
+
+def _integer(value: Any, least: int) -> int | None:
+    whole = isinstance(value, float) and value.is_integer()
+    number = int(value) if whole or hasattr(value, "__index__") else None
+    return None if number is None or number < least else number
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and value is not True and float(value) > 0
+
+
 def valid(name: str, value: Any, where: str) -> Any:
     """Return the value of a setting, in its type.
 
@@ -374,20 +396,20 @@ def valid(name: str, value: Any, where: str) -> Any:
         wanted = "true or false"
         if value in (0, 1):
             return bool(value)
+    elif isinstance(default, float):
+        wanted = "a number of seconds above 0"
+        if _is_duration(value):
+            return float(value)
     else:
         least = 1 if name.startswith(_POSITIVE) else 0
         wanted = f"an integer of at least {least}"
         if name.startswith(_OPTIONAL):
             wanted += ", or None"
-            if value is None:
-                return None
-        if name == "json_indent" and isinstance(value, str) and not value.strip(" \t\r\n"):
+        if _is_kept(name, value):
             return value
-        whole = isinstance(value, float) and value.is_integer()
-        if whole or hasattr(value, "__index__"):
-            number = int(value)
-            if number >= least:
-                return number
+        number = _integer(value, least)
+        if number is not None:
+            return number
     from fastzarr.errors import MetadataValidationError
 
     msg = f"must be {wanted}, not {value!r}"

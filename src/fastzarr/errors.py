@@ -226,6 +226,39 @@ class ChunkMemoryError(ChunkError, MemoryError):
     """
 
 
+class RequestError(BaseZarrError, OSError):
+    """Raised if a request to a server has failed, after all attempts that could help.
+
+    ``store`` is the URL of the store, without credentials, ``key`` the key that was requested, and
+    ``status`` the HTTP status, or None if the server has not answered. The cause of the error is
+    that of the last attempt. Nothing but the server's word that a key is missing makes it missing.
+    """
+
+    def __init__(
+        self, message: str, store: str = "", key: str = "", status: int | None = None
+    ) -> None:
+        """Initialise with a message and the request that failed."""
+        super().__init__(message)
+        self.message, self.store, self.key, self.status = message, store, key, status
+
+    def __str__(self) -> str:
+        """Return the store, the key and the status, followed by the message."""
+        status = "no answer" if self.status is None else f"status {self.status}"
+        return f"{self.store}, key {self.key!r}, {status}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the parts, so that the error can be passed between processes."""
+        return (type(self), (self.message, self.store, self.key, self.status))
+
+
+class RequestAccessError(RequestError, PermissionError):
+    """Raised if a server denies access (status 401 or 403); credentials are missing or wrong."""
+
+
+class ForkedError(BaseZarrError, RuntimeError):
+    """Raised if a store is used in a forked child in which its library would wait for ever."""
+
+
 class ZarrUserWarning(UserWarning):
     """A warning about something that the user may want to change."""
 

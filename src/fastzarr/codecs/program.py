@@ -164,6 +164,10 @@ class Program:
             raise _staged(error, codec.name) from error
         return data
 
+    def encode_fill(self) -> Buffer:
+        """Return an encoded chunk that holds only the fill value."""
+        return self.encode(np.full(self.spec.shape, self.fill))
+
 
 class Shard:
     """The layout of an array's shards: their index, and the programs of index and inner chunks.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastzarr.buffers import Buffer
+    from fastzarr.codecs.program import Program
     from fastzarr.metadata.layout import Layout
     from fastzarr.stores.base import Store
     from fastzarr.stores.capabilities import Pinned
@@ -32,6 +33,7 @@ class StoredChunks:
         "name",
         "path",
         "prefix",
+        "program",
         "store",
         "synchronizer",
         "tree",
@@ -52,6 +54,9 @@ class StoredChunks:
         that is another, because ``store`` is that of a ``tree`` that is held open.
         """
         self.store, self.encode, self.path = store, layout.keys.encode, path
+        self.program = (
+            layout.program if store.swap is not None and not store.swaps_deletes else None
+        )
         self.name, self.tree = path if name is None else name, tree
         self.synchronizer = synchronizer
         #: An object that is replaced whenever a read finds an object missing.
@@ -105,7 +110,9 @@ class StoredChunks:
     def turn(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn at the object at these coordinates."""
         key = self.prefix + self.encode(chunk)
-        turn = self.store.turn(key)
+        turn: Turn = self.store.turn(key)
+        if self.program is not None:
+            turn = WithoutDeletes(turn, self.program)
         if self.synchronizer is None:
             return turn
         return Synchronized(turn, self.synchronizer[self.user_key(chunk)])
@@ -121,6 +128,36 @@ class StoredChunks:
         if not store.written:
             store.written = True
         return found.durability
+
+
+class WithoutDeletes:
+    """A turn at a chunk of a store that does not compare tokens when it deletes.
+
+    A chunk that has become empty by a change of its old value is stored with its fill values.
+    """
+
+    __slots__ = ("_looked", "_program", "_turn")
+
+    def __init__(self, turn: Turn, program: Program) -> None:
+        """Initialise with the turn at the key, and the program of the array."""
+        self._turn, self._program = turn, program
+        self._looked = False
+
+    def get(self) -> bytes | None:
+        """Return the current value, or None if the key is missing."""
+        found = self._turn.get()
+        self._looked = found is not None
+        return found
+
+    def put(self, value: Any) -> bool:
+        """Store the value, or fill values for None if there was a value at the last look."""
+        if value is None and self._looked:
+            value = self._program.encode_fill()
+        return self._turn.put(value)
+
+    def end(self) -> None:
+        """Release the key."""
+        self._turn.end()
 
 
 class StoredSource:

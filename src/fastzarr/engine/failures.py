@@ -96,7 +96,7 @@ def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
         return errors.ChunkNotFoundError(msg, path, key, chunk, stage)
     if isinstance(error, errors.CodecError):
         return errors.ChunkError(str(error), path, key, chunk, stage)
-    if isinstance(error, errors.BaseZarrError):
+    if isinstance(error, errors.BaseZarrError) and not isinstance(error, errors.RequestError):
         return error
     if isinstance(error, MemoryError):
         words = str(error) or "there is no memory for the chunk"

@@ -15,6 +15,7 @@ from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path, validate_key
 
 if TYPE_CHECKING:
+    from fastzarr.stores.abs import ABSStore
     from fastzarr.stores.capabilities import (
         Awaits,
         Drafts,
@@ -29,22 +30,27 @@ if TYPE_CHECKING:
         Validates,
         Value,
     )
+    from fastzarr.stores.fsspec import FsspecStore, FSStore
     from fastzarr.stores.local.directory import DirectoryStore, NestedDirectoryStore, TempStore
     from fastzarr.stores.local.store import LocalStore
     from fastzarr.stores.mapping import MappingStore
     from fastzarr.stores.mapping import MappingStore as KVStore
     from fastzarr.stores.memory import ManagedMemoryStore, MemoryStore
     from fastzarr.stores.memory import MemoryStore as DictStore
+    from fastzarr.stores.obstore import ObjectStore
     from fastzarr.stores.path import StorePath
     from fastzarr.stores.resolve import as_store, as_store_path
 
 _HOMES = {
+    "ABSStore": ("abs", "ABSStore"),
     "Awaits": ("capabilities", "Awaits"),
     "DictStore": ("memory", "MemoryStore"),
     "DirectoryStore": ("local.directory", "DirectoryStore"),
     "Drafts": ("capabilities", "Drafts"),
+    "FSStore": ("fsspec", "FSStore"),
     "Fetches": ("capabilities", "Fetches"),
     "Files": ("capabilities", "Files"),
+    "FsspecStore": ("fsspec", "FsspecStore"),
     "HasFiles": ("capabilities", "HasFiles"),
     "KVStore": ("mapping", "MappingStore"),
     "LocalStore": ("local.store", "LocalStore"),
@@ -52,6 +58,7 @@ _HOMES = {
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
     "NestedDirectoryStore": ("local.directory", "NestedDirectoryStore"),
+    "ObjectStore": ("obstore", "ObjectStore"),
     "Request": ("capabilities", "Request"),
     "SetsMany": ("capabilities", "SetsMany"),
     "StorePath": ("path", "StorePath"),
@@ -66,12 +73,15 @@ _HOMES = {
 }
 
 __all__ = [
+    "ABSStore",
     "Awaits",
     "DictStore",
     "DirectoryStore",
     "Drafts",
+    "FSStore",
     "Fetches",
     "Files",
+    "FsspecStore",
     "HasFiles",
     "KVStore",
     "LocalStore",
@@ -79,6 +89,7 @@ __all__ = [
     "MappingStore",
     "MemoryStore",
     "NestedDirectoryStore",
+    "ObjectStore",
     "Request",
     "SetsMany",
     "Store",

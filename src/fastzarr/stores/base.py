@@ -99,6 +99,9 @@ class Store(AsMapping):
     concurrency: int | None = None
     #: How many requests one call of ``fetch`` answers in about the time of one.
     batch: int = 1
+    #: Whether ``swap`` also deletes a value only if the token is current. If not, chunks that have
+    #: become empty are stored, and the tokens of other keys are compared just before the deletion.
+    swaps_deletes: ClassVar[bool] = True
     #: Whether values were written, by the store or directly to its files, since the last ``flush``.
     written: bool = False
 

@@ -215,7 +215,7 @@ class Place:
         """Pickle by name; unpickling in this process returns the same Place."""
         if self.folder is not None:
             return (of_folder, (self.folder,))
-        return (_of_token, (self.token,))
+        return (of_name, (self.token,))
 
     def reset(self) -> None:
         """Drop all locks; called in a forked child."""
@@ -320,7 +320,8 @@ def own() -> Place:
     return found
 
 
-def _of_token(token: str) -> Place:
+def of_name(token: str) -> Place:
+    """Return the Place of a name, such as the URL of a bucket."""
     with _guard[0]:
         found = _places.get(token)
         if found is None:

@@ -4,6 +4,7 @@ Rules of this file:
 
 * Only this file decides which objects are accepted as stores.
 * Nothing is opened, created or deleted: a mode only determines whether the store may be written.
+* ``urls.py`` chooses the store of a URL that is not of a folder or of memory.
 * A path ending in ``.zip`` is not a store, unless it is a folder.
 * Messages show only the scheme of a URL, because the rest may contain a password.
 """
@@ -19,6 +20,7 @@ from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.path import StorePath
+from fastzarr.stores.urls import is_remote, open_remote
 
 if TYPE_CHECKING:
     from fastzarr import hints
@@ -45,6 +47,12 @@ def as_store(
     class, is a store in that mapping, which is read-only if values cannot be set. A store is
     returned as it is, and of a StorePath its store (``as_store_path`` keeps the path).
 
+    Any other URL is that of a store behind a network: ``s3://``, ``gs://``, ``az://``, ``http://``
+    and ``https://`` are opened as an ``ObjectStore`` if obstore is installed, and as an
+    ``FsspecStore`` otherwise, or if only the file system of fsspec knows the ``storage_options``.
+    All other schemes are those of fsspec. A store of obstore, a file system of fsspec and its
+    mapper are accepted, too.
+
     With ``mode="r"`` or ``read_only=True`` the result is read-only; any other mode requires a
     writable store.
 
@@ -53,9 +61,8 @@ def as_store(
 
     >>> as_store({"a": b"1"}, mode="r")["a"]
     b'1'
-    >>> as_store("s3://bucket/data")
-    Traceback (most recent call last):
-    fastzarr.errors.BaseZarrError: 's3' URLs are not supported; pass a path, a mapping or a store
+    >>> as_store("s3://bucket/data", storage_options={"anon": True})
+    ObjectStore('s3://bucket/data')
     """
     if isinstance(store_like, Store) and mode is None and read_only is None and not storage_options:
         return store_like
@@ -64,8 +71,11 @@ def as_store(
         raise BaseZarrError(msg)
     if read_only is None and mode is not None:
         read_only = mode == "r"
-    store = _resolve(store_like, read_only=bool(read_only))
-    if storage_options:
+    if is_remote(store_like):
+        store = open_remote(store_like, storage_options or {}, read_only=bool(read_only))
+    else:
+        store = _resolve(store_like, read_only=bool(read_only))
+    if storage_options and not is_remote(store_like):
         msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
         raise TypeError(msg)
     if read_only and not store.read_only:

@@ -55,6 +55,10 @@ class Verbs(Protocol):
         """Compare-and-swap, or None."""
 
     @property
+    def swaps_deletes(self) -> bool:
+        """Whether ``swap`` deletes, too."""
+
+    @property
     def validator(self) -> Callable[[str], Hashable | None] | None:
         """The tokens of values, or None."""
 
@@ -116,8 +120,10 @@ class StoreTurn:
         store, key = self._store, self._key
         if store.swap is None:
             self._take()
-        elif self._looked:
+        elif self._looked and (value is not None or store.swaps_deletes):
             return store.swap(key, value, self._token)
+        elif self._looked and store.validator is not None and store.validator(key) != self._token:
+            return False
         if value is None:
             store.delete(key)
         else:

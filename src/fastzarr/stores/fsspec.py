@@ -1,0 +1,526 @@
+"""The file systems of fsspec as stores: sftp, HDFS, GitHub, references, caches and the clouds.
+
+Rules of this file:
+
+* A file system whose verbs are awaited runs on the event loop that it was made for: fsspec's own,
+  or ``loop.py`` if it was made for the caller's. All others are called by the threads that need a
+  value, several at once unless their values are local.
+* A key is missing only if the file system raises one of ``allowed_exceptions``. A missing bucket is
+  an error.
+* A listing is requested anew each time, although file systems cache them.
+* A file system with real files gets a value under a temporary name that is then renamed. The others
+  store an object as a whole.
+* There is no compare-and-swap: only the threads of one process exclude each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from fastzarr.config import config
+from fastzarr.errors import RequestError
+from fastzarr.stores import loop, place, retry
+from fastzarr.stores.base import Store
+from fastzarr.stores.capabilities import Request, Value
+from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
+from fastzarr.stores.ranges import clip_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from fastzarr.stores.base import Range
+
+_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+# File systems whose values are in memory or in local files, so that requests need not be at once.
+_LOCAL = frozenset({"file", "local", "memory"})
+# Those that answer one request at a time, on one connection.
+_ONE_BY_ONE = frozenset({"ftp"})
+# Those with files that are written in place.
+_FILES = frozenset({"file", "local", "sftp", "ssh", "smb", "ftp"})
+_HTTP = frozenset({"http", "https"})
+_beyond = re.compile(r"\b416\b|InvalidRange|not satisfiable").search
+_no_bucket = re.compile(r"NoSuchBucket|specified bucket does not exist|ContainerNotFound").search
+_status = re.compile(r"\b(4\d\d|5\d\d)\b").search
+# The names of errors of aiohttp and botocore for a connection that failed.
+_network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
+
+
+class FsspecStore(Store):
+    """A store in a file system of fsspec, below ``path``.
+
+    Any file system will do, awaited (``fs.async_impl``) or not. ``FsspecStore.from_url`` takes a
+    URL with the ``storage_options`` of its file system, also a chain such as
+    ``simplecache::s3://bucket/prefix``. A key is missing if the file system raises one of
+    ``allowed_exceptions``.
+
+    Chunks that two processes share are not excluded from each other, because file systems have no
+    conditional writes; ``ObjectStore`` has them for S3, Google Cloud Storage and Azure. A pickle
+    contains the options of the file system, as fsspec pickles it.
+
+    >>> import fsspec
+    >>> store = FsspecStore(fsspec.filesystem("memory"), path="/demo")
+    >>> store.set("a/b", b"1")
+    >>> store.get("a/b"), list(store.list())
+    (b'1', ['a/b'])
+    """
+
+    supports_partial_reads = True
+
+    def __init__(
+        self,
+        fs: Any,
+        read_only: bool = False,
+        path: str = "/",
+        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+    ) -> None:
+        """Initialise with a file system and the path of the store in it.
+
+        Raise TypeError if ``fs`` is not a file system of fsspec.
+        """
+        super().__init__(read_only=read_only)
+        if not hasattr(fs, "cat_file"):
+            msg = f"expected a file system of fsspec, not {type(fs).__name__}"
+            raise TypeError(msg)
+        self._fs, self._process = fs, os.getpid()
+        self._root = str(fs.get_mapper(path).root).rstrip("/")
+        self.allowed_exceptions = allowed_exceptions
+        names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
+        self._names = frozenset(map(str, names))
+        if self._names & (_LOCAL | _ONE_BY_ONE):
+            self.concurrency = 1
+        # A file system around another one is awaited only if that is.
+        self._awaited = bool(fs.async_impl and getattr(getattr(fs, "fs", fs), "async_impl", True))
+        if not self._awaited:
+            self.fetch_async = None  # type: ignore[assignment, method-assign]
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        storage_options: Mapping[str, Any] | None = None,
+        read_only: bool = False,
+        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+    ) -> Self:
+        """Return a store for a URL, with the options of its file system.
+
+        Raise ImportError if the file system needs a package that is not installed, and ValueError
+        for an unknown scheme.
+
+        >>> FsspecStore.from_url("memory://demo")
+        FsspecStore('memory:///demo')
+        """
+        from fsspec.core import url_to_fs
+
+        options = dict(storage_options or {})
+        if re.match(r"s3a?://", url):
+            # botocore's own limit is ten connections.
+            settings = dict(options.get("config_kwargs") or {})
+            settings.setdefault("max_pool_connections", config["fetch.concurrency"])
+            options["config_kwargs"] = settings
+        fs, path = url_to_fs(url, **options)
+        return cls(fs, read_only, path, allowed_exceptions)
+
+    @classmethod
+    def from_mapper(
+        cls,
+        fs_map: Any,
+        read_only: bool = False,
+        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+    ) -> Self:
+        """Return a store of the file system and the path of a mapper of fsspec."""
+        return cls(fs_map.fs, read_only, fs_map.root, allowed_exceptions)
+
+    @classmethod
+    def from_upath(
+        cls,
+        upath: Any,
+        read_only: bool = False,
+        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+    ) -> Self:
+        """Return a store of the file system and the path of a ``upath.UPath``."""
+        return cls(upath.fs, read_only, upath.path, allowed_exceptions)
+
+    @classmethod
+    def from_object(cls, value: Any, *, read_only: bool) -> Self:
+        """Return a store of a file system, a mapper or a ``upath.UPath``."""
+        if hasattr(value, "cat_file"):
+            return cls(value, read_only)
+        if hasattr(value, "dirfs"):
+            return cls.from_mapper(value, read_only)
+        return cls.from_upath(value, read_only)
+
+    @property
+    def fs(self) -> Any:
+        """The file system. In a forked child it is another one with the same options."""
+        if self._process != os.getpid() and self._fs.async_impl:
+            old = self._fs
+            self._fs = type(old)(*old.storage_args, **old.storage_options)
+            self._process = os.getpid()
+        return self._fs
+
+    @property
+    def path(self) -> str:
+        """The path of the store in the file system."""
+        return self._root
+
+    @property
+    def supports_listing(self) -> bool:  # type: ignore[override]
+        """Whether the keys can be listed; not behind plain HTTP."""
+        return not self._names & _HTTP
+
+    # Calls of the file system
+
+    def _path(self, key: str) -> str:
+        if self._root or self._names & _FILES:
+            return f"{self._root}/{key}" if key else self._root or "/"
+        return key
+
+    def _call(self, verb: str, *args: Any, **kwargs: Any) -> Any:
+        """Return the result of a verb of the file system."""
+        fs = self.fs
+        if not self._awaited:
+            return getattr(fs, verb)(*args, **kwargs)
+        limit = config["fetch.deadline"]
+        awaited = asyncio.wait_for(getattr(fs, f"_{verb}")(*args, **kwargs), limit)
+        if fs.asynchronous:
+            return loop.wait(awaited)
+        future = asyncio.run_coroutine_threadsafe(awaited, fs.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def _await(self, verb: str, *args: Any, **kwargs: Any) -> Any:
+        """Await a verb of the file system, on the event loop of this package."""
+        fs = self.fs
+        awaited = asyncio.wait_for(
+            getattr(fs, f"_{verb}")(*args, **kwargs), config["fetch.deadline"]
+        )
+        if fs.asynchronous:
+            return await awaited
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(awaited, fs.loop))
+
+    def _request(self, key: str, attempt: Callable[[], Any], missing: Any = None) -> Any:
+        """Return the result of a request, or ``missing`` if the key is missing."""
+        try:
+            return retry.request(attempt, self._explain, str(self), key)
+        except self.allowed_exceptions as error:
+            self._check_key_missing(error)
+            return missing
+
+    def _explain(self, error: Exception) -> retry.Outcome | None:
+        if isinstance(error, self.allowed_exceptions):
+            return None
+        status = getattr(error, "status", None) or getattr(error, "code", None)
+        if not isinstance(status, int):
+            status = None
+        name = type(error).__name__
+        if isinstance(error, PermissionError):
+            return retry.Outcome(status or 403, transient=False)
+        if status is not None and status >= 400:
+            return retry.of_status(status)
+        if isinstance(error, ConnectionError | TimeoutError | CancelledError) or _network(name):
+            return retry.Outcome(None, transient=True)
+        if type(error).__module__.partition(".")[0] in ("builtins", "fastzarr"):
+            found = _status(str(error)) if type(error) is OSError else None
+            return None if found is None else retry.of_status(int(found[1]))
+        return retry.Outcome(None, transient=False)
+
+    def _check_key_missing(self, error: Exception) -> None:
+        if _no_bucket(str(error)):
+            msg = "the bucket does not exist"
+            raise RequestError(msg, str(self), "", 404) from None
+
+    # Values
+
+    def _how(self, start: int, length: int | None) -> dict[str, Any]:
+        """Return the arguments of ``cat_file`` for a part of a value."""
+        if start or length is not None:
+            end = None if start < 0 or length is None else start + length
+            return {"start": start, "end": end}
+        if self._names & {"s3", "s3a"}:
+            # Otherwise s3fs first asks for the size.
+            return {"max_concurrency": 1}
+        return {}
+
+    def _get(self, key: str) -> bytes | None:
+        found = self._value(key)
+        return None if found is None else bytes(found.data)
+
+    def _value(self, key: str, start: int = 0, length: int | None = None) -> Value | None:
+        if length is not None and length <= 0:
+            clip_range(start, length, 0)
+            return None if self._getsize(key) is None else Value(b"")
+
+        def attempt() -> Value:
+            try:
+                data = self._call("cat_file", self._path(key), **self._how(start, length))
+            except Exception as error:
+                if _is_beyond(error, start, length):
+                    return Value(b"")
+                raise
+            return _part(data, start, length)
+
+        found: Value | None = self._request(key, attempt)
+        return found
+
+    async def fetch_async(self, wanted: Request) -> Value | None:
+        """Return the value of a request, or None if the key is missing."""
+        key, start, length = wanted
+        validate_key(key)
+        if length is not None and length <= 0:
+            return await asyncio.to_thread(self._value, key, start, length)
+        how = self._how(start, length)
+
+        async def attempt() -> Value:
+            try:
+                data = await self._await("cat_file", self._path(key), **how)
+            except Exception as error:
+                if _is_beyond(error, start, length):
+                    return Value(b"")
+                raise
+            return _part(data, start, length)
+
+        try:
+            return await retry.request_async(attempt, self._explain, str(self), key)
+        except self.allowed_exceptions as error:
+            self._check_key_missing(error)
+            return None
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+        """Return the index of each request with its value, one request after another."""
+        for index, (key, start, length) in enumerate(wanted):
+            validate_key(key)
+            yield index, self._value(key, start, length)
+
+    def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
+        parts = []
+        for start, length in ranges:
+            found = self._value(key, start, length)
+            if found is None:
+                return None
+            parts.append(bytes(found.data))
+        return parts
+
+    def _info(self, key: str) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = self._request(
+            key, lambda: self._call("info", self._path(key))
+        )
+        return found if found is not None and found.get("type") != "directory" else None
+
+    def _exists(self, key: str) -> bool:
+        return self._info(key) is not None
+
+    def _getsize(self, key: str) -> int | None:
+        found = self._info(key)
+        if found is None:
+            return None
+        if found.get("size") is None:
+            data = self._get(key)
+            return None if data is None else len(data)
+        return int(found["size"])
+
+    # Changes
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        data = bytes(value)
+        try:
+            retry.request(lambda: self._put(self._path(key), data), self._explain, str(self), key)
+        except self.allowed_exceptions as error:
+            self._check_key_missing(error)
+            raise
+
+    def _put(self, path: str, data: bytes) -> None:
+        if not self._names & _FILES:
+            self._call("pipe_file", path, data)
+            return
+        folder, _, name = path.rpartition("/")
+        beside = f"{folder}/.{name[:100]}.{uuid4().hex}{TEMPORARY_SUFFIX}"
+        try:
+            self._call("pipe_file", beside, data)
+        except FileNotFoundError:
+            # Other threads delete folders while they are empty.
+            with self.place.guard:
+                self._call("makedirs", folder, exist_ok=True)
+                self._call("pipe_file", beside, data)
+        try:
+            self._call("mv", beside, path)
+        except BaseException:
+            self._call("rm_file", beside)
+            raise
+
+    def _delete(self, key: str) -> None:
+        path = self._path(key)
+        self._request(key, lambda: self._call("rm_file", path))
+        self._prune(path)
+
+    def _prune(self, path: str) -> None:
+        """Delete the folders above a path that are empty, in a file system with real folders."""
+        if not self._names & _FILES:
+            return
+        folder = path.rpartition("/")[0]
+        while len(folder) > len(self._root):
+            try:
+                with self.place.guard:
+                    self._call("rmdir", folder)
+            except OSError:  # it is not empty
+                return
+            folder = folder.rpartition("/")[0]
+
+    # Listings and trees
+
+    def _list(self, prefix: str) -> Iterable[str]:
+        self._check_listing(prefix)
+        found: Iterable[str] = self._request(prefix, lambda: self._keys(prefix), missing=())
+        return found
+
+    def _keys(self, prefix: str) -> list[str]:
+        self.fs.invalidate_cache(self._path(prefix))
+        skipped = len(self._root) + 1 if self._root else 0
+        found = (path.lstrip("/") if not self._root else path for path in self._find(prefix))
+        return [path[skipped:] for path in found if not path.endswith(TEMPORARY_SUFFIX)]
+
+    def _find(self, prefix: str) -> list[str]:
+        path = self._path(prefix)
+        found: list[str] = list(self._call("find", path))
+        # The path itself is found if it is that of a file.
+        return [each for each in found if each.rstrip("/") != path]
+
+    def _list_dir(self, prefix: str) -> Iterable[str]:
+        self._check_listing(prefix)
+        found: Iterable[str] = self._request(prefix, lambda: self._names_in(prefix), missing=())
+        return found
+
+    def _names_in(self, prefix: str) -> list[str]:
+        path = self._path(prefix)
+        self.fs.invalidate_cache(path)
+        found = [each.rstrip("/") for each in self._call("ls", path, detail=False)]
+        names = (each.rpartition("/")[2] for each in found if each != path)
+        return [name for name in names if name and not name.endswith(TEMPORARY_SUFFIX)]
+
+    def _check_listing(self, prefix: str) -> None:
+        if not self.supports_listing:
+            msg = (
+                "a web server has no listing of its keys; open the members of a group by their "
+                "paths, or consolidate the metadata where the data is stored"
+            )
+            raise RequestError(msg, str(self), prefix)
+
+    def _delete_dir(self, prefix: str) -> bool:
+        keys = list(self._list(prefix))
+        for key in keys:
+            self._delete(key)
+        return bool(keys)
+
+    # Identity
+
+    def _find_place(self) -> place.Place:
+        if self._names & {"file", "local"}:
+            return place.of_folder(self._root or "/")
+        return place.of_name(f"{self} {getattr(self._fs, '_fs_token', id(self._fs))}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without what belongs to this process."""
+        state = super().__getstate__().items()
+        return {name: value for name, value in state if name not in ("_place", "_process")}
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the state."""
+        super().__setstate__({**state, "_process": os.getpid()})
+
+    def __copy__(self) -> Self:
+        """Return a store of the same file system."""
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def __str__(self) -> str:
+        """Return the URL, without credentials."""
+        root = self._root
+        if "://" in root:
+            return retry.redacted(root)
+        protocol = self._fs.protocol
+        name = protocol if isinstance(protocol, str) else protocol[0]
+        return f"{name}://{root}"
+
+
+def _is_beyond(error: Exception, start: int, length: int | None) -> bool:
+    """Whether a part was requested, and nothing of the value is in it."""
+    part = bool(start) or length is not None
+    return part and _beyond(f"{getattr(error, 'status', '')} {error}") is not None
+
+
+def _part(data: Any, start: int, length: int | None) -> Value:
+    """Return the value of a request from the bytes that came, which may be more."""
+    if not start and length is None:
+        return Value(data, None, len(data))
+    if start < 0:
+        # Servers that ignore ranges send all, of which this is the end in any case.
+        data = data[max(len(data) + start, 0) :]
+        return Value(data if length is None else data[:length])
+    if length is not None and len(data) > length:
+        first, last = clip_range(start, length, len(data))
+        return Value(data[first:last])
+    return Value(data)
+
+
+class FSStore(FsspecStore):
+    """A store in a file system of fsspec, with the arguments of zarr-python 2.
+
+    ``url`` is a URL, or a path in the file system ``fs``. With ``normalize_keys`` keys are stored
+    in lower case. ``mode`` is ``"r"`` for a read-only store. ``exceptions`` is accepted and has no
+    effect: a failure of the file system does not make a key missing. ``missing_exceptions`` do.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  (zarr-python 2's signature)
+        self,
+        url: str,
+        normalize_keys: bool = False,
+        key_separator: str | None = None,
+        mode: str = "w",
+        exceptions: tuple[type[Exception], ...] = (KeyError, PermissionError, OSError),
+        dimension_separator: str | None = None,
+        fs: Any = None,
+        check: bool = False,
+        create: bool = False,
+        missing_exceptions: tuple[type[Exception], ...] | None = None,
+        **storage_options: Any,
+    ) -> None:
+        """Initialise with a URL or a file system.
+
+        With ``create`` the folder is created; with ``check`` a value is written and deleted.
+        Raise TypeError if options are passed along with ``fs``.
+        """
+        del exceptions
+        missing: tuple[type[Exception], ...] = (
+            _MISSING if missing_exceptions is None else (*_MISSING, *missing_exceptions)
+        )
+        if fs is None:
+            from fsspec.core import url_to_fs
+
+            fs, url = url_to_fs(url, **storage_options)
+        elif storage_options:
+            msg = "storage options are for URLs; pass them to the file system"
+            raise TypeError(msg)
+        super().__init__(fs, mode == "r", url, missing)
+        self.mode, self.normalize_keys = mode, normalize_keys
+        self.dimension_separator = dimension_separator or key_separator
+        if create:
+            self._call("makedirs", self._root, exist_ok=True)
+        if check:
+            self.set(".check", b"")
+            self.delete(".check")
+
+    @property
+    def key_separator(self) -> str:
+        """The separator of chunk keys in new arrays."""
+        return self.dimension_separator or "."
+
+    def _path(self, key: str) -> str:
+        return super()._path(key.lower() if self.normalize_keys else key)

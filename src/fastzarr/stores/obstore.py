@@ -1,0 +1,566 @@
+"""Objects of a cloud as a store: S3, Google Cloud Storage, Azure, HTTP, by the obstore package.
+
+Rules of this file:
+
+* A key is missing only if the server says so of that key. A missing bucket, a denied access and
+  every other answer is an error.
+* A value is one object, put in one request, so that readers see the old value or the new one.
+* A value is compared and swapped by its ETag. Each such put carries a new write id, followed by the
+  ids of the conditional writes before it, so that a writer whose reply was lost finds its id in the
+  object, or in one that a later writer made of it, and need not guess.
+* obstore's threads do not survive a fork: a forked child gets an error if its parent has used them.
+* A pickle has no credentials that were passed as values.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import partial
+from secrets import token_hex
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from weakref import WeakValueDictionary
+
+from fastzarr.buffers import flat_bytes
+from fastzarr.errors import BaseZarrError, ForkedError, RequestError
+from fastzarr.stores import place, retry
+from fastzarr.stores.base import Store
+from fastzarr.stores.capabilities import Request, Value
+from fastzarr.stores.keys import normalise_path, validate_key
+from fastzarr.stores.ranges import clip_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+    from typing_extensions import Buffer
+
+    from fastzarr.stores.base import Range
+
+T = TypeVar("T")
+
+# The name of the write ids among the metadata of an object: letters only, as Azure demands.
+_WRITE_IDS = "fastzarrwrites"
+_KEPT_IDS = 16
+# Larger values are put in parts, several at once.
+_IN_PARTS = 64 << 20
+_status = re.compile(r"status code: (\d{3})").search
+# Answers of S3, Google and Azure in which it is not the key that is missing.
+_no_bucket = re.compile(r"NoSuchBucket|ContainerNotFound|specified bucket does not exist").search
+_beyond = re.compile(r"Invalid range|Requested range was invalid").search
+_network = re.compile(
+    r"(?i)error sending request|error decoding response|error reading|connection|timed? ?out|"
+    r"body|reset|broken pipe|incomplete|request or response"
+).search
+
+
+_SWAPPING = frozenset({"S3Store", "GCSStore", "AzureStore", "MemoryStore"})
+_CONFLICTS = frozenset({409, 412})
+_CONFLICT_ERRORS = frozenset({"AlreadyExistsError", "PreconditionError"})
+_TAGGING = frozenset({"S3Store", "GCSStore", "AzureStore"})
+
+
+def _range(start: int, length: int | None) -> Any:
+    """Return a part of a value as obstore expects it, or None for a whole value."""
+    if start < 0:
+        return {"suffix": -start}
+    if length is not None:
+        return start, start + length
+    return {"offset": start} if start else None
+
+
+def _status_of(error: Exception) -> int | None:
+    found = _status(str(error))
+    return None if found is None else int(found[1])
+
+
+def _is_beyond(error: Exception) -> bool:
+    """Whether nothing of a value is in the range that was requested."""
+    return _status_of(error) == 416 or _beyond(str(error)) is not None
+
+
+def _explain(error: Exception) -> retry.Outcome | None:
+    """Return what an error of obstore means, or None for an error of another kind."""
+    if not type(error).__module__.startswith("obstore") and not isinstance(
+        error, FileNotFoundError | TimeoutError | ConnectionError
+    ):
+        return None
+    status = _status_of(error)
+    if status is not None:
+        return retry.of_status(status)
+    if isinstance(error, FileNotFoundError):
+        return retry.Outcome(404, transient=False)
+    return retry.Outcome(None, transient=_network(str(error)) is not None)
+
+
+class _Runtime:
+    """The threads of obstore, which a forked child does not have."""
+
+    def __init__(self) -> None:
+        self.used = self.lost = False
+        self.guard = Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._look, after_in_child=self._lose)
+
+    def check(self, store: ObjectStore) -> None:
+        """Record a request; raise ForkedError if it would wait for ever."""
+        if self.lost:
+            msg = (
+                f"{store} cannot be used in a forked child, because the threads of obstore exist "
+                "only in its parent; start processes by 'spawn' or 'forkserver' "
+                "(multiprocessing.set_start_method, DataLoader(multiprocessing_context='spawn'))"
+            )
+            raise ForkedError(msg)
+        self.used = True
+
+    def _look(self) -> None:
+        # Other code may have used obstore.
+        if not self.used:
+            self.used = any(name.startswith("tokio") for name in _thread_names())
+
+    def _lose(self) -> None:
+        self.guard = Lock()
+        self.lost = self.lost or self.used
+
+
+def _thread_names() -> Iterator[str]:
+    """Return the names of the threads of this process, if the system tells them."""
+    try:
+        for one in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{one}/comm") as file:
+                yield file.read()
+    except OSError:  # a thread has ended, or the system has no such files
+        return
+
+
+_runtime = _Runtime()
+# The stores of this process by the names in their pickles.
+_known: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+
+class Tag(NamedTuple):
+    """The ETag of an object, and the ids of the last conditional writes that led to it."""
+
+    etag: str
+    writes: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one write; equal values have equal ETags."""
+        return isinstance(other, Tag) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        """Return the hash of both."""
+        return hash(tuple(self))
+
+
+class ObjectStore(Store):
+    """A store of objects in a bucket of S3, Google Cloud Storage or Azure, or behind HTTP.
+
+    ``store`` is a URL, such as ``s3://bucket/prefix``, or a store of the obstore package, which the
+    extra ``fastzarr[s3]`` (``[gcs]``, ``[azure]``) installs. ``storage_options`` are those of
+    obstore (``region``, ``endpoint``, ``access_key_id``, ``credential_provider``,
+    ``client_options`` ...), or of s3fs, gcsfs and adlfs (``key``, ``secret``, ``anon``,
+    ``endpoint_url``, ``client_kwargs`` ...).
+
+    Chunks that two writers share are compared and swapped, across machines, on S3, Google and
+    Azure. With ``conditional=False``, for a server that ignores the conditions of a put, only the
+    threads of one process exclude each other. Behind HTTP there is no listing: groups need
+    consolidated metadata, or their members are opened by their paths.
+
+    A failed request is repeated within ``fetch.deadline`` (60 s). A pickle has no credentials that
+    were passed as values: another process uses those of its environment, or calls the
+    ``credential_provider``, which is pickled by its name. In a forked child it raises
+    ``ForkedError`` if the parent has made a request.
+
+    >>> from obstore.store import MemoryStore
+    >>> store = ObjectStore(MemoryStore())
+    >>> store.set("a/b", b"1")
+    >>> store.get("a/b"), list(store.list())
+    (b'1', ['a/b'])
+    """
+
+    #: Several requests are under way at once.
+    supports_partial_reads = True
+    #: A conditional delete is not offered by the servers: see ``swap``.
+    swaps_deletes = False
+
+    def __init__(
+        self,
+        store: Any,
+        *,
+        read_only: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+        conditional: bool = True,
+    ) -> None:
+        """Initialise with a URL or a store of obstore.
+
+        Raise ImportError if obstore is not installed, BaseZarrError for a URL that it does not
+        know, and TypeError for an option that it does not know, or for anything else as ``store``.
+        """
+        super().__init__(read_only=read_only)
+        # A store that was made elsewhere repeats requests on its own, without our knowledge.
+        self._repeats = not isinstance(store, str)
+        if isinstance(store, str):
+            from fastzarr.stores.options import open_url
+
+            self._store = open_url(store, dict(storage_options or {}))
+        else:
+            if not type(store).__module__.startswith("obstore"):
+                msg = f"expected a URL or a store of obstore, not {type(store).__name__}"
+                raise TypeError(msg)
+            if storage_options:
+                msg = "storage_options are for URLs; pass them to the store of obstore"
+                raise TypeError(msg)
+            self._store = store
+        self._kind = type(self._store).__name__
+        self._conditional = conditional and self._kind in _SWAPPING
+        if not self._conditional:
+            self.swap = None  # type: ignore[assignment, method-assign]
+            self.validator = None  # type: ignore[assignment, method-assign]
+
+    @property
+    def store(self) -> Any:
+        """The store of obstore."""
+        return self._store
+
+    @property
+    def supports_listing(self) -> bool:  # type: ignore[override]
+        """Whether the keys can be listed; not behind plain HTTP."""
+        return self._kind != "HTTPStore"
+
+    # Values
+
+    def _get(self, key: str) -> bytes | None:
+        found = self._value(key)
+        return None if found is None else bytes(found.data)
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
+        """Return the index of each request with its value and ETag, one request after another."""
+        for index, (key, start, length) in enumerate(wanted):
+            validate_key(key)
+            yield index, self._value(key, start, length)
+
+    def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
+        parts = []
+        for start, length in ranges:
+            found = self._value(key, start, length)
+            if found is None:
+                return None
+            parts.append(bytes(found.data))
+        return parts
+
+    def _value(self, key: str, start: int = 0, length: int | None = None) -> Value | None:
+        """Return a value, or a part of one, or None if the key is missing."""
+        if length is not None and length <= 0:
+            clip_range(start, length, 0)
+            found = self._head(key)
+            return None if found is None else Value(b"", self._tag(*found), found[0]["size"])
+        part = _range(start, length)
+
+        def attempt() -> Value | None:
+            try:
+                found = self._object(key, part)
+            except FileNotFoundError as error:
+                self._check_key_missing(error)
+                return None
+            except Exception as error:
+                if part is None or not (_is_beyond(error) or "non-partial" in str(error)):
+                    raise
+                if _is_beyond(error):
+                    return Value(b"")
+                # The server ignores ranges.
+                data, token, size = self._object(key, None)
+                first, last = clip_range(start, length, len(data))
+                return Value(data[first:last], token, size)
+            if start < 0 and length is not None:
+                found = found._replace(data=found.data[:length])
+            value: Value = found
+            return value
+
+        return self._request(attempt, key)
+
+    def _object(self, key: str, part: Any) -> Any:
+        """Return a value or a part of it, with its ETag; one request."""
+        import obstore
+
+        options: Any = None if part is None else {"range": part}
+        got = obstore.get(self._store, key, options=options)
+        meta, attributes = got.meta, got.attributes
+        return Value(got.bytes(), self._tag(meta, attributes), meta["size"])
+
+    def _tag(self, meta: Mapping[str, Any], attributes: Mapping[str, str]) -> Tag | None:
+        etag = meta.get("e_tag")
+        if etag is None:
+            return None
+        found = attributes.get(_WRITE_IDS)
+        return Tag(etag, tuple(found.split(",")) if found else ())
+
+    def _head(self, key: str) -> tuple[Mapping[str, Any], Mapping[str, str]] | None:
+        import obstore
+
+        def attempt() -> tuple[Mapping[str, Any], Mapping[str, str]] | None:
+            try:
+                got = obstore.get(self._store, key, options={"head": True})
+            except FileNotFoundError as error:
+                self._check_key_missing(error)
+                return None
+            return got.meta, got.attributes
+
+        return self._request(attempt, key)
+
+    def _exists(self, key: str) -> bool:
+        return self._head(key) is not None
+
+    def _getsize(self, key: str) -> int | None:
+        found = self._head(key)
+        return None if found is None else int(found[0]["size"])
+
+    def validator(self, key: str) -> Hashable | None:
+        """Return the ETag of the current value, or None if the key is missing; one request."""
+        validate_key(key)
+        found = self._head(key)
+        return None if found is None else self._tag(*found)
+
+    # Changes
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        # obstore may keep the memory of another buffer after it has returned.
+        data, writes = bytes(value), (token_hex(8),)
+        self._request(lambda: self._put(key, data, writes), key)
+
+    def _put(self, key: str, value: bytes, writes: tuple[str, ...], **how: Any) -> None:
+        import obstore
+
+        if self._kind in _TAGGING:
+            how["attributes"] = {_WRITE_IDS: ",".join(writes[:_KEPT_IDS])}
+        if len(value) <= _IN_PARTS or "mode" in how:
+            how["use_multipart"] = False
+        obstore.put(self._store, key, value, **how)
+
+    def _delete(self, key: str) -> None:
+        self._delete_keys((key,))
+
+    def _delete_keys(self, keys: Iterable[str]) -> None:
+        import obstore
+
+        def attempt() -> None:
+            try:
+                obstore.delete(self._store, wanted if len(wanted) > 1 else wanted[0])
+            except FileNotFoundError as error:  # S3 does not raise for a missing key, others do
+                self._check_key_missing(error)
+                if len(wanted) > 1:
+                    raise
+
+        wanted = list(keys)
+        if wanted:
+            self._request(attempt, wanted[0])
+
+    def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
+        """Store the value if the token is still current; return whether it was.
+
+        ``token`` is what ``validator`` or ``fetch`` returned; None means that the key is missing.
+
+        Raise BaseZarrError if ``value`` is None, which would delete the key, because the servers
+        offer no conditional delete.
+        """
+        self._check_write(key)
+        if value is None:
+            msg = f"{self}, key {key!r}: no conditional delete; store a value, or use delete"
+            raise BaseZarrError(msg)
+        data = bytes(flat_bytes(value, key))
+        before = token if isinstance(token, Tag) else None
+        mine = token_hex(8)
+        writes = (mine, *(() if before is None else before.writes))
+        mode = "create" if before is None else {"e_tag": before.etag}
+        attempts = 0
+
+        def attempt() -> bool:
+            nonlocal attempts
+            attempts += 1
+            try:
+                self._put(key, data, writes, mode=mode)
+            except Exception as error:
+                if not self._is_conflict(error, before):
+                    raise
+                # An attempt before, or one inside obstore, may have been ours.
+                return (attempts > 1 or self._repeats) and self._is_written(key, mine)
+            return True
+
+        def decided() -> bool | None:
+            found = self._head(key)
+            if found is None:
+                return None if before is None else False
+            tag = self._tag(*found)
+            if tag is not None and mine in tag.writes:
+                return True
+            return None if tag == before else False
+
+        return self._request(attempt, key, decided)
+
+    def _is_conflict(self, error: Exception, before: Tag | None) -> bool:
+        """Whether a conditional put has failed because the value is not that of the tag."""
+        if isinstance(error, FileNotFoundError):
+            self._check_key_missing(error)
+            return before is not None
+        return _status_of(error) in _CONFLICTS or type(error).__name__ in _CONFLICT_ERRORS
+
+    def _is_written(self, key: str, mine: str) -> bool:
+        found = self._head(key)
+        tag = None if found is None else self._tag(*found)
+        return tag is not None and mine in tag.writes
+
+    # Listings
+
+    def _list(self, prefix: str) -> Iterable[str]:
+        import obstore
+
+        self._check_listing(prefix)
+
+        def attempt() -> list[str]:
+            found = obstore.list(self._store, prefix or None, chunk_size=1000)
+            return [meta["path"] for part in found for meta in part]
+
+        # Some of obstore's stores also list a key that is the prefix itself.
+        return [key for key in self._request(attempt, prefix) if key != prefix]
+
+    def _list_dir(self, prefix: str) -> Iterable[str]:
+        import obstore
+
+        self._check_listing(prefix)
+
+        def attempt() -> list[str]:
+            found = obstore.list_with_delimiter(self._store, prefix or None)
+            paths = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
+            return [path.rpartition("/")[2] for path in paths]
+
+        return self._request(attempt, prefix)
+
+    def is_empty(self, prefix: str = "") -> bool:
+        """Whether there is no key below a prefix; one request."""
+        import obstore
+
+        path = normalise_path(prefix)
+        self._check_listing(path)
+
+        def attempt() -> bool:
+            found = obstore.list(self._store, path or None, chunk_size=2)
+            return all(meta["path"] == path for part in found for meta in part)
+
+        return self._request(attempt, path)
+
+    def _check_listing(self, prefix: str) -> None:
+        if not self.supports_listing:
+            msg = (
+                "a web server has no listing of its keys; open the members of a group by their "
+                "paths, or consolidate the metadata where the data is stored"
+            )
+            raise RequestError(msg, str(self), prefix)
+
+    def getsize_prefix(self, prefix: str = "") -> int:
+        """Return the size of all values below a prefix in bytes, which the listing contains."""
+        import obstore
+
+        path = normalise_path(prefix)
+        self._check_listing(path)
+
+        def attempt() -> int:
+            found = obstore.list(self._store, path or None, chunk_size=1000)
+            return sum(meta["size"] for part in found for meta in part if meta["path"] != path)
+
+        return self._request(attempt, path)
+
+    # Trees
+
+    def _delete_dir(self, prefix: str) -> bool:
+        keys = list(self._list(prefix))
+        self._delete_keys(keys)
+        return bool(keys)
+
+    def clear(self) -> None:
+        """Delete all keys."""
+        self._check_write()
+        self._delete_keys(self._list(""))
+
+    def _move(self, source: str, target: str) -> None:
+        import obstore
+
+        # The server copies. Everything is copied before anything is deleted.
+        keys = [source] if self._exists(source) else []
+        keys += self._list(source)
+        for key in keys:
+            to = target + key[len(source) :]
+            self._request(partial(obstore.copy, self._store, key, to), key)
+        self._delete_keys(keys)
+
+    # Requests
+
+    def _request(
+        self, attempt: Callable[[], T], key: str, decided: Callable[[], T | None] | None = None
+    ) -> T:
+        _runtime.check(self)
+        return retry.request(attempt, _explain, str(self), key, decided)
+
+    def _check_key_missing(self, error: FileNotFoundError) -> None:
+        if _no_bucket(str(error)):
+            msg = "the bucket does not exist"
+            raise RequestError(msg, str(self), "", 404) from None
+
+    # Identity
+
+    def _find_place(self) -> place.Place:
+        if self._kind == "MemoryStore":
+            return place.of_object(self._store)
+        if self._kind == "LocalStore":
+            return place.of_folder(os.path.realpath(str(self._store.prefix or "/")))
+        return place.of_name(f"{self} {self._config.get('endpoint', '')}".strip())
+
+    @property
+    def _config(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = getattr(self._store, "config", None) or {}
+        return found
+
+    def __copy__(self) -> Self:
+        """Return a store of the same objects with the same connections."""
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a store of the same objects with the same connections."""
+        del memo
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without credentials; unpickling in this process finds the same connections."""
+        from fastzarr.stores.options import described
+
+        with _runtime.guard:
+            name = vars(self).setdefault("_name", token_hex(16))
+            _known[name] = self._store
+        made = described(self._store)
+        return _restored, (type(self), name, made, self.read_only, self._conditional)
+
+    def __str__(self) -> str:
+        """Return the URL, without credentials."""
+        from fastzarr.stores.options import url_of
+
+        return url_of(self._store)
+
+
+def _restored(
+    cls: type[ObjectStore],
+    name: str,
+    made: tuple[type, dict[str, Any]] | None,
+    read_only: bool,
+    conditional: bool,
+) -> ObjectStore:
+    """Return a store from its pickle: with the connections of this process, if it has them."""
+    with _runtime.guard:
+        found = _known.get(name)
+    if found is None:
+        if made is None:
+            msg = "a store in memory of obstore exists only in the process in which it was pickled"
+            raise BaseZarrError(msg)
+        kind, words = made
+        found = kind(**{key: value for key, value in words.items() if value is not None})
+    return cls(found, read_only=read_only, conditional=conditional)

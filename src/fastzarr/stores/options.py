@@ -1,0 +1,265 @@
+"""The options of stores of objects, as fsspec's file systems and as obstore call them.
+
+Rules of this file:
+
+* An option that neither knows is an error, which names it.
+* Credentials never leave this process: ``url_of`` and ``described`` leave them out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.config import config
+from fastzarr.errors import BaseZarrError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
+_scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*)://").match
+_is_secret = re.compile(
+    r"(?i)secret|password|(access|account|sas|service_account|shared)_key|access_key_id|"
+    r"(\A|_)token\Z|bearer"
+).search
+_GCS_TOKENS = ("google_default", "cloud", "browser", "cache")
+# Options of fsspec that concern its own caches and loops.
+_IDLE = frozenset(
+    {"asynchronous", "loop", "cache_regions", "default_block_size", "default_cache_type"}
+    | {"default_fill_cache", "fill_cache", "listings_expiry_time", "max_concurrency"}
+    | {"skip_instance_cache", "use_listings_cache", "version_aware", "consistency", "project"}
+    | {"default_cache_options", "block_size", "cache_type"}
+)
+# By the kind of store, the names of obstore for options of fsspec.
+_NAMES = {
+    "s3": {
+        "key": "access_key_id",
+        "username": "access_key_id",
+        "secret": "secret_access_key",
+        "password": "secret_access_key",
+        "token": "session_token",
+        "endpoint_url": "endpoint",
+        "region_name": "region",
+        "requester_pays": "request_payer",
+        "anon": "skip_signature",
+    },
+    "gs": {"anon": "skip_signature"},
+    "az": {
+        "credential": "account_key",
+        "sas_token": "sas_key",
+        "anon": "skip_signature",
+    },
+    "http": {},
+}
+
+
+def open_url(url: str, options: Mapping[str, Any]) -> Any:
+    """Return the store of obstore for a URL.
+
+    Raise ImportError if obstore is not installed, BaseZarrError for a URL without a known scheme,
+    and TypeError for an unknown option.
+    """
+    found = _scheme(url)
+    scheme = found[1].lower() if found else ""
+    try:
+        from obstore import exceptions
+        from obstore import store as stores
+    except ImportError:
+        extra = _EXTRAS.get(scheme, "remote")
+        msg = f"{scheme}:// URLs need the package obstore: pip install 'fastzarr[{extra}]'"
+        raise ImportError(msg) from None
+    kind = {"s3a": "s3", "gcs": "gs", "https": "http"}.get(scheme, scheme)
+    kind = "az" if kind in ("abfs", "abfss", "adl", "azure") else kind
+    if kind == "gs":
+        url = f"gs://{url.partition('://')[2]}"
+    words = _as_obstore(kind, options)
+    client: dict[str, Any] = {
+        "read_timeout": _seconds("fetch.timeout"),
+        "connect_timeout": "5s",
+        "timeout": "300s",
+    }
+    endpoint = str(words.get("endpoint") or words.get("aws_endpoint") or "")
+    if endpoint.startswith("http://") or scheme == "http":
+        client["allow_http"] = True
+    if kind == "s3" and endpoint:
+        words.setdefault("region", "us-east-1")
+    client |= words.pop("client_options", None) or {}
+    retries = words.pop("retry_config", None) or {"max_retries": 0}
+    if kind == "s3" and not _has_credentials(words):
+        words |= _from_boto3()
+    made: Callable[..., Any] = stores.HTTPStore.from_url if kind == "http" else stores.from_url
+    try:
+        return made(url, client_options=client, retry_config=retries, **words)
+    except exceptions.UnknownConfigurationKeyError as error:
+        msg = f"storage_options: {str(error).partition(chr(10))[0]}"
+        raise TypeError(msg) from None
+    except exceptions.BaseError as error:
+        from fastzarr.stores.retry import redacted
+
+        text = redacted(str(error).partition("\n\nDebug")[0])
+        msg = f"{redacted(url)} cannot be opened: {text}"
+        raise BaseZarrError(msg) from None
+
+
+def _seconds(setting: str) -> str:
+    return f"{max(int(1000 * config[setting]), 1)}ms"
+
+
+def _as_obstore(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the names of obstore."""
+    names = _NAMES.get(kind, {})
+    words: dict[str, Any] = {}
+    client: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in _IDLE or value is None or (name == "anon" and not value):
+            continue
+        if name in _NESTED:
+            _NESTED[name](value, words, client)
+        elif kind == "gs" and name == "token":
+            words |= _gcs_token(value)
+        else:
+            words[names.get(name, name)] = value
+    if client:
+        words["client_options"] = client
+    return words
+
+
+def _client_kwargs(value: Mapping[str, Any], words: dict[str, Any], client: dict[str, Any]) -> None:
+    for name, given in value.items():
+        if name in ("endpoint_url", "region_name"):
+            words[_NAMES["s3"][name]] = given
+        elif name == "headers":
+            client["default_headers"] = dict(given)
+        elif name == "verify":
+            client["allow_invalid_certificates"] = not given
+        else:
+            msg = f"storage_options: unknown client_kwargs[{name!r}]; pass a store of obstore"
+            raise TypeError(msg)
+
+
+def _config_kwargs(value: Mapping[str, Any], words: dict[str, Any], client: dict[str, Any]) -> None:
+    del client
+    style = (value.get("s3") or {}).get("addressing_style")
+    if style is not None:
+        words["virtual_hosted_style_request"] = style == "virtual"
+
+
+def _headers(value: Mapping[str, Any], words: dict[str, Any], client: dict[str, Any]) -> None:
+    del words
+    client["default_headers"] = dict(value)
+
+
+def _use_ssl(value: object, words: dict[str, Any], client: dict[str, Any]) -> None:
+    del words
+    client["allow_http"] = not value
+
+
+def _client_options(value: dict[str, Any], words: dict[str, Any], client: dict[str, Any]) -> None:
+    del words
+    client |= value
+
+
+_NESTED: dict[str, Callable[[Any, dict[str, Any], dict[str, Any]], None]] = {
+    "client_kwargs": _client_kwargs,
+    "client_options": _client_options,
+    "config_kwargs": _config_kwargs,
+    "headers": _headers,
+    "use_ssl": _use_ssl,
+}
+
+
+def _gcs_token(value: object) -> dict[str, Any]:
+    if value == "anon":
+        return {"skip_signature": True}
+    if isinstance(value, str) and value not in _GCS_TOKENS:
+        return {"service_account": value}
+    if isinstance(value, dict):
+        import json
+
+        return {"service_account_key": json.dumps(value)}
+    return {}
+
+
+def _has_credentials(words: Mapping[str, Any]) -> bool:
+    names = {name.lower().removeprefix("aws_") for name in words}
+    given = {"access_key_id", "skip_signature", "credential_provider"} & names
+    return bool(given) or "AWS_ACCESS_KEY_ID" in os.environ
+
+
+def _from_boto3() -> dict[str, Any]:
+    """Return the provider of the credentials in the files of AWS, if boto3 is installed."""
+    try:
+        from boto3 import Session
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        return {}
+    session = Session()
+    if session.get_credentials() is None:
+        return {}
+    return {"credential_provider": Boto3CredentialProvider(session)}
+
+
+def url_of(store: Any) -> str:
+    """Return the URL of a store of obstore, without credentials.
+
+    >>> from obstore.store import S3Store
+    >>> url_of(S3Store("bucket", prefix="a", access_key_id="me", secret_access_key="hidden"))
+    's3://bucket/a'
+    """
+    from fastzarr.stores.retry import redacted
+
+    kind = type(store).__name__
+    settings = getattr(store, "config", None) or {}
+    below = f"/{store.prefix}" if getattr(store, "prefix", None) else ""
+    if kind == "S3Store":
+        return f"s3://{settings.get('bucket', '')}{below}"
+    if kind == "GCSStore":
+        return f"gs://{settings.get('bucket', '')}{below}"
+    if kind == "AzureStore":
+        account = settings.get("account_name", "")
+        return f"az://{settings.get('container_name', '')}@{account}{below}"
+    if kind == "HTTPStore":
+        return redacted(str(store.url))
+    if kind == "LocalStore":
+        return f"file://{store.prefix or '/'}"
+    return f"objects://{id(store)}"
+
+
+def described(store: Any) -> tuple[type, dict[str, Any]] | None:
+    """Return the class of a store of obstore and arguments that make it, without credentials.
+
+    Return None for a store that only exists in this process.
+    """
+    kind = type(store).__name__
+    if kind == "MemoryStore":
+        return None
+    if kind == "LocalStore":
+        return type(store), {"prefix": None if store.prefix is None else str(store.prefix)}
+    words: dict[str, Any] = {
+        "client_options": _public(store.client_options),
+        "retry_config": store.retry_config,
+    }
+    if kind == "HTTPStore":
+        return type(store), words | {"url": re.sub(r"(?<=://)[^/@]*@", "", str(store.url))}
+    words |= {"config": _public(store.config), "prefix": store.prefix}
+    provider = getattr(store, "credential_provider", None)
+    if provider is not None:
+        words["credential_provider"] = provider
+    return type(store), words
+
+
+def _public(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return settings without credentials."""
+    if settings is None:
+        return None
+    kept = {name: value for name, value in settings.items() if not _is_secret(name)}
+    if "default_headers" in kept:
+        headers = dict(kept["default_headers"])
+        kept["default_headers"] = {
+            name: value
+            for name, value in headers.items()
+            if not re.search(r"(?i)auth|cookie|key|token", str(name))
+        }
+    return kept

@@ -1,0 +1,155 @@
+"""Requests to a server, repeated while that is safe and may help.
+
+Rules of this file:
+
+* A request is repeated after a failure that may pass: no connection, a connection that broke, a
+  time-out, and the statuses 408, 429 and 5xx. Everything else is raised at once.
+* No attempt is begun after the deadline (``fetch.deadline``). The error names the store, the key,
+  the status, the number of attempts and the cause.
+* Neither an error nor its cause contains a credential: the query, the user and the password of a
+  URL are left out.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from fastzarr.config import config
+from fastzarr.errors import RequestAccessError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+_TRANSIENT = frozenset({408, 429, *range(500, 600)}) - {501, 505}
+_DENIED = frozenset({401, 403})
+_first_wait, _longest_wait = 0.05, 5.0
+_user = re.compile(r"(?<=://)[^/@\s]*@")
+_query = re.compile(r"(?<=[^\s?])\?[^\s)>\"']*")
+# The answer of a server of S3, in XML.
+_answer = re.compile(r"(?s)<\?xml.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*").search
+_secret = re.compile(
+    r"(?i)\b(authorization|credential|signature|x-amz-[a-z-]*|sig|secret|password|token|"
+    r"access_?key(?:_?id)?)\b(\s*[=:]\s*)[^\s,&;]+"
+)
+
+
+class Outcome(NamedTuple):
+    """What a failed attempt means: the status if a server answered, and whether it may pass."""
+
+    status: int | None
+    transient: bool
+
+
+def of_status(status: int) -> Outcome:
+    """Return what a status that is not a success means."""
+    return Outcome(status, status in _TRANSIENT)
+
+
+def redacted(text: str) -> str:
+    """Return a message without credentials.
+
+    >>> redacted("GET https://me:pw@host/a?sig=abc failed")
+    'GET https://host/a?… failed'
+    """
+    return _secret.sub(r"\1\2…", _query.sub("?…", _user.sub("", text)))
+
+
+def request(
+    attempt: Callable[[], T],
+    explain: Callable[[Exception], Outcome | None],
+    place: str,
+    key: str,
+    decided: Callable[[], T | None] | None = None,
+) -> T:
+    """Return the result of ``attempt()``, which is repeated after failures that may pass.
+
+    ``explain(error)`` returns the meaning of an error, or None if it is not a failure of the
+    request: then it is raised as it is. ``place`` is the URL of the store and ``key`` what is
+    requested. An attempt whose reply was lost may have succeeded: ``decided``, if not None, is
+    called before each repetition, and if its result is not None, that is returned instead.
+
+    Raise ``RequestAccessError`` if access is denied, and ``RequestError`` for other failures.
+    """
+    attempts = _Attempts(place, key)
+    while True:
+        try:
+            return attempt()
+        except Exception as error:  # noqa: BLE001  (raised again, unless it may pass)
+            pause = attempts.pause(error, explain)
+        time.sleep(pause)
+        if decided is not None:
+            found = decided()
+            if found is not None:
+                return found
+
+
+async def request_async(
+    attempt: Callable[[], Awaitable[T]],
+    explain: Callable[[Exception], Outcome | None],
+    place: str,
+    key: str,
+) -> T:
+    """Await the result of ``attempt()`` like ``request``."""
+    import asyncio
+
+    attempts = _Attempts(place, key)
+    while True:
+        try:
+            return await attempt()
+        except Exception as error:  # noqa: BLE001  (raised again, unless it may pass)
+            pause = attempts.pause(error, explain)
+        await asyncio.sleep(pause)
+
+
+class _Attempts:
+    """The attempts of one request."""
+
+    def __init__(self, place: str, key: str) -> None:
+        self.place, self.key = place, key
+        self.deadline = time.monotonic() + config["fetch.deadline"]
+        self.wait, self.count = _first_wait, 0
+
+    def pause(self, error: Exception, explain: Callable[[Exception], Outcome | None]) -> float:
+        """Return the seconds until the next attempt; raise the error if there is none."""
+        self.count += 1
+        outcome = explain(error)
+        if outcome is None:
+            raise error
+        seconds = self.wait * random.uniform(0.5, 1.0)  # noqa: S311  (spreads requests in time)
+        if not outcome.transient or time.monotonic() + seconds >= self.deadline:
+            raise failed(error, outcome, self.place, self.key, self.count) from _cause(error)
+        self.wait = min(2 * self.wait, _longest_wait)
+        return seconds
+
+
+def failed(error: Exception, outcome: Outcome, place: str, key: str, count: int) -> RequestError:
+    """Return the error of a request that failed at last."""
+    cls = RequestAccessError if outcome.status in _DENIED else RequestError
+    words = _words(error)
+    if count > 1:
+        words = f"{words} ({count} attempts within {config['fetch.deadline']} s)"
+    return cls(words, place, key, outcome.status)
+
+
+def _words(error: Exception) -> str:
+    # obstore appends its whole state, which has the URL with its query once more.
+    text = str(error).partition("\n\nDebug source")[0]
+    found = _answer(text)
+    if found is not None:
+        text = f"{text[: found.start()].rstrip(': ')}: {found[1]}: {found[2]}"
+    return redacted(text.strip()) or type(error).__name__
+
+
+def _cause(error: Exception) -> Exception:
+    """Return an error of the same class whose message has no credentials."""
+    words = _words(error)
+    try:
+        made = type(error)(words)
+    except Exception:  # noqa: BLE001  (a class of others may require any arguments)
+        return RuntimeError(f"{type(error).__name__}: {words}")
+    return made

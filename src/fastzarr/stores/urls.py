@@ -1,0 +1,130 @@
+"""Choice of the store of a URL, or of an object of obstore or fsspec, by what is installed.
+
+Rules of this file:
+
+* Packages are imported only if a URL needs one. An object is recognised by its class's module.
+* obstore is preferred for the schemes that it knows, because its requests run without the
+  interpreter's lock and can be conditional. fsspec opens everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.errors import BaseZarrError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastzarr.stores.base import Store
+
+_scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
+_OBSTORE = frozenset(
+    {"s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl", "http", "https"}
+)
+#: The extra of this package, and the package of fsspec, for each scheme.
+_EXTRAS = {
+    **dict.fromkeys(("s3", "s3a"), ("s3", "s3fs")),
+    **dict.fromkeys(("gs", "gcs"), ("gcs", "gcsfs")),
+    **dict.fromkeys(("az", "azure", "abfs", "abfss", "adl"), ("azure", "adlfs")),
+    **dict.fromkeys(("http", "https"), ("remote", "aiohttp")),
+    **dict.fromkeys(("hdfs", "webhdfs"), ("hdfs", "pyarrow")),
+}
+
+
+def is_remote(store_like: object) -> bool:
+    """Whether an object is a URL that is not of a folder, or an object of obstore or fsspec."""
+    if isinstance(store_like, str):
+        scheme = _scheme(store_like)
+        return scheme is not None and scheme[0].lower() not in ("file://", "memory://")
+    return _package(store_like) in ("obstore", "fsspec", "upath")
+
+
+def _package(value: object) -> str:
+    """Return the package whose class an object is an instance of, among those known here."""
+    for cls in type(value).__mro__:
+        top = cls.__module__.partition(".")[0]
+        if top in ("obstore", "fsspec", "upath"):
+            return top
+    return ""
+
+
+def open_remote(store_like: Any, options: Mapping[str, Any], *, read_only: bool) -> Store:
+    """Return the store of an object for which ``is_remote`` is True.
+
+    Raise ImportError, which names what to install, if there is no package for a URL, and TypeError
+    for options that no package knows.
+    """
+    if not isinstance(store_like, str):
+        if options:
+            msg = f"storage_options are for URLs; pass them to the {type(store_like).__name__}"
+            raise TypeError(msg)
+        if _package(store_like) == "obstore":
+            from fastzarr.stores.obstore import ObjectStore
+
+            return ObjectStore(store_like, read_only=read_only)
+        from fastzarr.stores.fsspec import FsspecStore
+
+        return FsspecStore.from_object(store_like, read_only=read_only)
+    found = _scheme(store_like)
+    scheme = found[1].lower() if found is not None else ""
+    store_like = scheme + store_like[len(scheme) :]
+    if found is not None and found[2] == "://" and "::" not in store_like and scheme in _OBSTORE:
+        store = _by_obstore(store_like, scheme, options, read_only=read_only)
+        if store is not None:
+            return store
+    return _by_fsspec(store_like, scheme, options, read_only=read_only)
+
+
+def _by_obstore(
+    url: str, scheme: str, options: Mapping[str, Any], *, read_only: bool
+) -> Store | None:
+    """Return the store of a URL, or None if fsspec must open it."""
+    if find_spec("obstore") is None:
+        return None
+    from fastzarr.stores.obstore import ObjectStore
+
+    try:
+        return ObjectStore(url, read_only=read_only, storage_options=options)
+    except TypeError:
+        if not _are_of_fsspec(scheme, options):
+            raise
+    return None
+
+
+def _are_of_fsspec(scheme: str, options: Mapping[str, Any]) -> bool:
+    """Whether the file system of a scheme is installed and knows all options."""
+    if find_spec("fsspec") is None or find_spec(_EXTRAS[scheme][1]) is None:
+        return False
+    from inspect import signature
+
+    import fsspec
+
+    known = signature(fsspec.get_filesystem_class(scheme).__init__).parameters
+    # s3fs passes this one to botocore.
+    return all(name in known or name == "profile" for name in options)
+
+
+def _by_fsspec(url: str, scheme: str, options: Mapping[str, Any], *, read_only: bool) -> Store:
+    extra, package = _EXTRAS.get(scheme, ("fsspec", ""))
+    if find_spec("fsspec") is None:
+        msg = f"{scheme}:// URLs need more packages: pip install 'fastzarr[{extra}]'"
+        raise ImportError(msg)
+    from fastzarr.stores.fsspec import FsspecStore
+
+    try:
+        return FsspecStore.from_url(url, storage_options=options, read_only=read_only)
+    except ImportError as error:
+        words = f"fastzarr[{extra}]" if package else str(error)
+        msg = f"{scheme}:// URLs need more packages: pip install '{words}'"
+        raise ImportError(msg) from error
+    except ValueError as error:
+        if "rotocol" not in str(error):
+            raise
+        msg = (
+            f"{scheme!r} URLs are not known to fsspec; pass a path, a mapping, a store or a URL "
+            "of another scheme"
+        )
+        raise BaseZarrError(msg) from error
