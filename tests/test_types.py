@@ -6,6 +6,7 @@ must report, each with the error code that its line names.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import runpy
@@ -21,6 +22,21 @@ import fastzarr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The arguments and results of public functions, arrays and groups that may be anything.
+ANYTHING = {
+    # An element, of whatever type.
+    *("fill_value", "Array.fill_value", "Array.get_basic_selection"),
+    # A codec, of whatever library.
+    *("Array.compressor", "Array.serializer"),
+    # An array of NumPy, or a mapping of arrays.
+    "load",
+    # Overloads say what they are.
+    *("kwargs", "shape", "new_shape"),
+    # Keywords of the library that writes the copy.
+    "create_kws",
+    # It has no effect.
+    "meta_array",
+}
 PROGRAMS = Path(__file__).parent / "typed"
 REPORTED = re.compile(r"(?P<file>\w+)\.py:(?P<line>\d+): error: .*\[(?P<code>[\w-]+)\]$")
 
@@ -76,3 +92,23 @@ def test_each_mistake_is_reported_and_nothing_else(
 
 def test_right_programs_run(tmp_path: Path) -> None:
     runpy.run_path(str(PROGRAMS / "right.py"))["main"](str(tmp_path))
+
+
+def of_any_type() -> Iterator[str]:
+    """Iterate over the names of arguments, and of functions with results, of the type Any."""
+    verbs = {name: getattr(fastzarr, name) for name in fastzarr.__all__}
+    for cls in (fastzarr.Array, fastzarr.Group):
+        members = {name: getattr(cls, name) for name in dir(cls) if not name.startswith("_")}
+        verbs |= {f"{cls.__name__}.{name}": member for name, member in members.items()}
+    for name, verb in verbs.items():
+        function = getattr(verb, "fget", verb)
+        if not inspect.isroutine(function):
+            continue
+        signature = inspect.signature(function)
+        yield from (word for word, of in signature.parameters.items() if of.annotation == "Any")
+        if signature.return_annotation == "Any":
+            yield name
+
+
+def test_few_arguments_and_results_may_be_anything() -> None:
+    assert set(of_any_type()) == ANYTHING

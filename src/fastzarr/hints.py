@@ -84,6 +84,25 @@ class HasPositions(Protocol):
         """Return the array as one of NumPy."""
 
 
+class HasAttributes(Protocol):
+    """An array or group of this package or of h5py."""
+
+    @property
+    def name(self) -> Any:
+        """The path of the node."""
+
+    @property
+    def attrs(self) -> Any:
+        """The attributes."""
+
+
+class HasGroups(HasAttributes, Protocol):
+    """A group of this package or of h5py."""
+
+    def require_group(self, name: str, /) -> Any:
+        """Return the group of a name."""
+
+
 class HasMask(Protocol):
     """A boolean array of any library."""
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import fastzarr as zarr
 from fastzarr import codecs, errors, storage
 from fastzarr.codecs import BloscCodec, ShardingCodec, ZstdCodec
+from fastzarr.dtype import DateTime64
 from fastzarr.storage import LocalStore, MemoryStore, StorePath
 from fastzarr.types import ArrayLike, ArrayOptions, Index, Mode, Order, StoreLike, ZarrFormat
 
@@ -173,6 +174,7 @@ def groups(store: StoreLike, mode: Mode = "a", zarr_format: ZarrFormat = 3) -> N
     for path, node in root.members(max_depth=None):
         use(path, node.name)
     root.visititems(lambda path, node: None)
+    use(root.visit(lambda path: path if path == "x" else None))
     root.move("b", "e")
     del root["e"]
     use(root.tree(), root.info, "x" in root, total, len(root), root.read_only)
@@ -191,6 +193,10 @@ def functions(folder: str, data: ArrayLike, index: Index) -> None:
     root["a"] = [1, 2]
     dest = zarr.create_group({}, attributes={"x": 1})
     copied, skipped, size = zarr.copy(root["a"], dest, if_exists="replace", log=use)
+    made = zarr.create_hierarchy(
+        store={}, nodes={"a": root.layout, "a/b": {"zarr_format": 3, "node_type": "group"}}
+    )
+    use(dict(made), DateTime64(unit="s", scale_factor=10).numpy)
     report = zarr.copy_all(root, dest, on_error="skip", if_exists="skip", progress=False)
     zarr.copy_store(store, MemoryStore(), excludes=["b"], if_exists="skip")
     zarr.consolidate_metadata(store)

@@ -11,6 +11,7 @@ import numpy as np
 import fastzarr as zarr
 from fastzarr import errors, storage
 from fastzarr.codecs import BloscCodec, GzipCodec, ShardingCodec, TransposeCodec
+from fastzarr.dtype import DateTime64
 from fastzarr.storage import LocalStore, MemoryStore, ZipStore  # [attr-defined]
 
 root = zarr.group()
@@ -139,9 +140,17 @@ store.set("a", 5)  # [arg-type]
 store.set("a", "text")  # [arg-type]
 zarr.save(store, root, zarr_format="2")  # [arg-type]
 
+zarr.copy("a.zarr", root)  # [arg-type]
+zarr.copy(z, z)  # [arg-type]
+zarr.copy_all(z, root)  # [arg-type]
+zarr.create_hierarchy(store=store, nodes={"a": 1})  # [dict-item]
+root.visit(5)  # [arg-type]
+DateTime64(unit="seconds")  # [arg-type]
+
 # Results of a wrong type.
 text: str = z.shape  # [assignment]
 size: int = z.chunks  # [assignment]
 member: zarr.Array = root["x"]  # [assignment]
 opened: zarr.Group = zarr.open_array(store)  # [assignment]
 lists: list[int] = z[:]  # [assignment]
+visited: int | None = root.visit(lambda path: path)  # [assignment]

@@ -372,7 +372,9 @@ def full_like(
     return _create("full_like", {}, words)
 
 
-def open_like(a: hints.ArrayLike, path: Any, **kwargs: Unpack[options.OpenLikeOptions]) -> Array:
+def open_like(
+    a: hints.ArrayLike, path: StoreLike, **kwargs: Unpack[options.OpenLikeOptions]
+) -> Array:
     """Open the array at ``path``, or create one like ``a`` if there is none.
 
     ``path`` is a path in ``store`` if that is passed, and a store otherwise.
@@ -386,12 +388,12 @@ def open_like(a: hints.ArrayLike, path: Any, **kwargs: Unpack[options.OpenLikeOp
     place, words = _divided(kwargs)
     words = _like(a, words) | place
     if "store" in words:
-        return open_array(words.pop("store"), path=path, **words)
+        words["path"], path = path, words.pop("store")
     return open_array(path, **words)
 
 
 def create_hierarchy(
-    *, store: StoreLike, nodes: Mapping[str, Any], overwrite: bool = False
+    *, store: StoreLike, nodes: Mapping[str, options.NodeLike], overwrite: bool = False
 ) -> Iterator[tuple[str, Array | Group]]:
     """Create several arrays and groups from their metadata.
 

@@ -210,7 +210,8 @@ def _of_code(match: re.Match[str], where: str) -> DataType | None:
     try:
         if kind in "Mm" and count in (0, 8):
             cls = DateTime64 if kind == "M" else TimeDelta64
-            return cls(unit=unit or "generic", scale_factor=int(scale or 1), endianness=endianness)
+            named: Any = {"unit": unit or "generic", "endianness": endianness}
+            return cls(scale_factor=int(scale or 1), **named)
         if unit is not None:
             return None
         if kind == "U":

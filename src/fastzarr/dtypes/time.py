@@ -13,7 +13,7 @@ Source: ``numpy.datetime64`` and ``numpy.timedelta64`` of zarr-extensions.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from fastzarr.dtypes.base import ORDERS, DataType, assign, is_integer
 from fastzarr.dtypes.numeric import integer
 from fastzarr.errors import DataTypeValidationError
 
-UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic")
+Unit = Literal["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic"]
+UNITS: tuple[str, ...] = get_args(Unit)
 # Two spellings of microseconds: with the Greek small letter mu, and with the micro sign.
 _MICRO = ("\u03bcs", "\u00b5s")
 _LARGEST_SCALE = 2**31 - 1
@@ -34,7 +35,11 @@ class Time(DataType):
     code: ClassVar[str]
 
     def __init__(
-        self, *, unit: str = "generic", scale_factor: int = 1, endianness: str | None = None
+        self,
+        *,
+        unit: Unit = "generic",
+        scale_factor: int = 1,
+        endianness: Literal["little", "big"] | None = None,
     ) -> None:
         """Initialise with a step of ``scale_factor`` times ``unit``.
 

@@ -391,7 +391,7 @@ class GroupVerbs(Generic[GroupT]):
         return self._create("full_like", name, words)
 
     def create_hierarchy(
-        self, nodes: Mapping[str, Any], *, overwrite: bool = False
+        self, nodes: Mapping[str, options.NodeLike], *, overwrite: bool = False
     ) -> Iterator[tuple[str, Array | GroupT]]:
         """Create several arrays and groups from their metadata, by path below this group.
 

@@ -311,7 +311,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         """
         return (group for _, group in self.groups())
 
-    def visit(self, func: Callable[[str], Any]) -> Any:
+    def visit(self, func: Callable[[str], T | None]) -> T | None:
         """Call ``func(path)`` for each node below until it returns a value other than None.
 
         Return that value, or None.
@@ -328,7 +328,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
 
     visitkeys = visit
 
-    def visitvalues(self, func: Callable[[Array | GroupT], Any]) -> Any:
+    def visitvalues(self, func: Callable[[Array | GroupT], T | None]) -> T | None:
         """Call ``func(node)`` for each node below until it returns a value other than None.
 
         >>> import fastzarr
@@ -340,7 +340,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         """
         return _first(func(node) for _, node in self.walk_nodes())
 
-    def visititems(self, func: Callable[[str, Array | GroupT], Any]) -> Any:
+    def visititems(self, func: Callable[[str, Array | GroupT], T | None]) -> T | None:
         """Call ``func(path, node)`` for each node below until it returns other than None.
 
         >>> import fastzarr
@@ -454,7 +454,7 @@ def _length(last: _Last[Any] | None, entries: list[str]) -> int | None:
     return len(found)
 
 
-def _first(results: Iterator[Any]) -> Any:
+def _first(results: Iterator[T | None]) -> T | None:
     return next((result for result in results if result is not None), None)
 
 

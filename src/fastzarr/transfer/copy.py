@@ -57,8 +57,8 @@ IF_EXISTS = ("raise", "replace", "skip", "skip_initialized")
 
 
 def copy(  # noqa: PLR0913, PLR0917  (a public signature)
-    source: Any,
-    dest: Any,
+    source: hints.HasAttributes,
+    dest: hints.HasGroups,
     name: str | None = None,
     shallow: bool = False,
     without_attrs: bool = False,
@@ -110,8 +110,8 @@ def copy(  # noqa: PLR0913, PLR0917  (a public signature)
 
 
 def copy_all(  # noqa: PLR0913, PLR0917  (a public signature)
-    source: Any,
-    dest: Any,
+    source: hints.HasGroups,
+    dest: hints.HasGroups,
     shallow: bool = False,
     without_attrs: bool = False,
     log: LogLike = None,

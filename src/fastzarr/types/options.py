@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.base import Codec
     from fastzarr.dtypes import DataType
     from fastzarr.grids.keys import KeyEncoding
+    from fastzarr.metadata.layout import GroupLayout, Layout
     from fastzarr.stores.resolve import StoreLike
 
 DTypeLike: TypeAlias = "npt.DTypeLike | DataType | Mapping[str, Any] | None"
@@ -33,6 +34,8 @@ KeysLike: TypeAlias = (
     " | hints.HasSeparator | None"
 )
 """How the keys of chunks are made."""
+NodeLike: TypeAlias = "Layout | GroupLayout | Mapping[str, Any] | hints.HasMembers"
+"""The metadata of a node."""
 Names: TypeAlias = Iterable[str | None] | None
 """The names of dimensions."""
 
