@@ -27,6 +27,12 @@ ASYNC = "an async API"
 
 # name: (a program, the feature that will bring it, the error until then)
 MISSING = {
+    "a store around another": ("zarr.storage.WrapperStore", OTHER_STORES, AttributeError),
+    "a part of a store in memory": (
+        "zarr.storage.ManagedMemoryStore('x', path='y')",
+        OTHER_STORES,
+        TypeError,
+    ),
     "a URL": ("zarr.open_group('s3://bucket/x', mode='r')", OTHER_STORES, ValueError),
     "FsspecStore": ("zarr.storage.FsspecStore", OTHER_STORES, AttributeError),
     "FSStore": ("zarr.storage.FSStore", OTHER_STORES, AttributeError),
@@ -231,6 +237,11 @@ MISTAKES = {
         "all other axes must agree",
     ),
     "an index out of bounds": ("zarr.open('a')[5]", IndexError, "axis 0 with size 2"),
+    "a method of NumPy's arrays": (
+        "zarr.open('a').sum()",
+        AttributeError,
+        r"no attribute 'sum'; read the elements first, as in z\[\.\.\.\]\.sum",
+    ),
     "an attribute that is no JSON": (
         "zarr.open('a').attrs['x'] = {1, 2}",
         TypeError,

@@ -487,3 +487,22 @@ def test_a_single_element_of_a_basic_selection_is_a_scalar() -> None:
     assert z.get_basic_selection((1, 2), out=out) is out
     text = fastzarr.array(np.array(["a", "b"], dtype="T"))
     assert text.get_basic_selection(1) == "b"
+
+
+def test_a_missing_attribute_is_missing():
+    z = fastzarr.array([1, 2, 3])
+    for name in ("sum", "T", "shpe", "_shape", "__array_interface__"):
+        assert not hasattr(z, name)
+        with pytest.raises(
+            AttributeError, match=f"'Array' object has no attribute '{name}'"
+        ) as got:
+            getattr(z, name)
+        assert (got.value.name, got.value.obj) == (name, z)
+
+    class Broken(Array):
+        @property
+        def sum(self):
+            return self.nonsense
+
+    with pytest.raises(AttributeError, match="'nonsense'"):
+        Broken(z.store).sum()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex, overload
 
 import numpy as np
 
@@ -452,6 +452,20 @@ class Array(Described):
             and self.layout == other.layout
             and self._cast == other._cast
         )
+
+    if not TYPE_CHECKING:
+        # A type checker that knew it would accept every misspelled name.
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise AttributeError, which says how to use an attribute of NumPy's arrays."""
+            own = name.startswith("_") or any(name in vars(cls) for cls in type(self).__mro__)
+            if own or not hasattr(np.ndarray, name):
+                # The same again: a property may have raised the error.
+                object.__getattribute__(self, name)
+            msg = (
+                f"'Array' object has no attribute {name!r}; read the elements first, as in "
+                f"z[...].{name}"
+            )
+            raise AttributeError(msg, name=name, obj=self)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         """Return the values that identify this array to dask."""
