@@ -5,6 +5,7 @@
 
 use crate::error::Result;
 use crate::memory;
+use crate::plan::Plan;
 use std::borrow::Cow;
 
 const STORE: &str = "store";
@@ -79,8 +80,27 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The object of a piece, which has come.
+pub struct Arrived<'a> {
+    /// The number of the piece.
+    pub number: usize,
+    /// The object, or why it could not be read.
+    pub found: Result<Option<Box<dyn Parts + 'a>>>,
+}
+
+/// The objects of a plan, each once, in an order of their own.
+pub trait Arrivals: Sync {
+    /// Return the next object, or `None` if none has come for some milliseconds.
+    fn next(&self, plan: &Plan) -> Result<Option<Arrived<'_>>>;
+}
+
 /// The stored objects of one array.
 pub trait Objects: Sync {
+    /// Return what is taken as it comes, instead of being asked for by its coordinates.
+    fn arrivals(&self) -> Option<&dyn Arrivals> {
+        None
+    }
+
     /// Open an object to read parts of it.
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>>;
 

@@ -316,17 +316,18 @@ enum Stored {
 /// Return the stored objects: as files if the store has files and, for a write, the job says how
 /// durable they must be. No Python code runs here: a thread that the interpreter ends in it, while
 /// shutting down, takes the process with it.
-fn stored(chunks: &Bound<'_, PyAny>, writes: Option<&Bound<'_, PyAny>>) -> PyResult<Stored> {
-    let level: Option<String> = match writes {
-        Some(job) => job.getattr(intern!(job.py(), "durability"))?.extract()?,
-        None => None,
+fn stored(chunks: &Bound<'_, PyAny>, job: &Bound<'_, PyAny>, writes: bool) -> PyResult<Stored> {
+    let level: Option<String> = if writes {
+        job.getattr(intern!(job.py(), "durability"))?.extract()?
+    } else {
+        None
     };
     let files = chunks.getattr(intern!(chunks.py(), "files"))?;
-    if files.is_none() || (writes.is_some() && level.is_none()) {
-        return Ok(Stored::Python(PyObjects {
-            chunks: chunks.clone().unbind(),
-            raised: Mutex::new(None),
-        }));
+    if writes && (files.is_none() || level.is_none()) {
+        return Ok(Stored::Python(PyObjects::new(chunks)));
+    }
+    if files.is_none() {
+        return PyObjects::to_read(chunks, job).map(Stored::Python);
     }
     #[cfg(unix)]
     return files::open(&files, level.as_deref()).map(Stored::Files);
@@ -359,11 +360,16 @@ impl Stored {
         match self {
             #[cfg(unix)]
             Stored::Files(_) => None,
-            Stored::Python(objects) => objects
-                .raised
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .take(),
+            Stored::Python(objects) => objects.raised(),
+        }
+    }
+
+    /// Return an exception of a store that is no failure of a chunk.
+    fn ended(&self, py: Python<'_>) -> Option<PyErr> {
+        match self {
+            #[cfg(unix)]
+            Stored::Files(_) => None,
+            Stored::Python(objects) => objects.ended(py),
         }
     }
 }
@@ -382,7 +388,7 @@ fn read<'py>(
         let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
         let compiled = compiled.get();
         let plan = make_plan(plan)?;
-        let stored = stored(chunks, None)?;
+        let stored = stored(chunks, job, false)?;
         let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
         let watch = Watch::new();
         let poll = || watch.poll();
@@ -430,7 +436,7 @@ fn write<'py>(
         let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
         let compiled = compiled.get();
         let plan = make_plan(plan)?;
-        let stored = stored(chunks, Some(job))?;
+        let stored = stored(chunks, job, true)?;
         let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
         let watch = Watch::new();
         let poll = || watch.poll();
@@ -479,7 +485,7 @@ fn finish<'py>(
     stored: &Stored,
     watch: Watch,
 ) -> PyResult<Option<Described<'py>>> {
-    if let Some(raised) = watch.raised() {
+    if let Some(raised) = watch.raised().or_else(|| stored.ended(py)) {
         return Err(raised);
     }
     match found {

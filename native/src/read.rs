@@ -6,6 +6,8 @@
 //! * A chunk is shared if there are fewer chunks than threads, or if it is so large that Ctrl-C would
 //!   have to wait for it. A slab is contiguous in the decoded chunk, and about a whole number of the
 //!   codec's blocks.
+//! * Objects that come in an order of their own are decoded in that order: the number of a task then
+//!   counts them, and is not that of a piece.
 //! * If descriptors run out, the objects that could not be opened are read at the end, one by one.
 //! * Memory is bounded by what the workers hold: of a shard its index and the inner chunks that are
 //!   being decoded, of shared chunks the encoded bytes of one for each thread.
@@ -17,7 +19,7 @@ use crate::copy;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, ReadInto};
 use crate::memory::grown;
-use crate::objects::{Objects, Parts};
+use crate::objects::{Arrivals, Arrived, Objects, Parts};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
 use crate::program::{Chunk, Entry, Part, Peeled, Program, Scratch, Shard, MISSING, SLAB};
@@ -29,6 +31,9 @@ const FEW: usize = 8;
 
 /// The numbers of pieces whose objects could not be opened, and the errors.
 type Late = Mutex<Vec<(usize, Error)>>;
+
+/// The number of a piece, and its object if it is not missing.
+type Taken<'a> = (usize, Option<Box<dyn Parts + 'a>>);
 
 /// What is the same for all pieces of one call.
 #[derive(Clone, Copy)]
@@ -82,7 +87,7 @@ impl<'a> Run<'a> {
             self.in_rounds(OPEN, &failures)
         } else if !self.shares_chunks() {
             self.one_by_one(&failures)
-        } else if program.chunk.chain.codecs.is_empty() {
+        } else if program.chunk.chain.codecs.is_empty() && self.objects.arrivals().is_none() {
             self.in_rounds(OPEN, &failures)
         } else {
             self.in_rounds(job.threads, &failures)
@@ -94,6 +99,14 @@ impl<'a> Run<'a> {
     /// Read a chunk with each worker.
     fn one_by_one(&self, failures: &Failures) -> bool {
         let (plan, job) = (self.plan, self.job);
+        if let Some(arrivals) = self.objects.arrivals() {
+            return spread(plan.size(), job.threads, &job, failures, &|_, kept| {
+                let (number, parts) = self.arrived(arrivals, failures)?;
+                let piece = plan.piece(number);
+                self.read_arrived(&piece, parts.as_deref(), kept)
+                    .map_err(|error| (piece.chunk, error))
+            });
+        }
         let late = Mutex::new(Vec::new());
         let done = spread(plan.size(), job.threads, &job, failures, &|number, kept| {
             let piece = plan.piece(number);
@@ -111,6 +124,46 @@ impl<'a> Run<'a> {
             };
             self.again(number, failures, read)
         })
+    }
+
+    /// Wait for the next object, unless the call has failed or is interrupted. Return the number of
+    /// its piece with it.
+    fn arrived(
+        &self,
+        arrivals: &'a dyn Arrivals,
+        failures: &Failures,
+    ) -> std::result::Result<Taken<'a>, (Vec<i64>, Error)> {
+        loop {
+            if !failures.is_empty() || (self.job.poll)() {
+                return Err((Vec::new(), Error::interrupted()));
+            }
+            match arrivals.next(self.plan) {
+                Ok(None) => {}
+                Ok(Some(Arrived { number, found })) => {
+                    let found = found.map_err(|error| (self.plan.piece(number).chunk, error));
+                    return found.map(|parts| (number, parts));
+                }
+                Err(error) => return Err((Vec::new(), error)),
+            }
+        }
+    }
+
+    fn read_arrived(
+        &self,
+        piece: &Piece,
+        parts: Option<&dyn Parts>,
+        kept: &mut Kept,
+    ) -> Result<()> {
+        let chunk = &self.program.chunk;
+        let Kept {
+            scratch, offsets, ..
+        } = kept;
+        let strides = &chunk.block.strides;
+        let factors = offsets.factors(&piece.factors, strides, self.into.frame)?;
+        match parts {
+            Some(parts) => self.read_chunk(chunk, parts, &factors, scratch),
+            None => self.fill(chunk, &factors),
+        }
     }
 
     /// Read a piece again whose object could not be opened for want of descriptors.
@@ -257,9 +310,15 @@ impl<'a> Run<'a> {
         let (plan, job) = (self.plan, self.job);
         let slots: Vec<Mutex<Option<Opened>>> = numbers.clone().map(|_| Mutex::new(None)).collect();
         let done = spread(slots.len(), job.threads, &job, failures, &|at, kept| {
-            let number = numbers.start + at;
+            let (number, arrived) = match self.objects.arrivals() {
+                None => (numbers.start + at, None),
+                Some(arrivals) => {
+                    let (number, parts) = self.arrived(arrivals, failures)?;
+                    (number, Some(parts))
+                }
+            };
             let piece = plan.piece(number);
-            match self.open(&piece, kept) {
+            match self.open(&piece, arrived, kept) {
                 Ok(opened) => *guard(&slots[at]) = opened,
                 Err(error) if scarce::ran_out(&error) => guard(late).push((number, error)),
                 Err(error) => return Err((piece.chunk, error)),
@@ -305,10 +364,17 @@ impl<'a> Run<'a> {
         done
     }
 
-    /// Open the object of a piece. If it is missing, fill its place and return `None`.
-    fn open(&self, piece: &Piece, kept: &mut Kept) -> Result<Option<Opened<'a>>> {
+    /// Open the object of a piece, unless it has arrived. If it is missing, fill its place and return
+    /// `None`.
+    fn open(
+        &self,
+        piece: &Piece,
+        arrived: Option<Option<Box<dyn Parts + 'a>>>,
+        kept: &mut Kept,
+    ) -> Result<Option<Opened<'a>>> {
         let Program { chunk, shard } = self.program;
-        let Some(parts) = self.objects.open(&piece.chunk)? else {
+        let found = arrived.map_or_else(|| self.objects.open(&piece.chunk), Ok)?;
+        let Some(parts) = found else {
             let strides = &chunk.block.strides;
             let factors = kept
                 .offsets

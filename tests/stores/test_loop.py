@@ -64,6 +64,37 @@ def test_a_forked_child_has_a_loop_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 8
 
 
+def test_the_loop_is_stopped_and_started_again() -> None:
+    first = loop.event_loop()
+    loop.stop()
+    assert first.is_closed()
+    loop.stop()
+    assert loop.wait(double(3)) == 6
+    assert loop.event_loop() is not first
+
+
+def test_what_is_awaited_when_the_loop_is_stopped_is_cancelled() -> None:
+    begun = threading.Event()
+    raised: list[BaseException] = []
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    def wait() -> None:
+        try:
+            loop.wait(endless())
+        except asyncio.CancelledError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    begun.wait()
+    loop.stop()
+    thread.join()
+    assert len(raised) == 1
+
+
 def test_many_threads_wait_at_once() -> None:
     met: Any = None
     waiting = 0

@@ -1,44 +1,123 @@
 //! The stored objects of any store of Python's, read and written under the interpreter's lock.
 //!
 //! * An exception of the store is kept, and returned with the failure of the call.
+//! * Of a plan, objects are asked for one by one, or many together, or they are taken as they come.
 //! * A change is made during a turn of the store, so that no other writer comes between.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyAnyMethods, PyBytes, PyTuple};
+use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 
 use crate::error::{Error, Kind, Result};
+use crate::job::guard;
 use crate::memory;
-use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
+use crate::objects::{Arrivals, Arrived, Make, Objects, Parts, Pending, Stop, Value};
+use crate::plan::Plan;
+
+/// How the objects of a plan are read.
+enum Asked {
+    /// One by one, by their coordinates.
+    One,
+    /// At most so many together.
+    Together(usize, Mutex<Together>),
+    /// As they come, from this function.
+    Ahead(Py<PyAny>),
+}
+
+/// The objects that were asked for together and are not taken yet.
+#[derive(Default)]
+struct Together {
+    next: usize,
+    ready: VecDeque<(usize, Option<PyBackedBytes>)>,
+    /// The pieces up to this number are asked for one by one, because all together have failed.
+    alone: usize,
+}
 
 /// The stored objects of one array, in a store of Python's.
 pub(super) struct PyObjects {
-    pub(super) chunks: Py<PyAny>,
-    pub(super) raised: Mutex<Option<PyErr>>,
+    chunks: Py<PyAny>,
+    asked: Asked,
+    raised: Mutex<Option<PyErr>>,
+    /// Buffers to be released the next time that the lock is held.
+    used: Mutex<Vec<PyBuffer<u8>>>,
 }
 
 impl PyObjects {
+    /// Make the objects of `chunks` to be written, or to be read one by one.
+    pub(super) fn new(chunks: &Bound<'_, PyAny>) -> PyObjects {
+        PyObjects {
+            chunks: chunks.clone().unbind(),
+            asked: Asked::One,
+            raised: Mutex::default(),
+            used: Mutex::default(),
+        }
+    }
+
+    /// Make the objects of `chunks` to be read: as they come if the job has a function `take`, and
+    /// otherwise up to `together` of them at once.
+    pub(super) fn to_read(
+        chunks: &Bound<'_, PyAny>,
+        job: &Bound<'_, PyAny>,
+    ) -> PyResult<PyObjects> {
+        let together = job.getattr(intern!(job.py(), "together"))?.extract()?;
+        let take = job.getattr(intern!(job.py(), "take"))?;
+        let asked = if !take.is_none() {
+            Asked::Ahead(take.unbind())
+        } else if together > 1 {
+            Asked::Together(together, Mutex::default())
+        } else {
+            Asked::One
+        };
+        Ok(PyObjects {
+            asked,
+            ..PyObjects::new(chunks)
+        })
+    }
+
+    /// Return the exception of the store.
+    pub(super) fn raised(&self) -> Option<PyErr> {
+        guard(&self.raised).take()
+    }
+
+    /// Return an exception of the store that is no failure of a chunk, such as that of Ctrl-C.
+    pub(super) fn ended(&self, py: Python<'_>) -> Option<PyErr> {
+        let mut raised = guard(&self.raised);
+        raised.take_if(|raised| !raised.is_instance_of::<PyException>(py))
+    }
+
+    fn is_ended(&self) -> bool {
+        Python::try_attach(|py| {
+            let raised = guard(&self.raised);
+            let raised = raised.as_ref();
+            raised.is_some_and(|raised| !raised.is_instance_of::<PyException>(py))
+        })
+        .unwrap_or(true)
+    }
+
+    fn keep(&self, stage: &'static str, raised: PyErr) -> Error {
+        let message = raised.to_string();
+        guard(&self.raised).get_or_insert(raised);
+        Error {
+            kind: Kind::Foreign,
+            stage,
+            message,
+        }
+    }
+
     fn call<T>(&self, stage: &'static str, f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
         // Python ends the process if it cannot make its state of a thread.
         if !memory::spare() {
             return Err(Error::memory(stage, memory::SPARE));
         }
         Python::try_attach(|py| {
-            f(py).map_err(|raised| {
-                let message = raised.to_string();
-                let mut first = self
-                    .raised
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                first.get_or_insert(raised);
-                Error {
-                    kind: Kind::Foreign,
-                    stage,
-                    message,
-                }
-            })
+            guard(&self.used).clear();
+            f(py).map_err(|raised| self.keep(stage, raised))
         })
         .unwrap_or_else(|| {
             Err(Error {
@@ -60,16 +139,102 @@ impl PyObjects {
         &self,
         f: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
     ) -> Result<Option<PyBackedBytes>> {
+        self.call("fetch", |py| as_bytes(&f(py)?))
+    }
+
+    /// Take the next object that has come.
+    fn take(&self, take: &Py<PyAny>) -> Result<Option<Arrived<'_>>> {
         self.call("fetch", |py| {
-            let found = f(py)?;
-            if found.is_none() {
+            let next = take.bind(py).call0()?;
+            if next.is_none() {
                 return Ok(None);
             }
-            if let Ok(bytes) = found.cast::<PyBytes>() {
-                return Ok(Some(bytes.clone().into()));
+            let next = next.cast::<PyTuple>()?;
+            let number = next.get_item(0)?.extract()?;
+            let value = next.get_item(1)?;
+            let found = if value.is_instance_of::<PyBaseException>() {
+                Err(self.keep("fetch", PyErr::from_value(value)))
+            } else {
+                Ok(self.parts(&value)?)
+            };
+            Ok(Some(Arrived { number, found }))
+        })
+    }
+
+    fn parts<'a>(&'a self, value: &Bound<'_, PyAny>) -> PyResult<Option<Box<dyn Parts + 'a>>> {
+        if !value.is_none() && !value.is_instance_of::<PyBytes>() {
+            let buffer = PyBuffer::<u8>::get(value)?;
+            // Nobody may write to it meanwhile.
+            if buffer.readonly() && buffer.is_c_contiguous() {
+                return Ok(Some(Box::new(Viewed {
+                    buffer: Some(buffer),
+                    used: &self.used,
+                })));
             }
-            let bytes = py.get_type::<PyBytes>().call1((found,))?;
-            Ok(Some(bytes.cast_into::<PyBytes>()?.into()))
+        }
+        Ok(whole(as_bytes(value)?))
+    }
+
+    /// Return the next of the objects that are asked for together.
+    fn next_of(
+        &self,
+        plan: &Plan,
+        most: usize,
+        together: &Mutex<Together>,
+    ) -> Result<Option<Arrived<'_>>> {
+        let mut together = guard(together);
+        if together.ready.is_empty() && together.next >= together.alone {
+            let last = plan.size().min(together.next + most);
+            let numbers = together.next..last;
+            // If one fails, nothing is known of the others.
+            match self.get_many(plan, numbers.clone()) {
+                Ok(values) if values.len() == numbers.len() => {
+                    together.ready.extend(numbers.zip(values));
+                }
+                Err(error) if self.is_ended() => return Err(error),
+                _ => {
+                    guard(&self.raised).take();
+                    together.alone = last;
+                }
+            }
+            if together.alone < last {
+                together.next = last;
+            }
+        }
+        if let Some((number, bytes)) = together.ready.pop_front() {
+            let found = Ok(whole(bytes));
+            return Ok(Some(Arrived { number, found }));
+        }
+        let number = together.next;
+        if number >= plan.size() {
+            return Ok(None);
+        }
+        together.next += 1;
+        drop(together);
+        let found = self.get(&plan.piece(number).chunk).map(whole);
+        Ok(Some(Arrived { number, found }))
+    }
+
+    fn get_many(
+        &self,
+        plan: &Plan,
+        numbers: std::ops::Range<usize>,
+    ) -> Result<Vec<Option<PyBackedBytes>>> {
+        self.call("fetch", |py| {
+            let wanted = PyList::empty(py);
+            for number in numbers.clone() {
+                wanted.append(PyTuple::new(py, plan.piece(number).chunk)?)?;
+            }
+            let found = self
+                .chunks
+                .bind(py)
+                .call_method1(intern!(py, "get_many"), (wanted,))?;
+            let mut values = Vec::new();
+            for value in found.cast::<PyList>()? {
+                memory::push(&mut values, as_bytes(&value)?, "fetch")
+                    .map_err(super::raised::raising)?;
+            }
+            Ok(values)
         })
     }
 
@@ -113,6 +278,76 @@ impl PyObjects {
     }
 }
 
+/// Return the bytes of an object, copied unless they are bytes of Python's.
+fn as_bytes(found: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedBytes>> {
+    if found.is_none() {
+        return Ok(None);
+    }
+    if let Ok(bytes) = found.cast::<PyBytes>() {
+        return Ok(Some(bytes.clone().into()));
+    }
+    let bytes = found.py().get_type::<PyBytes>().call1((found,))?;
+    Ok(Some(bytes.cast_into::<PyBytes>()?.into()))
+}
+
+fn whole<'a>(bytes: Option<PyBackedBytes>) -> Option<Box<dyn Parts + 'a>> {
+    bytes.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>)
+}
+
+/// Return a part of what is in memory.
+fn part(bytes: &[u8], offset: u64, size: usize) -> Result<&[u8]> {
+    let start = usize::try_from(offset).ok();
+    let found = start.and_then(|start| bytes.get(start..start.checked_add(size)?));
+    found.ok_or_else(|| {
+        let all = bytes.len();
+        Error::codec(
+            "fetch",
+            format!("{size} bytes at offset {offset} end after the {all}"),
+        )
+    })
+}
+
+/// An object in a read-only buffer of Python's.
+struct Viewed<'a> {
+    buffer: Option<PyBuffer<u8>>,
+    used: &'a Mutex<Vec<PyBuffer<u8>>>,
+}
+
+impl Viewed<'_> {
+    fn bytes(&self) -> &[u8] {
+        match &self.buffer {
+            Some(buffer) if buffer.item_count() > 0 => {
+                // SAFETY: the buffer is contiguous and read-only, and is kept as long as this.
+                unsafe {
+                    std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes())
+                }
+            }
+            _ => &[],
+        }
+    }
+}
+
+impl Parts for Viewed<'_> {
+    fn size(&self) -> u64 {
+        self.bytes().len() as u64
+    }
+
+    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        part(self.bytes(), offset, size)
+    }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(self.bytes())
+    }
+}
+
+impl Drop for Viewed<'_> {
+    fn drop(&mut self) {
+        // It is released with the interpreter's lock, which is not taken for that alone.
+        guard(self.used).extend(self.buffer.take());
+    }
+}
+
 struct Whole(PyBackedBytes);
 
 impl Parts for Whole {
@@ -121,18 +356,7 @@ impl Parts for Whole {
     }
 
     fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.0.get(start..start.checked_add(size)?))
-            .ok_or_else(|| {
-                Error::codec(
-                    "fetch",
-                    format!(
-                        "{size} bytes at offset {offset} end after the {}",
-                        self.size()
-                    ),
-                )
-            })
+        part(&self.0, offset, size)
     }
 
     fn in_memory(&self) -> Option<&[u8]> {
@@ -140,10 +364,26 @@ impl Parts for Whole {
     }
 }
 
+impl Arrivals for PyObjects {
+    fn next(&self, plan: &Plan) -> Result<Option<Arrived<'_>>> {
+        match &self.asked {
+            Asked::Together(most, together) => self.next_of(plan, *most, together),
+            Asked::Ahead(take) => self.take(take),
+            Asked::One => Ok(None),
+        }
+    }
+}
+
 impl Objects for PyObjects {
+    fn arrivals(&self) -> Option<&dyn Arrivals> {
+        match self.asked {
+            Asked::One => None,
+            _ => Some(self),
+        }
+    }
+
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
-        let found = self.get(chunk)?;
-        Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
+        self.get(chunk).map(whole)
     }
 
     fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {

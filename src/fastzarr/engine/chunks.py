@@ -98,6 +98,16 @@ class StoredChunks:
             self.miss(key)
         return found
 
+    def get_many(self, chunks: Sequence[tuple[int, ...]]) -> list[bytes | None]:
+        """Return what ``get`` returns for each of several objects."""
+        prefix, encode = self.prefix, self.encode
+        keys = [prefix + encode(chunk) for chunk in chunks]
+        found = self.store.get_many_valid(keys)
+        for key, value in zip(keys, found, strict=True):
+            if value is None:
+                self.miss(key)
+        return found
+
     def miss(self, key: str) -> None:
         """Remember that an object was missing; raise the store's error if it is not known to be."""
         self.store.check_missing(key)

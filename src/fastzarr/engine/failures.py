@@ -68,7 +68,11 @@ def of_error(chunk: tuple[int, ...], stage: str, error: Exception) -> Failure:
 
 def ran_out(failure: Failure) -> bool:
     """Whether a chunk failed for want of descriptors or of space on the disk."""
-    error = failure.error
+    return is_scarcity(failure.error)
+
+
+def is_scarcity(error: BaseException) -> bool:
+    """Whether an error tells of a want of descriptors or of space on the disk."""
     return isinstance(error, OSError) and error.errno in _SCARCE
 
 

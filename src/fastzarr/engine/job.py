@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.turns import Turn
 
     Spread = Callable[[Callable[[int], None], int], None]
+    Take = Callable[[], tuple[int, Any] | None]
 
 
 class Source(Protocol):
@@ -28,6 +29,9 @@ class Chunks(Protocol):
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
+
+    def get_many(self, chunks: Sequence[tuple[int, ...]]) -> Sequence[Buffer | None]:
+        """Return what ``get`` returns for each of several objects."""
 
     def source(self, chunk: tuple[int, ...]) -> Source:
         """Return the source of the object at these coordinates, to read parts of it."""
@@ -50,7 +54,10 @@ class Job(NamedTuple):
     chunks that contain only the fill value are stored. ``threads`` is the maximum number of
     threads. ``spread`` runs a task for each number below a count, possibly in parallel, and raises
     the exception of a task. ``durability`` is that of files that the extension writes itself, or
-    None if it must not write files.
+    None if it must not write files. ``together`` is the number of objects that the extension asks
+    for at once, by ``Chunks.get_many``. ``take``, if it is not None, returns the objects of the
+    plan that is read as they come: the number of a piece, and its bytes, None if it is missing, or
+    the error. It returns each once, and None if nothing has come for some milliseconds.
     """
 
     fields: str | list[str] | None = None
@@ -59,3 +66,5 @@ class Job(NamedTuple):
     spread: Spread = inline
     threads: int = 1
     durability: str | None = None
+    together: int = 1
+    take: Take | None = None

@@ -17,6 +17,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.program import Program, Shard
     from fastzarr.engine.failures import Failure
+    from fastzarr.engine.job import Take
     from fastzarr.selection.plan import Factor, Plan
 
     Array = np.ndarray[Any, Any]
@@ -46,7 +48,7 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
 
     Return the first failure, or None.
     """
-    nested = job if plan.size == 1 else job._replace(spread=inline)
+    nested = job if plan.size == 1 else job._replace(spread=inline, take=None)
 
     def one(number: int) -> Failure | None:
         piece = plan.piece(number)
@@ -59,7 +61,51 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
             return of_error(piece.chunk, "fetch", error)
         return None
 
-    return one(0) if plan.size == 1 else _run(one, plan.size, job)
+    if plan.size == 1:
+        return one(0)
+    if job.take is None:
+        return _run(one, plan.size, job)
+    place = partial(_place, program, out=out, job=nested)
+    return _read_ahead(place, plan, job.take, one, job)
+
+
+def _read_ahead(
+    place: Callable[..., None],
+    plan: Plan,
+    take: Take,
+    one: Callable[[int], Failure | None],
+    job: Job,
+) -> Failure | None:
+    """Read all chunks of a plan as they come; ``one`` reads a chunk again that ran out."""
+    failures: list[Failure] = []
+    left: list[int] = []
+
+    def task(_: int) -> None:
+        taken = None
+        while taken is None:
+            if failures:
+                return
+            taken = take()
+        number, found = taken
+        piece = plan.piece(number)
+        failure = None
+        if isinstance(found, Exception):
+            failure = of_error(piece.chunk, "fetch", found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            try:
+                place(found, piece)
+            except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
+                failure = of_error(piece.chunk, "fetch", error)
+        if failure is not None:
+            if ran_out(failure):
+                left.append(number)
+            else:
+                failures.append(failure)
+
+    job.spread(task, plan.size)
+    return _run_left(one, left, failures)
 
 
 def write(program: Program, plan: Plan, chunks: Chunks, value: Array, job: Job) -> Failure | None:
@@ -91,6 +137,13 @@ def _run(one: Callable[[int], Failure | None], count: int, job: Job) -> Failure 
             failures.append(found)
 
     job.spread(task, count)
+    return _run_left(one, left, failures)
+
+
+def _run_left(
+    one: Callable[[int], Failure | None], left: list[int], failures: list[Failure]
+) -> Failure | None:
+    """Run a function for each piece that is left, and return the first failure of all."""
     for number in left:
         if failures:
             break

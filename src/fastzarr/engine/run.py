@@ -4,11 +4,13 @@ Rules of this file:
 
 * Every read and write of an array, regular or sharded, by any selection, passes through here.
 * A selection with large masks is divided into bands, which are planned and run one after another.
+* Chunks that are not files are requested ahead of their use, or many together (``ahead.py``).
 * The extension runs a plan if it can; otherwise its twin in ``reference.py`` does.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +18,10 @@ import numpy as np
 from fastzarr.codecs.compile import compile_native
 from fastzarr.config import config
 from fastzarr.engine import reference
+from fastzarr.engine.ahead import fetch_ahead
 from fastzarr.engine.failures import as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Job, inline
+from fastzarr.engine.requests import runs_ahead
 from fastzarr.engine.threads import parallel, workers
 from fastzarr.native import extension
 from fastzarr.selection import bands
@@ -88,7 +92,10 @@ def run_read(
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
     spread = inline if threads == 1 else parallel
     job = Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
-    failure = chosen.read(program, plan, chunks, out, job)
+    if chunks.files is not None or plan.size == 1:
+        failure = chosen.read(program, plan, chunks, out, job)
+    else:
+        failure = _read_many(chosen, program, plan, chunks, out, job)
     if failure is not None and chosen is not reference:
         failure = as_failure(*failure)
         if is_for_the_store(failure):
@@ -96,6 +103,25 @@ def run_read(
     if failure is not None:
         raise as_error(failure, chunks) from failure.error
     return chunks.missed is not before
+
+
+def _read_many(
+    chosen: Any, program: Program, plan: Plan, chunks: StoredChunks, out: Any, job: Job
+) -> Any:
+    """Read several chunks that are not files, requested together or ahead of their use."""
+    store = chunks.store
+    if program.shard is not None:
+        return chosen.read(program, plan, chunks, out, job)
+    if not runs_ahead(store):
+        fit = config.flat["fetch.bytes"] // max(program.nbytes, 1)
+        together = store.batch if store.batch == 1 else min(store.batch, max(fit, 1))
+        return chosen.read(program, plan, chunks, out, job._replace(together=together))
+    ahead = fetch_ahead(chunks, plan, program.nbytes)
+    spread = partial(parallel, interrupted=ahead.end) if job.threads > 1 else job.spread
+    try:
+        return chosen.read(program, plan, chunks, out, job._replace(spread=spread, take=ahead.take))
+    finally:
+        ahead.end()
 
 
 def run_write(

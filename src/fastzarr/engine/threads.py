@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from fastzarr.config import config
+from fastzarr.engine import requests
 from fastzarr.engine.job import inline
 from fastzarr.native import extension
 
@@ -115,10 +116,13 @@ class _Run:
                 self.raised.append(error)
 
 
-def parallel(task: Callable[[int], None], count: int) -> None:
+def parallel(
+    task: Callable[[int], None], count: int, interrupted: Callable[[], None] | None = None
+) -> None:
     """Run a task for each number below ``count``, on the pool and the caller's thread.
 
-    If a task raises, the first exception is raised once no task is running any more.
+    If a task raises, ``interrupted`` is called, and the first exception is raised once no task is
+    running any more.
     """
     threads = min(workers(), count)
     if threads < 2:
@@ -133,6 +137,8 @@ def parallel(task: Callable[[int], None], count: int) -> None:
             run.idle.wait_for(lambda: not run.active)
     except BaseException as error:  # noqa: BLE001  (raised below)
         run.raised.append(error)
+        if interrupted is not None:
+            interrupted()
     finally:
         run.settle()
     if run.raised:
@@ -147,6 +153,7 @@ def cleanup_resources() -> None:
     """
     if extension is not None:
         extension.shutdown()
+    requests.cleanup()
     with _pool.lock:
         if _pool.executor is not None:
             _pool.executor.shutdown(wait=True)

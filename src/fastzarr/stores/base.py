@@ -22,14 +22,13 @@ from fastzarr.buffers import flat_bytes
 from fastzarr.errors import (
     BaseZarrError,
     ContainsNodeError,
-    KeyValidationError,
     NodeNotFoundError,
     ReadOnlyError,
     ZarrRuntimeWarning,
 )
 from fastzarr.stores.as_mapping import AsMapping
 from fastzarr.stores.capabilities import PAST, Request, Suspension, Value, is_void, void, void_one
-from fastzarr.stores.keys import normalise_path, validate_key
+from fastzarr.stores.keys import below_root, normalise_path, validate_key
 from fastzarr.stores.place import own
 from fastzarr.stores.ranges import clip_range
 
@@ -93,9 +92,8 @@ class Store(AsMapping):
     supports_partial_reads: bool = False
     #: Whether ``getsize`` is cheaper than ``get``.
     knows_sizes: ClassVar[bool] = False
-    #: How many requests at once shorten the time of all: None for as many as the settings allow
-    #: (``fetch.concurrency``), 1 if requests do not wait for anything, because values are in memory
-    #: or in local files. They are then made one after the other by the thread that needs the value.
+    #: How many requests at once shorten the time of all; None for as many as the settings allow.
+    #: With 1, as for values in memory, each is made by the thread that needs the value.
     concurrency: int | None = None
     #: How many requests one call of ``fetch`` answers in about the time of one.
     batch: int = 1
@@ -258,6 +256,10 @@ class Store(AsMapping):
     def get_valid(self, key: str) -> bytes | None:
         """Return the value of a key that is known to be valid, without checking it again."""
         return self.get(key)
+
+    def get_many_valid(self, keys: Sequence[str]) -> Values:
+        """Return the values of keys that are known to be valid."""
+        return self.get_many(keys)
 
     def check_missing(self, key: str) -> None:
         """Raise the storage's error if a key that was found missing could not be looked for."""
@@ -442,7 +444,7 @@ class Store(AsMapping):
         Return False if the store has found nothing there; other values have no meaning.
         """
         self._check_write()
-        return self._delete_dir(_below_root(prefix, "use clear() to delete all keys"))
+        return self._delete_dir(below_root(prefix, "use clear() to delete all keys"))
 
     def clear(self) -> None:
         """Delete all keys.
@@ -476,8 +478,8 @@ class Store(AsMapping):
         >>> store.check_move("/a", "e/")
         ('a', 'e')
         """
-        source = _below_root(source, "the root of a store cannot be moved")
-        target = _below_root(target, "the root of a store cannot be moved to")
+        source = below_root(source, "the root of a store cannot be moved")
+        target = below_root(target, "the root of a store cannot be moved to")
         if not self._holds(source):
             msg = f"cannot move {source!r} in {self}: there is nothing at this path"
             raise NodeNotFoundError(msg)
@@ -588,11 +590,3 @@ class Store(AsMapping):
     def __repr__(self) -> str:
         """Return the class name with the URL."""
         return f"{type(self).__name__}({str(self)!r})"
-
-
-def _below_root(prefix: str, hint: str) -> str:
-    path = normalise_path(prefix)
-    if not path:
-        msg = f"{prefix!r} is the root of the store; {hint}"
-        raise KeyValidationError(msg)
-    return path

@@ -151,3 +151,12 @@ def as_name(name: Any) -> str:
             return str(index(name))
     msg = f"the name of a node must be a string, not {type(name).__name__}: {name!r}"
     raise TypeError(msg)
+
+
+def below_root(prefix: str, hint: str) -> str:
+    """Return a path normalised; raise ``KeyValidationError`` with a hint if it is the root."""
+    path = normalise_path(prefix)
+    if not path:
+        msg = f"{prefix!r} is the root of the store; {hint}"
+        raise KeyValidationError(msg)
+    return path

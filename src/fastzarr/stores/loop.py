@@ -48,9 +48,19 @@ class _Loop:
             loop, thread = self.loop, self.thread
             self.loop = self.thread = None
         if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(_end(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
+
+
+async def _end() -> None:
+    """Cancel all other tasks of the loop, and wait until they have ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others)
 
 
 _loop = _Loop()
@@ -63,6 +73,11 @@ atexit.register(_loop.stop)
 def event_loop() -> asyncio.AbstractEventLoop:
     """Return the loop, which is running."""
     return _loop.running()
+
+
+def stop() -> None:
+    """Cancel what is awaited, and stop the loop; it is started again when needed."""
+    _loop.stop()
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -101,6 +101,15 @@ class MemoryStore(MappingStore):
 
     set_valid = _set
 
+    def get_many_valid(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values of keys that are known to be valid."""
+        found = list(map(self._mapping.get, keys))
+        # Other code may put any buffer into the mapping.
+        return [
+            raw if raw is None or type(raw) is bytes else bytes(flat_bytes(raw, key))
+            for key, raw in zip(keys, found, strict=True)
+        ]
+
     def _delete(self, key: str) -> None:
         with self._place.guard:
             super()._delete(key)

@@ -1,0 +1,395 @@
+"""Requests to a store that run ahead of their use, on threads of their own or on its event loop.
+
+Rules of this file:
+
+* The requests under way in the process are at most ``fetch.concurrency``, and the values that are
+  fetched but not taken at most ``fetch.bytes``, whoever has asked for them. Before a value has
+  come, the most that it may have is counted. Each ``Requests`` may have one value beyond these
+  bytes, so that none waits for another, which may be waiting for it.
+* Requests are sent in the order of their numbers; those of several ``Requests`` take turns. Values
+  are taken in the order in which they come.
+* After an error no more requests are sent, unless it is one for which they may be repeated alone.
+* Only threads that no signal interrupts change what is counted for the process. What a caller has
+  not taken is given back when its ``Requests`` end, however they end. Requests that are under way
+  then have nobody who waits for them.
+* A request that is made while a thread makes another one, by the store itself, runs on that thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.buffers import as_view, nbytes
+from fastzarr.config import config
+from fastzarr.engine.failures import is_scarcity
+from fastzarr.stores.base import Store
+from fastzarr.stores.capabilities import Request, Value
+
+if TYPE_CHECKING:
+    from asyncio import Task
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
+# How long a thread waits for a value before it looks whether it should still wait.
+_LOOK = 0.02
+# The most bytes that the documents of most nodes have.
+_DOCUMENT = 1 << 14
+
+
+class _Threads:
+    """The threads that make requests, and what is under way in this process."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.lock = threading.Lock()
+        self.executor: ThreadPoolExecutor | None = None
+        self.size = 0
+        #: Those with requests that are not sent, and those with values that are counted.
+        self.queue: deque[Requests] = deque()
+        self.live: set[Requests] = set()
+        self.under_way = 0
+        #: Whether a request was not sent because of the bytes that others have.
+        self.starved = False
+        self.here = threading.local()
+
+    def add(self, requests: Requests) -> None:
+        """Send as many requests as there may be, and the others later."""
+        with self.lock:
+            self.queue.append(requests)
+            self.live.add(requests)
+            self.start(requests, -(-requests.count // requests.batch))
+
+    def start(self, requests: Requests, count: int) -> None:
+        """Send requests, up to a number of them at once."""
+        if requests.awaited:
+            from fastzarr.stores.loop import event_loop
+
+            event_loop().call_soon_threadsafe(self.send)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        most = max(int(config.flat["fetch.concurrency"]), 1)
+        try:
+            if self.executor is None or self.size < most:
+                if self.executor is not None:
+                    self.executor.shutdown(wait=False)
+                self.executor = ThreadPoolExecutor(most, thread_name_prefix="fastzarr-fetch")
+                self.size = most
+            for _ in range(min(count, most, requests.most)):
+                self.executor.submit(self.work)
+        except RuntimeError:
+            # The interpreter is shutting down, or the system has no thread left.
+            requests.alone = True
+
+    def restart(self, *, awaited: bool | None = None) -> None:
+        """Send more requests, of one kind or of both, because there is room for them."""
+        kinds = {one.awaited: one for one in self.queue if awaited in (None, one.awaited)}
+        for one in kinds.values():
+            self.start(one, 1)
+
+    def next(self, *, awaited: bool) -> tuple[Requests, list[int]] | None:
+        """Return the requests to be sent now, of those that are ``awaited`` or of the others."""
+        if self.under_way >= max(int(config.flat["fetch.concurrency"]), 1):
+            return None
+        room = config.flat["fetch.bytes"] - sum(one.flying + one.waiting for one in self.live)
+        for _ in range(len(self.queue)):
+            requests = self.queue.popleft()
+            if requests.ended or requests.sent == requests.count:
+                continue
+            self.queue.append(requests)
+            if requests.awaited is not awaited or requests.under_way >= requests.most:
+                continue
+            numbers = requests.send(room)
+            if numbers:
+                requests.under_way += 1
+                self.under_way += 1
+                return requests, numbers
+            self.starved = True
+        return None
+
+    def finish(self, requests: Requests) -> None:
+        """Count a request that has been answered."""
+        requests.under_way -= 1
+        self.under_way -= 1
+        if requests.ended and not requests.under_way:
+            self.live.discard(requests)
+        if any(one.awaited is not requests.awaited for one in self.queue):
+            self.restart(awaited=not requests.awaited)
+
+    def work(self) -> None:
+        """Make requests, on a thread of the executor, as long as there are some to be sent."""
+        self.here.busy = True
+        with self.lock:
+            job = self.next(awaited=False)
+        while job is not None:
+            requests, numbers = job
+            requests.ask(numbers)
+            with self.lock:
+                self.finish(requests)
+                job = self.next(awaited=False)
+
+    def send(self) -> None:
+        """Make requests as tasks of the event loop, on its thread."""
+        import asyncio
+
+        while True:
+            with self.lock:
+                job = self.next(awaited=True)
+            if job is None:
+                return
+            requests, (number,) = job
+            task = asyncio.get_running_loop().create_task(requests.ask_async(number))
+            requests.tasks[task] = number
+            task.add_done_callback(requests.settle)
+
+    def release(self, requests: Requests, size: int) -> None:
+        """Count the bytes of a value that has been taken."""
+        with self.lock:
+            requests.waiting -= size
+            if self.starved:
+                self.starved = False
+                self.restart()
+
+    def end(self, requests: Requests) -> None:
+        with self.lock:
+            requests.ended = True
+            requests.waiting = 0
+            if not requests.under_way:
+                self.live.discard(requests)
+            if self.starved:
+                self.starved = False
+                self.restart()
+
+    def close(self) -> None:
+        """Stop the threads when they have made their requests; later requests start new ones."""
+        with self.lock:
+            executor, self.executor, self.size = self.executor, None, 0
+        if executor is not None:
+            executor.shutdown(wait=True)
+
+
+_threads = _Threads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.reset)
+
+
+class Requests:
+    """Numbered requests to a store; their values are taken as they come.
+
+    ``request(number)`` returns a request and ``size(number)`` the most bytes that its value has, as
+    far as is known. ``missed(request)`` is called for each value that is missing. ``end`` must
+    always be called.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        count: int,
+        request: Callable[[int], Request],
+        size: Callable[[int], int],
+        missed: Callable[[Request], None] | None = None,
+    ) -> None:
+        """Initialise, and send as many requests as there may be."""
+        self.store, self.count = store, count
+        self.request, self.size, self.missed = request, size, missed
+        self.awaited = store.fetch_async is not None
+        #: The most requests in one call of ``fetch``, and the most calls at once.
+        self.batch = 1 if self.awaited else store.batch
+        self.most = store.concurrency or sys.maxsize
+        self.sent = self.under_way = 0
+        #: The most bytes of the values that will come, and those that are not taken yet.
+        self.flying = self.waiting = 0
+        #: Whether the thread that takes values also makes the requests.
+        self.alone = False
+        self.ended = False
+        self.arrived: SimpleQueue[tuple[int, Any, int]] = SimpleQueue()
+        self.tasks: dict[Task[None], int] = {}
+        self.lock = _threads.lock
+        _threads.add(self)
+
+    def send(self, room: int) -> list[int]:
+        """Return the numbers of the requests to be sent next, if their values fit into ``room``."""
+        numbers: list[int] = []
+        while self.sent < self.count and len(numbers) < self.batch:
+            size = self.size(self.sent)
+            if size > room and (self.flying or self.waiting):
+                break
+            numbers.append(self.sent)
+            self.sent += 1
+            self.flying += size
+            room -= size
+        return numbers
+
+    def ask(self, numbers: Sequence[int]) -> None:
+        """Make requests in one call of the store."""
+        left = dict(enumerate(numbers))
+        try:
+            wanted = [self.request(number) for number in numbers]
+            for at, value in _fetch(self.store, wanted):
+                found: Any = value
+                try:
+                    self._check(wanted[at], value)
+                except Exception as error:  # noqa: BLE001  (raised where it is taken)
+                    found = error
+                self.arrive(left.pop(at), found)
+            if left:
+                msg = f"the store did not answer {len(left)} of {len(numbers)} requests"
+                raise RuntimeError(msg)  # noqa: TRY301  (it is raised again where it is taken)
+        except BaseException as error:  # noqa: BLE001  (raised where it is taken)
+            # Each is repeated alone, because the error does not tell which of them has failed.
+            alone = len(numbers) > 1 and not self.ended
+            for number in left.values():
+                if alone:
+                    self.ask([number])
+                else:
+                    self.arrive(number, error)
+
+    async def ask_async(self, number: int) -> None:
+        """Make a request that is awaited."""
+        try:
+            wanted = self.request(number)
+            fetch = self.store.fetch_async
+            value = None if fetch is None else await fetch(wanted)
+            self._check(wanted, value)
+        except Exception as error:  # noqa: BLE001  (raised where it is taken)
+            self.arrive(number, error)
+        else:
+            self.arrive(number, value)
+
+    def settle(self, task: Task[None]) -> None:
+        """Count a task that has ended, or was cancelled."""
+        number = self.tasks.pop(task)
+        if task.cancelled():
+            self.arrive(number, RuntimeError("the event loop was stopped"))
+        with self.lock:
+            _threads.finish(self)
+        _threads.send()
+
+    def _check(self, request: Request, value: Value | None) -> None:
+        if value is None and self.missed is not None:
+            self.missed(request)
+
+    def arrive(self, number: int, value: Value | BaseException | None) -> None:
+        """Put a value, or the error of its request, where it is taken."""
+        size = 0
+        if isinstance(value, Value):
+            data = value.data if type(value.data) is bytes else as_view(memoryview(value.data))
+            value, size = value._replace(data=data), nbytes(data)
+        with self.lock:
+            self.flying -= self.size(number)
+            if self.ended:
+                return
+            if isinstance(value, BaseException) and not is_scarcity(value):
+                self.sent = self.count
+            self.waiting += size
+        self.arrived.put((number, value, size))
+
+    def take(self) -> tuple[int, Any] | None:
+        """Return the number of a request with its bytes, None if they are missing, or its error.
+
+        Each is returned once. Return None if nothing has come for some milliseconds.
+        """
+        found = self.take_value()
+        if found is not None and isinstance(found[1], Value):
+            return found[0], found[1].data
+        return found
+
+    def take_value(self) -> tuple[int, Any] | None:
+        """Return what ``take`` returns, but the bytes as a ``Value``."""
+        try:
+            if self.alone and self.arrived.empty():
+                self.ask_here()
+            number, value, size = self.arrived.get(timeout=_LOOK)
+        except Empty:
+            if self.ended:
+                msg = "the call has ended"
+                raise RuntimeError(msg) from None
+            if self.lock is not _threads.lock:
+                msg = "the process was forked during the call"
+                raise RuntimeError(msg) from None
+            return None
+        _threads.release(self, size)
+        return number, value
+
+    def ask_here(self) -> None:
+        """Make the next request on this thread."""
+        with self.lock:
+            numbers = self.send(0)
+        if numbers:
+            self.ask(numbers)
+
+    def end(self) -> None:
+        """Send no more requests, and drop the values that have come."""
+        if self.ended or self.lock is not _threads.lock:
+            return
+        _threads.end(self)
+        if self.awaited:
+            from fastzarr.stores.loop import event_loop
+
+            event_loop().call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        for task in tuple(self.tasks):
+            task.cancel()
+
+
+def runs_ahead(store: Store) -> bool:
+    """Whether several requests to a store should be made by ``Requests``."""
+    return store.concurrency != 1 and not getattr(_threads.here, "busy", False)
+
+
+def _fetch(store: Store, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+    """Return values as ``fetch`` does, for valid keys and without requests for tokens."""
+    if getattr(store.fetch, "__func__", None) is not Store.fetch:
+        return store.fetch(wanted)
+    return _values(store, wanted)
+
+
+def _values(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
+    for index, (key, start, length) in enumerate(wanted):
+        if start or length is not None:
+            parts = store.get_ranges(key, [(start, length)])
+            yield index, None if parts is None else Value(parts[0])
+        else:
+            data = store.get_valid(key)
+            yield index, None if data is None else Value(data, None, len(data))
+
+
+def gather(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
+    """Return the index of each request with its value, as ``fetch`` of the store does.
+
+    The requests are under way at once if the store is one to which that helps.
+    """
+    if len(wanted) < 2 or not runs_ahead(store):
+        yield from store.fetch(wanted)
+        return
+    most = config.flat["limits.document_bytes"]
+    # What will come is unknown, but documents are small.
+    requests = Requests(store, len(wanted), wanted.__getitem__, lambda _: min(most, _DOCUMENT))
+    try:
+        left = len(wanted)
+        while left:
+            found = requests.take_value()
+            if found is None:
+                continue
+            if isinstance(found[1], BaseException):
+                raise found[1]
+            left -= 1
+            yield found
+    finally:
+        requests.end()
+
+
+def cleanup() -> None:
+    """Stop the threads that make requests, and the event loop; a later request starts new ones."""
+    from fastzarr.stores import loop
+
+    _threads.close()
+    loop.stop()
