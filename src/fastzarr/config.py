@@ -7,6 +7,7 @@ default, such as ``FASTZARR_ARRAY__WRITE_EMPTY_CHUNKS=1``.
 
 Rules of this file:
 
+* A value is checked when it is set, so that no later call fails, or does less, because of it.
 * Settings belong to the process, not to a thread. The changes of each setting are kept in order,
   and the last one applies. The end of a ``with`` block removes its own changes and no others, so
   that blocks of several threads may overlap and end in any order.
