@@ -104,8 +104,8 @@ def _save_tree(place: StorePath, source: Group, wanted: Format, progress: Any) -
         draft = begin_draft(where)
         if draft is not None:
             root = GroupLayout(wanted)
-            with drafted(draft, where, root, parents, overwrite=True) as made:
-                copy_all(source, open_group(made, **words), progress=progress)
+            with drafted(draft, where, root, parents, overwrite=True):
+                copy_all(source, open_group(draft.store, **words), progress=progress)
             return
     new = open_group(place.store, path=place.path, **words)
     copy_all(source, new, progress=progress)
@@ -207,8 +207,8 @@ def save_group(
         draft = begin_draft(where)
         if draft is not None:
             root = GroupLayout(chosen)
-            with drafted(draft, where, root, parents, overwrite=True) as made:
-                _save_below(made, "", chosen, specs, progress)
+            with drafted(draft, where, root, parents, overwrite=True):
+                _save_below(draft.store, "", chosen, specs, progress)
             return
     specs = {
         name: replace(spec, data=outlasting(spec.data, place.store, place.path))

@@ -129,7 +129,8 @@ class Codec:
         >>> GzipCodec(level=3).config()
         {'level': 3}
         """
-        return {name: getattr(self, name) for name in self.members()}
+        names = self.members()
+        return {name: getattr(self, name) for name in names} if names else {}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the codec as in format 3 metadata.

@@ -18,7 +18,7 @@ from fastzarr.config import config
 from fastzarr.errors import LimitError, MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from fastzarr.codecs.base import ChunkSpec, Codec, Inside
     from fastzarr.dtypes.base import DataType
@@ -81,8 +81,10 @@ def resolve_chain(
 
 def check_nesting(codecs: Sequence[Codec], where: str) -> None:
     """Raise ``LimitError`` if shards are nested deeper than ``limits.shard_nesting``."""
-    limit = config.flat["limits.shard_nesting"]
-    if len([*_insides(codecs)]) > limit:
+    limit, inside, depth = config.flat["limits.shard_nesting"], inside_of(codecs), 0
+    while inside is not None:
+        depth, inside = depth + 1, inside_of(inside.codecs)
+    if depth > limit:
         msg = f"shards are nested deeper than {limit} levels (setting limits.shard_nesting)"
         raise LimitError(msg, where)
 
@@ -94,21 +96,14 @@ def check_sizes(
 
     In a sharded array this is an inner chunk, the smallest unit that is decoded.
     """
-    for inside in _insides(codecs):
-        chunks = inside.grid.steps
+    inside = inside_of(codecs)
+    while inside is not None:
+        chunks, inside = inside.grid.steps, inside_of(inside.codecs)
     size = math.prod(chunks) * max(1, dtype.numpy.itemsize)
     limit = config.flat["limits.chunk_bytes"]
     if size > limit:
         msg = f"a chunk of {show(size)} bytes exceeds {limit} (setting limits.chunk_bytes)"
         raise LimitError(msg, where)
-
-
-def _insides(codecs: Sequence[Codec]) -> Iterator[Inside]:
-    """Yield the inside of the chain's chunks, the inside of that, and so on."""
-    found = inside_of(codecs)
-    while found is not None:
-        yield found
-        found = inside_of(found.codecs)
 
 
 def inside_of(codecs: Sequence[Codec]) -> Inside | None:

@@ -189,6 +189,8 @@ def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> La
 
 
 def _extra(doc: dict[str, Any], known: set[str], where: str) -> dict[str, Any]:
+    if doc.keys() <= known:
+        return {}
     extra = {name: value for name, value in doc.items() if name not in known}
     for name, value in extra.items():
         if not isinstance(value, dict) or value.get("must_understand") is not False:

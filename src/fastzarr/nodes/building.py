@@ -97,11 +97,11 @@ def build_array(
             parents = parents._replace(groups=None)
         draft = begin_draft(where, chunk_store)
         if draft is not None:
-            with drafted(draft, where, layout, parents, overwrite=overwrite) as place:
+            with drafted(draft, where, layout, parents, overwrite=overwrite):
                 if data is not None:
-                    made = Array(place, "", layout=layout, **handle).is_unseen()
+                    made = Array(draft.store, "", layout=layout, **handle).is_unseen()
                     copy_data(made, data, progress, f"writing {array.name}")
-                documents.save(place, "", layout)
+                documents.save_drafted(draft, layout)
         else:
             made = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
             _fill_in_place(made, data, progress, overwrite=overwrite)
@@ -136,8 +136,8 @@ def build_group(
         whole = overwrite or layout.format.separate_attributes is not None
         draft = begin_draft(where, chunk_store) if whole else None
         if draft is not None:
-            with drafted(draft, where, layout, parents, overwrite=overwrite) as place:
-                documents.save(place, "", layout)
+            with drafted(draft, where, layout, parents, overwrite=overwrite):
+                documents.save_drafted(draft, layout)
             return layout
         if overwrite:
             remove(store, path, chunk_store)
@@ -154,8 +154,8 @@ def begin_draft(where: Site, chunk_store: Store | None = None) -> Draft[Store] |
 @contextmanager
 def drafted(
     draft: Draft[Store], where: Site, layout: Node, parents: Parents, *, overwrite: bool
-) -> Iterator[Store]:
-    """Yield the store of a draft to be filled, and publish it at the site at the end.
+) -> Iterator[None]:
+    """Publish a draft, which the ``with`` block fills, at the site.
 
     ``layout`` is the metadata of its root. If the block raises, the draft is discarded. Raise
     ``ContainsArrayError`` or ``ContainsGroupError`` if another writer has created a node at the
@@ -163,7 +163,7 @@ def drafted(
     """
     store, path = where.user, where.named
     try:
-        yield draft.store
+        yield
         owned = layout.owns if isinstance(layout, Layout) else None
         # A node of any format may be replaced.
         format, groups = (None, None) if overwrite else (layout.format, parents.groups)
@@ -272,12 +272,12 @@ def _loaded(where: Site, paths: list[str], format: Format | None = None) -> dict
     """Return, by path, the nodes at paths in the user's store."""
     if where.store is where.user:
         return documents.load_many(where.user, paths, format)
-    inside = [path for path in paths if where.covers(path)]
-    outside = [path for path in paths if not where.covers(path)]
-    within = documents.load_many(
-        where.store, [where.at(path)[1] for path in inside], format, root=where.root
-    )
-    return documents.load_many(where.user, outside, format) | within
+    inside, outside = [], []
+    for path in paths:
+        store, below = where.at(path)
+        inside.append(below) if store is where.store else outside.append(path)
+    within = documents.load_many(where.store, inside, format, root=where.root)
+    return documents.load_many(where.user, outside, format) | within if outside else within
 
 
 def check_free(where: Site) -> None:

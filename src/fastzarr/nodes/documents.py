@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from fastzarr.metadata.format import Format
     from fastzarr.stores import Store
+    from fastzarr.stores.capabilities import Draft
 
 Node = Layout | GroupLayout
 
@@ -276,6 +277,13 @@ def save(store: Store, path: str, node: Node) -> None:
     separate = node.format.separate_attributes
     if separate is not None and separate not in documents:
         store.delete(join(path, separate))
+
+
+def save_drafted(draft: Draft[Store], node: Node) -> None:
+    """Write the documents of the root of a new draft, in which there are none."""
+    put = getattr(draft, "put", None) or draft.store.set
+    for name, content in node.format.write(node).items():
+        put(name, document.dumps(content, name))
 
 
 def create(store: Store, path: str, node: Node) -> bool:

@@ -123,9 +123,11 @@ def _write(
                     with changing(store, path, above.format):
                         documents.save(store, path, made.get(path) or above)
                 continue
-            with drafted(draft, where, made[top], found, overwrite=overwrite) as place:
+            with drafted(draft, where, made[top], found, overwrite=overwrite):
                 for path in below:
-                    documents.save(place, path[len(top) :].strip("/"), made.get(path) or above)
+                    documents.save(
+                        draft.store, path[len(top) :].strip("/"), made.get(path) or above
+                    )
 
 
 def _is_below(path: str, other: str) -> bool:

@@ -186,10 +186,12 @@ def _changed(
     store: Store, groups: list[str], format: Format, seen: Mapping[str, Hashable]
 ) -> list[str]:
     """Return the groups whose documents may have changed since their validators were taken."""
-    name = format.names("group")[-1]
-    known = [group for group in groups if nodes.join(group, name) in seen]
-    same = {key for key, now in validators(store, known, format).items() if now == seen[key]}
-    return [group for group in groups if nodes.join(group, name) not in same]
+    changed, name, validator = [], format.names("group")[-1], store.validator
+    for group in groups:
+        key = nodes.join(group, name)
+        if validator is None or key not in seen or validator(key) != seen[key]:
+            changed.append(group)
+    return changed
 
 
 def _end(

@@ -151,7 +151,11 @@ class Times(Protocol):
 
 
 class Draft(Protocol[S_co]):
-    """A tree that is prepared beside its path and published there in one step."""
+    """A tree that is prepared beside its path and published there in one step.
+
+    It may have a method ``put(key, value)``, which is called instead of ``store.set`` for the
+    documents of the root of a new tree.
+    """
 
     @property
     def store(self) -> S_co:

@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
+from fastzarr._lazy import cached
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError
 from fastzarr.stores.capabilities import Request, Value
@@ -264,8 +265,16 @@ class DictDraft:
         """Initialise with an empty tree in a new dict."""
         self._target, self._path = target, path
         self._made: dict[str, bytes] = {}
-        separator = target.dimension_separator
-        self.store = MemoryStore(self._made, dimension_separator=separator)
+
+    @cached
+    def store(self) -> MemoryStore:
+        """The store of the draft."""
+        separator = self._target.dimension_separator
+        return MemoryStore(self._made, dimension_separator=separator)
+
+    def put(self, key: str, value: bytes) -> None:
+        """Store a new value in the tree."""
+        self._made[key] = value
 
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
         """Move the tree to its path, unless there is a node that must not be replaced."""
@@ -283,7 +292,7 @@ class DictDraft:
 
     def discard(self) -> None:
         """Delete the draft."""
-        self.store.clear()
+        self._made.clear()
 
 
 class _Token:

@@ -38,7 +38,8 @@ class Calls:
         self.flags = lambda file: fcntl.fcntl(file, fcntl.F_GETFL)
         self.real = SimpleNamespace(**vars(os))
 
-    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
+    def open(self, path: str, flags: int, mode: int = 0o777, *, dir_fd: None = None) -> int:
+        check_no_folder(dir_fd)
         if self.is_folder(path):
             refuse(path, 5)
         if path.startswith("/proc/"):
@@ -65,7 +66,10 @@ class Calls:
             refuse(old, 32)
         self.real.replace(old, new)
 
-    def rename(self, old: str, new: str) -> None:
+    def rename(
+        self, old: str, new: str, *, src_dir_fd: None = None, dst_dir_fd: None = None
+    ) -> None:
+        check_no_folder(src_dir_fd, dst_dir_fd)
         if os.path.lexists(new):
             raise FileExistsError(errno.EEXIST, "it exists", os.fspath(new))
         if self.is_open(old):
@@ -86,6 +90,12 @@ class Calls:
 
     def is_folder(self, path: str) -> bool:
         return os.path.isdir(path)
+
+
+def check_no_folder(*files: None) -> None:
+    if files.count(None) < len(files):
+        msg = "there are no open folders"
+        raise NotImplementedError(msg)
 
 
 def windows(*, links: bool = True) -> None:

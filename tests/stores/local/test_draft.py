@@ -112,6 +112,25 @@ def test_a_folder_without_a_node_is_filled(store: Store) -> None:
     assert dict(store) == kept | {"a/zarr.json": b"new", "a/c/0": b"new"}
 
 
+@pytest.mark.parametrize("call", ["mkdir", "rename"])
+def test_an_error_of_a_creation_names_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    group = zarr.open_group(tmp_path, mode="w").create_group("g")
+
+    def fail(path: str, other: str | None = None, **_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path, None, other)
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        group.create_array("x", shape=4, dtype="i4")
+    monkeypatch.undo()
+    start = str(tmp_path / "g") + os.sep
+    assert caught.value.filename.startswith(start)
+    assert caught.value.filename2 in (None, start + "x")
+    assert names(tmp_path / "g") == ["zarr.json"]
+
+
 @pytest.mark.parametrize("attributes", ["as created", "changed since"])
 def test_a_node_that_is_created_meanwhile_gets_nothing_of_a_draft(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attributes: str

@@ -74,10 +74,10 @@ def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         if any(path.stat().st_ino in lower for path in map(Path, paths) if path.exists()):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), paths[0])
 
-    def renamed(source: str, target: str) -> None:
+    def renamed(source: str, target: str, **folders: int | None) -> None:
         if Path(source).is_dir():
             check(source)
-        rename(source, target)
+        rename(source, target, **folders)
 
     exchange = vars(system)["_exchange_at_once"]
 

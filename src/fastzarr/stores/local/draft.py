@@ -4,6 +4,8 @@ Rules of this file:
 
 * A draft is a folder with a temporary name, locked while its writer lives. It is invisible until it
   is published, and a writer that dies leaves nothing but that folder.
+* In an open folder, the calls that every draft makes use names relative to its descriptor: the path
+  of an open folder, which all other calls use, takes the kernel longer to look up.
 * Publishing is one rename if the path is free, and one exchange of two folders if an old tree is
   replaced: readers find the old tree or the new one, even if the writer is killed.
 * An existing folder without a node is filled file by file, the document last. Chunks left in it by
@@ -22,6 +24,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from fastzarr._lazy import cached
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.local.folder import Folder
 from fastzarr.stores.local.pin import complete_in, undisturbed
@@ -36,6 +39,7 @@ from fastzarr.stores.local.system import (
     remove_tree,
     sync_folder,
     temporary_name,
+    write_file,
 )
 from fastzarr.stores.local.turn import FileTurn, put_new
 
@@ -58,17 +62,41 @@ class FolderDraft(Generic[S]):
         place.check(path.rpartition("/")[0])
         # If the root is a link, the link stays.
         self._target = place.base + path if path else os.path.realpath(place.base)
-        # An open folder is the nearest one that exists.
-        self._folder = self._made(
-            os.path.dirname(self._target) if place.within is None else place.root
-        )
         self._lock: FileLock | None = None
+        if place.within is not None and place.file is not None:
+            # An open folder is the nearest one that exists.
+            self._at: int | None = place.file
+            self._names = temporary_name(""), path
+            self._folder = place.base + self._names[0]
+            try:
+                os.mkdir(self._names[0], dir_fd=self._at)
+            except OSError as error:
+                error.filename = self._folder
+                raise
+        else:
+            self._at = None
+            self._folder = self._made(os.path.dirname(self._target))
+            self._names = self._folder, self._target
         try:
-            self._lock = locked_folder(self._folder)
+            self._lock = locked_folder(self._names[0], within=self._at)
         except BaseException:
             self.discard()
             raise
-        self.store = store_of(self._folder)
+        self._store_of = store_of
+
+    @cached
+    def store(self) -> S:
+        """The store of the draft."""
+        return self._store_of(self._folder)
+
+    def put(self, name: str, value: bytes) -> None:
+        """Write a new file at the root of the tree, as the store does with a new key."""
+        path = f"{self._folder}/{name}"
+        lock, sync = self._lock, self._durable
+        if lock is None or lock.file < 0:
+            write_file(path, value, path, sync=sync)
+        else:
+            write_file(name, value, path, sync=sync, within=lock.file)
 
     def _made(self, above: str) -> str:
         """Create a folder with a temporary name in the nearest existing folder at or above a path.
@@ -165,7 +193,7 @@ class FolderDraft(Generic[S]):
         try:
             # The name of a link is not replaced by that of a folder: renaming fails.
             if self._path or not os.path.isdir(self._target):
-                patiently(os.rename, self._folder, self._target)
+                patiently(self._rename, *self._names)
                 return True
         except FileNotFoundError:
             if last or self._place.pinned:
@@ -181,6 +209,13 @@ class FolderDraft(Generic[S]):
                 raise
             return self._renamed(last=True)  # the old tree has just been deleted
         return False
+
+    def _rename(self, name: str, other: str) -> None:
+        try:
+            os.rename(name, other, src_dir_fd=self._at, dst_dir_fd=self._at)
+        except OSError as error:
+            error.filename, error.filename2 = self._folder, self._target
+            raise
 
     def _filled_in(self, owned: Callable[[str], bool] | None) -> bool:
         """Move the files one by one into the existing folder, unless it contains a node."""

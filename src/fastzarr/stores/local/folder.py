@@ -79,6 +79,7 @@ class Folder:
         "_durability",
         "_place",
         "base",
+        "file",
         "flags",
         "follow_symlinks",
         "last",
@@ -106,13 +107,15 @@ class Folder:
         self.written = written
         #: Whether the root is an open folder, which is never created again.
         self.pinned = False
+        #: The descriptor of the root if it is an open folder that has a path, else None.
+        self.file: int | None = None
         #: The path of the store's root in messages.
         self.named = root
         #: The folder and the path by which an open folder was found, to create nodes in it.
         self.within: tuple[Folder, str] | None = None
         self._place: Place | None = None
-        #: The last ``Pin`` in the folder, for ``pin.py``.
-        self.last: Any = None
+        #: The last ``Pin`` in the folder that was locked, and the last one that was not.
+        self.last: dict[bool, Any] = {}
 
     def __reduce__(self) -> tuple[Callable[..., Folder], tuple[Any, ...]]:
         """Pickle only the settings: elsewhere, the path may refer to another folder."""
@@ -126,6 +129,7 @@ class Folder:
         """Return the same folder with another durability."""
         other = Folder(self.root, follow_symlinks=self.follow_symlinks, durability=durability)
         other.pinned, other.named, other.within = self.pinned, self.named, self.within
+        other.file = self.file
         return other
 
     def at(self, root: str, *, pinned: bool = False) -> Folder:

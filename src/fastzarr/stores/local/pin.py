@@ -102,8 +102,10 @@ class Pin:
     def rename(self, error: OSError) -> None:
         """Put the path of the node into an error that was raised below the open folder."""
         start = self.folder.base
-        if isinstance(error.filename, str) and error.filename.startswith(start):
-            error.filename = f"{self._named}/{error.filename[len(start) :]}"
+        for attribute in ("filename", "filename2"):
+            found = getattr(error, attribute)
+            if isinstance(found, str) and found.startswith(start):
+                setattr(error, attribute, f"{self._named}/{found[len(start) :]}")
 
 
 def pin(folder: Folder, path: str, last: Pin | None = None) -> Pin:
@@ -148,17 +150,19 @@ def _leave(shared: tuple[PathLocks, str]) -> None:
     paths.leave(path)
 
 
-def names_held(folder: Folder, path: str) -> Pin | None:
+def names_held(folder: Folder, path: str, last: Pin | None = None) -> Pin | None:
     """Open a folder as ``names_in`` does; return None if the system has no path for it."""
-    return names_in(folder, path) if _has_paths_of_open_folders() else None
+    return names_in(folder, path, last) if _has_paths_of_open_folders() else None
 
 
-def names_in(folder: Folder, path: str) -> Pin:
+def names_in(folder: Folder, path: str, last: Pin | None = None) -> Pin:
     """Open the folder at a path, to change names in it; it is not locked.
+
+    ``last`` is an earlier result for the same ``folder``, which is returned again if it can be.
 
     Raise FileNotFoundError if there is no folder at the path.
     """
-    found = _opened(folder, path, _NAMES_ONLY)
+    found = _opened(folder, path, _NAMES_ONLY, last)
     found.folder.within = folder, path
     return found
 
@@ -180,7 +184,9 @@ def undisturbed(folder: Folder, path: str) -> Iterator[None]:
 
 def complete_in(folder: Folder, path: str) -> None:
     """Complete a journal that concerns the folder at a path, before something is created in it."""
-    if os.access(f"{folder.base}{path}/{JOURNAL_NAME}", os.F_OK):
+    start = folder.base if folder.file is None else ""
+    key = f"{path}/{JOURNAL_NAME}" if path else JOURNAL_NAME
+    if os.access(start + key, os.F_OK, dir_fd=folder.file):
         pin(folder, path).end()
 
 
@@ -210,19 +216,17 @@ def pin_for(folder: Folder, path: str, attributes: Mapping[str, Any], *, lock: b
 
     The result may be the last one, with its store, if the store had the same attributes.
     """
-    if not lock:
-        return names_held(folder, path)
     own = ("_folder", "suspension")
     made_of = [part for item in attributes.items() if item[0] not in own for part in item]
-    last: Pin | None = folder.last
+    last: Pin | None = folder.last.get(lock)
     if last is not None:
         before = last.made_of
         if len(before) != len(made_of) or not all(map(is_, before, made_of)):
             last = None
-    found = pin(folder, path, last)
-    if found is not last:
+    found = pin(folder, path, last) if lock else names_held(folder, path, last)
+    if found is not None and found is not last:
         found.made_of = made_of
-        folder.last = found
+        folder.last[lock] = found
     return found
 
 
@@ -236,8 +240,11 @@ def _opened(
     if last is not None and last.goes_on(lock, named):
         return last
     try:
-        root = f"{_OPEN}/{lock.file}" if _has_paths_of_open_folders() else named
-        return Pin(lock, folder.at(root, pinned=True), named)
+        has_path = _has_paths_of_open_folders()
+        made = folder.at(f"{_OPEN}/{lock.file}" if has_path else named, pinned=True)
+        if has_path:
+            made.file = lock.file
+        return Pin(lock, made, named)
     except BaseException:
         lock.end()
         raise

@@ -194,18 +194,21 @@ class FileLock:
             os.close(file)
 
 
-def open_folder(path: str, flags: int = _FOLDER) -> FileLock:
-    """Open a folder to lock it; where folders cannot be opened, only check that there is one."""
+def open_folder(path: str, flags: int = _FOLDER, *, within: int | None = None) -> FileLock:
+    """Open a folder to lock it; where folders cannot be opened, only check that there is one.
+
+    The path is relative to the open folder ``within``, if there is one.
+    """
     if OPENS_FOLDERS:
-        return FileLock.open(lambda: os.open(path, flags))
+        return FileLock.open(lambda: os.open(path, flags, dir_fd=within))
     if not S_ISDIR(os.stat(path).st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
     return FileLock(-1)
 
 
-def locked_folder(path: str, flags: int = _FOLDER) -> FileLock:
-    """Open a folder and wait for its lock."""
-    lock = open_folder(path, flags)
+def locked_folder(path: str, flags: int = _FOLDER, *, within: int | None = None) -> FileLock:
+    """Open a folder as ``open_folder`` does, and wait for its lock."""
+    lock = open_folder(path, flags, within=within)
     try:
         lock.lock()
     except BaseException:
@@ -241,13 +244,19 @@ def _unused(process: int) -> str:
 
 
 def temporary_name(folder: str) -> str:
-    """Return an unused path in a folder, with the suffix of temporary files."""
-    return f"{folder.rstrip('/')}/.{_unused(os.getpid())}{TEMPORARY_SUFFIX}"
+    """Return an unused path in a folder, with the suffix of temporary files; a name for ``""``."""
+    start = f"{folder.rstrip('/')}/" if folder else ""
+    return f"{start}.{_unused(os.getpid())}{TEMPORARY_SUFFIX}"
 
 
-def write_file(path: str, data: bytes | memoryview, target: str, *, sync: bool) -> None:
-    """Write a new file; errors name ``target``, the final path of the file."""
-    file = os.open(path, _CREATE, 0o666)
+def write_file(
+    path: str, data: bytes | memoryview, target: str, *, sync: bool, within: int | None = None
+) -> None:
+    """Write a new file; errors name ``target``, the final path of the file.
+
+    The path is relative to the open folder ``within``, if there is one.
+    """
+    file = os.open(path, _CREATE, 0o666, dir_fd=within)
     try:
         left = memoryview(data)
         while left:
