@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         rename,
         rmdir,
     )
+    from fastzarr.stores import ABSStore, FSStore, FsspecStore, ObjectStore
 else:
     __getattr__, __dir__ = make_lazy(
         __name__,
@@ -41,18 +42,23 @@ else:
                 *("group_meta_key", "init_array", "init_group", "listdir", "normalize_store_arg"),
                 *("rename", "rmdir"),
             ),
+            "fastzarr.stores": ("ABSStore", "FSStore", "FsspecStore", "ObjectStore"),
         },
     )
 
 __all__ = [
+    "ABSStore",
     "DictStore",
     "DirectoryStore",
+    "FSStore",
+    "FsspecStore",
     "KVStore",
     "LocalStore",
     "ManagedMemoryStore",
     "MappingStore",
     "MemoryStore",
     "NestedDirectoryStore",
+    "ObjectStore",
     "Store",
     "StorePath",
     "TempStore",

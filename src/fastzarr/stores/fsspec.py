@@ -132,7 +132,12 @@ class FsspecStore(Store):
         read_only: bool = False,
         allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
     ) -> Self:
-        """Return a store of the file system and the path of a mapper of fsspec."""
+        """Return a store of the file system and the path of a mapper of fsspec.
+
+        >>> import fsspec
+        >>> FsspecStore.from_mapper(fsspec.get_mapper("memory://demo"))
+        FsspecStore('memory:///demo')
+        """
         return cls(fs_map.fs, read_only, fs_map.root, allowed_exceptions)
 
     @classmethod
@@ -142,12 +147,25 @@ class FsspecStore(Store):
         read_only: bool = False,
         allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
     ) -> Self:
-        """Return a store of the file system and the path of a ``upath.UPath``."""
+        """Return a store of the file system and the path of a ``upath.UPath``.
+
+        An object with the attributes ``fs`` and ``path`` will do.
+
+        >>> from fsspec.implementations.memory import MemoryFileSystem
+        >>> from types import SimpleNamespace
+        >>> FsspecStore.from_upath(SimpleNamespace(fs=MemoryFileSystem(), path="/demo"))
+        FsspecStore('memory:///demo')
+        """
         return cls(upath.fs, read_only, upath.path, allowed_exceptions)
 
     @classmethod
     def from_object(cls, value: Any, *, read_only: bool) -> Self:
-        """Return a store of a file system, a mapper or a ``upath.UPath``."""
+        """Return a store of a file system, a mapper or a ``upath.UPath``.
+
+        >>> import fsspec
+        >>> FsspecStore.from_object(fsspec.filesystem("memory"), read_only=True).read_only
+        True
+        """
         if hasattr(value, "cat_file"):
             return cls(value, read_only)
         if hasattr(value, "dirfs"):
@@ -170,7 +188,12 @@ class FsspecStore(Store):
 
     @property
     def supports_listing(self) -> bool:  # type: ignore[override]
-        """Whether the keys can be listed; not behind plain HTTP."""
+        """Whether the keys can be listed; not behind plain HTTP.
+
+        >>> import fsspec
+        >>> FsspecStore(fsspec.filesystem("memory")).supports_listing
+        True
+        """
         return not self._names & _HTTP
 
     # Calls of the file system
@@ -476,6 +499,11 @@ class FSStore(FsspecStore):
     ``url`` is a URL, or a path in the file system ``fs``. With ``normalize_keys`` keys are stored
     in lower case. ``mode`` is ``"r"`` for a read-only store. ``exceptions`` is accepted and has no
     effect: a failure of the file system does not make a key missing. ``missing_exceptions`` do.
+
+    >>> store = FSStore("memory://demo", dimension_separator="/")
+    >>> store.set("a", b"1")
+    >>> store.get("a")
+    b'1'
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  (zarr-python 2's signature)

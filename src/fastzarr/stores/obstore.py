@@ -225,7 +225,11 @@ class ObjectStore(Store):
 
     @property
     def supports_listing(self) -> bool:  # type: ignore[override]
-        """Whether the keys can be listed; not behind plain HTTP."""
+        """Whether the keys can be listed; not behind plain HTTP.
+
+        >>> ObjectStore("https://example.org/data").supports_listing
+        False
+        """
         return self._kind != "HTTPStore"
 
     # Values
