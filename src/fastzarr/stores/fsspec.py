@@ -500,7 +500,7 @@ class FSStore(FsspecStore):
     in lower case. ``mode`` is ``"r"`` for a read-only store. ``exceptions`` is accepted and has no
     effect: a failure of the file system does not make a key missing. ``missing_exceptions`` do.
 
-    >>> store = FSStore("memory://demo", dimension_separator="/")
+    >>> store = FSStore("memory://old", dimension_separator="/")
     >>> store.set("a", b"1")
     >>> store.get("a")
     b'1'
