@@ -56,6 +56,7 @@ WITHOUT = {
         *("VLenUTF8Codec.resolve", "ZstdCodec.native"),
         *("LocalStore.check_missing", "LocalStore.get_checked", "LocalStore.get_valid"),
         *("LocalStore.is_missing", "MappingStore.get_valid", "MappingStore.set_valid"),
+        *("MemoryStore.get_many_valid", "Store.get_many_valid"),
         *("MemoryStore.set_valid", "Store.check_missing", "Store.get_checked", "Store.get_valid"),
         *("Store.is_missing", "Store.set_valid"),
     },

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         rename,
         rmdir,
     )
-    from fastzarr.stores import ABSStore, FSStore, FsspecStore, ObjectStore
+    from fastzarr.stores import ABSStore, FsspecStore, FSStore, ObjectStore
 else:
     __getattr__, __dir__ = make_lazy(
         __name__,
