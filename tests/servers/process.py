@@ -77,7 +77,11 @@ class Server:
         """Let the process end with its standard input, and wait for that."""
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def start(

@@ -5,7 +5,8 @@ anybody may read and write.
 
 It differs from Amazon's server in that a backslash in a key becomes a slash, that a folder whose
 last object has been deleted is a common prefix for some time, and that a conditional replacement
-of a missing object is answered with 412 instead of 404.
+of a missing object is answered with 412 instead of 404. Of several writers of one key, whose
+requests are conditional, some wait for a second.
 """
 
 from __future__ import annotations
