@@ -62,6 +62,31 @@ class BytesByKey(Protocol):
         """Return the bytes of a key."""
 
 
+class HasObjects(Protocol):
+    """A store of the obstore package."""
+
+    def put(self, *args: Any, **kwargs: Any) -> Any:
+        """Store the bytes of a key."""
+
+    def head(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what is known of a key."""
+
+    def get_range(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a part of the bytes of a key."""
+
+
+class HasFileSystem(Protocol):
+    """A path in a file system of fsspec."""
+
+    @property
+    def fs(self) -> Any:
+        """The file system."""
+
+    @property
+    def path(self) -> str:
+        """The path in it."""
+
+
 class HasElements(Protocol):
     """An array of any library whose elements are read in pieces."""
 

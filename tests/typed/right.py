@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from obstore.store import MemoryStore as Objects
 
 import fastzarr as zarr
 from fastzarr import codecs, errors, storage
 from fastzarr.codecs import BloscCodec, ShardingCodec, ZstdCodec
 from fastzarr.dtype import DateTime64
-from fastzarr.storage import LocalStore, MemoryStore, StorePath
+from fastzarr.storage import LocalStore, MemoryStore, ObjectStore, StorePath
 from fastzarr.types import ArrayLike, ArrayOptions, Index, Mode, Order, StoreLike, ZarrFormat
 
 
@@ -183,6 +184,8 @@ def groups(store: StoreLike, mode: Mode = "a", zarr_format: ZarrFormat = 3) -> N
 
 def functions(folder: str, data: ArrayLike, index: Index) -> None:
     """Use the functions of the package."""
+    objects = zarr.create_array(Objects(), name="a", shape=4, dtype="u1")
+    use(objects[:], ObjectStore(Objects()).read_only)
     zarr.save(folder + "/saved", data, other=[1, 2])
     zarr.save_array(folder + "/one", np.arange(3), chunks=2, zarr_format=2)
     zarr.save_group({}, np.arange(3), b=[1.0])

@@ -12,7 +12,7 @@ import fastzarr as zarr
 from fastzarr import errors, storage
 from fastzarr.codecs import BloscCodec, GzipCodec, ShardingCodec, TransposeCodec
 from fastzarr.dtype import DateTime64
-from fastzarr.storage import LocalStore, MemoryStore, ZipStore  # [attr-defined]
+from fastzarr.storage import LocalStore, MemoryStore, ObjectStore, ZipStore  # [attr-defined]
 
 root = zarr.group()
 z = zarr.zeros((4, 6), dtype="i4")
@@ -60,6 +60,8 @@ root.create_dataset("x", shape=3, dtype="i4", compresion="gzip")  # [call-arg]
 root.require_array("x", shape=3, dtyp="i4")  # [call-arg]
 root.zeros("x", shape=3, dtyp="i4")  # [call-arg]
 root.create_group("x", attribute={})  # [call-arg]
+ObjectStore(root)  # [arg-type]
+ObjectStore("s3://bucket", readonly=True)  # [call-arg]
 LocalStore("a", readonly=True)  # [call-arg]
 BloscCodec(level=3)  # [call-arg]
 z.get_basic_selection(0, field="a")  # [call-overload]

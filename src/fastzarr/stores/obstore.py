@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from fastzarr import hints
     from fastzarr.stores.base import Range
 
 T = TypeVar("T")
@@ -186,7 +187,7 @@ class ObjectStore(Store):
 
     def __init__(
         self,
-        store: Any,
+        store: str | hints.HasObjects,
         *,
         read_only: bool = False,
         storage_options: Mapping[str, Any] | None = None,
