@@ -264,8 +264,9 @@ class Attributes(MutableMapping[str, Any]):
 
     def _check_writable(self) -> None:
         if self._holder.read_only:
-            name = "/" + self._holder.path
-            msg = f"attributes of {name!r}: the node is read-only; open it with mode='r+'"
+            name, store = "/" + self._holder.path, self._holder.store
+            why = store.refusal() if store.read_only else "open it with mode='r+'"
+            msg = f"attributes of {name!r}: the node is read-only; {why}"
             raise ReadOnlyError(msg)
 
     def _change(self, change: Callable[[Attrs], Attrs]) -> None:

@@ -472,4 +472,4 @@ def _check_place(where: Site, layout: Node, chunk_store: Store | None, *, overwr
 
 
 def _read_only(store: Store, path: str) -> ReadOnlyError:
-    return ReadOnlyError(f"cannot create {'/' + path!r}: {store} is read-only")
+    return ReadOnlyError(f"cannot create {'/' + path!r}: {store.refusal()}")

@@ -499,6 +499,8 @@ class Indexed:
         if self._read_only:
             name, store = "/" + self._access.path, self._access.store
             msg = f"array {name!r} in {store} is read-only; open it with mode='r+'"
+            if store.read_only:
+                msg = f"array {name!r} is read-only: {store.refusal()}"
             raise errors.ReadOnlyError(msg)
 
 

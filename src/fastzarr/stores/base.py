@@ -558,12 +558,12 @@ class Store(AsMapping):
 
     def _check_write(self, *keys: str) -> None:
         if self.read_only:
-            raise ReadOnlyError(self._refusal())
+            raise ReadOnlyError(self.refusal())
         for key in keys:
             validate_key(key)
 
-    def _refusal(self) -> str:
-        """Return the message of the error for writing to this read-only store."""
+    def refusal(self) -> str:
+        """Return why this store is read-only, and what to do."""
         return f"{self} is read-only; open it for writing, or use with_read_only(False)"
 
     def _holds(self, path: str) -> bool:

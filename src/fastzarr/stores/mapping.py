@@ -6,16 +6,22 @@ Rules of this file:
 * Values are stored as bytes, copied from the caller's buffer. Other code may put any buffer into
   the mapping.
 * Whether ``set`` is atomic depends on the mapping; in a ``dict`` it is.
+* A mapping may have its values in the memory of the process. A copy that was pickled to another
+  process is read-only there, because what is written to it would be lost.
 """
 
 from __future__ import annotations
 
 import os
+from collections import ChainMap, UserDict
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.stores.base import Store
+from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.place import of_object
 
 if TYPE_CHECKING:
@@ -26,6 +32,10 @@ if TYPE_CHECKING:
 
 class MappingStore(Store):
     """A store in a mapping: a ``shelve``, an fsspec mapper, a store of zarr-python 2.
+
+    A pickle contains the mapping. If that contains the values, as a dict does, and not only a way
+    to reach them, the copy in another process is read-only, so that nobody writes there what this
+    process will never see; ``with_read_only(False)`` permits changes of the copy.
 
     >>> values = {}
     >>> MappingStore(values).set("a/b", b"1")
@@ -109,10 +119,81 @@ class MappingStore(Store):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the place, because a pickle contains a copy of the mapping."""
+        """Return the state without the place, and the process that has the values, if any."""
         state = super().__getstate__().items()
-        return {name: value for name, value in state if name != "_place"}
+        kept = {name: value for name, value in state if name != "_place"}
+        return kept | ({"_process": process(os.getpid())} if self._has_values() else {})
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the state; a copy of values of another process is read-only."""
+        super().__setstate__(state)
+        owner = vars(self).pop("_process", None)
+        if owner is not None and owner != process(os.getpid()):
+            vars(self).update(read_only=True, _elsewhere=True)
+
+    def _has_values(self) -> bool:
+        return _has_values(self._mapping)
+
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """Return a store of the same values that is read-only, or not."""
+        other = super().with_read_only(read_only)
+        vars(other).pop("_elsewhere", None)
+        return other
+
+    def refusal(self) -> str:
+        """Return why this store is read-only, and what to do."""
+        if "_elsewhere" not in vars(self):
+            return super().refusal()
+        return (
+            f"{self} is a copy of a store in the memory of another process, which would not see "
+            "the change; use a store that both can reach, such as a folder, or change the copy "
+            "with store.with_read_only(False)"
+        )
 
     def __str__(self) -> str:
         """Return a URL that identifies the mapping within this process."""
         return f"mapping://{id(self._mapping)}"
+
+
+@cache
+def process(pid: int) -> str:
+    """Return a name of this process that no other one has, on this machine or elsewhere."""
+    return f"{pid}-{uuid4().hex}"
+
+
+def _has_values(mapping: Any) -> bool:
+    """Whether a pickle of a mapping contains its values, as far as can be told without a request.
+
+    Every hierarchy has documents, so their names are looked for among what is pickled.
+    """
+    if isinstance(mapping, (dict, UserDict, ChainMap)):
+        return True
+    for inside in getattr(mapping, "__dict__", {}).values():
+        if isinstance(inside, (dict, UserDict)):
+            value = next(iter(inside.values()), b"")
+            if isinstance(value, (bytes, bytearray, memoryview)):
+                return True
+    import pickle
+
+    class Search(pickle.Pickler):
+        def persistent_id(self, value: Any) -> None:
+            if type(value) is str and value.rpartition("/")[2] in METADATA_NAMES:
+                raise _Found
+
+    try:
+        Search(_Nowhere()).dump(mapping)
+    except _Found:
+        return True
+    except (pickle.PicklingError, TypeError, AttributeError):
+        # Another pickler can do what this one cannot, but nothing is known of the result.
+        return True
+    return False
+
+
+class _Found(Exception):  # noqa: N818  (it ends a search)
+    pass
+
+
+class _Nowhere:
+    def write(self, data: Any) -> None:
+        """Drop a part of a pickle."""

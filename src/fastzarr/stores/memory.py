@@ -3,8 +3,6 @@
 Rules of this file:
 
 * Values are ``bytes`` objects, so readers receive them without a copy.
-* The values belong to a process. A copy that was pickled to another process is read-only there,
-  because what is written to it would be lost.
 * A write is one assignment in a ``dict``, under a lock that ``swap`` holds while it compares and
   writes. The lock is that of the dict's ``Place``, because several stores may share a dict.
 """
@@ -13,7 +11,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from fastzarr._lazy import cached
@@ -21,7 +19,7 @@ from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import METADATA_NAMES, validate_key
-from fastzarr.stores.mapping import MappingStore
+from fastzarr.stores.mapping import MappingStore, process
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
@@ -69,31 +67,13 @@ class MemoryStore(MappingStore):
         self.dimension_separator = dimension_separator
         vars(self)["_place"] = self._find_place()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the settings and the values, and the process that they belong to."""
-        return super().__getstate__() | {"_process": _process(os.getpid())}
-
     def __setstate__(self, state: Any) -> None:
         """Restore the settings and the values."""
         super().__setstate__(state)
         vars(self)["_place"] = self._find_place()
-        if vars(self).pop("_process", None) != _process(os.getpid()):
-            vars(self).update(read_only=True, _elsewhere=True)
 
-    def with_read_only(self, read_only: bool = True) -> Self:
-        """Return a store of the same values that is read-only, or not."""
-        other = super().with_read_only(read_only)
-        vars(other).pop("_elsewhere", None)
-        return other
-
-    def _refusal(self) -> str:
-        if "_elsewhere" not in vars(self):
-            return super()._refusal()
-        return (
-            f"{self} is a copy of a store in the memory of another process, which would not see "
-            "the change; use a store that both can reach, such as a folder, or change the copy "
-            "with store.with_read_only(False)"
-        )
+    def _has_values(self) -> bool:
+        return True
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         data = bytes(value)
@@ -232,7 +212,7 @@ class ManagedMemoryStore(MemoryStore):
 
     def __setstate__(self, state: Any) -> None:
         """Restore the store of this name; raise BaseZarrError in another process."""
-        if "_process" in state and state["_process"] != _process(os.getpid()):
+        if "_process" in state and state["_process"] != process(os.getpid()):
             msg = (
                 f"memory://{state['name']} is in the memory of another process, from which this "
                 "one cannot read it; use a store that both can reach, such as a folder"
@@ -250,12 +230,6 @@ def _values(name: str) -> dict[str, bytes]:
     """Return the values of the store of a name in this process."""
     del name
     return {}
-
-
-@cache
-def _process(pid: int) -> str:
-    """Return a name of this process that no other one has, on this machine or elsewhere."""
-    return f"{pid}-{uuid4().hex}"
 
 
 class DictDraft:
