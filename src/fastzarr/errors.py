@@ -24,22 +24,34 @@ class MetadataError(BaseZarrError):
     """Raised for an invalid metadata document or configuration.
 
     ``where`` is the location of the fault: the key of the document and a path inside it, such as
-    ``a/zarr.json: chunk_grid.configuration.chunk_shape[0]``.
+    ``a/zarr.json: chunk_grid.configuration.chunk_shape[0]``. ``store`` is the URL of the store that
+    the document was read from, or empty.
     """
+
+    store: str = ""
 
     def __init__(self, message: str, where: str = "") -> None:
         """Initialise with a message, which is prefixed by ``where``."""
         super().__init__(f"{where}: {message}" if where else message)
         self.where = where
 
+    def __str__(self) -> str:
+        """Return the message, prefixed by the URL of the document if the store is known."""
+        message = super().__str__()
+        if not self.store:
+            return message
+        return f"{self.store}/{message}" if self.where else f"{self.store}: {message}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the complete message, which already contains ``where``."""
-        return (_metadata_error, (type(self), str(self), self.where))
+        return (_metadata_error, (type(self), *self.args, self.where, self.store))
 
 
-def _metadata_error(cls: type[MetadataError], message: str, where: str) -> MetadataError:
+def _metadata_error(
+    cls: type[MetadataError], message: str, where: str, store: str = ""
+) -> MetadataError:
     error = cls(message)
-    error.where = where
+    error.where, error.store = where, store
     return error
 
 
@@ -186,26 +198,35 @@ class ChunkError(BaseZarrError):
 
     ``array`` is the path of the array, ``key`` the key of the stored object, ``chunk`` the
     coordinates of the chunk in the chunk grid, and ``stage`` the step that failed: ``fetch``,
-    ``store``, or the name of a codec.
+    ``store``, or the name of a codec. ``store`` is the URL of the store that has the chunks.
     """
 
     def __init__(
-        self, message: str, array: str, key: str, chunk: tuple[int, ...], stage: str
+        self,
+        message: str,
+        array: str,
+        key: str,
+        chunk: tuple[int, ...],
+        stage: str,
+        store: str = "",
     ) -> None:
         """Initialise with a message and the parts of its prefix."""
         super().__init__(message)
         self.message, self.array, self.key = message, array, key
-        self.chunk, self.stage = chunk, stage
+        self.chunk, self.stage, self.store = chunk, stage, store
+
+    def _parts(self) -> tuple[str, str, str, tuple[int, ...], str, str]:
+        return self.message, self.array, self.key, self.chunk, self.stage, self.store
 
     def __str__(self) -> str:
-        """Return the array, chunk, key and stage, followed by the message."""
-        name = "/" + self.array.strip("/")
+        """Return the store, array, chunk, key and stage, followed by the message."""
+        name, store = "/" + self.array.strip("/"), f"{self.store}: " if self.store else ""
         place = f"array {name!r}, chunk {self.chunk}, key {self.key!r}, stage {self.stage}"
-        return f"{place}: {self.message}"
+        return f"{store}{place}: {self.message}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the parts, so that the error can be passed between processes."""
-        return (type(self), (self.message, self.array, self.key, self.chunk, self.stage))
+        return (type(self), self._parts())
 
 
 class ChunkNotFoundError(ChunkError):

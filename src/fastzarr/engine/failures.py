@@ -4,7 +4,7 @@ Rules of this file:
 
 * The functions that run a plan return a ``Failure``. Only the driver raises, once no thread works
   on the plan any more.
-* Every error names the array, the chunk, the key and the stage.
+* Every error names the store, the array, the chunk, the key and the stage.
 """
 
 from __future__ import annotations
@@ -87,27 +87,26 @@ def is_for_the_store(failure: Failure) -> bool:
 
 
 def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
-    """Return the error of a failure; it names the array, the chunk, the key and the stage."""
+    """Return the error of a failure, which names its place."""
     chunk, stage, error = failure
-    path = chunks.name
-    key = chunks.user_key(chunk)
+    place = (chunks.name, chunks.user_key(chunk), chunk, stage, str(chunks.store))
     if chunks.tree is not None and isinstance(error, OSError):
         chunks.tree.rename(error)
     if isinstance(error, MissingChunk):
         inner = str(error)
         what = f"{inner} is not in the shard" if inner else "the chunk is not in the store"
         msg = f"{what}; set read_missing_chunks=True to read the fill value instead"
-        return errors.ChunkNotFoundError(msg, path, key, chunk, stage)
+        return errors.ChunkNotFoundError(msg, *place)
     if isinstance(error, errors.CodecError):
-        return errors.ChunkError(str(error), path, key, chunk, stage)
+        return errors.ChunkError(str(error), *place)
     if isinstance(error, errors.BaseZarrError) and not isinstance(error, errors.RequestError):
         return error
     if isinstance(error, MemoryError):
         words = str(error) or "there is no memory for the chunk"
-        return errors.ChunkMemoryError(words, path, key, chunk, stage)
+        return errors.ChunkMemoryError(words, *place)
     kind = errors.ChunkIOError if isinstance(error, OSError) else errors.ChunkError
     words = f"{type(error).__name__}: {error}"
-    worded: Exception = _made(kind, error, (words, path, key, chunk, stage))
+    worded: Exception = _made(kind, error, (words, *place))
     if isinstance(worded, OSError) and isinstance(error, OSError):
         worded.errno, worded.strerror = error.errno, error.strerror
         worded.filename = error.filename
@@ -134,7 +133,7 @@ def _both(kind: Any, raised: Any) -> Any:
         return kind
 
     def reduce(error: Any) -> Any:
-        parts = (error.message, error.array, error.key, error.chunk, error.stage)
+        parts = errors.ChunkError.__reduce__(error)[1]
         return _restored, (kind, raised, parts, vars(error))
 
     try:

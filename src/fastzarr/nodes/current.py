@@ -37,7 +37,8 @@ def check_chunks(access: Access, store: Store, viewed: View) -> tuple[int, ...]:
 
     ``viewed`` returns a stored layout as the handle views it; ``store`` is named in the message.
     """
-    found = documents.load(access.store, access.root, access.layout.format)
+    above = access.path if access.root != access.path else ""
+    found = documents.load(access.store, access.root, access.layout.format, root=above)
     return _same(access, store, viewed, found).shape
 
 

@@ -12,6 +12,7 @@ Rules of this file:
   copy cannot undo the changes of others. Members that it does not change are written exactly as
   they were read, because the program that wrote them may not understand another form.
 * Several documents are requested together, so that a store that can fetch many at once does.
+* An error of a document names the store: ``put_into`` completes those of other files.
 """
 
 from __future__ import annotations
@@ -52,19 +53,38 @@ def join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def load(store: Store, path: str, format: Format | None = None) -> Node | None:
-    """Return the node at a path, of one format or of the first that has one; None if missing."""
-    for each in formats.FORMATS if format is None else (format,):
-        for name, others in each.searched:
-            data = store.get_checked(join(path, name), document.check_size)
-            if data is None:
-                continue
-            found = {name: data}
-            for other in others:
-                beside = store.get_checked(join(path, other), document.check_size)
-                if beside is not None:
-                    found[other] = beside
-            return parsed.parse(each, found, path)
+def put_into(error: errors.MetadataError, store: Store, root: str = "") -> None:
+    """Put the store of the document into an error, unless it has one.
+
+    ``root`` is the path of the store's root in the user's store, which the error lacks.
+    """
+    if not error.store:
+        error.store = str(store)
+        if root and error.where:
+            error.where = join(root, error.where)
+            error.args = (join(root, error.args[0]),)
+
+
+def load(store: Store, path: str, format: Format | None = None, *, root: str = "") -> Node | None:
+    """Return the node at a path, of one format or of the first that has one; None if missing.
+
+    ``root`` is the path of the store's root in errors.
+    """
+    try:
+        for each in formats.FORMATS if format is None else (format,):
+            for name, others in each.searched:
+                data = store.get_checked(join(path, name), document.check_size)
+                if data is None:
+                    continue
+                found = {name: data}
+                for other in others:
+                    beside = store.get_checked(join(path, other), document.check_size)
+                    if beside is not None:
+                        found[other] = beside
+                return parsed.parse(each, found, path)
+    except errors.MetadataError as error:
+        put_into(error, store, root)
+        raise
     return None
 
 
@@ -92,12 +112,16 @@ def load_many(
     together. ``root`` is the path of the store's root in the result.
     """
     nodes: dict[str, Node] = {}
-    found = _documents(store, paths, format, root)
-    for path in paths:
-        if path in found:
-            each, documents = found[path]
-            named = join(root, path).rstrip("/") if root else path
-            nodes[named] = parsed.parse(each, documents, named)
+    try:
+        found = _documents(store, paths, format, root)
+        for path in paths:
+            if path in found:
+                each, documents = found[path]
+                named = join(root, path).rstrip("/") if root else path
+                nodes[named] = parsed.parse(each, documents, named)
+    except errors.MetadataError as error:
+        put_into(error, store)
+        raise
     return nodes
 
 
@@ -131,16 +155,20 @@ def occupant(store: Store, path: str, *, root: str = "") -> Node | None:
     if store.is_missing(path):
         return None
     names, start = formats.visible(), f"{path}/" if path else ""
-    found = _request(store, list(map(start.__add__, names)), root)
-    if not found:
-        return None
-    values = {names[at]: data for at, data in found.items()}
-    for each in formats.FORMATS:
-        for name, others in each.searched:
-            if name in values:
-                more = _request(store, list(map(start.__add__, others)), root)
-                beside = {others[at]: data for at, data in more.items()}
-                return parsed.parse(each, {name: values[name]} | beside, join(root, path))
+    try:
+        found = _request(store, list(map(start.__add__, names)), root)
+        if not found:
+            return None
+        values = {names[at]: data for at, data in found.items()}
+        for each in formats.FORMATS:
+            for name, others in each.searched:
+                if name in values:
+                    more = _request(store, list(map(start.__add__, others)), root)
+                    beside = {others[at]: data for at, data in more.items()}
+                    return parsed.parse(each, {name: values[name]} | beside, join(root, path))
+    except errors.MetadataError as error:
+        put_into(error, store)
+        raise
     return None
 
 
@@ -421,7 +449,7 @@ class _Change:
     def __call__(self, data: bytes | None) -> bytes | None:
         if data is None:
             return None
-        found = document.loads(data, join(self.path, self.name))
+        found = self._loads(data, self.name)
         separate = self.format.separate_attributes
         if separate is None:
             latest = self._parse({self.name: found})
@@ -439,8 +467,19 @@ class _Change:
         if self.then is not None and self.result is not None:
             self.then(self.result)
 
+    def _loads(self, data: bytes, name: str) -> dict[str, Any]:
+        try:
+            return document.loads(data, join(self.path, name))
+        except errors.MetadataError as error:
+            put_into(error, self.store)
+            raise
+
     def _parse(self, documents: dict[str, Any]) -> Node:
-        node: Node = self.format.parse(documents, partial(join, self.path))
+        try:
+            node: Node = self.format.parse(documents, partial(join, self.path))
+        except errors.MetadataError as error:
+            put_into(error, self.store)
+            raise
         return node
 
     def _patched(
@@ -460,12 +499,11 @@ class _Change:
         They are compared and replaced in their own turn, because the comparison of the other
         document does not protect them if that document stays as it is.
         """
-        beside = join(self.path, name)
         turn = self.store.turn(join(self.root, name))
         try:
             while True:
                 data = turn.get()
-                attributes = {} if data is None else document.loads(data, beside)
+                attributes = {} if data is None else self._loads(data, name)
                 latest = self._parse({self.name: found, name: attributes})
                 patched = self.patch(latest)
                 if self.done:

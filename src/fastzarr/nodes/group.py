@@ -465,7 +465,8 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
                         self._chunk_store.move(old, new)
                     self._store.move(old, new)
                 held = where.store is not self._store
-                if held and nodes.load(where.store, where.path, self._layout.format) is None:
+                format, root = self._layout.format, where.root
+                if held and nodes.load(where.store, where.path, format, root=root) is None:
                     # Another process has deleted or moved the parent groups before the move.
                     here = unheld(self._store, new)
                     missing = groups_above(here, self._layout.format, self._path).missing

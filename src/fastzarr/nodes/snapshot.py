@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import ref
 
-from fastzarr.errors import PathNotFoundError
+from fastzarr.errors import MetadataError, PathNotFoundError
 from fastzarr.metadata import formats
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents as nodes
@@ -87,7 +87,7 @@ class Snapshot:
         relative = self.relative(path)
         if self.nodes is None or relative is None or relative not in self.nodes:
             return None
-        found = self.nodes[relative]
+        found = self._stated(self.nodes, relative)
         if self.time is None:
             return found
         names = found.format.names(found.node_type)
@@ -106,9 +106,17 @@ class Snapshot:
         relative = self.relative(path)
         if self.nodes is None or relative is None or relative not in self.nodes:
             return False
-        found = self.nodes[relative]
+        found = self._stated(self.nodes, relative)
         *_, name = found.format.names(found.node_type)
         return self.store.exists(nodes.join(path, name)) or self._is_only_here(path)
+
+    def _stated(self, copy: Mapping[str, Node], relative: str) -> Node:
+        """Return a node of the copy; its error names the store."""
+        try:
+            return copy[relative]
+        except MetadataError as error:
+            nodes.put_into(error, self.store)
+            raise
 
     def _is_only_here(self, path: str) -> bool:
         """Whether a node without documents has chunks or members: its documents never existed."""

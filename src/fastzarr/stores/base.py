@@ -563,8 +563,13 @@ class Store(AsMapping):
             validate_key(key)
 
     def refusal(self) -> str:
-        """Return why this store is read-only, and what to do."""
-        return f"{self} is read-only; open it for writing, or use with_read_only(False)"
+        """Return why this store is read-only, and what to do.
+
+        >>> from fastzarr.stores import MemoryStore
+        >>> MemoryStore({}, read_only=True).refusal().partition(" ")[2]
+        "is read-only; open it with mode='r+', or use with_read_only(False)"
+        """
+        return f"{self} is read-only; open it with mode='r+', or use with_read_only(False)"
 
     def _holds(self, path: str) -> bool:
         return self._exists(path) or not self.is_empty(path)
