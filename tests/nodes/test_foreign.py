@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 import fastzarr as zarr
+from fastzarr.checked import check_members
 from fastzarr.errors import ContainsFilesError
+from fastzarr.grids.keys import KEYS, KeyEncoding
+from fastzarr.nodes.foreign import check_replaceable
 
 VERBS = {
     "save": lambda store: zarr.save(store, np.arange(3)),
@@ -77,3 +84,53 @@ def test_a_new_group_beside_other_files_keeps_them(tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "mine"
     zarr.open_group(tmp_path)["a"] = [3]  # replaces one node, not the folder of the file
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+class Counting(dict):
+    """A mapping that counts how often each key is read."""
+
+    def __init__(self):
+        self.reads = Counter()
+
+    def __getitem__(self, key):
+        self.reads[key] += 1
+        return super().__getitem__(key)
+
+
+@dataclass(frozen=True)
+class Lettered(KeyEncoding):
+    """A key encoding whose keys do not look like those of Zarr."""
+
+    name: str = "test.lettered"
+
+    @classmethod
+    def from_config(cls, name, config, where):
+        check_members(config, {}, where)
+        return cls(name)
+
+    def config(self):
+        return {}
+
+    def encode(self, coords):
+        return f"x{coords[0]}"
+
+    def decode(self, key, ndim):
+        return (int(key[1:]),) if ndim == 1 and re.fullmatch("x[0-9]+", key) else None
+
+
+def test_a_document_is_read_once_however_many_chunks_it_owns():
+    KEYS.register("test.lettered", Lettered)
+    counts = []
+    for chunks in (2, 20):
+        values = Counting()
+        root = zarr.open_group(zarr.storage.MappingStore(values))
+        words = {"chunks": 1, "chunk_key_encoding": {"name": "test.lettered"}}
+        root.create_array("a/b", data=np.arange(chunks), **words)
+        assert f"a/b/x{chunks - 1}" in values
+        values.reads.clear()
+        check_replaceable(root.store, "a")
+        counts.append(values.reads["a/b/zarr.json"] + values.reads["a/zarr.json"])
+        values["a/b/y1"] = b"mine"
+        with pytest.raises(ContainsFilesError, match="a/b/y1"):
+            check_replaceable(root.store, "a")
+    assert counts[0] == counts[1]

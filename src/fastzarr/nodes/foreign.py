@@ -4,6 +4,7 @@ Rules of this file:
 
 * What Zarr writes are metadata documents and chunks. Keys that could be those of chunks are not
   looked at closer, because a writer that died leaves chunks without a document.
+* All keys are listed, because any of them may be foreign. A document is loaded at most once.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ def check_replaceable(store: Store, path: str, chunk_store: Store | None = None)
     for each in (store,) if chunk_store is None or chunk_store is store else (store, chunk_store):
         if each.is_missing(path):
             continue
+        arrays: dict[str, Layout | None] = {}
         for key in each.list(path):
-            if not _is_chunk(key) and not _is_ours(each, key, path):
+            if not _is_chunk(key) and not _is_ours(each, key, path, arrays):
                 msg = (
                     f"cannot replace {'/' + path!r} in {each}: the file {key!r} is not part of a "
                     "Zarr hierarchy and would be lost; move or delete it, or choose another path"
@@ -41,13 +43,21 @@ def check_replaceable(store: Store, path: str, chunk_store: Store | None = None)
                 raise ContainsFilesError(msg)
 
 
-def _is_ours(store: Store, key: str, path: str) -> bool:
-    """Whether a key below a path is that of a document, or of a chunk with any key encoding."""
+def _is_ours(store: Store, key: str, path: str, arrays: dict[str, Layout | None]) -> bool:
+    """Whether a key below a path is that of a document, or of a chunk with any key encoding.
+
+    ``arrays`` are the arrays that were loaded before, by path, with None for other nodes.
+    """
     name = key.rpartition("/")[2]
     if name in METADATA_NAMES or _is_litter(name):
         return True
     for above in parents(key):
-        if len(above) >= len(path) and _owns(store, above, key):
+        if len(above) < len(path):
+            continue
+        if above not in arrays:
+            arrays[above] = _array(store, above)
+        found = arrays[above]
+        if found is not None and found.owns(key[len(above) + 1 :] if above else key):
             return True
     try:
         value = store.get_checked(key, document.check_size)
@@ -57,10 +67,10 @@ def _is_ours(store: Store, key: str, path: str) -> bool:
     return value is None or any(each.is_consolidated(value) for each in formats.FORMATS)
 
 
-def _owns(store: Store, path: str, key: str) -> bool:
-    """Whether the node at a path is an array, and a key is that of one of its chunks."""
+def _array(store: Store, path: str) -> Layout | None:
+    """Return the array at a path, or None if there is no valid one."""
     try:
         found = documents.load(store, path)
     except MetadataError:
-        return False
-    return isinstance(found, Layout) and found.owns(key[len(path) + 1 :] if path else key)
+        return None
+    return found if isinstance(found, Layout) else None
