@@ -12,13 +12,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Mutex;
 
 use _native::fuzzing::{
-    Block, ByteCodec, Chain, Chunk, Error, Factor, Frame, Job, Make, Objects, Out, Parts, Pending,
-    Plan, Program, ReadInto, Reading, Reserve, Result, Shard, Shared, Source, Stop, Tasks, Value,
-    WriteFrom, Writing,
+    Block, ByteCodec, Chain, Chunk, Error, Factor, Frame, Job, Out, Plan, Program, ReadInto,
+    Reading, Reserve, Result, Shard, Shared, Source, Tasks, WriteFrom, Writing,
 };
+
+mod held;
+use held::Held;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static FIRST: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -75,79 +76,6 @@ fn calm<T>(f: impl FnOnce() -> T) -> T {
     let result = f();
     CALM.with(|calm| calm.set(before));
     result
-}
-
-/// Objects in memory, of which large chunks are read in parts like files.
-#[derive(Default)]
-struct Held(Mutex<HashMap<Vec<i64>, Vec<u8>>>);
-
-struct Whole(Vec<u8>);
-
-impl Parts for Whole {
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        calm(|| {
-            buffer.clear();
-            buffer.extend_from_slice(&self.0[offset as usize..][..size]);
-        });
-        Ok(buffer)
-    }
-}
-
-impl Objects for Held {
-    fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
-        let found = calm(|| self.0.lock().expect("no panic").get(chunk).cloned());
-        Ok(found.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>))
-    }
-
-    fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
-        let objects = self.0.lock().expect("no panic");
-        Ok(objects.get(chunk).map(|bytes| {
-            if bytes.len() == dst.len() {
-                dst.copy_from_slice(bytes);
-            }
-            bytes.len() as u64
-        }))
-    }
-
-    fn stage<'a>(
-        &'a self,
-        chunk: &[i64],
-        value: Value,
-        _: Stop,
-    ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        let bytes = value.joined()?;
-        calm(|| {
-            let mut held = self.0.lock().expect("no panic");
-            held.insert(chunk.to_vec(), bytes.clone());
-        });
-        Ok(None)
-    }
-
-    fn update(&self, chunk: &[i64], _: u64, _: Stop, make: Make) -> Result<()> {
-        let old = calm(|| self.0.lock().expect("no panic").get(chunk).cloned());
-        let new = make(old.as_deref())?.map(Value::joined).transpose()?;
-        calm(|| {
-            let mut held = self.0.lock().expect("no panic");
-            match &new {
-                Some(bytes) => held.insert(chunk.to_vec(), bytes.clone()),
-                None => held.remove(chunk),
-            };
-        });
-        Ok(())
-    }
-
-    fn remove(&self, chunk: &[i64], _: Stop) -> Result<()> {
-        calm(|| self.0.lock().expect("no panic").remove(chunk));
-        Ok(())
-    }
-
-    fn settle(&self) -> Result<()> {
-        Ok(())
-    }
 }
 
 const ITEM: usize = 4;
