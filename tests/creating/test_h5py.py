@@ -77,6 +77,16 @@ def test_format_2():
     assert z[:].tolist() == list(range(9))
 
 
+@pytest.mark.parametrize(
+    ("data", "size"), [([1, 2], 8), (np.arange(3, dtype="i2"), 2), ([1.5], 8), (["ab"], 8)]
+)
+def test_the_shuffled_size_is_that_of_any_data(data, size):
+    z = zarr.group().create_dataset("x", data=data, compression=9, shuffle=True)
+    shuffles = [codec for codec in z.compressors if codec.name == "numcodecs.shuffle"]
+    assert [codec.settings["elementsize"] for codec in shuffles] == [size] == [z.dtype.itemsize]
+    assert z[:].tolist() == list(data)
+
+
 def test_what_only_tunes_a_file_is_ignored():
     z = made(maxshape=(None,), track_times=False, track_order=True, fill_time="never")
     z.resize(50)

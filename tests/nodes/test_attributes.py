@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -313,9 +314,11 @@ def test_lone_surrogates_of_others_are_kept(node):
     assert b'"\\ud800"' in node.store[key]
 
 
+@pytest.mark.parametrize("local", [False, True])
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_the_root_group_of_a_cleared_store_is_written_again(zarr_format):
-    root = zarr.group(zarr_format=zarr_format, attributes={"a": 1})
+def test_the_root_group_of_a_cleared_store_is_written_again(zarr_format, local, tmp_path):
+    store = tmp_path / "x" if local else None
+    root = zarr.group(store, zarr_format=zarr_format, attributes={"a": 1})
     array = root.create_array("x", shape=3)
     below = root.create_group("g")
     root.store.clear()
@@ -333,3 +336,8 @@ def test_the_root_group_of_a_cleared_store_is_written_again(zarr_format):
     root.create_array("y", shape=3)
     with pytest.raises(errors.PathNotFoundError):
         array.attrs["u"] = 1
+    if local:  # a folder that was deleted is not created again
+        shutil.rmtree(store)
+        with pytest.raises(errors.PathNotFoundError):
+            root.attrs["b"] = 3
+        assert not store.exists()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastzarr.creating.given import NOT_GIVEN, absent
-from fastzarr.creating.like import dtype_of
+from fastzarr.creating.like import as_array_like, dtype_of
 from fastzarr.metadata.formats import parse_format
 from fastzarr.metadata.v2 import FORMAT as V2
 
@@ -141,7 +141,7 @@ def _add_shuffle(words: dict[str, Any], compressors: list[Any]) -> None:
 
     data, dtype = words.get("data"), words.get("dtype")
     if dtype is None:
-        dtype = "float64" if data is None else dtype_of(data)
+        dtype = "float64" if data is None else dtype_of(as_array_like(data))
     size = from_numpy(dtype).itemsize
     if size is None or size == 1:
         return

@@ -24,6 +24,7 @@ from fastzarr.dtypes.base import is_integer
 from fastzarr.errors import PathNotFoundError, ReadOnlyError
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.nodes import documents
+from fastzarr.nodes.held import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -292,22 +293,25 @@ class Attributes(MutableMapping[str, Any]):
                 )
             except PathNotFoundError:
                 latest = patch(holder.layout)
-                if not self._was_cleared() or not documents.create(holder.store, "", latest):
+                if not self._write_cleared(latest):
                     raise
         self._take_over(latest)
         if ended:
             write_again(holder.store, ended)
 
-    def _was_cleared(self) -> bool:
-        """Whether the node is the root group of a store that has been emptied.
+    def _write_cleared(self, layout: Any) -> bool:
+        """Write the root group of a store that has been emptied; return False for anything else.
 
-        Such a group is written again, as by zarr-python: programs clear a store that they have
-        opened and then fill it. It replaces nothing. Where a deleted folder can be noticed, it is
-        an error.
+        It is written again, as by zarr-python: programs clear a store that they have opened and
+        then fill it. It replaces nothing. A folder that was deleted itself is an error.
         """
         holder = self._holder
+        store = holder.store
         is_root = not holder.path and holder.layout.node_type == "group"
-        return is_root and holder.store.pinned is None and holder.store.is_empty("")
+        if not is_root or not store.is_empty(""):
+            return False
+        with held(store, "") as (inside, root):
+            return documents.create(inside, root, layout)
 
     def _take_over(self, latest: Node) -> None:
         # The rest of the handle's metadata is kept, because its shape must not change implicitly.
