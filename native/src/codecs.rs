@@ -21,6 +21,7 @@ mod zstd;
 use std::ops::Range;
 
 use self::codec::Codec;
+use crate::apart;
 use crate::error::Result;
 use crate::memory;
 use crate::objects::Stop;
@@ -147,7 +148,8 @@ macro_rules! codecs {
             }
 
             /// Decode into a buffer, in place of its content. The size may be unknown; it is then
-            /// at most `most`.
+            /// at most `most`. If it may be large, the data is decoded apart (`apart.rs`), and both
+            /// the buffer and the contexts are empty if the call is interrupted.
             pub fn decode_into(
                 &self,
                 data: &[u8],
@@ -162,6 +164,28 @@ macro_rules! codecs {
                     memory::resize(out, size, 0, self.name())?;
                     return self.decode(data, out, contexts, stop);
                 }
+                if most < LARGE {
+                    return self.decode_to_vec(data, out, most, contexts);
+                }
+                let (codec, data) = (self.clone(), memory::copied(data, self.name())?);
+                let (mut given, mut taken) = (std::mem::take(out), std::mem::take(contexts));
+                let work = move || {
+                    let done = codec.decode_to_vec(&data, &mut given, most, &mut taken);
+                    (done, given, taken)
+                };
+                let found = apart::run(work, stop)?;
+                (*out, *contexts) = (found.1, found.2);
+                found.0
+            }
+
+            /// Decode data of unknown size, of at most `most` bytes, and append the result.
+            fn decode_to_vec(
+                &self,
+                data: &[u8],
+                out: &mut Vec<u8>,
+                most: usize,
+                contexts: &mut Contexts,
+            ) -> Result<()> {
                 match self {
                     $(ByteCodec::$variant(codec) => {
                         codec.decode_to_vec(data, out, most, &mut contexts.$module)
@@ -193,4 +217,52 @@ codecs! {
     Delta: delta,
     Lz4: lz4,
     Zstd: zstd,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn data_of_unknown_size_is_decoded_apart() {
+        let content: Vec<u8> = (0..LARGE as u32).map(|i| (i >> 7) as u8).collect();
+        for (name, numbers, word) in [
+            ("blosc", &[1, 1, 1, 0, 0][..], "lz4"),
+            ("gzip", &[1, 0], ""),
+            ("lz4", &[1], ""),
+            ("zlib", &[1, 0], ""),
+            ("zstd", &[1, 0], ""),
+        ] {
+            let codec = ByteCodec::make(name, numbers, word).unwrap();
+            let (mut contexts, mut data) = (Contexts::default(), Vec::new());
+            codec.encode(&content, &mut data, &mut contexts).unwrap();
+            let mut out = vec![7];
+            for most in [LARGE - 1, LARGE, 2 * LARGE] {
+                let done = codec.decode_into(&data, None, most, &mut out, &mut contexts, &|| false);
+                assert_eq!(done.is_ok(), most >= LARGE, "{name} {most}");
+                assert!(done.is_err() || out == content, "{name} {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_decoding_of_data_of_unknown_size_can_be_left() {
+        // No machine decodes so much before the first question.
+        let mut noise = 1u32;
+        let content: Vec<u8> = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 29) as u8
+        })
+        .take(12 * LARGE)
+        .collect();
+        let codec = ByteCodec::make("zlib", &[1, 0], "").unwrap();
+        let (mut contexts, mut data, mut out) = Default::default();
+        codec.encode(&content, &mut data, &mut contexts).unwrap();
+        let mut decode =
+            |stop: Stop| codec.decode_into(&data, None, 1 << 30, &mut out, &mut contexts, stop);
+        assert_eq!(decode(&|| true), Err(Error::interrupted()));
+        assert_eq!(decode(&|| false), Ok(()));
+        assert!(out == content);
+    }
 }
