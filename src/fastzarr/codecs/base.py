@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from fastzarr.grids.regular import RegularGrid
 
 
+FAST = 1 << 24
+"""The ``pace`` of codecs that copy, count or calculate."""
+
 _MODEST = 64 << 20
 """The decoded size that any data of unknown size may have."""
 
@@ -70,6 +73,9 @@ class Codec:
     ``cacheable`` is True if the codec means the same for the lifetime of the process, so that
     parsed documents that name it may be cached. It is not inherited: each subclass must declare it.
 
+    ``pace`` is how many decoded bytes it encodes or decodes within some 50 ms at least. Larger
+    chunks are processed apart, so that Ctrl-C does not wait for them.
+
     >>> from fastzarr.codecs import BloscCodec, names
     >>> issubclass(BloscCodec, Codec), BloscCodec.name in names()
     (True, True)
@@ -77,6 +83,8 @@ class Codec:
 
     name: ClassVar[str]
     cacheable: ClassVar[bool] = False
+    #: That of the slowest compressors.
+    pace: ClassVar[int] = 1 << 17
     #: Members of other writers that change neither the stored bytes nor the decoded values. They
     #: are ignored, with a warning.
     ignored: ClassVar[frozenset[str]] = frozenset()

@@ -21,7 +21,7 @@ import numpy as np
 
 from fastzarr.buffers import as_view
 from fastzarr.checked import choice
-from fastzarr.codecs.base import ArrayBytesCodec
+from fastzarr.codecs.base import FAST, ArrayBytesCodec
 from fastzarr.dtypes.base import ORDERS
 from fastzarr.errors import CodecError, MetadataError
 
@@ -45,6 +45,7 @@ class BytesCodec(ArrayBytesCodec):
 
     name: ClassVar[str] = "bytes"
     cacheable: ClassVar[bool] = True
+    pace: ClassVar[int] = FAST
 
     endian: str | None = "little"
 

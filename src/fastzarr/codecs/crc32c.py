@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastzarr.buffers import as_view
-from fastzarr.codecs.base import BytesBytesCodec, check_size
+from fastzarr.codecs.base import FAST, BytesBytesCodec, check_size
 from fastzarr.errors import CodecError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Crc32cCodec(BytesBytesCodec):
 
     name: ClassVar[str] = "crc32c"
     cacheable: ClassVar[bool] = True
+    pace: ClassVar[int] = FAST
     ignored: ClassVar[frozenset[str]] = frozenset({"check_crc"})
 
     def to_v2(self) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Program:
     made by the transposes, or None if the chain has another array-to-array codec. ``native`` is the
     program of the extension, or None if it cannot run the chain; ``padded`` is the setting
     ``array.read_padded_chunks`` that it was made with. ``inside`` is the shard that the serializer
-    encodes, if any, and ``shard`` the same if it can be read and written in parts.
+    encodes, if any, and ``shard`` the same if it can be read and written in parts. ``pace`` is the
+    number of decoded bytes that every codec processes promptly; a chunk ``is_slow`` if it has more.
     """
 
     __slots__ = (
@@ -70,9 +71,11 @@ class Program:
         "encoded_size",
         "fill",
         "inside",
+        "is_slow",
         "native",
         "nbytes",
         "order",
+        "pace",
         "padded",
         "serializer",
         "serializer_spec",
@@ -111,6 +114,11 @@ class Program:
         inside = self.serializer.inside()
         self.inside = None if inside is None else Shard(inside, self.serializer_spec, order)
         self.shard = self.inside if order is not None and not byte_steps else None
+        paces = [codec.pace for codec in codecs]
+        if self.inside is not None:
+            paces.append(self.inside.inner.pace)
+        self.pace: int = min(paces)
+        self.is_slow = self.nbytes > self.pace
 
     def decode(self, data: Buffer, *, missing: bool = True) -> np.ndarray[Any, Any]:
         """Return one decoded chunk, of shape ``spec.shape``; it may be read-only.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from fastzarr.checked import as_int, check_members, choice, placed, show
-from fastzarr.codecs.base import ArrayBytesCodec, Inside
+from fastzarr.codecs.base import FAST, ArrayBytesCodec, Inside
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.chain import resolve_chain
 from fastzarr.codecs.crc32c import Crc32cCodec
@@ -50,6 +50,7 @@ class ShardingCodec(ArrayBytesCodec):
 
     name: ClassVar[str] = "sharding_indexed"
     cacheable: ClassVar[bool] = True
+    pace: ClassVar[int] = FAST
 
     chunk_shape: tuple[int, ...]
     codecs: tuple[Codec, ...] = (BytesCodec(endian="little"),)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from fastzarr.checked import as_int, show
-from fastzarr.codecs.base import ArrayArrayCodec, ChunkSpec
+from fastzarr.codecs.base import FAST, ArrayArrayCodec, ChunkSpec
 from fastzarr.errors import MetadataError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class TransposeCodec(ArrayArrayCodec):
 
     name: ClassVar[str] = "transpose"
     cacheable: ClassVar[bool] = True
+    pace: ClassVar[int] = FAST
 
     order: tuple[int, ...]
 

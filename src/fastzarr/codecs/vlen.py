@@ -26,7 +26,7 @@ import numpy as np
 from fastzarr.buffers import as_view
 from fastzarr.checked import show
 from fastzarr.codecs import elements
-from fastzarr.codecs.base import ArrayBytesCodec
+from fastzarr.codecs.base import FAST, ArrayBytesCodec
 from fastzarr.dtypes.vlen import plain_bytes
 from fastzarr.errors import CodecError, MetadataError
 from fastzarr.native import native_or
@@ -51,6 +51,7 @@ class VLenUTF8Codec(ArrayBytesCodec):
 
     name: ClassVar[str] = "vlen-utf8"
     cacheable: ClassVar[bool] = True
+    pace: ClassVar[int] = FAST
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Return self; raise ``MetadataError`` unless the elements are strings or objects."""
@@ -80,6 +81,7 @@ class VLenBytesCodec(ArrayBytesCodec):
 
     name: ClassVar[str] = "vlen-bytes"
     cacheable: ClassVar[bool] = True
+    pace: ClassVar[int] = FAST
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Return self; raise ``MetadataError`` unless elements are variable bytes or objects."""

@@ -58,6 +58,8 @@ class Job(NamedTuple):
     for at once, by ``Chunks.get_many``. ``take``, if it is not None, returns the objects of the
     plan that is read as they come: the number of a piece, and its bytes, None if it is missing, or
     the error. It returns each once, and None if nothing has come for some milliseconds.
+    ``stopped`` returns whether the call has been interrupted, for threads that work for the main
+    thread; it is None if there are none.
     """
 
     fields: str | list[str] | None = None
@@ -68,3 +70,4 @@ class Job(NamedTuple):
     durability: str | None = None
     together: int = 1
     take: Take | None = None
+    stopped: Callable[[], bool] | None = None

@@ -24,6 +24,7 @@ import numpy as np
 
 from fastzarr.buffers import as_view
 from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
+from fastzarr.engine.apart import apart
 from fastzarr.engine.failures import of_error, ran_out
 from fastzarr.engine.job import Chunks, Job, Source, inline
 from fastzarr.errors import CodecError
@@ -202,9 +203,12 @@ def _place(
         return
     if program.inside is not None and program.order is not None:
         # A shard that is stored compressed: only the inner chunks of the piece are decoded.
-        _read_shard(program.inside, _Held(program.shard_bytes(data)), piece, out, job)
+        decode: Any = partial(program.shard_bytes, data)
+        inside = apart(decode, job.stopped) if program.is_slow else decode()
+        _read_shard(program.inside, _Held(inside), piece, out, job)
         return
-    chunk = program.decode(data, missing=job.missing)
+    decode = partial(program.decode, data, missing=job.missing)
+    chunk = apart(decode, job.stopped) if program.is_slow else decode()
     if job.fields is not None:
         chunk = chunk[job.fields]
     out[piece.out] = take(chunk, piece.factors)
@@ -229,13 +233,21 @@ def write_chunk(
         chunk = value
     else:
         chunk = np.empty(program.spec.shape, dtype=program.spec.dtype.numpy)
-        chunk[...] = program.fill if whole or old is None else program.decode(old)
+        if whole or old is None:
+            chunk[...] = program.fill
+        else:
+            decode = partial(program.decode, old)
+            chunk[...] = apart(decode, job.stopped) if program.is_slow else decode()
         target = chunk if job.fields is None else chunk[job.fields]
         put(target, piece.factors, value)
     spec = program.spec
     if not job.store_empty and spec.fill is not None and spec.dtype.is_fill(chunk, spec.fill):
         return None
-    return program.encode(chunk)
+    if not program.is_slow:
+        return program.encode(chunk)
+    # The memory of the caller is not left to a codec that may go on without it.
+    own = chunk.copy() if chunk is value else chunk
+    return apart(partial(program.encode, own), job.stopped)
 
 
 class _Held:

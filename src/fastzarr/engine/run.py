@@ -22,7 +22,7 @@ from fastzarr.engine.ahead import fetch_ahead
 from fastzarr.engine.failures import as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Job, inline
 from fastzarr.engine.requests import runs_ahead
-from fastzarr.engine.threads import parallel, workers
+from fastzarr.engine.threads import teamed, workers
 from fastzarr.native import extension
 from fastzarr.selection import bands
 from fastzarr.selection import plan as planning
@@ -90,8 +90,8 @@ def run_read(
     before = chunks.missed
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
-    spread = inline if threads == 1 else parallel
-    job = Job(selection.fields, missing, False, spread, threads)  # noqa: FBT003  (hot)
+    spread, stopped = (inline, None) if threads == 1 else teamed()
+    job = Job(selection.fields, missing, False, spread, threads, stopped=stopped)  # noqa: FBT003  (hot)
     if chunks.files is not None or plan.size == 1:
         failure = chosen.read(program, plan, chunks, out, job)
     else:
@@ -117,7 +117,9 @@ def _read_many(
         together = store.batch if store.batch == 1 else min(store.batch, max(fit, 1))
         return chosen.read(program, plan, chunks, out, job._replace(together=together))
     ahead = fetch_ahead(chunks, plan, program.nbytes)
-    spread = partial(parallel, interrupted=ahead.end) if job.threads > 1 else job.spread
+    spread: Any = job.spread
+    if spread is not inline:
+        spread = partial(spread, interrupted=ahead.end)
     try:
         return chosen.read(program, plan, chunks, out, job._replace(spread=spread, take=ahead.take))
     finally:
@@ -150,7 +152,7 @@ def run_write(
         chunks = chunks.anew(layout)
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
-    spread = inline if threads == 1 else parallel
+    spread, stopped = (inline, None) if threads == 1 else teamed()
     job = Job(
         selection.fields,
         True,  # noqa: FBT003  (hot)
@@ -158,6 +160,7 @@ def run_write(
         spread,
         threads,
         chunks.durability(),
+        stopped=stopped,
     )
     failure = chosen.write(program, plan, chunks, value, job)
     if failure is not None and chosen is not reference:

@@ -6,7 +6,8 @@ Rules of this file:
   process may use, and created again in a forked child.
 * The calling thread always works too, so that a busy pool delays no caller and a nested call cannot
   wait for itself.
-* When a call returns or raises, on Ctrl-C too, none of its threads is still writing.
+* When a call returns or raises, on Ctrl-C too, none of its threads is still writing. So that Ctrl-C
+  need not wait for a codec, the threads then leave it (``apart.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from fastzarr.native import extension
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
+
+    from fastzarr.engine.job import Spread
 
 
 def workers() -> int:
@@ -76,8 +79,8 @@ class _Run:
     correct if it interrupts the caller.
     """
 
-    def __init__(self, task: Callable[[int], None], count: int) -> None:
-        self.task, self.numbers = task, iter(range(count))
+    def __init__(self, task: Callable[[int], None], count: int, team: Team) -> None:
+        self.task, self.numbers, self.team = task, iter(range(count)), team
         self.raised: list[BaseException] = []
         self.idle = threading.Condition()
         self.over = False
@@ -113,11 +116,47 @@ class _Run:
                 with self.idle:
                     self.idle.wait_for(lambda: not self.active)
             except BaseException as error:  # noqa: BLE001  (kept for the caller)
-                self.raised.append(error)
+                self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Keep an error of the caller's thread; if it is an interrupt, the others leave too."""
+        self.raised.append(error)
+        if not isinstance(error, Exception):
+            self.team.is_stopped = True
+
+
+class Team:
+    """The threads that work for one call, and whether it has been interrupted."""
+
+    is_stopped = False
+
+    def stopped(self) -> bool:
+        """Return whether the caller has been interrupted."""
+        return self.is_stopped
+
+    def spread(
+        self,
+        task: Callable[[int], None],
+        count: int,
+        interrupted: Callable[[], None] | None = None,
+    ) -> None:
+        """Run a task as ``parallel`` does."""
+        parallel(task, count, interrupted, self)
+
+
+def teamed() -> tuple[Spread, Callable[[], bool] | None]:
+    """Return ``spread`` and ``stopped`` of a job that uses several threads."""
+    if threading.current_thread() is not threading.main_thread():
+        return parallel, None
+    team = Team()
+    return team.spread, team.stopped
 
 
 def parallel(
-    task: Callable[[int], None], count: int, interrupted: Callable[[], None] | None = None
+    task: Callable[[int], None],
+    count: int,
+    interrupted: Callable[[], None] | None = None,
+    team: Team | None = None,
 ) -> None:
     """Run a task for each number below ``count``, on the pool and the caller's thread.
 
@@ -128,7 +167,7 @@ def parallel(
     if threads < 2:
         inline(task, count)
         return
-    run = _Run(task, count)
+    run = _Run(task, count, team or Team())
     try:
         _pool.submit(run.help, threads - 1, workers() - 1)
         run.work()
@@ -136,7 +175,7 @@ def parallel(
         with run.idle:
             run.idle.wait_for(lambda: not run.active)
     except BaseException as error:  # noqa: BLE001  (raised below)
-        run.raised.append(error)
+        run.fail(error)
         if interrupted is not None:
             interrupted()
     finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastzarr.codecs.base import ArrayArrayCodec, ChunkSpec
+from fastzarr.codecs.base import FAST, ArrayArrayCodec, ChunkSpec
 from fastzarr.codecs.numcodecs.settings import (
     BITS,
     DTYPE_MEMBERS,
@@ -35,6 +35,8 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
     >>> make({"id": "delta", "dtype": "<i4", "astype": "<i2"}).name
     'numcodecs.delta'
     """
+
+    pace: ClassVar[int] = FAST
 
     text: str
 
