@@ -22,7 +22,7 @@ from transactions import (
 )
 
 import fastzarr as zarr
-from fastzarr.errors import TransactionError
+from fastzarr.errors import BaseZarrError, TransactionError
 from fastzarr.nodes import documents
 from fastzarr.stores import LocalStore
 
@@ -178,7 +178,7 @@ def test_handles_obtained_before_read_the_attributes_of_the_store(
 COUNT = """
 import sys
 import fastzarr as zarr
-from fastzarr.errors import TransactionError
+from fastzarr.errors import BaseZarrError, TransactionError
 root = zarr.open_group(sys.argv[1], mode="r+")
 x = root["x"]
 for _ in range(40):
@@ -204,6 +204,31 @@ def test_no_increment_of_four_processes_is_lost(options: dict[str, Any], tmp_pat
     assert [process.wait() for process in running] == [0] * 4
     new = again(root)
     assert (new["x"][0], new.attrs["n"], new["x"].attrs["n"]) == (160, 160, 160)
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("write", [False, True])
+def test_an_array_that_is_replaced_before_its_chunks_are_read(
+    write: bool, options: dict[str, Any], tmp_path: Path
+) -> None:
+    root = make(tmp_path / "root", **options)
+    old = root["x"]
+    with pytest.raises(TransactionError, match="changed by another writer") as raised:  # noqa: SIM117
+        with root.transaction():
+            x = root["x"]
+            again(root).create_array("x", shape=9, chunks=3, dtype="f8", overwrite=True)[...] = 1
+            root.attrs["version"] = 2
+            if write:
+                x[0] = 5
+            else:
+                x[...]
+    assert isinstance(raised.value.__cause__, BaseZarrError)
+    assert again(root)["x"][...].tolist() == [1] * 9
+    assert root.attrs["version"] == 1
+    # Nothing is wrong with what this block has read.
+    with pytest.raises(BaseZarrError) as raised, root.transaction():
+        old[...]
+    assert not isinstance(raised.value, TransactionError)
 
 
 # Threads

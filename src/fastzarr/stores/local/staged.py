@@ -24,12 +24,12 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from fastzarr.buffers import flat_bytes
-from fastzarr.errors import TransactionError
+from fastzarr.errors import BaseZarrError, TransactionError
 from fastzarr.stores.keys import JOURNAL_NAME, METADATA_NAMES
 from fastzarr.stores.local.alone import Alone, TooManyFoldersError
 from fastzarr.stores.local.folder import Folder, token
@@ -57,7 +57,7 @@ from fastzarr.stores.local.system import (
 from fastzarr.stores.local.turn import FileTurn, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from typing_extensions import Buffer
 
@@ -153,6 +153,20 @@ class Staged(Layer):
         with self._guard:
             self.over = True
 
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Raise TransactionError for an error of the block that another writer has caused.
+
+        A chunk of an array that has been replaced cannot be decoded as one of the old array.
+        """
+        try:
+            yield
+        except TransactionError:
+            raise
+        except BaseZarrError as error:
+            self._compare(error)
+            raise
+
     def commit(self) -> None:
         """Apply all changes atomically; raise TransactionError, applying none, on a conflict."""
         self._check_owner()
@@ -202,7 +216,7 @@ class Staged(Layer):
             )
             raise TransactionError(msg) from error
 
-    def _compare(self) -> None:
+    def _compare(self, cause: Exception | None = None) -> None:
         """Raise TransactionError if a value that was read has been changed."""
         for key, old in self.seen.items():
             if _token(self.folder, key) != old:
@@ -210,7 +224,7 @@ class Staged(Layer):
                     f"{key!r} in {self.folder} was changed by another writer during the "
                     "transaction, so nothing was written; repeat the transaction"
                 )
-                raise TransactionError(msg)
+                raise TransactionError(msg) from cause
 
     def _prepare(self, made: dict[str, bool]) -> None:
         """Check the changes and create the folders of new values, before the commit point."""

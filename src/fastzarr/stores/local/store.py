@@ -458,7 +458,8 @@ class LocalStore(Store):
                 with guard:
                     shared.begun[thread] = changes
                     shared.update()
-                yield
+                with changes.explaining():
+                    yield
             finally:
                 changes.close()
                 with guard:
