@@ -6,6 +6,7 @@ must report, each with the error code that its line names.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import re
@@ -112,3 +113,18 @@ def of_any_type() -> Iterator[str]:
 
 def test_few_arguments_and_results_may_be_anything() -> None:
     assert set(of_any_type()) == ANYTHING
+
+
+def test_types_that_are_strings_are_one_literal() -> None:
+    # pyright takes adjacent literals for an unknown type, and accepts every argument.
+    package = Path(fastzarr.__file__).parent
+    split = [
+        f"{file.name}: {ast.unparse(node.target)}"
+        for file in package.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.AnnAssign)
+        and ast.unparse(node.annotation) == "TypeAlias"
+        and isinstance(node.value, ast.Constant)
+        and node.value.lineno != node.value.end_lineno
+    ]
+    assert split == []

@@ -4,6 +4,7 @@ Rules of this file:
 
 * An alias accepts whatever the functions accept that have such an argument, and no more. An element
   may be an object of any type, and so may a value in JSON; only these are ``Any``.
+* An alias that is a string is one literal: pyright takes adjacent ones for a type that is unknown.
 * The package itself imports this file for type checkers only. ``fastzarr.types`` makes the names
   available to users.
 """
@@ -161,6 +162,10 @@ class HasSeparator(Protocol):
         """What separates the numbers of a chunk."""
 
 
+ForeignStore: TypeAlias = BytesByKey | HasObjects | HasFileSystem
+"""A mapping, or a store of another library."""
+KeysForm: TypeAlias = str | tuple[str, Separator] | Mapping[str, Any] | HasSeparator | None
+"""How the keys of chunks are made: a name, with a separator, or a form in metadata."""
 ArrayLike: TypeAlias = npt.ArrayLike | HasElements | Sequence[Any]
 """The data of an array: whatever NumPy converts, or an array of any library."""
 ValueLike: TypeAlias = ArrayLike | date | timedelta | dict[Any, Any] | None

@@ -25,10 +25,7 @@ from fastzarr.stores.urls import is_remote, open_remote
 if TYPE_CHECKING:
     from fastzarr import hints
 
-StoreLike: TypeAlias = (
-    "Store | StorePath | str | os.PathLike[str] | hints.BytesByKey | hints.HasObjects"
-    " | hints.HasFileSystem | None"
-)
+StoreLike: TypeAlias = "Store | StorePath | str | os.PathLike[str] | hints.ForeignStore | None"
 """What represents a store; None is a new one in memory."""
 _MODES = ("r", "r+", "a", "w", "w-", "x")
 _MAPPING = ("__getitem__", "__iter__", "keys")

@@ -29,10 +29,7 @@ CodecLike: TypeAlias = "Codec | hints.HasCodecConfig | hints.HasMembers | Mappin
 """A codec: an object of this package or of numcodecs, its name, or its form in metadata."""
 CodecsLike: TypeAlias = "CodecLike | Iterable[CodecLike] | None"
 """One codec, several, or none; ``"auto"`` is the default."""
-KeysLike: TypeAlias = (
-    "str | tuple[str, hints.Separator] | Mapping[str, Any] | KeyEncoding"
-    " | hints.HasSeparator | None"
-)
+KeysLike: TypeAlias = "hints.KeysForm | KeyEncoding"
 """How the keys of chunks are made."""
 NodeLike: TypeAlias = "Layout | GroupLayout | Mapping[str, Any] | hints.HasMembers"
 """The metadata of a node."""
