@@ -30,20 +30,26 @@ def cloud(s3, proxy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "requests"),
+    ("engine", "name", "requests"),
     [
-        ("cloud-open", {"GET": 1}),
-        ("cloud-none", {"GET": 5}),
-        ("cloud-small", {"GET": 20}),
-        ("cloud-members", {"GET": 102}),
-        ("cloud-cut", {"GET": 20, "PUT": 20}),
-        ("cloud-append", {"PUT": 20}),
+        ("client", "cloud-open", {"GET": 1}),
+        ("client", "cloud-none", {"GET": 5}),
+        ("client", "cloud-small", {"GET": 20}),
+        ("client", "cloud-members", {"GET": 102}),
+        ("client", "cloud-cut", {"GET": 20, "PUT": 20}),
+        ("client", "cloud-append", {"PUT": 20}),
+        ("fastzarr", "cloud-open", {"GET": 1}),
+        ("fastzarr", "cloud-zstd", {"GET": 5}),
+        ("fastzarr", "cloud-none", {"GET": 5}),
+        ("fastzarr", "cloud-small", {"GET": 20}),
+        ("fastzarr", "cloud-consolidated", {"GET": 1}),
+        ("fastzarr", "cloud-members", {"GET": 102}),
     ],
 )
-def test_the_requests_of_a_bare_client_are_those_that_are_needed(cloud, proxy, name, requests):
+def test_no_more_requests_are_made_than_are_needed(cloud, proxy, engine, name, requests):
     row = BY_NAME[name]
     cloud.prepare(row.data)
-    worker = Worker(row.work(load("client"), cloud, row.data))
+    worker = Worker(row.work(load(engine), cloud, row.data))
     assert worker.check()["version"]
     assert worker.prepare() == {}
     proxy.forget()

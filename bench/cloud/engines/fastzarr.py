@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import fastzarr
-from bench.base import CannotError
 from bench.cloud.engines import CloudEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bench.base import Box
     from bench.cloud.data import Cloud, Remote
     from bench.data import Array, Shape
-
-
-@contextmanager
-def _supported() -> Iterator[None]:
-    try:
-        yield
-    except fastzarr.errors.BaseZarrError as error:
-        if "not supported" in str(error):
-            raise CannotError(str(error)) from error
-        raise
 
 
 class Fastzarr(CloudEngine):
@@ -43,8 +29,7 @@ class Fastzarr(CloudEngine):
     def open(self, place: Remote, *, write: bool = False) -> Any:  # type: ignore[override]
         """Open an array."""
         mode = "r+" if write else "r"
-        with _supported():
-            return fastzarr.open_array(place.url, mode=mode, storage_options=self._options())
+        return fastzarr.open_array(place.url, mode=mode, storage_options=self._options())
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:
         """Read a box."""
@@ -65,8 +50,7 @@ class Fastzarr(CloudEngine):
 
     def arrays(self, place: Remote) -> dict[str, Shape]:
         """Return the names and shapes of the arrays in a group."""
-        with _supported():
-            group = fastzarr.open_group(place.url, mode="r", storage_options=self._options())
+        group = fastzarr.open_group(place.url, mode="r", storage_options=self._options())
         return {name: array.shape for name, array in group.arrays()}
 
 
