@@ -25,6 +25,22 @@ def test_written_values_are_read_back(doc):
     assert document.loads(document.dumps(doc), "zarr.json") == doc
 
 
+@given(st.dictionaries(st.text(), JSON | JSON.map(lambda value: (value, True))))
+@pytest.mark.parametrize("indent", [None, 0, 2, "\t"])
+def test_documents_are_written_as_json_writes_them(indent, doc):
+    with config.set({"json_indent": indent}):
+        written = document.dumps(doc, ".zattrs")
+    expected = json.dumps(doc, indent=indent, ensure_ascii=False)
+    assert written == expected.encode()
+
+
+def test_a_document_that_contains_itself_is_refused():
+    doc = {}
+    doc["a"] = [doc]
+    with pytest.raises(LimitError, match="nested deeper"):
+        document.dumps(doc, ".zattrs")
+
+
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_an_object_or_a_metadata_error(data):
     try:

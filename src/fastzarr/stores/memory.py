@@ -117,9 +117,9 @@ class MemoryStore(MappingStore):
         """
         self._check_write()
         new: dict[str, bytes | None] = {}
-        for key, value in values:
+        for key, raw in values:
             validate_key(key)
-            new[key] = None if value is None else bytes(flat_bytes(value, key))
+            new[key] = raw if raw is None or type(raw) is bytes else bytes(flat_bytes(raw, key))
         self._replace_many(new)
 
     def _replace_many(self, values: Mapping[str, bytes | None]) -> None:
@@ -171,7 +171,7 @@ class MemoryStore(MappingStore):
         (True, False)
         """
         self._check_write(key)
-        data = None if value is None else bytes(flat_bytes(value, key))
+        data = value if value is None or type(value) is bytes else bytes(flat_bytes(value, key))
         with self._place.guard:
             if self.validator(key) != token:
                 return False
