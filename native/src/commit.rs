@@ -225,11 +225,10 @@ impl Root {
         }
     }
 
-    /// Sync the folders whose entries this call has changed.
-    pub fn settle(&self) -> Result<()> {
-        let folders = self.touched.take();
+    /// Sync a folder whose entries this call has changed.
+    pub fn sync_folder(&self, folder: &str) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let sync = |folder: &str| -> std::result::Result<(), Errno> {
+        let synced = (|| {
             let opened = match folder {
                 // The folder that the root itself is an entry of.
                 ".." => match self.path.parent() {
@@ -240,15 +239,12 @@ impl Root {
                 _ => self.open_at(folder, flags)?,
             };
             sys::sync_names(&opened)
-        };
-        for folder in folders {
-            match sync(&folder) {
-                // The folder was removed meanwhile, with all its entries.
-                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(errno) => return Err(failed(STORE, errno)),
-            }
+        })();
+        match synced {
+            // The folder was removed meanwhile, with all its entries.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(errno) => Err(failed(STORE, errno)),
         }
-        Ok(())
     }
 
     /// Rename a temporary file to a value, which may exist.
@@ -462,6 +458,14 @@ impl Staged<'_> {
         self.root.touched.add(folder);
         Ok(())
     }
+}
+
+/// Make the content of a file survive a power cut.
+pub fn sync_file(path: &Path) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = retry(|| rustix::fs::openat(CWD, path, flags, Mode::empty()));
+    let synced = opened.and_then(|file| sys::sync_content(&file));
+    synced.map_err(|errno| failed(STORE, errno))
 }
 
 /// Make everything written to the file system of a folder survive a power cut.

@@ -69,7 +69,7 @@ pub mod fuzzing {
     pub use crate::error::{Error, Result};
     pub use crate::job::{Job, ReadInto, WriteFrom};
     pub use crate::memory::Reserve;
-    pub use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
+    pub use crate::objects::{Last, Make, Objects, Parts, Pending, Stop, Value};
     pub use crate::plan::{Factor, Out, Part, Plan};
     pub use crate::pool::Tasks;
     pub use crate::program::{Block, Chain, Chunk, Frame, Program, Scratch, Shard};

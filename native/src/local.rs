@@ -1,14 +1,14 @@
 //! The stored objects of an array whose store is a folder.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::commit::{Durability, Staged};
+use crate::commit::{sync_file, Durability, Staged};
 use crate::error::{Error, Result};
 use crate::files::File;
-use crate::memory::grown;
-use crate::objects::{Make, Objects, Parts, Pending, Stop, Value};
+use crate::memory::{collected, grown};
+use crate::objects::{Last, Make, Objects, Parts, Pending, Stop, Value};
 use crate::root::Root;
 
 /// How the keys of an array's chunks are spelled.
@@ -45,6 +45,8 @@ pub struct LocalObjects {
     root: Option<Root>,
     keys: Keys,
     durability: Durability,
+    /// A file that is synced at the end of the call, with its folders.
+    pub beside: Option<PathBuf>,
     /// Whether an object was missing when it was read.
     missed: AtomicBool,
 }
@@ -66,6 +68,7 @@ impl LocalObjects {
             root,
             keys,
             durability: writing.unwrap_or(Durability::Full),
+            beside: None,
             missed: AtomicBool::new(false),
         })
     }
@@ -145,11 +148,16 @@ impl Objects for LocalObjects {
         Ok(())
     }
 
-    fn settle(&self) -> Result<()> {
-        if self.durability == Durability::Full {
-            self.writable()?.settle()?;
+    fn settle(&self) -> Result<Vec<Last<'_>>> {
+        if self.durability != Durability::Full {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let root = self.writable()?;
+        let folders = root.touched.take().into_iter();
+        let folders = folders.map(|folder| Box::new(move || root.sync_folder(&folder)) as Last);
+        let beside = self.beside.iter();
+        let beside = beside.map(|path| Box::new(move || sync_file(path)) as Last);
+        collected(folders.chain(beside), "store")
     }
 
     fn waits(&self) -> bool {

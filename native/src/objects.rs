@@ -16,6 +16,9 @@ pub type Stop<'a> = &'a dyn Fn() -> bool;
 /// Make the new value of an object from its old one; `None` stands for a missing object.
 pub type Make<'a> = &'a mut dyn for<'o> FnMut(Option<&'o [u8]>) -> Result<Option<Value<'o>>>;
 
+/// A step that finishes a call.
+pub type Last<'a> = Box<dyn Fn() -> Result<()> + Send + Sync + 'a>;
+
 /// The bytes of an object to be stored, in parts that follow each other, so that what a new object
 /// keeps of an old one is not copied.
 #[derive(Debug)]
@@ -125,8 +128,8 @@ pub trait Objects: Sync {
     /// Delete an object; a missing one is fine.
     fn remove(&self, chunk: &[i64], stop: Stop) -> Result<()>;
 
-    /// Finish a call that has written.
-    fn settle(&self) -> Result<()>;
+    /// Return the steps that finish a call that has written; they do not depend on each other.
+    fn settle(&self) -> Result<Vec<Last<'_>>>;
 
     /// Whether a write waits for the disk, which takes no processor.
     fn waits(&self) -> bool {

@@ -330,7 +330,13 @@ fn stored(chunks: &Bound<'_, PyAny>, job: &Bound<'_, PyAny>, writes: bool) -> Py
         return PyObjects::to_read(chunks, job).map(Stored::Python);
     }
     #[cfg(unix)]
-    return files::open(&files, level.as_deref()).map(Stored::Files);
+    {
+        let beside = match level {
+            Some(_) => job.getattr(intern!(job.py(), "beside"))?.extract()?,
+            None => None,
+        };
+        files::open(&files, level.as_deref(), beside).map(Stored::Files)
+    }
     // `HAS_FILES` has said that the store itself must be asked.
     #[cfg(not(unix))]
     Err(PyValueError::new_err(

@@ -80,9 +80,7 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// Write all chunks of the plan. Return `Ok(false)` if `poll` ended the run.
     pub fn write(&self) -> std::result::Result<bool, Failure> {
-        let Run {
-            plan, objects, job, ..
-        } = *self;
+        let Run { plan, job, .. } = *self;
         let failures = Failures::default();
         // The first piece that no worker has taken.
         let next = AtomicUsize::new(0);
@@ -121,11 +119,7 @@ impl<'a> Run<'a> {
                 done = done && self.store_alone(number, &failures);
             }
         }
-        if done {
-            if let Err(error) = objects.settle() {
-                failures.add(&[], error);
-            }
-        }
+        done = done && self.settle(&failures);
         pool::kept(Kept::trim);
         failures.first().map_or(Ok(done), Err)
     }
@@ -234,6 +228,32 @@ impl<'a> Run<'a> {
             }
         }
         done
+    }
+
+    /// Take the last steps of the call. They wait for the disk together.
+    fn settle(&self, failures: &Failures) -> bool {
+        let steps = match self.objects.settle() {
+            Ok(steps) => steps,
+            Err(error) => {
+                failures.add(&[], error);
+                return false;
+            }
+        };
+        let failed = Mutex::new(Vec::new());
+        let take = |number: usize, _: &mut Kept| match steps[number]() {
+            Err(error) if scarce::ran_out(&error) => {
+                guard(&failed).push(number);
+                Ok(())
+            }
+            taken => taken.map_err(|error| (Vec::new(), error)),
+        };
+        let done = spread(steps.len(), SYNCS, &self.job, failures, &take);
+        for number in owned(failed) {
+            if let Err(error) = scarce::again(self.job.poll, || steps[number]()) {
+                failures.add(&[], error);
+            }
+        }
+        done && failures.is_empty()
     }
 
     /// Encode and store what a piece changes of its object.

@@ -10,8 +10,13 @@ use crate::commit::{self, Durability};
 use crate::error::Kind;
 use crate::local::{Keys, LocalObjects};
 
-/// Open the chunks that `StoredChunks.files` describes; to write them, `level` is their durability.
-pub fn open(files: &Bound<'_, PyAny>, level: Option<&str>) -> PyResult<LocalObjects> {
+/// Open the chunks that `StoredChunks.files` describes; to write them, `level` is their durability,
+/// and `beside` a file that is synced with them.
+pub fn open(
+    files: &Bound<'_, PyAny>,
+    level: Option<&str>,
+    beside: Option<PathBuf>,
+) -> PyResult<LocalObjects> {
     let durability = level.map(durability).transpose()?;
     let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
         files.extract()?;
@@ -20,12 +25,15 @@ pub fn open(files: &Bound<'_, PyAny>, level: Option<&str>) -> PyResult<LocalObje
         default,
         separator,
     };
-    LocalObjects::open(&root, keys, follow, durability).map_err(|error| match error.kind {
-        // A path object would be made by importing its class.
-        Kind::Io(errno) => PyOSError::new_err((errno, error.message, root.into_os_string())),
-        Kind::Memory => PyMemoryError::new_err(error.message),
-        _ => PyOSError::new_err(error.message),
-    })
+    let mut objects =
+        LocalObjects::open(&root, keys, follow, durability).map_err(|error| match error.kind {
+            // A path object would be made by importing its class.
+            Kind::Io(errno) => PyOSError::new_err((errno, error.message, root.into_os_string())),
+            Kind::Memory => PyMemoryError::new_err(error.message),
+            _ => PyOSError::new_err(error.message),
+        })?;
+    objects.beside = beside;
+    Ok(objects)
 }
 
 fn durability(name: &str) -> PyResult<Durability> {

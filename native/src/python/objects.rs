@@ -17,7 +17,7 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 use crate::error::{Error, Kind, Result};
 use crate::job::guard;
 use crate::memory;
-use crate::objects::{Arrivals, Arrived, Make, Objects, Parts, Pending, Stop, Value};
+use crate::objects::{Arrivals, Arrived, Last, Make, Objects, Parts, Pending, Stop, Value};
 use crate::plan::Plan;
 
 /// How the objects of a plan are read.
@@ -418,7 +418,7 @@ impl Objects for PyObjects {
         self.replace(chunk, None)
     }
 
-    fn settle(&self) -> Result<()> {
-        Ok(())
+    fn settle(&self) -> Result<Vec<Last<'_>>> {
+        Ok(Vec::new())
     }
 }

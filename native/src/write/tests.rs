@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::copy::Source;
-use crate::objects::{Make, Parts, Stop};
+use crate::objects::{Last, Make, Parts, Stop};
 use crate::plan::Factor;
 use crate::program::{Chain, Frame};
 use rustix::io::Errno;
@@ -81,8 +81,8 @@ impl Objects for Tight {
         unreachable!()
     }
 
-    fn settle(&self) -> Result<()> {
-        Ok(())
+    fn settle(&self) -> Result<Vec<Last<'_>>> {
+        Ok(Vec::new())
     }
 }
 

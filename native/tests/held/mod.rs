@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use _native::fuzzing::{Error, Make, Objects, Parts, Pending, Result, Stop, Value};
+use _native::fuzzing::{Error, Last, Make, Objects, Parts, Pending, Result, Stop, Value};
 
 use crate::calm;
 
@@ -81,7 +81,7 @@ impl Objects for Held {
         Ok(())
     }
 
-    fn settle(&self) -> Result<()> {
-        Ok(())
+    fn settle(&self) -> Result<Vec<Last<'_>>> {
+        Ok(Vec::new())
     }
 }

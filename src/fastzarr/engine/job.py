@@ -59,7 +59,8 @@ class Job(NamedTuple):
     plan that is read as they come: the number of a piece, and its bytes, None if it is missing, or
     the error. It returns each once, and None if nothing has come for some milliseconds.
     ``stopped`` returns whether the call has been interrupted, for threads that work for the main
-    thread; it is None if there are none.
+    thread; it is None if there are none. ``beside`` is the path of a file that the
+    extension syncs with those that it writes, if the durability is ``full``.
     """
 
     fields: str | list[str] | None = None
@@ -71,3 +72,4 @@ class Job(NamedTuple):
     together: int = 1
     take: Take | None = None
     stopped: Callable[[], bool] | None = None
+    beside: str | None = None

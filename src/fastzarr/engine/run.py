@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fastzarr.selection.bands import Parts
     from fastzarr.selection.factors import Selection
     from fastzarr.selection.plan import Plan
+    from fastzarr.stores.capabilities import Prepared
 
 # With fewer bytes than this, apart from the first chunk, threads cost more than they save.
 _SMALL = 1 << 17
@@ -133,8 +134,11 @@ def run_write(
     value: np.ndarray[Any, Any],
     *,
     store_empty: bool,
+    beside: Prepared | None = None,
 ) -> None:
     """Write ``value``, which has the selection's work shape, to the selected elements.
+
+    A value that is prepared in a file, ``beside``, may be synced with the chunks.
 
     Raise ``ChunkError`` or one of its subclasses if a chunk cannot be written; other chunks may
     have been written by then. In a selection with a large mask, the chunks of later bands are not
@@ -153,16 +157,20 @@ def run_write(
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
     spread, stopped = (inline, None) if threads == 1 else teamed()
+    durability = chunks.durability()
     job = Job(
         selection.fields,
         True,  # noqa: FBT003  (hot)
         store_empty,
         spread,
         threads,
-        chunks.durability(),
+        durability,
         stopped=stopped,
+        beside=None if beside is None else beside.path,
     )
     failure = chosen.write(program, plan, chunks, value, job)
+    if failure is None and beside is not None and chosen is not reference:
+        beside.synced = durability == "full"
     if failure is not None and chosen is not reference:
         failure = as_failure(*failure)
         if is_for_the_store(failure):

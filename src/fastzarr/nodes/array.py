@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fastzarr import hints
     from fastzarr.nodes.info import Info
     from fastzarr.selection.factors import Selection
+    from fastzarr.stores.capabilities import Prepared
     from fastzarr.stores.resolve import StoreLike
     from fastzarr.types.options import ArrayConfigOptions, CodecLike, DTypeLike
 
@@ -202,9 +203,13 @@ class Array(Described):
         self,
         access: Access,
         patch: Callable[[Layout], Layout],
+        before: Callable[[Layout, Prepared | None], None] | None = None,
         then: Callable[[Layout], None] | None = None,
     ) -> None:
-        """Apply a patch to the metadata of a held array, then call ``then`` in the same turn."""
+        """Apply a patch to the metadata of a held array.
+
+        In the same turn, call ``before`` and ``then`` before and after the document is stored.
+        """
 
         def patched(found: documents.Node) -> documents.Node:
             if not isinstance(found, Layout):
@@ -214,7 +219,7 @@ class Array(Described):
 
         locks, own = access.synchronizer, access.layout.format
         node = documents.Where(access.store, access.root, access.path)
-        latest = documents.update_held(node, patched, locks, own, then)
+        latest = documents.update_held(node, patched, locks, own, then, before)
         self._set_layout(latest)
 
     def is_unseen(self) -> Self:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from fastzarr.metadata.format import Format
     from fastzarr.stores import Store
-    from fastzarr.stores.capabilities import Draft
+    from fastzarr.stores.capabilities import Draft, Prepared
 
 Node = Layout | GroupLayout
 
@@ -400,12 +400,15 @@ def update_held(
     synchronizer: Any = None,
     format: Format | None = None,
     then: Callable[[Any], None] | None = None,
+    before: Callable[[Any, Prepared | None], None] | None = None,
 ) -> Node:
     """Apply a patch to the node as it is in the store now, write it and return the result.
 
     If nodes of several formats have the same path, the one of ``format`` is patched.
 
     Writers take turns, so that no update is lost. ``patch`` may be called more than once.
+    ``before`` is called with the result before that is stored, unless it is what the store has, and
+    with its document if that is prepared in a file.
     ``then`` is called with the result before the turn ends. ``synchronizer`` is the user's; its
     lock for the document is held as well.
 
@@ -414,7 +417,7 @@ def update_held(
     # The format that was passed comes first.
     for each in sorted(formats.FORMATS, key=partial(is_not, format)):
         for name in each.visible:
-            change = _Change(node, each, name, patch, then)
+            change = _Change(node, each, name, patch, before, then)
             with ExitStack() as locks:
                 if synchronizer is not None:
                     locks.enter_context(synchronizer[join(node.path, name)])
@@ -422,7 +425,12 @@ def update_held(
                         # zarr-python 2 takes only this lock to change attributes.
                         key = join(node.path, each.separate_attributes)
                         locks.enter_context(synchronizer[key])
-                node.store.change(join(node.root, name), change, change.end if then else None)
+                node.store.change(
+                    join(node.root, name),
+                    change,
+                    change.end if then else None,
+                    change.begin if before else None,
+                )
             if change.result is not None:
                 return change.result
     raise gone(node.store, node.path)
@@ -437,11 +445,12 @@ class _Change:
         format: Format,
         name: str,
         patch: Callable[[Node], Node],
+        before: Callable[[Any, Prepared | None], None] | None,
         then: Callable[[Any], None] | None,
     ) -> None:
         self.store, self.root, self.path = where
         self.format, self.name = format, name
-        self.patch, self.then = patch, then
+        self.patch, self.before, self.then = patch, before, then
         self.result: Node | None = None
         # Whether separate attributes are written: a repeated call must not patch them again.
         self.done = False
@@ -461,6 +470,11 @@ class _Change:
         if document.alike(after, before):
             return data
         return document.dumps(self._patched(found, after, before), self.name)
+
+    def begin(self, document: Prepared | None) -> None:
+        """Do what must be done before the new document is stored."""
+        if self.before is not None and self.result is not None:
+            self.before(self.result, document)
 
     def end(self) -> None:
         """Do what remains to be done in the same turn."""

@@ -11,8 +11,9 @@ Rules of this file:
   chunks are deleted can be lost.
 * New elements have the fill value, whatever the array once held in their place.
 * Only stored chunks are visited, however many the shape has.
-* ``access`` holds the array. ``update`` applies a patch to its document in the store, and calls a
-  function with the new layout before the turn ends.
+* ``access`` holds the array. ``update`` applies a patch to its document in the store. It calls one
+  function with the new layout before it stores the document, and another one after that. The first
+  is also given the document, if that is in a file already: an append syncs it with its data.
 """
 
 from __future__ import annotations
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
 
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
+    from fastzarr.stores.capabilities import Prepared
 
     Patch: TypeAlias = Callable[[Layout], Layout]
-    Update: TypeAlias = Callable[[Access, Patch, Callable[[Layout], None] | None], None]
+    Before: TypeAlias = Callable[[Layout, Prepared | None], None]
+    Then: TypeAlias = Callable[[Layout], None]
+    Update: TypeAlias = Callable[[Access, Patch, Before | None, Then | None], None]
 
 
 def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
@@ -47,15 +51,21 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
     if new == access.layout.shape:
         return
 
+    old = access.layout
+
     def patch(latest: Layout) -> Layout:
+        nonlocal old
+        old = latest
         if len(latest.shape) != len(new):
             what = f"was replaced by an array of shape {latest.shape}"
             msg = f"{_name(access)!r} {what}; open it again"
             raise errors.ShapeError(msg)
-        if any(after > before for after, before in zip(new, latest.shape, strict=True)):
-            kept = _delete_outside(access, latest)
-            _clear_strays(access, latest, latest.with_members(shape=new), kept)
         return latest.with_members(shape=new)
+
+    def before(latest: Layout, _: Prepared | None) -> None:
+        if any(size > n for size, n in zip(new, old.shape, strict=True)):
+            kept = _delete_outside(access, old)
+            _clear_strays(access, old, latest, kept)
 
     def then(latest: Layout) -> None:
         # The new shape is made durable before chunks are deleted: a power cut must not restore the
@@ -65,7 +75,7 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
         access.paths.removals += 1
         _delete_outside(access, latest)
 
-    update(access, patch, then)
+    update(access, patch, before, then)
 
 
 def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, ...]:
@@ -80,15 +90,17 @@ def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, .
         if values.dtype != latest.dtype.numpy:
             values = casting.cast(data, latest.dtype.numpy)
         new = _appended(access, latest, values, axis)
-        if values.size:
-            at = axis % len(new)
-            starts = [latest.shape[at] if i == at else 0 for i in range(len(new))]
-            spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
-            # The data is on the disk before the shape is published.
-            _write(access, latest.with_members(shape=new), spans, values)
         return latest.with_members(shape=new)
 
-    update(access, patch, None)
+    def before(latest: Layout, document: Prepared | None) -> None:
+        if values.size:
+            at = axis % len(new)
+            starts = [n - values.shape[i] if i == at else 0 for i, n in enumerate(new)]
+            spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
+            # The data is on the disk before the shape is published.
+            _write(access, latest, spans, values, document)
+
+    update(access, patch, before, None)
     return new
 
 
@@ -145,7 +157,13 @@ def _lasting(access: Access, layout: Layout) -> Access:
     return replace(access, layout=layout, chunk_store=store)
 
 
-def _write(access: Access, layout: Layout, spans: tuple[Span, ...], values: Any) -> None:
+def _write(
+    access: Access,
+    layout: Layout,
+    spans: tuple[Span, ...],
+    values: Any,
+    document: Prepared | None = None,
+) -> None:
     work = tuple(span.size for span in spans)
     chunks = _lasting(access, layout).chunks
     run.run_write(
@@ -154,6 +172,7 @@ def _write(access: Access, layout: Layout, spans: tuple[Span, ...], values: Any)
         Selection(spans, work, work, None),
         np.broadcast_to(values, work),
         store_empty=access.settings.write_empty_chunks,
+        beside=document,
     )
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fastzarr.stores.capabilities import Draft, Files, Pinned
+    from fastzarr.stores.capabilities import Draft, Files, Pinned, Prepared
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
 
@@ -407,8 +407,12 @@ class Store(AsMapping):
         key: str,
         make: Callable[[bytes | None], Buffer | None],
         then: Callable[[], None] | None = None,
+        before: Callable[[Prepared | None], None] | None = None,
     ) -> None:
         """Replace a value by ``make(old)``, then call ``then()`` before the next writer's turn.
+
+        ``before`` is called before the new value is stored. Its argument is that value if it is in
+        a file already, which can be synced with others that ``before`` writes.
 
         ``old`` is None if the key is missing; returning None deletes it. No update of another
         thread is lost, and none of another process if the store has locks or compare-and-swap.
@@ -421,17 +425,9 @@ class Store(AsMapping):
         >>> store["a"]
         b'12'
         """
-        turn = self.turn(key)
-        try:
-            while True:
-                old = turn.get()
-                new = make(old)
-                if new is old or turn.put(new):
-                    break
-            if then is not None:
-                then()
-        finally:
-            turn.end()
+        from fastzarr.stores.turns import take
+
+        take(self.turn(key), make, before, then)
 
     def delete(self, key: str) -> None:
         """Delete a key, if it exists."""

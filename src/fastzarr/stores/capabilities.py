@@ -78,6 +78,17 @@ class Files(NamedTuple):
     durability: str | None = None
 
 
+class Prepared(Protocol):
+    """A value that is written to a file, but has no name yet."""
+
+    @property
+    def path(self) -> str:
+        """The path of the file."""
+
+    #: Whether it would survive a power cut. If not, it is synced before it gets its name.
+    synced: bool
+
+
 @runtime_checkable
 class Fetches(Protocol):
     """A store that answers several requests at once."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fastzarr.stores.capabilities import Value
+    from fastzarr.stores.capabilities import Prepared, Value
     from fastzarr.stores.place import Locks, Place
 
 
@@ -41,6 +41,29 @@ class Turn(Protocol):
 
     def end(self) -> None:
         """Release the key."""
+
+
+def take(
+    turn: Turn,
+    make: Callable[[bytes | None], Buffer | None],
+    before: Callable[[Prepared | None], None] | None,
+    then: Callable[[], None] | None,
+) -> None:
+    """Replace a value in its turn, as ``Store.change`` does, and end the turn."""
+    try:
+        while True:
+            old = turn.get()
+            new = make(old)
+            if new is not old and before is not None:
+                # Only the turns of files have this method.
+                prepare = getattr(turn, "prepare", None)
+                before(None if prepare is None or new is None else prepare(new))
+            if new is old or turn.put(new):
+                break
+        if then is not None:
+            then()
+    finally:
+        turn.end()
 
 
 class Verbs(Protocol):

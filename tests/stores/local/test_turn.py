@@ -373,6 +373,52 @@ def test_files_synced_before_a_call_returns(
             assert watched.synced(work) == []
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize(("durability", "files"), [("none", 0), ("replace", 3), ("full", 3)])
+def test_an_append_syncs_its_chunks_and_its_document_once(
+    durability: str, files: int, zarr_format: int, watched: Watched
+) -> None:
+    store = LocalStore(watched.folder / "g", durability=durability)
+    made: dict[str, Any] = {"chunks": (2, 2), "dtype": "i4", "zarr_format": zarr_format}
+    z = zarr.create_array(store, name="x", shape=(3, 4), **made)
+    z[:] = 1
+    # Two chunks are replaced, then two are new.
+    for _ in range(2):
+        synced = watched.synced(lambda: z.append(np.full((1, 4), 2, "i4")))
+        assert synced.count("file") == files
+    found = zarr.open_array(store, path="x")[:]
+    assert found.tolist() == [[1] * 4] * 3 + [[2] * 4] * 2
+
+
+@pytest.mark.parametrize("durability", ["none", "replace", "full"])
+def test_the_disk_has_the_document_of_an_append_before_its_data(
+    durability: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastzarr.nodes import resize
+
+    root = tmp_path / "x"
+    z = zarr.create_array(LocalStore(root, durability=durability), shape=4, chunks=4, dtype="i4")
+    z[:] = 1
+    before = there(root)
+    values = {name: (root / name).read_bytes() for name in before}
+    meanwhile: list[str] = []
+
+    def fail(*_args: object, **_more: object) -> None:
+        meanwhile.extend(set(there(root)).difference(before))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(resize.run, "run_write", fail)
+    with pytest.raises(OSError, match="No space left"):
+        z.append([2])
+    # Only then the disk can write all of it at once.
+    assert len(meanwhile) == (0 if durability == "none" or not system.HAS_LOCKS else 1)
+    # The failure leaves nothing.
+    assert {name: (root / name).read_bytes() for name in there(root)} == values
+    monkeypatch.undo()
+    z.append([3])
+    assert zarr.open_array(root)[:].tolist() == [1, 1, 1, 1, 3]
+
+
 def test_another_durability_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="none, replace, full, not 'ful'"):
         LocalStore(tmp_path, durability="ful")

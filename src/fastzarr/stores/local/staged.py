@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from fastzarr.stores.capabilities import Prepared
     from fastzarr.stores.place import Locks
     from fastzarr.stores.turns import Turn
 
@@ -296,6 +297,10 @@ class StagedTurn:
         # Recorded before the value is read, so that a change in between is noticed.
         changes.look(key)
         return changes.read(key)
+
+    def prepare(self, value: Buffer) -> Prepared | None:
+        """Write a value that will be put to a file, if the block has ended."""
+        return None if self._plain is None else self._plain.prepare(value)
 
     def put(self, value: Buffer | None) -> bool:
         """Store or delete the value; return False if the block has ended since ``get``."""

@@ -42,7 +42,7 @@ HAS_LOCKS = fcntl is not None
 #: Whether the system can open folders.
 OPENS_FOLDERS = bool(DIRECTORY)
 _FOLDER = os.O_RDONLY | DIRECTORY
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | BINARY
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | NOFOLLOW | BINARY
 # The errors of a file system that does not support an operation.
 UNABLE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EPERM, errno.EINVAL, errno.EBADF)
 # Windows' numbers of errors for an open file: access denied, sharing violation, lock violation.
@@ -258,16 +258,57 @@ def write_file(
     """
     file = os.open(path, _CREATE, 0o666, dir_fd=within)
     try:
+        _write_all(file, data, target)
+        if sync:
+            sync_open_file(file, target)
+    finally:
+        os.close(file)
+
+
+def write_locked(path: str, data: bytes | memoryview, target: str) -> FileLock:
+    """Write a new file and lock it; the disk begins to write, and ``sync_open_file`` waits for it.
+
+    Errors name ``target``, the final path of the file.
+    """
+    flags = _CREATE
+
+    def opened() -> int:
+        nonlocal flags
+        file = os.open(path, flags, 0o666)
+        flags &= ~os.O_EXCL  # it is opened again if the process was forked meanwhile
+        return file
+
+    new = FileLock.open(opened)
+    try:
+        new.lock()
+        _write_all(new.file, data, target)
+        if hasattr(os, "posix_fadvise"):
+            # Advising that the content is not needed starts its write-back.
+            with suppress(OSError):
+                os.posix_fadvise(new.file, 0, 0, os.POSIX_FADV_DONTNEED)
+    except BaseException:
+        new.end()
+        raise
+    return new
+
+
+def _write_all(file: int, data: bytes | memoryview, target: str) -> None:
+    try:
         left = memoryview(data)
         while left:
             left = left[os.write(file, left) :]
-        if sync:
-            os.fsync(file)
     except OSError as error:
         error.filename = target
         raise
-    finally:
-        os.close(file)
+
+
+def sync_open_file(file: int, target: str) -> None:
+    """Sync an open file; errors name ``target``."""
+    try:
+        os.fsync(file)
+    except OSError as error:
+        error.filename = target
+        raise
 
 
 def sync_file(path: str) -> None:

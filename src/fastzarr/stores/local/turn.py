@@ -9,7 +9,8 @@ Rules of this file:
   same file. To create a value, a writer links its file to the name, which fails if another writer
   was first. Therefore no two writers, in any threads or processes, start from the same old value.
 * The new file of a document is locked before it is renamed, so that the turn goes on until its end,
-  although the name refers to another file by then.
+  although the name refers to another file by then. It may be written before other values on which
+  the document relies, so that the disk writes all of them together.
 * The lock is the kernel's (``flock``) on the file of the value: no lock file is needed, and the
   lock ends with its holder; a forked child does not keep it.
 * The folder's ``durability`` determines which data survives a power cut: with ``replace``, a value
@@ -38,8 +39,10 @@ from fastzarr.stores.local.system import (
     patiently,
     read_part,
     sync_file,
+    sync_open_file,
     temporary_name,
     write_file,
+    write_locked,
 )
 from fastzarr.stores.place import of_folder
 
@@ -48,14 +51,39 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from fastzarr.stores.capabilities import Prepared
     from fastzarr.stores.local.folder import Folder
     from fastzarr.stores.place import Locks
+
+
+class _New:
+    """A document in a locked file with a temporary name: see ``Prepared``."""
+
+    __slots__ = ("lock", "path", "synced", "value")
+
+    def __init__(self, path: str, value: Buffer) -> None:
+        """Initialise with the temporary name; the file is not written yet."""
+        self.path, self.value, self.synced = path, value, False
+        self.lock: FileLock | None = None
+
+    def written(self, target: str) -> FileLock:
+        """Write the file, if it is not written yet, and return it; errors name ``target``."""
+        if self.lock is None:
+            self.lock = write_locked(self.path, flat_bytes(self.value, target), target)
+        return self.lock
+
+    def discard(self) -> None:
+        """Delete the file."""
+        with suppress(OSError):
+            os.unlink(self.path)
+        if self.lock is not None:
+            self.lock.end()
 
 
 class FileTurn:
     """A turn at a key of a folder that excludes other threads and processes."""
 
-    __slots__ = ("_folder", "_key", "_lock", "_locks", "_looked", "_path")
+    __slots__ = ("_folder", "_key", "_lock", "_locks", "_looked", "_new", "_path")
 
     def __init__(self, folder: Folder, key: str) -> None:
         """Initialise; the lock is taken when it is first needed."""
@@ -65,6 +93,7 @@ class FileTurn:
         self._looked = False
         # The locks of threads, used if the file system has none.
         self._locks: Locks | None = None
+        self._new: _New | None = None
 
     def get(self) -> bytes | None:
         """Lock the value and return it; None if the key is missing."""
@@ -92,8 +121,21 @@ class FileTurn:
             return True
         return self._folder.write_beside(self._key, lambda folder: self._write(folder, value))
 
+    def prepare(self, value: Buffer) -> Prepared | None:
+        """Write a document that will be put to a file, before others that it relies on are written.
+
+        Return None if that saves no wait.
+        """
+        if self._lock is None or not self._is_document() or self._folder.durability == "none":
+            return None
+        # Assigned first, so that Ctrl-C leaves no temporary file.
+        new = self._new = _New(temporary_name(os.path.dirname(self._path)), value)
+        new.written(self._path)
+        return new
+
     def end(self) -> None:
         """Release the locks."""
+        self._discard()
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.end()
@@ -141,18 +183,29 @@ class FileTurn:
         locks.take(self._key)
         self._locks = locks
 
+    def _discard(self) -> None:
+        new, self._new = self._new, None
+        if new is not None:
+            new.discard()
+
+    def _is_document(self) -> bool:
+        return self._key.rpartition("/")[2] in METADATA_NAMES
+
     def _write(self, folder: str, value: Buffer) -> bool:
         durability = self._folder.durability
-        data = flat_bytes(value, self._key)
         temporary = temporary_name(folder)
         # A new chunk replaces nothing. A document makes chunks readable.
-        document = self._key.rpartition("/")[2] in METADATA_NAMES
+        document = self._is_document()
         sync = durability == "full" or (durability == "replace" and document)
         try:
             # Inside `try`, so that Ctrl-C leaves no temporary file.
-            write_file(temporary, data, self._path, sync=sync)
-            published = self._publish(temporary, synced=sync or durability == "none")
+            if document and sync and self._lock is not None:
+                published = self._replace_synced(temporary, value, self._lock)
+            else:
+                write_file(temporary, flat_bytes(value, self._key), self._path, sync=sync)
+                published = self._publish(temporary, synced=sync or durability == "none")
         except BaseException as error:
+            self._discard()
             with suppress(OSError):
                 os.unlink(temporary)
             if isinstance(error, IsADirectoryError):
@@ -179,14 +232,31 @@ class FileTurn:
             self._hold()
         if not synced:
             sync_file(temporary)
-        if self._lock is not None and self._key.rpartition("/")[2] in METADATA_NAMES:
+        if self._lock is not None and self._is_document():
             self._replace(temporary, self._lock)
         else:
             patiently(os.replace, temporary, self._path)
         return True
 
+    def _replace_synced(self, temporary: str, value: Buffer, old: FileLock) -> bool:
+        """Replace a document by a file that is written and synced, and keep the turn."""
+        new = self._new
+        if new is None or new.value is not value:
+            self._discard()
+            new = self._new = _New(temporary, value)
+        lock = new.written(self._path)
+        if not new.synced:
+            sync_open_file(lock.file, self._path)
+        patiently(os.replace, new.path, self._path)
+        self._new, self._lock = None, lock
+        old.end()
+        return True
+
     def _replace(self, temporary: str, old: FileLock) -> None:
-        """Rename a file over the value, and keep the turn: the file is locked before."""
+        """Rename a file over the value, and keep the turn: the file is locked before.
+
+        It is closed before it is renamed, because not every file system stores it earlier.
+        """
         new = FileLock.open(lambda: os.open(temporary, self._folder.flags))
         try:
             new.lock()
