@@ -104,6 +104,9 @@ class FakeProxy:
     def __init__(self):
         self.log_ = []
 
+    def keep(self):
+        pass
+
     def latency(self, seconds):
         self.seconds = seconds
 

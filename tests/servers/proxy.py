@@ -74,6 +74,14 @@ class Proxy:
         """Remove all faults, and let stalled requests go on."""
         self._ask("clear")
 
+    def keep(self, on: bool = True) -> None:
+        """Give answers to GET and HEAD again, from memory, until a request may change something.
+
+        They are delayed and counted as others, but cost the server no time. Requests to which a
+        fault applies, and conditional ones, reach the server.
+        """
+        self._ask("keep", on=on)
+
     def release(self) -> None:
         """Let stalled requests go on."""
         self._ask("release")
@@ -109,8 +117,9 @@ class Proxy:
         return int(self._ask("log")[2])
 
     def restore(self) -> None:
-        """Remove the latency, all faults and the log."""
+        """Remove the latency, all faults, kept answers and the log."""
         self.latency(0)
+        self.keep(on=False)
         self.clear()
         self.forget()
 

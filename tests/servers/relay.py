@@ -8,6 +8,8 @@ Rules of this file:
   that announces a body and waits ("Expect") is told by the relay to go on.
 * A request is under way from the end of its head to the last byte of its answer. It is in the log,
   with its outcome, before the client can see the last byte.
+* With ``keep``, answers to GET and HEAD are kept and given again, until a request may change
+  something. The server then takes no processor time from a client that is measured.
 * Commands arrive on a second port, one JSON object a line, and each has one reply. The relay ends
   with its standard input.
 """
@@ -19,6 +21,7 @@ import json
 import socket
 import struct
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -53,6 +56,15 @@ class Exchange:
         return [getattr(self, name) for name in FIELDS]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An answer that is given again."""
+
+    status: int
+    data: bytes
+    size: int
+
+
 class State:
     """What the connections share: the settings, the log and the requests under way."""
 
@@ -65,6 +77,10 @@ class State:
         self.under_way = self.peak = 0
         self.stalled: list[Callable[[], None]] = []
         self.waiting: list[tuple[int, Callable[[], None]]] = []
+        self.keep = False
+        self.kept: dict[tuple[str, str, str | None], Kept] = {}
+        # The number of changes that have begun or ended.
+        self.changes = 0
 
     def begin(self, method: str, target: str, wants: str | None) -> tuple[Exchange, Fault | None]:
         """Enter a request in the log, and return the fault that applies to it."""
@@ -72,6 +88,7 @@ class State:
         self.log.append(exchange)
         self.under_way += 1
         self.peak = max(self.peak, self.under_way)
+        self._changed(exchange)
         due = [one for one in self.faults if one.applies(method, target)]
         if due:
             exchange.fault = due[0].kind
@@ -82,6 +99,12 @@ class State:
         if exchange.ended is None:
             exchange.ended = self.loop.time()
             self.under_way -= 1
+            self._changed(exchange)
+
+    def _changed(self, exchange: Exchange) -> None:
+        if self.keep and exchange.method not in ("GET", "HEAD"):
+            self.changes += 1
+            self.kept.clear()
 
     def stall(self, resume: Callable[[], None]) -> None:
         """Keep a request until ``release``."""
@@ -112,6 +135,7 @@ class Client(asyncio.Protocol):
         self.body: Body = Sized(0)
         self.closing = self.forwarding = self.paused = False
         self.held: list[bytes] = []
+        self.key: tuple[str, str, str | None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the transport."""
@@ -164,6 +188,16 @@ class Client(asyncio.Protocol):
         self.exchange = exchange
         self.body = body(headers, 0)
         self.closing = closes(first, headers)
+        self.key = None
+        if self.state.keep and not self.fault and method in ("GET", "HEAD"):
+            # An answer to a conditional request depends on its condition.
+            conditional = any(name.startswith(b"if-") for name in headers)
+            self.key = None if conditional else (method, target, exchange.wants)
+            kept = self.state.kept.get(self.key) if self.key else None
+            if kept:
+                self.buffer += rest
+                self.state.loop.call_later(self.state.latency, self._again, exchange, kept)
+                return
         if b"expect" in headers:
             head = b"\r\n".join(
                 line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:")
@@ -186,6 +220,11 @@ class Client(asyncio.Protocol):
             self.state.stall(lambda: self._later(exchange))
         else:
             self._later(exchange)
+
+    def _again(self, exchange: Exchange, kept: Kept) -> None:
+        if self.exchange is exchange:
+            exchange.status, exchange.sent = kept.status, kept.size
+            self.finish(kept.data)
 
     def _later(self, exchange: Exchange) -> None:
         if self.server is None:
@@ -217,7 +256,7 @@ class Client(asyncio.Protocol):
             )
             return
         self.forwarding = True
-        self.server.expect(exchange, self.fault)
+        self.server.expect(exchange, self.fault, self.key)
         held, self.held = self.held, []
         self.server.transport.write(b"".join(held))
         if self.paused:
@@ -289,6 +328,9 @@ class Server(asyncio.Protocol):
         self.closing = False
         self.at = 0
         self.limit: int | None = None
+        self.key: tuple[str, str, str | None] | None = None
+        self.parts: list[bytes] = []
+        self.changes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the transport."""
@@ -317,9 +359,13 @@ class Server(asyncio.Protocol):
         if self.client and not self.client.transport.is_closing():
             self.client.transport.resume_reading()
 
-    def expect(self, exchange: Exchange, fault: Fault | None) -> None:
-        """Prepare for the answer to a request."""
-        self.exchange, self.fault = exchange, fault
+    def expect(
+        self, exchange: Exchange, fault: Fault | None, key: tuple[str, str, str | None] | None
+    ) -> None:
+        """Prepare for the answer to a request, which is kept under a key, if there is one."""
+        self.exchange, self.fault, self.key = exchange, fault, key
+        self.parts = []
+        self.changes = self.client.state.changes if self.client else 0
         self.body, self.at, self.limit = None, 0, None
 
     def data_received(self, data: bytes) -> None:
@@ -393,7 +439,19 @@ class Server(asyncio.Protocol):
                 self._stall(head, data, self.limit - at)
                 return
         exchange.sent += len(data)
-        self._send(head + data if head else data)
+        part = head + data if head else data
+        if self.key:
+            self._keep(client.state, exchange, part)
+        self._send(part)
+
+    def _keep(self, state: State, exchange: Exchange, part: bytes) -> None:
+        assert self.body
+        assert self.key
+        self.parts.append(part)
+        # An answer that began before a change may be that of before.
+        if self.body.done and exchange.status in (200, 206) and self.changes == state.changes:
+            whole = b"".join(self.parts)
+            state.kept[self.key] = Kept(exchange.status, whole, exchange.sent)
 
     def _stall(self, head: bytes, data: bytes, kept: int) -> None:
         client = self.client
@@ -465,6 +523,13 @@ class Control(asyncio.Protocol):
         """Remove all faults."""
         self.state.faults.clear()
         self.state.release()
+        self._reply()
+
+    def do_keep(self, on: bool) -> None:
+        """Keep answers, or forget those that are kept."""
+        self.state.keep = on
+        self.state.changes += 1
+        self.state.kept.clear()
         self._reply()
 
     def do_release(self) -> None:

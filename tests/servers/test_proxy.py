@@ -242,3 +242,44 @@ def test_a_fault_applies_to_the_requests_of_its_rule(proxy, client, key):
 def test_there_is_no_other_kind_of_fault(proxy):
     with pytest.raises(ValueError, match="no fault 'boom'; there are status, reset"):
         proxy.fault("boom")
+
+
+def test_kept_answers_are_given_again_until_something_changes(proxy, client, key, s3):
+    proxy.keep()
+    assert ask(client, "GET", key) == (200, BODY)
+    # This change is not seen by the proxy.
+    assert once(s3.endpoint, "PUT", key, b"hidden")[0] == 200
+    assert ask(client, "GET", key) == (200, BODY)
+    assert once(proxy.url, "GET", key) == (200, BODY)
+    assert ask(client, "GET", key, Range="bytes=0-1") == (206, b"hi")
+    assert ask(client, "GET", key, If_Match='"other"')[0] == 412
+    assert ask(client, "PUT", f"{key}-other", b"seen")[0] == 200
+    assert ask(client, "GET", key) == (200, b"hidden")
+    assert [one.sent for one in proxy.log() if one.status == 200][:3] == [len(BODY)] * 3
+    proxy.keep(on=False)
+    assert once(s3.endpoint, "PUT", key, b"again")[0] == 200
+    assert ask(client, "GET", key) == (200, b"again")
+
+
+def test_kept_answers_have_latency_and_faults(proxy, client, key):
+    proxy.keep()
+    assert ask(client, "GET", key) == (200, BODY)
+    proxy.latency(0.05)
+    proxy.fault("status", status=500, first=2)
+    assert [ask(client, "GET", key)[0] for _ in range(3)] == [200, 500, 200]
+    assert all(one.ended - one.began >= 0.049 for one in proxy.log()[1::2])
+
+
+def test_missing_objects_and_answers_from_before_a_change_are_not_kept(proxy, client, key, s3):
+    proxy.keep()
+    assert ask(client, "GET", f"{key}-other")[0] == 404
+    assert once(s3.endpoint, "PUT", f"{key}-other", b"new")[0] == 200
+    assert ask(client, "GET", f"{key}-other") == (200, b"new")
+    proxy.fault("stall", method="PUT")
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(once, proxy.url, "PUT", key, b"changed")
+        proxy.wait_for_stalled()
+        assert ask(client, "GET", key) == (200, BODY)
+        proxy.release()
+        assert written.result()[0] == 200
+    assert ask(client, "GET", key) == (200, b"changed")
