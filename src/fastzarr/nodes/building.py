@@ -5,7 +5,8 @@ Rules of this file:
 * Everything is validated before anything is written: the arguments, the names, the path and its
   parents. Missing parent groups are created in the same format.
 * A new node becomes visible last: its data is written first, then its parent groups, then its own
-  document. If writing the data fails, the data is deleted.
+  document. If writing the data fails, the data is deleted. Stores with ``document_first`` make all
+  of it visible when they commit.
 * If the store has drafts, a node is prepared beside its path and moved there in one step. A node
   that it replaces, of any type and format, exists until then.
 * Files that are not part of a Zarr hierarchy are never replaced (``foreign.py``).
@@ -104,8 +105,13 @@ def build_array(
                 documents.save_drafted(draft, layout)
         else:
             made = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
-            _fill_in_place(made, data, progress, overwrite=overwrite)
-            publish(where, layout, parents)
+            data = _make_room(made, data, overwrite=overwrite)
+            if store.document_first:
+                publish(where, layout, parents)
+            if data is not None:
+                _write_data(made, data, progress)
+            if not store.document_first:
+                publish(where, layout, parents)
     if read_only:
         return Array(store, path, True, chunk_store, layout=layout, **handle)  # noqa: FBT003
     return array
@@ -425,8 +431,8 @@ def copy_data(target: Array, source: Any, progress: Any, label: str) -> None:
                 report(done, total)
 
 
-def _fill_in_place(array: Array, data: Any, progress: Any, *, overwrite: bool) -> None:
-    """Delete what is at the path of an array that is not drafted, and write its data."""
+def _make_room(array: Array, data: Any, *, overwrite: bool) -> Any:
+    """Delete what is at the path of an array that is not drafted, and return its data."""
     store, path = array.store, array.path
     if overwrite:
         data = outlasting(data, store, path, array.chunk_store)
@@ -436,8 +442,7 @@ def _fill_in_place(array: Array, data: Any, progress: Any, *, overwrite: bool) -
         remove(store, path, array.chunk_store)
     else:
         _clear_leftovers(array)
-    if data is not None:
-        _write_data(array, data, progress)
+    return data
 
 
 def _clear_leftovers(array: Array) -> None:
@@ -450,7 +455,8 @@ def _clear_leftovers(array: Array) -> None:
 
 def _write_data(array: Array, data: Any, progress: Any) -> None:
     store, path = array.chunk_store, array.path
-    alone = store.is_empty(path)
+    # If the document was stored first, nothing else is at the path.
+    alone = store.document_first or store.is_empty(path)
     try:
         copy_data(array.is_unseen(), data, progress, f"writing {array.name}")
     except BaseException:

@@ -92,15 +92,18 @@ def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, .
         new = _appended(access, latest, values, axis)
         return latest.with_members(shape=new)
 
-    def before(latest: Layout, document: Prepared | None) -> None:
+    def write(latest: Layout, document: Prepared | None = None) -> None:
         if values.size:
             at = axis % len(new)
             starts = [n - values.shape[i] if i == at else 0 for i, n in enumerate(new)]
             spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
-            # The data is on the disk before the shape is published.
             _write(access, latest, spans, values, document)
 
-    update(access, patch, before, None)
+    if access.store.document_first:
+        update(access, patch, None, write)
+    else:
+        # The data is on the disk before the shape is published.
+        update(access, patch, write, None)
     return new
 
 

@@ -97,6 +97,9 @@ class Store(AsMapping):
     concurrency: int | None = None
     #: How many requests one call of ``fetch`` answers in about the time of one.
     batch: int = 1
+    #: Whether chunks are only accepted of an array whose document is stored. Such a store commits
+    #: its changes together, so that readers never see a new array without its data.
+    document_first: bool = False
     #: Whether ``swap`` also deletes a value only if the token is current. If not, chunks that have
     #: become empty are stored, and the tokens of other keys are compared just before the deletion.
     swaps_deletes: ClassVar[bool] = True

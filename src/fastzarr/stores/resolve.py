@@ -50,8 +50,8 @@ def as_store(
     Any other URL is that of a store behind a network: ``s3://``, ``gs://``, ``az://``, ``http://``
     and ``https://`` are opened as an ``ObjectStore`` if obstore is installed, and as an
     ``FsspecStore`` otherwise, or if only the file system of fsspec knows the ``storage_options``.
-    All other schemes are those of fsspec. A store of obstore, a file system of fsspec and its
-    mapper are accepted, too.
+    All other schemes are those of fsspec. A store of obstore, a file system of fsspec, its
+    mapper, and any store of zarr-python 3 are accepted, too.
 
     With ``mode="r"`` or ``read_only=True`` the result is read-only; any other mode requires a
     writable store.

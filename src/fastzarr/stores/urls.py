@@ -1,4 +1,4 @@
-"""Choice of the store of a URL, or of an object of obstore or fsspec, by what is installed.
+"""Choice of the store of a URL, or of an object of another package, by what is installed.
 
 Rules of this file:
 
@@ -24,6 +24,7 @@ _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
 _OBSTORE = frozenset(
     {"s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl", "http", "https"}
 )
+_PACKAGES = ("obstore", "fsspec", "upath", "zarr")
 #: The extra of this package, and the package of fsspec, for each scheme.
 _EXTRAS = {
     **dict.fromkeys(("s3", "s3a"), ("s3", "s3fs")),
@@ -35,18 +36,18 @@ _EXTRAS = {
 
 
 def is_remote(store_like: object) -> bool:
-    """Whether an object is a URL that is not of a folder, or an object of obstore or fsspec."""
+    """Whether an object is a URL that is not of a folder, or an object of another package."""
     if isinstance(store_like, str):
         scheme = _scheme(store_like)
         return scheme is not None and scheme[0].lower() not in ("file://", "memory://")
-    return _package(store_like) in ("obstore", "fsspec", "upath")
+    return _package(store_like) in _PACKAGES
 
 
 def _package(value: object) -> str:
     """Return the package whose class an object is an instance of, among those known here."""
     for cls in type(value).__mro__:
         top = cls.__module__.partition(".")[0]
-        if top in ("obstore", "fsspec", "upath"):
+        if top in _PACKAGES and (top != "zarr" or cls.__module__ == "zarr.abc.store"):
             return top
     return ""
 
@@ -65,6 +66,10 @@ def open_remote(store_like: Any, options: Mapping[str, Any], *, read_only: bool)
             from fastzarr.stores.obstore import ObjectStore
 
             return ObjectStore(store_like, read_only=read_only)
+        if _package(store_like) == "zarr":
+            from fastzarr.stores.foreign import ForeignStore
+
+            return ForeignStore(store_like, read_only=read_only)
         from fastzarr.stores.fsspec import FsspecStore
 
         return FsspecStore.from_object(store_like, read_only=read_only)
