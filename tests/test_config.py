@@ -150,6 +150,9 @@ def test_a_misspelled_name_causes_a_warning() -> None:
     own = Config(DEFAULTS)
     with pytest.warns(ZarrUserWarning, match=r"'array\.ordre'.*did you mean 'array\.order'"):
         own.set({"array.ordre": "F"})
+    for name, near in (("arry.order", "array.order"), ("limit.expansion", "limits.expansion")):
+        with pytest.warns(ZarrUserWarning, match=f"{name!r}.*did you mean {near!r}"):
+            own.set({name: 1})
     with pytest.warns(ZarrUserWarning, match=r"'nonsense'.*config\.pprint"):
         own.set({"nonsense": 1})
 

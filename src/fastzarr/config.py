@@ -230,8 +230,7 @@ class Config:
         for name, value in flat.items():
             if name in DEFAULTS:
                 flat[name] = valid(name, value, name)
-            own = "." not in name or name.startswith(_OWN)
-            if own and name not in self._defaults and not name.startswith(_FOREIGN):
+            if name not in self._defaults and not name.startswith(_FOREIGN):
                 self._warn_of(name)
         change = _Change(self, tuple(flat))
         with self._lock:
@@ -252,6 +251,8 @@ class Config:
         from fastzarr.errors import ZarrUserWarning, caller_level
 
         near = get_close_matches(name, self._defaults, 1)
+        if not near and "." in name and not name.startswith(_OWN):
+            return  # a setting of another package
         hint = f"did you mean {near[0]!r}?" if near else "config.pprint() lists the settings"
         msg = f"there is no setting {name!r}, so it has no effect; {hint}"
         warnings.warn(msg, ZarrUserWarning, stacklevel=caller_level())

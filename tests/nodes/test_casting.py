@@ -141,3 +141,38 @@ def test_one_object_is_stored_as_it_is() -> None:
     notes = fastzarr.empty(3, dtype=object, object_codec=numcodecs.JSON())
     notes[0], notes[1], notes[2] = [1, 2], {"a": 1}, np.array("text", dtype=object)
     assert notes[:].tolist() == [[1, 2], {"a": 1}, "text"]
+
+
+@pytest.mark.parametrize("dtype", [object, "U3"])
+def test_text_that_utf_8_cannot_encode_is_named(dtype: Any) -> None:
+    z = fastzarr.create(4, chunks=1, dtype=str)
+    for value, name in (
+        (np.array(["a", "b", "\ud800", "d"], dtype), r"element \(2,\) of the value"),
+        (np.array("\ud800", dtype), "^the value"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name}, '\\ud800', has a lone surrogate"):
+            z[:] = value
+    assert z[:].tolist() == [""] * 4
+    assert z.nchunks_initialized == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ({"dtype": bytes}, [b"a", b"b", 1.5, b"d"]),
+        ({"dtype": object, "object_codec": numcodecs.JSON()}, [1, 2, {3}, 4]),
+        ({"dtype": object, "object_codec": numcodecs.VLenArray("i4")}, [[1], [2], "x", [3]]),
+        ({"dtype": str}, ["a", "b", "\ud800", "d"]),
+    ],
+)
+def test_appended_elements_are_checked_before_any_is_written(
+    words: dict[str, Any], value: list[Any]
+) -> None:
+    z = fastzarr.create(4, chunks=1, **words)
+    before = sorted(z.store)
+    given = np.empty(4, object)
+    given[:] = value
+    with pytest.raises((TypeError, ValueError), match=r"element \(2,\) of the value"):
+        z.append(given)
+    assert z.shape == (4,)
+    assert sorted(z.store) == before

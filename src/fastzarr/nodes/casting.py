@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.checked import is_text, show
 from fastzarr.config import config
 from fastzarr.dtypes.vlen import without_missing
 
@@ -71,15 +72,30 @@ def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:
         return np.asarray(value, dtype=object)
     marker = getattr(value.dtype, "na_object", None) if is_array else None
     if is_array and value.dtype.kind != "O" and not hasattr(value.dtype, "na_object"):
-        text = np.array(value, dtype=dtype)
+        text = _strings(value, dtype)
         if value.dtype.kind in "fcmM":
             text[np.asarray(value != value)] = ""  # noqa: PLR0124  (NaN and NaT differ)
         return text
     objects = np.asarray(value, dtype=object)
     if set(map(type, objects.ravel().tolist())) <= {str}:
         # Fast path, taking half the time: an array of str objects has no missing values.
-        return objects.astype(dtype)
-    return without_missing(objects, marker).astype(dtype)
+        return _strings(objects, dtype)
+    return _strings(without_missing(objects, marker), dtype)
+
+
+def _strings(values: Any, dtype: np.dtype[Any]) -> Array:
+    """Return text as strings; raise ValueError, naming the element, for a lone surrogate."""
+    try:
+        return np.array(values, dtype=dtype)
+    except (UnicodeEncodeError, TypeError) as error:
+        texts = np.asarray(values)
+        for place, text in enumerate(texts.ravel().tolist()):
+            if isinstance(text, str) and not is_text(text):
+                index = tuple(map(int, np.unravel_index(place, texts.shape)))
+                what = f"element {index} of the value" if index else "the value"
+                msg = f"{what}, {show(text)}, has a lone surrogate, which UTF-8 cannot encode"
+                raise ValueError(msg) from error
+        raise
 
 
 def single(value: Any) -> Array:

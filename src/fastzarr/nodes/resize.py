@@ -90,7 +90,10 @@ def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, .
         if values.dtype != latest.dtype.numpy:
             values = casting.cast(data, latest.dtype.numpy)
         new = _appended(access, latest, values, axis)
-        return latest.with_members(shape=new)
+        grown = latest.with_members(shape=new)
+        if values.dtype.kind == "O":
+            values = casting.objects(values, grown, values.shape)
+        return grown
 
     def write(latest: Layout, document: Prepared | None = None) -> None:
         if values.size:

@@ -210,8 +210,11 @@ def _item(item: Any) -> Any:
     array = np.asarray(item)
     if array.size == 0 and not isinstance(item, np.ndarray):
         array = array.astype(np.int64)
-    if array.dtype == np.bool_ and array.ndim:
-        return array
+    if array.dtype == np.bool_:
+        if array.ndim:
+            return array
+        msg = f"{_VALID}, not {item!r}"
+        raise errors.SelectionError(msg)
     if array.dtype.kind not in "iu":
         msg = f"arrays used as indices must be of integer (or boolean) type, not {array.dtype}"
         raise errors.ArrayIndexError(msg)
