@@ -91,8 +91,11 @@ pub struct Arrived<'a> {
     pub found: Result<Option<Box<dyn Parts + 'a>>>,
 }
 
-/// The objects of a plan, each once, in an order of their own.
+/// The objects of a plan, or some of them, each once, in an order of their own.
 pub trait Arrivals: Sync {
+    /// Return the number of objects that come.
+    fn count(&self, plan: &Plan) -> usize;
+
     /// Return the next object, or `None` if none has come for some milliseconds.
     fn next(&self, plan: &Plan) -> Result<Option<Arrived<'_>>>;
 }

@@ -100,7 +100,8 @@ impl<'a> Run<'a> {
     fn one_by_one(&self, failures: &Failures) -> bool {
         let (plan, job) = (self.plan, self.job);
         if let Some(arrivals) = self.objects.arrivals() {
-            return spread(plan.size(), job.threads, &job, failures, &|_, kept| {
+            let count = arrivals.count(plan);
+            return spread(count, job.threads, &job, failures, &|_, kept| {
                 let (number, parts) = self.arrived(arrivals, failures)?;
                 let piece = plan.piece(number);
                 self.read_arrived(&piece, parts.as_deref(), kept)
@@ -275,9 +276,11 @@ impl<'a> Run<'a> {
 
     /// Open some objects at a time, and share out what is selected of them.
     fn in_rounds(&self, most: usize, failures: &Failures) -> bool {
+        let arrivals = self.objects.arrivals();
+        let all = arrivals.map_or(self.plan.size(), |arrivals| arrivals.count(self.plan));
         let mut first = 0;
-        while first < self.plan.size() {
-            let count = (self.plan.size() - first).min(most);
+        while first < all {
+            let count = (all - first).min(most);
             let share = (count > FEW).then(|| Share::take(count));
             let count = share.as_ref().map_or(count, Share::count);
             let late = Mutex::default();

@@ -26,8 +26,8 @@ enum Asked {
     One,
     /// At most so many together.
     Together(usize, Mutex<Together>),
-    /// As they come, from this function.
-    Ahead(Py<PyAny>),
+    /// As they come, from this function. If not all of the plan come, so many do.
+    Ahead(Py<PyAny>, Option<usize>),
 }
 
 /// The objects that were asked for together and are not taken yet.
@@ -68,7 +68,10 @@ impl PyObjects {
         let together = job.getattr(intern!(job.py(), "together"))?.extract()?;
         let take = job.getattr(intern!(job.py(), "take"))?;
         let asked = if !take.is_none() {
-            Asked::Ahead(take.unbind())
+            Asked::Ahead(
+                take.unbind(),
+                job.getattr(intern!(job.py(), "coming"))?.extract()?,
+            )
         } else if together > 1 {
             Asked::Together(together, Mutex::default())
         } else {
@@ -365,10 +368,17 @@ impl Parts for Whole {
 }
 
 impl Arrivals for PyObjects {
+    fn count(&self, plan: &Plan) -> usize {
+        match self.asked {
+            Asked::Ahead(_, Some(count)) => count,
+            _ => plan.size(),
+        }
+    }
+
     fn next(&self, plan: &Plan) -> Result<Option<Arrived<'_>>> {
         match &self.asked {
             Asked::Together(most, together) => self.next_of(plan, *most, together),
-            Asked::Ahead(take) => self.take(take),
+            Asked::Ahead(take, _) => self.take(take),
             Asked::One => Ok(None),
         }
     }

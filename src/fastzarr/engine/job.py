@@ -57,10 +57,11 @@ class Job(NamedTuple):
     None if it must not write files. ``together`` is the number of objects that the extension asks
     for at once, by ``Chunks.get_many``. ``take``, if it is not None, returns the objects of the
     plan that is read as they come: the number of a piece, and its bytes, None if it is missing, or
-    the error. It returns each once, and None if nothing has come for some milliseconds.
-    ``stopped`` returns whether the call has been interrupted, for threads that work for the main
-    thread; it is None if there are none. ``beside`` is the path of a file that the
-    extension syncs with those that it writes, if the durability is ``full``.
+    the error. It returns each once, and None if nothing has come for some milliseconds. If not all
+    pieces of the plan are read, ``coming`` is how many are. ``stopped`` returns whether the call
+    has been interrupted, for threads that work for the main thread; it is None if there are none.
+    ``beside`` is the path of a file that the extension syncs with those that it writes, if the
+    durability is ``full``.
     """
 
     fields: str | list[str] | None = None
@@ -71,5 +72,6 @@ class Job(NamedTuple):
     durability: str | None = None
     together: int = 1
     take: Take | None = None
+    coming: int | None = None
     stopped: Callable[[], bool] | None = None
     beside: str | None = None

@@ -49,7 +49,7 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
 
     Return the first failure, or None.
     """
-    nested = job if plan.size == 1 else job._replace(spread=inline, take=None)
+    nested = job if plan.size == 1 else job._replace(spread=inline)
 
     def one(number: int) -> Failure | None:
         piece = plan.piece(number)
@@ -62,12 +62,10 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
             return of_error(piece.chunk, "fetch", error)
         return None
 
-    if plan.size == 1:
-        return one(0)
-    if job.take is None:
-        return _run(one, plan.size, job)
-    place = partial(_place, program, out=out, job=nested)
-    return _read_ahead(place, plan, job.take, one, job)
+    if job.take is not None:
+        place = partial(_place, program, out=out, job=nested)
+        return _read_ahead(place, plan, job.take, one, job)
+    return one(0) if plan.size == 1 else _run(one, plan.size, job)
 
 
 def _read_ahead(
@@ -77,7 +75,7 @@ def _read_ahead(
     one: Callable[[int], Failure | None],
     job: Job,
 ) -> Failure | None:
-    """Read all chunks of a plan as they come; ``one`` reads a chunk again that ran out."""
+    """Read chunks of a plan as they come; ``one`` reads a chunk again that ran out."""
     failures: list[Failure] = []
     left: list[int] = []
 
@@ -100,12 +98,13 @@ def _read_ahead(
             except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
                 failure = of_error(piece.chunk, "fetch", error)
         if failure is not None:
-            if ran_out(failure):
+            # A part of a shard cannot be read again by itself.
+            if ran_out(failure) and job.coming is None:
                 left.append(number)
             else:
                 failures.append(failure)
 
-    job.spread(task, plan.size)
+    job.spread(task, plan.size if job.coming is None else job.coming)
     return _run_left(one, left, failures)
 
 
@@ -199,7 +198,7 @@ def _place(
 ) -> None:
     """Decode a chunk and copy the elements of a piece into ``out``."""
     if data is None:
-        _fill(program, piece, out, job)
+        fill(program, piece, out, job)
         return
     if program.inside is not None and program.order is not None:
         # A shard that is stored compressed: only the inner chunks of the piece are decoded.
@@ -302,7 +301,7 @@ class _Within:
 
 
 def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array, job: Job) -> None:
-    factors = _turned(piece.factors, shard.axes)
+    factors = planning.turned(piece.factors, shard.axes)
     plan = planning.make(factors, shard.spec.shape, shard.grid)
     whole = 2 * plan.size >= math.prod(shard.counts)
     if whole:
@@ -313,7 +312,7 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
         found = source.get_ranges([shard.index_range()])
         index = None if found is None else shard.read_index(found[0], None)
     if index is None:
-        _fill(shard.inner, piece, out, job)
+        fill(shard.inner, piece, out, job)
         return
     direct = np.ndarray not in set(map(type, piece.out))
     target = out[piece.out] if direct else np.empty(_work(piece.factors), dtype=out.dtype)
@@ -345,7 +344,7 @@ def _write_shard(
     value: Array,
     job: Job,
 ) -> Buffer | None:
-    factors = _turned(piece.factors, shard.axes)
+    factors = planning.turned(piece.factors, shard.axes)
     inside = tuple([piece.extent[shard.axes.index(axis)] for axis in range(len(shard.axes))])
     plan = planning.make(factors, inside, shard.grid)
     pieces: dict[int, Buffer] = {}
@@ -374,7 +373,8 @@ def _write_shard(
     return shard.assemble(pieces) if pieces else None
 
 
-def _fill(program: Program, piece: planning.Piece, out: Array, job: Job) -> None:
+def fill(program: Program, piece: planning.Piece, out: Array, job: Job) -> None:
+    """Put the fill value in place of a missing chunk, or raise ``MissingChunk`` as the job says."""
     if not job.missing:
         raise MissingChunk
     out[piece.out] = program.fill if job.fields is None else program.fill[job.fields]
@@ -386,16 +386,6 @@ def _forward(factors: tuple[Factor, ...]) -> bool:
         isinstance(factor, Span) and factor.axis == axis and factor.step > 0
         for axis, factor in enumerate(factors)
     )
-
-
-def _turned(factors: tuple[Factor, ...], axes: tuple[int, ...]) -> list[Factor]:
-    """Return the factors with axes mapped to the transposed axes of a shard."""
-    return [
-        factor._replace(axis=axes[factor.axis])
-        if isinstance(factor, Span)
-        else factor._replace(axes=tuple([axes[axis] for axis in factor.axes]))
-        for factor in factors
-    ]
 
 
 def _number(chunk: tuple[int, ...], grid: tuple[int, ...]) -> int:

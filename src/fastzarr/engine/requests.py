@@ -59,12 +59,13 @@ class _Threads:
         self.starved = False
         self.here = threading.local()
 
-    def add(self, requests: Requests) -> None:
+    def add(self, requests: Requests, count: int) -> None:
         """Send as many requests as there may be, and the others later."""
-        with self.lock:
-            self.queue.append(requests)
+        if count and not requests.stopped:
+            if requests not in self.queue:
+                self.queue.append(requests)
             self.live.add(requests)
-            self.start(requests, -(-requests.count // requests.batch))
+            self.start(requests, -(-count // requests.batch))
 
     def start(self, requests: Requests, count: int) -> None:
         """Send requests, up to a number of them at once."""
@@ -101,7 +102,7 @@ class _Threads:
         room = config.flat["fetch.bytes"] - sum(one.flying + one.waiting for one in self.live)
         for _ in range(len(self.queue)):
             requests = self.queue.popleft()
-            if requests.ended or requests.sent == requests.count:
+            if requests.stopped or requests.sent == requests.count:
                 continue
             self.queue.append(requests)
             if requests.awaited is not awaited or requests.under_way >= requests.most:
@@ -159,7 +160,7 @@ class _Threads:
 
     def end(self, requests: Requests) -> None:
         with self.lock:
-            requests.ended = True
+            requests.stopped = requests.ended = True
             requests.waiting = 0
             if not requests.under_way:
                 self.live.discard(requests)
@@ -208,11 +209,28 @@ class Requests:
         self.flying = self.waiting = 0
         #: Whether the thread that takes values also makes the requests.
         self.alone = False
-        self.ended = False
+        #: Whether no more requests are sent, and whether nothing is taken any more.
+        self.stopped = self.ended = False
         self.arrived: SimpleQueue[tuple[int, Any, int]] = SimpleQueue()
         self.tasks: dict[Task[None], int] = {}
         self.lock = _threads.lock
-        _threads.add(self)
+        with self.lock:
+            _threads.add(self, count)
+
+    def extend(self, count: int) -> None:
+        """Add more requests, whose numbers follow those of the others."""
+        with self.lock:
+            self.count += count
+            _threads.add(self, count)
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        self.stopped = True
+
+    def wake(self, count: int) -> None:
+        """Let so many threads that wait for a value go on, with the number -1."""
+        for _ in range(count):
+            self.arrived.put((-1, None, 0))
 
     def send(self, room: int) -> list[int]:
         """Return the numbers of the requests to be sent next, if their values fit into ``room``."""
@@ -287,7 +305,7 @@ class Requests:
             if self.ended:
                 return
             if isinstance(value, BaseException) and not is_scarcity(value):
-                self.sent = self.count
+                self.stopped = True
             self.waiting += size
         self.arrived.put((number, value, size))
 
@@ -321,7 +339,7 @@ class Requests:
     def ask_here(self) -> None:
         """Make the next request on this thread."""
         with self.lock:
-            numbers = self.send(0)
+            numbers = [] if self.stopped else self.send(0)
         if numbers:
             self.ask(numbers)
 

@@ -19,9 +19,10 @@ from fastzarr.codecs.compile import compile_native
 from fastzarr.config import config
 from fastzarr.engine import reference
 from fastzarr.engine.ahead import fetch_ahead
-from fastzarr.engine.failures import as_error, as_failure, is_for_the_store
+from fastzarr.engine.failures import Failure, as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Job, inline
 from fastzarr.engine.requests import runs_ahead
+from fastzarr.engine.shards import read_shards
 from fastzarr.engine.threads import teamed, workers
 from fastzarr.native import extension
 from fastzarr.selection import bands
@@ -55,7 +56,8 @@ def _choose(
     settings = config.flat
     if program.padded is not settings["array.read_padded_chunks"]:
         compile_native(program)
-    in_parts = chunks.files is None and chunks.store.supports_partial_reads
+    store = chunks.store
+    in_parts = chunks.files is None and store.supports_partial_reads and not runs_ahead(store)
     twin = (
         program.native is None
         or selection.fields is not None
@@ -93,11 +95,11 @@ def run_read(
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
     spread, stopped = (inline, None) if threads == 1 else teamed()
     job = Job(selection.fields, missing, False, spread, threads, stopped=stopped)  # noqa: FBT003  (hot)
-    if chunks.files is not None or plan.size == 1:
+    if chunks.files is not None or (plan.size == 1 and program.shard is None):
         failure = chosen.read(program, plan, chunks, out, job)
     else:
         failure = _read_many(chosen, program, plan, chunks, out, job)
-    if failure is not None and chosen is not reference:
+    if failure is not None and not isinstance(failure, Failure):
         failure = as_failure(*failure)
         if is_for_the_store(failure):
             failure = reference.read(program, plan, chunks, out, job)
@@ -109,22 +111,27 @@ def run_read(
 def _read_many(
     chosen: Any, program: Program, plan: Plan, chunks: StoredChunks, out: Any, job: Job
 ) -> Any:
-    """Read several chunks that are not files, requested together or ahead of their use."""
+    """Read chunks or shards that are not files, requested together or ahead of their use."""
     store = chunks.store
+    ahead = runs_ahead(store)
     if program.shard is not None:
+        if ahead:
+            return read_shards(chosen, program, plan, chunks, out, job)
         return chosen.read(program, plan, chunks, out, job)
-    if not runs_ahead(store):
+    if not ahead:
         fit = config.flat["fetch.bytes"] // max(program.nbytes, 1)
         together = store.batch if store.batch == 1 else min(store.batch, max(fit, 1))
         return chosen.read(program, plan, chunks, out, job._replace(together=together))
-    ahead = fetch_ahead(chunks, plan, program.nbytes)
+    requests = fetch_ahead(chunks, plan, program.nbytes)
     spread: Any = job.spread
     if spread is not inline:
-        spread = partial(spread, interrupted=ahead.end)
+        spread = partial(spread, interrupted=requests.end)
     try:
-        return chosen.read(program, plan, chunks, out, job._replace(spread=spread, take=ahead.take))
+        return chosen.read(
+            program, plan, chunks, out, job._replace(spread=spread, take=requests.take)
+        )
     finally:
-        ahead.end()
+        requests.end()
 
 
 def run_write(

@@ -95,6 +95,22 @@ class Plan(NamedTuple):
     ndim: int
     mesh: bool
 
+    def places(self, counts: tuple[int, ...]) -> NDArray[np.int64]:
+        """Return, for each piece, the number of its chunk in C order.
+
+        ``counts`` is the number of chunks along each axis.
+        """
+        steps = [math.prod(counts[axis + 1 :]) for axis in range(len(counts))]
+        places = np.zeros(1, np.int64)
+        for part in self.parts:
+            if isinstance(part, SpanPart):
+                mine = np.array(part.chunk, np.int64) * steps[part.axis]
+            else:
+                rows = np.array(part.chunk, np.int64).reshape(-1, len(part.axes))
+                mine = rows @ np.array([steps[axis] for axis in part.axes], np.int64)
+            places = (places[:, np.newaxis] + mine).reshape(-1)
+        return places
+
     def piece(self, number: int) -> Piece:
         """Return the piece of chunk ``number``, from 0 to ``size`` - 1."""
         coords = [0] * self.ndim
@@ -133,6 +149,16 @@ class Plan(NamedTuple):
         # The empty index would return the element of a zero-dimensional array, not a view of it.
         index = tuple(out) or (Ellipsis,)
         return Piece(tuple(coords), tuple(factors), index, whole, tuple(extent))
+
+
+def turned(factors: Sequence[Factor], axes: tuple[int, ...]) -> list[Factor]:
+    """Return the factors with axes mapped to the transposed axes of a shard."""
+    return [
+        factor._replace(axis=axes[factor.axis])
+        if isinstance(factor, Span)
+        else factor._replace(axes=tuple([axes[axis] for axis in factor.axes]))
+        for factor in factors
+    ]
 
 
 def make(factors: Sequence[Factor | Mask], shape: tuple[int, ...], grid: Grid) -> Plan:

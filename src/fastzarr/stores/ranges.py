@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastzarr.errors import BaseZarrError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# A request for a range costs about as much time as this many bytes more of another one.
+_GAP = 128 << 10
+# Longer ranges are requested one by one, so that they come at the same time.
+_LONG = 8 << 20
 
 
 def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
@@ -18,3 +28,29 @@ def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
         raise BaseZarrError(msg)
     first = max(size + start, 0) if start < 0 else min(start, size)
     return first, size if length is None else min(first + length, size)
+
+
+def joined(
+    starts: Sequence[int], sizes: Sequence[int], gap: int = _GAP, most: int = _LONG
+) -> Iterator[list[int]]:
+    """Yield the numbers of ranges that are best requested together, each group in order.
+
+    The gaps inside a group have at most ``gap`` bytes, and all of it at most ``most``, unless it is
+    a single range.
+
+    >>> list(joined([90, 0, 10, 60], [10, 5, 10, 5], gap=5, most=50))
+    [[1, 2], [3], [0]]
+    """
+    group: list[int] = []
+    first = last = 0
+    for number in sorted(range(len(starts)), key=lambda number: (starts[number], sizes[number])):
+        start, stop = starts[number], starts[number] + sizes[number]
+        if group and (start - last > gap or max(stop, last) - first > most):
+            yield group
+            group = []
+        if not group:
+            first = last = start
+        group.append(number)
+        last = max(last, stop)
+    if group:
+        yield group
