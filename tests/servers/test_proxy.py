@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from servers import asking
+from servers import proxy as proxies
 from servers.asking import connect
+from servers.process import HOST, free_ports
 
 BODY = bytes(range(256)) * 400
 
@@ -125,13 +127,13 @@ def test_latency_is_added_to_every_request_of_a_connection(proxy, client, key):
 
 
 def test_latency_does_not_make_requests_wait_for_each_other(proxy, key):
-    proxy.latency(0.2)
+    proxy.latency(0.5)
     with ThreadPoolExecutor(32) as pool:
         found = list(pool.map(lambda _: once(proxy.url, "GET", key), range(32)))
     assert found == [(200, BODY)] * 32
     log = proxy.log()
-    # All have begun before the first has ended.
-    assert max(one.began for one in log) < min(one.ended for one in log)
+    # One after the other, they would take 32 times the latency.
+    assert max(one.ended for one in log) - min(one.began for one in log) < 32 * 0.5
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 403, 404])
@@ -283,3 +285,11 @@ def test_missing_objects_and_answers_from_before_a_change_are_not_kept(proxy, cl
         proxy.release()
         assert written.result()[0] == 200
     assert ask(client, "GET", key) == (200, b"changed")
+
+
+def test_a_server_that_does_not_listen_is_a_reset_connection():
+    with proxies.running(f"{HOST}:{free_ports(1)[0]}") as alone:
+        for _ in range(2):
+            with pytest.raises(ConnectionResetError):
+                once(alone.url, "GET", "/a")
+        assert [(one.status, one.ended is None) for one in alone.log()] == [(None, False)] * 2
