@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastzarr
+from fastzarr.engine import run
 from fastzarr.errors import StaleArrayError
 from fastzarr.nodes.access import Access
 from fastzarr.selection import bands, factors
@@ -30,6 +31,7 @@ def _tiny_bands() -> Iterator[None]:
     """Take masks of more than two elements for large ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(factors, "MANY", 2)
+        patch.setattr(run, "MANY", 2)
         patch.setattr(bands, "_SHARE", 1 << 20)
         yield
 

@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import re
+import tracemalloc
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
@@ -314,3 +315,56 @@ def test_one_element_reads_one_chunk_and_of_a_shard_only_its_parts(tmp_path: Any
     sizes.clear()
     _ = z[9, 9]
     assert sizes == [64 * 16 + 4, 8 * 8 * 8]
+
+
+@pytest.mark.parametrize("chunks", [(256, 128, 128), (32, 128, 128)], ids=["chunk", "shard"])
+@pytest.mark.parametrize("write", [False, True])
+def test_a_mask_of_many_elements_of_one_chunk_takes_a_few_times_its_memory(
+    chunks: tuple[int, ...], write: bool, tmp_path: Path
+) -> None:
+    shape = (256, 128, 128)
+    shards = None if chunks == shape else shape
+    old = np.arange(1 << 22, dtype="i4").reshape(shape)
+    z = fastzarr.create_array(tmp_path, data=old, chunks=chunks, shards=shards)
+    mask = np.random.default_rng(0).random(shape) < 0.5
+    values = old[mask] + 1
+    tracemalloc.start()
+    try:
+        if write:
+            z.vindex[mask] = values
+        else:
+            found = z.vindex[mask]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * (mask.nbytes + values.nbytes)
+    if write:
+        old[mask] += 1
+        np.testing.assert_array_equal(z[...], old)
+    else:
+        np.testing.assert_array_equal(found, old[mask])
+
+
+def test_a_large_mask_changes_each_chunk_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastzarr.selection.factors.MANY", 8)
+    monkeypatch.setattr("fastzarr.engine.run.MANY", 8)
+    written: list[str] = []
+
+    class Counting(MemoryStore):
+        def _set(self, key: str, value: Any) -> None:
+            written.append(key)
+            super()._set(key, value)
+
+    z = fastzarr.create_array(Counting(), shape=(64, 64), chunks=(32, 64), dtype="i4")
+    old = np.arange(64 * 64, dtype="i4").reshape(64, 64)
+    z[...] = old
+    mask = np.random.default_rng(0).random((64, 64)) < 0.7
+    written.clear()
+    z.vindex[mask] = -1
+    assert sorted(written) == ["c/0/0", "c/1/0"]
+    old[mask] = -1
+    np.testing.assert_array_equal(z[...], old)
+    # One axis has a mask, and the other has points.
+    z.oindex[mask[0], [5, 1, 5]] = np.array([[1, 2, 3]])
+    old[np.ix_(mask[0], [5, 1, 5])] = [[1, 2, 3]]
+    np.testing.assert_array_equal(z[...], old)

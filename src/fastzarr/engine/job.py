@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+
     from fastzarr.buffers import Buffer
     from fastzarr.stores.turns import Turn
 
@@ -61,7 +63,8 @@ class Job(NamedTuple):
     pieces of the plan are read, ``coming`` is how many are. ``stopped`` returns whether the call
     has been interrupted, for threads that work for the main thread; it is None if there are none.
     ``beside`` is the path of a file that the extension syncs with those that it writes, if the
-    durability is ``full``.
+    durability is ``full``. ``where`` is a boolean array of the shape of the value that is written,
+    if only the elements are written for which it is True.
     """
 
     fields: str | list[str] | None = None
@@ -75,3 +78,4 @@ class Job(NamedTuple):
     coming: int | None = None
     stopped: Callable[[], bool] | None = None
     beside: str | None = None
+    where: np.ndarray[Any, Any] | None = None

@@ -114,7 +114,7 @@ def write(program: Program, plan: Plan, chunks: Chunks, value: Array, job: Job) 
 
     def one(number: int) -> Failure | None:
         piece = plan.piece(number)
-        return _store(program, chunks, piece, value[piece.out], nested)
+        return _store(program, chunks, piece, value[piece.out], _masked(piece, nested))
 
     return one(0) if plan.size == 1 else _run(one, plan.size, job)
 
@@ -174,7 +174,7 @@ def _store(
             try:
                 data = write_chunk(program, old, piece, value, job)
             except CodecError:
-                if not piece.whole or job.fields is not None:
+                if not piece.whole or job.fields is not None or job.where is not None:
                     raise
                 # All elements inside the array are replaced. Those outside are kept for a larger
                 # shape that this handle may not know of, but are no reason to refuse the write.
@@ -188,9 +188,22 @@ def _store(
     return None
 
 
+def _masked(piece: planning.Piece, job: Job) -> Job:
+    """Return the job of a piece, whose mask is a part of the job's."""
+    if job.where is None:
+        return job
+    where = job.where[piece.out]
+    return job._replace(where=None if where.all() else where)
+
+
 def _covers(piece: planning.Piece, program: Program, job: Job) -> bool:
     """Whether a piece replaces all elements of its chunk, including those outside the array."""
-    return piece.whole and job.fields is None and piece.extent == program.spec.shape
+    return (
+        piece.whole
+        and job.fields is None
+        and job.where is None
+        and piece.extent == program.spec.shape
+    )
 
 
 def _place(
@@ -238,7 +251,7 @@ def write_chunk(
             decode = partial(program.decode, old)
             chunk[...] = apart(decode, job.stopped) if program.is_slow else decode()
         target = chunk if job.fields is None else chunk[job.fields]
-        put(target, piece.factors, value)
+        put(target, piece.factors, value, job.where)
     spec = program.spec
     if not job.store_empty and spec.fill is not None and spec.dtype.is_fill(chunk, spec.fill):
         return None
@@ -359,9 +372,12 @@ def _write_shard(
     def one(number: int) -> None:
         inner = plan.piece(number)
         place = _number(inner.chunk, shard.counts)
+        part = _masked(inner, nested)
+        if part.where is not None and not part.where.any():
+            return
         try:
             before = pieces.get(place)
-            new = write_chunk(shard.inner, before, inner, value[inner.out], nested)
+            new = write_chunk(shard.inner, before, inner, value[inner.out], part)
         except CodecError as error:
             raise inside_chunk(error, inner.chunk) from error
         if new is None:

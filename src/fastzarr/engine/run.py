@@ -142,10 +142,12 @@ def run_write(
     *,
     store_empty: bool,
     beside: Prepared | None = None,
+    where: np.ndarray[Any, Any] | None = None,
 ) -> None:
     """Write ``value``, which has the selection's work shape, to the selected elements.
 
-    A value that is prepared in a file, ``beside``, may be synced with the chunks.
+    A value that is prepared in a file, ``beside``, may be synced with the chunks. With ``where``,
+    of the shape of ``value``, only those elements are written for which it is True.
 
     Raise ``ChunkError`` or one of its subclasses if a chunk cannot be written; other chunks may
     have been written by then. In a selection with a large mask, the chunks of later bands are not
@@ -154,8 +156,10 @@ def run_write(
     if value.size > MANY:
         parts = bands.divide(selection, layout.shape, layout.grid)
         if parts is not None:
-            for part, index in parts:
-                run_write(layout, chunks, part, value[index], store_empty=store_empty)
+            for part, index, mask in parts:
+                given = value[index] if mask is None else _spread(part, index, mask, value)
+                where = None if mask is None else _spread(part, index, mask, None)
+                run_write(layout, chunks, part, given, store_empty=store_empty, where=where)
             return
     program = layout.program
     store = chunks.store
@@ -174,7 +178,10 @@ def run_write(
         durability,
         stopped=stopped,
         beside=None if beside is None else beside.path,
+        where=where,
     )
+    if where is not None:
+        chosen = reference
     failure = chosen.write(program, plan, chunks, value, job)
     if failure is None and beside is not None and chosen is not reference:
         beside.synced = durability == "full"
@@ -186,16 +193,34 @@ def run_write(
         raise as_error(failure, chunks) from failure.error
 
 
+def _spread(
+    part: Selection, index: tuple[Any, ...], mask: np.ndarray[Any, Any], value: Any
+) -> np.ndarray[Any, Any]:
+    """Return an array of the shape of a part with values where its mask is True.
+
+    Without a value, return the mask in that shape.
+    """
+    before = len(index) - 1
+    if value is None:
+        after = len(part.work) - before - mask.ndim
+        return np.broadcast_to(mask.reshape(*mask.shape, *[1] * after), part.work)
+    spread = np.empty(part.work, value.dtype)
+    spread[(*index[:-1], mask)] = value[index]
+    return spread
+
+
 def _read_bands(
     layout: Layout, chunks: StoredChunks, parts: Parts, out: Any, *, missing: bool
 ) -> bool:
     """Read the parts of a selection into their places; return whether an object was missing."""
     missed = False
-    for part, index in parts:
-        adjacent = isinstance(index[-1], slice)
-        target = out[index] if adjacent else np.empty(part.work, out.dtype)
+    for part, index, mask in parts:
+        direct = mask is None and isinstance(index[-1], slice)
+        target = out[index] if direct else np.empty(part.work, out.dtype)
         # There may be another mask.
         missed = run_read(layout, chunks, part, target, missing=missing) or missed
-        if not adjacent:
+        if mask is not None:
+            target = target[(*index[:-1], mask)]
+        if not direct:
             out[index] = target
     return missed

@@ -34,10 +34,25 @@ def take(chunk: NDArray[Any], factors: tuple[Factor, ...]) -> NDArray[Any]:
     return part if axes == sorted(axes) else part.transpose(axes)
 
 
-def put(chunk: NDArray[Any], factors: tuple[Factor, ...], value: NDArray[Any]) -> None:
-    """Assign ``value``, with one axis for each factor, to the selected elements of a chunk."""
+def put(
+    chunk: NDArray[Any],
+    factors: tuple[Factor, ...],
+    value: NDArray[Any],
+    where: NDArray[np.bool_] | None = None,
+) -> None:
+    """Assign ``value``, with one axis for each factor, to the selected elements of a chunk.
+
+    With ``where``, of the same shape, only those are assigned to for which it is True.
+    """
     if Points in set(map(type, factors)):
-        chunk[index_of(factors, chunk.ndim)] = value
+        index = index_of(factors, chunk.ndim)
+        if where is not None:
+            kept = chunk[index]
+            kept[where] = value[where]
+            value = kept
+        chunk[index] = value
+    elif where is not None:
+        take(chunk, factors)[where] = value[where]
     else:
         take(chunk, factors)[...] = value
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from fastzarr.grids.base import Grid
 
+    Inner = tuple[NDArray[np.int64], ...]
+
 Factor = Span | Points
 
 
@@ -236,6 +238,14 @@ def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPar
     axes = points.axes
     if not points.size:
         return PointsPart(axes, [], [0], points.coords, None, points.coords, [])
+    if points.size > _MANY:
+        # Many points are often in one chunk. Nothing is then computed for each of them.
+        ends = [
+            [grid.locate(axis, int(end)) for end in (along.min(), along.max())]
+            for axis, along in zip(axes, points.coords, strict=True)
+        ]
+        if all(low == high for low, high in ends):
+            return _in_one(points, tuple([low for low, _ in ends]), shape, grid)
     ids = [grid.locate(axis, along) for axis, along in zip(axes, points.coords, strict=True)]
     numbers, out = _chunk_numbers(ids, axes, shape, grid), None
     if not (numbers[1:] >= numbers[:-1]).all():
@@ -255,16 +265,37 @@ def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPar
     inner = tuple(coords)
     chunk = list(zip(*[k.tolist() for k in ids], strict=True))
     extent = tuple([grid.extent(axis, k, shape[axis]) for axis, k in zip(axes, ids, strict=True)])
-    whole = [False] * len(chunk)
-    if len(axes) == 1:
+    return PointsPart(axes, chunk, bounds, inner, out, extent, _whole(bounds, inner, extent))
+
+
+def _in_one(
+    points: Points, chunk: tuple[int, ...], shape: tuple[int, ...], grid: Grid
+) -> PointsPart:
+    """Return the part of points that are all in one chunk."""
+    axes, inner, extent = points.axes, [], []
+    for axis, k, along in zip(axes, chunk, points.coords, strict=True):
+        first = int(grid.start(axis, k))
+        inner.append(along - first if first else along)
+        extent.append(grid.extent(axis, np.array([k]), shape[axis]))
+    bounds = [0, points.size]
+    whole = _whole(bounds, tuple(inner), tuple(extent))
+    return PointsPart(axes, [chunk], bounds, tuple(inner), None, tuple(extent), whole)
+
+
+def _whole(bounds: list[int], inner: Inner, extent: Inner) -> list[bool]:
+    """Return of each entry whether it covers the valid part of its chunk along one axis."""
+    whole = [False] * (len(bounds) - 1)
+    if len(inner) == 1:
         for g, size in enumerate(extent[0].tolist()):
             if bounds[g + 1] - bounds[g] >= size:
                 covered = np.zeros(size, bool)
                 covered[inner[0][bounds[g] : bounds[g + 1]]] = True
                 whole[g] = bool(covered.all())
-    return PointsPart(axes, chunk, bounds, inner, out, extent, whole)
+    return whole
 
 
+# With more points, it is worth a look whether all of them are in one chunk.
+_MANY = 1 << 16
 # Below this number of points, the type of the numbers makes no difference.
 _FEW = 1 << 12
 _LARGEST = 2**63 - 1
