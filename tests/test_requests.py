@@ -58,6 +58,8 @@ def twice(requests: list[Request]) -> set[Request]:
 class Batching(Counting):
     """A store that answers all requests of a ``fetch`` at once, in one round."""
 
+    batch = 100
+
     def __init__(self) -> None:
         super().__init__()
         self.rounds = 0

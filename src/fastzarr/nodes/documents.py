@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastzarr import errors
 from fastzarr.config import config
+from fastzarr.engine.requests import gather
 from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
@@ -192,7 +193,7 @@ def _request(store: Store, keys: Sequence[str], root: str = "") -> dict[int, byt
     # One byte more than the limit is enough to refuse a document.
     most = config.flat["limits.document_bytes"] + 1
     wanted = list(map(Request, keys, repeat(0), repeat(most)))
-    for index, value in store.fetch(wanted) if wanted else ():
+    for index, value in gather(store, wanted) if wanted else ():
         if value is not None:
             data = value.data if type(value.data) is bytes else bytes(value.data)
             size = len(data) if value.size is None else value.size
