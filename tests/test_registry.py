@@ -112,6 +112,6 @@ def test_an_extension_that_fails_is_named_by_its_place_in_the_document(
     # By the module's name: `fastzarr.codecs` has a function `parse` beside the file.
     found: Registry[Any] = Registry("example", {"example.broken": Broken})
     monkeypatch.setattr(sys.modules[module], name, found)
-    match = rf"^zarr\.json: {member}(\[0\])?: the {what} cannot be used: KeyError"
+    match = rf"^memory://\d+/zarr\.json: {member}(\[0\])?: the {what} cannot be used: KeyError"
     with pytest.raises(MetadataError, match=match):
         fastzarr.open_array(store)
