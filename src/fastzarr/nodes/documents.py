@@ -193,7 +193,10 @@ def _request(store: Store, keys: Sequence[str], root: str = "") -> dict[int, byt
     # One byte more than the limit is enough to refuse a document.
     most = config.flat["limits.document_bytes"] + 1
     wanted = list(map(Request, keys, repeat(0), repeat(most)))
-    for index, value in gather(store, wanted) if wanted else ():
+    if not wanted:
+        return found
+    one = len(wanted) < 2 or store.concurrency == 1
+    for index, value in store.fetch(wanted) if one else gather(store, wanted):
         if value is not None:
             data = value.data if type(value.data) is bytes else bytes(value.data)
             size = len(data) if value.size is None else value.size
