@@ -5,8 +5,8 @@ Rules of this file:
 * A server writes to a log file, which the error contains if it does not start.
 * A free port may be taken by another process before the server listens on it. A server that ends
   while it starts is therefore started again, on other ports.
-* A server ends when its standard input does, hence also if its user is killed. ``KEEPER`` is the
-  command that runs another program so.
+* A server ends when its standard input does, hence also if its user is killed. ``KEEPER``, a folder
+  and a command line are a command that does so for another program, and deletes the folder.
 """
 
 from __future__ import annotations

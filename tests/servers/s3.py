@@ -99,6 +99,8 @@ def _program() -> str:
 
 
 def _command(program: str, folder: Path, ports: Sequence[int]) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    (folder / "s3.json").write_text(json.dumps(_IDENTITIES))
     names = ("s3.port", "s3.port.grpc", "filer.port", "filer.port.grpc", "master.port")
     names += ("master.port.grpc", "volume.port", "volume.port.grpc")
     options = {
@@ -120,7 +122,7 @@ def _command(program: str, folder: Path, ports: Sequence[int]) -> list[str]:
         "volume.minFreeSpace": "1",
     }
     chosen = [f"-{name}={value}" for name, value in options.items()]
-    return [*KEEPER, program, "server", "-filer", "-s3", *chosen]
+    return [*KEEPER, str(folder), program, "server", "-filer", "-s3", *chosen]
 
 
 def _status(port: int, method: str, path: str) -> int:
@@ -139,10 +141,9 @@ def running(parent: Path | None = None) -> Iterator[Server]:
     """Run the server, with the empty bucket ``OPEN``, in a temporary folder."""
     program = _program()
     folder = Path(tempfile.mkdtemp(prefix="fastzarr-s3-", dir=parent))
-    (folder / "s3.json").write_text(json.dumps(_IDENTITIES))
     try:
         server = start(
-            lambda ports: _command(program, folder, ports),
+            lambda ports: _command(program, folder / "data", ports),
             # The bucket can be created once all parts of the server have found each other.
             lambda ports: _status(ports[0], "PUT", f"/{OPEN}") == 200,
             folder / "log",

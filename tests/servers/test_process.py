@@ -77,22 +77,25 @@ def test_a_server_that_is_not_installed_says_what_to_install(monkeypatch):
         pass
 
 
-def test_the_status_of_a_program_is_that_of_its_keeper():
-    line = [*KEEPER, sys.executable, "-c", "raise SystemExit(3)"]
+def test_the_status_of_a_program_is_that_of_its_keeper(tmp_path):
+    line = [*KEEPER, str(tmp_path / "data"), sys.executable, "-c", "raise SystemExit(3)"]
     with subprocess.Popen(line, stdin=subprocess.PIPE) as process:
         assert process.wait() == 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_a_program_ends_if_the_user_of_its_keeper_is_killed():
+def test_a_program_ends_if_the_user_of_its_keeper_is_killed(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
     program = "import os; print(os.getpid(), flush=True); os.read(os.pipe()[0], 1)"
-    keep = [*KEEPER, sys.executable, "-c", program]
+    keep = [*KEEPER, str(folder), sys.executable, "-c", program]
     user = f"import subprocess; subprocess.Popen({keep!r}, stdin=subprocess.PIPE).wait()"
     with subprocess.Popen([sys.executable, "-c", user], stdout=subprocess.PIPE) as process:
         pid = int(process.stdout.readline())
         assert alive(pid)
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not alive(pid))
+    wait_until(lambda: not folder.exists())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
