@@ -137,6 +137,57 @@ def test_a_chunk_that_holds_only_fill_value_is_still_deleted() -> None:
     assert list(store.list()) == ["zarr.json"]
 
 
+# Appends
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("key", ["c/0", "c/1", "zarr.json"])
+def test_two_appends_at_once_have_rows_of_their_own(key: str) -> None:
+    store = Swapping()
+    z = zarr.create_array(store, shape=0, chunks=3, dtype="i4")
+    other = zarr.open_array(Swapping(store.held))
+    store.meanwhile[key] = lambda: other.append([2, 2, 2])
+    z.append([1, 1, 1, 1])
+    assert not store.meanwhile
+    found = zarr.open_array(Swapping(store.held))[:].tolist()
+    assert found in ([1, 1, 1, 1, 2, 2, 2], [2, 2, 2, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_an_append_whose_data_cannot_be_written_takes_its_shape_back(others: bool) -> None:
+    store = Swapping()
+    z = zarr.create_array(store, shape=0, chunks=4, dtype="i4")
+    other = zarr.open_array(Swapping(store.held))
+
+    def fail() -> None:
+        if others:
+            other.append([2])
+        msg = "no space"
+        raise OSError(msg)
+
+    store.meanwhile["c/0"] = fail
+    with pytest.raises(OSError, match="no space"):
+        z.append([1])
+    assert zarr.open_array(Swapping(store.held))[:].tolist() == ([0, 2] if others else [])
+    z.append([3])
+    assert z[:].tolist() == ([0, 2, 3] if others else [3])
+
+
+def test_an_append_that_was_not_published_takes_nothing_back() -> None:
+    store = Swapping()
+    z = zarr.create_array(store, shape=0, chunks=4, dtype="i4")
+    other = zarr.open_array(Swapping(store.held))
+
+    def fail() -> None:
+        other.append([2])
+        raise ConnectionResetError
+
+    store.meanwhile["zarr.json"] = fail
+    with pytest.raises(ConnectionResetError):
+        z.append([1])
+    assert zarr.open_array(Swapping(store.held))[:].tolist() == [2]
+
+
 # Attributes
 
 

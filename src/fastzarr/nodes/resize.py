@@ -8,7 +8,10 @@ Rules of this file:
 * All steps, the deletions of a shrink included, happen in one turn of the array's document. They
   start from the shape in the store, so that of several writers each changes what the one before has
   published. In a store without locks between processes, the rows that another process appends while
-  chunks are deleted can be lost.
+  chunks are deleted or cleared can be lost.
+* Where writers are only noticed by compare-and-swap, an append publishes the shape before it writes
+  its data: the rows beyond the published shape may be those of several writers at once. If the data
+  cannot be written, the shape is taken back, unless others have appended since.
 * New elements have the fill value, whatever the array once held in their place.
 * Only stored chunks are visited, however many the shape has.
 * ``access`` holds the array. ``update`` applies a patch to its document in the store. It calls one
@@ -102,12 +105,53 @@ def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, .
             spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
             _write(access, latest, spans, values, document)
 
-    if access.store.document_first:
-        update(access, patch, None, write)
-    else:
+    if not (access.store.document_first or _is_shared(access)):
         # The data is on the disk before the shape is published.
         update(access, patch, write, None)
+        return new
+    published = False
+
+    def fill(latest: Layout) -> None:
+        nonlocal published
+        published = True
+        write(latest)
+
+    try:
+        update(access, patch, None, fill)
+    except BaseException as error:
+        if published and _is_shared(access):
+            _take_back(access, new, values.shape[axis], axis, update, error)
+        raise
     return new
+
+
+def _is_shared(access: Access) -> bool:
+    """Whether other processes may write, which are noticed and not kept out."""
+    store = access.store
+    # Stores with drafts are of one process, or have locks.
+    return store.swap is not None and store.draft is None
+
+
+def _take_back(
+    access: Access,
+    new: tuple[int, ...],
+    count: int,
+    axis: int,
+    update: Update,
+    error: BaseException,
+) -> None:
+    """Publish the shape before an append again, if nobody has changed the one after it."""
+    at = axis % len(new)
+    old = tuple(n - count if i == at else n for i, n in enumerate(new))
+
+    def patch(latest: Layout) -> Layout:
+        return latest.with_members(shape=old) if latest.shape == new else latest
+
+    try:
+        update(access, patch, None, None)
+    except Exception as second:  # noqa: BLE001  (the first error is raised, with a note)
+        note = f"the array may have {count} more rows along axis {axis}, of fill values: {second}"
+        error.add_note(note)
 
 
 def _appended(access: Access, layout: Layout, values: Any, axis: int) -> tuple[int, ...]:
