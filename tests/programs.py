@@ -148,6 +148,17 @@ ZARR_2 = {
             zarr.zeros((4, 4), chunks=2, store=store)[:] = 1
             assert zarr.open_array(store, mode="r")[:].sum() == 16
     """,
+    "a file system of fsspec": """
+        import fsspec
+
+        store = zarr.storage.FSStore("memory://newcomer/a", dimension_separator="/")
+        root = zarr.group(store, overwrite=True)
+        root["x"] = np.arange(10)
+        mapper = fsspec.get_mapper("memory://newcomer/a")
+        assert zarr.open_group(mapper, mode="r")["x"][3] == 3
+        url = "simplecache::memory://newcomer/a"
+        assert zarr.open_group(url, mode="r")["x"][4] == 4
+    """,
     "consolidated metadata": """
         root = zarr.open_group("c.zarr", mode="w")
         root.create_group("a").zeros("x", shape=3)
@@ -298,6 +309,16 @@ ZARR_2 = {
 }
 
 ZARR_3 = {
+    "stores of objects and file systems": """
+        from obstore.store import MemoryStore
+
+        store = zarr.storage.ObjectStore(MemoryStore())
+        zarr.create_array(store, name="a", data=np.arange(12), chunks=(5,))
+        assert zarr.open_array(store, path="a", mode="r")[4:7].tolist() == [4, 5, 6]
+        fs_store = zarr.storage.FsspecStore.from_url("memory://newcomer/b", read_only=False)
+        zarr.create_group(fs_store, attributes={"n": 1}, overwrite=True)
+        assert zarr.open_group("simplecache::memory://newcomer/b", mode="r").attrs["n"] == 1
+    """,
     "create an array of format 3": """
         z = zarr.create_array(
             store="a.zarr", shape=(100, 100), chunks=(10, 10), shards=(50, 50), dtype="f4",

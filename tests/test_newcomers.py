@@ -20,7 +20,7 @@ from fastzarr import errors
 
 PROGRAMS = ZARR_2 | ZARR_3
 
-OTHER_STORES = "stores of object storage, and URLs"
+OTHER_STORES = "stores around other stores"
 ARCHIVES = "stores in a file: zip and databases"
 FACADE = "use by libraries that import zarr-python under its own name"
 ASYNC = "an async API"
@@ -33,11 +33,6 @@ MISSING = {
         OTHER_STORES,
         TypeError,
     ),
-    "a URL": ("zarr.open_group('s3://bucket/x', mode='r')", OTHER_STORES, ValueError),
-    "FsspecStore": ("zarr.storage.FsspecStore", OTHER_STORES, AttributeError),
-    "FSStore": ("zarr.storage.FSStore", OTHER_STORES, AttributeError),
-    "ObjectStore": ("zarr.storage.ObjectStore", OTHER_STORES, AttributeError),
-    "ABSStore": ("zarr.storage.ABSStore", OTHER_STORES, AttributeError),
     "LRUStoreCache": ("zarr.storage.LRUStoreCache", OTHER_STORES, AttributeError),
     "CacheStore": ("import fastzarr.experimental", OTHER_STORES, ImportError),
     "ZipStore": ("zarr.storage.ZipStore", ARCHIVES, AttributeError),
