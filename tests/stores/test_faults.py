@@ -78,7 +78,8 @@ def test_a_failure_that_lasts_is_an_error(store, proxy, fault, verb):
         run(store)
     assert caught.value.status == STATUS.get(fault)
     assert str(store) in str(caught.value)
-    assert "attempts" in str(caught.value)
+    # A single attempt that stalls may take all the time there is.
+    assert fault == "stall" or "attempts" in str(caught.value)
     assert caught.value.__cause__ is not None
     proxy.clear()
     proxy.release()
