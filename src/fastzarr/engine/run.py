@@ -4,7 +4,8 @@ Rules of this file:
 
 * Every read and write of an array, regular or sharded, by any selection, passes through here.
 * A selection with large masks is divided into bands, which are planned and run one after another.
-* Chunks that are not files are requested ahead of their use, or many together (``ahead.py``).
+* Chunks that are not files are requested ahead of their use, or many together (``ahead.py``), and
+  written by more threads than there are processors (``writers.py``).
 * The extension runs a plan if it can; otherwise its twin in ``reference.py`` does.
 """
 
@@ -24,6 +25,7 @@ from fastzarr.engine.job import Job, inline
 from fastzarr.engine.requests import runs_ahead
 from fastzarr.engine.shards import read_shards
 from fastzarr.engine.threads import teamed, workers
+from fastzarr.engine.writers import waiting
 from fastzarr.native import extension
 from fastzarr.selection import bands
 from fastzarr.selection import plan as planning
@@ -156,10 +158,7 @@ def run_write(
     if value.size > MANY:
         parts = bands.divide(selection, layout.shape, layout.grid)
         if parts is not None:
-            for part, index, mask in parts:
-                given = value[index] if mask is None else _spread(part, index, mask, value)
-                where = None if mask is None else _spread(part, index, mask, None)
-                run_write(layout, chunks, part, given, store_empty=store_empty, where=where)
+            _write_bands(layout, chunks, parts, value, store_empty=store_empty)
             return
     program = layout.program
     store = chunks.store
@@ -167,7 +166,12 @@ def run_write(
         chunks = chunks.anew(layout)
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
-    spread, stopped = (inline, None) if threads == 1 else teamed()
+    held = None
+    if chunks.files is None and plan.size > 1:
+        held = waiting(chunks, plan.size, program.nbytes)
+    most = None if held is None else held.threads
+    threads = most or threads
+    spread, stopped = (inline, None) if threads == 1 else teamed(most)
     durability = chunks.durability()
     job = Job(
         selection.fields,
@@ -182,7 +186,7 @@ def run_write(
     )
     if where is not None:
         chosen = reference
-    failure = chosen.write(program, plan, chunks, value, job)
+    failure = chosen.write(program, plan, held or chunks, value, job)
     if failure is None and beside is not None and chosen is not reference:
         beside.synced = durability == "full"
     if failure is not None and chosen is not reference:
@@ -191,6 +195,16 @@ def run_write(
             failure = reference.write(program, plan, chunks, value, job)
     if failure is not None:
         raise as_error(failure, chunks) from failure.error
+
+
+def _write_bands(
+    layout: Layout, chunks: StoredChunks, parts: Parts, value: Any, *, store_empty: bool
+) -> None:
+    """Write the parts of a selection, one after the other."""
+    for part, index, mask in parts:
+        given = value[index] if mask is None else _spread(part, index, mask, value)
+        where = None if mask is None else _spread(part, index, mask, None)
+        run_write(layout, chunks, part, given, store_empty=store_empty, where=where)
 
 
 def _spread(

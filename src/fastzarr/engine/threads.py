@@ -126,9 +126,16 @@ class _Run:
 
 
 class Team:
-    """The threads that work for one call, and whether it has been interrupted."""
+    """The threads that work for one call, and whether it has been interrupted.
+
+    Their number is that of the setting, unless ``threads`` is another one.
+    """
 
     is_stopped = False
+
+    def __init__(self, threads: int | None = None) -> None:
+        """Initialise a team that is not interrupted."""
+        self.threads = threads
 
     def stopped(self) -> bool:
         """Return whether the caller has been interrupted."""
@@ -144,11 +151,11 @@ class Team:
         parallel(task, count, interrupted, self)
 
 
-def teamed() -> tuple[Spread, Callable[[], bool] | None]:
+def teamed(threads: int | None = None) -> tuple[Spread, Callable[[], bool] | None]:
     """Return ``spread`` and ``stopped`` of a job that uses several threads."""
     if threading.current_thread() is not threading.main_thread():
-        return parallel, None
-    team = Team()
+        return (parallel if threads is None else Team(threads).spread), None
+    team = Team(threads)
     return team.spread, team.stopped
 
 
@@ -163,13 +170,15 @@ def parallel(
     If a task raises, ``interrupted`` is called, and the first exception is raised once no task is
     running any more.
     """
-    threads = min(workers(), count)
+    team = team or Team()
+    most = team.threads or workers()
+    threads = min(most, count)
     if threads < 2:
         inline(task, count)
         return
-    run = _Run(task, count, team or Team())
+    run = _Run(task, count, team)
     try:
-        _pool.submit(run.help, threads - 1, workers() - 1)
+        _pool.submit(run.help, threads - 1, most - 1)
         run.work()
         # When no numbers are left, other threads may still be running their last task.
         with run.idle:

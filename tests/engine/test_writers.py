@@ -1,0 +1,303 @@
+"""Writes to stores without files: how many are under way at once, and what they leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastzarr as zarr
+from fastzarr.errors import ChunkError
+from fastzarr.stores import MemoryStore, Store
+from fastzarr.stores.capabilities import Request, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+pytestmark = pytest.mark.usefixtures("data_path")
+
+
+class Remote(Store):
+    """A store with the four methods, which counts its requests and those under way at once."""
+
+    def __init__(self, stored: dict[str, bytes] | None = None) -> None:
+        super().__init__()
+        self.stored = {} if stored is None else stored
+        self.asked: Counter[tuple[str, str]] = Counter()
+        self.most = [0, 0]
+        self.lock = threading.Lock()
+        self.on: Callable[[str, str], object] = lambda *_: None
+
+    def _ask(self, verb: str, key: str, answer: Callable[[], Any]) -> Any:
+        with self.lock:
+            self.asked[verb, key] += 1
+            self.most[0] += 1
+            self.most[1] = max(self.most)
+        try:
+            self.on(verb, key)
+            return answer()
+        finally:
+            with self.lock:
+                self.most[0] -= 1
+
+    def _get(self, key: str) -> bytes | None:
+        found: bytes | None = self._ask("get", key, lambda: self.stored.get(key))
+        return found
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        self._ask("set", key, lambda: self.stored.__setitem__(key, bytes(value)))
+
+    def _delete(self, key: str) -> None:
+        self._ask("delete", key, lambda: self.stored.pop(key, None))
+
+    def _list(self, prefix: str) -> Iterable[str]:
+        return [key for key in tuple(self.stored) if not prefix or key.startswith(f"{prefix}/")]
+
+
+class Swapping(Remote):
+    """A store with compare-and-swap, whose tokens come with the values."""
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+        for index, request in enumerate(wanted):
+            found = self._get(request.key)
+            yield index, None if found is None else Value(found, found)
+
+    def validator(self, key: str) -> Hashable | None:
+        return self._get(key)
+
+    def swap(self, key: str, value: Any, token: Hashable | None) -> bool:
+        def answer() -> bool:
+            with self.lock:
+                same = self.stored.get(key) == token
+                if same and value is None:
+                    self.stored.pop(key, None)
+                elif same:
+                    self.stored[key] = bytes(value)
+                return same
+
+        swapped: bool = self._ask("set", key, answer)
+        return swapped
+
+
+def empty(kind: Any = Remote, count: int = 64, **options: Any) -> tuple[Any, Any]:
+    store = kind()
+    array = zarr.create_array(
+        store, **({"shape": count * 128, "chunks": 128, "dtype": "i8", "fill_value": -1} | options)
+    )
+    store.asked.clear()
+    return store, array
+
+
+def numbers(count: int = 64) -> Any:
+    return np.arange(count * 128)
+
+
+def chunks_of(store: Any, verb: str) -> dict[str, int]:
+    return {key: n for (one, key), n in store.asked.items() if one == verb and key[0] == "c"}
+
+
+def meeting(store: Any, many: int, verb: str = "set") -> None:
+    """Answer the first requests for chunks when ``many`` of them are under way."""
+    barrier, first = threading.Barrier(many), iter(range(many))
+
+    def wait(one: str, key: str) -> None:
+        if one == verb and key[0] == "c" and next(first, None) is not None:
+            barrier.wait()
+
+    store.on = wait
+
+
+@pytest.mark.parametrize("kind", [Remote, Swapping])
+@pytest.mark.parametrize("most", [64, 20])
+def test_as_many_chunks_are_stored_at_once_as_the_setting_allows(kind: Any, most: int) -> None:
+    store, array = empty(kind, most * 2)
+    meeting(store, most)
+    store.most[1] = 0
+    with zarr.config.set({"fetch.concurrency": most}):
+        array[...] = numbers(most * 2)
+    assert store.most[1] == most
+    assert chunks_of(store, "set") == {f"c/{number}": 1 for number in range(most * 2)}
+    assert not chunks_of(store, "get")
+    store.on = lambda *_: None
+    assert np.array_equal(array[...], numbers(most * 2))
+
+
+@pytest.mark.parametrize("kind", [Remote, Swapping])
+def test_chunks_are_changed_at_once(kind: Any) -> None:
+    store, array = empty(kind)
+    array[...] = numbers()
+    store.asked.clear()
+    meeting(store, 32, "get")
+    with zarr.config.set({"fetch.concurrency": 32}):
+        array[::128] = -5
+    assert chunks_of(store, "get") == chunks_of(store, "set")
+    assert chunks_of(store, "set") == {f"c/{number}": 1 for number in range(64)}
+    store.on = lambda *_: None
+    expected = numbers()
+    expected[::128] = -5
+    assert np.array_equal(array[...], expected)
+
+
+def test_callers_share_what_may_be_under_way() -> None:
+    store, array = empty(count=40)
+    meeting(store, 8)
+    store.most[1] = 0
+
+    def write(part: int) -> None:
+        size = array.size // 4
+        array[part * size : (part + 1) * size] = numbers(40)[part * size : (part + 1) * size]
+
+    with zarr.config.set({"fetch.concurrency": 8}):
+        threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    store.on = lambda *_: None
+    assert np.array_equal(array[...], numbers(40))
+    assert store.most[1] <= 8 + 4  # the callers also look at the document of the array
+
+
+@pytest.mark.parametrize("kind", [Remote, Swapping])
+def test_no_update_of_a_shared_chunk_is_lost(kind: Any) -> None:
+    _, array = empty(kind, 16)
+
+    def write(part: int) -> None:
+        array[part::4] = numbers(16)[part::4]
+
+    threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert np.array_equal(array[...], numbers(16))
+
+
+def test_the_chunks_of_a_call_have_a_bound() -> None:
+    store, array = empty()
+    store.most[1] = 0
+    with zarr.config.set({"fetch.bytes": 8 * 1024, "threading.max_workers": 2}):
+        array[...] = numbers()
+    assert store.most[1] <= 4
+    assert np.array_equal(array[...], numbers())
+
+
+@pytest.mark.parametrize("kind", [Remote, Swapping])
+def test_a_chunk_that_is_not_stored_is_named(kind: Any) -> None:
+    store, array = empty(kind)
+
+    def fail(verb: str, key: str) -> None:
+        if (verb, key) == ("set", "c/5"):
+            msg = "no route"
+            raise OSError(msg)
+
+    store.on = fail
+    with pytest.raises(ChunkError, match="no route") as raised:
+        array[...] = numbers()
+    assert (raised.value.array, raised.value.chunk, raised.value.key) == ("", (5,), "c/5")
+    store.on = lambda *_: None
+    array[...] = numbers()
+    assert np.array_equal(array[...], numbers())
+
+
+def test_nothing_is_stored_any_more_after_an_interrupt() -> None:
+    store, array = empty(count=200)
+    begun = threading.Event()
+
+    def interrupt(verb: str, _: str) -> None:
+        if verb == "set" and not begun.is_set():
+            begun.set()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    store.on = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        array[...] = numbers(200)
+    assert store.most[0] == 0
+    stored = dict(store.stored)
+    array[...] = numbers(200)
+    assert np.array_equal(array[...], numbers(200))
+    whole = zarr.open_array(MemoryStore(store.stored), mode="r")
+    part = zarr.open_array(MemoryStore(stored), mode="r")[...]
+    assert np.array_equal(part[part >= 0], whole[...][part >= 0])
+
+
+def test_a_turn_that_is_lost_does_not_keep_others_out() -> None:
+    _, array = empty()
+
+    class FailingError(Exception):
+        pass
+
+    class Lost(Remote):
+        def turn(self, key: str) -> Any:
+            if key.startswith("c/"):
+                raise FailingError
+            return super().turn(key)
+
+    _, failing = empty(Lost)
+    with zarr.config.set({"fetch.concurrency": 2}):
+        for _ in range(4):
+            with pytest.raises(ChunkError):
+                failing[...] = numbers()
+        array[...] = numbers()
+    assert np.array_equal(array[...], numbers())
+
+
+def test_a_store_may_write_other_arrays_itself() -> None:
+    _, target = empty(count=8)
+
+    class Mirroring(Remote):
+        def _set(self, key: str, value: bytes | memoryview) -> None:
+            if key.startswith("c/"):
+                target[...] = numbers(8)
+            super()._set(key, value)
+
+    _, array = empty(Mirroring, 8)
+    with zarr.config.set({"fetch.concurrency": 2}):
+        array[...] = numbers(8)
+    assert np.array_equal(array[...], numbers(8))
+    assert np.array_equal(target[...], numbers(8))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on Unix systems only")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_writes_too() -> None:
+    _, array = empty()
+    array[...] = numbers()
+    child = os.fork()
+    if not child:
+        array[...] = -numbers()
+        os._exit(3 if np.array_equal(array[...], -numbers()) else 4)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert np.array_equal(array[...], numbers())
+
+
+@given(data=st.data())
+def test_writes_are_those_to_a_store_in_memory(data: st.DataObject) -> None:
+    shape = data.draw(st.tuples(st.integers(1, 30), st.integers(1, 12)), label="shape")
+    shards = data.draw(st.booleans(), label="shards")
+    options: dict[str, Any] = {"shape": shape, "dtype": "i4", "fill_value": 3, "chunks": (2, 3)}
+    if shards:
+        options["shards"] = (8, 6)
+    kind = data.draw(st.sampled_from([Remote, Swapping]), label="kind")
+    arrays = [zarr.create_array(store, **options) for store in (MemoryStore(), kind())]
+    settings = {
+        "fetch.concurrency": data.draw(st.integers(1, 9), label="concurrency"),
+        "fetch.bytes": data.draw(st.sampled_from([1, 300, 1 << 20]), label="bytes"),
+        "threading.max_workers": data.draw(st.sampled_from([1, 3]), label="threads"),
+    }
+    for _ in range(data.draw(st.integers(1, 3), label="writes")):
+        step = data.draw(st.sampled_from([1, 2, -3]), label="step")
+        column = data.draw(st.integers(0, shape[1] - 1), label="column")
+        value = data.draw(st.sampled_from([3, 8]), label="value")
+        with zarr.config.set(settings):
+            for array in arrays:
+                array[::step, column:] = value
+    stored = [dict(array.store) for array in arrays]
+    assert stored[0] == stored[1]
