@@ -33,7 +33,6 @@ MISSING = {
         OTHER_STORES,
         TypeError,
     ),
-    "LRUStoreCache": ("zarr.storage.LRUStoreCache", OTHER_STORES, AttributeError),
     "CacheStore": ("import fastzarr.experimental", OTHER_STORES, ImportError),
     "ZipStore": ("zarr.storage.ZipStore", ARCHIVES, AttributeError),
     "DBMStore": ("zarr.storage.DBMStore", ARCHIVES, AttributeError),

@@ -145,6 +145,9 @@ if TYPE_CHECKING:
         KVStore as KVStore,
     )
     from fastzarr.stores import (
+        LRUStoreCache as LRUStoreCache,
+    )
+    from fastzarr.stores import (
         MemoryStore as MemoryStore,
     )
     from fastzarr.stores import (
@@ -197,6 +200,7 @@ else:
                 "DictStore",
                 "DirectoryStore",
                 "KVStore",
+                "LRUStoreCache",
                 "MemoryStore",
                 "NestedDirectoryStore",
                 "TempStore",

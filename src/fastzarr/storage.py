@@ -32,7 +32,14 @@ if TYPE_CHECKING:
         rename,
         rmdir,
     )
-    from fastzarr.stores import ABSStore, FsspecStore, FSStore, ObjectStore
+    from fastzarr.stores import (
+        ABSStore,
+        CacheStore,
+        FsspecStore,
+        FSStore,
+        LRUStoreCache,
+        ObjectStore,
+    )
 else:
     __getattr__, __dir__ = make_lazy(
         __name__,
@@ -42,17 +49,22 @@ else:
                 *("group_meta_key", "init_array", "init_group", "listdir", "normalize_store_arg"),
                 *("rename", "rmdir"),
             ),
-            "fastzarr.stores": ("ABSStore", "FSStore", "FsspecStore", "ObjectStore"),
+            "fastzarr.stores": (
+                *("ABSStore", "CacheStore", "FSStore", "FsspecStore", "LRUStoreCache"),
+                "ObjectStore",
+            ),
         },
     )
 
 __all__ = [
     "ABSStore",
+    "CacheStore",
     "DictStore",
     "DirectoryStore",
     "FSStore",
     "FsspecStore",
     "KVStore",
+    "LRUStoreCache",
     "LocalStore",
     "ManagedMemoryStore",
     "MappingStore",

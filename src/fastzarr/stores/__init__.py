@@ -16,6 +16,7 @@ from fastzarr.stores.keys import normalise_path, validate_key
 
 if TYPE_CHECKING:
     from fastzarr.stores.abs import ABSStore
+    from fastzarr.stores.cache import CacheStore
     from fastzarr.stores.capabilities import (
         Awaits,
         Drafts,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.fsspec import FsspecStore, FSStore
     from fastzarr.stores.local.directory import DirectoryStore, NestedDirectoryStore, TempStore
     from fastzarr.stores.local.store import LocalStore
+    from fastzarr.stores.lru import LRUStoreCache
     from fastzarr.stores.mapping import MappingStore
     from fastzarr.stores.mapping import MappingStore as KVStore
     from fastzarr.stores.memory import ManagedMemoryStore, MemoryStore
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ABSStore": ("abs", "ABSStore"),
     "Awaits": ("capabilities", "Awaits"),
+    "CacheStore": ("cache", "CacheStore"),
     "DictStore": ("memory", "MemoryStore"),
     "DirectoryStore": ("local.directory", "DirectoryStore"),
     "Drafts": ("capabilities", "Drafts"),
@@ -53,6 +56,7 @@ _HOMES = {
     "FsspecStore": ("fsspec", "FsspecStore"),
     "HasFiles": ("capabilities", "HasFiles"),
     "KVStore": ("mapping", "MappingStore"),
+    "LRUStoreCache": ("lru", "LRUStoreCache"),
     "LocalStore": ("local.store", "LocalStore"),
     "ManagedMemoryStore": ("memory", "ManagedMemoryStore"),
     "MappingStore": ("mapping", "MappingStore"),
@@ -75,6 +79,7 @@ _HOMES = {
 __all__ = [
     "ABSStore",
     "Awaits",
+    "CacheStore",
     "DictStore",
     "DirectoryStore",
     "Drafts",
@@ -84,6 +89,7 @@ __all__ = [
     "FsspecStore",
     "HasFiles",
     "KVStore",
+    "LRUStoreCache",
     "LocalStore",
     "ManagedMemoryStore",
     "MappingStore",
