@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pytest
 
 import fastzarr as zarr
-from fastzarr.errors import ZarrUserWarning
+from fastzarr.errors import ContainsArrayError, ContainsGroupError, ZarrUserWarning
 from fastzarr.nodes.building import outlasting
 from fastzarr.stores import LocalStore, MappingStore, MemoryStore, Store
+from fastzarr.stores.place import Locks
 
 
 class Failing:
@@ -145,3 +149,53 @@ def test_names_that_format_3_reserves_are_names_in_format_2(recwarn):
     root = zarr.group(zarr_format=2)
     assert _make_both(root, "__x") == ([1, 2], ["__xmoved"])
     assert not recwarn.list
+
+
+CREATIONS = {
+    "array 2": lambda store: zarr.create_array(store, data=np.arange(4), chunks=2, zarr_format=2),
+    "array 3": lambda store: zarr.create_array(store, shape=4, zarr_format=3),
+    "group 2": lambda store: zarr.create_group(store, zarr_format=2),
+    "group 3": lambda store: zarr.create_group(store, zarr_format=3),
+    "group 2 in place": lambda store: zarr.create_group(store, zarr_format=2, overwrite=True),
+}
+
+
+@pytest.mark.parametrize("second", CREATIONS)
+@pytest.mark.parametrize("first", CREATIONS)
+def test_of_two_threads_that_create_a_node_in_any_store_one_does(first, second, monkeypatch):
+    """One is stopped before it writes its document, until the other has ended or must wait."""
+    stopped, met = Event(), Event()
+    take = Locks.take
+
+    class Stopping(MappingStore):
+        def _set(self, key, value):
+            if key in {".zarray", ".zgroup", "zarr.json"} and not stopped.is_set():
+                stopped.set()
+                assert met.wait(30)
+            super()._set(key, value)
+
+    def taking(self, name):
+        if stopped.is_set() and isinstance(name, tuple):
+            met.set()
+        take(self, name)
+
+    monkeypatch.setattr(Locks, "take", taking)
+    store = Stopping({})
+    results = []
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(CREATIONS[first], store)
+        assert stopped.wait(30)
+        other = pool.submit(CREATIONS[second], store)
+        other.add_done_callback(lambda _: met.set())
+        for future in (one, other):
+            try:
+                results.append(future.result())
+            except (ContainsArrayError, ContainsGroupError) as error:
+                results.append(error)
+    made = [result for result in results if not isinstance(result, Exception)]
+    if second == "group 2 in place":
+        assert made[-1] is results[1]
+    else:
+        assert made == results[:1]
+    assert len(set(store.list()) & {".zarray", ".zgroup", "zarr.json"}) == 1
+    assert type(zarr.open(store, mode="r")) is type(made[-1])

@@ -53,6 +53,7 @@ from fastzarr.stores.resolve import as_store
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+    from contextlib import AbstractContextManager
 
     from fastzarr.creating.words import ArraySpec
     from fastzarr.metadata.format import Format
@@ -87,7 +88,7 @@ def build_array(
     if store.read_only:
         raise _read_only(store, path)
     read_only = bool(handle.pop("read_only", False))
-    with site(store, path) as where:
+    with site(store, path) as where, only_creator(where, chunk_store):
         parents = groups_above(where, spec.format, known)
         layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
         _check_place(where, layout, chunk_store, overwrite=overwrite)
@@ -133,7 +134,7 @@ def build_group(
     check_new_path(path)
     if store.read_only:
         raise _read_only(store, path)
-    with site(store, path) as where:
+    with site(store, path) as where, only_creator(where, chunk_store):
         parents = groups_above(where, format, known)
         plain = {} if attributes is None else plain_attributes(attributes)
         layout = GroupLayout(format or parents.format or default_format(), plain)
@@ -155,6 +156,18 @@ def begin_draft(where: Site, chunk_store: Store | None = None) -> Draft[Store] |
     """Return a new draft of the tree at a site, or None if the store does not support drafts."""
     apart = chunk_store is not None and chunk_store is not where.user
     return None if apart or where.store.draft is None else where.store.draft(where.path)
+
+
+def only_creator(where: Site, chunk_store: Store | None = None) -> AbstractContextManager[None]:
+    """Keep other threads from creating the same node, in a store that cannot do so.
+
+    Nodes of different kinds and formats have different documents there, so that two of them could
+    be created at once. The lock is that of a name which is not the key of a value.
+    """
+    apart = chunk_store is not None and chunk_store is not where.user
+    if where.path and not apart and where.store.draft is not None:
+        return nullcontext()
+    return where.place.locks.held(("node", where.named))
 
 
 @contextmanager
