@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from uuid import uuid4
 
@@ -282,3 +284,39 @@ def test_missing_exceptions_are_those_given():
     assert FSStore("x", fs=Memory(), missing_exceptions=(GoneError,)).get("a") is None
     with config.set({"fetch.deadline": 0.1}), pytest.raises(RequestError):
         FSStore("x", fs=Memory()).get("a")
+
+
+IDENTITY = """
+import sys
+from threading import Thread
+from fastzarr.stores import FsspecStore
+
+def show(url, **options):
+    print(url, FsspecStore.from_url(url, options).place.token)
+
+def show_all():
+    show("s3://bucket/x", key=sys.argv[1], client_kwargs={"endpoint_url": "http://host:1"})
+    show("s3://bucket/x", client_kwargs={"endpoint_url": "http://host:2"})
+    show("memory://x")
+
+show_all()
+thread = Thread(target=show_all)
+thread.start()
+thread.join()
+"""
+
+
+def test_the_place_of_a_url_is_that_in_any_thread_and_process():
+    runs = []
+    for key in ("first", "second"):
+        found = subprocess.run(  # noqa: S603  (this file's program)
+            [sys.executable, "-c", IDENTITY, key], check=True, capture_output=True, text=True
+        )
+        lines = found.stdout.splitlines()
+        assert lines[:3] == lines[3:]
+        runs.append(lines[:3])
+    first, second = runs
+    assert first[:2] == second[:2]
+    assert first[0] != first[1]
+    # The values in the memory of another process are others.
+    assert first[2] != second[2]

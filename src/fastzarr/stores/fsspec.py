@@ -19,6 +19,7 @@ import asyncio
 import os
 import re
 from concurrent.futures import CancelledError
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from fastzarr.stores import loop, place, retry
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
+from fastzarr.stores.mapping import process
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
@@ -43,11 +45,40 @@ _ONE_BY_ONE = frozenset({"ftp"})
 # Those with files that are written in place.
 _FILES = frozenset({"file", "local", "sftp", "ssh", "smb", "ftp"})
 _HTTP = frozenset({"http", "https"})
+# Options that differ between file systems with the same values.
+_PASSED = frozenset(
+    {
+        *("account_key", "asynchronous", "aws_access_key_id", "aws_secret_access_key"),
+        *("aws_session_token", "credential", "key", "loop", "password", "sas_token", "secret"),
+        *("session", "token"),
+    }
+)
 _beyond = re.compile(r"\b416\b|InvalidRange|not satisfiable").search
 _no_bucket = re.compile(r"NoSuchBucket|specified bucket does not exist|ContainerNotFound").search
 _status = re.compile(r"\b(4\d\d|5\d\d)\b").search
 # The names of errors of aiohttp and botocore for a connection that failed.
 _network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
+
+
+def _identity(fs: Any) -> str:
+    """Return a text that is equal for file systems with the same values, in any thread.
+
+    It is equal in any process, too, unless the values may be in the memory of one.
+    """
+    options = getattr(fs, "storage_options", f" at 0x{id(fs):x}")
+    made = [_without_secrets(getattr(fs, "storage_args", ())), _without_secrets(options)]
+    text = f"{type(fs).__module__}.{type(fs).__qualname__} {made}"
+    if "memory" in text or " at 0x" in text:
+        text += process(os.getpid())
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _without_secrets(options: Any) -> Any:
+    """Return options without credentials, which are renewed, and without how they are awaited."""
+    if isinstance(options, dict):
+        kept = {str(key): value for key, value in options.items() if str(key) not in _PASSED}
+        return sorted((key, _without_secrets(value)) for key, value in kept.items())
+    return list(map(_without_secrets, options)) if type(options) in (list, tuple) else repr(options)
 
 
 class FsspecStore(Store):
@@ -446,7 +477,7 @@ class FsspecStore(Store):
     def _find_place(self) -> place.Place:
         if self._names & {"file", "local"}:
             return place.of_folder(self._root or "/")
-        return place.of_name(f"{self} {getattr(self._fs, '_fs_token', id(self._fs))}")
+        return place.of_name(f"{self} {_identity(self._fs)}")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without what belongs to this process."""
