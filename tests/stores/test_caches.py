@@ -571,6 +571,18 @@ def test_a_pickle_reads_the_same_values(tmp_path):
         assert same["a"] == b"1"
 
 
+def test_a_pickled_array_is_not_read_from_old_chunks(tmp_path, cached):
+    store = LocalStore(tmp_path / "data")
+    create_array(store, name="a", data=np.arange(10, dtype="i4"), chunks=5)
+    cache = cached(store)
+    assert open_array(cache, path="a", mode="r")[:].sum() == 45
+    create_array(store, name="a", data=np.ones(10, "i4"), chunks=5, fill_value=3, overwrite=True)
+    array = open_array(cache, path="a", mode="r")
+    again = pickle.loads(pickle.dumps(array))
+    assert again[:].tolist() == [1] * 10
+    assert array[:].tolist() == [1] * 10
+
+
 def test_a_read_only_store_has_a_read_only_cache(cached):
     cache = cached(MemoryStore({"a": b"1"}, read_only=True))
     assert cache.read_only

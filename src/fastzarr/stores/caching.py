@@ -433,12 +433,17 @@ class CachingStore(Around):
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without what belongs to this process."""
         state = super().__getstate__().items()
-        return {name: held for name, held in state if name != "_shared"}
+        kept = {name: held for name, held in state if name != "_shared"}
+        # A pickled array reads no document again before it reads chunks.
+        with self._shared.guard:
+            seen = {path: dict(documents) for path, documents in self._shared.seen.items()}
+        return {**kept, "_seen": seen}
 
     def __setstate__(self, state: Any) -> None:
         """Restore the state."""
-        super().__setstate__(state)
+        super().__setstate__({name: held for name, held in state.items() if name != "_seen"})
         self._shared = self._share()
+        self._shared.seen.update(state["_seen"])
 
 
 class _Turn:
