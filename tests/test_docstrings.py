@@ -32,9 +32,9 @@ HIDDEN = {"args", "kwargs"}
 # Why a member has no example: the names of functions, or of members, those of any class with a dot.
 WITHOUT = {
     "The engine calls it, not a user: the functions that read and write have the examples": {
-        *(".check", ".check_members", ".check_missing", ".check_shape", ".get_checked"),
-        *(".get_many_valid", ".get_valid", ".inside", ".is_missing", ".native", ".native_bytes"),
-        *(".resolve", ".set_valid", ".stored"),
+        *(".check", ".check_members", ".check_missing", ".check_shape", ".get_bounded"),
+        *(".get_checked", ".get_many_valid", ".get_valid", ".inside", ".is_missing", ".native"),
+        *(".native_bytes", ".resolve", ".set_valid", ".stored"),
     },
     "A store declares it to the code above, so only the author of a store meets it": {
         *(".acting", ".draft", ".fetch_async", ".files", ".lasting", ".modified", ".pinned"),

@@ -368,3 +368,24 @@ def test_a_large_mask_changes_each_chunk_once(monkeypatch: pytest.MonkeyPatch) -
     z.oindex[mask[0], [5, 1, 5]] = np.array([[1, 2, 3]])
     old[np.ix_(mask[0], [5, 1, 5])] = [[1, 2, 3]]
     np.testing.assert_array_equal(z[...], old)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_file_with_a_hole_takes_no_memory(zarr_format: int, tmp_path: Path) -> None:
+    z = fastzarr.create_array(
+        tmp_path, shape=8, chunks=4, dtype="i4", zarr_format=zarr_format, compressors=None
+    )
+    z[...] = 1
+    first = tmp_path / ("0" if zarr_format == 2 else "c/0")
+    with first.open("r+b") as file:
+        file.truncate(1 << 28)
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.ChunkError, match="bytes"):
+            z[:2]
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert z[4:].tolist() == [1] * 4
+    z[:4] = 2
+    assert z[...].tolist() == [2] * 4 + [1] * 4

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FAST = 1 << 24
 """The ``pace`` of codecs that copy, count or calculate."""
 
-_MODEST = 64 << 20
+MODEST = 64 << 20
 """The decoded size that any data of unknown size may have."""
 
 
@@ -338,7 +338,7 @@ def limit(encoded: int | None = None) -> tuple[int, str]:
     """Return the most bytes that data of unknown size may decode to, and how to raise that."""
     most, setting = int(config["limits.chunk_bytes"]), "limits.chunk_bytes"
     if encoded is not None:
-        expanded = max(_MODEST, encoded * int(config["limits.expansion"]))
+        expanded = max(MODEST, encoded * int(config["limits.expansion"]))
         if expanded < most:
             most, setting = expanded, "limits.expansion"
     return most, f"if that is correct, raise {setting} in config"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.codecs.base import MODEST
+from fastzarr.config import config
 from fastzarr.grids.keys import ChunkKeys
 from fastzarr.native import HAS_FILES
 from fastzarr.stores.turns import Synchronized
@@ -30,6 +33,7 @@ class StoredChunks:
         "encode",
         "files",
         "missed",
+        "most",
         "name",
         "path",
         "prefix",
@@ -57,6 +61,8 @@ class StoredChunks:
         self.program = (
             layout.program if store.swap is not None and not store.swaps_deletes else None
         )
+        #: The most bytes that an object may have, unless it is a shard, which may have gaps.
+        self.most = most_stored(layout.program)
         self.name, self.tree = path if name is None else name, tree
         self.synchronizer = synchronizer
         #: An object that is replaced whenever a read finds an object missing.
@@ -93,7 +99,8 @@ class StoredChunks:
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
         key = self.prefix + self.encode(chunk)
-        found = self.store.get_valid(key)
+        read = self.store.get_bounded
+        found = self.store.get_valid(key) if read is None else read(key, None, self.most)
         if found is None:
             self.miss(key)
         return found
@@ -138,6 +145,16 @@ class StoredChunks:
         if not store.written:
             store.written = True
         return found.durability
+
+
+def most_stored(program: Program) -> int:
+    """Return the most bytes that a chunk may have stored, by the limits of the configuration.
+
+    A file with holes can have any size, and would take as much memory.
+    """
+    if program.inside is not None:
+        return sys.maxsize
+    return max(MODEST, program.nbytes * int(config.flat["limits.expansion"]))
 
 
 class WithoutDeletes:

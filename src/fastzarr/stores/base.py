@@ -256,6 +256,10 @@ class Store(AsMapping):
             check(len(value), key)
         return value
 
+    #: ``get_valid(key, None, most)``, which raises CodecError before it reads more than ``most``
+    #: bytes; None if a value takes memory before its size is known.
+    get_bounded: Callable[[str, None, int], bytes | None] | None = None
+
     def get_valid(self, key: str) -> bytes | None:
         """Return the value of a key that is known to be valid, without checking it again."""
         return self.get(key)

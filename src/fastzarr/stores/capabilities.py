@@ -245,6 +245,7 @@ _SIZES = frozenset({"exists", "_exists", "getsize", "_getsize", "getsize_prefix"
 #: The verbs that each method bypasses.
 PAST: dict[str, frozenset[str]] = {
     "get_valid": frozenset({"get", "_get"}),
+    "get_bounded": frozenset({"get", "_get"}),
     "get_many_valid": _READS | {"fetch", "get_many"},
     "set_valid": frozenset({"set", "_set"}),
     "get_checked": frozenset({"get", "_get"}),

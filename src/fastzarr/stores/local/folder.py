@@ -21,7 +21,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
-from fastzarr.errors import KeyValidationError
+from fastzarr.errors import CodecError, KeyValidationError
 from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX
 from fastzarr.stores.local.system import (
     ATTEMPTS,
@@ -465,6 +465,15 @@ class Folder:
 def token(info: os.stat_result) -> tuple[int, int, int]:
     """Return the time, size and inode of a file, which together differ for any two values."""
     return (info.st_mtime_ns, info.st_size, info.st_ino)
+
+
+def too_large(size: int, most: int) -> CodecError:
+    """Return the error for a file of more bytes than a chunk may have."""
+    msg = (
+        f"{size} bytes are stored, over the limit of {most} for a chunk of this array; if that is "
+        "correct, raise limits.expansion in config"
+    )
+    return CodecError(msg)
 
 
 def _restored(root: str, follow_symlinks: bool, durability: str | None, written: bool) -> Folder:

@@ -24,7 +24,7 @@ from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Files, Suspension, Value, is_void
 from fastzarr.stores.keys import validate_key
-from fastzarr.stores.local.folder import DURABILITIES, Folder, root_path, token
+from fastzarr.stores.local.folder import DURABILITIES, Folder, root_path, token, too_large
 from fastzarr.stores.local.system import is_mounted, read_part, write_file
 from fastzarr.stores.local.turn import FileTurn, put, remove_many
 
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from fastzarr.stores.local.staged import Staged
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
+
+    Check = Callable[[int, str], None]
 
 
 class _Shared(Suspension):
@@ -222,7 +224,7 @@ class LocalStore(Store):
         validate_key(key)
         return self._get(key, check)
 
-    def _get(self, key: str, check: Callable[[int, str], None] | None = None) -> bytes | None:
+    def _get(self, key: str, check: Check | None = None, most: int | None = None) -> bytes | None:
         if self.suspension.on:
             return self._values().read(key, check)
         # Folder.read inlined, because it is called for each chunk that the extension does not read.
@@ -244,6 +246,8 @@ class LocalStore(Store):
                 folder.check_file(key, info)
             if check is not None:
                 check(info.st_size, key)
+            if most is not None and info.st_size > most:
+                raise too_large(info.st_size, most)
             data = os.read(file, info.st_size)
             if len(data) < info.st_size:
                 data += read_part(file, len(data), info.st_size)
@@ -254,7 +258,7 @@ class LocalStore(Store):
             os.close(file)
         return data
 
-    get_valid = _get
+    get_valid = get_bounded = _get
 
     def check_missing(self, key: str) -> None:
         """Raise NotADirectoryError if something other than a folder is on the way to a key."""
