@@ -85,7 +85,7 @@ pub fn encode(
 }
 
 /// Encode the first `size` bytes of a buffer by some codecs: apart, if that may take long. The buffer
-/// is empty afterwards if the call was interrupted.
+/// is empty afterwards if the call was interrupted, or if there are no codecs: it is the result then.
 pub fn encode_by(
     codecs: &[ByteCodec],
     buffer: &mut Vec<u8>,
@@ -96,6 +96,11 @@ pub fn encode_by(
     let Scratch {
         stages, contexts, ..
     } = scratch;
+    if codecs.is_empty() && buffer.capacity() <= 2 * size {
+        let mut out = std::mem::take(buffer);
+        out.truncate(size);
+        return Ok(out);
+    }
     if codecs.iter().all(|codec| size <= codec.promptly()) {
         let mut out = Vec::new();
         program::encode_by(codecs, &buffer[..size], &mut out, stages, contexts)?;
@@ -219,6 +224,26 @@ mod tests {
                     "{name} {numbers:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_chunk_without_codecs_is_not_copied_unless_it_would_keep_a_large_buffer() {
+        let job = Job {
+            missing: true,
+            store_empty: false,
+            threads: 1,
+            least: 1,
+            tasks: Tasks::Brief,
+            poll: &|| false,
+        };
+        for (length, copied) in [(1000, false), (1500, false), (3000, true)] {
+            let mut buffer = vec![7u8; length];
+            let start = buffer.as_ptr();
+            let out = encode_by(&[], &mut buffer, 1000, &job, &mut Scratch::default()).unwrap();
+            assert_eq!(out, [7; 1000]);
+            assert_eq!(out.as_ptr() != start, copied);
+            assert_eq!(buffer.len(), if copied { length } else { 0 });
         }
     }
 

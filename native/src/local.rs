@@ -130,7 +130,7 @@ impl Objects for LocalObjects {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        value: Value,
+        value: &mut Value,
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
         let (root, key) = (self.writable()?, self.keys.key(chunk));

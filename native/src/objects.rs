@@ -21,7 +21,7 @@ pub type Last<'a> = Box<dyn Fn() -> Result<()> + Send + Sync + 'a>;
 
 /// The bytes of an object to be stored, in parts that follow each other, so that what a new object
 /// keeps of an old one is not copied.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Value<'a>(Vec<Cow<'a, [u8]>>);
 
 impl From<Vec<u8>> for Value<'_> {
@@ -70,6 +70,14 @@ impl<'a> Value<'a> {
         memory::collected(self.0.iter().map(AsRef::as_ref), STORE)
     }
 
+    /// Return the memory of the value, if it is in one piece and not that of an old value.
+    pub fn memory(mut self) -> Option<Vec<u8>> {
+        match self.0.as_mut_slice() {
+            [Cow::Owned(only)] => Some(std::mem::take(only)),
+            _ => None,
+        }
+    }
+
     /// Return all bytes in one piece.
     pub fn joined(mut self) -> Result<Vec<u8>> {
         if let [Cow::Owned(only)] = self.0.as_mut_slice() {
@@ -115,11 +123,12 @@ pub trait Objects: Sync {
     fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>>;
 
     /// Store an object that does not depend on its old value. Return the object if it must be synced
-    /// before it is published, and `None` if it is published already.
+    /// before it is published, and `None` if it is published already. The value is used up, or left
+    /// for its memory.
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        value: Value,
+        value: &mut Value,
         stop: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>>;
 

@@ -272,11 +272,16 @@ impl<'a> Run<'a> {
         };
         let run = self.on(threads);
         if covers(piece, &program.chunk.block) {
-            let Some(value) = run.write_chunk(program, None, piece, kept)? else {
+            let Some(mut value) = run.write_chunk(program, None, piece, kept)? else {
                 return objects.remove(&piece.chunk, job.poll);
             };
             let size = value.size();
-            if let Some(object) = objects.stage(&piece.chunk, value, job.poll)? {
+            let staged = objects.stage(&piece.chunk, &mut value, job.poll)?;
+            if kept.scratch.decoded.capacity() == 0 {
+                // The chunk is not compressed: its memory has become the value.
+                kept.scratch.decoded = value.memory().unwrap_or_default();
+            }
+            if let Some(object) = staged {
                 let mut stage = guard(stage);
                 if self.plan.size() > 1 {
                     stage.share.get_or_insert_with(|| Share::take(STAGED));

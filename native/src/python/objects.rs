@@ -408,10 +408,11 @@ impl Objects for PyObjects {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        value: Value,
+        value: &mut Value,
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        self.replace(chunk, Some(&value.joined()?)).map(|()| None)
+        self.replace(chunk, Some(&std::mem::take(value).joined()?))
+            .map(|()| None)
     }
 
     fn update(&self, chunk: &[i64], _: u64, _: Stop, make: Make) -> Result<()> {

@@ -58,7 +58,7 @@ impl Objects for Tight {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        value: Value,
+        value: &mut Value,
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
         let mut used = guard(&self.used);
@@ -69,7 +69,7 @@ impl Objects for Tight {
         used.1 = used.1.max(used.0);
         Ok(Some(Box::new(Held {
             objects: self,
-            value: Some((chunk[0], value.joined()?)),
+            value: Some((chunk[0], std::mem::take(value).joined()?)),
         })))
     }
 

@@ -52,10 +52,10 @@ impl Objects for Held {
     fn stage<'a>(
         &'a self,
         chunk: &[i64],
-        value: Value,
+        value: &mut Value,
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        let bytes = value.joined()?;
+        let bytes = std::mem::take(value).joined()?;
         calm(|| {
             let mut held = self.0.lock().expect("no panic");
             held.insert(chunk.to_vec(), bytes.clone());
