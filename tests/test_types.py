@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ANYTHING = {
     # An element, of whatever type.
     *("fill_value", "Array.fill_value", "Array.get_basic_selection"),
+    *("Array.getitem_async", "Array.get_basic_selection_async"),
     # A codec, of whatever library.
     *("Array.compressor", "Array.serializer"),
     # An array of NumPy, or a mapping of arrays.

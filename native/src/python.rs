@@ -20,7 +20,7 @@ use std::thread::{self, ThreadId};
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::conversion::FromPyObjectOwned;
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyKeyboardInterrupt, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyTuple};
@@ -262,16 +262,30 @@ fn described(py: Python<'_>, failure: Failure, raised: Option<PyErr>) -> PyResul
 /// A regular check for signals, which keeps their exception.
 struct Watch {
     caller: ThreadId,
+    /// Whether the call has been stopped by the one who awaits it, for Python to say.
+    asked: Option<Py<PyAny>>,
     stopped: AtomicBool,
     raised: Mutex<Option<PyErr>>,
 }
 
 impl Watch {
-    fn new() -> Watch {
-        Watch {
+    fn of(job: &Bound<'_, PyAny>) -> PyResult<Watch> {
+        Ok(Watch {
             caller: thread::current().id(),
+            asked: job.getattr(intern!(job.py(), "stopped"))?.extract()?,
             stopped: AtomicBool::new(false),
             raised: Mutex::new(None),
+        })
+    }
+
+    /// Return the exception of a signal, or of a call that has been stopped.
+    fn ask(&self, py: Python<'_>) -> PyResult<()> {
+        py.check_signals()?;
+        match &self.asked {
+            Some(asked) if asked.bind(py).call0()?.is_truthy()? => {
+                Err(PyKeyboardInterrupt::new_err(()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -281,7 +295,7 @@ impl Watch {
             return self.stopped.load(Ordering::Relaxed);
         }
         // If the interpreter has ended, its daemon threads end as well.
-        let stop = Python::try_attach(|py| match py.check_signals() {
+        let stop = Python::try_attach(|py| match self.ask(py) {
             Ok(()) => false,
             Err(raised) => {
                 let mut first = self
@@ -396,7 +410,7 @@ fn read<'py>(
         let plan = make_plan(plan)?;
         let stored = stored(chunks, job, false)?;
         let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
-        let watch = Watch::new();
+        let watch = Watch::of(job)?;
         let poll = || watch.poll();
         let job = Job {
             missing: job.getattr(intern!(py, "missing"))?.extract()?,
@@ -444,7 +458,7 @@ fn write<'py>(
         let plan = make_plan(plan)?;
         let stored = stored(chunks, job, true)?;
         let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
-        let watch = Watch::new();
+        let watch = Watch::of(job)?;
         let poll = || watch.poll();
         let job = Job {
             missing: true,

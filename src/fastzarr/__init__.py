@@ -106,6 +106,15 @@ if TYPE_CHECKING:
     )
 
     from fastzarr import codecs, dtype, errors, storage, types
+    from fastzarr.api.awaitable import (
+        consolidate_metadata_async,
+        create_array_async,
+        create_group_async,
+        open_array_async,
+        open_async,
+        open_consolidated_async,
+        open_group_async,
+    )
     from fastzarr.api.consolidate import consolidate_metadata, open_consolidated
     from fastzarr.api.create import (
         array,
@@ -172,6 +181,15 @@ else:
         {
             "": ("codecs", "dtype", "errors", "storage", "testing", "types"),
             ".nodes.array": ("Array",),
+            ".api.awaitable": (
+                "consolidate_metadata_async",
+                "create_array_async",
+                "create_group_async",
+                "open_array_async",
+                "open_async",
+                "open_consolidated_async",
+                "open_group_async",
+            ),
             ".api.create": (
                 "array",
                 "create",
@@ -223,12 +241,15 @@ __all__ = [
     "codecs",
     "config",
     "consolidate_metadata",
+    "consolidate_metadata_async",
     "copy",
     "copy_all",
     "copy_store",
     "create",
     "create_array",
+    "create_array_async",
     "create_group",
+    "create_group_async",
     "create_hierarchy",
     "dtype",
     "empty",
@@ -243,8 +264,12 @@ __all__ = [
     "ones_like",
     "open",
     "open_array",
+    "open_array_async",
+    "open_async",
     "open_consolidated",
+    "open_consolidated_async",
     "open_group",
+    "open_group_async",
     "open_like",
     "print_debug_info",
     "save",

@@ -5,6 +5,7 @@ The file is read by a type checker in ``test_typed.py``, and also run.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from typing import Any
 
@@ -216,6 +217,29 @@ def functions(folder: str, data: ArrayLike, index: Index) -> None:
     use(zarr.DirectoryStore(folder, dimension_separator="/").path)
 
 
+async def awaited(store: MemoryStore) -> None:
+    """Await the same verbs."""
+    root: zarr.Group = await zarr.open_group_async(store, "a", attributes={"x": 1})
+    z: zarr.Array = await root.create_array_async("a", shape=(4,), chunks=(2,), dtype="f4")
+    await z.setitem_async(slice(1, None), [1, 2, 3])
+    whole: npt.NDArray[Any] = await z.getitem_async(...)
+    parts = await asyncio.gather(z.getitem_async(0), z.get_mask_selection_async(whole > 1))
+    shape: tuple[int, ...] = await z.append_async([1.5])
+    await z.resize_async(3)
+    names: list[str] = await root.keys_async()
+    nodes = [node.path for _, node in await root.members_async(max_depth=None)]
+    use(
+        parts,
+        shape,
+        names,
+        nodes,
+        await (await root.getitem_async("a")).update_attributes_async({}),
+    )
+    made: zarr.Array = await zarr.create_array_async(store, name="b", data=[1, 2], chunks=1)
+    again: zarr.Array = await zarr.open_array_async(store, "r", path="b")
+    use(made, again, await zarr.open_async(store, path="b"))
+
+
 def main(folder: str) -> None:
     """Run all of the above."""
     arrays(folder + "/arrays")
@@ -224,3 +248,4 @@ def main(folder: str) -> None:
     groups({})
     groups({}, "w", 2)
     functions(folder, [1, 2, 3], slice(1, None))
+    asyncio.run(awaited(MemoryStore()))

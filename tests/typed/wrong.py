@@ -6,6 +6,8 @@ A mistake is a line with a comment of the form ``# [code]``. The file is read by
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 
 import fastzarr as zarr
@@ -148,6 +150,10 @@ zarr.copy_all(z, root)  # [arg-type]
 zarr.create_hierarchy(store=store, nodes={"a": 1})  # [dict-item]
 root.visit(5)  # [arg-type]
 DateTime64(unit="seconds")  # [arg-type]
+asyncio.run(zarr.open_array_async(store, "q"))  # [arg-type]
+asyncio.run(zarr.create_array_async(store, shapes=3))  # [call-arg]
+asyncio.run(z.setitem_async(0))  # [call-arg]
+asyncio.run(root.getitem_async(5))  # [arg-type]
 
 # Results of a wrong type.
 text: str = z.shape  # [assignment]

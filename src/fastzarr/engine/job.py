@@ -61,10 +61,10 @@ class Job(NamedTuple):
     plan that is read as they come: the number of a piece, and its bytes, None if it is missing, or
     the error. It returns each once, and None if nothing has come for some milliseconds. If not all
     pieces of the plan are read, ``coming`` is how many are. ``stopped`` returns whether the call
-    has been interrupted, for threads that work for the main thread; it is None if there are none.
-    ``beside`` is the path of a file that the extension syncs with those that it writes, if the
-    durability is ``full``. ``where`` is a boolean array of the shape of the value that is written,
-    if only the elements are written for which it is True.
+    has been interrupted, for threads that work for the main thread, or stopped by the one who
+    awaits it; it is None if neither can be. ``beside`` is the path of a file that the extension
+    syncs with those that it writes, if the durability is ``full``. ``where`` is a boolean array of
+    the shape of the value that is written, if only the elements are written for which it is True.
     """
 
     fields: str | list[str] | None = None

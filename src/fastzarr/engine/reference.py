@@ -84,6 +84,7 @@ def _read_ahead(
         while taken is None:
             if failures:
                 return
+            _check_stopped(job)
             taken = take()
         number, found = taken
         piece = plan.piece(number)
@@ -127,6 +128,7 @@ def _run(one: Callable[[int], Failure | None], count: int, job: Job) -> Failure 
     def task(number: int) -> None:
         if failures:
             return
+        _check_stopped(job)
         if left:
             left.append(number)
             return
@@ -138,6 +140,11 @@ def _run(one: Callable[[int], Failure | None], count: int, job: Job) -> Failure 
 
     job.spread(task, count)
     return _run_left(one, left, failures)
+
+
+def _check_stopped(job: Job) -> None:
+    if job.stopped is not None and job.stopped():
+        raise KeyboardInterrupt
 
 
 def _run_left(

@@ -21,8 +21,9 @@ import os
 import sys
 import threading
 from collections import deque
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.config import config
@@ -35,10 +36,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
+T = TypeVar("T")
+
 # How long a thread waits for a value before it looks whether it should still wait.
 _LOOK = 0.02
 # The most bytes that the documents of most nodes have.
 _DOCUMENT = 1 << 14
+
+# Whether the code runs for an awaited call, or for a store that answers a request.
+INSIDE: ContextVar[bool] = ContextVar("fastzarr-inside", default=False)
 
 
 class _Threads:
@@ -127,6 +133,7 @@ class _Threads:
     def work(self) -> None:
         """Make requests, on a thread of the executor, as long as there are some to be sent."""
         self.here.busy = True
+        INSIDE.set(True)
         with self.lock:
             job = self.next(awaited=False)
         while job is not None:
@@ -140,6 +147,7 @@ class _Threads:
         """Make requests as tasks of the event loop, on its thread."""
         import asyncio
 
+        INSIDE.set(True)
         while True:
             with self.lock:
                 job = self.next(awaited=True)
@@ -361,6 +369,12 @@ class Requests:
 def runs_ahead(store: Store) -> bool:
     """Whether several requests to a store should be made by ``Requests``."""
     return store.concurrency != 1 and not getattr(_threads.here, "busy", False)
+
+
+def alone(work: Callable[[], T]) -> T:
+    """Return the result of a function whose requests run on this thread."""
+    _threads.here.busy = True
+    return work()
 
 
 def _fetch(store: Store, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:

@@ -30,6 +30,7 @@ from fastzarr.native import extension
 from fastzarr.selection import bands
 from fastzarr.selection import plan as planning
 from fastzarr.selection.factors import MANY
+from fastzarr.stores.stopping import STOP
 
 if TYPE_CHECKING:
     from fastzarr.codecs.program import Program
@@ -95,7 +96,7 @@ def run_read(
     before = chunks.missed
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, out.nbytes)
-    spread, stopped = (inline, None) if threads == 1 else teamed()
+    spread, stopped = (inline, STOP.get()) if threads == 1 else teamed()
     job = Job(selection.fields, missing, False, spread, threads, stopped=stopped)  # noqa: FBT003  (hot)
     if chunks.files is not None or (plan.size == 1 and program.shard is None):
         failure = chosen.read(program, plan, chunks, out, job)
@@ -171,7 +172,7 @@ def run_write(
         held = waiting(chunks, plan.size, program.nbytes)
     most = None if held is None else held.threads
     threads = most or threads
-    spread, stopped = (inline, None) if threads == 1 else teamed(most)
+    spread, stopped = (inline, STOP.get()) if threads == 1 else teamed(most)
     durability = chunks.durability()
     job = Job(
         selection.fields,

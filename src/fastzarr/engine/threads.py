@@ -20,6 +20,7 @@ from fastzarr.config import config
 from fastzarr.engine import requests
 from fastzarr.engine.job import inline
 from fastzarr.native import extension
+from fastzarr.stores.stopping import STOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,13 +134,13 @@ class Team:
 
     is_stopped = False
 
-    def __init__(self, threads: int | None = None) -> None:
-        """Initialise a team that is not interrupted."""
-        self.threads = threads
+    def __init__(self, threads: int | None = None, stop: Callable[[], bool] | None = None) -> None:
+        """Initialise; ``stop`` returns whether the call has been stopped from elsewhere."""
+        self.threads, self.stop = threads, stop
 
     def stopped(self) -> bool:
         """Return whether the caller has been interrupted."""
-        return self.is_stopped
+        return self.is_stopped or (self.stop is not None and self.stop())
 
     def spread(
         self,
@@ -153,9 +154,10 @@ class Team:
 
 def teamed(threads: int | None = None) -> tuple[Spread, Callable[[], bool] | None]:
     """Return ``spread`` and ``stopped`` of a job that uses several threads."""
-    if threading.current_thread() is not threading.main_thread():
+    stop = STOP.get()
+    if stop is None and threading.current_thread() is not threading.main_thread():
         return (parallel if threads is None else Team(threads).spread), None
-    team = Team(threads)
+    team = Team(threads, stop)
     return team.spread, team.stopped
 
 
@@ -199,6 +201,9 @@ def cleanup_resources() -> None:
     >>> import fastzarr as zarr
     >>> zarr.cleanup_resources()
     """
+    from fastzarr.engine import awaited
+
+    awaited.cleanup()
     if extension is not None:
         extension.shutdown()
     requests.cleanup()

@@ -23,8 +23,8 @@ from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import documents
 from fastzarr.nodes.access import Access
+from fastzarr.nodes.awaitable import AwaitableArray
 from fastzarr.nodes.current import check_chunks, check_covered, check_inside
-from fastzarr.nodes.described import Described
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.settings import ArrayConfig
 from fastzarr.stores.keys import normalise_path
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _UNCHECKED: Checked = (None, None)
 
 
-class Array(Described):
+class Array(AwaitableArray):
     """A chunked array in a store, read and written with NumPy's selections.
 
     ``Array(store, path)`` opens the array at a path. ``fastzarr.open_array`` and
@@ -183,6 +183,29 @@ class Array(Described):
         self._current()
         with self._changing() as held:
             return append(held, data, axis, self._update)
+
+    async def resize_async(self, new_shape: hints.ShapeLike) -> None:
+        """Change the shape as ``resize`` does.
+
+        >>> import asyncio, fastzarr
+        >>> z = fastzarr.zeros(3, dtype="i1")
+        >>> asyncio.run(z.resize_async(5))
+        >>> z.shape
+        (5,)
+        """
+        await self._settled(lambda: self.resize(new_shape))
+
+    async def append_async(self, data: hints.ArrayLike, axis: int = 0) -> tuple[int, ...]:
+        """Append data along an axis as ``append`` does, and return the new shape.
+
+        If the await is cancelled, either all of the data is appended or none of it.
+
+        >>> import asyncio, fastzarr
+        >>> z = fastzarr.array([1, 2])
+        >>> asyncio.run(z.append_async([3]))
+        (3,)
+        """
+        return await self._settled(self.append, data, axis)
 
     def _check_resizable(self) -> None:
         if self._is_view:

@@ -48,6 +48,7 @@ from fastzarr.nodes.array import Array
 from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.held import Site, alone, site
 from fastzarr.nodes.snapshot import changing, validators
+from fastzarr.stores import stopping
 from fastzarr.stores.keys import ARRAY_NAMES, METADATA_NAMES
 from fastzarr.stores.resolve import as_store
 
@@ -92,6 +93,7 @@ def build_array(
         parents = groups_above(where, spec.format, known)
         layout = make_layout(spec, choose_format(spec, parents.format), store.dimension_separator)
         _check_place(where, layout, chunk_store, overwrite=overwrite)
+        stopping.check()
         array = Array(store, path, layout=layout, chunk_store=chunk_store, **handle)
         data = spec.data if write_data else None
         if data is not None:
@@ -139,6 +141,7 @@ def build_group(
         plain = {} if attributes is None else plain_attributes(attributes)
         layout = GroupLayout(format or parents.format or default_format(), plain)
         _check_place(where, layout, chunk_store, overwrite=overwrite)
+        stopping.check()
         # Two documents written one after the other could be those of two writers.
         whole = overwrite or layout.format.separate_attributes is not None
         draft = begin_draft(where, chunk_store) if whole else None

@@ -29,6 +29,7 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.trust import trusted
 from fastzarr.nodes import documents as nodes
 from fastzarr.nodes.array import Array
+from fastzarr.nodes.awaitable_group import AwaitableGroup
 from fastzarr.nodes.building import (
     build_group,
     check_new_path,
@@ -39,10 +40,8 @@ from fastzarr.nodes.building import (
     warn_of_reserved,
 )
 from fastzarr.nodes.group_metadata import ConsolidatedMetadata, GroupMetadata
-from fastzarr.nodes.group_verbs import GroupVerbs
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.held import alone, site, unheld
-from fastzarr.nodes.members import Members
 from fastzarr.nodes.snapshot import changing
 from fastzarr.stores.keys import as_name, normalise_path
 from fastzarr.stores.resolve import as_store, as_store_path
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Group(Handle, Members["Group"], GroupVerbs["Group"]):
+class Group(AwaitableGroup["Group"]):
     """A group of arrays and groups, by name.
 
     ``Group(store, path)`` opens the group at a path. ``fastzarr.open_group`` and
@@ -236,17 +235,6 @@ class Group(Handle, Members["Group"], GroupVerbs["Group"]):
         2
         """
         return self._layout.zarr_format
-
-    async def update_attributes_async(self, new_attributes: hints.Attrs) -> Self:
-        """Change several attributes at once; same as ``update_attributes``, awaitable.
-
-        >>> import fastzarr
-        >>> import asyncio
-        >>> root = asyncio.run(fastzarr.group().update_attributes_async({"a": 1}))
-        >>> root.attrs
-        {'a': 1}
-        """
-        return self.update_attributes(new_attributes)
 
     def __getitem__(self, name: str) -> Array | Group:
         """Return the array or group of this name or path; raise KeyError if it is missing."""

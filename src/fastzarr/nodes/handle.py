@@ -8,15 +8,20 @@ Rules of this file:
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from fastzarr import hints
     from fastzarr.nodes.attributes import Attributes
     from fastzarr.nodes.info import Info
     from fastzarr.stores import Store, StorePath
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Handle:
@@ -132,6 +137,21 @@ class Handle:
         """
         self.attrs.update(new_attributes)
         return self
+
+    async def update_attributes_async(self, new_attributes: hints.Attrs) -> Self:
+        """Set several attributes in one write as ``update_attributes`` does, and return self.
+
+        >>> import asyncio, fastzarr
+        >>> asyncio.run(fastzarr.group().update_attributes_async({"a": 1})).attrs
+        {'a': 1}
+        """
+        return await self._settled(self.update_attributes, new_attributes)
+
+    async def _settled(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the result of a call of this handle, which runs on another thread."""
+        from fastzarr.engine.awaited import settled
+
+        return await settled(self, call, *args, **kwargs)
 
     def flush(self) -> None:
         """Make all earlier writes to the store durable, if the store supports it.

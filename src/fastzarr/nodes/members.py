@@ -22,6 +22,7 @@ from fastzarr.errors import MetadataValidationError
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.documents import BROKEN, join
+from fastzarr.stores import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,6 +205,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         stack = [(self._children(self.path), "")]
         while stack:
             level, prefix = stack[-1]
+            stopping.check()
             try:
                 step = next(level, None)
             except BROKEN as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fastzarr.config import config
 from fastzarr.errors import RequestAccessError, RequestError
+from fastzarr.stores import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,7 +82,7 @@ def request(
             return attempt()
         except Exception as error:  # noqa: BLE001  (raised again, unless it may pass)
             pause = attempts.pause(error, explain)
-        time.sleep(pause)
+        stopping.pause(pause)
         if decided is not None:
             found = decided()
             if found is not None:

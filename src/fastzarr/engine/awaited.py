@@ -1,0 +1,159 @@
+"""Calls that are awaited: they run on threads of their own, and settle before the await ends.
+
+Rules of this file:
+
+* An awaited call is the plain call, on another thread and in a copy of the context of its caller.
+  Its event loop only waits, and may be any, in any thread.
+* If the await is cancelled, the call is stopped, and the await ends only when the call has ended:
+  nothing is written any more when ``CancelledError`` is raised. A call that has not begun never
+  does. A coroutine that is closed, and not cancelled, only stops its call.
+* At most ``fetch.concurrency`` calls run at once, the others wait. A call that a store awaits while
+  it answers a call or a request gets another thread, so that it never waits for those that wait
+  for it.
+* A call that was under way when the process forked is not continued in the child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
+
+from fastzarr.config import config
+from fastzarr.engine import requests
+from fastzarr.errors import TransactionError
+from fastzarr.stores.base import Store
+from fastzarr.stores.stopping import STOP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    Awaited: TypeAlias = Coroutine[Any, Any, T]
+
+
+class _Calls:
+    """The threads on which awaited calls run."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.lock = threading.Lock()
+        self.executor: ThreadPoolExecutor | None = None
+        self.size = 0
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Run a function on a thread."""
+        if requests.INSIDE.get():
+            alone = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-nested")
+            try:
+                return alone.submit(requests.alone, work)
+            finally:
+                alone.shutdown(wait=False)
+        most = max(int(config.flat["fetch.concurrency"]), 1)
+        with self.lock:
+            if self.executor is None or self.size != most:
+                if self.executor is not None:
+                    self.executor.shutdown(wait=False)
+                self.executor = ThreadPoolExecutor(most, thread_name_prefix="fastzarr-call")
+                self.size = most
+            return self.executor.submit(work)
+
+    def close(self) -> None:
+        """Stop the threads when their calls have ended; later calls start new ones."""
+        with self.lock:
+            executor, self.executor, self.size = self.executor, None, 0
+        if executor is not None:
+            executor.shutdown(wait=True)
+
+
+_calls = _Calls()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_calls.reset)
+
+
+def awaiting(call: Callable[P, T]) -> Callable[[Callable[[], None]], Callable[P, Awaited[T]]]:
+    """Return a decorator that gives a name and its documentation to ``call``, awaited.
+
+    The first argument of ``call`` is a store.
+    """
+
+    def decorate(named: Callable[[], None]) -> Callable[P, Awaited[T]]:
+        async def awaited(*args: P.args, **kwargs: P.kwargs) -> T:
+            store = args[0] if args else kwargs.get("store")
+            return await settled(store, call, *args, **kwargs)
+
+        update_wrapper(awaited, named)
+        # It has the signature of the call.
+        vars(awaited)["__wrapped__"] = call
+        return awaited
+
+    return decorate
+
+
+async def settled(store: object, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return the result of a call, or raise its error; the call has ended when this has.
+
+    ``store`` is a node, a store, or whatever the user has passed for one. Raise
+    ``TransactionError`` if the calling thread has begun a transaction in it, because the call would
+    take no part in it.
+    """
+    _check_no_transaction(store)
+    stop = threading.Event()
+    work = partial(_run, stop, partial(call, *args, **kwargs))
+    running = _calls.submit(partial(copy_context().run, work))
+    waiting = asyncio.wrap_future(running)
+    try:
+        await asyncio.wait((waiting,))
+    except asyncio.CancelledError:
+        stop.set()
+        running.cancel()
+        while not waiting.done():
+            try:
+                await asyncio.wait((waiting,))
+            except asyncio.CancelledError:
+                continue
+        raise
+    finally:
+        stop.set()
+    result, error = waiting.result()
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error, waiting, running
+    found: T = result
+    return found
+
+
+def _run(stop: threading.Event, call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """Return the result and the error of a call."""
+    STOP.set(stop.is_set)
+    requests.INSIDE.set(True)
+    try:
+        return call(), None
+    except BaseException as error:  # noqa: BLE001  (raised again where it is awaited)
+        return None, error
+
+
+def cleanup() -> None:
+    """Wait for the awaited calls, and stop their threads; a later call starts new ones."""
+    _calls.close()
+
+
+def _check_no_transaction(given: Any) -> None:
+    for store in (given, getattr(given, "store", None), getattr(given, "chunk_store", None)):
+        if isinstance(store, Store) and store.suspension.on and store.acting() is not store:
+            msg = (
+                f"this thread has begun a transaction in {store}, in which an awaited call, which "
+                "runs on another thread, takes no part; use the plain method inside a transaction"
+            )
+            raise TransactionError(msg)
