@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import fastzarr as zarr
 from fastzarr.engine.requests import Requests, gather
 from fastzarr.errors import ChunkError, ChunkNotFoundError
+from fastzarr.nodes.stored import stored_size
 from fastzarr.stores import LocalStore, MappingStore, MemoryStore, Store
 from fastzarr.stores.capabilities import Request, Value
 
@@ -440,3 +441,54 @@ def test_reads_are_those_of_a_store_in_memory(data: st.DataObject) -> None:
     expected = result(MemoryStore(stored))
     with zarr.config.set(settings):
         assert result(kind(stored)) == expected
+
+
+def test_names_and_sizes_are_asked_for_at_once() -> None:
+    stored: dict[str, bytes] = {}
+    group = zarr.open_group(MemoryStore(stored), mode="w")
+    for number in range(20):
+        group.create_array(f"a{number:02}", shape=8, chunks=1, dtype="i4")[:4] = 1
+    expected = sum(map(len, stored.values()))
+    store = Remote(stored)
+    remote = zarr.open_group(store, mode="r+")
+
+    def meet(many: int, suffix: str) -> None:
+        """Answer the first requests for such keys when so many of them are under way."""
+        barrier, first = threading.Barrier(many), iter(range(many))
+
+        def wait(key: str) -> None:
+            if key.endswith(suffix) and key[0] == "a" and next(first, None) is not None:
+                barrier.wait()
+
+        store.on_get = wait
+
+    meet(20, "zarr.json")
+    assert list(remote) == [f"a{number:02}" for number in range(20)]
+    meet(20, "/c/3")
+    assert stored_size(store, "") == expected
+    array = remote["a03"]
+    meet(5, "")
+    assert array.nbytes_stored == sum(
+        len(value) for key, value in stored.items() if key.startswith("a03/")
+    )
+
+
+def test_an_error_of_a_name_is_told_and_other_errors_are_raised() -> None:
+    stored: dict[str, bytes] = {}
+    group = zarr.open_group(MemoryStore(stored), mode="w")
+    for number in range(5):
+        group.create_array(f"a{number}", shape=1, dtype="i4")
+    store = Remote(stored)
+    remote = zarr.open_group(store, mode="r+")
+    failing: list[Exception] = [PermissionError("not this one")]
+
+    def fail(key: str) -> None:
+        if key == "a2/zarr.json":
+            raise failing[0]
+
+    store.on_get = fail
+    with pytest.warns(zarr.errors.ZarrUserWarning, match="not this one"):
+        assert list(remote.keys()) == ["a0", "a1", "a3", "a4"]
+    failing[0] = ConnectionError("no route")
+    with pytest.raises(ConnectionError, match="no route"):
+        list(remote.keys())

@@ -23,7 +23,7 @@ import threading
 from collections import deque
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.config import config
@@ -204,11 +204,13 @@ class Requests:
         request: Callable[[int], Request],
         size: Callable[[int], int],
         missed: Callable[[Request], None] | None = None,
+        *,
+        awaited: bool | None = None,
     ) -> None:
         """Initialise, and send as many requests as there may be."""
         self.store, self.count = store, count
         self.request, self.size, self.missed = request, size, missed
-        self.awaited = store.fetch_async is not None
+        self.awaited = store.fetch_async is not None if awaited is None else awaited
         #: The most requests in one call of ``fetch``, and the most calls at once.
         self.batch = 1 if self.awaited else store.batch
         self.most = store.concurrency or sys.maxsize
@@ -302,7 +304,7 @@ class Requests:
         if value is None and self.missed is not None:
             self.missed(request)
 
-    def arrive(self, number: int, value: Value | BaseException | None) -> None:
+    def arrive(self, number: int, value: Value | _Result | BaseException | None) -> None:
         """Put a value, or the error of its request, where it is taken."""
         size = 0
         if isinstance(value, Value):
@@ -417,6 +419,60 @@ def gather(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[int, Value
             yield found
     finally:
         requests.end()
+
+
+def call_each(
+    store: Store, verb: Callable[[str], T], keys: Sequence[str]
+) -> Iterator[tuple[int, T | Exception]]:
+    """Return the index of each key with the result of a verb of a store, or its exception.
+
+    The calls are under way at once if the store is one to which that helps.
+    """
+
+    def answer(key: str) -> T | Exception:
+        try:
+            return verb(key)
+        except Exception as error:  # noqa: BLE001  (the caller knows which ones to raise)
+            return error
+
+    if len(keys) < 2 or not runs_ahead(store):
+        yield from enumerate(map(answer, keys))
+        return
+    calls = _Calls(store, keys, answer)
+    try:
+        left = len(keys)
+        while left:
+            found = calls.take_value()
+            if found is None:
+                continue
+            if isinstance(found[1], BaseException):
+                raise found[1]
+            left -= 1
+            yield found[0], found[1].result
+    finally:
+        calls.end()
+
+
+class _Result(NamedTuple):
+    result: Any
+
+
+class _Calls(Requests):
+    """Calls of a verb, one for each key."""
+
+    def __init__(self, store: Store, keys: Sequence[str], answer: Callable[[str], Any]) -> None:
+        self.keys, self.answer = keys, answer
+        super().__init__(
+            store, len(keys), lambda number: Request(keys[number]), lambda _: 0, awaited=False
+        )
+
+    def ask(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            try:
+                found: Any = _Result(self.answer(self.keys[number]))
+            except BaseException as error:  # noqa: BLE001  (raised where it is taken)
+                found = error
+            self.arrive(number, found)
 
 
 def cleanup() -> None:

@@ -306,11 +306,11 @@ class Described(Handle, Indexed):
         >>> z.nbytes_stored > before
         True
         """
-        from fastzarr.nodes.stored import StoredBytes
+        from fastzarr.nodes.stored import StoredBytes, stored_size
 
-        total = self.store.getsize_prefix(self.path)
+        total = stored_size(self.store, self.path)
         if self.chunk_store.place is not self.store.place:
-            total += self.chunk_store.getsize_prefix(self.path)
+            total += stored_size(self.chunk_store, self.path)
         return StoredBytes(total)
 
     @property

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastzarr import errors
 from fastzarr.config import config
-from fastzarr.engine.requests import gather
+from fastzarr.engine.requests import call_each, gather
 from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
@@ -274,11 +274,22 @@ def child_names(
     there: set[str] = set()
     broken: set[str] = set()
     for document_name in format.visible:
+        answers: dict[str, Any] | None = None
+        if store.concurrency != 1:
+            left = [name for name in names if name not in there and name not in broken]
+            keys = [f"{start}{name}/{document_name}" for name in left]
+            answers = {left[at]: found for at, found in call_each(store, store.exists, keys)}
         for name in names:
             if name in there or name in broken:
                 continue
             try:
-                if store.exists(f"{start}{name}/{document_name}"):
+                if answers is None:
+                    found: Any = store.exists(f"{start}{name}/{document_name}")
+                else:
+                    found = answers[name]
+                if isinstance(found, Exception):
+                    raise found
+                if found:
                     there.add(name)
             except BROKEN as error:
                 broken.add(name)

@@ -15,6 +15,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastzarr.metadata.layout import Layout
+from fastzarr.nodes.stored import stored_size
 from fastzarr.nodes.words import dtype_words, printable
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def group_info(group: _Group, *, complete: bool = False) -> GroupInfo:
         below = [found for _, found in group.walk()]
         arrays = [found for found in below if isinstance(found, Layout)]
         size = sum(_size(found) for found in arrays)
-        stored = group.store.getsize_prefix(group.path)
+        stored = stored_size(group.store, group.path)
         items += [
             ("No. members", str(len(below))),
             ("No. arrays", str(len(arrays))),

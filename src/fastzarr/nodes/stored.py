@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastzarr.buffers import as_view
+from fastzarr.engine.requests import call_each
 from fastzarr.nodes import documents
+from fastzarr.stores.base import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,20 @@ class StoredBytes(int):
     def __call__(self) -> int:
         """Return the number."""
         return int(self)
+
+
+def stored_size(store: Store, path: str) -> int:
+    """Return the size of all values below a path in bytes, asked for at once if that helps."""
+    own = getattr(store.getsize_prefix, "__func__", None) is not Store.getsize_prefix
+    if own or store.concurrency == 1:
+        return store.getsize_prefix(path)
+    size = 0
+    for _, found in call_each(store, store.getsize, list(store.list(path))):
+        # A value may have been deleted in between.
+        if isinstance(found, Exception) and not isinstance(found, FileNotFoundError):
+            raise found
+        size += found if isinstance(found, int) else 0
+    return size
 
 
 def stored_chunks(access: Access) -> int:
