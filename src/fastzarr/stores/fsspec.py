@@ -25,7 +25,7 @@ from uuid import uuid4
 
 from fastzarr.config import config
 from fastzarr.errors import RequestError
-from fastzarr.stores import loop, place, retry
+from fastzarr.stores import clients, loop, place, retry
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
@@ -55,9 +55,6 @@ _PASSED = frozenset(
 )
 _beyond = re.compile(r"\b416\b|InvalidRange|not satisfiable").search
 _no_bucket = re.compile(r"NoSuchBucket|specified bucket does not exist|ContainerNotFound").search
-_status = re.compile(r"\b(4\d\d|5\d\d)\b").search
-# The names of errors of aiohttp and botocore for a connection that failed.
-_network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
 
 
 def _identity(fs: Any) -> str:
@@ -145,15 +142,7 @@ class FsspecStore(Store):
         >>> FsspecStore.from_url("memory://demo")
         FsspecStore('memory:///demo')
         """
-        from fsspec.core import url_to_fs
-
-        options = dict(storage_options or {})
-        if re.match(r"s3a?://", url):
-            # botocore's own limit is ten connections.
-            settings = dict(options.get("config_kwargs") or {})
-            settings.setdefault("max_pool_connections", config["fetch.concurrency"])
-            options["config_kwargs"] = settings
-        fs, path = url_to_fs(url, **options)
+        fs, path = clients.opened(url, storage_options or {})
         return cls(fs, read_only, path, allowed_exceptions)
 
     @classmethod
@@ -269,22 +258,12 @@ class FsspecStore(Store):
             return missing
 
     def _explain(self, error: Exception) -> retry.Outcome | None:
-        if isinstance(error, self.allowed_exceptions):
+        if not isinstance(error, self.allowed_exceptions):
+            return clients.meaning(error)
+        cause = error.__cause__
+        if not isinstance(cause, Exception) or isinstance(cause, self.allowed_exceptions):
             return None
-        status = getattr(error, "status", None) or getattr(error, "code", None)
-        if not isinstance(status, int):
-            status = None
-        name = type(error).__name__
-        if isinstance(error, PermissionError):
-            return retry.Outcome(status or 403, transient=False)
-        if status is not None and status >= 400:
-            return retry.of_status(status)
-        if isinstance(error, ConnectionError | TimeoutError | CancelledError) or _network(name):
-            return retry.Outcome(None, transient=True)
-        if type(error).__module__.partition(".")[0] in ("builtins", "fastzarr"):
-            found = _status(str(error)) if type(error) is OSError else None
-            return None if found is None else retry.of_status(int(found[1]))
-        return retry.Outcome(None, transient=False)
+        return clients.unless_missing(cause)
 
     def _check_key_missing(self, error: Exception) -> None:
         if _no_bucket(str(error)):
@@ -561,9 +540,7 @@ class FSStore(FsspecStore):
             _MISSING if missing_exceptions is None else (*_MISSING, *missing_exceptions)
         )
         if fs is None:
-            from fsspec.core import url_to_fs
-
-            fs, url = url_to_fs(url, **storage_options)
+            fs, url = clients.opened(url, storage_options)
         elif storage_options:
             msg = "storage options are for URLs; pass them to the file system"
             raise TypeError(msg)
