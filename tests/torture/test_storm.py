@@ -12,7 +12,7 @@ from platform import machine
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from torture import contention, forks, interrupts, linear, power, stale, synchronizers
+from torture import cloud, contention, forks, interrupts, linear, power, stale, synchronizers
 from torture.contention import CONTROL, Setting
 from torture.crew import Crew, CrewError, folder
 from torture.disk import Disk
@@ -95,6 +95,35 @@ def test_of_several_writers_exactly_one_creates_a_node(base: Path) -> None:
             place = base / str(zarr_format)
             setting = Setting(zarr_format=zarr_format)
             assert contention.creations(many, 8, setting, place, 12) == (12, 0)
+
+
+# The same with objects of an S3 server
+
+
+def test_writers_of_parts_of_an_object_lose_nothing(crew: Any, s3: Any) -> None:
+    assert cloud.elements(crew, "fastzarr", s3, cloud.CHUNK * 3, 1, shards=2) == (192, 0)
+
+
+def test_the_control_loses_parts_of_objects(crew: Any, s3: Any) -> None:
+    assert cloud.elements(crew, CONTROL, s3, cloud.CHUNK * 2, 1)[1]
+
+
+def test_no_append_to_objects_is_lost(crew: Any, s3: Any) -> None:
+    assert cloud.appends(crew, "fastzarr", s3, 8) == (32, 0)
+
+
+def test_no_attribute_of_an_object_is_lost(crew: Any, s3: Any) -> None:
+    assert cloud.attributes(crew, "fastzarr", s3, 6) == (24, 0)
+
+
+def test_of_several_writers_of_objects_exactly_one_creates_a_node(crew: Any, s3: Any) -> None:
+    assert cloud.creations(crew, "fastzarr", s3, 5) == (5, 0)
+
+
+def test_no_update_whose_reply_is_lost_is_lost_or_doubled(crew: Any, s3: Any, proxy: Any) -> None:
+    found, losses = cloud.lost_replies(crew, proxy, s3, 12)
+    assert found == (48, 0)
+    assert losses > 10
 
 
 @pytest.mark.parametrize("data_path", ["native", "numpy"])
