@@ -9,6 +9,9 @@ Rules of this file:
   ids of the conditional writes before it, so that a writer whose reply was lost finds its id in the
   object, or in one that a later writer made of it, and need not guess.
 * obstore's threads do not survive a fork: a forked child gets an error if its parent has used them.
+* Ctrl-C does not reach a call of obstore. The main thread therefore lets another thread read, and
+  leaves it if interrupted. A change is never left, because it could happen later: its attempt ends
+  after ``fetch.timeout``, and is not repeated then by the main thread.
 * A pickle has no credentials that were passed as values.
 """
 
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from functools import partial
 from secrets import token_hex
 from threading import Lock
@@ -32,6 +36,7 @@ from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import ThreadPoolExecutor
 
     from typing_extensions import Buffer
 
@@ -53,8 +58,6 @@ _network = re.compile(
     r"(?i)error sending request|error decoding response|error reading|connection|timed? ?out|"
     r"body|reset|broken pipe|incomplete|request or response"
 ).search
-
-
 _SWAPPING = frozenset({"S3Store", "GCSStore", "AzureStore", "MemoryStore"})
 _CONFLICTS = frozenset({409, 412})
 _CONFLICT_ERRORS = frozenset({"AlreadyExistsError", "PreconditionError"})
@@ -71,8 +74,7 @@ def _range(start: int, length: int | None) -> Any:
 
 
 def _status_of(error: Exception) -> int | None:
-    found = _status(str(error))
-    return None if found is None else int(found[1])
+    return int(found[1]) if (found := _status(str(error))) else None
 
 
 def _is_beyond(error: Exception) -> bool:
@@ -100,6 +102,8 @@ class _Runtime:
     def __init__(self) -> None:
         self.used = self.lost = False
         self.guard = Lock()
+        #: The thread that reads for the main thread.
+        self.reader: ThreadPoolExecutor | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._look, after_in_child=self._lose)
 
@@ -114,13 +118,35 @@ class _Runtime:
             raise ForkedError(msg)
         self.used = True
 
+    def apart(self, read: Callable[[], T]) -> T:
+        """Return the result of a request that changes nothing; Ctrl-C does not wait for it."""
+        if threading.current_thread() is not threading.main_thread():
+            return read()
+        reader, self.reader = self.reader, None
+        try:
+            if reader is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                reader = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-read")
+            future = reader.submit(read)
+        except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+            return read()
+        try:
+            return future.result()
+        finally:
+            # A signal handler may have put another one there.
+            if future.done() and self.reader is None:
+                self.reader = reader
+            else:
+                reader.shutdown(wait=False)
+
     def _look(self) -> None:
         # Other code may have used obstore.
         if not self.used:
             self.used = any(name.startswith("tokio") for name in _thread_names())
 
     def _lose(self) -> None:
-        self.guard = Lock()
+        self.guard, self.reader = Lock(), None
         self.lost = self.lost or self.used
 
 
@@ -282,7 +308,7 @@ class ObjectStore(Store):
             value: Value = found
             return value
 
-        return self._request(attempt, key)
+        return self._read(attempt, key)
 
     def _object(self, key: str, part: Any) -> Any:
         """Return a value or a part of it, with its ETag; one request."""
@@ -311,7 +337,7 @@ class ObjectStore(Store):
                 return None
             return got.meta, got.attributes
 
-        return self._request(attempt, key)
+        return self._read(attempt, key)
 
     def _exists(self, key: str) -> bool:
         return self._head(key) is not None
@@ -411,8 +437,7 @@ class ObjectStore(Store):
 
     def _is_written(self, key: str, mine: str) -> bool:
         found = self._head(key)
-        tag = None if found is None else self._tag(*found)
-        return tag is not None and mine in tag.writes
+        return found is not None and mine in getattr(self._tag(*found), "writes", ())
 
     # Listings
 
@@ -426,7 +451,7 @@ class ObjectStore(Store):
             return [meta["path"] for part in found for meta in part]
 
         # Some of obstore's stores also list a key that is the prefix itself.
-        return [key for key in self._request(attempt, prefix) if key != prefix]
+        return [key for key in self._read(attempt, prefix) if key != prefix]
 
     def _list_dir(self, prefix: str) -> Iterable[str]:
         import obstore
@@ -438,7 +463,7 @@ class ObjectStore(Store):
             paths = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
             return [path.rpartition("/")[2] for path in paths]
 
-        return self._request(attempt, prefix)
+        return self._read(attempt, prefix)
 
     def is_empty(self, prefix: str = "") -> bool:
         """Whether there is no key below a prefix; one request."""
@@ -451,7 +476,7 @@ class ObjectStore(Store):
             found = obstore.list(self._store, path or None, chunk_size=2)
             return all(meta["path"] == path for part in found for meta in part)
 
-        return self._request(attempt, path)
+        return self._read(attempt, path)
 
     def _check_listing(self, prefix: str) -> None:
         if not self.supports_listing:
@@ -472,7 +497,7 @@ class ObjectStore(Store):
             found = obstore.list(self._store, path or None, chunk_size=1000)
             return sum(meta["size"] for part in found for meta in part if meta["path"] != path)
 
-        return self._request(attempt, path)
+        return self._read(attempt, path)
 
     # Trees
 
@@ -498,6 +523,9 @@ class ObjectStore(Store):
         self._delete_keys(keys)
 
     # Requests
+
+    def _read(self, attempt: Callable[[], T], key: str) -> T:
+        return self._request(partial(_runtime.apart, attempt), key)
 
     def _request(
         self, attempt: Callable[[], T], key: str, decided: Callable[[], T | None] | None = None

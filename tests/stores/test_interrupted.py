@@ -1,0 +1,99 @@
+"""Ctrl-C while a server does not answer: a read is left, a change ends before the call does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from fastzarr import create_array, open_array
+from fastzarr.config import config
+from fastzarr.stores import FsspecStore, ObjectStore
+
+READS = {
+    "get": lambda store: store.get("a/zarr.json"),
+    "exists": lambda store: store.exists("a/zarr.json"),
+    "list": lambda store: list(store.list()),
+    "open": lambda store: open_array(store, path="a", mode="r"),
+}
+CHANGES = {
+    "set": lambda store: store.set("b", b"1"),
+    "chunk": lambda store: open_array(store, path="a").__setitem__(slice(0, 10), 5),
+    "part of a chunk": lambda store: open_array(store, path="a").__setitem__(3, 5),
+    "chunks": lambda store: open_array(store, path="a").__setitem__(..., 5),
+    "attribute": lambda store: open_array(store, path="a").attrs.__setitem__("x", 1),
+    "append": lambda store: open_array(store, path="a").append(np.ones(10, "i4")),
+}
+
+
+@contextmanager
+def ctrl_c(proxy, **rule):
+    """Let requests stall, and interrupt the main thread as soon as one does."""
+    proxy.fault("stall", times=None, **rule)
+
+    def watch():
+        proxy.wait_for_stalled()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=["obstore", "fsspec"])
+def store(request, s3, proxy):
+    """Return a store behind a proxy, with an array."""
+    create_array(s3.url, name="a", data=np.zeros(40, "i4"), chunks=10, storage_options=s3.obstore())
+    through = s3.through(proxy)
+    # A change by obstore ends with its attempt; the threads that store chunks repeat theirs.
+    with config.set({"fetch.timeout": 0.5, "fetch.deadline": 1.0}):
+        if request.param == "obstore":
+            made = ObjectStore(through.url, storage_options=through.obstore())
+        else:
+            made = FsspecStore.from_url(through.url, through.s3fs())
+        yield made
+    proxy.clear()
+
+
+def contents(s3):
+    behind = ObjectStore(s3.url, storage_options=s3.obstore())
+    return {key: behind.get(key) for key in behind.list()}
+
+
+@pytest.mark.parametrize("verb", READS)
+def test_a_read_is_left(store, proxy, verb):
+    with ctrl_c(proxy), pytest.raises(KeyboardInterrupt):
+        READS[verb](store)
+    assert proxy.count() == 1
+    proxy.clear()
+    assert store.get("a/zarr.json")
+
+
+def test_chunks_that_are_read_are_left(store, proxy):
+    array = open_array(store, path="a", mode="r")
+    for selection in (3, ...):
+        with ctrl_c(proxy, target="/c/"), pytest.raises(KeyboardInterrupt):
+            array[selection]
+        proxy.clear()
+    assert array[:].tolist() == [0] * 40
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_a_change_that_is_interrupted_changes_nothing_later(store, s3, proxy, verb):
+    before = contents(s3)
+    with ctrl_c(proxy, method="PUT"), pytest.raises(KeyboardInterrupt):
+        CHANGES[verb](store)
+    requests = proxy.count()
+    after = contents(s3)
+    proxy.clear()
+    assert contents(s3) == after == before
+    assert proxy.count() == requests
