@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from concurrent.futures import CancelledError
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
