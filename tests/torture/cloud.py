@@ -201,7 +201,7 @@ def lost_replies(crew: Crew, proxy: Any, place: Prefix, count: int) -> tuple[Cou
 def prove(budget: Budget, seed: int) -> list[Row]:
     """Run all parts, with 10,000 element writes if there is enough time."""
     del seed
-    share = min(1.0, budget.seconds / 145)
+    share = min(1.0, budget.seconds / 100)
     try:
         with seaweed.running() as server, proxies.running(server.host) as proxy:
             return _prove(server.url, proxy, share)
