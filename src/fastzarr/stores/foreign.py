@@ -18,10 +18,10 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.stores import place
-from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import validate_key
 from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.remote import RemoteStore
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -42,7 +42,7 @@ def is_foreign(value: object) -> bool:
     )
 
 
-class ForeignStore(Store):
+class ForeignStore(RemoteStore):
     """A store of zarr-python 3, of any class: its own, Icechunk's, VirtualiZarr's or yours.
 
     One is made when such a store is passed as a store. Values are requested several at once. A
@@ -54,8 +54,6 @@ class ForeignStore(Store):
     >>> store.get("a/b"), list(store.list())
     (b'1', ['a/b'])
     """
-
-    supports_partial_reads = True
 
     def __init__(self, store: Any, *, read_only: bool = False) -> None:
         """Initialise with the store; raise TypeError if it is none of zarr-python 3."""
@@ -111,7 +109,7 @@ class ForeignStore(Store):
                 raise
         return None
 
-    async def _value(self, key: str, start: int, length: int | None) -> Value | None:
+    async def _awaited(self, key: str, start: int, length: int | None) -> Value | None:
         from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
         from zarr.core.buffer import default_buffer_prototype
 
@@ -135,12 +133,12 @@ class ForeignStore(Store):
             data = data[:length]
         return Value(data, None, None if part is not None else len(data))
 
-    def _fetch_one(self, key: str, start: int = 0, length: int | None = None) -> Value | None:
+    def _value(self, key: str, start: int = 0, length: int | None = None) -> Value | None:
         if length is not None:
             clip_range(start, length, 0)
         if length == 0:
             return Value(b"") if self._exists(key) else None
-        found: Value | None = self._wait(self._value(key, start, length))
+        found: Value | None = self._wait(self._awaited(key, start, length))
         return found
 
     async def fetch_async(self, wanted: Request) -> Value | None:
@@ -148,19 +146,12 @@ class ForeignStore(Store):
         key, start, length = wanted
         validate_key(key)
         if length == 0:
-            return await asyncio.to_thread(self._fetch_one, key, start, length)
-        future = asyncio.run_coroutine_threadsafe(self._value(key, start, length), _loop())
+            return await asyncio.to_thread(self._value, key, start, length)
+        future = asyncio.run_coroutine_threadsafe(self._awaited(key, start, length), _loop())
         return await asyncio.wrap_future(future)
 
-    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
-        """Return the index of each request with its value, one request after another."""
-        for index, (key, start, length) in enumerate(wanted):
-            validate_key(key)
-            yield index, self._fetch_one(key, start, length)
-
-    def _get(self, key: str) -> bytes | None:
-        found = self._fetch_one(key)
-        return None if found is None else bytes(found.data)
+    # Parts that are requested one by one are within their values.
+    fetch = RemoteStore.fetch
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
         size: int | None = None
@@ -174,7 +165,7 @@ class ForeignStore(Store):
             if size is not None:
                 first, last = clip_range(start, length, size)
                 start, length = first, last - first  # noqa: PLW2901  (the range, clipped)
-            found = self._fetch_one(key, start, length)
+            found = self._value(key, start, length)
             if found is None:
                 return None
             parts.append(bytes(found.data))
@@ -239,7 +230,7 @@ class ForeignStore(Store):
             return NotImplemented
         return bool(self._store is other._store or self._store == other._store)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the place, which is that of the store in this process."""
@@ -263,7 +254,7 @@ def _says_missing(error: Exception) -> bool:
         return True
     # Icechunk knows no keys but those of arrays and groups, and lists only these.
     text = str(error)
-    return type(error).__name__ == "IcechunkError" and (
+    return type(error).__name__ in ("IcechunkError", "KeyError") and (
         "invalid zarr key format" in text
         or "Only prefixes pointing" in text
         or "node not found" in text

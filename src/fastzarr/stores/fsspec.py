@@ -23,18 +23,16 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from fastzarr.config import config
-from fastzarr.errors import RequestError
 from fastzarr.stores import clients, loop, place, retry
-from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
 from fastzarr.stores.mapping import process
 from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.remote import RemoteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
-    from fastzarr.stores.base import Range
 
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 # File systems whose values are in memory or in local files, so that requests need not be at once.
@@ -53,7 +51,6 @@ _PASSED = frozenset(
     }
 )
 _beyond = re.compile(r"\b416\b|InvalidRange|not satisfiable").search
-_no_bucket = re.compile(r"NoSuchBucket|specified bucket does not exist|ContainerNotFound").search
 
 
 def _identity(fs: Any) -> str:
@@ -77,7 +74,7 @@ def _without_secrets(options: Any) -> Any:
     return list(map(_without_secrets, options)) if type(options) in (list, tuple) else repr(options)
 
 
-class FsspecStore(Store):
+class FsspecStore(RemoteStore):
     """A store in a file system of fsspec, below ``path``.
 
     Any file system will do, awaited (``fs.async_impl``) or not. ``FsspecStore.from_url`` takes a
@@ -95,8 +92,6 @@ class FsspecStore(Store):
     >>> store.get("a/b"), list(store.list())
     (b'1', ['a/b'])
     """
-
-    supports_partial_reads = True
 
     def __init__(
         self,
@@ -264,11 +259,6 @@ class FsspecStore(Store):
             return None
         return clients.unless_missing(cause)
 
-    def _check_key_missing(self, error: Exception) -> None:
-        if _no_bucket(str(error)):
-            msg = "the bucket does not exist"
-            raise RequestError(msg, str(self), "", 404) from None
-
     # Values
 
     def _how(self, start: int, length: int | None) -> dict[str, Any]:
@@ -280,10 +270,6 @@ class FsspecStore(Store):
             # Otherwise s3fs first asks for the size.
             return {"max_concurrency": 1}
         return {}
-
-    def _get(self, key: str) -> bytes | None:
-        found = self._value(key)
-        return None if found is None else bytes(found.data)
 
     def _value(self, key: str, start: int = 0, length: int | None = None) -> Value | None:
         if length is not None and length <= 0:
@@ -324,21 +310,6 @@ class FsspecStore(Store):
         except self.allowed_exceptions as error:
             self._check_key_missing(error)
             return None
-
-    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
-        """Return the index of each request with its value, one request after another."""
-        for index, (key, start, length) in enumerate(wanted):
-            validate_key(key)
-            yield index, self._value(key, start, length)
-
-    def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
-        parts = []
-        for start, length in ranges:
-            found = self._value(key, start, length)
-            if found is None:
-                return None
-            parts.append(bytes(found.data))
-        return parts
 
     def _info(self, key: str) -> Mapping[str, Any] | None:
         found: Mapping[str, Any] | None = self._request(
@@ -435,14 +406,6 @@ class FsspecStore(Store):
         found = [each.rstrip("/") for each in self._call("ls", path, detail=False)]
         names = (each.rpartition("/")[2] for each in found if each != path)
         return [name for name in names if name and not name.endswith(TEMPORARY_SUFFIX)]
-
-    def _check_listing(self, prefix: str) -> None:
-        if not self.supports_listing:
-            msg = (
-                "a web server has no listing of its keys; open the members of a group by their "
-                "paths, or consolidate the metadata where the data is stored"
-            )
-            raise RequestError(msg, str(self), prefix)
 
     def _delete_dir(self, prefix: str) -> bool:
         keys = list(self._list(prefix))

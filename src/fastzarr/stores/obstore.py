@@ -27,21 +27,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from weakref import WeakValueDictionary
 
 from fastzarr.buffers import flat_bytes
-from fastzarr.errors import BaseZarrError, ForkedError, RequestError
+from fastzarr.errors import BaseZarrError, ForkedError
 from fastzarr.stores import place, retry
-from fastzarr.stores.base import Store
-from fastzarr.stores.capabilities import Request, Value
+from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.remote import RemoteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
     from concurrent.futures import ThreadPoolExecutor
 
     from typing_extensions import Buffer
 
     from fastzarr import hints
-    from fastzarr.stores.base import Range
 
 T = TypeVar("T")
 
@@ -51,8 +50,6 @@ _KEPT_IDS = 16
 # Larger values are put in parts, several at once.
 _IN_PARTS = 64 << 20
 _status = re.compile(r"status code: (\d{3})").search
-# Answers of S3, Google and Azure in which it is not the key that is missing.
-_no_bucket = re.compile(r"NoSuchBucket|ContainerNotFound|specified bucket does not exist").search
 _beyond = re.compile(r"Invalid range|Requested range was invalid").search
 _network = re.compile(
     r"(?i)error sending request|error decoding response|error reading|connection|timed? ?out|"
@@ -180,7 +177,7 @@ class Tag(NamedTuple):
         return hash(tuple(self))
 
 
-class ObjectStore(Store):
+class ObjectStore(RemoteStore):
     """A store of objects in a bucket of S3, Google Cloud Storage or Azure, or behind HTTP.
 
     ``store`` is a URL, such as ``s3://bucket/prefix``, or a store of the obstore package, which the
@@ -207,7 +204,6 @@ class ObjectStore(Store):
     """
 
     #: Several requests are under way at once.
-    supports_partial_reads = True
     #: A conditional delete is not offered by the servers: see ``swap``.
     swaps_deletes = False
 
@@ -260,25 +256,6 @@ class ObjectStore(Store):
         return self._kind != "HTTPStore"
 
     # Values
-
-    def _get(self, key: str) -> bytes | None:
-        found = self._value(key)
-        return None if found is None else bytes(found.data)
-
-    def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
-        """Return the index of each request with its value and ETag, one request after another."""
-        for index, (key, start, length) in enumerate(wanted):
-            validate_key(key)
-            yield index, self._value(key, start, length)
-
-    def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
-        parts = []
-        for start, length in ranges:
-            found = self._value(key, start, length)
-            if found is None:
-                return None
-            parts.append(bytes(found.data))
-        return parts
 
     def _value(self, key: str, start: int = 0, length: int | None = None) -> Value | None:
         """Return a value, or a part of one, or None if the key is missing."""
@@ -478,14 +455,6 @@ class ObjectStore(Store):
 
         return self._read(attempt, path)
 
-    def _check_listing(self, prefix: str) -> None:
-        if not self.supports_listing:
-            msg = (
-                "a web server has no listing of its keys; open the members of a group by their "
-                "paths, or consolidate the metadata where the data is stored"
-            )
-            raise RequestError(msg, str(self), prefix)
-
     def getsize_prefix(self, prefix: str = "") -> int:
         """Return the size of all values below a prefix in bytes, which the listing contains."""
         import obstore
@@ -532,11 +501,6 @@ class ObjectStore(Store):
     ) -> T:
         _runtime.check(self)
         return retry.request(attempt, _explain, str(self), key, decided)
-
-    def _check_key_missing(self, error: FileNotFoundError) -> None:
-        if _no_bucket(str(error)):
-            msg = "the bucket does not exist"
-            raise RequestError(msg, str(self), "", 404) from None
 
     # Identity
 
