@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from servers.suites import PASSING, READS
 
 from fastzarr import create_array, open_array
 from fastzarr.config import config
 from fastzarr.errors import ChunkError, ChunkIOError, RequestAccessError, RequestError
 from fastzarr.stores.obstore import ObjectStore
 
-# The arguments of a fault of the proxy, for failures that may pass.
-PASSING = {
-    "500": {"kind": "status", "status": 500},
-    "503": {"kind": "status", "status": 503},
-    "429": {"kind": "status", "status": 429},
-    "reset": {"kind": "reset"},
-    "cut": {"kind": "cut"},
-    "lost": {"kind": "lost"},
-    "stall": {"kind": "stall"},
-}
 STATUS = {"500": 500, "503": 503, "429": 429}
 VERBS = {
-    "get": ("GET", lambda store: store.get("a") == b"12345678"),
-    "range": ("GET", lambda store: store.get_ranges("a", [(2, 3)]) == [b"345"]),
-    "suffix": ("GET", lambda store: store.get_ranges("a", [(-2, None)]) == [b"78"]),
-    "exists": ("HEAD", lambda store: store.exists("a")),
-    "getsize": ("HEAD", lambda store: store.getsize("a") == 8),
+    **READS,
     "set": ("PUT", lambda store: store.set("b", b"1") is None and store.get("b") == b"1"),
     "swap": ("PUT", lambda store: store.swap("a", b"2", store.validator("a"))),
     "create": ("PUT", lambda store: store.swap("c", b"2", None)),

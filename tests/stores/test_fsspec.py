@@ -13,6 +13,7 @@ from uuid import uuid4
 import fsspec
 import numpy as np
 import pytest
+from servers.suites import SuiteInSeaweed
 
 from fastzarr import create_array, open_array, open_group
 from fastzarr.config import config
@@ -48,26 +49,10 @@ class TestInAFolderOfAnother(StoreTests):
         return FsspecStore(fsspec.filesystem("dir", path=f"/{uuid4().hex}", fs=inner))
 
 
-class TestInS3(StoreTests):
+class TestInS3(SuiteInSeaweed):
     @pytest.fixture
     def store(self, s3):
         return FsspecStore.from_url(s3.url, s3.s3fs())
-
-    # This server lists a folder for some time after its last object was deleted.
-    def test_is_empty(self, store):
-        store.set("a/b", b"1")
-        assert not store.is_empty("a")
-        assert store.is_empty("a/b")
-        store.delete("a/b")
-        assert store.is_empty("a")
-        assert list(store.list()) == []
-
-    def test_move(self, store):
-        for key in ("a/b", "a/c/d", "ab"):
-            store.set(key, key.encode())
-        store.move("a", "n/m")
-        assert list(store.list()) == ["ab", "n/m/b", "n/m/c/d"]
-        assert store.get("n/m/c/d") == b"a/c/d"
 
 
 def written(store, **options):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from servers import suites
+from servers.suites import READS
 
 from fastzarr import create_array, open_array
 from fastzarr.config import config
@@ -15,23 +17,7 @@ from fastzarr.errors import ChunkError, ChunkIOError, RequestAccessError, Reques
 from fastzarr.stores import FsspecStore
 from fastzarr.stores.obstore import ObjectStore
 
-PASSING = {
-    "500": {"kind": "status", "status": 500},
-    "503": {"kind": "status", "status": 503},
-    "429": {"kind": "status", "status": 429},
-    "reset": {"kind": "reset"},
-    "cut": {"kind": "cut"},
-    "lost": {"kind": "lost"},
-    "stall": {"kind": "stall"},
-    "stalled body": {"kind": "stall", "after": 1},
-}
-READS = {
-    "get": ("GET", lambda store: store.get("a") == b"12345678"),
-    "range": ("GET", lambda store: store.get_ranges("a", [(2, 3)]) == [b"345"]),
-    "suffix": ("GET", lambda store: store.get_ranges("a", [(-2, None)]) == [b"78"]),
-    "exists": ("HEAD", lambda store: store.exists("a")),
-    "getsize": ("HEAD", lambda store: store.getsize("a") == 8),
-}
+PASSING = suites.PASSING | {"stalled body": {"kind": "stall", "after": 1}}
 CHANGES = {
     "set": ("PUT", lambda store: store.set("b", b"1") is None and store.get("b") == b"1"),
     "delete": ("DELETE", lambda store: store.delete("a") is None and store.get("a") is None),

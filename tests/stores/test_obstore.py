@@ -13,6 +13,7 @@ import traceback
 import numpy as np
 import pytest
 from obstore.store import HTTPStore, LocalStore, MemoryStore
+from servers.suites import SuiteInSeaweed
 
 from fastzarr import create_array, open_array, open_group
 from fastzarr.config import config
@@ -38,31 +39,12 @@ class TestInMemory(StoreTests):
         return ObjectStore(MemoryStore())
 
 
-class TestInS3(StoreTests):
+class TestInS3(SuiteInSeaweed):
     """A bucket of an S3 server."""
 
     @pytest.fixture
     def store(self, s3):
         return ObjectStore(s3.url, storage_options=s3.obstore())
-
-    # This server lists a folder for some time after its last object was deleted, which Amazon's
-    # does not. Only what a listing of names asserts is left out.
-    def test_is_empty(self, store):
-        assert store.is_empty()
-        store.set("a/b", b"1")
-        assert not store.is_empty()
-        assert not store.is_empty("a")
-        assert store.is_empty("a/b")
-        store.delete("a/b")
-        assert store.is_empty("a")
-        assert list(store.list()) == []
-
-    def test_move(self, store):
-        for key in ("a/b", "a/c/d", "ab"):
-            store.set(key, key.encode())
-        store.move("a", "n/m")
-        assert list(store.list()) == ["ab", "n/m/b", "n/m/c/d"]
-        assert store.get("n/m/c/d") == b"a/c/d"
 
 
 @pytest.fixture
