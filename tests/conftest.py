@@ -18,6 +18,11 @@ from servers.process import UnavailableError
 
 from fastzarr.config import config
 
+# Detailed messages in the suites of stores, which nothing has imported yet.
+pytest.register_assert_rewrite("fastzarr.testing", "servers.suites")
+# Its imports are mistakes, too.
+collect_ignore = ["typed/wrong.py"]
+
 # No deadline: a slow machine is not a failure. In CI, each run tries the same examples.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

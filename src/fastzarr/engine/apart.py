@@ -7,6 +7,8 @@ Rules of this file:
   that work for it, therefore let another thread do the work, and wait for it.
 * What is left changes nothing that others see: it uses its processor until it is done, and its
   result is dropped. It must not read the memory of the caller, who may change it meanwhile.
+* Without memory, a thread may end before it has begun, and ``Thread.start`` would wait for ever. If
+  it has not begun after a while, whoever waits for it does the work instead.
 * A codec that keeps the lock of the interpreter while it works cannot be left.
 """
 
@@ -24,6 +26,27 @@ if TYPE_CHECKING:
 
 # The longest time, in seconds, after which a waiting thread asks whether to stop.
 _LOOK = 0.02
+# The longest time, in seconds, that a thread has to begin.
+_BEGIN = 0.5
+
+
+class _Begun(threading.Event):
+    """Whether a thread has begun; waiting for it ends."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set; raise RuntimeError if that takes long."""
+        if not super().wait(_BEGIN if timeout is None else timeout):
+            msg = "the thread has not begun"
+            raise RuntimeError(msg)
+        return True
+
+
+class _Thread(threading.Thread):
+    """A thread whose ``start`` does not wait for ever."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        super().__init__(target=target, name="fastzarr-apart", daemon=True)
+        self._started = _Begun()
 
 
 def apart(work: Callable[[], T], stopped: Callable[[], bool] | None) -> T:
@@ -38,8 +61,12 @@ def apart(work: Callable[[], T], stopped: Callable[[], bool] | None) -> T:
     found: list[Any] = []
     raised: list[BaseException] = []
     context = copy_context()
+    # Whoever takes it does the work.
+    claim = threading.Lock()
 
     def task() -> None:
+        if not claim.acquire(blocking=False):
+            return
         try:
             found.append(context.run(work))
         except BaseException as error:  # noqa: BLE001  (raised again by the caller)
@@ -49,17 +76,28 @@ def apart(work: Callable[[], T], stopped: Callable[[], bool] | None) -> T:
 
     process = os.getpid()
     try:
-        threading.Thread(target=task, name="fastzarr-apart", daemon=True).start()
-    except RuntimeError:  # there are too many threads
-        return work()
-    while not done.wait(_LOOK):
-        if stopped is not None and stopped():
-            raise KeyboardInterrupt
-        if os.getpid() != process:  # a signal handler has forked; the child has no such thread
+        _Thread(task).start()
+    except RuntimeError:  # there are too many threads, or no memory for one
+        if claim.acquire(blocking=False):
             return work()
+    if not _is_done(done, stopped, process):
+        return work()
     if raised:
         try:
             raise raised[0]
         finally:
             raised.clear()
     return found[0]  # type: ignore[no-any-return]
+
+
+def _is_done(done: threading.Event, stopped: Callable[[], bool] | None, process: int) -> bool:
+    """Wait for a thread; return False in a child that was forked meanwhile, which has none.
+
+    Raise KeyboardInterrupt if the call was interrupted.
+    """
+    while not done.wait(_LOOK):
+        if stopped is not None and stopped():
+            raise KeyboardInterrupt
+        if os.getpid() != process:  # a signal handler has forked
+            return False
+    return True
