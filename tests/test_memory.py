@@ -274,6 +274,7 @@ for step in (lambda: z[2:5], lambda: z.__setitem__(slice(2, 5), 7)):
     )
     read, write = run.stdout.splitlines()
     for line in (read, write):
-        assert line.startswith("array '/', chunk (0,), key 'c/0', stage "), line
+        place = f"file://{tmp_path / 'a'}: array '/', chunk (0,), key 'c/0', stage "
+        assert line.startswith(place), line
         assert "there is no memory for" in line
     assert z[:5].tolist() == [1, 1, 1, 1, 0]
