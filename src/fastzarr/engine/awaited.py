@@ -8,8 +8,9 @@ Rules of this file:
   nothing is written any more when ``CancelledError`` is raised. A call that has not begun never
   does. A coroutine that is closed, and not cancelled, only stops its call.
 * At most ``fetch.concurrency`` calls run at once, the others wait. A call that a store awaits while
-  it answers a call or a request gets another thread, so that it never waits for those that wait
-  for it.
+  it answers a call or a request gets another thread, so that it does not wait for those that wait
+  for it. Not recognised is a call that it awaits on a helper thread of a pool, as in a write with
+  several threads: if all threads of calls are taken by such, they wait for each other.
 * A call that was under way when the process forked is not continued in the child.
 """
 
