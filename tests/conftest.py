@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -18,6 +19,8 @@ from servers.process import UnavailableError
 
 from fastzarr.config import config
 
+# A shell lets what it runs in the background ignore Ctrl-C, which tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Detailed messages in the suites of stores, which nothing has imported yet.
 pytest.register_assert_rewrite("fastzarr.testing", "servers.suites")
 # Its imports are mistakes, too.
