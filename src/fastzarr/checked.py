@@ -50,6 +50,8 @@ DOCUMENTS = {
     ".zattrs": (),
     ".zmetadata": (),
 }
+#: The one of these that holds consolidated metadata and nothing else.
+CONSOLIDATED = ".zmetadata"
 _KEYS = tuple(DOCUMENTS)
 _EXTENSION = {"name": True, "configuration": False, "must_understand": False}
 

@@ -17,7 +17,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ async def _end() -> None:
 
 
 _loop = _Loop()
+_stops: list[Callable[[], None]] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_loop.reset)
 # Otherwise the thread may use the interpreter while it ends.
@@ -76,8 +77,18 @@ def event_loop() -> asyncio.AbstractEventLoop:
 
 
 def stop() -> None:
-    """Cancel what is awaited, and stop the loop; it is started again when needed."""
+    """Cancel what is awaited, stop the loop, and all that ``at_stop`` was called with.
+
+    It is started again when needed.
+    """
     _loop.stop()
+    for function in _stops:
+        function()
+
+
+def at_stop(function: Callable[[], None]) -> None:
+    """Let ``stop`` call a function, which stops other threads of a store."""
+    _stops.append(function)
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -94,8 +105,8 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
         msg = "code on the event loop of stores must await, and not wait for the loop"
         raise RuntimeError(msg)
     run = _Run(coroutine)
-    loop.call_soon_threadsafe(run.start, loop)
     try:
+        loop.call_soon_threadsafe(run.start, loop)
         run.ended.wait()
     except BaseException:
         run.cancel(loop)
@@ -115,11 +126,16 @@ class _Run:
         self.ended = threading.Event()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.ended.is_set():  # cancelled before it began
+            return
         self.tasks.append(loop.create_task(self.coroutine))
         self.tasks[0].add_done_callback(lambda _: self.ended.set())
 
     def stop(self) -> None:
-        self.tasks[0].cancel()
+        if self.tasks:
+            self.tasks[0].cancel()
+        else:
+            self.ended.set()
 
     def cancel(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel the coroutine and wait until it has ended; Ctrl-C does not end the wait."""

@@ -31,6 +31,7 @@ from fastzarr.errors import BaseZarrError, ForkedError
 from fastzarr.stores import place, retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
+from fastzarr.stores.loop import at_stop
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore
 
@@ -137,6 +138,12 @@ class _Runtime:
             else:
                 reader.shutdown(wait=False)
 
+    def close(self) -> None:
+        """Stop the thread that reads for the main thread; a later read starts another one."""
+        reader, self.reader = self.reader, None
+        if reader is not None:
+            reader.shutdown(wait=True)
+
     def _look(self) -> None:
         # Other code may have used obstore.
         if not self.used:
@@ -158,6 +165,7 @@ def _thread_names() -> Iterator[str]:
 
 
 _runtime = _Runtime()
+at_stop(_runtime.close)
 # The stores of this process by the names in their pickles.
 _known: WeakValueDictionary[str, Any] = WeakValueDictionary()
 

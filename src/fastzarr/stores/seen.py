@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastzarr.checked import CONSOLIDATED
 from fastzarr.stores.kept import Order
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.place import own
@@ -25,7 +26,7 @@ def is_document(key: str) -> bool:
 
 def is_deep(name: str, data: bytes) -> bool:
     """Whether a document also describes the nodes below its own."""
-    return name == ".zmetadata" or b'"consolidated_metadata"' in data
+    return name == CONSOLIDATED or b'"consolidated_metadata"' in data
 
 
 class Seen(NamedTuple):
