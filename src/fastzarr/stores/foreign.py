@@ -17,7 +17,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from fastzarr.stores import place
+from fastzarr.stores import loop, place
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import validate_key
 from fastzarr.stores.ranges import clip_range
@@ -93,12 +93,7 @@ class ForeignStore(RemoteStore):
 
     def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return the result of a method of the store."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return loop.wait_on(coroutine, _loop())
 
     def _if_any(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return the result of a method of the store, or None if there is nothing."""
@@ -147,8 +142,7 @@ class ForeignStore(RemoteStore):
         validate_key(key)
         if length == 0:
             return await asyncio.to_thread(self._value, key, start, length)
-        future = asyncio.run_coroutine_threadsafe(self._awaited(key, start, length), _loop())
-        return await asyncio.wrap_future(future)
+        return await loop.await_on(self._awaited(key, start, length), _loop())
 
     # Parts that are requested one by one are within their values.
     fetch = RemoteStore.fetch
@@ -265,8 +259,6 @@ def _loop() -> asyncio.AbstractEventLoop:
     """Return the event loop of zarr-python."""
     found = getattr(sys.modules.get("zarr.core.sync"), "_get_loop", None)
     if found is None:
-        from fastzarr.stores.loop import event_loop
-
-        return event_loop()
+        return loop.event_loop()
     running: asyncio.AbstractEventLoop = found()
     return running

@@ -31,7 +31,7 @@ from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -222,26 +222,14 @@ class FsspecStore(RemoteStore):
         fs = self.fs
         if not self._awaited:
             return getattr(fs, verb)(*args, **kwargs)
-        limit = config["fetch.deadline"]
-        awaited = asyncio.wait_for(getattr(fs, f"_{verb}")(*args, **kwargs), limit)
-        if fs.asynchronous:
-            return loop.wait(awaited)
-        future = asyncio.run_coroutine_threadsafe(awaited, fs.loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        awaited = _limited(fs, verb, *args, **kwargs)
+        return loop.wait(awaited) if fs.asynchronous else loop.wait_on(awaited, fs.loop)
 
     async def _await(self, verb: str, *args: Any, **kwargs: Any) -> Any:
         """Await a verb of the file system, on the event loop of this package."""
         fs = self.fs
-        awaited = asyncio.wait_for(
-            getattr(fs, f"_{verb}")(*args, **kwargs), config["fetch.deadline"]
-        )
-        if fs.asynchronous:
-            return await awaited
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(awaited, fs.loop))
+        awaited = _limited(fs, verb, *args, **kwargs)
+        return await (awaited if fs.asynchronous else loop.await_on(awaited, fs.loop))
 
     def _request(self, key: str, attempt: Callable[[], Any], missing: Any = None) -> Any:
         """Return the result of a request, or ``missing`` if the key is missing."""
@@ -443,6 +431,11 @@ class FsspecStore(RemoteStore):
         protocol = self._fs.protocol
         name = protocol if isinstance(protocol, str) else protocol[0]
         return f"{name}://{root}"
+
+
+def _limited(fs: Any, verb: str, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    """Return an awaited verb of a file system, which may take as long as a request."""
+    return asyncio.wait_for(getattr(fs, f"_{verb}")(*args, **kwargs), config["fetch.deadline"])
 
 
 def _is_beyond(error: Exception, start: int, length: int | None) -> bool:

@@ -117,6 +117,24 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
+def wait_on(coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEventLoop) -> T:
+    """Run a coroutine on a loop of another package and return its result, or raise its exception.
+
+    If Ctrl-C interrupts the wait, the coroutine is cancelled and not waited for.
+    """
+    future = asyncio.run_coroutine_threadsafe(coroutine, other)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+async def await_on(coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEventLoop) -> T:
+    """Await a coroutine that runs on a loop of another package."""
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, other))
+
+
 class _Run:
     """A coroutine that a thread waits for."""
 

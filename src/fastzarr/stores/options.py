@@ -18,7 +18,15 @@ from fastzarr.errors import BaseZarrError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
+#: The kind of store that obstore opens for each scheme.
+KINDS = {
+    **dict.fromkeys(("s3", "s3a"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gs"),
+    **dict.fromkeys(("az", "azure", "abfs", "abfss", "adl"), "az"),
+    **dict.fromkeys(("http", "https"), "http"),
+}
+#: The extra of this package that installs what each kind needs.
+EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "http": "remote"}
 _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*)://").match
 _is_secret = re.compile(
     r"(?i)secret|password|(access|account|sas|service_account|shared)_key|access_key_id|"
@@ -63,15 +71,14 @@ def open_url(url: str, options: Mapping[str, Any]) -> Any:
     """
     found = _scheme(url)
     scheme = found[1].lower() if found else ""
+    kind = KINDS.get(scheme, scheme)
     try:
         from obstore import exceptions
         from obstore import store as stores
     except ImportError:
-        extra = _EXTRAS.get(scheme, "remote")
+        extra = EXTRAS.get(kind, "remote")
         msg = f"{scheme}:// URLs need the package obstore: pip install 'fastzarr[{extra}]'"
         raise ImportError(msg) from None
-    kind = {"s3a": "s3", "gcs": "gs", "https": "http"}.get(scheme, scheme)
-    kind = "az" if kind in ("abfs", "abfss", "adl", "azure") else kind
     if kind == "gs":
         url = f"gs://{url.partition('://')[2]}"
     words = _as_obstore(kind, options)

@@ -30,7 +30,7 @@ StoreLike: TypeAlias = "Store | StorePath | str | os.PathLike[str] | hints.Forei
 _MODES = ("r", "r+", "a", "w", "w-", "x")
 _MAPPING = ("__getitem__", "__iter__", "keys")
 _memory_url = re.compile(r"\A(?i:memory)://(.*)\Z", re.DOTALL).match
-_scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
+_file_url = re.compile(r"\A(?i:file)://(?:localhost(?=/))?(.*)\Z", re.DOTALL).match
 
 
 def as_store(
@@ -75,9 +75,9 @@ def as_store(
         store = open_remote(store_like, storage_options or {}, read_only=bool(read_only))
     else:
         store = _resolve(store_like, read_only=bool(read_only))
-    if storage_options and not is_remote(store_like):
-        msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
-        raise TypeError(msg)
+        if storage_options:
+            msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
+            raise TypeError(msg)
     if read_only and not store.read_only:
         return store.with_read_only()
     if store.read_only and read_only is False:
@@ -171,19 +171,16 @@ def _local_path(path: str | os.PathLike[str]) -> str:
     if not text:
         msg = "'' is not a valid path of a store; use '.' for the current folder"
         raise BaseZarrError(msg)
-    scheme = _scheme(text) if isinstance(path, str) else None
-    if scheme is None:
+    # URLs of other schemes are opened by urls.py.
+    url = _file_url(text) if isinstance(path, str) else None
+    if url is None:
         return _folder(text)
-    if scheme.group(0).lower() == "file://":
-        rest = re.sub(r"\A(?i:file)://(localhost(?=/))?", "", text)
-        if rest.startswith("/") or (os.name == "nt" and re.match(r"[A-Za-z]:", rest)):
-            return _folder(rest)
-        msg = (
-            "a file:// URL must have an absolute path and no host other than localhost, as in "
-            "file:///data/a.zarr"
-        )
-        raise BaseZarrError(msg)
-    msg = f"{scheme.group(1)!r} URLs are not supported; pass a path, a mapping or a store"
+    if url[1].startswith("/") or (os.name == "nt" and re.match(r"[A-Za-z]:", url[1])):
+        return _folder(url[1])
+    msg = (
+        "a file:// URL must have an absolute path and no host other than localhost, as in "
+        "file:///data/a.zarr"
+    )
     raise BaseZarrError(msg)
 
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import BaseZarrError
+from fastzarr.stores.options import EXTRAS, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,18 +22,11 @@ if TYPE_CHECKING:
     from fastzarr.stores.base import Store
 
 _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
-_OBSTORE = frozenset(
-    {"s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl", "http", "https"}
-)
 _PACKAGES = ("obstore", "fsspec", "upath", "zarr")
-#: The extra of this package, and the package of fsspec, for each scheme.
-_EXTRAS = {
-    **dict.fromkeys(("s3", "s3a"), ("s3", "s3fs")),
-    **dict.fromkeys(("gs", "gcs"), ("gcs", "gcsfs")),
-    **dict.fromkeys(("az", "azure", "abfs", "abfss", "adl"), ("azure", "adlfs")),
-    **dict.fromkeys(("http", "https"), ("remote", "aiohttp")),
-    **dict.fromkeys(("hdfs", "webhdfs"), ("hdfs", "pyarrow")),
-}
+# The package of fsspec for each kind of store that obstore opens, too.
+_SYSTEMS = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "http": "aiohttp"}
+# The extra for what fsspec alone opens; the others need the packages that it names.
+_EXTRAS = {"hdfs": "hdfs", "webhdfs": "hdfs"}
 
 
 def is_remote(store_like: object) -> bool:
@@ -76,7 +70,7 @@ def open_remote(store_like: Any, options: Mapping[str, Any], *, read_only: bool)
     found = _scheme(store_like)
     scheme = found[1].lower() if found is not None else ""
     store_like = scheme + store_like[len(scheme) :]
-    if found is not None and found[2] == "://" and "::" not in store_like and scheme in _OBSTORE:
+    if found is not None and found[2] == "://" and "::" not in store_like and scheme in KINDS:
         store = _by_obstore(store_like, scheme, options, read_only=read_only)
         if store is not None:
             return store
@@ -101,7 +95,7 @@ def _by_obstore(
 
 def _are_of_fsspec(scheme: str, options: Mapping[str, Any]) -> bool:
     """Whether the file system of a scheme is installed and knows all options."""
-    if find_spec("fsspec") is None or find_spec(_EXTRAS[scheme][1]) is None:
+    if find_spec("fsspec") is None or find_spec(_SYSTEMS[KINDS[scheme]]) is None:
         return False
     from inspect import signature
 
@@ -113,16 +107,16 @@ def _are_of_fsspec(scheme: str, options: Mapping[str, Any]) -> bool:
 
 
 def _by_fsspec(url: str, scheme: str, options: Mapping[str, Any], *, read_only: bool) -> Store:
-    extra, package = _EXTRAS.get(scheme, ("fsspec", ""))
+    extra = EXTRAS[KINDS[scheme]] if scheme in KINDS else _EXTRAS.get(scheme)
     if find_spec("fsspec") is None:
-        msg = f"{scheme}:// URLs need more packages: pip install 'fastzarr[{extra}]'"
+        msg = f"{scheme}:// URLs need more packages: pip install 'fastzarr[{extra or 'fsspec'}]'"
         raise ImportError(msg)
     from fastzarr.stores.fsspec import FsspecStore
 
     try:
         return FsspecStore.from_url(url, storage_options=options, read_only=read_only)
     except ImportError as error:
-        words = f"fastzarr[{extra}]" if package else str(error)
+        words = str(error) if extra is None else f"fastzarr[{extra}]"
         msg = f"{scheme}:// URLs need more packages: pip install '{words}'"
         raise ImportError(msg) from error
     except ValueError as error:
