@@ -48,12 +48,17 @@ def test_a_failure_that_passes_is_not_noticed(store, proxy, fault, verb):
     assert decided or _has_no_body(fault, method) or proxy.count(method) > 1
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize(
+    ("fault", "verb"),
+    [
+        (fault, verb)
+        for fault in PASSING
+        for verb in VERBS
+        if not _has_no_body(fault, VERBS[verb][0])
+    ],
+)
 def test_a_failure_that_lasts_is_an_error(store, proxy, fault, verb):
     method, run = VERBS[verb]
-    if _has_no_body(fault, method):
-        return
     if verb == "swap":
         token = store.validator("a")
 
