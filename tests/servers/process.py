@@ -68,7 +68,7 @@ class Server:
         """Return the processor time that the process has used, in seconds; 0 if unknown."""
         try:
             text = Path(f"/proc/{self.process.pid}/stat").read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # the latter if it ends while it is read
             return 0.0
         fields = text.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
