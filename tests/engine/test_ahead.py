@@ -118,8 +118,7 @@ def test_each_chunk_is_requested_once(kind: Any) -> None:
     assert np.array_equal(array[...], numbers())
     together = [key for key in store.asked if key.endswith("together")]
     assert all(int(key.split()[0]) <= 10 for key in together)
-    assert together or kind is not Together
-    assert not together or kind in (Together, AtHand)
+    assert bool(together) == (kind in (Together, AtHand))
     chunks = {key: count for key, count in store.asked.items() if key not in together}
     assert chunks == {f"c/{number}": 1 for number in range(COUNT)}
 
@@ -266,6 +265,37 @@ def test_a_chunk_that_fails_among_others_is_named() -> None:
     assert (raised.value.chunk, raised.value.key) == ((25,), "c/25")
 
 
+@pytest.mark.parametrize("options", [{}, {"dtype": "str"}])
+def test_chunks_at_hand_are_asked_for_in_batches(options: Any) -> None:
+    store, array = filled(AtHand, **options)
+    array[...]
+    together = [key for key in store.asked if key.endswith("together")]
+    assert sum(store.asked[key] for key in together) == 7
+    assert sum(int(key.split()[0]) * store.asked[key] for key in together) == COUNT
+
+
+@pytest.mark.parametrize("options", [{}, {"dtype": "str"}])
+def test_a_chunk_at_hand_that_fails_among_others_is_named(options: Any) -> None:
+    store, array = filled(AtHand, **options)
+
+    def fail(key: str) -> None:
+        if key == "c/25":
+            msg = "no route"
+            raise OSError(msg)
+
+    store.on_get = fail
+    with pytest.raises(ChunkError, match="no route") as raised:
+        array[...]
+    assert (raised.value.chunk, raised.value.key) == ((25,), "c/25")
+
+
+def test_what_is_held_of_chunks_at_hand_has_a_bound() -> None:
+    store, array = filled(AtHand)
+    with zarr.config.set({"fetch.bytes": 4 * 1024}):
+        assert np.array_equal(array[...], numbers())
+    assert {key for key in store.asked if key.endswith("together")} == {"4 together"}
+
+
 def test_a_store_that_leaves_out_a_request_fails() -> None:
     class Forgetful(Together):
         def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
@@ -276,6 +306,20 @@ def test_a_store_that_leaves_out_a_request_fails() -> None:
     _, array = filled(Forgetful)
     with pytest.raises(ChunkError, match="did not answer 1 of 1 requests"):
         array[...]
+
+
+@pytest.mark.parametrize("options", [{}, {"dtype": "str"}])
+def test_what_a_store_at_hand_leaves_out_does_not_read_as_missing(options: Any) -> None:
+    class Forgetful(AtHand):
+        def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
+            return (pair for pair in super().fetch(wanted) if wanted[pair[0]].key != "c/2")
+
+        batch, concurrency = 10, 1
+
+    store, array = filled(Forgetful, **options)
+    assert np.array_equal(array[...], numbers().astype(array.dtype))
+    with pytest.raises(RuntimeError, match="did not answer 1 of 2 requests"):
+        store.get_many(["c/1", "c/2"])
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -1,15 +1,18 @@
-"""The stored chunks of a plan, requested ahead of their use.
+"""The stored chunks of a plan, requested ahead of their use, or many together.
 
 Rules of this file:
 
-* The chunks are decoded in the order in which they come, by threads that make no requests.
+* Chunks that are requested ahead are decoded in the order in which they come, by threads that make
+  no requests.
 * A chunk is missing only if its store says so. What goes wrong with its request is the error of
   that chunk, where it is taken.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 from fastzarr.engine.requests import Requests
 from fastzarr.stores.capabilities import Request
@@ -34,3 +37,41 @@ def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int) -> Requests:
         chunks.miss(request.key)
 
     return Requests(chunks.store, plan.size, request, lambda _: most, missed)
+
+
+class Together:
+    """The stored chunks of a plan, requested many together by the thread that needs the next."""
+
+    def __init__(self, chunks: StoredChunks, plan: Plan, most: int) -> None:
+        """Initialise; at most so many are requested together."""
+        self.chunks, self.plan, self.most = chunks, plan, most
+        self.lock = threading.Lock()
+        self.ready: deque[tuple[int, Any]] = deque()
+        self.next = 0
+        #: The chunks before this one are requested one by one, because all together have failed.
+        self.alone = 0
+
+    def take(self) -> tuple[int, Any]:
+        """Return the number of a piece with its bytes, None if they are missing, or its error."""
+        with self.lock:
+            if not self.ready and self.next >= self.alone:
+                self._fetch()
+            if self.ready:
+                return self.ready.popleft()
+            number = self.next
+            self.next += 1
+        try:
+            return number, self.chunks.get(self.plan.piece(number).chunk)
+        except Exception as error:  # noqa: BLE001  (raised where it is taken)
+            return number, error
+
+    def _fetch(self) -> None:
+        last = min(self.next + self.most, self.plan.size)
+        numbers = range(self.next, last)
+        try:
+            found = self.chunks.get_many([self.plan.piece(number).chunk for number in numbers])
+        except Exception:  # noqa: BLE001  (it does not tell which of them has failed)
+            self.alone = last
+        else:
+            self.ready.extend(zip(numbers, found, strict=True))
+            self.next = last

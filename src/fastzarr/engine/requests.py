@@ -30,6 +30,7 @@ from fastzarr.config import config
 from fastzarr.engine.failures import is_scarcity
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
+from fastzarr.stores.ranges import answered
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -260,16 +261,13 @@ class Requests:
         left = dict(enumerate(numbers))
         try:
             wanted = [self.request(number) for number in numbers]
-            for at, value in _fetch(self.store, wanted):
+            for at, value in answered(_fetch(self.store, wanted), len(wanted)):
                 found: Any = value
                 try:
                     self._check(wanted[at], value)
                 except Exception as error:  # noqa: BLE001  (raised where it is taken)
                     found = error
                 self.arrive(left.pop(at), found)
-            if left:
-                msg = f"the store did not answer {len(left)} of {len(numbers)} requests"
-                raise RuntimeError(msg)  # noqa: TRY301  (it is raised again where it is taken)
         except BaseException as error:  # noqa: BLE001  (raised where it is taken)
             # Each is repeated alone, because the error does not tell which of them has failed.
             alone = len(numbers) > 1 and not self.ended
@@ -402,7 +400,7 @@ def gather(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[int, Value
     The requests are under way at once if the store is one to which that helps.
     """
     if len(wanted) < 2 or not runs_ahead(store):
-        yield from store.fetch(wanted)
+        yield from answered(store.fetch(wanted), len(wanted))
         return
     most = config.flat["limits.document_bytes"]
     # What will come is unknown, but documents are small.

@@ -5,7 +5,8 @@ Rules of this file:
 * Every read and write of an array, regular or sharded, by any selection, passes through here.
 * A selection with large masks is divided into bands, which are planned and run one after another.
 * Chunks that are not files are requested ahead of their use, or many together (``ahead.py``), and
-  written by more threads than there are processors (``writers.py``).
+  written by more threads than there are processors (``writers.py``), or in batches
+  (``batches.py``).
 * The extension runs a plan if it can; otherwise its twin in ``reference.py`` does.
 """
 
@@ -19,13 +20,13 @@ import numpy as np
 from fastzarr.codecs.compile import compile_native
 from fastzarr.config import config
 from fastzarr.engine import reference
-from fastzarr.engine.ahead import fetch_ahead
+from fastzarr.engine.ahead import Together, fetch_ahead
+from fastzarr.engine.batches import held_back
 from fastzarr.engine.failures import Failure, as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Job, inline
 from fastzarr.engine.requests import runs_ahead
 from fastzarr.engine.shards import read_shards
 from fastzarr.engine.threads import teamed, workers
-from fastzarr.engine.writers import waiting
 from fastzarr.native import extension
 from fastzarr.selection import bands
 from fastzarr.selection import plan as planning
@@ -46,7 +47,12 @@ _SMALL = 1 << 17
 
 
 def _choose(
-    program: Program, chunks: StoredChunks, plan: Plan, selection: Selection, size: int
+    program: Program,
+    chunks: StoredChunks,
+    plan: Plan,
+    selection: Selection,
+    size: int,
+    where: np.ndarray[Any, Any] | None = None,
 ) -> tuple[Any, int]:
     """Return the module that runs a plan, the extension or its twin, and the number of threads.
 
@@ -64,6 +70,7 @@ def _choose(
     twin = (
         program.native is None
         or selection.fields is not None
+        or where is not None
         # The extension reads parts of files, but other objects as a whole.
         or (in_parts and program.shard is not None)
         or settings["data_path"] == "numpy"
@@ -124,6 +131,8 @@ def _read_many(
     if not ahead:
         fit = config.flat["fetch.bytes"] // max(program.nbytes, 1)
         together = store.batch if store.batch == 1 else min(store.batch, max(fit, 1))
+        if together > 1 and chosen is reference:
+            job = job._replace(take=Together(chunks, plan, together).take)
         return chosen.read(program, plan, chunks, out, job._replace(together=together))
     requests = fetch_ahead(chunks, plan, program.nbytes)
     spread: Any = job.spread
@@ -166,10 +175,10 @@ def run_write(
     if store.suspension.on or chunks.declared != (store.files is not None):
         chunks = chunks.anew(layout)
     plan = planning.make(selection.factors, layout.shape, layout.grid)
-    chosen, threads = _choose(program, chunks, plan, selection, value.nbytes)
+    chosen, threads = _choose(program, chunks, plan, selection, value.nbytes, where)
     held = None
     if chunks.files is None and plan.size > 1:
-        held = waiting(chunks, plan.size, program.nbytes)
+        held = held_back(chunks, plan.size, program.nbytes)
     most = None if held is None else held.threads
     threads = most or threads
     spread, stopped = (inline, STOP.get()) if threads == 1 else teamed(most)
@@ -185,12 +194,12 @@ def run_write(
         beside=None if beside is None else beside.path,
         where=where,
     )
-    if where is not None:
-        chosen = reference
     failure = chosen.write(program, plan, held or chunks, value, job)
+    if held is not None:
+        failure = held.end(failure)
     if failure is None and beside is not None and chosen is not reference:
         beside.synced = durability == "full"
-    if failure is not None and chosen is not reference:
+    if failure is not None and not isinstance(failure, Failure):
         failure = as_failure(*failure)
         if is_for_the_store(failure):
             failure = reference.write(program, plan, chunks, value, job)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
 
 from fastzarr.config import config
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
     from fastzarr.engine.chunks import StoredChunks, StoredSource
     from fastzarr.stores.turns import Turn
+
+T = TypeVar("T")
 
 # How long a thread waits before it looks again whether it is admitted.
 _LOOK = 0.02
@@ -123,6 +125,10 @@ class WaitingChunks:
     def source(self, chunk: tuple[int, ...]) -> StoredSource:
         """Return the source of the object at these coordinates, to read parts of it."""
         return self.chunks.source(chunk)
+
+    def end(self, failure: T) -> T:
+        """Return the failure of the call, or None: everything is stored."""
+        return failure
 
 
 def waiting(chunks: StoredChunks, count: int, nbytes: int) -> WaitingChunks | None:

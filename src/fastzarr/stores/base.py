@@ -30,7 +30,7 @@ from fastzarr.stores.as_mapping import AsMapping
 from fastzarr.stores.capabilities import PAST, Request, Suspension, Value, is_void, void, void_one
 from fastzarr.stores.keys import below_root, normalise_path, validate_key
 from fastzarr.stores.place import own
-from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.ranges import answered, clip_range
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
@@ -321,7 +321,7 @@ class Store(AsMapping):
         """Return the values of keys in order, with None for missing ones."""
         wanted = [Request(key) for key in keys]
         values: Values = [None] * len(wanted)
-        for index, found in self.fetch(wanted):
+        for index, found in answered(self.fetch(wanted), len(wanted)):
             if found is not None:
                 data = found.data
                 values[index] = data if type(data) is bytes else bytes(data)

@@ -147,10 +147,22 @@ class Swaps(Validates, Protocol):
 
 @runtime_checkable
 class SetsMany(Protocol):
-    """A store that sets several values at once."""
+    """A store that sets several values at once, as in one transaction or one round trip.
+
+    Arrays use it for the chunks that a call replaces as a whole: they come in batches of at most
+    ``batch`` values, if that is more than 1, or 1024, and of about a quarter of ``fetch.bytes``. A
+    chunk that is changed in part is read and stored alone, in a turn or by ``swap``. Without
+    ``swap``, the locks of the default turns are held for all keys of a batch; a store with turns of
+    its own must let them exclude ``set_many`` itself. With ``concurrency = 1``, one batch of a call
+    is stored at a time.
+    """
 
     def set_many(self, values: Iterable[tuple[str, Buffer | None]]) -> None:
-        """Store each value, or delete its key if the value is None."""
+        """Store each value, or delete its key if the value is None; no key is given twice.
+
+        Each value is stored atomically. If it fails, each value may be stored or not: the caller
+        sets them one by one, to find the one that fails.
+        """
 
 
 @runtime_checkable
@@ -259,7 +271,7 @@ PAST: dict[str, frozenset[str]] = {
     "batch": _READS | {"fetch"},
     "files": _READS | _WRITES | _TURNS | {"fetch"},
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,
-    "set_many": _WRITES,
+    "set_many": _WRITES | _TURNS,
     "draft": _WRITES | _TURNS | _TREES,
     "pinned": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch"},
     "transaction": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch", "swap"},

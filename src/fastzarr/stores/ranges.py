@@ -1,4 +1,4 @@
-"""Byte ranges of a value."""
+"""Byte ranges of a value, and the answers to requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from fastzarr.errors import BaseZarrError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fastzarr.stores.capabilities import Value
 
 # A request for a range costs about as much time as this many bytes more of another one.
 _GAP = 128 << 10
@@ -54,3 +56,24 @@ def joined(
         last = max(last, stop)
     if group:
         yield group
+
+
+def answered(
+    found: Iterable[tuple[int, Value | None]], count: int
+) -> Iterator[tuple[int, Value | None]]:
+    """Yield the answers of a ``fetch``; raise RuntimeError if there are fewer than ``count``.
+
+    Otherwise a value that a store leaves out would pass for a missing one.
+
+    >>> list(answered([(0, None)], 2))
+    Traceback (most recent call last):
+        ...
+    RuntimeError: the store did not answer 1 of 2 requests
+    """
+    left = set(range(count))
+    for answer in found:
+        left.discard(answer[0])
+        yield answer
+    if left:
+        msg = f"the store did not answer {len(left)} of {count} requests"
+        raise RuntimeError(msg)

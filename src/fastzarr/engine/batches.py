@@ -1,0 +1,198 @@
+"""Writes to stores that set many values at once: the whole chunks of a call, in batches.
+
+Rules of this file:
+
+* A chunk that does not depend on its old value waits, encoded, until there is a batch of them. The
+  thread whose chunk completes a batch stores it; ``end`` stores the last one. So nothing of a call
+  that has been interrupted is stored later.
+* A batch has at most as many values as the store answers requests at once, and at most a quarter of
+  ``fetch.bytes``, except for its last value.
+* Without compare-and-swap, the keys of a batch are locked, as in the turns of its chunks. A thread
+  locks them in their order, and has no other such lock.
+* If a batch fails, its chunks are stored one by one until one of them fails, because the error does
+  not tell which has failed. Their locks are kept meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.buffers import flat_bytes, nbytes
+from fastzarr.config import config
+from fastzarr.engine.failures import Failure, of_error
+from fastzarr.engine.writers import AdmittedTurn, WaitingChunks, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Buffer as AnyBuffer
+
+    from fastzarr.buffers import Buffer
+    from fastzarr.engine.chunks import StoredChunks, StoredSource
+    from fastzarr.stores.turns import Turn
+
+    # The coordinates, key and value of a chunk.
+    Chunk = tuple[tuple[int, ...], str, AnyBuffer | None]
+
+# The most values in a batch, unless the store says how many requests it answers at once.
+_MOST = 1024
+
+
+class BatchedChunks:
+    """The stored chunks of one array, in a store that sets many values at once."""
+
+    files = None
+
+    def __init__(self, chunks: StoredChunks, held: WaitingChunks | None) -> None:
+        """Initialise; ``held`` has the turns of chunks for which threads wait."""
+        self.chunks, self.waiting = chunks, held
+        self.threads = None if held is None else held.threads
+        store = chunks.store
+        self.most = store.batch if store.batch > 1 else _MOST
+        self.most_bytes = config.flat["fetch.bytes"] // 4
+        #: The first chunk that could not be stored.
+        self.failure: Failure | None = None
+        self._lock = threading.Lock()
+        # Batches are stored one at a time if that takes no longer.
+        self._alone = threading.Lock() if store.concurrency == 1 else None
+        self._batch: list[Chunk] = []
+        self._size = 0
+
+    def turn(self, chunk: tuple[int, ...]) -> Turn:
+        """Return a turn at the object at these coordinates."""
+        return _BatchedTurn(self, chunk)
+
+    def now(self, chunk: tuple[int, ...]) -> Turn:
+        """Return a turn that stores the object at once."""
+        return (self.waiting or self.chunks).turn(chunk)
+
+    def get(self, chunk: tuple[int, ...]) -> Buffer | None:
+        """Return the bytes of the object at these coordinates, or None if it is missing."""
+        return self.chunks.get(chunk)
+
+    def get_many(self, chunks: Sequence[tuple[int, ...]]) -> Sequence[Buffer | None]:
+        """Return what ``get`` returns for each of several objects."""
+        return self.chunks.get_many(chunks)
+
+    def source(self, chunk: tuple[int, ...]) -> StoredSource:
+        """Return the source of the object at these coordinates, to read parts of it."""
+        return self.chunks.source(chunk)
+
+    def add(self, chunk: tuple[int, ...], value: AnyBuffer | None) -> None:
+        """Add a value, or None for an object to be deleted, to the batch; store a full one.
+
+        Raise the error of a chunk that could not be stored.
+        """
+        key = self.chunks.key(chunk)
+        data = None if value is None else flat_bytes(value, key)
+        with self._lock:
+            self._batch.append((chunk, key, data))
+            self._size += 0 if data is None else nbytes(data)
+            if len(self._batch) < self.most and self._size < self.most_bytes:
+                return
+            batch, self._batch, self._size = self._batch, [], 0
+        self._store(batch)
+        if self.failure is not None:
+            raise self.failure.error
+
+    def end(self, failure: Any) -> Any:
+        """Store the last batch, unless there is a failure; return the failure of the call, or None.
+
+        If a batch has failed, the one that the call has is that of another chunk.
+        """
+        if failure is None and self.failure is None and self._batch:
+            self._store(self._batch)
+        return self.failure or failure
+
+    def _store(self, batch: list[Chunk]) -> None:
+        """Store a batch, when this thread is admitted."""
+        with ExitStack() as stack:
+            if self._alone is not None:
+                stack.enter_context(self._alone)
+            if self.waiting is not None:
+                stack.callback(AdmittedTurn(_Nothing).end)
+            store = self.chunks.store
+            if store.swap is None:
+                locks = store.place.locks
+                for key in sorted(key for _, key, _ in batch):
+                    stack.enter_context(locks.held(key))
+            if self.failure is None:
+                self._set_many(batch)
+
+    def _set_many(self, batch: list[Chunk]) -> None:
+        set_many = self.chunks.store.set_many
+        assert set_many is not None  # noqa: S101  (there are no batches otherwise)
+        try:
+            set_many([(key, value) for _, key, value in batch])
+        except Exception as error:  # noqa: BLE001  (returned as the failure of a chunk)
+            if len(batch) == 1:
+                self.failure = of_error(batch[0][0], "store", error)
+                return
+            for chunk, _, value in batch:
+                self._set(chunk, value)
+                if self.failure is not None:
+                    return
+
+    def _set(self, chunk: tuple[int, ...], value: AnyBuffer | None) -> None:
+        turn = self.chunks.turn(chunk)
+        try:
+            turn.put(value)
+        except Exception as error:  # noqa: BLE001  (returned as the failure of the chunk)
+            self.failure = of_error(chunk, "store", error)
+        finally:
+            turn.end()
+
+
+class _Nothing:
+    """A turn at no key."""
+
+    def get(self) -> None:
+        return None
+
+    def put(self, value: object) -> bool:
+        del value
+        return True
+
+    def end(self) -> None:
+        return None
+
+
+class _BatchedTurn:
+    """A turn at a chunk, which is stored with others unless its old value is asked for."""
+
+    __slots__ = ("_batches", "_chunk", "_turn")
+
+    def __init__(self, batches: BatchedChunks, chunk: tuple[int, ...]) -> None:
+        self._batches, self._chunk = batches, chunk
+        self._turn: Turn | None = None
+
+    def get(self) -> bytes | None:
+        """Return the current value, or None if the key is missing."""
+        if self._turn is None:
+            self._turn = self._batches.now(self._chunk)
+        return self._turn.get()
+
+    def put(self, value: AnyBuffer | None) -> bool:
+        """Store or delete the value, now or later; return False if it was changed since ``get``."""
+        if self._turn is not None:
+            return self._turn.put(value)
+        self._batches.add(self._chunk, value)
+        return True
+
+    def end(self) -> None:
+        """Release the key."""
+        if self._turn is not None:
+            self._turn.end()
+
+
+def held_back(chunks: StoredChunks, count: int, size: int) -> BatchedChunks | WaitingChunks | None:
+    """Return the chunks for a call that stores so many of a size.
+
+    Return None if each is stored at once, by as many threads as there are processors.
+    """
+    held = waiting(chunks, count, size)
+    if chunks.store.set_many is None or chunks.synchronizer is not None:
+        return held
+    return BatchedChunks(chunks, held)
