@@ -140,22 +140,80 @@ def test_a_lost_reply_of_a_conditional_write_is_decided(store, proxy, kind, star
         proxy.clear()
 
 
+def before_looking(store, act):
+    """Call a function once, before the store looks whether a write has happened."""
+    heads, acts = store._head, [act]  # noqa: SLF001  (the moment after the lost reply)
+
+    def head(key):
+        while acts:
+            acts.pop()()
+        return heads(key)
+
+    vars(store)["_head"] = head
+
+
 def test_a_lost_reply_is_decided_after_the_next_writer(s3, store, proxy):
     """A write whose reply is lost counts, although another writer has replaced the value since."""
     other = ObjectStore(s3.url, storage_options=s3.obstore())
     token = store.validator("a")
     proxy.fault("lost", method="PUT", target="/a$")
-    heads = store._head  # noqa: SLF001  (the moment after the lost reply)
-
-    def head(key):
-        # Before the writer can look, another one replaces the value that it has written.
-        if other.get("a") == b"mine":
-            assert other.swap("a", b"theirs", other.validator("a"))
-        return heads(key)
-
-    vars(store)["_head"] = head
+    # Before the writer can look, another one replaces the value that it has written.
+    before_looking(store, lambda: other.swap("a", b"theirs", other.validator("a")))
     assert store.swap("a", b"mine", token)
     assert other.get("a") == b"theirs"
+
+
+def add_one(old):
+    return b"%d" % (int(old or b"0") + 1)
+
+
+@pytest.mark.parametrize(("before", "others"), [(0, 199), (210, 150)])
+def test_a_lost_reply_is_decided_after_many_writers(s3, store, proxy, before, others):
+    """An increment whose reply is lost counts once, however many others have followed it."""
+    other = ObjectStore(s3.url, storage_options=s3.obstore())
+
+    def add(count):
+        for _ in range(count):
+            other.change("n", add_one)
+
+    add(before)
+    proxy.fault("lost", method="PUT", target="/n$")
+    before_looking(store, lambda: add(others))
+    store.change("n", add_one)
+    assert other.get("n") == b"%d" % (before + 1 + others)
+
+
+@pytest.mark.parametrize(("kind", "before"), [("lost", 0), ("lost", 1), ("reset", 1)])
+def test_a_lost_reply_that_nothing_decides_is_an_error(s3, store, proxy, kind, before):
+    """After more writers than an object has room for, a write is neither repeated nor dropped."""
+    other = ObjectStore(s3.url, storage_options=s3.obstore())
+
+    def add(count):
+        for _ in range(count):
+            other.change("n", add_one)
+
+    add(before)
+    proxy.fault(kind, method="PUT", target="/n$")
+    before_looking(store, lambda: add(200))
+    with pytest.raises(RequestError, match=r"key 'n'.*cannot be told whether it has happened"):
+        store.change("n", add_one)
+    assert other.get("n") == b"%d" % (before + 200 + (kind == "lost"))
+
+
+def test_a_whole_write_ends_what_is_known_of_those_before(s3, store, proxy):
+    """Of a write that another one has replaced as a whole, nothing is left to be counted."""
+    other = ObjectStore(s3.url, storage_options=s3.obstore())
+    token = store.validator("a")
+    proxy.fault("lost", method="PUT", target="/a$")
+
+    def act():
+        other.set("a", b"0")
+        for _ in range(20):
+            other.change("a", add_one)
+
+    before_looking(store, act)
+    assert not store.swap("a", b"mine", token)
+    assert other.get("a") == b"20"
 
 
 def test_a_conditional_write_that_came_too_late_is_refused(s3, store, proxy):

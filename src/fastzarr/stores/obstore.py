@@ -7,7 +7,8 @@ Rules of this file:
 * A value is one object, put in one request, so that readers see the old value or the new one.
 * A value is compared and swapped by its ETag. Each such put carries a new write id, followed by the
   ids of the conditional writes before it, so that a writer whose reply was lost finds its id in the
-  object, or in one that a later writer made of it, and need not guess.
+  object, or in one that a later writer made of it, and need not guess. If more writes have followed
+  than an object has room for ids, nothing tells any more, and the write is an error.
 * obstore's threads do not survive a fork: a forked child gets an error if its parent has used them.
 * Ctrl-C does not reach a call of obstore. The main thread therefore lets another thread read, and
   leaves it if interrupted. A change is never left, because it could happen later: its attempt ends
@@ -21,13 +22,13 @@ import os
 import re
 import threading
 from functools import partial
-from secrets import token_hex
+from secrets import token_hex, token_urlsafe
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from weakref import WeakValueDictionary
 
 from fastzarr.buffers import flat_bytes
-from fastzarr.errors import BaseZarrError, ForkedError
+from fastzarr.errors import BaseZarrError, ForkedError, RequestError
 from fastzarr.stores import place, retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
@@ -47,7 +48,8 @@ T = TypeVar("T")
 
 # The name of the write ids among the metadata of an object: letters only, as Azure demands.
 _WRITE_IDS = "fastzarrwrites"
-_KEPT_IDS = 16
+# The ids are of 8 characters; S3 allows 2 KB of metadata.
+_KEPT_IDS = 200
 # Larger values are put in parts, several at once.
 _IN_PARTS = 64 << 20
 _status = re.compile(r"status code: (\d{3})").search
@@ -168,6 +170,10 @@ _runtime = _Runtime()
 at_stop(_runtime.close)
 # The stores of this process by the names in their pickles.
 _known: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+
+def _write_id() -> str:
+    return token_urlsafe(6)
 
 
 class Tag(NamedTuple):
@@ -341,7 +347,7 @@ class ObjectStore(RemoteStore):
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         # obstore may keep the memory of another buffer after it has returned.
-        data, writes = bytes(value), (token_hex(8),)
+        data, writes = bytes(value), (_write_id(),)
         self._request(lambda: self._put(key, data, writes), key)
 
     def _put(self, key: str, value: bytes, writes: tuple[str, ...], **how: Any) -> None:
@@ -385,7 +391,7 @@ class ObjectStore(RemoteStore):
             raise BaseZarrError(msg)
         data = bytes(flat_bytes(value, key))
         before = token if isinstance(token, Tag) else None
-        mine = token_hex(8)
+        mine = _write_id()
         writes = (mine, *(() if before is None else before.writes))
         mode = "create" if before is None else {"e_tag": before.etag}
         attempts = 0
@@ -399,7 +405,7 @@ class ObjectStore(RemoteStore):
                 if not self._is_conflict(error, before):
                     raise
                 # An attempt before, or one inside obstore, may have been ours.
-                return (attempts > 1 or self._repeats) and self._is_written(key, mine)
+                return (attempts > 1 or self._repeats) and bool(decided())
             return True
 
         def decided() -> bool | None:
@@ -407,9 +413,9 @@ class ObjectStore(RemoteStore):
             if found is None:
                 return None if before is None else False
             tag = self._tag(*found)
-            if tag is not None and mine in tag.writes:
-                return True
-            return None if tag == before else False
+            if tag == before:
+                return None
+            return tag is not None and self._is_of(tag, mine, before, key)
 
         return self._request(attempt, key, decided)
 
@@ -420,9 +426,23 @@ class ObjectStore(RemoteStore):
             return before is not None
         return _status_of(error) in _CONFLICTS or type(error).__name__ in _CONFLICT_ERRORS
 
-    def _is_written(self, key: str, mine: str) -> bool:
-        found = self._head(key)
-        return found is not None and mine in getattr(self._tag(*found), "writes", ())
+    def _is_of(self, tag: Tag, mine: str, before: Tag | None, key: str) -> bool:
+        """Whether a write is among those that led to an object.
+
+        ``before`` is what the write has replaced. Raise RequestError if it may have been followed
+        by more writes than there are ids.
+        """
+        if mine in tag.writes:
+            return True
+        follows = before is not None and before.writes[:1]
+        if len(tag.writes) < _KEPT_IDS or (follows and follows[0] in tag.writes):
+            return False
+        msg = (
+            "the reply to a conditional write was lost, and so many others have written since that "
+            "it cannot be told whether it has happened; read the value, and repeat the change if "
+            "it is missing"
+        )
+        raise RequestError(msg, str(self), key)
 
     # Listings
 
