@@ -4,6 +4,10 @@ Rules of this file:
 
 * A client repeats nothing itself, and an attempt ends after ``fetch.timeout`` without a byte, so
   that ``retry`` decides, and its error has the last status.
+* A web server may ignore a range, or answer another one. What it has sent is compared with what was
+  requested, because fsspec does not do that.
+* A redirect from ``https`` to any other scheme is not followed, nor one to a scheme that is not of
+  the web.
 """
 
 from __future__ import annotations
@@ -14,18 +18,62 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
 from fastzarr.stores import retry
+from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WEB = frozenset({"http", "https"})
+# The method of file systems that reads a file.
+_READ = "_cat_file"
 # The statuses of what is missing.
 _GONE = frozenset({404, 410})
 # Seconds until there is a connection.
 _CONNECT = 5.0
 _status = re.compile(r"\b(4\d\d|5\d\d)\b").search
+_part = re.compile(r"\Abytes (\d+)-(\d+)/(\d+|\*)\Z").match
 # The names of errors of aiohttp and botocore for a connection that failed.
 _network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
+
+
+class AnswerError(Exception):
+    """Raised if a server has answered something else than what was requested."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Initialise with a message and the status of the answer."""
+        super().__init__(message)
+        self.status = status
+
+
+class _Sessions:
+    """Makes the sessions of web file systems; equal and pickled by name, as fsspec demands."""
+
+    async def __call__(self, **options: Any) -> Any:
+        from aiohttp import ClientSession, TraceConfig
+
+        watch = TraceConfig()
+        watch.on_request_redirect.append(_check_redirect)
+        return ClientSession(**options, trace_configs=[*options.pop("trace_configs", ()), watch])
+
+    def __repr__(self) -> str:
+        return "sessions()"
+
+    def __reduce__(self) -> str:
+        return "_sessions"
+
+
+_sessions = _Sessions()
+
+
+async def _check_redirect(session: Any, context: Any, asked: Any) -> None:
+    """Raise AnswerError for a redirect that is not followed."""
+    del session, context
+    target = asked.response.headers.get("Location") or asked.response.headers.get("URI") or ""
+    scheme = asked.url.join(type(asked.url)(target)).scheme
+    # ``http`` to ``https`` is followed.
+    if scheme not in {"https", asked.url.scheme}:
+        msg = f"the server redirects to {target}, which is of another scheme than the URL"
+        raise AnswerError(msg, asked.response.status)
 
 
 def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
@@ -43,18 +91,73 @@ def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
         # botocore completes these settings where they are, unless both are given.
         settings.setdefault("retries", {"total_max_attempts": 1, "mode": "standard"})
         options["config_kwargs"] = settings
-    elif scheme in _WEB and "timeout" not in (options.get("client_kwargs") or {}):
+    elif scheme in _WEB:
         try:
             from aiohttp import ClientTimeout
         except ImportError:  # fsspec raises the same with more words
             return url_to_fs(url, **options)  # type: ignore[no-any-return]
         limits = ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=seconds)
-        options["client_kwargs"] = {**(options.get("client_kwargs") or {}), "timeout": limits}
+        options["client_kwargs"] = {"timeout": limits, **(options.get("client_kwargs") or {})}
+        options.setdefault("get_client", _sessions)
     fs, path = url_to_fs(url, **options)
     if scheme in ("s3", "s3a"):
         # The attempts of s3fs itself.
         fs.retries = 1
     return fs, path
+
+
+def reads_web(fs: Any) -> bool:
+    """Whether a file system reads parts of files of web servers in the way of fsspec."""
+    names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
+    if not _WEB & set(names):
+        return False
+    from fsspec.implementations.http import HTTPFileSystem
+
+    return getattr(type(fs), _READ, None) is getattr(HTTPFileSystem, _READ)
+
+
+async def web_part(fs: Any, url: str, start: int, length: int | None) -> bytes:
+    """Return a part of a file of a web server.
+
+    Raise AnswerError if the server answers another part, and FileNotFoundError for status 404.
+    """
+    how = dict(fs.kwargs)
+    last = "" if length is None else start + length - 1
+    wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{last}"
+    # The parts of a file that is compressed on the way are not those of the file.
+    asked = {"Range": wanted, "Accept-Encoding": "identity"}
+    how["headers"] = {**(how.get("headers") or {}), **asked}
+    session = await fs.set_session()
+    async with session.get(fs.encode_url(url), **how) as answer:
+        data: bytes = await answer.read()
+        if answer.status == 404:
+            raise FileNotFoundError(url)
+        answer.raise_for_status()
+        stated = answer.headers.get("Content-Range")
+    if answer.status != 206:  # the server ignores ranges
+        first, end = clip_range(start, length, len(data))
+        return data[first:end]
+    _check_part(stated, len(data), start, length, wanted)
+    return data if length is None else data[:length]
+
+
+def _check_part(stated: str | None, size: int, start: int, length: int | None, wanted: str) -> None:
+    """Raise an error if the part that came is not the one that was requested."""
+    found = _part(stated or "")
+    if found is None or not _is_part(int(found[1]), int(found[2]) + 1, found[3], start, length):
+        msg = f"the server answered {stated or 'no range'} to a request of {wanted}"
+        raise AnswerError(msg, 206)
+    if size != int(found[2]) + 1 - int(found[1]):
+        msg = f"the body has {size} bytes in place of {stated}"
+        raise ConnectionError(msg)
+
+
+def _is_part(first: int, end: int, whole: str, start: int, length: int | None) -> bool:
+    """Whether a part is the requested one; ``whole`` is the size of the file, or a star."""
+    if whole != "*":
+        return (first, end) == clip_range(start, None if start < 0 else length, int(whole))
+    # Where a part before the end begins is then unknown.
+    return first == start and (length is None or end <= start + length)
 
 
 def _status_in(error: BaseException) -> int | None:
@@ -63,7 +166,7 @@ def _status_in(error: BaseException) -> int | None:
     if isinstance(answer, dict):  # of botocore
         found = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
-        found = getattr(error, "status", None) or getattr(error, "code", None)
+        found = error.status if hasattr(error, "status") else getattr(error, "code", None)
     return found if isinstance(found, int) and found >= 400 else None
 
 
@@ -74,6 +177,8 @@ def _is_network(error: BaseException) -> bool:
 
 def meaning(error: Exception) -> retry.Outcome | None:
     """Return what an error means that does not say that a key is missing."""
+    if isinstance(error, AnswerError):
+        return retry.Outcome(error.status, transient=False)
     # The status of an answer that was cut is one of aiohttp's own.
     cut, cause = _is_network(error), error.__cause__
     status = _status_in(error) or (None if cut or cause is None else _status_in(cause))
@@ -93,5 +198,7 @@ def unless_missing(cause: Exception) -> retry.Outcome | None:
     The file system of HTTP says that a file is missing, whatever the server has answered.
     """
     status = _status_in(cause)
-    is_failure = _is_network(cause) if status is None else status not in _GONE
-    return meaning(cause) if is_failure else None
+    if status is None:
+        known = type(cause).__module__.partition(".")[0] in ("aiohttp", "fastzarr")
+        return meaning(cause) if known or _is_network(cause) else None
+    return None if status in _GONE else meaning(cause)

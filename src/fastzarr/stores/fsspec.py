@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -27,6 +28,7 @@ from fastzarr.stores import clients, loop, place, retry
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
 from fastzarr.stores.mapping import process
+from fastzarr.stores.options import public_url, query_of, web_root
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore
 
@@ -109,16 +111,20 @@ class FsspecStore(RemoteStore):
             msg = f"expected a file system of fsspec, not {type(fs).__name__}"
             raise TypeError(msg)
         self._fs, self._process = fs, os.getpid()
-        self._root = str(fs.get_mapper(path).root).rstrip("/")
+        self._root, self._query = str(fs.get_mapper(path).root).rstrip("/"), ""
         self.allowed_exceptions = allowed_exceptions
         names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
         self._names = frozenset(map(str, names))
+        if self._names & _HTTP:
+            # The query of a URL, such as its signature, is that of each of its keys.
+            self._root, self._query = web_root(self._root), query_of(self._root)
         if self._names & (_LOCAL | _ONE_BY_ONE):
             self.concurrency = 1
         # A file system around another one is awaited only if that is.
         self._awaited = bool(fs.async_impl and getattr(getattr(fs, "fs", fs), "async_impl", True))
         if not self._awaited:
             self.fetch_async = None  # type: ignore[assignment, method-assign]
+        self._web = clients.reads_web(fs)
 
     @classmethod
     def from_url(
@@ -213,20 +219,22 @@ class FsspecStore(RemoteStore):
     # Calls of the file system
 
     def _path(self, key: str) -> str:
+        if self._query:
+            return f"{self._root}/{key}".rstrip("/") + self._query
         if self._root or self._names & _FILES:
             return f"{self._root}/{key}" if key else self._root or "/"
         return key
 
-    def _call(self, verb: str, *args: Any, **kwargs: Any) -> Any:
-        """Return the result of a verb of the file system."""
+    def _call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the result of a verb of the file system, or of a function that is awaited."""
         fs = self.fs
         if not self._awaited:
             return getattr(fs, verb)(*args, **kwargs)
         awaited = _limited(fs, verb, *args, **kwargs)
         return loop.wait(awaited) if fs.asynchronous else loop.wait_on(awaited, fs.loop)
 
-    async def _await(self, verb: str, *args: Any, **kwargs: Any) -> Any:
-        """Await a verb of the file system, on the event loop of this package."""
+    async def _await(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+        """Await what ``_call`` calls, on the event loop of this package."""
         fs = self.fs
         awaited = _limited(fs, verb, *args, **kwargs)
         return await (awaited if fs.asynchronous else loop.await_on(awaited, fs.loop))
@@ -249,24 +257,29 @@ class FsspecStore(RemoteStore):
 
     # Values
 
-    def _how(self, start: int, length: int | None) -> dict[str, Any]:
-        """Return the arguments of ``cat_file`` for a part of a value."""
+    def _reading(
+        self, key: str, start: int, length: int | None
+    ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        """Return the verb that reads a value, or a part of it, and its arguments."""
+        path = self._path(key)
         if start or length is not None:
+            if self._web:
+                return clients.web_part, (path, start, length), {}
             end = None if start < 0 or length is None else start + length
-            return {"start": start, "end": end}
-        if self._names & {"s3", "s3a"}:
-            # Otherwise s3fs first asks for the size.
-            return {"max_concurrency": 1}
-        return {}
+            return "cat_file", (path,), {"start": start, "end": end}
+        # Otherwise s3fs first asks for the size.
+        return "cat_file", (path,), {"max_concurrency": 1} if self._names & {"s3", "s3a"} else {}
 
     def _value(self, key: str, start: int = 0, length: int | None = None) -> Value | None:
         if length is not None and length <= 0:
             clip_range(start, length, 0)
             return None if self._getsize(key) is None else Value(b"")
 
+        verb, args, how = self._reading(key, start, length)
+
         def attempt() -> Value:
             try:
-                data = self._call("cat_file", self._path(key), **self._how(start, length))
+                data = self._call(verb, *args, **how)
             except Exception as error:
                 if _is_beyond(error, start, length):
                     return Value(b"")
@@ -282,11 +295,11 @@ class FsspecStore(RemoteStore):
         validate_key(key)
         if length is not None and length <= 0:
             return await asyncio.to_thread(self._value, key, start, length)
-        how = self._how(start, length)
+        verb, args, how = self._reading(key, start, length)
 
         async def attempt() -> Value:
             try:
-                data = await self._await("cat_file", self._path(key), **how)
+                data = await self._await(verb, *args, **how)
             except Exception as error:
                 if _is_beyond(error, start, length):
                     return Value(b"")
@@ -406,7 +419,8 @@ class FsspecStore(RemoteStore):
     def _find_place(self) -> place.Place:
         if self._names & {"file", "local"}:
             return place.of_folder(self._root or "/")
-        return place.of_name(f"{self} {_identity(self._fs)}")
+        url = public_url(self._root + self._query) if self._names & _HTTP else str(self)
+        return place.of_name(f"{url} {_identity(self._fs)}")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without what belongs to this process."""
@@ -427,15 +441,16 @@ class FsspecStore(RemoteStore):
         """Return the URL, without credentials."""
         root = self._root
         if "://" in root:
-            return retry.redacted(root)
+            return retry.redacted(root + self._query)
         protocol = self._fs.protocol
         name = protocol if isinstance(protocol, str) else protocol[0]
         return f"{name}://{root}"
 
 
-def _limited(fs: Any, verb: str, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+def _limited(fs: Any, verb: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
     """Return an awaited verb of a file system, which may take as long as a request."""
-    return asyncio.wait_for(getattr(fs, f"_{verb}")(*args, **kwargs), config["fetch.deadline"])
+    call = getattr(fs, f"_{verb}") if isinstance(verb, str) else partial(verb, fs)
+    return asyncio.wait_for(call(*args, **kwargs), config["fetch.deadline"])
 
 
 def _is_beyond(error: Exception, start: int, length: int | None) -> bool:

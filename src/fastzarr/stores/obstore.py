@@ -33,6 +33,7 @@ from fastzarr.stores import place, retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.loop import at_stop
+from fastzarr.stores.options import described, open_url, public_url, url_of
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore
 
@@ -53,11 +54,15 @@ _KEPT_IDS = 200
 # Larger values are put in parts, several at once.
 _IN_PARTS = 64 << 20
 _status = re.compile(r"status code: (\d{3})").search
+# The errors for a server that ignores ranges, and for a range in which nothing of a value is.
+_whole = re.compile(r"Range request not supported|non-partial").search
 _beyond = re.compile(r"Invalid range|Requested range was invalid").search
 _network = re.compile(
     r"(?i)error sending request|error decoding response|error reading|connection|timed? ?out|"
     r"body|reset|broken pipe|incomplete|request or response"
 ).search
+# Redirects that are not followed: to another scheme than https or that of the URL, or in a circle.
+_refused = re.compile(r"error following redirect|HTTP error: builder error").search
 _SWAPPING = frozenset({"S3Store", "GCSStore", "AzureStore", "MemoryStore"})
 _CONFLICTS = frozenset({409, 412})
 _CONFLICT_ERRORS = frozenset({"AlreadyExistsError", "PreconditionError"})
@@ -91,6 +96,8 @@ def _explain(error: Exception) -> retry.Outcome | None:
     status = _status_of(error)
     if status is not None:
         return retry.of_status(status)
+    if _refused(str(error)):
+        return retry.Outcome(None, transient=False)
     if isinstance(error, FileNotFoundError):
         return retry.Outcome(404, transient=False)
     return retry.Outcome(None, transient=_network(str(error)) is not None)
@@ -217,7 +224,6 @@ class ObjectStore(RemoteStore):
     (b'1', ['a/b'])
     """
 
-    #: Several requests are under way at once.
     #: A conditional delete is not offered by the servers: see ``swap``.
     swaps_deletes = False
 
@@ -238,8 +244,6 @@ class ObjectStore(RemoteStore):
         # A store that was made elsewhere repeats requests on its own, without our knowledge.
         self._repeats = not isinstance(store, str)
         if isinstance(store, str):
-            from fastzarr.stores.options import open_url
-
             self._store = open_url(store, dict(storage_options or {}))
         else:
             if not type(store).__module__.startswith("obstore"):
@@ -286,11 +290,10 @@ class ObjectStore(RemoteStore):
                 self._check_key_missing(error)
                 return None
             except Exception as error:
-                if part is None or not (_is_beyond(error) or "non-partial" in str(error)):
-                    raise
-                if _is_beyond(error):
+                if part is not None and _is_beyond(error):
                     return Value(b"")
-                # The server ignores ranges.
+                if part is None or not _whole(str(error)):
+                    raise
                 data, token, size = self._object(key, None)
                 first, last = clip_range(start, length, len(data))
                 return Value(data[first:last], token, size)
@@ -307,8 +310,12 @@ class ObjectStore(RemoteStore):
 
         options: Any = None if part is None else {"range": part}
         got = obstore.get(self._store, key, options=options)
-        meta, attributes = got.meta, got.attributes
-        return Value(got.bytes(), self._tag(meta, attributes), meta["size"])
+        meta, attributes, data = got.meta, got.attributes, got.bytes()
+        first, end = got.range
+        if len(data) != end - first:
+            msg = f"the body has {len(data)} bytes in place of {end - first}"
+            raise ConnectionError(msg)
+        return Value(data, self._tag(meta, attributes), meta["size"])
 
     def _tag(self, meta: Mapping[str, Any], attributes: Mapping[str, str]) -> Tag | None:
         etag = meta.get("e_tag")
@@ -537,7 +544,9 @@ class ObjectStore(RemoteStore):
             return place.of_object(self._store)
         if self._kind == "LocalStore":
             return place.of_folder(os.path.realpath(str(self._store.prefix or "/")))
-        return place.of_name(f"{self} {self._config.get('endpoint', '')}".strip())
+        web = self._kind == "HTTPStore"
+        url = public_url(self._store.url) if web else str(self)
+        return place.of_name(f"{url} {self._config.get('endpoint', '')}".strip())
 
     @property
     def _config(self) -> Mapping[str, Any]:
@@ -557,8 +566,6 @@ class ObjectStore(RemoteStore):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without credentials; unpickling in this process finds the same connections."""
-        from fastzarr.stores.options import described
-
         with _runtime.guard:
             name = vars(self).setdefault("_name", token_hex(16))
             _known[name] = self._store
@@ -567,8 +574,6 @@ class ObjectStore(RemoteStore):
 
     def __str__(self) -> str:
         """Return the URL, without credentials."""
-        from fastzarr.stores.options import url_of
-
         return url_of(self._store)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError
@@ -31,6 +32,11 @@ _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*)://").match
 _is_secret = re.compile(
     r"(?i)secret|password|(access|account|sas|service_account|shared)_key|access_key_id|"
     r"(\A|_)token\Z|bearer"
+).search
+# The names of the parts of a query that sign it, or change with its signature.
+_signs = re.compile(
+    r"(?i)sig|token|key|secret|passw|credential|auth|policy|hmac|expires|\Ax-(amz|goog)-|"
+    r"\A(s[etpvrk]|spr|sk[a-z]+)\Z"
 ).search
 _GCS_TOKENS = ("google_default", "cloud", "browser", "cache")
 # Options of fsspec that concern its own caches and loops.
@@ -81,6 +87,9 @@ def open_url(url: str, options: Mapping[str, Any]) -> Any:
         raise ImportError(msg) from None
     if kind == "gs":
         url = f"gs://{url.partition('://')[2]}"
+    if kind == "http":
+        # A slash at the end would be doubled, and some servers tell the two apart.
+        url = web_root(url) + query_of(url)
     words = _as_obstore(kind, options)
     client: dict[str, Any] = {
         "read_timeout": _seconds("fetch.timeout"),
@@ -228,10 +237,42 @@ def url_of(store: Any) -> str:
         account = settings.get("account_name", "")
         return f"az://{settings.get('container_name', '')}@{account}{below}"
     if kind == "HTTPStore":
-        return redacted(str(store.url))
+        return redacted(web_root(store.url) + query_of(store.url))
     if kind == "LocalStore":
         return f"file://{store.prefix or '/'}"
     return f"objects://{id(store)}"
+
+
+def web_root(url: str) -> str:
+    """Return a URL of the web without its query, its fragment and slashes at the end.
+
+    >>> web_root("https://host/a/?sig=abc#top")
+    'https://host/a'
+    """
+    parts = urlsplit(str(url))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def query_of(url: str) -> str:
+    """Return the query of a URL with its question mark, or nothing.
+
+    >>> query_of("https://host/a?sig=abc#top"), query_of("https://host/a")
+    ('?sig=abc', '')
+    """
+    query = urlsplit(str(url)).query
+    return f"?{query}" if query else ""
+
+
+def public_url(url: str) -> str:
+    """Return a URL of the web without user, password and the signature in its query.
+
+    >>> public_url("https://me:pw@host/a?version=2&sig=abc")
+    'https://host/a?version=2'
+    """
+    parts = urlsplit(web_root(url))
+    fields = query_of(url).lstrip("?").split("&")
+    query = "&".join(field for field in fields if not _signs(field.partition("=")[0]))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
 def described(store: Any) -> tuple[type, dict[str, Any]] | None:
@@ -249,7 +290,7 @@ def described(store: Any) -> tuple[type, dict[str, Any]] | None:
         "retry_config": store.retry_config,
     }
     if kind == "HTTPStore":
-        return type(store), words | {"url": re.sub(r"(?<=://)[^/@]*@", "", str(store.url))}
+        return type(store), words | {"url": public_url(store.url)}
     words |= {"config": _public(store.config), "prefix": store.prefix}
     provider = getattr(store, "credential_provider", None)
     if provider is not None:
