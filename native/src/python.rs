@@ -262,7 +262,8 @@ fn described(py: Python<'_>, failure: Failure, raised: Option<PyErr>) -> PyResul
 /// A regular check for signals, which keeps their exception.
 struct Watch {
     caller: ThreadId,
-    /// Whether the call has been stopped by the one who awaits it, for Python to say.
+    /// Whether the call has been stopped by the one who awaits it, for Python to say. It is told of
+    /// signals: threads that wait for a store in Python begin and repeat nothing then.
     asked: Option<Py<PyAny>>,
     stopped: AtomicBool,
     raised: Mutex<Option<PyErr>>,
@@ -280,13 +281,16 @@ impl Watch {
 
     /// Return the exception of a signal, or of a call that has been stopped.
     fn ask(&self, py: Python<'_>) -> PyResult<()> {
-        py.check_signals()?;
-        match &self.asked {
-            Some(asked) if asked.bind(py).call0()?.is_truthy()? => {
-                Err(PyKeyboardInterrupt::new_err(()))
-            }
-            _ => Ok(()),
+        let signal = py.check_signals();
+        let Some(asked) = &self.asked else {
+            return signal;
+        };
+        if signal.is_err() {
+            asked.bind(py).call_method0("stop")?;
+        } else if asked.bind(py).call0()?.is_truthy()? {
+            return Err(PyKeyboardInterrupt::new_err(()));
         }
+        signal
     }
 
     /// Whether to stop. Only the caller's thread asks Python; the others learn its answer.

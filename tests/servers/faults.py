@@ -30,8 +30,8 @@ class Fault:
       An answer without a body is cut in its head.
     * ``flip``: one bit of byte ``after`` of the body is flipped, by default in its middle.
     * ``stall``: there is no answer until the proxy is told to go on. The request does not reach the
-      server before, unless ``after`` is given: then the answer stalls after as many bytes of its
-      body.
+      server before, and never does if its client closes the connection. If ``after`` is given, the
+      answer stalls after as many bytes of its body instead.
 
     It applies to requests of ``method`` (None is any) whose target, decoded, contains the regular
     expression ``target``: the ``first`` of them (from 1) and those that follow, ``times`` in all

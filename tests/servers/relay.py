@@ -212,14 +212,15 @@ class Client(asyncio.Protocol):
             self._upload(rest)
         if local:
             return
+        if fault and fault.kind == "stall" and fault.after is None:
+            # A request is dropped if its client closes the connection, which only a reader notices.
+            self.state.stall(lambda: self._later(exchange))
+            return
         if not self.body.done:
             # What follows stays in the kernel until it can be forwarded.
             self.transport.pause_reading()
             self.paused = True
-        if fault and fault.kind == "stall" and fault.after is None:
-            self.state.stall(lambda: self._later(exchange))
-        else:
-            self._later(exchange)
+        self._later(exchange)
 
     def _again(self, exchange: Exchange, kept: Kept) -> None:
         if self.exchange is exchange:

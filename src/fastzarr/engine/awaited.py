@@ -28,7 +28,7 @@ from fastzarr.config import config
 from fastzarr.engine import requests
 from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
-from fastzarr.stores.stopping import STOP
+from fastzarr.stores.stopping import STOP, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -108,14 +108,14 @@ async def settled(store: object, call: Callable[P, T], /, *args: P.args, **kwarg
     take no part in it.
     """
     _check_no_transaction(store)
-    stop = threading.Event()
+    stop = Stopped()
     work = partial(_run, stop, partial(call, *args, **kwargs))
     running = _calls.submit(partial(copy_context().run, work))
     waiting = asyncio.wrap_future(running)
     try:
         await asyncio.wait((waiting,))
     except asyncio.CancelledError:
-        stop.set()
+        stop.stop()
         running.cancel()
         while not waiting.done():
             try:
@@ -124,7 +124,7 @@ async def settled(store: object, call: Callable[P, T], /, *args: P.args, **kwarg
                 continue
         raise
     finally:
-        stop.set()
+        stop.stop()
     result, error = waiting.result()
     if error is not None:
         try:
@@ -135,9 +135,9 @@ async def settled(store: object, call: Callable[P, T], /, *args: P.args, **kwarg
     return found
 
 
-def _run(stop: threading.Event, call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+def _run(stop: Stopped, call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     """Return the result and the error of a call."""
-    STOP.set(stop.is_set)
+    STOP.set(stop)
     requests.INSIDE.set(True)
     try:
         return call(), None

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.buffers import flat_bytes, nbytes
 from fastzarr.config import config
 from fastzarr.engine.failures import Failure, of_error
 from fastzarr.engine.writers import AdmittedTurn, WaitingChunks, waiting
+from fastzarr.stores import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from fastzarr.buffers import Buffer
     from fastzarr.engine.chunks import StoredChunks, StoredSource
+    from fastzarr.stores.stopping import Stopped
     from fastzarr.stores.turns import Turn
 
     # The coordinates, key and value of a chunk.
@@ -52,6 +55,8 @@ class BatchedChunks:
         store = chunks.store
         self.most = store.batch if store.batch > 1 else _MOST
         self.most_bytes = config.flat["fetch.bytes"] // 4
+        #: Whether the call has been stopped; None if nothing stops it.
+        self.stopped: Stopped | None = None
         #: The first chunk that could not be stored.
         self.failure: Failure | None = None
         self._lock = threading.Lock()
@@ -66,7 +71,9 @@ class BatchedChunks:
 
     def now(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn that stores the object at once."""
-        return (self.waiting or self.chunks).turn(chunk)
+        if self.waiting is None:
+            return self.chunks.turn(chunk)
+        return AdmittedTurn(partial(self.chunks.turn, chunk), self.stopped)
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
@@ -112,12 +119,13 @@ class BatchedChunks:
             if self._alone is not None:
                 stack.enter_context(self._alone)
             if self.waiting is not None:
-                stack.callback(AdmittedTurn(_Nothing).end)
+                stack.callback(AdmittedTurn(_Nothing, self.stopped).end)
             store = self.chunks.store
             if store.swap is None:
                 locks = store.place.locks
                 for key in sorted(key for _, key, _ in batch):
                     stack.enter_context(locks.held(key))
+            stack.enter_context(stopping.within(self.stopped))
             if self.failure is None:
                 self._set_many(batch)
 

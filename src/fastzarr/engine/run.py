@@ -35,12 +35,15 @@ from fastzarr.stores.stopping import STOP
 
 if TYPE_CHECKING:
     from fastzarr.codecs.program import Program
+    from fastzarr.engine.batches import BatchedChunks
     from fastzarr.engine.chunks import StoredChunks
+    from fastzarr.engine.writers import WaitingChunks
     from fastzarr.metadata.layout import Layout
     from fastzarr.selection.bands import Parts
     from fastzarr.selection.factors import Selection
     from fastzarr.selection.plan import Plan
     from fastzarr.stores.capabilities import Prepared
+    from fastzarr.stores.stopping import Stopped
 
 # With fewer bytes than this, apart from the first chunk, threads cost more than they save.
 _SMALL = 1 << 17
@@ -179,9 +182,7 @@ def run_write(
     held = None
     if chunks.files is None and plan.size > 1:
         held = held_back(chunks, plan.size, program.nbytes)
-    most = None if held is None else held.threads
-    threads = most or threads
-    spread, stopped = (inline, STOP.get()) if threads == 1 else teamed(most)
+    spread, stopped, threads = _team(held, threads)
     durability = chunks.durability()
     job = Job(
         selection.fields,
@@ -205,6 +206,18 @@ def run_write(
             failure = reference.write(program, plan, chunks, value, job)
     if failure is not None:
         raise as_error(failure, chunks) from failure.error
+
+
+def _team(
+    held: BatchedChunks | WaitingChunks | None, threads: int
+) -> tuple[Any, Stopped | None, int]:
+    """Return ``spread``, ``stopped`` and the number of threads of a write."""
+    most = None if held is None else held.threads
+    threads = most or threads
+    spread, stopped = (inline, STOP.get()) if threads == 1 else teamed(most)
+    if held is not None:
+        held.stopped = stopped
+    return spread, stopped, threads
 
 
 def _write_bands(

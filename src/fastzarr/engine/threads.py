@@ -20,7 +20,7 @@ from fastzarr.config import config
 from fastzarr.engine import requests
 from fastzarr.engine.job import inline
 from fastzarr.native import extension
-from fastzarr.stores.stopping import STOP
+from fastzarr.stores.stopping import STOP, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ class _Run:
         """Keep an error of the caller's thread; if it is an interrupt, the others leave too."""
         self.raised.append(error)
         if not isinstance(error, Exception):
-            self.team.is_stopped = True
+            self.team.stopped.stop()
 
 
 class Team:
@@ -132,15 +132,9 @@ class Team:
     Their number is that of the setting, unless ``threads`` is another one.
     """
 
-    is_stopped = False
-
-    def __init__(self, threads: int | None = None, stop: Callable[[], bool] | None = None) -> None:
-        """Initialise; ``stop`` returns whether the call has been stopped from elsewhere."""
-        self.threads, self.stop = threads, stop
-
-    def stopped(self) -> bool:
-        """Return whether the caller has been interrupted."""
-        return self.is_stopped or (self.stop is not None and self.stop())
+    def __init__(self, threads: int | None = None, stop: Stopped | None = None) -> None:
+        """Initialise; ``stop`` tells whether the call has been stopped from elsewhere."""
+        self.threads, self.stopped = threads, Stopped(stop)
 
     def spread(
         self,
@@ -152,7 +146,7 @@ class Team:
         parallel(task, count, interrupted, self)
 
 
-def teamed(threads: int | None = None) -> tuple[Spread, Callable[[], bool] | None]:
+def teamed(threads: int | None = None) -> tuple[Spread, Stopped | None]:
     """Return ``spread`` and ``stopped`` of a job that uses several threads."""
     stop = STOP.get()
     if stop is None and threading.current_thread() is not threading.main_thread():

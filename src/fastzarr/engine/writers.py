@@ -9,6 +9,7 @@ Rules of this file:
   admitted before it takes the lock of its chunk, so that no thread waits here with a lock that an
   admitted one needs.
 * What a store writes by itself, while it stores a chunk, runs on the thread that was admitted.
+* When a call is interrupted, its threads end the requests under way, and begin and repeat none.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from weakref import ref
 from fastzarr.config import config
 from fastzarr.engine.requests import runs_ahead
 from fastzarr.engine.threads import workers
+from fastzarr.stores import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from fastzarr.buffers import Buffer
     from fastzarr.engine.chunks import StoredChunks, StoredSource
+    from fastzarr.stores.stopping import Stopped
     from fastzarr.stores.turns import Turn
 
 T = TypeVar("T")
@@ -59,6 +62,7 @@ class _Gate:
         with self.left:
             while len(self.inside) >= max(int(config.flat["fetch.concurrency"]), 1):
                 self.left.wait(_LOOK)
+                stopping.check()
                 for lost in [one for one, found in self.inside.items() if found() is None]:
                     del self.inside[lost]
             self.inside[id(turn)] = ref(turn)
@@ -78,20 +82,24 @@ if hasattr(os, "register_at_fork"):
 class AdmittedTurn:
     """A turn of a thread that waits until it is admitted, and leaves at the end."""
 
-    __slots__ = ("__weakref__", "_turn")
+    __slots__ = ("__weakref__", "_stopped", "_turn")
 
-    def __init__(self, begin: Callable[[], Turn]) -> None:
+    def __init__(self, begin: Callable[[], Turn], stopped: Stopped | None) -> None:
         """Wait until the thread is admitted, then begin the turn."""
-        _gate.enter(self)
-        self._turn = begin()
+        self._stopped = stopped
+        with stopping.within(stopped):
+            _gate.enter(self)
+            self._turn = begin()
 
     def get(self) -> bytes | None:
         """Return the current value, or None if the key is missing."""
-        return self._turn.get()
+        with stopping.within(self._stopped):
+            return self._turn.get()
 
     def put(self, value: AnyBuffer | None) -> bool:
         """Store or delete the value; return False if it was changed since ``get``."""
-        return self._turn.put(value)
+        with stopping.within(self._stopped):
+            return self._turn.put(value)
 
     def end(self) -> None:
         """Release the key, and let another thread be admitted."""
@@ -109,10 +117,12 @@ class WaitingChunks:
     def __init__(self, chunks: StoredChunks, threads: int) -> None:
         """Initialise; so many threads store chunks at once."""
         self.chunks, self.threads = chunks, threads
+        #: Whether the call has been stopped; None if nothing stops it.
+        self.stopped: Stopped | None = None
 
     def turn(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn at the object at these coordinates, when it is admitted."""
-        return AdmittedTurn(partial(self.chunks.turn, chunk))
+        return AdmittedTurn(partial(self.chunks.turn, chunk), self.stopped)
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""

@@ -4,8 +4,10 @@ Rules of this file:
 
 * The loop is started when first needed, and another one in a forked child, which has no thread of
   its parent's. What was awaited in the parent when it forked is not continued in the child.
-* ``wait`` returns only when its coroutine has ended, also if Ctrl-C interrupts it: the coroutine is
-  cancelled then. Code on the loop must not wait for the loop.
+* ``wait`` returns only when its coroutine has ended. If Ctrl-C interrupts it, or its call has been
+  stopped, the coroutine is cancelled, which closes the connection of its request. A coroutine on
+  the loop of another package may ignore that, and is waited for no longer than for a request.
+* Code on the loop must not wait for the loop.
 """
 
 from __future__ import annotations
@@ -16,10 +18,16 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fastzarr.config import config
+from fastzarr.stores import stopping
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
+
+# How long a thread waits, in seconds, before it asks whether its call has been stopped.
+_LOOK = 0.1
 
 
 class _Loop:
@@ -104,30 +112,33 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
         coroutine.close()
         msg = "code on the event loop of stores must await, and not wait for the loop"
         raise RuntimeError(msg)
-    run = _Run(coroutine)
-    try:
-        loop.call_soon_threadsafe(run.start, loop)
-        run.ended.wait()
-    except BaseException:
-        run.cancel(loop)
-        raise
-    finally:
-        coroutine.close()
-    task: asyncio.Task[T] = run.tasks[0]
-    return task.result()
+    return _wait(coroutine, loop, None)
 
 
 def wait_on(coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEventLoop) -> T:
     """Run a coroutine on a loop of another package and return its result, or raise its exception.
 
-    If Ctrl-C interrupts the wait, the coroutine is cancelled and not waited for.
+    If Ctrl-C interrupts the wait, the coroutine is cancelled, and waited for like a request.
     """
-    future = asyncio.run_coroutine_threadsafe(coroutine, other)
+    return _wait(coroutine, other, config["fetch.timeout"])
+
+
+def _wait(
+    coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, most: float | None
+) -> T:
+    run = _Run(coroutine)
     try:
-        return future.result()
+        loop.call_soon_threadsafe(run.start, loop)
+        run.wait()
     except BaseException:
-        future.cancel()
+        stopping.halt()
+        run.cancel(loop, most)
         raise
+    finally:
+        if not run.tasks:
+            coroutine.close()
+    task: asyncio.Task[T] = run.tasks[0]
+    return task.result()
 
 
 async def await_on(coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEventLoop) -> T:
@@ -149,17 +160,28 @@ class _Run:
         self.tasks.append(loop.create_task(self.coroutine))
         self.tasks[0].add_done_callback(lambda _: self.ended.set())
 
+    def wait(self) -> None:
+        """Wait until it has ended; raise KeyboardInterrupt if the call is stopped meanwhile."""
+        stopped = stopping.STOP.get()
+        # A call that has been stopped already undoes what has failed.
+        if stopped is None or stopped():
+            self.ended.wait()
+            return
+        while not self.ended.wait(_LOOK):
+            stopping.check()
+
     def stop(self) -> None:
         if self.tasks:
             self.tasks[0].cancel()
         else:
             self.ended.set()
 
-    def cancel(self, loop: asyncio.AbstractEventLoop) -> None:
+    def cancel(self, loop: asyncio.AbstractEventLoop, most: float | None) -> None:
         """Cancel the coroutine and wait until it has ended; Ctrl-C does not end the wait."""
         while not self.ended.is_set():
             try:
                 loop.call_soon_threadsafe(self.stop)
-                self.ended.wait()
+                if not self.ended.wait(most):
+                    self.ended.set()
             except KeyboardInterrupt:
                 continue

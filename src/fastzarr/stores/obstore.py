@@ -9,10 +9,8 @@ Rules of this file:
   ids of the conditional writes before it, so that a writer whose reply was lost finds its id in the
   object, or in one that a later writer made of it, and need not guess. If more writes have followed
   than an object has room for ids, nothing tells any more, and the write is an error.
-* obstore's threads do not survive a fork: a forked child gets an error if its parent has used them.
-* Ctrl-C does not reach a call of obstore. The main thread therefore lets another thread read, and
-  leaves it if interrupted. A change is never left, because it could happen later: its attempt ends
-  after ``fetch.timeout``, and is not repeated then by the main thread.
+* Forks and Ctrl-C: see ``runtime.py``. The attempt of a change that is interrupted ends after
+  ``fetch.timeout``, and is not repeated then.
 * A pickle has no credentials that were passed as values.
 """
 
@@ -20,26 +18,23 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from functools import partial
 from secrets import token_hex, token_urlsafe
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from weakref import WeakValueDictionary
 
 from fastzarr.buffers import flat_bytes
-from fastzarr.errors import BaseZarrError, ForkedError, RequestError
+from fastzarr.errors import BaseZarrError, RequestError
 from fastzarr.stores import place, retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
-from fastzarr.stores.loop import at_stop
 from fastzarr.stores.options import described, open_url, public_url, url_of
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore
+from fastzarr.stores.runtime import runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-    from concurrent.futures import ThreadPoolExecutor
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from typing_extensions import Buffer
 
@@ -103,78 +98,6 @@ def _explain(error: Exception) -> retry.Outcome | None:
     return retry.Outcome(None, transient=_network(str(error)) is not None)
 
 
-class _Runtime:
-    """The threads of obstore, which a forked child does not have."""
-
-    def __init__(self) -> None:
-        self.used = self.lost = False
-        self.guard = Lock()
-        #: The thread that reads for the main thread.
-        self.reader: ThreadPoolExecutor | None = None
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=self._look, after_in_child=self._lose)
-
-    def check(self, store: ObjectStore) -> None:
-        """Record a request; raise ForkedError if it would wait for ever."""
-        if self.lost:
-            msg = (
-                f"{store} cannot be used in a forked child, because the threads of obstore exist "
-                "only in its parent; start processes by 'spawn' or 'forkserver' "
-                "(multiprocessing.set_start_method, DataLoader(multiprocessing_context='spawn'))"
-            )
-            raise ForkedError(msg)
-        self.used = True
-
-    def apart(self, read: Callable[[], T]) -> T:
-        """Return the result of a request that changes nothing; Ctrl-C does not wait for it."""
-        if threading.current_thread() is not threading.main_thread():
-            return read()
-        reader, self.reader = self.reader, None
-        try:
-            if reader is None:
-                from concurrent.futures import ThreadPoolExecutor
-
-                reader = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-read")
-            future = reader.submit(read)
-        except RuntimeError:  # the interpreter is shutting down, or there are too many threads
-            return read()
-        try:
-            return future.result()
-        finally:
-            # A signal handler may have put another one there.
-            if future.done() and self.reader is None:
-                self.reader = reader
-            else:
-                reader.shutdown(wait=False)
-
-    def close(self) -> None:
-        """Stop the thread that reads for the main thread; a later read starts another one."""
-        reader, self.reader = self.reader, None
-        if reader is not None:
-            reader.shutdown(wait=True)
-
-    def _look(self) -> None:
-        # Other code may have used obstore.
-        if not self.used:
-            self.used = any(name.startswith("tokio") for name in _thread_names())
-
-    def _lose(self) -> None:
-        self.guard, self.reader = Lock(), None
-        self.lost = self.lost or self.used
-
-
-def _thread_names() -> Iterator[str]:
-    """Return the names of the threads of this process, if the system tells them."""
-    try:
-        for one in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{one}/comm") as file:
-                yield file.read()
-    except OSError:  # a thread has ended, or the system has no such files
-        return
-
-
-_runtime = _Runtime()
-at_stop(_runtime.close)
 # The stores of this process by the names in their pickles.
 _known: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
@@ -529,13 +452,19 @@ class ObjectStore(RemoteStore):
     # Requests
 
     def _read(self, attempt: Callable[[], T], key: str) -> T:
-        return self._request(partial(_runtime.apart, attempt), key)
+        return self._request(attempt, key, leave=True)
 
     def _request(
-        self, attempt: Callable[[], T], key: str, decided: Callable[[], T | None] | None = None
+        self,
+        attempt: Callable[[], T],
+        key: str,
+        decided: Callable[[], T | None] | None = None,
+        *,
+        leave: bool = False,
     ) -> T:
-        _runtime.check(self)
-        return retry.request(attempt, _explain, str(self), key, decided)
+        runtime.check(self)
+        ask = partial(runtime.apart, attempt, leave=leave)
+        return retry.request(ask, _explain, str(self), key, decided)
 
     # Identity
 
@@ -566,7 +495,7 @@ class ObjectStore(RemoteStore):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without credentials; unpickling in this process finds the same connections."""
-        with _runtime.guard:
+        with runtime.guard:
             name = vars(self).setdefault("_name", token_hex(16))
             _known[name] = self._store
         made = described(self._store)
@@ -585,7 +514,7 @@ def _restored(
     conditional: bool,
 ) -> ObjectStore:
     """Return a store from its pickle: with the connections of this process, if it has them."""
-    with _runtime.guard:
+    with runtime.guard:
         found = _known.get(name)
     if found is None:
         if made is None:

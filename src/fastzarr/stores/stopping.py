@@ -1,10 +1,13 @@
-"""Whether the call that is under way has been stopped by the one who awaits it.
+"""Whether the call that is under way has been stopped, by Ctrl-C or by the one who awaits it.
 
 Rules of this file:
 
-* A call that is awaited runs in a context in which ``STOP`` returns whether it has been stopped.
-  What takes long asks it between two steps and then raises ``KeyboardInterrupt``, as Ctrl-C would.
-* A request that is under way is never left: one that changes something could arrive later.
+* A call that is awaited runs in a context in which ``STOP`` returns whether it has been stopped,
+  and so does each thread that stores chunks for a call. What takes long asks it between two steps
+  and then raises ``KeyboardInterrupt``, as Ctrl-C would.
+* A request that is under way and changes something is never left, because it could arrive later.
+  No other one begins: whoever is interrupted while it waits for a request calls ``halt`` at once,
+  so that the other threads of its call repeat nothing.
 * A call that has been stopped stays so. It is therefore asked for where elements are read and
   written, and before a node is created, but never where a change that has failed is undone.
 """
@@ -12,13 +15,33 @@ Rules of this file:
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-STOP: ContextVar[Callable[[], bool] | None] = ContextVar("fastzarr-stop", default=None)
+
+class Stopped:
+    """Whether a call has been stopped; it is, too, if the call above it has been."""
+
+    __slots__ = ("_above", "_now")
+
+    def __init__(self, above: Stopped | None = None) -> None:
+        """Initialise for a call that is a part of another one, ``above``, if that is not None."""
+        self._above, self._now = above, False
+
+    def __call__(self) -> bool:
+        """Return whether the call has been stopped."""
+        return self._now or (self._above is not None and self._above())
+
+    def stop(self) -> None:
+        """Stop the call; calls above it go on."""
+        self._now = True
+
+
+STOP: ContextVar[Stopped | None] = ContextVar("fastzarr-stop", default=None)
 
 # How long a pause lasts, in seconds, before it asks whether the call has been stopped.
 _LOOK = 0.02
@@ -29,6 +52,27 @@ def check() -> None:
     stopped = STOP.get()
     if stopped is not None and stopped():
         raise KeyboardInterrupt
+
+
+def halt() -> None:
+    """Stop the call under way, because the thread that waits for a part of it was interrupted."""
+    stopped = STOP.get()
+    if stopped is not None:
+        stopped.stop()
+
+
+@contextmanager
+def within(stopped: Stopped | None) -> Iterator[None]:
+    """Run a part of a call, unless it has been stopped, on a thread that works for it."""
+    if stopped is None:
+        yield
+        return
+    before = STOP.set(stopped)
+    try:
+        check()
+        yield
+    finally:
+        STOP.reset(before)
 
 
 def pause(seconds: float) -> None:

@@ -1,0 +1,109 @@
+"""The threads of obstore, and the thread that makes requests for the main thread.
+
+Rules of this file:
+
+* obstore's threads do not survive a fork: a forked child gets an error if its parent has used them.
+* Ctrl-C does not reach a call of obstore. The main thread therefore lets another thread make its
+  requests, and leaves a read if interrupted. It waits for a change, which could happen later.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from fastzarr.errors import ForkedError
+from fastzarr.stores import stopping
+from fastzarr.stores.loop import at_stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import ThreadPoolExecutor
+
+T = TypeVar("T")
+
+
+class Runtime:
+    """The threads of obstore, which a forked child does not have."""
+
+    def __init__(self) -> None:
+        """Initialise before the first request."""
+        self.used = self.lost = False
+        self.guard = Lock()
+        #: The thread that makes requests for the main thread.
+        self.asker: ThreadPoolExecutor | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._look, after_in_child=self._lose)
+
+    def check(self, store: object) -> None:
+        """Record a request; raise ForkedError if it would wait for ever."""
+        if self.lost:
+            msg = (
+                f"{store} cannot be used in a forked child, because the threads of obstore exist "
+                "only in its parent; start processes by 'spawn' or 'forkserver' "
+                "(multiprocessing.set_start_method, DataLoader(multiprocessing_context='spawn'))"
+            )
+            raise ForkedError(msg)
+        self.used = True
+
+    def apart(self, attempt: Callable[[], T], *, leave: bool) -> T:
+        """Return the result of a request; Ctrl-C leaves it, or stops all others of the call."""
+        if threading.current_thread() is not threading.main_thread():
+            return attempt()
+        asker, self.asker = self.asker, None
+        try:
+            if asker is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                asker = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-ask")
+            future = asker.submit(attempt)
+        except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+            return attempt()
+        try:
+            future.exception()  # waits, and does not raise it
+        except BaseException:
+            stopping.halt()
+            while not (leave or future.done()):
+                try:
+                    future.exception()
+                except KeyboardInterrupt:
+                    continue
+            raise
+        finally:
+            # A signal handler may have put another one there.
+            if future.done() and self.asker is None:
+                self.asker = asker
+            else:
+                asker.shutdown(wait=False)
+        return future.result()
+
+    def close(self) -> None:
+        """Stop the thread of the main thread; a later request starts another one."""
+        asker, self.asker = self.asker, None
+        if asker is not None:
+            asker.shutdown(wait=True)
+
+    def _look(self) -> None:
+        # Other code may have used obstore.
+        if not self.used:
+            self.used = any(name.startswith("tokio") for name in _thread_names())
+
+    def _lose(self) -> None:
+        self.guard, self.asker = Lock(), None
+        self.lost = self.lost or self.used
+
+
+def _thread_names() -> Iterator[str]:
+    """Return the names of the threads of this process, if the system tells them."""
+    try:
+        for one in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{one}/comm") as file:
+                yield file.read()
+    except OSError:  # a thread has ended, or the system has no such files
+        return
+
+
+runtime = Runtime()
+at_stop(runtime.close)
