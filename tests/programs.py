@@ -148,6 +148,16 @@ ZARR_2 = {
             zarr.zeros((4, 4), chunks=2, store=store)[:] = 1
             assert zarr.open_array(store, mode="r")[:].sum() == 16
     """,
+    "a zip archive": """
+        store = zarr.ZipStore("a.zip", mode="w")
+        root = zarr.group(store=store)
+        root.zeros("x", shape=(4, 4), chunks=2)[:] = 1
+        store.close()
+        store = zarr.storage.ZipStore("a.zip", mode="r")
+        assert zarr.open_group(store, mode="r")["x"][:].sum() == 16
+        zarr.save("b.zip", a=np.arange(3))
+        assert zarr.load("b.zip")["a"].tolist() == [0, 1, 2]
+    """,
     "a file system of fsspec": """
         import fsspec
 

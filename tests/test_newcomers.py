@@ -34,7 +34,6 @@ MISSING = {
         TypeError,
     ),
     "CacheStore": ("import fastzarr.experimental", OTHER_STORES, ImportError),
-    "ZipStore": ("zarr.storage.ZipStore", ARCHIVES, AttributeError),
     "DBMStore": ("zarr.storage.DBMStore", ARCHIVES, AttributeError),
     "LMDBStore": ("zarr.storage.LMDBStore", ARCHIVES, AttributeError),
     "SQLiteStore": ("zarr.storage.SQLiteStore", ARCHIVES, AttributeError),

@@ -43,6 +43,7 @@ SURFACE = [
     "VLenArray",
     "VLenBytes",
     "VLenUTF8",
+    "ZipStore",
     "Zlib",
     "Zstd",
     "__version__",

@@ -165,6 +165,9 @@ if TYPE_CHECKING:
     from fastzarr.stores import (
         TempStore as TempStore,
     )
+    from fastzarr.stores import (
+        ZipStore as ZipStore,
+    )
     from fastzarr.stores.synchronizers import (
         ProcessSynchronizer as ProcessSynchronizer,
     )
@@ -222,6 +225,7 @@ else:
                 "MemoryStore",
                 "NestedDirectoryStore",
                 "TempStore",
+                "ZipStore",
             ),
             ".transfer.copy": ("copy", "copy_all"),
             ".transfer.stores": ("copy_store",),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         FSStore,
         LRUStoreCache,
         ObjectStore,
+        ZipStore,
     )
 else:
     __getattr__, __dir__ = make_lazy(
@@ -51,7 +52,7 @@ else:
             ),
             "fastzarr.stores": (
                 *("ABSStore", "CacheStore", "FSStore", "FsspecStore", "LRUStoreCache"),
-                "ObjectStore",
+                *("ObjectStore", "ZipStore"),
             ),
         },
     )
@@ -74,6 +75,7 @@ __all__ = [
     "Store",
     "StorePath",
     "TempStore",
+    "ZipStore",
     "array_meta_key",
     "attrs_key",
     "contains_array",

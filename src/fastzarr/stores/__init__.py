@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.obstore import ObjectStore
     from fastzarr.stores.path import StorePath
     from fastzarr.stores.resolve import as_store, as_store_path
+    from fastzarr.stores.zip.store import ZipStore
 
 _HOMES = {
     "ABSStore": ("abs", "ABSStore"),
@@ -72,6 +73,7 @@ _HOMES = {
     "Transacts": ("capabilities", "Transacts"),
     "Validates": ("capabilities", "Validates"),
     "Value": ("capabilities", "Value"),
+    "ZipStore": ("zip.store", "ZipStore"),
     "as_store": ("resolve", "as_store"),
     "as_store_path": ("resolve", "as_store_path"),
 }
@@ -106,6 +108,7 @@ __all__ = [
     "Transacts",
     "Validates",
     "Value",
+    "ZipStore",
     "as_store",
     "as_store_path",
     "normalise_path",

@@ -5,7 +5,7 @@ Rules of this file:
 * Only this file decides which objects are accepted as stores.
 * Nothing is opened, created or deleted: a mode only determines whether the store may be written.
 * ``urls.py`` chooses the store of a URL that is not of a folder or of memory.
-* A path ending in ``.zip`` is not a store, unless it is a folder.
+* A path or URL that ends in ``.zip`` is that of an archive, unless it is a folder.
 * Messages show only the scheme of a URL, because the rest may contain a password.
 """
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 StoreLike: TypeAlias = "Store | StorePath | str | os.PathLike[str] | hints.ForeignStore | None"
 """What represents a store; None is a new one in memory."""
 _MODES = ("r", "r+", "a", "w", "w-", "x")
+_ZIP = ".zip"
 _MAPPING = ("__getitem__", "__iter__", "keys")
 _memory_url = re.compile(r"\A(?i:memory)://(.*)\Z", re.DOTALL).match
 _file_url = re.compile(r"\A(?i:file)://(?:localhost(?=/))?(.*)\Z", re.DOTALL).match
@@ -43,7 +44,8 @@ def as_store(
     """Return the store that an argument represents.
 
     None is a new store in memory, and ``memory://name`` the one of that name in this process; a
-    string, a Path or a ``file://`` URL is a store in a folder; a dict or another mapping, of any
+    string, a Path or a ``file://`` URL is a store in a folder, or in an archive if it ends in
+    ``.zip``; a dict or another mapping, of any
     class, is a store in that mapping, which is read-only if values cannot be set. A store is
     returned as it is, and of a StorePath its store (``as_store_path`` keeps the path).
 
@@ -71,7 +73,10 @@ def as_store(
         raise BaseZarrError(msg)
     if read_only is None and mode is not None:
         read_only = mode == "r"
-    if is_remote(store_like):
+    archive = _archive_url(store_like)
+    if archive is not None:
+        store = _open_archive(archive, storage_options or {})
+    elif is_remote(store_like):
         store = open_remote(store_like, storage_options or {}, read_only=bool(read_only))
     else:
         store = _resolve(store_like, read_only=bool(read_only))
@@ -118,9 +123,7 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
 
         return ManagedMemoryStore(name, read_only=read_only)
     if isinstance(store_like, str | os.PathLike):
-        from fastzarr.stores.local.store import LocalStore
-
-        return LocalStore(_local_path(store_like), read_only=read_only)
+        return _open_path(_local_path(store_like), read_only=read_only)
     if isinstance(getattr(store_like, "store_path", None), StorePath):
         # A group is also a mapping, but of nodes.
         msg = f"expected a store, got {store_like!r}; pass its store or its store_path"
@@ -174,9 +177,9 @@ def _local_path(path: str | os.PathLike[str]) -> str:
     # URLs of other schemes are opened by urls.py.
     url = _file_url(text) if isinstance(path, str) else None
     if url is None:
-        return _folder(text)
+        return text
     if url[1].startswith("/") or (os.name == "nt" and re.match(r"[A-Za-z]:", url[1])):
-        return _folder(url[1])
+        return url[1]
     msg = (
         "a file:// URL must have an absolute path and no host other than localhost, as in "
         "file:///data/a.zarr"
@@ -184,9 +187,31 @@ def _local_path(path: str | os.PathLike[str]) -> str:
     raise BaseZarrError(msg)
 
 
-def _folder(path: str) -> str:
-    """Return the path of a folder; raise BaseZarrError if it must be that of a file."""
-    if path.lower().endswith(".zip") and not os.path.isdir(path):
-        msg = f"zip files are not supported, but {path!r} names one; use a folder of another name"
-        raise BaseZarrError(msg)
-    return path
+def _open_path(path: str, *, read_only: bool) -> Store:
+    """Return the store of an archive or of a folder, which need not exist."""
+    if path.lower().endswith(_ZIP) and not os.path.isdir(path):
+        from fastzarr.stores.zip.store import ZipStore
+
+        return ZipStore(path, mode="r" if read_only else "a")
+    from fastzarr.stores.local.store import LocalStore
+
+    return LocalStore(path, read_only=read_only)
+
+
+def _archive_url(store_like: object) -> str | None:
+    """Return the URL of an archive behind a network, or None for anything else."""
+    if not isinstance(store_like, str):
+        return None
+    start, _, url = store_like.partition("::")
+    if start.lower() == "zip" and is_remote(url):
+        return url
+    is_archive = store_like.lower().endswith(_ZIP) and "::" not in store_like
+    return store_like if is_archive and is_remote(store_like) else None
+
+
+def _open_archive(url: str, options: Mapping[str, Any]) -> Store:
+    """Return the store of an archive in a store behind a network, which is read by ranges."""
+    from fastzarr.stores.zip.store import ZipStore
+
+    above, _, name = url.rpartition("/")
+    return ZipStore(StorePath(open_remote(above, options, read_only=True), name), mode="r")

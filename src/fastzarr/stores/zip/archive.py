@@ -1,0 +1,455 @@
+"""One archive: its members, and the changes that are made to it.
+
+Rules of this file:
+
+* What all copies of a store share is here. ``view`` has a file with its members. It is replaced, or
+  its members are updated, in one step, so that readers need no lock.
+* Before each change, and before a read if the file has another size, the changes of other writers
+  are read. A reader thus sees the archive as of one moment, and no change is based on an old one.
+* A change is appended, and seen by other processes at once. ``flush`` writes the directory: first
+  what it lists is synced, then the directory, so that there is always one that is valid.
+* Nothing that a directory lists is overwritten. The space of replaced members is only freed by
+  ``compact``, which writes a new file and renames it.
+* Bytes behind the last complete record were left by a writer that died. The next writer removes
+  them, because other bytes could follow them otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastzarr.errors import ArchiveError, BaseZarrError
+from fastzarr.stores.local import system
+from fastzarr.stores.zip import format as zf
+from fastzarr.stores.zip import log
+from fastzarr.stores.zip.opening import Opened, open_archive
+from fastzarr.stores.zip.source import FileChange, FileSource, ObjectSource, OpenFile, RemoteSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fastzarr.stores.zip.format import Entry
+
+    Source = FileSource | ObjectSource | RemoteSource
+    Change = FileChange | ObjectSource
+
+# How much a copy reads and writes at a time.
+_PIECE = 8 << 20
+# An archive with less free space than this is not compacted when it is closed.
+_WASTE = 1 << 20
+
+
+class Packed(NamedTuple):
+    """A value as it will be stored: its bytes, and the checksum and the size of the value."""
+
+    method: int
+    data: bytes | memoryview
+    crc: int
+    size: int
+
+
+class View:
+    """A file, and its members by key, in the order of the directory; None counts as missing."""
+
+    __slots__ = ("entries", "names", "opened", "reader")
+
+    def __init__(self, reader: Any, opened: Opened) -> None:
+        """Initialise."""
+        self.reader, self.opened = reader, opened
+        self.entries: zf.Entries = dict(opened.entries)
+        self.names: dict[str, set[str]] | None = None
+
+    def update(self, changes: list[log.Change]) -> None:
+        """Apply changes in one step."""
+        base, new = log.applied(self.entries, changes)
+        if base is not self.entries:
+            self.entries, self.names = {**base, **new}, None
+        names = self.names
+        added = [key for key, entry in new.items() if entry and self.entries.get(key) is None]
+        gone = [key for key, entry in new.items() if entry is None]
+        self.entries.update(new)
+        for key in gone:
+            self.entries.pop(key, None)
+        if gone:
+            self.names = None
+        elif names is not None:
+            for key in added:
+                _name(names, key)
+
+    def start(self, entry: Entry) -> int:
+        """Return the offset of the data of a member.
+
+        Raise ArchiveError if its header is not that of the directory.
+        """
+        if entry.start < 0:
+            length = zf.LOCAL.size + len(entry.name)
+            header = zf.Header(self.reader.read(entry.offset, length))
+            zf.check_header(header, entry)
+            entry.start = entry.offset + header.length
+        return entry.start
+
+    def check_complete(self, key: str) -> None:
+        """Raise ArchiveError if a key that was not found may have been lost."""
+        opened = self.opened
+        if opened.sealed:
+            return
+        if not opened.proven:
+            msg = (
+                f"{key!r} is not among the members that were recovered of a damaged archive, and "
+                "may have been lost"
+            )
+            raise ArchiveError(msg)
+        if not isinstance(self.reader, RemoteSource):
+            # A name that was damaged in the directory differs from that of the member.
+            for found in list(self.entries.values()):
+                if found is not None:
+                    self.start(found)
+        opened.sealed = True
+
+    def below(self, prefix: str) -> set[str]:
+        """Return the names directly below a prefix."""
+        names = self.names
+        if names is None:
+            names = {"": set()}
+            for key, entry in list(self.entries.items()):
+                if entry is not None:
+                    _name(names, key)
+            self.names = names
+        return set(names.get(prefix, ()))
+
+
+class Archive:
+    """The shared state of the stores of one archive."""
+
+    def __init__(self, source: Source, *, zip64: bool, durability: str) -> None:
+        """Initialise; the archive is read when it is first used."""
+        self.source, self.zip64, self.durability = source, zip64, durability
+        self.view: View | None = None
+        #: Excludes the other threads from changes.
+        self.guard, self._process = RLock(), os.getpid()
+        # The offset of the next record, the size of the file when it was last read, and the link
+        # behind which there is no directory, or -1.
+        self._end = self._seen = 0
+        self._link, self._first_link = -1, False
+        #: Whether this process has made changes since the last ``flush``, and since the last close.
+        self.written = self._changed = False
+        self._new = False
+
+    # Reading
+
+    def exists(self) -> bool:
+        """Whether there is an archive, as far as is known without a request."""
+        if isinstance(self.source, FileSource):
+            return os.path.lexists(self.source.path)
+        return isinstance(self.source, RemoteSource) or self.source.tail(0)[1] > 0
+
+    def current(self) -> View:
+        """Return the members as they are now; raise FileNotFoundError if there is no archive."""
+        view = self.view
+        if view is not None:
+            if not isinstance(view.reader, OpenFile):
+                return view
+            size, named = view.reader.seen()
+            if size == self._seen and named:
+                return view
+            if not named and not os.path.exists(self.source.path):
+                return view  # deleted, but it can still be read
+        with self._alone():
+            if not isinstance(self.source, FileSource):
+                return self._loaded(self.source)
+            with self.source.locked(shared=True) as change:
+                return self._catch_up(change)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self._process != os.getpid():
+            # A thread of the parent may have had the lock when it forked.
+            self.guard, self._process = RLock(), os.getpid()
+            self.written = False
+        with self.guard:
+            yield
+
+    def _loaded(self, reader: Any) -> View:
+        if self.view is not None and self.view.reader is reader:
+            return self.view
+        return self._load(reader)
+
+    def _load(self, reader: Any) -> View:
+        remote = isinstance(reader, RemoteSource)
+        found = open_archive(reader, self.source.path, recover=not remote)
+        self._end, self._seen, self._link = found.end, found.size, found.link
+        self._first_link = found.first_link
+        self.view = View(reader, found)
+        return self.view
+
+    def _catch_up(self, change: Change) -> View:
+        """Return the members with the changes of other writers, while the file is locked."""
+        if isinstance(self.source, RemoteSource) or isinstance(change, ObjectSource):
+            return self._loaded(self.source)
+        view = self.view
+        if view is None or not view.reader.is_same(change.lock):
+            return self._load(self.source.open())
+        reader: OpenFile = view.reader
+        size, _ = reader.seen()
+        if size == self._seen:
+            return view
+        if size < self._end:
+            return self._load(self.source.open())
+        found = log.Replay(reader, self._end, size, link=self._link)
+        if found.end == self._end and _is_rewritten(reader, size):
+            return self._load(self.source.open())
+        view.update(found.changes)
+        self._end, self._link, self._seen = found.end, found.link, size
+        return view
+
+    # Changing
+
+    @contextmanager
+    def _changing(self, *, create: bool = False) -> Iterator[tuple[Change, View]]:
+        """Exclude all other writers in a ``with`` block."""
+        source = self.source
+        if isinstance(source, RemoteSource):
+            msg = f"the archive {source.path} is in another store, and can only be read"
+            raise BaseZarrError(msg)
+        with self._alone(), source.locked(create=create) as change:
+            view = self._catch_up(change)
+            if not view.opened.proven:
+                msg = (
+                    f"the archive {source.path!r} is damaged, and only {len(view.entries)} members "
+                    "were recovered; read it with mode='r', or copy these to a new store"
+                )
+                raise ArchiveError(msg)
+            yield change, view
+
+    def put(
+        self,
+        values: Sequence[tuple[str, Packed | None]],
+        check: Callable[[View], bool] | None = None,
+        more: Callable[[View], list[tuple[str, Packed | None]]] | None = None,
+    ) -> bool:
+        """Store values, or delete the keys of those that are None, all in one step.
+
+        Return False, and change nothing, if ``check(view)`` is False. ``more(view)`` returns values
+        to be stored with the others.
+        """
+        with self._changing(create=True) as (change, view):
+            if check is not None and not check(view):
+                return False
+            if more is not None:
+                values = [*values, *more(view)]
+            kept = [
+                (key, value)
+                for key, value in values
+                if value is not None or view.entries.get(key) is not None
+            ]
+            if kept:
+                self._append(change, view, lambda start: self._records(kept, start))
+        return True
+
+    def delete_tree(self, prefix: str) -> bool:
+        """Delete all keys below a prefix, in one step; return whether there were any."""
+        with self._changing(create=True) as (change, view):
+            start = f"{prefix}/" if prefix else ""
+            if not any(e is not None and k.startswith(start) for k, e in view.entries.items()):
+                return False
+            record = log.control(log.TREE, prefix.encode())
+            self._append(change, view, lambda _: ([record], [log.Change(log.TREE, prefix)]))
+        return True
+
+    def _records(
+        self, values: Sequence[tuple[str, Packed | None]], start: int
+    ) -> tuple[list[bytes | memoryview], list[log.Change]]:
+        """Return the records of values, the first of which will be at ``start``."""
+        parts: list[bytes | memoryview] = []
+        changes: list[log.Change] = []
+        if len(values) > 1:
+            start += log.BATCH_SIZE
+        at = start
+        for key, value in values:
+            if value is None:
+                parts.append(log.control(log.DELETE, zf.encoded(key)[0]))
+                changes.append(log.Change(log.DELETE, key))
+                at += len(parts[-1])
+                continue
+            stored = len(value.data)
+            header, entry = zf.new_member(key, value.method, value.crc, stored, value.size, at)
+            parts += (header, value.data)
+            changes.append(log.Change(b"", key, entry))
+            at = entry.start + stored
+        if len(values) > 1:
+            parts.insert(0, log.batch(at - start))
+        return parts, changes
+
+    def _append(
+        self,
+        change: Change,
+        view: View,
+        make: Callable[[int], tuple[list[bytes | memoryview], list[log.Change]]],
+    ) -> None:
+        """Append the records that ``make`` returns for the offset of the first one."""
+        end = self._end
+        if self._seen > end:
+            change.truncate(end)
+        link = [log.control(log.LINK)] if self._link < 0 else []
+        records, changes = make(end + sum(map(len, link)))
+        parts = [*link, *records]
+        new_end = end + sum(map(len, parts))
+        if not self.zip64:
+            _check_narrow(len(view.entries) + len(changes), new_end)
+        try:
+            change.write(end, parts)
+            if self.durability == "full":
+                change.sync()
+        except BaseException:
+            # If this fails, too, the next writer removes what was written.
+            self._seen = -1
+            with suppress(OSError):
+                change.truncate(end)
+            raise
+        if link:
+            self._link, self._first_link = end, self._first_link or not end
+        self._new = self._new or not end
+        self._end = self._seen = new_end
+        self.written = self._changed = True
+        view.update(changes)
+
+    def flush(self) -> None:
+        """Write the directory, if there were changes since the last one."""
+        if not self.written and self._link < 0:
+            return
+        with suppress(FileNotFoundError), self._changing() as (change, view):
+            if self._link >= 0:
+                self._write_directory(change, view)
+        self.written = False
+
+    def _write_directory(self, change: Change, view: View) -> None:
+        entries = [entry for entry in view.entries.values() if entry is not None]
+        records = b"".join([entry.raw for entry in entries])
+        end = self._end
+        if not self.zip64:
+            _check_narrow(len(entries), end + len(records))
+        if self._seen > end:
+            change.truncate(end)
+        parts = [records, zf.end_records(len(entries), len(records), end)]
+        syncs = self.durability != "none"
+        if syncs:
+            change.sync()
+        self._seen = -1
+        change.write(end, parts)
+        if syncs:
+            change.sync()
+            if self._new and isinstance(change, FileChange):
+                system.sync_folder(os.path.dirname(change.path))
+        end += sum(map(len, parts))
+        links = {self._link} | ({0} if self._first_link else set())
+        at, slot = log.slot_bytes(end, records)
+        for link in sorted(links):
+            change.write(link + at, [slot])
+        self._end = self._seen = end
+        self._link, self._new = -1, False
+        view.opened.sealed = view.opened.sealed or self._first_link
+
+    def close(self) -> None:
+        """Flush, and compact an archive that this process has changed if most of it is free."""
+        self.flush()
+        if self._changed and isinstance(self.source, FileSource):
+            self._changed = False
+            with suppress(FileNotFoundError):
+                entries = [e for e in self.current().entries.values() if e is not None]
+                kept = sum(zf.LOCAL.size + 2 * len(e.raw) + e.stored for e in entries)
+                if self._end - kept > max(kept, _WASTE):
+                    self.compact()
+
+    def finish(self) -> None:
+        """Flush at the end of the process, or when the last store of the archive is gone."""
+        if self._process == os.getpid():
+            self.flush()
+
+    def compact(self) -> None:
+        """Write a new file without free space, and put it in the place of the old one."""
+        source = self.source
+        if not isinstance(source, FileSource):
+            msg = "only an archive in a file of its own can be compacted"
+            raise BaseZarrError(msg)
+        with self._changing() as (_, view):
+            folder = os.path.dirname(source.path)
+            new = system.temporary_name(folder)
+            try:
+                self._copy_to(new, view)
+                os.chmod(new, os.stat(source.path).st_mode & 0o7777)
+                system.patiently(os.replace, new, source.path)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(new)
+                raise
+            if self.durability != "none":
+                system.sync_folder(folder)
+            self._load(source.open())
+            self.written = False
+
+    def _copy_to(self, path: str, view: View) -> None:
+        """Write all members to a new file."""
+        records: list[bytes] = []
+        with open(path, "xb", buffering=0) as file:
+            out = _Out(file)
+            out.write(log.control(log.LINK))
+            for entry in list(view.entries.values()):
+                if entry is None:
+                    continue
+                records.append(zf.moved(entry, out.size))
+                out.write(zf.header_of(entry))
+                start, left = view.start(entry), entry.stored
+                while left:
+                    size = min(_PIECE, left)
+                    out.write(view.reader.read(start + entry.stored - left, size))
+                    left -= size
+            directory, start = b"".join(records), out.size
+            out.write(directory)
+            out.write(zf.end_records(len(records), len(directory), start))
+            at, slot = log.slot_bytes(out.size, directory)
+            file.seek(at)
+            file.write(slot)
+            if self.durability != "none":
+                system.sync_open_file(file.fileno(), path)
+
+
+def _name(names: dict[str, set[str]], key: str) -> None:
+    """Add the names on the way to a key to those of the folders that they are in."""
+    known = False
+    while key and not known:
+        above, _, name = key.rpartition("/")
+        known = above in names
+        names.setdefault(above, set()).add(name)
+        key = above
+
+
+class _Out:
+    """A file that is written from its start to its end."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.size = file, 0
+
+    def write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        self.size += len(data)
+
+
+def _is_rewritten(reader: OpenFile, size: int) -> bool:
+    """Whether another program has changed the archive in its own way."""
+    tail, _ = reader.tail(zf.TAIL)
+    return zf.find_ending(tail, size) is not None
+
+
+def _check_narrow(count: int, end: int) -> None:
+    """Raise BaseZarrError if an archive would need zip64."""
+    if zf.needs_zip64(count, 0, end):
+        msg = (
+            f"the archive would have {count} members and {end} bytes, which needs zip64; "
+            "pass allowZip64=True"
+        )
+        raise BaseZarrError(msg)

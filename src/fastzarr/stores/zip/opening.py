@@ -1,0 +1,149 @@
+"""How an archive is opened: by its directory, or by its records if that is missing.
+
+Rules of this file:
+
+* An archive with a valid directory at its end is complete. If its first record is a link, the
+  directory must have the checksum that this states.
+* Otherwise the last link is looked for, and the directory before it. Their changes count if the
+  link says that no directory was written later: the writer died before the end of its changes.
+* In all other cases the archive was truncated or damaged. The members whose headers are found are
+  read, but nothing is known of what is missing: it is not ``proven``.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from typing import TYPE_CHECKING
+
+from fastzarr.errors import ArchiveError, ZarrRuntimeWarning
+from fastzarr.stores.zip import format as zf
+from fastzarr.stores.zip import log
+
+if TYPE_CHECKING:
+    from fastzarr.stores.zip.source import Reader
+
+
+class Opened:
+    """What was found in an archive.
+
+    ``end`` is where the next record is written, ``size`` that of the file, and ``link`` the link of
+    the changes without a directory, or -1. ``proven`` is False if members may be lost, and
+    ``sealed`` is True if the directory has been compared with its checksum.
+    """
+
+    __slots__ = ("end", "entries", "first_link", "link", "proven", "sealed", "size")
+
+    def __init__(self, entries: zf.Entries, end: int, size: int, link: int = -1) -> None:
+        """Initialise."""
+        self.entries, self.end, self.size, self.link = entries, end, size, link
+        self.proven, self.sealed, self.first_link = True, False, False
+
+
+def open_archive(reader: Reader, path: str, *, recover: bool = True) -> Opened:
+    """Read the directory of an archive, or recover it if the file does not end with one.
+
+    Without ``recover``, raise ArchiveError instead. Raise it for a file that is not an archive.
+    """
+    tail, size = reader.tail(zf.TAIL)
+    if not size:
+        return Opened({}, 0, 0)
+    try:
+        found = _by_ending(reader, tail, size)
+    except zf.DamagedError:
+        found = None
+    except ArchiveError as error:
+        msg = f"{path!r} cannot be opened: {error}"
+        raise ArchiveError(msg) from None
+    if found is None and recover:
+        found = _recovered(reader, size)
+    if found is None:
+        start = reader.read(0, min(size, 4))
+        if recover or not start.startswith(b"PK"):
+            msg = f"{path!r} is not a zip archive, although its name says so"
+        else:
+            msg = f"{path!r} does not end with a directory: it is incomplete or still being written"
+        raise ArchiveError(msg)
+    if recover:
+        _check_first(reader, found)
+    if not found.proven:
+        msg = (
+            f"the zip archive {path!r} is truncated or damaged: {len(found.entries)} members were "
+            "recovered, and reading a chunk that is not among them raises an error"
+        )
+        warnings.warn(msg, ZarrRuntimeWarning, stacklevel=2)
+    return found
+
+
+def _by_ending(reader: Reader, tail: bytes, size: int) -> Opened | None:
+    ending = zf.find_ending(tail, size)
+    if ending is None:
+        return None
+    return Opened(_read_directory(reader, ending, tail, size), size, size)
+
+
+def _read_directory(reader: Reader, ending: zf.Ending, tail: bytes, tail_end: int) -> zf.Entries:
+    inside = ending.start - (tail_end - len(tail))
+    if inside >= 0:
+        raw = tail[inside : inside + ending.size]
+    else:
+        # What is known already is not read again.
+        raw = reader.read(ending.start, min(-inside, ending.size))
+        raw += tail[: max(ending.size + inside, 0)]
+    return zf.read_directory(raw, ending)
+
+
+def _check_first(reader: Reader, found: Opened) -> None:
+    """Compare an archive with what its first link says."""
+    start = reader.read(0, min(log.LINK_SIZE, found.size))
+    found.first_link = log.is_link(start)
+    slot = log.read_slot(start)
+    if slot is None or not slot.end:
+        return
+    if slot.end > found.size:
+        found.proven = False
+    elif slot.end == found.end and found.link < 0:
+        records = b"".join(entry.raw for entry in found.entries.values() if entry)
+        found.sealed = zlib.crc32(records) == slot.crc
+
+
+def _recovered(reader: Reader, size: int) -> Opened | None:
+    for link in log.find_links(reader, size):
+        base = _before(reader, link)
+        if base is None:
+            continue
+        found = log.Replay(reader, link, size, verify=True)
+        entries, new = log.applied(base, found.changes)
+        opened = Opened(_present(entries, new), found.end, size, found.link)
+        slot = log.read_slot(reader.read(link, min(log.LINK_SIZE, size - link)))
+        complete = slot is not None and (not slot.end or slot.end <= found.checked)
+        opened.proven = complete
+        return opened
+    found = log.Replay(reader, 0, size, verify=True)
+    entries, new = log.applied({}, found.changes)
+    present = _present(entries, new)
+    if not present and found.checked < 0:
+        return None
+    opened = Opened(present, found.end, size, found.link)
+    opened.proven = found.checked >= 0
+    return opened
+
+
+def _before(reader: Reader, link: int) -> zf.Entries | None:
+    """Return the directory that ends where a link starts, or None if there is none."""
+    if not link:
+        return {}
+    first = max(link - zf.TAIL, 0)
+    tail = reader.read(first, link - first)
+    try:
+        ending = zf.find_ending(tail, link)
+        if ending is None or ending.shift:
+            return None
+        return _read_directory(reader, ending, tail, link)
+    except ArchiveError:
+        return None
+
+
+def _present(entries: zf.Entries, new: zf.Entries) -> zf.Entries:
+    found = {**entries, **new}
+    return {key: entry for key, entry in found.items() if entry is not None}
