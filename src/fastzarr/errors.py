@@ -280,6 +280,28 @@ class RequestAccessError(RequestError, PermissionError):
     """Raised if a server denies access (status 401 or 403); credentials are missing or wrong."""
 
 
+class DatabaseError(BaseZarrError, OSError):
+    """Raised if a database that is used as a store cannot be read or written.
+
+    ``store`` is the URL of the store, and ``key`` the key that was asked for, if it was one. The
+    cause is the error of the database's library. No such failure makes a key missing.
+    """
+
+    def __init__(self, message: str, store: str = "", key: str = "") -> None:
+        """Initialise with a message and the place of the failure."""
+        super().__init__(message)
+        self.message, self.store, self.key = message, store, key
+
+    def __str__(self) -> str:
+        """Return the store and the key, followed by the message."""
+        key = f", key {self.key!r}" if self.key else ""
+        return f"{self.store}{key}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the parts, so that the error can be passed between processes."""
+        return (type(self), (self.message, self.store, self.key), {"errno": self.errno})
+
+
 class ForkedError(BaseZarrError, RuntimeError):
     """Raised if a store is used in a forked child in which its library would wait for ever."""
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         FSStore,
         LRUStoreCache,
         ObjectStore,
+        SQLiteStore,
         ZipStore,
     )
 else:
@@ -52,7 +53,7 @@ else:
             ),
             "fastzarr.stores": (
                 *("ABSStore", "CacheStore", "FSStore", "FsspecStore", "LRUStoreCache"),
-                *("ObjectStore", "ZipStore"),
+                *("ObjectStore", "SQLiteStore", "ZipStore"),
             ),
         },
     )
@@ -72,6 +73,7 @@ __all__ = [
     "MemoryStore",
     "NestedDirectoryStore",
     "ObjectStore",
+    "SQLiteStore",
     "Store",
     "StorePath",
     "TempStore",

@@ -99,7 +99,8 @@ def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
         return errors.ChunkNotFoundError(msg, *place)
     if isinstance(error, errors.CodecError):
         return errors.ChunkError(str(error), *place)
-    if isinstance(error, errors.BaseZarrError) and not isinstance(error, errors.RequestError):
+    of_store = isinstance(error, (errors.DatabaseError, errors.RequestError))
+    if isinstance(error, errors.BaseZarrError) and not of_store:
         return error
     if isinstance(error, MemoryError):
         words = str(error) or "there is no memory for the chunk"

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.obstore import ObjectStore
     from fastzarr.stores.path import StorePath
     from fastzarr.stores.resolve import as_store, as_store_path
+    from fastzarr.stores.sqlite.store import SQLiteStore
     from fastzarr.stores.zip.store import ZipStore
 
 _HOMES = {
@@ -65,6 +66,7 @@ _HOMES = {
     "NestedDirectoryStore": ("local.directory", "NestedDirectoryStore"),
     "ObjectStore": ("obstore", "ObjectStore"),
     "Request": ("capabilities", "Request"),
+    "SQLiteStore": ("sqlite.store", "SQLiteStore"),
     "SetsMany": ("capabilities", "SetsMany"),
     "StorePath": ("path", "StorePath"),
     "Swaps": ("capabilities", "Swaps"),
@@ -99,6 +101,7 @@ __all__ = [
     "NestedDirectoryStore",
     "ObjectStore",
     "Request",
+    "SQLiteStore",
     "SetsMany",
     "Store",
     "StorePath",

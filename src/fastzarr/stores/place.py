@@ -13,7 +13,8 @@ Rules of this file:
 * A Place lives as long as something refers to it. Its locks and snapshots end with it. The keys of
   stored copies of metadata are kept, because the copies remain in the store, and so is whether the
   user has been warned about a folder.
-* No lock is held in a forked child.
+* No lock is held in a forked child. What stores have opened at a Place, such as the connections of
+  a database, is told of a fork before and after it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,22 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from threading import Condition, Lock, RLock, get_ident
-from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet, WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
     from weakref import ref
+
+
+class Opened(Protocol):
+    """What stores have opened at a Place, and a forked child must not share with its parent."""
+
+    def before_fork(self) -> None:
+        """Wait for what is under way, and keep other threads out until ``after_fork``."""
+
+    def after_fork(self, *, child: bool) -> None:
+        """Let threads in again, in the parent or in the child."""
 
 
 class Locks:
@@ -184,6 +195,7 @@ class Place:
         "held",
         "inode",
         "locks",
+        "opened",
         "paths",
         "snapshots",
         "token",
@@ -203,6 +215,8 @@ class Place:
         self.locks = Locks()
         #: The locks of the paths of nodes, for the threads of this process.
         self.paths = PathLocks()
+        #: What stores have opened here, each as long as a store uses it.
+        self.opened: WeakSet[Opened] = WeakSet()
         #: A lock for brief changes of this state, and of the values of a dict.
         self.guard = RLock()
         #: The snapshots that handles of this process use, by ``id``.
@@ -350,12 +364,34 @@ _places: WeakValueDictionary[Hashable, Place] = WeakValueDictionary()
 _guard = [RLock()]
 
 
+# What was told of the fork that is under way, and the lock of the thread that forks.
+_forking: list[Opened] = []
+_forks = [Lock()]
+
+
+def _prepare() -> None:
+    _forks[0].acquire()
+    with _guard[0]:
+        opened = {one for place in list(_places.values()) for one in place.opened}
+    for one in opened:
+        one.before_fork()
+        _forking.append(one)
+
+
+def _go_on() -> None:
+    while _forking:
+        _forking.pop().after_fork(child=False)
+    _forks[0].release()
+
+
 def _start_anew() -> None:
     # A thread that held a lock in the parent does not exist in the child.
-    _guard[0] = RLock()
+    _guard[0], _forks[0] = RLock(), Lock()
     for place in list(_places.values()):
         place.reset()
+    while _forking:
+        _forking.pop().after_fork(child=True)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(before=_prepare, after_in_parent=_go_on, after_in_child=_start_anew)

@@ -6,6 +6,7 @@ Rules of this file:
 * Nothing is opened, created or deleted: a mode only determines whether the store may be written.
 * ``urls.py`` chooses the store of a URL that is not of a folder or of memory.
 * A path or URL that ends in ``.zip`` is that of an archive, unless it is a folder.
+* ``suffixes.py`` chooses the store of any other path.
 * Messages show only the scheme of a URL, because the rest may contain a password.
 """
 
@@ -20,6 +21,7 @@ from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.path import StorePath
+from fastzarr.stores.suffixes import kind_of
 from fastzarr.stores.urls import is_remote, open_remote
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ def as_store(
     ``.zip``; a dict or another mapping, of any
     class, is a store in that mapping, which is read-only if values cannot be set. A store is
     returned as it is, and of a StorePath its store (``as_store_path`` keeps the path).
+
+    A path that ends in ``.sqlite``, ``.sqldb`` or ``.db`` is that of a database, unless it is a
+    folder.
 
     Any other URL is that of a store behind a network: ``s3://``, ``gs://``, ``az://``, ``http://``
     and ``https://`` are opened as an ``ObjectStore`` if obstore is installed, and as an
@@ -188,14 +193,12 @@ def _local_path(path: str | os.PathLike[str]) -> str:
 
 
 def _open_path(path: str, *, read_only: bool) -> Store:
-    """Return the store of an archive or of a folder, which need not exist."""
+    """Return the store of an archive, a database or a folder, which need not exist."""
     if path.lower().endswith(_ZIP) and not os.path.isdir(path):
         from fastzarr.stores.zip.store import ZipStore
 
         return ZipStore(path, mode="r" if read_only else "a")
-    from fastzarr.stores.local.store import LocalStore
-
-    return LocalStore(path, read_only=read_only)
+    return kind_of(path)(path, read_only=read_only)
 
 
 def _archive_url(store_like: object) -> str | None:

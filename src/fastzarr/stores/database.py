@@ -1,0 +1,451 @@
+"""What stores in a database share: their verbs, made of sessions, and transactions.
+
+Rules of this file:
+
+* A session is one transaction of the database, for reading or for writing. A verb makes one
+  session, so that all that it changes is stored together, or nothing is.
+* A thread that has begun a transaction of the store reads and changes the values of a ``Staged``
+  session instead. Other threads take no part, except those of the engine, which act for their
+  caller. The tokens of all that it reads are compared in the session that stores its changes.
+* No code of the caller runs during a session of the database.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from threading import RLock, get_ident
+from typing import TYPE_CHECKING, Any, Self
+
+from fastzarr.buffers import flat_bytes
+from fastzarr.errors import TransactionError
+from fastzarr.stores.base import Store
+from fastzarr.stores.capabilities import Request, Suspension, Value
+from fastzarr.stores.keys import normalise_path, validate_key
+from fastzarr.stores.ranges import clip_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from typing_extensions import Buffer
+
+    Changes = Mapping[str, bytes | memoryview | None]
+
+
+class Session(ABC):
+    """One transaction of a database; what it returns may be a view that is valid in it."""
+
+    @abstractmethod
+    def get(self, key: str) -> bytes | memoryview | None:
+        """Return the value of a key, or None if it is missing."""
+
+    @abstractmethod
+    def token(self, key: str) -> Hashable | None:
+        """Return the token of the value of a key, or None if it is missing."""
+
+    @abstractmethod
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Return the keys below a prefix."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Let all that follows be of one time, if single reads are not."""
+
+    def get_with_token(self, key: str) -> tuple[bytes | memoryview, Hashable | None] | None:
+        """Return the value of a key with its token, which is None if it takes more effort."""
+        found = self.get(key)
+        return None if found is None else (found, None)
+
+    def size(self, key: str) -> int | None:
+        """Return the size of a value in bytes, or None if the key is missing."""
+        found = self.get(key)
+        return None if found is None else len(found)
+
+    def total(self, prefix: str) -> int:
+        """Return the size of all values below a prefix in bytes."""
+        return sum(self.size(key) or 0 for key in tuple(self.keys(prefix)))
+
+    def names(self, prefix: str) -> Iterable[str]:
+        """Return the names of keys and folders directly below a prefix."""
+        start = len(prefix) + 1 if prefix else 0
+        return {key[start:].partition("/")[0] for key in self.keys(prefix)}
+
+    def is_empty(self, prefix: str) -> bool:
+        """Whether no key is below a prefix."""
+        return next(iter(self.keys(prefix)), None) is None
+
+
+class WritingSession(Session):
+    """A transaction of a database that may change values."""
+
+    @abstractmethod
+    def put(self, changes: Changes) -> None:
+        """Store values, and delete the keys of those that are None."""
+
+    def clear(self, prefix: str) -> bool:
+        """Delete all keys below a prefix; return whether there were any."""
+        found = tuple(self.keys(prefix))
+        self.put(dict.fromkeys(found))
+        return bool(found)
+
+    def move(self, source: str, target: str) -> None:
+        """Rename the key at one path, and all keys below it, to those of another."""
+        for key in (source, *self.keys(source)):
+            value = self.get(key)
+            if value is not None:
+                self.put({target + key[len(source) :]: bytes(value), key: None})
+
+
+class _Shared(Suspension):
+    """The transactions of a store and its copies, by the thread that has begun each."""
+
+    __slots__ = ("begun",)
+
+    def __init__(self) -> None:
+        """Initialise without transactions."""
+        super().__init__()
+        self.begun: dict[int, Staged] = {}
+
+    def update(self) -> None:
+        """Set the switch."""
+        self.on = bool(self.begun)
+
+
+class Database(Store):
+    """The base class of stores in a database with transactions.
+
+    A subclass defines ``_reading`` and ``_writing``, and the identity of its values.
+    """
+
+    suspension: _Shared
+    # The transaction for which all threads use this store, or None.
+    _joined: Staged | None = None
+    concurrency = 1
+    batch = 1024
+    knows_sizes = True
+
+    def __init__(self, *, read_only: bool = False, dimension_separator: str | None = None) -> None:
+        """Initialise without transactions."""
+        super().__init__(read_only=read_only)
+        self.dimension_separator = dimension_separator
+        self.suspension = _Shared()
+
+    def __getstate__(self) -> Any:
+        """Return the settings, without transactions."""
+        state = super().__getstate__().items()
+        return {name: held for name, held in state if name not in ("suspension", "_joined")}
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the settings."""
+        super().__setstate__(state)
+        self.suspension = _Shared()
+
+    def __copy__(self) -> Self:
+        """Return a store of the same values that takes part in the same transactions."""
+        other = type(self).__new__(type(self))
+        Store.__setstate__(other, Store.__getstate__(self))
+        return other
+
+    # Sessions
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Session]:
+        """Return a session of the database that only reads."""
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[WritingSession]:
+        """Return a session that stores its changes at its end, or nothing if it raises.
+
+        No other session of any process changes the database meanwhile.
+        """
+
+    def _changes(self) -> Staged | None:
+        """Return the transaction in which the calling thread takes part."""
+        if not self.suspension.on:
+            return None
+        found = self._joined
+        return self.suspension.begun.get(get_ident()) if found is None else found
+
+    def _read(self) -> AbstractContextManager[Session]:
+        return self._changes() or self._reading()
+
+    def _write(self) -> AbstractContextManager[WritingSession]:
+        return self._changes() or self._writing()
+
+    def acting(self) -> Self:
+        """Return a store through which other threads take part in this thread's transaction."""
+        changes = self._changes()
+        if changes is None or self._joined is changes:
+            return self
+        other = self.__copy__()
+        vars(other).update(_place=self.place, _joined=changes)
+        return other
+
+    @contextmanager
+    def transaction(self, path: str) -> Iterator[None]:
+        """Apply the changes of a ``with`` block at its end: all of them or none.
+
+        The calling thread takes part, with this store and all its copies. Other threads read and
+        write as if there were no transaction; each can have one of its own. The new values are in
+        memory until they are stored by one transaction of the database.
+
+        Raise ``TransactionError`` if the thread has begun a transaction already, or, at the end, if
+        another writer has changed a value that the block has read. Listing is not compared, and
+        nothing is if the block has changed nothing.
+        """
+        self._check_write()
+        path = normalise_path(path)
+        if self._changes() is not None:
+            msg = f"a transaction is already under way in {self}"
+            raise TransactionError(msg)
+        shared, thread, guard = self.suspension, get_ident(), self.place.guard
+        changes = Staged(self._reading)
+        try:
+            with guard:
+                shared.begun[thread] = changes
+                shared.update()
+            yield
+        finally:
+            with guard:
+                shared.begun.pop(thread, None)
+                shared.update()
+        changes.check_owner()
+        if changes.made:
+            with self.place.paths.alone(path):
+                self._commit(changes)
+
+    def _commit(self, changes: Staged) -> None:
+        with self._writing() as session:
+            for key, token in changes.seen.items():
+                if session.token(key) != token:
+                    msg = (
+                        f"another writer has changed {key!r} in {self} since the transaction read "
+                        "it, so nothing was written; repeat the transaction"
+                    )
+                    raise TransactionError(msg)
+            session.put({key: value for key, (value, _) in changes.made.items()})
+
+    # Verbs
+
+    def _get(self, key: str) -> bytes | None:
+        with self._read() as session:
+            found = session.get(key)
+            return found if found is None or type(found) is bytes else bytes(found)
+
+    get_valid = _get
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        with self._write() as session:
+            session.put({key: value})
+
+    set_valid = _set
+
+    def _delete(self, key: str) -> None:
+        with self._write() as session:
+            session.put({key: None})
+
+    def _exists(self, key: str) -> bool:
+        return self._getsize(key) is not None
+
+    def _getsize(self, key: str) -> int | None:
+        with self._read() as session:
+            return session.size(key)
+
+    def getsize_prefix(self, prefix: str = "") -> int:
+        """Return the size of all values below a prefix in bytes."""
+        with self._read() as session:
+            return session.total(normalise_path(prefix))
+
+    def _list(self, prefix: str) -> Iterable[str]:
+        with self._read() as session:
+            return tuple(session.keys(prefix))
+
+    def _list_dir(self, prefix: str) -> Iterable[str]:
+        with self._read() as session:
+            session.begin()
+            return tuple(session.names(prefix))
+
+    def is_empty(self, prefix: str = "") -> bool:
+        """Whether there is no key below a prefix."""
+        with self._read() as session:
+            return session.is_empty(normalise_path(prefix))
+
+    def _delete_dir(self, prefix: str) -> bool:
+        with self._write() as session:
+            return session.clear(prefix)
+
+    def clear(self) -> None:
+        """Delete all keys together."""
+        self._check_write()
+        with self._write() as session:
+            session.clear("")
+
+    def _move(self, source: str, target: str) -> None:
+        with self._write() as session:
+            session.move(source, target)
+
+    def _delete_many(self, keys: Iterable[str]) -> None:
+        self.set_many((key, None) for key in keys)
+
+    # Capabilities
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+        """Return the index of each request with its value, all as they were at one time."""
+        for key, _, _ in wanted:
+            validate_key(key)
+        return self._fetch(wanted)
+
+    def _fetch(self, wanted: Sequence[Request]) -> list[tuple[int, Value | None]]:
+        values: list[tuple[int, Value | None]] = []
+        with self._read() as session:
+            session.begin()
+            for index, (key, start, length) in enumerate(wanted):
+                found = session.get_with_token(key)
+                if found is None:
+                    values.append((index, None))
+                    continue
+                data, token = found
+                size = len(data)
+                if start or length is not None:
+                    data = data[slice(*clip_range(start, length, size))]
+                values.append((index, Value(bytes(data), token, size)))
+        return values
+
+    def get_many_valid(self, keys: Sequence[str]) -> list[Any]:
+        """Return the values of keys that are known to be valid."""
+        with self._read() as session:
+            session.begin()
+            return [session.get(key) for key in keys]
+
+    def set_many(self, values: Iterable[tuple[str, Buffer | None]]) -> None:
+        """Store values, and delete the keys of those that are None, in one transaction.
+
+        Readers see all changes, or none of them.
+
+        >>> from fastzarr.stores import SQLiteStore
+        >>> store = SQLiteStore(":memory:")
+        >>> store.set_many([("a", b"1"), ("b", None)])
+        >>> dict(store)
+        {'a': b'1'}
+        """
+        new: dict[str, bytes | memoryview | None] = {}
+        for key, value in values:
+            validate_key(key)
+            new[key] = None if value is None else flat_bytes(value, key)
+        self._check_write()
+        if new:
+            with self._write() as session:
+                session.put(new)
+
+    def update(self, other: Any = (), /, **values: Buffer) -> None:
+        """Store the values of a mapping, or of pairs, in one transaction.
+
+        >>> from fastzarr.stores import SQLiteStore
+        >>> store = SQLiteStore(":memory:")
+        >>> store.update({"a": b"1"}, b=b"2")
+        >>> dict(store)
+        {'a': b'1', 'b': b'2'}
+        """
+        self.setitems(dict(other, **values))
+
+    def validator(self, key: str) -> Hashable | None:
+        """Return a token of the current value, or None if the key is missing."""
+        validate_key(key)
+        with self._read() as session:
+            return session.token(key)
+
+    def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
+        """Store the value, or delete the key if ``value`` is None, if the token is still current.
+
+        ``token`` is what ``validator`` or ``fetch`` returned; None means that the key is missing.
+        Return whether it was current. If not, nothing has changed.
+        """
+        self._check_write(key)
+        data = None if value is None else flat_bytes(value, key)
+        with self._write() as session:
+            if session.token(key) != token:
+                return False
+            session.put({key: data})
+        return True
+
+
+class Staged(WritingSession):
+    """The values of a database with the changes of a transaction, which are in memory."""
+
+    def __init__(self, reading: Callable[[], AbstractContextManager[Session]]) -> None:
+        """Initialise without changes."""
+        self._reading = reading
+        #: The token of each key when it was first read, unless it had been changed before.
+        self.seen: dict[str, Hashable | None] = {}
+        #: The new value of each key that was changed, with its token.
+        self.made: dict[str, tuple[bytes | None, object]] = {}
+        # Held by one thread at a time, because those of the engine act for their caller.
+        self._lock = RLock()
+        self._owner = os.getpid()
+
+    def __enter__(self) -> Self:
+        """Begin a session of the transaction; raise TransactionError in a forked child."""
+        self.check_owner()
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """End a session."""
+        self._lock.release()
+
+    def check_owner(self) -> None:
+        """Raise TransactionError in a forked child, which takes no part."""
+        if os.getpid() != self._owner:
+            msg = "the transaction is of the parent process, which alone can take part in it"
+            raise TransactionError(msg)
+
+    def _look(self, session: Session, key: str) -> None:
+        if key not in self.seen:
+            self.seen[key] = session.token(key)
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of a key, or None if it is missing."""
+        if key in self.made:
+            return self.made[key][0]
+        with self._reading() as session:
+            self._look(session, key)
+            found = session.get(key)
+            return None if found is None else bytes(found)
+
+    def token(self, key: str) -> Hashable | None:
+        """Return the token of the value of a key, or None if it is missing."""
+        if key in self.made:
+            value, token = self.made[key]
+            return None if value is None else token
+        with self._reading() as session:
+            self._look(session, key)
+            return session.token(key)
+
+    def size(self, key: str) -> int | None:
+        """Return the size of a value in bytes, or None if the key is missing."""
+        if key in self.made:
+            value = self.made[key][0]
+            return None if value is None else len(value)
+        with self._reading() as session:
+            self._look(session, key)
+            return session.size(key)
+
+    def begin(self) -> None:
+        """Do nothing: the values of several times are compared at the end."""
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Return the keys below a prefix, including the new ones."""
+        with self._reading() as session:
+            found = set(session.keys(prefix))
+        start = f"{prefix}/" if prefix else ""
+        for key, (value, _) in self.made.items():
+            if key.startswith(start):
+                (found.discard if value is None else found.add)(key)
+        return found
+
+    def put(self, changes: Changes) -> None:
+        """Change values."""
+        for key, value in changes.items():
+            self.made[key] = (None if value is None else bytes(value), object())

@@ -1,0 +1,226 @@
+"""The transactions of a database of SQLite.
+
+Rules of this file:
+
+* The token of a value is the number of its row: each write gives the row a number that is greater
+  than all others, and not less than the time in nanoseconds, so that none is used twice.
+* Keys below a prefix are a range of the index, because ``LIKE`` has wildcards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from fastzarr.errors import DatabaseError
+from fastzarr.stores.database import Session, WritingSession
+from fastzarr.stores.sqlite.connections import CREATE
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator
+
+    from fastzarr.stores.database import Changes
+    from fastzarr.stores.sqlite.connections import Connections
+
+#: The table of zarr-python 2.
+TABLE = "CREATE TABLE IF NOT EXISTS zarr(k TEXT PRIMARY KEY, v BLOB)"
+# The greatest number is looked up before a replaced row is deleted. The distances are random, so
+# that zarr-python 2, which adds 1, does not use a number again either.
+_REPLACE = (
+    "REPLACE INTO zarr(rowid, k, v) SELECT max(coalesce((SELECT max(rowid) FROM zarr), 0) + 1 + "
+    "(random() & 65535), ?), ?, ?"
+)
+_KEYS = "SELECT k FROM zarr WHERE k >= ? AND k < ?"
+_NEXT_KEYS = "SELECT k FROM zarr WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
+_ANY = "SELECT 1 FROM zarr WHERE k >= ? AND k < ? LIMIT 1"
+_TOTAL = "SELECT coalesce(sum(length(v)), 0) FROM zarr WHERE k >= ? AND k < ?"
+_DELETE_BELOW = "DELETE FROM zarr WHERE k >= ? AND k < ?"
+_MOVE = "UPDATE zarr SET k = ? || substr(k, ?) WHERE k = ? OR (k >= ? AND k < ?)"
+# Names are found among so many keys; then the rest of the last folder is left out.
+_FEW = 64
+
+
+class Reading(Session):
+    """A session that reads; without a file, there are no keys."""
+
+    def __init__(self, connections: Connections, mode: str) -> None:
+        """Initialise without a connection."""
+        self._connections, self._mode = connections, mode
+        self._taken: sqlite3.Connection | None = None
+        # The key that an error is about.
+        self._key = ""
+
+    def __enter__(self) -> Self:
+        """Take a connection, if there is a file."""
+        found = self._connections.take(self._mode)
+        if found is not None:
+            self._taken, self._mode = found
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """Give the connection back; raise DatabaseError if SQLite has failed."""
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            try:
+                self._end(taken, failed=error is not None)
+            finally:
+                self._connections.give_back(taken, self._mode)
+        if isinstance(error, sqlite3.Error):
+            raise self._connections.worded(error, self._key) from error
+
+    def _end(self, taken: sqlite3.Connection, *, failed: bool) -> None:
+        del failed
+        if taken.in_transaction:
+            taken.rollback()
+
+    def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        """Return all rows of a statement; none if the table is missing."""
+        taken = self._taken
+        if taken is None:
+            return []
+        try:
+            return self._connections.execute(taken, statement, parameters)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR and not self._has_table(taken):
+                return []
+            raise
+
+    @staticmethod
+    def _has_table(taken: sqlite3.Connection) -> bool:
+        return bool(taken.execute("SELECT 1 FROM sqlite_master WHERE name = 'zarr'").fetchall())
+
+    def begin(self) -> None:
+        """Let all that follows see the values of one time."""
+        self.execute("BEGIN")
+
+    def get_with_token(self, key: str) -> tuple[bytes, Hashable] | None:
+        """Return the value of a key with the number of its row."""
+        self._key = key
+        for value, number in self.execute("SELECT v, rowid FROM zarr WHERE k = ?", (key,)):
+            if type(value) is not bytes:
+                msg = f"the value is {type(value).__name__} instead of bytes"
+                raise DatabaseError(msg, self._connections.url, key)
+            return value, number
+        return None
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of a key, or None if it is missing."""
+        found = self.get_with_token(key)
+        return None if found is None else found[0]
+
+    def token(self, key: str) -> Hashable | None:
+        """Return the number of a row, or None if the key is missing."""
+        self._key = key
+        rows = self.execute("SELECT rowid FROM zarr WHERE k = ?", (key,))
+        return rows[0][0] if rows else None
+
+    def size(self, key: str) -> int | None:
+        """Return the size of a value in bytes, or None if the key is missing."""
+        self._key = key
+        rows = self.execute("SELECT length(v) FROM zarr WHERE k = ?", (key,))
+        return rows[0][0] if rows else None
+
+    def total(self, prefix: str) -> int:
+        """Return the size of all values below a prefix in bytes."""
+        below = _range(prefix)
+        rows = self.execute(_TOTAL, below)
+        return int(rows[0][0]) if rows else 0
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Return the keys below a prefix."""
+        return [k for (k,) in self.execute(_KEYS, _range(prefix))]
+
+    def names(self, prefix: str) -> Iterable[str]:
+        """Return the names directly below a prefix; most keys in folders are not looked at."""
+        start, stop = _range(prefix)
+        cut = len(start)
+        names: dict[str, None] = {}
+        while True:
+            rows = self.execute(_NEXT_KEYS, (start, stop, _FEW))
+            for (key,) in rows:
+                names[key[cut:].partition("/")[0]] = None
+            if len(rows) < _FEW:
+                return names
+            last = rows[-1][0]
+            name, slash, _ = last[cut:].partition("/")
+            # The sign after the slash comes after all keys in the folder.
+            start = f"{last[:cut]}{name}0" if slash else f"{last}\0"
+
+    def is_empty(self, prefix: str) -> bool:
+        """Whether no key is below a prefix."""
+        return not self.execute(_ANY, _range(prefix))
+
+
+class Writing(Reading, WritingSession):
+    """A session that writes, and keeps other writers out from its beginning."""
+
+    def __init__(self, connections: Connections, *, synced: bool) -> None:
+        """Initialise; with ``synced``, the transaction is on the disk at its end."""
+        super().__init__(connections, CREATE)
+        self._synced = synced
+
+    def __enter__(self) -> Self:
+        """Take a connection, and wait for other writers."""
+        super().__enter__()
+        try:
+            self.execute(f"PRAGMA synchronous={'FULL' if self._synced else 'NORMAL'}")
+            self.execute("BEGIN IMMEDIATE")
+            self.execute(TABLE)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def _end(self, taken: sqlite3.Connection, *, failed: bool) -> None:
+        if not taken.in_transaction:
+            return  # SQLite has undone it
+        if failed:
+            taken.rollback()
+            return
+        try:
+            self._taken = taken
+            self.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._connections.worded(error) from error
+        finally:
+            self._taken = None
+            if taken.in_transaction:
+                taken.rollback()
+
+    def put(self, changes: Changes) -> None:
+        """Store values, and delete the keys of those that are None."""
+        taken = self._taken
+        if taken is None:
+            return
+        taken.executemany("DELETE FROM zarr WHERE k = ?", self._named(changes, deleted=True))
+        taken.executemany(_REPLACE, self._named(changes, deleted=False))
+
+    def _named(self, changes: Changes, *, deleted: bool) -> Iterator[tuple[Any, ...]]:
+        now = time.time_ns()
+        for key, value in changes.items():
+            if (value is None) is deleted:
+                self._key = key
+                yield (key,) if value is None else (now, key, value)
+
+    def clear(self, prefix: str) -> bool:
+        """Delete all keys below a prefix; return whether there were any."""
+        found = not self.is_empty(prefix)
+        self.execute(_DELETE_BELOW, _range(prefix))
+        return found
+
+    def move(self, source: str, target: str) -> None:
+        """Rename the key at one path, and all keys below it, to those of another."""
+        below = _range(source)
+        self.execute(
+            _MOVE,
+            (target, len(source) + 1, source, *below),
+        )
+
+
+def _range(prefix: str) -> tuple[str, str]:
+    """Return the first key below a prefix that may be, and the first one that is beyond."""
+    # "0" is the sign after "/", and no sign of Unicode comes after the last one.
+    return (f"{prefix}/", f"{prefix}0") if prefix else ("", chr(0x10FFFF) * 4)

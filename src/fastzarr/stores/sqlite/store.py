@@ -1,0 +1,157 @@
+"""The store in a database of SQLite, with the table of zarr-python 2."""
+
+from __future__ import annotations
+
+import os
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.config import config
+from fastzarr.stores.database import Database
+from fastzarr.stores.sqlite.connections import CREATE, MEMORY, READ, UPDATE, Connections
+from fastzarr.stores.sqlite.session import TABLE, Reading, Writing
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from fastzarr import hints
+    from fastzarr.stores.place import Place
+
+
+class SQLiteStore(Database):
+    """A store in a SQLite database, in the table of zarr-python 2's ``SQLiteStore``.
+
+    ``path`` is that of the file, which the first write creates, or ``":memory:"``. Other keywords
+    are passed to ``sqlite3.connect``; ``timeout`` is the time to wait for a lock, 60 seconds unless
+    given. The store may be used by many threads and processes, and by forked children. It cannot be
+    on a network file system, because SQLite's locks do not work there.
+
+    All changes of one call of ``set_many`` are one transaction. ``durability`` determines what
+    survives a power cut; None uses ``config["durability"]``. With ``"replace"`` and ``"full"`` each
+    transaction is synced to the disk when the call returns. With ``"none"`` the last transactions
+    may be lost until ``flush``, but the database stays intact. A killed program never leaves a part
+    of a transaction, whatever the durability. New databases use a write-ahead log, and older ones
+    do from the first write. ``close`` merges it into the file.
+
+    Every failure raises ``DatabaseError``: a lock that was waited for in vain, a full disk, a file
+    that is damaged or is no database.
+
+    >>> store = SQLiteStore(":memory:")
+    >>> store.set_many([("a/b", b"1"), ("a/c", b"2")])
+    >>> store["a/b"], store.listdir("a")
+    (b'1', ['b', 'c'])
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        dimension_separator: str | None = None,
+        *,
+        read_only: bool = False,
+        durability: hints.Durability | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Initialise without opening the file.
+
+        Raise TypeError for a keyword that the store itself passes to ``sqlite3.connect``.
+        """
+        super().__init__(read_only=read_only, dimension_separator=dimension_separator)
+        for name in ("check_same_thread", "detect_types", "isolation_level", "uri"):
+            if name in kwargs:
+                msg = f"SQLiteStore sets {name} itself; omit it"
+                raise TypeError(msg)
+        if durability not in (None, "none", "replace", "full"):
+            msg = f"durability must be none, replace or full, not {durability!r}"
+            raise ValueError(msg)
+        text = os.fspath(path)
+        self.path = text if text == MEMORY else os.path.abspath(text)
+        self.kwargs = kwargs
+        self._durability = durability
+        self._connect()
+
+    def _connect(self) -> None:
+        self._pool = Connections(str(self), self.path, self.kwargs)
+
+    def __getstate__(self) -> Any:
+        """Return the settings; raise PicklingError for a database in memory."""
+        if self.path == MEMORY:
+            msg = "a SQLite database in memory cannot be pickled; use a file"
+            raise PicklingError(msg)
+        state = super().__getstate__()
+        del state["_pool"]
+        return state
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the settings."""
+        super().__setstate__(state)
+        self._connect()
+
+    def _find_place(self) -> Place:
+        return self._pool.place
+
+    @property
+    def durability(self) -> str:
+        """Which data survives a power cut: ``none``, ``replace`` or ``full``.
+
+        >>> SQLiteStore(":memory:", durability="full").durability
+        'full'
+        """
+        return str(config.flat["durability"] if self._durability is None else self._durability)
+
+    def _reading(self) -> Reading:
+        return Reading(self._pool, READ if self.read_only else UPDATE)
+
+    def _writing(self) -> Writing:
+        return Writing(self._pool, synced=self.durability != "none")
+
+    def _run(self, statement: str, mode: str) -> None:
+        with Reading(self._pool, mode) as session:
+            session.execute(statement)
+
+    def flush(self) -> None:
+        """Make all earlier writes durable, which is needed only with the durability ``none``.
+
+        >>> SQLiteStore(":memory:").flush()
+        """
+        if self.durability == "none":
+            self._run("PRAGMA wal_checkpoint(FULL)", UPDATE)
+
+    def close(self) -> None:
+        """Flush, and close the file; a later use opens it again. Values in memory are kept.
+
+        >>> SQLiteStore(":memory:").close()
+        """
+        super().close()
+        self._pool.close()
+
+    def vacuum(self) -> None:
+        """Rewrite the file without unused space, which SQLite's VACUUM does.
+
+        >>> SQLiteStore(":memory:").vacuum()
+        """
+        self._check_write()
+        self._run("VACUUM", CREATE)
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """A connection of the caller's own, which the store closes with itself or before a fork.
+
+        >>> store = SQLiteStore(":memory:")
+        >>> store.db.execute("SELECT count(*) FROM zarr").fetchall()
+        [(0,)]
+        """
+        return self._pool.own(TABLE)
+
+    @property
+    def cursor(self) -> sqlite3.Cursor:
+        """A new cursor of ``db``.
+
+        >>> store = SQLiteStore(":memory:")
+        >>> store.cursor.execute("SELECT 1").fetchall()
+        [(1,)]
+        """
+        return self.db.cursor()
+
+    def __str__(self) -> str:
+        """Return the URL of the file."""
+        return f"sqlite://{self.path}"

@@ -1,0 +1,59 @@
+"""Choice of the store of a path by its suffix, and by what exists there.
+
+Rules of this file:
+
+* A folder is a local store, whatever its name.
+* ``.db`` names databases of many kinds: the first bytes of the file decide, and a new one is made
+  by SQLite. A file of an unknown kind raises an error, so that nothing is written into it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fastzarr.errors import BaseZarrError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastzarr.stores.base import Store
+
+_SQLITE = (".sqlite", ".sqlite3", ".sqldb")
+_MAGIC = b"SQLite format 3\0"
+
+
+def kind_of(path: str) -> Callable[..., Store]:
+    """Return the class of the store of a path.
+
+    Raise BaseZarrError for a file that is not known to be a database.
+
+    >>> kind_of("data/a.sqlite").__name__, kind_of("data/a.zarr").__name__
+    ('SQLiteStore', 'LocalStore')
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in _SQLITE and not os.path.isdir(path):
+        return _sqlite()
+    if suffix == ".db" and not os.path.isdir(path):
+        return _of_file(path)
+    from fastzarr.stores.local.store import LocalStore
+
+    return LocalStore
+
+
+def _sqlite() -> Callable[..., Store]:
+    from fastzarr.stores.sqlite.store import SQLiteStore
+
+    return SQLiteStore
+
+
+def _of_file(path: str) -> Callable[..., Store]:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        start = b""
+    if start in (b"", _MAGIC):
+        return _sqlite()
+    msg = f"{path!r} is not a database that is known here; pass a store, such as SQLiteStore(path)"
+    raise BaseZarrError(msg)
