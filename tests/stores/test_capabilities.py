@@ -25,6 +25,7 @@ from fastzarr.stores import (
     SetsMany,
     Store,
     Swaps,
+    SwapsTokens,
     Times,
     Transacts,
     Validates,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 PROTOCOLS: dict[str, Any] = {
     "files": HasFiles,
     "swap": Swaps,
+    "swap_token": SwapsTokens,
     "set_many": SetsMany,
     "validator": Validates,
     "modified": Times,

@@ -152,6 +152,20 @@ def test_an_error_names_array_chunk_and_status(s3, proxy):
         opened[:]
 
 
+def test_an_append_after_another_is_two_requests(s3, proxy):
+    through = s3.through(proxy)
+    options = {"storage_options": through.obstore()}
+    array = create_array(through.url, shape=0, chunks=10, dtype="i4", **options)
+    array.append(np.arange(10))
+    proxy.forget()
+    for _ in range(10):
+        array.append(np.arange(10))
+    assert proxy.methods() == {"PUT": 20}
+    assert np.array_equal(
+        open_array(s3.url, mode="r", storage_options=s3.obstore())[:], [*range(10)] * 11
+    )
+
+
 def test_a_server_that_cannot_be_reached_is_an_error():
     options = {"endpoint": "http://127.0.0.1:9", "access_key_id": "a", "secret_access_key": SECRET}
     store = ObjectStore("s3://bucket/a", storage_options=options)

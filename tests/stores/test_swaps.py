@@ -11,17 +11,21 @@ from __future__ import annotations
 import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import fastzarr as zarr
+from fastzarr.errors import PathNotFoundError, ShapeError
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.nodes import documents
 from fastzarr.stores import Store, validate_key
+from fastzarr.stores.capabilities import Value
 from fastzarr.testing import StoreTests
 
 if TYPE_CHECKING:
@@ -151,6 +155,148 @@ def test_two_appends_at_once_have_rows_of_their_own(key: str) -> None:
     assert not store.meanwhile
     found = zarr.open_array(Swapping(store.held))[:].tolist()
     assert found in ([1, 1, 1, 1, 2, 2, 2], [2, 2, 2, 1, 1, 1, 1])
+
+
+class Telling(Swapping):
+    """A store that returns the tokens of new values, and counts requests for documents."""
+
+    def __init__(self, held: dict[str, tuple[int, bytes]] | None = None) -> None:
+        super().__init__(held)
+        self.asked: list[str] = []
+        self.tells = True
+
+    def fetch(self, wanted: Any) -> Any:
+        for index, (key, *_) in enumerate(wanted):
+            self.asked.append(f"get {key}")
+            found = self.held.get(key)
+            yield index, None if found is None else Value(found[1], found[0])
+
+    def swap(self, key: str, value: Any, token: Hashable | None) -> bool:
+        return self._swap(key, value, token)[0]
+
+    def swap_token(
+        self, key: str, value: Any, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
+        return self._swap(key, value, token)
+
+    def _swap(self, key: str, value: Any, token: Hashable | None) -> tuple[bool, Hashable | None]:
+        self.asked.append(f"swap {key}")
+        with _lock:
+            done = Swapping.swap(self, key, value, token)
+            return done, self.validator(key) if done and self.tells else None
+
+
+def telling(shape: Any = 0, chunks: Any = 2) -> tuple[Telling, zarr.Array, zarr.Array]:
+    store = Telling()
+    z = zarr.create_array(store, shape=shape, chunks=chunks, dtype="i4")
+    z.append(np.ones((1, *z.shape[1:]), "i4"))
+    other = zarr.open_array(Telling(store.held), mode="r+")
+    store.asked.clear()
+    return store, z, other
+
+
+def test_an_append_after_another_does_not_read_the_document_again() -> None:
+    store, z, _ = telling()
+    for number in range(2, 12):
+        z.append([number])
+    assert [one for one in store.asked if "zarr.json" in one] == ["swap zarr.json"] * 10
+    assert zarr.open_array(store)[:].tolist() == list(range(1, 12))
+
+
+def test_an_append_after_that_of_another_writer_reads_the_document_again() -> None:
+    store, z, other = telling()
+    for number in range(3):
+        other.append([2 * number])
+        assert z.append([2 * number + 1]) == (2 * number + 3,)
+    asked = [one for one in store.asked if "zarr.json" in one]
+    assert asked == ["swap zarr.json", "get zarr.json", "swap zarr.json"] * 3
+    assert zarr.open_array(store)[:].tolist() == [1, 0, 1, 2, 3, 4, 5]
+
+
+def test_an_append_keeps_the_attributes_of_another_writer() -> None:
+    store, z, other = telling()
+    other.attrs["a"] = 1
+    z.append([2])
+    other.attrs["b"] = 2
+    z.append([3])
+    found = zarr.open_array(store)
+    assert (dict(found.attrs), found[:].tolist()) == ({"a": 1, "b": 2}, [1, 2, 3])
+
+
+def test_what_an_append_is_refused_for_is_looked_at_again() -> None:
+    store, z, other = telling((0, 3), (2, 3))
+    other.resize((1, 4))
+    assert z.append([[2, 2, 2, 2]]) == (2, 4)
+    other.resize((2, 3))
+    with pytest.raises(ShapeError):
+        z.append([[2, 2, 2, 2]])
+    assert zarr.open_array(store)[:].tolist() == [[1, 1, 1], [2, 2, 2]]
+
+
+def test_an_append_of_nothing_looks_at_the_document() -> None:
+    store, z, other = telling()
+    other.append([2])
+    assert z.append([]) == (2,)
+    del store.held["zarr.json"]
+    for values in ([], [3]):
+        with pytest.raises(PathNotFoundError):
+            z.append(values)
+    assert list(store.held) == ["c/0"]
+
+
+def test_an_append_to_an_array_that_was_replaced_looks_at_the_new_one() -> None:
+    store, z, _ = telling()
+    new = zarr.create_array(Telling(store.held), shape=1, chunks=4, dtype="f8", overwrite=True)
+    new[:] = 0.5
+    z.append([2])
+    assert zarr.open_array(store)[:].tolist() == [0.5, 2.0]
+
+
+def test_a_token_that_is_not_told_is_asked_for() -> None:
+    store, z, _ = telling()
+    store.tells = False
+    z.append([2])
+    z.append([3])
+    asked = [one for one in store.asked if "zarr.json" in one]
+    assert asked == ["swap zarr.json", "get zarr.json", "swap zarr.json"]
+    assert zarr.open_array(store)[:].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_appends_of_several_threads_are_all_kept(shared: bool) -> None:
+    store, z, _ = telling()
+    handles = [z if shared else zarr.open_array(Telling(store.held), mode="r+") for _ in range(4)]
+
+    def append(number: int) -> None:
+        for _ in range(10):
+            handles[number].append([number] * 3)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(append, range(4)))
+    found = zarr.open_array(store)[:].tolist()
+    assert len(found) == 1 + 120
+    assert all(found.count(number) == 30 + (number == 1) for number in range(4))
+
+
+def test_a_copy_of_a_handle_appends_too() -> None:
+    store, z, _ = telling()
+    copied = copy(z)
+    z.append([2])
+    copied.append([3])
+    z.append([4])
+    assert zarr.open_array(store)[:].tolist() == [1, 2, 3, 4]
+
+
+def test_a_store_with_another_swap_is_asked_by_it() -> None:
+    class Other(Telling):
+        def swap(self, key: str, value: Any, token: Hashable | None) -> bool:
+            return super().swap(key, value, token)
+
+    assert Other.swap_token is None
+    z = zarr.create_array(Other(), shape=0, chunks=2, dtype="i4")
+    z.append([1])
+    z.append([2])
+    assert z[:].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("others", [False, True])

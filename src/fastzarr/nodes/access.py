@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from fastzarr._lazy import cached
@@ -85,6 +85,17 @@ class Access:
     def seen(self) -> dict[str, Any]:
         """What the last check of a read has seen: ``token`` and ``shape`` of the document."""
         return {}
+
+    @cached
+    def kept(self) -> dict[str, Any]:
+        """The document that this handle has stored last, where it need not be read again."""
+        return {}
+
+    def described(self, layout: Layout) -> Access:
+        """Return an access to the same array with a newer layout."""
+        found = replace(self, layout=layout)
+        vars(found)["kept"] = self.kept
+        return found
 
     def hold(self) -> Access:
         """Return an access that holds the array for a change; its ``release`` must be called.

@@ -242,7 +242,7 @@ class Array(AwaitableArray):
 
         locks, own = access.synchronizer, access.layout.format
         node = documents.Where(access.store, access.root, access.path)
-        latest = documents.update_held(node, patched, locks, own, then, before)
+        latest = documents.update_held(node, patched, locks, own, then, before, access.kept)
         self._set_layout(latest)
 
     def is_unseen(self) -> Self:
@@ -292,7 +292,7 @@ class Array(AwaitableArray):
             same = trusted(layout, allow=True) if trusts(mine) else layout
             if self._checked is not None:
                 self._checked = _UNCHECKED
-        self._access = replace(self._access, layout=same)
+        self._access = self._access.described(same)
 
     def refresh(self) -> Self:
         """Reload the metadata from the store, and return self; a view stays a view.

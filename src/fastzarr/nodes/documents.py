@@ -34,6 +34,7 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.held import gone, held
 from fastzarr.stores.capabilities import Request
 from fastzarr.stores.keys import METADATA_NAMES, validate_key
+from fastzarr.stores.turns import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -416,6 +417,7 @@ def update_held(
     format: Format | None = None,
     then: Callable[[Any], None] | None = None,
     before: Callable[[Any, Prepared | None], None] | None = None,
+    kept: dict[str, Any] | None = None,
 ) -> Node:
     """Apply a patch to the node as it is in the store now, write it and return the result.
 
@@ -425,7 +427,8 @@ def update_held(
     ``before`` is called with the result before that is stored, unless it is what the store has, and
     with its document if that is prepared in a file.
     ``then`` is called with the result before the turn ends. ``synchronizer`` is the user's; its
-    lock for the document is held as well.
+    lock for the document is held as well. ``kept`` has the document that the caller has stored
+    last: it need not be read again where the store compares and swaps, unless ``before`` is passed.
 
     Raise ``PathNotFoundError`` if the node is missing.
     """
@@ -440,11 +443,13 @@ def update_held(
                         # zarr-python 2 takes only this lock to change attributes.
                         key = join(node.path, each.separate_attributes)
                         locks.enter_context(synchronizer[key])
-                node.store.change(
-                    join(node.root, name),
+                alone = before is None and each.separate_attributes is None
+                take(
+                    node.store.turn(join(node.root, name)),
                     change,
-                    change.end if then else None,
                     change.begin if before else None,
+                    change.end if then else None,
+                    kept if alone else None,
                 )
             if change.result is not None:
                 return change.result

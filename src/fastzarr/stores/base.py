@@ -105,7 +105,6 @@ class Store(AsMapping):
     swaps_deletes: ClassVar[bool] = True
     #: Whether values were written, by the store or directly to its files, since the last ``flush``.
     written: bool = False
-
     #: Whether ``files`` may be suspended; stores that never are share this object.
     suspension: Suspension = Suspension()
 
@@ -114,6 +113,7 @@ class Store(AsMapping):
     fetch_async: Callable[[Request], Awaitable[Value | None]] | None = None
     validator: Callable[[str], Hashable | None] | None = None
     swap: Callable[[str, Buffer | None, Hashable | None], bool] | None = None
+    swap_token: Callable[..., tuple[bool, Hashable | None]] | None = None
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None = None
     modified: Callable[[str], int | None] | None = None
     draft: Callable[[str], Draft[Store] | None] | None = None

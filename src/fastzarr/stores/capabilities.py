@@ -146,6 +146,19 @@ class Swaps(Validates, Protocol):
 
 
 @runtime_checkable
+class SwapsTokens(Swaps, Protocol):
+    """A store whose compare-and-swap also returns the new token.
+
+    An array then appends again without reading the document that it has stored itself.
+    """
+
+    def swap_token(
+        self, key: str, value: Buffer | None, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
+        """Do as ``swap`` does; return also the token of the new value, or None if it is unknown."""
+
+
+@runtime_checkable
 class SetsMany(Protocol):
     """A store that sets several values at once, as in one transaction or one round trip.
 
@@ -271,6 +284,7 @@ PAST: dict[str, frozenset[str]] = {
     "batch": _READS | {"fetch"},
     "files": _READS | _WRITES | _TURNS | {"fetch"},
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,
+    "swap_token": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,
     "set_many": _WRITES | _TURNS,
     "draft": _WRITES | _TURNS | _TREES,
     "pinned": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch"},

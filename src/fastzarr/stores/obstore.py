@@ -180,6 +180,7 @@ class ObjectStore(RemoteStore):
         self._conditional = conditional and self._kind in _SWAPPING
         if not self._conditional:
             self.swap = None  # type: ignore[assignment, method-assign]
+            self.swap_token = None  # type: ignore[assignment, method-assign]
             self.validator = None  # type: ignore[assignment, method-assign]
 
     @property
@@ -280,14 +281,18 @@ class ObjectStore(RemoteStore):
         data, writes = bytes(value), (_write_id(),)
         self._request(lambda: self._put(key, data, writes), key)
 
-    def _put(self, key: str, value: bytes, writes: tuple[str, ...], **how: Any) -> None:
+    def _put(self, key: str, value: bytes, writes: tuple[str, ...], **how: Any) -> Tag | None:
+        """Store a value, and return its token."""
         import obstore
 
+        writes = writes[:_KEPT_IDS]
+
         if self._kind in _TAGGING:
-            how["attributes"] = {_WRITE_IDS: ",".join(writes[:_KEPT_IDS])}
+            how["attributes"] = {_WRITE_IDS: ",".join(writes)}
         if len(value) <= _IN_PARTS or "mode" in how:
             how["use_multipart"] = False
-        obstore.put(self._store, key, value, **how)
+        etag = obstore.put(self._store, key, value, **how)["e_tag"]
+        return None if etag is None else Tag(etag, writes if self._kind in _TAGGING else ())
 
     def _delete(self, key: str) -> None:
         self._delete_keys((key,))
@@ -315,6 +320,24 @@ class ObjectStore(RemoteStore):
         Raise BaseZarrError if ``value`` is None, which would delete the key, because the servers
         offer no conditional delete.
         """
+        return self._swap(key, value, token)[0]
+
+    def swap_token(
+        self, key: str, value: Buffer | None, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
+        """Store the value as ``swap`` does; return also its token, if the server has told it.
+
+        >>> from obstore.store import MemoryStore
+        >>> store = ObjectStore(MemoryStore())
+        >>> done, token = store.swap_token("a", b"1", None)
+        >>> done, token == store.validator("a")
+        (True, True)
+        """
+        return self._swap(key, value, token)
+
+    def _swap(
+        self, key: str, value: Buffer | None, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
         self._check_write(key)
         if value is None:
             msg = f"{self}, key {key!r}: no conditional delete; store a value, or use delete"
@@ -324,13 +347,13 @@ class ObjectStore(RemoteStore):
         mine = _write_id()
         writes = (mine, *(() if before is None else before.writes))
         mode = "create" if before is None else {"e_tag": before.etag}
-        attempts = 0
+        attempts, new = 0, None
 
         def attempt() -> bool:
-            nonlocal attempts
+            nonlocal attempts, new
             attempts += 1
             try:
-                self._put(key, data, writes, mode=mode)
+                new = self._put(key, data, writes, mode=mode)
             except Exception as error:
                 if not self._is_conflict(error, before):
                     raise
@@ -347,7 +370,7 @@ class ObjectStore(RemoteStore):
                 return None
             return tag is not None and self._is_of(tag, mine, before, key)
 
-        return self._request(attempt, key, decided)
+        return self._request(attempt, key, decided), new
 
     def _is_conflict(self, error: Exception, before: Tag | None) -> bool:
         """Whether a conditional put has failed because the value is not that of the tag."""

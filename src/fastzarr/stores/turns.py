@@ -7,6 +7,9 @@ Rules of this file:
 * Locks are taken late: a chunk that does not depend on its old value is encoded first.
 * A store that can also exclude other processes has its own turns (``local/turn.py``). The turns in
   this file exclude the threads of one process.
+* A value that a writer has stored itself may be changed without reading it again (``kept``), where
+  the store compares and swaps. What is found out from such a value alone is looked at again: that
+  nothing is to be changed, and any error.
 * No turn is held in a forked child process.
 """
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
     from fastzarr.stores.capabilities import Prepared, Value
     from fastzarr.stores.place import Locks, Place
+
+    # Values that a writer has stored, with their tokens, by key.
+    Kept = dict[str, tuple[bytes | None, Hashable]]
 
 
 class Turn(Protocol):
@@ -48,12 +54,27 @@ def take(
     make: Callable[[bytes | None], Buffer | None],
     before: Callable[[Prepared | None], None] | None,
     then: Callable[[], None] | None,
+    kept: Kept | None = None,
 ) -> None:
-    """Replace a value in its turn, as ``Store.change`` does, and end the turn."""
+    """Replace a value in its turn, as ``Store.change`` does, and end the turn.
+
+    ``kept`` has values that were stored in such turns. ``make`` may be called with one of them,
+    which need not be current; so ``before`` must be None.
+    """
+    # Not all turns have this method.
+    recall = None if kept is None else getattr(turn, "recall", None)
     try:
         while True:
+            recalled = recall is not None and recall(kept)
             old = turn.get()
-            new = make(old)
+            try:
+                new = make(old)
+            except Exception:
+                if recalled:
+                    continue
+                raise
+            if recalled and new is old:
+                continue
             if new is not old and before is not None:
                 # Only the turns of files have this method.
                 prepare = getattr(turn, "prepare", None)
@@ -76,6 +97,10 @@ class Verbs(Protocol):
     @property
     def swap(self) -> Callable[[str, Buffer | None, Hashable | None], bool] | None:
         """Compare-and-swap, or None."""
+
+    @property
+    def swap_token(self) -> Callable[..., tuple[bool, Hashable | None]] | None:
+        """Compare-and-swap that returns the new token, or None."""
 
     @property
     def swaps_deletes(self) -> bool:
@@ -105,7 +130,7 @@ class StoreTurn:
     not read the value takes no lock there, because writers that have read it notice the change.
     """
 
-    __slots__ = ("_key", "_locks", "_looked", "_store", "_token")
+    __slots__ = ("_kept", "_key", "_locks", "_looked", "_recalled", "_store", "_token")
 
     def __init__(self, store: Verbs, key: str) -> None:
         """Initialise; the lock is taken when it is first needed."""
@@ -113,6 +138,8 @@ class StoreTurn:
         self._locks: Locks | None = None
         self._looked = False
         self._token: Hashable = None
+        self._kept: Kept | None = None
+        self._recalled: bytes | None = None
 
     def _take(self) -> None:
         if self._locks is None:
@@ -120,10 +147,26 @@ class StoreTurn:
             locks.take(self._key)
             self._locks = locks
 
+    def recall(self, kept: Kept) -> bool:
+        """Let the next ``get`` return the value of the key in ``kept``; return whether it has one.
+
+        It is returned once. ``put`` keeps the new value there.
+        """
+        if self._store.swap_token is None:
+            return False
+        # Another thread may store a value before this one has the lock.
+        self._take()
+        self._kept = kept
+        self._recalled, self._token = kept.pop(self._key, (None, None))
+        return self._recalled is not None
+
     def get(self) -> bytes | None:
         """Return the current value, or None if the key is missing."""
         self._take()
         self._looked = True
+        recalled, self._recalled = self._recalled, None
+        if recalled is not None:
+            return recalled
         store, key = self._store, self._key
         if store.swap is None:
             return store.get_valid(key)
@@ -144,7 +187,12 @@ class StoreTurn:
         if store.swap is None:
             self._take()
         elif self._looked and (value is not None or store.swaps_deletes):
-            return store.swap(key, value, self._token)
+            if self._kept is None or store.swap_token is None:
+                return store.swap(key, value, self._token)
+            done, token = store.swap_token(key, value, self._token)
+            if done and token is not None and value is not None:
+                self._kept[key] = bytes(flat_bytes(value, key)), token
+            return done
         elif self._looked and store.validator is not None and store.validator(key) != self._token:
             return False
         if value is None:

@@ -210,6 +210,19 @@ class PromiseTests:
             store.swap("a/b", no_bytes, store.validator("a/b"))
         assert store.get("a/b") == b"6"
 
+    def test_the_token_of_a_value_that_was_swapped(self, store: Store) -> None:
+        """``swap_token`` does as ``swap`` does, and returns the token of the new value."""
+        if store.swap_token is None or store.validator is None:
+            pytest.skip(f"{type(store).__name__} does not return tokens of new values")
+        done, token = store.swap_token("a/b", b"1", None)
+        assert done
+        assert token in (None, store.validator("a/b"))
+        assert store.swap_token("a/b", b"2", None) == (False, None)
+        current = store.validator("a/b")
+        assert store.swap_token("a/b", bytearray(b"3"), current)[0]
+        assert not store.swap_token("a/b", b"4", current)[0]
+        assert store.get("a/b") == b"3"
+
     def test_swap_loses_no_update(self, store: Store) -> None:
         """No update of threads that read and swap is lost."""
         swap, validator = store.swap, store.validator
