@@ -182,7 +182,9 @@ def run_write(
     held = None
     if chunks.files is None and plan.size > 1:
         held = held_back(chunks, plan.size, program.nbytes)
-    spread, stopped, threads = _team(held, threads)
+        spread, stopped, threads = _team(held, threads)
+    else:
+        spread, stopped = (inline, STOP.get()) if threads == 1 else teamed()
     durability = chunks.durability()
     job = Job(
         selection.fields,
@@ -211,7 +213,7 @@ def run_write(
 def _team(
     held: BatchedChunks | WaitingChunks | None, threads: int
 ) -> tuple[Any, Stopped | None, int]:
-    """Return ``spread``, ``stopped`` and the number of threads of a write."""
+    """Return ``spread``, ``stopped`` and the number of threads of a write of several chunks."""
     most = None if held is None else held.threads
     threads = most or threads
     spread, stopped = (inline, STOP.get()) if threads == 1 else teamed(most)
