@@ -64,6 +64,16 @@ def test_writing_one_whole_chunk_to_memory_takes_at_most_30_own_frames() -> None
     assert len(seen) <= 30, "\n".join(seen)
 
 
+def test_opening_consolidated_arrays_takes_at_most_64_own_frames_for_each() -> None:
+    store = MemoryStore()
+    root = fastzarr.create_group(store)
+    for number in range(50):
+        root.create_array(f"a{number}", shape=(10 + number,), chunks=(10,), dtype="f4")
+    fastzarr.consolidate_metadata(store)
+    opened = frames(lambda: list(fastzarr.open_group(store, mode="r").arrays()))
+    assert len(opened) <= 64 * 50, "\n".join(opened[:200])
+
+
 def system_calls(action: Any) -> list[str]:
     """Return the functions of the operating system that an action calls from Python."""
     seen: list[str] = []

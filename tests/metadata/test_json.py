@@ -97,6 +97,34 @@ def test_the_deepest_document_allowed_is_read():
     assert document.loads(data, "zarr.json")["attributes"] is not None
 
 
+MARKS = st.text(r'{}[]:,"\a', max_size=4)
+
+
+@given(st.lists(st.tuples(MARKS, MARKS | st.lists(MARKS, max_size=2)), min_size=1), st.data())
+def test_marks_in_strings_hide_no_duplicate_member(pairs, data):
+    doc = dict(pairs)
+    members = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in doc.items()]
+    filling = json.dumps([[name] for name in doc] * 40)
+    text = f'{{"x": {filling}, "y": {{{", ".join(members)}}}}}'
+    assert document.loads(text.encode(), "zarr.json")["y"] == doc
+    members.append(data.draw(st.sampled_from(members)))
+    text = f'{{"x": {filling}, "y": {{{", ".join(members)}}}}}'
+    with pytest.raises(MetadataError, match="duplicate member"):
+        document.loads(text.encode(), "zarr.json")
+
+
+@given(st.lists(MARKS), st.integers(0, 1))
+def test_marks_in_strings_hide_no_depth(strings, deeper):
+    depth = config["limits.document_depth"] - 2 + deeper
+    inside = json.dumps(strings) if strings else '["a"]'
+    text = f'{{"a": {inside}, "attributes": {"[" * depth}{inside}{"]" * depth}}}'
+    if deeper:
+        with pytest.raises(LimitError, match="nested deeper"):
+            document.loads(text.encode(), "zarr.json")
+    else:
+        assert document.loads(text.encode(), "zarr.json") == json.loads(text)
+
+
 def test_size_is_limited():
     with config.set({"limits.document_bytes": 10}):
         assert document.loads(b'{"a":   1}', "zarr.json") == {"a": 1}

@@ -15,7 +15,7 @@ import pytest
 from obstore.store import HTTPStore, LocalStore, MemoryStore
 from servers.suites import SuiteInSeaweed
 
-from fastzarr import create_array, open_array, open_group
+from fastzarr import cleanup_resources, create_array, open_array, open_group
 from fastzarr.config import config
 from fastzarr.errors import (
     BaseZarrError,
@@ -265,3 +265,36 @@ def test_a_web_server_has_no_listing(s3):
         with pytest.raises(RequestError, match="no listing"):
             verb()
     assert store.swap is None
+
+
+def test_a_url_that_is_opened_again_has_the_same_connections(monkeypatch):
+    def opened(secret=SECRET, header="b"):
+        headers = {"headers": {"a": header}}
+        options = {"key": "me", "secret": secret, "client_kwargs": headers}
+        return ObjectStore("s3://bucket/a", storage_options=options).store
+
+    first = opened()
+    assert opened() is first
+    assert opened(secret="") is not first
+    assert opened(header="c") is not first
+    with config.set({"fetch.timeout": 7}):
+        assert opened() is not first
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert opened() is not first
+
+
+def test_credentials_in_files_are_read_again(monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    assert ObjectStore("s3://bucket/a").store is not ObjectStore("s3://bucket/a").store
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "1")
+    first = ObjectStore("s3://bucket/a").store
+    assert ObjectStore("s3://bucket/a").store is first
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "2")
+    assert ObjectStore("s3://bucket/a").store is not first
+
+
+def test_connections_are_closed_with_all_other_resources():
+    first = ObjectStore("https://example.org/a").store
+    cleanup_resources()
+    assert ObjectStore("https://example.org/a").store is not first

@@ -36,18 +36,17 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     >>> loads(b'{"zarr_format": 3}', "zarr.json")
     {'zarr_format': 3}
     """
-    check_size(memoryview(data).nbytes, where)
+    size = memoryview(data).nbytes
+    if size > config.flat["limits.document_bytes"]:
+        check_size(size, where)
     lenient = where.endswith(".zattrs")
     try:
         text = str(data, "utf-8").removeprefix("\ufeff")
         if lenient and not text.strip():
             return {}
-        # The walk below is expensive, and few documents can contain any of the faults it looks for.
-        unusual = text.count("[") + text.count("{") > config.flat["limits.document_depth"]
-        try:
-            document = _decode(text)
-        except _UnusualError:
-            document, unusual = _decode_all(text), True
+        document, unusual = _decode(text)
+        if unusual:
+            document = _decode_all(text)
     except UnicodeDecodeError as error:
         if lenient:
             deviation("is not UTF-8, and is read as Latin-1", where)
@@ -58,6 +57,7 @@ def loads(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     except ValueError as error:  # also an integer of more digits than Python converts
         fail(f"is not JSON: {error}", where)
     if unusual:
+        # This is expensive, and few documents contain any of the faults that it looks for.
         _walk(document, where, lenient=lenient)
     return {} if document is None and lenient else as_object(document, where)
 
@@ -162,11 +162,40 @@ class _UnusualError(Exception):
     """Raised by a hook of the JSON parser, which does not know the location of the fault."""
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _UnusualError
-    return members
+def _decode(text: str) -> tuple[Any, bool]:
+    """Return a document, and whether ``_walk`` has to look for a fault in it."""
+    count = 0
+
+    def add(members: dict[str, Any]) -> dict[str, Any]:
+        nonlocal count
+        count += len(members)
+        return members
+
+    decoder = json.JSONDecoder(object_hook=add, parse_float=_finite, parse_constant=_finite)
+    try:
+        document = decoder.decode(text)
+    except _UnusualError:
+        return None, True
+    data = text.encode()
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # What is in a string has an odd number of quotes before it. Of the rest, only marks are kept.
+    marks = b"".join(data.translate(_mark, _no_mark).replace(b'""', b"").split(b'"')[::2])
+    colons = marks.count(b":")
+    # Of two members of one name, the parser has kept one.
+    unusual = colons != count
+    limit = config.flat["limits.document_depth"]
+    if len(marks) - colons > limit:
+        levels = marks.replace(b":", b"")
+        # Each step removes the innermost level.
+        for _ in range(limit):
+            levels = levels.replace(b"{}", b"")
+        unusual = unusual or bool(levels)
+    return document, unusual
+
+
+_mark = bytes.maketrans(b"[]", b"{}")
+_no_mark = bytes(set(range(256)) - set(b'[]{}:"'))
 
 
 def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,9 +238,6 @@ _OPENED: dict[type, tuple[str, str, Callable[[Any], Iterable[Any]]]] = {
     list: ("[", "]", iter),
     tuple: ("[", "]", iter),
 }
-_decode = json.JSONDecoder(
-    object_pairs_hook=_members, parse_float=_finite, parse_constant=_finite
-).decode
 _decode_all = json.JSONDecoder(object_pairs_hook=_marked, parse_constant=float).decode
 
 

@@ -136,7 +136,9 @@ def _parse_array(doc: dict[str, Any], where: str) -> Layout:
     if "codecs" not in doc:
         doc = doc | {"codecs": []}
     checked.require(doc, _MUST, where)
-    extra = _extra(doc, _ARRAY, where) | _transformers(doc, member(where, "storage_transformers"))
+    extra = _extra(doc, _ARRAY, where)
+    if doc.get("storage_transformers", []) != []:
+        extra |= _transformers(doc, member(where, "storage_transformers"))
     shape = checked.as_shape(doc["shape"], member(where, "shape"))
     return _common(doc, shape, where).with_members(
         shape=shape,
@@ -200,11 +202,12 @@ def _extra(doc: dict[str, Any], known: set[str], where: str) -> dict[str, Any]:
 
 
 def _attributes(doc: dict[str, Any], where: str) -> dict[str, Any]:
-    return as_object(doc.get("attributes", {}), member(where, "attributes"))
+    found = doc.get("attributes", {})
+    return found if found == {} else as_object(found, member(where, "attributes"))
 
 
 def _transformers(doc: dict[str, Any], where: str) -> dict[str, Any]:
-    transformers = checked.as_list(doc.get("storage_transformers", []), where)
+    transformers = checked.as_list(doc["storage_transformers"], where)
     for place, transformer in enumerate(transformers):
         name, _ = extension(transformer, member(where, place))
         if isinstance(transformer, str) or transformer.get("must_understand", True):

@@ -4,20 +4,24 @@ Rules of this file:
 
 * An option that neither knows is an error, which names it.
 * Credentials never leave this process: ``url_of`` and ``described`` leave them out.
+* A URL that is opened again with the same options and environment gets the same store of obstore,
+  with its connections. To make another one takes 5 ms, and its first request a handshake.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable
 
 #: The kind of store that obstore opens for each scheme.
 KINDS = {
@@ -103,11 +107,14 @@ def open_url(url: str, options: Mapping[str, Any]) -> Any:
         words.setdefault("region", "us-east-1")
     client |= words.pop("client_options", None) or {}
     retries = words.pop("retry_config", None) or {"max_retries": 0}
-    if kind == "s3" and not _has_credentials(words):
+    # Credentials in files can change, so that a store that has read them is not used again.
+    kept = kind == "http" or _has_credentials(kind, words)
+    if kind == "s3" and not kept:
         words |= _from_boto3()
+    words |= {"client_options": client, "retry_config": retries}
     made: Callable[..., Any] = stores.HTTPStore.from_url if kind == "http" else stores.from_url
     try:
-        return made(url, client_options=client, retry_config=retries, **words)
+        return _again(made, url, words) if kept else made(url, **words)
     except exceptions.UnknownConfigurationKeyError as error:
         msg = f"storage_options: {str(error).partition(chr(10))[0]}"
         raise TypeError(msg) from None
@@ -117,6 +124,44 @@ def open_url(url: str, options: Mapping[str, Any]) -> Any:
         text = redacted(str(error).partition("\n\nDebug")[0])
         msg = f"{redacted(url)} cannot be opened: {text}"
         raise BaseZarrError(msg) from None
+
+
+class _Call(NamedTuple):
+    """A call that makes a store of obstore; calls are equal if their keys are."""
+
+    key: Hashable
+    make: Callable[[], Any]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Call) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=16)
+def made_before(call: _Call) -> Any:
+    """Return the store that an equal call has made, or that of this call."""
+    return call.make()
+
+
+def _again(made: Callable[..., Any], url: str, words: Mapping[str, Any]) -> Any:
+    """Return the store that these arguments made before, with its connections, or a new one."""
+    make = partial(made, url, **words)
+    call = _Call((made, url, _frozen(words), frozenset(os.environ.items())), make)
+    try:
+        hash(call)
+    except TypeError:
+        return make()
+    return made_before(call)
+
+
+def _frozen(value: Any) -> Hashable:
+    if isinstance(value, Mapping):
+        return frozenset((name, _frozen(item)) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    return type(value), value
 
 
 def _seconds(setting: str) -> str:
@@ -198,10 +243,10 @@ def _gcs_token(value: object) -> dict[str, Any]:
     return {}
 
 
-def _has_credentials(words: Mapping[str, Any]) -> bool:
+def _has_credentials(kind: str, words: Mapping[str, Any]) -> bool:
     names = {name.lower().removeprefix("aws_") for name in words}
     given = {"access_key_id", "skip_signature", "credential_provider"} & names
-    return bool(given) or "AWS_ACCESS_KEY_ID" in os.environ
+    return bool(given) or (kind == "s3" and "AWS_ACCESS_KEY_ID" in os.environ)
 
 
 def _from_boto3() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fastzarr.errors import ForkedError
 from fastzarr.stores import stopping
 from fastzarr.stores.loop import at_stop
+from fastzarr.stores.options import made_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,3 +108,4 @@ def _thread_names() -> Iterator[str]:
 
 runtime = Runtime()
 at_stop(runtime.close)
+at_stop(made_before.cache_clear)
