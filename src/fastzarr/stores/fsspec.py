@@ -111,6 +111,7 @@ class FsspecStore(RemoteStore):
             msg = f"expected a file system of fsspec, not {type(fs).__name__}"
             raise TypeError(msg)
         self._fs, self._process = fs, os.getpid()
+        loop.connects(fs)
         self._root, self._query = str(fs.get_mapper(path).root).rstrip("/"), ""
         self.allowed_exceptions = allowed_exceptions
         names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
@@ -199,6 +200,7 @@ class FsspecStore(RemoteStore):
             old = self._fs
             self._fs = type(old)(*old.storage_args, **old.storage_options)
             self._process = os.getpid()
+            loop.connects(self._fs)
         return self._fs
 
     @property
@@ -430,6 +432,7 @@ class FsspecStore(RemoteStore):
     def __setstate__(self, state: Any) -> None:
         """Restore the state."""
         super().__setstate__({**state, "_process": os.getpid()})
+        loop.connects(self._fs)
 
     def __copy__(self) -> Self:
         """Return a store of the same file system."""

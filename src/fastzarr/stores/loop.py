@@ -4,6 +4,9 @@ Rules of this file:
 
 * The loop is started when first needed, and another one in a forked child, which has no thread of
   its parent's. What was awaited in the parent when it forked is not continued in the child.
+* Connections that a forked child inherits are its parent's. If the child closed them, the loop of
+  the parent would hear no more of them, because both share its selector, and TLS would be ended
+  there. The child therefore keeps what has connections, and never closes it.
 * ``wait`` returns only when its coroutine has ended. If Ctrl-C interrupts it, or its call has been
   stopped, the coroutine is cancelled, which closes the connection of its request. A coroutine on
   the loop of another package may ignore that, and is waited for no longer than for a request.
@@ -16,6 +19,7 @@ import asyncio
 import atexit
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
@@ -34,6 +38,19 @@ class _Loop:
     """The loop and its thread."""
 
     def __init__(self) -> None:
+        #: What has connections in this process, by its ``id``, and what had some in its parents.
+        self.connected: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.inherited: list[Any] = []
+        self.reset()
+
+    def inherit(self) -> None:
+        """Keep what has connections of the parent; called in a forked child."""
+        for one in list(self.connected.values()):
+            self.inherited.append(one)
+            for reference in weakref.getweakrefs(one):
+                if isinstance(reference.__callback__, weakref.finalize):
+                    reference.__callback__.detach()
+        self.connected.clear()
         self.reset()
 
     def reset(self) -> None:
@@ -74,7 +91,7 @@ async def _end() -> None:
 _loop = _Loop()
 _stops: list[Callable[[], None]] = []
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_loop.reset)
+    os.register_at_fork(after_in_child=_loop.inherit)
 # Otherwise the thread may use the interpreter while it ends.
 atexit.register(_loop.stop)
 
@@ -92,6 +109,11 @@ def stop() -> None:
     _loop.stop()
     for function in _stops:
         function()
+
+
+def connects(one: object) -> None:
+    """Let forked children never close the connections of an object."""
+    _loop.connected[id(one)] = one
 
 
 def at_stop(function: Callable[[], None]) -> None:
