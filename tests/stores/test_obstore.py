@@ -152,7 +152,7 @@ def test_an_error_names_array_chunk_and_status(s3, proxy):
         opened[:]
 
 
-def test_an_append_after_another_is_two_requests(s3, proxy):
+def test_an_append_after_another_is_three_requests(s3, proxy):
     through = s3.through(proxy)
     options = {"storage_options": through.obstore()}
     array = create_array(through.url, shape=0, chunks=10, dtype="i4", **options)
@@ -160,7 +160,8 @@ def test_an_append_after_another_is_two_requests(s3, proxy):
     proxy.forget()
     for _ in range(10):
         array.append(np.arange(10))
-    assert proxy.methods() == {"PUT": 20}
+    # The claim of the document, the chunk, and the document.
+    assert proxy.methods() == {"PUT": 30}
     assert np.array_equal(
         open_array(s3.url, mode="r", storage_options=s3.obstore())[:], [*range(10)] * 11
     )

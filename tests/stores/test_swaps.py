@@ -13,7 +13,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
-from threading import RLock
+from queue import SimpleQueue
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from fastzarr.errors import PathNotFoundError, ShapeError
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.nodes import documents
-from fastzarr.stores import Store, validate_key
+from fastzarr.stores import Store, stopping, validate_key
 from fastzarr.stores.capabilities import Value
 from fastzarr.testing import StoreTests
 
@@ -144,14 +145,43 @@ def test_a_chunk_that_holds_only_fill_value_is_still_deleted() -> None:
 # Appends
 
 
+class Beside:
+    """Another writer, which is started when the first one is in the middle of a change."""
+
+    def __init__(self, action: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
+        self.told: SimpleQueue[str] = SimpleQueue()
+        self.go = Event()
+        self.thread = Thread(target=lambda: (action(), self.told.put("ended")))
+        patch.setattr(stopping, "pause", self.pause)
+
+    def pause(self, _: float) -> None:
+        """Let the first one go on, and wait for its end."""
+        self.told.put("waits")
+        self.go.wait()
+
+    def __call__(self) -> None:
+        """Start, and return when it has ended, or waits for the first one."""
+        self.thread.start()
+        self.told.get()
+
+    def end(self) -> None:
+        """Wait until it has ended, when the first one has."""
+        self.go.set()
+        self.thread.join()
+
+
 @pytest.mark.usefixtures("data_path")
 @pytest.mark.parametrize("key", ["c/0", "c/1", "zarr.json"])
-def test_two_appends_at_once_have_rows_of_their_own(key: str) -> None:
+def test_two_appends_at_once_have_rows_of_their_own(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Swapping()
     z = zarr.create_array(store, shape=0, chunks=3, dtype="i4")
     other = zarr.open_array(Swapping(store.held))
-    store.meanwhile[key] = lambda: other.append([2, 2, 2])
+    beside = Beside(lambda: other.append([2, 2, 2]), monkeypatch)
+    store.meanwhile[key] = beside
     z.append([1, 1, 1, 1])
+    beside.end()
     assert not store.meanwhile
     found = zarr.open_array(Swapping(store.held))[:].tolist()
     assert found in ([1, 1, 1, 1, 2, 2, 2], [2, 2, 2, 1, 1, 1, 1])
@@ -199,7 +229,8 @@ def test_an_append_after_another_does_not_read_the_document_again() -> None:
     store, z, _ = telling()
     for number in range(2, 12):
         z.append([number])
-    assert [one for one in store.asked if "zarr.json" in one] == ["swap zarr.json"] * 10
+    # Each claims the document, and stores it with its shape.
+    assert [one for one in store.asked if "zarr.json" in one] == ["swap zarr.json"] * 20
     assert zarr.open_array(store)[:].tolist() == list(range(1, 12))
 
 
@@ -209,7 +240,7 @@ def test_an_append_after_that_of_another_writer_reads_the_document_again() -> No
         other.append([2 * number])
         assert z.append([2 * number + 1]) == (2 * number + 3,)
     asked = [one for one in store.asked if "zarr.json" in one]
-    assert asked == ["swap zarr.json", "get zarr.json", "swap zarr.json"] * 3
+    assert asked == ["swap zarr.json", "get zarr.json", *["swap zarr.json"] * 2] * 3
     assert zarr.open_array(store)[:].tolist() == [1, 0, 1, 2, 3, 4, 5]
 
 
@@ -258,7 +289,7 @@ def test_a_token_that_is_not_told_is_asked_for() -> None:
     z.append([2])
     z.append([3])
     asked = [one for one in store.asked if "zarr.json" in one]
-    assert asked == ["swap zarr.json", "get zarr.json", "swap zarr.json"]
+    assert asked == ["swap zarr.json", *["get zarr.json", "swap zarr.json"] * 3]
     assert zarr.open_array(store)[:].tolist() == [1, 2, 3]
 
 
@@ -300,23 +331,29 @@ def test_a_store_with_another_swap_is_asked_by_it() -> None:
 
 
 @pytest.mark.parametrize("others", [False, True])
-def test_an_append_whose_data_cannot_be_written_takes_its_shape_back(others: bool) -> None:
+def test_an_append_whose_data_cannot_be_written_leaves_no_rows(
+    others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Swapping()
     z = zarr.create_array(store, shape=0, chunks=4, dtype="i4")
     other = zarr.open_array(Swapping(store.held))
 
+    beside = Beside(lambda: other.append([2]), monkeypatch)
+
     def fail() -> None:
         if others:
-            other.append([2])
+            beside()
         msg = "no space"
         raise OSError(msg)
 
     store.meanwhile["c/0"] = fail
     with pytest.raises(OSError, match="no space"):
         z.append([1])
-    assert zarr.open_array(Swapping(store.held))[:].tolist() == ([0, 2] if others else [])
+    if others:
+        beside.end()
+    assert zarr.open_array(Swapping(store.held))[:].tolist() == ([2] if others else [])
     z.append([3])
-    assert z[:].tolist() == ([0, 2, 3] if others else [3])
+    assert z[:].tolist() == ([2, 3] if others else [3])
 
 
 def test_an_append_that_was_not_published_takes_nothing_back() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from fastzarr import hints
     from fastzarr.metadata.layout import Layout
+    from fastzarr.nodes.claims import Claim
     from fastzarr.nodes.settings import ArrayConfig
     from fastzarr.stores import Store
     from fastzarr.stores.capabilities import Pinned
@@ -48,6 +49,8 @@ class Access:
     settings: ArrayConfig
     #: The tree of the array, if it is held open for a change.
     tree: Pinned[Any] | None = None
+    #: The claim of the array's document, for a change of its shape.
+    claim: Claim | None = None
 
     @cached
     def chunks(self) -> StoredChunks:
@@ -94,6 +97,12 @@ class Access:
     def described(self, layout: Layout) -> Access:
         """Return an access to the same array with a newer layout."""
         found = replace(self, layout=layout)
+        vars(found)["kept"] = self.kept
+        return found
+
+    def claimed(self, claim: Claim) -> Access:
+        """Return an access to the same array for a change under a claim."""
+        found = replace(self, claim=claim if claim.mark else None)
         vars(found)["kept"] = self.kept
         return found
 

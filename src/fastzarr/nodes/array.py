@@ -241,7 +241,7 @@ class Array(AwaitableArray):
             return patch(found)
 
         locks, own = access.synchronizer, access.layout.format
-        node = documents.Where(access.store, access.root, access.path)
+        node = documents.Where(access.store, access.root, access.path, access.claim)
         latest = documents.update_held(node, patched, locks, own, then, before, access.kept)
         self._set_layout(latest)
 

@@ -31,6 +31,7 @@ from fastzarr.engine.requests import call_each, gather
 from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.nodes.claims import mark_of
 from fastzarr.nodes.held import gone, held
 from fastzarr.stores.capabilities import Request
 from fastzarr.stores.keys import METADATA_NAMES, validate_key
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from fastzarr.metadata.format import Format
+    from fastzarr.nodes.claims import Claim
     from fastzarr.stores import Store
     from fastzarr.stores.capabilities import Draft, Prepared
 
@@ -393,6 +395,8 @@ class Where(NamedTuple):
     root: str
     #: The path of the node in the user's store.
     path: str
+    #: The claim under which the shape is changed, in a store that keeps nobody out.
+    claim: Claim | None = None
 
 
 def update(
@@ -428,7 +432,8 @@ def update_held(
     with its document if that is prepared in a file.
     ``then`` is called with the result before the turn ends. ``synchronizer`` is the user's; its
     lock for the document is held as well. ``kept`` has the document that the caller has stored
-    last: it need not be read again where the store compares and swaps, unless ``before`` is passed.
+    last: it need not be read again where the store compares and swaps, unless ``before`` is passed
+    and the document is not claimed.
 
     Raise ``PathNotFoundError`` if the node is missing.
     """
@@ -443,7 +448,9 @@ def update_held(
                         # zarr-python 2 takes only this lock to change attributes.
                         key = join(node.path, each.separate_attributes)
                         locks.enter_context(synchronizer[key])
-                alone = before is None and each.separate_attributes is None
+                # Under a claim, nothing that ``before`` depends on has changed since.
+                alone = before is None or node.claim is not None
+                alone = alone and each.separate_attributes is None
                 take(
                     node.store.turn(join(node.root, name)),
                     change,
@@ -468,7 +475,7 @@ class _Change:
         before: Callable[[Any, Prepared | None], None] | None,
         then: Callable[[Any], None] | None,
     ) -> None:
-        self.store, self.root, self.path = where
+        self.store, self.root, self.path, self.claim = where
         self.format, self.name = format, name
         self.patch, self.before, self.then = patch, before, then
         self.result: Node | None = None
@@ -478,6 +485,8 @@ class _Change:
     def __call__(self, data: bytes | None) -> bytes | None:
         if data is None:
             return None
+        if self.claim is not None:
+            self.claim.verify(data)
         found = self._loads(data, self.name)
         separate = self.format.separate_attributes
         if separate is None:
@@ -489,7 +498,11 @@ class _Change:
         after = self.format.write(self.result)[self.name]
         if document.alike(after, before):
             return data
-        return document.dumps(self._patched(found, after, before), self.name)
+        new = document.dumps(self._patched(found, after, before), self.name)
+        if self.claim is None:
+            return new + mark_of(data)
+        # A claim is given back with the change that it was for, unless more is to be done.
+        return new + self.claim.mark_after(data, given_back=self.then is None)
 
     def begin(self, document: Prepared | None) -> None:
         """Do what must be done before the new document is stored."""

@@ -7,11 +7,8 @@ Rules of this file:
   shape, then publishes. An append writes its data, then publishes.
 * All steps, the deletions of a shrink included, happen in one turn of the array's document. They
   start from the shape in the store, so that of several writers each changes what the one before has
-  published. In a store without locks between processes, the rows that another process appends while
-  chunks are deleted or cleared can be lost.
-* Where writers are only noticed by compare-and-swap, an append publishes the shape before it writes
-  its data: the rows beyond the published shape may be those of several writers at once. If the data
-  cannot be written, the shape is taken back, unless others have appended since.
+  published. Where that keeps no other process out, they happen under a claim of the document
+  (``claims.py``); if it is lost, they begin anew. A store without compare-and-swap has neither.
 * New elements have the fill value, whatever the array once held in their place.
 * Only stored chunks are visited, however many the shape has.
 * ``access`` holds the array. ``update`` applies a patch to its document in the store. It calls one
@@ -23,7 +20,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +28,7 @@ from fastzarr import checked, errors
 from fastzarr.engine import run
 from fastzarr.grids.regions import boxes
 from fastzarr.nodes import casting
+from fastzarr.nodes.claims import Claim, LostClaimError
 from fastzarr.nodes.stored import is_inside, stored_coords
 from fastzarr.selection.factors import Selection, Span
 
@@ -47,14 +45,22 @@ if TYPE_CHECKING:
     Then: TypeAlias = Callable[[Layout], None]
     Update: TypeAlias = Callable[[Access, Patch, Before | None, Then | None], None]
 
+T = TypeVar("T")
+
+# So many keys are deleted together under a claim.
+_TOGETHER = 1000
+
 
 def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
     """Change the shape of the array; the number of axes stays the same."""
     new = _checked_shape(access, shape)
-    if new == access.layout.shape:
-        return
+    if new != access.layout.shape:
+        _claimed(access, lambda claimed: _resize(claimed, new, update))
 
+
+def _resize(access: Access, new: tuple[int, ...], update: Update) -> None:
     old = access.layout
+    cleared: tuple[int, ...] | None = None
 
     def patch(latest: Layout) -> Layout:
         nonlocal old
@@ -66,9 +72,13 @@ def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
         return latest.with_members(shape=new)
 
     def before(latest: Layout, _: Prepared | None) -> None:
-        if any(size > n for size, n in zip(new, old.shape, strict=True)):
+        nonlocal cleared
+        grows = any(size > n for size, n in zip(new, old.shape, strict=True))
+        # Under a claim, only the document can have changed meanwhile, and not its shape.
+        if grows and (cleared != old.shape or access.claim is None):
             kept = _delete_outside(access, old)
             _clear_strays(access, old, latest, kept)
+            cleared = old.shape
 
     def then(latest: Layout) -> None:
         # The new shape is made durable before chunks are deleted: a power cut must not restore the
@@ -85,8 +95,13 @@ def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, .
     """Write data beyond the end of an axis, publish the new shape and return it."""
     # Casting here keeps it out of the turn; below it is repeated only if the type has changed.
     values = casting.cast(data, access.layout.dtype.numpy)
-    axis = operator.index(axis)
+    at = operator.index(axis)
+    return _claimed(access, lambda claimed: _append(claimed, data, values, at, update))
+
+
+def _append(access: Access, data: Any, values: Any, axis: int, update: Update) -> tuple[int, ...]:
     new: tuple[int, ...] = ()
+    written: tuple[int, ...] | None = None
 
     def patch(latest: Layout) -> Layout:
         nonlocal new, values
@@ -99,59 +114,36 @@ def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, .
         return grown
 
     def write(latest: Layout, document: Prepared | None = None) -> None:
-        if values.size:
+        nonlocal written
+        # As in a resize, nothing is done twice under a claim.
+        if values.size and (written != new or access.claim is None):
             at = axis % len(new)
             starts = [n - values.shape[i] if i == at else 0 for i, n in enumerate(new)]
             spans = tuple(Span(i, starts[i], 1, n) for i, n in enumerate(values.shape))
             _write(access, latest, spans, values, document)
+            written = new
 
-    if not (access.store.document_first or _is_shared(access)):
+    if access.store.document_first:
+        update(access, patch, None, write)
+    else:
         # The data is on the disk before the shape is published.
         update(access, patch, write, None)
-        return new
-    published = False
-
-    def fill(latest: Layout) -> None:
-        nonlocal published
-        published = True
-        write(latest)
-
-    try:
-        update(access, patch, None, fill)
-    except BaseException as error:
-        if published and _is_shared(access):
-            _take_back(access, new, values.shape[axis], axis, update, error)
-        raise
     return new
 
 
-def _is_shared(access: Access) -> bool:
-    """Whether other processes may write, which are noticed and not kept out."""
+def _claimed(access: Access, change: Callable[[Access], T]) -> T:
+    """Return the result of a change of the shape, which meets no other one."""
     store = access.store
     # Stores with drafts are of one process, or have locks.
-    return store.swap is not None and store.draft is None
-
-
-def _take_back(
-    access: Access,
-    new: tuple[int, ...],
-    count: int,
-    axis: int,
-    update: Update,
-    error: BaseException,
-) -> None:
-    """Publish the shape before an append again, if nobody has changed the one after it."""
-    at = axis % len(new)
-    old = tuple(n - count if i == at else n for i, n in enumerate(new))
-
-    def patch(latest: Layout) -> Layout:
-        return latest.with_members(shape=old) if latest.shape == new else latest
-
-    try:
-        update(access, patch, None, None)
-    except Exception as second:  # noqa: BLE001  (the first error is raised, with a note)
-        note = f"the array may have {count} more rows along axis {axis}, of fill values: {second}"
-        error.add_note(note)
+    if store.swap is None or store.draft is not None:
+        return change(access)
+    while True:
+        apart = access.layout.format.separate_attributes is not None
+        with Claim(store, access.document, None if apart else access.kept) as claim:
+            try:
+                return change(access.claimed(claim))
+            except LostClaimError:
+                continue
 
 
 def _appended(access: Access, layout: Layout, values: Any, axis: int) -> tuple[int, ...]:
@@ -202,6 +194,8 @@ def _name(access: Access) -> str:
 def _lasting(access: Access, layout: Layout) -> Access:
     """Return an access to the chunks of ``layout`` whose writes are durable."""
     store = access.chunk_store.lasting()
+    if access.claim is not None:
+        access = replace(access, synchronizer=access.claim.guarding(access.synchronizer))
     if access.chunk_store is access.store:
         return replace(access, layout=layout, store=store, chunk_store=store)
     return replace(access, layout=layout, chunk_store=store)
@@ -237,8 +231,12 @@ def _delete_outside(access: Access, layout: Layout) -> list[tuple[int, ...]]:
             kept.append(coords)
         else:
             outside.append(chunks.key(coords))
-    # All at once, so that a folder is synced once.
-    chunks.store.delitems(outside)
+    # All at once, so that a folder is synced once; under a claim, as many as one request deletes.
+    step = len(outside) if access.claim is None else _TOGETHER
+    for start in range(0, len(outside), step or 1):
+        if access.claim is not None:
+            access.claim.check()
+        chunks.store.delitems(outside[start : start + step])
     return kept
 
 

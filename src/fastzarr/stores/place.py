@@ -194,6 +194,7 @@ class Place:
         "guard",
         "held",
         "inode",
+        "left_claims",
         "locks",
         "opened",
         "paths",
@@ -219,6 +220,8 @@ class Place:
         self.opened: WeakSet[Opened] = WeakSet()
         #: A lock for brief changes of this state, and of the values of a dict.
         self.guard = RLock()
+        #: The claims of documents that this process has not managed to give back.
+        self.left_claims: set[bytes] = set()
         #: The snapshots that handles of this process use, by ``id``.
         self.snapshots: dict[int, ref[Any]] = {}
         self._lasting = _lasting.get(self._name) or _Lasting()
