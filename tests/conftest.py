@@ -13,7 +13,9 @@ import signal
 import hypothesis
 import pytest
 from servers import files
+from servers import mongo as mongo_server
 from servers import proxy as proxies
+from servers import redis as redis_server
 from servers import s3 as seaweed
 from servers.process import UnavailableError
 
@@ -30,6 +32,11 @@ collect_ignore = ["typed/wrong.py"]
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_report_header() -> str:
+    """Say where tests do not run against a real server."""
+    return mongo_server.KIND
 
 
 @pytest.fixture(params=["native", "numpy"])
@@ -109,3 +116,46 @@ def http_proxy(file_proxy):
     file_proxy.restore()
     yield file_proxy
     file_proxy.restore()
+
+
+@pytest.fixture(scope="session")
+def redis_process():
+    """Run a Redis server."""
+    try:
+        with redis_server.running() as server:
+            yield server
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def redis(redis_process):
+    """Return the arguments of a client of the Redis server, whose database is empty."""
+    from redis import Redis
+
+    words = {"host": redis_server.HOST, "port": redis_process.ports[0]}
+    with Redis(**words) as client:
+        client.flushall()
+    return words
+
+
+@pytest.fixture(scope="session")
+def mongo_process():
+    """Run a MongoDB server, or what stands in for it."""
+    try:
+        with mongo_server.running() as server:
+            yield server
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def mongo(mongo_process):
+    """Return the arguments of a client of the MongoDB server, which has no documents."""
+    from pymongo import MongoClient
+
+    words = {"host": mongo_server.HOST, "port": mongo_process.ports[0]}
+    with MongoClient(**words) as client:
+        for name in ("mongodb_zarr", "data"):
+            client.drop_database(name)
+    return words

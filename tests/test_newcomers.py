@@ -36,9 +36,6 @@ MISSING = {
     "CacheStore": ("import fastzarr.experimental", OTHER_STORES, ImportError),
     "DBMStore": ("zarr.storage.DBMStore", ARCHIVES, AttributeError),
     "LMDBStore": ("zarr.storage.LMDBStore", ARCHIVES, AttributeError),
-    "SQLiteStore": ("zarr.storage.SQLiteStore", ARCHIVES, AttributeError),
-    "RedisStore": ("zarr.storage.RedisStore", ARCHIVES, AttributeError),
-    "MongoDBStore": ("zarr.storage.MongoDBStore", ARCHIVES, AttributeError),
     "N5Store": ("zarr.n5", "the format N5", AttributeError),
     "irregular chunks": (
         "zarr.create_array({}, shape=(6,), chunks=[[1, 2, 3]], dtype='i1')",

@@ -255,12 +255,13 @@ class RequestError(BaseZarrError, OSError):
     """Raised if a request to a server has failed, after all attempts that could help.
 
     ``store`` is the URL of the store, without credentials, ``key`` the key that was requested, and
-    ``status`` the HTTP status, or None if the server has not answered. The cause of the error is
-    that of the last attempt. Nothing but the server's word that a key is missing makes it missing.
+    ``status`` the HTTP status or the server's word for it, such as ``READONLY``; None if the server
+    has not answered. The cause of the error is that of the last attempt. Nothing but the
+    server's word that a key is missing makes it missing.
     """
 
     def __init__(
-        self, message: str, store: str = "", key: str = "", status: int | None = None
+        self, message: str, store: str = "", key: str = "", status: int | str | None = None
     ) -> None:
         """Initialise with a message and the request that failed."""
         super().__init__(message)
@@ -277,7 +278,10 @@ class RequestError(BaseZarrError, OSError):
 
 
 class RequestAccessError(RequestError, PermissionError):
-    """Raised if a server denies access (status 401 or 403); credentials are missing or wrong."""
+    """Raised if a server denies access (status 401 or 403, or a database's word for it).
+
+    Credentials are missing or wrong, or not sufficient.
+    """
 
 
 class DatabaseError(BaseZarrError, OSError):

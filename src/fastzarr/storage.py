@@ -38,7 +38,9 @@ if TYPE_CHECKING:
         FsspecStore,
         FSStore,
         LRUStoreCache,
+        MongoDBStore,
         ObjectStore,
+        RedisStore,
         SQLiteStore,
         ZipStore,
     )
@@ -53,7 +55,7 @@ else:
             ),
             "fastzarr.stores": (
                 *("ABSStore", "CacheStore", "FSStore", "FsspecStore", "LRUStoreCache"),
-                *("ObjectStore", "SQLiteStore", "ZipStore"),
+                *("MongoDBStore", "ObjectStore", "RedisStore", "SQLiteStore", "ZipStore"),
             ),
         },
     )
@@ -71,8 +73,10 @@ __all__ = [
     "ManagedMemoryStore",
     "MappingStore",
     "MemoryStore",
+    "MongoDBStore",
     "NestedDirectoryStore",
     "ObjectStore",
+    "RedisStore",
     "SQLiteStore",
     "Store",
     "StorePath",

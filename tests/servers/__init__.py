@@ -2,6 +2,8 @@
 
 * ``s3`` starts SeaweedFS, an S3 server that comes as a wheel.
 * ``files`` starts an HTTP server for the files of a folder.
+* ``redis`` starts Valkey, a Redis server that comes as a wheel.
+* ``mongo`` starts MongoDB, or what stands in for it.
 * ``proxy`` starts a relay before one of them that adds latency, counts requests and injects
   ``faults``; ``relay`` is its process.
 * ``answering`` runs a server in this process whose answers a test makes.

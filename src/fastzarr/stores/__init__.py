@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from fastzarr.stores.mapping import MappingStore as KVStore
     from fastzarr.stores.memory import ManagedMemoryStore, MemoryStore
     from fastzarr.stores.memory import MemoryStore as DictStore
+    from fastzarr.stores.mongodb import MongoDBStore
     from fastzarr.stores.obstore import ObjectStore
     from fastzarr.stores.path import StorePath
+    from fastzarr.stores.redis import RedisStore
     from fastzarr.stores.resolve import as_store, as_store_path
     from fastzarr.stores.sqlite.store import SQLiteStore
     from fastzarr.stores.zip.store import ZipStore
@@ -64,8 +66,10 @@ _HOMES = {
     "ManagedMemoryStore": ("memory", "ManagedMemoryStore"),
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
+    "MongoDBStore": ("mongodb", "MongoDBStore"),
     "NestedDirectoryStore": ("local.directory", "NestedDirectoryStore"),
     "ObjectStore": ("obstore", "ObjectStore"),
+    "RedisStore": ("redis", "RedisStore"),
     "Request": ("capabilities", "Request"),
     "SQLiteStore": ("sqlite.store", "SQLiteStore"),
     "SetsMany": ("capabilities", "SetsMany"),
@@ -100,8 +104,10 @@ __all__ = [
     "ManagedMemoryStore",
     "MappingStore",
     "MemoryStore",
+    "MongoDBStore",
     "NestedDirectoryStore",
     "ObjectStore",
+    "RedisStore",
     "Request",
     "SQLiteStore",
     "SetsMany",

@@ -183,7 +183,7 @@ def meaning(error: Exception) -> retry.Outcome | None:
     cut, cause = _is_network(error), error.__cause__
     status = _status_in(error) or (None if cut or cause is None else _status_in(cause))
     if isinstance(error, PermissionError):
-        return retry.Outcome(status or 403, transient=False)
+        return retry.of_status(status or 403)._replace(transient=False)
     if status is not None:
         return retry.of_status(status)
     if not cut and type(error).__module__.partition(".")[0] in ("builtins", "fastzarr"):

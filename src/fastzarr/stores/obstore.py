@@ -21,7 +21,6 @@ import re
 from functools import partial
 from secrets import token_hex, token_urlsafe
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
-from weakref import WeakValueDictionary
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError, RequestError
@@ -30,7 +29,7 @@ from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.options import described, open_url, public_url, url_of
 from fastzarr.stores.ranges import clip_range
-from fastzarr.stores.remote import RemoteStore
+from fastzarr.stores.remote import RemoteStore, known
 from fastzarr.stores.runtime import runtime
 
 if TYPE_CHECKING:
@@ -96,10 +95,6 @@ def _explain(error: Exception) -> retry.Outcome | None:
     if isinstance(error, FileNotFoundError):
         return retry.Outcome(404, transient=False)
     return retry.Outcome(None, transient=_network(str(error)) is not None)
-
-
-# The stores of this process by the names in their pickles.
-_known: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
 def _write_id() -> str:
@@ -520,7 +515,7 @@ class ObjectStore(RemoteStore):
         """Pickle without credentials; unpickling in this process finds the same connections."""
         with runtime.guard:
             name = vars(self).setdefault("_name", token_hex(16))
-            _known[name] = self._store
+            known[name] = self._store
         made = described(self._store)
         return _restored, (type(self), name, made, self.read_only, self._conditional)
 
@@ -538,7 +533,7 @@ def _restored(
 ) -> ObjectStore:
     """Return a store from its pickle: with the connections of this process, if it has them."""
     with runtime.guard:
-        found = _known.get(name)
+        found = known.get(name)
     if found is None:
         if made is None:
             msg = "a store in memory of obstore exists only in the process in which it was pickled"

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from fastzarr.errors import RequestError
 from fastzarr.stores.base import Store
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 # Answers of S3, Google and Azure in which it is not the key that is missing.
 _no_bucket = re.compile(r"NoSuchBucket|ContainerNotFound|specified bucket does not exist").search
+
+
+#: The clients of this process by the names in the pickles of stores.
+known: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
 class RemoteStore(Store):

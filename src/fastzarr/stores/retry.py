@@ -40,15 +40,19 @@ _secret = re.compile(
 
 
 class Outcome(NamedTuple):
-    """What a failed attempt means: the status if a server answered, and whether it may pass."""
+    """What a failed attempt means: the status if a server answered, and whether it may pass.
 
-    status: int | None
+    ``denied`` is True if the credentials are missing, wrong or not sufficient.
+    """
+
+    status: int | str | None
     transient: bool
+    denied: bool = False
 
 
 def of_status(status: int) -> Outcome:
     """Return what a status that is not a success means."""
-    return Outcome(status, status in _TRANSIENT)
+    return Outcome(status, status in _TRANSIENT, status in _DENIED)
 
 
 def redacted(text: str) -> str:
@@ -123,14 +127,14 @@ class _Attempts:
             raise error
         seconds = self.wait * random.uniform(0.5, 1.0)  # noqa: S311  (spreads requests in time)
         if not outcome.transient or time.monotonic() + seconds >= self.deadline:
-            raise failed(error, outcome, self.place, self.key, self.count) from _cause(error)
+            raise failed(error, outcome, self.place, self.key, self.count) from cause(error)
         self.wait = min(2 * self.wait, _longest_wait)
         return seconds
 
 
 def failed(error: Exception, outcome: Outcome, place: str, key: str, count: int) -> RequestError:
     """Return the error of a request that failed at last."""
-    cls = RequestAccessError if outcome.status in _DENIED else RequestError
+    cls = RequestAccessError if outcome.denied else RequestError
     words = _words(error)
     if count > 1:
         words = f"{words} ({count} attempts within {config['fetch.deadline']} s)"
@@ -146,7 +150,7 @@ def _words(error: Exception) -> str:
     return redacted(text.strip()) or type(error).__name__
 
 
-def _cause(error: Exception) -> Exception:
+def cause(error: Exception) -> Exception:
     """Return an error of the same class whose message has no credentials."""
     words = _words(error)
     try:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
 _PACKAGES = ("obstore", "fsspec", "upath", "zarr")
+_DATABASES = {
+    **dict.fromkeys(("redis", "rediss", "unix"), "redis"),
+    **dict.fromkeys(("mongodb", "mongodb+srv"), "mongodb"),
+}
 # The package of fsspec for each kind of store that obstore opens, too.
 _SYSTEMS = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "http": "aiohttp"}
 # The extra for what fsspec alone opens; the others need the packages that it names.
@@ -70,11 +74,24 @@ def open_remote(store_like: Any, options: Mapping[str, Any], *, read_only: bool)
     found = _scheme(store_like)
     scheme = found[1].lower() if found is not None else ""
     store_like = scheme + store_like[len(scheme) :]
+    if scheme in _DATABASES and "::" not in store_like:
+        return _by_client(store_like, _DATABASES[scheme], options, read_only=read_only)
     if found is not None and found[2] == "://" and "::" not in store_like and scheme in KINDS:
         store = _by_obstore(store_like, scheme, options, read_only=read_only)
         if store is not None:
             return store
     return _by_fsspec(store_like, scheme, options, read_only=read_only)
+
+
+def _by_client(url: str, name: str, options: Mapping[str, Any], *, read_only: bool) -> Store:
+    """Return the store of a URL of a database server."""
+    if name == "redis":
+        from fastzarr.stores.redis import RedisStore
+
+        return RedisStore.from_url(url, storage_options=options, read_only=read_only)
+    from fastzarr.stores.mongodb import MongoDBStore
+
+    return MongoDBStore.from_url(url, storage_options=options, read_only=read_only)
 
 
 def _by_obstore(

@@ -1,0 +1,244 @@
+"""What stores of database servers share: their client, its copies and its pickles.
+
+Rules of this file:
+
+* A client is made once in each process, which does not connect it yet. A forked child makes one of
+  its own.
+* All copies of a store share its client.
+* A pickle has no credentials that were passed as values. It is opened in this process with the
+  client that it was pickled with, in another process with the other arguments.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from itertools import islice
+from secrets import token_hex
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from weakref import finalize
+
+from fastzarr.buffers import flat_bytes
+from fastzarr.errors import BaseZarrError
+from fastzarr.stores import place, retry
+from fastzarr.stores.base import Store
+from fastzarr.stores.keys import validate_key
+from fastzarr.stores.remote import known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from typing_extensions import Buffer
+
+T = TypeVar("T")
+
+# Arguments of clients whose values are credentials.
+_SECRET = frozenset(
+    {"username", "password", "ssl_password", "tlscertificatekeyfilepassword"}
+    | {"authmechanismproperties", "auto_encryption_opts"}
+)
+
+
+class Connection:
+    """The client of a server, which each process makes with the same arguments."""
+
+    def __init__(self, make: Callable[..., Any], words: Mapping[str, Any], client: Any) -> None:
+        """Initialise with a function that makes a client of arguments, or with a client."""
+        self._make, self.words = make, dict(words)
+        #: Whether the client was made elsewhere: then it is used in every process.
+        self.given = client is not None
+        #: Whether the store has made what its changes rely on.
+        self.prepared = False
+        self._client, self._process = client, os.getpid()
+        # The clients of other processes, whose connections must not be closed by this one.
+        self._others: list[Any] = []
+        self._guard = Lock()
+
+    def client(self) -> Any:
+        """Return the client of this process."""
+        mine = os.getpid()
+        if self._client is None or (self._process != mine and not self.given):
+            if self._process != mine:
+                # A thread of the parent may have held it.
+                self._guard = Lock()
+            with self._guard:
+                if self._process != mine:
+                    self._others.append(self._client)
+                    self._client = None
+                if self._client is None:
+                    self._client = self._make(**self.words)
+                    self._process = mine
+                    finalize(self, _close, self._client, mine)
+        return self._client
+
+    def close(self) -> None:
+        """Close the client of this process; a later use makes another one."""
+        with self._guard:
+            client, mine = self._client, self._process == os.getpid()
+            if client is not None and mine and not self.given:
+                self._client = None
+                client.close()
+
+
+def _close(client: Any, process: int) -> None:
+    """Close a client that nobody uses any more; not in a forked child, which shares its sockets."""
+    if os.getpid() == process:
+        client.close()
+
+
+class ServedStore(Store):
+    """The base class of stores that ask a database server through the client of a package."""
+
+    #: The most values, and the most bytes of them, that are sent at once.
+    _MOST = 64
+    _MOST_BYTES = 8 << 20
+
+    def __init__(
+        self,
+        words: Mapping[str, Any],
+        client: Any = None,
+        *,
+        dimension_separator: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """Initialise with the arguments of the client, or with a client."""
+        super().__init__(read_only=read_only)
+        self.dimension_separator = dimension_separator
+        self._connection = Connection(self._make, words, client)
+        # It is not connected yet, but refuses arguments that it does not know.
+        self._connection.client()
+
+    @staticmethod
+    @abstractmethod
+    def _make(**words: Any) -> Any:
+        """Return a client; raise ImportError, which names what to install, without its package."""
+
+    @staticmethod
+    @abstractmethod
+    def _explain(error: Exception) -> retry.Outcome | None:
+        """Return what an error of the client means, or None for an error of another kind."""
+
+    @property
+    def client(self) -> Any:
+        """The client of the package, which a forked child makes anew.
+
+        >>> from fastzarr.storage import RedisStore
+        >>> type(RedisStore(host="localhost").client).__name__
+        'Redis'
+        """
+        return self._connection.client()
+
+    def close(self) -> None:
+        """Close the connections; a later use of the store opens others."""
+        self._connection.close()
+
+    def _request(
+        self,
+        attempt: Callable[[], T],
+        key: str,
+        decided: Callable[[], T | None] | None = None,
+    ) -> T:
+        return retry.request(attempt, self._explain, str(self), key, decided)
+
+    def _refuse(self, error: Exception, key: str) -> NoReturn:
+        """Raise the error of a request that the server has refused."""
+        outcome = self._explain(error)
+        if outcome is None:
+            raise error
+        raise retry.failed(error, outcome, str(self), key, 1) from retry.cause(error)
+
+    def set_many(self, values: Iterable[tuple[str, Buffer | None]]) -> None:
+        """Store values, and delete the keys of those that are None, many in each request.
+
+        >>> from fastzarr.storage import RedisStore
+        >>> store = RedisStore(host="localhost")
+        >>> store.set_many([("a", b"1"), ("b", None)])  # doctest: +SKIP
+        """
+        self._check_write()
+        for batch in self._batches(_checked(values)):
+            self._set_batch(batch)
+
+    @abstractmethod
+    def _set_batch(self, batch: Sequence[tuple[str, bytes | None]]) -> None:
+        """Store values, and delete keys, in one request."""
+
+    def _batches(self, values: Iterable[tuple[str, T]]) -> Iterator[list[tuple[str, T]]]:
+        """Cut pairs of keys and values into lists, none of which is too large for one request."""
+        batch: list[tuple[str, T]] = []
+        size = 0
+        for key, value in values:
+            mine = len(value) if isinstance(value, bytes) else 0
+            if batch and (len(batch) >= self._MOST or size + mine > self._MOST_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append((key, value))
+            size += mine
+        if batch:
+            yield batch
+
+    def _runs(self, items: Iterable[T]) -> Iterator[list[T]]:
+        """Cut items into lists of at most as many as one request may have."""
+        rest = iter(items)
+        while run := list(islice(rest, self._MOST)):
+            yield run
+
+    # Identity
+
+    def _find_place(self) -> place.Place:
+        if self._connection.given:
+            return place.own()
+        return place.of_name(str(self))
+
+    def __copy__(self) -> Self:
+        """Return a store of the same values with the same client."""
+        other = type(self).__new__(type(self))
+        Store.__setstate__(other, Store.__getstate__(self))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a store of the same values with the same client."""
+        del memo
+        return self.__copy__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings, and the arguments of the client without credentials."""
+        state = dict(super().__getstate__())
+        connection: Connection = state.pop("_connection")
+        name = vars(connection).setdefault("_name", token_hex(16))
+        known[name] = connection
+        if not connection.given:
+            state.pop("_place", None)
+        words = {key: held for key, held in connection.words.items() if not _is_secret(key)}
+        return state | {"_connected": (name, None if connection.given else self._public(words))}
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the settings, with the client of this process if it has the same one."""
+        state = dict(state)
+        name, words = state.pop("_connected")
+        found = known.get(name)
+        if found is None:
+            if words is None:
+                msg = (
+                    f"a {type(self).__name__} that was given a client exists only in the process "
+                    "in which it was pickled; pass the arguments of the client instead"
+                )
+                raise BaseZarrError(msg)
+            found = Connection(self._make, words, None)
+        super().__setstate__(state | {"_connection": found})
+
+    @staticmethod
+    def _public(words: dict[str, Any]) -> dict[str, Any]:
+        """Return arguments without credentials inside other values."""
+        return words
+
+
+def _is_secret(name: str) -> bool:
+    return name.lower() in _SECRET
+
+
+def _checked(values: Iterable[tuple[str, Buffer | None]]) -> Iterator[tuple[str, bytes | None]]:
+    """Return values as bytes, and raise the errors of invalid keys."""
+    for key, value in values:
+        validate_key(key)
+        yield key, None if value is None else bytes(flat_bytes(value, key))
