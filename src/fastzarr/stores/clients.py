@@ -6,12 +6,14 @@ Rules of this file:
   that ``retry`` decides, and its error has the last status.
 * A web server may ignore a range, or answer another one. What it has sent is compared with what was
   requested, because fsspec does not do that.
+* botocore logs what it sends and receives at the level DEBUG; credentials are left out there, too.
 * A redirect from ``https`` to any other scheme is not followed, nor one to a scheme that is not of
   the web.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,29 @@ _status = re.compile(r"\b(4\d\d|5\d\d)\b").search
 _part = re.compile(r"\Abytes (\d+)-(\d+)/(\d+|\*)\Z").match
 # The names of errors of aiohttp and botocore for a connection that failed.
 _network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
+
+
+# The loggers of botocore that have requests and answers.
+_TALKING = ("auth", "endpoint", "hooks", "httpsession", "parsers", "retryhandler")
+
+
+class _Redacting(logging.Filter):
+    """Leaves credentials out of records."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = retry.redacted(record.getMessage()), ()
+        return True
+
+
+_redacting = _Redacting()
+
+
+def log_no_credentials() -> None:
+    """Leave credentials out of what botocore logs."""
+    for name in _TALKING:
+        for package in ("botocore", "aiobotocore"):
+            # A filter that is there is not added again.
+            logging.getLogger(f"{package}.{name}").addFilter(_redacting)
 
 
 class AnswerError(Exception):

@@ -116,6 +116,8 @@ class FsspecStore(RemoteStore):
         self.allowed_exceptions = allowed_exceptions
         names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
         self._names = frozenset(map(str, names))
+        if self._names & {"s3", "s3a"}:
+            clients.log_no_credentials()
         if self._names & _HTTP:
             # The query of a URL, such as its signature, is that of each of its keys.
             self._root, self._query = web_root(self._root), query_of(self._root)

@@ -12,6 +12,8 @@ Rules of this file:
 * Forks and Ctrl-C: see ``runtime.py``. The attempt of a change that is interrupted ends after
   ``fetch.timeout``, and is not repeated then.
 * A pickle has no credentials that were passed as values.
+* If the server says that credentials have expired, the ``credential_provider`` is asked for others,
+  although it may have promised that they last longer, or have said nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from fastzarr.errors import BaseZarrError, RequestError
 from fastzarr.stores import place, retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
-from fastzarr.stores.options import described, open_url, public_url, url_of
+from fastzarr.stores.options import described, open_url, public_url, renewed, url_of
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore, known
 from fastzarr.stores.runtime import runtime
@@ -47,6 +49,12 @@ _WRITE_IDS = "fastzarrwrites"
 _KEPT_IDS = 200
 # Larger values are put in parts, several at once.
 _IN_PARTS = 64 << 20
+# The errors of S3, Azure and Google for credentials that were right.
+_expired = re.compile(
+    r"ExpiredToken|TokenRefreshRequired|token (has|is) expired|"
+    r"<AuthenticationErrorDetail>[^<]*expired|\b401 Unauthorized\b"
+).search
+_wordless = re.compile(r"performing HEAD .* status code: 40[013]\b").search
 _status = re.compile(r"status code: (\d{3})").search
 # The errors for a server that ignores ranges, and for a range in which nothing of a value is.
 _whole = re.compile(r"Range request not supported|non-partial").search
@@ -456,15 +464,18 @@ class ObjectStore(RemoteStore):
         self._check_write()
         self._delete_keys(self._list(""))
 
-    def _move(self, source: str, target: str) -> None:
+    def _copy_key(self, key: str, to: str) -> None:
         import obstore
 
+        obstore.copy(self._store, key, to)
+
+    def _move(self, source: str, target: str) -> None:
         # The server copies. Everything is copied before anything is deleted.
         keys = [source] if self._exists(source) else []
         keys += self._list(source)
         for key in keys:
             to = target + key[len(source) :]
-            self._request(partial(obstore.copy, self._store, key, to), key)
+            self._request(partial(self._copy_key, key, to), key)
         self._delete_keys(keys)
 
     # Requests
@@ -482,7 +493,23 @@ class ObjectStore(RemoteStore):
     ) -> T:
         runtime.check(self)
         ask = partial(runtime.apart, attempt, leave=leave)
-        return retry.request(ask, _explain, str(self), key, decided)
+        used, doubts = self._store, True
+
+        def meaning(error: Exception) -> retry.Outcome | None:
+            nonlocal used, doubts
+            outcome, text = _explain(error), str(error)
+            # An answer to HEAD has no words: the request is repeated once with other credentials.
+            if outcome is None or not (_expired(text) or (doubts and _wordless(text))):
+                return outcome
+            # Another thread may have asked for others.
+            made = renewed(used) if self._store is used else self._store
+            if made is None:
+                return outcome
+            self._store = used = made
+            doubts = False
+            return outcome._replace(transient=True)
+
+        return retry.request(ask, meaning, str(self), key, decided)
 
     # Identity
 

@@ -320,6 +320,24 @@ def public_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
+def renewed(store: Any) -> Any:
+    """Return a store of obstore with the options of another one, but without its credentials.
+
+    Its ``credential_provider`` is asked for others. Return None if there is no provider.
+    """
+    provider = getattr(store, "credential_provider", None)
+    if provider is None:
+        return None
+    words = {
+        "config": store.config,
+        "prefix": store.prefix,
+        "client_options": store.client_options,
+        "retry_config": store.retry_config,
+    }
+    given = {name: value for name, value in words.items() if value is not None}
+    return type(store)(credential_provider=provider, **given)
+
+
 def described(store: Any) -> tuple[type, dict[str, Any]] | None:
     """Return the class of a store of obstore and arguments that make it, without credentials.
 

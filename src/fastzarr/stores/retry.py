@@ -35,7 +35,11 @@ _query = re.compile(r"(?<=[^\s?])\?[^\s)>\"']*")
 _answer = re.compile(r"(?s)<\?xml.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*").search
 _secret = re.compile(
     r"(?i)\b(authorization|credential|signature|x-amz-[a-z-]*|sig|secret|password|token|"
-    r"access_?key(?:_?id)?)\b(\s*[=:]\s*)[^\s,&;]+"
+    r"access_?key(?:_?id)?)\b(['\"]?\s*[=:]\s*)[^\s,&;]+"
+)
+# What the servers of S3 return of a request that they refuse.
+_echo = re.compile(
+    r"(?s)<(Token-\d+|AWSAccessKeyId|SignatureProvided|(?:StringToSign|CanonicalRequest)\w*)>.*?</\1>"
 )
 
 
@@ -61,7 +65,7 @@ def redacted(text: str) -> str:
     >>> redacted("GET https://me:pw@host/a?sig=abc failed")
     'GET https://host/a?… failed'
     """
-    return _secret.sub(r"\1\2…", _query.sub("?…", _user.sub("", text)))
+    return _secret.sub(r"\1\2…", _query.sub("?…", _user.sub("", _echo.sub(r"<\1/>", text))))
 
 
 def request(
