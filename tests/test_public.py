@@ -34,6 +34,7 @@ SURFACE = [
     "LZMA",
     "MemoryStore",
     "MetadataError",
+    "N5Store",
     "NestedDirectoryStore",
     "PackBits",
     "Pickle",

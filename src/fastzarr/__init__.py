@@ -160,6 +160,12 @@ if TYPE_CHECKING:
         MemoryStore as MemoryStore,
     )
     from fastzarr.stores import (
+        N5FSStore as N5FSStore,
+    )
+    from fastzarr.stores import (
+        N5Store as N5Store,
+    )
+    from fastzarr.stores import (
         NestedDirectoryStore as NestedDirectoryStore,
     )
     from fastzarr.stores import (
@@ -223,6 +229,8 @@ else:
                 "KVStore",
                 "LRUStoreCache",
                 "MemoryStore",
+                "N5FSStore",
+                "N5Store",
                 "NestedDirectoryStore",
                 "TempStore",
                 "ZipStore",

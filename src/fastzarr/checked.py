@@ -45,10 +45,16 @@ MAX_SIZE = 2**63 - 1
 #: quote them in their own way, and stores protect documents better than chunks.
 DOCUMENTS = {
     "zarr.json": ("array", "group"),
+    "attributes.json": ("array", "group"),
     ".zarray": ("array",),
     ".zgroup": ("group",),
     ".zattrs": (),
     ".zmetadata": (),
+}
+#: Whether a document that serves both kinds of nodes is that of an array, by its name.
+_IS_ARRAY: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "zarr.json": lambda found: found.get("node_type") == "array",
+    "attributes.json": lambda found: "dimensions" in found,
 }
 #: The one of these that holds consolidated metadata and nothing else.
 CONSOLIDATED = ".zmetadata"
@@ -57,6 +63,17 @@ _EXTENSION = {"name": True, "configuration": False, "must_understand": False}
 
 _repr = Repr()
 _repr.maxstring = _repr.maxother = 80
+
+
+def is_array(name: str, found: object) -> bool:
+    """Whether a document of this name, as a JSON value, makes an array visible.
+
+    >>> is_array("zarr.json", {"node_type": "group"}), is_array(".zarray", {})
+    (False, True)
+    """
+    if name not in _IS_ARRAY:
+        return "array" in DOCUMENTS[name]
+    return isinstance(found, dict) and _IS_ARRAY[name](found)
 
 
 def member(where: str, name: object) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     Slice = slice
 
-ZarrFormat: TypeAlias = Literal[2, 3]
+ZarrFormat: TypeAlias = Literal[2, 3, "n5"]
 Mode: TypeAlias = Literal["r", "r+", "a", "w", "w-", "x"]
 Order: TypeAlias = Literal["C", "F"]
 Separator: TypeAlias = Literal[".", "/"]

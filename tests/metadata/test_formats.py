@@ -115,7 +115,9 @@ def test_missing_features_of_a_third_format_raise_errors_that_name_them() -> Non
     root = fastzarr.create_group(store, zarr_format=99)
     with pytest.raises(errors.MetadataError, match=r"zarr_format: .*format 99"):
         root.create_array("a", shape=3, dtype="i4")
-    with pytest.raises(errors.MetadataError, match="zarr_format: must be 2 or 3 or 99, not 4"):
+    with pytest.raises(
+        errors.MetadataError, match="zarr_format: must be 2 or 3 or 99 or 'n5', not 4"
+    ):
         fastzarr.open_group(store, zarr_format=4)
     with pytest.raises(errors.GroupNotFoundError, match=r"format 3 .* one of format 99"):
         fastzarr.open_group(store, mode="r", zarr_format=3)
@@ -195,10 +197,10 @@ def test_no_file_outside_metadata_checks_which_format_it_is() -> None:
         for name, tree in _outside()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
-        and re.fullmatch(r"fastzarr\.metadata(\.v\d+)?", node.module or "")
+        and re.fullmatch(r"fastzarr\.metadata(\.(v\d+|n5))?", node.module or "")
         and (
             node.module != "fastzarr.metadata"
-            or any(re.fullmatch(r"v\d+", alias.name) for alias in node.names)
+            or any(re.fullmatch(r"v\d+|n5", alias.name) for alias in node.names)
         )
     }
     assert found == ASKS
@@ -224,3 +226,15 @@ def test_no_file_outside_metadata_contains_the_name_of_a_document() -> None:
             and node.value.endswith(names)
         }
     assert found == SPELLS
+
+
+def test_documents_of_both_kinds_are_told_apart() -> None:
+    words: dict[str, Any] = {"shape": 3, "dtype": "i4"}
+    for each in formats.FORMATS:
+        array = fastzarr.create_array({}, zarr_format=each.number, **words).layout
+        group = fastzarr.create_group({}, zarr_format=each.number).layout
+        for node in (array, group):
+            *_, name = each.names(node.node_type)
+            document = each.write(node)[name]
+            assert checked.is_array(name, document) is (node is array)
+    assert not checked.is_array("zarr.json", None)

@@ -47,7 +47,7 @@ def test_a_saved_node_can_be_loaded(zarr_format: Format) -> None:
     store = MemoryStore()
     saved = GroupLayout(zarr_format, {"a": [1, None, "x"]})
     documents.save(store, "a/b", saved)
-    assert documents.load(store, "a/b") == saved
+    assert documents.load(store, "a/b", zarr_format) == saved
     assert all(documents.load(store, "a/b", other) is None for other in others(zarr_format))
 
 
@@ -176,10 +176,10 @@ def test_a_patch_is_repeated_on_the_document_of_another_writer(zarr_format, kind
     documents.update(other, "a", patch)
     documents.update(store, "a", patch)
     assert seen == [{"x": 1}, {"x": 1, "y": 1}]
-    assert documents.load(store, "a").attributes == {"x": 1, "y": 2}
+    assert documents.load(store, "a", zarr_format).attributes == {"x": 1, "y": 2}
     with pytest.raises(ZeroDivisionError):
         documents.update(store, "a", lambda _: 1 // 0)
-    assert documents.load(other, "a").attributes == {"x": 1, "y": 2}
+    assert documents.load(other, "a", zarr_format).attributes == {"x": 1, "y": 2}
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -706,3 +706,15 @@ def test_integers_and_bytes_are_names_too(root):
     assert (0 in root, b"a" in root, 5 in root) == (True, True, False)
     del root[0]
     assert 0 not in root
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_empty_group_is_deleted_in_a_store_without_drafts(zarr_format):
+    pytest.importorskip("fsspec")
+    store = zarr.storage.FSStore(f"memory://empty-group-{zarr_format}", mode="w")
+    root = zarr.open_group(store, mode="w", zarr_format=zarr_format)
+    root.create_group("g")
+    del root["g"]
+    assert "g" not in root
+    with pytest.raises(KeyError):
+        del root["g"]

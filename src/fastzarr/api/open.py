@@ -328,19 +328,25 @@ def _locate(
 
 
 def _absent(what: str, store: Store, path: str, mode: str, format: Format | None) -> str:
-    """Return the message for a missing node, or for one of the other format."""
-    other = None if format is None else _other(store, path, format)
-    if format is None or other is None:
+    """Return the message for a missing node, or for one of another format."""
+    other = _other(store, path, format)
+    if other is None:
         return f"{what} at {'/' + path!r} in {store}; mode={mode!r} does not create one"
+    number = other.format.number
+    if format is None:
+        return (
+            f"{what} at {'/' + path!r} in {store} of a format that is looked for there, but there "
+            f"is a node of format {number}; pass zarr_format={number!r}"
+        )
     return (
         f"{what} of format {format.number} at {'/' + path!r} in {store}, "
-        f"but there is one of format {other.format.number}; omit zarr_format="
+        f"but there is one of format {number}; omit zarr_format="
     )
 
 
-def _other(store: Store, path: str, format: Format) -> Node | None:
+def _other(store: Store, path: str, format: Format | None) -> Node | None:
     """Return the node at a path of any format but one; None if there is none."""
-    found = (documents.load(store, path, each) for each in others(format))
+    found = (documents.load(store, path, each, implied=False) for each in others(format))
     return next((node for node in found if node is not None), None)
 
 

@@ -80,8 +80,9 @@ def save(
     else:
         named["progress"] = progress
     if len(data) == 1 and not named and isinstance(data[0], Group):
-        wanted = same_format(zarr_format, zarr_version) or data[0].layout.format
         place = as_store_path(store, path, mode="w", storage_options=storage_options)
+        asked = same_format(place.store.zarr_format if zarr_format is None else zarr_format, None)
+        wanted = same_format(zarr_format, zarr_version) or asked or data[0].layout.format
         _save_tree(place, data[0], wanted, progress)
     elif len(data) == 1 and not named:
         save_array(store, data[0], **places)
@@ -100,7 +101,7 @@ def _save_tree(place: StorePath, source: Group, wanted: Format, progress: Any) -
     words: dict[str, Any] = {"mode": "w", "zarr_format": wanted.number}
     with site(place.store, place.path) as where:
         parents = groups_above(where, wanted)
-        check_replaceable(place.store, place.path)
+        check_replaceable(place.store, place.path, format=wanted)
         draft = begin_draft(where)
         if draft is not None:
             root = GroupLayout(wanted)
@@ -203,7 +204,7 @@ def save_group(
             specs[name], _ = ArraySpec.take("save_group", words)
         for spec in specs.values():
             make_layout(spec, chosen)
-        check_replaceable(place.store, place.path)
+        check_replaceable(place.store, place.path, format=chosen)
         draft = begin_draft(where)
         if draft is not None:
             root = GroupLayout(chosen)

@@ -18,6 +18,7 @@ _CODECS = {
     "bytes": ("bytes", "BytesCodec"),
     "crc32c": ("crc32c", "Crc32cCodec"),
     "gzip": ("gzip", "GzipCodec"),
+    "n5_default": ("n5_default", "N5DefaultCodec"),
     "sharding_indexed": ("sharding", "ShardingCodec"),
     "transpose": ("transpose", "TransposeCodec"),
     "vlen-bytes": ("vlen", "VLenBytesCodec"),
@@ -149,6 +150,9 @@ if TYPE_CHECKING:
     from fastzarr.codecs.gzip import (
         GzipCodec as GzipCodec,
     )
+    from fastzarr.codecs.n5_default import (
+        N5DefaultCodec as N5DefaultCodec,
+    )
     from fastzarr.codecs.numcodecs.arrays import (
         NumcodecsArrayCodec as NumcodecsArrayCodec,
     )
@@ -190,6 +194,7 @@ else:
             ".crc32c": ("Crc32cCodec",),
             ".enums": ("BloscCname", "BloscShuffle", "Endian", "ShardingCodecIndexLocation"),
             ".gzip": ("GzipCodec",),
+            ".n5_default": ("N5DefaultCodec",),
             ".numcodecs.arrays": ("NumcodecsArrayCodec",),
             ".numcodecs.bytes": ("NumcodecsCodec",),
             ".numcodecs.filters": ("FiltersCodec",),

@@ -22,6 +22,8 @@ from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import numpy as np
 
     from fastzarr.buffers import Buffer
@@ -238,6 +240,16 @@ class ArrayBytesCodec(Codec):
         """
         return None
 
+    def nested(self) -> tuple[Codec, ...]:
+        """Return the codecs that this one applies to what it encodes.
+
+        >>> from fastzarr.codecs import BytesCodec
+        >>> BytesCodec().nested()
+        ()
+        """
+        inside = self.inside()
+        return () if inside is None else inside.codecs + inside.index_codecs
+
     def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
         """Return how the extension encodes the array, or None if it cannot.
 
@@ -257,6 +269,19 @@ class ArrayBytesCodec(Codec):
         12
         """
         raise NotImplementedError
+
+    def stored_form(self, spec: ChunkSpec) -> Hashable:
+        """Return what the chunks of a view must have in common with those of the array, or None.
+
+        This is the encoded size, unless the encoded bytes state more of the array.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, BytesCodec
+        >>> from fastzarr.dtype import Int16
+        >>> BytesCodec().stored_form(ChunkSpec((2, 3), Int16(), np.int16(0)))
+        12
+        """
+        return self.encoded_size(spec)
 
     def check(self, array: np.ndarray[Any, Any]) -> None:
         """Raise ``CodecError``, naming the element, if one of an array of objects has no encoding.

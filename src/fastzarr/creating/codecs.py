@@ -21,6 +21,7 @@ from fastzarr import codecs
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec
 from fastzarr.creating.given import absent
 from fastzarr.errors import MetadataValidationError
+from fastzarr.metadata import n5_compression
 
 if TYPE_CHECKING:
     from fastzarr.creating.words import ArraySpec
@@ -129,6 +130,20 @@ def chain_v2(
         )
         raise MetadataValidationError(msg, word)
     return filters or None, next((_config_v2(item, word) for item in compressors), None)
+
+
+def compressor_n5(spec: ArraySpec) -> BytesBytesCodec | None:
+    """Return the compressor of an array of N5, or None.
+
+    Raise ``MetadataError``, naming the argument, if N5 does not have it.
+    """
+    word, compressors = _compressors(spec)
+    if compressors is None:
+        return n5_compression.of(_BLOSC, word)
+    if len(compressors) > 1:
+        msg = f"N5 supports one compressor, got {len(compressors)}; omit all but one"
+        raise MetadataValidationError(msg, word)
+    return next((n5_compression.of(item, word) for item in compressors), None)
 
 
 def _object_codec(spec: ArraySpec, dtype: DataType) -> dict[str, Any] | None:

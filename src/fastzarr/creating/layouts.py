@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* An unspecified format is that of the parent group, else 2 if a keyword is specific to format 2,
-  else the setting ``default_zarr_format``.
+* An unspecified format is that of the parent group, else that of the store, else 2 if a keyword is
+  specific to format 2, else the setting ``default_zarr_format``.
 * All keywords are validated here, before any access to a store. An invalid value raises
   ``MetadataError`` naming its argument, such as ``chunks[1]``.
 """
@@ -18,15 +18,25 @@ from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
 from fastzarr.config import config
 from fastzarr.creating.chunks import parse_chunks, parse_shape, parse_shards
-from fastzarr.creating.codecs import as_codecs, chain_v2, chain_v3, codec_id, is_numcodec
+from fastzarr.creating.codecs import (
+    as_codecs,
+    chain_v2,
+    chain_v3,
+    codec_id,
+    compressor_n5,
+    is_numcodec,
+)
 from fastzarr.creating.given import NOT_GIVEN, absent
 from fastzarr.creating.keys import keys_v2, parse_keys
 from fastzarr.creating.like import dtype_of, is_object
 from fastzarr.dtypes import from_numpy
 from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning, caller_level
+from fastzarr.grids.keys import BlockKeys
+from fastzarr.metadata import n5
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.formats import default_format
 from fastzarr.metadata.layout import Layout
+from fastzarr.metadata.n5 import FORMAT as N5
 from fastzarr.metadata.trust import trusted
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.metadata.v2 import layout_codecs
@@ -39,7 +49,7 @@ if TYPE_CHECKING:
 
 
 def choose_format(spec: ArraySpec, above: Format | None = None) -> Format:
-    """Return the format of the array; ``above`` is the format of its parent group, if any."""
+    """Return the format of the array; ``above`` is that of its parent group or store, if any."""
     if spec.format is not None:
         return spec.format
     if above is not None:
@@ -57,6 +67,8 @@ def make_layout(spec: ArraySpec, format: Format, separator: str | None = None) -
         layout = _layout_v3(spec)
     elif format is V2:
         layout = _layout_v2(spec, separator)
+    elif format is N5:
+        layout = _layout_n5(spec)
     else:
         msg = f"arrays of format {format.number} can be opened, but not created"
         raise MetadataValidationError(msg, "zarr_format")
@@ -100,10 +112,10 @@ def _dtype(spec: ArraySpec) -> DataType:
         raise TypeError(msg) from error
 
 
-def _fill(spec: ArraySpec, dtype: DataType, format: Format) -> Any:
+def _fill(spec: ArraySpec, dtype: DataType, number: int) -> Any:
     if isinstance(spec.fill_value, type(NOT_GIVEN)):
         return dtype.default_fill
-    return dtype.stored_fill(spec.fill_value, format.number)
+    return dtype.stored_fill(spec.fill_value, number)
 
 
 def _attributes(spec: ArraySpec) -> dict[str, Any]:
@@ -117,7 +129,7 @@ def _layout_v3(spec: ArraySpec) -> Layout:
     shards, options = _shard_options(spec.shards)
     inner, outer = parse_shards(shards, spec.chunks, shape, dtype.itemsize)
     chunks = inner if outer is None else outer
-    fill = _fill(spec, dtype, V3)
+    fill = _fill(spec, dtype, 3)
     if spec.order == "F":
         _warn_order()
     elif spec.order not in (None, "C"):
@@ -152,7 +164,7 @@ def _layout_v2(spec: ArraySpec, separator: str | None) -> Layout:
     if order not in ("C", "F"):
         _refuse_order(order)
     chunks = parse_chunks(spec.chunks, shape, dtype.itemsize)
-    fill = None if spec.fill_value is None else _fill(spec, dtype, V2)
+    fill = None if spec.fill_value is None else _fill(spec, dtype, 2)
     filters, compressor = chain_v2(spec, dtype)
     chunk_spec = ChunkSpec(chunks, dtype, fill)
     chain = layout_codecs(chunk_spec, order=order, filters=filters, compressor=compressor, where="")
@@ -170,7 +182,32 @@ def _layout_v2(spec: ArraySpec, separator: str | None) -> Layout:
     )
 
 
-def _refuse_v3_words(spec: ArraySpec) -> None:
+def _layout_n5(spec: ArraySpec) -> Layout:
+    dtype, shape = _dtype(spec).native(), _shape(spec)
+    n5.check_data_type(dtype)
+    _refuse_v3_words(spec, "N5")
+    for word, value in (("filters", spec.filters), ("object_codec", spec.object_codec)):
+        if as_codecs(value, word):
+            msg = "N5 has no filters; omit them, or pass zarr_format=3"
+            raise MetadataValidationError(msg, word)
+    if spec.chunk_key_encoding is not None and spec.chunk_key_encoding != BlockKeys():
+        msg = "the keys of N5 cannot be chosen; omit it"
+        raise MetadataValidationError(msg, "chunk_key_encoding")
+    if spec.order not in (None, "C"):
+        msg = f"must be 'C' in N5, not {spec.order!r}"
+        raise MetadataValidationError(msg, "order")
+    given = None if absent(spec.fill_value) else spec.fill_value
+    if given is not None and dtype.cast_fill(given) != 0:
+        msg = f"N5 has no fill value other than 0, but {spec.fill_value!r} was passed"
+        raise MetadataValidationError(msg, "fill_value")
+    chunks = parse_chunks(spec.chunks, shape, dtype.itemsize)
+    attributes = _attributes(spec)
+    n5.check_attributes(attributes)
+    layout = n5.make_layout(shape, dtype, chunks, compressor_n5(spec), "chunks")
+    return layout.with_members(attributes=attributes)
+
+
+def _refuse_v3_words(spec: ArraySpec, name: str = "format 2") -> None:
     words = {
         "shards": None if spec.shards is False else spec.shards,
         "serializer": spec.serializer,
@@ -179,7 +216,7 @@ def _refuse_v3_words(spec: ArraySpec) -> None:
     }
     for word, value in words.items():
         if value is not None and not absent(value):
-            msg = "requires format 3, but this array is of format 2; pass zarr_format=3"
+            msg = f"requires format 3, but this array is of {name}; pass zarr_format=3"
             raise MetadataValidationError(msg, word)
 
 

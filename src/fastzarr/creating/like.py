@@ -14,6 +14,8 @@ from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.creating.hdf5 import Dataset, from_h5py
 from fastzarr.dtypes.vlen import is_missing, without_missing
 from fastzarr.errors import MetadataValidationError
+from fastzarr.metadata.n5 import FORMAT as N5
+from fastzarr.metadata.n5 import block_codec
 from fastzarr.metadata.v2 import FORMAT as V2
 from fastzarr.metadata.v2 import compressor_config, filter_configs
 
@@ -112,7 +114,7 @@ def like_words(a: Any, words: Mapping[str, Any], format: Format | None = None) -
         changes = not _is_dtype(words.get("dtype", dtype_of(a)), layout.dtype)
         found |= like(layout, dtype_changes=changes)
         if format not in (None, layout.format):
-            kept = ("shape", "dtype", "chunks", "fill_value")
+            kept = _KEPT if format is None or format.has_fill_value else _KEPT[:-1]
             found = {word: found[word] for word in kept if word in found}
     elif chunks_of(a):
         found["chunks"] = chunks_of(a)
@@ -153,6 +155,8 @@ def chunks_of(data: Any) -> tuple[int, ...] | None:
         return None  # dask's chunks may be irregular
 
 
+# The keywords of an array that are kept in another format.
+_KEPT = ("shape", "dtype", "chunks", "fill_value")
 # Keywords for which None is a meaningful value.
 _NONES = frozenset({"chunks", "compressor", "compressors", "fill_value", "filters", "shards"})
 # A keyword that is passed overrides these keywords of the other array.
@@ -224,6 +228,11 @@ def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
             "order": layout.order,
             "dimension_separator": layout.keys.separator,
         }
+    if layout.format is N5:
+        if dtype_changes:
+            del words["fill_value"]
+        codec = block_codec(layout).compressor
+        return words | {"chunks": layout.chunks, "compressors": [] if codec is None else [codec]}
     words["chunk_key_encoding"] = layout.keys
     codecs, sharding = layout.codecs, layout.sharding
     words["chunks"] = layout.chunks

@@ -4,7 +4,7 @@ Rules of this file:
 
 * A key encoding converts between the coordinates of a chunk and its key, relative to the array's
   path. Those of this package are ``default`` and ``v2`` of the core specification, version 3,
-  "Chunk key encoding"; others are registered in ``KEYS``.
+  "Chunk key encoding", and that of N5, which has no name there; others are registered in ``KEYS``.
 * Different chunks have different keys, and no key of a chunk is that of a metadata document.
 """
 
@@ -100,6 +100,33 @@ class ChunkKeys(KeyEncoding):
             return None
         return tuple(map(int, parts))
 
+
+@dataclass(frozen=True)
+class BlockKeys(KeyEncoding):
+    """The key encoding of N5, which names the axes in the opposite order.
+
+    >>> BlockKeys().encode((0, 12)), BlockKeys().encode(())
+    ('12/0', '0')
+    """
+
+    name = "n5"
+    separator = "/"
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object, which is empty."""
+        return {}
+
+    def encode(self, coords: tuple[int, ...]) -> str:
+        """Return the key of the chunk at ``coords``, relative to the array's path."""
+        return "/".join(map(str, coords[::-1])) or "0"
+
+    def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
+        """Return the coordinates encoded in a key, or None if it is not the key of a chunk."""
+        found = _PLAIN.decode(key, ndim)
+        return None if found is None else found[::-1]
+
+
+_PLAIN = ChunkKeys("v2", "/")
 
 KEYS: Registry[type[KeyEncoding]] = Registry("keys", {"default": ChunkKeys, "v2": ChunkKeys})
 """The chunk key encodings of format 3 by name."""

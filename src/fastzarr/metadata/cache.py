@@ -79,5 +79,4 @@ def is_immutable(layout: Layout) -> bool:
 def _is_cacheable(codec: Codec) -> bool:
     if not codec.cacheable:
         return False
-    inside = codec.inside() if isinstance(codec, ArrayBytesCodec) else None
-    return inside is None or all(map(_is_cacheable, inside.codecs + inside.index_codecs))
+    return not isinstance(codec, ArrayBytesCodec) or all(map(_is_cacheable, codec.nested()))

@@ -56,6 +56,13 @@ class Format(ABC):
     #: The name of the document with consolidated metadata: a document of the group itself, or a
     #: separate one. None if the format has no consolidated metadata.
     consolidated: ClassVar[str | None] = None
+    #: Whether readers look for nodes of the format in every store. If not, they do so in stores and
+    #: calls that name it.
+    is_everywhere: ClassVar[bool] = True
+    #: Whether a folder without a document is a group.
+    has_implied_groups: ClassVar[bool] = False
+    #: Whether an array has a fill value of its own. If not, it is zero.
+    has_fill_value: ClassVar[bool] = True
     #: The member with the data type, on which the JSON of the fill value depends.
     data_type: ClassVar[str]
     #: Whether the axes of an array can have names.
@@ -115,6 +122,10 @@ class Format(ABC):
 
         A separate document of attributes is omitted if there are no attributes.
         """
+
+    def implied_group(self) -> Any:
+        """Return the layout of a folder without a document, if such folders are groups."""
+        raise NotImplementedError
 
     def shown(self, layout: Any) -> Shown:
         """Return the filters, the serializer and the compressors of an array."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
 from fastzarr.errors import MetadataValidationError
-from fastzarr.metadata import v2, v3
+from fastzarr.metadata import n5, v2, v3
 from fastzarr.metadata.format import Format
 
 if TYPE_CHECKING:
     from fastzarr.metadata.layout import GroupLayout, Layout
 
 #: All formats. Where nodes of several formats have the same path, the first one is opened.
-FORMATS: tuple[Format, ...] = (v3.FORMAT, v2.FORMAT)
+FORMATS: tuple[Format, ...] = (v3.FORMAT, v2.FORMAT, n5.FORMAT)
 
 
 def parse_format(number: Any, where: str = "zarr_format") -> Format:
@@ -29,7 +29,8 @@ def parse_format(number: Any, where: str = "zarr_format") -> Format:
         return number
     found = None if isinstance(number, bool) else _find(number)
     if found is None:
-        numbers = " or ".join(str(known) for known in sorted(each.number for each in FORMATS))
+        names = sorted((each.number for each in FORMATS), key=str)
+        numbers = " or ".join(map(repr, names))
         msg = f"must be {numbers}, not {number!r}"
         raise MetadataValidationError(msg, where)
     return found
@@ -52,15 +53,29 @@ def default_format() -> Format:
     return parse_format(config["default_zarr_format"], "default_zarr_format of config")
 
 
+@cache
+def sought(known: tuple[Format, ...], own: Any = None) -> tuple[Format, ...]:
+    """Return, of the ``known`` formats, those that a reader looks for in a store, in this order.
+
+    ``own`` is the ``zarr_format`` of the store, which comes first. A format that is not looked for
+    everywhere is left out, unless it is that.
+
+    >>> sought(FORMATS), sought(FORMATS, "n5")
+    ((<format 3>, <format 2>), (<format n5>, <format 3>, <format 2>))
+    """
+    first = () if own is None else (parse_format(own, "zarr_format of the store"),)
+    return first + tuple(each for each in known if each.is_everywhere and each not in first)
+
+
 def others(format: Format | None) -> list[Format]:
     """Iterate over all formats but one, in the order of ``FORMATS``."""
     return [each for each in FORMATS if each is not format]
 
 
 @cache
-def visible() -> tuple[str, ...]:
-    """Return the names of the documents that make a node of any format visible."""
-    return tuple(name for each in FORMATS for name in each.visible)
+def visible(formats: tuple[Format, ...] = FORMATS) -> tuple[str, ...]:
+    """Return the names of the documents that make a node of one of the formats visible."""
+    return tuple(name for each in formats for name in each.visible)
 
 
 def from_dict(doc: dict[str, Any], where: str | None = None) -> Layout | GroupLayout:

@@ -245,7 +245,9 @@ def _walk(document: Any, where: str, *, lenient: bool) -> None:
     # A location is a pair of the outer location and a name; it is formatted only for an error.
     limit = config.get("limits.document_depth")
     # `free` tells whether numbers may be non-finite, `apart` whether these are separate attributes.
-    stack: list[tuple[Any, Any, int, bool, bool]] = [(document, None, 1, lenient, lenient)]
+    # N5 has attributes beside its members, whose values are checked where they are parsed.
+    mixed = lenient or where.endswith("attributes.json")
+    stack: list[tuple[Any, Any, int, bool, bool]] = [(document, None, 1, mixed, lenient)]
     while stack:
         value, place, depth, free, apart = stack.pop()
         if isinstance(value, dict | list) and depth > limit:

@@ -41,7 +41,7 @@ from fastzarr.errors import (
     caller_level,
 )
 from fastzarr.grids.regions import regions
-from fastzarr.metadata.formats import default_format
+from fastzarr.metadata.formats import default_format, parse_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
@@ -213,7 +213,7 @@ def drafted(
 class Parents(NamedTuple):
     """The groups above a new node."""
 
-    #: The format of the nearest one, or None if there is none.
+    #: The format of the nearest one, or that of the store if there is none.
     format: Format | None
     #: The paths above the node that have no group.
     missing: list[str]
@@ -264,7 +264,8 @@ def groups_above(where: Site, format: Format | None = None, known: str | None = 
             nearest = found.format
     if nearest is None:
         _check_root(store, path)
-    return Parents(nearest, missing, groups, seen)
+    own = None if store.zarr_format is None else parse_format(store.zarr_format)
+    return Parents(nearest or own, missing, groups, seen)
 
 
 def _check_root(store: Store, path: str) -> None:
@@ -486,7 +487,7 @@ def _write_data(array: Array, data: Any, progress: Any) -> None:
 def _check_place(where: Site, layout: Node, chunk_store: Store | None, *, overwrite: bool) -> None:
     """Raise an error if a node may not be created at a site; warn of names that are reserved."""
     if overwrite:
-        check_replaceable(where.user, where.named, chunk_store)
+        check_replaceable(where.user, where.named, chunk_store, format=layout.format)
     else:
         check_free(where)
     if layout.format.reserved in where.named:

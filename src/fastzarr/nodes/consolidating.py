@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from fastzarr.errors import GroupNotFoundError, NodeNotFoundError, ZarrUserWarning, caller_level
 from fastzarr.metadata import json
 from fastzarr.metadata.layout import GroupLayout
-from fastzarr.nodes import documents
+from fastzarr.nodes import documents, listing
 
 if TYPE_CHECKING:
     from fastzarr.metadata.format import Format
@@ -85,7 +85,7 @@ def _nodes(store: Store, path: str, format: Format) -> dict[str, Node]:
     waiting = [""]
     while waiting:
         above = waiting.pop()
-        for name, node in documents.children(
+        for name, node in listing.children(
             store, documents.join(path, above) if above else path, format
         ):
             below = documents.join(above, name)

@@ -17,7 +17,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -27,18 +26,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastzarr import errors
 from fastzarr.config import config
-from fastzarr.engine.requests import call_each, gather
+from fastzarr.engine.requests import gather
 from fastzarr.metadata import formats, parsed
 from fastzarr.metadata import json as document
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.claims import mark_of
 from fastzarr.nodes.held import gone, held
+from fastzarr.nodes.implied import implied_at
 from fastzarr.stores.capabilities import Request
-from fastzarr.stores.keys import METADATA_NAMES, validate_key
 from fastzarr.stores.turns import take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.claims import Claim
@@ -69,13 +68,17 @@ def put_into(error: errors.MetadataError, store: Store, root: str = "") -> None:
             error.args = (join(root, error.args[0]),)
 
 
-def load(store: Store, path: str, format: Format | None = None, *, root: str = "") -> Node | None:
+def load(
+    store: Store, path: str, format: Format | None = None, *, root: str = "", implied: bool = True
+) -> Node | None:
     """Return the node at a path, of one format or of the first that has one; None if missing.
 
-    ``root`` is the path of the store's root in errors.
+    ``root`` is the path of the store's root in errors; ``implied`` is whether a folder without a
+    document may be the node.
     """
     try:
-        for each in formats.FORMATS if format is None else (format,):
+        sought = (format,) if format else formats.sought(formats.FORMATS, store.zarr_format)
+        for each in sought:
             for name, others in each.searched:
                 data = store.get_checked(join(path, name), document.check_size)
                 if data is None:
@@ -86,6 +89,9 @@ def load(store: Store, path: str, format: Format | None = None, *, root: str = "
                     if beside is not None:
                         found[other] = beside
                 return parsed.parse(each, found, path)
+        for each in sought if implied else ():
+            if each.has_implied_groups:
+                return implied_at(store, path, each)
     except errors.MetadataError as error:
         put_into(error, store, root)
         raise
@@ -117,7 +123,7 @@ def load_many(
     """
     nodes: dict[str, Node] = {}
     try:
-        found = _documents(store, paths, format, root)
+        found = documents_of(store, paths, format, root)
         for path in paths:
             if path in found:
                 each, documents = found[path]
@@ -129,13 +135,14 @@ def load_many(
     return nodes
 
 
-def _documents(
+def documents_of(
     store: Store, paths: Sequence[str], format: Format | None, root: str = ""
 ) -> dict[str, tuple[Format, dict[str, bytes]]]:
     """Return, by path but in any order, the format and the documents of each node."""
     found: dict[str, tuple[Format, dict[str, bytes]]] = {}
     missing = paths
-    for each in formats.FORMATS if format is None else (format,):
+    sought = (format,) if format else formats.sought(formats.FORMATS, store.zarr_format)
+    for each in sought:
         for name, others in each.searched:
             if not missing:
                 break
@@ -158,18 +165,20 @@ def occupant(store: Store, path: str, *, root: str = "") -> Node | None:
     """
     if store.is_missing(path):
         return None
-    names, start = formats.visible(), f"{path}/" if path else ""
+    sought = formats.sought(formats.FORMATS, store.zarr_format)
+    names, start = formats.visible(sought), f"{path}/" if path else ""
     try:
         found = _request(store, list(map(start.__add__, names)), root)
-        if not found:
-            return None
         values = {names[at]: data for at, data in found.items()}
-        for each in formats.FORMATS:
+        for each in sought:
             for name, others in each.searched:
                 if name in values:
                     more = _request(store, list(map(start.__add__, others)), root)
                     beside = {others[at]: data for at, data in more.items()}
                     return parsed.parse(each, {name: values[name]} | beside, join(root, path))
+        for each in sought if path else ():
+            if each.has_implied_groups:
+                return implied_at(store, path, each)
     except errors.MetadataError as error:
         put_into(error, store)
         raise
@@ -207,111 +216,6 @@ def _request(store: Store, keys: Sequence[str], root: str = "") -> dict[int, byt
                 document.check_size(size, join(root, keys[index]))
             found[index] = data
     return found
-
-
-# The number of members requested together: enough for a slow store, but not so many that a caller
-# who wants only the first ones has to wait for all.
-_TOGETHER = 128
-
-
-def children(
-    store: Store, path: str, format: Format, names: list[str] | None = None
-) -> Iterator[tuple[str, Node]]:
-    """Iterate over the names and nodes directly below a group, in the order of their names.
-
-    ``names`` are the result of ``entries``, if it is known. A document is parsed when its node is
-    reached. A node that cannot be read is left out, with a warning that names it.
-    """
-    names = entries(store, path) if names is None else names
-    for start in range(0, len(names), _TOGETHER):
-        paths = {join(path, name): name for name in names[start : start + _TOGETHER]}
-        found = _readable(store, list(paths), format)
-        for below, name in paths.items():
-            if below in found:
-                each, documents = found[below]
-                try:
-                    node = parsed.parse(each, documents, below)
-                except BROKEN as error:
-                    warn_of(below, store, error)
-                    continue
-                yield name, node
-
-
-def _readable(
-    store: Store, paths: list[str], format: Format
-) -> dict[str, tuple[Format, dict[str, bytes]]]:
-    """Return the documents as ``_documents`` does, without nodes whose documents are broken."""
-    try:
-        return _documents(store, paths, format)
-    except BROKEN as error:
-        if len(paths) == 1:
-            warn_of(paths[0], store, error)
-            return {}
-    # The error does not tell which of them is broken.
-    half = len(paths) // 2
-    return _readable(store, paths[:half], format) | _readable(store, paths[half:], format)
-
-
-def warn_of(path: str, store: Store, error: Exception) -> None:
-    """Warn that a member of a group cannot be read, and why."""
-    warnings.warn(
-        f"the member {'/' + path!r} in {store} cannot be read: {error}",
-        errors.ZarrUserWarning,
-        stacklevel=errors.caller_level(),
-    )
-
-
-def child_names(
-    store: Store,
-    path: str,
-    format: Format,
-    names: list[str],
-    tell: Callable[[str, Store, Exception], None] | None = None,
-) -> list[str]:
-    """Return those of the names that are nodes of a format directly below a group.
-
-    Their documents are not parsed. A name that cannot be looked up is left out, with a warning, or
-    what ``tell`` does with its path and the error.
-    """
-    start = f"{path}/" if path else ""
-    there: set[str] = set()
-    broken: set[str] = set()
-    for document_name in format.visible:
-        answers: dict[str, Any] | None = None
-        if store.concurrency != 1:
-            left = [name for name in names if name not in there and name not in broken]
-            keys = [f"{start}{name}/{document_name}" for name in left]
-            answers = {left[at]: found for at, found in call_each(store, store.exists, keys)}
-        for name in names:
-            if name in there or name in broken:
-                continue
-            try:
-                if answers is None:
-                    found: Any = store.exists(f"{start}{name}/{document_name}")
-                else:
-                    found = answers[name]
-                if isinstance(found, Exception):
-                    raise found
-                if found:
-                    there.add(name)
-            except BROKEN as error:
-                broken.add(name)
-                (tell or warn_of)(start + name, store, error)
-    return [name for name in names if name in there]
-
-
-def entries(store: Store, path: str) -> list[str]:
-    """Return the names directly below a path that may be names of nodes, sorted."""
-    names = store.list_dir(path)
-    return [name for name in names if name not in METADATA_NAMES and _is_name(name)]
-
-
-def _is_name(name: str) -> bool:
-    try:
-        validate_key(name)
-    except errors.KeyValidationError:
-        return False  # a file or folder of another program
-    return True
 
 
 def save(store: Store, path: str, node: Node) -> None:
@@ -438,9 +342,11 @@ def update_held(
     Raise ``PathNotFoundError`` if the node is missing.
     """
     # The format that was passed comes first.
+    own = (format,) if format else formats.sought(formats.FORMATS, node.store.zarr_format)
     for each in sorted(formats.FORMATS, key=partial(is_not, format)):
         for name in each.visible:
             change = _Change(node, each, name, patch, before, then)
+            change.may_be_implied = each.has_implied_groups and each in own
             with ExitStack() as locks:
                 if synchronizer is not None:
                     locks.enter_context(synchronizer[join(node.path, name)])
@@ -466,6 +372,8 @@ def update_held(
 class _Change:
     """A change of the document that makes a node visible, called with its key locked."""
 
+    may_be_implied = False
+
     def __init__(
         self,
         where: Where,
@@ -483,11 +391,11 @@ class _Change:
         self.done = False
 
     def __call__(self, data: bytes | None) -> bytes | None:
-        if data is None:
+        if data is None and not self._is_implied():
             return None
-        if self.claim is not None:
+        if self.claim is not None and data is not None:
             self.claim.verify(data)
-        found = self._loads(data, self.name)
+        found = {} if data is None else self._loads(data, self.name)
         separate = self.format.separate_attributes
         if separate is None:
             latest = self._parse({self.name: found})
@@ -500,9 +408,9 @@ class _Change:
             return data
         new = document.dumps(self._patched(found, after, before), self.name)
         if self.claim is None:
-            return new + mark_of(data)
+            return new + mark_of(data or b"")
         # A claim is given back with the change that it was for, unless more is to be done.
-        return new + self.claim.mark_after(data, given_back=self.then is None)
+        return new + self.claim.mark_after(data or b"", given_back=self.then is None)
 
     def begin(self, document: Prepared | None) -> None:
         """Do what must be done before the new document is stored."""
@@ -513,6 +421,13 @@ class _Change:
         """Do what remains to be done in the same turn."""
         if self.then is not None and self.result is not None:
             self.then(self.result)
+
+    def _is_implied(self) -> bool:
+        """Whether the node is a group without a document, which its first change gets."""
+        # A folder that is held open exists, and may be empty.
+        sure = self.path and not self.root
+        there = sure or (self.may_be_implied and implied_at(self.store, self.root, self.format))
+        return self.may_be_implied and bool(there)
 
     def _loads(self, data: bytes, name: str) -> dict[str, Any]:
         try:
@@ -581,6 +496,7 @@ def delete(store: Store, path: str) -> bool:
         for name in formats.visible():
             store.delete(join(path, name))
     if path:
-        return store.delete_dir(path) is not False
+        # If the documents were deleted before, there may be nothing left.
+        return store.delete_dir(path) is not False or store.draft is None
     store.clear()
     return True

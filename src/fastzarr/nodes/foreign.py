@@ -20,6 +20,7 @@ from fastzarr.nodes import documents
 from fastzarr.stores.keys import METADATA_NAMES, parents
 
 if TYPE_CHECKING:
+    from fastzarr.metadata.format import Format
     from fastzarr.stores import Store
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,18})"
@@ -28,14 +29,23 @@ _is_chunk = re.compile(rf"(?:.*/)?(?:c|(?:c[./])?{_NUMBER}(?:[./]{_NUMBER})*)").
 _is_litter = re.compile(r"\.DS_Store|\._.*|\.nfs.*|Thumbs\.db|desktop\.ini").fullmatch
 
 
-def check_replaceable(store: Store, path: str, chunk_store: Store | None = None) -> None:
-    """Raise ``ContainsFilesError`` if there are files below a path that are not part of Zarr's."""
+def check_replaceable(
+    store: Store, path: str, chunk_store: Store | None = None, *, format: Format | None = None
+) -> None:
+    """Raise ``ContainsFilesError`` if there are files below a path that are not part of Zarr's.
+
+    ``format`` is that of the new node. Documents of a format that is neither this nor looked for in
+    the store are not known to be part of a hierarchy.
+    """
+    known = {*formats.sought(formats.FORMATS, store.zarr_format), format}
+    others = formats.visible(tuple(each for each in formats.FORMATS if each not in known))
     for each in (store,) if chunk_store is None or chunk_store is store else (store, chunk_store):
         if each.is_missing(path):
             continue
         arrays: dict[str, Layout | None] = {}
         for key in each.list(path):
-            if not _is_chunk(key) and not _is_ours(each, key, path, arrays):
+            foreign = key.rpartition("/")[2] in others
+            if foreign or not (_is_chunk(key) or _is_ours(each, key, path, arrays)):
                 msg = (
                     f"cannot replace {'/' + path!r} in {each}: the file {key!r} is not part of a "
                     "Zarr hierarchy and would be lost; move or delete it, or choose another path"

@@ -28,6 +28,7 @@ from fastzarr.metadata.formats import parse_format, same_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.trust import trusted
 from fastzarr.nodes import documents as nodes
+from fastzarr.nodes import listing
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.awaitable_group import AwaitableGroup
 from fastzarr.nodes.building import (
@@ -288,7 +289,7 @@ class Group(AwaitableGroup["Group"]):
         try:
             return path == self._path or self._find(path) is not None
         except nodes.BROKEN as error:
-            nodes.warn_of(path, self._store, error)
+            listing.warn_of(path, self._store, error)
             return not isinstance(error, KeyValidationError)
 
     @overload
@@ -524,30 +525,30 @@ class Group(AwaitableGroup["Group"]):
     def _entries(self) -> list[str]:
         if self._snapshot is not None and self._snapshot.nodes is not None:
             return list(self._snapshot.names(self._path))
-        return nodes.entries(self._store, self._path)
+        return listing.entries(self._store, self._path)
 
     def _names(self, entries: list[str], tell: Tell | None = None) -> list[str]:
         if self._snapshot is not None and self._snapshot.nodes is not None:
             return [name for name in entries if self._snapshot.has(nodes.join(self._path, name))]
-        return nodes.child_names(self._store, self._path, self._layout.format, entries, tell)
+        return listing.child_names(self._store, self._path, self._layout.format, entries, tell)
 
     def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
         snapshot = self._snapshot
         if snapshot is None or snapshot.nodes is None:
-            yield from nodes.children(self._store, path, self._layout.format, entries)
+            yield from listing.children(self._store, path, self._layout.format, entries)
             return
         for name in list(snapshot.names(path)) if entries is None else entries:
             below = nodes.join(path, name)
             try:
                 found = self._find(below)
             except nodes.BROKEN as error:
-                nodes.warn_of(below, self._store, error)
+                listing.warn_of(below, self._store, error)
                 continue
             if found is not None:
                 yield name, found
 
     def _warn_of(self, path: str, error: Exception) -> None:
-        nodes.warn_of(path, self._store, error)
+        listing.warn_of(path, self._store, error)
 
     def _array(self, path: str, layout: Layout) -> Array:
         return Array(

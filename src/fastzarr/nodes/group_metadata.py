@@ -72,7 +72,7 @@ class GroupMetadata:
     """The metadata of a group."""
 
     attributes: dict[str, Any] = field(default_factory=dict)
-    zarr_format: int = 3
+    zarr_format: int | str = 3
     consolidated_metadata: ConsolidatedMetadata | None = None
     node_type: str = field(default="group", init=False)
 

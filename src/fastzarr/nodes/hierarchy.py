@@ -49,8 +49,8 @@ def build_hierarchy(
 
     Nodes that are replaced lose their chunks in ``chunk_store``, if that is another store.
 
-    A node is a ``Layout`` or ``GroupLayout``, a metadata document of either format (in format 2,
-    with a member ``attributes``), or an object whose ``to_dict()`` returns one. Raise
+    A node is a ``Layout`` or ``GroupLayout``, a metadata document of any format (in format 2 and
+    N5, with a member ``attributes``), or an object whose ``to_dict()`` returns one. Raise
     ``ContainsArrayError`` or ``ContainsGroupError`` if a path is occupied and ``overwrite`` is
     False, or if it is below an array; ``MetadataError`` if a document is invalid.
     """
@@ -64,11 +64,9 @@ def build_hierarchy(
     if store.read_only:
         msg = f"cannot create a hierarchy: {store} is read-only"
         raise ReadOnlyError(msg)
-    numbers = sorted({node.format.number for node in made.values()})
+    numbers = sorted({str(node.format.number) for node in made.values()})
     if len(numbers) > 1:
-        msg = (
-            f"all nodes must have the same format, but these have {' and '.join(map(str, numbers))}"
-        )
+        msg = f"all nodes must have the same format, but these have {' and '.join(numbers)}"
         raise MetadataValidationError(msg, "nodes")
     missing: list[str] = []
     for path, node in made.items():
@@ -81,7 +79,7 @@ def build_hierarchy(
         absent = groups_above(where, node.format).missing
         missing += [parent for parent in absent if parent not in made and parent not in missing]
         if overwrite:
-            check_replaceable(store, path, chunk_store)
+            check_replaceable(store, path, chunk_store, format=node.format)
         else:
             check_free(where)
         warn_of_reserved(path, node.format)

@@ -66,8 +66,8 @@ def _check_grid(layout: Layout, view: Layout) -> None:
 
 def _check_chunk_size(layout: Layout, view: Layout) -> None:
     old, new = layout.program, view.program
-    sizes = [p.serializer.encoded_size(p.serializer_spec) for p in (old, new)]
-    same = None in sizes or sizes[0] == sizes[1]
+    forms = [p.serializer.stored_form(p.serializer_spec) for p in (old, new)]
+    same = None in forms or forms[0] == forms[1]
     if layout.shards is not None:
         # The inner chunks of a shard must also keep their size and number.
         same = (layout.chunks, layout.dtype.itemsize) == (view.chunks, view.dtype.itemsize)

@@ -32,8 +32,13 @@ if TYPE_CHECKING:
         Validates,
         Value,
     )
-    from fastzarr.stores.fsspec import FsspecStore, FSStore
-    from fastzarr.stores.local.directory import DirectoryStore, NestedDirectoryStore, TempStore
+    from fastzarr.stores.fsspec import FsspecStore, FSStore, N5FSStore
+    from fastzarr.stores.local.directory import (
+        DirectoryStore,
+        N5Store,
+        NestedDirectoryStore,
+        TempStore,
+    )
     from fastzarr.stores.local.store import LocalStore
     from fastzarr.stores.lru import LRUStoreCache
     from fastzarr.stores.mapping import MappingStore
@@ -67,6 +72,8 @@ _HOMES = {
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
     "MongoDBStore": ("mongodb", "MongoDBStore"),
+    "N5FSStore": ("fsspec", "N5FSStore"),
+    "N5Store": ("local.directory", "N5Store"),
     "NestedDirectoryStore": ("local.directory", "NestedDirectoryStore"),
     "ObjectStore": ("obstore", "ObjectStore"),
     "RedisStore": ("redis", "RedisStore"),
@@ -105,6 +112,8 @@ __all__ = [
     "MappingStore",
     "MemoryStore",
     "MongoDBStore",
+    "N5FSStore",
+    "N5Store",
     "NestedDirectoryStore",
     "ObjectStore",
     "RedisStore",

@@ -83,6 +83,7 @@ class Store(AsMapping):
     read_only: bool
     #: The default separator of chunk keys in new format 2 arrays.
     dimension_separator: str | None = None
+    zarr_format: Any = None  #: The format of new nodes, which readers look for first, or None.
     supports_writes: ClassVar[bool] = True
     supports_deletes: ClassVar[bool] = True
     supports_listing: ClassVar[bool] = True
@@ -107,7 +108,6 @@ class Store(AsMapping):
     written: bool = False
     #: Whether ``files`` may be suspended; stores that never are share this object.
     suspension: Suspension = Suspension()
-
     # Capabilities: None unless a subclass declares them.
     files: Callable[[], Files | None] | None = None
     fetch_async: Callable[[Request], Awaitable[Value | None]] | None = None

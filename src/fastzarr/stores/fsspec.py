@@ -535,3 +535,19 @@ class FSStore(FsspecStore):
 
     def _path(self, key: str) -> str:
         return super()._path(key.lower() if self.normalize_keys else key)
+
+
+class N5FSStore(FSStore):
+    """A store in a file system of fsspec whose new nodes are of N5; arguments as of ``FSStore``.
+
+    ``dimension_separator`` has no effect, because the keys of N5 have slashes. The keys of the
+    store are those of the files, such as ``attributes.json``.
+
+    >>> import fastzarr
+    >>> store = N5FSStore("memory://n5-example")
+    >>> fastzarr.zeros((2, 4), chunks=(2, 2), store=store)[:] = 1
+    >>> sorted(store)
+    ['0/0', '1/0', 'attributes.json']
+    """
+
+    zarr_format = "n5"

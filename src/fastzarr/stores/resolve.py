@@ -7,6 +7,8 @@ Rules of this file:
 * ``urls.py`` chooses the store of a URL that is not of a folder or of memory.
 * A path or URL that ends in ``.zip`` is that of an archive, unless it is a folder.
 * ``suffixes.py`` chooses the store of any other path.
+* The store of a path or URL with a name that ends in ``.n5`` has nodes of N5, unless they are found
+  to be of another format.
 * Messages show only the scheme of a URL, because the rest may contain a password.
 """
 
@@ -21,7 +23,7 @@ from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.path import StorePath
-from fastzarr.stores.suffixes import kind_of
+from fastzarr.stores.suffixes import kind_of, names_n5
 from fastzarr.stores.urls import is_remote, open_remote
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def as_store(
         if storage_options:
             msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
             raise TypeError(msg)
+    if isinstance(store_like, str) and store.zarr_format is None and names_n5(store_like):
+        store.zarr_format = "n5"
     if read_only and not store.read_only:
         return store.with_read_only()
     if store.read_only and read_only is False:

@@ -2,7 +2,8 @@
 
 Rules of this file:
 
-* A folder is a local store, whatever its name.
+* A folder is a local store, whatever its name. If a name in its path ends in ``.n5``, its new nodes
+  are of N5.
 * ``.db`` names databases of many kinds: the first bytes of the file decide, and a new one is made
   by SQLite. A file of an unknown kind raises an error, so that nothing is written into it.
 """
@@ -10,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from fastzarr.errors import BaseZarrError
@@ -36,9 +38,22 @@ def kind_of(path: str) -> Callable[..., Store]:
         return _sqlite()
     if suffix == ".db" and not os.path.isdir(path):
         return _of_file(path)
+    if names_n5(path):
+        from fastzarr.stores.local.directory import N5Store
+
+        return N5Store
     from fastzarr.stores.local.store import LocalStore
 
     return LocalStore
+
+
+def names_n5(path: str) -> bool:
+    """Whether a name in a path or URL is that of a hierarchy of N5.
+
+    >>> names_n5("s3://bucket/a.n5/b"), names_n5("a.n5.zip")
+    (True, False)
+    """
+    return any(name.lower().endswith(".n5") for name in re.split(r"[/\\]", path))
 
 
 def _sqlite() -> Callable[..., Store]:

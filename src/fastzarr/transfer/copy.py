@@ -447,7 +447,7 @@ def _masked(layout: Layout, format: Format, attributes: dict[str, Any]) -> dict[
     dtype = layout.dtype.numpy
     if layout.format is format or dtype.kind not in "biufS":
         return {}
-    if format.has_dimension_names:
+    if format.has_dimension_names or not format.has_fill_value:
         if layout.fill is not None:
             attributes.setdefault("_FillValue", encode_fill(layout.fill, dtype))
         return {}

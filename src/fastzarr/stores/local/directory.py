@@ -93,6 +93,23 @@ class NestedDirectoryStore(DirectoryStore):
         )
 
 
+class N5Store(NestedDirectoryStore):
+    """A local store whose new nodes are of N5, with zarr-python 2's name and arguments.
+
+    Its keys are those of the files, such as ``attributes.json``; zarr-python 2 presents them as if
+    they were of format 2. A path with a name that ends in ``.n5`` is opened as such a store.
+
+    >>> import tempfile
+    >>> import fastzarr
+    >>> store = N5Store(tempfile.mkdtemp())
+    >>> fastzarr.zeros((2, 4), chunks=(2, 2), store=store)[:] = 1
+    >>> sorted(store)
+    ['0/0', '1/0', 'attributes.json']
+    """
+
+    zarr_format = "n5"
+
+
 class TempStore(DirectoryStore):
     """A local store in a new temporary folder, which is deleted when the process exits.
 

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Protocol
 
+from fastzarr.checked import is_array
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, TransactionError
 from fastzarr.stores.keys import (
@@ -355,17 +356,16 @@ def _is_array(
         data = folder.at(f"{journal}/{VALUES}").read(key, _check_size) if key in made else None
         if data is None:
             data = folder.read(key, _check_size)
-        if data is not None and (name not in GROUP_NAMES or _node_type(data) == "array"):
+        if data is not None and (name not in GROUP_NAMES or is_array(name, _loaded(data))):
             return True
     return False
 
 
-def _node_type(data: bytes) -> object:
+def _loaded(data: bytes) -> object:
     try:
-        found = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError):
         return None
-    return found.get("node_type") if isinstance(found, dict) else None
 
 
 def _check_size(size: int, key: str) -> None:
