@@ -143,6 +143,24 @@ def test_half_of_a_shard_is_read_as_a_whole() -> None:
     assert sorted(store.asked) == [(f"c/{i}/{j}", 0, None) for i in range(4) for j in range(4)]
 
 
+def test_a_large_shard_is_read_in_parts_at_once() -> None:
+    store, array = opened(shape=(64, 64), shards=(64, 64), compressors=None)
+    barrier = threading.Barrier(4)
+
+    def meet(_: str, start: int) -> None:
+        if start >= 0:
+            barrier.wait()
+
+    store.on_get = meet
+    # Parts of 2 KiB each come at once.
+    with zarr.config.set({"fetch.bytes": 32 << 10, "fetch.concurrency": 4}):
+        assert np.array_equal(array[...], VALUES)
+    index, *parts = store.asked
+    assert index[1] < 0
+    assert [length for _, _, length in parts] == [2 << 10] * 8
+    assert sorted(start for _, start, _ in parts) == list(range(0, 16 << 10, 2 << 10))
+
+
 def test_a_store_without_parts_reads_each_shard_once() -> None:
     store, array = opened(Wholes)
     assert np.array_equal(array[::16, ::16], VALUES[::16, ::16])

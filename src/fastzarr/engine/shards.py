@@ -3,8 +3,10 @@
 Rules of this file:
 
 * The indexes of all shards are requested first. All bytes of a shard are requested instead if half
-  of its inner chunks or more are selected, or if the store cannot read it in parts.
-* Inner chunks that are stored close together are one request. They are decoded as soon as they have
+  of its inner chunks or more are selected, and they are few enough, or if the store cannot read it
+  in parts.
+* Inner chunks that are stored close together are one request, up to a size: a large shard comes in
+  parts, several at once, and is decoded meanwhile. They are decoded as soon as they have
   come, in a call for the inside of one shard: it is an array, whose chunks are at hand. A shard
   inside a shard is read in the same way.
 * An index and the bytes that it tells of must be those of one value. If the store returns tokens
@@ -26,6 +28,7 @@ import numpy as np
 from fastzarr.buffers import as_view
 from fastzarr.codecs.compile import compile_native
 from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
+from fastzarr.config import config
 from fastzarr.engine import reference
 from fastzarr.engine.cache import indexes
 from fastzarr.engine.failures import Failure, as_failure, of_error
@@ -34,7 +37,7 @@ from fastzarr.engine.requests import Requests
 from fastzarr.errors import CodecError
 from fastzarr.selection import plan as planning
 from fastzarr.stores.capabilities import Request
-from fastzarr.stores.ranges import joined
+from fastzarr.stores.ranges import LONG, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
 _BEGUN = 256
 # How often a shard may be replaced while it is read.
 _REPLACED = 16
+# The largest shards that are read as a whole, and the largest parts, as shares of `fetch.bytes`.
+_WHOLE, _PART = 4, 16
 
 
 class _Object:
@@ -142,6 +147,8 @@ class _Reader:
         if chosen is not reference:
             _compile_inside(program)
         self.lock = threading.Lock()
+        room = int(config.flat["fetch.bytes"])
+        self.most_whole, self.most = room // _WHOLE, min(room // _PART, LONG)
         self.wanted: dict[int, _Wanted] = {}
         self.count = self.open = 0
         self.pieces = iter(range(plan.size))
@@ -177,15 +184,14 @@ class _Reader:
             shard: Any = self.program.shard
             part = _Part(shard, piece, self.out)
             part.key = self.chunks.key(piece.chunk)
-            part.whole = part.whole or not self.store.supports_partial_reads
             self.begin(part)
             self.close()
 
     def begin(self, part: _Part) -> None:
         """Request the index of a shard, or all of it, or what its known index tells."""
-        if part.whole:
+        size = self.program.nbytes if part.size is None else part.size
+        if not self.store.supports_partial_reads or (part.whole and size <= self.most_whole):
             request = Request(part.key, part.start, part.size)
-            size = self.program.nbytes if part.size is None else part.size
             self.want(self.got_whole, part, None, request, size)
             return
         kept = None
@@ -332,7 +338,7 @@ class _Reader:
                 self.begin(below)
             return True
         numbers = there.tolist()
-        for places in joined(offsets, sizes):
+        for places in joined(offsets, sizes, most=self.most):
             mine = [offsets[at] for at in places]
             lengths = [sizes[at] for at in places]
             first = mine[0]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # A request for a range costs about as much time as this many bytes more of another one.
 _GAP = 128 << 10
-# Longer ranges are requested one by one, so that they come at the same time.
-_LONG = 8 << 20
+#: Longer ranges are requested one by one, so that they come at the same time.
+LONG = 8 << 20
 
 
 def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
@@ -33,7 +33,7 @@ def clip_range(start: int, length: int | None, size: int) -> tuple[int, int]:
 
 
 def joined(
-    starts: Sequence[int], sizes: Sequence[int], gap: int = _GAP, most: int = _LONG
+    starts: Sequence[int], sizes: Sequence[int], gap: int = _GAP, most: int = LONG
 ) -> Iterator[list[int]]:
     """Yield the numbers of ranges that are best requested together, each group in order.
 
