@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import pickle
 import sqlite3
@@ -20,14 +19,11 @@ import pytest
 import fastzarr as zarr
 from fastzarr.errors import (
     BaseZarrError,
-    ChunkError,
     DatabaseError,
     PathNotFoundError,
-    TransactionError,
 )
-from fastzarr.stores import SQLiteStore, as_store
+from fastzarr.stores import SQLiteStore
 from fastzarr.testing import StoreTests
-from fastzarr.testing.promises import run_at_once
 
 
 class TestSQLiteStore(StoreTests):
@@ -94,18 +90,6 @@ def test_the_table_is_that_of_zarr_python_2(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["a.sqldb"]
 
 
-def test_nothing_is_created_before_the_first_write(tmp_path: Path) -> None:
-    """Reading a missing file finds no keys, and creates nothing."""
-    for read_only in (True, False):
-        store = SQLiteStore(tmp_path / "a.sqlite", read_only=read_only)
-        assert store.get("a") is None
-        assert list(store) == []
-        store.close()
-    with pytest.raises(PathNotFoundError):
-        zarr.open(tmp_path / "a.sqlite", mode="r")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_names_of_users(tmp_path: Path) -> None:
     """The attributes and methods of zarr-python 2's class are there."""
     path = tmp_path / "a.sqldb"
@@ -124,21 +108,6 @@ def test_names_of_users(tmp_path: Path) -> None:
             SQLiteStore(path, **{name: None})
     with pytest.raises(ValueError, match="durability"):
         SQLiteStore(path, durability="often")  # type: ignore[arg-type]
-
-
-def test_a_prefix_has_no_wildcards(tmp_path: Path) -> None:
-    """``_`` and ``%`` in a path mean themselves, in all that is said of a prefix."""
-    store = SQLiteStore(tmp_path / "a.sqlite")
-    keys = ["a%/x", "a_/x", "a_b/x", "a_b/y/z", "axb/x", "A_b/x", "a_b", "a_b0"]
-    store.update(dict.fromkeys(keys, b"1"))
-    assert [*store.list("a_b")] == ["a_b/x", "a_b/y/z"]
-    assert store.listdir("a_b") == ["x", "y"]
-    assert store.getsize_prefix("a_") == store.getsize_prefix("a%") == 1
-    store.rename("a_b", "new")
-    assert [*store.list("new")] == ["new/x", "new/y/z"]
-    store.rmdir("a_")
-    store.rmdir("new")
-    assert [*store] == ["A_b/x", "a%/x", "a_b0", "axb/x", "new"]
 
 
 def test_names_are_listed_without_all_keys(tmp_path: Path) -> None:
@@ -301,23 +270,6 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("size", [100, 5000, 40000, -20000, -16384, -1])
-def test_a_truncated_file_is_an_error(tmp_path: Path, size: int) -> None:
-    """A file that has lost its end raises an error that names it, never fill values."""
-    path = tmp_path / "a.sqlite"
-    values = np.random.default_rng(0).integers(1 << 60, size=1 << 16)
-    with SQLiteStore(path) as store:
-        zarr.create_array(store, data=values, chunks=1 << 12, compressors=None, fill_value=7)
-    whole = path.read_bytes()
-    handle = zarr.open_array(SQLiteStore(path, read_only=True), mode="r")
-    handle.store.close()
-    path.write_bytes(whole[:size])
-    with pytest.raises((DatabaseError, ChunkError), match=r"a\.sqlite"):
-        handle[:]
-    with pytest.raises((DatabaseError, ChunkError), match=r"a\.sqlite"):
-        zarr.open_array(SQLiteStore(path), mode="r")[:]
-
-
 def test_an_emptied_file_is_not_read_as_fill_values(tmp_path: Path) -> None:
     """An array whose file has become empty, or was deleted, raises an error."""
     path = tmp_path / "a.sqlite"
@@ -362,22 +314,6 @@ def test_a_row_that_is_not_of_bytes_is_an_error(tmp_path: Path) -> None:
     assert store["a"] == b"1"
 
 
-def test_a_file_that_was_replaced_is_opened_again(tmp_path: Path) -> None:
-    """After another file was put under the name, its values are read and written."""
-    store, other = SQLiteStore(tmp_path / "a.sqlite"), SQLiteStore(tmp_path / "b.sqlite")
-    store["a"], other["b"] = b"1", b"2"
-    other.close()
-    (tmp_path / "b.sqlite").replace(tmp_path / "a.sqlite")
-    for name in ("a.sqlite-wal", "a.sqlite-shm"):
-        (tmp_path / name).unlink(missing_ok=True)
-    assert dict(store) == {"b": b"2"}
-    (tmp_path / "a.sqlite").unlink()
-    assert dict(store) == {}
-    store["c"] = b"3"
-    store.close()
-    assert rows(tmp_path / "a.sqlite") == {"c": b"3"}
-
-
 def test_a_token_is_not_used_twice(tmp_path: Path) -> None:
     """A value that was deleted and written again, here or by zarr-python 2, has another token."""
     store = SQLiteStore(tmp_path / "a.sqlite")
@@ -395,168 +331,9 @@ def test_a_token_is_not_used_twice(tmp_path: Path) -> None:
     assert store.swap("b", b"2", token)
 
 
-def _add(path: str, place: int, count: int) -> None:
-    """Write an element of each chunk that all processes share, again and again."""
-    array = zarr.open_array(SQLiteStore(path), mode="r+")
-    for i in range(count):
-        array[i % 4, place] = i + 1
-    array.store.close()
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_processes_lose_nothing(tmp_path: Path, method: str) -> None:
-    """Partial writes of several processes to the same chunks are all there at the end."""
-    path, count = str(tmp_path / "a.sqlite"), 60
-    store = SQLiteStore(path)
-    zarr.create_array(store, shape=(4, 4), chunks=(1, 4), dtype="i8", fill_value=0)[...] = 0
-    context = multiprocessing.get_context(method)
-    workers = [context.Process(target=_add, args=(path, i, count)) for i in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
-    last = np.arange(count - 4, count) + 1
-    assert (zarr.open_array(store)[...] == last[:, None]).all()
-
-
-def test_a_forked_child_has_its_own_connections(tmp_path: Path) -> None:
-    """Parent and child read and write after a fork, and a transaction stays the parent's."""
-    path = tmp_path / "a.sqlite"
-    store, memory = SQLiteStore(path), SQLiteStore(":memory:")
-    store["a"] = memory["a"] = b"1"
-    assert store["a"] == b"1"
-
-    def child(queue: Any) -> None:
-        try:
-            store["b"] = b"2"
-            memory["a"] = b"child"
-            queue.put((dict(store), dict(memory)))
-        except BaseException as error:  # noqa: BLE001  (compared by the parent)
-            queue.put(repr(error))
-
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    process = context.Process(target=child, args=(queue,))
-    process.start()
-    store["c"] = b"3"
-    found = queue.get()
-    process.join()
-    assert found[0].items() >= {("a", b"1"), ("b", b"2")}
-    assert found[1] == {"a": b"child"}
-    assert dict(store) == {"a": b"1", "b": b"2", "c": b"3"}
-    assert memory["a"] == b"1"
-
-    def in_transaction(queue: Any) -> None:
-        try:
-            store["d"] = b"4"
-        except TransactionError:
-            queue.put("refused")
-
-    with store.transaction(""):
-        process = context.Process(target=in_transaction, args=(queue,))
-        process.start()
-        assert queue.get() == "refused"
-        process.join()
-        store["e"] = b"5"
-    assert store["e"] == b"5"
-    assert "d" not in store
-
-
-def test_a_fork_waits_for_other_threads(tmp_path: Path) -> None:
-    """A child of a process whose threads write finds a database that works."""
-    store = SQLiteStore(tmp_path / "a.sqlite")
-    done = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not done.is_set():
-            store[f"a/{number % 10}"] = b"%d" % number
-            number += 1
-
-    def fork() -> None:
-        for i in range(10):
-            child = os.fork()
-            if not child:
-                try:
-                    store[f"b/{i}"] = b"1"
-                    os._exit(0)
-                finally:
-                    os._exit(1)
-            assert os.waitpid(child, 0)[1] == 0
-
-    run_at_once([fork], beside=[write], done=done)
-    assert len([*store.list("b")]) == 10
-    assert store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-
-
-def test_a_transaction_of_a_group(tmp_path: Path) -> None:
-    """Changes of several nodes are stored together, unless another writer was first."""
-    path = tmp_path / "a.sqlite"
-    store = SQLiteStore(path)
-    root = zarr.group(store)
-    array = root.create_array("x", data=np.arange(10), chunks=5)
-    with root.transaction():
-        array[:] = -1
-        array.append([5, 6])
-        root.create_array("y", data=[1, 2])
-        assert (zarr.open(store)["x"][:10] == -1).all()
-        seen: list[Any] = []
-        run_at_once([lambda: seen.append(zarr.open_group(SQLiteStore(path))["x"][:])])
-        assert seen[0].tolist() == [*range(10)]
-    assert zarr.open(store)["x"][:].tolist() == [-1] * 10 + [5, 6]
-
-    def change() -> None:
-        with root.transaction():
-            array[0] = 3
-            run_at_once([lambda: zarr.open_group(SQLiteStore(path))["x"].__setitem__(1, 4)])
-
-    with pytest.raises(TransactionError, match=r"x/c/0"):
-        change()
-    assert zarr.open(store)["x"][:3].tolist() == [-1, 4, -1]
-
-
-@pytest.mark.parametrize("suffix", [".sqlite", ".sqldb", ".db", ".SQLITE"])
-def test_a_path_with_the_suffix_is_a_database(tmp_path: Path, suffix: str) -> None:
-    """``zarr.open`` and ``zarr.save`` find the store by the name of the file."""
-    path = str(tmp_path / f"a{suffix}")
-    zarr.save(path, np.arange(5))
-    assert Path(path).read_bytes().startswith(b"SQLite format 3\0")
-    assert isinstance(as_store(path), SQLiteStore)
-    assert zarr.open(path, mode="r")[:].tolist() == [0, 1, 2, 3, 4]
-    assert zarr.load(path).tolist() == [0, 1, 2, 3, 4]
-    folder = tmp_path / f"folder{suffix}"
-    folder.mkdir()
-    assert not isinstance(as_store(folder), SQLiteStore)
-
-
 def test_an_unknown_database_is_not_written_to(tmp_path: Path) -> None:
     """A ``.db`` file of another kind raises an error that says what to do."""
     path = tmp_path / "a.db"
     path.write_bytes(b"something else")
     with pytest.raises(BaseZarrError, match=r"a\.db.*pass a store"):
         zarr.open(path)
-
-
-def descriptors() -> int:
-    """Return the number of open descriptors."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def test_closed_stores_leave_no_descriptors(tmp_path: Path) -> None:
-    """Closing a store, or dropping the last reference to it, closes its connections."""
-    if not Path("/proc/self/fd").exists():
-        pytest.skip("counts descriptors in /proc")
-    before = descriptors()
-
-    def use(*, close: bool) -> None:
-        store = SQLiteStore(tmp_path / "a.sqlite")
-        run_at_once([lambda i=i: store.set(f"a/{i}", b"1") for i in range(8)])  # type: ignore[misc]
-        assert store.db is store.db
-        if close:
-            store.close()
-            assert descriptors() == before
-
-    for close in (True, False):
-        use(close=close)
-        assert descriptors() == before

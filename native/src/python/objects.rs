@@ -30,11 +30,18 @@ enum Asked {
     Ahead(Py<PyAny>, Option<usize>),
 }
 
+/// The bytes of an object.
+enum Found {
+    Bytes(PyBackedBytes),
+    /// A read-only buffer, which is not copied.
+    View(PyBuffer<u8>),
+}
+
 /// The objects that were asked for together and are not taken yet.
 #[derive(Default)]
 struct Together {
     next: usize,
-    ready: VecDeque<(usize, Option<PyBackedBytes>)>,
+    ready: VecDeque<(usize, Option<Found>)>,
     /// The pieces up to this number are asked for one by one, because all together have failed.
     alone: usize,
 }
@@ -165,17 +172,17 @@ impl PyObjects {
     }
 
     fn parts<'a>(&'a self, value: &Bound<'_, PyAny>) -> PyResult<Option<Box<dyn Parts + 'a>>> {
-        if !value.is_none() && !value.is_instance_of::<PyBytes>() {
-            let buffer = PyBuffer::<u8>::get(value)?;
-            // Nobody may write to it meanwhile.
-            if buffer.readonly() && buffer.is_c_contiguous() {
-                return Ok(Some(Box::new(Viewed {
-                    buffer: Some(buffer),
-                    used: &self.used,
-                })));
-            }
+        Ok(found(value)?.map(|found| self.opened(found)))
+    }
+
+    fn opened<'a>(&'a self, found: Found) -> Box<dyn Parts + 'a> {
+        match found {
+            Found::Bytes(bytes) => Box::new(Whole(bytes)),
+            Found::View(buffer) => Box::new(Viewed {
+                buffer: Some(buffer),
+                used: &self.used,
+            }),
         }
-        Ok(whole(as_bytes(value)?))
     }
 
     /// Return the next of the objects that are asked for together.
@@ -205,7 +212,7 @@ impl PyObjects {
             }
         }
         if let Some((number, bytes)) = together.ready.pop_front() {
-            let found = Ok(whole(bytes));
+            let found = Ok(bytes.map(|found| self.opened(found)));
             return Ok(Some(Arrived { number, found }));
         }
         let number = together.next;
@@ -218,23 +225,19 @@ impl PyObjects {
         Ok(Some(Arrived { number, found }))
     }
 
-    fn get_many(
-        &self,
-        plan: &Plan,
-        numbers: std::ops::Range<usize>,
-    ) -> Result<Vec<Option<PyBackedBytes>>> {
+    fn get_many(&self, plan: &Plan, numbers: std::ops::Range<usize>) -> Result<Vec<Option<Found>>> {
         self.call("fetch", |py| {
             let wanted = PyList::empty(py);
             for number in numbers.clone() {
                 wanted.append(PyTuple::new(py, plan.piece(number).chunk)?)?;
             }
-            let found = self
+            let all = self
                 .chunks
                 .bind(py)
                 .call_method1(intern!(py, "get_many"), (wanted,))?;
             let mut values = Vec::new();
-            for value in found.cast::<PyList>()? {
-                memory::push(&mut values, as_bytes(&value)?, "fetch")
+            for value in all.cast::<PyList>()? {
+                memory::push(&mut values, found(&value)?, "fetch")
                     .map_err(super::raised::raising)?;
             }
             Ok(values)
@@ -279,6 +282,17 @@ impl PyObjects {
             Ok(())
         })
     }
+}
+
+/// Return the bytes of an object, copied unless they are bytes of Python's or nobody may write them.
+fn found(value: &Bound<'_, PyAny>) -> PyResult<Option<Found>> {
+    if !value.is_none() && !value.is_instance_of::<PyBytes>() {
+        let buffer = PyBuffer::<u8>::get(value)?;
+        if buffer.readonly() && buffer.is_c_contiguous() {
+            return Ok(Some(Found::View(buffer)));
+        }
+    }
+    Ok(as_bytes(value)?.map(Found::Bytes))
 }
 
 /// Return the bytes of an object, copied unless they are bytes of Python's.

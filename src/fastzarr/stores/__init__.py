@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Value,
     )
     from fastzarr.stores.fsspec import FsspecStore, FSStore, N5FSStore
+    from fastzarr.stores.lmdb.store import LMDBStore
     from fastzarr.stores.local.directory import (
         DirectoryStore,
         N5Store,
@@ -66,6 +67,7 @@ _HOMES = {
     "FsspecStore": ("fsspec", "FsspecStore"),
     "HasFiles": ("capabilities", "HasFiles"),
     "KVStore": ("mapping", "MappingStore"),
+    "LMDBStore": ("lmdb.store", "LMDBStore"),
     "LRUStoreCache": ("lru", "LRUStoreCache"),
     "LocalStore": ("local.store", "LocalStore"),
     "ManagedMemoryStore": ("memory", "ManagedMemoryStore"),
@@ -106,6 +108,7 @@ __all__ = [
     "FsspecStore",
     "HasFiles",
     "KVStore",
+    "LMDBStore",
     "LRUStoreCache",
     "LocalStore",
     "ManagedMemoryStore",

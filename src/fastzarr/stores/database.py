@@ -155,10 +155,11 @@ class Database(Store):
         """Return a session of the database that only reads."""
 
     @abstractmethod
-    def _writing(self) -> AbstractContextManager[WritingSession]:
+    def _writing(self, nbytes: int) -> AbstractContextManager[WritingSession]:
         """Return a session that stores its changes at its end, or nothing if it raises.
 
-        No other session of any process changes the database meanwhile.
+        No other session of any process changes the database meanwhile. The new values have
+        ``nbytes``.
         """
 
     def _changes(self) -> Staged | None:
@@ -171,8 +172,8 @@ class Database(Store):
     def _read(self) -> AbstractContextManager[Session]:
         return self._changes() or self._reading()
 
-    def _write(self) -> AbstractContextManager[WritingSession]:
-        return self._changes() or self._writing()
+    def _write(self, nbytes: int = 0) -> AbstractContextManager[WritingSession]:
+        return self._changes() or self._writing(nbytes)
 
     def acting(self) -> Self:
         """Return a store through which other threads take part in this thread's transaction."""
@@ -217,7 +218,8 @@ class Database(Store):
                 self._commit(changes)
 
     def _commit(self, changes: Staged) -> None:
-        with self._writing() as session:
+        new = {key: value for key, (value, _) in changes.made.items()}
+        with self._writing(_size(new)) as session:
             for key, token in changes.seen.items():
                 if session.token(key) != token:
                     msg = (
@@ -225,7 +227,7 @@ class Database(Store):
                         "it, so nothing was written; repeat the transaction"
                     )
                     raise TransactionError(msg)
-            session.put({key: value for key, (value, _) in changes.made.items()})
+            session.put(new)
 
     # Verbs
 
@@ -237,7 +239,7 @@ class Database(Store):
     get_valid = _get
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        with self._write() as session:
+        with self._write(len(value)) as session:
             session.put({key: value})
 
     set_valid = _set
@@ -283,7 +285,8 @@ class Database(Store):
             session.clear("")
 
     def _move(self, source: str, target: str) -> None:
-        with self._write() as session:
+        nbytes = self.getsize_prefix(source) + (self._getsize(source) or 0)
+        with self._write(nbytes) as session:
             session.move(source, target)
 
     def _delete_many(self, keys: Iterable[str]) -> None:
@@ -336,7 +339,7 @@ class Database(Store):
             new[key] = None if value is None else flat_bytes(value, key)
         self._check_write()
         if new:
-            with self._write() as session:
+            with self._write(_size(new)) as session:
                 session.put(new)
 
     def update(self, other: Any = (), /, **values: Buffer) -> None:
@@ -364,7 +367,7 @@ class Database(Store):
         """
         self._check_write(key)
         data = None if value is None else flat_bytes(value, key)
-        with self._write() as session:
+        with self._write(0 if data is None else len(data)) as session:
             if session.token(key) != token:
                 return False
             session.put({key: data})
@@ -449,3 +452,7 @@ class Staged(WritingSession):
         """Change values."""
         for key, value in changes.items():
             self.made[key] = (None if value is None else bytes(value), object())
+
+
+def _size(changes: Changes) -> int:
+    return sum(len(value) for value in changes.values() if value is not None)

@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* A folder is a local store, whatever its name. If a name in its path ends in ``.n5``, its new nodes
-  are of N5.
+* A folder is a local store, whatever its name, unless it has the file of an LMDB environment. If a
+  name in its path ends in ``.n5``, its new nodes are of N5.
 * ``.db`` names databases of many kinds: the first bytes of the file decide, and a new one is made
   by SQLite. A file of an unknown kind raises an error, so that nothing is written into it.
 """
@@ -38,6 +38,10 @@ def kind_of(path: str) -> Callable[..., Store]:
         return _sqlite()
     if suffix == ".db" and not os.path.isdir(path):
         return _of_file(path)
+    if suffix == ".lmdb" and _is_lmdb(path):
+        from fastzarr.stores.lmdb.store import LMDBStore
+
+        return LMDBStore
     if names_n5(path):
         from fastzarr.stores.local.directory import N5Store
 
@@ -60,6 +64,13 @@ def _sqlite() -> Callable[..., Store]:
     from fastzarr.stores.sqlite.store import SQLiteStore
 
     return SQLiteStore
+
+
+def _is_lmdb(path: str) -> bool:
+    """Whether a path is that of an environment, or of nothing yet."""
+    if not os.path.isdir(path):
+        return True
+    return os.path.exists(os.path.join(path, "data.mdb")) or not os.listdir(path)
 
 
 def _of_file(path: str) -> Callable[..., Store]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import place, stopping
-from fastzarr.stores.holders import lock_holders
+from fastzarr.stores.database_files import is_writable, lock_holders
 
 if TYPE_CHECKING:
     from fastzarr.stores.place import Place
@@ -149,7 +149,7 @@ class Connections:
             for one in (mode, UPDATE):
                 with suppress(sqlite3.OperationalError):
                     return self._connected(one)
-            if _is_writable(os.path.dirname(self.path)) or _size(f"{self.path}-wal"):
+            if is_writable(os.path.dirname(self.path)) or _size(f"{self.path}-wal"):
                 return self._connected(mode)
             # In a folder that nobody may write to, the log cannot be opened, and is not needed.
             return self._connected(f"{READ}&immutable=1")
@@ -286,10 +286,6 @@ class Connections:
     def _holders(self) -> str:
         found = lock_holders(self.path, f"{self.path}-shm")
         return f" by {found}" if found else ""
-
-
-def _is_writable(folder: str) -> bool:
-    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _size(path: str) -> int:

@@ -101,7 +101,8 @@ class SQLiteStore(Database):
     def _reading(self) -> Reading:
         return Reading(self._pool, READ if self.read_only else UPDATE)
 
-    def _writing(self) -> Writing:
+    def _writing(self, nbytes: int) -> Writing:
+        del nbytes  # the file grows as needed
         return Writing(self._pool, synced=self.durability != "none")
 
     def _run(self, statement: str, mode: str) -> None:

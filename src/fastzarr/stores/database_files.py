@@ -1,4 +1,4 @@
-"""Which processes hold locks of a file, as far as the system tells."""
+"""What the system tells of the files of databases: who has locked them, and who may write them."""
 
 from __future__ import annotations
 
@@ -42,3 +42,12 @@ def _process(number: str) -> str:
     with suppress(OSError):
         return f"process {number} ({Path(f'/proc/{number}/comm').read_text().strip()})"
     return f"process {number}"
+
+
+def is_writable(path: str) -> bool:
+    """Whether this process, with its effective user, may write a file or to a folder.
+
+    >>> is_writable("/missing")
+    False
+    """
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)

@@ -1,0 +1,311 @@
+"""An environment of LMDB, which all stores of a path share.
+
+Rules of this file:
+
+* LMDB forbids that a process opens an environment twice, and that it is used after a fork. So it is
+  closed before a fork, unless somebody keeps views of its values.
+* The map of the file may be replaced, and the environment closed, only while nobody uses it. What
+  has views of values counts as a user.
+* A file that is shorter than its contents is not used, because reading beyond its end in the map
+  would end the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from threading import Condition
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from fastzarr.errors import BaseZarrError, DatabaseError, ForkedError
+from fastzarr.stores import place, stopping
+from fastzarr.stores.database_files import is_writable
+
+if TYPE_CHECKING:
+    from fastzarr.stores.place import Place
+
+# The size of the map is that of addresses, not of memory or disk.
+_MAP_SIZE = 1 << 40 if np.intp(0).itemsize == 8 else 1 << 28
+# What a transaction may need beside the values, for pages of the tree.
+_MARGIN = 1 << 24
+# How long the map or a fork waits for those who use the environment, in seconds.
+_WAIT = 60.0
+_LOOK = 0.05
+# The share of the readers that may keep views of values.
+_SHARE = 2
+
+
+def environment(url: str, path: str, kwargs: dict[str, Any]) -> Environment:
+    """Return the environment of a path, which all stores of this process share.
+
+    Raise ImportError if lmdb is not installed, and BaseZarrError if the environment is in use with
+    other settings.
+    """
+    found = place.of_name(f"lmdb://{os.path.realpath(path)}")
+    with found.guard:
+        for one in tuple(found.opened):
+            if isinstance(one, Environment):
+                one.check(kwargs)
+                return one
+        return Environment(url, path, kwargs, found)
+
+
+class Environment:
+    """An environment of LMDB, opened when it is first used."""
+
+    # Those that a fork has inherited, which must never be closed.
+    _kept: ClassVar[list[Any]] = []
+
+    def __init__(self, url: str, path: str, kwargs: dict[str, Any], found: Place) -> None:
+        """Initialise; raise ImportError if lmdb is not installed."""
+        try:
+            import lmdb
+        except ImportError as error:
+            msg = "an LMDBStore needs the package lmdb: pip install 'fastzarr[lmdb]'"
+            raise ImportError(msg) from error
+        self._lmdb: Any = lmdb
+        self.url, self.path, self._kwargs = url, path, kwargs
+        self._free = Condition()
+        self._env: Any = None
+        # How many sessions use it, how many of these have views, and whether others must wait.
+        self._users = self.leases = 0
+        self._closed = False
+        # Whether it was inherited by a fork, and cannot be used.
+        self._inherited = False
+        # The inode of the file, and its size at least.
+        self._file: tuple[int, int] | None = None
+        self._least = 0
+        #: The objects that are replaced when a key is written, as long as a token has them.
+        self.stamps: WeakValueDictionary[str, Stamp] = WeakValueDictionary()
+        #: The identity of the values.
+        self.place = found
+        found.opened.add(self)
+
+    def check(self, kwargs: dict[str, Any]) -> None:
+        """Raise BaseZarrError if the environment has other settings, unless it is not open."""
+        with self._free:
+            if kwargs == self._kwargs:
+                return
+            if self._env is None:
+                self._kwargs = kwargs
+                return
+        msg = f"{self.url} is open with {self._kwargs}, not {kwargs}; close the other store first"
+        raise BaseZarrError(msg)
+
+    def _settings(self) -> dict[str, Any]:
+        is_file = os.path.isfile(self.path)
+        defaults = {"map_size": _MAP_SIZE, "meminit": False, "max_spare_txns": os.cpu_count() or 1}
+        return {**defaults, "subdir": not is_file} | self._kwargs
+
+    def _data(self, settings: dict[str, Any]) -> str:
+        return os.path.join(self.path, "data.mdb") if settings["subdir"] else self.path
+
+    def take(self, *, create: bool) -> Any:
+        """Return the environment for a session; None if it is missing and is only read.
+
+        ``leave`` must be called at the end.
+        """
+        with self._free:
+            while self._closed:
+                self._free.wait()
+            if self._inherited:
+                msg = f"{self.url} was in use when this process was forked; open it after the fork"
+                raise ForkedError(msg)
+            settings = self._settings()
+            file = self._look(self._data(settings))
+            if file != self._file:
+                # Another file has the name now, or none has. Those who use the old one keep it.
+                self._env, self._file = None, file
+            if file is None and not create:
+                return None
+            if self._env is None:
+                self._env = self._open(settings, create=create)
+                self._file = self._look(self._data(settings))
+            self._users += 1
+            return self._env
+
+    def count_lease(self, number: int) -> None:
+        """Count a transaction that keeps views, or, with -1, one that has ended."""
+        with self._free:
+            self.leases += number
+
+    def leave(self) -> None:
+        """Count a session that has ended."""
+        with self._free:
+            self._users -= 1
+            if not self._users:
+                self._free.notify_all()
+
+    def _look(self, data: str) -> tuple[int, int] | None:
+        try:
+            info = os.stat(data)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self.worded(error) from error
+        file = (info.st_dev, info.st_ino)
+        if file == self._file and info.st_size < self._least:
+            # To read what is missing from the map would end the process.
+            msg = "the file has been truncated"
+            raise DatabaseError(msg, self.url)
+        if file != self._file:
+            self._least = 0
+        self._least = max(self._least, info.st_size)
+        return file
+
+    def _open(self, settings: dict[str, Any], *, create: bool) -> Any:
+        data = self._data(settings)
+        try:
+            if create:
+                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            # A reader needs the lock file, too.
+            settings.setdefault("readonly", not create and not is_writable(data))
+            if settings["readonly"]:
+                settings.setdefault("lock", is_writable(os.path.dirname(data)))
+            made = self._lmdb.open(self.path, **settings)
+        except (self._lmdb.Error, OSError) as error:
+            raise self.worded(error) from error
+        pages = made.info()["last_pgno"] + 1
+        if os.stat(data).st_size < pages * made.stat()["psize"]:
+            made.close()
+            msg = "the file is truncated: it has fewer pages than it refers to"
+            raise DatabaseError(msg, self.url)
+        return made
+
+    def own(self) -> Any:
+        """Return the environment for the store's user."""
+        found = self.take(create=True)
+        self.leave()
+        return found
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait until nobody uses the environment; return False after some time."""
+        end = time.monotonic() + seconds
+        while self._users and time.monotonic() < end:
+            self._free.wait(_LOOK)
+            stopping.check()
+        return not self._users
+
+    def grow(self, size: int) -> None:
+        """Let the map have a size at least, or that which another process has given it for 0."""
+        with self._free:
+            while self._closed:
+                self._free.wait()
+            if self._env is None or (size and self._env.info()["map_size"] >= size):
+                return
+            self._closed = True
+            try:
+                if not self._wait(_WAIT):
+                    msg = (
+                        f"the map must grow, but values were being read for {_WAIT:g} seconds; "
+                        "open the store with a larger map_size"
+                    )
+                    raise DatabaseError(msg, self.url)
+                self._env.set_mapsize(size)
+            except self._lmdb.Error as error:
+                raise self.worded(error) from error
+            finally:
+                self._closed = False
+                self._free.notify_all()
+
+    def make_room(self, env: Any, nbytes: int) -> int:
+        """Return the size that the map must have for new values; 0 if it has that."""
+        info = env.info()
+        # Values have pages of their own, half empty at worst, and pages of the tree are copied.
+        used = (info["last_pgno"] + 1) * env.stat()["psize"]
+        needed = used + 2 * nbytes + _MARGIN
+        return 0 if needed <= info["map_size"] else max(needed, 2 * info["map_size"])
+
+    def session(self, *, write: bool, nbytes: int = 0) -> tuple[Any, Any]:
+        """Return the environment and a new transaction of it; two times None if it is missing."""
+        while True:
+            env = self.take(create=write)
+            if env is None:
+                return None, None
+            size = 0
+            try:
+                if write:
+                    size = self.make_room(env, nbytes)
+                if not size:
+                    return env, env.begin(write=write, buffers=True)
+            except self._lmdb.MapResizedError:
+                pass
+            except self._lmdb.Error as error:
+                self.leave()
+                raise self.worded(error) from error
+            except BaseException:
+                self.leave()
+                raise
+            self.leave()
+            self.grow(size)
+
+    def close(self) -> None:
+        """Close the environment, unless it is in use."""
+        with self._free:
+            found = self._env
+            if found is not None and not self._users:
+                self._env = None
+                found.close()
+
+    def before_fork(self) -> None:
+        """Close the environment when nobody uses it any more."""
+        self._free.acquire()
+        self._closed = True
+        end = time.monotonic() + _WAIT
+        while self._users and time.monotonic() < end:
+            self._free.wait(_LOOK)
+        self.close()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Let other threads use the environment again."""
+        self._closed = False
+        if child:
+            self._free = Condition()
+            # If it was not closed, closing it now would end what the parent reads.
+            self._inherited = self._env is not None
+            self._kept.append(self._env)
+        else:
+            self._free.notify_all()
+            self._free.release()
+
+    def worded(self, error: Exception, key: str = "") -> Exception:
+        """Return the error of the store for one of LMDB or the system."""
+        library = self._lmdb
+        number, words = errno.EIO, str(error)
+        if isinstance(error, OSError):
+            number, words = error.errno or errno.EIO, error.strerror or words
+        elif isinstance(error, library.BadValsizeError):
+            number, words = errno.EINVAL, f"a key has at most 511 bytes in LMDB ({error})"
+        elif isinstance(error, (library.InvalidError, library.VersionMismatchError)):
+            number, words = errno.EINVAL, f"the file is not one of LMDB ({error})"
+        elif isinstance(error, (library.CorruptedError, library.PageNotFoundError)):
+            words = f"the environment is damaged ({error})"
+        elif isinstance(error, library.MapFullError):
+            number, words = errno.ENOSPC, f"the map is full ({error})"
+        elif isinstance(error, library.DiskError) or "No space left" in words:
+            number, words = errno.ENOSPC, f"the disk is full, so nothing was written ({error})"
+        elif isinstance(error, library.ReadonlyError):
+            number = errno.EROFS
+        made = DatabaseError(words, self.url, key)
+        made.errno = number
+        return made
+
+    @property
+    def failures(self) -> type[Exception]:
+        """The class of LMDB's errors."""
+        found: type[Exception] = self._lmdb.Error
+        return found
+
+    def readers(self) -> int:
+        """Return how many transactions may keep views."""
+        return int(self._kwargs.get("max_readers", 126)) // _SHARE
+
+
+class Stamp:
+    """What a token has beside the digest, until the key is written by this process."""
+
+    __slots__ = ("__weakref__",)

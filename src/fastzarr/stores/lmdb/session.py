@@ -1,0 +1,223 @@
+"""The transactions of an environment of LMDB.
+
+Rules of this file:
+
+* Keys and values are stored as they are, as zarr-python 2 stored them. A value therefore has no
+  version: its token is a digest, with an object that each write of this process replaces.
+* Views are handed to the engine alone, which drops them at the end of a call. Each of its requests
+  has one transaction; if too many are open, values are copied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from fastzarr.stores.database import Session, WritingSession
+from fastzarr.stores.lmdb.environment import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator
+
+    from fastzarr.stores.database import Changes
+    from fastzarr.stores.lmdb.environment import Environment
+
+
+class Reading(Session):
+    """A transaction that reads; without an environment, there are no keys."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Initialise without a transaction."""
+        self._environment = environment
+        self._env: Any = None
+        self._txn: Any = None
+        self._key = ""
+
+    def __enter__(self) -> Self:
+        """Begin the transaction."""
+        self._env, self._txn = self._environment.session(write=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """End the transaction; raise DatabaseError if LMDB has failed."""
+        txn, self._txn = self._txn, None
+        try:
+            if txn is not None:
+                self._end(txn, failed=error is not None)
+        except self._environment.failures as failure:
+            error = failure
+        finally:
+            if txn is not None:
+                self._environment.leave()
+        if isinstance(error, self._environment.failures):
+            raise self._environment.worded(error, self._key) from error
+
+    def _end(self, txn: Any, *, failed: bool) -> None:
+        del failed
+        txn.abort()
+
+    def sync(self) -> None:
+        """Sync the file."""
+        if self._env is not None and not self._env.flags()["readonly"]:
+            self._env.sync(True)  # noqa: FBT003  (LMDB's)
+
+    def begin(self) -> None:
+        """Do nothing: a transaction sees the values of one time."""
+
+    def get(self, key: str) -> memoryview | None:
+        """Return a view of the value of a key, or None if it is missing."""
+        if self._txn is None:
+            return None
+        self._key = key
+        found: memoryview | None = self._txn.get(_encoded(key))
+        return found
+
+    def token(self, key: str) -> Hashable | None:
+        """Return the token of a value, or None if the key is missing."""
+        found = self.get(key)
+        if found is None:
+            return None
+        stamps = self._environment.stamps
+        with self._environment.place.guard:
+            stamp = stamps.get(key)
+            if stamp is None:
+                stamp = stamps[key] = Stamp()
+        return (hashlib.blake2b(found).digest(), stamp)
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Return the keys below a prefix."""
+        return [key.decode() for key in self._below(_start(prefix))]
+
+    def _below(self, start: bytes) -> Iterator[bytes]:
+        if self._txn is None:
+            return
+        with self._txn.cursor() as cursor:
+            found = cursor.set_range(start) if start else cursor.first()
+            while found:
+                key = bytes(cursor.key())
+                if not key.startswith(start):
+                    return
+                yield key
+                found = cursor.next()
+
+    def names(self, prefix: str) -> Iterable[str]:
+        """Return the names directly below a prefix; the other keys in a folder are passed over."""
+        start = _start(prefix)
+        names: dict[str, None] = {}
+        if self._txn is None:
+            return names
+        with self._txn.cursor() as cursor:
+            found = cursor.set_range(start) if start else cursor.first()
+            while found:
+                key = bytes(cursor.key())
+                if not key.startswith(start):
+                    break
+                name, slash, _ = key[len(start) :].partition(b"/")
+                names[name.decode()] = None
+                # The sign after the slash comes after all keys in the folder.
+                found = cursor.set_range(start + name + b"0") if slash else cursor.next()
+        return names
+
+    def total(self, prefix: str) -> int:
+        """Return the size of all values below a prefix in bytes."""
+        return sum(len(self._txn.get(key)) for key in self._below(_start(prefix)))
+
+    def is_empty(self, prefix: str) -> bool:
+        """Whether no key is below a prefix."""
+        return next(self._below(_start(prefix)), None) is None
+
+
+class Writing(Reading, WritingSession):
+    """A transaction that writes, and keeps other writers out."""
+
+    def __init__(self, environment: Environment, nbytes: int) -> None:
+        """Initialise; the new values have ``nbytes``."""
+        super().__init__(environment)
+        self._nbytes = nbytes
+        self._changed: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Begin the transaction, when no other writer has one."""
+        self._env, self._txn = self._environment.session(write=True, nbytes=self._nbytes)
+        return self
+
+    def _end(self, txn: Any, *, failed: bool) -> None:
+        if failed or not self._changed:
+            txn.abort()
+            return
+        # Before the values change, so that no token is made of a new stamp and an old value.
+        txn.commit()
+        with self._environment.place.guard:
+            for key in self._changed:
+                self._environment.stamps.pop(key, None)
+
+    def put(self, changes: Changes) -> None:
+        """Store values, and delete the keys of those that are None."""
+        for key, value in changes.items():
+            self._key = key
+            self._changed.append(key)
+            if value is None:
+                self._txn.delete(_encoded(key))
+            else:
+                self._txn.put(_encoded(key), value)
+
+
+class Lease:
+    """A transaction that lasts as long as views of its values."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Begin the transaction."""
+        self._environment = environment
+        _, self._txn = environment.session(write=False)
+        if self._txn is not None:
+            environment.count_lease(1)
+
+    def is_one_too_many(self) -> bool:
+        """Whether views must not be kept."""
+        return self._environment.leases > self._environment.readers()
+
+    def copy(self, key: str) -> bytes | None:
+        """Return a copy of a value, or None if the key is missing."""
+        found = self._get(key)
+        return None if found is None else bytes(found)
+
+    def view(self, key: str) -> memoryview | bytes | None:
+        """Return a view of a value, or None if the key is missing."""
+        found = self._get(key)
+        if not found:
+            return found if found is None else b""
+        array: Any = np.frombuffer(found, np.uint8).view(_Leased)
+        array.lease = self
+        return memoryview(array)
+
+    def _get(self, key: str) -> Any:
+        try:
+            return None if self._txn is None else self._txn.get(_encoded(key))
+        except self._environment.failures as error:
+            raise self._environment.worded(error, key) from error
+
+    def __del__(self) -> None:
+        """End the transaction."""
+        txn = self.__dict__.get("_txn")
+        if txn is not None:
+            txn.abort()
+            self._environment.count_lease(-1)
+            self._environment.leave()
+
+
+class _Leased(np.ndarray):
+    """An array of the bytes of a value, which keeps the transaction."""
+
+    lease: Lease
+
+
+def _encoded(key: str) -> bytes:
+    return key.encode()
+
+
+def _start(prefix: str) -> bytes:
+    return f"{prefix}/".encode() if prefix else b""

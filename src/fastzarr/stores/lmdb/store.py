@@ -1,0 +1,140 @@
+"""The store in an environment of LMDB, with the keys and values of zarr-python 2."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.config import config
+from fastzarr.stores.database import Database
+from fastzarr.stores.lmdb.environment import environment
+from fastzarr.stores.lmdb.session import Lease, Reading, Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastzarr import hints
+    from fastzarr.stores.place import Place
+
+
+class LMDBStore(Database):
+    """A store in an LMDB environment, as zarr-python 2's ``LMDBStore`` made it.
+
+    ``path`` is that of a folder with the environment, or of its file with ``subdir=False``; an
+    existing one is recognised. The first write creates it. With ``buffers``, arrays are read from
+    the mapped file without a copy. Other keywords are passed to ``lmdb.open``. Here, other than in
+    zarr-python 2, each transaction is synced, and the map of the file cannot be written. The map is
+    as large as addresses permit, and grows if ``map_size`` was less.
+
+    All changes of one call of ``set_many`` are one transaction. ``durability`` determines what
+    survives a power cut; None uses ``config["durability"]`` when the environment is opened. With
+    ``"none"``, the last transaction may be lost, but the environment stays intact. A killed program
+    never leaves a part of a transaction.
+
+    The store may be used by many threads and processes, and by forked children, but not on a
+    network file system. A writer waits for those of other processes without a limit, as LMDB does.
+    Keys have at most 511 bytes. Failures raise ``DatabaseError``.
+
+    >>> import tempfile
+    >>> store = LMDBStore(tempfile.mkdtemp())
+    >>> store.set_many([("a/b", b"1"), ("a/c", b"2")])
+    >>> store["a/b"], store.listdir("a")
+    (b'1', ['b', 'c'])
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        buffers: bool = True,
+        dimension_separator: str | None = None,
+        *,
+        read_only: bool = False,
+        durability: hints.Durability | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Initialise without opening the environment; raise ImportError without lmdb."""
+        super().__init__(read_only=read_only, dimension_separator=dimension_separator)
+        if durability not in (None, "none", "replace", "full"):
+            msg = f"durability must be none, replace or full, not {durability!r}"
+            raise ValueError(msg)
+        self.path = os.path.abspath(os.fspath(path))
+        self.buffers, self.kwargs = bool(buffers), kwargs
+        self._durability = durability
+        self._connect()
+
+    def _connect(self) -> None:
+        settings = dict(self.kwargs)
+        if self.durability == "none":
+            settings.setdefault("metasync", False)
+        self._environment = environment(str(self), self.path, settings)
+
+    def __getstate__(self) -> Any:
+        """Return the settings."""
+        state = super().__getstate__()
+        del state["_environment"]
+        return state
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the settings."""
+        super().__setstate__(state)
+        self._connect()
+
+    def _find_place(self) -> Place:
+        return self._environment.place
+
+    @property
+    def durability(self) -> str:
+        """Which data survives a power cut: ``none``, ``replace`` or ``full``.
+
+        >>> LMDBStore("data/a.lmdb", durability="full").durability
+        'full'
+        """
+        return str(config.flat["durability"] if self._durability is None else self._durability)
+
+    def _reading(self) -> Reading:
+        return Reading(self._environment)
+
+    def _writing(self, nbytes: int) -> Writing:
+        return Writing(self._environment, nbytes)
+
+    def get_many_valid(self, keys: Sequence[str]) -> list[Any]:
+        """Return the values of keys that are known to be valid, as views if they may be."""
+        if not self.buffers or self._changes() is not None:
+            return [None if one is None else bytes(one) for one in super().get_many_valid(keys)]
+        lease = Lease(self._environment)
+        if lease.is_one_too_many():
+            return [lease.copy(key) for key in keys]
+        return [lease.view(key) for key in keys]
+
+    def flush(self) -> None:
+        """Make all earlier writes durable, which is needed only with the durability ``none``.
+
+        >>> import tempfile
+        >>> LMDBStore(tempfile.mkdtemp()).flush()
+        """
+        with Reading(self._environment) as session:
+            session.sync()
+
+    def close(self) -> None:
+        """Flush, and close the environment when nobody uses it; a later use opens it again.
+
+        >>> import tempfile
+        >>> LMDBStore(tempfile.mkdtemp()).close()
+        """
+        super().close()
+        self._environment.close()
+
+    @property
+    def db(self) -> Any:
+        """The environment, which is closed with the store or before a fork.
+
+        >>> import tempfile
+        >>> store = LMDBStore(tempfile.mkdtemp())
+        >>> store.db.stat()["entries"]
+        0
+        """
+        return self._environment.own()
+
+    def __str__(self) -> str:
+        """Return the URL of the environment."""
+        return f"lmdb://{self.path}"

@@ -1,0 +1,269 @@
+"""The store in an environment of LMDB."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+import pytest
+
+import fastzarr as zarr
+from fastzarr.config import config
+from fastzarr.errors import BaseZarrError, DatabaseError, ForkedError
+from fastzarr.stores import LMDBStore
+from fastzarr.testing import StoreTests
+
+MIB = 1 << 20
+
+
+class TestLMDBStore(StoreTests):
+    """The common test suite."""
+
+    @pytest.fixture(params=["a.lmdb", "a.mdb"])
+    def store(self, tmp_path: Path, request: pytest.FixtureRequest) -> LMDBStore:
+        """Return an empty store, in a folder and in a file."""
+        return LMDBStore(tmp_path / request.param, subdir=request.param == "a.lmdb")
+
+
+def test_keys_and_values_are_stored_as_they_are(tmp_path: Path) -> None:
+    """The environment has the keys and the values, and nothing else."""
+    for subdir in (True, False):
+        path = str(tmp_path / f"below/{subdir}")
+        with LMDBStore(path, subdir=subdir) as store:
+            store["a/b"] = np.arange(3, dtype="u1")
+        with lmdb.open(path, subdir=subdir) as env, env.begin() as txn:
+            assert list(txn.cursor()) == [(b"a/b", b"\0\1\2")]
+        # The form of an existing environment is recognised.
+        assert dict(LMDBStore(path)) == {"a/b": b"\0\1\2"}
+
+
+def test_names_of_users(tmp_path: Path) -> None:
+    """The attributes and arguments of zarr-python 2's class are there."""
+    path = str(tmp_path / "a.mdb")
+    store = LMDBStore(path, True, "/", map_size=10 * MIB, max_readers=10)  # noqa: FBT003  (a user's)
+    assert (store.path, store.buffers, store.dimension_separator) == (path, True, "/")
+    store["a"] = b"1"
+    assert store.db.stat()["entries"] == len(store) == 1
+    assert store.db.info()["max_readers"] == 10
+    assert store.db.flags()["sync"]
+    assert not store.db.flags()["writemap"]
+    copy = pickle.loads(pickle.dumps(store))
+    assert copy.kwargs == {"map_size": 10 * MIB, "max_readers": 10}
+    with pytest.raises(BaseZarrError, match="is open with"):
+        LMDBStore(path, max_readers=11)
+    store.close()
+    assert dict(LMDBStore(path, max_readers=11)) == {"a": b"1"}
+    with pytest.raises(ValueError, match="durability"):
+        LMDBStore(path, durability="often")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("durability", ["none", "replace", "full"])
+def test_durability(tmp_path: Path, durability: Any) -> None:
+    """Every transaction is synced, and its end with the two higher levels."""
+    with config.set({"durability": durability}):
+        store = LMDBStore(tmp_path / "a.lmdb")
+        store["a"] = b"1"
+        assert store.durability == durability
+        assert store.db.flags()["sync"]
+        assert store.db.flags()["metasync"] == (durability != "none")
+        store.flush()
+        store.close()
+
+
+def test_arrays_are_read_without_a_copy(tmp_path: Path) -> None:
+    """The extension decodes the mapped file, and keeps no transaction afterwards."""
+    store = LMDBStore(tmp_path / "a.lmdb")
+    values = np.random.default_rng(0).random(4 * MIB)
+    array = zarr.create_array(store, data=values, chunks=MIB)
+    out = np.empty_like(values)
+    for buffers in (True, False):
+        array = zarr.open_array(LMDBStore(tmp_path / "a.lmdb", buffers), mode="r")
+        array.get_basic_selection(out=out)
+        tracemalloc.start()
+        array.get_basic_selection(out=out)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (peak < MIB) == buffers
+        assert (out == values).all()
+    assert len(store.db.readers().splitlines()) <= 3
+
+
+def test_views_of_values_last(tmp_path: Path) -> None:
+    """A view keeps the values of its time, whatever is written by the same thread."""
+    store = LMDBStore(tmp_path / "a.lmdb", map_size=64 * MIB)
+    store.update({"a": b"1" * 5000, "b": b"", "c": b"3"})
+    views = store.get_many_valid(["a", "b", "c", "x"])
+    assert views[3] is None
+    for i in range(50):
+        store["a"] = bytes([i]) * 5000
+    assert [bytes(view) for view in views[:3]] == [b"1" * 5000, b"", b"3"]
+    assert views[0].readonly
+    assert store["a"] == bytes([49]) * 5000
+    del views
+    store.close()
+    assert store["c"] == b"3"
+
+
+def test_too_many_views_are_copies(tmp_path: Path) -> None:
+    """However many requests keep their values, readers of the file do not run out."""
+    store = LMDBStore(tmp_path / "a.lmdb", max_readers=8)
+    store["a"] = b"1"
+    views = [store.get_many_valid(["a"]) for _ in range(100)]
+    assert all(bytes(view) == b"1" for (view,) in views)
+    assert {type(view) for (view,) in views} == {memoryview, bytes}
+    store["a"] = b"2"
+    assert store["a"] == b"2"
+
+
+def test_the_file_does_not_grow_by_reading(tmp_path: Path) -> None:
+    """Space of replaced values is used again, because no transaction stays open."""
+    store = LMDBStore(tmp_path / "a.lmdb")
+    array = zarr.create_array(store, shape=64 * 1024, chunks=16 * 1024, compressors=None)
+    size = 0
+    for i in range(60):
+        array[:] = i + 1
+        assert (array[:] == i + 1).all()
+        if i == 10:
+            size = (tmp_path / "a.lmdb/data.mdb").stat().st_size
+    assert (tmp_path / "a.lmdb/data.mdb").stat().st_size <= 2 * size
+
+
+def test_the_map_grows(tmp_path: Path) -> None:
+    """More is stored than ``map_size``, by single values, batches and arrays."""
+    path = tmp_path / "a.lmdb"
+    store = LMDBStore(path, map_size=MIB)
+    store["a"] = os.urandom(3 * MIB)
+    store.set_many([(f"b/{i}", os.urandom(MIB)) for i in range(30)])
+    store.rename("b", "c")
+    values = np.random.default_rng(0).random(8 * MIB)
+    array = zarr.create_array(store, name="x", data=values, chunks=MIB)
+    assert (array[:] == values).all()
+    assert store.getsize_prefix("c") == 30 * MIB
+    # Another process has a map of the size that its settings say.
+    code = "import sys; from fastzarr.stores import LMDBStore as S; print(len(S(sys.argv[1])['a']))"
+    run = subprocess.run(  # noqa: S603  (this interpreter)
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) == 3 * MIB
+
+
+def _fill(path: str) -> None:
+    with LMDBStore(path, map_size=MIB) as store:
+        store["b"] = bytes(40 * MIB)
+
+
+def test_a_map_that_another_process_has_grown_is_read(tmp_path: Path) -> None:
+    """The map of an open store is replaced when the file is larger than it."""
+    store = LMDBStore(tmp_path / "a.lmdb", map_size=MIB)
+    store["a"] = b"1"
+    process = multiprocessing.get_context("spawn").Process(target=_fill, args=(store.path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert store.getsize("b") == 40 * MIB
+    store["c"] = b"2"
+    assert dict.fromkeys(store) == {"a": None, "b": None, "c": None}
+
+
+def test_a_key_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+    """A key of more than 511 bytes cannot be stored, and says so."""
+    store = LMDBStore(tmp_path / "a.lmdb")
+    key = "/".join(["a" * 200] * 3)
+    with pytest.raises(DatabaseError, match="511 bytes"):
+        store[key] = b"1"
+    assert store.get(key) is None
+    store["a"] = b"1"
+    assert list(store) == ["a"]
+
+
+def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
+    """A write that finds no space raises an error with the key, and nothing of it is stored."""
+    pytest.importorskip("resource")
+    code = (
+        "import os, resource, signal, sys\n"
+        "from fastzarr.errors import DatabaseError\n"
+        "from fastzarr.stores import LMDBStore\n"
+        "store = LMDBStore(sys.argv[1]); store['a'] = b'1'\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "try:\n    store.set_many([('a', b'2'), ('b', os.urandom(1 << 22))])\n"
+        "except DatabaseError as error:\n    print(error)\n"
+        "print(dict(store))\nstore['c'] = b'3'\nprint(len(store))\n"
+    )
+    run = subprocess.run(  # noqa: S603  (this interpreter)
+        [sys.executable, "-c", code, tmp_path / "a.lmdb"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = run.stdout.splitlines()
+    assert "a.lmdb" in lines[0]
+    assert lines[1:] == ["{'a': b'1'}", "2"]
+
+
+def test_a_folder_that_cannot_be_written_is_read() -> None:
+    """An environment is read where no lock file can be made, and cannot be written."""
+    if os.name == "nt" or os.geteuid() != 0:
+        pytest.skip("becomes another user, which only root can")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.lmdb")
+        with LMDBStore(path) as store:
+            store["a"] = b"1"
+        (path / "lock.mdb").unlink()
+        for one in (Path(folder), path):
+            one.chmod(0o755)
+        os.seteuid(65534)
+        try:
+            for read_only in (True, False):
+                assert dict(LMDBStore(path, read_only=read_only)) == {"a": b"1"}
+            with pytest.raises(DatabaseError, match=r"a\.lmdb") as caught:
+                LMDBStore(path)["a"] = b"2"
+        finally:
+            os.seteuid(0)
+        assert caught.value.errno in (errno.EACCES, errno.EROFS)
+
+
+def test_a_fork_with_views_leaves_them_to_the_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child of a process that keeps views cannot use the store, and the parent's are kept."""
+    monkeypatch.setattr("fastzarr.stores.lmdb.environment._WAIT", 0.1)
+    store = LMDBStore(tmp_path / "a.lmdb")
+    store["a"] = b"1" * 5000
+    (view,) = store.get_many_valid(["a"])
+
+    def child(queue: Any) -> None:
+        try:
+            store.get("a")
+        except ForkedError as error:
+            queue.put(str(error))
+
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    assert "a.lmdb" in queue.get()
+    process.join()
+    for i in range(20):
+        store["a"] = bytes([i]) * 5000
+    assert bytes(view) == b"1" * 5000
+    assert store["a"] == bytes([19]) * 5000
+
+
+def test_without_the_package_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of a missing package says what to install."""
+    monkeypatch.setitem(sys.modules, "lmdb", None)
+    with pytest.raises(ImportError, match=r"fastzarr\[lmdb\]"):
+        LMDBStore(tmp_path / "a.lmdb")
