@@ -445,6 +445,72 @@ def test_a_store_may_await_when_all_threads_are_busy(how: str, limit: int) -> No
     np.testing.assert_array_equal(whole, np.arange(COUNT))
 
 
+class Mirroring(Gated):
+    """A store that awaits that another array is written before it stores a chunk."""
+
+    def __init__(self, inner: zarr.Array, how: str, concurrency: int | None) -> None:
+        super().__init__()
+        self.inner, self.how, self.concurrency = inner, how, concurrency
+        self.loop: Any = None
+
+    async def _await(self, key: str) -> None:
+        number = int(key.rpartition("/")[2])
+        await self.inner.setitem_async(slice(4 * number, 4 * number + 4), number)
+
+    def _set(self, key: str, value: bytes | memoryview) -> None:
+        if "c/" in key:
+            if self.how == "asks the loop of the caller":
+                asyncio.run_coroutine_threadsafe(self._await(key), self.loop).result()
+            else:
+                asyncio.run(self._await(key))
+        super()._set(key, value)
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("how", ["runs a loop", "asks the loop of the caller"])
+@pytest.mark.parametrize("concurrency", [1, None])
+@pytest.mark.parametrize("limit", [1, 2, 64])
+def test_a_store_may_await_writes_when_all_threads_are_busy(
+    how: str, concurrency: int | None, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastzarr.engine.awaited._PATIENCE", 0.01)
+    words: dict[str, Any] = {"chunks": 1, "dtype": "u1", "compressors": None, "fill_value": 99}
+    inner = zarr.create_array(Gated(), shape=4 * COUNT, **words)
+    store = Mirroring(inner, how, concurrency)
+    outer = zarr.create_array(store, shape=COUNT, **words)
+
+    async def main() -> None:
+        store.loop = asyncio.get_running_loop()
+        half = COUNT // 2
+        parts = [outer.setitem_async(slice(at, at + half), at) for at in (0, half)]
+        await asyncio.gather(*parts)
+
+    with config.set({"fetch.concurrency": limit, "threading.max_workers": 2}):
+        asyncio.run(main())
+    np.testing.assert_array_equal(inner[...], np.arange(COUNT).repeat(4))
+    assert set(outer[...].tolist()) == {0, COUNT // 2}
+
+
+def test_a_call_that_waits_gets_no_thread_while_others_end() -> None:
+    threads = set()
+
+    class Naming(Gated):
+        def _get(self, key: str) -> bytes | None:
+            threads.add(threading.current_thread().name)
+            return super()._get(key)
+
+    z = filled(Naming())
+
+    async def main() -> None:
+        await asyncio.gather(*[z.getitem_async(number) for number in range(COUNT)])
+
+    threads.clear()
+    with config.set({"fetch.concurrency": 2}):
+        asyncio.run(main())
+    assert all(name.startswith("fastzarr-call") for name in threads)
+    assert len(threads) <= 2
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_awaits_work_in_a_forked_child() -> None:

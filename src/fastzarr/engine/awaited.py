@@ -8,9 +8,10 @@ Rules of this file:
   nothing is written any more when ``CancelledError`` is raised. A call that has not begun never
   does. A coroutine that is closed, and not cancelled, only stops its call.
 * At most ``fetch.concurrency`` calls run at once, the others wait. A call that a store awaits while
-  it answers a call or a request gets another thread, so that it does not wait for those that wait
-  for it. Not recognised is a call that it awaits on a helper thread of a pool, as in a write with
-  several threads: if all threads of calls are taken by such, they wait for each other.
+  it answers a call or a request, or stores a chunk, gets another thread, so that it does not wait
+  for those that wait for it. Where that is not recognised, as on a thread of the extension, it gets
+  one when no call has ended for a second. Either makes its requests on its own thread, because the
+  bounds of requests may be taken, too.
 * A call that was under way when the process forked is not continued in the child.
 """
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial, update_wrapper
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
     Awaited: TypeAlias = Coroutine[Any, Any, T]
 
 
+# How long a call waits, in seconds, while no other ends, until it gets a thread of its own.
+_PATIENCE = 1.0
+
+
 class _Calls:
     """The threads on which awaited calls run."""
 
@@ -50,15 +56,13 @@ class _Calls:
         self.lock = threading.Lock()
         self.executor: ThreadPoolExecutor | None = None
         self.size = 0
+        #: When a call has ended, or was let begin, for the last time.
+        self.moved = 0.0
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Run a function on a thread."""
         if requests.INSIDE.get():
-            alone = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-nested")
-            try:
-                return alone.submit(requests.alone, work)
-            finally:
-                alone.shutdown(wait=False)
+            return self.apart(work)
         most = max(int(config.flat["fetch.concurrency"]), 1)
         with self.lock:
             if self.executor is None or self.size != most:
@@ -67,6 +71,23 @@ class _Calls:
                 self.executor = ThreadPoolExecutor(most, thread_name_prefix="fastzarr-call")
                 self.size = most
             return self.executor.submit(work)
+
+    def apart(self, work: Callable[[], T]) -> Future[T]:
+        """Run a function on a thread of its own, on which its requests run, too."""
+        alone = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-nested")
+        try:
+            return alone.submit(requests.alone, work)
+        finally:
+            alone.shutdown(wait=False)
+
+    def hurry(self, waiting: Future[T], work: Callable[[], T]) -> Future[T] | None:
+        """Run a function apart that waits for a thread, if none has become free for a while."""
+        with self.lock:
+            now = time.monotonic()
+            if now < self.moved + _PATIENCE or not waiting.cancel():
+                return None
+            self.moved = now
+        return self.apart(work)
 
     def close(self) -> None:
         """Stop the threads when their calls have ended; later calls start new ones."""
@@ -109,11 +130,15 @@ async def settled(store: object, call: Callable[P, T], /, *args: P.args, **kwarg
     """
     _check_no_transaction(store)
     stop = Stopped()
-    work = partial(_run, stop, partial(call, *args, **kwargs))
-    running = _calls.submit(partial(copy_context().run, work))
+    work = partial(copy_context().run, partial(_run, stop, partial(call, *args, **kwargs)))
+    running = _calls.submit(work)
     waiting = asyncio.wrap_future(running)
     try:
-        await asyncio.wait((waiting,))
+        while not waiting.done():
+            await asyncio.wait((waiting,), timeout=None if running.running() else _PATIENCE)
+            apart = None if waiting.done() else _calls.hurry(running, work)
+            if apart is not None:
+                running, waiting = apart, asyncio.wrap_future(apart)
     except asyncio.CancelledError:
         stop.stop()
         running.cancel()
@@ -143,6 +168,8 @@ def _run(stop: Stopped, call: Callable[[], Any]) -> tuple[Any, BaseException | N
         return call(), None
     except BaseException as error:  # noqa: BLE001  (raised again where it is awaited)
         return None, error
+    finally:
+        _calls.moved = time.monotonic()
 
 
 def cleanup() -> None:

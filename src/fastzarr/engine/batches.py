@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.buffers import flat_bytes, nbytes
 from fastzarr.config import config
 from fastzarr.engine.failures import Failure, of_error
-from fastzarr.engine.writers import AdmittedTurn, WaitingChunks, waiting
-from fastzarr.stores import stopping
+from fastzarr.engine.writers import AdmittedTurn, WaitingChunks, part, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +124,7 @@ class BatchedChunks:
                 locks = store.place.locks
                 for key in sorted(key for _, key, _ in batch):
                     stack.enter_context(locks.held(key))
-            stack.enter_context(stopping.within(self.stopped))
+            stack.enter_context(part(self.stopped))
             if self.failure is None:
                 self._set_many(batch)
 

@@ -8,7 +8,8 @@ Rules of this file:
 * The chunks of all calls that are being stored are at most ``fetch.concurrency``. A thread is
   admitted before it takes the lock of its chunk, so that no thread waits here with a lock that an
   admitted one needs.
-* What a store writes by itself, while it stores a chunk, runs on the thread that was admitted.
+* What a store writes by itself, while it stores a chunk, runs on the thread that was admitted. What
+  it awaits runs on another thread, which is not admitted (``awaited.py``).
 * When a call is interrupted, its threads end the requests under way, and begin and repeat none.
 """
 
@@ -16,17 +17,18 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
 
 from fastzarr.config import config
-from fastzarr.engine.requests import runs_ahead
+from fastzarr.engine.requests import INSIDE, runs_ahead
 from fastzarr.engine.threads import workers
 from fastzarr.stores import stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Buffer as AnyBuffer
 
@@ -79,6 +81,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_gate.reset)
 
 
+@contextmanager
+def part(stopped: Stopped | None) -> Iterator[None]:
+    """Ask the store to store a chunk for a call, unless the call has been stopped."""
+    before = INSIDE.set(True)
+    try:
+        with stopping.within(stopped):
+            yield
+    finally:
+        INSIDE.reset(before)
+
+
 class AdmittedTurn:
     """A turn of a thread that waits until it is admitted, and leaves at the end."""
 
@@ -87,18 +100,18 @@ class AdmittedTurn:
     def __init__(self, begin: Callable[[], Turn], stopped: Stopped | None) -> None:
         """Wait until the thread is admitted, then begin the turn."""
         self._stopped = stopped
-        with stopping.within(stopped):
+        with part(stopped):
             _gate.enter(self)
             self._turn = begin()
 
     def get(self) -> bytes | None:
         """Return the current value, or None if the key is missing."""
-        with stopping.within(self._stopped):
+        with part(self._stopped):
             return self._turn.get()
 
     def put(self, value: AnyBuffer | None) -> bool:
         """Store or delete the value; return False if it was changed since ``get``."""
-        with stopping.within(self._stopped):
+        with part(self._stopped):
             return self._turn.put(value)
 
     def end(self) -> None:
