@@ -246,7 +246,7 @@ class FsspecStore(RemoteStore):
     def _request(self, key: str, attempt: Callable[[], Any], missing: Any = None) -> Any:
         """Return the result of a request, or ``missing`` if the key is missing."""
         try:
-            return retry.request(attempt, self._explain, str(self), key)
+            return retry.request(attempt, self._explain, self, key)
         except self.allowed_exceptions as error:
             self._check_key_missing(error)
             return missing
@@ -311,7 +311,7 @@ class FsspecStore(RemoteStore):
             return _part(data, start, length)
 
         try:
-            return await retry.request_async(attempt, self._explain, str(self), key)
+            return await retry.request_async(attempt, self._explain, self, key)
         except self.allowed_exceptions as error:
             self._check_key_missing(error)
             return None
@@ -339,7 +339,7 @@ class FsspecStore(RemoteStore):
     def _set(self, key: str, value: bytes | memoryview) -> None:
         data = bytes(value)
         try:
-            retry.request(lambda: self._put(self._path(key), data), self._explain, str(self), key)
+            retry.request(lambda: self._put(self._path(key), data), self._explain, self, key)
         except self.allowed_exceptions as error:
             self._check_key_missing(error)
             raise

@@ -509,7 +509,7 @@ class ObjectStore(RemoteStore):
             doubts = False
             return outcome._replace(transient=True)
 
-        return retry.request(ask, meaning, str(self), key, decided)
+        return retry.request(ask, meaning, self, key, decided)
 
     # Identity
 

@@ -71,16 +71,17 @@ def redacted(text: str) -> str:
 def request(
     attempt: Callable[[], T],
     explain: Callable[[Exception], Outcome | None],
-    place: str,
+    place: object,
     key: str,
     decided: Callable[[], T | None] | None = None,
 ) -> T:
     """Return the result of ``attempt()``, which is repeated after failures that may pass.
 
     ``explain(error)`` returns the meaning of an error, or None if it is not a failure of the
-    request: then it is raised as it is. ``place`` is the URL of the store and ``key`` what is
-    requested. An attempt whose reply was lost may have succeeded: ``decided``, if not None, is
-    called before each repetition, and if its result is not None, that is returned instead.
+    request: then it is raised as it is. ``place`` is the store, of which an error has the text, and
+    ``key`` what is requested. An attempt whose reply was lost may have succeeded: ``decided``, if
+    not None, is called before each repetition, and if its result is not None, that is returned
+    instead.
 
     Raise ``RequestAccessError`` if access is denied, and ``RequestError`` for other failures.
     """
@@ -100,7 +101,7 @@ def request(
 async def request_async(
     attempt: Callable[[], Awaitable[T]],
     explain: Callable[[Exception], Outcome | None],
-    place: str,
+    place: object,
     key: str,
 ) -> T:
     """Await the result of ``attempt()`` like ``request``."""
@@ -118,7 +119,7 @@ async def request_async(
 class _Attempts:
     """The attempts of one request."""
 
-    def __init__(self, place: str, key: str) -> None:
+    def __init__(self, place: object, key: str) -> None:
         self.place, self.key = place, key
         self.deadline = time.monotonic() + config["fetch.deadline"]
         self.wait, self.count = _first_wait, 0
@@ -131,7 +132,7 @@ class _Attempts:
             raise error
         seconds = self.wait * random.uniform(0.5, 1.0)  # noqa: S311  (spreads requests in time)
         if not outcome.transient or time.monotonic() + seconds >= self.deadline:
-            raise failed(error, outcome, self.place, self.key, self.count) from cause(error)
+            raise failed(error, outcome, str(self.place), self.key, self.count) from cause(error)
         self.wait = min(2 * self.wait, _longest_wait)
         return seconds
 

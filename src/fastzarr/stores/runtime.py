@@ -51,7 +51,7 @@ class Runtime:
 
     def apart(self, attempt: Callable[[], T], *, leave: bool) -> T:
         """Return the result of a request; Ctrl-C leaves it, or stops all others of the call."""
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != threading.main_thread().ident:
             return attempt()
         asker, self.asker = self.asker, None
         try:

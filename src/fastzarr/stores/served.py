@@ -139,7 +139,7 @@ class ServedStore(Store):
         key: str,
         decided: Callable[[], T | None] | None = None,
     ) -> T:
-        return retry.request(attempt, self._explain, str(self), key, decided)
+        return retry.request(attempt, self._explain, self, key, decided)
 
     def _refuse(self, error: Exception, key: str) -> NoReturn:
         """Raise the error of a request that the server has refused."""
