@@ -30,7 +30,7 @@ FLOORS = [
     "engine creating types",
     "nodes",
     "api transfer check",
-    "__init__ cli compat storage",
+    "__init__ cli compat experimental storage",
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms.split()}
 

@@ -20,20 +20,12 @@ from fastzarr import errors
 
 PROGRAMS = ZARR_2 | ZARR_3
 
-OTHER_STORES = "stores around other stores"
 ARCHIVES = "stores in a file: zip and databases"
 FACADE = "use by libraries that import zarr-python under its own name"
 ASYNC = "an async API"
 
 # name: (a program, the feature that will bring it, the error until then)
 MISSING = {
-    "a store around another": ("zarr.storage.WrapperStore", OTHER_STORES, AttributeError),
-    "a part of a store in memory": (
-        "zarr.storage.ManagedMemoryStore('x', path='y')",
-        OTHER_STORES,
-        TypeError,
-    ),
-    "CacheStore": ("import fastzarr.experimental", OTHER_STORES, ImportError),
     "DBMStore": ("zarr.storage.DBMStore", ARCHIVES, AttributeError),
     "LMDBStore": ("zarr.storage.LMDBStore", ARCHIVES, AttributeError),
     "N5Store": ("zarr.n5", "the format N5", AttributeError),

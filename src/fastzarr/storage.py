@@ -36,15 +36,18 @@ if TYPE_CHECKING:
     from fastzarr.stores import (
         ABSStore,
         CacheStore,
+        ConsolidatedMetadataStore,
         FsspecStore,
         FSStore,
         LMDBStore,
+        LoggingStore,
         LRUStoreCache,
         MongoDBStore,
         N5FSStore,
         ObjectStore,
         RedisStore,
         SQLiteStore,
+        WrapperStore,
         ZipStore,
     )
 else:
@@ -57,9 +60,10 @@ else:
                 *("rename", "rmdir"),
             ),
             "fastzarr.stores": (
-                *("ABSStore", "CacheStore", "FSStore", "FsspecStore", "LMDBStore", "LRUStoreCache"),
-                *("MongoDBStore", "N5FSStore", "ObjectStore", "RedisStore", "SQLiteStore"),
-                "ZipStore",
+                *("ABSStore", "CacheStore", "ConsolidatedMetadataStore", "FSStore"),
+                *("FsspecStore", "LMDBStore", "LRUStoreCache", "LoggingStore"),
+                *("MongoDBStore", "N5FSStore", "ObjectStore", "RedisStore"),
+                *("SQLiteStore", "WrapperStore", "ZipStore"),
             ),
         },
     )
@@ -67,6 +71,7 @@ else:
 __all__ = [
     "ABSStore",
     "CacheStore",
+    "ConsolidatedMetadataStore",
     "DictStore",
     "DirectoryStore",
     "FSStore",
@@ -75,6 +80,7 @@ __all__ = [
     "LMDBStore",
     "LRUStoreCache",
     "LocalStore",
+    "LoggingStore",
     "ManagedMemoryStore",
     "MappingStore",
     "MemoryStore",
@@ -88,6 +94,7 @@ __all__ = [
     "Store",
     "StorePath",
     "TempStore",
+    "WrapperStore",
     "ZipStore",
     "array_meta_key",
     "attrs_key",

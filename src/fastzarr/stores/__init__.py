@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Validates,
         Value,
     )
+    from fastzarr.stores.consolidated import ConsolidatedMetadataStore
     from fastzarr.stores.fsspec import FsspecStore, FSStore, N5FSStore
     from fastzarr.stores.lmdb.store import LMDBStore
     from fastzarr.stores.local.directory import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         TempStore,
     )
     from fastzarr.stores.local.store import LocalStore
+    from fastzarr.stores.logging import LoggingStore
     from fastzarr.stores.lru import LRUStoreCache
     from fastzarr.stores.mapping import MappingStore
     from fastzarr.stores.mapping import MappingStore as KVStore
@@ -52,12 +54,14 @@ if TYPE_CHECKING:
     from fastzarr.stores.redis import RedisStore
     from fastzarr.stores.resolve import as_store, as_store_path
     from fastzarr.stores.sqlite.store import SQLiteStore
+    from fastzarr.stores.wrapper import WrapperStore
     from fastzarr.stores.zip.store import ZipStore
 
 _HOMES = {
     "ABSStore": ("abs", "ABSStore"),
     "Awaits": ("capabilities", "Awaits"),
     "CacheStore": ("cache", "CacheStore"),
+    "ConsolidatedMetadataStore": ("consolidated", "ConsolidatedMetadataStore"),
     "DictStore": ("memory", "MemoryStore"),
     "DirectoryStore": ("local.directory", "DirectoryStore"),
     "Drafts": ("capabilities", "Drafts"),
@@ -70,6 +74,7 @@ _HOMES = {
     "LMDBStore": ("lmdb.store", "LMDBStore"),
     "LRUStoreCache": ("lru", "LRUStoreCache"),
     "LocalStore": ("local.store", "LocalStore"),
+    "LoggingStore": ("logging", "LoggingStore"),
     "ManagedMemoryStore": ("memory", "ManagedMemoryStore"),
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
@@ -91,6 +96,7 @@ _HOMES = {
     "Validates": ("capabilities", "Validates"),
     "Value": ("capabilities", "Value"),
     "ZipStore": ("zip.store", "ZipStore"),
+    "WrapperStore": ("wrapper", "WrapperStore"),
     "as_store": ("resolve", "as_store"),
     "as_store_path": ("resolve", "as_store_path"),
 }
@@ -99,6 +105,7 @@ __all__ = [
     "ABSStore",
     "Awaits",
     "CacheStore",
+    "ConsolidatedMetadataStore",
     "DictStore",
     "DirectoryStore",
     "Drafts",
@@ -111,6 +118,7 @@ __all__ = [
     "LMDBStore",
     "LRUStoreCache",
     "LocalStore",
+    "LoggingStore",
     "ManagedMemoryStore",
     "MappingStore",
     "MemoryStore",
@@ -132,6 +140,7 @@ __all__ = [
     "Transacts",
     "Validates",
     "Value",
+    "WrapperStore",
     "ZipStore",
     "as_store",
     "as_store_path",

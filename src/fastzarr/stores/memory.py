@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+from collections.abc import MutableMapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -18,12 +19,13 @@ from fastzarr._lazy import cached
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError
 from fastzarr.stores.capabilities import Request, Value
-from fastzarr.stores.keys import METADATA_NAMES, validate_key
+from fastzarr.stores.keys import METADATA_NAMES, normalise_path, validate_key
 from fastzarr.stores.mapping import MappingStore, process
+from fastzarr.stores.place import of_object
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -190,20 +192,37 @@ class ManagedMemoryStore(MemoryStore):
     """A store in memory that is found by its name anywhere in the process.
 
     ``memory://name`` is its URL. The values live as long as the process. Without a name, a new one
-    is chosen. The store can be pickled only within its process.
+    is chosen. With ``path``, the store has the values below a path of all that have the name. The
+    store can be pickled only within its process.
 
     >>> ManagedMemoryStore("demo").set("a", b"1")
     >>> ManagedMemoryStore("demo")["a"]
     b'1'
     """
 
-    def __init__(self, name: str | None = None, *, read_only: bool = False) -> None:
+    def __init__(self, name: str | None = None, *, path: str = "", read_only: bool = False) -> None:
         """Initialise with the values of this name; raise BaseZarrError if it contains a slash."""
         self.name = uuid4().hex if name is None else name
         if not self.name or "/" in self.name:
             msg = f"{name!r} cannot name a store in memory: it is empty or has a slash"
             raise BaseZarrError(msg)
-        super().__init__(_values(self.name), read_only=read_only)
+        self.path = normalise_path(path)
+        super().__init__(_values(self.name, self.path), read_only=read_only)
+
+    def _find_place(self) -> Place:
+        found = super()._find_place()
+        if self.path:
+            # Those who compare and swap below the path exclude those who do so above it.
+            found.guard = of_object(_values(self.name, "")).guard
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same values; ``read_only`` is ignored."""
+        if isinstance(other, ManagedMemoryStore):
+            return (self.name, self.path) == (other.name, other.path)
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the settings, the name and the process, but no values."""
@@ -218,18 +237,45 @@ class ManagedMemoryStore(MemoryStore):
                 "one cannot read it; use a store that both can reach, such as a folder"
             )
             raise BaseZarrError(msg)
-        super().__setstate__({"_mapping": _values(state["name"]), **state})
+        super().__setstate__({"_mapping": _values(state["name"], state["path"]), **state})
 
     def __str__(self) -> str:
         """Return the URL."""
-        return f"memory://{self.name}"
+        return f"memory://{self.name}" + (f"/{self.path}" if self.path else "")
 
 
 @cache
-def _values(name: str) -> dict[str, bytes]:
-    """Return the values of the store of a name in this process."""
-    del name
-    return {}
+def _values(name: str, path: str) -> MutableMapping[str, Any]:
+    """Return the values of the store of a name in this process, or those below a path."""
+    return _Below(_values(name, ""), f"{path}/") if path else {}
+
+
+class _Below(MutableMapping[str, Any]):
+    """The values of a dict whose keys begin with a prefix, by the rest of the keys."""
+
+    def __init__(self, values: MutableMapping[str, Any], prefix: str) -> None:
+        self._values, self._prefix = values, prefix
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[self._prefix + key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values[self._prefix + key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[self._prefix + key]
+
+    def __iter__(self) -> Iterator[str]:
+        start = len(self._prefix)
+        # The keys are copied, because other threads may write during the iteration.
+        return (key[start:] for key in tuple(self._values) if key.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def update(self, values: Any) -> None:  # type: ignore[override]
+        """Set values in one step."""
+        self._values.update({self._prefix + key: value for key, value in values.items()})
 
 
 class DictDraft:

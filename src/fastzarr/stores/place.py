@@ -234,11 +234,11 @@ class Place:
             return (of_folder, (self.folder,))
         return (of_name, (self.token,))
 
-    def reset(self) -> None:
-        """Drop all locks; called in a forked child."""
+    def reset(self, guard: Any) -> None:
+        """Drop all locks, and take another guard; called in a forked child."""
         self.locks.reset()
         self.paths.reset()
-        self.guard = RLock()
+        self.guard = guard
 
     @property
     def _name(self) -> Hashable:
@@ -390,8 +390,10 @@ def _go_on() -> None:
 def _start_anew() -> None:
     # A thread that held a lock in the parent does not exist in the child.
     _guard[0], _forks[0] = RLock(), Lock()
+    # Places that share a guard keep sharing one.
+    guards: dict[int, Any] = {}
     for place in list(_places.values()):
-        place.reset()
+        place.reset(guards.setdefault(id(place.guard), RLock()))
     while _forking:
         _forking.pop().after_fork(child=True)
 
