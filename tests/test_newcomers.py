@@ -27,7 +27,6 @@ ASYNC = "an async API"
 # name: (a program, the feature that will bring it, the error until then)
 MISSING = {
     "DBMStore": ("zarr.storage.DBMStore", ARCHIVES, AttributeError),
-    "LMDBStore": ("zarr.storage.LMDBStore", ARCHIVES, AttributeError),
     "N5Store": ("zarr.n5", "the format N5", AttributeError),
     "irregular chunks": (
         "zarr.create_array({}, shape=(6,), chunks=[[1, 2, 3]], dtype='i1')",

@@ -15,6 +15,7 @@ import struct
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,21 @@ _HELLO = {
     "maxWireVersion": 21,
     "readOnly": False,
 }
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The documents of one test."""
+
+    port: int
+    name: str = "zarr_collection"
+
+    def store(self, module: str) -> Any:
+        """Return a new store of this package."""
+        assert module == "fastzarr", "zarr-python 3 has none"
+        from fastzarr.stores import MongoDBStore
+
+        return MongoDBStore(collection=self.name, host=HOST, port=self.port)
 
 
 class Database:

@@ -10,9 +10,10 @@ import shutil
 import socket
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from servers.process import HOST, KEEPER, UnavailableError, start
 
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from servers.process import Server
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The keys of one test."""
+
+    port: int
+    prefix: str = "zarr"
+
+    def store(self, module: str) -> Any:
+        """Return a new store of this package."""
+        assert module == "fastzarr", "zarr-python 3 has none"
+        from fastzarr.stores import RedisStore
+
+        return RedisStore(self.prefix, host=HOST, port=self.port)
 
 
 def program() -> str:

@@ -65,6 +65,17 @@ class Prefix:
         """The path of the prefix on the server, such as ``/open/test-1``."""
         return f"/{self.bucket}/{self.prefix}"
 
+    def store(self, module: str) -> Any:
+        """Return a new store of a library, ``fastzarr`` or ``zarr``."""
+        if module == "zarr":
+            from obstore.store import from_url
+            from zarr.storage import ObjectStore
+
+            return ObjectStore(from_url(self.url, **self.obstore()))
+        from fastzarr.stores import ObjectStore as Ours
+
+        return Ours(self.url, storage_options=self.obstore())
+
     def through(self, proxy: Proxy) -> Prefix:
         """Return the same place as reached through a proxy."""
         return replace(self, endpoint=proxy.url)

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from servers import proxy as proxies
@@ -35,19 +35,19 @@ CONTROL = "zarr"
 CHUNK = 64
 
 
-def store_of(module: str, place: Prefix) -> Any:
+class Shared(Protocol):
+    """A place that the processes of a crew share."""
+
+    def store(self, module: str) -> Any:
+        """Return a new store of a library for the place."""
+
+
+def store_of(module: str, place: Shared) -> Any:
     """Return a new store of a library for a place on the server."""
-    if module == CONTROL:
-        from obstore.store import from_url
-        from zarr.storage import ObjectStore
-
-        return ObjectStore(from_url(place.url, **place.obstore()))
-    from fastzarr.stores import ObjectStore as Ours
-
-    return Ours(place.url, storage_options=place.obstore())
+    return place.store(module)
 
 
-def open_node(module: str, place: Prefix, mode: str = "r+") -> Any:
+def open_node(module: str, place: Shared, mode: str = "r+") -> Any:
     """Return the node at a place, by a new store."""
     return importlib.import_module(module).open(store=store_of(module, place), mode=mode)
 
@@ -55,7 +55,7 @@ def open_node(module: str, place: Prefix, mode: str = "r+") -> Any:
 # Elements
 
 
-def write_elements(module: str, place: Prefix, numbers: Sequence[int], start: int) -> None:
+def write_elements(module: str, place: Shared, numbers: Sequence[int], start: int) -> None:
     """Write single elements, each of a chunk that the other writers write, too."""
     handles = [open_node(module, place) for _ in range(THREADS)]
 
@@ -67,7 +67,7 @@ def write_elements(module: str, place: Prefix, numbers: Sequence[int], start: in
 
 
 def elements(
-    crew: Crew, module: str, place: Prefix, size: int, rounds: int, shards: int = 0
+    crew: Crew, module: str, place: Shared, size: int, rounds: int, shards: int = 0
 ) -> Count:
     """Let the crew write all elements in each round; return the numbers of writes and losses."""
     options = {"shards": (CHUNK * shards,)} if shards else {}
@@ -90,7 +90,7 @@ def elements(
 # Lengths and attributes
 
 
-def append_rows(module: str, place: Prefix, worker: int, count: int) -> None:
+def append_rows(module: str, place: Shared, worker: int, count: int) -> None:
     """Append rows that identify their writer."""
     z = open_node(module, place)
     for n in range(count):
@@ -102,7 +102,7 @@ def label(worker: int, n: int) -> int:
     return (worker + 1) * 1_000_000 + n
 
 
-def appends(crew: Crew, module: str, place: Prefix, count: int) -> Count:
+def appends(crew: Crew, module: str, place: Shared, count: int) -> Count:
     """Let the crew append to one array; return the appends, and those lost, doubled or torn."""
     importlib.import_module(module).create_array(
         store=store_of(module, place), shape=(0,), chunks=(8,), dtype="i8"
@@ -120,14 +120,14 @@ def appends(crew: Crew, module: str, place: Prefix, count: int) -> Count:
     return PROCESSES * count, bad + (len(found) != expected)
 
 
-def set_attributes(module: str, place: Prefix, worker: int, count: int) -> None:
+def set_attributes(module: str, place: Shared, worker: int, count: int) -> None:
     """Set the worker's own attributes one by one."""
     node = open_node(module, place)
     for n in range(count):
         node.attrs[f"{worker}-{n}"] = n
 
 
-def attributes(crew: Crew, module: str, place: Prefix, count: int) -> Count:
+def attributes(crew: Crew, module: str, place: Shared, count: int) -> Count:
     """Let the crew set attributes of a group; return the updates and losses."""
     importlib.import_module(module).create_group(store=store_of(module, place))
     outcomes = crew.run(set_attributes, [(module, place, w, count) for w in range(PROCESSES)])
@@ -141,7 +141,7 @@ def attributes(crew: Crew, module: str, place: Prefix, count: int) -> Count:
 # Names
 
 
-def create_node(module: str, place: Prefix, worker: int, name: str) -> str:
+def create_node(module: str, place: Shared, worker: int, name: str) -> str:
     """Create an array or a group that must not exist, and return the outcome."""
     library = importlib.import_module(module)
     store, how = store_of(module, place), {"attributes": {"worker": worker}}
@@ -155,7 +155,7 @@ def create_node(module: str, place: Prefix, worker: int, name: str) -> str:
     return "won"
 
 
-def creations(crew: Crew, module: str, place: Prefix, rounds: int) -> Count:
+def creations(crew: Crew, module: str, place: Shared, rounds: int) -> Count:
     """Let the crew create one node at once; return the rounds, and those without one winner."""
     library = importlib.import_module(module)
     bad = 0
@@ -172,7 +172,7 @@ def creations(crew: Crew, module: str, place: Prefix, rounds: int) -> Count:
 # Lost replies
 
 
-def count_up(place: Prefix, key: str, count: int) -> None:
+def count_up(place: Shared, key: str, count: int) -> None:
     """Increment a number, so that an update that is lost or done twice is seen."""
     store = store_of("fastzarr", place)
     for _ in range(count):

@@ -91,6 +91,7 @@ FULL = 14.5
 PARTS = [
     Part("contention", "9, 11", 52, "torture.contention:prove"),
     Part("cloud", "9, 11", 150, "torture.cloud:prove"),
+    Part("databases", "9, 11", 45, "torture.databases:prove"),
     Part("synchronizers", "9", 16, "torture.synchronizers:prove"),
     Part("stale", "10", 12, "torture.stale:prove"),
     Part("linear", "12", 34, "torture.linear:prove"),

@@ -12,12 +12,16 @@ from platform import machine
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from servers import mongo as mongo_server
+from servers import redis as redis_server
 from torture import cloud, contention, forks, interrupts, linear, power, stale, synchronizers
 from torture.contention import CONTROL, Setting
 from torture.crew import Crew, CrewError, folder
 from torture.disk import Disk
 from torture.linear import Event, Operation
 from torture.verdict import total
+
+from fastzarr.stores import WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +122,24 @@ def test_no_attribute_of_an_object_is_lost(crew: Any, s3: Any) -> None:
 
 def test_of_several_writers_of_objects_exactly_one_creates_a_node(crew: Any, s3: Any) -> None:
     assert cloud.creations(crew, "fastzarr", s3, 5) == (5, 0)
+
+
+@pytest.fixture(params=["redis", "mongo"])
+def place(request: Any) -> Any:
+    """Return what the processes share in a database server."""
+    port = request.getfixturevalue(request.param)["port"]
+    return redis_server.Prefix(port) if request.param == "redis" else mongo_server.Collection(port)
+
+
+def test_writers_of_parts_of_a_value_in_a_database_lose_nothing(crew: Any, place: Any) -> None:
+    assert cloud.elements(crew, "fastzarr", place, cloud.CHUNK * 4, 1) == (256, 0)
+
+
+def test_nothing_else_in_a_database_is_lost(crew: Any, place: Any) -> None:
+    store = WrapperStore(place.store("fastzarr"))
+    for name, count in (("appends", (20, 0)), ("attributes", (20, 0)), ("creations", (5, 0))):
+        assert getattr(cloud, name)(crew, "fastzarr", place, 5) == count, name
+        store.clear()
 
 
 def test_no_update_whose_reply_is_lost_is_lost_or_doubled(crew: Any, s3: Any, proxy: Any) -> None:

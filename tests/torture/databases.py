@@ -1,0 +1,56 @@
+"""Writers of several processes that share values in database servers: no update may be lost.
+
+Rules of this file:
+
+* What the processes do is that of ``cloud.py``, in a Redis server and in MongoDB, or what stands in
+  for it. There is no control, because zarr-python 3 has no such stores.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from servers import mongo, redis
+from servers.process import UnavailableError
+from torture import cloud
+from torture.crew import Crew
+from torture.frame import Row
+from torture.verdict import counted
+
+if TYPE_CHECKING:
+    from torture.cloud import Shared
+    from torture.frame import Budget
+
+
+def prove(budget: Budget, seed: int) -> list[Row]:
+    """Run all parts, with 10,000 element writes to each server if there is enough time."""
+    del seed
+    share = min(1.0, budget.seconds / 60)
+    with ExitStack() as servers:
+        try:
+            ports = [servers.enter_context(one.running()).ports[0] for one in (redis, mongo)]
+        except UnavailableError as error:
+            what = f"writers of database servers: {error}"
+            return [Row(9, what, "not run", "", "0 of 10,000", kept=False, few=True)]
+        crew = servers.enter_context(Crew(cloud.PROCESSES, patience=300))
+        # pymongo's name for what is not a MongoDB server would mislead.
+        other = "MongoDB" if mongo.MONGOD else "mongomock"
+        rows = _prove(crew, [redis.Prefix(ports[0], str(n)) for n in range(4)], "Redis", share)
+        places = [mongo.Collection(ports[1], str(n)) for n in range(4)]
+        return rows + _prove(crew, places, other, share)
+
+
+def _prove(crew: Crew, places: list[Shared], name: str, share: float) -> list[Row]:
+    size = cloud.CHUNK * 16
+    found = cloud.elements(crew, "fastzarr", places[0], size, max(1, round(10 * share)))
+    what = f"writes to parts of shared values in {name}, 4 processes x 2 threads"
+    rows = [counted(9, what, found, None, 10_000, "lost")]
+    found = cloud.appends(crew, "fastzarr", places[1], max(5, round(50 * share)))
+    rows.append(counted(9, f"appends by 4 processes in {name}", found, None, 200, "lost"))
+    found = cloud.attributes(crew, "fastzarr", places[2], max(5, round(50 * share)))
+    rows.append(counted(9, f"attribute updates by 4 processes in {name}", found, None, 200, "lost"))
+    found = cloud.creations(crew, "fastzarr", places[3], max(3, round(50 * share)))
+    what = f"rounds of 4 processes that create one node in {name}, with one winner"
+    rows.append(counted(11, what, found, None, 50))
+    return rows
