@@ -6,7 +6,7 @@
 
 pub mod blosc;
 mod blosclz;
-mod checksums;
+pub mod checksums;
 mod codec;
 mod deflate;
 mod delta;

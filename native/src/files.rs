@@ -7,7 +7,7 @@
 //!   a read for each part, close.
 
 use std::io::IoSliceMut;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
@@ -95,19 +95,24 @@ impl File {
 
     /// Fill `dst` with the bytes from `offset` on. Reading beyond the end is an error.
     pub fn read_at(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
-        let end = offset.saturating_add(dst.len() as u64);
-        let mut done = 0;
-        while done < dst.len() {
-            let at = offset.saturating_add(done as u64);
-            let part = dst.get_mut(done..).unwrap_or_default();
-            match retry(|| rustix::io::pread(&self.file, &mut *part, at)) {
-                Ok(0) => return Err(cut(at, end)),
-                Ok(count) => done += count,
-                Err(errno) => return Err(failed(FETCH, errno)),
-            }
-        }
-        Ok(())
+        read_at(&self.file, offset, dst)
     }
+}
+
+/// Fill `dst` with the bytes of a file from `offset` on. Reading beyond the end is an error.
+pub fn read_at(file: impl AsFd + Copy, offset: u64, dst: &mut [u8]) -> Result<()> {
+    let end = offset.saturating_add(dst.len() as u64);
+    let mut done = 0;
+    while done < dst.len() {
+        let at = offset.saturating_add(done as u64);
+        let part = dst.get_mut(done..).unwrap_or_default();
+        match retry(|| rustix::io::pread(file, &mut *part, at)) {
+            Ok(0) => return Err(cut(at, end)),
+            Ok(count) => done += count,
+            Err(errno) => return Err(failed(FETCH, errno)),
+        }
+    }
+    Ok(())
 }
 
 /// Return all bytes of a file of so many.

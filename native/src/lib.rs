@@ -52,6 +52,8 @@ mod read;
 mod root;
 mod scarce;
 #[cfg(unix)]
+mod span;
+#[cfg(unix)]
 mod sys;
 #[cfg(unix)]
 mod temporary;

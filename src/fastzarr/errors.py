@@ -183,10 +183,6 @@ def err_too_many_indices(selection: Any, shape: tuple[int, ...]) -> None:
     raise SelectionError(msg)
 
 
-class ArchiveError(BaseZarrError):
-    """Raised for a file that is not a zip archive, and for a damaged or refused member of one."""
-
-
 class CodecError(BaseZarrError):
     """Raised if a codec cannot encode or decode data.
 
@@ -195,6 +191,10 @@ class CodecError(BaseZarrError):
     """
 
     stage: str = ""
+
+
+class ArchiveError(CodecError):
+    """Raised for a file that is not a zip archive, and for a damaged or refused member of one."""
 
 
 class ChunkError(BaseZarrError):

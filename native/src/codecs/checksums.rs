@@ -181,7 +181,7 @@ fn crc32c(data: &[u8]) -> u32 {
 }
 
 /// Return the CRC-32 of some bytes.
-fn crc32(data: &[u8]) -> u32 {
+pub fn crc32(data: &[u8]) -> u32 {
     // SAFETY: the library reads the slice and nothing else.
     unsafe { sys::libdeflate_crc32(0, data.as_ptr().cast::<c_void>(), data.len()) }
 }

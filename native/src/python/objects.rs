@@ -5,6 +5,8 @@
 //! * A change is made during a turn of the store, so that no other writer comes between.
 
 use std::collections::VecDeque;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 
 use pyo3::buffer::PyBuffer;
@@ -19,6 +21,8 @@ use crate::job::guard;
 use crate::memory;
 use crate::objects::{Arrivals, Arrived, Last, Make, Objects, Parts, Pending, Stop, Value};
 use crate::plan::Plan;
+#[cfg(unix)]
+use crate::span::{Archive, Span};
 
 /// How the objects of a plan are read.
 enum Asked {
@@ -35,6 +39,9 @@ enum Found {
     Bytes(PyBackedBytes),
     /// A read-only buffer, which is not copied.
     View(PyBuffer<u8>),
+    /// A place in a file, where they are read.
+    #[cfg(unix)]
+    Span(Span),
 }
 
 /// The objects that were asked for together and are not taken yet.
@@ -49,6 +56,9 @@ struct Together {
 /// The stored objects of one array, in a store of Python's.
 pub(super) struct PyObjects {
     chunks: Py<PyAny>,
+    /// Whether the store tells where values are in a file, instead of reading them, and whether parts
+    /// of these are read alone.
+    spans: Option<bool>,
     asked: Asked,
     raised: Mutex<Option<PyErr>>,
     /// Buffers to be released the next time that the lock is held.
@@ -60,6 +70,7 @@ impl PyObjects {
     pub(super) fn new(chunks: &Bound<'_, PyAny>) -> PyObjects {
         PyObjects {
             chunks: chunks.clone().unbind(),
+            spans: None,
             asked: Asked::One,
             raised: Mutex::default(),
             used: Mutex::default(),
@@ -84,8 +95,13 @@ impl PyObjects {
         } else {
             Asked::One
         };
+        let spans = match chunks.getattr_opt(intern!(job.py(), "located"))? {
+            Some(located) if cfg!(unix) && !located.is_none() => Some(located.is_truthy()?),
+            _ => None,
+        };
         Ok(PyObjects {
             asked,
+            spans,
             ..PyObjects::new(chunks)
         })
     }
@@ -138,11 +154,59 @@ impl PyObjects {
         })
     }
 
-    fn get(&self, chunk: &[i64]) -> Result<Option<PyBackedBytes>> {
-        self.fetch(|py| {
+    fn get(&self, chunk: &[i64]) -> Result<Option<Found>> {
+        if let Some(in_parts) = self.spans {
+            return self.call("fetch", |py| {
+                let wanted = PyList::new(py, [PyTuple::new(py, chunk)?])?;
+                Ok(self.located(&wanted, in_parts)?.pop().flatten())
+            });
+        }
+        let found = self.fetch(|py| {
             let coords = PyTuple::new(py, chunk)?;
             self.chunks.bind(py).call_method1("get", (coords,))
-        })
+        })?;
+        Ok(found.map(Found::Bytes))
+    }
+
+    /// Ask for objects that may be told as places in a file.
+    #[cfg(unix)]
+    fn located(&self, wanted: &Bound<'_, PyList>, in_parts: bool) -> PyResult<Vec<Option<Found>>> {
+        let py = wanted.py();
+        let chunks = self.chunks.bind(py);
+        let told = chunks.call_method1(intern!(py, "spans"), (wanted,))?;
+        let told = told.cast::<PyTuple>()?;
+        let number: i32 = told.get_item(0)?.extract()?;
+        let archive = if number < 0 {
+            None
+        } else {
+            // SAFETY: the file is open, because `told` refers to it.
+            let file = unsafe { BorrowedFd::borrow_raw(number) };
+            Some(Archive::of(file).map_err(super::raised::raising)?)
+        };
+        let mut values = Vec::new();
+        for value in told.get_item(2)?.cast::<PyList>()? {
+            let one = match (&archive, value.cast::<PyTuple>()) {
+                (Some(archive), Ok(place)) => {
+                    let (record, offset, size): (PyBackedBytes, u64, u64) = place.extract()?;
+                    let record =
+                        memory::copied(&record, "fetch").map_err(super::raised::raising)?;
+                    Some(Found::Span(Span::new(
+                        archive,
+                        record,
+                        (offset, size),
+                        in_parts,
+                    )))
+                }
+                _ => found(&value)?,
+            };
+            memory::push(&mut values, one, "fetch").map_err(super::raised::raising)?;
+        }
+        Ok(values)
+    }
+
+    #[cfg(not(unix))]
+    fn located(&self, _: &Bound<'_, PyList>, _: bool) -> PyResult<Vec<Option<Found>>> {
+        Ok(Vec::new())
     }
 
     fn fetch(
@@ -182,6 +246,8 @@ impl PyObjects {
                 buffer: Some(buffer),
                 used: &self.used,
             }),
+            #[cfg(unix)]
+            Found::Span(span) => Box::new(span),
         }
     }
 
@@ -221,7 +287,7 @@ impl PyObjects {
         }
         together.next += 1;
         drop(together);
-        let found = self.get(&plan.piece(number).chunk).map(whole);
+        let found = self.open(&plan.piece(number).chunk);
         Ok(Some(Arrived { number, found }))
     }
 
@@ -230,6 +296,9 @@ impl PyObjects {
             let wanted = PyList::empty(py);
             for number in numbers.clone() {
                 wanted.append(PyTuple::new(py, plan.piece(number).chunk)?)?;
+            }
+            if let Some(in_parts) = self.spans {
+                return self.located(&wanted, in_parts);
             }
             let all = self
                 .chunks
@@ -305,10 +374,6 @@ fn as_bytes(found: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedBytes>> {
     }
     let bytes = found.py().get_type::<PyBytes>().call1((found,))?;
     Ok(Some(bytes.cast_into::<PyBytes>()?.into()))
-}
-
-fn whole<'a>(bytes: Option<PyBackedBytes>) -> Option<Box<dyn Parts + 'a>> {
-    bytes.map(|bytes| Box::new(Whole(bytes)) as Box<dyn Parts>)
 }
 
 /// Return a part of what is in memory.
@@ -407,16 +472,18 @@ impl Objects for PyObjects {
     }
 
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
-        self.get(chunk).map(whole)
+        let found = self.get(chunk)?;
+        Ok(found.map(|found| self.opened(found)))
     }
 
     fn read_into(&self, chunk: &[i64], dst: &mut [u8]) -> Result<Option<u64>> {
-        Ok(self.get(chunk)?.map(|bytes| {
-            if bytes.len() == dst.len() {
-                dst.copy_from_slice(&bytes);
-            }
-            bytes.len() as u64
-        }))
+        let Some(found) = self.open(chunk)? else {
+            return Ok(None);
+        };
+        if found.size() == dst.len() as u64 {
+            found.read_into(0, dst)?;
+        }
+        Ok(Some(found.size()))
     }
 
     fn stage<'a>(

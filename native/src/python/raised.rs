@@ -2,7 +2,7 @@
 
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -34,6 +34,7 @@ pub fn guarded<T>(py: Python<'_>, f: impl FnOnce() -> PyResult<T>) -> PyResult<T
 pub fn raising(error: Error) -> PyErr {
     match error.kind {
         Kind::Memory => PyMemoryError::new_err(error.message),
+        Kind::Io(number) => PyOSError::new_err((number, error.message)),
         _ => PyValueError::new_err(error.message),
     }
 }

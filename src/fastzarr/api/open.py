@@ -44,6 +44,7 @@ from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import build_array, build_group, taken
 from fastzarr.nodes.snapshot import Snapshot
+from fastzarr.stores.keys import NODE_NAMES
 from fastzarr.stores.resolve import as_store, as_store_path
 
 if TYPE_CHECKING:
@@ -331,7 +332,8 @@ def _absent(what: str, store: Store, path: str, mode: str, format: Format | None
     """Return the message for a missing node, or for one of another format."""
     other = _other(store, path, format)
     if other is None:
-        return f"{what} at {'/' + path!r} in {store}; mode={mode!r} does not create one"
+        advice = _advice(store, path)
+        return f"{what} at {'/' + path!r} in {store}; mode={mode!r} does not create one{advice}"
     number = other.format.number
     if format is None:
         return (
@@ -342,6 +344,17 @@ def _absent(what: str, store: Store, path: str, mode: str, format: Format | None
         f"{what} of format {format.number} at {'/' + path!r} in {store}, "
         f"but there is one of format {number}; omit zarr_format="
     )
+
+
+def _advice(store: Store, path: str) -> str:
+    """Return the end of a message if the one folder at a path has a node, as in many archives."""
+    if store.concurrency != 1 or not store.supports_listing:
+        return ""  # it would take requests
+    names = list(store.list_dir(path))
+    inside = f"{path}/{names[0]}".strip("/") if len(names) == 1 else ""
+    if not inside or not any(store.exists(f"{inside}/{name}") for name in NODE_NAMES):
+        return ""
+    return f", but there is one inside the folder {names[0]!r}: pass path={inside!r}"
 
 
 def _other(store: Store, path: str, format: Format | None) -> Node | None:

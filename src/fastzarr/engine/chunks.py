@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.program import Program
     from fastzarr.metadata.layout import Layout
     from fastzarr.stores.base import Store
-    from fastzarr.stores.capabilities import Pinned
+    from fastzarr.stores.capabilities import Pinned, Spans
     from fastzarr.stores.turns import Turn
 
 
@@ -32,6 +32,7 @@ class StoredChunks:
         "declared",
         "encode",
         "files",
+        "located",
         "missed",
         "most",
         "name",
@@ -72,6 +73,11 @@ class StoredChunks:
         found = None if store.files is None else store.files()
         suspended = found is None and store.suspension.on
         self.declared = store.files is not None and not suspended
+        #: None unless the extension asks where values are in a file (``spans``), and reads them
+        #: there; then whether it may read parts of them alone, as of shards.
+        self.located: bool | None = None
+        if HAS_FILES and store.spans is not None:
+            self.located = layout.program.inside is not None
         keys = layout.keys
         # The extension computes the keys of files itself, but only by this package's encodings.
         if found is not None and HAS_FILES and type(keys) is ChunkKeys:
@@ -113,6 +119,18 @@ class StoredChunks:
         for key, value in zip(keys, found, strict=True):
             if value is None:
                 self.miss(key)
+        return found
+
+    def spans(self, chunks: Sequence[tuple[int, ...]]) -> Spans:
+        """Return where several objects are."""
+        prefix, encode = self.prefix, self.encode
+        keys = [prefix + encode(chunk) for chunk in chunks]
+        ask: Any = self.store.spans
+        found: Spans = ask(keys, self.most)
+        if None in found.places:
+            for key, place in zip(keys, found.places, strict=True):
+                if place is None:
+                    self.miss(key)
         return found
 
     def miss(self, key: str) -> None:

@@ -69,7 +69,8 @@ def _choose(
     if program.padded is not settings["array.read_padded_chunks"]:
         compile_native(program)
     store = chunks.store
-    in_parts = chunks.files is None and store.supports_partial_reads and not runs_ahead(store)
+    whole = chunks.files is None and chunks.located is None
+    in_parts = whole and store.supports_partial_reads and not runs_ahead(store)
     twin = (
         program.native is None
         or selection.fields is not None

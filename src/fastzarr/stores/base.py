@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fastzarr.stores.capabilities import Draft, Files, Pinned, Prepared
+    from fastzarr.stores.capabilities import Draft, Files, Pinned, Prepared, Spans
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
 
@@ -98,8 +98,7 @@ class Store(AsMapping):
     concurrency: int | None = None
     #: How many requests one call of ``fetch`` answers in about the time of one.
     batch: int = 1
-    #: Whether chunks are only accepted of an array whose document is stored. Such a store commits
-    #: its changes together, so that readers never see a new array without its data.
+    #: Whether chunks need a stored document: the store commits both together, for its readers.
     document_first: bool = False
     #: Whether ``swap`` also deletes a value only if the token is current. If not, chunks that have
     #: become empty are stored, and the tokens of other keys are compared just before the deletion.
@@ -110,6 +109,7 @@ class Store(AsMapping):
     suspension: Suspension = Suspension()
     # Capabilities: None unless a subclass declares them.
     files: Callable[[], Files | None] | None = None
+    spans: Callable[[Sequence[str], int], Spans] | None = None
     fetch_async: Callable[[Request], Awaitable[Value | None]] | None = None
     validator: Callable[[str], Hashable | None] | None = None
     swap: Callable[[str, Buffer | None, Hashable | None], bool] | None = None

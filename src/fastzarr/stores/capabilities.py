@@ -78,6 +78,19 @@ class Files(NamedTuple):
     durability: str | None = None
 
 
+class Spans(NamedTuple):
+    """Where values are in a file: its descriptor, and for each key a place, a value, or None.
+
+    A place is the record of a member in the directory of a zip archive, the offset of the member,
+    and the size of its value, which is stored as it is. ``owner`` keeps the file open. The
+    descriptor is negative if there are no places.
+    """
+
+    number: int
+    owner: object
+    places: list[tuple[bytes, int, int] | bytes | None]
+
+
 class Prepared(Protocol):
     """A value that is written to a file, but has no name yet."""
 
@@ -120,6 +133,17 @@ class HasFiles(Protocol):
 
     def files(self) -> Files | None:
         """Return the location of the files, or None if they must not be opened directly."""
+
+
+@runtime_checkable
+class HasSpans(Protocol):
+    """A store with many values in one file, which the extension reads there."""
+
+    def spans(self, keys: Sequence[str], most: int) -> Spans:
+        """Return where the values of valid keys are.
+
+        Raise CodecError for a value that has no place and more than ``most`` bytes.
+        """
 
 
 @runtime_checkable
@@ -283,6 +307,7 @@ PAST: dict[str, frozenset[str]] = {
     "concurrency": _READS,
     "batch": _READS | {"fetch"},
     "files": _READS | _WRITES | _TURNS | {"fetch"},
+    "spans": _READS | {"fetch"},
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,
     "swap_token": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,
     "set_many": _WRITES | _TURNS,

@@ -104,7 +104,7 @@ class View:
             raise ArchiveError(msg)
         if not isinstance(self.reader, RemoteSource):
             # A name that was damaged in the directory differs from that of the member.
-            for found in list(self.entries.values()):
+            for found in [*self.entries.values(), *opened.hidden]:
                 if found is not None:
                     self.start(found)
         opened.sealed = True
@@ -318,7 +318,8 @@ class Archive:
 
     def flush(self) -> None:
         """Write the directory, if there were changes since the last one."""
-        if not self.written and self._link < 0:
+        damaged = self.view is not None and not self.view.opened.proven
+        if not self.written and (self._link < 0 or damaged):
             return
         with suppress(FileNotFoundError), self._changing() as (change, view):
             if self._link >= 0:
@@ -365,7 +366,7 @@ class Archive:
 
     def finish(self) -> None:
         """Flush at the end of the process, or when the last store of the archive is gone."""
-        if self._process == os.getpid():
+        if self._process == os.getpid() and self.written:
             self.flush()
 
     def compact(self) -> None:

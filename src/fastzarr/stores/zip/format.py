@@ -69,31 +69,30 @@ class DamagedError(ArchiveError):
 class Entry:
     """A member of an archive; ``start`` is the offset of its data, or negative if not known yet."""
 
-    __slots__ = ("crc", "flags", "method", "offset", "raw", "size", "start", "stored")
+    __slots__ = ("crc", "flags", "method", "name", "offset", "raw", "size", "start", "stored")
 
     def __init__(
         self,
         raw: bytes,
+        name: bytes,
         method: int,
         flags: int,
         crc: int,
         stored: int,
         size: int,
         offset: int,
-        start: int = -1,
     ) -> None:
         """Initialise with its record in the directory, and what that says."""
-        self.raw, self.method, self.flags, self.crc = raw, method, flags, crc
+        self.raw, self.name, self.method = raw, name, method
+        self.flags, self.crc = flags, crc
         #: The number of bytes in the archive, and of the value.
         self.stored, self.size = stored, size
         #: The offset of the local header.
-        self.offset, self.start = offset, start
+        self.offset, self.start = offset, -1
 
-    @property
-    def name(self) -> bytes:
-        """The name as it is in the archive."""
-        length = CENTRAL.unpack_from(self.raw)[10]
-        return self.raw[CENTRAL.size : CENTRAL.size + length]
+    def is_plain(self) -> bool:
+        """Whether the data is not encrypted."""
+        return not self.flags & (ENCRYPTED | STRONGLY)
 
 
 #: The entries of an archive by key; one that is None was deleted.
@@ -147,8 +146,10 @@ def _ending(tail: bytes, at: int, file_size: int) -> Ending | None:
     return Ending(count, size, before - size, before - size - start, file_size)
 
 
-def read_directory(raw: bytes, ending: Ending) -> Entries:
+def read_directory(raw: bytes, ending: Ending, hidden: list[Entry]) -> Entries:
     """Return the entries of a directory from its bytes.
+
+    Those to which later ones have given their names are added to ``hidden``.
 
     Raise ArchiveError if its records are damaged or overlap, or if a name is not a valid key.
     """
@@ -157,11 +158,14 @@ def read_directory(raw: bytes, ending: Ending) -> Entries:
     at = 0
     for number in range(ending.count):
         found, at = read_record(raw, at, number, ending.shift)
-        name = key_of(found)
-        places.append((found.offset, found.offset + LOCAL.size + len(found.name) + found.stored))
-        if name is not None:
-            entries.pop(name, None)
-            entries[name] = found
+        name = found.name
+        places.append((found.offset, found.offset + LOCAL.size + len(name) + found.stored))
+        key = key_of(found, name)
+        if key is not None:
+            before = entries.pop(key, None)
+            if before is not None:
+                hidden.append(before)
+            entries[key] = found
     if at != len(raw):
         msg = f"its directory has {len(raw) - at} bytes behind its {ending.count} entries"
         raise DamagedError(msg)
@@ -189,7 +193,16 @@ def read_record(raw: bytes, at: int, number: int, shift: int = 0) -> tuple[Entry
     if disk not in (0, _MANY):
         msg = f"entry {number} of its directory is in another file of a split archive"
         raise ArchiveError(msg)
-    entry = Entry(raw[at:last], method, flags, crc, stored, size, offset + shift)
+    entry = Entry(
+        raw[at:last],
+        raw[at + CENTRAL.size : first],
+        method,
+        flags,
+        crc,
+        stored,
+        size,
+        offset + shift,
+    )
     if shift:
         entry.raw = moved(entry, entry.offset)
     return entry, last
@@ -219,20 +232,22 @@ def fields_of(extra: bytes) -> dict[int, bytes]:
     return found
 
 
-def key_of(entry: Entry) -> str | None:
-    """Return the key of an entry; None for a folder and for a leftover of an unfinished write.
+def key_of(entry: Entry, raw: bytes) -> str | None:
+    """Return the key of an entry with a name.
+
+    Return None for a folder and for a leftover of an unfinished write.
 
     Raise ArchiveError for a name that is not a valid key.
     """
-    raw = entry.name
     if raw.endswith(b"/") and not entry.size:
         return None
     try:
-        name = raw.decode("utf-8" if entry.flags & UTF8 else "cp437")
+        plain = entry.flags & UTF8 or raw.isascii()
+        name = raw.decode("utf-8" if plain else "cp437")
     except UnicodeDecodeError:
         msg = f"the name {raw!r} of a member is not UTF-8"
         raise ArchiveError(msg) from None
-    if not raw.isascii() and not entry.flags & UTF8:
+    if not plain:
         name = _unicode_name(entry) or name
     try:
         validate_key(name)
@@ -294,8 +309,9 @@ def new_member(
     fields = (flags, method, clock, date, crc)
     header = _local(name, fields, stored, size, b"")
     record = _record(name, (_MADE_BY, *fields), (stored, size, offset), (0, _ATTRIBUTES), b"", b"")
-    start = offset + len(header)
-    return header, Entry(record, method, flags, crc, stored, size, offset, start)
+    entry = Entry(record, name, method, flags, crc, stored, size, offset)
+    entry.start = offset + len(header)
+    return header, entry
 
 
 def _local(name: bytes, fields: tuple[int, ...], stored: int, size: int, extra: bytes) -> bytes:
@@ -408,7 +424,10 @@ def check_header(header: Header, entry: Entry) -> None:
     """Raise ArchiveError if a local header is not that of an entry."""
     same = header.name == entry.name and header.method == entry.method
     if same and header.stored >= 0 and not header.flags & BEHIND:
-        same = (header.stored, header.size, header.crc) == (entry.stored, entry.size, entry.crc)
+        # Large sizes are in a field that need not have been read.
+        sizes = ((header.stored, entry.stored), (header.size, entry.size))
+        same = header.crc == entry.crc
+        same = same and all(here in (there, _LARGE) for here, there in sizes)
     if not same:
         msg = "its local header differs from the directory: the archive is damaged"
         raise ArchiveError(msg)
@@ -419,6 +438,15 @@ def record_of(header: Header, offset: int, start: int) -> Entry:
     fields = (_MADE_BY, header.flags & ~BEHIND, header.method, 0, 1 << 5 | 1, header.crc)
     places = (header.stored, header.size, offset)
     record = _record(header.name, fields, places, (0, _ATTRIBUTES), b"", b"")
-    return Entry(
-        record, header.method, header.flags, header.crc, header.stored, header.size, offset, start
+    entry = Entry(
+        record,
+        header.name,
+        header.method,
+        header.flags,
+        header.crc,
+        header.stored,
+        header.size,
+        offset,
     )
+    entry.start = start
+    return entry

@@ -173,7 +173,7 @@ class Replay:
                 checked_value(entry, self._source.read(start, entry.stored))
             except ArchiveError:
                 return None
-        key = zf.key_of(entry)
+        key = zf.key_of(entry, entry.name)
         if key is not None:
             into.append(Change(b"", key, entry))
         return end
@@ -247,7 +247,7 @@ class Replay:
                 sizes = zf.CENTRAL.unpack(self._bytes(here, zf.CENTRAL.size))[10:13]
                 record = self._bytes(here, zf.CENTRAL.size + sum(sizes))
                 entry, _ = zf.read_record(record, 0, count)
-                key = zf.key_of(entry)
+                key = zf.key_of(entry, entry.name)
                 if key is not None:
                     entries.pop(key, None)
                     entries[key] = entry

@@ -32,12 +32,14 @@ class Opened:
     ``sealed`` is True if the directory has been compared with its checksum.
     """
 
-    __slots__ = ("end", "entries", "first_link", "link", "proven", "sealed", "size")
+    __slots__ = ("end", "entries", "first_link", "hidden", "link", "proven", "sealed", "size")
 
     def __init__(self, entries: zf.Entries, end: int, size: int, link: int = -1) -> None:
         """Initialise."""
         self.entries, self.end, self.size, self.link = entries, end, size, link
         self.proven, self.sealed, self.first_link = True, False, False
+        #: Entries to which later ones have given their names.
+        self.hidden: list[zf.Entry] = []
 
 
 def open_archive(reader: Reader, path: str, *, recover: bool = True) -> Opened:
@@ -79,10 +81,14 @@ def _by_ending(reader: Reader, tail: bytes, size: int) -> Opened | None:
     ending = zf.find_ending(tail, size)
     if ending is None:
         return None
-    return Opened(_read_directory(reader, ending, tail, size), size, size)
+    found = Opened({}, size, size)
+    found.entries = _read_directory(reader, ending, tail, size, found.hidden)
+    return found
 
 
-def _read_directory(reader: Reader, ending: zf.Ending, tail: bytes, tail_end: int) -> zf.Entries:
+def _read_directory(
+    reader: Reader, ending: zf.Ending, tail: bytes, tail_end: int, hidden: list[zf.Entry]
+) -> zf.Entries:
     inside = ending.start - (tail_end - len(tail))
     if inside >= 0:
         raw = tail[inside : inside + ending.size]
@@ -90,7 +96,7 @@ def _read_directory(reader: Reader, ending: zf.Ending, tail: bytes, tail_end: in
         # What is known already is not read again.
         raw = reader.read(ending.start, min(-inside, ending.size))
         raw += tail[: max(ending.size + inside, 0)]
-    return zf.read_directory(raw, ending)
+    return zf.read_directory(raw, ending, hidden)
 
 
 def _check_first(reader: Reader, found: Opened) -> None:
@@ -104,7 +110,7 @@ def _check_first(reader: Reader, found: Opened) -> None:
         found.proven = False
     elif slot.end == found.end and found.link < 0:
         records = b"".join(entry.raw for entry in found.entries.values() if entry)
-        found.sealed = zlib.crc32(records) == slot.crc
+        found.proven = found.sealed = zlib.crc32(records) == slot.crc
 
 
 def _recovered(reader: Reader, size: int) -> Opened | None:
@@ -139,7 +145,7 @@ def _before(reader: Reader, link: int) -> zf.Entries | None:
         ending = zf.find_ending(tail, link)
         if ending is None or ending.shift:
             return None
-        return _read_directory(reader, ending, tail, link)
+        return _read_directory(reader, ending, tail, link, [])
     except ArchiveError:
         return None
 

@@ -18,7 +18,7 @@ from fastzarr.config import config
 from fastzarr.errors import ArchiveError, BaseZarrError
 from fastzarr.stores import place
 from fastzarr.stores.base import Store
-from fastzarr.stores.capabilities import Request, Value
+from fastzarr.stores.capabilities import Request, Spans, Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.local.folder import DURABILITIES, too_large
 from fastzarr.stores.path import StorePath
@@ -26,7 +26,7 @@ from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.zip import reading
 from fastzarr.stores.zip.archive import Archive, Packed, View
 from fastzarr.stores.zip.members import check_method, compressed
-from fastzarr.stores.zip.source import FileSource, ObjectSource, RemoteSource
+from fastzarr.stores.zip.source import FileSource, ObjectSource, OpenFile, RemoteSource
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -210,7 +210,9 @@ class ZipStore(Store):
         found = self._find(key)
         if found is None:
             return None
-        view, entry = found
+        return self._value(key, *found, most)
+
+    def _value(self, key: str, view: View, entry: Entry, most: int | None) -> bytes:
         if most is not None and entry.size > most:
             raise too_large(entry.size, most)
         return self._read(key, view, reading.whole(entry))
@@ -220,6 +222,24 @@ class ZipStore(Store):
     def get_many_valid(self, keys: Sequence[str]) -> Values:
         """Return the values of keys that are known to be valid."""
         return [self._get(key) for key in keys]
+
+    def spans(self, keys: Sequence[str], most: int) -> Spans:
+        """Return where the values of valid keys are; of compressed members, the values."""
+        view = self._view()
+        if view is None:
+            return Spans(-1, None, [None] * len(keys))
+        reader, entries = view.reader, view.entries
+        in_place = isinstance(reader, OpenFile)
+        places: list[tuple[bytes, int, int] | bytes | None] = []
+        for key in keys:
+            entry = entries.get(key)
+            if entry is None:
+                places.append(None)
+            elif in_place and not entry.method and entry.size == entry.stored and entry.is_plain():
+                places.append((entry.raw, entry.offset, entry.stored))
+            else:
+                places.append(self._value(key, view, entry, most))
+        return Spans(reader.number if in_place else -1, reader, places)
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
         found = self._find(key)
