@@ -1,0 +1,191 @@
+"""Kill every change of a zip archive before and inside each of its system calls.
+
+Rules of this file:
+
+* A point is one kill of one change of an archive, which begins with a directory at its end, or with
+  changes behind the last directory, or does not exist.
+* Afterwards the archive must be in the state before the change or in the one after it, for a new
+  reader and for one that has opened it before. The next writer must be able to change it, and its
+  directory must be one that the standard library reads.
+
+    python -m torture.archives
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from torture.harness import scratch
+from torture.trap import Trap, forked, read_trace
+
+from fastzarr.storage import ZipStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+State = dict[str, bytes]
+BEGUN: State = {"a": b"1" * 5000, "b/c": b"2", "b/d": b"3" * 100}
+
+
+class Change(NamedTuple):
+    """A change that is killed, and the state that it leads to."""
+
+    name: str
+    act: Callable[[ZipStore], Any]
+    new: Callable[[State], State]
+
+
+CHANGES = (
+    Change("set", lambda store: store.set("n", b"4" * 9000), lambda old: {**old, "n": b"4" * 9000}),
+    Change("replace", lambda store: store.set("a", b"5"), lambda old: {**old, "a": b"5"}),
+    Change("delete", lambda store: store.delete("a"), lambda old: _but(old, "a")),
+    Change(
+        "set many",
+        lambda store: store.set_many([("a", None), ("b/c", b"6" * 70), ("n/m", b"7" * 9000)]),
+        lambda old: {**_but(old, "a"), "b/c": b"6" * 70, "n/m": b"7" * 9000},
+    ),
+    Change("delete a folder", lambda store: store.delete_dir("b"), lambda old: _but(old, "b/")),
+    Change("clear", lambda store: store.clear(), lambda _: {}),
+    Change(
+        "move",
+        lambda store: store.move("b", "x/y") if "b/c" in store else None,
+        lambda old: {key.replace("b/", "x/y/", 1): value for key, value in old.items()},
+    ),
+    Change(
+        "swap",
+        lambda store: store.swap("a", b"8" * 300, store.validator("a")),
+        lambda old: {**old, "a": b"8" * 300},
+    ),
+    Change("flush", lambda store: store.flush(), lambda old: old),
+    Change("compact", lambda store: store.compact() if len(store) else None, lambda old: old),
+)
+#: How an archive begins, and what is in it.
+BEGINNINGS = ("flushed", "unflushed", "twice flushed", "missing")
+
+
+def _but(old: State, start: str) -> State:
+    return {key: value for key, value in old.items() if not key.startswith(start)}
+
+
+def _begin(path: Path, how: str) -> State:
+    """Make an archive, by a process that dies; return what is in it."""
+    if how == "missing":
+        return {}
+
+    def make() -> None:
+        store = ZipStore(path)
+        store.set_many(BEGUN.items())
+        if how != "unflushed":
+            store.flush()
+        if how == "twice flushed":
+            store["b/c"] = b"9"
+            store.flush()
+            store["b/c"] = BEGUN["b/c"]
+        # The process ends without closing the store.
+        store._held.archive.written = False  # noqa: SLF001
+
+    _, _, trouble, _ = forked(make)
+    assert not trouble, trouble
+    return dict(BEGUN)
+
+
+def _read(path: Path) -> State:
+    return dict(ZipStore(path, mode="r")) if path.exists() else {}
+
+
+def _wrong(path: Path, old: State, new: State, reader: ZipStore | None) -> str | None:
+    """Return what is wrong with an archive after a kill."""
+    found = _read(path)
+    if found not in (old, new):
+        return f"neither old nor new, but {_short(found)}"
+    if reader is not None and dict(reader) not in (old, new):
+        return f"an earlier reader sees {_short(dict(reader))}"
+    with ZipStore(path) as store:
+        if dict(store) != found:
+            return f"a writer sees {_short(dict(store))}, not {_short(found)}"
+        store["more"] = b"0" * 50
+    with zipfile.ZipFile(path) as archive:
+        names, damaged = sorted(archive.namelist()), archive.testzip()
+    if damaged or names != sorted({*found, "more"}):
+        return f"the directory has {names}, and {damaged} is damaged"
+    return None if _read(path) == {**found, "more": b"0" * 50} else "the next change was lost"
+
+
+def _short(state: State) -> dict[str, Any]:
+    return {key: value[:3] for key, value in state.items()}
+
+
+def _points(trap: Trap, change: Change, how: str, durability: str) -> Iterator[tuple[int, bool]]:
+    folder = scratch()
+    path, trace = folder / "tree" / "a.zip", folder / "trace"
+    path.parent.mkdir()
+    try:
+        _begin(path, how)
+        outcome = trap.run(_work(change, path, durability), path.parent, trace=str(trace))
+        assert not outcome.trouble, (change.name, how, outcome.trouble)
+        for number, call in enumerate(read_trace(trace), 1):
+            yield number, False
+            if call["kind"] == "write" and call["size"] > 1:
+                yield number, True
+    finally:
+        shutil.rmtree(folder)
+
+
+def _work(change: Change, path: Path, durability: Any) -> Callable[[], None]:
+    return lambda: change.act(ZipStore(path, durability=durability))
+
+
+def tries(every: int = 1, durability: str = "replace") -> Iterator[tuple[str, str | None]]:
+    """Try every so-many-th point; yield its name, and what was wrong."""
+    trap = Trap()
+    count = 0
+    for change in CHANGES:
+        for how in BEGINNINGS:
+            for at, inside in list(_points(trap, change, how, durability)):
+                count += 1
+                if count % every:
+                    continue
+                name = f"{change.name}, {how}, {'inside' if inside else 'before'} call {at}"
+                yield name, _kill(trap, change, how, durability, (at, inside))
+
+
+def _kill(
+    trap: Trap, change: Change, how: str, durability: str, point: tuple[int, bool]
+) -> str | None:
+    folder = scratch()
+    path = folder / "tree" / "a.zip"
+    path.parent.mkdir()
+    try:
+        old = _begin(path, how)
+        reader = ZipStore(path, mode="r") if old else None
+        work = _work(change, path, durability)
+        at, inside = point
+        outcome = trap.run(work, path.parent, kill_at=at, inside=inside)
+        if outcome.trouble and not outcome.killed:
+            return outcome.trouble
+        judge = lambda: _wrong(path, old, change.new(old), reader)  # noqa: E731
+        why, _, trouble, _ = forked(judge)
+        return why or trouble or None
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> int:
+    """Try all points, and print those that are wrong."""
+    bad = done = 0
+    for durability in ("none", "replace", "full"):
+        for name, why in tries(1, durability):
+            done += 1
+            if why:
+                bad += 1
+                print(f"{durability}, {name}: {why}")
+    print(f"{bad} bad of {done} points")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

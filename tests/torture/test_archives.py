@@ -1,0 +1,19 @@
+"""A short version of the proofs in ``archives.py``."""
+
+from __future__ import annotations
+
+import sys
+from platform import machine
+
+import pytest
+from torture.archives import tries
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or machine() != "x86_64", reason="the traps know Linux on x86-64 only"
+)
+
+
+def test_a_change_of_an_archive_that_is_killed_is_made_or_not_made():
+    found = list(tries(every=4))
+    assert [(name, why) for name, why in found if why] == []
+    assert len(found) > 30
