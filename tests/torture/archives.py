@@ -8,19 +8,25 @@ Rules of this file:
   reader and for one that has opened it before. The next writer must be able to change it, and its
   directory must be one that the standard library reads.
 
-    python -m torture.archives
+    python -m torture.archives --durability full
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import shutil
 import sys
 import zipfile
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from torture.frame import Budget, Row, run_jobs, summary
 from torture.harness import scratch
-from torture.trap import Trap, forked, read_trace
+from torture.trap import Process, Trap, forked, read_trace
 
+import fastzarr
 from fastzarr.storage import ZipStore
 
 if TYPE_CHECKING:
@@ -174,17 +180,74 @@ def _kill(
         shutil.rmtree(folder)
 
 
+def contend(processes: int, threads: int, writes: int) -> int:
+    """Let processes write parts of shared chunks; return how many writes were lost."""
+    folder = scratch()
+    path = str(folder / "a.zip")
+    each = threads * writes
+    try:
+        size = processes * each
+        fastzarr.create_array(path, shape=(size,), chunks=(-(-size // 4),), dtype="i4")
+
+        def work(process: int) -> None:
+            z = fastzarr.open_array(path, mode="r+")
+
+            def write(start: int) -> None:
+                for place in range(start, start + writes):
+                    z[place] = place + 1
+
+            some = [process * each + thread * writes for thread in range(threads)]
+            at_once = [Thread(target=write, args=(start,)) for start in some]
+            for thread in at_once:
+                thread.start()
+            for thread in at_once:
+                thread.join()
+            z.store.close()
+
+        # Each works on places of its own, which share chunks.
+        running = [Process(lambda n=n: work(n), 300) for n in range(processes)]  # type: ignore[misc]
+        troubles = [process.end()[2] for process in running]
+        assert not any(troubles), troubles
+        found = fastzarr.open_array(path, mode="r")[:]
+        return int(np.count_nonzero(found != np.arange(1, size + 1)))
+    finally:
+        shutil.rmtree(folder)
+
+
+_DURABILITIES = ("replace", "full", "none")
+
+
+def prove(budget: Budget, seed: int) -> Iterator[Row]:
+    """Kill all changes, and count the writes of processes that contend for chunks."""
+    del seed
+    jobs = [["torture.archives", "--durability", which] for which in _DURABILITIES]
+    found = run_jobs([*jobs, ["torture.archives", "--contend"]], budget)
+    kills = [result for result in found if result["what"] == "kills"]
+    writes = [result for result in found if result["what"] == "writes"]
+    yield summary(19, "kill -9, changes of a zip archive", kills, 1000, _told, controlled=False)
+    what = "writes to parts of shared chunks in a zip archive, 4 processes x 5 threads"
+    yield summary(9, what, writes, 10_000, _told, controlled=False)
+
+
+def _told(result: dict[str, Any]) -> list[str]:
+    return [f"{name}: {why}" for name, why in result["bad"]]
+
+
 def main() -> int:
-    """Try all points, and print those that are wrong."""
-    bad = done = 0
-    for durability in ("none", "replace", "full"):
-        for name, why in tries(1, durability):
-            done += 1
-            if why:
-                bad += 1
-                print(f"{durability}, {name}: {why}")
-    print(f"{bad} bad of {done} points")
-    return int(bad > 0)
+    """Try all points of one durability, or the contention, and print the result as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m torture.archives", description=__doc__)
+    parser.add_argument("--durability", choices=_DURABILITIES, default="replace")
+    parser.add_argument("--contend", action="store_true", help="count lost writes instead")
+    options = parser.parse_args()
+    if options.contend:
+        lost, points = contend(4, 5, 500), 10_000
+        bad = [["lost", str(number)] for number in range(lost)]
+    else:
+        found = list(tries(1, options.durability))
+        bad, points = [[name, why] for name, why in found if why], len(found)
+    what = "writes" if options.contend else "kills"
+    print(json.dumps({"lib": "fastzarr", "what": what, "points": points, "bad": bad}))
+    return 0
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ PARTS = [
     Part("power", "3, 4", 80, "torture.power:prove"),
     Part("interrupts", "15", 65, "torture.interrupts:prove"),
     Part("forks", "16", 80, "torture.forks:prove"),
+    Part("archives", "9, 19", 40, "torture.archives:prove"),
     # Parts that use all the time they are given come last, and get the time that others left.
     Part("transactions", "2", 80, "torture.transactions:prove"),
     Part("recoveries", "2", 60, "torture.recoveries:prove"),

@@ -6,7 +6,7 @@ import sys
 from platform import machine
 
 import pytest
-from torture.archives import tries
+from torture.archives import contend, tries
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or machine() != "x86_64", reason="the traps know Linux on x86-64 only"
@@ -17,3 +17,7 @@ def test_a_change_of_an_archive_that_is_killed_is_made_or_not_made():
     found = list(tries(every=4))
     assert [(name, why) for name, why in found if why] == []
     assert len(found) > 30
+
+
+def test_no_write_to_a_shared_chunk_of_an_archive_is_lost():
+    assert contend(processes=3, threads=3, writes=40) == 0

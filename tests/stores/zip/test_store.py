@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import pickle
+import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +141,7 @@ def test_members_are_written_as_the_standard_library_reads_them(
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     """Another file under the name of an archive is an error, and is not changed."""
     path = tmp_path / "a.zip"
-    for content in (b"text", b"\x89HDF\r\n\x1a\n" + bytes(1000), b"PK", bytes(5000)):
+    for content in (b"text", b"\x89HDF\r\n\x1a\n" + bytes(1000), b"PK\5", bytes(5000)):
         path.write_bytes(content)
         for mode in ("r", "r+", "a", "w"):
             with pytest.raises(ArchiveError, match=r"a\.zip.*not a zip archive"):
@@ -280,3 +282,48 @@ def test_without_zip64(tmp_path: Path) -> None:
         wide.set_many([("more", b""), ("still more", b"")])
     assert len(names(tmp_path / "a.zip")) == 65_536
     assert len(ZipStore(tmp_path / "a.zip", mode="r")) == 65_536
+
+
+def _fill(path: str, most: int) -> None:
+    import resource
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    store = ZipStore(path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    for change in (
+        lambda: store.set("a", bytes(5000)),
+        lambda: store.set_many([("b", bytes(5000)), ("a", None)]),
+        store.flush,
+        store.compact,
+    ):
+        before = dict(store)
+        try:
+            change()
+        except OSError as error:
+            assert path in str(error.filename)  # noqa: PT017
+            assert dict(store) == before
+    os._exit(0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of processes")
+@pytest.mark.parametrize("room", [0, 1, 40, 100, 300, 5050, 5200, 10_400, 10_600])
+def test_a_full_disk(tmp_path: Path, room: int) -> None:
+    """A change for which there is no space is an error, and leaves the archive as it was."""
+    path = tmp_path / "a.zip"
+    with ZipStore(path) as store:
+        store.set_many([("a", b"1"), ("c", b"2")])
+    limited = multiprocessing.get_context("fork").Process(
+        target=_fill, args=(str(path), path.stat().st_size + room)
+    )
+    limited.start()
+    limited.join()
+    assert limited.exitcode == 0
+    assert [*tmp_path.iterdir()] == [path]
+    store = ZipStore(path)
+    assert store["c"] == b"2"
+    whole: dict[str, bytes] = {"a": bytes(5000), "c": b"2"}
+    assert dict(store) in ({"a": b"1", "c": b"2"}, whole, {"b": bytes(5000), "c": b"2"})
+    store["d"] = b"3"
+    store.close()
+    assert "d" in names(path)

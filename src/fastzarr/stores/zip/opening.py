@@ -125,6 +125,8 @@ def _recovered(reader: Reader, size: int) -> Opened | None:
         complete = slot is not None and (not slot.end or slot.end <= found.checked)
         opened.proven = complete
         return opened
+    if log.control(log.LINK).startswith(reader.read(0, min(size, log.LINK_SIZE))):
+        return Opened({}, 0, size)  # the first write was not finished
     found = log.Replay(reader, 0, size, verify=True)
     entries, new = log.applied({}, found.changes)
     present = _present(entries, new)

@@ -224,7 +224,14 @@ class ZipStore(Store):
         return [self._get(key) for key in keys]
 
     def spans(self, keys: Sequence[str], most: int) -> Spans:
-        """Return where the values of valid keys are; of compressed members, the values."""
+        """Return where the values of valid keys are; of compressed members, the values.
+
+        >>> import io
+        >>> store = ZipStore(io.BytesIO())
+        >>> store.set("a", b"1")
+        >>> store.spans(["a", "b"], 1 << 20).places
+        [b'1', None]
+        """
         view = self._view()
         if view is None:
             return Spans(-1, None, [None] * len(keys))
