@@ -16,6 +16,7 @@ import pytest
 import fastzarr as zarr
 from fastzarr.errors import ArchiveError, BaseZarrError, ReadOnlyError
 from fastzarr.storage import StorePath, ZipStore
+from fastzarr.stores.zip.archive import View
 from fastzarr.testing import StoreTests
 
 if TYPE_CHECKING:
@@ -282,6 +283,28 @@ def test_without_zip64(tmp_path: Path) -> None:
         wide.set_many([("more", b""), ("still more", b"")])
     assert len(names(tmp_path / "a.zip")) == 65_536
     assert len(ZipStore(tmp_path / "a.zip", mode="r")) == 65_536
+
+
+def test_an_interrupt_during_a_change_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that was written when Ctrl-C came is found by the next use of the store."""
+    path = tmp_path / "a.zip"
+    store = ZipStore(path)
+    store["a"] = b"1"
+    update = View.update
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.setattr(View, "update", update)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(View, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store["b"] = b"2"
+    store["c"] = b"3"
+    assert dict(store) == {"a": b"1", "b": b"2", "c": b"3"}
+    store.close()
+    assert names(path) == ["a", "b", "c"]
 
 
 def _fill(path: str, most: int) -> None:

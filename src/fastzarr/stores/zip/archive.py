@@ -202,7 +202,9 @@ class Archive:
         if found.end == self._end and _is_rewritten(reader, size):
             return self._load(self.source.open())
         view.update(found.changes)
-        self._end, self._link, self._seen = found.end, found.link, size
+        self._link = found.link
+        self._end = found.end
+        self._seen = size
         return view
 
     # Changing
@@ -299,22 +301,24 @@ class Archive:
         new_end = end + sum(map(len, parts))
         if not self.zip64:
             _check_narrow(len(view.entries) + len(changes), new_end)
+        # Whatever comes between, the file is read again from the old end on.
+        self._seen = -1
+        self.written = self._changed = True
         try:
             change.write(end, parts)
             if self.durability == "full":
                 change.sync()
         except BaseException:
             # If this fails, too, the next writer removes what was written.
-            self._seen = -1
             with suppress(OSError):
                 change.truncate(end)
             raise
+        view.update(changes)
         if link:
             self._link, self._first_link = end, self._first_link or not end
         self._new = self._new or not end
-        self._end = self._seen = new_end
-        self.written = self._changed = True
-        view.update(changes)
+        self._end = new_end
+        self._seen = new_end
 
     def flush(self) -> None:
         """Write the directory, if there were changes since the last one."""
@@ -349,8 +353,9 @@ class Archive:
         at, slot = log.slot_bytes(end, records)
         for link in sorted(links):
             change.write(link + at, [slot])
-        self._end = self._seen = end
         self._link, self._new = -1, False
+        self._end = end
+        self._seen = end
         view.opened.sealed = view.opened.sealed or self._first_link
 
     def close(self) -> None:
