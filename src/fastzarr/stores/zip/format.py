@@ -90,6 +90,10 @@ class Entry:
         #: The offset of the local header.
         self.offset, self.start = offset, -1
 
+    def place(self) -> tuple[int, int]:
+        """Return where the member starts, and the least offset where it may end."""
+        return self.offset, self.offset + LOCAL.size + len(self.name) + self.stored
+
     def is_plain(self) -> bool:
         """Whether the data is not encrypted."""
         return not self.flags & (ENCRYPTED | STRONGLY)
@@ -159,7 +163,7 @@ def read_directory(raw: bytes, ending: Ending, hidden: list[Entry]) -> Entries:
     for number in range(ending.count):
         found, at = read_record(raw, at, number, ending.shift)
         name = found.name
-        places.append((found.offset, found.offset + LOCAL.size + len(name) + found.stored))
+        places.append(found.place())
         key = key_of(found, name)
         if key is not None:
             before = entries.pop(key, None)
@@ -169,7 +173,7 @@ def read_directory(raw: bytes, ending: Ending, hidden: list[Entry]) -> Entries:
     if at != len(raw):
         msg = f"its directory has {len(raw) - at} bytes behind its {ending.count} entries"
         raise DamagedError(msg)
-    _check_places(places, ending.start)
+    check_places(places, ending.start)
     return entries
 
 
@@ -268,7 +272,7 @@ def _unicode_name(entry: Entry) -> str:
     )
 
 
-def _check_places(places: list[tuple[int, int]], start: int) -> None:
+def check_places(places: list[tuple[int, int]], start: int) -> None:
     """Raise ArchiveError if members overlap, or reach into the directory."""
     places.sort()
     last = 0

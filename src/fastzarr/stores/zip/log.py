@@ -168,12 +168,12 @@ class Replay:
         if end is None or end > stop:
             return None
         entry = zf.record_of(header, at, start)
-        if self._verify and not header.flags & (zf.ENCRYPTED | zf.STRONGLY):
-            try:
+        try:
+            key = zf.key_of(entry, entry.name)
+            if self._verify and entry.is_plain():
                 checked_value(entry, self._source.read(start, entry.stored))
-            except ArchiveError:
-                return None
-        key = zf.key_of(entry, entry.name)
+        except ArchiveError:
+            return None
         if key is not None:
             into.append(Change(b"", key, entry))
         return end
@@ -241,17 +241,20 @@ class Replay:
     def _directory(self, at: int, into: list[Change]) -> int | None:
         """Read a directory with its end record."""
         entries: zf.Entries = {}
+        places: list[tuple[int, int]] = []
         here, count = at, 0
         try:
             while self._bytes(here, 4) == zf.CENTRAL_SIGNATURE:
                 sizes = zf.CENTRAL.unpack(self._bytes(here, zf.CENTRAL.size))[10:13]
                 record = self._bytes(here, zf.CENTRAL.size + sum(sizes))
                 entry, _ = zf.read_record(record, 0, count)
+                places.append(entry.place())
                 key = zf.key_of(entry, entry.name)
                 if key is not None:
                     entries.pop(key, None)
                     entries[key] = entry
                 here, count = here + len(record), count + 1
+            zf.check_places(places, at)
         except (ArchiveError, struct.error):
             return None
         end = self._end_record(here, count)

@@ -50,15 +50,19 @@ def open_archive(reader: Reader, path: str, *, recover: bool = True) -> Opened:
     tail, size = reader.tail(zf.TAIL)
     if not size:
         return Opened({}, 0, 0)
+    refused: ArchiveError | None = None
+    found = None
     try:
         found = _by_ending(reader, tail, size)
-    except zf.DamagedError:
-        found = None
     except ArchiveError as error:
-        msg = f"{path!r} cannot be opened: {error}"
-        raise ArchiveError(msg) from None
+        refused = error
     if found is None and recover:
         found = _recovered(reader, size)
+    # A directory that was not written completely may look like anything.
+    damaged = isinstance(refused, zf.DamagedError) and found is not None
+    if refused is not None and not damaged and (found is None or not found.proven):
+        msg = f"{path!r} cannot be opened: {refused}"
+        raise ArchiveError(msg) from None
     if found is None:
         start = reader.read(0, min(size, 4))
         if recover or not start.startswith(b"PK"):
@@ -116,14 +120,17 @@ def _check_first(reader: Reader, found: Opened) -> None:
 def _recovered(reader: Reader, size: int) -> Opened | None:
     for link in log.find_links(reader, size):
         base = _before(reader, link)
-        if base is None:
+        if base is None or size - link < log.LINK_SIZE:
             continue
         found = log.Replay(reader, link, size, verify=True)
         entries, new = log.applied(base, found.changes)
         opened = Opened(_present(entries, new), found.end, size, found.link)
         slot = log.read_slot(reader.read(link, min(log.LINK_SIZE, size - link)))
-        complete = slot is not None and (not slot.end or slot.end <= found.checked)
-        opened.proven = complete
+        if slot is None:
+            # A power cut may have come while it was written, which is after the directory.
+            opened.proven = found.checked >= 0
+        else:
+            opened.proven = not slot.end or slot.end <= found.checked
         return opened
     if log.control(log.LINK).startswith(reader.read(0, min(size, log.LINK_SIZE))):
         return Opened({}, 0, size)  # the first write was not finished
