@@ -26,14 +26,14 @@ from uuid import uuid4
 from fastzarr.config import config
 from fastzarr.stores import clients, loop, place, retry
 from fastzarr.stores.capabilities import Request, Value
-from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
+from fastzarr.stores.keys import TEMPORARY_SUFFIX, normalise_path, validate_key
 from fastzarr.stores.mapping import process
 from fastzarr.stores.options import public_url, query_of, web_root
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
 
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -412,11 +412,60 @@ class FsspecStore(RemoteStore):
         names = (each.rpartition("/")[2] for each in found if each != path)
         return [name for name in names if name and not name.endswith(TEMPORARY_SUFFIX)]
 
+    def getsize_prefix(self, prefix: str = "") -> int:
+        """Return the size of all values below a prefix in bytes, which the listing contains."""
+        path = normalise_path(prefix)
+        self._check_listing(path)
+        found: list[int | None] = self._request(path, lambda: self._sizes(path), missing=[])
+        known = [size for size in found if size is not None]
+        return sum(known) if len(known) == len(found) else super().getsize_prefix(path)
+
+    def _sizes(self, prefix: str) -> list[int | None]:
+        path = self._path(prefix)
+        self.fs.invalidate_cache(path)
+        found = self._call("find", path, detail=True).items()
+        return [
+            about.get("size")
+            for each, about in found
+            if each.rstrip("/") != path and not each.endswith(TEMPORARY_SUFFIX)
+        ]
+
     def _delete_dir(self, prefix: str) -> bool:
         keys = list(self._list(prefix))
+        self._delete_keys(keys)
+        return bool(keys)
+
+    def clear(self) -> None:
+        """Delete all keys."""
+        self._check_write()
+        self._delete_keys(list(self._list("")))
+
+    def _delete_keys(self, keys: Sequence[str]) -> None:
+        if self._awaited and not self._names & _FILES:
+            loop.wait(self._delete_all(keys))
+            return
         for key in keys:
             self._delete(key)
-        return bool(keys)
+
+    async def _delete_all(self, keys: Sequence[str]) -> None:
+        """Delete keys, several at once, of a file system without real folders."""
+        room = asyncio.Semaphore(max(int(config["fetch.concurrency"]), 1))
+
+        async def delete(key: str) -> None:
+            path = self._path(key)
+            async with room:
+                try:
+                    await retry.request_async(
+                        lambda: self._await("rm_file", path), self._explain, str(self), key
+                    )
+                except self.allowed_exceptions as error:
+                    self._check_key_missing(error)
+
+        # All have ended before an error is raised.
+        done = await asyncio.gather(*map(delete, keys), return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
 
     # Identity
 
