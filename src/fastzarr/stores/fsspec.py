@@ -10,6 +10,8 @@ Rules of this file:
 * A listing is requested anew each time, although file systems cache them.
 * A file system with real files gets a value under a temporary name that is then renamed. The others
   store an object as a whole.
+* The file systems of pyarrow delete a folder with all that is in it, so that empty folders stay,
+  and they fail if a part begins behind the end, so that the size is asked for first.
 * There is no compare-and-swap: only the threads of one process exclude each other.
 """
 
@@ -116,6 +118,9 @@ class FsspecStore(RemoteStore):
         self.allowed_exceptions = allowed_exceptions
         names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
         self._names = frozenset(map(str, names))
+        self._by_arrow = any(
+            kind.__module__ == "fsspec.implementations.arrow" for kind in type(fs).__mro__
+        )
         if self._names & {"s3", "s3a"}:
             clients.log_no_credentials()
         if self._names & _HTTP:
@@ -270,7 +275,8 @@ class FsspecStore(RemoteStore):
             if self._web:
                 return clients.web_part, (path, start, length), {}
             end = None if start < 0 or length is None else start + length
-            return "cat_file", (path,), {"start": start, "end": end}
+            how = {"seekable": True} if self._by_arrow else {}
+            return "cat_file", (path,), {"start": start, "end": end, **how}
         # Otherwise s3fs first asks for the size.
         return "cat_file", (path,), {"max_concurrency": 1} if self._names & {"s3", "s3a"} else {}
 
@@ -279,6 +285,14 @@ class FsspecStore(RemoteStore):
             clip_range(start, length, 0)
             return None if self._getsize(key) is None else Value(b"")
 
+        if self._by_arrow and (start or length is not None):
+            size = self._getsize(key)
+            if size is None:
+                return None
+            start, end = clip_range(start, length, size)
+            length = end - start
+            if not length:
+                return Value(b"")
         verb, args, how = self._reading(key, start, length)
 
         def attempt() -> Value:
@@ -370,7 +384,7 @@ class FsspecStore(RemoteStore):
 
     def _prune(self, path: str) -> None:
         """Delete the folders above a path that are empty, in a file system with real folders."""
-        if not self._names & _FILES:
+        if self._by_arrow or not self._names & _FILES:
             return
         folder = path.rpartition("/")[0]
         while len(folder) > len(self._root):
