@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import numpy as np
@@ -72,7 +73,16 @@ def test_a_tar_file_is_read(tmp_path, ending):
     with tarfile.open(tmp_path / f"data.{ending}", "w:gz" if "gz" in ending else "w") as archive:
         for path in sorted((tmp_path / "data").rglob("*")):
             archive.add(path, path.relative_to(tmp_path / "data"), recursive=False)
-    check(open_group(f"tar://::{tmp_path}/data.{ending}", mode="r"))
+    url = f"tar://::{tmp_path}/data.{ending}"
+    check(open_group(url, mode="r"))
+
+    # All threads and stores have one file that is open.
+    def work(path):
+        for _ in range(10):
+            np.testing.assert_array_equal(open_group(url, mode="r")[path][:], VALUES)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, ["a", "b/s"] * 2))
 
 
 @pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])

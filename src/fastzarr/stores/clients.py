@@ -13,17 +13,20 @@ Rules of this file:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
 from fastzarr.stores import retry
+from fastzarr.stores.capabilities import Value
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
 _WEB = frozenset({"http", "https"})
 # The method of file systems that reads a file.
@@ -33,6 +36,7 @@ _GONE = frozenset({404, 410})
 # Seconds until there is a connection.
 _CONNECT = 5.0
 _status = re.compile(r"\b(4\d\d|5\d\d)\b").search
+_beyond = re.compile(r"\b416\b|InvalidRange|not satisfiable").search
 _part = re.compile(r"\Abytes (\d+)-(\d+)/(\d+|\*)\Z").match
 # The names of errors of aiohttp and botocore for a connection that failed.
 _network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
@@ -129,6 +133,32 @@ def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
         # The attempts of s3fs itself.
         fs.retries = 1
     return fs, path
+
+
+def limited(fs: Any, verb: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    """Return an awaited verb of a file system, which may take as long as a request."""
+    call = getattr(fs, f"_{verb}") if isinstance(verb, str) else partial(verb, fs)
+    return asyncio.wait_for(call(*args, **kwargs), config["fetch.deadline"])
+
+
+def part(data: Any, start: int, length: int | None) -> Value:
+    """Return the value of a request from the bytes that came, which may be more."""
+    if not start and length is None:
+        return Value(data, None, len(data))
+    if start < 0:
+        # Servers that ignore ranges send all, of which this is the end in any case.
+        data = data[max(len(data) + start, 0) :]
+        return Value(data if length is None else data[:length])
+    if length is not None and len(data) > length:
+        first, last = clip_range(start, length, len(data))
+        return Value(data[first:last])
+    return Value(data)
+
+
+def is_beyond(error: Exception, start: int, length: int | None) -> bool:
+    """Whether a part was requested, and nothing of the value is in it."""
+    part = bool(start) or length is not None
+    return part and _beyond(f"{getattr(error, 'status', '')} {error}") is not None
 
 
 def reads_web(fs: Any) -> bool:

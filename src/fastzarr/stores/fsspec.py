@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -35,14 +33,14 @@ from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 # File systems whose values are in memory or in local files, so that requests need not be at once.
 _LOCAL = frozenset({"file", "local", "memory"})
-# Those that answer one request at a time, on one connection.
-_ONE_BY_ONE = frozenset({"ftp"})
+# Those that answer one request at a time, on one connection or by one open file.
+_ONE_BY_ONE = frozenset({"ftp", "libarchive", "tar"})
 # Those with files that are written in place.
 _FILES = frozenset({"file", "local", "sftp", "ssh", "smb", "ftp"})
 _HTTP = frozenset({"http", "https"})
@@ -54,7 +52,6 @@ _PASSED = frozenset(
         *("session", "token"),
     }
 )
-_beyond = re.compile(r"\b416\b|InvalidRange|not satisfiable").search
 
 
 def _identity(fs: Any) -> str:
@@ -237,15 +234,19 @@ class FsspecStore(RemoteStore):
     def _call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the result of a verb of the file system, or of a function that is awaited."""
         fs = self.fs
+        if self._names & _ONE_BY_ONE:
+            alone = place.of_object(fs)
+            with alone.locks.held(""):
+                return getattr(fs, verb)(*args, **kwargs)
         if not self._awaited:
             return getattr(fs, verb)(*args, **kwargs)
-        awaited = _limited(fs, verb, *args, **kwargs)
+        awaited = clients.limited(fs, verb, *args, **kwargs)
         return loop.wait(awaited) if fs.asynchronous else loop.wait_on(awaited, fs.loop)
 
     async def _await(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         """Await what ``_call`` calls, on the event loop of this package."""
         fs = self.fs
-        awaited = _limited(fs, verb, *args, **kwargs)
+        awaited = clients.limited(fs, verb, *args, **kwargs)
         return await (awaited if fs.asynchronous else loop.await_on(awaited, fs.loop))
 
     def _request(self, key: str, attempt: Callable[[], Any], missing: Any = None) -> Any:
@@ -299,10 +300,10 @@ class FsspecStore(RemoteStore):
             try:
                 data = self._call(verb, *args, **how)
             except Exception as error:
-                if _is_beyond(error, start, length):
+                if clients.is_beyond(error, start, length):
                     return Value(b"")
                 raise
-            return _part(data, start, length)
+            return clients.part(data, start, length)
 
         found: Value | None = self._request(key, attempt)
         return found
@@ -319,10 +320,10 @@ class FsspecStore(RemoteStore):
             try:
                 data = await self._await(verb, *args, **how)
             except Exception as error:
-                if _is_beyond(error, start, length):
+                if clients.is_beyond(error, start, length):
                     return Value(b"")
                 raise
-            return _part(data, start, length)
+            return clients.part(data, start, length)
 
         try:
             return await retry.request_async(attempt, self._explain, self, key)
@@ -513,32 +514,6 @@ class FsspecStore(RemoteStore):
         protocol = self._fs.protocol
         name = protocol if isinstance(protocol, str) else protocol[0]
         return f"{name}://{root}"
-
-
-def _limited(fs: Any, verb: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-    """Return an awaited verb of a file system, which may take as long as a request."""
-    call = getattr(fs, f"_{verb}") if isinstance(verb, str) else partial(verb, fs)
-    return asyncio.wait_for(call(*args, **kwargs), config["fetch.deadline"])
-
-
-def _is_beyond(error: Exception, start: int, length: int | None) -> bool:
-    """Whether a part was requested, and nothing of the value is in it."""
-    part = bool(start) or length is not None
-    return part and _beyond(f"{getattr(error, 'status', '')} {error}") is not None
-
-
-def _part(data: Any, start: int, length: int | None) -> Value:
-    """Return the value of a request from the bytes that came, which may be more."""
-    if not start and length is None:
-        return Value(data, None, len(data))
-    if start < 0:
-        # Servers that ignore ranges send all, of which this is the end in any case.
-        data = data[max(len(data) + start, 0) :]
-        return Value(data if length is None else data[:length])
-    if length is not None and len(data) > length:
-        first, last = clip_range(start, length, len(data))
-        return Value(data[first:last])
-    return Value(data)
 
 
 class FSStore(FsspecStore):
