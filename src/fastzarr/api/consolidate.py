@@ -81,5 +81,6 @@ def consolidate_metadata(
         msg = f"{root.name!r} in {place}: {who} has no consolidated metadata"
         raise BaseZarrError(msg)
     write_copy(place, root.path, format, metadata_key)
-    key = True if metadata_key in (None, separate) else metadata_key
+    # Another writer may have ended the copy already: then the group reads the documents.
+    key = None if metadata_key in (None, separate) else metadata_key
     return open_group(place, "r+", path=root.path, zarr_format=zarr_format, use_consolidated=key)
