@@ -108,11 +108,20 @@ pub trait Arrivals: Sync {
     fn next(&self, plan: &Plan) -> Result<Option<Arrived<'_>>>;
 }
 
+/// The place of an object that is written, of which there are few.
+pub trait Admitted {}
+
 /// The stored objects of one array.
 pub trait Objects: Sync {
     /// Return what is taken as it comes, instead of being asked for by its coordinates.
     fn arrivals(&self) -> Option<&dyn Arrivals> {
         None
+    }
+
+    /// Wait until an object may be encoded, or read to be changed. Its place is held until the result
+    /// is dropped, on the same thread; `None` if nobody waits.
+    fn admit(&self, _: Stop) -> Result<Option<Box<dyn Admitted + '_>>> {
+        Ok(None)
     }
 
     /// Open an object to read parts of it.

@@ -342,7 +342,7 @@ fn stored(chunks: &Bound<'_, PyAny>, job: &Bound<'_, PyAny>, writes: bool) -> Py
     };
     let files = chunks.getattr(intern!(chunks.py(), "files"))?;
     if writes && (files.is_none() || level.is_none()) {
-        return Ok(Stored::Python(PyObjects::new(chunks)));
+        return PyObjects::to_write(chunks).map(Stored::Python);
     }
     if files.is_none() {
         return PyObjects::to_read(chunks, job).map(Stored::Python);

@@ -271,6 +271,7 @@ impl<'a> Run<'a> {
             1
         };
         let run = self.on(threads);
+        let _admitted = objects.admit(job.poll)?;
         if covers(piece, &program.chunk.block) {
             let Some(mut value) = run.write_chunk(program, None, piece, kept)? else {
                 return objects.remove(&piece.chunk, job.poll);

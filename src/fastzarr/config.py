@@ -53,7 +53,8 @@ DEFAULTS: dict[str, Any] = {
     "array.casting": "unsafe",
     "threading.max_workers": None,
     # The most requests to stores under way at once in this process, and the most bytes of values
-    # that are fetched and not yet decoded. One value may always be under way.
+    # that are fetched and not yet decoded, or encoded and not yet stored. Each call may always have
+    # one value.
     "fetch.concurrency": 64,
     "fetch.bytes": 64 * _MIB,
     # The seconds after which a failed request to a server is not repeated any more, and those

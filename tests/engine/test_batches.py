@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -293,6 +294,43 @@ def test_writers_in_any_order_do_not_wait_for_each_other_for_ever(kind: Any) -> 
         for thread in threads:
             thread.join()
     assert set(array[128:-128].tolist()) <= {*range(4), *numbers(16).tolist()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_holds_the_locks_of_a_synchronizer(kind: Any) -> None:
+    store, array = empty(kind, 100)
+    held: set[str] = set()
+    seen: list[set[str]] = []
+
+    class Locks:
+        """A synchronizer whose locks cannot be taken twice."""
+
+        @contextmanager
+        def __getitem__(self, key: str) -> Iterator[None]:  # type: ignore[misc]
+            assert key not in held
+            held.add(key)
+            try:
+                yield
+            finally:
+                held.remove(key)
+
+    def look(verb: str, given: Sequence[str]) -> None:
+        if verb == "set_many":
+            seen.append(held & set(given))
+            assert seen[-1] == set(given)
+            if len(seen) == 1:
+                msg = "once"
+                raise OSError(msg)
+        elif verb != "get":
+            assert set(given) <= held
+
+    store.on = look
+    synchronized = zarr.open_array(store, mode="r+", synchronizer=Locks())
+    with zarr.config.set({"threading.max_workers": 1, "fetch.concurrency": 1}):
+        synchronized[...] = numbers(100)
+    assert sorted(map(len, seen)) == [36, 64]
+    assert not held
+    assert np.array_equal(array[...], numbers(100))
 
 
 def test_batches_of_a_store_with_one_call_at_a_time_are_stored_one_at_a_time() -> None:

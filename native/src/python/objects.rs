@@ -19,7 +19,9 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 use crate::error::{Error, Kind, Result};
 use crate::job::guard;
 use crate::memory;
-use crate::objects::{Arrivals, Arrived, Last, Make, Objects, Parts, Pending, Stop, Value};
+use crate::objects::{
+    Admitted, Arrivals, Arrived, Last, Make, Objects, Parts, Pending, Stop, Value,
+};
 use crate::plan::Plan;
 #[cfg(unix)]
 use crate::span::{Archive, Span};
@@ -60,18 +62,29 @@ pub(super) struct PyObjects {
     /// of these are read alone.
     spans: Option<bool>,
     asked: Asked,
+    /// Whether a thread must be admitted before it encodes an object.
+    admits: bool,
     raised: Mutex<Option<PyErr>>,
     /// Buffers to be released the next time that the lock is held.
     used: Mutex<Vec<PyBuffer<u8>>>,
 }
 
 impl PyObjects {
-    /// Make the objects of `chunks` to be written, or to be read one by one.
-    pub(super) fn new(chunks: &Bound<'_, PyAny>) -> PyObjects {
+    /// Make the objects of `chunks` to be written.
+    pub(super) fn to_write(chunks: &Bound<'_, PyAny>) -> PyResult<PyObjects> {
+        let admit = chunks.getattr(intern!(chunks.py(), "admit"))?;
+        Ok(PyObjects {
+            admits: !admit.is_none(),
+            ..PyObjects::new(chunks)
+        })
+    }
+
+    fn new(chunks: &Bound<'_, PyAny>) -> PyObjects {
         PyObjects {
             chunks: chunks.clone().unbind(),
             spans: None,
             asked: Asked::One,
+            admits: false,
             raised: Mutex::default(),
             used: Mutex::default(),
         }
@@ -389,6 +402,22 @@ fn part(bytes: &[u8], offset: u64, size: usize) -> Result<&[u8]> {
     })
 }
 
+/// The place of an object that is written.
+struct Entered<'a> {
+    objects: &'a PyObjects,
+    place: Py<PyAny>,
+}
+
+impl Admitted for Entered<'_> {}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        // What it raises is kept. A place that could not be left is given up with its object.
+        let leave = |py: Python<'_>| self.place.call_method0(py, intern!(py, "leave")).map(drop);
+        self.objects.call("store", leave).ok();
+    }
+}
+
 /// An object in a read-only buffer of Python's.
 struct Viewed<'a> {
     buffer: Option<PyBuffer<u8>>,
@@ -468,6 +497,25 @@ impl Objects for PyObjects {
         match self.asked {
             Asked::One => None,
             _ => Some(self),
+        }
+    }
+
+    fn admit(&self, stop: Stop) -> Result<Option<Box<dyn Admitted + '_>>> {
+        if !self.admits {
+            return Ok(None);
+        }
+        loop {
+            if stop() {
+                return Err(Error::interrupted());
+            }
+            let place = self.call("store", |py| {
+                let found = self.chunks.bind(py).call_method0(intern!(py, "admit"))?;
+                Ok((!found.is_none()).then(|| found.unbind()))
+            })?;
+            if let Some(place) = place {
+                let objects = self;
+                return Ok(Some(Box::new(Entered { objects, place })));
+            }
         }
     }
 

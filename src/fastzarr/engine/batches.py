@@ -6,9 +6,10 @@ Rules of this file:
   thread whose chunk completes a batch stores it; ``end`` stores the last one. So nothing of a call
   that has been interrupted is stored later.
 * A batch has at most as many values as the store answers requests at once, and at most a quarter of
-  ``fetch.bytes``, except for its last value.
-* Without compare-and-swap, the keys of a batch are locked, as in the turns of its chunks. A thread
-  locks them in their order, and has no other such lock.
+  ``fetch.bytes``, except for its last value. It has fewer if the process has no room for more.
+* The keys of a batch are locked as in the turns of its chunks: by the user's synchronizer and,
+  without compare-and-swap, among the threads. A thread locks them in their order, and has no other
+  such locks.
 * If a batch fails, its chunks are stored one by one until one of them fails, because the error does
   not tell which has failed. Their locks are kept meanwhile.
 """
@@ -17,13 +18,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.buffers import flat_bytes, nbytes
 from fastzarr.config import config
+from fastzarr.engine.bounds import bounds
 from fastzarr.engine.failures import Failure, of_error
-from fastzarr.engine.writers import AdmittedTurn, WaitingChunks, part, waiting
+from fastzarr.engine.threads import workers
+from fastzarr.engine.writers import WaitingChunks, admitted, part, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +42,13 @@ if TYPE_CHECKING:
 
 # The most values in a batch, unless the store says how many requests it answers at once.
 _MOST = 1024
+# The most if there is a lock of the user's for each, which may be a file.
+_SYNCHRONIZED = 64
+# The most threads, if there are no more processors: few wait, and their chunks have no bytes that
+# a batch could have.
+_THREADS = 8
+# The bytes of a batch are counted for the process in so many parts.
+_PARTS = 16
 
 
 class BatchedChunks:
@@ -49,10 +58,13 @@ class BatchedChunks:
 
     def __init__(self, chunks: StoredChunks, held: WaitingChunks | None) -> None:
         """Initialise; ``held`` has the turns of chunks for which threads wait."""
-        self.chunks, self.waiting = chunks, held
-        self.threads = None if held is None else held.threads
+        self.chunks, self.held = chunks, held
+        self.admit = None if held is None else held.admit
+        self.threads = None if held is None else min(held.threads, max(workers(), _THREADS))
         store = chunks.store
         self.most = store.batch if store.batch > 1 else _MOST
+        if chunks.synchronizer is not None:
+            self.most = min(self.most, _SYNCHRONIZED)
         self.most_bytes = config.flat["fetch.bytes"] // 4
         #: Whether the call has been stopped; None if nothing stops it.
         self.stopped: Stopped | None = None
@@ -62,7 +74,9 @@ class BatchedChunks:
         # Batches are stored one at a time if that takes no longer.
         self._alone = threading.Lock() if store.concurrency == 1 else None
         self._batch: list[Chunk] = []
-        self._size = 0
+        # Its bytes, and those that are counted for the process.
+        self._size = self._counted = 0
+        self.flying = self.waiting = 0
 
     def turn(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn at the object at these coordinates."""
@@ -70,9 +84,7 @@ class BatchedChunks:
 
     def now(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn that stores the object at once."""
-        if self.waiting is None:
-            return self.chunks.turn(chunk)
-        return AdmittedTurn(partial(self.chunks.turn, chunk), self.stopped)
+        return self.chunks.turn(chunk) if self.held is None else self.held.turn(chunk)
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
@@ -96,12 +108,26 @@ class BatchedChunks:
         with self._lock:
             self._batch.append((chunk, key, data))
             self._size += 0 if data is None else nbytes(data)
-            if len(self._batch) < self.most and self._size < self.most_bytes:
+            if not self._is_full():
                 return
-            batch, self._batch, self._size = self._batch, [], 0
-        self._store(batch)
+            batch, counted = self._batch, self._counted
+            self._batch, self._size, self._counted = [], 0, 0
+        try:
+            self._store(batch)
+        finally:
+            bounds.give_back(self, counted)
         if self.failure is not None:
             raise self.failure.error
+
+    def _is_full(self) -> bool:
+        """Whether the batch is to be stored, with its lock held."""
+        if len(self._batch) >= self.most or self._size >= self.most_bytes:
+            return True
+        left = self._size - self._counted
+        if left < self.most_bytes // _PARTS:
+            return False
+        self._counted = self._size
+        return not bounds.hold(self, left)
 
     def end(self, failure: Any) -> Any:
         """Store the last batch, unless there is a failure; return the failure of the call, or None.
@@ -117,13 +143,15 @@ class BatchedChunks:
         with ExitStack() as stack:
             if self._alone is not None:
                 stack.enter_context(self._alone)
-            if self.waiting is not None:
-                stack.callback(AdmittedTurn(_Nothing, self.stopped).end)
-            store = self.chunks.store
+            if self.held is not None and not bounds.is_inside():
+                stack.callback(admitted(self.held, self.stopped).leave)
+            chunks, store = self.chunks, self.chunks.store
+            if chunks.synchronizer is not None:
+                for key in sorted(chunks.user_key(chunk) for chunk, _, _ in batch):
+                    stack.enter_context(chunks.synchronizer[key])
             if store.swap is None:
-                locks = store.place.locks
                 for key in sorted(key for _, key, _ in batch):
-                    stack.enter_context(locks.held(key))
+                    stack.enter_context(store.place.locks.held(key))
             stack.enter_context(part(self.stopped))
             if self.failure is None:
                 self._set_many(batch)
@@ -137,33 +165,19 @@ class BatchedChunks:
             if len(batch) == 1:
                 self.failure = of_error(batch[0][0], "store", error)
                 return
-            for chunk, _, value in batch:
-                self._set(chunk, value)
+            for chunk, key, value in batch:
+                self._set(chunk, key, value)
                 if self.failure is not None:
                     return
 
-    def _set(self, chunk: tuple[int, ...], value: AnyBuffer | None) -> None:
-        turn = self.chunks.turn(chunk)
+    def _set(self, chunk: tuple[int, ...], key: str, value: AnyBuffer | None) -> None:
+        turn = self.chunks.store.turn(key)
         try:
             turn.put(value)
         except Exception as error:  # noqa: BLE001  (returned as the failure of the chunk)
             self.failure = of_error(chunk, "store", error)
         finally:
             turn.end()
-
-
-class _Nothing:
-    """A turn at no key."""
-
-    def get(self) -> None:
-        return None
-
-    def put(self, value: object) -> bool:
-        del value
-        return True
-
-    def end(self) -> None:
-        return None
 
 
 class _BatchedTurn:
@@ -200,6 +214,6 @@ def held_back(chunks: StoredChunks, count: int, size: int) -> BatchedChunks | Wa
     Return None if each is stored at once, by as many threads as there are processors.
     """
     held = waiting(chunks, count, size)
-    if chunks.store.set_many is None or chunks.synchronizer is not None:
+    if chunks.store.set_many is None:
         return held
     return BatchedChunks(chunks, held)

@@ -44,6 +44,9 @@ class StoredChunks:
         "tree",
     )
 
+    #: Threads do not wait before they write: see ``WaitingChunks``.
+    admit = None
+
     def __init__(
         self,
         layout: Layout,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fastzarr.buffers import Buffer
+    from fastzarr.engine.bounds import Admission
     from fastzarr.stores.turns import Turn
 
     Spread = Callable[[Callable[[int], None], int], None]
@@ -28,6 +29,15 @@ class Source(Protocol):
 
 class Chunks(Protocol):
     """The stored objects of one array."""
+
+    @property
+    def admit(self) -> Callable[[], Admission | None] | None:
+        """The function that returns the place of a chunk that is to be written.
+
+        It is called before the chunk is encoded, or read to be changed. It returns None if there
+        is no place within some milliseconds. ``leave`` of a place must be called, on the same
+        thread. If this is None, nobody waits.
+        """
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""

@@ -27,6 +27,7 @@ from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
 from fastzarr.engine.apart import apart
 from fastzarr.engine.failures import of_error, ran_out
 from fastzarr.engine.job import Chunks, Job, Source, inline
+from fastzarr.engine.writers import admitted
 from fastzarr.errors import CodecError
 from fastzarr.selection import plan as planning
 from fastzarr.selection.apply import put, take
@@ -170,8 +171,10 @@ def _store(
     """Write a piece to its object, in a turn that begins before the object is first read."""
     whole = _covers(piece, program, job)
     stage = "store"
-    turn = None
+    turn = place = None
     try:
+        if chunks.admit is not None:
+            place = admitted(chunks, job.stopped)
         turn = chunks.turn(piece.chunk)
         done = False
         while not done:
@@ -192,6 +195,8 @@ def _store(
     finally:
         if turn is not None:
             turn.end()
+        if place is not None:
+            place.leave()
     return None
 
 

@@ -2,17 +2,16 @@
 
 Rules of this file:
 
-* The requests under way in the process are at most ``fetch.concurrency``, and the values that are
-  fetched but not taken at most ``fetch.bytes``, whoever has asked for them. Before a value has
-  come, the most that it may have is counted. Each ``Requests`` may have one value beyond these
-  bytes, so that none waits for another, which may be waiting for it.
+* The requests under way, and the values that are fetched but not taken, have the bounds of the
+  process (``bounds.py``). Before a value has come, the most that it may have is counted.
 * Requests are sent in the order of their numbers; those of several ``Requests`` take turns. Values
   are taken in the order in which they come.
 * After an error no more requests are sent, unless it is one for which they may be repeated alone.
 * Only threads that no signal interrupts change what is counted for the process. What a caller has
   not taken is given back when its ``Requests`` end, however they end. Requests that are under way
   then have nobody who waits for them.
-* A request that is made while a thread makes another one, by the store itself, runs on that thread.
+* A request that is made while a thread makes another one or writes a chunk, by the store itself,
+  runs on that thread.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.config import config
+from fastzarr.engine.bounds import bounds
 from fastzarr.engine.failures import is_scarcity
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
@@ -55,15 +55,13 @@ class _Threads:
         self.reset()
 
     def reset(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = bounds.lock
+        bounds.resume = self.restart
         self.executor: ThreadPoolExecutor | None = None
         self.size = 0
         #: Those with requests that are not sent, and those with values that are counted.
         self.queue: deque[Requests] = deque()
         self.live: set[Requests] = set()
-        self.under_way = 0
-        #: Whether a request was not sent because of the bytes that others have.
-        self.starved = False
         self.here = threading.local()
 
     def add(self, requests: Requests, count: int) -> None:
@@ -72,6 +70,7 @@ class _Threads:
             if requests not in self.queue:
                 self.queue.append(requests)
             self.live.add(requests)
+            bounds.holders.add(requests)
             self.start(requests, -(-count // requests.batch))
 
     def start(self, requests: Requests, count: int) -> None:
@@ -104,9 +103,12 @@ class _Threads:
 
     def next(self, *, awaited: bool) -> tuple[Requests, list[int]] | None:
         """Return the requests to be sent now, of those that are ``awaited`` or of the others."""
-        if self.under_way >= max(int(config.flat["fetch.concurrency"]), 1):
+        if not self.queue:
+            bounds.no_read()
             return None
-        room = config.flat["fetch.bytes"] - sum(one.flying + one.waiting for one in self.live)
+        if not bounds.may_read():
+            return None
+        room, starved = bounds.room(), False
         for _ in range(len(self.queue)):
             requests = self.queue.popleft()
             if requests.stopped or requests.sent == requests.count:
@@ -117,19 +119,24 @@ class _Threads:
             numbers = requests.send(room)
             if numbers:
                 requests.under_way += 1
-                self.under_way += 1
+                bounds.begin_read()
                 return requests, numbers
-            self.starved = True
+            starved = True
+        bounds.no_read(starved=starved)
         return None
 
     def finish(self, requests: Requests) -> None:
         """Count a request that has been answered."""
         requests.under_way -= 1
-        self.under_way -= 1
+        bounds.end_read()
         if requests.ended and not requests.under_way:
-            self.live.discard(requests)
+            self.forget(requests)
         if any(one.awaited is not requests.awaited for one in self.queue):
             self.restart(awaited=not requests.awaited)
+
+    def forget(self, requests: Requests) -> None:
+        self.live.discard(requests)
+        bounds.holders.discard(requests)
 
     def work(self) -> None:
         """Make requests, on a thread of the executor, as long as there are some to be sent."""
@@ -161,21 +168,15 @@ class _Threads:
 
     def release(self, requests: Requests, size: int) -> None:
         """Count the bytes of a value that has been taken."""
-        with self.lock:
-            requests.waiting -= size
-            if self.starved:
-                self.starved = False
-                self.restart()
+        bounds.give_back(requests, size)
 
     def end(self, requests: Requests) -> None:
         with self.lock:
             requests.stopped = requests.ended = True
             requests.waiting = 0
             if not requests.under_way:
-                self.live.discard(requests)
-            if self.starved:
-                self.starved = False
-                self.restart()
+                self.forget(requests)
+            bounds.restart()
 
     def close(self) -> None:
         """Stop the threads when they have made their requests; later requests start new ones."""
@@ -334,6 +335,9 @@ class Requests:
                 self.ask_here()
             number, value, size = self.arrived.get(timeout=_LOOK)
         except Empty:
+            with self.lock:
+                # Whoever kept this call waiting may have been stopped.
+                bounds.restart()
             if self.ended:
                 msg = "the call has ended"
                 raise RuntimeError(msg) from None
@@ -368,7 +372,9 @@ class Requests:
 
 def runs_ahead(store: Store) -> bool:
     """Whether several requests to a store should be made by ``Requests``."""
-    return store.concurrency != 1 and not getattr(_threads.here, "busy", False)
+    if store.concurrency == 1 or getattr(_threads.here, "busy", False):
+        return False
+    return not bounds.is_inside()
 
 
 def alone(work: Callable[[], T]) -> T:
