@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Value,
     )
     from fastzarr.stores.consolidated import ConsolidatedMetadataStore
+    from fastzarr.stores.dbm import DBMStore
     from fastzarr.stores.fsspec import FsspecStore, FSStore, N5FSStore
     from fastzarr.stores.lmdb.store import LMDBStore
     from fastzarr.stores.local.directory import (
@@ -62,6 +63,7 @@ _HOMES = {
     "Awaits": ("capabilities", "Awaits"),
     "CacheStore": ("cache", "CacheStore"),
     "ConsolidatedMetadataStore": ("consolidated", "ConsolidatedMetadataStore"),
+    "DBMStore": ("dbm", "DBMStore"),
     "DictStore": ("memory", "MemoryStore"),
     "DirectoryStore": ("local.directory", "DirectoryStore"),
     "Drafts": ("capabilities", "Drafts"),
@@ -106,6 +108,7 @@ __all__ = [
     "Awaits",
     "CacheStore",
     "ConsolidatedMetadataStore",
+    "DBMStore",
     "DictStore",
     "DirectoryStore",
     "Drafts",

@@ -4,12 +4,14 @@ Rules of this file:
 
 * A folder is a local store, whatever its name, unless it has the file of an LMDB environment. If a
   name in its path ends in ``.n5``, its new nodes are of N5.
-* ``.db`` names databases of many kinds: the first bytes of the file decide, and a new one is made
-  by SQLite. A file of an unknown kind raises an error, so that nothing is written into it.
+* ``.db`` names databases of many kinds: the first bytes of the file decide, or what Python's
+  ``dbm`` knows, and a new one is made by SQLite. A file of an unknown kind raises an error, so that
+  nothing is written into it.
 """
 
 from __future__ import annotations
 
+import dbm
 import os
 import re
 from typing import TYPE_CHECKING
@@ -66,6 +68,12 @@ def _sqlite() -> Callable[..., Store]:
     return SQLiteStore
 
 
+def _dbm() -> Callable[..., Store]:
+    from fastzarr.stores.dbm import DBMStore
+
+    return DBMStore
+
+
 def _is_lmdb(path: str) -> bool:
     """Whether a path is that of an environment, or of nothing yet."""
     if not os.path.isdir(path):
@@ -79,7 +87,28 @@ def _of_file(path: str) -> Callable[..., Store]:
             start = file.read(len(_MAGIC))
     except FileNotFoundError:
         start = b""
-    if start in (b"", _MAGIC):
+    if start == _MAGIC and _has_dbm_table(path):
+        return _dbm()
+    if start == _MAGIC:
+        return _sqlite()
+    kind = dbm.whichdb(path)
+    if kind:
+        return _dbm()
+    if not start and kind is None:
         return _sqlite()
     msg = f"{path!r} is not a database that is known here; pass a store, such as SQLiteStore(path)"
     raise BaseZarrError(msg)
+
+
+def _has_dbm_table(path: str) -> bool:
+    """Whether a database of SQLite is one of ``dbm.sqlite3``."""
+    import sqlite3
+    from contextlib import closing
+    from pathlib import Path
+
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('Dict', 'zarr')"
+    try:
+        with closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)) as found:
+            return found.execute(query).fetchall() == [("Dict",)]
+    except sqlite3.Error:
+        return False  # the store's own error says more

@@ -17,13 +17,13 @@ import os
 import time
 from threading import Condition
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from fastzarr.errors import BaseZarrError, DatabaseError, ForkedError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database_files import is_writable
+from fastzarr.stores.stamps import Stamps
 
 if TYPE_CHECKING:
     from fastzarr.stores.place import Place
@@ -79,8 +79,8 @@ class Environment:
         # The inode of the file, and its size at least.
         self._file: tuple[int, int] | None = None
         self._least = 0
-        #: The objects that are replaced when a key is written, as long as a token has them.
-        self.stamps: WeakValueDictionary[str, Stamp] = WeakValueDictionary()
+        #: The tokens of values.
+        self.stamps = Stamps(found)
         #: The identity of the values.
         self.place = found
         found.opened.add(self)
@@ -303,9 +303,3 @@ class Environment:
     def readers(self) -> int:
         """Return how many transactions may keep views."""
         return int(self._kwargs.get("max_readers", 126)) // _SHARE
-
-
-class Stamp:
-    """What a token has beside the digest, until the key is written by this process."""
-
-    __slots__ = ("__weakref__",)

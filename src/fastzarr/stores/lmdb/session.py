@@ -2,21 +2,18 @@
 
 Rules of this file:
 
-* Keys and values are stored as they are, as zarr-python 2 stored them. A value therefore has no
-  version: its token is a digest, with an object that each write of this process replaces.
+* Keys and values are stored as they are, as zarr-python 2 stored them, without a version.
 * Views are handed to the engine alone, which drops them at the end of a call. Each of its requests
   has one transaction; if too many are open, values are copied.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from fastzarr.stores.database import Session, WritingSession
-from fastzarr.stores.lmdb.environment import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
@@ -78,15 +75,7 @@ class Reading(Session):
 
     def token(self, key: str) -> Hashable | None:
         """Return the token of a value, or None if the key is missing."""
-        found = self.get(key)
-        if found is None:
-            return None
-        stamps = self._environment.stamps
-        with self._environment.place.guard:
-            stamp = stamps.get(key)
-            if stamp is None:
-                stamp = stamps[key] = Stamp()
-        return (hashlib.blake2b(found).digest(), stamp)
+        return self._environment.stamps.token(key, self.get(key))
 
     def keys(self, prefix: str) -> Iterable[str]:
         """Return the keys below a prefix."""
@@ -149,11 +138,8 @@ class Writing(Reading, WritingSession):
         if failed or not self._changed:
             txn.abort()
             return
-        # Before the values change, so that no token is made of a new stamp and an old value.
         txn.commit()
-        with self._environment.place.guard:
-            for key in self._changed:
-                self._environment.stamps.pop(key, None)
+        self._environment.stamps.forget(self._changed)
 
     def put(self, changes: Changes) -> None:
         """Store values, and delete the keys of those that are None."""

@@ -1,0 +1,528 @@
+"""A store in a database of the standard library's ``dbm``.
+
+Rules of this file:
+
+* All stores of a path share one open database, which one thread uses at a time. It is closed before
+  a fork, because a child that ends would write its old index over that of the parent.
+* These databases are of one process. While a store has one open, a lock of a file beside it keeps
+  other processes out: writers keep out all, readers keep out writers.
+* The file of the lock is marked from the first change until the database is synced. A mark whose
+  writer is dead means that keys may be missing, so that the database is not read then.
+"""
+
+from __future__ import annotations
+
+import dbm
+import errno
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Self
+
+from fastzarr.config import config
+from fastzarr.errors import BaseZarrError, DatabaseError
+from fastzarr.stores import place, stopping
+from fastzarr.stores.database import Database, WritingSession
+from fastzarr.stores.database_files import is_writable, lock_holders
+from fastzarr.stores.stamps import Stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from fastzarr import hints
+    from fastzarr.stores.database import Changes
+    from fastzarr.stores.place import Place
+
+# How long a process waits for another one that has the database open, in seconds.
+_TIMEOUT = 10.0
+_LOOK = 0.02
+_MARK = b"changed\n"
+# What a database named by its path may be called on the disk.
+_ENDINGS = ("", ".db", ".dat", ".dir", ".pag")
+
+
+class DBMStore(Database):
+    """A store in a DBM database, as zarr-python 2's ``DBMStore`` made it.
+
+    ``path``, ``flag``, ``mode`` and other keywords are passed to ``open``, or to ``dbm.open`` for
+    None, which chooses among the libraries that Python has. ``flag="r"`` makes a store that only
+    reads. A store is also closed when it is the last one of its path that is dropped.
+
+    Such a database is slower than others, and promises less; ``SQLiteStore`` is as simple to use:
+
+    * One process at a time may write it. While it is open, others wait for ten seconds and then
+      raise ``DatabaseError`` with the process that has it open: close the store when done. This is
+      so only for programs that use this class. Threads may use it at will.
+    * ``set_many`` and ``transaction`` are atomic for the threads of this process, and as atomic as
+      the library is if the process is killed: ``dbm.gnu`` and ``dbm.sqlite3`` keep each value
+      intact, ``dbm.dumb`` does not, and may lose all keys. After the death of a writer, opening the
+      database raises ``DatabaseError``, unless all had been synced, which each call does that has
+      changed something. With the durability ``none`` only ``flush`` and ``close`` sync.
+    * No library tells whether its files were damaged by something else.
+
+    >>> import tempfile
+    >>> with DBMStore(tempfile.mkdtemp() + "/a.dbm") as store:
+    ...     store["a/b"] = b"1"
+    ...     store["a/b"]
+    b'1'
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        flag: str = "c",
+        mode: int = 0o666,
+        open: Callable[..., Any] | None = None,
+        write_lock: bool = True,
+        dimension_separator: str | None = None,
+        *,
+        read_only: bool = False,
+        durability: hints.Durability | None = None,
+        **open_kwargs: Any,
+    ) -> None:
+        """Initialise; ``flag="n"`` replaces the database, nothing else opens it.
+
+        ``write_lock`` is ignored, because threads always take turns.
+        """
+        super().__init__(
+            read_only=read_only or flag[:1] == "r", dimension_separator=dimension_separator
+        )
+        if durability not in (None, "none", "replace", "full"):
+            msg = f"durability must be none, replace or full, not {durability!r}"
+            raise ValueError(msg)
+        self.path = os.path.abspath(os.fspath(path))
+        # Only now, so that a copy does not replace the database again.
+        self.flag = f"c{flag[1:]}" if flag[:1] == "n" else flag
+        self.mode, self.open, self.write_lock = mode, open, write_lock
+        self.open_kwargs = open_kwargs
+        self._durability = durability
+        self._connect()
+        if flag[:1] == "n":
+            with self._writing(0) as session:
+                session.replace(flag)
+
+    def _connect(self) -> None:
+        found = place.of_name(f"dbm://{os.path.realpath(self.path)}")
+        words = (self.mode, self.open, self.open_kwargs)
+        with found.guard:
+            same = [one for one in tuple(found.opened) if isinstance(one, Handle)]
+            self._handle = same[0] if same else Handle(str(self), self.path, found)
+        # Not before, because the guard is taken by who has the lock of the handle.
+        self._handle.settle(words)
+
+    def __getstate__(self) -> Any:
+        """Return the settings, after writing what is in memory."""
+        if not self.read_only:
+            self.flush()
+        state = super().__getstate__()
+        del state["_handle"]
+        return state
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the settings."""
+        super().__setstate__(state)
+        self._connect()
+
+    def _find_place(self) -> Place:
+        return self._handle.place
+
+    @property
+    def durability(self) -> str:
+        """When changes are synced: with each call, or for ``none`` by ``flush``.
+
+        >>> DBMStore("data/a.dbm", durability="full").durability
+        'full'
+        """
+        return str(config.flat["durability"] if self._durability is None else self._durability)
+
+    def _reading(self) -> _Session:
+        return _Session(self._handle, self.flag, write=False, alone=not self.read_only)
+
+    def _writing(self, nbytes: int) -> _Session:
+        del nbytes  # the file grows as needed
+        synced = self.durability != "none"
+        return _Session(self._handle, self.flag, write=True, alone=True, synced=synced)
+
+    def flush(self) -> None:
+        """Write everything to the disk.
+
+        >>> import tempfile
+        >>> DBMStore(tempfile.mkdtemp() + "/a.dbm").flush()
+        """
+        self._handle.sync()
+
+    def close(self) -> None:
+        """Flush, and close the database; a later use opens it again.
+
+        >>> import tempfile
+        >>> DBMStore(tempfile.mkdtemp() + "/a.dbm").close()
+        """
+        super().close()
+        self._handle.close()
+
+    @property
+    def db(self) -> Any:
+        """The open database, which is closed with the store or before a fork.
+
+        >>> import tempfile
+        >>> store = DBMStore(tempfile.mkdtemp() + "/a.dbm")
+        >>> len(store.db)
+        0
+        """
+        with self._writing(0) if not self.read_only else self._reading():
+            return self._handle.db
+
+    def __str__(self) -> str:
+        """Return the URL of the database."""
+        return f"dbm://{self.path}"
+
+
+class Handle:
+    """The open database of a path, and the lock that keeps other processes out."""
+
+    def __init__(self, url: str, path: str, found: Place) -> None:
+        """Initialise without opening the database."""
+        self.url, self.path, self.place = url, path, found
+        self.lock = RLock()
+        self.db: Any = None
+        #: The tokens of values.
+        self.stamps = Stamps(found)
+        self._words: tuple[Any, ...] = (0o666, None, {})
+        self._file: int | None = None
+        # Whether the database was opened to be written, and has changes that are not synced.
+        self._writable = self._changed = False
+        found.opened.add(self)
+
+    def settle(self, words: tuple[Any, ...]) -> None:
+        """Set how the database is opened; raise BaseZarrError if it is open in another way."""
+        with self.lock:
+            if self.db is not None and words != self._words:
+                msg = f"{self.url} is open with other arguments; close the other store first"
+                raise BaseZarrError(msg)
+            self._words = words
+
+    def begin(self, flag: str, *, write: bool, alone: bool) -> Any:
+        """Return the open database; None if it is missing and is only read."""
+        if self.db is not None and (self._writable or not alone):
+            return self.db
+        self.close()
+        _, opener, _ = self._words
+        missing = opener is None and not _is_sqlite(self.path) and dbm.whichdb(self.path) is None
+        if missing and not write:
+            return None
+        self._lock_file(alone=alone)
+        try:
+            self._open(flag if alone else "r")
+        except BaseException:
+            self._unlock()
+            raise
+        self._writable = alone
+        return self.db
+
+    def _open(self, flag: str) -> None:
+        mode, opener, words = self._words
+        if self._file is not None and os.pread(self._file, len(_MARK), 0) == _MARK:
+            msg = (
+                "a writer has died before its changes were synced, so that values may be missing "
+                f"or damaged; restore the database, or delete {self.path}.lock to read what is left"
+            )
+            raise DatabaseError(msg, self.url)
+        try:
+            self.db = (opener or _opened)(self.path, flag, mode, **words)
+        except Exception as error:
+            raise self.worded(error) from error
+
+    def _lock_file(self, *, alone: bool) -> None:
+        try:
+            import fcntl
+        except ImportError:
+            return
+        folder = os.path.dirname(self.path)
+        if not alone and not is_writable(folder):
+            return
+        os.makedirs(folder, exist_ok=True)
+        end = time.monotonic() + _TIMEOUT
+        file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            while True:
+                try:
+                    fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() >= end:
+                        raise self._in_use() from error
+                    stopping.pause(_LOOK)
+        except BaseException:
+            os.close(file)
+            raise
+        self._file = file
+
+    def _in_use(self) -> DatabaseError:
+        found = lock_holders(f"{self.path}.lock")
+        by = f" by {found}" if found else " by another process"
+        msg = f"the database was open{by} for {_TIMEOUT:g} seconds; close it there"
+        made = DatabaseError(msg, self.url)
+        made.errno = errno.EAGAIN
+        return made
+
+    def _unlock(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def mark(self) -> None:
+        """Note that there are changes that are not synced."""
+        if not self._changed and self._file is not None:
+            os.pwrite(self._file, _MARK, 0)
+        self._changed = True
+
+    def sync(self) -> None:
+        """Write all changes to the disk."""
+        with self.lock:
+            if self.db is None or not self._changed:
+                return
+            try:
+                if hasattr(self.db, "sync"):
+                    self.db.sync()
+                else:
+                    self._reopen()
+            except Exception as error:
+                raise self.worded(error) from error
+            self._clean()
+
+    def _reopen(self) -> None:
+        # That of dbm.ndbm is written when it is closed.
+        mode, opener, words = self._words
+        self.db.close()
+        self.db = (opener or _opened)(self.path, "w", mode, **words)
+
+    def _clean(self) -> None:
+        self._changed = False
+        if self._file is not None:
+            self._sync_files()
+            os.ftruncate(self._file, 0)
+
+    def _sync_files(self) -> None:
+        for ending in _ENDINGS:
+            try:
+                file = os.open(self.path + ending, os.O_RDWR)
+            except OSError:
+                continue
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+    def replace(self, flag: str) -> None:
+        """Open the database anew, without its values."""
+        mode, opener, words = self._words
+        if self.db is not None:
+            self.db.close()
+        self.db = (opener or _opened)(self.path, flag, mode, **words)
+
+    def close(self) -> None:
+        """Close the database, and let other processes in."""
+        with self.lock:
+            found, self.db = self.db, None
+            if found is not None:
+                try:
+                    found.close()
+                except Exception as error:
+                    raise self.worded(error) from error
+                if self._changed:
+                    self._clean()
+            self._unlock()
+
+    def __del__(self) -> None:
+        """Close the database."""
+        self.close()
+
+    def before_fork(self) -> None:
+        """Wait for other threads, and close the database."""
+        self.lock.acquire()
+        self.close()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Let other threads use the database again."""
+        if child:
+            self.lock = RLock()
+        else:
+            self.lock.release()
+
+    def worded(self, error: Exception, key: str = "") -> Exception:
+        """Return the error of the store for one of a library."""
+        if isinstance(error, BaseZarrError):
+            return error
+        made = DatabaseError(f"{type(error).__name__}: {error}", self.url, key)
+        made.errno = getattr(error, "errno", None) or errno.EIO
+        return made
+
+
+class _Session(WritingSession):
+    """The use of the database by one thread."""
+
+    def __init__(
+        self, handle: Handle, flag: str, *, write: bool, alone: bool, synced: bool = False
+    ) -> None:
+        self._handle, self._flag = handle, flag
+        self._write, self._alone, self._synced = write, alone, synced
+        self._changed: dict[str, bytes | None] = {}
+        self._db: Any = None
+        self._key = ""
+
+    def __enter__(self) -> Self:
+        """Open the database, when no other thread uses it."""
+        self._handle.lock.acquire()
+        try:
+            self._db = self._handle.begin(self._flag, write=self._write, alone=self._alone)
+        except BaseException:
+            self._handle.lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """Sync the changes, or undo them; raise DatabaseError if the library has failed."""
+        try:
+            if error is not None:
+                self._undo()
+            if self._changed:
+                self._handle.stamps.forget(self._changed)
+            if self._synced:
+                self._handle.sync()
+        finally:
+            self._handle.lock.release()
+        if isinstance(error, Exception) and not isinstance(error, BaseZarrError):
+            raise self._handle.worded(error, self._key) from error
+
+    def _undo(self) -> None:
+        for key, value in self._changed.items():
+            self._store(key, value)
+
+    def replace(self, flag: str) -> None:
+        """Delete all values, as the flag ``n`` does."""
+        self._handle.replace(flag)
+
+    def begin(self) -> None:
+        """Do nothing: no other thread comes between."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of a key, or None if it is missing."""
+        self._key = key
+        if self._db is None:
+            return None
+        try:
+            return bytes(self._db[key.encode()])
+        except KeyError:
+            return None
+
+    def token(self, key: str) -> Hashable | None:
+        """Return the token of a value, or None if the key is missing."""
+        return self._handle.stamps.token(key, self.get(key))
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        """Return the keys below a prefix."""
+        start = f"{prefix}/".encode() if prefix else b""
+        found = () if self._db is None else self._db.keys()
+        names = (key.encode() if isinstance(key, str) else bytes(key) for key in found)
+        return [key.decode() for key in names if key.startswith(start)]
+
+    def put(self, changes: Changes) -> None:
+        """Store values, and delete the keys of those that are None."""
+        self._handle.mark()
+        for key, value in changes.items():
+            old = self.get(key)
+            self._changed.setdefault(key, old)
+            self._store(key, None if value is None else bytes(value))
+
+    def _store(self, key: str, value: bytes | None) -> None:
+        name = key.encode()
+        if value is not None:
+            self._db[name] = value
+        elif name in self._db:
+            del self._db[name]
+
+
+def _is_sqlite(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False
+
+
+def _opened(path: str, flag: str, mode: int, **words: Any) -> Any:
+    """Return an open database, as ``dbm.open`` does, which any thread may use."""
+    kind = dbm.whichdb(path) if flag[:1] != "n" else None
+    is_new = kind is None and find_spec("dbm.sqlite3") is not None
+    if not words and (_is_sqlite(path) or is_new):
+        return _Table(path, flag[:1])
+    return dbm.open(path, flag, mode, **words)  # type: ignore[arg-type]  # the user's flag
+
+
+class _Table:
+    """A database of ``dbm.sqlite3``, whose own class belongs to one thread.
+
+    What was changed is stored as a whole by ``sync`` and ``close``.
+    """
+
+    def __init__(self, path: str, flag: str) -> None:
+        if flag == "n":
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        how = {"r": "ro", "w": "rw"}.get(flag, "rwc")
+        self._table = sqlite3.connect(
+            f"{Path(path).as_uri()}?mode={how}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        if how == "rwc":
+            self._table.execute(
+                "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)"
+            )
+
+    def _run(self, statement: str, *values: bytes) -> list[Any]:
+        return self._table.execute(statement, values).fetchall()
+
+    def __getitem__(self, key: bytes) -> bytes:
+        found = self._run("SELECT value FROM Dict WHERE key = CAST(? AS BLOB)", key)
+        if not found:
+            raise KeyError(key)
+        return bytes(found[0][0])
+
+    def __contains__(self, key: bytes) -> bool:
+        return bool(self._run("SELECT 1 FROM Dict WHERE key = CAST(? AS BLOB)", key))
+
+    def __len__(self) -> int:
+        return int(self._run("SELECT count(*) FROM Dict")[0][0])
+
+    def keys(self) -> list[bytes]:
+        return [key for (key,) in self._run("SELECT key FROM Dict")]
+
+    def _begin(self) -> None:
+        if not self._table.in_transaction:
+            self._table.execute("BEGIN IMMEDIATE")
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._begin()
+        self._run("REPLACE INTO Dict VALUES (CAST(? AS BLOB), CAST(? AS BLOB))", key, value)
+
+    def __delitem__(self, key: bytes) -> None:
+        self._begin()
+        self._run("DELETE FROM Dict WHERE key = CAST(? AS BLOB)", key)
+
+    def sync(self) -> None:
+        if self._table.in_transaction:
+            self._table.execute("COMMIT")
+
+    def close(self) -> None:
+        try:
+            self.sync()
+        finally:
+            self._table.close()
