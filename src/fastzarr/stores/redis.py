@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 # The most bytes of a value that the server stores.
 _LARGEST = 512 << 20
+# About as many bytes of values are read together, if there are several.
+_READ = 1 << 20
+# Longer arguments of a command are sent from where they are.
+_PACKED = 6000
 # How many names a server looks at in one step of a listing; it serves others between them.
 _STEP = 1000
 _glob = re.compile(rb"([\\*?\[\]])")
@@ -197,6 +201,7 @@ class RedisStore(ServedStore):
     def _make(**words: Any) -> Any:
         redis = _package()
         from redis.backoff import NoBackoff
+        from redis.connection import PythonRespSerializer
         from redis.retry import Retry
 
         timeout = config["fetch.timeout"]
@@ -208,7 +213,12 @@ class RedisStore(ServedStore):
         }
         if "password" not in words and "credential_provider" not in words:
             defaults["password"] = os.environ.get("REDISCLI_AUTH")
-        return redis.Redis(**(defaults | words))
+        client = redis.Redis(**(defaults | words))
+        if "connection_pool" not in words:
+            # The packer of hiredis copies large values several times.
+            packer = PythonRespSerializer(_PACKED, client.get_encoder().encode)
+            client.connection_pool.connection_kwargs["command_packer"] = packer
+        return client
 
     @staticmethod
     def _explain(error: Exception) -> retry.Outcome | None:
@@ -308,9 +318,17 @@ class RedisStore(ServedStore):
         for key, start, length in wanted:
             validate_key(key)
             clip_range(start, length, 0)
-        for at in range(0, len(wanted), self.batch):
-            for index, value in self._read(wanted[at : at + self.batch]):
+        at = 0
+        while at < len(wanted):
+            run = wanted[at : at + self._connection.together]
+            total = 0
+            for index, value in self._read(run):
+                total += 0 if value is None else memoryview(value.data).nbytes
                 yield at + index, value
+            at += len(run)
+            # Large values are read one after another: they come while others are decoded.
+            size = max(total // len(run), 1)
+            self._connection.together = min(max(_READ // size, 1), self.batch)
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
         for start, length in ranges:

@@ -50,6 +50,8 @@ class Connection:
         self.given = client is not None
         #: Whether the store has made what its changes rely on.
         self.prepared = False
+        #: How many values are read together, because of the size of the last ones.
+        self.together = 4
         self._client, self._process = client, os.getpid()
         # The clients of other processes, whose connections must not be closed by this one.
         self._others: list[Any] = []
