@@ -300,6 +300,16 @@ class MongoDBStore(ServedStore):
 
         Raise RequestError if a reply was lost, and the value does not tell what has happened.
         """
+        return self.swap_token(key, value, token)[0]
+
+    def swap_token(
+        self, key: str, value: Buffer | None, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
+        """Do as ``swap`` does; return also the token of the new value.
+
+        >>> store = MongoDBStore()
+        >>> done, token = store.swap_token("a", b"1", None)  # doctest: +SKIP
+        """
         self._check_write(key)
         before = token if isinstance(token, _Token) else None
         mine = token_hex(8)
@@ -308,9 +318,9 @@ class MongoDBStore(ServedStore):
         if value is not None:
             new = self._document(key, bytes(flat_bytes(value, key)), [mine, *old])
         if token is not None and before is None:
-            return False
+            return False, None
         if new is None and before is None:
-            return not self._exists(key)
+            return not self._exists(key), None
         self._prepare()
         attempts = 0
 
@@ -321,7 +331,8 @@ class MongoDBStore(ServedStore):
             # A request before may have arrived late.
             return done or (attempts > 1 and self._is_written(key, before, mine) is True)
 
-        return self._request(attempt, key, lambda: self._is_written(key, before, mine))
+        done = self._request(attempt, key, lambda: self._is_written(key, before, mine))
+        return done, _Token(tuple(new["writes"])) if done and new is not None else None
 
     def _swap_once(self, key: str, new: dict[str, Any] | None, before: _Token | None) -> bool:
         if before is None:

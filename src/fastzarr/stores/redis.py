@@ -384,6 +384,16 @@ class RedisStore(ServedStore):
         ``token`` is what ``validator`` or ``fetch`` returned; None means that the key is missing.
         Return whether it was current. If not, nothing has changed.
         """
+        return self.swap_token(key, value, token)[0]
+
+    def swap_token(
+        self, key: str, value: Buffer | None, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
+        """Do as ``swap`` does; return also the token of the new value.
+
+        >>> store = RedisStore(host="localhost")
+        >>> done, token = store.swap_token("a", b"1", None)  # doctest: +SKIP
+        """
         self._check_write(key)
         name, beside = self._names(key)
         mine = token_hex(8)
@@ -393,7 +403,8 @@ class RedisStore(ServedStore):
         if value is not None:
             new = (self._store(key, bytes(flat_bytes(value, key)))[2],)
         keys = name, beside, beside + mine.encode()
-        return bool(self._call(key, "EVAL", _SWAP, 3, *keys, token or "", mine, kept, *new))
+        done = bool(self._call(key, "EVAL", _SWAP, 3, *keys, token or "", mine, kept, *new))
+        return done, mine if done and new else None
 
     # Listings
 
