@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.place import Place
 
 # Capabilities that depend on the store within.
-_OPTIONAL = ("swap", "set_many", "fetch_async", "validator", "modified")
+_OPTIONAL = ("swap", "swap_token", "set_many", "fetch_async", "validator", "modified")
 _LIKE = ("concurrency", "batch", "dimension_separator", "swaps_deletes")
 _OF_PROCESS = frozenset({"_place", "_lacking", *_OPTIONAL})
 

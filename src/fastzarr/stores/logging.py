@@ -168,6 +168,13 @@ class LoggingStore(WrapperStore):
         with self.log("swap", key):
             return super().swap(key, value, token)
 
+    def swap_token(
+        self, key: str, value: Buffer | None, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
+        """Do as ``swap`` does; return also the token of the new value, or None if it is unknown."""
+        with self.log("swap", key):
+            return super().swap_token(key, value, token)
+
     def _turn(self, key: str) -> Turn:
         with self.log("turn", key):
             return super()._turn(key)

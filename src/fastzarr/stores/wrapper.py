@@ -113,6 +113,22 @@ class WrapperStore(Around):
         assert swap is not None  # noqa: S101  (this method is None otherwise)
         return swap(key, None if value is None else flat_bytes(value, key), token)
 
+    def swap_token(
+        self, key: str, value: Buffer | None, token: Hashable | None
+    ) -> tuple[bool, Hashable | None]:
+        """Do as ``swap`` does; return also the token of the new value, or None if it is unknown.
+
+        >>> from obstore.store import MemoryStore
+        >>> from fastzarr.storage import ObjectStore
+        >>> store = WrapperStore(ObjectStore(MemoryStore()))
+        >>> store.swap_token("a", b"1", None)[1] == store.validator("a")
+        True
+        """
+        self._check_write(key)
+        swap_token = self._store.swap_token
+        assert swap_token is not None  # noqa: S101  (this method is None otherwise)
+        return swap_token(key, None if value is None else flat_bytes(value, key), token)
+
     def _turn(self, key: str) -> Turn:
         return self._store.turn(key)
 
