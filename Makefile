@@ -8,6 +8,7 @@ CRATE := --manifest-path native/Cargo.toml
 CHECKED := $(CRATE) --profile checked --no-default-features
 NATIVE := native/Cargo.toml native/Cargo.lock $(shell find native/src -name '*.rs')
 FLOOR := build/floor/release/floor
+ZARR2 := build/zarr2/zarr/__init__.py
 
 .PHONY: help demo test bench torture lint platforms format clean
 .NOTPARALLEL:
@@ -31,7 +32,7 @@ test: .venv/installed-test
 	cargo test --quiet $(CHECKED)
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: .venv/installed-bench $(FLOOR)
+bench: .venv/installed-bench $(FLOOR) $(ZARR2)
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 torture: .venv/installed-test
@@ -64,6 +65,11 @@ $(FLOOR): bench/floor/Cargo.toml bench/floor/Cargo.lock $(wildcard bench/floor/s
 		RUSTFLAGS="-C target-cpu=native" cargo build --quiet --release --locked \
 			--manifest-path bench/floor/Cargo.toml --target-dir build/floor && touch $@; \
 	else echo "no cargo: the benchmark goes without its floor"; fi
+
+# zarr-python 2 and its packages, which come first on the path of one process of the benchmark.
+$(ZARR2): | .venv/installed-bench
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --target build/zarr2 \
+		'zarr==2.18.7' 'numcodecs<0.16' lmdb redis
 
 # The stamp of a group of requirements is older than pyproject.toml when they may have changed.
 .venv/installed-%: pyproject.toml setup.py $(NATIVE) | $(BIN)/python

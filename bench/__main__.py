@@ -11,7 +11,7 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from bench.cloud import rows as cloud_rows
 from bench.cloud.engines import ENGINES as CLOUD_ENGINES
 from bench.cloud.report import measure
 from bench.conduct import Conductor
+from bench.containers import report as containers
+from bench.containers.engines import ENGINES as CONTAINER_ENGINES
+from bench.containers.rows import ROWS as CONTAINER_ROWS
 from bench.data import Workspace
 from bench.engines import ENGINES
 from bench.worker import rows
@@ -33,7 +36,7 @@ PAGE = Path(__file__).with_name("README.md")
 SIZE, QUICK_SIZE = 256, 128
 # A quick run divides the numbers of objects in object stores.
 QUICK_SCALE = 10
-_NAMES = tuple(dict.fromkeys((*ENGINES, *CLOUD_ENGINES)))
+_NAMES = tuple(dict.fromkeys((*ENGINES, *CLOUD_ENGINES, *CONTAINER_ENGINES)))
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -130,21 +133,27 @@ def main() -> int:
     pattern = options.rows or ""
     chosen = [row for row in rows() if re.search(pattern, row.name)]
     remote = [row for row in cloud_rows.ROWS if re.search(pattern, row.name)]
-    if options.list or not (chosen or remote):
-        names = [f"{row.name:20} {row.title}" for row in (*chosen, *remote)]
+    stores = [row for row in CONTAINER_ROWS if re.search(pattern, row.name)]
+    if options.list or not (chosen or remote or stores):
+        names = [f"{row.name:24} {row.title}" for row in (*chosen, *remote, *stores)]
         print("\n".join(names) or "no such row")
         return 0 if names else 2
     done = [local(chosen, options)] if chosen else []
-    if remote:
-        done.append(
-            measure(
-                remote,
-                [name for name in options.engines if name in CLOUD_ENGINES],
-                repeat=options.repeat,
-                patience=options.patience,
-                scale=QUICK_SCALE if options.quick else 1,
+    others: list[tuple[Any, Any, Any]] = [
+        (measure, remote, CLOUD_ENGINES),
+        (containers.measure, stores, CONTAINER_ENGINES),
+    ]
+    for function, some, engines in others:
+        if some:
+            done.append(
+                function(
+                    some,
+                    [name for name in options.engines if name in engines],
+                    repeat=options.repeat,
+                    patience=options.patience,
+                    scale=QUICK_SCALE if options.quick else 1,
+                )
             )
-        )
     text = "\n\n".join(text for text, _ in done)
     print(text)
     if options.whole:

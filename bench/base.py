@@ -153,7 +153,7 @@ class Row:
 
     name: str
     title: str
-    task: Callable[[Engine, Workspace], Task]
+    task: Callable[[Any, Any], Task]
     layout: str | None = None
     unit: str = "ms"
     durability: str = "none"

@@ -22,7 +22,7 @@ from bench.engines import BY_DEFAULT
 from bench.table import Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.base import Row
     from bench.data import Workspace
@@ -34,12 +34,18 @@ ENOUGH = 2
 class Child:
     """A worker process."""
 
-    def __init__(self, arguments: Sequence[str], module: str = "bench.worker") -> None:
-        """Start the process."""
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        module: str = "bench.worker",
+        changes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the process, with changes of its environment."""
         pipe = subprocess.PIPE
         command = [sys.executable, "-m", module, *arguments]
         # Modules are compiled once and cached, as in an installed package.
         env = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
+        env |= changes or {}
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=env
         )

@@ -24,6 +24,8 @@ from bench.data import Workspace
 from bench.engines import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.base import Engine, Row
 
 QUESTIONS = (
@@ -124,30 +126,39 @@ def answer(command: Any) -> dict[str, Any]:
     return said
 
 
-def main(name: str, row: str, root: str, size: str) -> None:
-    """Create the task and execute the commands on standard input."""
+def serve(start: Callable[[], Any]) -> None:
+    """Make a worker and execute the commands on standard input."""
     warnings.simplefilter("ignore")
     # Output of an engine is redirected to stderr, because the pipe is for replies only.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    wanted = next(one for one in rows() if one.name == row)
+    worker: list[Any] = []
 
-    def start() -> dict[str, Any]:
-        engine: Engine = load(name)
-        if wanted.unit == "MiB" and name == "floor":
-            msg = "not measured"
-            raise CannotError(msg)
-        engine.use(wanted.durability)
-        worker.append(Worker(wanted.task(engine, Workspace(Path(root), int(size)))))
+    def begin() -> dict[str, Any]:
+        worker.append(start())
         return {}
 
-    worker: list[Worker] = []
-    said = answer(start)
+    said = answer(begin)
     for line in sys.stdin:
         if worker:
             said = answer(getattr(worker[0], line.strip()))
         replies.write(json.dumps(said) + "\n")
         replies.flush()
+
+
+def main(name: str, row: str, root: str, size: str) -> None:
+    """Create the task and execute the commands on standard input."""
+    wanted = next(one for one in rows() if one.name == row)
+
+    def start() -> Worker:
+        engine: Engine = load(name)
+        if wanted.unit == "MiB" and name == "floor":
+            msg = "not measured"
+            raise CannotError(msg)
+        engine.use(wanted.durability)
+        return Worker(wanted.task(engine, Workspace(Path(root), int(size))))
+
+    serve(start)
 
 
 if __name__ == "__main__":

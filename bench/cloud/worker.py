@@ -9,19 +9,16 @@ The conductor sends commands, one on each line; the worker replies to each with 
 
 from __future__ import annotations
 
-import json
-import os
 import resource
 import sys
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from bench.base import WrongError
 from bench.cloud.data import Cloud
 from bench.cloud.engines import load
 from bench.cloud.rows import ROWS
-from bench.worker import answer
+from bench.worker import serve
 
 if TYPE_CHECKING:
     from bench.cloud.rows import Work
@@ -65,23 +62,8 @@ class Worker:
 
 def main(name: str, row: str, path: str) -> None:
     """Create the work and execute the commands on standard input."""
-    warnings.simplefilter("ignore")
-    # Output of an engine is redirected to stderr, because the pipe is for replies only.
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     wanted = next(one for one in ROWS if one.name == row)
-    worker: list[Worker] = []
-
-    def start() -> dict[str, Any]:
-        worker.append(Worker(wanted.work(load(name), Cloud.load(path), wanted.data)))
-        return {}
-
-    said = answer(start)
-    for line in sys.stdin:
-        if worker:
-            said = answer(getattr(worker[0], line.strip()))
-        replies.write(json.dumps(said) + "\n")
-        replies.flush()
+    serve(lambda: Worker(wanted.work(load(name), Cloud.load(path), wanted.data)))
 
 
 if __name__ == "__main__":
