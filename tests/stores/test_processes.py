@@ -245,7 +245,10 @@ UNDER_WAY = {
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [*(("s3fs", call) for call in CALLS), ("obstore", "read"), ("obstore", "write a part")],
+)
 def test_a_fork_while_requests_are_under_way(kind, s3, proxy, state, call):
     """The child does not wait for requests, threads and locks that only its parent has."""
     create_array(s3.url, name="a", data=VALUES, chunks=10, storage_options=s3.obstore())

@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--parts", metavar="A,B", help=f"which parts, of {names}; all unless given")
     parser.add_argument("--minutes", type=float, default=FULL, help="for all parts together")
     parser.add_argument("--seed", type=int, default=0, help="from which all chance follows")
+    parser.add_argument("--keep", action="store_true", help="write the figures of these parts")
     options = parser.parse_args()
     wanted = options.parts.split(",") if options.parts else [part.name for part in PARTS]
     unknown = set(wanted) - {part.name for part in PARTS}
@@ -38,6 +39,8 @@ def main() -> int:
     print("\n".join([table(rows, figures.before()), *left]))
     if len(parts) == len(PARTS) and options.minutes >= FULL:
         figures.write(rows, options.minutes, left)
+    elif options.keep:
+        figures.write(rows, options.minutes, left, wanted)
     return int(not all(row.kept for row in rows))
 
 

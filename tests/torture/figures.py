@@ -1,4 +1,8 @@
-"""The figures of the last full run, kept in the page beside this file."""
+"""The figures of the last runs, kept in the page beside this file.
+
+A full run writes all of them anew. A run of some parts may replace those of its parts, so that what
+there was no time for can be run alone; each line has the day and the minutes of its run.
+"""
 
 from __future__ import annotations
 
@@ -16,33 +20,56 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-_HEAD = ("promise", "what", "fastzarr", "zarr-python", "goal", "kept")
+_HEAD = ("promise", "what", "fastzarr", "zarr-python", "goal", "kept", "run")
 
 
 def before(page: str | None = None) -> dict[str, str]:
-    """Return what fastzarr's figures were at the last full run, by what was tried."""
+    """Return what fastzarr's figures were at the last runs, by what was tried."""
+    return {what: line[2] for what, line in _lines(_text(page)).items()}
+
+
+def write(
+    rows: Iterable[Row], minutes: float, left: Iterable[str], parts: Iterable[str] | None = None
+) -> None:
+    """Write the figures of a run to the page.
+
+    ``parts`` are the names of the parts that ran; the figures of others are kept. None is all.
+    """
+    PAGE.write_text(_written(_text(None), rows, minutes, left, parts))
+
+
+def _text(page: str | None) -> str:
+    return PAGE.read_text() if page is None else page
+
+
+def _lines(page: str) -> dict[str, tuple[str, ...]]:
+    """Return the lines of the table by what was tried."""
     found = {}
-    for line in _block(PAGE.read_text() if page is None else page).splitlines():
-        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+    for line in _block(page).splitlines():
+        cells = tuple(cell.strip() for cell in line.strip("| ").split("|"))
         if len(cells) == len(_HEAD) and cells[0].isdigit():
-            found[cells[1]] = cells[2]
+            found[cells[1]] = cells
     return found
 
 
-def write(rows: Iterable[Row], minutes: float, left: Iterable[str]) -> None:
-    """Write the figures of a full run to the page."""
-    PAGE.write_text(_written(PAGE.read_text(), rows, minutes, left))
-
-
-def _written(page: str, rows: Iterable[Row], minutes: float, left: Iterable[str]) -> str:
-    today = dt.datetime.now(tz=dt.UTC).date()
-    lines = [
-        (str(r.promise), r.what, r.ours, r.control or "cannot", r.goal, r.verdict) for r in rows
-    ]
-    table = [f"| {' | '.join(line)} |" for line in (_HEAD, ("---",) * len(_HEAD), *lines)]
-    said = f"{today}, {minutes:g} minutes, {workers()} processors."
-    text = "\n".join([said, "", *table, "", *(f"- {line}" for line in left)]).rstrip()
-    return page.replace(_block(page), f"\n\n{text}\n\n", 1)
+def _written(
+    page: str,
+    rows: Iterable[Row],
+    minutes: float,
+    left: Iterable[str],
+    parts: Iterable[str] | None,
+) -> str:
+    run = f"{dt.datetime.now(tz=dt.UTC).date()}, {minutes:g} minutes"
+    lines = {} if parts is None else _lines(page)
+    for r in rows:
+        control = r.control or "cannot"
+        lines[r.what] = (str(r.promise), r.what, r.ours, control, r.goal, r.verdict, run)
+    kept = [] if parts is None else re.findall(r"(?m)^- ((?:\w+): .*)$", _block(page))
+    mine = tuple(f"{part}: " for part in parts or ())
+    notes = [*(line for line in kept if not line.startswith(mine)), *left]
+    table = [f"| {' | '.join(line)} |" for line in (_HEAD, ("---",) * len(_HEAD), *lines.values())]
+    text = "\n".join([f"{workers()} processors.", "", *table, "", *(f"- {one}" for one in notes)])
+    return page.replace(_block(page), f"\n\n{text.rstrip()}\n\n", 1)
 
 
 def _block(page: str) -> str:

@@ -212,10 +212,10 @@ def environment() -> dict[str, str]:
 def table(rows: Iterable[Row], before: Mapping[str, str]) -> str:
     """Return the rows in aligned columns, followed by the failures.
 
-    ``before`` has what the last full run found here.
+    ``before`` has what the last run found here.
     """
     rows = [*rows]
-    head = ("promise", "what", "fastzarr", "at the last full run", "zarr-python", "goal", "kept")
+    head = ("promise", "what", "fastzarr", "at the last run", "zarr-python", "goal", "kept")
     lines = [head]
     for r in rows:
         old = before.get(r.what, "-")

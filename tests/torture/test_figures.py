@@ -1,4 +1,4 @@
-"""The table of the last full run is read, shown beside new figures, and written again."""
+"""The table of the last runs is read, shown beside new figures, and written again."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def test_figures_of_a_full_run_are_shown_beside_the_next(tmp_path, monkeypatch):
     assert lines[2].endswith("NO")
     assert lines[3].endswith("too few")
     assert lines[-1] == "what went wrong"
+
+
+def test_figures_of_some_parts_replace_those_of_these_parts(tmp_path, monkeypatch):
+    page = tmp_path / "README.md"
+    page.write_text(f"{figures.BEGIN}\n{figures.END}")
+    monkeypatch.setattr(figures, "PAGE", page)
+    figures.write([ROW, FEW], 30, ["kills: no time for 3 jobs", "cuts: no time for 2 jobs"])
+    more = FEW._replace(ours="0 bad of 25", kept=True, few=False)
+    figures.write([more, FEW._replace(what="others")], 5, ["others: no time for 1 jobs"], ["cuts"])
+    assert figures.before() == {"kills": ROW.ours, "cuts": more.ours, "others": FEW.ours}
+    text = page.read_text()
+    assert "cuts: no time" not in text
+    assert "- kills: no time for 3 jobs\n- others: no time for 1 jobs" in text
+    assert [line.rpartition(", ")[2] for line in text.splitlines() if line.startswith("| 2")] == [
+        *["5 minutes |"] * 2
+    ]
+    assert "30 minutes |" in text
 
 
 def test_the_page_has_figures_and_names_all_parts():
