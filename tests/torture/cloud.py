@@ -120,6 +120,45 @@ def appends(crew: Crew, module: str, place: Shared, count: int) -> Count:
     return PROCESSES * count, bad + (len(found) != expected)
 
 
+def shrink_or_append(module: str, place: Shared, worker: int, count: int) -> None:
+    """Shrink an array to what it had at first, as one of the workers, or append rows to it."""
+    z = open_node(module, place)
+    for n in range(count):
+        if worker:
+            z.append(np.full(1 + (worker + n) % 3, label(worker, n), "i8"))
+        else:
+            z.resize((CHUNK,))
+
+
+def shrinks(crew: Crew, module: str, place: Shared, rounds: int) -> Count:
+    """Let the crew append to an array that one of them shrinks.
+
+    Return the appends, and the rounds after which rows are missing inside, torn or doubled.
+    """
+    importlib.import_module(module).create_array(
+        store=store_of(module, place), data=np.ones(CHUNK, "i8"), chunks=(8,), fill_value=-1
+    )
+    count, bad = 6, 0
+    for _ in range(rounds):
+        given = [(module, place, w, count) for w in range(PROCESSES)]
+        outcomes = crew.run(shrink_or_append, given)
+        found = open_node(module, place, "r")[:]
+        rows = found[CHUNK:]
+        starts = np.flatnonzero(np.diff(rows, prepend=0))
+        sizes = np.diff(starts, append=rows.size)
+        names = rows[starts]
+        whole = 1 + (names // 1_000_000 - 1 + names % 1_000_000) % 3
+        bad += bool(
+            any(outcome.error is not None for outcome in outcomes)
+            or (found[:CHUNK] != 1).any()
+            or (rows < 0).any()
+            or (sizes != whole).any()
+            or len(set(names.tolist())) != names.size
+        )
+        open_node(module, place).resize((CHUNK,))
+    return rounds * count * (PROCESSES - 1), bad
+
+
 def set_attributes(module: str, place: Shared, worker: int, count: int) -> None:
     """Set the worker's own attributes one by one."""
     node = open_node(module, place)
@@ -233,6 +272,10 @@ def _prove(url: str, proxy: Any, share: float) -> list[Row]:
         ours_of = appends(crew, "fastzarr", new(), max(5, round(50 * share)))
         what = "appends by 4 processes on S3"
         rows.append(counted(9, what, ours_of, appends(crew, CONTROL, new(), 5), 200, "lost"))
+        ours_of = shrinks(crew, "fastzarr", new(), max(3, round(20 * share)))
+        what = "appends by 3 processes on S3 while another one shrinks the array"
+        control = shrinks(crew, CONTROL, new(), 3)
+        rows.append(counted(2, what, ours_of, control, 300, "rounds with losses"))
         ours_of = attributes(crew, "fastzarr", new(), max(5, round(50 * share)))
         what = "attribute updates by 4 processes on S3"
         rows.append(counted(9, what, ours_of, attributes(crew, CONTROL, new(), 10), 200, "lost"))

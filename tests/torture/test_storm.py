@@ -116,6 +116,11 @@ def test_no_append_to_objects_is_lost(crew: Any, s3: Any) -> None:
     assert cloud.appends(crew, "fastzarr", s3, 8) == (32, 0)
 
 
+def test_no_append_beside_a_shrink_of_objects_is_lost(crew: Any, s3: Any) -> None:
+    count, bad = cloud.shrinks(crew, "fastzarr", s3, 3)
+    assert (count, bad) == (54, 0)
+
+
 def test_no_attribute_of_an_object_is_lost(crew: Any, s3: Any) -> None:
     assert cloud.attributes(crew, "fastzarr", s3, 6) == (24, 0)
 
