@@ -6,7 +6,9 @@ Rules of this file:
 * The first one is stopped before each of its requests in turn, while the second one runs to its
   end. If the second waits for a claim of the first, the first goes on, and both end.
 * What is left must be what one of both orders leaves: elements, shape, attributes, results, and the
-  elements of the array after it has grown.
+  elements of the array after it has grown, or was created again. If an array is deleted or
+  replaced, the other writer may also raise an error.
+* ``SPLIT`` are the pairs of which that is not true.
 """
 
 from __future__ import annotations
@@ -111,6 +113,7 @@ class Cloud(ObjectStore):
         return place.own()
 
 
+FORMAT: dict[str, Any] = {"compressors": None, "chunks": 4, "fill_value": -1}
 START = np.arange(10, dtype="i4") + 1
 VERBS: dict[str, Callable[[Any], Any]] = {
     "append": lambda z: z.append([70, 71, 72]),
@@ -121,6 +124,14 @@ VERBS: dict[str, Callable[[Any], Any]] = {
     "write the end": lambda z: z.__setitem__(slice(7, 10), 60),
     "attribute": lambda z: z.attrs.__setitem__("x", 1),
 }
+REMOVALS: dict[str, Callable[[Any], Any]] = {
+    "delete": lambda z: zarr.open_group(z.store, mode="r+").__delitem__("a"),
+    "overwrite": lambda z: zarr.create_array(
+        z.store, name="a", data=np.full(12, 5, "i4"), overwrite=True, **FORMAT
+    ),
+}
+# A chunk that is stored late ends in the new array.
+SPLIT = {("write", "overwrite"), ("write the end", "overwrite")}
 CHANGES = ("append", "append chunks", "grow", "shrink")
 PAIRS = [
     pair
@@ -140,9 +151,10 @@ class Left(NamedTuple):
 
 def result_of(verb: str, array: Any) -> Any:
     try:
-        return VERBS[verb](array)
+        found = (VERBS | REMOVALS)[verb](array)
     except BaseZarrError as error:
         return type(error).__name__
+    return None if verb in REMOVALS else found
 
 
 class Meeting:
@@ -151,12 +163,18 @@ class Meeting:
     def __init__(self, new: Callable[[], Callable[[], Any]], pair: tuple[str, str]) -> None:
         self.pair = pair
         self.open = new()
-        zarr.create_array(self.open(), name="a", data=START, chunks=4, fill_value=-1, **FORMAT)
+        zarr.create_array(self.open(), name="a", data=START, **FORMAT)
         self.stores = self.open(), self.open()
         self.arrays = [zarr.open_array(store, path="a", mode="r+") for store in self.stores]
 
     def left(self, results: tuple[Any, Any]) -> Left:
-        found = zarr.open_array(self.open(), path="a", mode="r+")
+        if not {*self.pair}.isdisjoint(REMOVALS):
+            results = (None, None)
+        try:
+            found = zarr.open_array(self.open(), path="a", mode="r+")
+        except BaseZarrError:
+            made = zarr.create_array(self.open(), name="a", shape=30, dtype="i4", **FORMAT)
+            return Left(None, None, results, made[:].tolist())
         elements, attributes = found[:].tolist(), dict(found.attrs)
         found.resize(30)
         return Left(elements, attributes, results, found[:].tolist())
@@ -201,9 +219,6 @@ class Meeting:
         return self.left((results[0], results[1])) if stopped else None
 
 
-FORMAT: dict[str, Any] = {"compressors": None}
-
-
 def check_all(new: Callable[[], Callable[[], Any]], pair: tuple[str, str]) -> int:
     """Try all interleavings of a pair, and return their number."""
     orders = [Meeting(new, pair).order(*roles) for roles in ((0, 1), (1, 0))]
@@ -226,6 +241,23 @@ def on_server(kind: type[Shared]) -> Callable[[], Callable[[], Any]]:
 @pytest.mark.parametrize("kind", [Shared, WithoutDeletes])
 @pytest.mark.parametrize("pair", PAIRS, ids=" + ".join)
 def test_two_writers_leave_what_one_of_both_orders_leaves(kind: Any, pair: Any) -> None:
+    assert check_all(on_server(kind), pair) > 2
+
+
+@pytest.mark.parametrize("kind", [Shared, WithoutDeletes])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pair
+        for one, other in itertools.product(REMOVALS, VERBS)
+        for pair in ((one, other), (other, one))
+        if pair not in SPLIT
+    ],
+    ids=" + ".join,
+)
+def test_an_array_is_deleted_or_replaced_before_or_after_it_is_changed(
+    kind: Any, pair: Any
+) -> None:
     assert check_all(on_server(kind), pair) > 2
 
 

@@ -41,10 +41,11 @@ from fastzarr.errors import (
     caller_level,
 )
 from fastzarr.grids.regions import regions
-from fastzarr.metadata.formats import default_format, parse_format
+from fastzarr.metadata.formats import FORMATS, default_format, parse_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
+from fastzarr.nodes.claims import removing
 from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.held import Site, alone, site
 from fastzarr.nodes.snapshot import changing, validators
@@ -385,7 +386,8 @@ def remove(store: Store, path: str, chunk_store: Store | None = None) -> bool:
 
     Return False if another writer has deleted or moved it first, as far as the store can tell.
     """
-    with changing(store, path, removed=True), alone(store, path):
+    keys = [documents.join(path, each.names("array")[-1]) for each in FORMATS]
+    with changing(store, path, removed=True), alone(store, path), removing(store, keys):
         if not documents.delete(store, path):
             return False
         if chunk_store is not None and chunk_store is not store:

@@ -3,8 +3,8 @@
 Rules of this file:
 
 * In a store that compares and swaps but has no locks between processes, whoever writes or deletes
-  chunks outside the published shape first claims the document of the array. Others who want to
-  change the shape wait until the claim is given back.
+  chunks outside the published shape first claims the document of the array, and so does whoever
+  deletes or replaces the array. Others who want to do so wait until the claim is given back.
 * A claim is white space at the end of the document, which readers of JSON do not see. Whoever else
   changes the document keeps it; a program that does not know of claims removes it. The new shape
   is only published if the claim is still there. Otherwise, everything is done again.
@@ -19,7 +19,7 @@ import random
 import re
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,7 +29,7 @@ from fastzarr.stores.capabilities import Request
 from fastzarr.stores.turns import take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from fastzarr.stores import Store
@@ -194,6 +194,24 @@ class Claim:
     def guarding(self, synchronizer: Any) -> Guard:
         """Return a synchronizer that checks the claim before each turn, and locks as another."""
         return Guard(self, synchronizer)
+
+
+def is_needed(store: Store) -> bool:
+    """Whether other processes may change an array, and are noticed but not kept out."""
+    # Stores with drafts are of one process, or have locks.
+    return store.swap is not None and store.draft is None
+
+
+@contextmanager
+def removing(store: Store, keys: Iterable[str]) -> Iterator[None]:
+    """Delete documents in a ``with`` block, when nobody changes the shape of their array."""
+    with ExitStack() as stack:
+        claims = [Claim(store, key) for key in keys] if is_needed(store) else []
+        for claim in claims:
+            stack.enter_context(claim)
+        yield
+        for claim in claims:
+            claim.given_back = True
 
 
 class Guard:

@@ -28,7 +28,7 @@ from fastzarr import checked, errors
 from fastzarr.engine import run
 from fastzarr.grids.regions import boxes
 from fastzarr.nodes import casting
-from fastzarr.nodes.claims import Claim, LostClaimError
+from fastzarr.nodes.claims import Claim, LostClaimError, is_needed
 from fastzarr.nodes.stored import is_inside, stored_coords
 from fastzarr.selection.factors import Selection, Span
 
@@ -134,8 +134,7 @@ def _append(access: Access, data: Any, values: Any, axis: int, update: Update) -
 def _claimed(access: Access, change: Callable[[Access], T]) -> T:
     """Return the result of a change of the shape, which meets no other one."""
     store = access.store
-    # Stores with drafts are of one process, or have locks.
-    if store.swap is None or store.draft is not None:
+    if not is_needed(store):
         return change(access)
     while True:
         apart = access.layout.format.separate_attributes is not None
