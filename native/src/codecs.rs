@@ -4,6 +4,7 @@
 //! its own, and gets a line in the list below. `swap` and `vlen` are no such codecs: they stand for
 //! serializers, which know elements.
 
+mod blocks;
 pub mod blosc;
 mod blosclz;
 pub mod checksums;
@@ -211,6 +212,7 @@ macro_rules! codecs {
 }
 
 codecs! {
+    Blocks: blocks,
     Blosc: blosc,
     Checksum: checksums,
     Deflate: deflate,

@@ -19,6 +19,8 @@ pub struct Keys {
     pub default: bool,
     /// What stands between coordinates.
     pub separator: String,
+    /// Whether the last coordinate comes first.
+    pub reversed: bool,
 }
 
 impl Keys {
@@ -29,7 +31,9 @@ impl Keys {
         } else if chunk.is_empty() {
             key.push('0');
         }
-        for (place, coordinate) in chunk.iter().enumerate() {
+        let last = chunk.len().saturating_sub(1);
+        for place in 0..chunk.len() {
+            let coordinate = chunk[if self.reversed { last - place } else { place }];
             if place > 0 || self.default {
                 key.push_str(&self.separator);
             }
@@ -186,16 +190,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_those_of_the_two_encodings() {
+    fn keys_are_those_of_the_encodings() {
         let keys = |default, separator: &str| Keys {
             prefix: "a/".into(),
             default,
             separator: separator.into(),
+            reversed: false,
         };
         assert_eq!(keys(true, "/").key(&[1, 23]), "a/c/1/23");
         assert_eq!(keys(true, ".").key(&[1, 23]), "a/c.1.23");
         assert_eq!(keys(false, ".").key(&[1, 23]), "a/1.23");
         assert_eq!(keys(true, "/").key(&[]), "a/c");
         assert_eq!(keys(false, "/").key(&[]), "a/0");
+        let reversed = Keys {
+            reversed: true,
+            ..keys(false, "/")
+        };
+        assert_eq!(reversed.key(&[1, 23, 4]), "a/4/23/1");
+        assert_eq!(reversed.key(&[]), "a/0");
     }
 }

@@ -143,6 +143,38 @@ fn every_decoder_gives_what_was_asked_or_an_error() {
     });
 }
 
+#[test]
+fn blocks_of_n5_give_a_chunk_or_an_error() {
+    let numbers = [2, 3, 4, 5, 3, 5, 1, 2, 0, 1];
+    let words = ["", "gzip ", "zlib ", "zstd ", "lz4 ", "blosc lz4"];
+    let codecs = words.map(|word| ByteCodec::make("n5_default", &numbers, word).expect("known"));
+    let mut contexts = Contexts::default();
+    fuzz("blocks", |random| {
+        let codec = &codecs[random.below(codecs.len())];
+        let (size, guard) = (120, 32);
+        let data = random.bytes(size);
+        let mut encoded = Vec::new();
+        codec
+            .encode(&data, &mut encoded, &mut contexts)
+            .expect("valid data is encoded");
+        let mut bad = random.damage(&encoded);
+        if random.below(2) == 0 && bad.len() >= 16 {
+            // The lengths of a smaller or larger block.
+            let place = 7 + 4 * random.below(3);
+            bad[place] = random.below(7) as u8;
+        }
+        let mut out = vec![0xa5; size + 2 * guard];
+        let place = guard..guard + size;
+        let done = codec.decode(&bad, &mut out[place.clone()], &mut contexts, &|| false);
+        assert!(out[..guard].iter().all(|byte| *byte == 0xa5));
+        assert!(out[guard + size..].iter().all(|byte| *byte == 0xa5));
+        if bad == encoded {
+            done.expect("what was encoded decodes");
+            assert_eq!(out[place], data);
+        }
+    });
+}
+
 /// Do what the objects do themselves; here nothing else fails either.
 fn calm<T>(f: impl FnOnce() -> T) -> T {
     f()

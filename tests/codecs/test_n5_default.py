@@ -14,6 +14,7 @@ import fastzarr
 from fastzarr import codecs, errors
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.n5_default import N5DefaultCodec, blocks
+from fastzarr.config import config
 from fastzarr.dtypes import from_numpy
 
 SHAPE = (4, 3)
@@ -82,6 +83,59 @@ def test_a_block_that_does_not_fit_the_chunk_raises_an_error(data: bytes, says: 
     spec = spec_of()
     with pytest.raises(errors.CodecError, match=says):
         codec(spec).decode(data, spec)
+
+
+@st.composite
+def _stored(draw: st.DrawFn) -> tuple[tuple[int, ...], str, Any, dict[str, bytes]]:
+    """Return a chunk shape, a data type, a compressor, and blocks of any shape, some damaged."""
+    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)))
+    dtype = draw(st.sampled_from(["u1", "i2", "f4", "f8"]))
+    name = draw(st.sampled_from([None, "gzip", "zstd", "blosc", "zlib"]))
+    compressor = None if name is None else {"id": name}
+    stored = {}
+    for number in range(3):
+        part = tuple(draw(st.integers(0, size + (draw(st.integers(0, 9)) == 0))) for size in shape)
+        spec = spec_of(part, dtype)
+        values = np.arange(np.prod(part)).astype(dtype).reshape(part)
+        data = bytearray(codec(spec, compressor).encode(values, spec))
+        if draw(st.integers(0, 3)) == 0:
+            at = draw(st.integers(0, len(data) - 1))
+            data[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
+        stored["/".join(["0"] * (len(shape) - 1) + [str(number)])] = bytes(data)
+    return shape, dtype, compressor, stored
+
+
+@given(_stored())
+def test_the_extension_reads_blocks_as_its_twin_does(
+    stored: tuple[tuple[int, ...], str, Any, dict[str, bytes]],
+) -> None:
+    shape, dtype, compressor, values = stored
+    words = {"chunks": shape, "dtype": dtype, "compressors": compressor, "zarr_format": "n5"}
+    whole = (3 * shape[0], *shape[1:])
+    store: dict[str, bytes] = {}
+    # The axes of a key and of a shape are in the opposite order in N5.
+    fastzarr.create_array(store, shape=whole, **words)
+    store |= {key: _turned(data) for key, data in values.items()}
+    found = []
+    for path in ("native", "numpy"):
+        with config.set({"data_path": path}):
+            array = fastzarr.open_array(store, mode="r", zarr_format="n5")
+            for number in range(3):
+                rows = slice(number * shape[0], (number + 1) * shape[0])
+                try:
+                    found.append(array[rows].tobytes())
+                except errors.ChunkError:
+                    found.append(b"an error")
+    assert found[:3] == found[3:]
+
+
+def _turned(data: bytes) -> bytes:
+    """Return a block with the lengths in the opposite order, if its header is whole."""
+    axes = int.from_bytes(data[2:4], "big")
+    if not 0 < axes < 4 or len(data) < 4 + 4 * axes:
+        return data
+    lengths = struct.unpack_from(f">{axes}I", data, 4)
+    return data[:4] + struct.pack(f">{axes}I", *lengths[::-1]) + data[4 + 4 * axes :]
 
 
 @given(st.data())

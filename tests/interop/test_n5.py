@@ -77,7 +77,7 @@ def test_what_is_written_is_what_zarr_2_wrote(golden: Path, tmp_path: Path) -> N
     # Only types of compression that give the same bytes everywhere.
     theirs = fastzarr.open_group(golden / "dir.n5", mode="r")
     mine = fastzarr.open_group(tmp_path / "mine.n5")
-    for name in ("data_types/i2", "data_types/f8", "compressors/zlib", "compressors/bzip2"):
+    for name in ("data_types/i2", "data_types/f8", "compressors/bzip2"):
         source = theirs[name]
         mine.create_array(
             name, data=source[...], chunks=source.chunks, compressors=source.compressor

@@ -18,12 +18,13 @@ pub fn open(
     beside: Option<PathBuf>,
 ) -> PyResult<LocalObjects> {
     let durability = level.map(durability).transpose()?;
-    let (root, prefix, default, separator, follow): (PathBuf, String, bool, String, bool) =
-        files.extract()?;
+    type Described = (PathBuf, String, bool, String, bool, bool);
+    let (root, prefix, default, separator, reversed, follow): Described = files.extract()?;
     let keys = Keys {
         prefix,
         default,
         separator,
+        reversed,
     };
     let mut objects =
         LocalObjects::open(&root, keys, follow, durability).map_err(|error| match error.kind {

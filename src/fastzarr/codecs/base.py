@@ -258,6 +258,17 @@ class ArrayBytesCodec(Codec):
         """
         return None
 
+    def stored_order(self, order: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the axes of the chunk in the order in which the extension stores its elements.
+
+        ``order`` is that of the array's axes in the array that this codec encodes.
+
+        >>> from fastzarr.codecs import BytesCodec
+        >>> BytesCodec().stored_order((1, 0))
+        (1, 0)
+        """
+        return order
+
     def encoded_size(self, spec: ChunkSpec) -> int | None:
         """Return the exact encoded size in bytes, or None if it depends on the values.
 

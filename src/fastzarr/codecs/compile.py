@@ -60,6 +60,7 @@ def describe(program: Program) -> dict[str, Any] | None:
         if found is None:
             return None
         swap, codecs = found[0], found[1] + codecs
+        order = program.serializer.stored_order(order)
     strides = [0] * len(order)
     step = item
     for axis in reversed(order):

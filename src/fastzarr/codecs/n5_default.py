@@ -136,6 +136,27 @@ class N5DefaultCodec(ArrayBytesCodec):
         """Return the inner codecs."""
         return self.codecs
 
+    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:
+        """Return the codec's description for the extension; None if it cannot run there.
+
+        The extension fills what a smaller block lacks with zeros.
+        """
+        inner = None if self.compressor is None else self.compressor.native()
+        known = self.compressor is None or inner is not None
+        if not known or np.asarray(spec.fill, spec.dtype.numpy).tobytes().strip(b"\0"):
+            return None
+        name, numbers, word = ("", [], "") if inner is None else inner
+        serializer: Any = self.codecs[1]
+        found: tuple[int, list[Any]] | None = serializer.native_bytes(spec)
+        if found is None:
+            return None
+        header = [spec.dtype.itemsize or 0, len(spec.shape), *spec.shape]
+        return found[0], [(self.name, [*header, *numbers], f"{name} {word}" if name else "")]
+
+    def stored_order(self, order: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the axes reversed, because the first is contiguous."""
+        return order[::-1]
+
     def encoded_size(self, spec: ChunkSpec) -> int | None:  # noqa: ARG002  (never fixed)
         """Return None: blocks may be smaller than the chunk."""
         return None

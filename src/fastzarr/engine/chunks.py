@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.codecs.base import MODEST
 from fastzarr.config import config
-from fastzarr.grids.keys import ChunkKeys
+from fastzarr.grids.keys import BlockKeys, ChunkKeys
 from fastzarr.native import HAS_FILES
 from fastzarr.stores.turns import Synchronized
 
@@ -83,9 +83,9 @@ class StoredChunks:
             self.located = layout.program.inside is not None
         keys = layout.keys
         # The extension computes the keys of files itself, but only by this package's encodings.
-        if found is not None and HAS_FILES and type(keys) is ChunkKeys:
-            default = keys.name == "default"
-            self.files = (found.root, self.prefix, default, keys.separator, found.follow_links)
+        if found is not None and HAS_FILES and type(keys) in (BlockKeys, ChunkKeys):
+            spelled = (keys.name == "default", keys.separator, type(keys) is BlockKeys)
+            self.files = (found.root, self.prefix, *spelled, found.follow_links)
 
     def anew(self, layout: Layout) -> StoredChunks:
         """Return the stored objects as the store declares them now for the calling thread.
