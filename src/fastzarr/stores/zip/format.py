@@ -48,6 +48,7 @@ END_SIGNATURE, END64_SIGNATURE, LOCATOR_SIGNATURE = b"PK\5\6", b"PK\6\6", b"PK\6
 
 #: The bits of a member's flags: encrypted, sizes behind the data, strongly encrypted, UTF-8.
 ENCRYPTED, BEHIND, STRONGLY, UTF8 = 1, 1 << 3, 1 << 6, 1 << 11
+_SECRET = ENCRYPTED | STRONGLY
 # That LZMA data has a marker at its end.
 _MARKED = 1 << 1
 _ZIP64, _UNICODE = 0x0001, 0x7075
@@ -69,7 +70,9 @@ class DamagedError(ArchiveError):
 class Entry:
     """A member of an archive; ``start`` is the offset of its data, or negative if not known yet."""
 
-    __slots__ = ("crc", "flags", "method", "name", "offset", "raw", "size", "start", "stored")
+    __slots__ = (
+        *("crc", "flags", "method", "name", "offset", "plain", "raw", "size", "start", "stored"),
+    )
 
     def __init__(
         self,
@@ -85,6 +88,8 @@ class Entry:
         """Initialise with its record in the directory, and what that says."""
         self.raw, self.name, self.method = raw, name, method
         self.flags, self.crc = flags, crc
+        #: Whether the data is not encrypted.
+        self.plain = not flags & _SECRET
         #: The number of bytes in the archive, and of the value.
         self.stored, self.size = stored, size
         #: The offset of the local header.
@@ -93,10 +98,6 @@ class Entry:
     def place(self) -> tuple[int, int]:
         """Return where the member starts, and the least offset where it may end."""
         return self.offset, self.offset + LOCAL.size + len(self.name) + self.stored
-
-    def is_plain(self) -> bool:
-        """Whether the data is not encrypted."""
-        return not self.flags & (ENCRYPTED | STRONGLY)
 
 
 #: The entries of an archive by key; one that is None was deleted.

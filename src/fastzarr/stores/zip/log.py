@@ -170,7 +170,7 @@ class Replay:
         entry = zf.record_of(header, at, start)
         try:
             key = zf.key_of(entry, entry.name)
-            if self._verify and entry.is_plain():
+            if self._verify and entry.plain:
                 checked_value(entry, self._source.read(start, entry.stored))
         except ArchiveError:
             return None

@@ -27,7 +27,7 @@ _DEFLATE = 1032
 
 def check_readable(entry: Entry) -> None:
     """Raise ArchiveError if a member is encrypted, or too large for what is stored of it."""
-    if not entry.is_plain():
+    if not entry.plain:
         msg = "it is encrypted, and encrypted members are not supported"
         raise ArchiveError(msg)
     if entry.method == zf.STORED:

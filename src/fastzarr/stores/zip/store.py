@@ -242,7 +242,7 @@ class ZipStore(Store):
             entry = entries.get(key)
             if entry is None:
                 places.append(None)
-            elif in_place and not entry.method and entry.size == entry.stored and entry.is_plain():
+            elif in_place and not entry.method and entry.size == entry.stored and entry.plain:
                 places.append((entry.raw, entry.offset, entry.stored))
             else:
                 places.append(self._value(key, view, entry, most))
