@@ -20,13 +20,11 @@ from fastzarr import errors
 
 PROGRAMS = ZARR_2 | ZARR_3
 
-ARCHIVES = "stores in a file: zip and databases"
 FACADE = "use by libraries that import zarr-python under its own name"
 ASYNC = "an async API"
 
 # name: (a program, the feature that will bring it, the error until then)
 MISSING = {
-    "DBMStore": ("zarr.storage.DBMStore", ARCHIVES, AttributeError),
     "N5Store": ("zarr.n5", "the format N5", AttributeError),
     "irregular chunks": (
         "zarr.create_array({}, shape=(6,), chunks=[[1, 2, 3]], dtype='i1')",

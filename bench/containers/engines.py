@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 # The order of the columns.
 ENGINES = ("fastzarr", "zarr2", "zarr", "tensorstore", "zarrista")
 PEERS = ENGINES[1:]
-KINDS = ("local", "zip", "sqlite", "lmdb", "redis", "n5")
+KINDS = ("local", "zip", "sqlite", "lmdb", "dbm", "redis", "n5")
 _CLASSES = {
     "local": "DirectoryStore",
     "zip": "ZipStore",
     "sqlite": "SQLiteStore",
     "lmdb": "LMDBStore",
+    "dbm": "DBMStore",
     "redis": "RedisStore",
     "n5": "N5Store",
 }

@@ -145,6 +145,12 @@ if TYPE_CHECKING:
     from fastzarr.nodes.group import Group
     from fastzarr.nodes.tree import tree
     from fastzarr.stores import (
+        ABSStore as ABSStore,
+    )
+    from fastzarr.stores import (
+        DBMStore as DBMStore,
+    )
+    from fastzarr.stores import (
         DictStore as DictStore,
     )
     from fastzarr.stores import (
@@ -154,10 +160,16 @@ if TYPE_CHECKING:
         KVStore as KVStore,
     )
     from fastzarr.stores import (
+        LMDBStore as LMDBStore,
+    )
+    from fastzarr.stores import (
         LRUStoreCache as LRUStoreCache,
     )
     from fastzarr.stores import (
         MemoryStore as MemoryStore,
+    )
+    from fastzarr.stores import (
+        MongoDBStore as MongoDBStore,
     )
     from fastzarr.stores import (
         N5FSStore as N5FSStore,
@@ -167,6 +179,12 @@ if TYPE_CHECKING:
     )
     from fastzarr.stores import (
         NestedDirectoryStore as NestedDirectoryStore,
+    )
+    from fastzarr.stores import (
+        RedisStore as RedisStore,
+    )
+    from fastzarr.stores import (
+        SQLiteStore as SQLiteStore,
     )
     from fastzarr.stores import (
         TempStore as TempStore,
@@ -224,14 +242,20 @@ else:
             ".api.open": ("create_group", "group", "open", "open_array", "open_group"),
             ".api.save": ("load", "save", "save_array", "save_group"),
             ".stores": (
+                "ABSStore",
+                "DBMStore",
                 "DictStore",
                 "DirectoryStore",
                 "KVStore",
+                "LMDBStore",
                 "LRUStoreCache",
                 "MemoryStore",
+                "MongoDBStore",
                 "N5FSStore",
                 "N5Store",
                 "NestedDirectoryStore",
+                "RedisStore",
+                "SQLiteStore",
                 "TempStore",
                 "ZipStore",
             ),
