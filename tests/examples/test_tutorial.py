@@ -13,13 +13,14 @@ NOTEBOOK = Path(__file__).parents[2] / "examples" / "tutorial.ipynb"
 # In a process of its own: the libraries of notebooks warn, and start threads. Our code is imported
 # by the kernel as by this process.
 EXECUTE = """
-import sys
+from pathlib import Path
+
 import nbformat
 from nbclient import NotebookClient
 
-source, target, folder = sys.argv[1:]
+source, target = {!r}, {!r}
 notebook = nbformat.read(source, as_version=4)
-resources = {"metadata": {"path": folder}}
+resources = dict(metadata=dict(path=Path(source).parent))
 NotebookClient(notebook, timeout=None, allow_errors=True, resources=resources).execute()
 nbformat.write(notebook, target)
 """
@@ -46,11 +47,9 @@ def shown(cell):
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     target = tmp_path_factory.mktemp("tutorial") / "executed.ipynb"
-    done = subprocess.run(
-        [sys.executable, "-c", EXECUTE, str(NOTEBOOK), str(target), str(NOTEBOOK.parent)],
-        capture_output=True,
-        text=True,
-        check=False,
+    program = EXECUTE.format(str(NOTEBOOK), str(target))
+    done = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return [shown(cell) for cell in cells(target)]
