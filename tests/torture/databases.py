@@ -1,32 +1,67 @@
-"""Writers of several processes that share values in database servers: no update may be lost.
+"""Writers of several processes that share values in databases: no update may be lost.
 
 Rules of this file:
 
-* What the processes do is that of ``cloud.py``, in a Redis server and in MongoDB, or what stands in
-  for it. There is no control, because zarr-python 3 has no such stores.
+* What the processes do is that of ``cloud.py``, in files of SQLite and LMDB, in a Redis server, and
+  in MongoDB or what stands in for it. There is no control: zarr-python 3 has no such stores.
 """
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from servers import mongo, redis
 from servers.process import UnavailableError
 from torture import cloud
 from torture.crew import Crew
 from torture.frame import Row
+from torture.harness import scratch
 from torture.verdict import counted
 
+from fastzarr.storage import LMDBStore, SQLiteStore
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torture.cloud import Shared
     from torture.frame import Budget
 
 
+class File(NamedTuple):
+    """A database in a file or folder."""
+
+    kind: str
+    path: str
+
+    def store(self, module: str) -> Any:
+        """Return a store of the database."""
+        assert module == "fastzarr"
+        return {"sqlite": SQLiteStore, "lmdb": LMDBStore}[self.kind](self.path)
+
+
 def prove(budget: Budget, seed: int) -> list[Row]:
-    """Run all parts, with 10,000 element writes to each server if there is enough time."""
+    """Run all parts, with 10,000 element writes to each database if there is enough time."""
     del seed
-    share = min(1.0, budget.seconds / 60)
+    share = min(1.0, budget.seconds / 120)
+    return _in_files(share) + _in_servers(share)
+
+
+def _in_files(share: float) -> list[Row]:
+    folder = scratch()
+    try:
+        with Crew(cloud.PROCESSES, patience=300) as crew:
+            rows = []
+            for kind, name in (("sqlite", "SQLite"), ("lmdb", "LMDB")):
+                places = [File(kind, str(folder / f"{n}.{kind}")) for n in range(4)]
+                rows += _prove(crew, places, name, share)
+            return rows
+    finally:
+        shutil.rmtree(folder)
+
+
+def _in_servers(share: float) -> list[Row]:
     with ExitStack() as servers:
         try:
             ports = [servers.enter_context(one.running()).ports[0] for one in (redis, mongo)]
@@ -41,7 +76,7 @@ def prove(budget: Budget, seed: int) -> list[Row]:
         return rows + _prove(crew, places, other, share)
 
 
-def _prove(crew: Crew, places: list[Shared], name: str, share: float) -> list[Row]:
+def _prove(crew: Crew, places: Sequence[Shared], name: str, share: float) -> list[Row]:
     size = cloud.CHUNK * 16
     found = cloud.elements(crew, "fastzarr", places[0], size, max(1, round(10 * share)))
     what = f"writes to parts of shared values in {name}, 4 processes x 2 threads"

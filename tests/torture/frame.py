@@ -91,7 +91,7 @@ FULL = 14.5
 PARTS = [
     Part("contention", "9, 11", 52, "torture.contention:prove"),
     Part("cloud", "2, 9, 11", 180, "torture.cloud:prove"),
-    Part("databases", "9, 11", 45, "torture.databases:prove"),
+    Part("databases", "9, 11", 90, "torture.databases:prove"),
     Part("synchronizers", "9", 16, "torture.synchronizers:prove"),
     Part("stale", "10", 12, "torture.stale:prove"),
     Part("linear", "12", 34, "torture.linear:prove"),
@@ -100,6 +100,7 @@ PARTS = [
     Part("interrupts", "15", 65, "torture.interrupts:prove"),
     Part("forks", "16", 80, "torture.forks:prove"),
     Part("archives", "9, 19", 40, "torture.archives:prove"),
+    Part("embedded", "19", 60, "torture.embedded:prove"),
     # Parts that use all the time they are given come last, and get the time that others left.
     Part("transactions", "2", 80, "torture.transactions:prove"),
     Part("recoveries", "2", 60, "torture.recoveries:prove"),

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from servers import mongo as mongo_server
 from servers import redis as redis_server
-from torture import cloud, contention, forks, interrupts, linear, power, stale, synchronizers
+from torture import (
+    cloud,
+    contention,
+    databases,
+    forks,
+    interrupts,
+    linear,
+    power,
+    stale,
+    synchronizers,
+)
 from torture.contention import CONTROL, Setting
 from torture.crew import Crew, CrewError, folder
 from torture.disk import Disk
@@ -129,9 +139,11 @@ def test_of_several_writers_of_objects_exactly_one_creates_a_node(crew: Any, s3:
     assert cloud.creations(crew, "fastzarr", s3, 5) == (5, 0)
 
 
-@pytest.fixture(params=["redis", "mongo"])
-def place(request: Any) -> Any:
-    """Return what the processes share in a database server."""
+@pytest.fixture(params=["sqlite", "lmdb", "redis", "mongo"])
+def place(request: Any, tmp_path: Path) -> Any:
+    """Return what the processes share in a database."""
+    if request.param in ("sqlite", "lmdb"):
+        return databases.File(request.param, str(tmp_path / "a"))
     port = request.getfixturevalue(request.param)["port"]
     return redis_server.Prefix(port) if request.param == "redis" else mongo_server.Collection(port)
 

@@ -195,6 +195,8 @@ class Handle:
         self._file: int | None = None
         # Whether the database was opened to be written, and has changes that are not synced.
         self._writable = self._changed = False
+        # Whether the library may write its index once more when it is closed.
+        self._rewritten = False
         found.opened.add(self)
 
     def settle(self, words: tuple[Any, ...]) -> None:
@@ -212,7 +214,8 @@ class Handle:
         self.close()
         _, opener, _ = self._words
         missing = opener is None and not _is_sqlite(self.path) and dbm.whichdb(self.path) is None
-        if missing and not write:
+        # A database whose writer has died may be missing for that.
+        if missing and not write and not self._is_marked():
             return None
         self._lock_file(alone=alone)
         try:
@@ -225,7 +228,7 @@ class Handle:
 
     def _open(self, flag: str) -> None:
         mode, opener, words = self._words
-        if self._file is not None and os.pread(self._file, len(_MARK), 0) == _MARK:
+        if self._file is not None and self._is_marked():
             msg = (
                 "a writer has died before its changes were synced, so that values may be missing "
                 f"or damaged; restore the database, or delete {self.path}.lock to read what is left"
@@ -235,6 +238,12 @@ class Handle:
             self.db = (opener or _opened)(self.path, flag, mode, **words)
         except Exception as error:
             raise self.worded(error) from error
+
+    def _is_marked(self) -> bool:
+        try:
+            return Path(f"{self.path}.lock").read_bytes() == _MARK
+        except FileNotFoundError:
+            return False
 
     def _lock_file(self, *, alone: bool) -> None:
         try:
@@ -278,7 +287,7 @@ class Handle:
         """Note that there are changes that are not synced."""
         if not self._changed and self._file is not None:
             os.pwrite(self._file, _MARK, 0)
-        self._changed = True
+        self._changed = self._rewritten = True
 
     def sync(self) -> None:
         """Write all changes to the disk."""
@@ -329,12 +338,15 @@ class Handle:
         with self.lock:
             found, self.db = self.db, None
             if found is not None:
+                if self._rewritten:
+                    self.mark()
                 try:
                     found.close()
                 except Exception as error:
                     raise self.worded(error) from error
                 if self._changed:
                     self._clean()
+                self._rewritten = False
             self._unlock()
 
     def __del__(self) -> None:

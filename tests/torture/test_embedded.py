@@ -1,0 +1,20 @@
+"""A short version of the proofs in ``embedded.py``."""
+
+from __future__ import annotations
+
+import sys
+from platform import machine
+
+import pytest
+from torture.embedded import KINDS, tries
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or machine() != "x86_64", reason="the traps know Linux on x86-64 only"
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_of_a_database_that_is_killed_is_made_or_not_made(kind: str) -> None:
+    found = list(tries(kind, every=5))
+    assert [(name, why) for name, why in found if why] == []
+    assert len(found) > 5
