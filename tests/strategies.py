@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+import fastzarr as zarr
 from fastzarr.grids.base import Grid
 from fastzarr.grids.regular import RegularGrid
+from fastzarr.stores import MemoryStore, Store
 
 MAX_SIZE = 9
 
@@ -205,3 +207,26 @@ def cases(draw: Any, *, dtypes: list[str] = DTYPES) -> Case:
         if shape and draw(st.booleans()):
             options["shards"] = tuple(c * draw(st.integers(1, 3)) for c in options["chunks"])
     return Case(shape, options)
+
+
+def written_alike(data: st.DataObject, store: Store) -> None:
+    """Check that writes with any settings leave in a store what they leave in one in memory."""
+    shape = data.draw(st.tuples(st.integers(1, 30), st.integers(1, 12)), label="shape")
+    options: dict[str, Any] = {"shape": shape, "dtype": "i4", "fill_value": 3, "chunks": (2, 3)}
+    if data.draw(st.booleans(), label="shards"):
+        options["shards"] = (8, 6)
+    arrays = [zarr.create_array(one, **options) for one in (MemoryStore(), store)]
+    settings = {
+        "fetch.concurrency": data.draw(st.integers(1, 9), label="concurrency"),
+        "fetch.bytes": data.draw(st.sampled_from([1, 300, 1 << 20]), label="bytes"),
+        "threading.max_workers": data.draw(st.sampled_from([1, 3]), label="threads"),
+    }
+    for _ in range(data.draw(st.integers(1, 3), label="writes")):
+        step = data.draw(st.sampled_from([1, 2, -3]), label="step")
+        column = data.draw(st.integers(0, shape[1] - 1), label="column")
+        value = data.draw(st.sampled_from([3, 8]), label="value")
+        with zarr.config.set(settings):
+            for array in arrays:
+                array[::step, column:] = value
+    stored = [dict(array.store) for array in arrays]
+    assert stored[0] == stored[1]

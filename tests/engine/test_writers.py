@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import written_alike
 
 import fastzarr as zarr
 from fastzarr.errors import ChunkError
@@ -280,24 +281,4 @@ def test_a_forked_child_writes_too() -> None:
 
 @given(data=st.data())
 def test_writes_are_those_to_a_store_in_memory(data: st.DataObject) -> None:
-    shape = data.draw(st.tuples(st.integers(1, 30), st.integers(1, 12)), label="shape")
-    shards = data.draw(st.booleans(), label="shards")
-    options: dict[str, Any] = {"shape": shape, "dtype": "i4", "fill_value": 3, "chunks": (2, 3)}
-    if shards:
-        options["shards"] = (8, 6)
-    kind = data.draw(st.sampled_from([Remote, Swapping]), label="kind")
-    arrays = [zarr.create_array(store, **options) for store in (MemoryStore(), kind())]
-    settings = {
-        "fetch.concurrency": data.draw(st.integers(1, 9), label="concurrency"),
-        "fetch.bytes": data.draw(st.sampled_from([1, 300, 1 << 20]), label="bytes"),
-        "threading.max_workers": data.draw(st.sampled_from([1, 3]), label="threads"),
-    }
-    for _ in range(data.draw(st.integers(1, 3), label="writes")):
-        step = data.draw(st.sampled_from([1, 2, -3]), label="step")
-        column = data.draw(st.integers(0, shape[1] - 1), label="column")
-        value = data.draw(st.sampled_from([3, 8]), label="value")
-        with zarr.config.set(settings):
-            for array in arrays:
-                array[::step, column:] = value
-    stored = [dict(array.store) for array in arrays]
-    assert stored[0] == stored[1]
+    written_alike(data, data.draw(st.sampled_from([Remote, Swapping]), label="kind")())
