@@ -25,7 +25,7 @@ import fastzarr
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, ChunkIOError, RequestAccessError, RequestError
 from fastzarr.stores import Request, as_store
-from fastzarr.stores import redis as module
+from fastzarr.stores import redis as ours
 from fastzarr.stores.redis import RedisStore
 from fastzarr.testing import StoreTests
 
@@ -524,7 +524,7 @@ def children(pid):
 
 
 def test_a_value_beyond_the_limit_is_refused(store, monkeypatch):
-    monkeypatch.setattr(module, "_LARGEST", 10)
+    monkeypatch.setattr(ours, "_LARGEST", 10)
     store["a"] = b"x" * 10
     for write in (
         lambda: store.set("a", b"x" * 11),
@@ -602,3 +602,13 @@ def test_the_store_can_be_used_after_it_was_closed(store):
     with store:
         store["a"] = b"1"
     assert store["a"] == b"1"
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [("RedisStore", "redis", "redis"), ("MongoDBStore", "pymongo", "mongodb")],
+)
+def test_a_missing_package_is_named(monkeypatch, name, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"pip install 'fastzarr\[{extra}\]'"):
+        getattr(fastzarr.storage, name)()

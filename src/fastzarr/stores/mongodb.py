@@ -25,7 +25,7 @@ from fastzarr.stores import retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.ranges import clip_range
-from fastzarr.stores.served import ServedStore
+from fastzarr.stores.served import ServedStore, package
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -109,14 +109,14 @@ class MongoDBStore(ServedStore):
 
     @staticmethod
     def _make(**words: Any) -> Any:
-        pymongo = _package()
+        pymongo = package("pymongo")
         most = round(1000 * config["fetch.timeout"])
         names = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
         return pymongo.MongoClient(**(dict.fromkeys(names, most) | {"connect": False} | words))
 
     @staticmethod
     def _explain(error: Exception) -> retry.Outcome | None:
-        errors = _package().errors
+        errors = package("pymongo").errors
         if not isinstance(error, errors.PyMongoError):
             return None
         word = _word_of(error)
@@ -267,7 +267,7 @@ class MongoDBStore(ServedStore):
     set_many = ServedStore.set_many
 
     def _set_batch(self, batch: Sequence[tuple[str, bytes | None]]) -> None:
-        pymongo = _package()
+        pymongo = package("pymongo")
         self._prepare()
         changes = [
             pymongo.DeleteMany({"key": key})
@@ -338,7 +338,7 @@ class MongoDBStore(ServedStore):
         if before is None:
             try:
                 self.collection.insert_one(dict(new or {}))
-            except _package().errors.DuplicateKeyError:
+            except package("pymongo").errors.DuplicateKeyError:
                 return False
             return True
         where: dict[str, Any] = {"key": key}
@@ -407,17 +407,6 @@ class MongoDBStore(ServedStore):
                 part = f"{part}:{words.get('port') or 27017}"  # noqa: PLW2901  (with its port)
             names.append(part)
         return f"{scheme}://{','.join(names)}/{self._database}.{self._collection}"
-
-
-def _package() -> Any:
-    """Return the package pymongo; raise ImportError, which names the extra."""
-    try:
-        import pymongo
-        import pymongo.errors
-    except ImportError as error:
-        msg = "MongoDBStore needs the package pymongo: pip install 'fastzarr[mongodb]'"
-        raise ImportError(msg) from error
-    return pymongo
 
 
 def _word_of(error: Any) -> str | None:

@@ -28,7 +28,7 @@ from fastzarr.stores import retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import validate_key
 from fastzarr.stores.ranges import clip_range
-from fastzarr.stores.served import ServedStore
+from fastzarr.stores.served import ServedStore, package
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -199,7 +199,7 @@ class RedisStore(ServedStore):
 
     @staticmethod
     def _make(**words: Any) -> Any:
-        redis = _package()
+        redis = package("redis")
         from redis.backoff import NoBackoff
         from redis.connection import PythonRespSerializer
         from redis.retry import Retry
@@ -222,7 +222,7 @@ class RedisStore(ServedStore):
 
     @staticmethod
     def _explain(error: Exception) -> retry.Outcome | None:
-        redis = _package()
+        redis = package("redis")
         if not isinstance(error, redis.RedisError):
             # The client of a cluster has errors of its own.
             gone = type(error).__name__ in ("RedisClusterException", "SlotNotCoveredError")
@@ -281,7 +281,7 @@ class RedisStore(ServedStore):
             return found
         try:
             return [self.client.execute_command(*commands[0])]
-        except _package().ResponseError as error:
+        except package("redis").ResponseError as error:
             return [error]
 
     # Values
@@ -467,16 +467,6 @@ class RedisStore(ServedStore):
         return f"{scheme}://{host}/{words.get('db', 0)}?{prefix}"
 
 
-def _package() -> Any:
-    """Return the package redis; raise ImportError, which names the extra."""
-    try:
-        import redis
-    except ImportError as error:
-        msg = "RedisStore needs the package redis: pip install 'fastzarr[redis]'"
-        raise ImportError(msg) from error
-    return redis
-
-
 def _settings(client: Any) -> Mapping[str, Any]:
     """Return the arguments with which a client connects."""
     if client is None:
@@ -490,7 +480,7 @@ def _settings(client: Any) -> Mapping[str, Any]:
 
 def _parsed(url: str) -> dict[str, Any]:
     """Return the arguments of ``redis.Redis`` that a URL contains."""
-    _package()
+    package("redis")
     from redis.connection import SSLConnection, parse_url
 
     try:

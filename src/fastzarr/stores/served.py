@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from importlib import import_module
 from itertools import islice
 from secrets import token_hex
 from threading import Lock
@@ -81,6 +82,16 @@ class Connection:
             if client is not None and mine and not self.given:
                 self._client = None
                 client.close()
+
+
+def package(name: str) -> Any:
+    """Return the package of a client; raise ImportError, which names what to install."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        extra = "mongodb" if name == "pymongo" else name
+        msg = f"the store needs the package {name}: pip install 'fastzarr[{extra}]'"
+        raise ImportError(msg) from error
 
 
 def _close(client: Any, process: int) -> None:
