@@ -187,6 +187,33 @@ def test_what_is_fetched_and_not_taken_has_a_bound(kind: Any) -> None:
     assert all(found[number] == store.stored[f"c/{number}"] for number in range(COUNT))
 
 
+def test_each_value_that_is_taken_makes_room_for_another_request() -> None:
+    store = Remote({str(number): b"0123456789" for number in range(24)})
+    barrier = threading.Barrier(8)
+
+    def meet(_: str) -> None:
+        barrier.wait()
+
+    store.on_get = meet
+    with zarr.config.set({"fetch.bytes": 80, "fetch.concurrency": 8}):
+        requests = Requests(store, 24, lambda number: Request(str(number)), lambda _: 10)
+        try:
+            for _ in range(3):
+                # All eight have come before one is taken.
+                while requests.arrived.qsize() < 8 or requests.under_way:
+                    threading.Event().wait(0.001)
+                assert [taken(requests) for _ in range(8)] == [b"0123456789"] * 8
+        finally:
+            requests.end()
+
+
+def taken(requests: Requests) -> Any:
+    found = None
+    while found is None:
+        found = requests.take()
+    return found[1]
+
+
 @pytest.mark.parametrize("kind", [Remote, Together, Awaiting])
 def test_a_value_larger_than_the_bound_is_fetched_alone(kind: Any) -> None:
     store, array = filled(kind)

@@ -88,8 +88,10 @@ class _Bounds:
 
     def may_read(self) -> bool:
         """Whether another request may begin now, with the lock held."""
-        self.reads_wait = self._is_full() or (self._writes_wait > 0 and self._write_is_next)
-        return not self.reads_wait
+        wait = self._is_full() or (self._writes_wait > 0 and self._write_is_next)
+        # If one may begin, others may wait still: each value that is taken makes room for one.
+        self.reads_wait = self.reads_wait or wait
+        return not wait
 
     def begin_read(self) -> None:
         """Count a request, with the lock held."""
