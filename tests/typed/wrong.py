@@ -14,7 +14,7 @@ import fastzarr as zarr
 from fastzarr import errors, storage
 from fastzarr.codecs import BloscCodec, GzipCodec, ShardingCodec, TransposeCodec
 from fastzarr.dtype import DateTime64
-from fastzarr.storage import LocalStore, MemoryStore, ObjectStore, ZipStore  # [attr-defined]
+from fastzarr.storage import LocalStore, MemoryStore, ObjectStore, TarStore  # [attr-defined]
 
 root = zarr.group()
 z = zarr.zeros((4, 6), dtype="i4")
