@@ -19,6 +19,7 @@ from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
+from fastzarr.config import config
 from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Suspension, Value
@@ -120,27 +121,55 @@ class Database(Store):
     """
 
     suspension: _Shared
+    _opened: Any
+    _durability: str | None
     # The transaction for which all threads use this store, or None.
     _joined: Staged | None = None
     concurrency = 1
     batch = 1024
     knows_sizes = True
 
-    def __init__(self, *, read_only: bool = False, dimension_separator: str | None = None) -> None:
-        """Initialise without transactions."""
+    def __init__(
+        self,
+        *,
+        read_only: bool = False,
+        dimension_separator: str | None = None,
+        durability: str | None = None,
+    ) -> None:
+        """Initialise without transactions; raise ValueError for an unknown durability."""
         super().__init__(read_only=read_only)
+        if durability not in (None, "none", "replace", "full"):
+            msg = f"durability must be none, replace or full, not {durability!r}"
+            raise ValueError(msg)
         self.dimension_separator = dimension_separator
+        self._durability = durability
         self.suspension = _Shared()
 
+    @abstractmethod
+    def _connect(self) -> None:
+        """Set ``_opened`` to what gives access to the database, without opening it."""
+
     def __getstate__(self) -> Any:
-        """Return the settings, without transactions."""
+        """Return the settings, without transactions and what is open."""
         state = super().__getstate__().items()
-        return {name: held for name, held in state if name not in ("suspension", "_joined")}
+        gone = ("suspension", "_joined", "_opened")
+        return {name: held for name, held in state if name not in gone}
 
     def __setstate__(self, state: Any) -> None:
         """Restore the settings."""
         super().__setstate__(state)
         self.suspension = _Shared()
+        self._connect()
+
+    @property
+    def durability(self) -> str:
+        """Which data survives a power cut: ``none``, ``replace`` or ``full``.
+
+        >>> from fastzarr.stores import SQLiteStore
+        >>> SQLiteStore(":memory:", durability="full").durability
+        'full'
+        """
+        return str(config.flat["durability"] if self._durability is None else self._durability)
 
     def __copy__(self) -> Self:
         """Return a store of the same values that takes part in the same transactions."""

@@ -23,7 +23,6 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
-from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, DatabaseError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database import Database, WritingSession
@@ -71,6 +70,8 @@ class DBMStore(Database):
     b'1'
     """
 
+    _opened: Handle
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -89,17 +90,15 @@ class DBMStore(Database):
         ``write_lock`` is ignored, because threads always take turns.
         """
         super().__init__(
-            read_only=read_only or flag[:1] == "r", dimension_separator=dimension_separator
+            read_only=read_only or flag[:1] == "r",
+            dimension_separator=dimension_separator,
+            durability=durability,
         )
-        if durability not in (None, "none", "replace", "full"):
-            msg = f"durability must be none, replace or full, not {durability!r}"
-            raise ValueError(msg)
         self.path = os.path.abspath(os.fspath(path))
         # Only now, so that a copy does not replace the database again.
         self.flag = f"c{flag[1:]}" if flag[:1] == "n" else flag
         self.mode, self.open, self.write_lock = mode, open, write_lock
         self.open_kwargs = open_kwargs
-        self._durability = durability
         self._connect()
         if flag[:1] == "n":
             with self._writing(0) as session:
@@ -110,42 +109,26 @@ class DBMStore(Database):
         words = (self.mode, self.open, self.open_kwargs)
         with found.guard:
             same = [one for one in tuple(found.opened) if isinstance(one, Handle)]
-            self._handle = same[0] if same else Handle(str(self), self.path, found)
+            self._opened = same[0] if same else Handle(str(self), self.path, found)
         # Not before, because the guard is taken by who has the lock of the handle.
-        self._handle.settle(words)
+        self._opened.settle(words)
 
     def __getstate__(self) -> Any:
         """Return the settings, after writing what is in memory."""
         if not self.read_only:
             self.flush()
-        state = super().__getstate__()
-        del state["_handle"]
-        return state
-
-    def __setstate__(self, state: Any) -> None:
-        """Restore the settings."""
-        super().__setstate__(state)
-        self._connect()
+        return super().__getstate__()
 
     def _find_place(self) -> Place:
-        return self._handle.place
-
-    @property
-    def durability(self) -> str:
-        """When changes are synced: with each call, or for ``none`` by ``flush``.
-
-        >>> DBMStore("data/a.dbm", durability="full").durability
-        'full'
-        """
-        return str(config.flat["durability"] if self._durability is None else self._durability)
+        return self._opened.place
 
     def _reading(self) -> _Session:
-        return _Session(self._handle, self.flag, write=False, alone=not self.read_only)
+        return _Session(self._opened, self.flag, write=False, alone=not self.read_only)
 
     def _writing(self, nbytes: int) -> _Session:
         del nbytes  # the file grows as needed
         synced = self.durability != "none"
-        return _Session(self._handle, self.flag, write=True, alone=True, synced=synced)
+        return _Session(self._opened, self.flag, write=True, alone=True, synced=synced)
 
     def flush(self) -> None:
         """Write everything to the disk.
@@ -153,7 +136,7 @@ class DBMStore(Database):
         >>> import tempfile
         >>> DBMStore(tempfile.mkdtemp() + "/a.dbm").flush()
         """
-        self._handle.sync()
+        self._opened.sync()
 
     def close(self) -> None:
         """Flush, and close the database; a later use opens it again.
@@ -162,7 +145,7 @@ class DBMStore(Database):
         >>> DBMStore(tempfile.mkdtemp() + "/a.dbm").close()
         """
         super().close()
-        self._handle.close()
+        self._opened.close()
 
     @property
     def db(self) -> Any:
@@ -174,7 +157,7 @@ class DBMStore(Database):
         0
         """
         with self._writing(0) if not self.read_only else self._reading():
-            return self._handle.db
+            return self._opened.db
 
     def __str__(self) -> str:
         """Return the URL of the database."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.config import config
 from fastzarr.stores.database import Database
 from fastzarr.stores.lmdb.environment import environment
 from fastzarr.stores.lmdb.session import Lease, Reading, Writing
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastzarr import hints
+    from fastzarr.stores.lmdb.environment import Environment
     from fastzarr.stores.place import Place
 
 
@@ -42,6 +42,8 @@ class LMDBStore(Database):
     (b'1', ['b', 'c'])
     """
 
+    _opened: Environment
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -53,55 +55,35 @@ class LMDBStore(Database):
         **kwargs: Any,
     ) -> None:
         """Initialise without opening the environment; raise ImportError without lmdb."""
-        super().__init__(read_only=read_only, dimension_separator=dimension_separator)
-        if durability not in (None, "none", "replace", "full"):
-            msg = f"durability must be none, replace or full, not {durability!r}"
-            raise ValueError(msg)
+        super().__init__(
+            read_only=read_only,
+            dimension_separator=dimension_separator,
+            durability=durability,
+        )
         self.path = os.path.abspath(os.fspath(path))
         self.buffers, self.kwargs = bool(buffers), kwargs
-        self._durability = durability
         self._connect()
 
     def _connect(self) -> None:
         settings = dict(self.kwargs)
         if self.durability == "none":
             settings.setdefault("metasync", False)
-        self._environment = environment(str(self), self.path, settings)
-
-    def __getstate__(self) -> Any:
-        """Return the settings."""
-        state = super().__getstate__()
-        del state["_environment"]
-        return state
-
-    def __setstate__(self, state: Any) -> None:
-        """Restore the settings."""
-        super().__setstate__(state)
-        self._connect()
+        self._opened = environment(str(self), self.path, settings)
 
     def _find_place(self) -> Place:
-        return self._environment.place
-
-    @property
-    def durability(self) -> str:
-        """Which data survives a power cut: ``none``, ``replace`` or ``full``.
-
-        >>> LMDBStore("data/a.lmdb", durability="full").durability
-        'full'
-        """
-        return str(config.flat["durability"] if self._durability is None else self._durability)
+        return self._opened.place
 
     def _reading(self) -> Reading:
-        return Reading(self._environment)
+        return Reading(self._opened)
 
     def _writing(self, nbytes: int) -> Writing:
-        return Writing(self._environment, nbytes)
+        return Writing(self._opened, nbytes)
 
     def get_many_valid(self, keys: Sequence[str]) -> list[Any]:
         """Return the values of keys that are known to be valid, as views if they may be."""
         if not self.buffers or self._changes() is not None:
             return [None if one is None else bytes(one) for one in super().get_many_valid(keys)]
-        lease = Lease(self._environment)
+        lease = Lease(self._opened)
         if lease.is_one_too_many():
             return [lease.copy(key) for key in keys]
         return [lease.view(key) for key in keys]
@@ -112,7 +94,7 @@ class LMDBStore(Database):
         >>> import tempfile
         >>> LMDBStore(tempfile.mkdtemp()).flush()
         """
-        with Reading(self._environment) as session:
+        with Reading(self._opened) as session:
             session.sync()
 
     def close(self) -> None:
@@ -122,7 +104,7 @@ class LMDBStore(Database):
         >>> LMDBStore(tempfile.mkdtemp()).close()
         """
         super().close()
-        self._environment.close()
+        self._opened.close()
 
     @property
     def db(self) -> Any:
@@ -133,7 +115,7 @@ class LMDBStore(Database):
         >>> store.db.stat()["entries"]
         0
         """
-        return self._environment.own()
+        return self._opened.own()
 
     def __str__(self) -> str:
         """Return the URL of the environment."""

@@ -6,7 +6,6 @@ import os
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.config import config
 from fastzarr.stores.database import Database
 from fastzarr.stores.sqlite.connections import CREATE, MEMORY, READ, UPDATE, Connections
 from fastzarr.stores.sqlite.session import TABLE, Reading, Writing
@@ -42,6 +41,8 @@ class SQLiteStore(Database):
     (b'1', ['b', 'c'])
     """
 
+    _opened: Connections
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -55,58 +56,42 @@ class SQLiteStore(Database):
 
         Raise TypeError for a keyword that the store itself passes to ``sqlite3.connect``.
         """
-        super().__init__(read_only=read_only, dimension_separator=dimension_separator)
+        super().__init__(
+            read_only=read_only,
+            dimension_separator=dimension_separator,
+            durability=durability,
+        )
         for name in ("check_same_thread", "detect_types", "isolation_level", "uri"):
             if name in kwargs:
                 msg = f"SQLiteStore sets {name} itself; omit it"
                 raise TypeError(msg)
-        if durability not in (None, "none", "replace", "full"):
-            msg = f"durability must be none, replace or full, not {durability!r}"
-            raise ValueError(msg)
         text = os.fspath(path)
         self.path = text if text == MEMORY else os.path.abspath(text)
         self.kwargs = kwargs
-        self._durability = durability
         self._connect()
 
     def _connect(self) -> None:
-        self._pool = Connections(str(self), self.path, self.kwargs)
+        self._opened = Connections(str(self), self.path, self.kwargs)
 
     def __getstate__(self) -> Any:
         """Return the settings; raise PicklingError for a database in memory."""
         if self.path == MEMORY:
             msg = "a SQLite database in memory cannot be pickled; use a file"
             raise PicklingError(msg)
-        state = super().__getstate__()
-        del state["_pool"]
-        return state
-
-    def __setstate__(self, state: Any) -> None:
-        """Restore the settings."""
-        super().__setstate__(state)
-        self._connect()
+        return super().__getstate__()
 
     def _find_place(self) -> Place:
-        return self._pool.place
-
-    @property
-    def durability(self) -> str:
-        """Which data survives a power cut: ``none``, ``replace`` or ``full``.
-
-        >>> SQLiteStore(":memory:", durability="full").durability
-        'full'
-        """
-        return str(config.flat["durability"] if self._durability is None else self._durability)
+        return self._opened.place
 
     def _reading(self) -> Reading:
-        return Reading(self._pool, READ if self.read_only else UPDATE)
+        return Reading(self._opened, READ if self.read_only else UPDATE)
 
     def _writing(self, nbytes: int) -> Writing:
         del nbytes  # the file grows as needed
-        return Writing(self._pool, synced=self.durability != "none")
+        return Writing(self._opened, synced=self.durability != "none")
 
     def _run(self, statement: str, mode: str) -> None:
-        with Reading(self._pool, mode) as session:
+        with Reading(self._opened, mode) as session:
             session.execute(statement)
 
     def flush(self) -> None:
@@ -123,7 +108,7 @@ class SQLiteStore(Database):
         >>> SQLiteStore(":memory:").close()
         """
         super().close()
-        self._pool.close()
+        self._opened.close()
 
     def vacuum(self) -> None:
         """Rewrite the file without unused space, which SQLite's VACUUM does.
@@ -141,7 +126,7 @@ class SQLiteStore(Database):
         >>> store.db.execute("SELECT count(*) FROM zarr").fetchall()
         [(0,)]
         """
-        return self._pool.own(TABLE)
+        return self._opened.own(TABLE)
 
     @property
     def cursor(self) -> sqlite3.Cursor:
