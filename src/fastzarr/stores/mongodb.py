@@ -231,17 +231,21 @@ class MongoDBStore(ServedStore):
         if self._connection.prepared:
             return
 
-        def attempt() -> None:
-            self.collection.create_index([("key", 1)], unique=True)
+        def attempt() -> Any:
+            try:
+                self.collection.create_index([("key", 1)], unique=True)
+            except package("pymongo").errors.OperationFailure as error:
+                # Repeating it would not help: the keys are stored twice.
+                if _word_of(error) != "DuplicateKey":
+                    raise
+                return error
+            return None
 
-        try:
-            self._request(attempt, "")
-        except RequestError as error:
-            if error.status != "DuplicateKey":
-                raise
+        error = self._request(attempt, "")
+        if error is not None:
             msg = (
                 f"{self}: several documents have the same key, which were inserted without a "
-                f"unique index; delete all but one of them: {error.message}"
+                f"unique index; delete all but one of them: {error}"
             )
             raise BaseZarrError(msg) from error
         self._connection.prepared = True
