@@ -332,12 +332,15 @@ def test_own_changes_are_seen(cached):
 
 def test_own_changes_are_served_from_the_cache(s3, proxy, cached):
     cache = cached(objects(s3, proxy))
-    array = create_array(cache, name="a", data=np.arange(20, dtype="i4"), chunks=5)
+    array = create_array(cache, name="a", shape=20, dtype="i4", chunks=5)
+    # One after the other: of writes at the same time, some are not kept.
+    for start in range(0, 20, 5):
+        array[start : start + 5] = np.arange(start, start + 5)
     array[1] = 100
     array[5:10] = 7
     proxy.forget()
     assert array[:].tolist() == [0, 100, 2, 3, 4, *[7] * 5, *range(10, 20)]
-    assert proxy.count() == 0
+    assert not proxy.log()
 
 
 def test_written_values_need_not_be_cached(s3, proxy, tmp_path):
