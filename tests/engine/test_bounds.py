@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from asked import AskedStore
 
 import fastzarr as zarr
 from fastzarr.engine.bounds import bounds
-from fastzarr.stores import MemoryStore, Store
+from fastzarr.stores import MemoryStore
 from fastzarr.stores.capabilities import Request, Value
 
 if TYPE_CHECKING:
@@ -23,43 +24,22 @@ COUNT = 40
 pytestmark = pytest.mark.usefixtures("data_path")
 
 
-class Remote(Store):
-    """A store with the four methods, which counts the chunks under way at once."""
+class Remote(AskedStore):
+    """A store that counts the chunks under way at once."""
 
     def __init__(self, stored: dict[str, bytes] | None = None) -> None:
-        super().__init__()
-        self.stored = {} if stored is None else stored
+        super().__init__(stored)
         self.under_way: list[str] = []
         self.most = 0
         self.most_bytes = 0
-        self.lock = threading.Lock()
-        self.on: Callable[[str, str], object] = lambda *_: None
 
-    def _ask(self, verb: str, key: str, answer: Callable[[], Any]) -> Any:
-        counted = "c/" in key
-        with self.lock:
-            self.under_way += [verb] * counted
-            self.most = max(self.most, len(self.under_way))
-        try:
-            self.on(verb, key)
-            return answer()
-        finally:
-            with self.lock:
-                if counted:
-                    self.under_way.remove(verb)
+    def begin(self, verb: str, key: str) -> None:
+        self.under_way += [verb] * ("c/" in key)
+        self.most = max(self.most, len(self.under_way))
 
-    def _get(self, key: str) -> bytes | None:
-        found: bytes | None = self._ask("get", key, lambda: self.stored.get(key))
-        return found
-
-    def _set(self, key: str, value: bytes | memoryview) -> None:
-        self._ask("set", key, lambda: self.stored.__setitem__(key, bytes(value)))
-
-    def _delete(self, key: str) -> None:
-        self._ask("delete", key, lambda: self.stored.pop(key, None))
-
-    def _list(self, prefix: str) -> Iterable[str]:
-        return [key for key in tuple(self.stored) if not prefix or key.startswith(f"{prefix}/")]
+    def end(self, verb: str, key: str) -> None:
+        if "c/" in key:
+            self.under_way.remove(verb)
 
 
 class Awaiting(Remote):

@@ -10,56 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from asked import AskedStore
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import written_alike
 
 import fastzarr as zarr
 from fastzarr.errors import ChunkError
-from fastzarr.stores import MemoryStore, Store
+from fastzarr.stores import MemoryStore
 from fastzarr.stores.capabilities import Request, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
 pytestmark = pytest.mark.usefixtures("data_path")
 
 
-class Remote(Store):
-    """A store with the four methods, which counts its requests and those under way at once."""
+class Remote(AskedStore):
+    """A store that counts its requests and those under way at once."""
 
     def __init__(self, stored: dict[str, bytes] | None = None) -> None:
-        super().__init__()
-        self.stored = {} if stored is None else stored
+        super().__init__(stored)
         self.asked: Counter[tuple[str, str]] = Counter()
         self.most = [0, 0]
-        self.lock = threading.Lock()
-        self.on: Callable[[str, str], object] = lambda *_: None
 
-    def _ask(self, verb: str, key: str, answer: Callable[[], Any]) -> Any:
-        with self.lock:
-            self.asked[verb, key] += 1
-            self.most[0] += 1
-            self.most[1] = max(self.most)
-        try:
-            self.on(verb, key)
-            return answer()
-        finally:
-            with self.lock:
-                self.most[0] -= 1
+    def begin(self, verb: str, key: str) -> None:
+        self.asked[verb, key] += 1
+        self.most[0] += 1
+        self.most[1] = max(self.most)
 
-    def _get(self, key: str) -> bytes | None:
-        found: bytes | None = self._ask("get", key, lambda: self.stored.get(key))
-        return found
-
-    def _set(self, key: str, value: bytes | memoryview) -> None:
-        self._ask("set", key, lambda: self.stored.__setitem__(key, bytes(value)))
-
-    def _delete(self, key: str) -> None:
-        self._ask("delete", key, lambda: self.stored.pop(key, None))
-
-    def _list(self, prefix: str) -> Iterable[str]:
-        return [key for key in tuple(self.stored) if not prefix or key.startswith(f"{prefix}/")]
+    def end(self, verb: str, key: str) -> None:
+        del verb, key
+        self.most[0] -= 1
 
 
 class Swapping(Remote):

@@ -25,15 +25,12 @@ from fastzarr.config import config
 from fastzarr.engine.bounds import bounds
 from fastzarr.engine.failures import Failure, of_error
 from fastzarr.engine.threads import workers
-from fastzarr.engine.writers import WaitingChunks, admitted, part, waiting
+from fastzarr.engine.writers import WaitingChunks, WrittenChunks, admitted, part, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from typing_extensions import Buffer as AnyBuffer
 
-    from fastzarr.buffers import Buffer
-    from fastzarr.engine.chunks import StoredChunks, StoredSource
+    from fastzarr.engine.chunks import StoredChunks
     from fastzarr.stores.stopping import Stopped
     from fastzarr.stores.turns import Turn
 
@@ -51,10 +48,8 @@ _THREADS = 8
 _PARTS = 16
 
 
-class BatchedChunks:
+class BatchedChunks(WrittenChunks):
     """The stored chunks of one array, in a store that sets many values at once."""
-
-    files = None
 
     def __init__(self, chunks: StoredChunks, held: WaitingChunks | None) -> None:
         """Initialise; ``held`` has the turns of chunks for which threads wait."""
@@ -85,18 +80,6 @@ class BatchedChunks:
     def now(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn that stores the object at once."""
         return self.chunks.turn(chunk) if self.held is None else self.held.turn(chunk)
-
-    def get(self, chunk: tuple[int, ...]) -> Buffer | None:
-        """Return the bytes of the object at these coordinates, or None if it is missing."""
-        return self.chunks.get(chunk)
-
-    def get_many(self, chunks: Sequence[tuple[int, ...]]) -> Sequence[Buffer | None]:
-        """Return what ``get`` returns for each of several objects."""
-        return self.chunks.get_many(chunks)
-
-    def source(self, chunk: tuple[int, ...]) -> StoredSource:
-        """Return the source of the object at these coordinates, to read parts of it."""
-        return self.chunks.source(chunk)
 
     def add(self, chunk: tuple[int, ...], value: AnyBuffer | None) -> None:
         """Add a value, or None for an object to be deleted, to the batch; store a full one.

@@ -73,10 +73,27 @@ class _PartTurn:
         self._turn.end()
 
 
-class WaitingChunks:
-    """The stored chunks of one array, in a store for which threads wait."""
+class WrittenChunks:
+    """The stored chunks of one array that is written in its own way, and read as without it."""
 
     files = None
+    chunks: StoredChunks
+
+    def get(self, chunk: tuple[int, ...]) -> Buffer | None:
+        """Return the bytes of the object at these coordinates, or None if it is missing."""
+        return self.chunks.get(chunk)
+
+    def get_many(self, chunks: Sequence[tuple[int, ...]]) -> Sequence[Buffer | None]:
+        """Return what ``get`` returns for each of several objects."""
+        return self.chunks.get_many(chunks)
+
+    def source(self, chunk: tuple[int, ...]) -> StoredSource:
+        """Return the source of the object at these coordinates, to read parts of it."""
+        return self.chunks.source(chunk)
+
+
+class WaitingChunks(WrittenChunks):
+    """The stored chunks of one array, in a store for which threads wait."""
 
     def __init__(self, chunks: StoredChunks, threads: int, nbytes: int) -> None:
         """Initialise; so many threads store chunks at once, each of ``nbytes`` decoded bytes."""
@@ -93,18 +110,6 @@ class WaitingChunks:
     def turn(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn at the object at these coordinates."""
         return _PartTurn(partial(self.chunks.turn, chunk), self.stopped)
-
-    def get(self, chunk: tuple[int, ...]) -> Buffer | None:
-        """Return the bytes of the object at these coordinates, or None if it is missing."""
-        return self.chunks.get(chunk)
-
-    def get_many(self, chunks: Sequence[tuple[int, ...]]) -> Sequence[Buffer | None]:
-        """Return what ``get`` returns for each of several objects."""
-        return self.chunks.get_many(chunks)
-
-    def source(self, chunk: tuple[int, ...]) -> StoredSource:
-        """Return the source of the object at these coordinates, to read parts of it."""
-        return self.chunks.source(chunk)
 
     def end(self, failure: T) -> T:
         """Return the failure of the call, or None: everything is stored."""
