@@ -493,8 +493,11 @@ def delete(store: Store, path: str) -> bool:
     Return False if the store has found nothing, because another writer was first.
     """
     if not path or store.draft is None:
+        known = formats.visible(formats.sought(formats.FORMATS, store.zarr_format))
         for name in formats.visible():
-            store.delete(join(path, name))
+            # A store of other formats may refuse a name that it does not know.
+            if name in known or store.exists(join(path, name)):
+                store.delete(join(path, name))
     if path:
         # If the documents were deleted before, there may be nothing left.
         return store.delete_dir(path) is not False or store.draft is None
