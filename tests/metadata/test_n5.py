@@ -78,6 +78,14 @@ def test_an_attribute_cannot_have_the_name_of_a_member(name: str) -> None:
             n5.document(node.with_members(attributes={name: 1}))
 
 
+def test_an_attribute_of_an_array_cannot_have_the_name_of_a_former_member() -> None:
+    array = fastzarr.open_array({}, mode="w", shape=(5,), dtype="u1", zarr_format="n5")
+    with pytest.raises(errors.MetadataError, match="attribute 'compressionType'"):
+        array.attrs["compressionType"] = "gzip"
+    group = fastzarr.open_group({}, zarr_format="n5", attributes={"compressionType": "gzip"})
+    assert b'"compressionType": "gzip"' in group.store["attributes.json"]
+
+
 def test_the_compression_of_version_1_is_its_type_alone() -> None:
     layout = parsed(compression=..., compressionType="gzip")
     assert layout.compressor == numcodecs.GZip(6)

@@ -182,7 +182,11 @@ def check_data_type(dtype: DataType) -> None:
 
 def check_attributes(attributes: Mapping[str, Any]) -> None:
     """Raise ``MetadataValidationError`` for an attribute with the name of a member."""
-    for name in _RESERVED:
+    _check_names(attributes, _RESERVED)
+
+
+def _check_names(attributes: Mapping[str, Any], reserved: tuple[str, ...]) -> None:
+    for name in reserved:
         if name in attributes:
             fail(f"N5 reserves the name of the attribute {name!r}; choose another", "attributes")
 
@@ -212,6 +216,8 @@ def document(node: Layout | GroupLayout) -> dict[str, Any]:
 
 def _with_attributes(doc: dict[str, Any], attributes: dict[str, Any]) -> dict[str, Any]:
     check_attributes(attributes)
+    if "dimensions" in doc:
+        _check_names(attributes, (_FORMER,))
     return doc | attributes
 
 
