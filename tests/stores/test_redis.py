@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from redis import Redis, RedisCluster
+from redis import ConnectionPool, Redis, RedisCluster, UsernamePasswordCredentialProvider
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as Cut
 from servers import redis as servers
@@ -547,6 +547,32 @@ def test_credentials_are_nowhere():
     texts.append(repr(pickle.dumps(store)))
     texts.append(repr(pickle.dumps(caught.value)))
     assert not [text for text in texts if SECRET in text]
+
+
+@pytest.mark.parametrize(
+    "address", ["pa/{}@host/0", "12/{}@host", "{}#s@host/0", "12#{}@host", "12?{}@host", "[{}@host"]
+)
+def test_a_password_that_was_not_quoted_is_in_no_error(address):
+    with pytest.raises(BaseZarrError, match="must be quoted") as caught:
+        RedisStore.from_url(f"redis://me:{address.format(SECRET)}")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_provider_of_given_values_is_not_pickled():
+    provider = UsernamePasswordCredentialProvider("me", SECRET)
+    assert SECRET.encode() not in pickle.dumps(RedisStore(credential_provider=provider))
+
+
+def test_stores_of_different_pools_are_different():
+    one, same, other = (
+        RedisStore(connection_pool=ConnectionPool(host=host, password=SECRET)) for host in "aab"
+    )
+    assert (str(one), str(other)) == (
+        "redis://a:6379/0?prefix=zarr",
+        "redis://b:6379/0?prefix=zarr",
+    )
+    assert one == same
+    assert one != other
 
 
 def test_a_pickle_has_the_client_of_its_process(redis):

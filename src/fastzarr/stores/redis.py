@@ -19,7 +19,7 @@ import os
 import re
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NoReturn, Self
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
@@ -130,7 +130,7 @@ class RedisStore(ServedStore):
     server: with ``appendonly yes`` and ``appendfsync always`` every write that has returned, by
     default only what it has saved. A server that evicts keys, as a cache does, loses data. A pickle
     has no password: another process takes it from the variable ``REDISCLI_AUTH``, as redis-cli
-    does, or from a ``credential_provider``.
+    does, or from a ``credential_provider`` that obtains it.
 
     Listing a group looks at all names in the database. A value has at most 512 MiB.
 
@@ -183,9 +183,8 @@ class RedisStore(ServedStore):
         >>> RedisStore.from_url("redis://me:hidden@localhost/2?prefix=data")
         RedisStore('redis://localhost:6379/2?prefix=data')
         """
-        parts = urlsplit(url)
+        parts, query = _split(url)
         # The package reads the rest, and the types of the arguments.
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
         mine = {name: query.pop(name) for name in ("prefix",) if name in query}
         database = parts.path.strip("/") if parts.scheme != "unix" else ""
         if database and not database.isdecimal():
@@ -230,6 +229,14 @@ class RedisStore(ServedStore):
         word = _word_of(error)
         cut = isinstance(error, redis.ConnectionError | redis.TimeoutError) and word is None
         return retry.Outcome(word, cut or word in _PASSING, word in _DENIED)
+
+    @staticmethod
+    def _public(words: dict[str, Any]) -> dict[str, Any]:
+        provider = words.get("credential_provider")
+        # This kind has the user and the password as values.
+        if isinstance(provider, package("redis").UsernamePasswordCredentialProvider):
+            return {name: held for name, held in words.items() if name != "credential_provider"}
+        return words
 
     def _refuse(self, error: Exception, key: str) -> NoReturn:
         advice = _ADVICE.get(_word_of(error) or "")
@@ -456,7 +463,7 @@ class RedisStore(ServedStore):
     def __str__(self) -> str:
         """Return the URL, without credentials."""
         words: Mapping[str, Any] = self._connection.words
-        if self._connection.given:
+        if self._connection.given or "connection_pool" in words:
             words = _settings(self._connection.client())
         prefix = f"prefix={quote(self._prefix, safe='')}"
         path = words.get("unix_socket_path") or words.get("path")
@@ -476,6 +483,25 @@ def _settings(client: Any) -> Mapping[str, Any]:
         return {**client.nodes_manager.connection_kwargs, "host": node.host, "port": node.port}
     found: Mapping[str, Any] = node.connection_pool.connection_kwargs
     return found
+
+
+def _split(url: str) -> tuple[SplitResult, dict[str, str]]:
+    """Return the parts of a URL, and its query; raise BaseZarrError if it is not valid."""
+    try:
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        # A socket has no port, and may have any path.
+        place = () if parts.scheme == "unix" else (str(parts.port), parts.path)
+        if not any("@" in text for text in (*place, parts.fragment, *query)):
+            return parts, query
+    except ValueError:
+        pass
+    # It may be a password that was not quoted, so that no part of it is shown.
+    msg = (
+        "the URL has no valid host and port; special characters of a user or a password must be "
+        "quoted, by urllib.parse.quote(text, safe='')"
+    )
+    raise BaseZarrError(msg)
 
 
 def _parsed(url: str) -> dict[str, Any]:
