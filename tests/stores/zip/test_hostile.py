@@ -387,3 +387,29 @@ def test_checksums_are_those_of_the_standard_library(tmp_path: Path) -> None:
         store["a"] = b"123" * 100
     with zipfile.ZipFile(tmp_path / "a.zip") as found:
         assert zlib.crc32(b"123" * 100) == found.getinfo("a").CRC
+
+
+def test_a_value_that_is_an_archive_is_not_the_archive(tmp_path: Path) -> None:
+    """Before the directory is written, the file ends with that of the value."""
+    path, copy = tmp_path / "a.zip", tmp_path / "b.zip"
+    expected = {"a": b"1"}
+    with ZipStore(path) as store:
+        store["a"] = b"1"
+        for number, value in enumerate((archive(("x", b"2")), made(), by_others())):
+            key = f"v{number}"
+            store[key] = expected[key] = value
+            copy.write_bytes(path.read_bytes())
+            assert dict(ZipStore(path, mode="r")) == expected
+            with pytest.raises(ArchiveError, match="does not end with a directory"):
+                opened_elsewhere(copy.read_bytes())
+            with ZipStore(copy) as other:
+                other["b"] = b"3"
+            with ZipStore(copy, mode="r") as other:
+                assert dict(other) == {**expected, "b": b"3"}
+            if number == 1:
+                store.flush()
+
+
+def opened_elsewhere(raw: bytes) -> ZipStore:
+    """Return the store of an archive that is a value of another store."""
+    return ZipStore(StorePath(zarr.MemoryStore({"a.zip": raw}), "a.zip"))

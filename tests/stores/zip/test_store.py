@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import fastzarr as zarr
 from fastzarr.errors import ArchiveError, BaseZarrError, ReadOnlyError
 from fastzarr.storage import StorePath, ZipStore
+from fastzarr.stores.zip import archive
 from fastzarr.stores.zip.archive import View
 from fastzarr.testing import StoreTests
 
@@ -350,3 +352,25 @@ def test_a_full_disk(tmp_path: Path, room: int) -> None:
     store["d"] = b"3"
     store.close()
     assert "d" in names(path)
+
+
+def test_a_key_that_is_stored_while_names_are_collected_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key of another thread may come too late for this list, but not for the next one."""
+    store = ZipStore(tmp_path / "a.zip")
+    store["a/x"] = b"1"
+    real, begun = vars(archive)["_name"], list[str]()
+
+    def name(found: dict[str, set[str]], key: str) -> None:
+        if not begun:
+            begun.append(key)
+            with ThreadPoolExecutor(1) as other:
+                other.submit(store.set, "b/x", b"2").result()
+        real(found, key)
+
+    monkeypatch.setattr(archive, "_name", name)
+    store.listdir("")
+    assert begun == ["a/x"]
+    assert store.listdir("") == ["a", "b"]
+    assert not store.is_empty("b")

@@ -54,30 +54,33 @@ class Packed(NamedTuple):
 class View:
     """A file, and its members by key, in the order of the directory; None counts as missing."""
 
-    __slots__ = ("entries", "names", "opened", "reader")
+    __slots__ = ("_names", "_version", "entries", "opened", "reader")
 
     def __init__(self, reader: Any, opened: Opened) -> None:
         """Initialise."""
         self.reader, self.opened = reader, opened
         self.entries: zf.Entries = dict(opened.entries)
-        self.names: dict[str, set[str]] | None = None
+        self._version = 0
+        # The names below each folder, and the version of the entries that they are of. A thread may
+        # collect them while another one updates the entries.
+        self._names: tuple[int, dict[str, set[str]]] | None = None
 
     def update(self, changes: list[log.Change]) -> None:
         """Apply changes in one step."""
         base, new = log.applied(self.entries, changes)
+        names, version = self._current_names(), self._version + 1
         if base is not self.entries:
-            self.entries, self.names = {**base, **new}, None
-        names = self.names
+            self.entries, names = {**base, **new}, None
         added = [key for key, entry in new.items() if entry and self.entries.get(key) is None]
         gone = [key for key, entry in new.items() if entry is None]
         self.entries.update(new)
         for key in gone:
             self.entries.pop(key, None)
-        if gone:
-            self.names = None
-        elif names is not None:
+        if names is not None and not gone:
             for key in added:
                 _name(names, key)
+            self._names = version, names
+        self._version = version
 
     def start(self, entry: Entry) -> int:
         """Return the offset of the data of a member.
@@ -111,14 +114,18 @@ class View:
 
     def below(self, prefix: str) -> set[str]:
         """Return the names directly below a prefix."""
-        names = self.names
+        names = self._current_names()
         if names is None:
-            names = {"": set()}
+            version, names = self._version, {"": set()}
             for key, entry in list(self.entries.items()):
                 if entry is not None:
                     _name(names, key)
-            self.names = names
+            self._names = version, names
         return set(names.get(prefix, ()))
+
+    def _current_names(self) -> dict[str, set[str]] | None:
+        found = self._names
+        return None if found is None or found[0] != self._version else found[1]
 
 
 class Archive:

@@ -4,6 +4,8 @@ Rules of this file:
 
 * An archive with a valid directory at its end is complete. If its first record is a link, the
   directory must have the checksum that this states.
+* The last value may be an archive itself, whose directory then is at the end of the file. Its
+  offsets are not those in the file, and a link before it has no directory yet.
 * Otherwise the last link is looked for, and the directory before it. Their changes count if the
   link says that no directory was written later: the writer died before the end of its changes.
 * In all other cases the archive was truncated or damaged. The members whose headers are found are
@@ -83,11 +85,20 @@ def open_archive(reader: Reader, path: str, *, recover: bool = True) -> Opened:
 
 def _by_ending(reader: Reader, tail: bytes, size: int) -> Opened | None:
     ending = zf.find_ending(tail, size)
-    if ending is None:
+    if ending is None or (ending.shift and _is_of_a_value(reader, ending)):
         return None
     found = Opened({}, size, size)
     found.entries = _read_directory(reader, ending, tail, size, found.hidden)
     return found
+
+
+def _is_of_a_value(reader: Reader, ending: zf.Ending) -> bool:
+    """Whether a directory is that of a value, which is an archive in the changes of this one."""
+    for link in log.find_links(reader, ending.shift):
+        slot = log.read_slot(reader.read(link, log.LINK_SIZE))
+        if slot is not None and not slot.end:
+            return True
+    return False
 
 
 def _read_directory(
