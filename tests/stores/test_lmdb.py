@@ -138,6 +138,15 @@ def test_the_file_does_not_grow_by_reading(tmp_path: Path) -> None:
     assert (tmp_path / "a.lmdb/data.mdb").stat().st_size <= 2 * size
 
 
+def test_the_map_grows_for_keys(tmp_path: Path) -> None:
+    """Many small values need room for their keys, and for the pages that they change."""
+    store = LMDBStore(tmp_path / "a.lmdb", map_size=MIB)
+    end = "/".join(["k" * 220, "l" * 220])
+    keys = [f"a/{number * 7919 % 60_000}/{end}" for number in range(60_000)]
+    store.update(dict.fromkeys(keys, b""))
+    assert sorted(store) == sorted(keys)
+
+
 def test_the_map_grows(tmp_path: Path) -> None:
     """More is stored than ``map_size``, by single values, batches and arrays."""
     path = tmp_path / "a.lmdb"

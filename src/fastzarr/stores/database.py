@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     Changes = Mapping[str, bytes | memoryview | None]
 
+# The bytes that are counted for a key: those of a page, which is copied when it is changed.
+_PAGE = 4096
+
 
 class Session(ABC):
     """One transaction of a database; what it returns may be a view that is valid in it."""
@@ -187,8 +190,8 @@ class Database(Store):
     def _writing(self, nbytes: int) -> AbstractContextManager[WritingSession]:
         """Return a session that stores its changes at its end, or nothing if it raises.
 
-        No other session of any process changes the database meanwhile. The new values have
-        ``nbytes``.
+        No other session of any process changes the database meanwhile. The changes need about
+        ``nbytes``, with their keys and the pages on which these are.
         """
 
     def _changes(self) -> Staged | None:
@@ -484,4 +487,4 @@ class Staged(WritingSession):
 
 
 def _size(changes: Changes) -> int:
-    return sum(len(value) for value in changes.values() if value is not None)
+    return sum(_PAGE + (0 if value is None else len(value)) for value in changes.values())
