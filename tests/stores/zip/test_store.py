@@ -374,3 +374,23 @@ def test_a_key_that_is_stored_while_names_are_collected_is_listed(
     assert begun == ["a/x"]
     assert store.listdir("") == ["a", "b"]
     assert not store.is_empty("b")
+
+
+def test_a_change_that_is_as_long_as_an_incomplete_one_is_kept(tmp_path: Path) -> None:
+    """A change that replaces what a dead writer has left is not removed by others."""
+    path = tmp_path / "a.zip"
+    store, other = ZipStore(path), ZipStore(path)
+    store["a"] = b"1"
+    before = path.read_bytes()
+    store["b"] = b"2"
+    record = path.read_bytes()[len(before) :]
+    store["c"] = b"3"
+    # A record of the same size, of which only the first bytes were written.
+    with path.open("ab") as file:
+        file.write(record[:4] + bytes(len(record) - 4))
+    assert "d" not in store
+    assert "d" not in other
+    other["d"] = b"4"
+    store["e"] = b"5"
+    expected = {"a": b"1", "b": b"2", "c": b"3", "d": b"4", "e": b"5"}
+    assert dict(store) == dict(other) == dict(ZipStore(path)) == expected

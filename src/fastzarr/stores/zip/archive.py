@@ -201,12 +201,14 @@ class Archive:
             return self._load(self.source.open())
         reader: OpenFile = view.reader
         size, _ = reader.seen()
-        if size == self._seen:
+        if size == self._seen == self._end:
             return view
         if size < self._end:
             return self._load(self.source.open())
-        found = log.Replay(reader, self._end, size, link=self._link)
-        if found.end == self._end and _is_rewritten(reader, size):
+        # Another writer may have replaced an incomplete record by one of the same size.
+        verify = self._seen > self._end
+        found = log.Replay(reader, self._end, size, link=self._link, verify=verify)
+        if size != self._seen and found.end == self._end and _is_rewritten(reader, size):
             return self._load(self.source.open())
         view.update(found.changes)
         self._link = found.link
