@@ -78,6 +78,8 @@ def test_a_handle_of_the_smaller_shape_keeps_the_elements_outside_of_it(
 class Objects(dict[tuple[int, ...], bytes]):
     """Stored objects in a dictionary, as the twin needs them."""
 
+    admit = None
+
     def turn(self, chunk: tuple[int, ...]) -> Any:
         objects = self
 

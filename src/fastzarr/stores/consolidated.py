@@ -12,12 +12,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Self
 
+from fastzarr.checked import CONSOLIDATED, DOCUMENTS
 from fastzarr.errors import MetadataError, ReadOnlyError
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.wrapper import WrapperStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+# The document of an array in the format that has a separate document of consolidated metadata.
+(_ARRAY,) = (name for name, kinds in DOCUMENTS.items() if kinds == ("array",))
 
 
 class ConsolidatedMetadataStore(WrapperStore):
@@ -38,7 +42,7 @@ class ConsolidatedMetadataStore(WrapperStore):
 
     supports_writes = False
 
-    def __init__(self, store: Any, metadata_key: str = ".zmetadata") -> None:
+    def __init__(self, store: Any, metadata_key: str = CONSOLIDATED) -> None:
         """Initialise with what the document contains now.
 
         Raise MetadataError if the document is missing or not one of consolidated metadata.
@@ -83,10 +87,10 @@ class ConsolidatedMetadataStore(WrapperStore):
     def _is_in_array(self, path: str) -> bool:
         """Whether there is an array at a path or above it."""
         while path:
-            if f"{path}/.zarray" in self.meta_store:
+            if f"{path}/{_ARRAY}" in self.meta_store:
                 return True
             path = path.rpartition("/")[0]
-        return ".zarray" in self.meta_store
+        return _ARRAY in self.meta_store
 
     def with_read_only(self, read_only: bool = True) -> Self:
         """Return the store itself, which is read-only; raise ReadOnlyError for another one.
