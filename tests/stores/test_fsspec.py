@@ -13,6 +13,7 @@ from uuid import uuid4
 import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from servers.suites import SuiteInSeaweed
 
 from fastzarr import create_array, open_array, open_group
@@ -114,6 +115,32 @@ def test_an_option_that_only_the_file_system_knows_selects_it(s3):
     assert isinstance(store, FsspecStore)
     store.set("a", b"1")
     assert as_store(s3.url, storage_options=s3.obstore()).get("a") == b"1"
+
+
+@pytest.mark.parametrize("key", ["c/416/0", "0/416", "416.0", "416"])
+def test_a_key_with_a_number_of_http_is_missing_as_any_other(key):
+    store = FsspecStore(fsspec.filesystem("memory"), path=f"/{uuid4().hex}")
+    assert store.get_ranges(key, [(1, 2)]) is None
+    assert list(store.fetch([Request(key, -4)])) == [(0, None)]
+
+
+def test_a_refused_part_of_a_key_with_a_number_of_http_is_an_error():
+    class Refusing(MemoryFileSystem):
+        cachable = False
+
+        def cat_file(self, path, *_, **__):
+            msg = f"{path}: refused"
+            raise PermissionError(msg)
+
+    store = FsspecStore(Refusing(), path=f"/{uuid4().hex}")
+    with pytest.raises(RequestAccessError, match="c/416/0"):
+        store.get_ranges("c/416/0", [(1, 2)])
+
+
+def test_a_missing_shard_with_a_number_of_http_has_the_fill_value():
+    store = FsspecStore(fsspec.filesystem("memory"), path=f"/{uuid4().hex}")
+    array = create_array(store, shape=(3336,), chunks=(1,), shards=(8,), dtype="u1", fill_value=7)
+    assert array[3328] == 7
 
 
 def test_file_systems_and_mappers_are_stores():

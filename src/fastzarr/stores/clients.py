@@ -36,7 +36,8 @@ _GONE = frozenset({404, 410})
 # Seconds until there is a connection.
 _CONNECT = 5.0
 _status = re.compile(r"\b(4\d\d|5\d\d)\b").search
-_beyond = re.compile(r"\b416\b|InvalidRange|not satisfiable").search
+# The number may be a coordinate in the key that an error names.
+_beyond = re.compile(r"(?<![\w./%-])416(?![\w/%-]|\.\w)|InvalidRange|not satisfiable").search
 _part = re.compile(r"\Abytes (\d+)-(\d+)/(\d+|\*)\Z").match
 # The names of errors of aiohttp and botocore for a connection that failed.
 _network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
@@ -158,7 +159,9 @@ def part(data: Any, start: int, length: int | None) -> Value:
 def is_beyond(error: Exception, start: int, length: int | None) -> bool:
     """Whether a part was requested, and nothing of the value is in it."""
     part = bool(start) or length is not None
-    return part and _beyond(f"{getattr(error, 'status', '')} {error}") is not None
+    if not part or isinstance(error, FileNotFoundError):
+        return False
+    return _beyond(f"{getattr(error, 'status', '')} {error}") is not None
 
 
 def reads_web(fs: Any) -> bool:
