@@ -1,4 +1,4 @@
-"""What the system tells of the files of databases: who has locked them, and who may write them."""
+"""Locks and permissions of the files of databases, as the system reports them."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class DBMStore(Database):
         with found.guard:
             same = [one for one in tuple(found.opened) if isinstance(one, Handle)]
             self._opened = same[0] if same else Handle(str(self), self.path, found)
-        # Not before, because the guard is taken by who has the lock of the handle.
+        # Not while the guard is held: a thread with the lock of the handle may wait for it.
         self._opened.settle(words)
 
     def __getstate__(self) -> Any:
