@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -135,6 +136,21 @@ def test_a_refused_part_of_a_key_with_a_number_of_http_is_an_error():
     store = FsspecStore(Refusing(), path=f"/{uuid4().hex}")
     with pytest.raises(RequestAccessError, match="c/416/0"):
         store.get_ranges("c/416/0", [(1, 2)])
+
+
+@pytest.mark.parametrize("number", [403, 404, 503])
+def test_a_number_in_a_key_is_not_the_status_of_a_failure(number):
+    class Broken(MemoryFileSystem):
+        cachable = False
+
+        def cat_file(self, path, *_, **__):
+            raise OSError(errno.EIO, "no disk", path)
+
+    store = FsspecStore(Broken(), path=f"/{uuid4().hex}")
+    with config.set({"fetch.deadline": 0.01}), pytest.raises(OSError, match="no disk") as caught:
+        store.get(f"c/{number}/0")
+    assert not isinstance(caught.value, RequestAccessError)
+    assert f"status {number}" not in str(caught.value)
 
 
 def test_a_missing_shard_with_a_number_of_http_has_the_fill_value():

@@ -35,9 +35,10 @@ _READ = "_cat_file"
 _GONE = frozenset({404, 410})
 # Seconds until there is a connection.
 _CONNECT = 5.0
-_status = re.compile(r"\b(4\d\d|5\d\d)\b").search
-# The number may be a coordinate in the key that an error names.
-_beyond = re.compile(r"(?<![\w./%-])416(?![\w/%-]|\.\w)|InvalidRange|not satisfiable").search
+# A status in a message, which is not a coordinate in the key that it names.
+_NUMBER = r"(?<![\w./%%-])(%s)(?![\w/%%-]|\.\w)"
+_status = re.compile(_NUMBER % r"4\d\d|5\d\d").search
+_beyond = re.compile(_NUMBER % "416" + "|InvalidRange|not satisfiable").search
 _part = re.compile(r"\Abytes (\d+)-(\d+)/(\d+|\*)\Z").match
 # The names of errors of aiohttp and botocore for a connection that failed.
 _network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
