@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
 import traceback
+import weakref
 
 import numpy as np
 import pytest
@@ -314,6 +316,24 @@ def test_a_pickle_is_opened_here_and_elsewhere(store):
         [sys.executable, "-c", program], capture_output=True, check=True
     )
     assert done.stdout.strip() == b"b'1'"
+
+
+def test_a_pickle_has_no_secrets_of_a_url():
+    secrets = "authMechanismProperties=AWS_SESSION_TOKEN:hunter3&retryWrites=false"
+    host = f"mongodb://me:hunter2@localhost/?authMechanism=MONGODB-AWS&{secrets}"
+    for one in (host, [host]):
+        pickled = pickle.dumps(MongoDBStore(host=one))
+        assert b"hunter" not in pickled
+        assert b"retryWrites=false" in pickled
+
+
+def test_a_closed_client_is_not_kept(store):
+    first = weakref.ref(store.client)
+    store.close()
+    store["a"] = b"1"
+    gc.collect()
+    assert first() is None
+    assert store["a"] == b"1"
 
 
 def look(z, queue):

@@ -25,7 +25,7 @@ from fastzarr.stores import retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.ranges import clip_range
-from fastzarr.stores.served import ServedStore, package
+from fastzarr.stores.served import ServedStore, is_secret, package
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -129,9 +129,9 @@ class MongoDBStore(ServedStore):
     def _public(words: dict[str, Any]) -> dict[str, Any]:
         host = words.get("host")
         if isinstance(host, str):
-            return words | {"host": _user.sub("", host)}
+            return words | {"host": _without_secrets(host)}
         if host is not None:
-            return words | {"host": [_user.sub("", one) for one in host]}
+            return words | {"host": [_without_secrets(one) for one in host]}
         return words
 
     @property
@@ -411,6 +411,13 @@ class MongoDBStore(ServedStore):
                 part = f"{part}:{words.get('port') or 27017}"  # noqa: PLW2901  (with its port)
             names.append(part)
         return f"{scheme}://{','.join(names)}/{self._database}.{self._collection}"
+
+
+def _without_secrets(host: str) -> str:
+    """Return a host or a URL without its user, and without what is secret in its query."""
+    place, mark, query = _user.sub("", host).partition("?")
+    kept = [one for one in query.split("&") if not is_secret(one.partition("=")[0])]
+    return place + mark + "&".join(kept)
 
 
 def _word_of(error: Any) -> str | None:

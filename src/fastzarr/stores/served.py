@@ -57,11 +57,12 @@ class Connection:
         # The clients of other processes, whose connections must not be closed by this one.
         self._others: list[Any] = []
         self._guard = Lock()
+        self._end: finalize[Any, Any] | None = None
 
     def client(self) -> Any:
         """Return the client of this process."""
-        mine = os.getpid()
-        if self._client is None or (self._process != mine and not self.given):
+        mine, client = os.getpid(), self._client
+        if client is None or (self._process != mine and not self.given):
             if self._process != mine:
                 # A thread of the parent may have held it.
                 self._guard = Lock()
@@ -72,15 +73,19 @@ class Connection:
                 if self._client is None:
                     self._client = self._make(**self.words)
                     self._process = mine
-                    finalize(self, _close, self._client, mine)
-        return self._client
+                    self._end = finalize(self, _close, self._client, mine)
+                client = self._client
+        return client
 
     def close(self) -> None:
         """Close the client of this process; a later use makes another one."""
+        if self.given or self._process != os.getpid():
+            return
         with self._guard:
-            client, mine = self._client, self._process == os.getpid()
-            if client is not None and mine and not self.given:
-                self._client = None
+            client, self._client = self._client, None
+            if client is not None and self._end is not None:
+                # It would keep the client until the connection is collected.
+                self._end.detach()
                 client.close()
 
 
@@ -222,7 +227,7 @@ class ServedStore(Store):
         known[name] = connection
         if not connection.given:
             state.pop("_place", None)
-        words = {key: held for key, held in connection.words.items() if not _is_secret(key)}
+        words = {key: held for key, held in connection.words.items() if not is_secret(key)}
         return state | {"_connected": (name, None if connection.given else self._public(words))}
 
     def __setstate__(self, state: Any) -> None:
@@ -246,7 +251,8 @@ class ServedStore(Store):
         return words
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether an argument of a client has a credential."""
     return name.lower() in _SECRET
 
 
