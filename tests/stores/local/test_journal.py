@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from descriptors import few_descriptors
 from transactions import (
     again,
     change_all,
@@ -580,15 +581,11 @@ def test_too_many_changes_are_refused(root: zarr.Group, monkeypatch: pytest.Monk
 def test_the_number_of_descriptors_does_not_depend_on_that_of_chunks(root: zarr.Group) -> None:
     z = root.create_array("z", data=np.arange(300), chunks=1)
     w = root.create_array("w", data=np.arange(300), chunks=1)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limit[1]))
-    try:
+    with few_descriptors(50) as limit:
         with root.transaction():
             root["x"][0] = int(z[...].sum())
             w[...] += 1
-    finally:
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 64
-        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == limit
     assert again(root)["x"][0] == 299 * 150
     assert again(root)["w"][...].tolist() == list(range(1, 301))
 
@@ -596,13 +593,8 @@ def test_the_number_of_descriptors_does_not_depend_on_that_of_chunks(root: zarr.
 def test_a_transaction_that_needs_more_folders_than_can_be_open_says_so(root: zarr.Group) -> None:
     groups = [root.create_group(f"many/{number}") for number in range(80)]
     before = files(root)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limit[1]))
     refused = pytest.raises(TransactionError, match=r"changes 80 nodes.*make several transactions")
-    try:
-        with refused, root.transaction():
-            for group in groups:
-                group.attrs["a"] = 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    with few_descriptors(50), refused, root.transaction():
+        for group in groups:
+            group.attrs["a"] = 1
     assert files(root) == before

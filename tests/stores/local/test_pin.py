@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from descriptors import open_below
 
 from fastzarr.stores import LocalStore
 from fastzarr.stores.local.folder import Folder
@@ -121,11 +122,11 @@ def test_a_turn_in_an_open_folder_excludes_one_by_path(folder: Folder, tmp_path:
 
 @needs_open_folders
 def test_an_open_folder_costs_no_descriptor_when_it_is_released(folder: Folder) -> None:
-    before = len([*Path("/proc/self/fd").iterdir()])
+    before = open_below(Path(folder.root))
     pin(folder, "a").end()
     with pytest.raises(FileNotFoundError):
         pin(folder, "b")
-    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    assert open_below(Path(folder.root)) == before
 
 
 def test_a_folder_can_be_reached_by_its_path_where_open_folders_have_none(
