@@ -90,6 +90,21 @@ def test_the_table_is_that_of_zarr_python_2(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["a.sqldb"]
 
 
+def test_a_transaction_of_the_user_is_not_ended() -> None:
+    """In memory, ``db`` is the connection of the store itself."""
+    store = SQLiteStore(":memory:")
+    store["a"] = b"1"
+    store.db.execute("BEGIN")
+    store.db.execute("INSERT INTO zarr VALUES ('b', x'32')")
+    assert store["a"] == b"1"
+    with pytest.raises(DatabaseError, match="by the store's attribute db is open; end it first"):
+        store["c"] = b"3"
+    assert store["b"] == b"2"
+    store.db.execute("COMMIT")
+    store["c"] = b"3"
+    assert dict(store) == {"a": b"1", "b": b"2", "c": b"3"}
+
+
 def test_names_of_users(tmp_path: Path) -> None:
     """The attributes and methods of zarr-python 2's class are there."""
     path = tmp_path / "a.sqldb"

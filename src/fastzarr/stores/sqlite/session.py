@@ -50,12 +50,15 @@ class Reading(Session):
         self._taken: sqlite3.Connection | None = None
         # The key that an error is about.
         self._key = ""
+        # Whether the caller has begun a transaction, which the session must not end.
+        self._within = False
 
     def __enter__(self) -> Self:
         """Take a connection, if there is a file."""
         found = self._connections.take(self._mode)
         if found is not None:
             self._taken, self._mode = found
+            self._within = self._taken.in_transaction
         return self
 
     def __exit__(
@@ -73,7 +76,7 @@ class Reading(Session):
 
     def _end(self, taken: sqlite3.Connection, *, failed: bool) -> None:
         del failed
-        if taken.in_transaction:
+        if taken.in_transaction and not self._within:
             taken.rollback()
 
     def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
@@ -166,17 +169,23 @@ class Writing(Reading, WritingSession):
         """Take a connection, and wait for other writers."""
         super().__enter__()
         try:
-            self.execute(f"PRAGMA synchronous={'FULL' if self._synced else 'NORMAL'}")
-            self.execute("BEGIN IMMEDIATE")
-            self.execute(TABLE)
+            self._begin()
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
         return self
 
+    def _begin(self) -> None:
+        if self._within:
+            msg = "a transaction begun by the store's attribute db is open; end it first"
+            raise DatabaseError(msg, self._connections.url)
+        self.execute(f"PRAGMA synchronous={'FULL' if self._synced else 'NORMAL'}")
+        self.execute("BEGIN IMMEDIATE")
+        self.execute(TABLE)
+
     def _end(self, taken: sqlite3.Connection, *, failed: bool) -> None:
-        if not taken.in_transaction:
-            return  # SQLite has undone it
+        if not taken.in_transaction or self._within:
+            return  # SQLite has undone it, or the session has not begun it
         if failed:
             taken.rollback()
             return
