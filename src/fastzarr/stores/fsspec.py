@@ -445,22 +445,11 @@ class FsspecStore(RemoteStore):
             if each.rstrip("/") != path and not each.endswith(TEMPORARY_SUFFIX)
         ]
 
-    def _delete_dir(self, prefix: str) -> bool:
-        keys = list(self._list(prefix))
-        self._delete_keys(keys)
-        return bool(keys)
-
-    def clear(self) -> None:
-        """Delete all keys."""
-        self._check_write()
-        self._delete_keys(list(self._list("")))
-
-    def _delete_keys(self, keys: Sequence[str]) -> None:
+    def _delete_keys(self, keys: Iterable[str]) -> None:
         if self._awaited and not self._names & _FILES:
-            loop.wait(self._delete_all(keys))
-            return
-        for key in keys:
-            self._delete(key)
+            loop.wait(self._delete_all(list(keys)))
+        else:
+            super()._delete_keys(keys)
 
     async def _delete_all(self, keys: Sequence[str]) -> None:
         """Delete keys, several at once, of a file system without real folders."""

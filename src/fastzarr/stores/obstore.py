@@ -454,16 +454,6 @@ class ObjectStore(RemoteStore):
 
     # Trees
 
-    def _delete_dir(self, prefix: str) -> bool:
-        keys = list(self._list(prefix))
-        self._delete_keys(keys)
-        return bool(keys)
-
-    def clear(self) -> None:
-        """Delete all keys."""
-        self._check_write()
-        self._delete_keys(self._list(""))
-
     def _copy_key(self, key: str, to: str) -> None:
         import obstore
 

@@ -18,7 +18,7 @@ from fastzarr.stores.base import Store
 from fastzarr.stores.keys import validate_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fastzarr.stores.base import Range
     from fastzarr.stores.capabilities import Request, Value
@@ -58,6 +58,21 @@ class RemoteStore(Store):
                 return None
             parts.append(bytes(found.data))
         return parts
+
+    def _delete_keys(self, keys: Iterable[str]) -> None:
+        """Delete keys; a store that can deletes several at once."""
+        for key in tuple(keys):
+            self._delete(key)
+
+    def _delete_dir(self, prefix: str) -> bool | None:
+        keys = list(self._list(prefix))
+        self._delete_keys(keys)
+        return bool(keys)
+
+    def clear(self) -> None:
+        """Delete all keys."""
+        self._check_write()
+        self._delete_keys(self._list(""))
 
     def _check_key_missing(self, error: Exception) -> None:
         """Raise RequestError if it is not the key that an error says to be missing."""
