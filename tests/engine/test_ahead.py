@@ -282,20 +282,6 @@ def test_a_chunk_that_does_not_decode_is_named(kind: Any) -> None:
     assert (raised.value.chunk, raised.value.key) == ((3,), "c/3")
 
 
-def test_a_chunk_that_fails_among_others_is_named() -> None:
-    store, array = filled(Together)
-
-    def fail(key: str) -> None:
-        if key == "c/25":
-            msg = "no route"
-            raise OSError(msg)
-
-    store.on_get = fail
-    with pytest.raises(ChunkError, match="no route") as raised:
-        array[...]
-    assert (raised.value.chunk, raised.value.key) == ((25,), "c/25")
-
-
 @pytest.mark.parametrize("options", [{}, {"dtype": "str"}])
 def test_chunks_at_hand_are_asked_for_in_batches(options: Any) -> None:
     store, array = filled(AtHand, **options)
@@ -305,9 +291,11 @@ def test_chunks_at_hand_are_asked_for_in_batches(options: Any) -> None:
     assert sum(int(key.split()[0]) * store.asked[key] for key in together) == COUNT
 
 
-@pytest.mark.parametrize("options", [{}, {"dtype": "str"}])
-def test_a_chunk_at_hand_that_fails_among_others_is_named(options: Any) -> None:
-    store, array = filled(AtHand, **options)
+@pytest.mark.parametrize(
+    ("kind", "options"), [(Together, {}), (AtHand, {}), (AtHand, {"dtype": "str"})]
+)
+def test_a_chunk_that_fails_among_others_is_named(kind: Any, options: Any) -> None:
+    store, array = filled(kind, **options)
 
     def fail(key: str) -> None:
         if key == "c/25":
