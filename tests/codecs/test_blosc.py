@@ -100,7 +100,10 @@ def header(data, **changes):
         ({"blocksize": 2**32 - 1}, "block size 4294967295 for 16000"),
         ({"typesize": 0}, "type size 0"),
         ({"version": 0}, "version 0"),
+        ({"version": 1}, "version 1"),
         ({"version": 5}, "version 5"),
+        ({"flags": 0x29}, "flags 0x29"),
+        ({"flags": 0x25}, "flags 0x25"),
         ({"flags": 0x02}, "expected 16000 stored bytes"),
     ],
 )
@@ -108,6 +111,20 @@ def test_a_lying_header_is_found_before_the_decoder_runs(changes, says):
     data = header(BloscCodec(typesize=4, shuffle="shuffle").encode(DATA), **changes)
     with pytest.raises(CodecError, match=says):
         BloscCodec().decode(data, len(DATA))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"version": 0}, {"version": 1}, {"flags": 0x3B}, {"flags": 0x37}, {"cbytes": 20}]
+)
+def test_a_damaged_header_of_no_bytes_is_an_error(changes):
+    # What it decodes to would be taken for the elements that a smaller block of N5 lacks.
+    data = BloscCodec().encode(b"")
+    assert BloscCodec().decode(data, 0) == b""
+    with pytest.raises(CodecError):
+        BloscCodec().decode(header(data, **changes), 0)
+    padding = bytes(changes.get("cbytes", 16) - 16)
+    with pytest.raises(CodecError):
+        BloscCodec().decode(header(data, **changes) + padding, None)
 
 
 def test_an_unknown_size_is_bounded():

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 import fastzarr
 from fastzarr import codecs, errors
@@ -105,7 +105,14 @@ def _stored(draw: st.DrawFn) -> tuple[tuple[int, ...], str, Any, dict[str, bytes
     return shape, dtype, compressor, stored
 
 
+_EMPTY = bytes.fromhex("0000 0002 00000000 00000000")
+_BLOSC = bytes.fromhex("00013301 00000000 01000000 10000000")
+_ZSTD = bytes.fromhex("28b52ffd 09 20 00 01 00 00")
+
+
 @given(_stored())
+@example(((1, 1), "u1", {"id": "blosc"}, {"0/0": _EMPTY + _BLOSC}))
+@example(((1, 1), "u1", {"id": "zstd"}, {"0/0": _EMPTY + _ZSTD}))
 def test_the_extension_reads_blocks_as_its_twin_does(
     stored: tuple[tuple[int, ...], str, Any, dict[str, bytes]],
 ) -> None:

@@ -59,6 +59,16 @@ def test_an_empty_frame_without_content_size():
     assert bytes(ZstdCodec().decode(frame(raw(b"", last=True)), 0)) == b""
 
 
+@pytest.mark.parametrize("size", [0, None])
+def test_a_damaged_frame_of_no_bytes_is_an_error(size):
+    # It needs a dictionary; what it decodes to would be taken for elements that a block lacks.
+    damaged = MAGIC + bytes.fromhex("09 20 00 01 00 00")
+    for good in (b"", frame(raw(b"", last=True), content=0), frame(raw(b"", last=True))):
+        assert not good or bytes(ZstdCodec().decode(good, size)) == b""
+        with pytest.raises(CodecError, match="cannot be decoded"):
+            ZstdCodec().decode(good + damaged, size)
+
+
 def test_frames_are_joined_and_skippable_ones_skipped():
     skippable = bytes.fromhex("532a4d18") + (5).to_bytes(4, "little") + b"12345"
     parts = zstd.compress(b"abc", 3) + skippable + zstd.compress(b"", 3) + UNSIZED

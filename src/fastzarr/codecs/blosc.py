@@ -39,8 +39,14 @@ SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 
 _HEADER = struct.Struct("<BBBBIII")
 _MAX_TYPESIZE = 255
+_VERSION = 2
+"""The version of the format; c-blosc reads no other."""
 _STORED = 0x02
 """The header flag of data that Blosc stored uncompressed."""
+_RESERVED = 0x08
+"""A header flag that is never set."""
+_BOTH = 0x05
+"""The header flags of the byte shuffle and of the bit shuffle, which exclude each other."""
 _BLOSCLZ = 0
 # Each 0xFF byte adds 255 to the length of a match in c-blosc's decoder for blosclz, and nothing
 # keeps that 32-bit integer from overflowing (c-blosc issue 405). No encoder writes such a run.
@@ -233,18 +239,20 @@ def decompress(data: Buffer, size: int | None) -> bytes:
         raise CodecError(msg)
     if nbytes != size:
         check_size("blosc", nbytes, size, "the header states", view.nbytes)
-    if not nbytes:
-        return b""
-    if not 1 <= version <= 2 or not typesize or not 1 <= blocksize <= nbytes:
+    sizes = not nbytes or (typesize and 1 <= blocksize <= nbytes)
+    if version != _VERSION or flags & _RESERVED or flags & _BOTH == _BOTH or not sizes:
         msg = (
-            f"blosc: the header is damaged: version {version}, type size {typesize}, block size "
-            f"{blocksize} for {nbytes} decoded bytes"
+            f"blosc: the header is damaged: version {version}, flags {flags:#04x}, type size "
+            f"{typesize}, block size {blocksize} for {nbytes} decoded bytes"
         )
         raise CodecError(msg)
-    stored = flags & _STORED
+    stored = flags & _STORED or not nbytes
     if stored and cbytes != nbytes + _HEADER.size:
         msg = f"blosc: expected {nbytes} stored bytes, found {cbytes - _HEADER.size}"
         raise CodecError(msg)
+    if not nbytes:
+        # c-blosc decodes no frame without bytes.
+        return b""
     if flags >> 5 == _BLOSCLZ and not stored and cbytes > _RUN and b"\xff" * _RUN in bytes(view):
         msg = f"blosc: {cbytes} bytes of data hold a match longer than the {nbytes} decoded bytes"
         raise CodecError(msg)

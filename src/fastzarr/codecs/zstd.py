@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"
+_UNSIZED = _MAGIC + b"\x00\x58\x01\x00\x00"
+"""A frame without content, which states no size."""
 _BLOCK = 1 << 17
 """The largest decoded size of a block, in bytes."""
 
@@ -104,13 +106,10 @@ def decompress(data: Buffer, size: int | None) -> Buffer:
         # Without a size, the number of blocks bounds the decoded size.
         most = sum(frame.most for frame in frames)
         check_size("zstd", most, None, "the blocks may hold up to", view.nbytes)
-        parts = [_decode(view[f.start : f.stop], f.content) for f in frames if f.most]
+        parts = [_decode(view[f.start : f.stop], f.content) for f in frames]
         return parts[0] if len(parts) == 1 else b"".join(as_view(part) for part in parts)
     elif sum(known) > size:
         check_size("zstd", sum(known), size, "the frames state at least")
-    if not any(frame.most for frame in frames):
-        check_size("zstd", 0, size)
-        return b""
     # All frames are decoded into one buffer of the expected size, whatever sizes the data states.
     return _decode(view, size)
 
@@ -118,6 +117,9 @@ def decompress(data: Buffer, size: int | None) -> Buffer:
 def _decode(frame: memoryview, size: int | None) -> Buffer:
     from numcodecs import zstd
 
+    if size == 0:
+        # numcodecs decodes no frame that states 0 bytes, unless another one precedes it.
+        frame = memoryview(_UNSIZED + bytes(frame))
     try:
         if size is None:
             return zstd.decompress(frame)  # type: ignore[no-any-return]
