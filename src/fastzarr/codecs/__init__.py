@@ -19,10 +19,12 @@ _CODECS = {
     "crc32c": ("crc32c", "Crc32cCodec"),
     "gzip": ("gzip", "GzipCodec"),
     "n5_default": ("n5_default", "N5DefaultCodec"),
+    "reshape": ("reshape", "ReshapeCodec"),
     "sharding_indexed": ("sharding", "ShardingCodec"),
     "transpose": ("transpose", "TransposeCodec"),
     "vlen-bytes": ("vlen", "VLenBytesCodec"),
     "vlen-utf8": ("vlen", "VLenUTF8Codec"),
+    "zarrs.squeeze": ("reshape", "SqueezeCodec"),
     "zstd": ("zstd", "ZstdCodec"),
 }
 CODECS.declare({name: f"{__name__}.{module}:{cls}" for name, (module, cls) in _CODECS.items()})
@@ -162,6 +164,12 @@ if TYPE_CHECKING:
     from fastzarr.codecs.numcodecs.filters import (
         FiltersCodec as FiltersCodec,
     )
+    from fastzarr.codecs.reshape import (
+        ReshapeCodec as ReshapeCodec,
+    )
+    from fastzarr.codecs.reshape import (
+        SqueezeCodec as SqueezeCodec,
+    )
     from fastzarr.codecs.sharding import (
         ShardingCodec as ShardingCodec,
     )
@@ -198,6 +206,7 @@ else:
             ".numcodecs.arrays": ("NumcodecsArrayCodec",),
             ".numcodecs.bytes": ("NumcodecsCodec",),
             ".numcodecs.filters": ("FiltersCodec",),
+            ".reshape": ("ReshapeCodec", "SqueezeCodec"),
             ".sharding": ("ShardingCodec",),
             ".transpose": ("TransposeCodec",),
             ".vlen": ("VLenBytesCodec", "VLenUTF8Codec"),

@@ -180,12 +180,15 @@ class Codec:
 class ArrayArrayCodec(Codec):
     """Base class of codecs that encode an array as another array.
 
-    The ``spec`` of every method describes the decoded array.
+    The ``spec`` of every method describes the decoded array. ``reshapes`` is True if the codec
+    changes nothing but the axes: elements, and their order in C order, stay the same.
 
     >>> from fastzarr.codecs import TransposeCodec
     >>> issubclass(TransposeCodec, ArrayArrayCodec)
     True
     """
+
+    reshapes: ClassVar[bool] = False
 
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
         """Return the shape, data type and fill value of the encoded array.
@@ -198,6 +201,20 @@ class ArrayArrayCodec(Codec):
         (3, 2)
         """
         raise NotImplementedError
+
+    def decoded_block(self, block: tuple[int, ...], spec: ChunkSpec) -> tuple[int, ...] | None:
+        """Return the shape in the decoded array of the blocks that divide the encoded one.
+
+        The result is None if they are not blocks of the decoded array, in the same order.
+
+        >>> import numpy as np
+        >>> from fastzarr.codecs import ChunkSpec, TransposeCodec
+        >>> from fastzarr.dtype import Int16
+        >>> spec = ChunkSpec((8, 6), Int16(), np.int16(0))
+        >>> TransposeCodec(order=(1, 0)).decoded_block((3, 8), spec)
+        (8, 3)
+        """
+        return block if len(block) == len(spec.shape) else None
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return the encoded array of one chunk.

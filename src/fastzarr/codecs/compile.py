@@ -60,7 +60,13 @@ def describe(program: Program) -> dict[str, Any] | None:
         if found is None:
             return None
         swap, codecs = found[0], found[1] + codecs
-        order = program.serializer.stored_order(order)
+        if program.reshaped:
+            # Elements are stored in the order that they have before they are given other axes.
+            axes = tuple(range(len(program.serializer_spec.shape)))
+            if program.serializer.stored_order(axes) != axes:
+                return None
+        else:
+            order = program.serializer.stored_order(order)
     strides = [0] * len(order)
     step = item
     for axis in reversed(order):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastzarr.checked import extension, member, placed, show
+from fastzarr.checked import deviation, extension, member, placed, show
 from fastzarr.codecs.base import Codec
 from fastzarr.errors import MetadataError, PickleCodecDisabledError, UnknownCodecError
 from fastzarr.registry import Registry
@@ -20,8 +20,10 @@ from fastzarr.registry import Registry
 CODECS: Registry[type[Codec]] = Registry("codecs")
 """The codecs of format 3 by name; ``codecs/__init__.py`` declares those of this package."""
 
-_ALIASES = {"endian": "bytes"}
+# What older and other writers call a codec.
+_ALIASES = {"endian": "bytes", "squeeze": "zarrs.squeeze", "zarrs.zfp": "zfp"}
 _NUMCODECS = "numcodecs."
+_PREFIXES = {"https://zarr.dev/numcodecs/": _NUMCODECS, "https://codec.zarrs.dev/": ""}
 # numcodecs ids for which format 3 has a codec of its own.
 _TWINS = ("blosc", "gzip", "zstd")
 
@@ -44,19 +46,23 @@ def from_v3(obj: Any, where: str) -> Codec:
     >>> from_v3({"name": "gzip", "configuration": {"level": 1}}, "codecs[0]")
     GzipCodec(level=1)
     """
-    name, config = extension(obj, where)
+    given, config = extension(obj, where)
+    name = given if given in CODECS else _usual(given)
     if name.startswith(_NUMCODECS) and name not in CODECS:
         from fastzarr.codecs.numcodecs import from_name
 
         return from_name(name, config, where)
-    found = CODECS.find(_ALIASES.get(name, name))
+    found = CODECS.find(name)
     if found is None:
-        from fastzarr.codecs.numcodecs import IDS
+        from fastzarr.codecs.numcodecs import IDS, from_name
 
-        msg = f"unknown codec {show(name)}; "
         if name in IDS:
-            msg += f"did you mean {_NUMCODECS + name!r}? "
-        msg += f"known codecs: {', '.join(names())}"
+            deviation(f"is not a registered name, and is read as {_NUMCODECS + name!r}", where)
+            return from_name(_NUMCODECS + name, config, where)
+        msg = (
+            f"unknown codec {show(given)}; install the package that provides it, or register it "
+            f"with fastzarr.codecs.register_codec; known codecs: {', '.join(names())}"
+        )
         raise UnknownCodecError(msg, where)
     return found.from_config(config, member(where, "configuration"))
 
@@ -120,6 +126,15 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
     import numcodecs
 
     numcodecs.register_codec(cls, *words[:1])
+
+
+def _usual(name: str) -> str:
+    """Return the name under which this package knows a codec."""
+    for prefix, usual in _PREFIXES.items():
+        if name.startswith(prefix):
+            # zarrs put the kind of the codec before its name, as in "array_to_bytes/zfp".
+            name = usual + name.rpartition("/")[2]
+    return _ALIASES.get(name, name)
 
 
 def _without_derived(obj: Any) -> Any:

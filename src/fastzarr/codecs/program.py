@@ -9,6 +9,8 @@ Rules of this file:
 * A shard can be read and written in parts if only transposes precede the sharding codec and nothing
   follows it; ``Program.shard`` is then set. With any other chain, a stored object is always read
   and written as a whole.
+* A ``reshape`` between the transposes and the sharding codec is moved into the inner chunks and the
+  index, if the inner chunks are blocks of the array before it, too.
 * For each inner chunk in C order, the index of a shard holds its offset from the start of the shard
   and its size in bytes. Both are 2^64 - 1 if the inner chunk is missing.
 * The index is untrusted. It is validated as a whole before it is used: every inner chunk lies
@@ -28,9 +30,11 @@ import numpy as np
 from fastzarr import errors
 from fastzarr.buffers import as_view
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec
+from fastzarr.codecs.reshape import ReshapeCodec
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.dtypes.numeric import UInt64
 from fastzarr.errors import CodecError
+from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +61,8 @@ class Program:
     ``spec`` describes a decoded chunk and ``nbytes`` is its size in memory. ``fill`` is a
     zero-dimensional array with the value of missing chunks. ``encoded_size`` is the size of a
     stored chunk in bytes, or None if it depends on the values. ``order`` is the permutation of axes
-    made by the transposes, or None if the chain has another array-to-array codec. ``native`` is the
+    in which the serializer gets the elements, or None if they are not just permuted; ``reshaped``
+    is whether they have other axes there. ``native`` is the
     program of the extension, or None if it cannot run the chain; ``padded`` is the setting
     ``array.read_padded_chunks`` that it was made with. ``inside`` is the shard that the serializer
     encodes, if any, and ``shard`` the same if it can be read and written in parts. ``pace`` is the
@@ -77,6 +82,7 @@ class Program:
         "order",
         "pace",
         "padded",
+        "reshaped",
         "serializer",
         "serializer_spec",
         "shard",
@@ -92,6 +98,8 @@ class Program:
         array_steps = []
         byte_steps = []
         size = None
+        moved = _reshape_moved(codecs, spec)
+        codecs, inside = (codecs, None) if moved is None else moved
         for codec in codecs:
             if isinstance(codec, ArrayArrayCodec):
                 array_steps.append((codec, spec))
@@ -107,11 +115,20 @@ class Program:
         self.native: Any = None
         self.padded: Any = None
         order: tuple[int, ...] | None = tuple(range(len(self.spec.shape)))
-        for codec, _ in array_steps:
+        self.reshaped = False
+        for codec, seen in array_steps:
+            if codec.reshapes:
+                self.reshaped |= codec.encoded_spec(seen).shape != seen.shape
+                continue
             turn = codec.order if isinstance(codec, TransposeCodec) else None
-            order = None if order is None or turn is None else tuple(order[axis] for axis in turn)
+            if order is None or turn is None or self.reshaped:
+                order = None
+            else:
+                order = tuple(order[axis] for axis in turn)
+        inside = inside or self.serializer.inside()
+        if inside is not None and self.reshaped:
+            order = None
         self.order = order
-        inside = self.serializer.inside()
         self.inside = None if inside is None else Shard(inside, self.serializer_spec, order)
         self.shard = self.inside if order is not None and not byte_steps else None
         paces = [codec.pace for codec in codecs]
@@ -312,6 +329,39 @@ class Shard:
         for chunk, region in zip(np.ndindex(self.counts), itertools.product(*spans), strict=True):
             # The ellipsis makes a view also of an array without axes.
             yield chunk, (*region, ...)
+
+
+def _reshape_moved(
+    codecs: Sequence[Codec], spec: ChunkSpec
+) -> tuple[tuple[Codec, ...], Inside] | None:
+    """Return a chain without the reshapes before its sharding codec, and the grid inside.
+
+    The inner chunks of that grid are those of the sharding codec, in the same order, as blocks of
+    the array before the reshapes. The result is None if there are none, or no such blocks.
+    """
+    arrays = [codec for codec in codecs if isinstance(codec, ArrayArrayCodec)]
+    serializer: Any = codecs[len(arrays)]
+    kept = len(arrays)
+    while kept and arrays[kept - 1].reshapes:
+        kept -= 1
+    inside: Inside | None = serializer.inside() if kept < len(arrays) else None
+    if inside is None:
+        return None
+    for codec in arrays[:kept]:
+        spec = codec.encoded_spec(spec)
+    specs = [spec]
+    for codec in arrays[kept:]:
+        specs.append(codec.encoded_spec(specs[-1]))
+    block: tuple[int, ...] | None = inside.grid.steps
+    for codec, seen in zip(reversed(arrays[kept:]), reversed(specs[:-1]), strict=True):
+        block = None if block is None else codec.decoded_block(block, seen)
+    if block is None:
+        return None
+    counts = (*inside.grid.count(specs[-1].shape), 2)
+    inner = (ReshapeCodec(shape=inside.grid.steps), *inside.codecs)
+    index = (ReshapeCodec(shape=counts), *inside.index_codecs)
+    moved = inside._replace(grid=RegularGrid(block), codecs=inner, index_codecs=index)
+    return (*arrays[:kept], *codecs[len(arrays) :]), moved
 
 
 def index_spec(counts: tuple[int, ...]) -> ChunkSpec:

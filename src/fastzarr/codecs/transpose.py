@@ -73,6 +73,10 @@ class TransposeCodec(ArrayArrayCodec):
         """Return the spec with its axes permuted."""
         return replace(spec, shape=tuple(spec.shape[axis] for axis in self.order))
 
+    def decoded_block(self, block: tuple[int, ...], spec: ChunkSpec) -> tuple[int, ...] | None:
+        """Return the shape of a block with its axes in their original order."""
+        return tuple(block[self.order.index(axis)] for axis in range(len(spec.shape)))
+
     def encode(
         self,
         array: np.ndarray[Any, Any],

@@ -164,12 +164,14 @@ class Layout:
         sharding = self.sharding
         if sharding is None:
             return self.chunks
-        shape = sharding.inside.grid.steps
-        for codec in reversed(sharding.before):
-            if codec.name == "transpose":
-                order: tuple[int, ...] = codec.order  # type: ignore[attr-defined]
-                shape = tuple(shape[order.index(axis)] for axis in range(len(order)))
-        return shape
+        specs = [ChunkSpec(self.chunks, self.dtype, self.fill)]
+        before: list[Any] = list(sharding.before)
+        for codec in before:
+            specs.append(codec.encoded_spec(specs[-1]))
+        shape: tuple[int, ...] | None = sharding.inside.grid.steps
+        for codec, spec in zip(reversed(before), reversed(specs[:-1]), strict=True):
+            shape = None if shape is None else codec.decoded_block(shape, spec)
+        return self.chunks if shape is None else shape
 
     @cached
     def sharding(self) -> Sharding | None:
