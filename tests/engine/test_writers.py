@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import written_alike
 
 import fastzarr as zarr
-from fastzarr.errors import ChunkError
+from fastzarr.errors import ChunkError, StaleArrayError
 from fastzarr.stores import MemoryStore
 from fastzarr.stores.capabilities import Request, Value
 
@@ -259,6 +259,139 @@ def test_a_forked_child_writes_too() -> None:
         os._exit(3 if np.array_equal(array[...], -numbers()) else 4)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
     assert np.array_equal(array[...], numbers())
+
+
+DOCUMENT = "zarr.json"
+
+
+def opened(store: Any, **options: Any) -> Any:
+    """Return a new handle of the array, which has not looked at its document."""
+    array = zarr.open_array(store, mode="r+", **options)
+    store.asked.clear()
+    return array
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_write_asks_for_the_document_once(count: int) -> None:
+    store, array = empty(Swapping, count)
+    array[...] = numbers(count)
+    array = opened(store)
+    for _ in range(2):
+        array[1:-1] = 7
+        # The value with its token, and later the token.
+        assert store.asked["get", DOCUMENT] == 1
+        store.asked.clear()
+    other = opened(store)
+    other.resize(count * 128 + 5)
+    store.asked.clear()
+    array[1:-1] = 8
+    # The token, and both.
+    assert store.asked["get", DOCUMENT] == 2
+
+
+def test_the_first_read_of_a_missing_chunk_asks_for_the_document_once() -> None:
+    store, array = empty(Swapping)
+    array = opened(store)
+    for _ in range(2):
+        assert (array[...] == -1).all()
+        assert store.asked["get", DOCUMENT] == 1
+        store.asked.clear()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_document_is_asked_for_while_chunks_are_read(count: int) -> None:
+    store, array = empty(Swapping, count)
+    array[...] = numbers(count)
+    array = opened(store)
+    barrier = threading.Barrier(2)
+
+    def meet(verb: str, key: str) -> None:
+        if verb == "get" and key in {DOCUMENT, "c/0"}:
+            barrier.wait(60)
+
+    store.on = meet
+    array[1 : count * 128] = 7
+    store.on = lambda *_: None
+    assert array[...].tolist() == [0, *[7] * (count * 128 - 1)]
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(1, -1), slice(5, 6)], ids=str)
+@pytest.mark.parametrize("value", [7, -1], ids=["value", "fill value"])
+def test_nothing_is_stored_in_an_array_that_has_been_deleted(part: slice, value: int) -> None:
+    store, array = empty(Swapping, 4)
+    array[...] = numbers(4)
+    array = opened(store)
+    read = threading.Event()
+
+    def delete(verb: str, key: str) -> None:
+        if verb == "get" and key == DOCUMENT:
+            # A chunk that is changed in part has been read by then.
+            assert part == slice(None) or read.wait(60)
+            store.stored.clear()
+        elif verb == "get":
+            read.set()
+
+    store.on = delete
+    with pytest.raises(StaleArrayError, match="no longer in"):
+        array[part] = value
+    assert not store.stored
+
+
+def test_an_array_that_was_replaced_is_the_error_whatever_its_chunks_are() -> None:
+    store, array = empty(Swapping, 4)
+    array[...] = numbers(4)
+    zarr.create_array(store, shape=512, chunks=128, dtype="i1", compressors=None, overwrite=True)
+    store.stored |= {f"c/{number}": b"x" for number in range(4)}
+    before = dict(store.stored)
+    with pytest.raises(StaleArrayError, match="replaced"):
+        array[1:-1] = 7
+    assert store.stored == before
+
+
+def test_the_document_is_within_the_bound_of_requests() -> None:
+    arrays = [empty(Swapping, 8)[1] for _ in range(4)]
+    lock, under_way, most = threading.Lock(), [0], [0]
+
+    def count(change: int) -> None:
+        with lock:
+            under_way[0] += change
+            most[0] = max(most[0], under_way[0])
+
+    for array in arrays:
+        array.store.begin = lambda *_: count(1)
+        array.store.end = lambda *_: count(-1)
+    with zarr.config.set({"fetch.concurrency": 1}):
+        threads = [
+            threading.Thread(target=array.__setitem__, args=(slice(1, -1), 7)) for array in arrays
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert most[0] == 1
+    assert all((array[1:-1] == 7).all() for array in arrays)
+
+
+def test_a_write_that_is_interrupted_during_its_check_stores_nothing() -> None:
+    store, array = empty(Swapping, 4)
+    array[...] = numbers(4)
+    before = dict(store.stored)
+    array = opened(store)
+    ended = threading.Event()
+
+    def interrupt(verb: str, key: str) -> None:
+        if verb == "get" and key == DOCUMENT:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert ended.wait(60)
+
+    store.on = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        array[...] = 7
+    ended.set()
+    assert store.stored == before
+    store.on = lambda *_: None
+    array[...] = 7
+    assert (array[...] == 7).all()
 
 
 @given(data=st.data())

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer as AnyBuffer
 
     from fastzarr.engine.chunks import StoredChunks
+    from fastzarr.engine.requests import Ahead
     from fastzarr.stores.stopping import Stopped
     from fastzarr.stores.turns import Turn
 
@@ -136,6 +137,8 @@ class BatchedChunks(WrittenChunks):
                 for key in sorted(key for _, key, _ in batch):
                     stack.enter_context(store.place.locks.held(key))
             stack.enter_context(part(self.stopped))
+            if self.held is not None and self.held.check is not None:
+                self.held.check()
             if self.failure is None:
                 self._set_many(batch)
 
@@ -191,12 +194,19 @@ class _BatchedTurn:
             self._turn.end()
 
 
-def held_back(chunks: StoredChunks, count: int, size: int) -> BatchedChunks | WaitingChunks | None:
-    """Return the chunks for a call that stores so many of a size.
+def held_back(
+    chunks: StoredChunks, count: int, size: int, check: Ahead | None
+) -> BatchedChunks | WaitingChunks | None:
+    """Return the chunks for a call that stores so many of a size, after ``check`` has succeeded.
 
-    Return None if each is stored at once, by as many threads as there are processors.
+    Return None if each is stored at once, by as many threads as there are processors. Then, nothing
+    is left to be checked.
     """
     held = waiting(chunks, count, size)
+    if held is not None:
+        held.check = check
+    elif check is not None:
+        check()
     if chunks.store.set_many is None:
         return held
     return BatchedChunks(chunks, held)

@@ -28,6 +28,7 @@ from fastzarr.buffers import as_view, nbytes
 from fastzarr.config import config
 from fastzarr.engine.bounds import bounds
 from fastzarr.engine.failures import is_scarcity
+from fastzarr.stores import stopping
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.ranges import answered
@@ -477,6 +478,38 @@ class _Calls(Requests):
             except BaseException as error:  # noqa: BLE001  (raised where it is taken)
                 found = error
             self.arrive(number, found)
+
+
+class Ahead:
+    """A call of a function on a thread that makes requests, while its caller goes on.
+
+    ``end`` must always be called.
+    """
+
+    def __init__(self, store: Store, call: Callable[[], object]) -> None:
+        """Initialise, and make the call as soon as a request may be sent."""
+        self._lock, self._over = threading.Lock(), False
+        self._error: BaseException | None = None
+        self._calls = _Calls(store, ("",), lambda _: call())
+
+    def __call__(self) -> None:
+        """Wait for the call, and raise its error; make it on this thread if it has not begun."""
+        with self._lock:
+            # Threads that wait here may be those that keep the request from being sent.
+            self._calls.alone = True
+            while not self._over:
+                stopping.check()
+                found = self._calls.take_value()
+                if found is not None:
+                    self._over = True
+                    if isinstance(found[1], BaseException):
+                        self._error = found[1]
+        if self._error is not None:
+            raise self._error
+
+    def end(self) -> None:
+        """Make the call no more, if it has not begun."""
+        self._calls.end()
 
 
 def cleanup() -> None:

@@ -34,9 +34,12 @@ from fastzarr.selection.factors import MANY
 from fastzarr.stores.stopping import STOP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastzarr.codecs.program import Program
     from fastzarr.engine.batches import BatchedChunks
     from fastzarr.engine.chunks import StoredChunks
+    from fastzarr.engine.requests import Ahead
     from fastzarr.engine.writers import WaitingChunks
     from fastzarr.metadata.layout import Layout
     from fastzarr.selection.bands import Parts
@@ -113,13 +116,19 @@ def run_read(
         failure = chosen.read(program, plan, chunks, out, job)
     else:
         failure = _read_many(chosen, program, plan, chunks, out, job)
-    if failure is not None and not isinstance(failure, Failure):
+    if failure is not None:
+        _end(failure, chunks, partial(reference.read, program, plan, chunks, out, job))
+    return chunks.missed is not before
+
+
+def _end(failure: Any, chunks: StoredChunks, again: Callable[[], Failure | None]) -> None:
+    """Raise the error of a failure, unless the store can do ``again`` what the extension cannot."""
+    if not isinstance(failure, Failure):
         failure = as_failure(*failure)
         if is_for_the_store(failure):
-            failure = reference.read(program, plan, chunks, out, job)
+            failure = again()
     if failure is not None:
         raise as_error(failure, chunks) from failure.error
-    return chunks.missed is not before
 
 
 def _read_many(
@@ -159,11 +168,13 @@ def run_write(
     store_empty: bool,
     beside: Prepared | None = None,
     where: np.ndarray[Any, Any] | None = None,
+    check: Ahead | None = None,
 ) -> None:
     """Write ``value``, which has the selection's work shape, to the selected elements.
 
     A value that is prepared in a file, ``beside``, may be synced with the chunks. With ``where``,
-    of the shape of ``value``, only those elements are written for which it is True.
+    of the shape of ``value``, only those elements are written for which it is True. Nothing is
+    stored before ``check`` has succeeded; its error is raised whatever else has failed.
 
     Raise ``ChunkError`` or one of its subclasses if a chunk cannot be written; other chunks may
     have been written by then. In a selection with a large mask, the chunks of later bands are not
@@ -172,6 +183,8 @@ def run_write(
     if value.size > MANY:
         parts = bands.divide(selection, layout.shape, layout.grid)
         if parts is not None:
+            if check is not None:
+                check()
             _write_bands(layout, chunks, parts, value, store_empty=store_empty)
             return
     program = layout.program
@@ -181,8 +194,8 @@ def run_write(
     plan = planning.make(selection.factors, layout.shape, layout.grid)
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes, where)
     held = None
-    if chunks.files is None and plan.size > 1:
-        held = held_back(chunks, plan.size, program.nbytes)
+    if check is not None or (chunks.files is None and plan.size > 1):
+        held = held_back(chunks, plan.size, program.nbytes, check)
         spread, stopped, threads = _team(held, threads)
     else:
         spread, stopped = (inline, STOP.get()) if threads == 1 else teamed()
@@ -201,14 +214,12 @@ def run_write(
     failure = chosen.write(program, plan, held or chunks, value, job)
     if held is not None:
         failure = held.end(failure)
+    if check is not None:
+        check()
     if failure is None and beside is not None and chosen is not reference:
         beside.synced = durability == "full"
-    if failure is not None and not isinstance(failure, Failure):
-        failure = as_failure(*failure)
-        if is_for_the_store(failure):
-            failure = reference.write(program, plan, chunks, value, job)
     if failure is not None:
-        raise as_error(failure, chunks) from failure.error
+        _end(failure, chunks, partial(reference.write, program, plan, chunks, value, job))
 
 
 def _team(

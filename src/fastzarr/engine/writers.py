@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastzarr.engine.bounds import Admission
     from fastzarr.engine.chunks import StoredChunks, StoredSource
     from fastzarr.engine.job import Chunks
+    from fastzarr.engine.requests import Ahead
     from fastzarr.stores.stopping import Stopped
     from fastzarr.stores.turns import Turn
 
@@ -50,11 +51,13 @@ def part(stopped: Stopped | None) -> Iterator[None]:
 class _PartTurn:
     """A turn at a chunk of a call, which may be stopped."""
 
-    __slots__ = ("_stopped", "_turn")
+    __slots__ = ("_check", "_stopped", "_turn")
 
-    def __init__(self, begin: Callable[[], Turn], stopped: Stopped | None) -> None:
-        """Begin the turn."""
-        self._stopped = stopped
+    def __init__(
+        self, begin: Callable[[], Turn], stopped: Stopped | None, check: Ahead | None
+    ) -> None:
+        """Begin the turn; ``check`` must have succeeded before anything is stored."""
+        self._stopped, self._check = stopped, check
         with part(stopped):
             self._turn = begin()
 
@@ -66,6 +69,8 @@ class _PartTurn:
     def put(self, value: AnyBuffer | None) -> bool:
         """Store or delete the value; return False if it was changed since ``get``."""
         with part(self._stopped):
+            if self._check is not None:
+                self._check()
             return self._turn.put(value)
 
     def end(self) -> None:
@@ -102,6 +107,8 @@ class WaitingChunks(WrittenChunks):
         self.flying = self.waiting = 0
         #: Whether the call has been stopped; None if nothing stops it.
         self.stopped: Stopped | None = None
+        #: What must have succeeded before anything is stored, if there is something.
+        self.check: Ahead | None = None
 
     def admit(self) -> Admission | None:
         """Return the place of a chunk to be written; None if there is none in some milliseconds."""
@@ -109,7 +116,7 @@ class WaitingChunks(WrittenChunks):
 
     def turn(self, chunk: tuple[int, ...]) -> Turn:
         """Return a turn at the object at these coordinates."""
-        return _PartTurn(partial(self.chunks.turn, chunk), self.stopped)
+        return _PartTurn(partial(self.chunks.turn, chunk), self.stopped, self.check)
 
     def end(self, failure: T) -> T:
         """Return the failure of the call, or None: everything is stored."""

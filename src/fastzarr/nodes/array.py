@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex, overload
 
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.engine.requests import Ahead, runs_ahead
 from fastzarr.metadata.formats import same_format
 from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastzarr import hints
+    from fastzarr.nodes.current import Checked
     from fastzarr.nodes.info import Info
     from fastzarr.selection.factors import Selection
     from fastzarr.stores.capabilities import Prepared
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from fastzarr.types.options import ArrayConfigOptions, CodecLike, DTypeLike
 
     Values = np.ndarray[Any, Any]
-    Checked = tuple[Any, tuple[int, ...] | None]
 
 _UNCHECKED: Checked = (None, None)
 
@@ -256,29 +258,33 @@ class Array(AwaitableArray):
         self._checked = None
         return self
 
-    def _begin(self, access: Access, found: Selection) -> Access | None:
-        """Hold the array for a write; return None if nothing else can reach it yet.
-
-        Raise StaleArrayError if the array in the store has other chunks than ``access``, or does
-        not have the selected elements any more.
-        """
+    def _begin(self, access: Access, found: Selection) -> tuple[Access | None, Ahead | None]:
         if self._checked is None:
-            return None
+            return None, None
         held = access.hold()
         try:
-            look = held.store.validator
-            token = held.paths.removals or None if look is None else look(held.document)
-            seen, shape = self._checked
-            if token != seen or (look is not None and token is None):
-                shape = check_chunks(held, self.store, self._viewed)
-                if access is self._access:
-                    self._checked = (token, shape)
-            if shape is not None and shape != access.layout.shape:
-                check_inside(access, self.store, found, shape)
+            store, (seen, shape) = held.store, self._checked
+            look = store.validator
+            if look is None or store.concurrency == 1:
+                token = held.paths.removals or None if look is None else look(held.document)
+                known = token == seen and (look is None or token is not None)
+                if known and (shape is None or shape == access.layout.shape):
+                    return held, None
+            elif runs_ahead(store):
+                return held, Ahead(store, partial(self._check, held, access, found))
+            self._check(held, access, found)
         except BaseException:
             held.release()
             raise
-        return held
+        return held, None
+
+    def _check(self, held: Access, access: Access, found: Selection) -> None:
+        before = self._checked or _UNCHECKED
+        checked = check_chunks(held, self.store, self._viewed, before)
+        if access is self._access and checked is not before:
+            self._checked = checked
+        if checked[1] is not None and checked[1] != access.layout.shape:
+            check_inside(access, self.store, found, checked[1])
 
     def _check_missing(self, access: Access, found: Selection) -> None:
         if self._checked is not None:

@@ -8,8 +8,11 @@ Rules of this file:
 * A read that has found all chunks checks nothing. If a chunk is missing, the document is looked at
   once, after the read: the chunk may be missing because the array was deleted, replaced or made
   smaller, and then its elements do not have the fill value.
-* A store with validators is asked for one, and for the document only if that has changed. Another
-  store is asked only if this process has deleted, moved, replaced or resized something in it.
+* A store with validators is asked for one, and for the document only if that has changed. The first
+  time, one request is for both, if the store answers with tokens. Another store is asked only if
+  this process has deleted, moved, replaced or resized something in it.
+* Where requests take long, the check of a write is under way while its chunks are encoded or read.
+  None of them is stored before it has succeeded.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from fastzarr.nodes import documents
 from fastzarr.selection.factors import Mask, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from fastzarr.nodes.access import Access
     from fastzarr.nodes.documents import Node
@@ -30,27 +33,43 @@ if TYPE_CHECKING:
     from fastzarr.stores import Store
 
     View = Callable[[Layout], Layout]
+    # The validator of a document, and the shape in it; None if nothing is known.
+    Checked = tuple[Hashable | None, tuple[int, ...] | None]
 
 
-def check_chunks(access: Access, store: Store, viewed: View) -> tuple[int, ...]:
-    """Return the shape in the store; raise StaleArrayError if it has other chunks than ``access``.
+def check_chunks(access: Access, store: Store, viewed: View, checked: Checked) -> Checked:
+    """Return what is known of the stored array; ``checked`` is what was returned last.
 
     ``viewed`` returns a stored layout as the handle views it; ``store`` is named in the message.
+    Raise StaleArrayError if the stored array has other chunks than ``access``.
     """
+    known, look = checked[0], access.store.validator
+    where = access.store, access.root, access.layout.format
     above = access.path if access.root != access.path else ""
-    found = documents.load(access.store, access.root, access.layout.format, root=above)
-    return _same(access, store, viewed, found).shape
+    token, node = None, None
+    if known is None and look is not None:
+        token, node = documents.load_told(*where, root=above)
+    if node is None:
+        token = access.paths.removals or None if look is None else look(access.document)
+        if token == known and (look is None or token is not None):
+            return checked
+        node = documents.load(*where, root=above)
+    return token, _same(access, store, viewed, node).shape
 
 
 def check_covered(access: Access, found: Selection, viewed: View) -> None:
     """Raise StaleArrayError if the array in the store does not have the selected elements."""
     store, mine = access.store, access.layout
-    look = store.validator
-    token = access.paths.removals if look is None else look(access.document)
-    if look is None and not token:
+    look, seen = store.validator, access.seen.get("token")
+    if look is None and not access.paths.removals:
         return
-    if token is None or access.seen.get("token") != token:
-        stored = documents.load(store, access.path, mine.format)
+    token, stored = None, None
+    if look is not None and seen is None and "apart" not in access.seen:
+        token, stored = documents.load_told(store, access.path, mine.format)
+    if stored is None:
+        token = access.paths.removals if look is None else look(access.document)
+    if token is None or seen != token:
+        stored = stored or documents.load(store, access.path, mine.format)
         if stored is None and (
             "apart" in access.seen
             or _is_described(store, access.path)

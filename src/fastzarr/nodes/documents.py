@@ -33,15 +33,15 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.claims import mark_of
 from fastzarr.nodes.held import gone, held
 from fastzarr.nodes.implied import implied_at
+from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request
 from fastzarr.stores.turns import take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.claims import Claim
-    from fastzarr.stores import Store
     from fastzarr.stores.capabilities import Draft, Prepared
 
 Node = Layout | GroupLayout
@@ -111,6 +111,31 @@ def load_array(store: Store, path: str, format: Format | None = None) -> Layout:
         raise errors.NodeTypeValidationError(msg)
     msg = f"no array at {'/' + path!r} in {store}"
     raise errors.ArrayNotFoundError(msg)
+
+
+def load_told(
+    store: Store, path: str, format: Format, *, root: str = ""
+) -> tuple[Hashable | None, Node | None]:
+    """Return the token of an array's document, and the node that it describes; one request.
+
+    Attributes in a document of their own are not read. Both are None if the document is missing,
+    and in a store that does not answer with tokens, or for which nothing waits. ``root`` is the
+    path of the store's root in errors.
+    """
+    if store.concurrency == 1 or getattr(store.fetch, "__func__", None) is Store.fetch:
+        return None, None
+    name = format.names("array")[-1]
+    most = config.flat["limits.document_bytes"] + 1
+    ((_, value),) = store.fetch((Request(join(path, name), 0, most),))
+    if value is None or value.token is None:
+        return None, None
+    data = value.data if type(value.data) is bytes else bytes(value.data)
+    try:
+        document.check_size(len(data) if value.size is None else value.size, join(path, name))
+        return value.token, parsed.parse(format, {name: data}, path)
+    except errors.MetadataError as error:
+        put_into(error, store, root)
+        raise
 
 
 def load_many(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fastzarr import hints
+    from fastzarr.engine.requests import Ahead
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
     from fastzarr.selection.factors import Selection
@@ -80,11 +81,12 @@ class Indexed:
         """Raise StaleArrayError if chunks are missing because the array is not the stored one."""
         raise NotImplementedError
 
-    def _begin(self, access: Access, found: Selection) -> Access | None:
+    def _begin(self, access: Access, found: Selection) -> tuple[Access | None, Ahead | None]:
         """Hold the array for a change; return None if nothing else can reach it yet.
 
         Raise StaleArrayError if the array in the store has other chunks than ``access``, or does
-        not have the selected elements any more.
+        not have the selected elements any more. Where that takes a request, return the check, which
+        is under way.
         """
         raise NotImplementedError
 
@@ -478,7 +480,7 @@ class Indexed:
         else:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
         if prepared.size:
-            held = self._begin(access, found)
+            held, check = self._begin(access, found)
             try:
                 run.run_write(
                     layout,
@@ -486,12 +488,15 @@ class Indexed:
                     found,
                     prepared.reshape(found.work),
                     store_empty=access.settings.write_empty_chunks,
+                    check=check,
                 )
             except OSError as error:
                 if held is not None:
                     held.explain(error)
                 raise
             finally:
+                if check is not None:
+                    check.end()
                 if held is not None:
                     held.release()
 
