@@ -30,7 +30,7 @@ test: .venv/installed-test
 	@echo "Building the native crate with its tests (cargo) ..."
 	cargo test --no-run $(CHECKED)
 	cargo test --quiet $(CHECKED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 bench: .venv/installed-bench $(FLOOR) $(ZARR2)
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
