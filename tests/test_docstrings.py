@@ -34,7 +34,7 @@ WITHOUT = {
     "The engine calls it, not a user: the functions that read and write have the examples": {
         *(".check", ".check_members", ".check_missing", ".check_shape", ".get_bounded"),
         *(".get_checked", ".get_many_valid", ".get_valid", ".inside", ".is_missing", ".native"),
-        *(".native_bytes", ".resolve", ".set_valid", ".stored"),
+        *(".native_bytes", ".native_filter", ".native_typed", ".resolve", ".set_valid", ".stored"),
     },
     "A store declares it to the code above, so only the author of a store meets it": {
         *(".acting", ".draft", ".fetch_async", ".files", ".lasting", ".modified", ".pinned"),

@@ -1,8 +1,9 @@
 //! The codecs, one a file, and the one place that lists them.
 //!
-//! A codec from bytes to bytes implements [`Codec`] for its `Params`, keeps its state in a context of
-//! its own, and gets a line in the list below. `swap` and `vlen` are no such codecs: they stand for
-//! serializers, which know elements.
+//! * A codec of bytes implements [`Codec`] and gets a name in the first list below. One of elements,
+//!   which an array codec or a serializer stands for, implements [`Typed`] and gets a name in the
+//!   second.
+//! * `vlen` is called by Python itself, chunk by chunk, and is no part of a chain.
 
 mod blocks;
 pub mod blosc;
@@ -12,16 +13,22 @@ mod codec;
 mod deflate;
 mod delta;
 mod lz4;
+mod mask;
 #[cfg(test)]
 mod noise;
 mod shuffle;
-pub mod swap;
+mod swap;
+mod truth;
+mod typed;
 pub mod vlen;
 mod zstd;
 
-use std::ops::Range;
+use std::any::Any;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
-use self::codec::Codec;
+pub use self::codec::{Codec, Contexts};
+pub use self::typed::Typed;
 use crate::apart;
 use crate::error::Result;
 use crate::memory;
@@ -30,195 +37,132 @@ use crate::objects::Stop;
 /// The decoded bytes from which on decoding asks whether to stop.
 const LARGE: usize = 8 << 20;
 
-macro_rules! codecs {
-    ($($variant:ident: $module:ident,)*) => {
-        /// What the codecs of one thread keep from chunk to chunk.
-        #[derive(Default)]
-        pub struct Contexts {
-            $(pub $module: <$module::Params as Codec>::Context,)*
-        }
-
-        impl Contexts {
-            /// Return about the bytes that are allocated.
-            pub fn footprint(&self) -> usize {
-                0 $(+ $module::Params::footprint(&self.$module))*
-            }
-        }
-
-        /// Any codec from bytes to bytes, whose methods are those of [`Codec`].
-        #[derive(Debug, Clone)]
-        pub enum ByteCodec {
-            $($variant($module::Params),)*
-        }
-
-        impl ByteCodec {
-            /// Make a codec from its name, its numbers and a word, as Python describes it.
-            pub fn make(name: &str, numbers: &[i64], word: &str) -> Option<ByteCodec> {
-                $(if let Some(made) = $module::Params::make(name, numbers, word) {
-                    return Some(ByteCodec::$variant(made));
-                })*
-                None
-            }
-
-            /// Return the name of the codec.
-            pub fn name(&self) -> &'static str {
-                match self {
-                    $(ByteCodec::$variant(codec) => codec.name(),)*
-                }
-            }
-
-            /// Return the encoded size of `size` bytes if it depends on nothing else.
-            pub fn encoded_size(&self, size: usize) -> Option<usize> {
-                match self {
-                    $(ByteCodec::$variant(codec) => codec.encoded_size(size),)*
-                }
-            }
-
-            /// Whether decoding verifies the data and takes bytes off its ends, and does nothing else.
-            pub fn strips(&self) -> bool {
-                match self {
-                    $(ByteCodec::$variant(codec) => codec.strips(),)*
-                }
-            }
-
-            /// Return the decoded data as a part of the encoded, for a codec that strips.
-            pub fn strip<'a>(&self, data: &'a [u8]) -> Result<Option<&'a [u8]>> {
-                match self {
-                    $(ByteCodec::$variant(codec) => codec.strip(data),)*
-                }
-            }
-
-            /// Whether decoding a part of the data costs less than decoding all of it.
-            pub fn in_parts(&self) -> bool {
-                match self {
-                    $(ByteCodec::$variant(codec) => codec.in_parts(),)*
-                }
-            }
-
-            /// Return the size of the largest block that can only be decoded as a whole.
-            pub fn block_size(&self, data: &[u8], size: usize) -> Result<usize> {
-                match self {
-                    $(ByteCodec::$variant(codec) => codec.block_size(data, size),)*
-                }
-            }
-
-            /// Return how many bytes are encoded within some 50 ms at least.
-            pub fn promptly(&self) -> usize {
-                match self {
-                    $(ByteCodec::$variant(codec) => codec.promptly(),)*
-                }
-            }
-
-            /// Decode to exactly the size of `dst`. If it is large, ask whether to stop meanwhile.
-            pub fn decode(
-                &self,
-                data: &[u8],
-                dst: &mut [u8],
-                contexts: &mut Contexts,
-                stop: Stop,
-            ) -> Result<()> {
-                let large = dst.len() >= LARGE;
-                match self {
-                    $(ByteCodec::$variant(codec) if large => {
-                        codec.decode_large(data, dst, &mut contexts.$module, stop)
-                    })*
-                    $(ByteCodec::$variant(codec) => {
-                        codec.decode(data, dst, &mut contexts.$module)
-                    })*
-                }
-            }
-
-            /// Decode the bytes of `part`, of `size` in all, into `dst`.
-            pub fn decode_part(
-                &self,
-                data: &[u8],
-                size: usize,
-                part: Range<usize>,
-                dst: &mut [u8],
-                contexts: &mut Contexts,
-                stop: Stop,
-            ) -> Result<()> {
-                if part == (0..size) {
-                    return self.decode(data, dst, contexts, stop);
-                }
-                match self {
-                    $(ByteCodec::$variant(codec) => {
-                        codec.decode_part(data, size, part, dst, &mut contexts.$module)
-                    })*
-                }
-            }
-
-            /// Decode into a buffer, in place of its content. The size may be unknown; it is then
-            /// at most `most`. If it may be large, the data is decoded apart (`apart.rs`), and both
-            /// the buffer and the contexts are empty if the call is interrupted.
-            pub fn decode_into(
-                &self,
-                data: &[u8],
-                size: Option<usize>,
-                most: usize,
-                out: &mut Vec<u8>,
-                contexts: &mut Contexts,
-                stop: Stop,
-            ) -> Result<()> {
-                out.clear();
-                if let Some(size) = size {
-                    memory::resize(out, size, 0, self.name())?;
-                    return self.decode(data, out, contexts, stop);
-                }
-                if most < LARGE {
-                    return self.decode_to_vec(data, out, most, contexts);
-                }
-                let (codec, data) = (self.clone(), memory::copied(data, self.name())?);
-                let (mut given, mut taken) = (std::mem::take(out), std::mem::take(contexts));
-                let work = move || {
-                    let done = codec.decode_to_vec(&data, &mut given, most, &mut taken);
-                    (done, given, taken)
-                };
-                let found = apart::run(work, stop)?;
-                (*out, *contexts) = (found.1, found.2);
-                found.0
-            }
-
-            /// Decode data of unknown size, of at most `most` bytes, and append the result.
-            fn decode_to_vec(
-                &self,
-                data: &[u8],
-                out: &mut Vec<u8>,
-                most: usize,
-                contexts: &mut Contexts,
-            ) -> Result<()> {
-                match self {
-                    $(ByteCodec::$variant(codec) => {
-                        codec.decode_to_vec(data, out, most, &mut contexts.$module)
-                    })*
-                }
-            }
-
-            /// Encode and append the result to `out`.
-            pub fn encode(
-                &self,
-                data: &[u8],
-                out: &mut Vec<u8>,
-                contexts: &mut Contexts,
-            ) -> Result<()> {
-                match self {
-                    $(ByteCodec::$variant(codec) => {
-                        codec.encode(data, out, &mut contexts.$module)
-                    })*
-                }
-            }
+/// Define a function that makes any of some codecs.
+macro_rules! makes {
+    ($name:ident, $kind:ty, $($module:ident),* $(,)?) => {
+        fn $name(name: &str, numbers: &[i64], word: &str) -> Option<Arc<$kind>> {
+            $(if let Some(made) = $module::Params::make(name, numbers, word) {
+                return Some(Arc::new(made));
+            })*
+            None
         }
     };
 }
 
-codecs! {
-    Blocks: blocks,
-    Blosc: blosc,
-    Checksum: checksums,
-    Deflate: deflate,
-    Delta: delta,
-    Lz4: lz4,
-    Zstd: zstd,
+makes!(
+    of_bytes,
+    dyn Codec,
+    blocks,
+    blosc,
+    checksums,
+    deflate,
+    lz4,
+    zstd
+);
+makes!(of_elements, dyn Typed, delta, mask, swap, truth);
+
+/// Any codec of elements.
+#[derive(Debug, Clone)]
+pub struct TypedCodec(Arc<dyn Typed>);
+
+impl TypedCodec {
+    /// Make a codec from its name, its numbers and a word, as Python describes it.
+    pub fn make(name: &str, numbers: &[i64], word: &str) -> Option<TypedCodec> {
+        of_elements(name, numbers, word).map(TypedCodec)
+    }
+}
+
+impl Deref for TypedCodec {
+    type Target = dyn Typed;
+
+    fn deref(&self) -> &(dyn Typed + 'static) {
+        &*self.0
+    }
+}
+
+/// Any codec of bytes.
+#[derive(Debug, Clone)]
+pub struct ByteCodec(Arc<dyn Codec>);
+
+impl Deref for ByteCodec {
+    type Target = dyn Codec;
+
+    fn deref(&self) -> &(dyn Codec + 'static) {
+        &*self.0
+    }
+}
+
+impl ByteCodec {
+    /// Make a codec from its name, its numbers and a word, as Python describes it.
+    pub fn make(name: &str, numbers: &[i64], word: &str) -> Option<ByteCodec> {
+        of_bytes(name, numbers, word).map(ByteCodec)
+    }
+
+    /// Return the codec's configuration if it is of a type.
+    pub fn of_type<T: Codec>(&self) -> Option<&T> {
+        (&*self.0 as &dyn Any).downcast_ref()
+    }
+
+    /// Decode to exactly the size of `dst`. If it is large, ask whether to stop meanwhile.
+    pub fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        contexts: &mut Contexts,
+        stop: Stop,
+    ) -> Result<()> {
+        if dst.len() >= LARGE {
+            return self.0.decode_large(data, dst, contexts, stop);
+        }
+        self.0.decode(data, dst, contexts)
+    }
+
+    /// Decode the bytes of `part`, of `size` in all, into `dst`.
+    pub fn decode_part(
+        &self,
+        data: &[u8],
+        size: usize,
+        part: Range<usize>,
+        dst: &mut [u8],
+        contexts: &mut Contexts,
+        stop: Stop,
+    ) -> Result<()> {
+        if part == (0..size) {
+            return self.decode(data, dst, contexts, stop);
+        }
+        self.0.decode_part(data, size, part, dst, contexts)
+    }
+
+    /// Decode into a buffer, in place of its content. The size may be unknown; it is then at most
+    /// `most`. If it may be large, the data is decoded apart (`apart.rs`), and both the buffer and the
+    /// contexts are empty if the call is interrupted.
+    pub fn decode_into(
+        &self,
+        data: &[u8],
+        size: Option<usize>,
+        most: usize,
+        out: &mut Vec<u8>,
+        contexts: &mut Contexts,
+        stop: Stop,
+    ) -> Result<()> {
+        out.clear();
+        if let Some(size) = size {
+            memory::resize(out, size, 0, self.name())?;
+            return self.decode(data, out, contexts, stop);
+        }
+        if most < LARGE {
+            return self.decode_to_vec(data, out, most, contexts);
+        }
+        let (codec, data) = (self.clone(), memory::copied(data, self.name())?);
+        let (mut given, mut taken) = (std::mem::take(out), std::mem::take(contexts));
+        let work = move || {
+            let done = codec.decode_to_vec(&data, &mut given, most, &mut taken);
+            (done, given, taken)
+        };
+        let found = apart::run(work, stop)?;
+        (*out, *contexts) = (found.1, found.2);
+        found.0
+    }
 }
 
 #[cfg(test)]

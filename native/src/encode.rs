@@ -71,9 +71,11 @@ pub fn encode(
     job: &Job,
     scratch: &mut Scratch,
 ) -> Result<Vec<u8>> {
-    let bytes = &mut buffer[..size];
-    chain.to_storage_order(bytes)?;
-    if let (Some(ByteCodec::Blosc(params)), true) = (chain.codecs.first(), job.threads > 1) {
+    let size = chain.encode_elements(buffer, size, &mut scratch.between)?;
+    let bytes = &buffer[..size];
+    let first = chain.codecs.first();
+    let blosc = first.and_then(|codec| codec.of_type::<blosc::Params>());
+    if let (Some(params), true) = (blosc, job.threads > 1) {
         let layout = blosc::Layout::new(size, params)?;
         if size > layout.block_size() && size / 2 >= job.least && !layout.stored() {
             let mut frame = encode_blocks(&layout, bytes, job)?;
@@ -151,7 +153,7 @@ fn encode_blocks(layout: &blosc::Layout, bytes: &[u8], job: &Job) -> Result<Vec<
     let slots = blocks.iter().map(|_| Mutex::<Vec<u8>>::default());
     let slots = memory::collected(slots, STAGE)?;
     shared(blocks.len(), job, &|number, kept: &mut Kept| {
-        let context = &mut kept.scratch.contexts.blosc;
+        let context = kept.scratch.contexts.of();
         let out = encode_block(layout, blocks[number], bytes.len(), job, context)?;
         // A block that does not fit leaves nothing. There are then too few, and the frame is stored.
         *guard(&slots[number]) = out.unwrap_or_default();
@@ -168,7 +170,7 @@ fn encode_blocks(layout: &blosc::Layout, bytes: &[u8], job: &Job) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codecs::Contexts;
+    use crate::codecs::{Contexts, TypedCodec};
     use crate::error::Error;
     use crate::pool::Tasks;
 
@@ -196,14 +198,7 @@ mod tests {
             codec
                 .encode(&content[..size], &mut plain, &mut contexts)
                 .unwrap();
-            let chain = Chain {
-                item: 1,
-                fill: vec![0],
-                sparse: true,
-                swap: None,
-                boolean: false,
-                codecs: vec![codec],
-            };
+            let chain = Chain::new(vec![0], true, Vec::new(), vec![codec]);
             for threads in [1, 3] {
                 let by = |poll: &(dyn Fn() -> bool + Sync)| {
                     let job = Job {
@@ -280,14 +275,8 @@ mod tests {
                         .into_iter()
                         .chain(ByteCodec::make("crc32c", &[], "end"))
                         .collect();
-                    let chain = Chain {
-                        item: 4,
-                        fill: vec![0; 4],
-                        sparse: true,
-                        swap,
-                        boolean: false,
-                        codecs,
-                    };
+                    let swap = swap.and_then(|unit| TypedCodec::make("swap", &[unit], ""));
+                    let chain = Chain::new(vec![0; 4], true, swap.into_iter().collect(), codecs);
                     let by = |threads| {
                         let mut scratch = Scratch::default();
                         let job = Job { threads, ..job };

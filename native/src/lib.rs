@@ -66,7 +66,7 @@ mod python;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
     pub use crate::codecs::vlen::{Elements, Joined, Kind};
-    pub use crate::codecs::{ByteCodec, Contexts};
+    pub use crate::codecs::{ByteCodec, Contexts, TypedCodec};
     pub use crate::copy::{Shared, Source};
     pub use crate::error::{Error, Result};
     pub use crate::job::{Job, ReadInto, WriteFrom};

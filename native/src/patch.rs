@@ -9,7 +9,7 @@
 
 use std::sync::Mutex;
 
-use crate::codecs::{blosc, ByteCodec};
+use crate::codecs::blosc;
 use crate::copy::{self, Places};
 use crate::encode::{encode_block, encode_by, gather};
 use crate::error::Result;
@@ -43,7 +43,10 @@ pub fn patch<'o>(
     kept: &mut Kept,
 ) -> Result<Patched<'o>> {
     let Chunk { chain, block } = chunk;
-    let Some((ByteCodec::Blosc(params), rest)) = chain.codecs.split_first() else {
+    let Some((first, rest)) = chain.codecs.split_first() else {
+        return Ok(Patched::Not);
+    };
+    let Some(params) = first.of_type().filter(|_| chain.in_place()) else {
         return Ok(Patched::Not);
     };
     let mut frame = old;
@@ -71,8 +74,8 @@ pub fn patch<'o>(
     let part = |i: usize| i * size..((i + 1) * size).min(block.nbytes);
     for i in &chosen {
         let part = &mut bytes[part(*i)];
-        blocks.decode(*i, part, &mut kept.scratch.contexts.blosc)?;
-        chunk.to_memory_order(part)?;
+        blocks.decode(*i, part, kept.scratch.contexts.of())?;
+        chain.decode_in_place(part)?;
     }
     gather(chunk, piece, from, bytes, job, &mut kept.offsets)?;
     if chain.sparse && !job.store_empty {
@@ -84,8 +87,8 @@ pub fn patch<'o>(
                 break;
             }
             let part = &mut bytes[part(i)];
-            blocks.decode(i, part, &mut kept.scratch.contexts.blosc)?;
-            chunk.to_memory_order(part)?;
+            blocks.decode(i, part, kept.scratch.contexts.of())?;
+            chain.decode_in_place(part)?;
             empty = copy::is_fill(part, &chain.fill);
         }
         if empty {
@@ -98,8 +101,8 @@ pub fn patch<'o>(
     let encode = |number: usize, kept: &mut Kept| -> Result<()> {
         let i = chosen[number];
         let mut part = guard(&slots[i]);
-        chain.to_storage_order(&mut part)?;
-        let context = &mut kept.scratch.contexts.blosc;
+        chain.encode_in_place(&mut part)?;
+        let context = kept.scratch.contexts.of();
         *guard(&encoded[i]) = encode_block(blocks.layout(), &part, block.nbytes, job, context)?;
         Ok(())
     };

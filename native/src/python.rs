@@ -27,7 +27,7 @@ use pyo3::types::{PyAnyMethods, PyDict, PyList, PyTuple};
 
 use self::objects::PyObjects;
 use self::raised::{guarded, raising};
-use crate::codecs::ByteCodec;
+use crate::codecs::{ByteCodec, TypedCodec};
 use crate::copy::{Shared, Source};
 use crate::error::Kind;
 use crate::job::{Failure, Job, ReadInto, WriteFrom};
@@ -70,32 +70,22 @@ fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
         .try_fold(item, |total, size| total.checked_mul(*size))
         .filter(|total| *total <= isize::MAX as usize)
         .ok_or_else(|| PyValueError::new_err("the chunk is larger than the address space"))?;
-    let swap: usize = member(dict, "swap")?.extract()?;
-    let described = member(dict, "codecs")?;
-    let mut codecs = Vec::new();
-    for codec in described.cast::<PyList>()? {
-        codecs.push(make_codec(codec.cast::<PyTuple>()?)?);
-    }
+    let typed = codecs(dict, "typed", TypedCodec::make)?;
+    let codecs = codecs(dict, "codecs", ByteCodec::make)?;
     let nested = member(dict, "shard")?;
     let shard = if nested.is_none() {
         None
     } else {
         Some(Box::new(make_shard(nested.cast::<PyDict>()?)?))
     };
-    let chain = Chain {
-        item,
-        fill: member(dict, "fill")?.extract()?,
-        sparse: member(dict, "sparse")?.extract()?,
-        swap: (swap > 1).then_some(swap),
-        boolean: member(dict, "boolean")?.extract()?,
-        codecs,
-    };
+    let fill: Vec<u8> = member(dict, "fill")?.extract()?;
+    let chain = Chain::new(fill, member(dict, "sparse")?.extract()?, typed, codecs);
     let block = Block {
         strides: member(dict, "strides")?.extract()?,
         shape,
         nbytes,
     };
-    if item == 0 || chain.fill.len() != item || block.strides.len() != block.shape.len() {
+    if item == 0 || chain.item != item || block.strides.len() != block.shape.len() {
         return Err(PyValueError::new_err("the program is inconsistent"));
     }
     let chunk = Chunk { chain, block };
@@ -126,12 +116,23 @@ fn make_shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
     })
 }
 
-fn make_codec(described: &Bound<'_, PyTuple>) -> PyResult<ByteCodec> {
-    let name: String = described.get_item(0)?.extract()?;
-    let numbers: Vec<i64> = described.get_item(1)?.extract()?;
-    let word: String = described.get_item(2)?.extract()?;
-    ByteCodec::make(&name, &numbers, &word)
-        .ok_or_else(|| PyValueError::new_err(format!("codec {name:?} is unknown")))
+/// Return the codecs of a list, each described by a name, numbers and a word.
+fn codecs<T>(
+    dict: &Bound<'_, PyDict>,
+    list: &str,
+    make: impl Fn(&str, &[i64], &str) -> Option<T>,
+) -> PyResult<Vec<T>> {
+    let mut made = Vec::new();
+    for described in member(dict, list)?.cast::<PyList>()? {
+        let described = described.cast::<PyTuple>()?;
+        let name: String = described.get_item(0)?.extract()?;
+        let numbers: Vec<i64> = described.get_item(1)?.extract()?;
+        let word: String = described.get_item(2)?.extract()?;
+        let codec = make(&name, &numbers, &word)
+            .ok_or_else(|| PyValueError::new_err(format!("codec {name:?} is unknown")))?;
+        made.push(codec);
+    }
+    Ok(made)
 }
 
 /// Return the plan that Python has made.

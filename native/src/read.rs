@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
         factors: &[copy::Factor],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        if chunk.chain.codecs.is_empty() {
+        if chunk.chain.codecs.is_empty() && chunk.chain.elements_in_parts() {
             return self.read_raw(chunk, parts, 0..chunk.block.nbytes, factors, scratch);
         }
         let size = chunk.stored_size(parts.size())?;
@@ -242,25 +242,26 @@ impl<'a> Run<'a> {
         scratch: &mut Scratch,
     ) -> Result<()> {
         let Chunk { chain, block } = chunk;
-        let size = parts.size();
-        if size != block.nbytes as u64 {
-            return Err(chunk.wrong_size(usize::try_from(size).unwrap_or(usize::MAX)));
-        }
+        let size = chunk.right_size(parts.size())?;
         let mut target = self.into.memory.target();
         // Factors that reach nothing, or too far, are left to the copy.
         let asked = copy::source_extent(chain.item, factors, part.len());
         let asked = asked.unwrap_or(0..part.len());
-        let offset = (part.start + asked.start) as u64;
         let factors = copy::from_later(factors, asked.start);
-        let size = asked.len();
+        let range = part.start + asked.start..part.start + asked.end;
         if chain.plain() {
+            let size = range.len();
             if let Some(start) = copy::contiguous_run(chain.item, &factors, size, &target) {
-                return parts.read_into(offset, target.run(start, size)?);
+                return parts.read_into(range.start as u64, target.run(start, size)?);
             }
         }
-        let Scratch { file, decoded, .. } = scratch;
-        let bytes = parts.read(offset, size, file)?;
-        chunk.put_raw(bytes, &factors, &mut target, decoded)
+        let source = chain.source(range.clone(), block.nbytes).unwrap_or(0..size);
+        let mut buffer = std::mem::take(&mut scratch.file);
+        let read = parts.read(source.start as u64, source.len(), &mut buffer);
+        let (_, room) = scratch.split();
+        let found = read.and_then(|bytes| chunk.put_raw(bytes, range, &factors, &mut target, room));
+        scratch.file = buffer;
+        found
     }
 
     fn fill(&self, chunk: &Chunk, factors: &[copy::Factor]) -> Result<()> {
@@ -428,7 +429,7 @@ impl<'a> Run<'a> {
             } = scratch;
             let peeled = chain.peel(bytes, block.nbytes, stages, contexts, self.job.poll)?;
             if let Peeled::Coded(codec, bytes) = peeled {
-                together = codec.block_size(bytes, block.nbytes)?;
+                together = self.program.chunk.block_size(codec, bytes)?;
             }
             let (Peeled::Raw(inner) | Peeled::Coded(_, inner)) = peeled;
             // In a chunk that is decoded in parts, all codecs but the first only strip bytes.
@@ -491,16 +492,13 @@ impl<'a> Run<'a> {
         } else {
             Peeled::Coded(first, bytes)
         };
-        let Scratch {
-            decoded, contexts, ..
-        } = scratch;
         let mut target = self.into.memory.target();
         let part = Part {
             peeled,
             range: part,
         };
-        let stop = self.job.poll;
-        chunk.put(part, &factors, &mut target, decoded, contexts, stop)
+        let (_, room) = scratch.split();
+        chunk.put(part, &factors, &mut target, room, self.job.poll)
     }
 
     /// Read what is selected of one inner chunk; a nested shard is read on the spot.

@@ -365,8 +365,7 @@ impl<'a> Run<'a> {
             match old {
                 _ if covers(piece, block) => {}
                 Some(data) => {
-                    let (stages, contexts) = (&mut scratch.stages, &mut scratch.contexts);
-                    chunk.decode(data, bytes, stages, contexts, job.poll)?;
+                    chunk.decode(data, bytes, scratch, job.poll)?;
                 }
                 None => {
                     for item in bytes.chunks_exact_mut(chain.item) {

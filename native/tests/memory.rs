@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use _native::fuzzing::{
     Block, ByteCodec, Chain, Chunk, Error, Factor, Frame, Job, Out, Plan, Program, ReadInto,
-    Reading, Reserve, Result, Shard, Shared, Source, Tasks, WriteFrom, Writing,
+    Reading, Reserve, Result, Shard, Shared, Source, Tasks, TypedCodec, WriteFrom, Writing,
 };
 
 mod held;
@@ -93,19 +93,12 @@ fn block(rows: usize) -> Block {
     }
 }
 
-fn chain(item: usize, codecs: Vec<ByteCodec>, swap: Option<usize>) -> Chain {
-    Chain {
-        item,
-        fill: vec![0; item],
-        sparse: true,
-        swap,
-        boolean: false,
-        codecs,
-    }
+fn chain(item: usize, codecs: Vec<ByteCodec>, typed: Vec<TypedCodec>) -> Chain {
+    Chain::new(vec![0; item], true, typed, codecs)
 }
 
-fn plain(rows: usize, codecs: Vec<ByteCodec>, swap: Option<usize>) -> Program {
-    let chain = chain(ITEM, codecs, swap);
+fn plain(rows: usize, codecs: Vec<ByteCodec>, typed: Vec<TypedCodec>) -> Program {
+    let chain = chain(ITEM, codecs, typed);
     Program {
         chunk: Chunk {
             chain,
@@ -115,14 +108,14 @@ fn plain(rows: usize, codecs: Vec<ByteCodec>, swap: Option<usize>) -> Program {
     }
 }
 
-fn sharded(codecs: Vec<ByteCodec>) -> Program {
-    let outer = plain(ROWS, Vec::new(), None);
+fn sharded(codecs: Vec<ByteCodec>, typed: Vec<TypedCodec>) -> Program {
+    let outer = plain(ROWS, Vec::new(), Vec::new());
     let count = ROWS / 2;
     let index = Chunk {
         chain: chain(
             8,
             ByteCodec::make("crc32c", &[], "end").into_iter().collect(),
-            None,
+            Vec::new(),
         ),
         block: Block {
             shape: vec![count, 1, 2],
@@ -133,7 +126,7 @@ fn sharded(codecs: Vec<ByteCodec>) -> Program {
     Program {
         chunk: outer.chunk,
         shard: Some(Box::new(Shard {
-            inner: plain(2, codecs, None),
+            inner: plain(2, codecs, typed),
             shape: vec![ROWS, COLUMNS],
             inner_shape: vec![2, COLUMNS],
             grid: vec![count, 1],
@@ -149,33 +142,35 @@ fn codec(name: &str, numbers: &[i64], word: &str) -> ByteCodec {
     ByteCodec::make(name, numbers, word).expect("the codec is known")
 }
 
+fn delta(word: &str) -> TypedCodec {
+    TypedCodec::make("delta", &[], word).expect("the codec is known")
+}
+
 fn programs() -> Vec<(String, Program)> {
     let mut all = Vec::new();
     for cname in ["blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"] {
         for shuffle in [0, 1, 2] {
             let blosc = codec("blosc", &[5, shuffle, 4, 0, 1], cname);
             let name = format!("blosc {cname} {shuffle}");
-            all.push((name, plain(ROWS, vec![blosc], None)));
+            all.push((name, plain(ROWS, vec![blosc], Vec::new())));
         }
     }
-    let chains: [(&str, Vec<ByteCodec>); 9] = [
-        ("none", vec![]),
-        ("zstd", vec![codec("zstd", &[1, 1], "")]),
-        ("gzip", vec![codec("gzip", &[1, 1], "")]),
-        ("zlib", vec![codec("zlib", &[1, 1], "")]),
-        ("lz4", vec![codec("lz4", &[1], "")]),
-        ("delta", vec![codec("delta", &[], ">i4 <i8")]),
-        ("crc32c", vec![codec("crc32c", &[], "end")]),
+    let chains: [(&str, Vec<TypedCodec>, Vec<ByteCodec>); 9] = [
+        ("none", vec![], vec![]),
+        ("zstd", vec![], vec![codec("zstd", &[1, 1], "")]),
+        ("gzip", vec![], vec![codec("gzip", &[1, 1], "")]),
+        ("zlib", vec![], vec![codec("zlib", &[1, 1], "")]),
+        ("lz4", vec![], vec![codec("lz4", &[1], "")]),
+        ("delta", vec![delta(">i4 <i8")], vec![]),
+        ("crc32c", vec![], vec![codec("crc32c", &[], "end")]),
         (
             "delta zstd crc32",
-            vec![
-                codec("delta", &[], "<i4 <i4"),
-                codec("zstd", &[1, 0], ""),
-                codec("crc32", &[], "start"),
-            ],
+            vec![delta("<i4 <i4")],
+            vec![codec("zstd", &[1, 0], ""), codec("crc32", &[], "start")],
         ),
         (
             "lz4 blosc gzip",
+            vec![],
             vec![
                 codec("lz4", &[1], ""),
                 codec("blosc", &[1, 1, 4, 0, 1], "lz4"),
@@ -183,13 +178,17 @@ fn programs() -> Vec<(String, Program)> {
             ],
         ),
     ];
-    for (name, codecs) in chains {
+    for (name, typed, codecs) in chains {
+        let swapped = TypedCodec::make("swap", &[4], "").into_iter();
         all.push((
             format!("{name}, swapped"),
-            plain(ROWS, codecs.clone(), Some(4)),
+            plain(ROWS, codecs.clone(), swapped.chain(typed.clone()).collect()),
         ));
-        all.push((format!("{name}, sharded"), sharded(codecs.clone())));
-        all.push((name.into(), plain(ROWS, codecs, None)));
+        all.push((
+            format!("{name}, sharded"),
+            sharded(codecs.clone(), typed.clone()),
+        ));
+        all.push((name.into(), plain(ROWS, codecs, typed)));
     }
     all
 }

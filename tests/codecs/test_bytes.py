@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+from fastzarr import create_array, open_array
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
+from fastzarr.codecs.compile import describe
 from fastzarr.codecs.enums import Endian
 from fastzarr.dtypes import from_v2
 from fastzarr.errors import CodecError, MetadataError
+from fastzarr.storage import MemoryStore
 
 RECORD = np.dtype(
     [("a", "<i2"), ("b", [("c", "<f8"), ("t", "<M8[ms]")]), ("s", "S3"), ("u", "<U2")]
@@ -149,3 +154,37 @@ def test_unknown_member_is_named():
 def test_varying_length_is_refused(spec_of):
     with pytest.raises(MetadataError, match="vlen-utf8"):
         BytesCodec().resolve(spec_of((1,), "string"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored", "expected"),
+    [
+        ("int4", [0x0F, 0xFF, 0x7F, 0x08, 0x17], [-1, -1, -1, -8, 7]),
+        ("uint4", [0x0F, 0xFF, 0x7F, 0x08, 0x17], [15, 15, 15, 8, 7]),
+        ("int2", [0x03, 0xFF, 0x06, 0x01, 0x04], [-1, -1, -2, 1, 0]),
+        ("uint2", [0x03, 0xFF, 0x06, 0x01, 0x04], [3, 3, 2, 1, 0]),
+        ("float4_e2m1fn", [0x07, 0xF7, 0x1F, 0x01, 0x10], [6, 6, -6, 0.5, 0]),
+        ("float6_e2m3fn", [0x1F, 0xDF, 0x7F, 0x01, 0x40], [7.5, 7.5, -7.5, 0.125, 0]),
+    ],
+)
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("compressors", [None, "zstd"])
+def test_upper_bits_of_small_numbers_are_ignored(
+    compressors: Any, dtype: str, stored: list[int], expected: list[float]
+) -> None:
+    store = MemoryStore()
+    z = create_array(
+        store, shape=5, chunks=5, dtype="uint8", compressors=compressors, zarr_format=3
+    )
+    z[:] = stored
+    document = json.loads(bytes(store.get("zarr.json") or b""))
+    store.set("zarr.json", json.dumps({**document, "data_type": dtype}).encode())
+    z = open_array(store)
+    assert describe(z.layout.program) is not None
+    found = z[:]
+    assert found.astype(float).tolist() == expected
+    # Equal values have equal bytes, so that hashes of them are equal too.
+    assert found.tobytes() == np.asarray(expected).astype(z.dtype).tobytes()
+    assert z[1:4].tobytes() == found[1:4].tobytes()
+    z[1:3] = z[2:4]
+    assert open_array(store)[:].tobytes() == found[[0, 2, 3, 3, 4]].tobytes()

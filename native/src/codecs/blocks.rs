@@ -25,22 +25,10 @@ pub struct Params {
     /// The length along each axis; the first axis is contiguous.
     shape: Vec<u32>,
     /// The compressor of the elements.
-    compressor: Option<Box<ByteCodec>>,
-}
-
-/// The contexts of the compressor, made when they are first used.
-#[derive(Default)]
-pub struct Context(Option<Box<Contexts>>);
-
-impl Context {
-    fn get(&mut self) -> &mut Contexts {
-        self.0.get_or_insert_with(Box::default)
-    }
+    compressor: Option<ByteCodec>,
 }
 
 impl Codec for Params {
-    type Context = Context;
-
     /// The numbers are the bytes of an element, the number of axes, the lengths, and those of the
     /// compressor. The word is the compressor's name, a space and its own word, or empty.
     fn make(name: &str, numbers: &[i64], word: &str) -> Option<Params> {
@@ -53,7 +41,7 @@ impl Codec for Params {
         let shape = lengths.collect::<Option<Vec<u32>>>()?;
         let compressor = match word.split_once(' ') {
             Some((name, _)) if name == STAGE => return None,
-            Some((name, word)) => Some(Box::new(ByteCodec::make(name, others, word)?)),
+            Some((name, word)) => Some(ByteCodec::make(name, others, word)?),
             None => None,
         };
         let made = Params {
@@ -68,8 +56,8 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
-        self.decode_large(data, dst, context, &|| false)
+    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
+        self.decode_large(data, dst, contexts, &|| false)
     }
 
     fn decode_to_vec(
@@ -77,7 +65,7 @@ impl Codec for Params {
         data: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-        context: &mut Context,
+        contexts: &mut Contexts,
     ) -> Result<()> {
         let size = self.size_of(&self.shape).unwrap_or(usize::MAX);
         if size > limit {
@@ -86,22 +74,18 @@ impl Codec for Params {
         }
         let start = out.len();
         memory::resize(out, start + size, 0, STAGE)?;
-        self.decode(data, &mut out[start..], context)
+        self.decode(data, &mut out[start..], contexts)
     }
 
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()> {
         memory::reserve(out, self.header_size(), STAGE)?;
         out.extend(0u16.to_be_bytes());
         out.extend((self.shape.len() as u16).to_be_bytes());
         out.extend(self.shape.iter().flat_map(|length| length.to_be_bytes()));
         match &self.compressor {
-            Some(codec) => codec.encode(data, out, context.get()),
+            Some(codec) => codec.encode(data, out, contexts),
             None => memory::append(out, data, STAGE),
         }
-    }
-
-    fn footprint(context: &Context) -> usize {
-        context.0.as_ref().map_or(0, |inner| inner.footprint())
     }
 
     fn promptly(&self) -> usize {
@@ -113,7 +97,7 @@ impl Codec for Params {
         &self,
         data: &[u8],
         dst: &mut [u8],
-        context: &mut Context,
+        contexts: &mut Contexts,
         stop: Stop,
     ) -> Result<()> {
         if self.size_of(&self.shape) != Some(dst.len()) {
@@ -124,12 +108,12 @@ impl Codec for Params {
         let shape = self.read_header(data)?;
         let payload = &data[self.header_size()..];
         if shape == self.shape {
-            return self.decode_payload(payload, dst, context, stop);
+            return self.decode_payload(payload, dst, contexts, stop);
         }
         // It is not larger than the chunk along any axis.
         let size = self.size_of(&shape).unwrap_or(0);
         let mut block = memory::zeroed(size, STAGE)?;
-        self.decode_payload(payload, &mut block, context, stop)?;
+        self.decode_payload(payload, &mut block, contexts, stop)?;
         dst.fill(0);
         self.scatter(&block, &shape, dst);
         Ok(())
@@ -196,11 +180,11 @@ impl Params {
         &self,
         payload: &[u8],
         dst: &mut [u8],
-        context: &mut Context,
+        contexts: &mut Contexts,
         stop: Stop,
     ) -> Result<()> {
         if let Some(codec) = &self.compressor {
-            return codec.decode(payload, dst, context.get(), stop);
+            return codec.decode(payload, dst, contexts, stop);
         }
         let (expected, found) = (dst.len(), payload.len());
         if expected != found {
@@ -253,7 +237,7 @@ mod tests {
 
     fn decoded(params: &Params, data: &[u8]) -> Result<Vec<u8>> {
         let mut out: Vec<u8> = std::iter::repeat_n(9, 12).collect();
-        params.decode(data, &mut out, &mut Context::default())?;
+        params.decode(data, &mut out, &mut Contexts::default())?;
         Ok(out)
     }
 
@@ -262,7 +246,7 @@ mod tests {
         let elements: Vec<u8> = (1..13).collect();
         for word in ["", "gzip ", "zstd ", "blosc lz4"] {
             let params = made(&[2, 2, 2, 3, 1, 1, 1, 0, 0], word);
-            let (mut out, mut context) = (Vec::new(), Context::default());
+            let (mut out, mut context) = (Vec::new(), Contexts::default());
             params.encode(&elements, &mut out, &mut context).unwrap();
             assert_eq!(out[..12], block(0, &[2, 3], &[]));
             assert_eq!(decoded(&params, &out).unwrap(), elements);
@@ -305,7 +289,7 @@ mod tests {
         let mut small = [0; 4];
         let data = block(0, &[2, 3], &[0; 12]);
         assert!(params
-            .decode(&data, &mut small, &mut Context::default())
+            .decode(&data, &mut small, &mut Contexts::default())
             .is_err());
     }
 

@@ -32,13 +32,11 @@ pub use self::encode::Layout;
 pub use self::frame::Params;
 use self::frame::STAGE;
 pub use self::streams::Context;
-use super::codec::Codec;
+use super::codec::{Codec, Contexts};
 use crate::error::Result;
 use crate::objects::Stop;
 
 impl Codec for Params {
-    type Context = Context;
-
     fn make(name: &str, numbers: &[i64], word: &str) -> Option<Params> {
         (name == STAGE).then(|| Params::parse(numbers, word))?
     }
@@ -47,8 +45,8 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
-        decode(self.frame(data), dst, context)
+    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
+        decode(self.frame(data), dst, contexts.of())
     }
 
     fn decode_to_vec(
@@ -56,27 +54,23 @@ impl Codec for Params {
         data: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-        context: &mut Context,
+        contexts: &mut Contexts,
     ) -> Result<()> {
-        decode_to_vec(data, out, limit, context)
+        decode_to_vec(data, out, limit, contexts.of())
     }
 
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
-        encode(data, out, self, context)
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()> {
+        encode(data, out, self, contexts.of())
     }
 
     fn decode_large(
         &self,
         data: &[u8],
         dst: &mut [u8],
-        context: &mut Context,
+        contexts: &mut Contexts,
         stop: Stop,
     ) -> Result<()> {
-        decode_large(self.frame(data), dst, context, stop)
-    }
-
-    fn footprint(context: &Context) -> usize {
-        context.footprint()
+        decode_large(self.frame(data), dst, contexts.of(), stop)
     }
 
     fn promptly(&self) -> usize {
@@ -97,9 +91,16 @@ impl Codec for Params {
         size: usize,
         part: Range<usize>,
         dst: &mut [u8],
-        context: &mut Context,
+        contexts: &mut Contexts,
     ) -> Result<()> {
-        decode_range(self.frame(data), size, part.start, part.end, dst, context)
+        decode_range(
+            self.frame(data),
+            size,
+            part.start,
+            part.end,
+            dst,
+            contexts.of(),
+        )
     }
 }
 

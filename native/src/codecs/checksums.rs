@@ -10,7 +10,7 @@ use std::ffi::c_void;
 
 use libdeflate_sys as sys;
 
-use crate::codecs::codec::Codec;
+use crate::codecs::codec::{Codec, Contexts};
 use crate::error::{Error, Result};
 use crate::memory;
 
@@ -69,8 +69,6 @@ pub struct Params {
 }
 
 impl Codec for Params {
-    type Context = ();
-
     fn make(name: &str, _numbers: &[i64], word: &str) -> Option<Params> {
         let kind = match name {
             "crc32c" => Kind::Crc32c,
@@ -103,7 +101,7 @@ impl Codec for Params {
         strip(data, self.kind, self.location).map(Some)
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], (): &mut ()) -> Result<()> {
+    fn decode(&self, data: &[u8], dst: &mut [u8], _contexts: &mut Contexts) -> Result<()> {
         decode(data, dst, self.kind, self.location)
     }
 
@@ -112,13 +110,13 @@ impl Codec for Params {
         data: &[u8],
         out: &mut Vec<u8>,
         _limit: usize,
-        (): &mut (),
+        _contexts: &mut Contexts,
     ) -> Result<()> {
         let data = strip(data, self.kind, self.location)?;
         memory::append(out, data, self.kind.stage())
     }
 
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, (): &mut ()) -> Result<()> {
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, _contexts: &mut Contexts) -> Result<()> {
         encode(data, out, self.kind, self.location)
     }
 }

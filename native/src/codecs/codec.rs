@@ -1,5 +1,7 @@
 //! The contract of a codec from bytes to bytes.
 
+use std::any::Any;
+use std::fmt::Debug;
 use std::ops::Range;
 
 use crate::apart;
@@ -12,19 +14,18 @@ use crate::objects::Stop;
 /// * Decoding fills its destination exactly or fails. The size comes from the array's metadata and
 ///   never from the data.
 /// * Encoding appends to its output.
-pub trait Codec: Sized {
-    /// What a thread keeps from chunk to chunk.
-    type Context: Default;
-
+pub trait Codec: Any + Debug + Send + Sync {
     /// Make the codec from its name, its numbers and a word, as Python describes it. Return `None` for
     /// any other.
-    fn make(name: &str, numbers: &[i64], word: &str) -> Option<Self>;
+    fn make(name: &str, numbers: &[i64], word: &str) -> Option<Self>
+    where
+        Self: Sized;
 
     /// Return the name of the codec.
     fn name(&self) -> &'static str;
 
     /// Decode to exactly the size of `dst`.
-    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Self::Context) -> Result<()>;
+    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()>;
 
     /// Decode data of unknown size, of at most `limit` bytes, and append the result to `out`.
     fn decode_to_vec(
@@ -32,16 +33,11 @@ pub trait Codec: Sized {
         data: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-        context: &mut Self::Context,
+        contexts: &mut Contexts,
     ) -> Result<()>;
 
     /// Encode and append the result to `out`.
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Self::Context) -> Result<()>;
-
-    /// Return about the bytes that a context has allocated, if they may be many.
-    fn footprint(_context: &Self::Context) -> usize {
-        0
-    }
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()>;
 
     /// Return how many bytes are encoded within some 50 ms at least. More are encoded apart.
     fn promptly(&self) -> usize {
@@ -53,10 +49,10 @@ pub trait Codec: Sized {
         &self,
         data: &[u8],
         dst: &mut [u8],
-        context: &mut Self::Context,
+        contexts: &mut Contexts,
         _stop: Stop,
     ) -> Result<()> {
-        self.decode(data, dst, context)
+        self.decode(data, dst, contexts)
     }
 
     /// Return the encoded size of `size` bytes if it depends on nothing else.
@@ -92,15 +88,49 @@ pub trait Codec: Sized {
         size: usize,
         part: Range<usize>,
         dst: &mut [u8],
-        context: &mut Self::Context,
+        contexts: &mut Contexts,
     ) -> Result<()> {
         if part == (0..size) {
-            return self.decode(data, dst, context);
+            return self.decode(data, dst, contexts);
         }
         let mut whole = memory::zeroed(size, self.name())?;
-        self.decode(data, &mut whole, context)?;
+        self.decode(data, &mut whole, contexts)?;
         dst.copy_from_slice(&whole[part]);
         Ok(())
+    }
+}
+
+/// What a codec keeps in a thread from chunk to chunk.
+pub trait Context: Any + Send {
+    /// Return about the bytes that are allocated, if they may be many.
+    fn footprint(&self) -> usize {
+        0
+    }
+}
+
+/// The contexts of one thread, made when they are first used.
+#[derive(Default)]
+pub struct Contexts(Vec<Box<dyn Context>>);
+
+impl Contexts {
+    /// Return the context of a type.
+    pub fn of<T: Context + Default>(&mut self) -> &mut T {
+        let is = |kept: &dyn Context| (kept as &dyn Any).is::<T>();
+        let place = self
+            .0
+            .iter()
+            .position(|kept| is(&**kept))
+            .unwrap_or_else(|| {
+                self.0.push(Box::<T>::default());
+                self.0.len() - 1
+            });
+        let kept: &mut dyn Any = &mut *self.0[place];
+        kept.downcast_mut().expect("it is of this type")
+    }
+
+    /// Return about the bytes that are allocated.
+    pub fn footprint(&self) -> usize {
+        self.0.iter().map(|kept| kept.footprint()).sum()
     }
 }
 

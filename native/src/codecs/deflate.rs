@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 
 use libdeflate_sys as sys;
 
-use crate::codecs::codec::{decode_apart, number, Codec};
+use crate::codecs::codec::{self, decode_apart, number, Codec, Contexts};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::objects::Stop;
@@ -62,8 +62,6 @@ pub struct Params {
 }
 
 impl Codec for Params {
-    type Context = Context;
-
     fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
         let format = match name {
             "gzip" => Format::Gzip,
@@ -81,8 +79,8 @@ impl Codec for Params {
         self.format.stage()
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
-        decode(data, dst, self, context)
+    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
+        decode(data, dst, self, contexts.of())
     }
 
     fn decode_to_vec(
@@ -90,13 +88,13 @@ impl Codec for Params {
         data: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-        context: &mut Context,
+        contexts: &mut Contexts,
     ) -> Result<()> {
-        decode_to_vec(data, out, limit, self.format, context)
+        decode_to_vec(data, out, limit, self.format, contexts.of())
     }
 
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
-        encode(data, out, self, context)
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()> {
+        encode(data, out, self, contexts.of())
     }
 
     fn promptly(&self) -> usize {
@@ -107,11 +105,11 @@ impl Codec for Params {
         &self,
         data: &[u8],
         dst: &mut [u8],
-        context: &mut Context,
+        contexts: &mut Contexts,
         stop: Stop,
     ) -> Result<()> {
         if dst.len() <= AT_ONCE {
-            return decode(data, dst, self, context);
+            return decode(data, dst, self, contexts.of());
         }
         let params = *self;
         decode_apart(data, dst, self.name(), stop, move |data, dst| {
@@ -136,6 +134,8 @@ pub struct Context {
     decoder: Option<Decoder>,
     encoder: Option<Encoder>,
 }
+
+impl codec::Context for Context {}
 
 /// Decode data that holds exactly `dst.len()` bytes.
 pub fn decode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) -> Result<()> {

@@ -10,8 +10,10 @@
 //!   the differences fit is up to the user who chose `astype`.
 //! * The conversion of a float outside of an integer's range is unspecified.
 
-use crate::codecs::codec::Codec;
+use std::ops::Range;
+
 use crate::codecs::swap;
+use crate::codecs::typed::{check_size, Typed};
 use crate::error::{Error, Result};
 use crate::memory;
 
@@ -97,9 +99,7 @@ pub struct Params {
     pub astype: Number,
 }
 
-impl Codec for Params {
-    type Context = Context;
-
+impl Typed for Params {
     fn make(name: &str, _numbers: &[i64], word: &str) -> Option<Params> {
         if name != STAGE {
             return None;
@@ -115,36 +115,27 @@ impl Codec for Params {
         STAGE
     }
 
+    /// Each element depends on those before it.
+    fn ratio(&self) -> Option<(usize, usize)> {
+        None
+    }
+
     fn encoded_size(&self, size: usize) -> Option<usize> {
         (size / self.dtype.size()).checked_mul(self.astype.size())
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
-        decode(data, dst, self, context)
+    fn decode(&self, data: &[u8], _size: usize, _part: Range<usize>, dst: &mut [u8]) -> Result<()> {
+        decode(data, dst, self, &mut Context::default())
     }
 
-    fn decode_to_vec(
-        &self,
-        data: &[u8],
-        out: &mut Vec<u8>,
-        _limit: usize,
-        context: &mut Context,
-    ) -> Result<()> {
-        // Eight times the data at most, so no limit is needed.
-        let size = data.len() / self.astype.size() * self.dtype.size();
-        let start = out.len();
-        memory::resize(out, start + size, 0, STAGE)?;
-        decode(data, &mut out[start..], self, context)
-    }
-
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
-        encode(data, out, self, context)
+    fn encode(&self, data: &[u8], dst: &mut [u8]) -> Result<()> {
+        encode(data, dst, self, &mut Context::default())
     }
 }
 
 /// Room to swap bytes in.
 #[derive(Debug, Default)]
-pub struct Context {
+struct Context {
     turned: Vec<u8>,
 }
 
@@ -165,15 +156,10 @@ macro_rules! by_type {
 }
 
 /// Sum the differences in `src`, of as many elements as `dst` has room for.
-pub fn decode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) -> Result<()> {
+fn decode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) -> Result<()> {
     let (dtype, astype) = (params.dtype, params.astype);
     let count = count(dst.len(), dtype)?;
-    let expected = count.saturating_mul(astype.size());
-    if src.len() != expected {
-        let found = src.len();
-        let message = format!("expected {expected} bytes of data, found {found}");
-        return Err(Error::codec(STAGE, message));
-    }
+    check_size(STAGE, src.len(), count.saturating_mul(astype.size()))?;
     let src = native(src, astype, ctx)?;
     by_type!(dtype.kind, D => by_type!(astype.kind, A => added_up::<D, A>(src, dst)));
     if dtype.swapped {
@@ -182,18 +168,14 @@ pub fn decode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) ->
     Ok(())
 }
 
-/// Encode `src` and append the result to `out`.
-pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params, ctx: &mut Context) -> Result<()> {
+/// Store the differences in `src`, as many elements as `dst` has room for.
+fn encode(src: &[u8], dst: &mut [u8], params: &Params, ctx: &mut Context) -> Result<()> {
     let (dtype, astype) = (params.dtype, params.astype);
     let count = count(src.len(), dtype)?;
-    let size = count.saturating_mul(astype.size());
-    let start = out.len();
-    memory::resize(out, start.saturating_add(size), 0, STAGE)?;
+    check_size(STAGE, dst.len(), count.saturating_mul(astype.size()))?;
     let src = native(src, dtype, ctx)?;
-    let dst = out.get_mut(start..).unwrap_or_default();
     let fits = by_type!(dtype.kind, D => by_type!(astype.kind, A => differed::<D, A>(src, dst)));
     if !fits {
-        out.truncate(start);
         let message = "the first element does not fit the stored data type";
         return Err(Error::codec(STAGE, message));
     }

@@ -10,7 +10,7 @@ use std::ffi::c_int;
 
 use lz4_sys as sys;
 
-use crate::codecs::codec::{decode_apart, number, Codec};
+use crate::codecs::codec::{decode_apart, number, Codec, Contexts};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::objects::Stop;
@@ -34,8 +34,6 @@ pub struct Params {
 
 /// The library keeps its state on the stack.
 impl Codec for Params {
-    type Context = ();
-
     fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
         (name == STAGE).then_some(Params {
             acceleration: number(numbers, 0)?,
@@ -46,7 +44,7 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], (): &mut ()) -> Result<()> {
+    fn decode(&self, data: &[u8], dst: &mut [u8], _contexts: &mut Contexts) -> Result<()> {
         decode(data, dst)
     }
 
@@ -55,12 +53,12 @@ impl Codec for Params {
         data: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-        (): &mut (),
+        _contexts: &mut Contexts,
     ) -> Result<()> {
         decode_to_vec(data, out, limit)
     }
 
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, (): &mut ()) -> Result<()> {
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, _contexts: &mut Contexts) -> Result<()> {
         encode(data, out, self)
     }
 
@@ -68,7 +66,13 @@ impl Codec for Params {
         PROMPTLY
     }
 
-    fn decode_large(&self, data: &[u8], dst: &mut [u8], (): &mut (), stop: Stop) -> Result<()> {
+    fn decode_large(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        _contexts: &mut Contexts,
+        stop: Stop,
+    ) -> Result<()> {
         if dst.len() <= AT_ONCE {
             return decode(data, dst);
         }

@@ -4,12 +4,59 @@
 //!   UTF-32 as many as it has characters. A unit of 0 or 1 bytes is left as it is.
 //! * Units of 2, 4, 8 and 16 bytes go through a loop that the compiler vectorises.
 
+use std::ops::Range;
+
+use crate::codecs::codec::number;
+use crate::codecs::typed::{check_size, Typed};
 use crate::error::{Error, Result};
 
 const STAGE: &str = "bytes";
 
 /// The bytes that are reversed at once: a vector of the smallest common machine.
 const BLOCK: usize = 16;
+
+/// The bytes of a unit.
+#[derive(Debug)]
+pub struct Params(usize);
+
+impl Typed for Params {
+    fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
+        let unit = number(numbers, 0).filter(|unit| *unit > 0)?;
+        (name == "swap").then_some(Params(unit))
+    }
+
+    fn name(&self) -> &'static str {
+        STAGE
+    }
+
+    fn ratio(&self) -> Option<(usize, usize)> {
+        Some((self.0, self.0))
+    }
+
+    fn swaps(&self) -> Option<usize> {
+        Some(self.0)
+    }
+
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
+    fn decode_in_place(&self, bytes: &mut [u8]) -> Result<()> {
+        in_place(bytes, self.0)
+    }
+
+    fn encode_in_place(&self, bytes: &mut [u8]) -> Result<()> {
+        in_place(bytes, self.0)
+    }
+
+    fn decode(&self, data: &[u8], _size: usize, _part: Range<usize>, dst: &mut [u8]) -> Result<()> {
+        copy(data, dst, self.0)
+    }
+
+    fn encode(&self, data: &[u8], dst: &mut [u8]) -> Result<()> {
+        copy(data, dst, self.0)
+    }
+}
 
 /// Reverse the bytes of each unit in place. The data must be whole units.
 pub fn in_place(data: &mut [u8], unit: usize) -> Result<()> {
@@ -28,11 +75,7 @@ pub fn in_place(data: &mut [u8], unit: usize) -> Result<()> {
 /// Copy data to a place of the same size, and reverse the bytes of each unit on the way.
 pub fn copy(src: &[u8], dst: &mut [u8], unit: usize) -> Result<()> {
     check(src.len(), unit)?;
-    if src.len() != dst.len() {
-        let (expected, found) = (dst.len(), src.len());
-        let message = format!("expected {expected} bytes of data, found {found}");
-        return Err(Error::codec(STAGE, message));
-    }
+    check_size(STAGE, src.len(), dst.len())?;
     match unit {
         0 | 1 => dst.copy_from_slice(src),
         2 => copied_blocks::<2>(src, dst),

@@ -16,7 +16,7 @@ use zstd_safe::{
     CCtx, CParameter, DCtx, DParameter, ErrorCode, InBuffer, OutBuffer, ResetDirective,
 };
 
-use crate::codecs::codec::{number, Codec};
+use crate::codecs::codec::{self, number, Codec, Contexts};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::objects::Stop;
@@ -48,8 +48,6 @@ pub struct Params {
 }
 
 impl Codec for Params {
-    type Context = Context;
-
     fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
         if name != STAGE {
             return None;
@@ -64,8 +62,8 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], context: &mut Context) -> Result<()> {
-        decode(data, dst, context)
+    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
+        decode(data, dst, contexts.of())
     }
 
     fn decode_to_vec(
@@ -73,31 +71,27 @@ impl Codec for Params {
         data: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-        context: &mut Context,
+        contexts: &mut Contexts,
     ) -> Result<()> {
-        decode_to_vec(data, out, limit, context)
+        decode_to_vec(data, out, limit, contexts.of())
     }
 
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, context: &mut Context) -> Result<()> {
-        encode(data, out, self, context)
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()> {
+        encode(data, out, self, contexts.of())
     }
 
     fn promptly(&self) -> usize {
         promptly(self.level)
     }
 
-    fn footprint(context: &Context) -> usize {
-        footprint(context.decoder.as_ref(), context.encoder.as_ref())
-    }
-
     fn decode_large(
         &self,
         data: &[u8],
         dst: &mut [u8],
-        context: &mut Context,
+        contexts: &mut Contexts,
         stop: Stop,
     ) -> Result<()> {
-        decode_large(data, dst, context, stop)
+        decode_large(data, dst, contexts.of(), stop)
     }
 }
 
@@ -121,6 +115,12 @@ pub(super) fn promptly(level: i32) -> usize {
 pub struct Context {
     decoder: Option<DCtx<'static>>,
     encoder: Option<CCtx<'static>>,
+}
+
+impl codec::Context for Context {
+    fn footprint(&self) -> usize {
+        footprint(self.decoder.as_ref(), self.encoder.as_ref())
+    }
 }
 
 /// Decode frames that hold exactly `dst.len()` bytes.

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::block::Block;
-use super::chain::{Chain, Peeled};
-use crate::codecs::{swap, Contexts};
+use super::chain::{Between, Chain, Peeled};
+use crate::codecs::{ByteCodec, Contexts};
 use crate::copy::{self, Target};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -22,10 +22,19 @@ pub struct Scratch {
     pub file: Vec<u8>,
     /// A decoded chunk.
     pub decoded: Vec<u8>,
-    /// What two codecs hand on to each other.
+    /// What two codecs of bytes hand on to each other.
     pub stages: [Vec<u8>; 2],
+    /// What codecs of elements hand on to each other.
+    pub between: Between,
     /// The codecs' contexts.
     pub contexts: Contexts,
+}
+
+/// What the last steps of decoding need of a thread's [`Scratch`].
+pub struct Room<'a> {
+    decoded: &'a mut Vec<u8>,
+    between: &'a mut Between,
+    contexts: &'a mut Contexts,
 }
 
 impl Scratch {
@@ -34,7 +43,17 @@ impl Scratch {
         let [left, right] = &self.stages;
         let buffers = [&self.file, &self.decoded, left, right];
         let bytes: usize = buffers.iter().map(|buffer| buffer.capacity()).sum();
-        bytes + self.contexts.footprint()
+        bytes + self.between.footprint() + self.contexts.footprint()
+    }
+
+    /// Return the stages apart from the rest, without the content of a file.
+    pub fn split(&mut self) -> (&mut [Vec<u8>; 2], Room<'_>) {
+        let room = Room {
+            decoded: &mut self.decoded,
+            between: &mut self.between,
+            contexts: &mut self.contexts,
+        };
+        (&mut self.stages, room)
     }
 }
 
@@ -64,30 +83,24 @@ impl Chunk {
         scratch: &mut Scratch,
         stop: Stop,
     ) -> Result<()> {
-        let Scratch {
-            decoded,
-            stages,
-            contexts,
-            ..
-        } = scratch;
+        let (stages, room) = scratch.split();
         let nbytes = self.block.nbytes;
-        let peeled = self.chain.peel(data, nbytes, stages, contexts, stop)?;
+        let peeled = self.chain.peel(data, nbytes, stages, room.contexts, stop)?;
         let part = Part {
             peeled,
             range: 0..nbytes,
         };
-        self.put(part, factors, dst, decoded, contexts, stop)
+        self.put(part, factors, dst, room, stop)
     }
 
     /// Copy the elements that factors select in a part of the decoded chunk to their places; their
-    /// source is that part. `scratch` is memory that may be used.
+    /// source is that part.
     pub fn put(
         &self,
         part: Part,
         factors: &[copy::Factor],
         dst: &mut Target,
-        scratch: &mut Vec<u8>,
-        contexts: &mut Contexts,
+        room: Room,
         stop: Stop,
     ) -> Result<()> {
         let Part {
@@ -96,50 +109,129 @@ impl Chunk {
         } = part;
         let (chain, nbytes) = (&self.chain, self.block.nbytes);
         let (codec, bytes) = match peeled {
-            Peeled::Raw(bytes) if bytes.len() != nbytes => return Err(self.wrong_size(bytes.len())),
-            Peeled::Raw(bytes) => return self.put_raw(&bytes[part], factors, dst, scratch),
-            Peeled::Coded(codec, bytes) => (codec, bytes),
+            Peeled::Coded(codec, bytes) if chain.untyped() || chain.in_place() => (codec, bytes),
+            Peeled::Raw(bytes) if chain.untyped() => {
+                let found = bytes.get(part).filter(|_| bytes.len() == nbytes);
+                let found = found.ok_or_else(|| self.wrong_size(bytes.len()))?;
+                return copy::copy(found.into(), dst, chain.item, factors, chain.swap);
+            }
+            _ => {
+                // Factors that reach nothing, or too far, are left to the copy.
+                let asked = copy::source_extent(chain.item, factors, part.len());
+                let asked = asked.filter(|_| chain.elements_in_parts());
+                let asked = asked.unwrap_or(0..part.len());
+                let factors = copy::from_later(factors, asked.start);
+                let range = part.start + asked.start..part.start + asked.end;
+                let Room {
+                    decoded,
+                    between,
+                    contexts,
+                } = room;
+                let Between { encoded, stages } = between;
+                let source = chain.source(range.clone(), nbytes);
+                let bytes = self.encoded(peeled, source, encoded, contexts, stop)?;
+                return self.put_elements(bytes, range, &factors, dst, decoded, stages);
+            }
         };
-        // Factors that reach nothing, or too far, are left to the copy.
         let asked = match copy::source_extent(chain.item, factors, part.len()) {
             Some(asked) if codec.in_parts() => asked,
             _ => 0..part.len(),
         };
         let range = part.start + asked.start..part.start + asked.end;
-        let mut decode =
-            |to: &mut [u8]| codec.decode_part(bytes, nbytes, range.clone(), to, contexts, stop);
+        let mut decode = |to: &mut [u8]| {
+            codec.decode_part(bytes, nbytes, range.clone(), to, room.contexts, stop)?;
+            if chain.untyped() {
+                return Ok(());
+            }
+            chain.decode_in_place(to)
+        };
         let factors = copy::from_later(factors, asked.start);
         let size = asked.len();
-        if chain.swap.is_none() && !chain.boolean {
+        if chain.swap.is_none() {
             if let Some(start) = copy::contiguous_run(chain.item, &factors, size, dst) {
                 return decode(dst.run(start, size)?);
             }
         }
-        let decoded = memory::grown(scratch, size, STAGE)?;
+        let decoded = memory::grown(room.decoded, size, STAGE)?;
         decode(decoded)?;
-        if chain.boolean {
-            to_truth(decoded);
-        }
         copy::copy((&*decoded).into(), dst, chain.item, &factors, chain.swap)
     }
 
-    /// Copy the elements that factors select in decoded bytes to their places. `scratch` is memory
-    /// that may be used.
+    /// Copy the elements that factors select in a part of the decoded chunk, `range`, to their places.
+    /// The bytes are the encoded elements of that part.
     pub fn put_raw(
         &self,
         bytes: &[u8],
+        range: Range<usize>,
         factors: &[copy::Factor],
         dst: &mut Target,
-        scratch: &mut Vec<u8>,
+        room: Room,
     ) -> Result<()> {
         let chain = &self.chain;
-        if !chain.boolean {
+        if chain.untyped() {
             return copy::copy(bytes.into(), dst, chain.item, factors, chain.swap);
         }
-        let truths = memory::grown(scratch, bytes.len(), STAGE)?;
-        truths.copy_from_slice(bytes);
-        to_truth(truths);
-        copy::copy((&*truths).into(), dst, chain.item, factors, chain.swap)
+        let stages = &mut room.between.stages;
+        self.put_elements(bytes, range, factors, dst, room.decoded, stages)
+    }
+
+    /// Decode the elements of a part, and copy those that factors select to their places.
+    fn put_elements(
+        &self,
+        bytes: &[u8],
+        range: Range<usize>,
+        factors: &[copy::Factor],
+        dst: &mut Target,
+        decoded: &mut Vec<u8>,
+        stages: &mut [Vec<u8>; 2],
+    ) -> Result<()> {
+        let (chain, nbytes, size) = (&self.chain, self.block.nbytes, range.len());
+        if let Some(start) = copy::contiguous_run(chain.item, factors, size, dst) {
+            let run = dst.run(start, size)?;
+            return chain.decode_elements(bytes, nbytes, range, run, stages);
+        }
+        let decoded = memory::grown(decoded, size, STAGE)?;
+        chain.decode_elements(bytes, nbytes, range, decoded, stages)?;
+        copy::copy((&*decoded).into(), dst, chain.item, factors, None)
+    }
+
+    /// Return encoded elements: those of the range `source`, or all of them.
+    fn encoded<'a>(
+        &self,
+        peeled: Peeled<'a>,
+        source: Option<Range<usize>>,
+        buffer: &'a mut Vec<u8>,
+        contexts: &mut Contexts,
+        stop: Stop,
+    ) -> Result<&'a [u8]> {
+        let nbytes = self.block.nbytes;
+        let total = self.chain.encoded_elements(nbytes);
+        let all: &[u8] = match (peeled, total) {
+            (Peeled::Raw(bytes), _) => bytes,
+            (Peeled::Coded(codec, bytes), None) => {
+                let most = self.chain.most_encoded(nbytes);
+                codec.decode_into(bytes, None, most, buffer, contexts, stop)?;
+                buffer
+            }
+            (Peeled::Coded(codec, bytes), Some(total)) => {
+                if let Some(source) = source.clone().filter(|_| codec.in_parts()) {
+                    let part = memory::grown(buffer, source.len(), STAGE)?;
+                    codec.decode_part(bytes, total, source, part, contexts, stop)?;
+                    return Ok(part);
+                }
+                let all = memory::grown(buffer, total, STAGE)?;
+                codec.decode(bytes, all, contexts, stop)?;
+                all
+            }
+        };
+        let found = match source {
+            Some(source) => all.get(source),
+            None => Some(all),
+        };
+        let right = total.is_none_or(|total| total == all.len());
+        found
+            .filter(|_| right)
+            .ok_or_else(|| self.wrong_size(all.len()))
     }
 
     /// Decode a whole chunk into `out`, in memory's byte order and the stored order of axes.
@@ -147,28 +239,38 @@ impl Chunk {
         &self,
         data: &[u8],
         out: &mut [u8],
-        stages: &mut [Vec<u8>; 2],
-        contexts: &mut Contexts,
+        scratch: &mut Scratch,
         stop: Stop,
     ) -> Result<()> {
-        let chain = &self.chain;
-        match chain.peel(data, self.block.nbytes, stages, contexts, stop)? {
+        let (chain, nbytes) = (&self.chain, self.block.nbytes);
+        let (stages, room) = scratch.split();
+        let Room {
+            between, contexts, ..
+        } = room;
+        let peeled = chain.peel(data, nbytes, stages, contexts, stop)?;
+        if !chain.untyped() && !chain.in_place() {
+            let Between { encoded, stages } = between;
+            let bytes = self.encoded(peeled, None, encoded, contexts, stop)?;
+            return chain.decode_elements(bytes, nbytes, 0..nbytes, out, stages);
+        }
+        match peeled {
             Peeled::Raw(bytes) if bytes.len() == out.len() => out.copy_from_slice(bytes),
             Peeled::Raw(bytes) => return Err(self.wrong_size(bytes.len())),
             Peeled::Coded(codec, bytes) => codec.decode(bytes, out, contexts, stop)?,
         }
-        self.to_memory_order(out)
+        chain.decode_in_place(out)
     }
 
-    /// Bring decoded elements to the form that they have in memory.
-    pub fn to_memory_order(&self, bytes: &mut [u8]) -> Result<()> {
-        if self.chain.boolean {
-            to_truth(bytes);
+    /// Return the decoded bytes of the largest block that the first codec of bytes decodes as a whole.
+    pub fn block_size(&self, codec: &ByteCodec, data: &[u8]) -> Result<usize> {
+        let nbytes = self.block.nbytes;
+        let total = self.chain.encoded_elements(nbytes).unwrap_or(nbytes);
+        let size = codec.block_size(data, total)?;
+        if total == nbytes {
+            return Ok(size);
         }
-        match self.chain.swap {
-            Some(unit) => swap::in_place(bytes, unit),
-            None => Ok(()),
-        }
+        let elements = nbytes / self.chain.item;
+        Ok((size as u128 * elements as u128 / total.max(1) as u128) as usize * self.chain.item)
     }
 
     /// Return the most bytes that the stored chunk may have. No compressor makes more of its input, and
@@ -192,20 +294,25 @@ impl Chunk {
         Ok(usize::try_from(size).unwrap_or(usize::MAX))
     }
 
+    /// Return the size of a stored chunk without codecs of bytes, which must be that of its elements.
+    pub fn right_size(&self, size: u64) -> Result<usize> {
+        let found = usize::try_from(size).unwrap_or(usize::MAX);
+        match self.chain.encoded_elements(self.block.nbytes) {
+            Some(expected) if expected == found => Ok(found),
+            _ => Err(self.wrong_size(found)),
+        }
+    }
+
     /// Return the error for a chunk of too few or too many bytes.
     pub fn wrong_size(&self, found: usize) -> Error {
+        let nbytes = self.block.nbytes;
         Error::codec(
             STAGE,
             format!(
                 "expected {} bytes for a chunk of shape {:?}, found {found}",
-                self.block.nbytes, self.block.shape
+                self.chain.encoded_elements(nbytes).unwrap_or(nbytes),
+                self.block.shape
             ),
         )
-    }
-}
-
-fn to_truth(bytes: &mut [u8]) {
-    for byte in bytes {
-        *byte = u8::from(*byte != 0);
     }
 }

@@ -125,13 +125,7 @@ impl Shard {
     pub fn read_index(&self, data: &[u8], size: u64, scratch: &mut Scratch) -> Result<Vec<Entry>> {
         let mut bytes = memory::zeroed(self.index.block.nbytes, STAGE)?;
         self.index
-            .decode(
-                data,
-                &mut bytes,
-                &mut scratch.stages,
-                &mut scratch.contexts,
-                &|| false,
-            )
+            .decode(data, &mut bytes, scratch, &|| false)
             .map_err(|error| Error {
                 stage: STAGE,
                 message: format!("{}: {}", error.stage, error.message),
@@ -209,12 +203,15 @@ impl Shard {
             offset += piece.as_ref().map_or(0, |bytes| bytes.len());
         }
         let mut encoded = memory::with_room(self.index_size, STAGE)?;
-        self.index.chain.encode(
-            &mut index,
-            &mut encoded,
-            &mut scratch.stages,
-            &mut scratch.contexts,
-        )?;
+        let Scratch {
+            stages,
+            between,
+            contexts,
+            ..
+        } = scratch;
+        self.index
+            .chain
+            .encode(&mut index, &mut encoded, stages, between, contexts)?;
         let (before, after) = if self.at_start {
             (Some(encoded), None)
         } else {

@@ -96,14 +96,7 @@ fn write(room: usize, count: usize, when_synced: bool) -> (Option<Error>, usize,
     };
     let program = Program {
         chunk: Chunk {
-            chain: Chain {
-                item: 1,
-                fill: vec![0],
-                sparse: false,
-                swap: None,
-                boolean: false,
-                codecs: Vec::new(),
-            },
+            chain: Chain::new(vec![0], false, Vec::new(), Vec::new()),
             block: Block {
                 shape: vec![1],
                 strides: vec![1],

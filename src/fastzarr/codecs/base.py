@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from fastzarr.checked import check_members, deviation, member, placed
 from fastzarr.config import config
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from fastzarr.dtypes.base import DataType
     from fastzarr.grids.regular import RegularGrid
 
+
+Native: TypeAlias = tuple[str, list[int], str]
+"""A codec's description for the extension: a name, integers, and a string."""
 
 FAST = 1 << 24
 """The ``pace`` of codecs that copy, count or calculate."""
@@ -162,8 +165,8 @@ class Codec:
         msg = f"codec {self.name!r} is not supported in format 2; use zarr_format=3"
         raise MetadataError(msg)
 
-    def native(self) -> tuple[str, list[int], str] | None:
-        """Return the codec's description for the extension: a name, integers, and a string.
+    def native(self) -> Native | None:
+        """Return a bytes-to-bytes codec's description for the extension.
 
         The result is None if the extension does not implement the codec.
         """
@@ -182,6 +185,8 @@ class ArrayArrayCodec(Codec):
 
     The ``spec`` of every method describes the decoded array. ``reshapes`` is True if the codec
     changes nothing but the axes: elements, and their order in C order, stay the same.
+    ``elementwise`` is True if each element is encoded by itself, whatever its place; it is not
+    inherited.
 
     >>> from fastzarr.codecs import TransposeCodec
     >>> issubclass(TransposeCodec, ArrayArrayCodec)
@@ -189,6 +194,20 @@ class ArrayArrayCodec(Codec):
     """
 
     reshapes: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Set ``elementwise`` to False unless the class declares it."""
+        super().__init_subclass__(**kwargs)
+        cls.elementwise = vars(cls).get("elementwise", False)
+
+    def native_typed(self, spec: ChunkSpec) -> list[Native] | None:  # noqa: ARG002  (as above)
+        """Return how the extension encodes the elements, or None if it cannot.
+
+        The result is a list of codecs of elements, each of which has a name, integers and a string.
+        They encode the elements in C order, and in native byte order.
+        """
+        return None
 
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
         """Return the shape, data type and fill value of the encoded array.
@@ -267,11 +286,14 @@ class ArrayBytesCodec(Codec):
         inside = self.inside()
         return () if inside is None else inside.codecs + inside.index_codecs
 
-    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
+    def native_bytes(
+        self,
+        spec: ChunkSpec,  # noqa: ARG002  (as above)
+    ) -> tuple[list[Native], list[Native]] | None:
         """Return how the extension encodes the array, or None if it cannot.
 
-        The result is the size of the units whose bytes are swapped, 0 for none, and a list of
-        bytes-to-bytes codecs as returned by ``native``.
+        The result is a list of codecs of elements, as returned by ``native_typed``, and a list of
+        bytes-to-bytes codecs, as returned by ``native``.
         """
         return None
 

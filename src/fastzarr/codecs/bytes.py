@@ -27,7 +27,7 @@ from fastzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
-    from fastzarr.codecs.base import ChunkSpec
+    from fastzarr.codecs.base import ChunkSpec, Native
     from fastzarr.codecs.enums import Endian
     from fastzarr.dtypes import DataType
 
@@ -84,16 +84,21 @@ class BytesCodec(ArrayBytesCodec):
             return replace(self, endian=None)
         return self
 
-    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:
-        """Return the units to swap; None for masked types and for records that need swapping."""
-        memory, stored = spec.dtype.numpy, self.stored(spec.dtype)
-        if spec.dtype.mask is not None:
-            return None
+    def native_bytes(self, spec: ChunkSpec) -> tuple[list[Native], list[Native]] | None:
+        """Return the codecs of elements; None for records that need swapping."""
+        memory, stored, mask = spec.dtype.numpy, self.stored(spec.dtype), spec.dtype.mask
+        if mask is not None:
+            # An element of which all significant bits are set is negative if the type has a sign.
+            signed = int(_canonical(spec)[mask] != mask)
+            return [("mask", [mask.bit_length(), signed], "")], []
+        if memory.kind == "b":
+            return [("truth", [], "")], []
         if memory == stored:
-            return 0, []
+            return [], []
         if memory.fields is not None:
             return None
-        return {"c": memory.itemsize // 2, "U": 4}.get(memory.kind, memory.itemsize), []
+        unit = {"c": memory.itemsize // 2, "U": 4}.get(memory.kind, memory.itemsize)
+        return [("swap", [unit], "")], []
 
     def encoded_size(self, spec: ChunkSpec) -> int:
         """Return the number of elements times the item size."""
@@ -141,10 +146,17 @@ class BytesCodec(ArrayBytesCodec):
         return dtype.numpy.newbyteorder(ORDERS[self.endian])
 
 
-def _masked(data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-    # The table maps each byte to the canonical byte of its value. The round trip through float32
-    # lets ml_dtypes set the upper bits, including the sign extension of int2 and int4.
+def _canonical(spec: ChunkSpec) -> np.ndarray[Any, Any]:
+    """Return the byte in memory for each stored byte of a data type with a mask.
+
+    The round trip through float32 lets ml_dtypes set the upper bits, including the sign extension
+    of int2 and int4.
+    """
     kept = np.arange(256, dtype=np.uint8) & np.uint8(spec.dtype.mask or 0)
     table = kept.view(spec.dtype.numpy).astype(np.float32).astype(spec.dtype.numpy)
-    array: np.ndarray[Any, Any] = table[np.frombuffer(data, np.uint8)]
+    return table.view(np.uint8)
+
+
+def _masked(data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+    array = _canonical(spec)[np.frombuffer(data, np.uint8)].view(spec.dtype.numpy)
     return array.reshape(spec.shape)

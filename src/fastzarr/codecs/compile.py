@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.codecs.program import Program
+from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.config import config
 from fastzarr.native import extension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastzarr.codecs.base import ChunkSpec, Codec
+    from fastzarr.codecs.base import ChunkSpec, Codec, Native
     from fastzarr.codecs.program import Shard
 
 
@@ -42,31 +43,24 @@ def compile_native(program: Program) -> None:
 def describe(program: Program) -> dict[str, Any] | None:
     """Return the description of a program for the extension, or None if it cannot run there.
 
-    The extension handles elements of fixed size, transposes, ``bytes``, ``sharding_indexed``, and
-    the codecs whose ``native`` is not None.
+    The extension handles elements of fixed size, transposes, ``sharding_indexed``, and the codecs
+    whose ``native_typed``, ``native_bytes`` or ``native`` is not None.
     """
-    spec, order = program.spec, program.order
+    spec, found = program.spec, _describe_arrays(program)
     item = spec.dtype.itemsize
     codecs: list[Any] = [codec.native() for codec, _ in program.byte_steps]
-    if order is None or not item or None in codecs:
+    if found is None or not item or None in codecs:
         return None
-    swap, shard = 0, None
+    (order, typed), shard = found, None
     if program.shard is not None:
         shard = _describe_shard(program.shard)
         if shard is None:
             return None
     else:
-        found = program.serializer.native_bytes(program.serializer_spec)
-        if found is None:
+        encoded = program.serializer.native_bytes(program.serializer_spec)
+        if encoded is None:
             return None
-        swap, codecs = found[0], found[1] + codecs
-        if program.reshaped:
-            # Elements are stored in the order that they have before they are given other axes.
-            axes = tuple(range(len(program.serializer_spec.shape)))
-            if program.serializer.stored_order(axes) != axes:
-                return None
-        else:
-            order = program.serializer.stored_order(order)
+        typed, codecs = typed + encoded[0], encoded[1] + codecs
     strides = [0] * len(order)
     step = item
     for axis in reversed(order):
@@ -78,11 +72,38 @@ def describe(program: Program) -> dict[str, Any] | None:
         "strides": strides,
         "fill": program.fill.tobytes(),
         "sparse": spec.fill is not None,
-        "swap": swap,
-        "boolean": spec.dtype.numpy.kind == "b",
+        "typed": typed,
         "codecs": codecs,
         "shard": shard,
     }
+
+
+def _describe_arrays(program: Program) -> tuple[tuple[int, ...], list[Native]] | None:
+    """Return the stored order of the axes and the codecs of elements, or None.
+
+    The order is that of the strides of a decoded chunk. Codecs that encode each element by itself
+    need not know it. Others, and a ``reshape``, get the elements in the order of the transposes
+    before them, so the order may not change after them.
+    """
+    order, typed, fixed = tuple(range(len(program.spec.shape))), [], False
+    for codec, spec in program.array_steps:
+        if codec.reshapes:
+            fixed |= codec.encoded_spec(spec).shape != spec.shape
+        elif isinstance(codec, TransposeCodec):
+            turned = tuple(codec.order)
+            if fixed and turned != tuple(range(len(turned))):
+                return None
+            order = order if fixed else tuple(order[axis] for axis in turned)
+        else:
+            found = codec.native_typed(spec)
+            if found is None:
+                return None
+            typed += found
+            fixed |= not codec.elementwise
+    if not fixed:
+        return program.serializer.stored_order(order), typed
+    axes = tuple(range(len(program.serializer_spec.shape)))
+    return (order, typed) if program.serializer.stored_order(axes) == axes else None
 
 
 def _describe_shard(shard: Shard) -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from fastzarr import hints
     from fastzarr.buffers import Buffer
-    from fastzarr.codecs.base import ChunkSpec
+    from fastzarr.codecs.base import ChunkSpec, Native
 
 _START = struct.Struct(">HH")
 _MODES = {1: "varlength", 2: "object"}
@@ -136,7 +136,7 @@ class N5DefaultCodec(ArrayBytesCodec):
         """Return the inner codecs."""
         return self.codecs
 
-    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:
+    def native_bytes(self, spec: ChunkSpec) -> tuple[list[Native], list[Native]] | None:
         """Return the codec's description for the extension; None if it cannot run there.
 
         The extension fills what a smaller block lacks with zeros.
@@ -147,7 +147,7 @@ class N5DefaultCodec(ArrayBytesCodec):
             return None
         name, numbers, word = ("", [], "") if inner is None else inner
         serializer: Any = self.codecs[1]
-        found: tuple[int, list[Any]] | None = serializer.native_bytes(spec)
+        found: tuple[list[Native], list[Native]] | None = serializer.native_bytes(spec)
         if found is None:
             return None
         header = [spec.dtype.itemsize or 0, len(spec.shape), *spec.shape]

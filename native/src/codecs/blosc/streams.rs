@@ -6,7 +6,7 @@
 //!   through crates that check lengths.
 
 use super::frame::{fail, Compressor, Format, Params, STAGE};
-use crate::codecs::{blosclz, deflate, zstd};
+use crate::codecs::{blosclz, codec, deflate, zstd};
 use crate::error::{Error, Result};
 use crate::memory;
 
@@ -20,9 +20,8 @@ pub struct Context {
     pub(super) codecs: Codecs,
 }
 
-impl Context {
-    /// Return about the bytes that are allocated.
-    pub fn footprint(&self) -> usize {
+impl codec::Context for Context {
+    fn footprint(&self) -> usize {
         let zstd = zstd::footprint(self.codecs.zstd_out.as_ref(), self.codecs.zstd_in.as_ref());
         self.block.capacity() + self.piece.capacity() + zstd
     }

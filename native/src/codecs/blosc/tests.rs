@@ -345,7 +345,7 @@ fn damaged_frames_never_panic() {
 
 #[test]
 fn ignores_bytes_behind_a_frame_if_allowed() {
-    let (src, mut ctx) = (content(3, 2, 3000), Context::default());
+    let (src, mut ctx) = (content(3, 2, 3000), Contexts::default());
     let strict = params(Compressor::Lz4, 5, Shuffle::Byte, 2);
     let lenient = Params {
         padded: true,

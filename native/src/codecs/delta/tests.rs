@@ -12,8 +12,7 @@ fn params(dtype: &str, astype: &str) -> Params {
 
 fn encoded(src: &[u8], dtype: &str, astype: &str) -> Result<Vec<u8>> {
     let mut out = b"before".to_vec();
-    let params = params(dtype, astype);
-    let result = encode(src, &mut out, &params, &mut Context::default());
+    let result = params(dtype, astype).encode_to_vec(src, &mut out);
     assert_eq!(&out[..6], b"before");
     assert!(result.is_ok() || out.len() == 6);
     result.map(|()| out[6..].to_vec())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from fastzarr.codecs.numcodecs.settings import (
     run,
 )
 from fastzarr.errors import CodecError, MetadataError
+
+if TYPE_CHECKING:
+    from fastzarr.codecs.base import Native
 
 # The kinds of data types whose elements are counts, of which each can be read as another.
 _COUNTS = "iuMm"
@@ -40,15 +43,24 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
 
     text: str
 
-    def native(self) -> tuple[str, list[int], str] | None:
+    def native_typed(self, spec: ChunkSpec) -> list[Native] | None:  # noqa: ARG002  (as above)
         """Return a delta codec's description for the extension, or None for other codecs."""
+        return self._described("=")
+
+    def native_filter(self) -> list[Native] | None:
+        """Return the same for a filter of format 2, whose elements have the named byte orders."""
+        return self._described(None)
+
+    def _described(self, order: str | None) -> list[Native] | None:
         config = self.settings
         if config["id"] != "delta":
             return None
         dtype = np.dtype(config["dtype"])
         stored = np.dtype(config.get("astype") or dtype)
-        known = all(kind.kind in "iuf" and kind.str[1:] != "f2" for kind in (dtype, stored))
-        return ("delta", [], f"{dtype.str} {stored.str}") if known else None
+        if any(kind.kind not in "iuf" or kind.str[1:] == "f2" for kind in (dtype, stored)):
+            return None
+        names = ((order or kind.str[0]) + kind.str[1:] for kind in (dtype, stored))
+        return [("delta", [], " ".join(names))]
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:

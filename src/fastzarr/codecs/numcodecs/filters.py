@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fastzarr.buffers import Buffer
-    from fastzarr.codecs.base import ChunkSpec
+    from fastzarr.codecs.base import ChunkSpec, Native
 
 _VLEN = {"vlen-utf8": VLenUTF8Codec(), "vlen-bytes": VLenBytesCodec()}
 _ITEMS = ("json2", "msgpack2")
@@ -134,10 +134,25 @@ class FiltersCodec(ArrayBytesCodec):
         )
         return replace(self, filters=tuple(fitted))
 
-    def native_bytes(self, spec: ChunkSpec) -> tuple[int, list[Any]] | None:  # noqa: ARG002
-        """Return the filters for the extension, or None if it does not implement all of them."""
-        codecs = [item.native() for item in self.filters]
-        return None if None in codecs else (0, codecs)
+    def native_bytes(self, spec: ChunkSpec) -> tuple[list[Native], list[Native]] | None:
+        """Return the filters for the extension, or None if it does not implement all of them.
+
+        It does not either if a filter of arrays follows one of bytes.
+        """
+        typed: list[Native] = [("truth", [], "")] if spec.dtype.numpy.kind == "b" else []
+        codecs: list[Native] = []
+        for item in self.filters:
+            if isinstance(item, NumcodecsArrayCodec):
+                found = None if codecs else item.native_filter()
+                if found is None:
+                    return None
+                typed += found
+            else:
+                made = item.native()
+                if made is None:
+                    return None
+                codecs.append(made)
+        return typed, codecs
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
         """Return the exact encoded size, or None if a filter's output size is not fixed."""
