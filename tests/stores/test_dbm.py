@@ -127,6 +127,38 @@ def test_a_batch_is_undone_if_a_part_fails(path: str) -> None:
     assert dict(store) == {"a": b"1", "d": b"4"}
 
 
+def test_a_database_that_cannot_be_opened_again_is_opened_by_the_next_call(path: str) -> None:
+    """A library without ``sync`` is closed to write its changes; a failed open loses nothing."""
+    values: dict[bytes, bytes] = {}
+    failing = False
+
+    class Kept(dict[bytes, bytes]):
+        def __init__(self) -> None:
+            super().__init__(values)
+
+        def close(self) -> None:
+            values.clear()
+            values.update(self)
+
+    def opener(*_: Any) -> Kept:
+        if failing:
+            raise OSError(24, "Too many open files")
+        return Kept()
+
+    store = DBMStore(path, open=opener)
+    store["a"] = b"1"
+    failing = True
+    with pytest.raises(DatabaseError, match="Too many open files"):
+        store["a"] = b"2"
+    with pytest.raises(DatabaseError, match="Too many open files"):
+        store.get("a")
+    failing = False
+    assert dict(store) == {"a": b"2"}
+    store["b"] = b"3"
+    store.close()
+    assert values == {b"a": b"2", b"b": b"3"}
+
+
 def test_another_process_is_kept_out(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a process has the database open, others wait, and then name it."""
     pytest.importorskip("fcntl")

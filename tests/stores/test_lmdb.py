@@ -11,7 +11,7 @@ import sys
 import tempfile
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lmdb
 import numpy as np
@@ -19,9 +19,13 @@ import pytest
 
 import fastzarr as zarr
 from fastzarr.config import config
-from fastzarr.errors import BaseZarrError, DatabaseError, ForkedError
+from fastzarr.errors import BaseZarrError, ContainsNodeError, DatabaseError, ForkedError
 from fastzarr.stores import LMDBStore
+from fastzarr.stores.lmdb.session import Writing
 from fastzarr.testing import StoreTests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MIB = 1 << 20
 
@@ -276,3 +280,92 @@ def test_without_the_package_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(ImportError, match=r"fastzarr\[lmdb\]"):
         LMDBStore(tmp_path / "a.lmdb")
+
+
+def _moved(
+    store: LMDBStore, monkeypatch: pytest.MonkeyPatch, between: Callable[[], Any] | None = None
+) -> list[int]:
+    """Move ``a`` to ``b``, at most 4000 bytes at once; return what each transaction has written.
+
+    ``between`` is called once, after the first transaction.
+    """
+    sizes: list[int] = []
+    put, enter = Writing.put, Writing.__enter__
+
+    def begun(self: Writing) -> Any:
+        if between is not None and len(sizes) == 1:
+            sizes.append(0)
+            between()
+        sizes.append(0)
+        return enter(self)
+
+    def counted(self: Writing, changes: Any) -> None:
+        sizes[-1] += sum(len(value or b"") for value in changes.values())
+        put(self, changes)
+
+    monkeypatch.setattr(Writing, "__enter__", begun)
+    monkeypatch.setattr(Writing, "put", counted)
+    with zarr.config.set({"fetch.bytes": 4000}):
+        store.move("a", "b")
+    return sizes
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> LMDBStore:
+    """Return a store with a group of 20 values of 1000 bytes."""
+    store = LMDBStore(tmp_path / "a.lmdb")
+    store.update({"a/zarr.json": b"{}"} | {f"a/c/{i}": b"%d" % i * 500 for i in range(10, 30)})
+    return store
+
+
+def test_a_large_tree_is_not_in_memory_while_it_is_moved(
+    tree: LMDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction, which LMDB has in memory, writes only a part of the tree."""
+    old = dict(tree)
+    sizes = _moved(tree, monkeypatch)
+    assert max(sizes) <= 5000
+    assert sum(sizes) == sum(map(len, old.values()))
+    assert dict(tree) == {key.replace("a/", "b/"): value for key, value in old.items()}
+
+
+def test_a_value_that_is_changed_while_it_is_moved_is_moved(
+    tree: LMDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last transaction of a move compares the copies with the values."""
+    old = dict(tree)
+
+    def change() -> None:
+        tree["a/c/10"] = b"new"
+        tree["a/c/30"] = b"more"
+        tree.delete("a/c/11")
+
+    _moved(tree, monkeypatch, change)
+    new = {key.replace("a/", "b/"): value for key, value in old.items()} | {"b/c/10": b"new"}
+    del new["b/c/11"]
+    assert dict(tree) == new | {"b/c/30": b"more"}
+
+
+def test_a_node_that_is_created_while_another_is_moved_there_is_kept(
+    tree: LMDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A move neither replaces a node that another writer has created, nor deletes its chunks."""
+    old, other = dict(tree), {"b/zarr.json": b"other", "b/c/10": b"chunk"}
+    with pytest.raises(ContainsNodeError, match="another writer has just created 'b'"):
+        _moved(tree, monkeypatch, lambda: tree.update(other))
+    found = dict(tree)
+    assert found.items() >= (old | other).items()
+
+
+def test_a_move_that_fails_leaves_the_tree_and_no_copies(
+    tree: LMDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If values cannot be copied, those that were are deleted again."""
+    old = dict(tree)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        _moved(tree, monkeypatch, fail)
+    assert dict(tree) == old

@@ -5,6 +5,8 @@ Rules of this file:
 * A point is one kill of one change of a database of SQLite, LMDB or ``dbm.dumb``. Afterwards it
   must be in the state before the change or in the one after it, and the next writer must be able to
   change it. ``dbm.dumb`` may raise an error instead, but never read as if keys were missing.
+* The verbs that replace, delete and move a whole node are changes, too. A document may still have
+  the claim of the writer that was killed, which is white space.
 * The library's own calls are among those of the change, because the trap is in the kernel.
 """
 
@@ -17,19 +19,21 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from torture.archives import BEGUN, CHANGES
+import numpy as np
+from torture.archives import BEGUN, CHANGES, Change
 from torture.frame import run_jobs, summary
 from torture.harness import scratch
 from torture.trap import Trap, forked, read_trace
 
+import fastzarr
 from fastzarr.errors import DatabaseError
-from fastzarr.storage import DBMStore, LMDBStore, SQLiteStore
+from fastzarr.storage import DBMStore, LMDBStore, MemoryStore, SQLiteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from torture.archives import Change, State
+    from torture.archives import State
     from torture.frame import Budget, Row
 
 KINDS: dict[str, Callable[[Path], Any]] = {
@@ -37,7 +41,35 @@ KINDS: dict[str, Callable[[Path], Any]] = {
     "lmdb": LMDBStore,
     "dumb": lambda path: DBMStore(path, open=dbm.dumb.open),
 }
-_CHANGES = [one for one in CHANGES if one.name not in ("flush", "compact")]
+
+
+def _array(store: Any, values: Any, *, overwrite: bool = False) -> None:
+    fastzarr.create_array(store, name="g/x", data=values, chunks=(4,), overwrite=overwrite)
+
+
+def _made(act: Callable[[Any], Any]) -> Callable[[State], State]:
+    """Return what a verb makes of a state: in memory, where nothing is killed."""
+
+    def new(old: State) -> State:
+        store = MemoryStore(dict(old))
+        act(store)
+        return dict(store)
+
+    return new
+
+
+def _verb(name: str, act: Callable[[Any], Any]) -> Change:
+    return Change(name, act, _made(act))
+
+
+TREE = _made(lambda store: _array(store, np.arange(12)))({})
+KEYS = [one for one in CHANGES if one.name not in ("flush", "compact")]
+VERBS = [
+    _verb("replace a node", lambda store: _array(store, np.arange(5) + 1.5, overwrite=True)),
+    _verb("replace a group", lambda store: fastzarr.create_group(store, path="g", overwrite=True)),
+    _verb("delete a node", lambda store: fastzarr.open_group(store).__delitem__("g")),
+    _verb("move a node", lambda store: fastzarr.open_group(store).move("g", "h")),
+]
 
 
 def _begin(kind: str, path: Path, *, closed: bool) -> State:
@@ -45,35 +77,41 @@ def _begin(kind: str, path: Path, *, closed: bool) -> State:
 
     def make() -> None:
         store = KINDS[kind](path)
-        store.set_many(BEGUN.items())
+        store.set_many((BEGUN | TREE).items())
         if closed:
             store.close()
 
     _, _, trouble, _ = forked(make)
     assert not trouble, trouble
-    return dict(BEGUN)
+    return BEGUN | TREE
+
+
+def _unclaimed(state: State) -> State:
+    return {key: one.rstrip() if key.endswith(".json") else one for key, one in state.items()}
 
 
 def _wrong(kind: str, path: Path, old: State, new: State) -> str | None:
     """Return what is wrong with a database after a kill."""
     store = KINDS[kind](path)
     try:
-        found = dict(store)
+        found = _unclaimed(dict(store))
     except DatabaseError as error:
         # The library promises nothing, but its keys are not taken for missing.
         return None if kind == "dumb" and "writer has died" in str(error) else str(error)
-    if found not in (old, new):
+    if found not in (_unclaimed(old), _unclaimed(new)):
         return f"neither old nor new, but {sorted(found)}"
     store["more"] = b"0" * 50
     store.close()
-    again = dict(KINDS[kind](path))
+    again = _unclaimed(dict(KINDS[kind](path)))
     return None if again == {**found, "more": b"0" * 50} else "the next change was lost"
 
 
-def tries(kind: str, every: int = 1) -> Iterator[tuple[str, str | None]]:
-    """Try every so-many-th point of all changes; yield its name, and what was wrong."""
+def tries(
+    kind: str, every: int = 1, changes: Sequence[Change] = (*KEYS, *VERBS)
+) -> Iterator[tuple[str, str | None]]:
+    """Try every so-many-th point of changes; yield its name, and what was wrong."""
     trap, count = Trap(), 0
-    for change in _CHANGES:
+    for change in changes:
         for closed in (True, False):
             for at, inside in _points(trap, kind, change, closed=closed):
                 count += 1

@@ -6,7 +6,7 @@ import sys
 from platform import machine
 
 import pytest
-from torture.embedded import KINDS, tries
+from torture.embedded import KEYS, KINDS, VERBS, tries
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or machine() != "x86_64", reason="the traps know Linux on x86-64 only"
@@ -19,6 +19,6 @@ EVERY = {"dumb": 29, "sqlite": 7, "lmdb": 5}
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_change_of_a_database_that_is_killed_is_made_or_not_made(kind: str) -> None:
-    found = list(tries(kind, every=EVERY[kind]))
+    found = [*tries(kind, EVERY[kind], KEYS), *tries(kind, 5 * EVERY[kind], VERBS)]
     assert [(name, why) for name, why in found if why] == []
-    assert len(found) > 5
+    assert len(found) > 10

@@ -45,7 +45,7 @@ from fastzarr.metadata.formats import FORMATS, default_format, parse_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
-from fastzarr.nodes.claims import removing
+from fastzarr.nodes.claims import is_needed, removing
 from fastzarr.nodes.foreign import check_replaceable
 from fastzarr.nodes.held import Site, alone, site
 from fastzarr.nodes.snapshot import changing, validators
@@ -169,7 +169,8 @@ def only_creator(where: Site, chunk_store: Store | None = None) -> AbstractConte
     be created at once. The lock is that of a name which is not the key of a value.
     """
     apart = chunk_store is not None and chunk_store is not where.user
-    if where.path and not apart and where.store.draft is not None:
+    alike = where.store.draft is not None and not is_needed(where.store)
+    if where.path and not apart and alike:
         return nullcontext()
     return where.place.locks.held(("node", where.named))
 
@@ -196,7 +197,7 @@ def drafted(
             if parents.missing:
                 publish_parents(where, parents.missing, layout.format)
             # At a free path there is nothing that others could be changing.
-            with alone(store, path) if overwrite else nullcontext():
+            with _unchanged(store, path) if overwrite else nullcontext():
                 try:
                     done = draft.publish(replace=overwrite, owned=owned)
                 except FileNotFoundError:
@@ -386,13 +387,20 @@ def remove(store: Store, path: str, chunk_store: Store | None = None) -> bool:
 
     Return False if another writer has deleted or moved it first, as far as the store can tell.
     """
-    keys = [documents.join(path, each.names("array")[-1]) for each in FORMATS]
-    with changing(store, path, removed=True), alone(store, path), removing(store, keys):
+    with changing(store, path, removed=True), _unchanged(store, path):
         if not documents.delete(store, path):
             return False
         if chunk_store is not None and chunk_store is not store:
             documents.delete(chunk_store, path)
     return True
+
+
+@contextmanager
+def _unchanged(store: Store, path: str) -> Iterator[None]:
+    """Keep others from changing a node that a ``with`` block deletes, as far as they can be."""
+    keys = [documents.join(path, each.names("array")[-1]) for each in FORMATS]
+    with alone(store, path), removing(store, keys):
+        yield
 
 
 def outlasting(data: Any, store: Store, path: str, chunk_store: Store | None = None) -> Any:

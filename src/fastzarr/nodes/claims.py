@@ -198,8 +198,7 @@ class Claim:
 
 def is_needed(store: Store) -> bool:
     """Whether other processes may change an array, and are noticed but not kept out."""
-    # Stores with drafts are of one process, or have locks.
-    return store.swap is not None and store.draft is None
+    return store.swap is not None and not store.excludes
 
 
 @contextmanager

@@ -91,8 +91,7 @@ class Store(AsMapping):
     supports_consolidated_metadata: ClassVar[bool] = True
     #: Whether a part of a value is read without the rest: where ``_get_ranges`` is overridden.
     supports_partial_reads: bool = False
-    #: Whether ``getsize`` is cheaper than ``get``.
-    knows_sizes: ClassVar[bool] = False
+    knows_sizes: ClassVar[bool] = False  #: Whether ``getsize`` is cheaper than ``get``.
     #: How many requests at once shorten the time of all; None for as many as the settings allow.
     #: With 1, as for values in memory, each is made by the thread that needs the value.
     concurrency: int | None = None
@@ -103,6 +102,7 @@ class Store(AsMapping):
     #: Whether ``swap`` also deletes a value only if the token is current. If not, chunks that have
     #: become empty are stored, and the tokens of other keys are compared just before the deletion.
     swaps_deletes: ClassVar[bool] = True
+    excludes: ClassVar[bool] = False  #: Whether turns keep out writers of all processes.
     #: Whether values were written, by the store or directly to its files, since the last ``flush``.
     written: bool = False
     #: Whether ``files`` may be suspended; stores that never are share this object.

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
-from fastzarr.errors import TransactionError
+from fastzarr.errors import ContainsNodeError, TransactionError
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Suspension, Value
-from fastzarr.stores.keys import normalise_path, validate_key
+from fastzarr.stores.drafts import TreeDraft, replaced_keys
+from fastzarr.stores.keys import METADATA_NAMES, normalise_path, validate_key
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
+
+    from fastzarr.stores.drafts import DraftValues, Owned
 
     Changes = Mapping[str, bytes | memoryview | None]
 
@@ -319,12 +322,58 @@ class Database(Store):
     def _move(self, source: str, target: str) -> None:
         nbytes = self.getsize_prefix(source) + (self._getsize(source) or 0)
         with self._write(nbytes) as session:
-            session.move(source, target)
+            self._move_in(session, source, target)
+
+    def _move_in(self, session: WritingSession, source: str, target: str) -> None:
+        if self._has_node(session, target):
+            msg = f"cannot move {source!r} in {self}: another writer has just created {target!r}"
+            raise ContainsNodeError(msg)
+        session.move(source, target)
+
+    @staticmethod
+    def _has_node(session: Session, path: str) -> bool:
+        return any(key.rpartition("/")[2] in METADATA_NAMES for key in session.keys(path))
 
     def _delete_many(self, keys: Iterable[str]) -> None:
         self.set_many((key, None) for key in keys)
 
     # Capabilities
+
+    def draft(self, path: str) -> TreeDraft:
+        """Return a new draft of the tree at a path, which is published in one transaction.
+
+        >>> from fastzarr.stores import SQLiteStore
+        >>> store = SQLiteStore(":memory:")
+        >>> store["a/old"] = b"1"
+        >>> draft = store.draft("a")
+        >>> draft.store["new"] = b"2"
+        >>> draft.publish(replace=True), dict(store)
+        (True, {'a/new': b'2'})
+        """
+        self._check_write()
+        return TreeDraft(self, path)
+
+    def replace_tree(self, path: str, tree: DraftValues, *, replace: bool, owned: Owned) -> bool:
+        """Store the values of a draft, as ``Draft.publish`` does, in one transaction.
+
+        >>> from fastzarr.stores import SQLiteStore
+        >>> from fastzarr.stores.drafts import DraftValues
+        >>> store, tree = SQLiteStore(":memory:"), DraftValues()
+        >>> tree["b"] = b"1"
+        >>> store.replace_tree("a", tree, replace=False, owned=None), dict(store)
+        (True, {'a/b': b'1'})
+        """
+        start = f"{path}/" if path else ""
+        keys = tuple(tree.list())
+        sizes = sum(tree.getsize(key) + _PAGE for key in keys)
+        with self._write(sizes) as session:
+            gone = replaced_keys(session.keys(path), path, replace=replace, owned=owned)
+            if gone is None:
+                return False
+            session.put(dict.fromkeys(gone))
+            for key in keys:
+                session.put({start + key: tree[key]})
+        return True
 
     def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
         """Return the index of each request with its value, all as they were at one time."""

@@ -207,6 +207,7 @@ class Handle:
             self._unlock()
             raise
         self._writable = alone
+        self._changed = self._rewritten = False
         return self.db
 
     def _open(self, flag: str) -> None:
@@ -280,17 +281,24 @@ class Handle:
             try:
                 if hasattr(self.db, "sync"):
                     self.db.sync()
+                    self._clean()
                 else:
-                    self._reopen()
+                    # That of dbm.ndbm is written when it is closed.
+                    self._reopen("w")
             except Exception as error:
                 raise self.worded(error) from error
-            self._clean()
 
-    def _reopen(self) -> None:
-        # That of dbm.ndbm is written when it is closed.
+    def _reopen(self, flag: str) -> None:
         mode, opener, words = self._words
-        self.db.close()
-        self.db = (opener or _opened)(self.path, "w", mode, **words)
+        found, self.db = self.db, None
+        found.close()
+        self._clean()
+        try:
+            self.db = (opener or _opened)(self.path, flag, mode, **words)
+        except BaseException:
+            # The next session opens it.
+            self._unlock()
+            raise
 
     def _clean(self) -> None:
         self._changed = False
@@ -311,10 +319,7 @@ class Handle:
 
     def replace(self, flag: str) -> None:
         """Open the database anew, without its values."""
-        mode, opener, words = self._words
-        if self.db is not None:
-            self.db.close()
-        self.db = (opener or _opened)(self.path, flag, mode, **words)
+        self._reopen(flag)
 
     def close(self) -> None:
         """Close the database, and let other processes in."""

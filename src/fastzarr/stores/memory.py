@@ -19,7 +19,8 @@ from fastzarr._lazy import cached
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError
 from fastzarr.stores.capabilities import Request, Value
-from fastzarr.stores.keys import METADATA_NAMES, normalise_path, validate_key
+from fastzarr.stores.drafts import replaced_keys
+from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.mapping import MappingStore, process
 from fastzarr.stores.place import of_object
 from fastzarr.stores.ranges import clip_range
@@ -48,6 +49,7 @@ class MemoryStore(MappingStore):
     concurrency = 1
     #: A value costs no request: this many bound only the list of them.
     batch = 1024
+    excludes = True
 
     # An attribute, because every write takes a lock of the place, and a property costs a call.
     _place: Place
@@ -299,13 +301,11 @@ class DictDraft:
     def publish(self, *, replace: bool, owned: Callable[[str], bool] | None = None) -> bool:
         """Move the tree to its path, unless there is a node that must not be replaced."""
         with self._target.place.guard:
+            keys = self._target.list(self._path)
+            gone = replaced_keys(keys, self._path, replace=replace, owned=owned)
+            if gone is None:
+                return False
             start = f"{self._path}/" if self._path else ""
-            gone: list[str] = []
-            for key in self._target.list(self._path):
-                if not replace and key.rpartition("/")[2] in METADATA_NAMES:
-                    return False
-                if replace or (owned is not None and owned(key[len(start) :])):
-                    gone.append(key)
             made = {start + key: value for key, value in self._made.items()}
             self._target.set_many((dict.fromkeys(gone) | made).items())
         return True

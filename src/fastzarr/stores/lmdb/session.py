@@ -151,6 +151,25 @@ class Writing(Reading, WritingSession):
             else:
                 self._txn.put(_encoded(key), value)
 
+    def move(self, source: str, target: str) -> None:
+        """Rename the key at one path, and all keys below it, to those of another.
+
+        Values that are at their new keys already are not written, which would take memory.
+        """
+        copies = set(self.keys(target))
+        for key in (source, *self.keys(source)):
+            # A view would not be valid any more when it is written.
+            value = None if (found := self.get(key)) is None else bytes(found)
+            if value is None:
+                continue
+            new = target + key[len(source) :]
+            if new not in copies or value != bytes(self.get(new) or b""):
+                self.put({new: value})
+            copies.discard(new)
+            self.put({key: None})
+        # Their values were deleted since they were copied.
+        self.put(dict.fromkeys(copies))
+
 
 class Lease:
     """A transaction that lasts as long as views of its values."""

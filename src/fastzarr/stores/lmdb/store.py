@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.config import config
 from fastzarr.stores.database import Database
+from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.lmdb.environment import environment
 from fastzarr.stores.lmdb.session import Lease, Reading, Writing
 
@@ -30,6 +32,10 @@ class LMDBStore(Database):
     survives a power cut; None uses ``config["durability"]`` when the environment is opened. With
     ``"none"``, the last transaction may be lost, but the environment stays intact. A killed program
     never leaves a part of a transaction.
+
+    LMDB keeps what one transaction writes in memory. So a tree with more than ``fetch.bytes`` is
+    copied by several transactions when it is moved, its documents by the last one. If the program
+    is killed before that, the tree is unchanged, and a part of the copy must be deleted.
 
     The store may be used by many threads and processes, and by forked children, but not on a
     network file system. A writer waits for those of other processes without a limit, as LMDB does.
@@ -87,6 +93,44 @@ class LMDBStore(Database):
         if lease.is_one_too_many():
             return [lease.copy(key) for key in keys]
         return [lease.view(key) for key in keys]
+
+    # They are consistent with ``_move``.
+    draft = Database.draft
+    transaction = Database.transaction
+
+    def _move(self, source: str, target: str) -> None:
+        # LMDB has all that a transaction writes in memory. Documents are moved last, so that the
+        # node is at one of both paths.
+        most = config.flat["fetch.bytes"]
+        keys = [key for key in self._list(source) if key.rpartition("/")[2] not in METADATA_NAMES]
+        if self._changes() is not None or self.getsize_prefix(source) <= most:
+            super()._move(source, target)
+            return
+        left = keys
+        try:
+            while left:
+                left = self._copied(left, len(source), target, most)
+            with self._writing(0) as session:
+                self._move_in(session, source, target)
+        except BaseException:
+            copied = [target + key[len(source) :] for key in keys[: len(keys) - len(left)]]
+            with self._writing(0) as session:
+                # Another writer's node has chunks at the same keys.
+                if not self._has_node(session, target):
+                    session.put(dict.fromkeys(copied))
+            raise
+
+    def _copied(self, keys: list[str], cut: int, target: str, most: int) -> list[str]:
+        """Copy values in one transaction until they have ``most`` bytes; return the other keys."""
+        with self._writing(most) as session:
+            for number, key in enumerate(keys):
+                if most <= 0:
+                    return keys[number:]
+                value = session.get(key)
+                if value is not None:
+                    most -= len(value)
+                    session.put({target + key[cut:]: bytes(value)})
+        return []
 
     def flush(self) -> None:
         """Make all earlier writes durable, which is needed only with the durability ``none``.

@@ -92,7 +92,7 @@ class LocalStore(Store):
     _folder: Folder
     # The transaction for which all threads use this store, or None.
     _joined: Staged | None = None
-    knows_sizes, concurrency = True, 1
+    knows_sizes, concurrency, excludes = True, 1, True
 
     def __init__(
         self,
