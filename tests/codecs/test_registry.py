@@ -60,6 +60,7 @@ def test_the_names_of_the_specification():
         "sharding_indexed": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]},
         "n5_default": {"codecs": [reversing, {"name": "bytes"}]},
         "reshape": {"shape": [-1]},
+        "zfp": {"mode": "reversible"},
     }
     for name in codecs.names():
         document = {"name": name, "configuration": wanted.get(name, {})}

@@ -25,6 +25,7 @@ _CODECS = {
     "vlen-bytes": ("vlen", "VLenBytesCodec"),
     "vlen-utf8": ("vlen", "VLenUTF8Codec"),
     "zarrs.squeeze": ("reshape", "SqueezeCodec"),
+    "zfp": ("zfp", "ZfpCodec"),
     "zstd": ("zstd", "ZstdCodec"),
 }
 CODECS.declare({name: f"{__name__}.{module}:{cls}" for name, (module, cls) in _CODECS.items()})
@@ -182,6 +183,9 @@ if TYPE_CHECKING:
     from fastzarr.codecs.vlen import (
         VLenUTF8Codec as VLenUTF8Codec,
     )
+    from fastzarr.codecs.zfp import (
+        ZfpCodec as ZfpCodec,
+    )
     from fastzarr.codecs.zstd import (
         ZstdCodec as ZstdCodec,
     )
@@ -210,6 +214,7 @@ else:
             ".sharding": ("ShardingCodec",),
             ".transpose": ("TransposeCodec",),
             ".vlen": ("VLenBytesCodec", "VLenUTF8Codec"),
+            ".zfp": ("ZfpCodec",),
             ".zstd": ("ZstdCodec",),
             "numcodecs": (*NUMCODECS, "CRC32C"),
             "numcodecs.pcodec": ("PCodec",),

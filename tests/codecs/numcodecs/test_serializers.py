@@ -147,6 +147,43 @@ def test_data_of_another_size_is_an_error(codec, count):
             z[:]
 
 
+@pytest.mark.parametrize(
+    "mode", [{"mode": 4, "tolerance": 1e-3}, {"mode": 2, "rate": 20}, {"mode": 3, "precision": 30}]
+)
+def test_zfp_reads_no_further_than_its_data(mode):
+    values = np.random.default_rng(0).normal(size=(9, 9))
+    store = {}
+    z = fastzarr.create_array(
+        store,
+        data=values,
+        serializer={"name": "numcodecs.zfpy", "configuration": mode},
+        compressors=None,
+    )
+    [key] = [key for key in store if key != "zarr.json"]
+    good = bytes(store[key])
+    assert np.allclose(z[:], values, atol=1e-2)
+    for size in range(0, len(good.rstrip(b"\0")) - 7, 5):
+        store[key] = good[:size]
+        with pytest.raises(ChunkError, match=r"numcodecs\.zfpy: zfpy: "):
+            z[:]
+    # A block of the most bits that a header can state.
+    store[key] = good[:10] + b"\xff" * 9 + good[19:]
+    with pytest.raises(ChunkError, match=r"numcodecs\.zfpy: zfpy: "):
+        z[:]
+
+
+def test_zfp_stores_what_is_not_finite_without_loss_or_not_at_all():
+    for config, says in ({"mode": 4, "tolerance": 0.1}, "NaN"), ({"mode": 4}, None):
+        serializer = {"name": "numcodecs.zfpy", "configuration": config}
+        z = fastzarr.create_array({}, shape=4, dtype="f8", serializer=serializer, compressors=None)
+        if says:
+            with pytest.raises(ChunkError, match="NaN and infinities cannot be stored with a loss"):
+                z[1] = np.inf
+        else:
+            z[:] = [0, np.nan, np.inf, -np.inf]
+            assert z[:].tobytes() == np.array([0, np.nan, np.inf, -np.inf]).tobytes()
+
+
 class Typed(numcodecs.abc.Codec):
     """A plug-in that needs the data type and the shape, as codecs of images do."""
 

@@ -42,6 +42,8 @@ BYTES_IDS = frozenset(
 """The ids of the codecs that encode bytes, whatever array these are from."""
 SERIALIZER_IDS = frozenset({"pcodec", "zfpy"})
 """The ids of array-to-bytes codecs, which need the data type and the shape of the array."""
+EXTRAS = {"msgpack2": "msgpack", "pcodec": "pcodec", "zfpy": "zfp"}
+"""The extras of this package that install what numcodecs needs for a codec, by its id."""
 _CHECKSUMS = frozenset({"adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"})
 
 BITS = 8
@@ -278,9 +280,11 @@ def _instance(text: str) -> Any:
             if config["id"] == "crc32c" and config.get("location", "end") in ("start", "end"):
                 return None
             known = ", ".join(sorted(registry.codec_registry))
+            extra = EXTRAS.get(config["id"])
+            package = f"fastzarr[{extra}]" if extra else "the package that provides it"
             msg = (
-                f"codec {config['id']!r} is not known to numcodecs; install the package that "
-                f"provides it, or register it with numcodecs.register_codec. Known: {known}"
+                f"codec {config['id']!r} is not known to numcodecs; install {package}, or register "
+                f"it with numcodecs.register_codec. Known: {known}"
             )
             raise UnknownCodecError(msg) from error
         msg = f"{show(config)} is not a valid configuration of {config['id']!r}: {error}"
