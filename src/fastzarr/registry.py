@@ -4,7 +4,8 @@ Rules of this file:
 
 * A document reaches a class only through ``Registry.find``. A name that is neither registered nor
   declared is looked up among the entry points of installed packages, and only the entry point of
-  exactly that name is loaded. Nothing else is imported because a document names it.
+  exactly that name is loaded. Nothing else is imported because a document names it. The last place
+  is ``elsewhere``, which keeps the same rule for what packages declare to another library.
 * ``register`` changes what documents mean. It therefore increments ``generation``, which is part of
   the key of every cache of parsed documents.
 """
@@ -15,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
@@ -32,11 +33,20 @@ class Registry(Generic[T]):
     (<class 'fractions.Fraction'>, None)
     """
 
-    __slots__ = ("_declared", "_found", "_installed", "generation", "kind")
+    __slots__ = ("_declared", "_elsewhere", "_found", "_installed", "generation", "kind")
 
-    def __init__(self, kind: str, ours: Mapping[str, T] | None = None) -> None:
-        """Initialise a registry of the names in ``ours``, whose classes are imported already."""
+    def __init__(
+        self,
+        kind: str,
+        ours: Mapping[str, T] | None = None,
+        elsewhere: Callable[[str], T | None] | None = None,
+    ) -> None:
+        """Initialise a registry of the names in ``ours``, whose classes are imported already.
+
+        ``elsewhere`` returns the class of a name that is not known here, or None.
+        """
         self.kind = kind
+        self._elsewhere = elsewhere
         self.generation = 0
         # Single operations on a dict are atomic, so threads share these without a lock.
         self._found: dict[str, T] = dict(ours or {})
@@ -70,9 +80,13 @@ class Registry(Generic[T]):
             loaded = getattr(import_module(module), attribute)
         else:
             entry = self._entries().get(name)
-            if entry is None:
-                return None
-            loaded = entry.load()
+            if entry is not None:
+                loaded = entry.load()
+            else:
+                other = None if self._elsewhere is None else self._elsewhere(name)
+                if other is None:
+                    return None
+                loaded = other
         # A class that another thread has registered in the meantime is kept.
         return self._found.setdefault(name, loaded)
 

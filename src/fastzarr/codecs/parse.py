@@ -12,12 +12,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastzarr.checked import deviation, extension, member, placed, show
+from fastzarr.checked import deviation, extension, guard, member, placed, show
 from fastzarr.codecs.base import Codec
 from fastzarr.errors import MetadataError, PickleCodecDisabledError, UnknownCodecError
 from fastzarr.registry import Registry
 
-CODECS: Registry[type[Codec]] = Registry("codecs")
+
+def _elsewhere(name: str) -> type[Codec] | None:
+    from fastzarr.codecs import foreign
+
+    return foreign.find(name)
+
+
+CODECS: Registry[type[Codec]] = Registry("codecs", elsewhere=_elsewhere)
 """The codecs of format 3 by name; ``codecs/__init__.py`` declares those of this package."""
 
 # What older and other writers call a codec.
@@ -52,7 +59,7 @@ def from_v3(obj: Any, where: str) -> Codec:
         from fastzarr.codecs.numcodecs import from_name
 
         return from_name(name, config, where)
-    found = CODECS.find(name)
+    found = guard(lambda: CODECS.find(name), where, "codec")
     if found is None:
         from fastzarr.codecs.numcodecs import IDS, from_name
 
@@ -92,7 +99,7 @@ def parse(obj: Any, where: str = "") -> Codec:
     if hasattr(obj, "get_config") and not is_class:
         return _from_numcodecs(obj, where)
     if hasattr(obj, "to_dict") and not is_class:
-        return from_v3(_without_derived(obj), where)
+        return _from_zarr_python(obj, where)
     hint = "; pass an instance" if is_class else ""
     msg = f"{show(obj)} is not a codec{hint}"
     raise MetadataError(msg, where)
@@ -102,9 +109,9 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
     """Register a codec class under a name.
 
     Accepts ``(name, class)`` as in zarr-python 3, and ``(class)`` or ``(class, codec_id)`` as in
-    numcodecs and zarr-python 2. A subclass of ``Codec`` is registered for format 3; any other class
-    is registered with numcodecs. Registering a name again replaces its class. Raise TypeError
-    unless exactly one class is passed.
+    numcodecs and zarr-python 2. A subclass of ``Codec``, and a codec class of zarr-python 3, are
+    registered for format 3; any other class is registered with numcodecs. Registering a name again
+    replaces its class. Raise TypeError unless exactly one class is passed.
 
     >>> from fastzarr.codecs import GzipCodec
     >>> class Mine(GzipCodec):
@@ -123,6 +130,14 @@ def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> No
     if issubclass(cls, Codec):
         CODECS.register(words[0] if words else cls.name, cls)
         return
+    from fastzarr.codecs import foreign
+
+    if foreign.is_foreign(cls):
+        if not words:
+            msg = f"pass the name under which documents have {cls.__name__}"
+            raise TypeError(msg)
+        CODECS.register(words[0], foreign.adapt(cls, words[0]))
+        return
     import numcodecs
 
     numcodecs.register_codec(cls, *words[:1])
@@ -135,6 +150,18 @@ def _usual(name: str) -> str:
             # zarrs put the kind of the codec before its name, as in "array_to_bytes/zfp".
             name = usual + name.rpartition("/")[2]
     return _ALIASES.get(name, name)
+
+
+def _from_zarr_python(obj: Any, where: str) -> Codec:
+    """Return the codec of this package that has the name, or one that calls the object."""
+    found = _without_derived(obj)
+    name = found.get("name") if isinstance(found, dict) else found
+    if isinstance(name, str) and CODECS.find(_usual(name)) is None:
+        from fastzarr.codecs import foreign
+
+        if foreign.is_foreign(type(obj)) and not name.startswith(_NUMCODECS):
+            return guard(lambda: foreign.wrap(obj), where, "codec")
+    return from_v3(found, where)
 
 
 def _without_derived(obj: Any) -> Any:

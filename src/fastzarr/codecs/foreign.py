@@ -1,0 +1,292 @@
+"""Codecs that were written for zarr-python 3, as codecs.
+
+Rules of this file:
+
+* zarr-python is imported only when a codec of it is found: because a caller passed it, or because a
+  document has exactly the name under which an installed package declares it to zarr-python.
+* A codec is called as zarr-python calls it, so that whatever a class overrides takes part. A method
+  that need not be awaited is preferred; others run on the event loop of the stores.
+* What a codec returns is checked: an array has the shape and the data type that were announced, and
+  bytes have the size. Whatever it raises is raised as ``CodecError`` with the name of the codec.
+* The extension does not know these codecs, so their chunks take the path of the twin.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from fastzarr.buffers import as_view
+from fastzarr.checked import guard, member
+from fastzarr.codecs.base import (
+    ArrayArrayCodec,
+    ArrayBytesCodec,
+    BytesBytesCodec,
+    ChunkSpec,
+    Codec,
+    check_size,
+    spec_size,
+)
+from fastzarr.dtypes.parse import from_v3
+from fastzarr.errors import CodecError
+from fastzarr.stores import loop
+
+if TYPE_CHECKING:
+    from fastzarr.buffers import Buffer
+
+_GROUP = "zarr.codecs"
+_ABC = "zarr.abc.codec"
+
+
+def find(name: str) -> type[Codec] | None:
+    """Return the codec that is registered with zarr-python under a name, or None.
+
+    Only the entry points of that name are loaded. They are those of the group ``zarr.codecs``, and
+    all those of ``zarr.codecs.<name>``, of which the settings of zarr-python may choose one.
+    """
+    declared = entry_points(group=_GROUP, name=name) or entry_points(group=f"{_GROUP}.{name}")
+    if not declared and "zarr.registry" not in sys.modules:
+        return None
+    from zarr.registry import get_codec_class
+
+    try:
+        found = get_codec_class(name)
+    except KeyError:
+        # Packages that are found since zarr-python was imported are not known to it.
+        if not declared:
+            return None
+        found = min(declared, key=lambda entry: entry.name).load()
+    return adapt(found, name)
+
+
+def is_foreign(cls: type) -> bool:
+    """Whether a class is a codec of zarr-python 3.
+
+    >>> is_foreign(int)
+    False
+    """
+    return any(base.__module__ == _ABC for base in cls.__mro__)
+
+
+def adapt(cls: type, name: str) -> type[Codec]:
+    """Return the class of the codecs that call those of a class of zarr-python 3."""
+    adapted: Any = _adapted  # classes of metaclasses can be hashed, too
+    found: type[Codec] = adapted(cls, name)
+    return found
+
+
+@cache
+def _adapted(cls: type, name: str) -> type[Codec]:
+    from zarr.abc import codec as kinds
+
+    if issubclass(cls, kinds.ArrayArrayCodec):
+        base: Any = _ArrayArray
+    elif issubclass(cls, kinds.ArrayBytesCodec):
+        base = _ArrayBytes
+    else:
+        base = _BytesBytes
+    members = {"foreign": cls, "name": name, "__doc__": f"The codec {name!r} of zarr-python."}
+    return type(cls.__name__, (base,), members)
+
+
+def wrap(codec: Any) -> Codec:
+    """Return the codec that calls one of zarr-python 3."""
+    found: Any = adapt(type(codec), codec.to_dict()["name"])
+    made: Codec = found(codec)
+    return made
+
+
+class _Foreign(Codec):
+    """What the three kinds have in common."""
+
+    foreign: ClassVar[Any]
+
+    def __init__(self, codec: Any, spec: ChunkSpec | None = None) -> None:
+        """Initialise with the codec of zarr-python, and the chunk that it was resolved for."""
+        self._codec, self._spec = codec, spec
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: str) -> Self:
+        """Return the codec of a configuration, which the class of zarr-python checks."""
+        document = {"name": cls.name, "configuration": config}
+        return guard(lambda: cls(cls.foreign.from_dict(document)), where, "codec")
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object."""
+        return dict(self._codec.to_dict().get("configuration") or {})
+
+    def resolve(self, spec: ChunkSpec) -> Self:
+        """Return the codec as zarr-python prepares it for chunks."""
+        seen = _spec(spec)
+        codec = self._codec.evolve_from_array_spec(seen)
+        codec.validate(shape=spec.shape, dtype=seen.dtype, chunk_grid=_grid(spec.shape))
+        return type(self)(codec, spec)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both call the same class with the same configuration."""
+        return type(self) is type(other) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        """Return a hash of what is compared."""
+        return hash((type(self), self._key()))
+
+    def __repr__(self) -> str:
+        """Return the text of the codec of zarr-python."""
+        return repr(self._codec)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the codec again, in any process that can import its class."""
+        return _restore, (self.foreign, self.name, self._codec, self._spec)
+
+    def _key(self) -> tuple[str, ChunkSpec | None]:
+        return json.dumps(self.config(), sort_keys=True, default=str), self._spec
+
+    def _call(self, verb: str, data: Any, spec: Any) -> Any:
+        """Encode or decode a buffer of zarr-python; return another one."""
+        codec = self._codec
+        try:
+            direct = getattr(codec, f"_{verb}_sync", None)
+            if direct is not None:
+                return direct(data, spec)
+            [found] = loop.wait(getattr(codec, verb)([(data, spec)]))
+        except (MemoryError, CodecError):
+            raise
+        except Exception as error:  # codecs of others may raise any exception
+            msg = f"{self.name}: {verb} failed: {type(error).__name__}: {error}"
+            raise CodecError(msg) from error
+        return found
+
+    def _array(self, found: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        array: np.ndarray[Any, Any] = found.as_numpy_array()
+        if array.shape != spec.shape or array.dtype.newbyteorder("=") != spec.dtype.numpy:
+            msg = (
+                f"{self.name}: expected an array of shape {spec.shape} and dtype "
+                f"{spec.dtype.numpy}, found {array.shape} and {array.dtype}"
+            )
+            raise CodecError(msg)
+        return array.astype(spec.dtype.numpy, copy=False)
+
+    def _bytes(self, found: Any, size: int | None) -> memoryview:
+        if found is None:
+            msg = f"{self.name}: the codec returned nothing"
+            raise CodecError(msg)
+        data = as_view(np.ascontiguousarray(found.as_numpy_array()).view("u1"))
+        if size is not None:
+            check_size(self.name, data.nbytes, size, "the codec returned")
+        return data
+
+    def _size(self, size: int | None, spec: ChunkSpec) -> int | None:
+        if size is None or not self._codec.is_fixed_size:
+            return None
+        return int(self._codec.compute_encoded_size(size, _spec(spec)))
+
+
+class _ArrayArray(_Foreign, ArrayArrayCodec):
+    """A codec of zarr-python that encodes an array as another one."""
+
+    def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
+        """Return the shape, data type and fill value of the encoded array."""
+        found = self._codec.resolve_metadata(_spec(spec))
+        dtype = from_v3(found.dtype.to_json(zarr_format=3), member("", self.name))
+        fill = np.asarray(found.fill_value, dtype.numpy)[()]
+        return ChunkSpec(tuple(found.shape), dtype, fill)
+
+    def decoded_block(self, block: tuple[int, ...], spec: ChunkSpec) -> None:
+        """Return None: what such a codec does with the axes is not known."""
+
+    def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the encoded array of one chunk."""
+        found = self._call("encode", _nd_buffer(array), _spec(spec))
+        return self._array(found, self.encoded_spec(spec))
+
+    def decode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the decoded array of one chunk."""
+        return self._array(self._call("decode", _nd_buffer(array), _spec(spec)), spec)
+
+
+class _ArrayBytes(_Foreign, ArrayBytesCodec):
+    """A codec of zarr-python that encodes an array as bytes."""
+
+    def encoded_size(self, spec: ChunkSpec) -> int | None:
+        """Return the exact encoded size in bytes, or None if it depends on the values."""
+        return self._size(spec_size(spec), spec)
+
+    def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
+        """Return the encoded bytes of one chunk."""
+        found = self._call("encode", _nd_buffer(array), _spec(spec))
+        return self._bytes(found, self.encoded_size(spec))
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return the decoded chunk."""
+        return self._array(self._call("decode", _buffer(data), _spec(spec)), spec)
+
+
+class _BytesBytes(_Foreign, BytesBytesCodec):
+    """A codec of zarr-python that encodes bytes as other bytes."""
+
+    def _resolved(self) -> ChunkSpec:
+        if self._spec is None:
+            msg = f"{self.name}: resolve the codec for chunks before it encodes or decodes"
+            raise CodecError(msg)
+        return self._spec
+
+    def encoded_size(self, size: int | None) -> int | None:
+        """Return the exact encoded size of ``size`` bytes, or None if it depends on the values."""
+        return self._size(size, self._resolved())
+
+    def encode(self, data: Buffer) -> Buffer:
+        """Return the encoded bytes."""
+        found = self._call("encode", _buffer(data), _spec(self._resolved()))
+        return self._bytes(found, self.encoded_size(as_view(data).nbytes))
+
+    def decode(self, data: Buffer, size: int | None) -> Buffer:
+        """Return the decoded bytes."""
+        return self._bytes(self._call("decode", _buffer(data), _spec(self._resolved())), size)
+
+
+def _restore(cls: type, name: str, codec: Any, spec: ChunkSpec | None) -> Codec:
+    found: Any = adapt(cls, name)
+    made: Codec = found(codec, spec)
+    return made
+
+
+def _spec(spec: ChunkSpec) -> Any:
+    """Return the description of a chunk in the words of zarr-python."""
+    from zarr.core.array_spec import ArrayConfig, ArraySpec
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.dtype import parse_dtype
+
+    return ArraySpec(
+        shape=spec.shape,
+        dtype=parse_dtype(spec.dtype.to_v3(), zarr_format=3),
+        fill_value=spec.fill,
+        config=ArrayConfig.from_dict({}),
+        prototype=default_buffer_prototype(),
+    )
+
+
+def _grid(shape: tuple[int, ...]) -> Any:
+    """Return the grid of one chunk of a shape."""
+    from zarr.core import chunk_grids as grids
+
+    # Since zarr-python 3.2, a grid knows the shape of its array.
+    if hasattr(grids.ChunkGrid, "from_sizes"):
+        return grids.ChunkGrid.from_sizes(shape, shape)
+    return grids.RegularChunkGrid(chunk_shape=shape)
+
+
+def _nd_buffer(array: np.ndarray[Any, Any]) -> Any:
+    from zarr.core.buffer import default_buffer_prototype
+
+    return default_buffer_prototype().nd_buffer.from_numpy_array(array)
+
+
+def _buffer(data: Buffer) -> Any:
+    from zarr.core.buffer import default_buffer_prototype
+
+    return default_buffer_prototype().buffer.from_array_like(np.frombuffer(as_view(data), "u1"))
