@@ -113,7 +113,7 @@ ALL = {"example.flip": Flip, "example.text": Text, "example.mirror": Mirror}
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CODECS, "_found", dict(CODECS._found))  # noqa: SLF001  (restored after it)
+    monkeypatch.setattr(CODECS, "_found", {})
 
 
 @pytest.fixture

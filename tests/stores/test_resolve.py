@@ -20,7 +20,9 @@ from fastzarr.stores import (
     ZipStore,
     as_store,
     as_store_path,
+    register_store,
 )
+from fastzarr.stores.urls import SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -284,3 +286,43 @@ def test_a_table_is_not_a_mapping_of_keys_to_bytes() -> None:
     for table in (pd.DataFrame({"a": [1]}), pd.Series([1]), xr.Dataset({"a": 1})):
         with pytest.raises(TypeError, match="a store must be a path"):
             as_store(table)
+
+
+PLUGIN = """
+from fastzarr.stores import MemoryStore
+
+class Plugin(MemoryStore):
+    @classmethod
+    def from_url(cls, url, *, storage_options, read_only):
+        values = {"url": url.encode(), "options": repr(storage_options).encode()}
+        return cls(values, read_only=read_only)
+"""
+
+
+def test_the_stores_of_a_scheme_are_those_of_an_installed_package_or_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[fastzarr.stores]\nplugin = plugin_stores:Plugin\nother = plugin_other:Other\n"
+    )
+    (tmp_path / "plugin_stores.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(SCHEMES, "_installed", None)
+    monkeypatch.setattr(SCHEMES, "_found", {})
+    store = as_store("PLUGIN://host/a?b", storage_options={"x": 1}, mode="r")
+    assert type(store).__name__ == "Plugin"
+    assert store.read_only
+    assert (store["url"], store["options"]) == (b"plugin://host/a?b", b"{'x': 1}")
+    z = fastzarr.create_array("plugin://host", name="a", data=[1, 2])
+    assert z[:].tolist() == [1, 2]
+    with pytest.raises(ModuleNotFoundError, match="plugin_other"):
+        as_store("other://host")
+    # What is registered replaces what would be opened otherwise, but not files and memory.
+    register_store("S3", type(store))
+    assert as_store("s3://bucket/a")["url"] == b"s3://bucket/a"
+    for scheme in ("file", "Memory", "", "no scheme", "a://"):
+        with pytest.raises(ValueError, match="not a scheme that can be registered"):
+            register_store(scheme, type(store))

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.redis import RedisStore
     from fastzarr.stores.resolve import as_store, as_store_path
     from fastzarr.stores.sqlite.store import SQLiteStore
+    from fastzarr.stores.urls import register_store
     from fastzarr.stores.wrapper import WrapperStore
     from fastzarr.stores.zip.store import ZipStore
 
@@ -101,6 +102,7 @@ _HOMES = {
     "WrapperStore": ("wrapper", "WrapperStore"),
     "as_store": ("resolve", "as_store"),
     "as_store_path": ("resolve", "as_store_path"),
+    "register_store": ("urls", "register_store"),
 }
 
 __all__ = [
@@ -148,6 +150,7 @@ __all__ = [
     "as_store",
     "as_store_path",
     "normalise_path",
+    "register_store",
     "validate_key",
 ]
 

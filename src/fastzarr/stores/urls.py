@@ -3,8 +3,9 @@
 Rules of this file:
 
 * Packages are imported only if a URL needs one. An object is recognised by its class's module.
-* obstore is preferred for the schemes that it knows, because its requests run without the
-  interpreter's lock and can be conditional. fsspec opens everything else.
+* A scheme that is registered, or is the name of an entry point of ``fastzarr.stores``, is that of
+  its class. obstore is preferred for the schemes that it knows, because its requests run without
+  the interpreter's lock and can be conditional. fsspec opens everything else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import BaseZarrError
+from fastzarr.registry import Registry
 from fastzarr.stores.options import EXTRAS, KINDS
 
 if TYPE_CHECKING:
@@ -22,22 +24,50 @@ if TYPE_CHECKING:
     from fastzarr.stores.base import Store
 
 _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
+_LOCAL = ("file", "memory")
 _PACKAGES = ("obstore", "fsspec", "upath", "zarr")
-_DATABASES = {
-    **dict.fromkeys(("redis", "rediss", "unix"), "redis"),
-    **dict.fromkeys(("mongodb", "mongodb+srv"), "mongodb"),
-}
+
+SCHEMES: Registry[type[Store]] = Registry("stores")
+"""The classes of the stores of a scheme, which have a method ``from_url``."""
+SCHEMES.declare(
+    {
+        **dict.fromkeys(("redis", "rediss", "unix"), "fastzarr.stores.redis:RedisStore"),
+        **dict.fromkeys(("mongodb", "mongodb+srv"), "fastzarr.stores.mongodb:MongoDBStore"),
+    }
+)
+
 # The package of fsspec for each kind of store that obstore opens, too.
 _SYSTEMS = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "http": "aiohttp"}
 # The extra for what fsspec alone opens; the others need the packages that it names.
 _EXTRAS = {"hdfs": "hdfs", "webhdfs": "hdfs"}
 
 
+def register_store(scheme: str, cls: type[Store]) -> None:
+    """Let the URLs of a scheme be opened by a class of stores; an earlier one is replaced.
+
+    ``cls.from_url(url, storage_options=..., read_only=...)`` returns the store of a URL. Raise
+    BaseZarrError, a ValueError, if the scheme is no scheme, or that of files or of memory.
+
+    >>> from fastzarr.stores import MemoryStore, as_store
+    >>> class Example(MemoryStore):
+    ...     @classmethod
+    ...     def from_url(cls, url, *, storage_options, read_only):
+    ...         return cls({"url": url.encode()}, read_only=read_only)
+    >>> register_store("example", Example)
+    >>> as_store("example://host/data").get("url")
+    b'example://host/data'
+    """
+    if _scheme(f"{scheme}://") is None or scheme.lower() in _LOCAL:
+        msg = f"{scheme!r} is not a scheme that can be registered"
+        raise BaseZarrError(msg)
+    SCHEMES.register(scheme.lower(), cls)
+
+
 def is_remote(store_like: object) -> bool:
     """Whether an object is a URL that is not of a folder, or an object of another package."""
     if isinstance(store_like, str):
         scheme = _scheme(store_like)
-        return scheme is not None and scheme[0].lower() not in ("file://", "memory://")
+        return scheme is not None and (scheme[2] == "::" or scheme[1].lower() not in _LOCAL)
     return _package(store_like) in _PACKAGES
 
 
@@ -74,24 +104,15 @@ def open_remote(store_like: Any, options: Mapping[str, Any], *, read_only: bool)
     found = _scheme(store_like)
     scheme = found[1].lower() if found is not None else ""
     store_like = scheme + store_like[len(scheme) :]
-    if scheme in _DATABASES and "::" not in store_like:
-        return _by_client(store_like, _DATABASES[scheme], options, read_only=read_only)
+    cls: Any = None if "::" in store_like else SCHEMES.find(scheme)
+    if cls is not None:
+        store: Store = cls.from_url(store_like, storage_options=options, read_only=read_only)
+        return store
     if found is not None and found[2] == "://" and "::" not in store_like and scheme in KINDS:
-        store = _by_obstore(store_like, scheme, options, read_only=read_only)
-        if store is not None:
-            return store
+        found_by_obstore = _by_obstore(store_like, scheme, options, read_only=read_only)
+        if found_by_obstore is not None:
+            return found_by_obstore
     return _by_fsspec(store_like, scheme, options, read_only=read_only)
-
-
-def _by_client(url: str, name: str, options: Mapping[str, Any], *, read_only: bool) -> Store:
-    """Return the store of a URL of a database server."""
-    if name == "redis":
-        from fastzarr.stores.redis import RedisStore
-
-        return RedisStore.from_url(url, storage_options=options, read_only=read_only)
-    from fastzarr.stores.mongodb import MongoDBStore
-
-    return MongoDBStore.from_url(url, storage_options=options, read_only=read_only)
 
 
 def _by_obstore(
