@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MIB = 1 << 20
 _MISSING = object()
-_OWN = ("array.", "fetch.", "limits.", "threading.")
+_OWN = ("array.", "database.", "fetch.", "limits.", "threading.")
 # Settings of zarr-python that have no meaning here, by the beginning of their names.
 _FOREIGN = (
     *("array.allow_unsafe", "array.rectilinear", "array.sharding_coalesce"),
@@ -61,6 +61,8 @@ DEFAULTS: dict[str, Any] = {
     # after which an attempt fails in which no byte arrives.
     "fetch.deadline": 60.0,
     "fetch.timeout": 15.0,
+    # The seconds for which a change waits for other programs that have a database in a file locked.
+    "database.timeout": 60.0,
     # Which data in a local store survives a power cut: "none", "replace" or "full" (see
     # LocalStore).
     "durability": "replace",

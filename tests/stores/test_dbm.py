@@ -22,7 +22,6 @@ import pytest
 import fastzarr as zarr
 from fastzarr.errors import BaseZarrError, DatabaseError, ReadOnlyError
 from fastzarr.stores import DBMStore, as_store
-from fastzarr.stores import dbm as module
 from fastzarr.testing import StoreTests
 from fastzarr.testing.promises import run_at_once
 
@@ -159,7 +158,7 @@ def test_a_database_that_cannot_be_opened_again_is_opened_by_the_next_call(path:
     assert values == {b"a": b"2", b"b": b"3"}
 
 
-def test_another_process_is_kept_out(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_is_kept_out(path: str) -> None:
     """While a process has the database open, others wait, and then name it."""
     pytest.importorskip("fcntl")
     code = (
@@ -174,8 +173,7 @@ def test_another_process_is_kept_out(path: str, monkeypatch: pytest.MonkeyPatch)
         assert other.stdin is not None
         assert other.stdout is not None
         other.stdout.readline()
-        with monkeypatch.context() as patched:
-            patched.setattr(module, "_TIMEOUT", 0.1)
+        with zarr.config.set({"database.timeout": 0.1}):
             for verb in (lambda: store.get("a"), lambda: store.set("a", b"2")):
                 with pytest.raises(DatabaseError, match=r"open by .*process") as caught:
                     verb()

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import threading
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -369,3 +370,90 @@ def test_a_move_that_fails_leaves_the_tree_and_no_copies(
     with pytest.raises(ZeroDivisionError):
         _moved(tree, monkeypatch, fail)
     assert dict(tree) == old
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LMDB tells who writes only on Linux")
+def test_another_writer_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    """A change waits until the other transaction ends, or its process; or it is an error."""
+    code = (
+        "import lmdb, sys\n"
+        "env = lmdb.open(sys.argv[1], subdir=False)\n"
+        "for _ in sys.stdin:\n"
+        "    with env.begin(write=True) as txn:\n"
+        "        txn.put(b'b', b'2'); print('begun', flush=True); input()\n"
+        "    print('ended', flush=True)\n"
+    )
+    path = str(tmp_path / "a.mdb")
+    store = LMDBStore(path, subdir=False)
+    store["a"] = b"1"
+    with subprocess.Popen(  # noqa: S603  (this interpreter)
+        [sys.executable, "-u", "-c", code, path], stdin=-1, stdout=-1, text=True, bufsize=1
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdin.write("\n")
+        other.stdout.readline()
+        with (
+            config.set({"database.timeout": 0.05}),
+            pytest.raises(DatabaseError, match=f"0.05 seconds by process {other.pid} ") as caught,
+        ):
+            store["a"] = b"3"
+        assert caught.value.errno == errno.EAGAIN
+        assert dict(store) == {"a": b"1"}
+        waiting = threading.Thread(target=store.set, args=("a", b"4"))
+        waiting.start()
+        other.stdin.write("\n")
+        other.stdout.readline()
+        waiting.join()
+        assert dict(store) == {"a": b"4", "b": b"2"}
+        other.stdin.write("\n")
+        other.stdout.readline()
+        other.kill()
+        other.wait()
+        store["a"] = b"5"
+    assert dict(store) == {"a": b"5", "b": b"2"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LMDB tells who writes only on Linux")
+def test_a_transaction_of_the_user_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    """A thread that has begun a transaction of ``db`` gets an error, and can go on then."""
+    store = LMDBStore(tmp_path / "a.lmdb")
+    store["a"] = b"1"
+    with (
+        store.db.begin(write=True),
+        config.set({"database.timeout": 0.01}),
+        pytest.raises(DatabaseError, match=r"for 0\.01 seconds by this process"),
+    ):
+        store["a"] = b"2"
+    store["a"] = b"3"
+    assert store["a"] == b"3"
+
+
+def test_threads_of_a_process_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that does not end its transaction in time is an error for the others."""
+    store = LMDBStore(tmp_path / "a.lmdb")
+    errors: list[Exception] = []
+
+    def other() -> None:
+        with config.set({"database.timeout": 0.05}):
+            try:
+                store["a"] = b"2"
+            except DatabaseError as error:
+                errors.append(error)
+
+    put = Writing.put
+
+    def slow(self: Writing, changes: Any) -> None:
+        monkeypatch.setattr(Writing, "put", put)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        put(self, changes)
+
+    monkeypatch.setattr(Writing, "put", slow)
+    store["a"] = b"1"
+    assert "by this process" in str(errors[0])
+    store["b"] = b"3"
+    assert dict(store) == {"a": b"1", "b": b"3"}

@@ -30,18 +30,33 @@ def lock_holders(*paths: str) -> str:
         # The number of the lock, its kind, and WRITE or READ come first.
         words = line.replace("->", "").split()
         if len(words) > 5 and words[5] in inodes and words[3] == "WRITE":
-            name = _process(words[4])
+            name = process_of(int(words[4]))
             if name not in found:
                 found.append(name)
     return " and ".join(found)
 
 
-def _process(number: str) -> str:
-    if number == str(os.getpid()):
-        return "this process"
+def process_of(thread: int) -> str:
+    """Return the process of a thread, or of the number of a process, in words.
+
+    >>> process_of(os.getpid())
+    'this process'
+    """
+    number, name = str(thread), ""
     with suppress(OSError):
-        return f"process {number} ({Path(f'/proc/{number}/comm').read_text().strip()})"
-    return f"process {number}"
+        lines = Path(f"/proc/{thread}/status").read_text().splitlines()
+        words = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        number, name = words["Tgid"].strip(), f" ({words['Name']})"
+    return "this process" if number == str(os.getpid()) else f"process {number}{name}"
+
+
+def has_thread(number: int) -> bool:
+    """Whether there is a thread with a number, as Linux counts them.
+
+    >>> has_thread(0)
+    False
+    """
+    return os.path.exists(f"/proc/{number}/stat")
 
 
 def is_writable(path: str) -> bool:

@@ -23,6 +23,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
+from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, DatabaseError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database import Database, WritingSession
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.database import Changes
     from fastzarr.stores.place import Place
 
-# How long a process waits for another one that has the database open, in seconds.
-_TIMEOUT = 10.0
+# How often a process looks whether another one still has the database open, in seconds.
 _LOOK = 0.02
 _MARK = b"changed\n"
 # What a database named by its path may be called on the disk.
@@ -53,9 +53,9 @@ class DBMStore(Database):
 
     Such a database is slower than others, and promises less; ``SQLiteStore`` is as simple to use:
 
-    * One process at a time may write it. While it is open, others wait for ten seconds and then
-      raise ``DatabaseError`` with the process that has it open: close the store when done. This is
-      so only for programs that use this class. Threads may use it at will.
+    * One process at a time may write it. While it is open, others wait for ``database.timeout``
+      (60 seconds) and then raise ``DatabaseError`` with the process that has it open: close the
+      store when done. This is so only for programs that use this class. Threads may use it at will.
     * ``set_many`` and ``transaction`` are atomic for the threads of this process, and as atomic as
       the library is if the process is killed: ``dbm.gnu`` and ``dbm.sqlite3`` keep each value
       intact, ``dbm.dumb`` does not, and may lose all keys. After the death of a writer, opening the
@@ -238,7 +238,7 @@ class Handle:
         if not alone and not is_writable(folder):
             return
         os.makedirs(folder, exist_ok=True)
-        end = time.monotonic() + _TIMEOUT
+        end = time.monotonic() + config.flat["database.timeout"]
         file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             while True:
@@ -257,7 +257,8 @@ class Handle:
     def _in_use(self) -> DatabaseError:
         found = lock_holders(f"{self.path}.lock")
         by = f" by {found}" if found else " by another process"
-        msg = f"the database was open{by} for {_TIMEOUT:g} seconds; close it there"
+        timeout = config.flat["database.timeout"]
+        msg = f"the database was open{by} for {timeout:g} seconds; close it there"
         made = DatabaseError(msg, self.url)
         made.errno = errno.EAGAIN
         return made

@@ -23,6 +23,7 @@ import numpy as np
 from fastzarr.errors import BaseZarrError, DatabaseError, ForkedError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database_files import is_writable
+from fastzarr.stores.lmdb.waiting import Writers
 from fastzarr.stores.stamps import Stamps
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Environment:
         # The inode of the file, and its size at least.
         self._file: tuple[int, int] | None = None
         self._least = 0
+        self._writers = Writers(url)
         #: The tokens of values.
         self.stamps = Stamps(found)
         #: The identity of the values.
@@ -133,8 +135,10 @@ class Environment:
         with self._free:
             self.leases += number
 
-    def leave(self) -> None:
-        """Count a session that has ended."""
+    def leave(self, *, write: bool = False) -> None:
+        """Count a session that has ended; ``write`` is that of ``session``."""
+        if write:
+            self._writers.end()
         with self._free:
             self._users -= 1
             if not self._users:
@@ -169,6 +173,8 @@ class Environment:
             made = self._lmdb.open(self.path, **settings)
         except (self._lmdb.Error, OSError) as error:
             raise self.worded(error) from error
+        is_folder = settings["subdir"]
+        self._writers.open(os.path.join(self.path, "lock.mdb") if is_folder else f"{data}-lock")
         pages = made.info()["last_pgno"] + 1
         if os.stat(data).st_size < pages * made.stat()["psize"]:
             made.close()
@@ -221,7 +227,10 @@ class Environment:
         return 0 if needed <= info["map_size"] else max(needed, 2 * info["map_size"])
 
     def session(self, *, write: bool, nbytes: int = 0) -> tuple[Any, Any]:
-        """Return the environment and a new transaction of it; two times None if it is missing."""
+        """Return the environment and a new transaction of it; two times None if it is missing.
+
+        Raise DatabaseError if another writer does not end in time.
+        """
         while True:
             env = self.take(create=write)
             if env is None:
@@ -231,7 +240,7 @@ class Environment:
                 if write:
                     size = self.make_room(env, nbytes)
                 if not size:
-                    return env, env.begin(write=write, buffers=True)
+                    return env, self._begin(env, write=write)
             except self._lmdb.MapResizedError:
                 pass
             except self._lmdb.Error as error:
@@ -243,6 +252,16 @@ class Environment:
             self.leave()
             self.grow(size)
 
+    def _begin(self, env: Any, *, write: bool) -> Any:
+        if not write:
+            return env.begin(buffers=True)
+        self._writers.begin()
+        try:
+            return env.begin(write=True, buffers=True)
+        except BaseException:
+            self._writers.end()
+            raise
+
     def close(self) -> None:
         """Close the environment, unless it is in use."""
         with self._free:
@@ -250,6 +269,7 @@ class Environment:
             if found is not None and not self._users:
                 self._env = None
                 found.close()
+                self._writers.close()
 
     def before_fork(self) -> None:
         """Close the environment when nobody uses it any more."""
@@ -265,6 +285,7 @@ class Environment:
         self._closed = False
         if child:
             self._free = Condition()
+            self._writers.reset()
             # If it was not closed, closing it now would end what the parent reads.
             self._inherited = self._env is not None
             self._kept.append(self._env)

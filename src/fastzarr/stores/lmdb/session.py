@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class Reading(Session):
     """A transaction that reads; without an environment, there are no keys."""
 
+    _writes = False
+
     def __init__(self, environment: Environment) -> None:
         """Initialise without a transaction."""
         self._environment = environment
@@ -49,7 +51,7 @@ class Reading(Session):
             error = failure
         finally:
             if txn is not None:
-                self._environment.leave()
+                self._environment.leave(write=self._writes)
         if isinstance(error, self._environment.failures):
             raise self._environment.worded(error, self._key) from error
 
@@ -122,6 +124,8 @@ class Reading(Session):
 
 class Writing(Reading, WritingSession):
     """A transaction that writes, and keeps other writers out."""
+
+    _writes = True
 
     def __init__(self, environment: Environment, nbytes: int) -> None:
         """Initialise; the new values have ``nbytes``."""

@@ -38,8 +38,10 @@ class LMDBStore(Database):
     is killed before that, the tree is unchanged, and a part of the copy must be deleted.
 
     The store may be used by many threads and processes, and by forked children, but not on a
-    network file system. A writer waits for those of other processes without a limit, as LMDB does.
-    Keys have at most 511 bytes. Failures raise ``DatabaseError``.
+    network file system. A change waits for other writers, also for a transaction of ``db``, and
+    raises ``DatabaseError`` after ``database.timeout`` (60 seconds); on Linux, because elsewhere
+    LMDB does not tell who writes, and waits without a limit. Other failures raise
+    ``DatabaseError``, too. Keys have at most 511 bytes.
 
     >>> import tempfile
     >>> store = LMDBStore(tempfile.mkdtemp())

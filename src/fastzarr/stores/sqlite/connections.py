@@ -20,6 +20,7 @@ from pathlib import Path
 from threading import Condition, get_ident
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database_files import is_writable, lock_holders
@@ -34,7 +35,6 @@ READ, UPDATE, CREATE = "ro", "rw", "rwc"
 
 # How long SQLite itself waits for a lock, in seconds.
 _LOOK = 0.05
-_TIMEOUT = 60.0
 # How often the size of the file is looked at before it is taken for wrong.
 _LOOKS = 4
 # Values of hundreds of kilobytes are read a third faster than with SQLite's default, 4096.
@@ -57,8 +57,8 @@ class Connections:
         """Initialise without a connection."""
         self.url, self.path = url, path
         self._in_memory = path == MEMORY
+        self._timeout: float | None = kwargs.get("timeout")
         self._reset()
-        self.timeout = float(kwargs.get("timeout", _TIMEOUT))
         self._kwargs = {**kwargs, "timeout": min(_LOOK, self.timeout)}
         real = f"sqlite://{os.path.realpath(path)}"
         #: The identity of the values, which lives as long as this.
@@ -75,6 +75,11 @@ class Connections:
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
         self._file: tuple[int, int] | None = None
+
+    @property
+    def timeout(self) -> float:
+        """How long a lock is waited for, in seconds."""
+        return float(config.flat["database.timeout"] if self._timeout is None else self._timeout)
 
     def inode(self) -> tuple[int, int] | None:
         """Return the device and inode of the file, or None if it is missing."""

@@ -21,9 +21,10 @@ class SQLiteStore(Database):
     """A store in a SQLite database, in the table of zarr-python 2's ``SQLiteStore``.
 
     ``path`` is that of the file, which the first write creates, or ``":memory:"``. Other keywords
-    are passed to ``sqlite3.connect``; ``timeout`` is the time to wait for a lock, 60 seconds unless
-    given. The store may be used by many threads and processes, and by forked children. It cannot be
-    on a network file system, because SQLite's locks do not work there.
+    are passed to ``sqlite3.connect``; ``timeout`` is the time to wait for a lock, instead of
+    ``config["database.timeout"]`` (60 seconds). The store may be used by many threads and
+    processes, and by forked children. It cannot be on a network file system, because SQLite's locks
+    do not work there.
 
     All changes of one call of ``set_many`` are one transaction. ``durability`` determines what
     survives a power cut; None uses ``config["durability"]``. With ``"replace"`` and ``"full"`` each

@@ -1,0 +1,109 @@
+"""Writers of an environment of LMDB wait for each other, but not for ever.
+
+Rules of this file:
+
+* LMDB itself waits without a limit. So the threads of this process wait at a lock of their own, and
+  the first of them looks at the mutex of the environment until no other process has it.
+* A mutex in the lock file names the thread that has it, on Linux. If a program takes it between
+  the look and the beginning of a transaction, LMDB waits for it. Elsewhere nobody looks.
+* The file is kept open while the environment is, because closing it would drop LMDB's own locks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+import threading
+import time
+
+from fastzarr.config import config
+from fastzarr.errors import DatabaseError
+from fastzarr.stores import stopping
+from fastzarr.stores.database_files import has_thread, process_of
+
+# The first bytes of a lock file, and those of the mutex of writers. The thread is a part of it.
+_HEAD = struct.Struct("=II")
+_MAGIC, _VERSION = 0xBEEFC0DE, 1
+_MUTEX, _OFFSET = struct.Struct("=I"), 64
+_THREAD = 0x3FFFFFFF
+# How long a writer waits between two looks, at first and at most, and for threads of its process.
+_FIRST, _LONGEST = 0.0002, 0.02
+_LOOK = 0.05
+
+
+class Writers:
+    """The writers of an environment, of which one at a time may begin a transaction."""
+
+    def __init__(self, url: str) -> None:
+        """Initialise without a lock file."""
+        self._url = url
+        self._mine = threading.Lock()
+        self._file: int | None = None
+
+    def open(self, path: str) -> None:
+        """Open the lock file of an environment that has just been opened."""
+        self.close()
+        if sys.platform == "linux":
+            try:
+                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return  # the environment has no locks
+
+    def close(self) -> None:
+        """Close the lock file of an environment that has been closed."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def __del__(self) -> None:
+        """Close the lock file."""
+        self.close()
+
+    def begin(self) -> None:
+        """Wait for all other writers, or raise DatabaseError with the one that has the lock."""
+        timeout = config.flat["database.timeout"]
+        end = time.monotonic() + timeout
+        while not self._mine.acquire(timeout=min(_LOOK, timeout)):
+            self._check(end, timeout, os.getpid())
+        try:
+            pause = _FIRST
+            while (holder := self._holder()) is not None:
+                self._check(end, timeout, holder)
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST)
+        except BaseException:
+            self._mine.release()
+            raise
+
+    def end(self) -> None:
+        """Let other threads write."""
+        self._mine.release()
+
+    def reset(self) -> None:
+        """Forget the threads of the parent, in a forked child."""
+        self._mine = threading.Lock()
+
+    def _check(self, end: float, timeout: float, holder: int) -> None:
+        stopping.check()
+        if time.monotonic() >= end:
+            msg = f"the environment was locked for {timeout:g} seconds by {process_of(holder)}"
+            made = DatabaseError(msg, self._url)
+            made.errno = errno.EAGAIN
+            raise made
+
+    def _holder(self) -> int | None:
+        """Return the thread that has the mutex; None if it is free, or if that is not known."""
+        if self._file is None:
+            return None
+        data = os.pread(self._file, _OFFSET + _MUTEX.size, 0)
+        if len(data) < _OFFSET + _MUTEX.size:
+            return None
+        magic, version = _HEAD.unpack_from(data)
+        (word,) = _MUTEX.unpack_from(data, _OFFSET)
+        thread: int = word & _THREAD
+        if magic != _MAGIC or version & 0xFFFF != _VERSION or not thread:
+            return None
+        # LMDB takes the mutex of a dead thread itself.
+        return thread if has_thread(thread) else None
