@@ -7,9 +7,11 @@
 //! * A failure is returned as data: the chunk, the stage, the kind, the message. Python words it.
 //! * Arguments are those of the twin in Python; its callers check them, and here they are asserted.
 
+mod archive;
 mod elements;
 #[cfg(unix)]
 mod files;
+mod lent;
 mod objects;
 mod raised;
 
@@ -530,6 +532,10 @@ fn shutdown() {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::pool::prepare();
     module.add_class::<PyProgram>()?;
+    module.add_class::<archive::Member>()?;
+    module.add_class::<lent::Lent>()?;
+    module.add_function(wrap_pyfunction!(archive::crc32, module)?)?;
+    module.add_function(wrap_pyfunction!(archive::zip_directory, module)?)?;
     module.add_function(wrap_pyfunction!(read, module)?)?;
     module.add_function(wrap_pyfunction!(write, module)?)?;
     module.add_function(wrap_pyfunction!(elements::vlen_decode, module)?)?;

@@ -3,7 +3,8 @@
 Rules of this file:
 
 * Every function here has a twin in Python of the same name, parameters and meaning: in
-  ``engine/reference.py``, ``codecs/elements.py`` or ``native.py``. A test compares them.
+  ``engine/reference.py``, ``codecs/elements.py``, ``native.py`` or ``stores/zip/format.py``. A test
+  compares them.
 * One call runs a whole plan. The caller's memory is read from or written to, and nothing is kept.
 * A failure is returned as data, the arguments of ``failures.as_failure``: the coordinates of the
   chunk, the stage (``fetch``, ``store`` or the name of a codec), the kind, a message, the system's
@@ -34,6 +35,16 @@ class Program:
 
     def __new__(cls, description: dict[str, Any], /) -> Program: ...
 
+@final
+class Lent:
+    """Bytes of the extension, read by the buffer protocol; nobody can change them."""
+
+@final
+class Member:
+    """A member of a zip archive, as ``stores.zip.format.Entry``."""
+
+def crc32(value: Buffer) -> int: ...
+def zip_directory(raw: bytes, count: int, end: int) -> dict[str, Member] | None: ...
 def shutdown() -> None: ...
 def sync(root: str) -> None: ...
 def read(

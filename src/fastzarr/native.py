@@ -11,11 +11,15 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+import zlib
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
 from fastzarr.errors import ZarrRuntimeWarning, caller_level
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 extension: Any = None
 try:
@@ -37,6 +41,22 @@ HAS_FILES: bool = extension is not None and extension.HAS_FILES
 def native_or(twin: Any) -> Any:
     """Return the extension, or ``twin`` if it is not built or disabled (setting ``data_path``)."""
     return twin if extension is None or config.flat["data_path"] == "numpy" else extension
+
+
+def crc32(value: Buffer) -> int:
+    """Return the CRC-32 of the bytes of a buffer."""
+    return zlib.crc32(value) if extension is None else int(extension.crc32(value))
+
+
+def constant(value: bytes | memoryview) -> bytes:
+    """Return bytes that nobody can change: a copy, unless they are such bytes already.
+
+    A view of the extension's memory counts as bytes.
+    """
+    lent = extension is not None and type(value) is memoryview
+    if lent and type(value.obj) is extension.Lent:  # type: ignore[union-attr]  # a view
+        return value  # type: ignore[return-value]  # it is used as bytes are
+    return bytes(value)
 
 
 def sync(root: str) -> None:

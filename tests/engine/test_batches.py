@@ -74,6 +74,15 @@ class Bank(Store):
                     self.stored[key] = bytes(value)
 
 
+class Keeping(Bank):
+    """A store that keeps what it is given, without a copy."""
+
+    def set_many(self, values: Iterable[tuple[str, Buffer | None]]) -> None:
+        many: Any = list(values)
+        self.batches.append([key for key, _ in many])
+        self.stored |= dict(many)
+
+
 class Swapping(Bank):
     """A store that compares and swaps, too."""
 
@@ -406,3 +415,39 @@ def test_writes_are_those_to_any_store(data: st.DataObject) -> None:
         batch = data.draw(st.integers(1, 5), label="batch")
 
     written_alike(data, Few())
+
+
+def test_a_value_that_a_store_keeps_does_not_change() -> None:
+    """The memory of a chunk is used for another one only if the store does not refer to it."""
+    values = np.arange(COUNT * 16_384, dtype="i4").reshape(COUNT, -1)
+    store = Keeping()
+    store.batch_bytes = 200_000
+    z = zarr.create_array(
+        store, shape=values.shape, chunks=(1, 16_384), dtype="i4", compressors=None
+    )
+    z[:] = values
+    for key in [f"c/{i}/0" for i in range(0, COUNT, 3)]:
+        del store.stored[key]
+    z[1] = -1
+    values[1] = -1
+    for i in range(COUNT):
+        if i % 3:
+            assert bytes(store.stored[f"c/{i}/0"])[: 16_384 * 4] == values[i].tobytes()
+
+
+def test_a_batch_has_no_more_bytes_than_the_store_says() -> None:
+    """A store that gains nothing from large batches gets small ones."""
+    store = Bank()
+    store.batch_bytes = 10_000
+    data = np.arange(COUNT * 1000, dtype="i4")
+    zarr.create_array(store, data=data, chunks=1000, compressors=None)
+    assert len(store.batches) > COUNT // 8
+    assert max(store.sizes) < 16_000
+
+
+def test_small_chunks_are_stored_by_the_thread_of_the_caller() -> None:
+    """Threads would only wait for each other's turns at the interpreter."""
+    store, threads = Bank(), set[int]()
+    store.on = lambda *_: threads.add(threading.get_ident())
+    zarr.create_array(store, data=np.arange(1 << 17, dtype="i4"), chunks=1 << 10)
+    assert threads == {threading.get_ident()}

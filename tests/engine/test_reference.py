@@ -11,10 +11,11 @@ import pytest
 from fastzarr import native
 from fastzarr.codecs import elements
 from fastzarr.engine import reference
+from fastzarr.stores.zip import format as zip_format
 
 STUB = Path(native.__file__).with_name("_native.pyi")
-# The files with the twins: running plans, elements of variable length, `sync`.
-TWINS = (reference, elements, native)
+# The files with the twins: running plans, elements of variable length, `sync`, zip archives.
+TWINS = (reference, elements, native, zip_format)
 FUNCTIONS = [
     found
     for found in ast.parse(STUB.read_text()).body

@@ -16,6 +16,9 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 
+#[cfg(unix)]
+use super::archive::Member;
+use super::lent::{Lent, Loans};
 use crate::error::{Error, Kind, Result};
 use crate::job::guard;
 use crate::memory;
@@ -64,7 +67,10 @@ pub(super) struct PyObjects {
     asked: Asked,
     /// Whether a thread must be admitted before it encodes an object.
     admits: bool,
+    /// Whether new values may be views of this extension's memory.
+    lends: bool,
     raised: Mutex<Option<PyErr>>,
+    lent: Loans,
     /// Buffers to be released the next time that the lock is held.
     used: Mutex<Vec<PyBuffer<u8>>>,
 }
@@ -73,8 +79,10 @@ impl PyObjects {
     /// Make the objects of `chunks` to be written.
     pub(super) fn to_write(chunks: &Bound<'_, PyAny>) -> PyResult<PyObjects> {
         let admit = chunks.getattr(intern!(chunks.py(), "admit"))?;
+        let lends = chunks.getattr_opt(intern!(chunks.py(), "takes_views"))?;
         Ok(PyObjects {
             admits: !admit.is_none(),
+            lends: lends.is_some_and(|lends| lends.is_truthy().unwrap_or(false)),
             ..PyObjects::new(chunks)
         })
     }
@@ -85,7 +93,9 @@ impl PyObjects {
             spans: None,
             asked: Asked::One,
             admits: false,
+            lends: false,
             raised: Mutex::default(),
+            lent: Loans::default(),
             used: Mutex::default(),
         }
     }
@@ -203,12 +213,12 @@ impl PyObjects {
                     let (record, offset, size): (PyBackedBytes, u64, u64) = place.extract()?;
                     let record =
                         memory::copied(&record, "fetch").map_err(super::raised::raising)?;
-                    Some(Found::Span(Span::new(
-                        archive,
-                        record,
-                        (offset, size),
-                        in_parts,
-                    )))
+                    let place = (offset, size);
+                    Some(Found::Span(Span::new(archive, record, place, in_parts)))
+                }
+                (Some(archive), _) if value.is_instance_of::<Member>() => {
+                    let span = value.cast::<Member>()?.get().span(py, archive, in_parts);
+                    Some(Found::Span(span.map_err(super::raised::raising)?))
                 }
                 _ => found(&value)?,
             };
@@ -357,6 +367,22 @@ impl PyObjects {
         })
     }
 
+    /// Put a value that Python may keep. Return memory that it does not keep any more, if there is some.
+    fn lend(&self, chunk: &[i64], bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let lent = self.call("store", |py| Py::new(py, Lent::of(bytes)))?;
+        self.turn(chunk, |turn| {
+            let put = || {
+                self.call("store", |py| {
+                    turn.call_method1(py, intern!(py, "put"), (&lent,))?
+                        .extract(py)
+                })
+            };
+            while !put()? {}
+            Ok(())
+        })?;
+        self.lent.end(lent)
+    }
+
     /// Put a value until no other writer comes between.
     fn replace(&self, chunk: &[i64], bytes: Option<&[u8]>) -> Result<()> {
         self.turn(chunk, |turn| {
@@ -365,6 +391,9 @@ impl PyObjects {
         })
     }
 }
+
+/// The fewest bytes that are lent instead of copied.
+const LENT: usize = 1 << 15;
 
 /// Return the bytes of an object, copied unless they are bytes of Python's or nobody may write them.
 fn found(value: &Bound<'_, PyAny>) -> PyResult<Option<Found>> {
@@ -540,8 +569,15 @@ impl Objects for PyObjects {
         value: &mut Value,
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
-        self.replace(chunk, Some(&std::mem::take(value).joined()?))
-            .map(|()| None)
+        let bytes = std::mem::take(value).joined()?;
+        let worth = bytes.len() >= LENT && bytes.capacity() <= bytes.len() + bytes.len() / 4;
+        *value = Value::from(if self.lends && worth {
+            self.lend(chunk, bytes)?
+        } else {
+            self.replace(chunk, Some(&bytes))?;
+            bytes
+        });
+        Ok(None)
     }
 
     fn update(&self, chunk: &[i64], _: u64, _: Stop, make: Make) -> Result<()> {

@@ -6,7 +6,8 @@ Rules of this file:
   thread whose chunk completes a batch stores it; ``end`` stores the last one. So nothing of a call
   that has been interrupted is stored later.
 * A batch has at most as many values as the store answers requests at once, and at most a quarter of
-  ``fetch.bytes``, except for its last value. It has fewer if the process has no room for more.
+  ``fetch.bytes``, or what the store says, except for its last value. It has fewer if the process
+  has no room for more.
 * The keys of a batch are locked as in the turns of its chunks: by the user's synchronizer and,
   without compare-and-swap, among the threads. A thread locks them in their order, and has no other
   such locks.
@@ -52,6 +53,8 @@ _PARTS = 16
 class BatchedChunks(WrittenChunks):
     """The stored chunks of one array, in a store that sets many values at once."""
 
+    takes_views = True
+
     def __init__(self, chunks: StoredChunks, held: WaitingChunks | None) -> None:
         """Initialise; ``held`` has the turns of chunks for which threads wait."""
         self.chunks, self.held = chunks, held
@@ -62,6 +65,8 @@ class BatchedChunks(WrittenChunks):
         if chunks.synchronizer is not None:
             self.most = min(self.most, _SYNCHRONIZED)
         self.most_bytes = config.flat["fetch.bytes"] // 4
+        if store.batch_bytes is not None:
+            self.most_bytes = min(self.most_bytes, store.batch_bytes)
         #: Whether the call has been stopped; None if nothing stops it.
         self.stopped: Stopped | None = None
         #: The first chunk that could not be stored.

@@ -39,6 +39,9 @@ class Chunks(Protocol):
         thread. If this is None, nobody waits.
         """
 
+    # A class whose turns take any buffer as a new value, and not only bytes, says so by an
+    # attribute ``takes_views``, which is True. The buffers of the extension do not change.
+
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
 

@@ -45,11 +45,14 @@ if TYPE_CHECKING:
     from fastzarr.selection.bands import Parts
     from fastzarr.selection.factors import Selection
     from fastzarr.selection.plan import Plan
+    from fastzarr.stores.base import Store
     from fastzarr.stores.capabilities import Prepared
     from fastzarr.stores.stopping import Stopped
 
 # With fewer bytes than this, apart from the first chunk, threads cost more than they save.
 _SMALL = 1 << 17
+# Chunks of fewer bytes than this are compressed faster than a thread takes the interpreter's lock.
+_LIGHT = 1 << 13
 
 
 def _choose(
@@ -196,7 +199,7 @@ def run_write(
     held = None
     if check is not None or (chunks.files is None and plan.size > 1):
         held = held_back(chunks, plan.size, program.nbytes, check)
-        spread, stopped, threads = _team(held, threads)
+        spread, stopped, threads = _team(held, _fewer(program, store, threads))
     else:
         spread, stopped = (inline, STOP.get()) if threads == 1 else teamed()
     durability = chunks.durability()
@@ -220,6 +223,15 @@ def run_write(
         beside.synced = durability == "full"
     if failure is not None:
         _end(failure, chunks, partial(reference.write, program, plan, chunks, value, job))
+
+
+def _fewer(program: Program, store: Store, threads: int) -> int:
+    """Return the number of threads of a write to a store that waits for nothing.
+
+    It is 1 if a chunk is encoded in less time than threads need to wait for each other.
+    """
+    least = _LIGHT if program.encoded_size is None else _SMALL
+    return 1 if store.concurrency == 1 and program.nbytes < least else threads
 
 
 def _team(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Capabilities that depend on the store within.
 _OPTIONAL = ("swap", "swap_token", "set_many", "fetch_async", "validator", "modified")
-_LIKE = ("concurrency", "batch", "dimension_separator", "swaps_deletes")
+_LIKE = ("concurrency", "batch", "batch_bytes", "dimension_separator", "swaps_deletes")
 _OF_PROCESS = frozenset({"_place", "_lacking", *_OPTIONAL})
 
 

@@ -81,8 +81,7 @@ class Store(AsMapping):
     """
 
     read_only: bool
-    #: The default separator of chunk keys in new format 2 arrays.
-    dimension_separator: str | None = None
+    dimension_separator: str | None = None  #: The default one of chunk keys in format 2.
     zarr_format: Any = None  #: The format of new nodes, which readers look for first, or None.
     supports_writes: ClassVar[bool] = True
     supports_deletes: ClassVar[bool] = True
@@ -97,6 +96,7 @@ class Store(AsMapping):
     concurrency: int | None = None
     #: How many requests one call of ``fetch`` answers in about the time of one.
     batch: int = 1
+    batch_bytes: int | None = None  #: Batches of more bytes than this are written no sooner.
     #: Whether chunks need a stored document: the store commits both together, for its readers.
     document_first: bool = False
     #: Whether ``swap`` also deletes a value only if the token is current. If not, chunks that have

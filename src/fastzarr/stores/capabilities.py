@@ -82,13 +82,13 @@ class Spans(NamedTuple):
     """Where values are in a file: its descriptor, and for each key a place, a value, or None.
 
     A place is the record of a member in the directory of a zip archive, the offset of the member,
-    and the size of its value, which is stored as it is. ``owner`` keeps the file open. The
-    descriptor is negative if there are no places.
+    and the size of its value, which is stored as it is, or all of these as a ``Member`` of the
+    extension. ``owner`` keeps the file open. The descriptor is negative if there are no places.
     """
 
     number: int
     owner: object
-    places: list[tuple[bytes, int, int] | bytes | None]
+    places: list[Any]
 
 
 class Prepared(Protocol):
@@ -187,7 +187,8 @@ class SetsMany(Protocol):
     """A store that sets several values at once, as in one transaction or one round trip.
 
     Arrays use it for the chunks that a call replaces as a whole: they come in batches of at most
-    ``batch`` values, if that is more than 1, or 1024, and of about a quarter of ``fetch.bytes``. A
+    ``batch`` values, if that is more than 1, or 1024, and of about a quarter of ``fetch.bytes``, or
+    of ``batch_bytes`` if that is less. Values are bytes or views of bytes that do not change. A
     chunk that is changed in part is read and stored alone, in a turn or by ``swap``. Without
     ``swap``, the locks of the default turns are held for all keys of a batch; a store with turns of
     its own must let them exclude ``set_many`` itself. With ``concurrency = 1``, one batch of a call

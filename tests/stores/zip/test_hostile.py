@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 import fastzarr as zarr
 from fastzarr.errors import ArchiveError, BaseZarrError, ZarrRuntimeWarning
+from fastzarr.native import crc32
 from fastzarr.storage import StorePath, ZipStore
+from fastzarr.stores.zip import format as zf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -413,3 +415,58 @@ def test_a_value_that_is_an_archive_is_not_the_archive(tmp_path: Path) -> None:
 def opened_elsewhere(raw: bytes) -> ZipStore:
     """Return the store of an archive that is a value of another store."""
     return ZipStore(StorePath(zarr.MemoryStore({"a.zip": raw}), "a.zip"))
+
+
+def _entries(raw: bytes) -> Any:
+    """Return what is found in a directory, or the error."""
+    ending = zf.find_ending(raw, len(raw))
+    assert ending is not None
+    hidden: list[zf.Entry] = []
+    try:
+        directory = raw[ending.start : ending.start + ending.size]
+        found: Any = zf.read_directory(directory, ending, hidden)
+    except ArchiveError as error:
+        return str(error)
+    slots = (*zf.Entry.__slots__, "in_place")
+    return {
+        key: ([getattr(one, name) for name in slots], one.place()) for key, one in found.items()
+    }, len(hidden)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        by_others(),
+        made(method=8),
+        archive(),
+        archive(("a/", b""), ("a/b", b"1")),
+        archive(("a", b"1"), ("a", b"2")),
+        archive(("\u00e4", b"1"), ("a.b/..c/d..", b"2"), (" ", b"")),
+        archive(("x" * 255, b"1")),
+        archive(("x" * 256, b"1")),
+        archive(("a/.12.fastzarr-tmp", b"2"), ("b", b"1")),
+        *(
+            archive((name, b"1"), ("c", b"2"))
+            for name in ("../a", "/a", "a//b", "./a", "a/.", "a\nb")
+        ),
+    ],
+)
+def test_a_directory_is_the_same_in_both_paths(raw: bytes) -> None:
+    """The extension reads what the twin in Python reads, and refuses what that refuses."""
+    last = raw.rfind(b"PK\1\2")
+    for at in (None, *((last + at for at in (0, 8, 20, 28, 34, 42)) if last >= 0 else ())):
+        changed = bytearray(raw)
+        if at is not None:
+            changed[at] ^= 0x41
+        both = []
+        for data_path in ("native", "numpy"):
+            with zarr.config.set({"data_path": data_path}):
+                both.append(_entries(bytes(changed)))
+        assert both[0] == both[1]
+
+
+@given(st.binary(max_size=100), st.integers(0, 40_000))
+def test_checksums_of_any_size(part: bytes, more: int) -> None:
+    """The extension computes the checksums of the standard library."""
+    for value in (part, memoryview(part + bytes(more))[1:]):
+        assert crc32(value) == zlib.crc32(value)

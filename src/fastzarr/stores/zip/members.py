@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
 from fastzarr.errors import ArchiveError, BaseZarrError
+from fastzarr.native import crc32
 from fastzarr.stores.zip import format as zf
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def checked_value(entry: Entry, data: bytes) -> bytes:
     check_readable(entry)
     if entry.method != zf.STORED:
         data = _decompressed(entry, data)
-    if zlib.crc32(data) != entry.crc:
+    if crc32(data) != entry.crc:
         msg = "its checksum (CRC-32) differs from that in the archive: it is damaged"
         raise ArchiveError(msg)
     return data

@@ -15,10 +15,10 @@ Rules of this file:
 from __future__ import annotations
 
 import warnings
-import zlib
 from typing import TYPE_CHECKING
 
 from fastzarr.errors import ArchiveError, ZarrRuntimeWarning
+from fastzarr.native import crc32
 from fastzarr.stores.zip import format as zf
 from fastzarr.stores.zip import log
 
@@ -34,11 +34,15 @@ class Opened:
     ``sealed`` is True if the directory has been compared with its checksum.
     """
 
-    __slots__ = ("end", "entries", "first_link", "hidden", "link", "proven", "sealed", "size")
+    __slots__ = (
+        *("crc", "end", "entries", "first_link", "hidden", "link", "proven", "sealed", "size"),
+    )
 
     def __init__(self, entries: zf.Entries, end: int, size: int, link: int = -1) -> None:
         """Initialise."""
         self.entries, self.end, self.size, self.link = entries, end, size, link
+        #: The checksum of the directory at the end, or 0.
+        self.crc = 0
         self.proven, self.sealed, self.first_link = True, False, False
         #: Entries to which later ones have given their names.
         self.hidden: list[zf.Entry] = []
@@ -88,7 +92,9 @@ def _by_ending(reader: Reader, tail: bytes, size: int) -> Opened | None:
     if ending is None or (ending.shift and _is_of_a_value(reader, ending)):
         return None
     found = Opened({}, size, size)
-    found.entries = _read_directory(reader, ending, tail, size, found.hidden)
+    raw = _read_directory(reader, ending, tail, size)
+    found.entries = zf.read_directory(raw, ending, found.hidden)
+    found.crc = crc32(raw)
     return found
 
 
@@ -101,17 +107,13 @@ def _is_of_a_value(reader: Reader, ending: zf.Ending) -> bool:
     return False
 
 
-def _read_directory(
-    reader: Reader, ending: zf.Ending, tail: bytes, tail_end: int, hidden: list[zf.Entry]
-) -> zf.Entries:
+def _read_directory(reader: Reader, ending: zf.Ending, tail: bytes, tail_end: int) -> bytes:
     inside = ending.start - (tail_end - len(tail))
     if inside >= 0:
-        raw = tail[inside : inside + ending.size]
-    else:
-        # What is known already is not read again.
-        raw = reader.read(ending.start, min(-inside, ending.size))
-        raw += tail[: max(ending.size + inside, 0)]
-    return zf.read_directory(raw, ending, hidden)
+        return tail[inside : inside + ending.size]
+    # What is known already is not read again.
+    raw = reader.read(ending.start, min(-inside, ending.size))
+    return raw + tail[: max(ending.size + inside, 0)]
 
 
 def _check_first(reader: Reader, found: Opened) -> None:
@@ -124,8 +126,7 @@ def _check_first(reader: Reader, found: Opened) -> None:
     if slot.end > found.size:
         found.proven = False
     elif slot.end == found.end and found.link < 0:
-        records = b"".join(entry.raw for entry in found.entries.values() if entry)
-        found.proven = found.sealed = zlib.crc32(records) == slot.crc
+        found.proven = found.sealed = found.crc == slot.crc
 
 
 def _recovered(reader: Reader, size: int) -> Opened | None:
@@ -165,7 +166,7 @@ def _before(reader: Reader, link: int) -> zf.Entries | None:
         ending = zf.find_ending(tail, link)
         if ending is None or ending.shift:
             return None
-        return _read_directory(reader, ending, tail, link, [])
+        return zf.read_directory(_read_directory(reader, ending, tail, link), ending, [])
     except ArchiveError:
         return None
 

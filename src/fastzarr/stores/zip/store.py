@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import weakref
-import zlib
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
 from fastzarr.errors import ArchiveError, BaseZarrError
+from fastzarr.native import constant, crc32
 from fastzarr.stores import place
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Spans, Value
@@ -23,6 +23,7 @@ from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.local.folder import DURABILITIES, too_large
 from fastzarr.stores.path import StorePath
 from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.zip import format as zf
 from fastzarr.stores.zip import reading
 from fastzarr.stores.zip.archive import Archive, Packed, View
 from fastzarr.stores.zip.members import check_method, compressed
@@ -95,6 +96,7 @@ class ZipStore(Store):
     #: Values are read from the file by the threads that need them.
     concurrency: int | None = 1
     batch = 1024
+    batch_bytes = 2 << 20
 
     def __init__(
         self,
@@ -237,13 +239,14 @@ class ZipStore(Store):
             return Spans(-1, None, [None] * len(keys))
         reader, entries = view.reader, view.entries
         in_place = isinstance(reader, OpenFile)
-        places: list[tuple[bytes, int, int] | bytes | None] = []
+        places: list[Any] = []
         for key in keys:
             entry = entries.get(key)
             if entry is None:
                 places.append(None)
-            elif in_place and not entry.method and entry.size == entry.stored and entry.plain:
-                places.append((entry.raw, entry.offset, entry.stored))
+            elif in_place and entry.in_place:
+                is_own = type(entry) is zf.Entry
+                places.append((entry.raw, entry.offset, entry.stored) if is_own else entry)
             else:
                 places.append(self._value(key, view, entry, most))
         return Spans(reader.number if in_place else -1, reader, places)
@@ -334,9 +337,7 @@ class ZipStore(Store):
 
     def _pack(self, value: bytes | memoryview) -> Packed:
         method = self.compression
-        return Packed(
-            method, compressed(value, method), zlib.crc32(value), memoryview(value).nbytes
-        )
+        return Packed(method, compressed(value, method), crc32(value), memoryview(value).nbytes)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         self._held.archive.put([(key, self._pack(value))])
@@ -358,7 +359,7 @@ class ZipStore(Store):
             validate_key(key)
             new.pop(key, None)
             # What belongs to the caller may change before it is written.
-            new[key] = None if value is None else self._pack(bytes(flat_bytes(value, key)))
+            new[key] = None if value is None else self._pack(constant(flat_bytes(value, key)))
         if new:
             self._held.archive.put(list(new.items()))
 
