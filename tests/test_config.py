@@ -162,6 +162,7 @@ INVALID = {
     "array.casting": ["never", None],
     "array.write_empty_chunks": ["yes", None, 2, []],
     "array.read_padded_chunks": [3],
+    "array.verify_checksums": ["no", None],
     "array.target_chunk_size_bytes": ["1MB", 0, 1.5],
     "array.target_shard_size_bytes": [-1],
     "durability": ["max", True],

@@ -47,6 +47,9 @@ DEFAULTS: dict[str, Any] = {
     # Whether bytes behind the end of compressed data are ignored as padding; if not, they raise
     # ChunkError.
     "array.read_padded_chunks": True,
+    # Whether the checksums of codecs are compared on reading. Files of programs that computed other
+    # sums, such as zarrs before 0.11.5, can be read without.
+    "array.verify_checksums": True,
     "array.target_chunk_size_bytes": _MIB,
     "array.target_shard_size_bytes": 64 * _MIB,
     # The casts allowed in assignments, as in np.can_cast; NumPy's own `a[...] = b` is "unsafe".

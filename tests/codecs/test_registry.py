@@ -59,6 +59,7 @@ def test_the_names_of_the_specification():
         "transpose": {"order": [0]},
         "sharding_indexed": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]},
         "n5_default": {"codecs": [reversing, {"name": "bytes"}]},
+        "conditional": {"codecs": [{"name": "gzip"}]},
         "reshape": {"shape": [-1]},
         "zfp": {"mode": "reversible"},
     }

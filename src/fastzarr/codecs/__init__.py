@@ -16,6 +16,7 @@ __all__ = ["from_v3", "names", "parse", "register_codec"]
 _CODECS = {
     "blosc": ("blosc", "BloscCodec"),
     "bytes": ("bytes", "BytesCodec"),
+    "conditional": ("conditional", "ConditionalCodec"),
     "crc32c": ("crc32c", "Crc32cCodec"),
     "gzip": ("gzip", "GzipCodec"),
     "n5_default": ("n5_default", "N5DefaultCodec"),
@@ -135,6 +136,9 @@ if TYPE_CHECKING:
     from fastzarr.codecs.bytes import (
         BytesCodec as BytesCodec,
     )
+    from fastzarr.codecs.conditional import (
+        ConditionalCodec as ConditionalCodec,
+    )
     from fastzarr.codecs.crc32c import (
         Crc32cCodec as Crc32cCodec,
     )
@@ -203,6 +207,7 @@ else:
             ),
             ".blosc": ("BloscCodec",),
             ".bytes": ("BytesCodec",),
+            ".conditional": ("ConditionalCodec",),
             ".crc32c": ("Crc32cCodec",),
             ".enums": ("BloscCname", "BloscShuffle", "Endian", "ShardingCodecIndexLocation"),
             ".gzip": ("GzipCodec",),

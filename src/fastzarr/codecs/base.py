@@ -172,6 +172,15 @@ class Codec:
         """
         return None
 
+    def nested(self) -> tuple[Codec, ...]:
+        """Return the codecs that this one applies to what it encodes.
+
+        >>> from fastzarr.codecs import BytesCodec
+        >>> BytesCodec().nested()
+        ()
+        """
+        return ()
+
     def resolve(self, spec: ChunkSpec) -> Self:  # noqa: ARG002  (most depend on nothing)
         """Return the codec with the members that depend on the chunk filled in.
 
@@ -277,12 +286,7 @@ class ArrayBytesCodec(Codec):
         return None
 
     def nested(self) -> tuple[Codec, ...]:
-        """Return the codecs that this one applies to what it encodes.
-
-        >>> from fastzarr.codecs import BytesCodec
-        >>> BytesCodec().nested()
-        ()
-        """
+        """Return the codecs that this one applies to the chunk grid inside, and to its index."""
         inside = self.inside()
         return () if inside is None else inside.codecs + inside.index_codecs
 
@@ -426,6 +430,11 @@ def padded() -> bool:
     ignore that, and only behind complete data of the expected size.
     """
     return bool(config.flat["array.read_padded_chunks"])
+
+
+def verified() -> bool:
+    """Whether checksums are compared on reading."""
+    return bool(config.flat["array.verify_checksums"])
 
 
 def check_size(

@@ -37,7 +37,10 @@ def compile_native(program: Program) -> None:
         settings = config.flat
         described = None if extension is None else describe(program)
         program.native = None if described is None else extension.Program(described)
-        program.padded = settings["array.read_padded_chunks"]
+        program.lenient = (
+            settings["array.read_padded_chunks"],
+            settings["array.verify_checksums"],
+        )
 
 
 def describe(program: Program) -> dict[str, Any] | None:

@@ -62,9 +62,9 @@ class Program:
     zero-dimensional array with the value of missing chunks. ``encoded_size`` is the size of a
     stored chunk in bytes, or None if it depends on the values. ``order`` is the permutation of axes
     in which the serializer gets the elements, or None if they are not just permuted; ``reshaped``
-    is whether they have other axes there. ``native`` is the
-    program of the extension, or None if it cannot run the chain; ``padded`` is the setting
-    ``array.read_padded_chunks`` that it was made with. ``inside`` is the shard that the serializer
+    is whether they have other axes there. ``native`` is the program of the extension, or None if it
+    cannot run the chain; ``lenient`` are the settings ``array.read_padded_chunks`` and
+    ``array.verify_checksums`` that it was made with. ``inside`` is the shard that the serializer
     encodes, if any, and ``shard`` the same if it can be read and written in parts. ``pace`` is the
     number of decoded bytes that every codec processes promptly; a chunk ``is_slow`` if it has more.
     """
@@ -77,11 +77,11 @@ class Program:
         "fill",
         "inside",
         "is_slow",
+        "lenient",
         "native",
         "nbytes",
         "order",
         "pace",
-        "padded",
         "reshaped",
         "serializer",
         "serializer_spec",
@@ -113,7 +113,7 @@ class Program:
         self.array_steps, self.byte_steps = tuple(array_steps), tuple(byte_steps)
         self.encoded_size = size
         self.native: Any = None
-        self.padded: Any = None
+        self.lenient: Any = None
         order: tuple[int, ...] | None = tuple(range(len(self.spec.shape)))
         self.reshaped = False
         for codec, seen in array_steps:

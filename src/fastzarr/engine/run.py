@@ -72,7 +72,8 @@ def _choose(
     work = size if shared else (plan.size - 1) * program.nbytes
     threads = 1 if work < _SMALL else workers()
     settings = config.flat
-    if program.padded is not settings["array.read_padded_chunks"]:
+    lenient = settings["array.read_padded_chunks"], settings["array.verify_checksums"]
+    if program.lenient != lenient:
         compile_native(program)
     store = chunks.store
     whole = chunks.files is None and chunks.located is None

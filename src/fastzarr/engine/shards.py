@@ -130,7 +130,7 @@ def _compile_inside(program: Program) -> None:
     """Compile the programs of inner chunks, with the settings that the shard's was made with."""
     shard = program.shard
     while shard is not None:
-        if shard.inner.native is None or shard.inner.padded is not program.padded:
+        if shard.inner.native is None or shard.inner.lenient != program.lenient:
             compile_native(shard.inner)
         shard = shard.inner.shard
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.codecs.base import ArrayBytesCodec
 from fastzarr.codecs.parse import CODECS
 from fastzarr.config import DEFAULTS, config
 from fastzarr.dtypes.parse import DTYPES
@@ -77,6 +76,4 @@ def is_immutable(layout: Layout) -> bool:
 
 
 def _is_cacheable(codec: Codec) -> bool:
-    if not codec.cacheable:
-        return False
-    return not isinstance(codec, ArrayBytesCodec) or all(map(_is_cacheable, codec.nested()))
+    return codec.cacheable and all(map(_is_cacheable, codec.nested()))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.checked import placed
-from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size, padded
+from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size, padded, verified
 from fastzarr.codecs.blosc import BloscCodec
 from fastzarr.codecs.numcodecs.decoders import DECODERS, check_filters, encode_crc32c
 from fastzarr.codecs.numcodecs.settings import (
+    CHECKSUMS,
     NumcodecsBase,
     as_bytes,
     as_text,
@@ -23,6 +24,8 @@ from fastzarr.codecs.numcodecs.settings import (
 from fastzarr.errors import PickleCodecDisabledError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastzarr.buffers import Buffer
 
 
@@ -108,10 +111,9 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
             return name, [self.codec.level, int(getattr(self.codec, "checksum", False))], ""
         if name == "lz4":
             return name, [self.codec.acceleration], ""
-        if name in ("crc32", "adler32", "crc32c"):
-            place = "end" if name == "crc32c" else "start"
-            return name, [], config.get("location") or place
-        return (name, [], "end") if name == "fletcher32" else None
+        if name in CHECKSUMS and name != "jenkins_lookup3" and verified():
+            return name, [], _location(config)
+        return None
 
     def decode(self, data: Buffer, size: int | None) -> Buffer:
         """Return the decoded bytes: exactly ``size``, or up to the configured limit if None."""
@@ -122,9 +124,17 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
             raise PickleCodecDisabledError(msg)
         if name not in _VARIABLE:
             check_encoded(config, data, size)
+        if name in CHECKSUMS and not verified():
+            view = as_view(data)
+            return view[4:] if _location(config) == "start" else view[:-4]
         safe = DECODERS.get(name)
         if safe is not None:
             return safe(config, data, size)
         decoded = as_bytes(run(name, self.codec.decode, as_view(data)))
         check_size(name, nbytes(decoded), size)
         return decoded
+
+
+def _location(config: Mapping[str, Any]) -> str:
+    """Return where a checksum is: at the start of the data, or at its end."""
+    return config.get("location") or CHECKSUMS[config["id"]]

@@ -44,7 +44,14 @@ SERIALIZER_IDS = frozenset({"pcodec", "zfpy"})
 """The ids of array-to-bytes codecs, which need the data type and the shape of the array."""
 EXTRAS = {"msgpack2": "msgpack", "pcodec": "pcodec", "zfpy": "zfp"}
 """The extras of this package that install what numcodecs needs for a codec, by its id."""
-_CHECKSUMS = frozenset({"adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"})
+CHECKSUMS = {
+    "adler32": "start",
+    "crc32": "start",
+    "crc32c": "end",
+    "fletcher32": "end",
+    "jenkins_lookup3": "end",
+}
+"""Where each checksum is, unless the member ``location`` states it."""
 
 BITS = 8
 
@@ -148,7 +155,7 @@ def encoded_nbytes(config: Mapping[str, Any], size: int | None) -> int | None:
     name = config["id"]
     if size is None:
         return None
-    if name in _CHECKSUMS:
+    if name in CHECKSUMS:
         return size + 4
     if name in ("shuffle", "bitround"):
         return size
@@ -170,7 +177,7 @@ def check_encoded(config: Mapping[str, Any], data: Buffer, size: int | None) -> 
     if expected is not None and found != expected:
         msg = f"{config['id']}: expected {expected} bytes of data, found {found}"
         raise CodecError(msg)
-    if found < 4 and config["id"] in _CHECKSUMS:
+    if found < 4 and config["id"] in CHECKSUMS:
         msg = f"{config['id']}: expected at least 4 bytes for the checksum, found {found}"
         raise CodecError(msg)
 
