@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fastzarr
 from fastzarr.dtypes import DateTime64, TimeDelta64, from_numpy, from_v2, from_v3
 from fastzarr.dtypes.time import UNITS
 from fastzarr.errors import DataTypeValidationError, MetadataError
@@ -155,3 +156,26 @@ def test_a_wrong_unit_is_refused_at_its_place(json: object) -> None:
 def test_a_wrong_unit_is_refused_in_format_2(json: str) -> None:
     with pytest.raises(DataTypeValidationError, match=r"^\.zarray: dtype: "):
         from_v2(json, ".zarray: dtype")
+
+
+@pytest.mark.parametrize("path", ["native", "numpy"])
+@pytest.mark.parametrize("code", ["M8", "m8"])
+def test_times_without_a_unit_are_stored_in_big_endian_order(code: str, path: str) -> None:
+    # NumPy itself converts them to a dtype of foreign byte order without swapping their bytes.
+    times = np.array([1, 2**56, 3], "i8").view(code)
+    store: dict[str, Any] = {}
+    with fastzarr.config.set({"data_path": path}):
+        z = fastzarr.create_array(
+            store,
+            shape=4,
+            chunks=3,
+            dtype=code,
+            fill_value=3,
+            serializer={"name": "bytes", "configuration": {"endian": "big"}},
+            compressors=None,
+        )
+        z[:3] = times
+        assert bytes(store["c/0"]) == times.view("i8").byteswap().tobytes()
+        assert z[:].view("i8").tolist() == [1, 2**56, 3, 3]
+        z[:2] = times[2]
+        assert "c/0" not in store

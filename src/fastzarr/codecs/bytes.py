@@ -5,8 +5,8 @@ Rules of this file:
 * Encoding returns a view of an array that is contiguous and in the stored byte order, and decoding
   returns a view of the input. Callers must not modify a buffer while they use its view.
 * Byte order applies to every field of a record and every part of a complex number.
-* Insignificant bits of a data type (see ``DataType.mask``) are normalised on reading, so that equal
-  values have equal bytes. Any stored boolean other than 0 is True.
+* Insignificant bits of a data type (see ``DataType.masks``) become zero on reading and on writing,
+  so that equal values have equal bytes. Any stored boolean other than 0 is True.
 
 Specification: zarr-specs, "Bytes codec", version 1.0. Its former name is ``endian``.
 """
@@ -85,20 +85,18 @@ class BytesCodec(ArrayBytesCodec):
         return self
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[list[Native], list[Native]] | None:
-        """Return the codecs of elements; None for records that need swapping."""
-        memory, stored, mask = spec.dtype.numpy, self.stored(spec.dtype), spec.dtype.mask
+        """Return the codecs of elements; None for records whose fields differ in them."""
+        dtype, mask = spec.dtype, spec.dtype.mask
         if mask is not None:
-            # An element of which all significant bits are set is negative if the type has a sign.
-            signed = int(_canonical(spec)[mask] != mask)
-            return [("mask", [mask.bit_length(), signed], "")], []
-        if memory.kind == "b":
-            return [("truth", [], "")], []
-        if memory == stored:
-            return [], []
-        if memory.fields is not None:
+            return [("mask", [mask.bit_length(), 0], "")], []
+        if dtype.masks:
             return None
-        unit = {"c": memory.itemsize // 2, "U": 4}.get(memory.kind, memory.itemsize)
-        return [("swap", [unit], "")], []
+        if dtype.numpy.kind == "b":
+            return [("truth", [], "")], []
+        if dtype.numpy == self.stored(dtype):
+            return [], []
+        size = dtype.number_size
+        return None if size is None else ([("swap", [size], "")], [])
 
     def encoded_size(self, spec: ChunkSpec) -> int:
         """Return the number of elements times the item size."""
@@ -110,7 +108,9 @@ class BytesCodec(ArrayBytesCodec):
             return b""
         dtype = self.stored(spec.dtype)
         if array.dtype != dtype:
-            array = array.astype(dtype)
+            array = _ordered(array, dtype)
+        if spec.dtype.masks:
+            array = spec.dtype.cleared(array)
         return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
@@ -131,13 +131,12 @@ class BytesCodec(ArrayBytesCodec):
         dtype = self.stored(spec.dtype)
         if not size:
             return np.zeros(spec.shape, dtype)
-        if spec.dtype.mask is not None:
-            return _masked(data, spec)
         if dtype.kind == "b":
             raw = np.frombuffer(data, np.uint8)
             if raw.max() > 1:
                 return np.not_equal(raw, 0).reshape(spec.shape)
-        return np.frombuffer(data, dtype).reshape(spec.shape)
+        array = np.frombuffer(data, dtype).reshape(spec.shape)
+        return spec.dtype.cleared(array) if spec.dtype.masks else array
 
     def stored(self, dtype: DataType) -> np.dtype[Any]:
         """Return the NumPy dtype of the stored elements."""
@@ -146,17 +145,9 @@ class BytesCodec(ArrayBytesCodec):
         return dtype.numpy.newbyteorder(ORDERS[self.endian])
 
 
-def _canonical(spec: ChunkSpec) -> np.ndarray[Any, Any]:
-    """Return the byte in memory for each stored byte of a data type with a mask.
-
-    The round trip through float32 lets ml_dtypes set the upper bits, including the sign extension
-    of int2 and int4.
-    """
-    kept = np.arange(256, dtype=np.uint8) & np.uint8(spec.dtype.mask or 0)
-    table = kept.view(spec.dtype.numpy).astype(np.float32).astype(spec.dtype.numpy)
-    return table.view(np.uint8)
-
-
-def _masked(data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
-    array = _canonical(spec)[np.frombuffer(data, np.uint8)].view(spec.dtype.numpy)
-    return array.reshape(spec.shape)
+def _ordered(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return an array in another byte order."""
+    if dtype.kind in "mM":
+        # NumPy converts times without a unit to a foreign byte order without swapping their bytes.
+        return array.byteswap().view(dtype)
+    return array.astype(dtype)

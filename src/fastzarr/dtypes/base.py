@@ -55,9 +55,9 @@ class DataType:
 
     ``numpy`` is the dtype in memory. ``name`` is the name in format 3. ``itemsize`` is the size of
     one stored element in bytes, or None if elements vary in length. ``multibyte`` is True if byte
-    order matters. If ``mask`` is not None, an element is stored in one byte of which only the bits
-    in ``mask`` are significant; the remaining bits are arbitrary. ``legacy`` is True if documents
-    may omit the byte order of this type and then mean little-endian.
+    order matters. ``masks`` has the significant bits of each byte of a stored element, or is empty
+    if all are; the other bits are arbitrary in storage and zero in memory. ``legacy`` is True if
+    documents may omit the byte order of this type and then mean little-endian.
 
     >>> from fastzarr.dtypes.parse import from_numpy
     >>> t = from_numpy("<M8[10ms]")
@@ -69,7 +69,7 @@ class DataType:
     name: str
     itemsize: int | None
     multibyte: bool
-    mask: int | None = None
+    masks: bytes = b""
     legacy: bool = False
     #: The numcodecs id of the codec that format 2 stores the elements with, if they are objects.
     object_codec_id: str | None = None
@@ -133,6 +133,45 @@ class DataType:
 
     def _key(self) -> tuple[object, ...]:
         return (self.name, self.numpy)
+
+    @property
+    def mask(self) -> int | None:
+        """The significant bits of every byte of an element; None if all are, or if bytes differ.
+
+        >>> from fastzarr.dtypes import from_numpy
+        >>> from_numpy("uint4").mask, from_numpy("uint8").mask
+        (15, None)
+        """
+        return self.masks[0] if len(set(self.masks)) == 1 else None
+
+    @property
+    def number_size(self) -> int | None:
+        """The size in bytes of the numbers in an element, each of which has a byte order.
+
+        It is None if an element has numbers of several sizes.
+
+        >>> from fastzarr.dtypes import from_numpy
+        >>> from_numpy("complex64").number_size, from_numpy([("a", "i4"), ("b", "f8")]).number_size
+        (4, None)
+        """
+        return self.itemsize
+
+    def cleared(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return an array with zero for all bits that are not significant.
+
+        The result is the array itself if all bits are.
+
+        >>> from fastzarr.dtypes import from_numpy
+        >>> uint4 = from_numpy("uint4")
+        >>> uint4.cleared(np.array([0xF3], "u1").view(uint4.numpy)).view("u1").tolist()
+        [3]
+        """
+        if not self.masks or not array.size:
+            return array
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        kept = flat.reshape(-1, len(self.masks)) & np.frombuffer(self.masks, np.uint8)
+        cleared: np.ndarray[Any, Any] = kept.reshape(-1).view(array.dtype).reshape(array.shape)
+        return cleared
 
     @property
     def default_fill(self) -> Any:
@@ -362,6 +401,9 @@ class DataType:
         try:
             if hasattr(value, "__array__"):
                 value = one_value(value)
+            if isinstance(value, np.generic) and value.dtype == self.numpy:
+                # A conversion may change the bits of a NaN.
+                return self.cleared(np.asarray(value))[()] if self.masks else value
             return self._cast(value)
         except OverflowError as error:
             raise OverflowError(self._complaint(value, error)) from error
@@ -383,7 +425,7 @@ class DataType:
         return array
 
     def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
-        """Whether every element of ``array`` has exactly the bytes of the fill value.
+        """Whether every element of ``array`` has exactly the significant bits of the fill value.
 
         The array has this data type in either byte order and any strides. The result is False if
         ``fill`` is None, and True if the array is empty.
@@ -398,6 +440,8 @@ class DataType:
         if array.size == 0:
             return True
         pattern = np.asarray(fill, dtype=array.dtype)
+        if self.masks:
+            array, pattern = self.cleared(array), self.cleared(pattern)
         size = array.dtype.itemsize
         word = _WORDS.get(size)
         if word is not None:

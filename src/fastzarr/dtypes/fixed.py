@@ -5,9 +5,10 @@ Rules of this file:
 * The fill value 0 means the empty value, as zarr-python 2 wrote and read it.
 * A fill value longer than the type is an error in a document; one passed as an argument is
   truncated, as by assignment in NumPy.
-* Raw bytes are written as ``raw_bytes`` with a base64 fill value, which zarr-python and TensorStore
-  read. The form in the core specification (``r`` and the number of bits, with a list of bytes) is
-  read too, but not written: only zarrs reads it.
+* Raw bytes have two names. A NumPy dtype is written as ``raw_bytes`` with a base64 fill value,
+  which zarr-python and TensorStore read. The name in the core specification, ``r`` and the number
+  of bits, has a list of bytes as its fill value; it is written if a user or a document has named
+  it, because only zarrs reads that. Every combination is read.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ class FixedLength(DataType):
         make: Any = cls
         made: Self = placed(lambda: make(length=size // cls.unit), where)
         return made
+
+    @property
+    def number_size(self) -> int | None:
+        """The size in bytes of a character."""
+        return self.unit
 
     @property
     def length(self) -> int:
@@ -143,13 +149,22 @@ class RawBytes(FixedLength):
     dtype('V5')
     """
 
-    def __init__(self, *, length: int) -> None:
-        """Initialise with the number of bytes in an element."""
-        numpy = np.dtype(f"V{_checked(length, self.unit)}")
-        super().__init__(numpy, "raw_bytes", multibyte=False)
+    core: bool
 
-    def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:  # noqa: ARG002
-        return to_base64(bytes(fill))
+    def __init__(self, *, length: int, core: bool = False) -> None:
+        """Initialise with the number of bytes in an element.
+
+        ``core`` selects the name of the core specification, such as ``r24`` for three bytes.
+        """
+        numpy = np.dtype(f"V{_checked(length, self.unit)}")
+        super().__init__(numpy, "raw_bytes", multibyte=False, core=core)
+
+    def to_v3(self) -> str | dict[str, Any]:
+        """Return the ``data_type`` member of a ``zarr.json``."""
+        return f"r{8 * self.length}" if self.core else super().to_v3()
+
+    def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
+        return list(bytes(fill)) if self.core and zarr_format == 3 else to_base64(bytes(fill))
 
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
         if zarr_format == 2 and is_zero(value):
@@ -182,7 +197,7 @@ def raw_from_bits(bits: int, where: str) -> RawBytes:
     if bits < 1 or bits % 8 or bits // 8 > _LONGEST:
         msg = f"the size of a raw data type must be a positive multiple of 8 bits, not {bits}"
         raise DataTypeValidationError(msg, where)
-    return RawBytes(length=bits // 8)
+    return RawBytes(length=bits // 8, core=True)
 
 
 def _checked(length: int, unit: int) -> int:

@@ -2,9 +2,10 @@
 
 Rules of this file:
 
-* ``ml_dtypes`` is imported when the first of these types is constructed.
+* ``ml_dtypes`` is imported when the first of these types is constructed. It is an extra of the
+  package, and the error if it is missing names the extra.
 * An element takes one byte (``bfloat16``: two). If it needs fewer bits, the upper bits are
-  arbitrary, and ``mask`` selects the significant ones.
+  arbitrary in storage. In memory they are zero, as ``ml_dtypes`` sets them.
 * A finite fill value out of range, and a NaN or infinity in a type without them, is an error, since
   ``ml_dtypes`` would silently convert it to another value.
 * ``float8_e4m3fn`` is not in zarr-extensions, but it is the variant in common use, and TensorStore
@@ -48,16 +49,24 @@ class SmallNumber(DataType):
     """Base class of the data types that ``ml_dtypes`` adds to NumPy."""
 
     def __init__(self, name: str) -> None:
-        """Initialise by name; raise DataTypeValidationError if ``ml_dtypes`` lacks it."""
-        import ml_dtypes
+        """Initialise by name; raise DataTypeValidationError if ``ml_dtypes`` lacks it.
 
+        Raise ImportError if ``ml_dtypes`` is not installed.
+        """
+        try:
+            import ml_dtypes
+        except ImportError as error:
+            msg = (
+                f"data type {name!r} needs the package ml_dtypes: pip install 'fastzarr[ml_dtypes]'"
+            )
+            raise ImportError(msg, name="ml_dtypes") from error
         if not hasattr(ml_dtypes, name):
             msg = f"data type {name!r} requires a newer ml_dtypes than {ml_dtypes.__version__}"
             raise DataTypeValidationError(msg)
         numpy = np.dtype(getattr(ml_dtypes, name))
         bits = (INTEGERS | FLOATS)[name]
-        mask = (1 << bits) - 1 if bits < 8 else None
-        super().__init__(numpy, name, multibyte=numpy.itemsize > 1, mask=mask)
+        masks = bytes([(1 << bits) - 1]) if bits < 8 else b""
+        super().__init__(numpy, name, multibyte=numpy.itemsize > 1, masks=masks)
 
     def __repr__(self) -> str:
         """Return the class name with the data type's name."""
@@ -67,16 +76,14 @@ class SmallNumber(DataType):
         """Return the ``dtype`` member of a ``.zarray``: the name."""
         return self.name
 
-    def is_fill(self, array: np.ndarray[Any, Any], fill: Any) -> bool:
-        """Whether the significant bits of every element equal those of the fill value."""
-        if fill is None or self.mask is None:
-            return super().is_fill(array, fill)
-        one = np.asarray(fill, self.numpy).view(np.uint8) & self.mask
-        return bool((array.view(np.uint8) & self.mask == one).all())
-
 
 class SmallInteger(SmallNumber):
-    """Integers of 2 or 4 bits."""
+    """Integers of 2 or 4 bits.
+
+    >>> import fastzarr
+    >>> fastzarr.array([-2, 1], dtype="int2")[:].tolist()
+    [-2, 1]
+    """
 
     def _bounds(self) -> tuple[int, int]:
         bits = INTEGERS[self.name]
@@ -103,14 +110,22 @@ class SmallInteger(SmallNumber):
 
 
 class SmallFloat(SmallNumber):
-    """Floating-point numbers of 4 to 16 bits."""
+    """Floating-point numbers of 4 to 16 bits.
+
+    >>> import fastzarr
+    >>> fastzarr.array([1.5, 1.3], dtype="float8_e4m3fn")[:].tolist()
+    [1.5, 1.25]
+    """
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
         return float_to_json(self.numpy.type(fill), zarr_format)
 
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
         if isinstance(value, str) and value.startswith("0x"):
-            return float_from_json(self.numpy, value, zarr_format, where)
+            found = float_from_json(self.numpy, value, zarr_format, where)
+            if self.mask is not None and int(value, 16) & ~self.mask:
+                self._refuse(value, f"it has no bits but 0x{self.mask:02x}", where)
+            return found
         number = float(float_from_json(np.dtype(float), value, zarr_format, where, self.name))
         try:
             return self._checked(number)

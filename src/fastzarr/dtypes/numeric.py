@@ -106,6 +106,11 @@ class Float(Number):
 class Complex(Number):
     """Base class of the complex numbers."""
 
+    @property
+    def number_size(self) -> int | None:
+        """The size in bytes of the real and of the imaginary part."""
+        return self.numpy.itemsize // 2
+
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
         fill = self.numpy.type(fill)
         return [float_to_json(part, zarr_format) for part in (fill.real, fill.imag)]

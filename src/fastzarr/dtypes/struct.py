@@ -14,6 +14,7 @@ Source: ``struct`` and ``structured`` of zarr-extensions, and the Zarr 2 specifi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +63,8 @@ class Struct(DataType):
         names = numpy.names or ()
         kept = tuple((name, t[1], t[2]) for name, t in zip(names, triples, strict=True))
         multibyte = any(t[1].multibyte for t in triples)
-        super().__init__(numpy, "struct", multibyte=multibyte, fields=kept, legacy=legacy)
+        members: dict[str, Any] = {"fields": kept, "legacy": legacy, "masks": _masks(kept)}
+        super().__init__(numpy, "struct", multibyte=multibyte, **members)
 
     def _key(self) -> tuple[object, ...]:
         return (self.fields,)
@@ -78,6 +80,12 @@ class Struct(DataType):
         for name, dtype, _ in self.fields:
             out[name] = dtype.default_fill
         return out[()]
+
+    @property
+    def number_size(self) -> int | None:
+        """The size in bytes of the numbers in all fields, or None if they differ in it."""
+        sizes = {dtype.number_size for _, dtype, _ in self.fields}
+        return sizes.pop() if len(sizes) == 1 else None
 
     def native(self) -> Struct:
         """Return this data type with all fields in native byte order."""
@@ -120,7 +128,7 @@ class Struct(DataType):
                 self._refuse(value, f"expected base64 of {self.itemsize} bytes", where)
             # Format 3 leaves the byte order of base64 unspecified; its writers used little-endian.
             stored = self.numpy if zarr_format == 2 else self.numpy.newbyteorder("<")
-            return np.frombuffer(data, stored).astype(self.numpy)[0]
+            return self.cleared(np.frombuffer(data, stored).astype(self.numpy))[0]
         names = {name for name, _, _ in self.fields}
         if not isinstance(value, dict) or set(value) != names:
             asked = f"expected an object with a value for each field ({', '.join(sorted(names))})"
@@ -154,6 +162,14 @@ class Struct(DataType):
         for (name, dtype, shape), item in zip(self.fields, value, strict=True):
             out[name] = _cast_all(dtype, shape, item) if shape else dtype.cast_fill(item)
         return out[()]
+
+
+def _masks(fields: Iterable[tuple[str, DataType, tuple[int, ...]]]) -> bytes:
+    """Return the significant bits of each byte of a record, or no bytes if all are."""
+    if not any(dtype.masks for _, dtype, _ in fields):
+        return b""
+    each = ((dtype.masks or b"\xff" * dtype.numpy.itemsize, shape) for _, dtype, shape in fields)
+    return b"".join(masks * prod(shape) for masks, shape in each)
 
 
 def _cast_all(dtype: DataType, shape: tuple[int, ...], value: Any) -> Any:
