@@ -120,7 +120,7 @@ def test_arrays_of_no_or_one_dimension_and_no_elements_are_compared() -> None:
         ({"name": "int8", "must_understand": 1}, "must_understand"),
         ("int7", "'int7'"),
         ({"name": "nothing", "must_understand": False}, "'nothing'"),
-        ("complex_bfloat16", "'complex_bfloat16'"),
+        ("complex_float8_e4m3fn", "'complex_float8_e4m3fn'"),
         ("x" * 10_000, "xxx"),
     ],
 )

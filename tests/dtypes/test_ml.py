@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+import fastzarr
 from fastzarr.dtypes import from_numpy, from_v2, from_v3
 from fastzarr.dtypes.ml import FLOATS, INTEGERS
-from fastzarr.errors import MetadataError
+from fastzarr.errors import DataTypeValidationError, MetadataError
 
 
 @pytest.mark.parametrize("name", [*INTEGERS, *FLOATS])
@@ -61,6 +64,8 @@ def test_bits_that_do_not_count_do_not_hide_a_fill_value() -> None:
         ("float8_e8m0fnu", 0.0),
         ("float8_e8m0fnu", -1.0),
         ("float8_e5m2", "0x7fff"),
+        ("float4_e2m1fn", "0x1f"),
+        ("float6_e2m3fn", "0x40"),
         ("bfloat16", "x"),
         ("bfloat16", None),
     ],
@@ -93,6 +98,83 @@ def test_a_fill_value_may_be_rounded() -> None:
     assert from_v3("bfloat16").cast_fill(1e30) == ml_dtypes.bfloat16(1e30)
     assert from_v3("float8_e4m3fn").cast_fill(1.51) == ml_dtypes.float8_e4m3fn(1.5)
     assert from_v3("int4").cast_fill(None) == 0
+
+
+@pytest.mark.parametrize("path", ["native", "numpy"])
+@pytest.mark.parametrize(
+    ("name", "stored", "value"),
+    [
+        ("int4", [0x0F, 0xFF, 0x7F], -1),
+        ("int2", [0x03, 0xFF, 0x57], -1),
+        ("uint4", [0x0A, 0xFA, 0x1A], 10),
+        ("uint2", [0x02, 0xFE, 0x12], 2),
+        ("float4_e2m1fn", [0x02, 0xF2, 0x12], 1),
+        ("float6_e2m3fn", [0x08, 0xC8, 0x48], 1),
+        ("float6_e3m2fn", [0x0C, 0xCC, 0x8C], 1),
+    ],
+)
+@pytest.mark.parametrize("compressors", [None, "auto"])
+def test_upper_bits_are_ignored_on_both_data_paths(
+    name: str, stored: list[int], value: int, path: str, compressors: Any
+) -> None:
+    store: dict[str, Any] = {}
+    plain = fastzarr.create_array(
+        store, name="a", shape=8, chunks=4, dtype="u1", compressors=compressors
+    )
+    plain[:4] = [*stored, stored[1]]
+    source = json.loads(bytes(store["a/zarr.json"]))
+    source |= {"data_type": name, "fill_value": value}
+    store["a/zarr.json"] = json.dumps(source).encode()
+    with fastzarr.config.set({"data_path": path}):
+        z = fastzarr.open_array(store, path="a")
+        bits = z[:].view("u1")
+        assert set(bits.tolist()) == {stored[0]}
+        assert z[1:3].tolist() == z[::-3].tolist()[:2] == [value] * 2
+        # Equal values are fill values, and bits that do not count are written as zero.
+        z[:3] = np.array(stored, "u1").view(z.dtype)
+        assert "a/c/0" not in store
+        z.with_config({"write_empty_chunks": True})[:3] = np.array(stored, "u1").view(z.dtype)
+        plain = fastzarr.create_array(store, name="b", shape=4, dtype="u1", compressors=compressors)
+        store["b/c/0"] = store["a/c/0"]
+        assert set(plain[:].tolist()) == {stored[0]}
+
+
+def test_the_error_for_a_missing_ml_dtypes_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    store: dict[str, Any] = {}
+    fastzarr.create_array(store, name="a", shape=2, dtype="int4")
+    fastzarr.create_array(store, name="b", shape=2, dtype="complex_float16")
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    extra = r"pip install 'fastzarr\[ml_dtypes\]'"
+    for name in ("bfloat16", "int4", "complex_float8_e5m2"):
+        part = name.removeprefix("complex_")
+        with pytest.raises(DataTypeValidationError, match=f"'{part}'.*{extra}"):
+            fastzarr.create_array({}, shape=2, dtype=name)
+    group = fastzarr.open_group(store, mode="r")
+    with pytest.raises(MetadataError, match=rf"data_type: .*int4.*{extra}"):
+        group["a"]
+    assert group["b"].shape == (2,)
+    with pytest.raises(MetadataError, match=f"int4.*{extra}"):
+        from_v2("int4")
+
+
+def test_a_record_with_numbers_of_few_bits_ignores_the_others() -> None:
+    for path in ("native", "numpy"):
+        with fastzarr.config.set({"data_path": path}):
+            store: dict[str, Any] = {}
+            z = fastzarr.create_array(
+                store,
+                shape=3,
+                chunks=2,
+                dtype=[("a", ml_dtypes.int4), ("b", ">u2"), ("c", ml_dtypes.uint2, (2,))],
+                fill_value=(-1, 513, 1),
+                zarr_format=2,
+                compressors=None,
+            )
+            assert z[2].tobytes() == b"\x0f\x02\x01\x01\x01"
+            store["0"] = b"\x7f\x02\x01\xff\x0e" + z[2].tobytes()
+            assert z[0].tobytes() == b"\x0f\x02\x01\x03\x02"
+            z[0] = np.frombuffer(b"\xff\x02\x01\x05\x09", z.dtype)[0]
+            assert "0" not in store
 
 
 def test_ml_dtypes_is_imported_when_it_is_used() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import warnings
 from typing import Any
 
@@ -14,6 +15,7 @@ import zarrista
 from zarrista.store import FilesystemStore
 
 import fastzarr
+from fastzarr.dtypes.complexes import NAMES as COMPLEX
 
 TREE: dict[str, dict[str, Any]] = {
     "": {"title": "Bär", "numbers": [1, 2.5, -0.0], "nothing": None},
@@ -140,6 +142,9 @@ SMALL_TYPES = {
     "float8_e5m2": ["tensorstore", "zarrista"],
     "float8_e5m2fnuz": ["tensorstore", "zarrista"],
     "float8_e8m0fnu": ["zarrista"],
+    "float6_e2m3fn": ["zarrista"],
+    "float6_e3m2fn": ["zarrista"],
+    "float4_e2m1fn": ["tensorstore", "zarrista"],
     "int2": ["tensorstore", "zarrista"],
     "int4": ["tensorstore", "zarrista"],
     "uint2": ["zarrista"],
@@ -191,6 +196,53 @@ def test_types_of_ml_dtypes_agree(name, tmp_path):
         else:
             with pytest.raises(Exception, match=name):
                 peers.PEERS[peer].read(tmp_path / "here")
+
+
+@pytest.mark.parametrize("name", [*sorted(COMPLEX), "r16", "r24"])
+def test_zarrista_reads_and_writes_complex_numbers_of_low_precision_and_raw_bits(name, tmp_path):
+    fill = [1, 1] if name == "r16" else [1, 1, 1] if name == "r24" else [1.0, 1.0]
+    dtype = fastzarr.dtypes.from_numpy(name)
+    # These bits are numbers of every type.
+    values = np.frombuffer(bytes([2, 1, 0, 3, 2, 1] * (dtype.itemsize or 0)), dtype.numpy)[:3]
+    serializer = {"name": "bytes"} | (
+        {"configuration": {"endian": "big"}} if dtype.multibyte else {}
+    )
+    array = fastzarr.create_array(
+        tmp_path / "here",
+        shape=4,
+        chunks=3,
+        dtype=name,
+        fill_value=dtype.fill_from_json(fill, 3, ""),
+        serializer=serializer,
+        compressors=None,
+    )
+    array[:3] = values
+    document = _document(name) | {"fill_value": fill, "codecs": [serializer]}
+    written = json.loads((tmp_path / "here" / "zarr.json").read_text())
+    assert (written["data_type"], written["fill_value"]) == (name, fill)
+    expected = values.tobytes() + array[3:].tobytes()
+    store = FilesystemStore(str(tmp_path / "here"))
+    assert bytes(zarrista.Array.open(store, "/")[...].buffer()) == expected
+    peers.PEERS["zarrista"].make(tmp_path / "there", document)
+    store = FilesystemStore(str(tmp_path / "there"))
+    zarrista.Array.open(store, "/")[:3] = values.tobytes()
+    found = fastzarr.open_array(tmp_path / "there", mode="r")
+    assert (found.dtype, found[:].tobytes()) == (dtype.numpy, expected)
+
+
+def test_tensorstore_reads_raw_bits_with_a_fill_value_in_base64(tmp_path):
+    array = fastzarr.create_array(tmp_path / "a", shape=4, dtype="V3", fill_value=b"abc")
+    array[1] = b"\x01\x02\xff"
+    # It wants the name of the core specification in the spelling of zarr-python.
+    document = tmp_path / "a" / "zarr.json"
+    text = json.loads(document.read_text()) | {"data_type": "r24"}
+    document.write_text(json.dumps(text))
+    found = peers.PEERS["tensorstore"].read(tmp_path / "a").values
+    again = fastzarr.open_array(tmp_path / "a")
+    assert again[:].tobytes() == found.tobytes() == b"abc\1\2\xffabcabc"
+    again.resize(5)
+    kept = json.loads(document.read_text())
+    assert (kept["data_type"], kept["fill_value"]) == ("r24", "YWJj")
 
 
 @pytest.mark.parametrize("peer", ["tensorstore", "zarrista", "zarr"])

@@ -7,8 +7,9 @@ return a ``DataType``, which converts back to a NumPy dtype, a name, and a fill 
 from __future__ import annotations
 
 from fastzarr.dtypes.base import DataType
+from fastzarr.dtypes.complexes import SmallComplex
 from fastzarr.dtypes.fixed import FixedLengthUTF32, NullTerminatedBytes, RawBytes
-from fastzarr.dtypes.ml import SmallNumber
+from fastzarr.dtypes.ml import SmallFloat, SmallInteger, SmallNumber
 from fastzarr.dtypes.numeric import (
     Bool,
     Complex64,
@@ -61,6 +62,9 @@ __all__ = [
     "NullTerminatedBytes",
     "ObjectType",
     "RawBytes",
+    "SmallComplex",
+    "SmallFloat",
+    "SmallInteger",
     "SmallNumber",
     "String",
     "Struct",

@@ -19,14 +19,16 @@ import numpy as np
 
 from fastzarr.checked import check_members, extension, guard, is_text, member, show
 from fastzarr.dtypes.base import DataType, Lookup
+from fastzarr.dtypes.complexes import NAMES as _PAIRS
+from fastzarr.dtypes.complexes import SmallComplex, name_of
 from fastzarr.dtypes.fixed import (
     FixedLengthUTF32,
     NullTerminatedBytes,
     RawBytes,
     raw_from_bits,
 )
+from fastzarr.dtypes.ml import FLOATS, INTEGERS, SmallFloat, SmallInteger, small
 from fastzarr.dtypes.ml import NAMES as _SMALL
-from fastzarr.dtypes.ml import small
 from fastzarr.dtypes.numeric import (
     Bool,
     Complex64,
@@ -70,9 +72,15 @@ _NAMES: dict[str, type[DataType]] = {
     "numpy.timedelta64": TimeDelta64,
 }
 DTYPES: Registry[type[DataType]] = Registry("dtypes", _NAMES)
-"""The data types of format 3 by name, without records, ``r<bits>`` and those of ``ml_dtypes``."""
+"""The data types of format 3 by name, without records, ``r<bits>`` and those of low precision."""
 
 _RECORDS = ("struct", "structured")
+_FAMILIES: dict[str, type[DataType]] = {
+    **dict.fromkeys(INTEGERS, SmallInteger),
+    **dict.fromkeys(FLOATS, SmallFloat),
+    **dict.fromkeys(_PAIRS, SmallComplex),
+    **dict.fromkeys(_RECORDS, Struct),
+}
 _RAW = re.compile(r"r([0-9]{1,12})")
 _V2 = re.compile(r"([<>|=]?)([biufcSUVMm])([0-9]{0,10})(?:\[([0-9]{0,10})([^\W\d]{1,7})\])?")
 _ORDER = {"<": "little", ">": "big"}
@@ -92,14 +100,25 @@ def from_v3(json: Any, where: str = "data_type") -> DataType:
     if name in _RECORDS:
         return struct_from_v3(name, config, at, from_v3)
     raw = _RAW.fullmatch(name)
-    if raw is not None or name in _SMALL:
+    if raw is not None:
         check_members(config, {}, at, DataTypeValidationError)
-        return raw_from_bits(int(raw[1]), where) if raw is not None else small(name)
+        return raw_from_bits(int(raw[1]), where)
+    if name in _SMALL or name in _PAIRS:
+        check_members(config, {}, at, DataTypeValidationError)
+        return _low_precision(name, where)
     found = guard(partial(DTYPES.find, name), where, "data type")
     if found is None:
         msg = f"unknown data type {show(name)}"
         raise DataTypeValidationError(msg, where)
     return guard(partial(found.from_config, config, at), where, "data type")
+
+
+def _low_precision(name: str, where: str) -> DataType:
+    try:
+        return SmallComplex(name) if name in _PAIRS else small(name)
+    except (ImportError, DataTypeValidationError) as error:
+        # A document may be one of many that are listed, so its error has to be one of documents.
+        raise DataTypeValidationError(str(error), where) from error
 
 
 def register_dtype(name: str, cls: type[DataType]) -> None:
@@ -127,7 +146,7 @@ def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = No
     if json in ("|O", "O", "object"):
         return _of_objects(object_codec_id, where)
     if json in _SMALL:
-        return small(json)
+        return _low_precision(json, where)
     if json in _NUMBERS:
         return _NUMBERS[json]()
     match = _V2.fullmatch(json)
@@ -178,7 +197,7 @@ def parse_dtype(spec: Any, *, zarr_format: int) -> DataType:
 def _is_v3_name(text: str) -> bool:
     # Names that NumPy knows too are left to NumPy.
     known = text in DTYPES and text not in _NUMBERS
-    return known or text in _SMALL or _RAW.fullmatch(text) is not None
+    return known or text in _SMALL or text in _PAIRS or _RAW.fullmatch(text) is not None
 
 
 def _fields(fields: list[Any]) -> list[Any]:
@@ -231,6 +250,9 @@ def _number(code: str, endianness: str | None) -> DataType:
 
 def _of_numpy(dtype: np.dtype[Any], object_codec_id: str | None) -> DataType:
     kind = dtype.kind
+    pairs = name_of(dtype)
+    if pairs is not None:
+        return SmallComplex(pairs)
     if dtype.names is not None:
         return Struct(fields=[_field(name, dtype[name]) for name in dtype.names])
     if dtype.type.__module__ == "ml_dtypes" and dtype.name in _SMALL:
@@ -270,12 +292,13 @@ class DataTypeRegistry:
 
     @property
     def contents(self) -> dict[str, type[DataType]]:
-        """The class of each name of format 3, without ``r<bits>`` and those of ``ml_dtypes``."""
-        return {name: self.get(name) for name in (*DTYPES.names(), _RECORDS[0])}
+        """The class of each name of format 3, without ``r<bits>``."""
+        names = (*DTYPES.names(), *sorted(_SMALL), *sorted(_PAIRS), _RECORDS[0])
+        return {name: self.get(name) for name in names}
 
     def get(self, key: str) -> type[DataType]:
         """Return the class of a name of format 3; raise KeyError if the name is unknown."""
-        found = Struct if key in _RECORDS else DTYPES.find(key)
+        found = _FAMILIES.get(key) or DTYPES.find(key)
         if found is None:
             raise KeyError(key)
         return found

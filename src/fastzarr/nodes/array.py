@@ -23,7 +23,7 @@ from fastzarr.engine.requests import Ahead, runs_ahead
 from fastzarr.metadata.formats import same_format
 from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
-from fastzarr.nodes import documents
+from fastzarr.nodes import casting, documents
 from fastzarr.nodes.access import Access
 from fastzarr.nodes.awaitable import AwaitableArray
 from fastzarr.nodes.current import check_chunks, check_covered, check_inside
@@ -348,7 +348,7 @@ class Array(AwaitableArray):
         >>> fastzarr.array([1.5, 2.5]).astype("i4")[:]
         array([1, 2], dtype=int32)
         """
-        return self._another(_cast=np.dtype(dtype), _read_only=True, _is_view=True)
+        return self._another(_cast=casting.target(dtype), _read_only=True, _is_view=True)
 
     def view(
         self,

@@ -20,11 +20,14 @@ import numpy as np
 from fastzarr import errors
 from fastzarr.checked import is_text, show
 from fastzarr.config import config
+from fastzarr.dtypes import from_numpy
+from fastzarr.dtypes.complexes import as_numbers, as_pairs, name_of
 from fastzarr.dtypes.vlen import without_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr.dtypes import DataType
     from fastzarr.metadata.layout import Layout
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +48,9 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Array:
     casting = config.flat["array.casting"]
     if is_array and value.dtype == dtype:
         return np.asarray(value)
+    if dtype.names is not None and casting in ("unsafe", "same_kind") and name_of(dtype):
+        value, casting = as_pairs(value, dtype), "unsafe"
+        is_array = isinstance(value, np.ndarray)
     if casting != "unsafe":
         found = value.dtype if is_array else np.asarray(value).dtype
         if not np.can_cast(found, dtype, casting):
@@ -60,6 +66,41 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Array:
     converted = np.empty(value.shape, dtype=dtype)
     converted[...] = value
     return converted
+
+
+def elements(value: Any, data_type: DataType) -> Array:
+    """Return a value as ``cast`` does, with zero for the bits that the data type does not use.
+
+    >>> elements([1, 2], from_numpy("complex_float16"))["real"].tolist()
+    [1.0, 2.0]
+    """
+    return data_type.cleared(cast(value, data_type.numpy))
+
+
+def converted(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Return an array of elements that were read, converted to ``dtype``.
+
+    >>> converted(np.array([1.5]), np.dtype("i4"))
+    array([1], dtype=int32)
+    """
+    if name_of(array.dtype) is not None and dtype.names is None:
+        array = as_numbers(array)
+    elif name_of(dtype) is not None:
+        array = as_pairs(array, dtype)
+    return array.astype(dtype, copy=False)
+
+
+def target(dtype: Any) -> np.dtype[Any]:
+    """Return the dtype to convert to; names of format 3 that NumPy does not know are allowed.
+
+    >>> target("f4"), target("complex_float16").names
+    (dtype('float32'), ('real', 'imag'))
+    """
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        found = from_numpy(dtype).numpy
+    return found
 
 
 def _variable(value: Any, dtype: np.dtype[Any], *, is_array: bool) -> Array:

@@ -460,7 +460,7 @@ class Indexed:
         if apart:
             result[...] = work.reshape(found.shape)
         if self._cast is not None:
-            result = result.astype(self._cast)
+            result = casting.converted(result, self._cast)
         if out is not None:
             if not direct:
                 out[...] = result
@@ -479,6 +479,8 @@ class Indexed:
             prepared = casting.objects(value, layout, found.shape)
         else:
             prepared = casting.fit(casting.cast(value, dtype), found.shape)
+            if layout.dtype.masks and found.fields is None:
+                prepared = layout.dtype.cleared(prepared)
         if prepared.size:
             held, check = self._begin(access, found)
             try:

@@ -187,6 +187,8 @@ def _size(layout: Layout) -> int:
 
 def _fill_words(layout: Layout) -> str:
     fill = layout.fill
+    if layout.dtype.numpy.names is not None:
+        return str(fill)
     return str(fill.item()) if hasattr(fill, "item") and fill.dtype.kind in "biufc" else repr(fill)
 
 

@@ -94,7 +94,7 @@ def _resize(access: Access, new: tuple[int, ...], update: Update) -> None:
 def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, ...]:
     """Write data beyond the end of an axis, publish the new shape and return it."""
     # Casting here keeps it out of the turn; below it is repeated only if the type has changed.
-    values = casting.cast(data, access.layout.dtype.numpy)
+    values = casting.elements(data, access.layout.dtype)
     at = operator.index(axis)
     return _claimed(access, lambda claimed: _append(claimed, data, values, at, update))
 
@@ -106,7 +106,7 @@ def _append(access: Access, data: Any, values: Any, axis: int, update: Update) -
     def patch(latest: Layout) -> Layout:
         nonlocal new, values
         if values.dtype != latest.dtype.numpy:
-            values = casting.cast(data, latest.dtype.numpy)
+            values = casting.elements(data, latest.dtype)
         new = _appended(access, latest, values, axis)
         grown = latest.with_members(shape=new)
         if values.dtype.kind == "O":

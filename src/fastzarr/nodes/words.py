@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastzarr.dtypes.complexes import SmallComplex
+
 if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
 
 
 def dtype_words(layout: Layout) -> str:
     """Return the name of a layout's data type."""
-    return layout.dtype.name if layout.dtype.itemsize is None else str(layout.dtype.numpy)
+    dtype = layout.dtype
+    named = dtype.itemsize is None or isinstance(dtype, SmallComplex)
+    return dtype.name if named else str(dtype.numpy)
 
 
 def printable(text: str) -> str:
