@@ -99,6 +99,31 @@ pub struct Arrived<'a> {
     pub found: Result<Option<Box<dyn Parts + 'a>>>,
 }
 
+/// A range of an object, which is read in parts itself.
+pub struct Window<'a> {
+    /// The object.
+    pub parts: &'a dyn Parts,
+    /// Where the range begins.
+    pub offset: u64,
+    /// The number of its bytes.
+    pub size: u64,
+}
+
+// Requests were checked against the window's size, and the window against the whole.
+impl Parts for Window<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        self.parts.read(self.offset + offset, size, buffer)
+    }
+
+    fn read_into(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
+        self.parts.read_into(self.offset + offset, dst)
+    }
+}
+
 /// The objects of a plan, or some of them, each once, in an order of their own.
 pub trait Arrivals: Sync {
     /// Return the number of objects that come.

@@ -5,7 +5,8 @@
 //! * A factor says where its elements lie along the axes of a chunk, and where they go along one axis
 //!   of the result, as positions. The copy decides what a position is in bytes.
 //! * The extent of a chunk is the shape of its valid part, which lies inside the array. Only the grid
-//!   knows it, so a plan carries it.
+//!   knows it, so a plan carries it. So it does with the shape of a chunk as it is stored, if the
+//!   chunks of the grid differ in shape; the inner chunks of a shard never do.
 //! * All numbers were checked by their maker: Python for a plan, `Plan::make` for the inside of a shard.
 
 use std::borrow::Cow;
@@ -75,6 +76,8 @@ pub enum Part {
         out: Vec<i64>,
         /// The extent of each chunk along the axis.
         extent: Vec<i64>,
+        /// The length of each chunk along the axis as it is stored, unless all have the same.
+        full: Option<Vec<i64>>,
     },
     Points {
         axes: Vec<usize>,
@@ -84,6 +87,8 @@ pub enum Part {
         out: Out<'static>,
         /// The extent of each chunk, with one row for each axis.
         extent: Vec<Vec<i64>>,
+        /// The shape of each chunk as it is stored, with one row for each axis, unless all have the same.
+        full: Option<Vec<Vec<i64>>>,
         /// Whether every valid element along the axes is selected.
         whole: Vec<bool>,
     },
@@ -94,6 +99,13 @@ impl Part {
         match self {
             Part::Span { chunk, .. } => chunk.len(),
             Part::Points { chunk, .. } => chunk.len(),
+        }
+    }
+
+    fn varies(&self) -> bool {
+        match self {
+            Part::Span { full, .. } => full.is_some(),
+            Part::Points { full, .. } => full.is_some(),
         }
     }
 }
@@ -127,6 +139,35 @@ impl Piece<'_> {
         }
         found
     }
+
+    /// Return the shape of the chunk as it is stored, or `None` if that is the `common` one of all.
+    pub fn shape(&self, common: &[usize]) -> Option<Vec<usize>> {
+        if !self.plan.varies {
+            return None;
+        }
+        #[allow(clippy::disallowed_methods)] // One number for each axis.
+        let mut found = common.to_vec();
+        for (part, g) in self.plan.entries(self.number) {
+            match part {
+                Part::Span {
+                    axis,
+                    full: Some(full),
+                    ..
+                } => found[*axis] = full[g] as usize,
+                Part::Points {
+                    axes,
+                    full: Some(full),
+                    ..
+                } => {
+                    for (axis, row) in axes.iter().zip(full) {
+                        found[*axis] = row[g] as usize;
+                    }
+                }
+                Part::Span { .. } | Part::Points { .. } => {}
+            }
+        }
+        (found != common).then_some(found)
+    }
 }
 
 /// The intersection of a selection and a grid.
@@ -135,13 +176,21 @@ pub struct Plan {
     parts: Vec<Part>,
     ndim: usize,
     size: usize,
+    /// Whether the chunks may differ in shape.
+    varies: bool,
 }
 
 impl Plan {
     /// Make a plan of parts.
     pub fn new(parts: Vec<Part>, ndim: usize) -> Plan {
         let size = parts.iter().map(Part::entries).product();
-        Plan { parts, ndim, size }
+        let varies = parts.iter().any(Part::varies);
+        Plan {
+            parts,
+            ndim,
+            size,
+            varies,
+        }
     }
 
     /// Return the number of chunks.
@@ -201,6 +250,7 @@ impl Plan {
                     size,
                     out,
                     extent,
+                    ..
                 } => {
                     // As many elements as there are: their step is one.
                     whole &= size[g] == extent[g];
@@ -289,6 +339,7 @@ fn cut_span(
         size: sizes,
         out: outs,
         extent,
+        full: None,
     })
 }
 
@@ -381,6 +432,7 @@ fn cut_points(
         inner,
         out,
         extent,
+        full: None,
         whole,
     })
 }

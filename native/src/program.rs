@@ -13,4 +13,4 @@ pub use self::block::{Block, SLAB};
 pub use self::chain::{encode_by, Chain, Peeled};
 pub use self::chunk::{Chunk, Part, Scratch};
 pub use self::offsets::{Frame, Offsets};
-pub use self::shard::{Entry, Program, Shard, MISSING};
+pub use self::shard::{Entry, Fitted, Program, Shard, MISSING};

@@ -17,7 +17,7 @@ mod raised;
 
 use std::alloc::System;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
@@ -67,11 +67,6 @@ fn member<'py>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Bound<'py, PyA
 fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
     let item: usize = member(dict, "item")?.extract()?;
     let shape: Vec<usize> = member(dict, "shape")?.extract()?;
-    let nbytes = shape
-        .iter()
-        .try_fold(item, |total, size| total.checked_mul(*size))
-        .filter(|total| *total <= isize::MAX as usize)
-        .ok_or_else(|| PyValueError::new_err("the chunk is larger than the address space"))?;
     let typed = codecs(dict, "typed", TypedCodec::make)?;
     let codecs = codecs(dict, "codecs", ByteCodec::make)?;
     let nested = member(dict, "shard")?;
@@ -82,14 +77,14 @@ fn make_program(dict: &Bound<'_, PyDict>) -> PyResult<Program> {
     };
     let fill: Vec<u8> = member(dict, "fill")?.extract()?;
     let chain = Chain::new(fill, member(dict, "sparse")?.extract()?, typed, codecs);
-    let block = Block {
-        strides: member(dict, "strides")?.extract()?,
-        shape,
-        nbytes,
-    };
-    if item == 0 || chain.item != item || block.strides.len() != block.shape.len() {
+    if item == 0 || chain.item != item {
         return Err(PyValueError::new_err("the program is inconsistent"));
     }
+    let order: Vec<usize> = member(dict, "order")?.extract()?;
+    let block = Block::new(shape, order, item).ok_or_else(|| {
+        PyValueError::new_err("the chunk is larger than the address space, or its axes do not fit")
+    })?;
+    let chain = Arc::new(chain);
     let chunk = Chunk { chain, block };
     Ok(Program { chunk, shard })
 }
@@ -103,7 +98,7 @@ fn make_shard(dict: &Bound<'_, PyDict>) -> PyResult<Shard> {
         ));
     }
     Ok(Shard {
-        inner: make_program(member(dict, "inner")?.cast::<PyDict>()?)?,
+        inner: Arc::new(make_program(member(dict, "inner")?.cast::<PyDict>()?)?),
         grid: shape
             .iter()
             .zip(&inner_shape)
@@ -154,6 +149,7 @@ fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
                 size: list(&fields.get_item(4)?)?,
                 out: list(&fields.get_item(5)?)?,
                 extent: list(&fields.get_item(6)?)?,
+                full: unless_none(&fields.get_item(7)?, list)?,
             }
         } else {
             let out = fields.get_item(4)?;
@@ -169,6 +165,7 @@ fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
                 },
                 extent: rows(&fields.get_item(5)?)?,
                 whole: list(&fields.get_item(6)?)?,
+                full: unless_none(&fields.get_item(7)?, rows)?,
             }
         });
     }
@@ -176,6 +173,14 @@ fn make_plan(given: &Bound<'_, PyAny>) -> PyResult<Plan> {
         parts,
         given.getattr(intern!(py, "ndim"))?.extract()?,
     ))
+}
+
+/// Return what a function makes of a value, or `None` for Python's None.
+fn unless_none<'py, T>(
+    given: &Bound<'py, PyAny>,
+    make: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
+) -> PyResult<Option<T>> {
+    (!given.is_none()).then(|| make(given)).transpose()
 }
 
 /// Return the items of a list. Reading it as any sequence would take three times as long.

@@ -19,10 +19,12 @@ use crate::copy;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, ReadInto};
 use crate::memory::grown;
-use crate::objects::{Arrivals, Arrived, Objects, Parts};
+use crate::objects::{Arrivals, Arrived, Objects, Parts, Window};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
-use crate::program::{Chunk, Entry, Part, Peeled, Program, Scratch, Shard, MISSING, SLAB};
+use crate::program::{
+    Block, Chunk, Entry, Fitted, Part, Peeled, Program, Scratch, Shard, MISSING, SLAB,
+};
 use crate::scarce::{self, Share};
 
 /// The most objects that are open at a time, and those that need no share of the descriptors.
@@ -54,15 +56,17 @@ pub struct Run<'a> {
 struct Opened<'a> {
     chunk: Vec<i64>,
     parts: Box<dyn Parts + 'a>,
-    inside: Inside<'a>,
+    /// How the object is decoded.
+    program: Fitted<'a>,
+    inside: Inside,
     /// The selection, cut by the inside.
     plan: Plan,
 }
 
 /// The inside of an opened object.
-enum Inside<'a> {
-    /// Inner chunks, and their places.
-    Shard(&'a Shard, Vec<Entry>),
+enum Inside {
+    /// The places of the inner chunks of a shard.
+    Shard(Vec<Entry>),
     /// Slabs of a chunk.
     Slabs(Slabs),
 }
@@ -155,7 +159,8 @@ impl<'a> Run<'a> {
         parts: Option<&dyn Parts>,
         kept: &mut Kept,
     ) -> Result<()> {
-        let chunk = &self.program.chunk;
+        let program = self.program.of(piece)?;
+        let chunk = &program.chunk;
         let Kept {
             scratch, offsets, ..
         } = kept;
@@ -187,7 +192,8 @@ impl<'a> Run<'a> {
     }
 
     fn read_piece(&self, piece: &Piece, kept: &mut Kept) -> Result<()> {
-        let chunk = &self.program.chunk;
+        let program = self.program.of(piece)?;
+        let chunk = &program.chunk;
         let Chunk { chain, block } = chunk;
         let Kept {
             scratch, offsets, ..
@@ -349,18 +355,19 @@ impl<'a> Run<'a> {
             let object = &opened[which];
             let before = if which == 0 { 0 } else { ends[which - 1] };
             let inner = object.plan.piece(number - before);
-            let found = match &object.inside {
-                Inside::Shard(shard, index) => {
+            let found = match (&object.inside, &object.program.shard) {
+                (Inside::Shard(index), Some(shard)) => {
                     self.read_inner(shard, object.parts.as_ref(), index, &inner, kept)
                 }
-                Inside::Slabs(slabs) => self.read_slab(slabs, object.parts.as_ref(), &inner, kept),
+                (Inside::Slabs(slabs), _) => self.read_slab(slabs, object, &inner, kept),
+                (Inside::Shard(_), None) => unreachable!("only a shard has an index"),
             };
             found.map_err(|error| (object.chunk.clone(), error))
         });
         // The memory of one is used again by the next call.
         let data = opened.into_iter().find_map(|object| match object.inside {
             Inside::Slabs(slabs) => Some(slabs.data),
-            Inside::Shard(..) => None,
+            Inside::Shard(_) => None,
         });
         if let Some(data) = data {
             pool::kept(|kept: &mut Kept| kept.scratch.file = data);
@@ -376,7 +383,8 @@ impl<'a> Run<'a> {
         arrived: Option<Option<Box<dyn Parts + 'a>>>,
         kept: &mut Kept,
     ) -> Result<Option<Opened<'a>>> {
-        let Program { chunk, shard } = self.program;
+        let program = self.program.of(piece)?;
+        let Program { chunk, shard } = &*program;
         let found = arrived.map_or_else(|| self.objects.open(&piece.chunk), Ok)?;
         let Some(parts) = found else {
             let strides = &chunk.block.strides;
@@ -389,16 +397,18 @@ impl<'a> Run<'a> {
         let (inside, plan) = match shard {
             Some(shard) => {
                 let index = load_index(shard, parts.as_ref(), &mut kept.scratch)?;
-                (Inside::Shard(shard, index), cut(shard, piece)?)
+                (Inside::Shard(index), cut(shard, piece)?)
             }
             None => {
-                let (slabs, plan) = self.cut_chunk(piece, parts.as_ref(), &mut kept.scratch)?;
+                let scratch = &mut kept.scratch;
+                let (slabs, plan) = self.cut_chunk(chunk, piece, parts.as_ref(), scratch)?;
                 (Inside::Slabs(slabs), plan)
             }
         };
         Ok(Some(Opened {
             chunk: piece.chunk.clone(),
             parts,
+            program,
             inside,
             plan,
         }))
@@ -407,15 +417,16 @@ impl<'a> Run<'a> {
     /// Read the encoded bytes of a chunk, and cut what is selected of it by slabs.
     fn cut_chunk(
         &self,
+        chunk: &Chunk,
         piece: &Piece,
         parts: &dyn Parts,
         scratch: &mut Scratch,
     ) -> Result<(Slabs, Plan)> {
-        let Chunk { chain, block } = &self.program.chunk;
+        let Chunk { chain, block } = chunk;
         let mut data = std::mem::take(&mut scratch.file);
         let (mut frame, mut together) = (0..0, 1);
         if !chain.codecs.is_empty() {
-            let size = self.program.chunk.stored_size(parts.size())?;
+            let size = chunk.stored_size(parts.size())?;
             let bytes = match parts.in_memory() {
                 Some(bytes) => bytes,
                 None => {
@@ -438,7 +449,7 @@ impl<'a> Run<'a> {
         }
         // A chunk without such an axis is not shared.
         let axis = block.slab_axis().unwrap_or_default();
-        let rows = self.rows(piece, axis, together);
+        let rows = self.rows(block, piece, axis, together);
         let mut slab = block.shape.clone();
         slab[axis] = rows;
         let plan = Plan::make(&piece.factors, &block.shape, &slab)?;
@@ -452,8 +463,8 @@ impl<'a> Run<'a> {
     }
 
     /// Choose how many rows a slab has, if so many bytes are decoded `together`.
-    fn rows(&self, piece: &Piece, axis: usize, together: usize) -> usize {
-        let (block, job) = (&self.program.chunk.block, &self.job);
+    fn rows(&self, block: &Block, piece: &Piece, axis: usize, together: usize) -> usize {
+        let job = &self.job;
         let asked = piece.factors.iter().find_map(|factor| match factor {
             Factor::Span {
                 axis: this,
@@ -471,11 +482,11 @@ impl<'a> Run<'a> {
     fn read_slab(
         &self,
         slabs: &Slabs,
-        parts: &dyn Parts,
+        object: &Opened,
         inner: &Piece,
         kept: &mut Kept,
     ) -> Result<()> {
-        let chunk = &self.program.chunk;
+        let (chunk, parts) = (&object.program.chunk, object.parts.as_ref());
         let block = &chunk.block;
         let Kept {
             scratch, offsets, ..
@@ -513,7 +524,7 @@ impl<'a> Run<'a> {
         let Program {
             chunk,
             shard: nested,
-        } = &shard.inner;
+        } = &*shard.inner;
         let (strides, frame) = (&chunk.block.strides, self.into.frame);
         let (offset, size) = index[shard.number(&inner.chunk)];
         if (offset, size) == (MISSING, MISSING) {
@@ -572,26 +583,4 @@ fn load_index(shard: &Shard, parts: &dyn Parts, scratch: &mut Scratch) -> Result
         .and_then(|bytes| shard.read_index(bytes, parts.size(), scratch));
     scratch.file = buffer;
     index
-}
-
-/// A range of an object, which is read in parts itself.
-struct Window<'a> {
-    parts: &'a dyn Parts,
-    offset: u64,
-    size: u64,
-}
-
-// Requests were checked against the window's size, and the window against the whole.
-impl Parts for Window<'_> {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read<'a>(&'a self, offset: u64, size: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        self.parts.read(self.offset + offset, size, buffer)
-    }
-
-    fn read_into(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
-        self.parts.read_into(self.offset + offset, dst)
-    }
 }

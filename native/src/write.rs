@@ -128,7 +128,11 @@ impl<'a> Run<'a> {
     /// read an object, change it and sync it wait most of the time, so there may be more of them.
     fn threads(&self) -> (usize, Option<Share>) {
         let (plan, block) = (self.plan, &self.program.chunk.block);
-        let partial = |number| !covers(&plan.piece(number), block);
+        let partial = |number| {
+            let piece = plan.piece(number);
+            let program = self.program.of(&piece);
+            program.map_or(true, |program| !covers(&piece, &program.chunk.block))
+        };
         let most = SYNCS.min(WAITING_BYTES / block.nbytes.max(1));
         let more = most > self.job.threads
             && self.objects.waits()
@@ -259,12 +263,8 @@ impl<'a> Run<'a> {
     /// Encode and store what a piece changes of its object.
     fn store_piece(&self, number: usize, kept: &mut Kept, stage: &Mutex<Stage<'a>>) -> Result<()> {
         let piece = &self.plan.piece(number);
-        let Run {
-            program,
-            objects,
-            job,
-            ..
-        } = *self;
+        let Run { objects, job, .. } = *self;
+        let program = &self.program.of(piece)?;
         let threads = if self.plan.size() == 1 {
             job.threads
         } else {

@@ -10,6 +10,7 @@
 // A test that runs out of memory may end as it likes.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use _native::fuzzing::{
@@ -254,12 +255,8 @@ fn strides(shape: &[usize], order: &[usize], item: usize) -> Vec<isize> {
 fn plain(shape: &[usize], item: usize, codecs: Vec<ByteCodec>, fill: &[u8]) -> Program {
     let order: Vec<usize> = (0..shape.len()).collect();
     assert_eq!(fill.len(), item);
-    let chain = Chain::new(fill.to_vec(), true, Vec::new(), codecs);
-    let block = Block {
-        shape: shape.to_vec(),
-        strides: strides(shape, &order, item),
-        nbytes: shape.iter().product::<usize>() * item,
-    };
+    let chain = Arc::new(Chain::new(fill.to_vec(), true, Vec::new(), codecs));
+    let block = Block::new(shape.to_vec(), order, item).unwrap();
     Program {
         chunk: Chunk { chain, block },
         shard: None,
@@ -287,10 +284,10 @@ fn program(random: &mut Random, shape: &[usize]) -> Program {
     if random.below(2) == 0 {
         order.reverse();
     }
-    made.chunk.block.strides = strides(shape, &order, ITEM);
+    made.chunk.block = Block::new(shape.to_vec(), order, ITEM).unwrap();
     let typed = typed_codecs();
     let typed = typed[random.below(typed.len())].clone();
-    made.chunk.chain = Chain::new(vec![0; ITEM], true, typed, codecs);
+    made.chunk.chain = Arc::new(Chain::new(vec![0; ITEM], true, typed, codecs));
     made
 }
 
@@ -307,7 +304,7 @@ fn sharded(random: &mut Random, inner: &[usize], grid: &[usize]) -> Program {
     let index = plain(&index_shape, 8, codecs, &[0xff; 8]).chunk;
     let mut made = plain(&shape, ITEM, Vec::new(), &[0; ITEM]);
     made.shard = Some(Box::new(Shard {
-        inner: program(random, inner),
+        inner: Arc::new(program(random, inner)),
         inner_shape: inner.to_vec(),
         grid: grid.to_vec(),
         axes: (0..shape.len()).collect(),

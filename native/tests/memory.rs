@@ -12,6 +12,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use _native::fuzzing::{
     Block, ByteCodec, Chain, Chunk, Error, Factor, Frame, Job, Out, Plan, Program, ReadInto,
@@ -86,11 +87,7 @@ const TOTAL: usize = 2 * ROWS;
 const COLUMNS: usize = 1000;
 
 fn block(rows: usize) -> Block {
-    Block {
-        shape: vec![rows, COLUMNS],
-        strides: vec![(COLUMNS * ITEM) as isize, ITEM as isize],
-        nbytes: rows * COLUMNS * ITEM,
-    }
+    Block::new(vec![rows, COLUMNS], vec![0, 1], ITEM).unwrap()
 }
 
 fn chain(item: usize, codecs: Vec<ByteCodec>, typed: Vec<TypedCodec>) -> Chain {
@@ -101,7 +98,7 @@ fn plain(rows: usize, codecs: Vec<ByteCodec>, typed: Vec<TypedCodec>) -> Program
     let chain = chain(ITEM, codecs, typed);
     Program {
         chunk: Chunk {
-            chain,
+            chain: Arc::new(chain),
             block: block(rows),
         },
         shard: None,
@@ -112,21 +109,17 @@ fn sharded(codecs: Vec<ByteCodec>, typed: Vec<TypedCodec>) -> Program {
     let outer = plain(ROWS, Vec::new(), Vec::new());
     let count = ROWS / 2;
     let index = Chunk {
-        chain: chain(
+        chain: Arc::new(chain(
             8,
             ByteCodec::make("crc32c", &[], "end").into_iter().collect(),
             Vec::new(),
-        ),
-        block: Block {
-            shape: vec![count, 1, 2],
-            strides: vec![16, 16, 8],
-            nbytes: count * 16,
-        },
+        )),
+        block: Block::new(vec![count, 1, 2], vec![0, 1, 2], 8).unwrap(),
     };
     Program {
         chunk: outer.chunk,
         shard: Some(Box::new(Shard {
-            inner: plain(2, codecs, typed),
+            inner: Arc::new(plain(2, codecs, typed)),
             shape: vec![ROWS, COLUMNS],
             inner_shape: vec![2, COLUMNS],
             grid: vec![count, 1],

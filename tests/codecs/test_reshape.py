@@ -247,7 +247,7 @@ def test_a_chain_with_a_reshape_runs_in_the_extension(spec_of):
     plain = codecs.BytesCodec(endian="little")
     found = describe(Program((turned, flat, plain), spec))
     assert found is not None
-    assert found["strides"] == [4, 16]
+    assert found["order"] == (1, 0)
     assert describe(Program((ReshapeCodec(shape=[3, 8]), turned, plain), spec)) is None
 
 

@@ -1,5 +1,7 @@
 //! The block of memory that a decoded chunk is.
 
+use std::sync::Arc;
+
 /// The most bytes of a shared chunk that one worker takes at a time, if the codec's blocks are no
 /// larger: a few milliseconds.
 pub const SLAB: usize = 4 << 20;
@@ -12,9 +14,36 @@ pub struct Block {
     pub strides: Vec<isize>,
     /// The size in bytes.
     pub nbytes: usize,
+    /// The axes in the order of storage: neighbours along the last one lie side by side.
+    order: Arc<[usize]>,
 }
 
 impl Block {
+    /// Make a block of items of so many bytes, with its axes stored in an order. Return `None` if the
+    /// order does not fit, or if the block is larger than the address space.
+    pub fn new(shape: Vec<usize>, order: impl Into<Arc<[usize]>>, item: usize) -> Option<Block> {
+        let order = order.into();
+        let mut strides: Vec<isize> = shape.iter().map(|_| -1).collect();
+        let mut nbytes = item;
+        for axis in order.iter().rev() {
+            let stride = strides.get_mut(*axis).filter(|stride| **stride < 0)?;
+            *stride = isize::try_from(nbytes).ok()?;
+            nbytes = nbytes.checked_mul(shape[*axis])?;
+        }
+        isize::try_from(nbytes).ok()?;
+        (order.len() == shape.len()).then_some(Block {
+            shape,
+            strides,
+            nbytes,
+            order,
+        })
+    }
+
+    /// Return a block of another shape that is stored in the same order.
+    pub fn of_shape(&self, shape: Vec<usize>, item: usize) -> Option<Block> {
+        Block::new(shape, Arc::clone(&self.order), item)
+    }
+
     /// Return the axis along which the block is a row of contiguous slabs, or `None` if it has a
     /// single element.
     pub fn slab_axis(&self) -> Option<usize> {

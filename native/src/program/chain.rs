@@ -219,6 +219,11 @@ impl Chain {
         most.saturating_mul(2).saturating_add(SLACK)
     }
 
+    /// Return the size of an encoded chunk, if it is known.
+    pub fn encoded_size(&self, nbytes: usize) -> Option<usize> {
+        self.size_before(self.codecs.len(), nbytes)
+    }
+
     /// Return the size of the input of codec `place`, if it is known.
     fn size_before(&self, place: usize, nbytes: usize) -> Option<usize> {
         self.codecs[..place]

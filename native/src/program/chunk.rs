@@ -4,6 +4,7 @@
 //! scratch memory of the thread otherwise.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::block::Block;
 use super::chain::{Between, Chain, Peeled};
@@ -14,6 +15,7 @@ use crate::memory;
 use crate::objects::Stop;
 
 const STAGE: &str = "bytes";
+const TOO_LARGE: &str = "the chunk is larger than the address space";
 
 /// Buffers and contexts that a thread keeps from chunk to chunk.
 #[derive(Default)]
@@ -59,8 +61,8 @@ impl Scratch {
 
 /// How a chunk is coded: its chain of codecs, and the block that it decodes to.
 pub struct Chunk {
-    /// The codecs.
-    pub chain: Chain,
+    /// The codecs, which chunks of all shapes share.
+    pub chain: Arc<Chain>,
     /// The decoded chunk.
     pub block: Block,
 }
@@ -74,6 +76,16 @@ pub struct Part<'a> {
 }
 
 impl Chunk {
+    /// Return the same chunk of another shape.
+    pub fn of_shape(&self, shape: Vec<usize>) -> Result<Chunk> {
+        let block = self.block.of_shape(shape, self.chain.item);
+        let block = block.ok_or_else(|| Error::codec(STAGE, TOO_LARGE.to_owned()))?;
+        Ok(Chunk {
+            chain: Arc::clone(&self.chain),
+            block,
+        })
+    }
+
     /// Copy the elements that factors select in an encoded chunk to their places.
     pub fn place(
         &self,

@@ -6,12 +6,14 @@
 //! * This file knows the bytes. `read.rs` and `write.rs` run pieces over inner chunks.
 
 use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::chunk::{Chunk, Scratch};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::objects::Value;
-use crate::plan::Factor;
+use crate::plan::{Factor, Piece};
 
 /// What an index states for an inner chunk that is not stored.
 pub const MISSING: u64 = u64::MAX;
@@ -29,10 +31,44 @@ pub struct Program {
     pub shard: Option<Box<Shard>>,
 }
 
+/// A program for a chunk of a certain shape.
+pub enum Fitted<'a> {
+    /// That of all chunks.
+    Common(&'a Program),
+    /// One of its own.
+    Own(Box<Program>),
+}
+
+impl Deref for Fitted<'_> {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        match self {
+            Fitted::Common(program) => program,
+            Fitted::Own(program) => program,
+        }
+    }
+}
+
+impl Program {
+    /// Return the program for the chunk of a piece.
+    pub fn of(&self, piece: &Piece) -> Result<Fitted<'_>> {
+        let Some(shape) = piece.shape(&self.chunk.block.shape) else {
+            return Ok(Fitted::Common(self));
+        };
+        let shard = match &self.shard {
+            Some(shard) => Some(Box::new(shard.of_shape(shard.turned_extent(&shape))?)),
+            None => None,
+        };
+        let chunk = self.chunk.of_shape(shape)?;
+        Ok(Fitted::Own(Box::new(Program { chunk, shard })))
+    }
+}
+
 /// The shards of one array.
 pub struct Shard {
     /// How inner chunks are coded.
-    pub inner: Program,
+    pub inner: Arc<Program>,
     /// The shape of a shard, in its own axes.
     pub shape: Vec<usize>,
     /// The shape of an inner chunk.
@@ -50,6 +86,31 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// Return the same shard of another shape.
+    fn of_shape(&self, shape: Vec<usize>) -> Result<Shard> {
+        let wrong = |why: &str| Error::codec(STAGE, format!("{why} in a shard of shape {shape:?}"));
+        let pairs = || shape.iter().zip(&self.inner_shape);
+        if pairs().any(|(size, inner)| size % inner != 0) {
+            return Err(wrong("the inner chunks do not fit"));
+        }
+        let grid: Vec<usize> = pairs().map(|(size, inner)| size / inner).collect();
+        let index = self
+            .index
+            .of_shape(grid.iter().copied().chain([2]).collect())?;
+        let size = index.chain.encoded_size(index.block.nbytes);
+        let index_size = size.ok_or_else(|| wrong("the size of the index is not known"))?;
+        Ok(Shard {
+            inner: Arc::clone(&self.inner),
+            shape,
+            inner_shape: self.inner_shape.clone(),
+            grid,
+            axes: self.axes.clone(),
+            index,
+            index_size,
+            at_start: self.at_start,
+        })
+    }
+
     /// Return the number of inner chunks.
     pub fn count(&self) -> usize {
         self.grid.iter().product()
@@ -100,7 +161,7 @@ impl Shard {
             .collect()
     }
 
-    /// Return the extent of a shard's valid part in the axes of the shard.
+    /// Return a shape, such as the extent of the valid part, in the axes of the shard.
     pub fn turned_extent(&self, extent: &[usize]) -> Vec<usize> {
         let mut turned: Vec<usize> = extent.iter().map(|_| 0).collect();
         for (axis, size) in extent.iter().enumerate() {

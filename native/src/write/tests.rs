@@ -7,6 +7,7 @@ use crate::plan::Factor;
 use crate::program::{Chain, Frame};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Objects of which only so many can be staged at a time.
 struct Tight {
@@ -96,12 +97,8 @@ fn write(room: usize, count: usize, when_synced: bool) -> (Option<Error>, usize,
     };
     let program = Program {
         chunk: Chunk {
-            chain: Chain::new(vec![0], false, Vec::new(), Vec::new()),
-            block: Block {
-                shape: vec![1],
-                strides: vec![1],
-                nbytes: 1,
-            },
+            chain: Arc::new(Chain::new(vec![0], false, Vec::new(), Vec::new())),
+            block: Block::new(vec![1], vec![0], 1).unwrap(),
         },
         shard: None,
     };

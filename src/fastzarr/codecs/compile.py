@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* The extension receives only plain data: sizes, strides, and the names and numbers of codecs.
+* The extension receives only plain data: sizes, orders of axes, names and numbers of codecs.
 * A chain that the extension does not implement as a whole runs in Python as a whole.
 """
 
@@ -64,15 +64,10 @@ def describe(program: Program) -> dict[str, Any] | None:
         if encoded is None:
             return None
         typed, codecs = typed + encoded[0], encoded[1] + codecs
-    strides = [0] * len(order)
-    step = item
-    for axis in reversed(order):
-        strides[axis] = step
-        step *= spec.shape[axis]
     return {
         "item": item,
         "shape": spec.shape,
-        "strides": strides,
+        "order": order,
         "fill": program.fill.tobytes(),
         "sparse": spec.fill is not None,
         "typed": typed,

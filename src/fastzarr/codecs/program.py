@@ -4,6 +4,7 @@ Rules of this file:
 
 * The shape, data type and size that each codec sees are computed once, here. Encoding or decoding a
   chunk then only calls the codecs in turn.
+* Where the chunks of an array differ in shape, ``of_shape`` returns the program for each shape.
 * A failing codec raises ``CodecError`` with its name as ``stage``; the caller of the program adds
   the array, the key and the chunk.
 * A shard can be read and written in parts if only transposes precede the sharding codec and nothing
@@ -30,6 +31,7 @@ import numpy as np
 from fastzarr import errors
 from fastzarr.buffers import as_view
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec
+from fastzarr.codecs.chain import resolve_chain
 from fastzarr.codecs.reshape import ReshapeCodec
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.dtypes.numeric import UInt64
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.base import Codec, Inside
+
+# So many programs for chunks of other shapes are kept with a program.
+_MOST_SHAPES = 256
 
 MISSING = 2**64 - 1
 """The offset and the size of a missing inner chunk in the index of a shard."""
@@ -70,6 +75,7 @@ class Program:
     """
 
     __slots__ = (
+        "_shapes",
         "array_steps",
         "byte_steps",
         "codecs",
@@ -136,6 +142,26 @@ class Program:
             paces.append(self.inside.inner.pace)
         self.pace: int = min(paces)
         self.is_slow = self.nbytes > self.pace
+        self._shapes: dict[tuple[int, ...], Program] = {}
+
+    def of_shape(self, full: tuple[int | None, ...]) -> Program:
+        """Return the program for chunks of another shape; some of them are kept.
+
+        None stands for the size that this program has along an axis. Raise ``MetadataError`` if a
+        codec cannot encode chunks of this shape.
+        """
+        pairs = zip(full, self.spec.shape, strict=True)
+        shape = tuple([own if size is None else size for size, own in pairs])
+        if shape == self.spec.shape:
+            return self
+        found = self._shapes.get(shape)
+        if found is None:
+            spec = replace(self.spec, shape=shape)
+            found = Program(resolve_chain(self.codecs, spec, "codecs"), spec)
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            self._shapes[shape] = found
+        return found
 
     def decode(self, data: Buffer, *, missing: bool = True) -> np.ndarray[Any, Any]:
         """Return one decoded chunk, of shape ``spec.shape``; it may be read-only.

@@ -55,10 +55,12 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
     def one(number: int) -> Failure | None:
         piece = plan.piece(number)
         try:
-            if program.shard is None:
-                _place(program, chunks.get(piece.chunk), piece, out, nested)
+            own = program if piece.full is None else program.of_shape(piece.full)
+            shard = own.shard
+            if shard is None:
+                _place(own, chunks.get(piece.chunk), piece, out, nested)
             else:
-                _read_shard(program.shard, chunks.source(piece.chunk), piece, out, nested)
+                _read_shard(shard, chunks.source(piece.chunk), piece, out, nested)
         except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
             return of_error(piece.chunk, "fetch", error)
         return None
@@ -169,10 +171,12 @@ def _store(
     job: Job,
 ) -> Failure | None:
     """Write a piece to its object, in a turn that begins before the object is first read."""
-    whole = _covers(piece, program, job)
     stage = "store"
     turn = place = None
     try:
+        if piece.full is not None:
+            program = program.of_shape(piece.full)
+        whole = _covers(piece, program, job)
         if chunks.admit is not None:
             place = admitted(chunks, job.stopped)
         turn = chunks.turn(piece.chunk)
@@ -225,6 +229,8 @@ def _place(
     if data is None:
         fill(program, piece, out, job)
         return
+    if piece.full is not None:
+        program = program.of_shape(piece.full)
     if program.inside is not None and program.order is not None:
         # A shard that is stored compressed: only the inner chunks of the piece are decoded.
         decode: Any = partial(program.shard_bytes, data)

@@ -126,11 +126,11 @@ class _Wanted(NamedTuple):
     size: int
 
 
-def _compile_inside(program: Program) -> None:
+def _compile_inside(program: Program, lenient: Any) -> None:
     """Compile the programs of inner chunks, with the settings that the shard's was made with."""
     shard = program.shard
     while shard is not None:
-        if shard.inner.native is None or shard.inner.lenient != program.lenient:
+        if shard.inner.native is None or shard.inner.lenient != lenient:
             compile_native(shard.inner)
         shard = shard.inner.shard
 
@@ -144,8 +144,6 @@ class _Reader:
         self.chosen, self.program, self.plan = chosen, program, plan
         self.chunks, self.out, self.job = chunks, out, job
         self.store = chunks.store
-        if chosen is not reference:
-            _compile_inside(program)
         self.lock = threading.Lock()
         room = int(config.flat["fetch.bytes"])
         self.most_whole, self.most = room // _WHOLE, min(room // _PART, LONG)
@@ -154,8 +152,8 @@ class _Reader:
         self.pieces = iter(range(plan.size))
         self.failures: list[Failure] = []
         shard: Any = program.shard
-        # What an index means, apart from the value that it is a part of.
-        self.meaning = (shard.counts, shard.at_start, *map(repr, shard.index.codecs))
+        # What an index means, apart from the value that it is a part of and the number of entries.
+        self.meaning = (shard.at_start, *map(repr, shard.index.codecs))
         self.requests = Requests(
             self.store,
             0,
@@ -181,7 +179,12 @@ class _Reader:
             if number is None:
                 return
             piece = self.plan.piece(number)
-            shard: Any = self.program.shard
+            program = self.program
+            if piece.full is not None:
+                program = program.of_shape(piece.full)
+            if self.chosen is not reference:
+                _compile_inside(program, self.program.lenient)
+            shard: Any = program.shard
             part = _Part(shard, piece, self.out)
             part.key = self.chunks.key(piece.chunk)
             self.begin(part)
@@ -209,7 +212,7 @@ class _Reader:
         self.want(self.got_index, part, None, Request(part.key, start, length), length)
 
     def kept_as(self, part: _Part) -> Hashable:
-        return self.store.place.token, part.key, self.meaning
+        return self.store.place.token, part.key, part.shard.counts, *self.meaning
 
     def want(
         self,

@@ -9,6 +9,8 @@ Rules of this file:
   numbers refer to the same stored object.
 * The ``extent`` of an entry is the size of its chunk's valid part, which lies inside the array,
   along the entry's axes. Only the grid knows it, so the plan carries it.
+* The ``full`` of an entry is the size of its chunk as stored, along the entry's axes. It is given
+  only where the chunks of the grid differ in size, so that the shape of each must be known.
 * An entry is whole if it covers every valid element along its axes: of a span, if ``size`` equals
   ``extent``. A chunk is whole if all its entries are; its old content is then irrelevant to a
   write inside the array.
@@ -51,6 +53,7 @@ class SpanPart(NamedTuple):
     size: list[int]
     out: list[int]
     extent: list[int]
+    full: list[int] | None
 
 
 class PointsPart(NamedTuple):
@@ -68,13 +71,15 @@ class PointsPart(NamedTuple):
     out: NDArray[np.int64] | None
     extent: tuple[NDArray[np.int64], ...]
     whole: list[bool]
+    full: tuple[NDArray[np.int64], ...] | None
 
 
 class Piece(NamedTuple):
     """The part of a plan that concerns one chunk.
 
     ``factors`` select inside the chunk; ``out`` is the NumPy index of these elements in the result.
-    ``extent`` is the shape of the chunk's valid part.
+    ``extent`` is the shape of the chunk's valid part. ``full`` is the shape of the chunk, with None
+    along axes where all chunks have the same size; it is None if they have along every axis.
     """
 
     chunk: tuple[int, ...]
@@ -82,13 +87,15 @@ class Piece(NamedTuple):
     out: tuple[Any, ...]
     whole: bool
     extent: tuple[int, ...]
+    full: tuple[int | None, ...] | None
 
 
 class Plan(NamedTuple):
     """The intersection of a selection and a grid, with one part for each factor.
 
     ``counts`` is the number of entries of each part, and ``size`` their product, the number of
-    chunks. ``mesh`` is True if a part has elements in scattered positions of the result.
+    chunks. ``mesh`` is True if a part has elements in scattered positions of the result. ``varies``
+    is True if the chunks of the grid differ in shape.
     """
 
     parts: tuple[SpanPart | PointsPart, ...]
@@ -96,6 +103,7 @@ class Plan(NamedTuple):
     size: int
     ndim: int
     mesh: bool
+    varies: bool
 
     def places(self, counts: tuple[int, ...]) -> NDArray[np.int64]:
         """Return, for each piece, the number of its chunk in C order.
@@ -117,6 +125,7 @@ class Plan(NamedTuple):
         """Return the piece of chunk ``number``, from 0 to ``size`` - 1."""
         coords = [0] * self.ndim
         extent = [0] * self.ndim
+        sizes: list[int | None] = [None] * self.ndim
         factors: list[Factor] = []
         out: list[Any] = []
         whole = True
@@ -128,6 +137,8 @@ class Plan(NamedTuple):
                 count = part.size[g]
                 coords[part.axis] = part.chunk[g]
                 extent[part.axis] = part.extent[g]
+                if part.full is not None:
+                    sizes[part.axis] = part.full[g]
                 # `size` reaches the extent only with a step of 1 or -1.
                 whole = whole and count == part.extent[g]
                 factors.append(Span(part.axis, part.start[g], part.step, count))
@@ -139,18 +150,22 @@ class Plan(NamedTuple):
                 ):
                     coords[axis] = coordinate
                     extent[axis] = int(extents[g])
+                if part.full is not None:
+                    for axis, along in zip(part.axes, part.full, strict=True):
+                        sizes[axis] = int(along[g])
                 whole = whole and part.whole[g]
                 factors.append(
                     Points(part.axes, tuple([c[low:high] for c in part.inner]), high - low)
                 )
                 out.append(slice(low, high) if part.out is None else part.out[low:high])
+        full = tuple(sizes) if self.varies else None
         if self.mesh:
             # An open mesh of index arrays, so that several scattered axes select their product.
             out = [np.arange(o.start, o.stop) if type(o) is slice else o for o in out]
-            return Piece(tuple(coords), tuple(factors), np.ix_(*out), whole, tuple(extent))
+            return Piece(tuple(coords), tuple(factors), np.ix_(*out), whole, tuple(extent), full)
         # The empty index would return the element of a zero-dimensional array, not a view of it.
         index = tuple(out) or (Ellipsis,)
-        return Piece(tuple(coords), tuple(factors), index, whole, tuple(extent))
+        return Piece(tuple(coords), tuple(factors), index, whole, tuple(extent), full)
 
 
 def turned(factors: Sequence[Factor], axes: tuple[int, ...]) -> list[Factor]:
@@ -175,17 +190,22 @@ def make(factors: Sequence[Factor | Mask], shape: tuple[int, ...], grid: Grid) -
     for factor in factors:
         if type(factor) is Span:
             axis, start, step, count = factor
-            chunk = steps[axis]
-            if chunk is not None:
+            length, full = steps[axis], None
+            if length is not None:
+                chunk = length
                 k = start // chunk
-                if count == 1 or (count and k == (start + (count - 1) * step) // chunk):
-                    # Fast path for a span inside one chunk.
-                    low = k * chunk
-                    rest = shape[axis] - low
-                    lists = ([k], [start - low], [count], [0], [min(rest, chunk)])
-                    parts.append(new(SpanPart, (axis, step, *lists)))
-                    counts.append(1)
-                    continue
+                low = k * chunk
+            elif count:
+                k = grid.locate(axis, start)
+                low, chunk = grid.start(axis, k), grid.size(axis, k)
+                full = [chunk]
+            if count == 1 or (count and 0 <= start + (count - 1) * step - low < chunk):
+                # Fast path for a span inside one chunk.
+                rest = shape[axis] - low
+                lists = ([k], [start - low], [count], [0], [min(rest, chunk)], full)
+                parts.append(new(SpanPart, (axis, step, *lists)))
+                counts.append(1)
+                continue
             part: SpanPart | PointsPart = _cut_span(factor, shape[axis], grid)
         else:
             points = factor.points() if isinstance(factor, Mask) else factor
@@ -194,13 +214,14 @@ def make(factors: Sequence[Factor | Mask], shape: tuple[int, ...], grid: Grid) -
         parts.append(part)
         counts.append(len(part.chunk))
         size *= counts[-1]
-    return new(Plan, (tuple(parts), tuple(counts), size, len(shape), mesh))
+    varies = None in steps
+    return new(Plan, (tuple(parts), tuple(counts), size, len(shape), mesh, varies))
 
 
 def _cut_span(span: Span, length: int, grid: Grid) -> SpanPart:
     axis, start, step, count = span
     if not count:
-        return SpanPart(axis, step, [], [], [], [], [])
+        return SpanPart(axis, step, [], [], [], [], [], None)
     # Computed for an ascending span; the result is mirrored at the end if the step is negative.
     stride = abs(step)
     low = min(start, start + (count - 1) * step)
@@ -219,7 +240,11 @@ def _cut_span(span: Span, length: int, grid: Grid) -> SpanPart:
         inside = inside + (counts - 1) * stride
         out = count - stop
     columns = (ks, inside, counts, out, extent)
-    return SpanPart(axis, step, *[column.tolist() for column in columns])
+    full = None
+    if grid.steps[axis] is None:
+        full = np.broadcast_to(grid.size(axis, ks), ks.shape).tolist()
+    lists = [column.tolist() for column in columns]
+    return SpanPart(axis, step, *lists, full)  # type: ignore[call-arg]  # five lists
 
 
 def _chunks_met(grid: Grid, axis: int, low: int, stride: int, count: int) -> NDArray[np.int64]:
@@ -237,7 +262,7 @@ def _chunks_met(grid: Grid, axis: int, low: int, stride: int, count: int) -> NDA
 def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPart:
     axes = points.axes
     if not points.size:
-        return PointsPart(axes, [], [0], points.coords, None, points.coords, [])
+        return PointsPart(axes, [], [0], points.coords, None, points.coords, [], None)
     if points.size > _MANY:
         # Many points are often in one chunk. Nothing is then computed for each of them.
         ends = [
@@ -265,7 +290,8 @@ def _cut_points(points: Points, shape: tuple[int, ...], grid: Grid) -> PointsPar
     inner = tuple(coords)
     chunk = list(zip(*[k.tolist() for k in ids], strict=True))
     extent = tuple([grid.extent(axis, k, shape[axis]) for axis, k in zip(axes, ids, strict=True)])
-    return PointsPart(axes, chunk, bounds, inner, out, extent, _whole(bounds, inner, extent))
+    whole = _whole(bounds, inner, extent)
+    return PointsPart(axes, chunk, bounds, inner, out, extent, whole, _full(axes, ids, grid))
 
 
 def _in_one(
@@ -279,7 +305,16 @@ def _in_one(
         extent.append(grid.extent(axis, np.array([k]), shape[axis]))
     bounds = [0, points.size]
     whole = _whole(bounds, tuple(inner), tuple(extent))
-    return PointsPart(axes, [chunk], bounds, tuple(inner), None, tuple(extent), whole)
+    full = _full(axes, [np.array([k]) for k in chunk], grid)
+    return PointsPart(axes, [chunk], bounds, tuple(inner), None, tuple(extent), whole, full)
+
+
+def _full(axes: tuple[int, ...], ids: Sequence[NDArray[np.int64]], grid: Grid) -> Inner | None:
+    """Return the sizes of chunks along some axes; None if all chunks have one size along them."""
+    if all(grid.steps[axis] is not None for axis in axes):
+        return None
+    sizes = [grid.size(axis, k) for axis, k in zip(axes, ids, strict=True)]
+    return tuple([np.broadcast_to(size, k.shape) for size, k in zip(sizes, ids, strict=True)])
 
 
 def _whole(bounds: list[int], inner: Inner, extent: Inner) -> list[bool]:
