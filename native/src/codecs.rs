@@ -117,6 +117,21 @@ impl ByteCodec {
         self.0.decode(data, dst, contexts)
     }
 
+    /// Decode at least the first `until` bytes into `dst`, which has the size of all.
+    pub fn decode_start(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        until: usize,
+        contexts: &mut Contexts,
+        stop: Stop,
+    ) -> Result<()> {
+        if until < dst.len() && self.0.decode_start(data, dst, until, contexts, stop)? {
+            return Ok(());
+        }
+        self.decode(data, dst, contexts, stop)
+    }
+
     /// Decode the bytes of `part`, of `size` in all, into `dst`.
     pub fn decode_part(
         &self,

@@ -81,6 +81,22 @@ pub trait Codec: Any + Debug + Send + Sync {
         Ok(size.max(1))
     }
 
+    /// Decode at least the first `until` bytes into `dst`, which has the size of all, and is not used
+    /// behind them. Return `false` if the data must be decoded as a whole.
+    ///
+    /// What is not decoded may be damaged, but the data has an end where it states it, and no
+    /// checksum that is left out.
+    fn decode_start(
+        &self,
+        _data: &[u8],
+        _dst: &mut [u8],
+        _until: usize,
+        _contexts: &mut Contexts,
+        _stop: Stop,
+    ) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Decode the bytes of `part`, of `size` in all, into `dst`, which has the size of the part.
     fn decode_part(
         &self,

@@ -5,6 +5,8 @@
 //! * Several frames may follow one another, skippable ones between them; a frame may omit its
 //!   content size, as streaming writers do. Anything else before, between or behind them is an
 //!   error.
+//! * If only the start of a chunk is wanted, the blocks behind it are not decoded, but all headers are
+//!   walked. Frames with a checksum, or without a content size, are decoded as a whole.
 //! * If the decoded size is unknown, the frames are walked before they are decoded: the size that
 //!   their blocks can hold bounds the memory that is allocated.
 //! * Encoding makes one frame, which states its content size.
@@ -29,6 +31,8 @@ const SKIPPABLE: u32 = 0x184D_2A50;
 const BLOCK: u64 = 1 << 17;
 /// The blocks that are decoded without a look at whether to stop: 8 MiB.
 const AT_ONCE: usize = 64;
+/// The encoded bytes of blocks that are decoded without a look at whether they are enough.
+const STEP: usize = 1 << 12;
 /// The largest window that the library can decode with, as a logarithm.
 const WINDOW_LOG: u32 = if cfg!(target_pointer_width = "64") {
     31
@@ -93,6 +97,17 @@ impl Codec for Params {
     ) -> Result<()> {
         decode_large(data, dst, contexts.of(), stop)
     }
+
+    fn decode_start(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        until: usize,
+        contexts: &mut Contexts,
+        stop: Stop,
+    ) -> Result<bool> {
+        decode_start(data, dst, until, contexts.of(), stop)
+    }
 }
 
 /// Return the bytes of the library's contexts.
@@ -147,6 +162,58 @@ fn decode_large(src: &[u8], dst: &mut [u8], ctx: &mut Context, stop: Stop) -> Re
         Ok(())
     })?;
     memory::push(&mut ends, src.len(), STAGE)?;
+    let expected = dst.len();
+    let found = stream(src, dst, usize::MAX, ends, ctx, stop)?;
+    if found != expected {
+        return Err(explain(src, expected, Ok(found)));
+    }
+    Ok(())
+}
+
+/// Decode the blocks that hold the first `until` bytes of frames of `dst.len()` bytes. Return `false`
+/// if all of them must be decoded, or nearly all.
+fn decode_start(
+    src: &[u8],
+    dst: &mut [u8],
+    until: usize,
+    ctx: &mut Context,
+    stop: Stop,
+) -> Result<bool> {
+    if until + BLOCK as usize > dst.len() {
+        return Ok(false);
+    }
+    let mut ends = Vec::new();
+    let mut last = 0;
+    let walk = walk_by(src, &mut |end| {
+        // Blocks of fewer bytes are soon decoded.
+        if end >= last + STEP {
+            memory::push(&mut ends, end, STAGE)?;
+            last = end;
+        }
+        Ok(())
+    })?;
+    if walk.checked || walk.open > 0 || walk.stated != dst.len() as u64 {
+        return Ok(false);
+    }
+    memory::push(&mut ends, src.len(), STAGE)?;
+    let expected = dst.len();
+    let found = stream(src, dst, until, ends, ctx, stop)?;
+    if found < until {
+        return Err(explain(src, expected, Ok(found)));
+    }
+    Ok(true)
+}
+
+/// Decode data that is cut at the ends of some blocks, until there are `until` bytes, and ask
+/// regularly whether to stop. Return how many bytes there are.
+fn stream(
+    src: &[u8],
+    dst: &mut [u8],
+    until: usize,
+    ends: Vec<usize>,
+    ctx: &mut Context,
+    stop: Stop,
+) -> Result<usize> {
     let decoder = decoder(ctx)?;
     let prepared = decoder
         .reset(ResetDirective::SessionAndParameters)
@@ -156,10 +223,16 @@ fn decode_large(src: &[u8], dst: &mut [u8], ctx: &mut Context, stop: Stop) -> Re
     prepared.map_err(|code| failed(src, code))?;
     let expected = dst.len();
     let mut out = OutBuffer::around(dst);
-    let mut start = 0;
+    let (mut start, mut asked) = (0, 0);
     for end in ends {
-        if start > 0 && stop() {
-            return Err(Error::interrupted());
+        if out.pos() >= until {
+            break;
+        }
+        if out.pos() - asked >= AT_ONCE / 2 * BLOCK as usize {
+            asked = out.pos();
+            if stop() {
+                return Err(Error::interrupted());
+            }
         }
         let mut input = InBuffer::around(&src[start..end]);
         while input.pos() < end - start {
@@ -175,11 +248,7 @@ fn decode_large(src: &[u8], dst: &mut [u8], ctx: &mut Context, stop: Stop) -> Re
         }
         start = end;
     }
-    let found = out.pos();
-    if found != expected {
-        return Err(explain(src, expected, Ok(found)));
-    }
-    Ok(())
+    Ok(out.pos())
 }
 
 /// Decode frames of unknown size, of at most `limit` bytes, and append the result to `out`.
@@ -309,6 +378,8 @@ struct Walk {
     open: usize,
     /// The most bytes that all frames can decode to.
     most: u64,
+    /// Whether a frame ends with a checksum.
+    checked: bool,
 }
 
 fn walk(src: &[u8]) -> Result<Walk> {
@@ -324,11 +395,13 @@ fn walk_by(src: &[u8], each: &mut dyn FnMut(usize) -> Result<()>) -> Result<Walk
         stated: 0,
         open: 0,
         most: 0,
+        checked: false,
     };
     let mut at = 0;
     while at < src.len() {
         let magic = bits(src, at, 4)?;
         if magic == u64::from(MAGIC) {
+            walk.checked |= bits(src, at + 4, 1)? & 4 != 0;
             let (stop, content, most) = frame(src, at, each)?;
             at = stop;
             walk.stated = walk.stated.saturating_add(content.unwrap_or(0));

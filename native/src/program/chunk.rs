@@ -145,17 +145,23 @@ impl Chunk {
                 return self.put_elements(bytes, range, &factors, dst, decoded, stages);
             }
         };
-        let asked = match copy::source_extent(chain.item, factors, part.len()) {
-            Some(asked) if codec.in_parts() => asked,
-            _ => 0..part.len(),
+        let extent = copy::source_extent(chain.item, factors, part.len()).unwrap_or(0..part.len());
+        // Of the other codecs, some can leave out the end.
+        let (asked, until) = match codec.in_parts() {
+            true => (extent.clone(), extent.len()),
+            false => (0..part.len(), extent.end),
         };
         let range = part.start + asked.start..part.start + asked.end;
         let mut decode = |to: &mut [u8]| {
-            codec.decode_part(bytes, nbytes, range.clone(), to, room.contexts, stop)?;
+            if range == (0..nbytes) {
+                codec.decode_start(bytes, to, until, room.contexts, stop)?;
+            } else {
+                codec.decode_part(bytes, nbytes, range.clone(), to, room.contexts, stop)?;
+            }
             if chain.untyped() {
                 return Ok(());
             }
-            chain.decode_in_place(to)
+            chain.decode_in_place(&mut to[..until])
         };
         let factors = copy::from_later(factors, asked.start);
         let size = asked.len();

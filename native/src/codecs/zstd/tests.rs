@@ -56,6 +56,86 @@ fn decoding_asks_after_some_blocks_whether_to_stop() {
     assert!(looks.get() >= content.len() / largest, "{}", looks.get());
 }
 
+/// Decode the start over a background, and return what was written; `None` if all must be decoded.
+fn started(src: &[u8], size: usize, until: usize) -> Result<Option<Vec<u8>>> {
+    let mut out = vec![0xAA; size];
+    let done = decode_start(src, &mut out, until, &mut Context::default(), &|| false)?;
+    Ok(done.then_some(out))
+}
+
+/// Content of which each block takes about half of its bytes.
+fn content(size: usize) -> Vec<u8> {
+    noise(size, 5).iter().map(|byte| byte & 15).collect()
+}
+
+#[test]
+fn only_the_blocks_of_the_start_are_decoded() {
+    let block = BLOCK as usize;
+    let data = content(6 * block + 1000);
+    let size = data.len();
+    let one = encoded(&data, 3, false);
+    let two = [
+        &encoded(&data[..3 * block], 3, false),
+        &encoded(&data[3 * block..], 3, false)[..],
+    ]
+    .concat();
+    for src in [&one, &two] {
+        for until in [1, 100, block - 1, block, block + 1, 3 * block, 5 * block] {
+            let found = started(src, size, until).unwrap().unwrap();
+            let written = until.div_ceil(block) * block;
+            assert_eq!(found[..written], data[..written]);
+            // The library may have looked at one block more.
+            let behind = found.get(written + block..).unwrap_or_default();
+            assert!(behind.iter().all(|byte| *byte == 0xAA), "{until}");
+        }
+        // The end is not worth it.
+        assert_eq!(started(src, size, size - 1), Ok(None));
+    }
+    // Bytes that compress to nearly none are decoded together.
+    let flat = encoded(&vec![7; size], 3, false);
+    let found = started(&flat, size, 1).unwrap().unwrap();
+    assert_eq!(found[0], 7);
+}
+
+#[test]
+fn the_start_is_not_decoded_alone_if_more_is_to_be_checked() {
+    let data = content(6 << 17);
+    let size = data.len();
+    assert_eq!(started(&encoded(&data, 3, true), size, 1), Ok(None));
+    let frame = encoded(&data, 3, false);
+    assert_eq!(started(&frame, size + 1, 1), Ok(None));
+    assert_eq!(started(&frame, size - 1, 1), Ok(None));
+    let twice = [&frame[..], &encoded(&data, 3, true)].concat();
+    assert_eq!(started(&twice, 2 * size, 1), Ok(None));
+    // Bytes are missing at the end, or too many.
+    for cut in [1, 4, 1000, frame.len() / 2] {
+        assert!(started(&frame[..frame.len() - cut], size, 1).is_err());
+    }
+    assert!(started(&[&frame[..], b"trailing"].concat(), size, 1).is_err());
+}
+
+#[test]
+fn damage_of_the_start_is_an_error_or_other_bytes_of_the_same_number() {
+    let data = content(3 << 17);
+    let frame = encoded(&data, 3, false);
+    for seed in 0..2000 {
+        let mut flipped = frame.clone();
+        let at = (noise(8, seed + 1)[3] as usize * 251 + seed as usize * 97) % (frame.len() / 3);
+        flipped[at] ^= 1 << (seed % 8);
+        if let Ok(Some(found)) = started(&flipped, data.len(), 1000) {
+            assert_eq!(found.len(), data.len());
+        }
+    }
+    // The context is as good as new after a start.
+    let (mut ctx, mut out) = (Context::default(), vec![0; data.len()]);
+    assert_eq!(
+        decode_start(&frame, &mut out, 9, &mut ctx, &|| false),
+        Ok(true)
+    );
+    decode(&frame, &mut out, &mut ctx).unwrap();
+    assert!(out == data);
+}
+
 fn collected(src: &[u8], limit: usize) -> Result<Vec<u8>> {
     let mut out = b"before".to_vec();
     let result = decode_to_vec(src, &mut out, limit, &mut Context::default());
