@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastzarr import _native
+import fastzarr
+from fastzarr import _native, codecs
 from fastzarr.codecs import elements, vlen
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.elements import vlen_encode
@@ -264,3 +265,43 @@ def test_metadata():
     assert BYTES.resolve(bytes_spec(1)).to_dict() == {"name": "vlen-bytes"}
     assert UTF8.encoded_size(text_spec(1)) is None
     assert VLenUTF8Codec.from_config({}, "") == UTF8
+
+
+@pytest.mark.parametrize("dtype", ["string", "bytes"])
+def test_vlen_array_is_that_of_zarrs(dtype, tmp_path):
+    zarrista = pytest.importorskip("zarrista")
+    words = ["a", "", "longer", "\u00e9"]
+    values = words if dtype == "string" else [word.encode() for word in words]
+    z = fastzarr.create_array(
+        tmp_path / "ours",
+        shape=4,
+        dtype=dtype,
+        chunks=2,
+        serializer="vlen-array",
+        compressors=None,
+    )
+    z[:] = values
+    assert fastzarr.open_array(tmp_path / "ours")[:].tolist() == values
+    theirs = zarrista.Array.open(zarrista.store.FilesystemStore(str(tmp_path / "ours")), "/")
+    assert theirs[...].to_numpy().tolist() == values
+    (tmp_path / "theirs").mkdir()
+    store = zarrista.store.FilesystemStore(str(tmp_path / "theirs"))
+    made = zarrista.Array.from_metadata(z.metadata.to_dict(), store)
+    made.store_metadata()
+    data = [word.encode() for word in words]
+    offsets = np.cumsum([0, *map(len, data)]).tolist()
+    made[...] = zarrista.ArrayBytes(b"".join(data), offsets=offsets)
+    ours = fastzarr.open_array(tmp_path / "theirs", mode="r+")
+    assert ours[:].tolist() == values
+    ours[1] = values[2]
+    assert ours[:2].tolist() == [values[0], values[2]]
+
+
+def test_names_of_vlen_array(spec_of):
+    for name in ("vlen-array", "numcodecs.vlen-array", "numcodecs.vlen_array"):
+        found = codecs.from_v3({"name": name}, "")
+        assert found.to_dict() == {"name": "vlen-array"}
+    with pytest.raises(
+        MetadataError, match="stores elements of the data type 'bytes', not 'int32'"
+    ):
+        found.resolve(spec_of((2,), "i4"))

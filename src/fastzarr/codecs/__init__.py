@@ -23,6 +23,7 @@ _CODECS = {
     "reshape": ("reshape", "ReshapeCodec"),
     "sharding_indexed": ("sharding", "ShardingCodec"),
     "transpose": ("transpose", "TransposeCodec"),
+    "vlen-array": ("vlen", "VLenArrayCodec"),
     "vlen-bytes": ("vlen", "VLenBytesCodec"),
     "vlen-utf8": ("vlen", "VLenUTF8Codec"),
     "zarrs.squeeze": ("reshape", "SqueezeCodec"),
@@ -182,6 +183,9 @@ if TYPE_CHECKING:
         TransposeCodec as TransposeCodec,
     )
     from fastzarr.codecs.vlen import (
+        VLenArrayCodec as VLenArrayCodec,
+    )
+    from fastzarr.codecs.vlen import (
         VLenBytesCodec as VLenBytesCodec,
     )
     from fastzarr.codecs.vlen import (
@@ -218,7 +222,7 @@ else:
             ".reshape": ("ReshapeCodec", "SqueezeCodec"),
             ".sharding": ("ShardingCodec",),
             ".transpose": ("TransposeCodec",),
-            ".vlen": ("VLenBytesCodec", "VLenUTF8Codec"),
+            ".vlen": ("VLenArrayCodec", "VLenBytesCodec", "VLenUTF8Codec"),
             ".zfp": ("ZfpCodec",),
             ".zstd": ("ZstdCodec",),
             "numcodecs": (*NUMCODECS, "CRC32C"),

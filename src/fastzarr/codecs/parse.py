@@ -28,7 +28,12 @@ CODECS: Registry[type[Codec]] = Registry("codecs", elsewhere=_elsewhere)
 """The codecs of format 3 by name; ``codecs/__init__.py`` declares those of this package."""
 
 # What older and other writers call a codec.
-_ALIASES = {"endian": "bytes", "squeeze": "zarrs.squeeze", "zarrs.zfp": "zfp"}
+_ALIASES = {
+    "endian": "bytes",
+    "squeeze": "zarrs.squeeze",
+    "zarrs.zfp": "zfp",
+    **dict.fromkeys(("numcodecs.vlen-array", "numcodecs.vlen_array", "vlen_array"), "vlen-array"),
+}
 _NUMCODECS = "numcodecs."
 _PREFIXES = {"https://zarr.dev/numcodecs/": _NUMCODECS, "https://codec.zarrs.dev/": ""}
 # numcodecs ids for which format 3 has a codec of its own.

@@ -1,4 +1,4 @@
-"""The ``vlen-utf8`` and ``vlen-bytes`` codecs: elements of variable length.
+"""The ``vlen-utf8``, ``vlen-bytes`` and ``vlen-array`` codecs: elements of variable length.
 
 Rules of this file:
 
@@ -99,6 +99,41 @@ class VLenBytesCodec(ArrayBytesCodec):
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return an array of ``bytes`` objects; raise ``CodecError`` for malformed data."""
         return _split(self.name, bytes, data, spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VLenArrayCodec(ArrayBytesCodec):
+    """Stores strings or bytes of variable length, as ``vlen-utf8`` or ``vlen-bytes`` does.
+
+    zarrs writes it for either data type. The codec of that name in format 2 stores arrays.
+
+    >>> VLenArrayCodec().to_dict()
+    {'name': 'vlen-array'}
+    """
+
+    name: ClassVar[str] = "vlen-array"
+    cacheable: ClassVar[bool] = True
+    pace: ClassVar[int] = FAST
+    ignored: ClassVar[frozenset[str]] = frozenset({"dtype"})
+
+    def resolve(self, spec: ChunkSpec) -> Self:
+        """Return self; raise ``MetadataError`` unless the elements are strings or bytes."""
+        check_elements(spec, "string" if spec.dtype.name == "string" else "bytes")
+        return self
+
+    def encoded_size(self, spec: ChunkSpec) -> int | None:  # noqa: ARG002  (never fixed)
+        """Return None: the size depends on the values."""
+        return None
+
+    def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> bytes:
+        """Return the encoded elements; raise ``CodecError`` if one has another type."""
+        text = spec.dtype.name == "string"
+        kind, plain = (str, plain_text) if text else (bytes, plain_bytes)
+        return _joined(self.name, kind, plain, array)
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
+        """Return an array of the spec's data type; raise ``CodecError`` for malformed data."""
+        return _split(self.name, str if spec.dtype.name == "string" else bytes, data, spec)
 
 
 def check_elements(spec: ChunkSpec, name: str) -> None:

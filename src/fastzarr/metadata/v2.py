@@ -197,7 +197,7 @@ def layout_codecs(
         found.append(TransposeCodec(order=tuple(reversed(range(len(spec.shape))))))
         places.append("order")
     objects = not filters and spec.dtype.itemsize is None
-    if compressor is not None and _encodes_arrays(compressor, objects=objects):
+    if compressor is not None and _encodes_arrays(compressor, objects=objects, first=not filters):
         found.append(_filters_codec([*(filters or ()), compressor], where, compressed=True))
         compressor = None
     else:
@@ -272,12 +272,12 @@ def _numcodec(value: object, where: str) -> dict[str, Any]:
     return config
 
 
-def _encodes_arrays(compressor: Any, *, objects: bool) -> bool:
+def _encodes_arrays(compressor: Any, *, objects: bool, first: bool) -> bool:
     if not hasattr(compressor, "keys"):
         return False
     from fastzarr.codecs.numcodecs.filters import encodes_arrays
 
-    return encodes_arrays(compressor, objects=objects)
+    return encodes_arrays(compressor, objects=objects, first=first)
 
 
 def _filters_codec(filters: Sequence[Any], where: str, *, compressed: bool = False) -> Codec:

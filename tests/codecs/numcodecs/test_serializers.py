@@ -106,6 +106,39 @@ def test_text_may_be_a_compressor():
     assert copy[:].tolist() == z[:].tolist()
 
 
+@pytest.mark.parametrize(
+    ("compressor", "values"),
+    [
+        (numcodecs.JSON(), np.arange(24, dtype="i4").reshape(4, 6)),
+        (numcodecs.MsgPack(), np.arange(24, dtype="f8").reshape(4, 6)),
+        (numcodecs.Categorize(["a", "b"], "<U1"), np.array([["a", "b", ""]] * 4)),
+    ],
+    ids=["json2", "msgpack2", "categorize"],
+)
+def test_what_encodes_objects_may_compress_other_arrays(compressor, values, tmp_path):
+    words = {"chunks": (2, values.shape[1]), "zarr_format": 2, "compressor": compressor}
+    z = fastzarr.create(values.shape, store=tmp_path, dtype=values.dtype, filters=None, **words)
+    z[:] = values
+    z[1, 1:3] = values[1, 1:3] = values[0, 0]
+    assert np.array_equal(fastzarr.open_array(tmp_path)[:], values)
+    document = json.loads((tmp_path / ".zarray").read_bytes())
+    assert document["compressor"]["id"] == compressor.codec_id
+    assert document["filters"] is None
+    chunk = compressor.decode((tmp_path / "0.0").read_bytes())
+    assert chunk.ravel().tolist() == values[:2].ravel().tolist()
+
+
+@pytest.mark.parametrize("spec", ["auto", "none", "try_lookback"])
+@pytest.mark.parametrize("mode", ["auto", "classic"])
+def test_every_delta_of_pcodec_is_written(spec, mode):
+    config = {"level": 3, "mode_spec": mode, "delta_spec": spec}
+    serializer = {"name": "numcodecs.pcodec", "configuration": config}
+    store = {}
+    z = fastzarr.create_array(store, data=VALUES, serializer=serializer, compressors=None)
+    assert np.array_equal(z[:], VALUES)
+    assert np.array_equal(PCODEC.decode(store["c/0/0"]).reshape(4, 6), VALUES)
+
+
 def test_an_error_names_the_compressor():
     doc = json.loads(fastzarr.zeros(3, zarr_format=2).store[".zarray"])
     doc["compressor"] = {"id": "delta"}

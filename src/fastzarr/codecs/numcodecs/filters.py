@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 _VLEN = {"vlen-utf8": VLenUTF8Codec(), "vlen-bytes": VLenBytesCodec()}
 _ITEMS = ("json2", "msgpack2")
+# The object codecs that encode other arrays, too.
+_LISTS = (*_ITEMS, "categorize")
 _MOST = 2**63
 
 
@@ -192,6 +194,8 @@ class FiltersCodec(ArrayBytesCodec):
                 data = _VLEN[item.id].encode(data, spec)
             elif isinstance(item, NumcodecsCodec) and item.id in BYTES_IDS:
                 data = item.encode(as_bytes(data))
+            elif isinstance(item, NumcodecsSerializer):
+                data = item.encode_array(data)
             else:
                 # Plug-ins are given the array too: only they know whether they need its type.
                 data = run(item.id, item.codec.encode, data)
@@ -264,10 +268,15 @@ class FiltersCodec(ArrayBytesCodec):
         return sizes
 
 
-def encodes_arrays(config: Mapping[str, Any], *, objects: bool) -> bool:
-    """Whether a compressor has to be given the array, or ``objects``, instead of bytes."""
+def encodes_arrays(config: Mapping[str, Any], *, objects: bool, first: bool) -> bool:
+    """Whether a compressor has to be given the array, or ``objects``, instead of bytes.
+
+    ``first`` is whether it has no filters before it.
+    """
     name = config["id"]
-    return objects if name in _VLEN else name not in BYTES_IDS | OBJECT_IDS
+    if name in _VLEN:
+        return objects
+    return name not in BYTES_IDS | OBJECT_IDS or (first and name in _LISTS)
 
 
 def _made(item: Any, place: int) -> NumcodecsAny:

@@ -67,11 +67,16 @@ class NumcodecsSerializer(NumcodecsBase, ArrayBytesCodec):  # type: ignore[overr
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
         """Return the encoded bytes of one chunk."""
         given = np.ascontiguousarray(array, dtype=spec.dtype.numpy.newbyteorder("="))
-        if self.id == "zfpy" and any(
-            value >= 0 for value in self.codec.compression_kwargs.values()
-        ):
-            zfp.check_finite(self.id, given)
-        return as_bytes(run(self.id, self.codec.encode, given.reshape(spec.shape)))
+        return self.encode_array(given.reshape(spec.shape))
+
+    def encode_array(self, array: np.ndarray[Any, Any]) -> Buffer:
+        """Return the encoded bytes of an array of numbers."""
+        if self.id == "pcodec":
+            return as_bytes(run(self.id, partial(_pcodec, self.codec), array))
+        kept = ("tolerance", "rate", "precision")
+        if any(getattr(self.codec, name) >= 0 for name in kept):
+            zfp.check_finite(self.id, array)
+        return as_bytes(run(self.id, self.codec.encode, array))
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return one decoded chunk; raise ``CodecError`` if the data has another size."""
@@ -110,6 +115,21 @@ def _into(out: np.ndarray[Any, Any], view: memoryview) -> None:
         found = f"{progress.n_processed}" if progress.finished else "more"
         msg = f"pcodec: expected {out.size} elements, but the data holds {found}"
         raise CodecError(msg)
+
+
+def _pcodec(codec: Any, array: np.ndarray[Any, Any]) -> Any:
+    from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone
+
+    if codec.delta_spec != "none" or hasattr(DeltaSpec, "none"):
+        return codec.encode(array)
+    # pcodec 1.0 has given it another name, which numcodecs 0.16.6 does not know.
+    made = ChunkConfig(
+        compression_level=codec.level,
+        delta_spec=DeltaSpec.no_op(),
+        mode_spec=ModeSpec.classic() if codec.mode_spec == "classic" else ModeSpec.auto(),
+        paging_spec=PagingSpec.equal_pages_up_to(codec.equal_pages_up_to),
+    )
+    return standalone.simple_compress(array.reshape(-1), made)
 
 
 def _zfp_header(view: memoryview) -> Any:
