@@ -219,3 +219,41 @@ def test_a_process_does_not_wait_for_a_claim_that_it_could_not_give_back(
     monkeypatch.setattr(stopping, "pause", lambda _: pytest.fail("it waits"))
     assert array.append([10]) == (11,)
     assert again(array)[:].tolist() == list(range(11))
+
+
+def test_a_process_does_not_wait_for_a_claim_that_it_has_renewed_without_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Losing(Shared):
+        lost = False
+
+        def swap(self, key: str, value: Any, token: Any) -> bool:
+            done = super().swap(key, value, token)
+            if self.lost:
+                msg = "no answer"
+                raise OSError(msg)
+            return done
+
+    store = Losing(Server())
+    array = zarr.create_array(store, name="a", data=np.arange(10), chunks=4)
+    claim = Claim(store, DOCUMENTS[3])
+
+    def renew() -> None:
+        with claim:
+            store.lost, claim.since = True, -1e9
+            claim.check()
+
+    def fail(verb: str, _: str) -> None:
+        if verb == "get" and mark_of(document(array)) != claim.mark:
+            msg = "no route"
+            raise OSError(msg)
+
+    store.on = fail
+    with pytest.raises(OSError, match="no answer"):
+        renew()
+    store.on, store.lost = lambda *_: None, False
+    # It was renewed, and could not be given back.
+    assert mark_of(document(array)) not in {b"", claim.mark}
+    monkeypatch.setattr(stopping, "pause", lambda _: pytest.fail("it waits"))
+    assert array.append([10]) == (11,)
+    assert not mark_of(document(array))

@@ -7,8 +7,7 @@ Rules of this file:
   that work for it, therefore let another thread do the work, and wait for it.
 * What is left changes nothing that others see: it uses its processor until it is done, and its
   result is dropped. It must not read the memory of the caller, who may change it meanwhile.
-* Without memory, a thread may end before it has begun, and ``Thread.start`` would wait for ever. If
-  it has not begun after a while, whoever waits for it does the work instead.
+* If there is no thread, whoever waits for it does the work instead.
 * A codec that keeps the lock of the interpreter while it works cannot be left.
 """
 
@@ -19,6 +18,8 @@ import threading
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fastzarr.stores.threads import started
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,27 +27,6 @@ if TYPE_CHECKING:
 
 # The longest time, in seconds, after which a waiting thread asks whether to stop.
 _LOOK = 0.02
-# The longest time, in seconds, that a thread has to begin.
-_BEGIN = 0.5
-
-
-class _Begun(threading.Event):
-    """Whether a thread has begun; waiting for it ends."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set; raise RuntimeError if that takes long."""
-        if not super().wait(_BEGIN if timeout is None else timeout):
-            msg = "the thread has not begun"
-            raise RuntimeError(msg)
-        return True
-
-
-class _Thread(threading.Thread):
-    """A thread whose ``start`` does not wait for ever."""
-
-    def __init__(self, target: Callable[[], None]) -> None:
-        super().__init__(target=target, name="fastzarr-apart", daemon=True)
-        self._started = _Begun()
 
 
 def apart(work: Callable[[], T], stopped: Callable[[], bool] | None) -> T:
@@ -75,11 +55,8 @@ def apart(work: Callable[[], T], stopped: Callable[[], bool] | None) -> T:
             done.set()
 
     process = os.getpid()
-    try:
-        _Thread(task).start()
-    except RuntimeError:  # there are too many threads, or no memory for one
-        if claim.acquire(blocking=False):
-            return work()
+    if started(task, "fastzarr-apart") is None and claim.acquire(blocking=False):
+        return work()
     if not _is_done(done, stopped, process):
         return work()
     if raised:

@@ -21,7 +21,6 @@ import asyncio
 import os
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
@@ -31,9 +30,11 @@ from fastzarr.engine import requests
 from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
 from fastzarr.stores.stopping import STOP, Stopped
+from fastzarr.stores.threads import Threads, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,31 +55,29 @@ class _Calls:
 
     def reset(self) -> None:
         self.lock = threading.Lock()
-        self.executor: ThreadPoolExecutor | None = None
-        self.size = 0
+        self.most = 0
         #: When a call has ended, or was let begin, for the last time.
         self.moved = 0.0
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Run a function on a thread."""
+        """Run a function on a thread; raise RuntimeError if there is none."""
         if requests.INSIDE.get():
             return self.apart(work)
         most = max(int(config.flat["fetch.concurrency"]), 1)
         with self.lock:
-            if self.executor is None or self.size != most:
-                if self.executor is not None:
-                    self.executor.shutdown(wait=False)
-                self.executor = ThreadPoolExecutor(most, thread_name_prefix="fastzarr-call")
-                self.size = most
-            return self.executor.submit(work)
+            if self.most != most:
+                # There may be more threads than that.
+                _calling.close(wait=False)
+                self.most = most
+            return _checked(_calling.call(work, most))
 
     def apart(self, work: Callable[[], T]) -> Future[T]:
         """Run a function on a thread of its own, on which its requests run, too."""
-        alone = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-nested")
+        alone = Threads("fastzarr-nested")
         try:
-            return alone.submit(requests.alone, work)
+            return _checked(alone.call(partial(requests.alone, work), 1))
         finally:
-            alone.shutdown(wait=False)
+            alone.close(wait=False)
 
     def hurry(self, waiting: Future[T], work: Callable[[], T]) -> Future[T] | None:
         """Run a function apart that waits for a thread, if none has become free for a while."""
@@ -89,14 +88,15 @@ class _Calls:
             self.moved = now
         return self.apart(work)
 
-    def close(self) -> None:
-        """Stop the threads when their calls have ended; later calls start new ones."""
-        with self.lock:
-            executor, self.executor, self.size = self.executor, None, 0
-        if executor is not None:
-            executor.shutdown(wait=True)
+
+def _checked(future: Future[T] | None) -> Future[T]:
+    if future is None:
+        msg = "no thread can be started for a call that is awaited; use the plain method instead"
+        raise RuntimeError(msg)
+    return future
 
 
+_calling = shared("fastzarr-call")
 _calls = _Calls()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_calls.reset)
@@ -174,7 +174,7 @@ def _run(stop: Stopped, call: Callable[[], Any]) -> tuple[Any, BaseException | N
 
 def cleanup() -> None:
     """Wait for the awaited calls, and stop their threads; a later call starts new ones."""
-    _calls.close()
+    _calling.close()
 
 
 def _check_no_transaction(given: Any) -> None:

@@ -32,11 +32,11 @@ from fastzarr.stores import stopping
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.ranges import answered
+from fastzarr.stores.threads import shared
 
 if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ INSIDE: ContextVar[bool] = ContextVar("fastzarr-inside", default=False)
 
 
 class _Threads:
-    """The threads that make requests, and what is under way in this process."""
+    """What the threads that make requests have to do, and what is under way in this process."""
 
     def __init__(self) -> None:
         self.reset()
@@ -58,8 +58,6 @@ class _Threads:
     def reset(self) -> None:
         self.lock = bounds.lock
         bounds.resume = self.restart
-        self.executor: ThreadPoolExecutor | None = None
-        self.size = 0
         #: Those with requests that are not sent, and those with values that are counted.
         self.queue: deque[Requests] = deque()
         self.live: set[Requests] = set()
@@ -81,20 +79,12 @@ class _Threads:
 
             event_loop().call_soon_threadsafe(self.send)
             return
-        from concurrent.futures import ThreadPoolExecutor
-
         most = max(int(config.flat["fetch.concurrency"]), 1)
-        try:
-            if self.executor is None or self.size < most:
-                if self.executor is not None:
-                    self.executor.shutdown(wait=False)
-                self.executor = ThreadPoolExecutor(most, thread_name_prefix="fastzarr-fetch")
-                self.size = most
-            for _ in range(min(count, most, requests.most)):
-                self.executor.submit(self.work)
-        except RuntimeError:
-            # The interpreter is shutting down, or the system has no thread left.
-            requests.alone = True
+        for _ in range(min(count, most, requests.most)):
+            if not _fetching.submit(self.work, most):
+                # Whoever takes the values makes the requests.
+                requests.alone = True
+                return
 
     def restart(self, *, awaited: bool | None = None) -> None:
         """Send more requests, of one kind or of both, because there is room for them."""
@@ -179,14 +169,8 @@ class _Threads:
                 self.forget(requests)
             bounds.restart()
 
-    def close(self) -> None:
-        """Stop the threads when they have made their requests; later requests start new ones."""
-        with self.lock:
-            executor, self.executor, self.size = self.executor, None, 0
-        if executor is not None:
-            executor.shutdown(wait=True)
 
-
+_fetching = shared("fastzarr-fetch")
 _threads = _Threads()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.reset)
@@ -516,5 +500,5 @@ def cleanup() -> None:
     """Stop the threads that make requests, and the event loop; a later request starts new ones."""
     from fastzarr.stores import loop
 
-    _threads.close()
+    _fetching.close()
     loop.stop()

@@ -2,10 +2,9 @@
 
 Rules of this file:
 
-* The pool is created when first used, shared by all callers, sized by the processors that this
-  process may use, and created again in a forked child.
-* The calling thread always works too, so that a busy pool delays no caller and a nested call cannot
-  wait for itself.
+* The pool is shared by all callers, and sized by the processors that this process may use.
+* The calling thread always works too, so that a busy pool delays no caller, a nested call cannot
+  wait for itself, and a process that can start no thread works on.
 * When a call returns or raises, on Ctrl-C too, none of its threads is still writing. So that Ctrl-C
   need not wait for a codec, the threads then leave it (``apart.py``).
 """
@@ -21,10 +20,10 @@ from fastzarr.engine import requests
 from fastzarr.engine.job import inline
 from fastzarr.native import extension
 from fastzarr.stores.stopping import STOP, Stopped
+from fastzarr.stores.threads import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import ThreadPoolExecutor
 
     from fastzarr.engine.job import Spread
 
@@ -39,37 +38,7 @@ def workers() -> int:
     return os.cpu_count() or 1
 
 
-class _Pool:
-    """The shared thread pool, created by the first call that needs it."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self.lock = threading.Lock()
-        self.executor: ThreadPoolExecutor | None = None
-        self.size = 0
-
-    def submit(self, task: Callable[[], None], count: int, size: int) -> None:
-        """Submit a task ``count`` times, unless the interpreter is shutting down."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        with self.lock:
-            try:
-                if self.executor is None or self.size < size:
-                    if self.executor is not None:
-                        self.executor.shutdown(wait=False)
-                    self.executor = ThreadPoolExecutor(size, thread_name_prefix="fastzarr")
-                    self.size = size
-                for _ in range(count):
-                    self.executor.submit(task)
-            except RuntimeError:
-                return
-
-
-_pool = _Pool()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.reset)
+_pool = shared("fastzarr")
 
 
 class _Run:
@@ -174,7 +143,9 @@ def parallel(
         return
     run = _Run(task, count, team)
     try:
-        _pool.submit(run.help, threads - 1, most - 1)
+        for _ in range(threads - 1):
+            if not _pool.submit(run.help, most - 1):
+                break
         run.work()
         # When no numbers are left, other threads may still be running their last task.
         with run.idle:
@@ -201,7 +172,4 @@ def cleanup_resources() -> None:
     if extension is not None:
         extension.shutdown()
     requests.cleanup()
-    with _pool.lock:
-        if _pool.executor is not None:
-            _pool.executor.shutdown(wait=True)
-            _pool.executor, _pool.size = None, 0
+    _pool.close()

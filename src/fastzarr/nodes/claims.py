@@ -68,6 +68,11 @@ def _seconds(mark: bytes) -> int:
     return int(bits, 2)
 
 
+def _name_of(mark: bytes) -> bytes:
+    """Return what all versions of a claim have in common, however often it was renewed."""
+    return mark[: 8 * _NAME + 1]
+
+
 class Claim:
     """The claim of a document, from the beginning of a ``with`` block to its end."""
 
@@ -97,7 +102,8 @@ class Claim:
                 other, since = found, now
             self.mark = b""
             left = self.store.place.left_claims
-            if data is None or (found and found not in left and now < since + _seconds(found)):
+            known = _name_of(found) in left
+            if data is None or (found and not known and now < since + _seconds(found)):
                 return data
             self.mark, self.since = mine, now
             return data[: len(data) - len(found)] + mine
@@ -131,9 +137,11 @@ class Claim:
                 return data
             return data[: len(data) - len(mark_of(data))]
 
-        self.store.place.left_claims.add(self.mark)
+        # It may have been renewed by a request whose answer was lost.
+        left, name = self.store.place.left_claims, _name_of(self.mark)
+        left.add(name)
         self._change(make)
-        self.store.place.left_claims.discard(self.mark)
+        left.discard(name)
 
     def _give_back_once(self) -> None:
         """Give the claim back after an interrupt or a failure: no request is repeated."""
@@ -149,9 +157,7 @@ class Claim:
 
     def owns(self, document: bytes) -> bool:
         """Whether a document has this claim."""
-        found = mark_of(document)
-        # Renewed or not.
-        return found[: 8 * _NAME + 1] == self.mark[: 8 * _NAME + 1] != b""
+        return _name_of(mark_of(document)) == _name_of(self.mark) != b""
 
     def _change(self, make: Callable[[bytes | None], bytes | None]) -> None:
         take(self.store.turn(self.key), make, None, None, self.kept)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
 from fastzarr.stores import stopping
+from fastzarr.stores.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -61,11 +62,13 @@ class _Loop:
     def running(self) -> asyncio.AbstractEventLoop:
         with self.lock:
             if self.loop is None:
-                self.loop = asyncio.new_event_loop()
-                self.thread = threading.Thread(
-                    target=self.loop.run_forever, name="fastzarr-loop", daemon=True
-                )
-                self.thread.start()
+                loop = asyncio.new_event_loop()
+                self.thread = started(loop.run_forever, "fastzarr-loop")
+                if self.thread is None:
+                    loop.close()
+                    msg = "no thread can be started for the requests of stores that are awaited"
+                    raise RuntimeError(msg)
+                self.loop = loop
             return self.loop
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,10 +19,10 @@ from fastzarr.errors import ForkedError
 from fastzarr.stores import stopping
 from fastzarr.stores.loop import at_stop
 from fastzarr.stores.options import made_before
+from fastzarr.stores.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class Runtime:
         self.used = self.lost = False
         self.guard = Lock()
         #: The thread that makes requests for the main thread.
-        self.asker: ThreadPoolExecutor | None = None
+        self.asker: Threads | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._look, after_in_child=self._lose)
 
@@ -53,38 +54,32 @@ class Runtime:
         """Return the result of a request; Ctrl-C leaves it, or stops all others of the call."""
         if threading.get_ident() != threading.main_thread().ident:
             return attempt()
-        asker, self.asker = self.asker, None
-        try:
-            if asker is None:
-                from concurrent.futures import ThreadPoolExecutor
-
-                asker = ThreadPoolExecutor(1, thread_name_prefix="fastzarr-ask")
-            future = asker.submit(attempt)
-        except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+        asker, self.asker = self.asker or Threads("fastzarr-ask"), None
+        future = asker.call(attempt, 1)
+        if future is None:
             return attempt()
         try:
             future.exception()  # waits, and does not raise it
         except BaseException:
             stopping.halt()
             while not (leave or future.done()):
-                try:
+                # A second signal does not end the wait, whatever its handler raises.
+                with suppress(BaseException):
                     future.exception()
-                except KeyboardInterrupt:
-                    continue
             raise
         finally:
             # A signal handler may have put another one there.
             if future.done() and self.asker is None:
                 self.asker = asker
             else:
-                asker.shutdown(wait=False)
+                asker.close(wait=False)
         return future.result()
 
     def close(self) -> None:
         """Stop the thread of the main thread; a later request starts another one."""
         asker, self.asker = self.asker, None
         if asker is not None:
-            asker.shutdown(wait=True)
+            asker.close()
 
     def _look(self) -> None:
         # Other code may have used obstore.

@@ -1,0 +1,190 @@
+"""Threads that are started when there is work for them.
+
+Rules of this file:
+
+* Work that no thread can do is given back to the caller, who does it or raises an error. It is
+  never done later.
+* Without memory, a thread may end before it has begun, and ``Thread.start`` would wait for ever.
+  One that has not begun after a while is given up, and does nothing if it begins after all.
+* A forked child has no threads, and begins with new ones.
+* The process waits for the work under way before it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+# The longest time, in seconds, that a thread has to begin.
+_BEGIN = 0.5
+
+
+class _Begun(threading.Event):
+    """Whether a thread has begun; waiting for it ends."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set; raise RuntimeError if that takes long."""
+        if not super().wait(_BEGIN if timeout is None else timeout):
+            msg = "the thread has not begun"
+            raise RuntimeError(msg)
+        return True
+
+
+class _Thread(threading.Thread):
+    """A thread whose ``start`` does not wait for ever."""
+
+    def __init__(self, target: Callable[[], object], name: str) -> None:
+        super().__init__(target=target, name=name, daemon=True)
+        self._started = _Begun()
+
+
+def started(target: Callable[[], object], name: str) -> threading.Thread | None:
+    """Return a new thread that runs a function; None if there are too many, or no memory for one.
+
+    In the second case the thread may still begin.
+    """
+    thread = _Thread(target, name)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
+
+
+class Threads:
+    """Threads with a name, which do work in the order in which it comes."""
+
+    def __init__(self, name: str) -> None:
+        """Initialise without a thread."""
+        self._name, self._crew = name, _Crew()
+
+    def submit(self, work: Callable[[], object], most: int) -> bool:
+        """Let one of at most ``most`` threads do work that raises nothing.
+
+        Return False if there is no thread, and none can be started; the work is not done then.
+        """
+        return self._crew.submit(work, most, self._name)
+
+    def call(self, function: Callable[[], T], most: int) -> Future[T] | None:
+        """Call a function on one of at most ``most`` threads; return None as ``submit`` does."""
+        from concurrent.futures import Future
+
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = function()
+            except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        return future if self.submit(work, most) else None
+
+    def close(self, *, wait: bool = True) -> None:
+        """Stop the threads when they have done their work; later work starts new ones."""
+        crew, self._crew = self._crew, _Crew()
+        crew.close(wait=wait)
+
+    def reset(self) -> None:
+        """Forget the threads, which a forked child does not have."""
+        self._crew = _Crew()
+
+
+def shared(name: str) -> Threads:
+    """Return threads for as long as the process lives, and its forked children."""
+    threads = Threads(name)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=threads.reset)
+    atexit.register(threads.close)
+    return threads
+
+
+class _Crew:
+    """Threads that share a queue, until they are stopped."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ready = threading.Condition(self.lock)
+        self.queue: deque[Callable[[], object]] = deque()
+        self.threads: set[threading.Thread] = set()
+        self.count = self.idle = 0
+        self.closed = False
+
+    def submit(self, work: Callable[[], object], most: int, name: str) -> bool:
+        with self.lock:
+            self.queue.append(work)
+            if self.idle >= len(self.queue):
+                self.ready.notify()
+                return True
+            if self.count >= most or self._start(name) or self.count:
+                return True
+            self.queue.remove(work)
+            return False
+
+    def _start(self, name: str) -> bool:
+        """Start a thread, with the lock held, for which it waits first."""
+        member = _Member(self)
+        self.count += 1
+        thread = None
+        try:
+            thread = started(member.run, name)
+        finally:
+            # An exception may also come from a signal.
+            if thread is None:
+                member.given_up = True
+                self.count -= 1
+            else:
+                self.threads.add(thread)
+        return thread is not None
+
+    def next(self) -> Callable[[], object] | None:
+        """Wait for the next work; return None if there will be none."""
+        with self.lock:
+            while not self.queue:
+                if self.closed:
+                    return None
+                self.idle += 1
+                try:
+                    self.ready.wait()
+                finally:
+                    self.idle -= 1
+            return self.queue.popleft()
+
+    def close(self, *, wait: bool) -> None:
+        with self.lock:
+            self.closed = True
+            self.ready.notify_all()
+            threads = self.threads - {threading.current_thread()}
+        for thread in threads if wait else ():
+            thread.join()
+
+
+class _Member:
+    """What one thread of a crew does."""
+
+    def __init__(self, crew: _Crew) -> None:
+        self.crew = crew
+        #: Whether it was given up before it had begun.
+        self.given_up = False
+
+    def run(self) -> None:
+        crew = self.crew
+        with crew.lock:
+            if self.given_up:
+                return
+        while (work := crew.next()) is not None:
+            work()
+            # It may refer to large arrays.
+            del work

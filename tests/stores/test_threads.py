@@ -1,0 +1,184 @@
+"""Threads that are started for work, and processes in which none can be started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from typing import Any
+
+import numpy as np
+import obstore.store
+import pytest
+from asked import AskedStore
+
+import fastzarr as zarr
+from fastzarr.stores import ObjectStore, loop, stopping
+from fastzarr.stores.runtime import runtime
+from fastzarr.stores.threads import Threads, started
+
+VALUES = np.arange(64)
+# The function of the system that starts a thread; its name is another one since Python 3.13.
+START = "_start_joinable_thread"
+if not hasattr(threading, START):
+    START = "_start_new_thread"
+
+
+def _refuse(*_: object, **__: object) -> None:
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+def _lose(*_: object, **__: object) -> None:
+    """Start a thread that ends before it has begun, as for want of memory."""
+
+
+@pytest.fixture(params=[_refuse, _lose], ids=["refused", "lost"])
+def _no_thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no further thread be started."""
+    zarr.cleanup_resources()
+    monkeypatch.setattr(threading, START, request.param)
+    # Those that have not begun are listed there.
+    monkeypatch.setattr(threading, "_limbo", {})
+
+
+@pytest.mark.usefixtures("_no_thread", "data_path")
+@pytest.mark.parametrize("store", [dict, AskedStore])
+def test_arrays_are_written_and_read_without_threads(store: Any) -> None:
+    array = zarr.create_array(store(), shape=64, chunks=16, dtype="i8", fill_value=-1)
+    with zarr.config.set({"threading.max_workers": 3}):
+        array[:] = VALUES
+        array[1:-1] = VALUES[1:-1]
+        assert np.array_equal(array[:], VALUES)
+        assert len(zarr.open_group(store(), mode="w").members()) == 0
+
+
+@pytest.mark.usefixtures("_no_thread")
+def test_an_object_store_is_read_and_written_without_threads() -> None:
+    store = ObjectStore(obstore.store.MemoryStore())
+    store.set("a", b"1")
+    assert store.get("a") == b"1"
+
+
+@pytest.mark.usefixtures("_no_thread")
+def test_awaiting_without_threads_is_an_error() -> None:
+    array = zarr.array(VALUES)
+    with pytest.raises(RuntimeError, match="no thread can be started"):
+        asyncio.run(array.getitem_async(slice(None)))
+
+
+@pytest.mark.usefixtures("_no_thread")
+def test_a_store_that_is_awaited_is_an_error_without_a_thread() -> None:
+    for _ in range(2):
+        coroutine = asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="no thread can be started"):
+            loop.wait(coroutine)
+        coroutine.close()
+
+
+def test_work_that_was_given_back_is_never_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, done = Threads("fastzarr-test"), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, START, _refuse)
+        assert not threads.submit(lambda: done.append("never"), 2)
+    future = threads.call(lambda: done.append("once"), 2)
+    assert future is not None
+    future.result()
+    threads.close()
+    assert done == ["once"]
+
+
+def test_no_more_threads_are_started_than_allowed() -> None:
+    threads, seen = Threads("fastzarr-test"), set()
+    barrier = threading.Barrier(3)
+
+    def work() -> None:
+        seen.add(threading.get_ident())
+        barrier.wait(60)
+
+    # Three at once, and then the same three.
+    futures = [threads.call(work, 3) for _ in range(9)]
+    for future in futures:
+        assert future is not None
+        future.result()
+    assert len(seen) == 3
+    threads.close()
+    assert not [one for one in threading.enumerate() if one.name == "fastzarr-test"]
+
+
+def test_a_thread_that_is_given_up_does_nothing_when_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late: list[Any] = []
+    start = getattr(threading, START)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, START, lambda *args, **how: late.append((args, how)))
+        threads, done = Threads("fastzarr-test"), []
+        assert not threads.submit(lambda: done.append(1), 1)
+    ((args, how),) = late
+    start(*args, **how)
+    future = threads.call(lambda: done.append(2), 1)
+    assert future is not None
+    future.result()
+    threads.close()
+    assert done == [2]
+
+
+def test_an_exception_of_the_work_is_the_callers() -> None:
+    threads = Threads("fastzarr-test")
+    future = threads.call(lambda: {}["missing"], 1)
+    assert future is not None
+    with pytest.raises(KeyError):
+        future.result()
+    again = threads.call(lambda: 3, 1)
+    assert again is not None
+    assert again.result() == 3
+    threads.close()
+
+
+def test_a_thread_is_returned_when_it_has_begun() -> None:
+    begun = threading.Event()
+    thread = started(begun.set, "fastzarr-test")
+    assert thread is not None
+    thread.join()
+    assert begun.is_set()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the system has no such signal")
+def test_a_second_signal_does_not_end_the_wait_for_a_change() -> None:
+    begun, second, release, ended = (threading.Event() for _ in range(4))
+    stopped = stopping.Stopped()
+
+    def change() -> None:
+        begun.set()
+        assert release.wait(60)
+        ended.set()
+
+    def handle(*_: object) -> None:
+        second.set()
+        msg = "of the user's handler"
+        raise ValueError(msg)
+
+    def send() -> None:
+        assert begun.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+        while not stopped():
+            pass
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert second.wait(60)
+        release.set()
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    token = stopping.STOP.set(stopped)
+    sender = threading.Thread(target=send)
+    try:
+        sender.start()
+        with pytest.raises(KeyboardInterrupt):
+            runtime.apart(change, leave=False)
+        assert ended.is_set()
+    finally:
+        release.set()
+        sender.join()
+        stopping.STOP.reset(token)
+        signal.signal(signal.SIGUSR1, before)
