@@ -115,6 +115,24 @@ def test_listing_names_costs_two_requests_more_than_members(
     assert len(group) == len(names)
 
 
+def test_a_view_of_keys_lists_a_store_once() -> None:
+    store = Counting()
+    store["b"] = store["a"] = b""
+    assert store.asked(lambda: list(store.keys())) == [("list", "")]
+    assert store.asked(lambda: len(store.keys())) == [("list", "")]
+    view = store.keys()
+    assert list(view) == ["a", "b"]
+    assert view & {"a", "x"} == {"a"}
+    # A view is current whenever it is used, beside iterators that are older.
+    begun = iter(view)
+    store["c"] = b""
+    assert len(view) == 3
+    del store["c"]
+    assert len(view) == 2
+    assert list(begun) == ["a", "b", "c"]
+    assert [*view] == ["a", "b"]
+
+
 def test_the_length_of_a_group_is_current() -> None:
     store = Counting()
     group = zarr.open_group(store, mode="w")

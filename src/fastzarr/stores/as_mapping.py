@@ -9,8 +9,9 @@ Rules of this file:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import MutableMapping
+from collections.abc import KeysView, MutableMapping
 from typing import TYPE_CHECKING, TypeAlias
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -143,6 +144,16 @@ class AsMapping(MutableMapping[str, bytes]):
         """Iterate over the sorted keys."""
         return self.list()
 
+    def keys(self) -> KeysView[str]:
+        """Return a view of the sorted keys, which are listed when it is used.
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> store = MemoryStore({"a/b": b"12", "a/c/d": b"3"})
+        >>> list(store.keys())
+        ['a/b', 'a/c/d']
+        """
+        return _Keys(self)
+
     def __len__(self) -> int:
         """Return the number of keys, which are listed."""
         return sum(1 for _ in self._list(""))
@@ -228,3 +239,43 @@ class AsMapping(MutableMapping[str, bytes]):
         # The public verb, because a subclass may override only that.
         for key in keys:
             self.delete(key)
+
+
+class _Keys(KeysView[str]):
+    """A view of the keys of a store, which ``list(view)`` lists once.
+
+    Python asks a view for its length after it has asked for its iterator. The iterator has listed
+    nothing then, and yields what is listed for the length.
+    """
+
+    _mapping: AsMapping
+
+    def __init__(self, store: AsMapping) -> None:
+        """Initialise with the store."""
+        super().__init__(store)
+        self._waiting: ref[_Listing] | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the sorted keys."""
+        found = _Listing()
+        self._waiting = ref(found)
+        return self._yield(found)
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        keys = [*self._mapping.list()]
+        waiting = None if self._waiting is None else self._waiting()
+        if waiting is not None and waiting.keys is None:
+            waiting.keys = keys
+        return len(keys)
+
+    def _yield(self, found: _Listing) -> Iterator[str]:
+        if found.keys is None:
+            found.keys = self._mapping.list()
+        yield from found.keys
+
+
+class _Listing:
+    """What an iterator yields, or None if that is not listed yet."""
+
+    keys: Iterable[str] | None = None
