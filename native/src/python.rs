@@ -547,6 +547,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(elements::vlen_encode, module)?)?;
     module.add_function(wrap_pyfunction!(shutdown, module)?)?;
     #[cfg(unix)]
+    module.add_function(wrap_pyfunction!(files::scan, module)?)?;
+    #[cfg(unix)]
     module.add_function(wrap_pyfunction!(files::sync, module)?)?;
     module.add("HAS_FILES", cfg!(unix))?;
     Ok(())

@@ -25,7 +25,7 @@ from fastzarr.selection.plan import Plan
 
 Described: TypeAlias = tuple[tuple[int, ...], str, str, str, int | None, Exception | None]
 
-# Whether files of a local store are opened here. If not, there is no `sync`, and
+# Whether files of a local store are opened here. If not, there are no `scan` and `sync`, and
 # ``StoredChunks.files`` must be None.
 HAS_FILES: bool
 
@@ -46,6 +46,7 @@ class Member:
 def crc32(value: Buffer) -> int: ...
 def zip_directory(raw: bytes, count: int, end: int) -> dict[str, Member] | None: ...
 def shutdown() -> None: ...
+def scan(folder: str, above: str) -> tuple[list[str], list[str]] | None: ...
 def sync(root: str) -> None: ...
 def read(
     program: Chain, plan: Plan, chunks: Chunks, out: np.ndarray[Any, Any], job: Job

@@ -59,6 +59,15 @@ def constant(value: bytes | memoryview) -> bytes:
     return bytes(value)
 
 
+def scan(folder: str, above: str) -> tuple[list[str], list[str]] | None:
+    """Return the keys of the files and of the folders in a folder, each beginning with ``above``.
+
+    Return None if the entries must be looked at: for links and temporary files, and after an error.
+    """
+    found: Any = native_or(None)
+    return found.scan(folder, above) if HAS_FILES and found is not None else None
+
+
 def sync(root: str) -> None:
     """Flush everything written to the file system of a folder, so that it survives a power cut."""
     if HAS_FILES:

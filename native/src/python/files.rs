@@ -1,14 +1,17 @@
 //! The folder of a store, as Python describes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::raised::guarded;
 use crate::commit::{self, Durability};
 use crate::error::Kind;
 use crate::local::{Keys, LocalObjects};
+use crate::memory;
+use crate::temporary::TEMPORARY_SUFFIX;
 
 /// Open the chunks that `StoredChunks.files` describes; to write them, `level` is their durability,
 /// and `beside` a file that is synced with them.
@@ -57,4 +60,47 @@ pub fn sync(py: Python<'_>, root: PathBuf) -> PyResult<()> {
             PyOSError::new_err((errno.raw_os_error(), words, root.into_os_string()))
         })
     })
+}
+
+/// The keys of files, and those of folders.
+type Listed = (Vec<String>, Vec<String>);
+
+/// Return the keys of the files and of the folders in a folder, each of which begins with `above`.
+///
+/// Return `None` if Python must look: at links, temporary files, names that are not text, errors.
+#[pyfunction]
+pub fn scan(
+    py: Python<'_>,
+    folder: PathBuf,
+    above: &Bound<'_, PyString>,
+) -> PyResult<Option<Listed>> {
+    let Ok(above) = above.to_str() else {
+        return Ok(None);
+    };
+    guarded(py, || Ok(py.detach(|| listed(&folder, above))))
+}
+
+fn listed(folder: &Path, above: &str) -> Option<Listed> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let name = entry.file_name().into_string().ok()?;
+        // The system has told the type with the name, so this is no further call.
+        let kind = entry.file_type().ok()?;
+        if name.ends_with(TEMPORARY_SUFFIX) || !(kind.is_file() || kind.is_dir()) {
+            return None;
+        }
+        let list = if kind.is_dir() {
+            &mut folders
+        } else {
+            &mut files
+        };
+        let key = if above.is_empty() {
+            name
+        } else {
+            format!("{above}{name}")
+        };
+        memory::push(list, key, "list").ok()?;
+    }
+    Some((files, folders))
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from typing import TYPE_CHECKING
 
@@ -227,3 +228,25 @@ def test_a_move_does_not_replace_a_value_that_was_stored_meanwhile(tmp_path: Pat
     with pytest.raises(OSError, match="c"):
         trees.move(Folder(str(tmp_path)), "a", "c")
     assert dict(store) == {"a/b": b"1", "c/d": b"2"}
+
+
+def test_all_kinds_of_entries_are_listed_alike(store: LocalStore, data_path: str) -> None:
+    del data_path
+    names = ["a", "b/0", "b/1/2", "b/1/ä", "c/x", "d/e/f"]
+    for name in names:
+        store[name] = b"1"
+    root = store.root
+    (root / "b/1/empty").mkdir()
+    assert [*store.list()] == names
+    (root / "b/1/.g.0.fastzarr-tmp").touch()
+    (root / "d/link").symlink_to(root / "c/x")
+    (root / "d/folder").symlink_to(root / "b")
+    os.mkfifo(root / "c/pipe")
+    assert [*store.list()] == sorted([*names, "d/link"])
+    assert [*store.list("b/1")] == ["b/1/2", "b/1/ä"]
+    assert [*store.list("b/0")] == [*store.list("x")] == []
+    # Names that are not text are those that Python gives them.
+    strange = os.fsdecode(b"\xff")
+    (root / strange).mkdir()
+    (root / strange / "y").touch()
+    assert f"{strange}/y" in [*store.list()]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
 from fastzarr.errors import CodecError, KeyValidationError
+from fastzarr.native import scan
 from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME, METADATA_NAMES, TEMPORARY_SUFFIX
 from fastzarr.stores.local.system import (
     ATTEMPTS,
@@ -295,15 +296,15 @@ class Folder:
         while folders:
             folder = folders.pop()
             above = f"{folder}/" if folder else ""
-            found = self._scan(folder, sweep=sweep)
-            try:
-                # Most entries are files, which costs no system call.
-                keys = [above + entry.name for entry in found if entry.is_file()]
-            except OSError:
+            listed = scan(self.base + folder, above)
+            if listed is None:
+                found = self._scan(folder, sweep=sweep)
                 keys = [above + entry.name for entry in found if _is_value(entry)]
-            if len(keys) < len(found):
                 inner = (entry for entry in found if entry.is_dir(follow_symlinks=False))
                 folders += [above + entry.name for entry in inner]
+            else:
+                keys, inside = listed
+                folders += inside
             yield from keys
 
     def names_in(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
@@ -317,9 +318,6 @@ class Folder:
                 found = [*entries]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        # All names are searched at once, which is faster than one after the other.
-        if TEMPORARY_SUFFIX not in "/".join([entry.name for entry in found]):
-            return found
         shown = [entry for entry in found if not entry.name.endswith(TEMPORARY_SUFFIX)]
         if len(shown) < len(found) and sweep:
             self._sweep(set(found) - set(shown))
