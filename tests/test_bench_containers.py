@@ -62,7 +62,7 @@ def test_the_size_is_that_of_the_files(tmp_path):
 
 
 def test_overwriting_is_timed_in_the_same_store(tmp_path):
-    row = next(row for row in ROWS if row.name == "store-local-overwrite-small")
+    row = next(row for row in ROWS if row.name == "store-local-overwrite-small-full")
     task = Overwrite(engines.load("fastzarr"), container(row, tmp_path))
     before = {path.name for path in tmp_path.iterdir()}
     worker = Worker(task)

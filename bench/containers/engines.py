@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +41,9 @@ class Library:
     classes: ClassVar[dict[str, str]] = _CLASSES
     #: What is passed to create an array without compression, in format 2.
     format: ClassVar[dict[str, Any]] = {"zarr_format": 2}
+    #: Whether a store of files syncs when it is closed.
+    syncs: ClassVar[bool] = False
+    durability = "default"
 
     def __init__(self, name: str, module: str) -> None:
         """Import the library."""
@@ -62,10 +66,19 @@ class Library:
             return cls(prefix=prefix, port=int(port))
         return cls(place, mode=mode) if kind == "zip" else cls(place)
 
+    def use(self, durability: str) -> None:
+        """Let all that is stored be synced when a store is closed (``full``), or nothing.
+
+        With ``default``, each library does what it does without settings.
+        """
+        self.durability = durability
+
     def close(self, store: Any) -> None:
         """Close a store, if its class can be closed."""
         with suppress(AttributeError):
             store.close()
+        if self.durability == "full" and not self.syncs:
+            os.sync()
 
     def create(self, store: Any, kind: str, values: Array, chunk: int) -> None:
         """Create an array and write its values."""
@@ -86,6 +99,18 @@ class Library:
     def list(self, store: Any) -> int:
         """Return the number of keys."""
         return len(list(store.keys()))
+
+
+class Fastzarr(Library):
+    """fastzarr."""
+
+    syncs: ClassVar[bool] = True
+
+    def use(self, durability: str) -> None:
+        """Set the level at which nothing is synced, or keep the usual one."""
+        super().use(durability)
+        if durability == "none":
+            self.zarr.config.set({"durability": "none"})
 
 
 class Zarr2(Library):
@@ -127,9 +152,21 @@ class Zarr3(Library):
 class Peer:
     """A library that only reads zip archives, which fastzarr writes for it."""
 
+    name: ClassVar[str]
+
     def __init__(self) -> None:
-        """Import fastzarr, which writes the archives."""
-        self.writer = Library("fastzarr", "fastzarr")
+        """Import the library, and fastzarr, which writes the archives."""
+        self.writer = Fastzarr("fastzarr", "fastzarr")
+        self.module: Any = import_module(self.name)
+
+    def version(self) -> str:
+        """Return the version."""
+        from importlib.metadata import version
+
+        return version(self.name)
+
+    def use(self, durability: str) -> None:
+        """Do nothing: an archive is not timed while it is written."""
 
     def store(self, kind: str, place: str, mode: str) -> Any:
         """Return the path of an archive."""
@@ -168,22 +205,11 @@ class TensorStore(Peer):
 
     name = "tensorstore"
 
-    def __init__(self) -> None:
-        """Import the library."""
-        super().__init__()
-        self.tensorstore: Any = import_module("tensorstore")
-
-    def version(self) -> str:
-        """Return the version."""
-        from importlib.metadata import version
-
-        return version("tensorstore")
-
     def open(self, store: Any) -> Any:
         """Open the array."""
         base = f"file://{Path(store[0]).resolve()}"
         spec = {"driver": "zarr", "kvstore": {"driver": "zip", "base": base}}
-        array = self.tensorstore.open(spec, read=True).result()
+        array = self.module.open(spec, read=True).result()
         return _Read(lambda: array.read().result(), array.shape)
 
 
@@ -192,20 +218,11 @@ class Zarrista(Peer):
 
     name = "zarrista"
 
-    def __init__(self) -> None:
-        """Import the library."""
-        super().__init__()
-        self.zarrista: Any = import_module("zarrista")
-
-    def version(self) -> str:
-        """Return the version."""
-        return str(self.zarrista.__version__)
-
     def open(self, store: Any) -> Any:
         """Open the array."""
         path = Path(store[0])
-        folder = self.zarrista.store.FilesystemStore(str(path.parent))
-        array = self.zarrista.Array.open(self.zarrista.store.ZipStore(folder, path.name))
+        folder = self.module.store.FilesystemStore(str(path.parent))
+        array = self.module.Array.open(self.module.store.ZipStore(folder, path.name))
 
         def read() -> Any:
             return array[...].to_numpy()
@@ -229,7 +246,7 @@ def load(name: str) -> Any:
     """Return the stores of a library; raise ``MissingError`` if it is not installed."""
     try:
         if name == "fastzarr":
-            return Library(name, "fastzarr")
+            return Fastzarr(name, "fastzarr")
         if name == "zarr2":
             found = Zarr2(name, "zarr")
             if not found.version().startswith("2."):

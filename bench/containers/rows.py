@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CHUNKS = {"large": (200, 1 << 17), "small": (2000, 1 << 10)}
 TITLES = {"large": "200 x 0.5 MiB", "small": "2,000 x 4 KiB"}
 OVERWRITES = 3
+# Of stores of files, only fastzarr's sync when they are closed: both cases are measured.
+FILES = ("local", "n5")
+_LEVELS = {"none": "not synced", "full": "synced"}
 MIB = 1 << 20
 
 
@@ -215,9 +218,13 @@ class ContainerRow(Row):
 def _rows() -> list[ContainerRow]:
     rows = []
 
-    def add(kind: str, name: str, title: str, data: str, task: type[Base], unit: str) -> None:
+    def add(
+        kind: str, name: str, title: str, data: str, task: type[Base], unit: str, level: str = ""
+    ) -> None:
         where, text = f"store-{kind}-{name}", f"{kind}: {title}"
-        rows.append(ContainerRow(where, text, task, None, unit, "default", kind, data))
+        if level:
+            where, text = f"{where}-{level}", f"{text}, {_LEVELS[level]}"
+        rows.append(ContainerRow(where, text, task, None, unit, level or "default", kind, data))
 
     works: dict[str, tuple[type[Base], str]] = {
         "write": (Write, "write"),
@@ -227,7 +234,8 @@ def _rows() -> list[ContainerRow]:
     for kind in KINDS:
         for data, title in TITLES.items():
             for name, (task, verb) in works.items():
-                add(kind, f"{name}-{data}", f"{verb} {title}", data, task, "ms")
+                for level in _LEVELS if kind in FILES and task is not Read else ("",):
+                    add(kind, f"{name}-{data}", f"{verb} {title}", data, task, "ms", level)
         add(kind, "open", f"open {TITLES['small']}", "small", Open, "ms")
         add(kind, "list", f"list {TITLES['small']}", "small", List, "ms")
         if kind != "redis":

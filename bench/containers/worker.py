@@ -33,7 +33,9 @@ def main(name: str, row: str, folder: str, scale: str, port: str) -> None:
     def start() -> ContainerWorker:
         place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
         container = Container(wanted.kind, wanted.data, place, int(port), int(scale))
-        return ContainerWorker(wanted.task(load(name), container))
+        engine = load(name)
+        engine.use(wanted.durability)
+        return ContainerWorker(wanted.task(engine, container))
 
     serve(start)
 
