@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 
 
 def close_log(
-    tell: Log, copied: int, skipped: int, size: int, *, dry_run: bool, left_out: int = 0
+    tell: Log,
+    copied: int,
+    skipped: int,
+    size: int,
+    *,
+    dry_run: bool,
+    left_out: int = 0,
+    whole: bool = True,
 ) -> None:
-    """Write the final line of the log."""
+    """Write the final line of the log; ``whole`` is False if the copy has failed."""
     line = f"{copied} copied, {skipped} skipped"
     line += f", {left_out} left out" if left_out else ""
-    tell(f"dry run: {line}" if dry_run else f"all done: {line}, {size:,} bytes copied")
+    done = "all done" if whole else "not completed"
+    tell(f"dry run: {line}" if dry_run else f"{done}: {line}, {size:,} bytes copied")
 
 
 @contextmanager
