@@ -139,6 +139,21 @@ def test_upper_bits_are_ignored_on_both_data_paths(
         assert set(plain[:].tolist()) == {stored[0]}
 
 
+def test_format_2_has_the_fill_value_of_float4_in_base64() -> None:
+    # As TensorStore 0.1.86 writes it, with any upper bits.
+    dtype = from_v2("float4_e2m1fn")
+    assert dtype.fill_to_json(dtype.cast_fill(1), 2) == "Ag=="
+    for json_fill, value in [("Ag==", 1), ("cg==", 1), (1.0, 1), ("-0.5", -0.5)]:
+        fill = dtype.fill_from_json(json_fill, 2, "w")
+        assert float(fill) == value
+        assert int(fill.view("u1")) <= 15
+    for wrong in ("AgA=", "A===", "NaN", "Ag="):
+        with pytest.raises(MetadataError, match=r"^w: "):
+            dtype.fill_from_json(wrong, 2, "w")
+    with pytest.raises(MetadataError, match=r"^w: "):
+        dtype.fill_from_json("Ag==", 3, "w")
+
+
 def test_the_error_for_a_missing_ml_dtypes_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     store: dict[str, Any] = {}
     fastzarr.create_array(store, name="a", shape=2, dtype="int4")

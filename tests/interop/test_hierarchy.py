@@ -198,6 +198,28 @@ def test_types_of_ml_dtypes_agree(name, tmp_path):
                 peers.PEERS[peer].read(tmp_path / "here")
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, others in SMALL_TYPES.items() if "tensorstore" in others]
+)
+def test_types_of_ml_dtypes_agree_in_format_2(name, tmp_path):
+    dtype = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
+    values = np.array([0, 1, 1, 1]).astype(dtype)
+    array = fastzarr.create_array(
+        tmp_path / "here", shape=4, chunks=3, dtype=name, fill_value=1, zarr_format=2
+    )
+    array[:3] = values[:3]
+    tensorstore = peers.PEERS["tensorstore"]
+    found = tensorstore.read(tmp_path / "here").values
+    assert (found.dtype, found.tobytes()) == (dtype, values.tobytes())
+    document = json.loads((tmp_path / "here" / ".zarray").read_text())
+    assert document["dtype"] == name
+    tensorstore.make(tmp_path / "there", document)
+    tensorstore.update(tmp_path / "there", slice(0, 3), values[:3])
+    found = fastzarr.open_array(tmp_path / "there", mode="r")
+    assert (found.dtype, found[:].tobytes()) == (dtype, values.tobytes())
+    assert found.fill_value == values[1]
+
+
 @pytest.mark.parametrize("name", [*sorted(COMPLEX), "r16", "r24"])
 def test_zarrista_reads_and_writes_complex_numbers_of_low_precision_and_raw_bits(name, tmp_path):
     fill = [1, 1] if name == "r16" else [1, 1, 1] if name == "r24" else [1.0, 1.0]

@@ -441,8 +441,14 @@ def test_what_hdf5_has_no_counterpart_of(other):
     assert "NUL" in reasons(report)["/nul", None]
     small = zarr.group()
     small["x"] = np.ones(2, ml_dtypes.bfloat16)
+    small["y"] = np.ones(2, ml_dtypes.float8_e5m2)
+    small["z"] = np.zeros(2, [("a", "i4"), ("b", [("c", ml_dtypes.int4)])])
+    small.create_array("pairs", shape=2, dtype="complex_bfloat16")
     report = zarr.copy_all(small, other, on_error="skip")
     assert "bfloat16" in reasons(report)["/x", None]
+    assert "float8_e5m2" in reasons(report)["/y", None]
+    assert "int4" in reasons(report)["/z", None]
+    assert "bfloat16" in reasons(report)["/pairs", None]
     assert list(other) == []
 
 

@@ -9,7 +9,8 @@ Rules of this file:
 * A finite fill value out of range, and a NaN or infinity in a type without them, is an error, since
   ``ml_dtypes`` would silently convert it to another value.
 * ``float8_e4m3fn`` is not in zarr-extensions, but it is the variant in common use, and TensorStore
-  writes it. In format 2 the name itself is the dtype, as in TensorStore.
+  writes it. In format 2 the name itself is the dtype, as in TensorStore, which is the only other
+  library that knows such arrays, and stores the fill value of ``float4_e2m1fn`` in base64.
 
 Source: the data types of the same names in zarr-extensions.
 """
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from fastzarr.checked import show
-from fastzarr.dtypes.base import DataType
+from fastzarr.dtypes.base import DataType, from_base64, to_base64
 from fastzarr.dtypes.numeric import float_from_json, float_to_json, integer, real
 from fastzarr.errors import DataTypeValidationError
 
@@ -118,6 +119,8 @@ class SmallFloat(SmallNumber):
     """
 
     def _fill_to_json(self, fill: Any, zarr_format: int) -> Any:
+        if zarr_format == 2 and self.name == "float4_e2m1fn":
+            return to_base64(np.asarray(fill, self.numpy).tobytes())
         return float_to_json(self.numpy.type(fill), zarr_format)
 
     def _fill_from_json(self, value: Any, zarr_format: int, where: str) -> Any:
@@ -126,6 +129,9 @@ class SmallFloat(SmallNumber):
             if self.mask is not None and int(value, 16) & ~self.mask:
                 self._refuse(value, f"it has no bits but 0x{self.mask:02x}", where)
             return found
+        data = from_base64(value) if zarr_format == 2 and isinstance(value, str) else None
+        if data is not None and len(data) == self.itemsize and value.endswith("="):
+            return self.cleared(np.frombuffer(data, self.numpy))[0]
         number = float(float_from_json(np.dtype(float), value, zarr_format, where, self.name))
         try:
             return self._checked(number)

@@ -129,10 +129,17 @@ def _converter(source: Any) -> tuple[Any, Callable[[np.ndarray[Any, Any]], Any] 
         return h5py.opaque_dtype(dtype), lambda part: part.astype(h5py.opaque_dtype(dtype))
     if dtype.kind == "O":
         return _of_objects(source), None
-    if (dtype.kind == "V" and dtype.type is not np.void) or dtype.kind not in "biufcSV":
+    if dtype.kind not in "biufcSV" or _is_foreign(dtype):
         msg = f"HDF5 has no counterpart of the data type {dtype}"
         raise TypeError(msg)
     return dtype, None
+
+
+def _is_foreign(dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype, or that of a field, is one that another package has added to NumPy."""
+    if dtype.names is not None:
+        return any(_is_foreign(dtype[name].base) for name in dtype.names)
+    return bool(dtype.type.__module__ != "numpy")
 
 
 def _of_objects(source: Any) -> Any:
