@@ -18,9 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fastzarr.buffers import as_view, nbytes
-from fastzarr.checked import as_int, check_members, member, placed, show
+from fastzarr.checked import as_int, check_members, member, placed
 from fastzarr.codecs.base import FAST, BytesBytesCodec, Codec, check_size
-from fastzarr.codecs.parse import from_v3, parse
+from fastzarr.codecs.parse import from_v3, parse_each
 from fastzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
@@ -64,18 +64,12 @@ class ConditionalCodec(BytesBytesCodec):
 
     def __post_init__(self) -> None:
         """Validate the codecs and the size of the mask."""
-        chain: Any = self.codecs
-        if not isinstance(chain, (tuple, list)):
-            msg = f"must be a list of codecs, got {show(chain)}"
-            raise MetadataError(msg, "codecs")
-        found = []
-        for place, item in enumerate(chain):
-            codec = parse(item, member("codecs", place))
+        found = parse_each(self.codecs, "codecs")
+        for place, codec in enumerate(found):
             if not isinstance(codec, BytesBytesCodec):
                 msg = f"{codec.name!r} does not encode bytes as bytes"
                 raise MetadataError(msg, member("codecs", place))
-            found.append(codec)
-        object.__setattr__(self, "codecs", tuple(found))
+        object.__setattr__(self, "codecs", found)
         if self.header_bits is not None:
             bits = as_int(self.header_bits, "header_bits", 0, _MOST_BITS)
             if bits % _BYTE or bits < len(found):

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fastzarr.buffers import as_view
-from fastzarr.checked import check_members, member, placed, show
+from fastzarr.checked import check_members, member, placed
 from fastzarr.codecs.base import ArrayBytesCodec, BytesBytesCodec, Codec
 from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.chain import resolve_chain
-from fastzarr.codecs.parse import from_v3, parse
+from fastzarr.codecs.parse import from_v3, parse_each
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.errors import CodecError, MetadataError
 
@@ -73,11 +73,7 @@ class N5DefaultCodec(ArrayBytesCodec):
 
     def __post_init__(self) -> None:
         """Validate the kinds of the codecs and their order."""
-        chain: Any = self.codecs
-        if not isinstance(chain, (tuple, list)):
-            msg = f"must be a list of codecs, got {show(chain)}"
-            raise MetadataError(msg, "codecs")
-        found = tuple(parse(codec, member("codecs", i)) for i, codec in enumerate(chain))
+        found = parse_each(self.codecs, "codecs")
         kinds = (TransposeCodec, BytesCodec, BytesBytesCodec)
         fits = all(isinstance(codec, kind) for codec, kind in zip(found, kinds, strict=False))
         if not fits or len(found) not in (2, 3):

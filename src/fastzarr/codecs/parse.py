@@ -110,6 +110,18 @@ def parse(obj: Any, where: str = "") -> Codec:
     raise MetadataError(msg, where)
 
 
+def parse_each(chain: Any, where: str) -> tuple[Codec, ...]:
+    """Return the codecs of a list that a user passed; raise ``MetadataError`` for anything else.
+
+    >>> [codec.name for codec in parse_each(["bytes", "gzip"], "codecs")]
+    ['bytes', 'gzip']
+    """
+    if not isinstance(chain, (tuple, list)):
+        msg = f"must be a list of codecs, got {show(chain)}"
+        raise MetadataError(msg, where)
+    return tuple(parse(codec, member(where, place)) for place, codec in enumerate(chain))
+
+
 def register_codec(*args: Any, codec_id: str | None = None, **kwargs: Any) -> None:
     """Register a codec class under a name.
 

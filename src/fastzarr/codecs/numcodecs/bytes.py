@@ -10,6 +10,7 @@ from fastzarr.buffers import as_view, nbytes
 from fastzarr.checked import placed
 from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size, padded, verified
 from fastzarr.codecs.blosc import BloscCodec
+from fastzarr.codecs.gzip import GzipCodec
 from fastzarr.codecs.numcodecs.decoders import DECODERS, check_filters, encode_crc32c
 from fastzarr.codecs.numcodecs.settings import (
     CHECKSUMS,
@@ -92,6 +93,9 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
             )
         if config["id"] == "crc32c":
             return encode_crc32c(config, data)
+        if config["id"] == "gzip":
+            # numcodecs writes the time into the header.
+            return GzipCodec(level=self.codec.level).encode(data)
         return as_bytes(run(config["id"], self.codec.encode, as_view(data)))
 
     def native(self) -> tuple[str, list[int], str] | None:
