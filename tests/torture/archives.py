@@ -21,6 +21,7 @@ import sys
 import zipfile
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from torture.disk import PAGE, Disk
@@ -30,6 +31,7 @@ from torture.trap import Process, Trap, forked, read_trace
 
 import fastzarr
 from fastzarr.storage import ZipStore
+from fastzarr.stores.zip import archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +74,34 @@ CHANGES = (
     ),
     Change("flush", lambda store: store.flush(), lambda old: old),
     Change("compact", lambda store: store.compact() if len(store) else None, lambda old: old),
+)
+
+
+def _replace(store: ZipStore) -> None:
+    draft = store.draft("b")
+    if draft is not None:
+        draft.store.update({"e": b"5" * 3000, "f": b"6"})
+        assert draft.publish(replace=True)
+
+
+def _in_pieces(store: ZipStore) -> None:
+    with patch.object(archive, "_PIECE", 60):
+        if "b/c" in store:
+            store.move("b", "x/y")
+
+
+#: Those that other kinds of stores make in their own ways.
+OWN = (
+    Change(
+        "replace a folder",
+        _replace,
+        lambda old: {**_but(old, "b/"), "b/e": b"5" * 3000, "b/f": b"6"} if old else {},
+    ),
+    Change(
+        "move in pieces",
+        _in_pieces,
+        lambda old: {key.replace("b/", "x/y/", 1): value for key, value in old.items()},
+    ),
 )
 #: How an archive begins, and what is in it.
 BEGINNINGS = ("flushed", "unflushed", "twice flushed", "missing")
@@ -118,8 +148,8 @@ def _wrong(path: Path, old: State, new: State, reader: ZipStore | None) -> str |
         if dict(store) != found:
             return f"a writer sees {_short(dict(store))}, not {_short(found)}"
         store["more"] = b"0" * 50
-    with zipfile.ZipFile(path) as archive:
-        names, damaged = sorted(archive.namelist()), archive.testzip()
+    with zipfile.ZipFile(path) as zipped:
+        names, damaged = sorted(zipped.namelist()), zipped.testzip()
     if damaged or names != sorted({*found, "more"}):
         return f"the directory has {names}, and {damaged} is damaged"
     return None if _read(path) == {**found, "more": b"0" * 50} else "the next change was lost"
@@ -153,7 +183,7 @@ def tries(every: int = 1, durability: str = "replace") -> Iterator[tuple[str, st
     """Try every so-many-th point; yield its name, and what was wrong."""
     trap = Trap()
     count = 0
-    for change in CHANGES:
+    for change in (*CHANGES, *OWN):
         for how in BEGINNINGS:
             for at, inside in list(_points(trap, change, how, durability)):
                 count += 1
@@ -208,7 +238,7 @@ def cuts(count: int, durability: str, seed: int = 0) -> Iterator[tuple[str, str 
     folder = scratch()
     path, trace = folder / "tree" / "a.zip", folder / "trace"
     path.parent.mkdir()
-    chosen = [next(one for one in CHANGES if one.name == name) for name in _HISTORY]
+    chosen = [next(one for one in (*CHANGES, *OWN) if one.name == name) for name in _HISTORY]
     try:
         states = [_begin(path, "flushed")]
         for change in chosen:

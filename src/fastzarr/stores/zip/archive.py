@@ -29,7 +29,7 @@ from fastzarr.stores.zip.opening import Opened, open_archive
 from fastzarr.stores.zip.source import FileChange, FileSource, ObjectSource, OpenFile, RemoteSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fastzarr.stores.zip.format import Entry
 
@@ -43,12 +43,23 @@ _WASTE = 1 << 20
 
 
 class Packed(NamedTuple):
-    """A value as it will be stored: its bytes, and the checksum and the size of the value."""
+    """A value as it will be stored: its bytes, and the checksum and the size of the value.
+
+    The bytes are those of a member of the archive if ``data`` is an entry.
+    """
 
     method: int
-    data: bytes | memoryview
+    data: bytes | memoryview | Entry
     crc: int
     size: int
+
+
+class Item(NamedTuple):
+    """A change to be made: a value, or the deletion of a key (DELETE) or of all below it (TREE)."""
+
+    key: str
+    value: Packed | None
+    kind: bytes = b""
 
 
 class View:
@@ -93,6 +104,21 @@ class View:
             zf.check_header(header, entry)
             entry.start = entry.offset + header.length
         return entry.start
+
+    def pieces(self, entry: Entry) -> Iterator[bytes]:
+        """Yield the stored bytes of a member, of which only a part need be in memory at a time."""
+        start, end = self.start(entry), self.start(entry) + entry.stored
+        for first in range(start, end, _PIECE):
+            yield self.reader.read(first, min(_PIECE, end - first))
+
+    def has(self, prefix: str) -> bool:
+        """Whether there are keys below a prefix."""
+        start = f"{prefix}/" if prefix else ""
+        return any(entry is not None and key.startswith(start) for key, entry in self.members())
+
+    def members(self) -> list[tuple[str, Entry | None]]:
+        """Return the members by key, which other threads may change meanwhile."""
+        return list(self.entries.items())
 
     def check_complete(self, key: str) -> None:
         """Raise ArchiveError if a key that was not found may have been lost."""
@@ -239,82 +265,54 @@ class Archive:
         self,
         values: Sequence[tuple[str, Packed | None]],
         check: Callable[[View], bool] | None = None,
-        more: Callable[[View], list[tuple[str, Packed | None]]] | None = None,
     ) -> bool:
         """Store values, or delete the keys of those that are None, all in one step.
 
-        Return False, and change nothing, if ``check(view)`` is False. ``more(view)`` returns values
-        to be stored with the others.
+        Return False, and change nothing, if ``check(view)`` is False.
         """
-        with self._changing(create=True) as (change, view):
+
+        def items(view: View) -> list[Item] | None:
             if check is not None and not check(view):
-                return False
-            if more is not None:
-                values = [*values, *more(view)]
-            kept = [
-                (key, value)
+                return None
+            return [
+                Item(key, value, log.DELETE if value is None else b"")
                 for key, value in values
                 if value is not None or view.entries.get(key) is not None
             ]
-            if kept:
-                self._append(change, view, lambda start: self._records(kept, start))
-        return True
+
+        return self.change(items)
 
     def delete_tree(self, prefix: str) -> bool:
         """Delete all keys below a prefix, in one step; return whether there were any."""
+        return self.change(
+            lambda view: [Item(prefix, None, log.TREE)] if view.has(prefix) else None
+        )
+
+    def change(self, make: Callable[[View], Iterable[Item] | None]) -> bool:
+        """Make the changes that ``make`` returns for the present members, in one step.
+
+        Return False, and change nothing, if it returns None. Only one of the values that it returns
+        need be in memory at a time.
+        """
         with self._changing(create=True) as (change, view):
-            start = f"{prefix}/" if prefix else ""
-            if not any(e is not None and k.startswith(start) for k, e in view.entries.items()):
-                return False
-            record = log.control(log.TREE, prefix.encode())
-            self._append(change, view, lambda _: ([record], [log.Change(log.TREE, prefix)]))
-        return True
+            items = make(view)
+            if items is not None:
+                self._append(change, view, items)
+            return items is not None
 
-    def _records(
-        self, values: Sequence[tuple[str, Packed | None]], start: int
-    ) -> tuple[list[bytes | memoryview], list[log.Change]]:
-        """Return the records of values, the first of which will be at ``start``."""
-        parts: list[bytes | memoryview] = []
-        changes: list[log.Change] = []
-        if len(values) > 1:
-            start += log.BATCH_SIZE
-        at = start
-        for key, value in values:
-            if value is None:
-                parts.append(log.control(log.DELETE, zf.encoded(key)[0]))
-                changes.append(log.Change(log.DELETE, key))
-                at += len(parts[-1])
-                continue
-            stored = len(value.data)
-            header, entry = zf.new_member(key, value.method, value.crc, stored, value.size, at)
-            parts += (header, value.data)
-            changes.append(log.Change(b"", key, entry))
-            at = entry.start + stored
-        if len(values) > 1:
-            parts.insert(0, log.batch(at - start))
-        return parts, changes
-
-    def _append(
-        self,
-        change: Change,
-        view: View,
-        make: Callable[[int], tuple[list[bytes | memoryview], list[log.Change]]],
-    ) -> None:
-        """Append the records that ``make`` returns for the offset of the first one."""
-        end = self._end
+    def _append(self, change: Change, view: View, items: Iterable[Item]) -> None:
+        """Append the records of items, as one batch unless there is only one."""
+        if items == []:
+            return
+        end, link = self._end, [log.control(log.LINK)] if self._link < 0 else []
         if self._seen > end:
             change.truncate(end)
-        link = [log.control(log.LINK)] if self._link < 0 else []
-        records, changes = make(end + sum(map(len, link)))
-        parts = [*link, *records]
-        new_end = end + sum(map(len, parts))
-        if not self.zip64:
-            _check_narrow(len(view.entries) + len(changes), new_end)
         # Whatever comes between, the file is read again from the old end on.
         self._seen = -1
         self.written = self._changed = True
+        changes: list[log.Change] = []
         try:
-            change.write(end, parts)
+            new_end = self._write(change, view, items, link, changes)
             if self.durability == "full":
                 change.sync()
         except BaseException:
@@ -326,8 +324,59 @@ class Archive:
         if link:
             self._link, self._first_link = end, self._first_link or not end
         self._new = self._new or not end
-        self._end = new_end
-        self._seen = new_end
+        self._end = self._seen = new_end
+
+    def _write(
+        self,
+        change: Change,
+        view: View,
+        items: Iterable[Item],
+        link: list[bytes],
+        changes: list[log.Change],
+    ) -> int:
+        """Write the records of items behind a link, and return where they end.
+
+        If they are written in pieces, the head of the batch is the last one: without it, they do not
+        count.
+        """
+        alone = isinstance(items, list) and len(items) == 1
+        head = self._end + sum(map(len, link))
+        at = first = start = head if alone else head + log.BATCH_SIZE
+        parts: list[bytes | memoryview] = []
+        for item in items:
+            for part in self._records(item, at, view, changes):
+                parts.append(part)
+                at += len(part)
+                if at - first >= _PIECE and not alone:
+                    change.write(self._end, link)
+                    change.write(first, parts)
+                    parts, first = [], at
+        if not self.zip64:
+            _check_narrow(len(view.entries) + len(changes), at)
+        batch = [] if alone else [log.batch(at - start)]
+        if first == start:
+            change.write(self._end, [*link, *batch, *parts])
+        else:
+            change.write(first, parts)
+            change.write(head, batch)
+        return at
+
+    def _records(
+        self, item: Item, at: int, view: View, changes: list[log.Change]
+    ) -> Iterator[bytes | memoryview]:
+        """Yield the parts of the record of an item, and add its change to others."""
+        key, value, kind = item
+        if value is None:
+            yield log.control(kind, zf.encoded(key)[0])
+            changes.append(log.Change(kind, key))
+            return
+        data = value.data
+        pieces = [data] if isinstance(data, bytes | memoryview) else view.pieces(data)
+        stored = len(data) if isinstance(data, bytes | memoryview) else data.stored
+        header, entry = zf.new_member(key, value.method, value.crc, stored, value.size, at)
+        yield header
+        yield from pieces
+        changes.append(log.Change(b"", key, entry))
 
     def flush(self) -> None:
         """Write the directory, if there were changes since the last one."""
@@ -416,11 +465,8 @@ class Archive:
                     continue
                 records.append(zf.moved(entry, out.size))
                 out.write(zf.header_of(entry))
-                start, left = view.start(entry), entry.stored
-                while left:
-                    size = min(_PIECE, left)
-                    out.write(view.reader.read(start + entry.stored - left, size))
-                    left -= size
+                for piece in view.pieces(entry):
+                    out.write(piece)
             directory, start = b"".join(records), out.size
             out.write(directory)
             out.write(zf.end_records(len(records), len(directory), start))

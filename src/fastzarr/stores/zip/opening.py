@@ -91,8 +91,13 @@ def _by_ending(reader: Reader, tail: bytes, size: int) -> Opened | None:
     ending = zf.find_ending(tail, size)
     if ending is None or (ending.shift and _is_of_a_value(reader, ending)):
         return None
-    found = Opened({}, size, size)
-    raw = _read_directory(reader, ending, tail, size)
+    return _opened(reader, ending, tail, size)
+
+
+def _opened(reader: Reader, ending: zf.Ending, tail: bytes, end: int) -> Opened:
+    """Read the directory of an archive that ends at ``end`` with the bytes ``tail``."""
+    found = Opened({}, end, end)
+    raw = _read_directory(reader, ending, tail, end)
     found.entries = zf.read_directory(raw, ending, found.hidden)
     found.crc = crc32(raw)
     return found
@@ -130,12 +135,15 @@ def _check_first(reader: Reader, found: Opened) -> None:
 
 
 def _recovered(reader: Reader, size: int) -> Opened | None:
+    begun = _begun(reader, size)
+    if begun is not None:
+        return begun
     for link in log.find_links(reader, size):
         base = _before(reader, link)
         if base is None or size - link < log.LINK_SIZE:
             continue
         found = log.Replay(reader, link, size, verify=True)
-        entries, new = log.applied(base, found.changes)
+        entries, new = log.applied(base.entries, found.changes)
         opened = Opened(_present(entries, new), found.end, size, found.link)
         slot = log.read_slot(reader.read(link, min(log.LINK_SIZE, size - link)))
         if slot is None:
@@ -156,17 +164,30 @@ def _recovered(reader: Reader, size: int) -> Opened | None:
     return opened
 
 
-def _before(reader: Reader, link: int) -> zf.Entries | None:
-    """Return the directory that ends where a link starts, or None if there is none."""
+def _begun(reader: Reader, size: int) -> Opened | None:
+    """Return the archive before the link at its end, of which only a part was written."""
+    link = log.control(log.LINK)
+    tail = reader.read(max(size - len(link), 0), min(size, len(link)))
+    for part in range(1, min(size, len(link))):
+        if tail.endswith(link[:part]):
+            found = _before(reader, size - part)
+            if found is not None:
+                found.size = size
+                return found
+    return None
+
+
+def _before(reader: Reader, link: int) -> Opened | None:
+    """Return the archive whose directory ends where a link starts, or None if there is none."""
     if not link:
-        return {}
+        return Opened({}, 0, 0)
     first = max(link - zf.TAIL, 0)
     tail = reader.read(first, link - first)
     try:
         ending = zf.find_ending(tail, link)
         if ending is None or ending.shift:
             return None
-        return zf.read_directory(_read_directory(reader, ending, tail, link), ending, [])
+        return _opened(reader, ending, tail, link)
     except ArchiveError:
         return None
 

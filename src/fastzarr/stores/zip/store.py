@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
@@ -19,13 +20,14 @@ from fastzarr.native import constant, crc32
 from fastzarr.stores import place
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Spans, Value
+from fastzarr.stores.drafts import TreeDraft, replaced_keys
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.local.folder import DURABILITIES, too_large
 from fastzarr.stores.path import StorePath
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.zip import format as zf
-from fastzarr.stores.zip import reading
-from fastzarr.stores.zip.archive import Archive, Packed, View
+from fastzarr.stores.zip import log, reading
+from fastzarr.stores.zip.archive import Archive, Item, Packed, View
 from fastzarr.stores.zip.members import check_method, compressed
 from fastzarr.stores.zip.source import FileSource, ObjectSource, OpenFile, RemoteSource
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from fastzarr import hints
     from fastzarr.stores.base import Range, Values
+    from fastzarr.stores.drafts import DraftValues, Owned
     from fastzarr.stores.zip.format import Entry
     from fastzarr.stores.zip.reading import Steps
 
@@ -70,8 +73,8 @@ class ZipStore(Store):
     renaming of trees, are atomic.
 
     A replaced or deleted member stays in the file until ``compact`` writes the file anew, which
-    ``close`` does if more than half of it is free. Nodes are not replaced in one step, and there
-    are no transactions. An archive that was truncated or damaged can be read, but a chunk that may
+    ``close`` does if more than half of it is free. Nodes are replaced in one step, but there are no
+    transactions. An archive that was truncated or damaged can be read, but a chunk that may
     have been lost is an error.
 
     ``durability`` determines what survives a power cut; None uses ``config["durability"]``. With
@@ -397,16 +400,57 @@ class ZipStore(Store):
             self._held.archive.delete_tree("")
 
     def _move(self, source: str, target: str) -> None:
-        def moved(view: View) -> list[tuple[str, Packed | None]]:
-            found: list[tuple[str, Packed | None]] = []
-            for key, entry in list(view.entries.items()):
+        def moved(view: View) -> list[Item]:
+            items: list[Item] = []
+            for key, entry in view.members():
                 if entry is not None and f"{key}/".startswith(f"{source}/"):
-                    data = view.reader.read(view.start(entry), entry.stored)
-                    packed = Packed(entry.method, data, entry.crc, entry.size)
-                    found += ((target + key[len(source) :], packed), (key, None))
-            return found
+                    packed = Packed(entry.method, entry, entry.crc, entry.size)
+                    items.append(Item(target + key[len(source) :], packed))
+                    items.append(Item(key, None, log.DELETE))
+            return items
 
-        self._held.archive.put([], more=moved)
+        self._held.archive.change(moved)
+
+    def draft(self, path: str) -> TreeDraft | None:
+        """Return a new draft of the tree at a path, which is published in one step.
+
+        Return None if there is nothing to be replaced: values are then stored at once, because no
+        node is visible before its document.
+
+        >>> import io
+        >>> store = ZipStore(io.BytesIO())
+        >>> store["a/old"] = b"1"
+        >>> draft = store.draft("a")
+        >>> draft.store["new"] = b"2"
+        >>> draft.publish(replace=True), dict(store)
+        (True, {'a/new': b'2'})
+        """
+        self._check_write()
+        view = self._view()
+        return None if view is None or not view.has(path) else TreeDraft(self, path)
+
+    def replace_tree(self, path: str, tree: DraftValues, *, replace: bool, owned: Owned) -> bool:
+        """Store the values of a draft, as ``Draft.publish`` does, in one step.
+
+        >>> import io
+        >>> from fastzarr.stores.drafts import DraftValues
+        >>> store, tree = ZipStore(io.BytesIO()), DraftValues()
+        >>> tree["b"] = b"1"
+        >>> store.replace_tree("a", tree, replace=False, owned=None), dict(store)
+        (True, {'a/b': b'1'})
+        """
+        start = f"{path}/" if path else ""
+
+        def items(view: View) -> Iterable[Item] | None:
+            keys = [key for key, entry in view.members() if entry and key.startswith(start)]
+            gone = replaced_keys(keys, path, replace=replace, owned=owned)
+            if gone is None:
+                return None
+            deleted = [Item(key, None, log.DELETE) for key in gone]
+            new = (Item(start + key, self._pack(tree[key])) for key in tree.list())
+            return chain([Item(path, None, log.TREE)] if replace else deleted, new)
+
+        return self._held.archive.change(items)
 
     def flush(self) -> None:
         """Write the directory, and sync the archive unless the durability is ``none``."""
