@@ -470,3 +470,17 @@ def test_checksums_of_any_size(part: bytes, more: int) -> None:
     """The extension computes the checksums of the standard library."""
     for value in (part, memoryview(part + bytes(more))[1:]):
         assert crc32(value) == zlib.crc32(value)
+
+
+def test_what_a_power_cut_leaves_behind_the_directory_does_not_count(tmp_path: Path) -> None:
+    """Zeros in the place of changes that were not synced are removed by the next writer."""
+    path = tmp_path / "a.zip"
+    for behind in (bytes(100), b"PK\3\4", bytes(5000)):
+        path.write_bytes(made() + behind)
+        np.testing.assert_array_equal(zarr.open_array(path, mode="r")[:], VALUES)
+        z = zarr.open_array(path, mode="r+")
+        z[0] = 9
+        z.store.close()
+        with zipfile.ZipFile(path) as found:
+            assert found.testzip() is None
+        assert zarr.open_array(path, mode="r")[:].tolist() == [9, *VALUES[1:]]

@@ -336,8 +336,8 @@ class Archive:
     ) -> int:
         """Write the records of items behind a link, and return where they end.
 
-        If they are written in pieces, the head of the batch is the last one: without it, they do not
-        count.
+        If they are written in pieces, the head of the batch is the last one: they do not count
+        without it.
         """
         alone = isinstance(items, list) and len(items) == 1
         head = self._end + sum(map(len, link))

@@ -115,8 +115,8 @@ def find_links(source: Reader, size: int) -> Iterator[int]:
 class Replay:
     """The changes between two offsets of an archive, in order.
 
-    ``end`` is where they end, ``link`` the last link behind which there is no directory, or -1, and
-    ``checked`` the end of the last directory, or -1.
+    ``end`` is where they end, ``link`` the last link behind which there is no directory, or -1,
+    ``checked`` the end of the last directory, or -1, and ``crc`` its checksum.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Replay:
         self._source, self._stop, self._verify = source, stop, verify
         self._first, self._raw = 0, b""
         self.changes: list[Change] = []
-        self.end, self.link, self.checked = start, link, -1
+        self.end, self.link, self.checked, self.crc = start, link, -1, 0
         while self.end < stop:
             at = self._next(self.end, stop, self.changes, top=True)
             if at is None:
@@ -242,7 +242,7 @@ class Replay:
         """Read a directory with its end record."""
         entries: zf.Entries = {}
         places: list[tuple[int, int]] = []
-        here, count = at, 0
+        here, count, crc = at, 0, 0
         try:
             while self._bytes(here, 4) == zf.CENTRAL_SIGNATURE:
                 sizes = zf.CENTRAL.unpack(self._bytes(here, zf.CENTRAL.size))[10:13]
@@ -253,7 +253,7 @@ class Replay:
                 if key is not None:
                     entries.pop(key, None)
                     entries[key] = entry
-                here, count = here + len(record), count + 1
+                here, count, crc = here + len(record), count + 1, zlib.crc32(record, crc)
             zf.check_places(places, at)
         except (ArchiveError, struct.error):
             return None
@@ -261,7 +261,7 @@ class Replay:
         if end is None or end > self._stop:
             return None
         into.append(Change(b"", "", None, entries))
-        self.link, self.checked = -1, end
+        self.link, self.checked, self.crc = -1, end, crc
         return end
 
     def _end_record(self, at: int, count: int) -> int | None:

@@ -144,7 +144,7 @@ def _recovered(reader: Reader, size: int) -> Opened | None:
             continue
         found = log.Replay(reader, link, size, verify=True)
         entries, new = log.applied(base.entries, found.changes)
-        opened = Opened(_present(entries, new), found.end, size, found.link)
+        opened = _replayed(_present(entries, new), found, size)
         slot = log.read_slot(reader.read(link, min(log.LINK_SIZE, size - link)))
         if slot is None:
             # A power cut may have come while it was written, which is after the directory.
@@ -159,8 +159,14 @@ def _recovered(reader: Reader, size: int) -> Opened | None:
     present = _present(entries, new)
     if not present and found.checked < 0:
         return None
-    opened = Opened(present, found.end, size, found.link)
+    opened = _replayed(present, found, size)
     opened.proven = found.checked >= 0
+    return opened
+
+
+def _replayed(entries: zf.Entries, found: log.Replay, size: int) -> Opened:
+    opened = Opened(entries, found.end, size, found.link)
+    opened.crc = found.crc
     return opened
 
 
