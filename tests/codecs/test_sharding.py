@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from fastzarr.codecs.bytes import BytesCodec
 from fastzarr.codecs.crc32c import Crc32cCodec
 from fastzarr.codecs.program import MISSING
 from fastzarr.codecs.sharding import ShardingCodec
+from fastzarr.config import config
 from fastzarr.dtypes import from_numpy
 from fastzarr.stores import MemoryStore
 
@@ -141,6 +143,57 @@ def test_a_wrong_configuration_is_an_error_at_its_member(options: Any, where: st
     with pytest.raises(errors.MetadataError) as caught:
         _codec(**options)
     assert caught.value.where.startswith(where)
+
+
+BIG = {"name": "bytes", "configuration": {"endian": "big"}}
+INDEXES: list[tuple[list[Any], tuple[str, ...]]] = [
+    ([{"name": "bytes", "configuration": {"endian": "little"}}], ("zarr", "zarrista")),
+    ([BIG, "crc32c", "crc32c"], ("zarr", "zarrista")),
+    (
+        [{"name": "transpose", "configuration": {"order": [2, 0, 1]}}, BIG, "crc32c"],
+        ("zarr", "zarrista"),
+    ),
+    ([{"name": "transpose", "configuration": {"order": [1, 0, 2]}}, BIG], ("zarr", "zarrista")),
+    ([{"name": "reshape", "configuration": {"shape": [-1]}}, BIG], ("zarrista",)),
+    ([{"name": "numcodecs.delta", "configuration": {"dtype": "<u8"}}, BIG], ()),
+]
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+@pytest.mark.parametrize(("chain", "peers"), INDEXES, ids=str)
+def test_the_index_is_stored_as_its_codecs_say(
+    chain: list[Any], peers: tuple[str, ...], location: str, tmp_path: Path
+) -> None:
+    values = np.arange(24, dtype="i4").reshape(4, 6)
+    chain = [{"name": codec} if isinstance(codec, str) else codec for codec in chain]
+    shard = {
+        "chunk_shape": [1, 3],
+        "codecs": [BIG],
+        "index_codecs": chain,
+        "index_location": location,
+    }
+    stored = []
+    for path in ("native", "numpy"):
+        with config.set({"data_path": path}):
+            z = fastzarr.create_array(
+                tmp_path / path,
+                data=values,
+                chunks=(4, 6),
+                serializer={"name": "sharding_indexed", "configuration": shard},
+                compressors=None,
+            )
+            assert np.array_equal(z[:], values)
+            assert np.array_equal(z[1:3, 4], values[1:3, 4])
+            stored.append((tmp_path / path / "c/0/0").read_bytes())
+            z[2, 1] = values[2, 1]
+            assert np.array_equal(fastzarr.open_array(tmp_path / path)[:], values)
+    assert stored[0] == stored[1]
+    if "zarr" in peers:
+        assert np.array_equal(zarr.open_array(tmp_path / "native", mode="r")[:], values)
+    if "zarrista" in peers:
+        zarrista = pytest.importorskip("zarrista")
+        store = zarrista.store.FilesystemStore(str(tmp_path / "native"))
+        assert np.array_equal(zarrista.Array.open(store, "/")[...].to_numpy(), values)
 
 
 def test_index_codecs_of_no_fixed_size_are_refused() -> None:

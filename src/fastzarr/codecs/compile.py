@@ -108,6 +108,9 @@ def _describe_shard(shard: Shard) -> dict[str, Any] | None:
     inner, index = describe(shard.inner), describe(shard.index)
     if inner is None or index is None:
         return None
+    if index["order"] != tuple(range(len(index["order"]))):
+        # The extension reads and writes the entries of an index in their order.
+        return None
     return {
         "inner": inner,
         "shape": shard.spec.shape,
