@@ -22,7 +22,7 @@ import fastzarr as zarr
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, ContainsNodeError, DatabaseError, ForkedError
 from fastzarr.stores import LMDBStore
-from fastzarr.stores.lmdb.session import Writing
+from fastzarr.stores.lmdb.session import Reading, Writing
 from fastzarr.testing import StoreTests
 
 if TYPE_CHECKING:
@@ -106,25 +106,44 @@ def test_arrays_are_read_without_a_copy(tmp_path: Path) -> None:
 def test_views_of_values_last(tmp_path: Path) -> None:
     """A view keeps the values of its time, whatever is written by the same thread."""
     store = LMDBStore(tmp_path / "a.lmdb", map_size=64 * MIB)
-    store.update({"a": b"1" * 5000, "b": b"", "c": b"3"})
+    store.update({"a": b"1" * 50000, "b": b"", "c": b"3"})
     views = store.get_many_valid(["a", "b", "c", "x"])
     assert views[3] is None
     for i in range(50):
-        store["a"] = bytes([i]) * 5000
-    assert [bytes(view) for view in views[:3]] == [b"1" * 5000, b"", b"3"]
+        store["a"] = bytes([i]) * 50000
+    assert [bytes(view) for view in views[:3]] == [b"1" * 50000, b"", b"3"]
     assert views[0].readonly
-    assert store["a"] == bytes([49]) * 5000
+    assert store["a"] == bytes([49]) * 50000
     del views
     store.close()
     assert store["c"] == b"3"
 
 
+def test_a_store_that_was_only_read_is_not_synced_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing waits for the disk only if transactions have not done so."""
+    synced: list[Reading] = []
+    sync = Reading.sync
+
+    def counted(self: Reading) -> None:
+        synced.append(self)
+        sync(self)
+
+    monkeypatch.setattr(Reading, "sync", counted)
+    settings: list[dict[str, Any]] = [{}, {"durability": "none"}, {"sync": False}]
+    for number, words in enumerate(settings):
+        with LMDBStore(tmp_path / f"{number}.lmdb", **words) as store:
+            store["a"] = b"1"
+    assert len(synced) == 2
+
+
 def test_too_many_views_are_copies(tmp_path: Path) -> None:
     """However many requests keep their values, readers of the file do not run out."""
     store = LMDBStore(tmp_path / "a.lmdb", max_readers=8)
-    store["a"] = b"1"
+    value = store["a"] = b"1" * 50_000
     views = [store.get_many_valid(["a"]) for _ in range(100)]
-    assert all(bytes(view) == b"1" for (view,) in views)
+    assert all(bytes(view) == value for (view,) in views)
     assert {type(view) for (view,) in views} == {memoryview, bytes}
     store["a"] = b"2"
     assert store["a"] == b"2"
@@ -253,7 +272,7 @@ def test_a_fork_with_views_leaves_them_to_the_parent(
     """A child of a process that keeps views cannot use the store, and the parent's are kept."""
     monkeypatch.setattr("fastzarr.stores.lmdb.environment._WAIT", 0.1)
     store = LMDBStore(tmp_path / "a.lmdb")
-    store["a"] = b"1" * 5000
+    store["a"] = b"1" * 50000
     (view,) = store.get_many_valid(["a"])
 
     def child(queue: Any) -> None:
@@ -269,9 +288,9 @@ def test_a_fork_with_views_leaves_them_to_the_parent(
     assert "a.lmdb" in queue.get()
     process.join()
     for i in range(20):
-        store["a"] = bytes([i]) * 5000
-    assert bytes(view) == b"1" * 5000
-    assert store["a"] == bytes([19]) * 5000
+        store["a"] = bytes([i]) * 50000
+    assert bytes(view) == b"1" * 50000
+    assert store["a"] == bytes([19]) * 50000
 
 
 def test_without_the_package_the_extra_is_named(

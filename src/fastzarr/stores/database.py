@@ -273,6 +273,20 @@ class Database(Store):
 
     get_valid = _get
 
+    def get_checked(self, key: str, check: Callable[[int, str], None]) -> bytes | None:
+        """Return a value unless ``check(size, key)`` raises, in one session."""
+        validate_key(key)
+        with self._read() as session:
+            size = session.size(key)
+            if size is None:
+                return None
+            check(size, key)
+            found = session.get(key)
+            value = found if found is None or type(found) is bytes else bytes(found)
+        if value is not None:
+            check(len(value), key)
+        return value
+
     def _set(self, key: str, value: bytes | memoryview) -> None:
         with self._write(len(value)) as session:
             session.put({key: value})

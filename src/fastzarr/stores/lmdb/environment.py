@@ -80,6 +80,8 @@ class Environment:
         # The inode of the file, and its size at least.
         self._file: tuple[int, int] | None = None
         self._least = 0
+        # The path of the file, when the environment was last looked for.
+        self._path = ""
         self._writers = Writers(url)
         #: The tokens of values.
         self.stamps = Stamps(found)
@@ -117,8 +119,12 @@ class Environment:
             if self._inherited:
                 msg = f"{self.url} was in use when this process was forked; open it after the fork"
                 raise ForkedError(msg)
+            if self._env is not None and self._look(self._path) == self._file:
+                self._users += 1
+                return self._env
             settings = self._settings()
-            file = self._look(self._data(settings))
+            self._path = self._data(settings)
+            file = self._look(self._path)
             if file != self._file:
                 # Another file has the name now, or none has. Those who use the old one keep it.
                 self._env, self._file = None, file
@@ -126,7 +132,7 @@ class Environment:
                 return None
             if self._env is None:
                 self._env = self._open(settings, create=create)
-                self._file = self._look(self._data(settings))
+                self._file = self._look(self._path)
             self._users += 1
             return self._env
 
@@ -181,6 +187,10 @@ class Environment:
             msg = "the file is truncated: it has fewer pages than it refers to"
             raise DatabaseError(msg, self.url)
         return made
+
+    def is_synced(self) -> bool:
+        """Whether each transaction is on the disk at its end."""
+        return all(self._kwargs.get(name, True) for name in ("sync", "metasync"))
 
     def own(self) -> Any:
         """Return the environment for the store's user."""

@@ -4,7 +4,7 @@ Rules of this file:
 
 * Keys and values are stored as they are, as zarr-python 2 stored them, without a version.
 * Views are handed to the engine alone, which drops them at the end of a call. Each of its requests
-  has one transaction; if too many are open, values are copied.
+  has one transaction; if too many are open, values are copied, and so are small ones.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import numpy as np
 from fastzarr.stores.database import Session, WritingSession
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from fastzarr.stores.database import Changes
     from fastzarr.stores.lmdb.environment import Environment
+
+
+# Values of at most so many bytes are copied sooner than a view is made.
+_COPIED = 1 << 14
 
 
 class Reading(Session):
@@ -185,29 +189,27 @@ class Lease:
         if self._txn is not None:
             environment.count_lease(1)
 
-    def is_one_too_many(self) -> bool:
-        """Whether views must not be kept."""
-        return self._environment.leases > self._environment.readers()
+    def values(self, keys: Sequence[str]) -> list[memoryview | bytes | None]:
+        """Return the values of keys, large ones as views unless too many have any."""
+        if self._txn is None:
+            return [None] * len(keys)
+        views = self._environment.leases <= self._environment.readers()
+        values: list[memoryview | bytes | None] = []
+        get = self._txn.get
+        for key in keys:
+            try:
+                found = get(_encoded(key))
+            except self._environment.failures as error:
+                raise self._environment.worded(error, key) from error
+            if found is not None:
+                found = self._view(found) if views and len(found) > _COPIED else bytes(found)
+            values.append(found)
+        return values
 
-    def copy(self, key: str) -> bytes | None:
-        """Return a copy of a value, or None if the key is missing."""
-        found = self._get(key)
-        return None if found is None else bytes(found)
-
-    def view(self, key: str) -> memoryview | bytes | None:
-        """Return a view of a value, or None if the key is missing."""
-        found = self._get(key)
-        if not found:
-            return found if found is None else b""
+    def _view(self, found: Any) -> memoryview:
         array: Any = np.frombuffer(found, np.uint8).view(_Leased)
         array.lease = self
         return memoryview(array)
-
-    def _get(self, key: str) -> Any:
-        try:
-            return None if self._txn is None else self._txn.get(_encoded(key))
-        except self._environment.failures as error:
-            raise self._environment.worded(error, key) from error
 
     def __del__(self) -> None:
         """End the transaction."""

@@ -91,10 +91,7 @@ class LMDBStore(Database):
         """Return the values of keys that are known to be valid, as views if they may be."""
         if not self.buffers or self._changes() is not None:
             return [None if one is None else bytes(one) for one in super().get_many_valid(keys)]
-        lease = Lease(self._opened)
-        if lease.is_one_too_many():
-            return [lease.copy(key) for key in keys]
-        return [lease.view(key) for key in keys]
+        return Lease(self._opened).values(keys)
 
     # They are consistent with ``_move``.
     draft = Database.draft
@@ -140,8 +137,9 @@ class LMDBStore(Database):
         >>> import tempfile
         >>> LMDBStore(tempfile.mkdtemp()).flush()
         """
-        with Reading(self._opened) as session:
-            session.sync()
+        if not self._opened.is_synced():
+            with Reading(self._opened) as session:
+                session.sync()
 
     def close(self) -> None:
         """Flush, and close the environment when nobody uses it; a later use opens it again.
