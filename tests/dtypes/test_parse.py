@@ -19,6 +19,7 @@ from fastzarr.dtypes import (
     parse_dtype,
     register_dtype,
 )
+from fastzarr.dtypes.parse import DTYPES
 from fastzarr.errors import DataTypeValidationError, MetadataError
 
 SECONDS = {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}}
@@ -174,3 +175,21 @@ def test_a_registered_data_type_is_found_by_its_name() -> None:
 
     register_dtype("example.tenths", Other)
     assert type(fastzarr.open_array(store, mode="r").layout.dtype) is Other
+
+
+def test_a_registered_class_replaces_a_name_of_low_precision() -> None:
+    class Nibbles(dtypes.UInt8):
+        """A data type under a name of the package."""
+
+    DTYPES.register("uint4", Nibbles)
+    try:
+        assert type(from_v3("uint4")) is Nibbles
+        assert dtypes.data_type_registry.get("uint4") is Nibbles
+    finally:
+        del DTYPES._found["uint4"]  # noqa: SLF001  (there is no way back for users)
+    assert from_v3("uint4").name == "uint4"
+    assert dtypes.data_type_registry.get("uint4") is dtypes.SmallInteger
+    contents = dtypes.data_type_registry.contents
+    assert contents["complex_bfloat16"] is dtypes.SmallComplex
+    assert contents["bfloat16"] is dtypes.SmallFloat
+    assert contents["struct"] is dtypes.Struct

@@ -97,20 +97,26 @@ def from_v3(json: Any, where: str = "data_type") -> DataType:
     """
     name, config = extension(json, where, DataTypeValidationError)
     at = member(where, "configuration")
-    if name in _RECORDS:
-        return struct_from_v3(name, config, at, from_v3)
-    raw = _RAW.fullmatch(name)
-    if raw is not None:
-        check_members(config, {}, at, DataTypeValidationError)
-        return raw_from_bits(int(raw[1]), where)
-    if name in _SMALL or name in _PAIRS:
-        check_members(config, {}, at, DataTypeValidationError)
-        return _low_precision(name, where)
+    family = None if name in DTYPES else _of_family(name, config, where)
+    if family is not None:
+        return family
     found = guard(partial(DTYPES.find, name), where, "data type")
     if found is None:
         msg = f"unknown data type {show(name)}"
         raise DataTypeValidationError(msg, where)
     return guard(partial(found.from_config, config, at), where, "data type")
+
+
+def _of_family(name: str, config: dict[str, Any], where: str) -> DataType | None:
+    """Return the data type of a name that stands for itself and others; None if there is none."""
+    at = member(where, "configuration")
+    if name in _RECORDS:
+        return struct_from_v3(name, config, at, from_v3)
+    raw = _RAW.fullmatch(name)
+    if raw is None and name not in _FAMILIES:
+        return None
+    check_members(config, {}, at, DataTypeValidationError)
+    return _low_precision(name, where) if raw is None else raw_from_bits(int(raw[1]), where)
 
 
 def _low_precision(name: str, where: str) -> DataType:
@@ -298,7 +304,7 @@ class DataTypeRegistry:
 
     def get(self, key: str) -> type[DataType]:
         """Return the class of a name of format 3; raise KeyError if the name is unknown."""
-        found = _FAMILIES.get(key) or DTYPES.find(key)
+        found = DTYPES.find(key) if key in DTYPES or key not in _FAMILIES else _FAMILIES[key]
         if found is None:
             raise KeyError(key)
         return found
