@@ -280,6 +280,18 @@ def test_chunks_that_are_no_blocks_are_read_as_a_whole():
     assert np.array_equal(z[:], values)
 
 
+def test_shards_of_another_shape_are_read_in_the_same_way_or_not_at_all():
+    values = np.arange(32, dtype="i4").reshape(8, 4)
+    z = create({}, values, (8, 4), [reshape(-1)], sharding(8))
+    program = z.metadata.program
+    assert program.shard.grid.steps == (2, 4)
+    other = program.of_shape((4, 8))
+    assert other.shard.grid.steps == (1, 8)
+    assert np.array_equal(other.decode(other.encode(values.reshape(4, 8))), values.reshape(4, 8))
+    with pytest.raises(MetadataError, match=r"a shard \(8, 3\) are no blocks of the array before"):
+        program.of_shape((8, 3))
+
+
 def test_a_chunk_that_the_document_cannot_reshape_is_an_error_of_the_document():
     with pytest.raises(MetadataError, match=r"codecs\[0\]\.configuration\.shape: \(5,\) has 5"):
         create({}, np.zeros((4, 6)), (4, 6), [reshape(5)])

@@ -35,7 +35,7 @@ from fastzarr.codecs.chain import resolve_chain
 from fastzarr.codecs.reshape import ReshapeCodec
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.dtypes.numeric import UInt64
-from fastzarr.errors import CodecError
+from fastzarr.errors import CodecError, MetadataError
 from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
@@ -158,6 +158,12 @@ class Program:
         if found is None:
             spec = replace(self.spec, shape=shape)
             found = Program(resolve_chain(self.codecs, spec, "codecs"), spec)
+            if self.shard is not None and found.shard is None:
+                msg = (
+                    f"the inner chunks of a shard {shape} are no blocks of the array before the "
+                    f"reshape, but those of a shard {self.spec.shape} are"
+                )
+                raise MetadataError(msg, "codecs")
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
             self._shapes[shape] = found
