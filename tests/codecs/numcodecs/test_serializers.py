@@ -206,7 +206,11 @@ def test_zfp_reads_no_further_than_its_data(mode):
 
 
 def test_zfp_stores_what_is_not_finite_without_loss_or_not_at_all():
-    for config, says in ({"mode": 4, "tolerance": 0.1}, "NaN"), ({"mode": 4}, None):
+    for config, says in (
+        ({"mode": 4, "tolerance": 0.1}, "NaN"),
+        ({"mode": 4}, None),
+        ({"mode": 5}, None),
+    ):
         serializer = {"name": "numcodecs.zfpy", "configuration": config}
         z = fastzarr.create_array({}, shape=4, dtype="f8", serializer=serializer, compressors=None)
         if says:
@@ -215,6 +219,13 @@ def test_zfp_stores_what_is_not_finite_without_loss_or_not_at_all():
         else:
             z[:] = [0, np.nan, np.inf, -np.inf]
             assert z[:].tobytes() == np.array([0, np.nan, np.inf, -np.inf]).tobytes()
+
+
+def test_a_mode_that_zfpy_has_not_is_an_error_that_names_the_others():
+    serializer = {"name": "numcodecs.zfpy", "configuration": {"mode": 1}}
+    z = fastzarr.create_array({}, shape=4, dtype="f8", serializer=serializer, compressors=None)
+    with pytest.raises(ChunkError, match=r"mode 1 cannot be written; use 2 \(rate\), 3 \(prec"):
+        z[1] = 1
 
 
 class Typed(numcodecs.abc.Codec):

@@ -31,6 +31,9 @@ _KINDS = {
     "zfpy": ("f4", "f8", "i4", "i8"),
 }
 _MOST_AXES = 4
+# The modes of zfpy by number.
+_MODES = {2: "rate", 3: "precision", 4: "tolerance"}
+_REVERSIBLE = 5
 _HEADER = 24
 _SHORT = 12
 _MOST_BITS = 1 << 15
@@ -73,6 +76,14 @@ class NumcodecsSerializer(NumcodecsBase, ArrayBytesCodec):  # type: ignore[overr
         """Return the encoded bytes of an array of numbers."""
         if self.id == "pcodec":
             return as_bytes(run(self.id, partial(_pcodec, self.codec), array))
+        mode = self.codec.mode
+        if mode == _REVERSIBLE:
+            # numcodecs reads this mode, and cannot write it.
+            return as_bytes(run(self.id, zfp.zfpy().compress_numpy, array))
+        if mode not in _MODES:
+            known = ", ".join(f"{number} ({word})" for number, word in _MODES.items())
+            msg = f"zfpy: the mode {mode} cannot be written; use {known} or {_REVERSIBLE}"
+            raise CodecError(msg)
         kept = ("tolerance", "rate", "precision")
         if any(getattr(self.codec, name) >= 0 for name in kept):
             zfp.check_finite(self.id, array)
