@@ -422,15 +422,18 @@ def _entries(raw: bytes) -> Any:
     ending = zf.find_ending(raw, len(raw))
     assert ending is not None
     hidden: list[zf.Entry] = []
+    folders: list[zf.Entry] = []
     try:
         directory = raw[ending.start : ending.start + ending.size]
-        found: Any = zf.read_directory(directory, ending, hidden)
+        found: Any = zf.read_directory(directory, ending, hidden, folders)
     except ArchiveError as error:
         return str(error)
     slots = (*zf.Entry.__slots__, "in_place")
-    return {
-        key: ([getattr(one, name) for name in slots], one.place()) for key, one in found.items()
-    }, len(hidden)
+    return (
+        {key: ([getattr(one, name) for name in slots], one.place()) for key, one in found.items()},
+        len(hidden),
+        len(folders),
+    )
 
 
 @pytest.mark.parametrize(

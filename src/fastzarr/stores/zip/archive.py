@@ -16,6 +16,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager, suppress
 from threading import RLock
@@ -25,7 +26,7 @@ from fastzarr.errors import ArchiveError, BaseZarrError
 from fastzarr.stores.local import system
 from fastzarr.stores.zip import format as zf
 from fastzarr.stores.zip import log
-from fastzarr.stores.zip.opening import Opened, open_archive
+from fastzarr.stores.zip.opening import Opened, check_first, open_archive
 from fastzarr.stores.zip.source import FileChange, FileSource, ObjectSource, OpenFile, RemoteSource
 
 if TYPE_CHECKING:
@@ -65,12 +66,14 @@ class Item(NamedTuple):
 class View:
     """A file, and its members by key, in the order of the directory; None counts as missing."""
 
-    __slots__ = ("_names", "_version", "entries", "opened", "reader")
+    __slots__ = ("_names", "_version", "comment", "entries", "folders", "opened", "reader")
 
     def __init__(self, reader: Any, opened: Opened) -> None:
         """Initialise."""
         self.reader, self.opened = reader, opened
         self.entries: zf.Entries = dict(opened.entries)
+        #: The entries of folders and the comment, which are kept for other programs.
+        self.folders, self.comment = opened.folders, opened.comment
         self._version = 0
         # The names below each folder, and the version of the entries that they are of. A thread may
         # collect them while another one updates the entries.
@@ -78,6 +81,7 @@ class View:
 
     def update(self, changes: list[log.Change]) -> None:
         """Apply changes in one step."""
+        self.folders, self.comment = log.kept(self.folders, self.comment, changes)
         base, new = log.applied(self.entries, changes)
         names, version = self._current_names(), self._version + 1
         if base is not self.entries:
@@ -116,6 +120,10 @@ class View:
         start = f"{prefix}/" if prefix else ""
         return any(entry is not None and key.startswith(start) for key, entry in self.members())
 
+    def listed(self) -> list[Entry]:
+        """Return what a directory has: the entries of folders and members."""
+        return [*self.folders, *(one for one in list(self.entries.values()) if one is not None)]
+
     def members(self) -> list[tuple[str, Entry | None]]:
         """Return the members by key, which other threads may change meanwhile."""
         return list(self.entries.items())
@@ -125,6 +133,9 @@ class View:
         opened = self.opened
         if opened.sealed:
             return
+        if isinstance(self.reader, RemoteSource):
+            # It would be another request at each opening.
+            check_first(self.reader, opened)
         if not opened.proven:
             msg = (
                 f"{key!r} is not among the members that were recovered of a damaged archive, and "
@@ -233,10 +244,13 @@ class Archive:
             return self._load(self.source.open())
         # Another writer may have replaced an incomplete record by one of the same size.
         verify = self._seen > self._end
-        found = log.Replay(reader, self._end, size, link=self._link, verify=verify)
+        shift = view.opened.shift
+        found = log.Replay(reader, self._end, size, link=self._link, shift=shift, verify=verify)
         if size != self._seen and found.end == self._end and _is_rewritten(reader, size):
             return self._load(self.source.open())
         view.update(found.changes)
+        if found.checked >= 0:
+            view.opened.shift = 0
         self._link = found.link
         self._end = found.end
         self._seen = size
@@ -305,6 +319,8 @@ class Archive:
         if items == []:
             return
         end, link = self._end, [log.control(log.LINK)] if self._link < 0 else []
+        if link and view.opened.shift:
+            link.append(log.shifted(view.opened.shift))
         if self._seen > end:
             change.truncate(end)
         # Whatever comes between, the file is read again from the old end on.
@@ -383,20 +399,26 @@ class Archive:
         damaged = self.view is not None and not self.view.opened.proven
         if not self.written and (self._link < 0 or damaged):
             return
-        with suppress(FileNotFoundError), self._changing() as (change, view):
-            if self._link >= 0:
-                self._write_directory(change, view)
+        try:
+            with self._changing() as (change, view):
+                if self._link >= 0:
+                    self._write_directory(change, view)
+        except FileNotFoundError:
+            lost, self.written = self.written, False
+            if lost:
+                msg = "the archive was deleted or renamed before its changes were flushed"
+                raise FileNotFoundError(errno.ENOENT, msg, self.source.path) from None
         self.written = False
 
     def _write_directory(self, change: Change, view: View) -> None:
-        entries = [entry for entry in view.entries.values() if entry is not None]
+        entries = view.listed()
         records = b"".join([entry.raw for entry in entries])
         end = self._end
         if not self.zip64:
             _check_narrow(len(entries), end + len(records))
         if self._seen > end:
             change.truncate(end)
-        parts = [records, zf.end_records(len(entries), len(records), end)]
+        parts = [records, zf.end_records(len(entries), len(records), end, view.comment)]
         syncs = self.durability != "none"
         if syncs:
             change.sync()
@@ -411,7 +433,7 @@ class Archive:
         at, slot = log.slot_bytes(end, records)
         for link in sorted(links):
             change.write(link + at, [slot])
-        self._link, self._new = -1, False
+        self._link, self._new, view.opened.shift = -1, False, 0
         self._end = end
         self._seen = end
         view.opened.sealed = view.opened.sealed or self._first_link
@@ -422,7 +444,7 @@ class Archive:
         if self._changed and isinstance(self.source, FileSource):
             self._changed = False
             with suppress(FileNotFoundError):
-                entries = [e for e in self.current().entries.values() if e is not None]
+                entries = self.current().listed()
                 kept = sum(zf.LOCAL.size + 2 * len(e.raw) + e.stored for e in entries)
                 if self._end - kept > max(kept, _WASTE):
                     self.compact()
@@ -430,7 +452,8 @@ class Archive:
     def finish(self) -> None:
         """Flush at the end of the process, or when the last store of the archive is gone."""
         if self._process == os.getpid() and self.written:
-            self.flush()
+            with suppress(FileNotFoundError):
+                self.flush()
 
     def compact(self) -> None:
         """Write a new file without free space, and put it in the place of the old one."""
@@ -439,20 +462,48 @@ class Archive:
             msg = "only an archive in a file of its own can be compacted"
             raise BaseZarrError(msg)
         with self._changing() as (_, view):
-            folder = os.path.dirname(source.path)
-            new = system.temporary_name(folder)
-            try:
-                self._copy_to(new, view)
-                os.chmod(new, os.stat(source.path).st_mode & 0o7777)
-                system.patiently(os.replace, new, source.path)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(new)
+            self._replace(source, view)
+
+    def _replace(self, source: FileSource, view: View) -> None:
+        """Put a new file with all members in the place of the old one."""
+        folder = os.path.dirname(source.path)
+        new = system.temporary_name(folder)
+        try:
+            self._copy_to(new, view)
+            os.chmod(new, os.stat(source.path).st_mode & 0o7777)
+            system.patiently(os.replace, new, source.path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(new)
+            raise
+        if self.durability != "none":
+            system.sync_folder(folder)
+        self._load(source.open())
+        self.written = False
+
+    def empty(self) -> None:
+        """Delete all members; a damaged archive is replaced by a new one.
+
+        Raise ArchiveError for a file that is not an archive.
+        """
+        source = self.source
+        try:
+            damaged = self.exists() and not self.current().opened.proven
+        except ArchiveError:
+            reader = source.open()
+            start = reader.read(0, min(4, reader.tail(0)[1]))
+            if start not in (zf.LOCAL_SIGNATURE, zf.END_SIGNATURE):
                 raise
-            if self.durability != "none":
-                system.sync_folder(folder)
-            self._load(source.open())
-            self.written = False
+            damaged = True
+        if not damaged or isinstance(source, RemoteSource):
+            self.delete_tree("")
+            return
+        with self._alone(), source.locked() as change:
+            if isinstance(source, FileSource):
+                self._replace(source, View(None, Opened({}, 0, 0)))
+            else:
+                change.truncate(0)
+                self._load(source)
 
     def _copy_to(self, path: str, view: View) -> None:
         """Write all members to a new file."""
@@ -460,16 +511,14 @@ class Archive:
         with open(path, "xb", buffering=0) as file:
             out = _Out(file)
             out.write(log.control(log.LINK))
-            for entry in list(view.entries.values()):
-                if entry is None:
-                    continue
+            for entry in view.listed():
                 records.append(zf.moved(entry, out.size))
                 out.write(zf.header_of(entry))
                 for piece in view.pieces(entry):
                     out.write(piece)
             directory, start = b"".join(records), out.size
             out.write(directory)
-            out.write(zf.end_records(len(records), len(directory), start))
+            out.write(zf.end_records(len(records), len(directory), start, view.comment))
             at, slot = log.slot_bytes(out.size, directory)
             file.seek(at)
             file.write(slot)

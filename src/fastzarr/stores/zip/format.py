@@ -101,6 +101,10 @@ class Entry:
         """Whether the stored bytes are the value."""
         return not self.method and self.size == self.stored and self.plain
 
+    def is_folder(self) -> bool:
+        """Whether the entry is that of a folder."""
+        return self.name.endswith(b"/") and not self.size
+
     def place(self) -> tuple[int, int]:
         """Return where the member starts, and the least offset where it may end."""
         return self.offset, self.offset + LOCAL.size + len(self.name) + self.stored
@@ -113,11 +117,12 @@ Entries: TypeAlias = dict[str, Entry | None]
 class Ending:
     """What the end record of an archive says."""
 
-    __slots__ = ("count", "end", "shift", "size", "start")
+    __slots__ = ("comment", "count", "shift", "size", "start")
 
-    def __init__(self, count: int, size: int, start: int, shift: int, end: int) -> None:
+    def __init__(self, count: int, size: int, start: int, shift: int, comment: bytes) -> None:
         """Initialise; ``shift`` is the number of bytes before the archive in its file."""
-        self.count, self.size, self.start, self.shift, self.end = count, size, start, shift, end
+        self.count, self.size, self.start, self.shift = count, size, start, shift
+        self.comment = comment
 
 
 def find_ending(tail: bytes, file_size: int) -> Ending | None:
@@ -154,13 +159,17 @@ def _ending(tail: bytes, at: int, file_size: int) -> Ending | None:
         raise ArchiveError(msg)
     if count * CENTRAL.size > size or before - size < start:
         return None
-    return Ending(count, size, before - size, before - size - start, file_size)
+    comment = tail[at + END.size :]
+    return Ending(count, size, before - size, before - size - start, comment)
 
 
-def read_directory(raw: bytes, ending: Ending, hidden: list[Entry]) -> Entries:
+def read_directory(
+    raw: bytes, ending: Ending, hidden: list[Entry], folders: list[Entry]
+) -> Entries:
     """Return the entries of a directory from its bytes.
 
-    Those to which later ones have given their names are added to ``hidden``.
+    Those to which later ones have given their names are added to ``hidden``, and those of folders
+    to ``folders``.
 
     Raise ArchiveError if its records are damaged or overlap, or if a name is not a valid key.
     """
@@ -182,6 +191,8 @@ def read_directory(raw: bytes, ending: Ending, hidden: list[Entry]) -> Entries:
             if before is not None:
                 hidden.append(before)
             entries[key] = found
+        elif found.is_folder():
+            folders.append(found)
     if at != len(raw):
         msg = f"its directory has {len(raw) - at} bytes behind its {ending.count} entries"
         raise DamagedError(msg)
@@ -264,7 +275,7 @@ def key_of(entry: Entry, raw: bytes) -> str | None:
 
     Raise ArchiveError for a name that is not a valid key.
     """
-    if raw.endswith(b"/") and not entry.size:
+    if entry.is_folder():
         return None
     try:
         plain = entry.flags & UTF8 or raw.isascii()
@@ -404,7 +415,7 @@ def is_wide(entry: Entry) -> bool:
     return max(entry.stored, entry.size, entry.offset) >= _LARGE
 
 
-def end_records(count: int, size: int, start: int) -> bytes:
+def end_records(count: int, size: int, start: int, comment: bytes = b"") -> bytes:
     """Return what follows a directory of so many entries and bytes that starts at ``start``."""
     wide = b""
     if needs_zip64(count, size, start):
@@ -412,7 +423,8 @@ def end_records(count: int, size: int, start: int) -> bytes:
         wide = END64.pack(END64_SIGNATURE, *body)
         wide += LOCATOR.pack(LOCATOR_SIGNATURE, 0, start + size, 1)
     count, size, start = min(count, _MANY), min(size, _LARGE), min(start, _LARGE)
-    return wide + END.pack(END_SIGNATURE, 0, 0, count, count, size, start, 0)
+    fields = (0, 0, count, count, size, start, len(comment))
+    return wide + END.pack(END_SIGNATURE, *fields) + comment
 
 
 def needs_zip64(count: int, size: int, start: int) -> bool:

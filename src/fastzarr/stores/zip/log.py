@@ -5,9 +5,10 @@ Rules of this file:
 * An archive is changed only by appending: new members, and *control records*. These are local
   headers of an empty member whose name no key can have, with an extra field of this package. Other
   programs do not see them, because no directory lists them.
-* A change starts with a link behind the last directory. Members, deletions and batches follow, and
-  finally a new directory. Until that is written, the last one remains valid, and the changes are
-  found by reading from the link on.
+* A change starts with a link behind the last directory. If there are other bytes before the
+  archive, their number follows, so that it is not taken for an archive in a value. Members,
+  deletions and batches follow, and finally a new directory. Until that is written, the last one
+  remains valid, and the changes are found by reading from the link on.
 * What follows a damaged or incomplete record does not count. The records of a batch count together.
 * When a directory is written, and synced, its end and its checksum are put into the link before it
   and into the first link of the file. A file that ends before that was truncated, and a directory
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 #: The name of control records, which is not a valid key.
 CONTROL = f".log{TEMPORARY_SUFFIX}".encode()
 _FIELD = 0x465A
-LINK, DELETE, TREE, BATCH = b"L", b"D", b"T", b"B"
+LINK, DELETE, TREE, BATCH, SHIFT = b"L", b"D", b"T", b"B", b"S"
 _SLOT = struct.Struct("<QLL")
 _EMPTY = bytes(_SLOT.size)
 # What a control record begins with: all but the length of its field.
@@ -46,12 +47,17 @@ _SEARCHED = 1 << 20
 
 
 class Change(NamedTuple):
-    """A change of one key, or of all keys below it; without a key, a whole directory."""
+    """A change of one key, or of all keys below it; without a key, a whole directory.
+
+    A directory also has entries of folders, and the comment of the archive.
+    """
 
     kind: bytes
     key: str
     entry: zf.Entry | None = None
     entries: zf.Entries | None = None
+    folders: tuple[zf.Entry, ...] = ()
+    comment: bytes = b""
 
 
 class Slot(NamedTuple):
@@ -69,6 +75,11 @@ def control(kind: bytes, body: bytes = b"") -> bytes:
     extra = struct.pack("<2H", _FIELD, len(payload)) + payload
     header = (zf.LOCAL_SIGNATURE, 10, 0, zf.STORED, 0, 1 << 5 | 1, 0, 0, 0, len(CONTROL))
     return zf.LOCAL.pack(*header, len(extra)) + CONTROL + extra
+
+
+def shifted(shift: int) -> bytes:
+    """Return the record behind the first link of an archive that begins after so many bytes."""
+    return control(SHIFT, str(shift).encode())
 
 
 def batch(size: int) -> bytes:
@@ -120,10 +131,21 @@ class Replay:
     """
 
     def __init__(
-        self, source: Reader, start: int, stop: int, *, link: int = -1, verify: bool = False
+        self,
+        source: Reader,
+        start: int,
+        stop: int,
+        *,
+        link: int = -1,
+        shift: int = 0,
+        verify: bool = False,
     ) -> None:
-        """Read the records; with ``verify``, check the data of members, too."""
+        """Read the records; with ``verify``, check the data of members, too.
+
+        ``shift`` is the number of other bytes before the archive.
+        """
         self._source, self._stop, self._verify = source, stop, verify
+        self._shift = shift
         self._first, self._raw = 0, b""
         self.changes: list[Change] = []
         self.end, self.link, self.checked, self.crc = start, link, -1, 0
@@ -219,7 +241,12 @@ class Replay:
         if payload[1:5] != struct.pack("<L", zlib.crc32(checked)):
             return None
         if kind == LINK:
+            expected = shifted(self._shift) if self._shift else b""
+            if self._bytes(start, len(expected)) != expected:
+                return None
             self.link = at
+        elif kind == SHIFT:
+            return start
         elif kind == BATCH:
             return self._batch(start, start + int.from_bytes(body, "little"), stop, into)
         else:
@@ -241,6 +268,7 @@ class Replay:
     def _directory(self, at: int, into: list[Change]) -> int | None:
         """Read a directory with its end record."""
         entries: zf.Entries = {}
+        folders: list[zf.Entry] = []
         places: list[tuple[int, int]] = []
         here, count, crc = at, 0, 0
         try:
@@ -253,26 +281,45 @@ class Replay:
                 if key is not None:
                     entries.pop(key, None)
                     entries[key] = entry
+                elif entry.is_folder():
+                    folders.append(entry)
                 here, count, crc = here + len(record), count + 1, zlib.crc32(record, crc)
             zf.check_places(places, at)
         except (ArchiveError, struct.error):
             return None
-        end = self._end_record(here, count)
-        if end is None or end > self._stop:
+        found = self._end_record(here, count)
+        if found is None:
             return None
-        into.append(Change(b"", "", None, entries))
-        self.link, self.checked, self.crc = -1, end, crc
+        end, comment = found
+        into.append(Change(b"", "", None, entries, tuple(folders), comment))
+        self.link, self.checked, self.crc, self._shift = -1, end, crc, 0
         return end
 
-    def _end_record(self, at: int, count: int) -> int | None:
-        """Return where the end record of so many entries ends, or None if there is none."""
+    def _end_record(self, at: int, count: int) -> tuple[int, bytes] | None:
+        """Return where the end record of so many entries ends, and its comment, or None."""
         if self._bytes(at, 4) == zf.END64_SIGNATURE:
             at += zf.END64.size + zf.LOCATOR.size
         found = self._bytes(at, zf.END.size)
         if len(found) < zf.END.size or not found.startswith(zf.END_SIGNATURE):
             return None
         fields = zf.END.unpack(found)
-        return at + zf.END.size + fields[-1] if fields[4] == min(count, 0xFFFF) else None
+        start, size = at + zf.END.size, fields[-1]
+        comment = self._bytes(start, size)
+        whole = len(comment) == size and fields[4] == min(count, 0xFFFF)
+        return (start + size, comment) if whole else None
+
+
+def kept(
+    folders: list[zf.Entry], comment: bytes, changes: list[Change]
+) -> tuple[list[zf.Entry], bytes]:
+    """Return the entries of folders, and the comment, of an archive after some changes."""
+    for change in changes:
+        if change.entries is not None:
+            folders, comment = list(change.folders), change.comment
+        elif change.kind == TREE:
+            start = f"{change.key}/".encode() if change.key else b""
+            folders = [one for one in folders if not one.name.startswith(start)]
+    return folders, comment
 
 
 def applied(entries: zf.Entries, changes: list[Change]) -> tuple[zf.Entries, zf.Entries]:
@@ -281,7 +328,7 @@ def applied(entries: zf.Entries, changes: list[Change]) -> tuple[zf.Entries, zf.
     The former are others than the given ones if there was a directory among the changes.
     """
     new: zf.Entries = {}
-    for kind, key, entry, directory in changes:
+    for kind, key, entry, directory, *_ in changes:
         if directory is not None:
             entries, new = directory, {}
         elif kind == TREE:

@@ -10,6 +10,7 @@ Rules of this file:
   link says that no directory was written later: the writer died before the end of its changes.
 * In all other cases the archive was truncated or damaged. The members whose headers are found are
   read, but nothing is known of what is missing: it is not ``proven``.
+* Of an archive in another store, the first record is only compared when a key is missing.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Opened:
     """
 
     __slots__ = (
-        *("crc", "end", "entries", "first_link", "hidden", "link", "proven", "sealed", "size"),
+        *("begun", "comment", "crc", "end", "entries", "first_link", "folders", "hidden", "link"),
+        *("proven", "sealed", "shift", "size"),
     )
 
     def __init__(self, entries: zf.Entries, end: int, size: int, link: int = -1) -> None:
@@ -46,6 +48,13 @@ class Opened:
         self.proven, self.sealed, self.first_link = True, False, False
         #: Entries to which later ones have given their names.
         self.hidden: list[zf.Entry] = []
+        #: The entries of folders, and the comment of the archive.
+        self.folders: list[zf.Entry] = []
+        self.comment = b""
+        #: The number of other bytes before the archive of the last directory.
+        self.shift = 0
+        #: Whether only a part was written of what follows the first link of such an archive.
+        self.begun = False
 
 
 def open_archive(reader: Reader, path: str, *, recover: bool = True) -> Opened:
@@ -77,7 +86,7 @@ def open_archive(reader: Reader, path: str, *, recover: bool = True) -> Opened:
             msg = f"{path!r} does not end with a directory: it is incomplete or still being written"
         raise ArchiveError(msg)
     if recover:
-        _check_first(reader, found)
+        check_first(reader, found)
     if not found.proven:
         msg = (
             f"the zip archive {path!r} is truncated or damaged: {len(found.entries)} members were "
@@ -98,7 +107,8 @@ def _opened(reader: Reader, ending: zf.Ending, tail: bytes, end: int) -> Opened:
     """Read the directory of an archive that ends at ``end`` with the bytes ``tail``."""
     found = Opened({}, end, end)
     raw = _read_directory(reader, ending, tail, end)
-    found.entries = zf.read_directory(raw, ending, found.hidden)
+    found.entries = zf.read_directory(raw, ending, found.hidden, found.folders)
+    found.comment, found.shift = ending.comment, ending.shift
     found.crc = crc32(raw)
     return found
 
@@ -121,8 +131,8 @@ def _read_directory(reader: Reader, ending: zf.Ending, tail: bytes, tail_end: in
     return raw + tail[: max(ending.size + inside, 0)]
 
 
-def _check_first(reader: Reader, found: Opened) -> None:
-    """Compare an archive with what its first link says."""
+def check_first(reader: Reader, found: Opened) -> None:
+    """Compare an archive with what its first link says: whether it is whole."""
     start = reader.read(0, min(log.LINK_SIZE, found.size))
     found.first_link = log.is_link(start)
     slot = log.read_slot(start)
@@ -139,12 +149,15 @@ def _recovered(reader: Reader, size: int) -> Opened | None:
     if begun is not None:
         return begun
     for link in log.find_links(reader, size):
-        base = _before(reader, link)
+        base = _before(reader, link, size)
         if base is None or size - link < log.LINK_SIZE:
             continue
+        if base.begun:
+            base.size = size
+            return base
         found = log.Replay(reader, link, size, verify=True)
         entries, new = log.applied(base.entries, found.changes)
-        opened = _replayed(_present(entries, new), found, size)
+        opened = _replayed(_present(entries, new), base, found, size)
         slot = log.read_slot(reader.read(link, min(log.LINK_SIZE, size - link)))
         if slot is None:
             # A power cut may have come while it was written, which is after the directory.
@@ -159,14 +172,31 @@ def _recovered(reader: Reader, size: int) -> Opened | None:
     present = _present(entries, new)
     if not present and found.checked < 0:
         return None
-    opened = _replayed(present, found, size)
+    opened = _replayed(present, Opened({}, 0, 0), found, size)
     opened.proven = found.checked >= 0
     return opened
 
 
-def _replayed(entries: zf.Entries, found: log.Replay, size: int) -> Opened:
+def _is_marked(reader: Reader, link: int, size: int, ending: zf.Ending) -> bool | None:
+    """Whether a link says that there are other bytes before its archive, as there are.
+
+    If not, the archive is one in a value. Return None if not all of that was written.
+    """
+    expected, first = log.shifted(ending.shift), link + log.LINK_SIZE
+    found = reader.read(first, min(size - first, len(expected))) if first < size else b""
+    if found == expected:
+        return True
+    if expected.startswith(found) and first + len(found) >= size:
+        return False if _is_of_a_value(reader, ending) else None
+    return False
+
+
+def _replayed(entries: zf.Entries, base: Opened, found: log.Replay, size: int) -> Opened:
+    """Return an archive after the changes since a directory."""
     opened = Opened(entries, found.end, size, found.link)
     opened.crc = found.crc
+    opened.shift = base.shift if found.checked < 0 else 0
+    opened.folders, opened.comment = log.kept(base.folders, base.comment, found.changes)
     return opened
 
 
@@ -176,14 +206,14 @@ def _begun(reader: Reader, size: int) -> Opened | None:
     tail = reader.read(max(size - len(link), 0), min(size, len(link)))
     for part in range(1, min(size, len(link))):
         if tail.endswith(link[:part]):
-            found = _before(reader, size - part)
+            found = _before(reader, size - part, size)
             if found is not None:
                 found.size = size
                 return found
     return None
 
 
-def _before(reader: Reader, link: int) -> Opened | None:
+def _before(reader: Reader, link: int, size: int) -> Opened | None:
     """Return the archive whose directory ends where a link starts, or None if there is none."""
     if not link:
         return Opened({}, 0, 0)
@@ -191,11 +221,16 @@ def _before(reader: Reader, link: int) -> Opened | None:
     tail = reader.read(first, link - first)
     try:
         ending = zf.find_ending(tail, link)
-        if ending is None or ending.shift:
+        if ending is None:
             return None
-        return _opened(reader, ending, tail, link)
+        marked = _is_marked(reader, link, size, ending) if ending.shift else True
+        if marked is False:
+            return None
+        found = _opened(reader, ending, tail, link)
     except ArchiveError:
         return None
+    found.begun = marked is None
+    return found
 
 
 def _present(entries: zf.Entries, new: zf.Entries) -> zf.Entries:

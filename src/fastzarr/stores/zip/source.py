@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastzarr.errors import ArchiveError
@@ -44,12 +44,14 @@ class Reader(Protocol):
 class OpenFile:
     """A file that is open for reading, until nothing refers to it any more."""
 
-    __slots__ = ("__weakref__", "number", "path")
+    __slots__ = ("__weakref__", "identity", "number", "path")
 
     def __init__(self, path: str) -> None:
         """Open the file."""
         self.number, self.path = -1, path
         self.number = os.open(path, _READ)
+        info = os.fstat(self.number)
+        self.identity = info.st_dev, info.st_ino
 
     def __del__(self) -> None:
         """Close the file."""
@@ -57,9 +59,12 @@ class OpenFile:
             os.close(self.number)
 
     def seen(self) -> tuple[int, bool]:
-        """Return the size of the file, and whether it still has a name."""
-        info = os.fstat(self.number)
-        return info.st_size, info.st_nlink > 0
+        """Return the size of the file, and whether it still has its path."""
+        with suppress(OSError):
+            info = os.stat(self.path)
+            if (info.st_dev, info.st_ino) == self.identity:
+                return info.st_size, True
+        return os.fstat(self.number).st_size, False
 
     def is_same(self, lock: system.FileLock) -> bool:
         """Whether it is the file that is locked."""
@@ -67,7 +72,7 @@ class OpenFile:
 
     def tail(self, most: int) -> tuple[bytes, int]:
         """Return the last bytes, and the number of all bytes."""
-        size, _ = self.seen()
+        size = os.fstat(self.number).st_size
         first = max(size - most, 0)
         return self.read(first, size - first), size
 

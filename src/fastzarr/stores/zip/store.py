@@ -74,8 +74,14 @@ class ZipStore(Store):
 
     A replaced or deleted member stays in the file until ``compact`` writes the file anew, which
     ``close`` does if more than half of it is free. Nodes are replaced in one step, but there are no
-    transactions. An archive that was truncated or damaged can be read, but a chunk that may
-    have been lost is an error.
+    transactions. Entries of folders, and the comment of an archive, are kept.
+
+    An archive that was truncated or damaged is opened with a warning. It can be read, but a chunk
+    that may have been lost is an error, and nothing is written. To recover it, copy what is left to
+    a new archive: ``zarr.copy_store(ZipStore("damaged.zip", mode="r"), ZipStore("new.zip"))``. With
+    ``mode="w"`` it is replaced by an empty one. If the file is deleted or renamed, its members can
+    still be read through this store until another file has its path, but a ``flush`` of changes
+    raises FileNotFoundError.
 
     ``durability`` determines what survives a power cut; None uses ``config["durability"]``. With
     ``replace`` that is what was there at the last ``flush``, and with ``full`` every change.
@@ -130,10 +136,10 @@ class ZipStore(Store):
         if mode in ("x", "w-") and archive.exists():
             msg = f"the archive {archive.source.path!r} already exists, and mode={mode!r} makes one"
             raise FileExistsError(msg)
-        if mode in ("r", "r+") or archive.exists():
-            archive.current()
         if mode == "w":
-            archive.delete_tree("")
+            archive.empty()
+        elif mode in ("r", "r+") or archive.exists():
+            archive.current()
 
     def _open(self) -> _Held:
         given = self._given
