@@ -174,12 +174,13 @@ ValueLike: TypeAlias = ArrayLike | date | timedelta | dict[Any, Any] | None
 ShapeLike: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
 ChunksLike: TypeAlias = (
     SupportsIndex
-    | Iterable[SupportsIndex | Iterable[SupportsIndex] | None]
+    | Iterable[SupportsIndex | Iterable[SupportsIndex | Iterable[SupportsIndex]] | None]
+    | Mapping[str, Any]
     | Literal["auto"]
     | bool
     | None
 )
-"""The shape of chunks or shards, or how it is chosen."""
+"""The shape of chunks or shards, their sizes along each axis, their grid, or how it is chosen."""
 
 Integer: TypeAlias = int | np.integer[Any]
 """One position. NumPy's arrays of floats are ``SupportsIndex`` for type checkers."""

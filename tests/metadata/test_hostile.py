@@ -208,7 +208,7 @@ BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
         (GRID, [2**62, 2**62], GRID_PLACE, "limits.chunk_bytes"),
         (GRID, ..., "chunk_grid.configuration", "the member 'chunk_shape' is missing"),
         # Extension points.
-        (("chunk_grid", "name"), "rectilinear", "chunk_grid", "unknown chunk grid 'rectilinear'"),
+        (("chunk_grid", "name"), "hexagonal", "chunk_grid", "unknown chunk grid 'hexagonal'"),
         (("chunk_grid", "name"), 5, "chunk_grid.name", "must be a string"),
         (("chunk_grid", "more"), 1, "chunk_grid.more", "unknown member; known"),
         (("chunk_grid", "must_understand"), 0, "chunk_grid.must_understand", "true or false"),

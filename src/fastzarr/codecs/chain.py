@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastzarr.checked import fail, located, member, show, unusable
@@ -77,6 +78,21 @@ def resolve_chain(
             raise located(error, place) from None
         raise unusable(error, place, "codec") from error
     return tuple(resolved)
+
+
+def check_shapes(
+    codecs: Sequence[Codec], spec: ChunkSpec, variety: tuple[tuple[int, ...], ...], where: str
+) -> None:
+    """Raise ``MetadataError`` if a codec cannot encode chunks of other shapes than ``spec`` has.
+
+    ``variety`` has the sizes of chunks along each axis. Each is tried once, with the sizes of
+    ``spec`` along the other axes: their product may be large.
+    """
+    for axis, sizes in enumerate(variety):
+        for size in sizes:
+            if size != spec.shape[axis]:
+                shape = (*spec.shape[:axis], size, *spec.shape[axis + 1 :])
+                resolve_chain(codecs, replace(spec, shape=shape), where)
 
 
 def check_nesting(codecs: Sequence[Codec], where: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastzarr.codecs.program import Program
 from fastzarr.codecs.transpose import TransposeCodec
 from fastzarr.config import config
+from fastzarr.errors import MetadataError
 from fastzarr.native import extension
 
 if TYPE_CHECKING:
@@ -73,6 +74,27 @@ def describe(program: Program) -> dict[str, Any] | None:
         "typed": typed,
         "codecs": codecs,
         "shard": shard,
+    }
+
+
+def is_shapeless(program: Program) -> bool:
+    """Whether the program of the extension fits chunks of any shape, but for their memory."""
+    if program.shapeless is None:
+        try:
+            other = program.of_shape(tuple([2 * size for size in program.spec.shape]))
+        except MetadataError:
+            program.shapeless = False
+        else:
+            mine, theirs = describe(program), describe(other)
+            program.shapeless = _without_shapes(mine) == _without_shapes(theirs)
+    return program.shapeless
+
+
+def _without_shapes(described: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        name: _without_shapes(value) if isinstance(value, dict) else value
+        for name, value in (described or {}).items()
+        if name not in ("shape", "index_size")
     }
 
 

@@ -72,6 +72,7 @@ class Program:
     ``array.verify_checksums`` that it was made with. ``inside`` is the shard that the serializer
     encodes, if any, and ``shard`` the same if it can be read and written in parts. ``pace`` is the
     number of decoded bytes that every codec processes promptly; a chunk ``is_slow`` if it has more.
+    ``shapeless`` is whether ``native`` fits chunks of any shape, or None if that is not known yet.
     """
 
     __slots__ = (
@@ -91,6 +92,7 @@ class Program:
         "reshaped",
         "serializer",
         "serializer_spec",
+        "shapeless",
         "shard",
         "spec",
     )
@@ -120,6 +122,7 @@ class Program:
         self.encoded_size = size
         self.native: Any = None
         self.lenient: Any = None
+        self.shapeless: bool | None = None
         order: tuple[int, ...] | None = tuple(range(len(self.spec.shape)))
         self.reshaped = False
         for codec, seen in array_steps:

@@ -7,6 +7,8 @@ Rules of this file:
 * Automatic shapes have a target size in bytes: the settings ``array.target_chunk_size_bytes`` and
   ``array.target_shard_size_bytes``. The longest axis is halved until the next step would fall below
   the target. Chunks thus stay nearly cubic and suit reads along every axis.
+* In format 3, an axis may have the sizes of all its chunks; these are the grid ``rectilinear``. If
+  they are equal, or only the last is shorter, the axis is regular, as everywhere in dask.
 * An invalid value raises ``MetadataValidationError`` naming the argument, such as ``chunks[1]``.
 """
 
@@ -18,10 +20,13 @@ from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any
 
-from fastzarr.checked import MAX_SIZE, as_int
+from fastzarr.checked import MAX_SIZE, as_int, show
 from fastzarr.config import DEFAULTS, config
 from fastzarr.creating.given import NotGiven
 from fastzarr.errors import MetadataValidationError
+from fastzarr.grids import parse as grids
+from fastzarr.grids.base import Grid
+from fastzarr.grids.rectilinear import RectilinearGrid
 from fastzarr.grids.regular import RegularGrid
 
 # The assumed size in bytes of an element of variable length.
@@ -58,10 +63,47 @@ def parse_chunks(chunks: Any, shape: tuple[int, ...], itemsize: int | None) -> t
     return _parse_pieces(chunks, shape, "chunks")
 
 
+def parse_grid(pieces: Any, shape: tuple[int, ...], where: str) -> Grid | None:
+    """Return the grid of chunks that differ in size along an axis; None for any other argument.
+
+    The argument has the sizes along each axis, or is a grid, or a grid as ``zarr.json`` has it.
+    Raise ``MetadataValidationError`` if the chunks do not cover the array.
+
+    >>> parse_grid([[10, 20, 30], 5], (60, 7), "chunks").count((60, 7))
+    (3, 2)
+    >>> parse_grid([[10, 10, 5], 5], (25, 7), "chunks")
+    """
+    if isinstance(pieces, Grid):
+        return None if isinstance(pieces, RegularGrid) else pieces.grown(shape)
+    if isinstance(pieces, Mapping) and pieces.get("name") not in (None, "regular"):
+        return grids.parse_grid(dict(pieces), shape, where)
+    if isinstance(pieces, str | bytes | Mapping) or not isinstance(pieces, Iterable):
+        return None
+    if _ndim(pieces) not in (None, 2):
+        return None
+    found = list(pieces)
+    uneven = []
+    for axis, piece in enumerate(found):
+        if type(piece) is not int and _is_uneven(piece):
+            uneven.append(axis)
+    if not uneven or len(found) > len(shape):
+        return None
+    sizes: list[Any] = [max(size, 1) for size in shape]
+    for axis, piece in enumerate(found):
+        sizes[axis] = (
+            list(piece) if axis in uneven else _piece(piece, sizes[axis], f"{where}[{axis}]")
+        )
+    grid = RectilinearGrid.of(sizes, where)
+    grid.check(shape, where)
+    return grid
+
+
 def parse_shards(
     shards: Any, chunks: Any, shape: tuple[int, ...], itemsize: int | None
-) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+) -> tuple[tuple[int, ...], tuple[int, ...] | Grid | None]:
     """Return the shapes of chunks and shards; the latter is None without shards.
+
+    Shards that differ in size are returned as their grid.
 
     ``"auto"`` or True chooses the number of chunks in a shard by the target size. In a sequence,
     None or -1 is the whole axis, rounded up to whole chunks. Raise ``MetadataValidationError`` if a
@@ -72,6 +114,16 @@ def parse_shards(
     """
     if shards is None or shards is False or isinstance(shards, NotGiven):
         return parse_chunks(chunks, shape, itemsize), None
+    grid = parse_grid(shards, shape, "shards")
+    if grid is not None:
+        if _is_auto(chunks):
+            sizes = tuple([math.gcd(*along) for along in grid.variety()])
+            return _guess_within(sizes, itemsize), grid
+        inner = parse_chunks(chunks, shape, itemsize)
+        for axis, (along, chunk) in enumerate(zip(grid.variety(), inner, strict=True)):
+            for size in along:
+                _check_multiple(size, chunk, inner, axis)
+        return inner, grid
     if shards is True or _is_auto(shards):
         inner = parse_chunks(chunks, shape, itemsize)
         return inner, guess_shards(shape, inner, itemsize)
@@ -82,10 +134,14 @@ def parse_shards(
     whole = RegularGrid(inner).cover(tuple(max(size, 1) for size in shape))
     outer = _parse_pieces(shards, whole, "shards")
     for axis, (shard, chunk) in enumerate(zip(outer, inner, strict=True)):
-        if shard % chunk:
-            msg = f"must be a multiple of the chunk length {chunk}, not {shard}; chunks are {inner}"
-            raise MetadataValidationError(msg, f"shards[{axis}]")
+        _check_multiple(shard, chunk, inner, axis)
     return inner, outer
+
+
+def _check_multiple(shard: int, chunk: int, inner: tuple[int, ...], axis: int) -> None:
+    if shard % chunk:
+        msg = f"must be a multiple of the chunk length {chunk}, not {shard}; chunks are {inner}"
+        raise MetadataValidationError(msg, f"shards[{axis}]")
 
 
 def guess_chunks(
@@ -171,6 +227,13 @@ def _divisor(number: int, least: int) -> int:
 
 
 def _parse_pieces(pieces: Any, whole: tuple[int, ...], where: str) -> tuple[int, ...]:
+    if isinstance(pieces, Grid):
+        if None in pieces.steps:
+            msg = "chunks that differ in shape are only for arrays of format 3; pass other chunks"
+            raise MetadataValidationError(msg, where)
+        pieces = pieces.steps
+    if isinstance(pieces, Mapping) and pieces.get("name") == "regular":
+        pieces = dict(pieces.get("configuration") or {}).get("chunk_shape", ())
     full = tuple(map(max, whole, repeat(1)))
     if pieces is None or pieces is False:
         return full
@@ -207,10 +270,25 @@ def _piece(piece: Any, size: int, where: str) -> int:
     return as_int(piece, where, 1)
 
 
+def _is_uneven(piece: Any) -> bool:
+    """Whether an axis has a list of sizes that one size cannot stand for."""
+    if isinstance(piece, str | bytes) or not isinstance(piece, Iterable) or _ndim(piece) == 0:
+        return False
+    sizes = list(piece)
+    if not sizes:
+        return False
+    if any(isinstance(size, Iterable) for size in sizes):
+        return True
+    return any(size != sizes[0] for size in sizes[:-1]) or sizes[-1] > sizes[0]
+
+
 def _regular(sizes: list[Any], where: str) -> int:
     """Return the chunk length of a list of equal lengths, of which the last may be shorter."""
     lengths = [as_int(size, f"{where}[{index}]", 1) for index, size in enumerate(sizes)]
     if not lengths or any(size != lengths[0] for size in lengths[:-1]) or lengths[-1] > lengths[0]:
-        msg = f"the chunks {tuple(sizes)!r} of one axis differ in length; pass one length instead"
+        msg = (
+            f"the chunks {show(tuple(sizes))} of one axis differ in length, which only arrays of "
+            "format 3 may have; pass one length instead"
+        )
         raise MetadataValidationError(msg, where)
     return lengths[0]

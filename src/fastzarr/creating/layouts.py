@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr import checked
 from fastzarr.codecs.base import ChunkSpec
-from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
+from fastzarr.codecs.chain import check_nesting, check_shapes, check_sizes, resolve_chain
 from fastzarr.config import config
-from fastzarr.creating.chunks import parse_chunks, parse_shape, parse_shards
+from fastzarr.creating.chunks import parse_chunks, parse_grid, parse_shape, parse_shards
 from fastzarr.creating.codecs import (
     as_codecs,
     chain_v2,
@@ -31,6 +31,7 @@ from fastzarr.creating.keys import keys_v2, parse_keys
 from fastzarr.creating.like import dtype_of, is_object
 from fastzarr.dtypes import from_numpy
 from fastzarr.errors import MetadataValidationError, ZarrRuntimeWarning, caller_level
+from fastzarr.grids.base import Grid, largest
 from fastzarr.grids.keys import BlockKeys
 from fastzarr.metadata import n5
 from fastzarr.metadata.attributes import plain_attributes
@@ -127,8 +128,18 @@ def _layout_v3(spec: ArraySpec) -> Layout:
     dtype.to_v3()  # raises for data types of format 2 only
     dtype, shape = dtype.native(), _shape(spec)
     shards, options = _shard_options(spec.shards)
-    inner, outer = parse_shards(shards, spec.chunks, shape, dtype.itemsize)
-    chunks = inner if outer is None else outer
+    grid, given = None, spec.chunks
+    is_usual = isinstance(given, tuple | list) and set(map(type, given)) <= {int}
+    if not is_usual and (shards is None or shards is False or shards is NOT_GIVEN):
+        grid = parse_grid(given, shape, "chunks")
+    outer: Any = None
+    if grid is not None:
+        chunks = largest(grid.variety())
+    else:
+        inner, outer = parse_shards(shards, spec.chunks, shape, dtype.itemsize)
+        chunks = inner if outer is None else outer
+        if isinstance(outer, Grid):
+            grid, chunks = outer, largest(outer.variety())
     fill = _fill(spec, dtype, 3)
     if spec.order == "F":
         _warn_order()
@@ -141,6 +152,8 @@ def _layout_v3(spec: ArraySpec) -> Layout:
         chain = [ShardingCodec(chunk_shape=inner, codecs=tuple(chain), **options)]
     check_nesting(chain, "shards")
     codecs = resolve_chain(chain, ChunkSpec(chunks, dtype, fill), "codecs")
+    if grid is not None:
+        check_shapes(codecs, ChunkSpec(chunks, dtype, fill), grid.variety(), "codecs")
     check_sizes(chunks, dtype, codecs, "chunks")
     return Layout(
         format=V3,
@@ -152,6 +165,7 @@ def _layout_v3(spec: ArraySpec) -> Layout:
         codecs=codecs,
         dimension_names=parse_names(spec.dimension_names, len(shape)),
         attributes=_attributes(spec),
+        irregular=grid,
     )
 
 

@@ -235,13 +235,13 @@ def like(layout: Layout, *, dtype_changes: bool = False) -> dict[str, Any]:
         return words | {"chunks": layout.chunks, "compressors": [] if codec is None else [codec]}
     words["chunk_key_encoding"] = layout.keys
     codecs, sharding = layout.codecs, layout.sharding
-    words["chunks"] = layout.chunks
+    words["chunks"] = layout.irregular or layout.chunks
     if sharding is not None and sharding.is_plain:
         # A transpose of a shard becomes one of each inner chunk, which stores the same bytes.
         words |= {
             "chunks": layout.inner_chunks,
             "shards": {
-                "shape": layout.chunks,
+                "shape": layout.irregular or layout.chunks,
                 "index_location": sharding.codec.index_location,
                 "index_codecs": sharding.codec.index_codecs,
             },

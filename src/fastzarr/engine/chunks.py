@@ -38,7 +38,7 @@ class StoredChunks:
         "name",
         "path",
         "prefix",
-        "program",
+        "program_at",
         "store",
         "synchronizer",
         "tree",
@@ -62,8 +62,8 @@ class StoredChunks:
         that is another, because ``store`` is that of a ``tree`` that is held open.
         """
         self.store, self.encode, self.path = store, layout.keys.encode, path
-        self.program = (
-            layout.program if store.swap is not None and not store.swaps_deletes else None
+        self.program_at = (
+            layout.program_at if store.swap is not None and not store.swaps_deletes else None
         )
         #: The most bytes that an object may have, unless it is a shard, which may have gaps.
         self.most = most_stored(layout.program)
@@ -149,8 +149,8 @@ class StoredChunks:
         """Return a turn at the object at these coordinates."""
         key = self.prefix + self.encode(chunk)
         turn: Turn = self.store.turn(key)
-        if self.program is not None:
-            turn = WithoutDeletes(turn, self.program)
+        if self.program_at is not None:
+            turn = WithoutDeletes(turn, self.program_at(chunk))
         if self.synchronizer is None:
             return turn
         return Synchronized(turn, self.synchronizer[self.user_key(chunk)])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.codecs.compile import compile_native
+from fastzarr.codecs.compile import compile_native, is_shapeless
 from fastzarr.config import config
 from fastzarr.engine import reference
 from fastzarr.engine.ahead import Together, fetch_ahead
@@ -82,6 +82,7 @@ def _choose(
         program.native is None
         or selection.fields is not None
         or where is not None
+        or (plan.varies and not is_shapeless(program))
         # The extension reads parts of files, but other objects as a whole.
         or (in_parts and program.shard is not None)
         or settings["data_path"] == "numpy"

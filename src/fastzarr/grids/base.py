@@ -6,16 +6,16 @@ Rules of this file:
   of the array. The chunks of an array are those that its shape intersects.
 * A chunk is stored at its full size, also where it reaches beyond the end of the array. Its part
   inside the array is its *extent*.
-* All arithmetic of chunks is here. The rest of the package asks the grid, so that chunks of other
-  lengths need a class beside ``RegularGrid`` and nothing else. Only ``plan.make`` divides by
-  ``steps`` itself, for a span inside one chunk: the fast path of a small read.
+* All arithmetic of chunks is here. The rest of the package asks the grid, so that another grid is
+  a class in ``GRIDS`` (``parse.py``) and nothing else. Only ``plan.make`` divides by ``steps``
+  itself, for a span inside one chunk: the fast path of a small read.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,50 @@ if TYPE_CHECKING:
 Numbers = TypeVar("Numbers", int, NDArray[np.int64])
 
 
+def largest(variety: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """Return the largest of the sizes along each axis."""
+    return tuple([max(sizes) for sizes in variety])
+
+
 class Grid(ABC):
     """A chunk grid. Subclasses implement ``locate``, ``start`` and ``size``, and set ``steps``.
 
     ``steps`` is the length of all chunks along each axis, or None for an axis whose chunks differ.
+    A grid other than the regular one also has a ``name`` in format 3, ``from_config``, ``config``
+    and ``variety``, and is immutable and compared by its members.
     """
 
     __slots__ = ()
 
+    name: str
     steps: tuple[int | None, ...]
+
+    @classmethod
+    def from_config(cls, name: str, config: dict[str, Any], where: str) -> Self:
+        """Return the grid of a format 3 name and its ``configuration``, located at ``where``.
+
+        Raise ``MetadataError``, naming the member at fault, if the configuration is invalid.
+        """
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object."""
+        raise NotImplementedError
+
+    def variety(self) -> tuple[tuple[int, ...], ...]:
+        """Return the different lengths of chunks along each axis, the largest first."""
+        raise NotImplementedError
+
+    def check(self, shape: tuple[int, ...], where: str) -> None:  # noqa: B027  (most always can)
+        """Raise ``MetadataError`` unless an array of ``shape`` can have this grid."""
+
+    def grown(self, shape: tuple[int, ...]) -> Grid:  # noqa: ARG002  (most have no end)
+        """Return the grid of the array when it has got another shape."""
+        return self
+
+    def agrees(self, other: Grid) -> bool:
+        """Whether no chunk is different in ``other``, which may have more or fewer of them."""
+        return self == other
 
     @abstractmethod
     def locate(self, axis: int, position: Numbers) -> Numbers:
@@ -76,6 +111,15 @@ class Grid(ABC):
         return tuple(
             tuple(self.extent(axis, np.arange(count), shape[axis]).tolist())
             for axis, count in enumerate(self.count(shape))
+        )
+
+    def shown(self, shape: tuple[int, ...]) -> tuple[int | tuple[int, ...], ...]:
+        """Return the length of all chunks along each axis, or where they differ, all extents."""
+        return tuple(
+            tuple(self.extent(axis, np.arange(count), shape[axis]).tolist())
+            if step is None
+            else step
+            for axis, (step, count) in enumerate(zip(self.steps, self.count(shape), strict=True))
         )
 
     def cut(self, axis: int, start: int, stop: int, times: int = 1) -> Iterator[slice]:

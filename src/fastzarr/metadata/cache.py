@@ -19,6 +19,7 @@ from fastzarr.codecs.parse import CODECS
 from fastzarr.config import DEFAULTS, config
 from fastzarr.dtypes.parse import DTYPES
 from fastzarr.grids.keys import KEYS
+from fastzarr.grids.parse import GRIDS
 
 if TYPE_CHECKING:
     from fastzarr.codecs.base import Codec
@@ -51,7 +52,7 @@ class Cache:
 
         The key contains the current limits and the generations of the registries.
         """
-        generations = (CODECS.generation, DTYPES.generation, KEYS.generation)
+        generations = (CODECS.generation, DTYPES.generation, GRIDS.generation, KEYS.generation)
         key = (*parts, _limits(config.flat), generations)
         try:
             return key, self.entries.get(key)

@@ -20,6 +20,7 @@ import numpy as np
 
 from fastzarr._lazy import cached
 from fastzarr.codecs.base import ArrayBytesCodec, ChunkSpec
+from fastzarr.grids.base import largest
 from fastzarr.grids.regular import RegularGrid
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Sharding(NamedTuple):
 class Layout:
     """The metadata of one array.
 
-    ``chunks`` is the shape of one stored object, which is a shard if the array is sharded.
+    ``chunks`` is the shape of one stored object, which is a shard if the array is sharded. If these
+    differ in shape, their grid is ``irregular``, and ``chunks`` has the largest size of each axis.
     ``codecs`` is the resolved chain. ``fill`` is a scalar of the data type, or None if undefined
     (format 2 only). ``order`` is format 2's member of that name, the memory order in which arrays
     are returned; None in other formats, where that order is a setting of the reader. ``extra``
@@ -70,6 +72,7 @@ class Layout:
     attributes: dict[str, Any] = field(default_factory=dict)
     order: hints.Order | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    irregular: Grid | None = None
 
     @cached
     def program(self) -> Program:
@@ -82,23 +85,50 @@ class Layout:
             compiled.append(compile_chain(self.codecs, spec))
         return compiled[0]
 
+    def program_at(self, coords: tuple[int, ...]) -> Program:
+        """Return the program of the stored object at these coordinates."""
+        if self.irregular is None:
+            return self.program
+        sizes = [self.irregular.size(axis, k) for axis, k in enumerate(coords)]
+        return self.program.of_shape(tuple(sizes))
+
     def with_members(self, **members: Any) -> Layout:
         """Return a copy with another shape, dimension_names, attributes or extra.
 
         The grid and the codec program depend on none of these and are shared: the first of the two
-        layouts to need the program compiles it for both.
+        layouts to need the program compiles it for both. The grid may be passed, too.
         """
         # Called whenever an array is opened; the constructor would take twice as long.
         other = object.__new__(Layout)
         compiled = self.__dict__.setdefault("_compiled", [])
         same = {name: self.__dict__[name] for name in self.__dataclass_fields__}
-        other.__dict__.update(same, _compiled=compiled, grid=self.grid, **members)
+        other.__dict__.update(same, _compiled=compiled, grid=self.grid)
+        other.__dict__.update(members)
         return other
+
+    def resized(self, shape: tuple[int, ...]) -> Layout:
+        """Return a copy with another shape, and with a grid that covers it."""
+        if self.irregular is None:
+            return self.with_members(shape=shape)
+        return self.with_grid(self.irregular.grown(shape)).with_members(shape=shape)
+
+    def with_grid(self, grid: Grid) -> Layout:
+        """Return a copy with another irregular grid."""
+        if grid == self.irregular:
+            return self
+        return self.with_members(
+            irregular=grid, grid=grid, chunks=largest(grid.variety()), _compiled=[]
+        )
 
     def with_program_of(self, other: Layout) -> Layout | None:
         """Return this layout with the codec program of ``other``; None if their chunks differ."""
         if self.__dict__.get("_compiled", self) is other.__dict__.get("_compiled"):
             return self  # a copy made by `with_members`, which differs in no other member
+        mine, theirs = self.irregular, other.irregular
+        if mine is not None and theirs is not None and mine != theirs:
+            # One of them has grown. What it was before has no program of its own any more.
+            same = mine.agrees(theirs) and other.with_grid(mine).with_program_of(self)
+            return self if same else None
         if self.with_members(**_apart_from_chunks(other)) != other:
             return None
         return other.with_members(**_apart_from_chunks(self))
@@ -139,7 +169,7 @@ class Layout:
     @cached
     def grid(self) -> Grid:
         """The grid of the stored objects."""
-        return RegularGrid(self.chunks)
+        return RegularGrid(self.chunks) if self.irregular is None else self.irregular
 
     @cached
     def inner_grid(self) -> Grid:
@@ -186,6 +216,20 @@ class Layout:
     def shards(self) -> tuple[int, ...] | None:
         """The shape of a shard, or None if the array is not sharded."""
         return None if self.sharding is None else self.chunks
+
+    @property
+    def shown_chunks(self) -> Any:
+        """The shape of a chunk, with all sizes along an axis where they differ."""
+        if self.irregular is None or self.sharding is not None:
+            return self.inner_chunks
+        return self.irregular.shown(self.shape)
+
+    @property
+    def shown_shards(self) -> Any:
+        """The shape of a shard, with all sizes along an axis where they differ, or None."""
+        if self.irregular is None or self.sharding is None:
+            return self.shards
+        return self.irregular.shown(self.shape)
 
     @property
     def chunk_codecs(self) -> tuple[Codec, ...]:
@@ -239,7 +283,7 @@ class Layout:
             self.format,
             self.shape,
             self.dtype,
-            self.chunks,
+            self.irregular or self.chunks,
             self.keys,
             self.codecs,
             self.dimension_names,

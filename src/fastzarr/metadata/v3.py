@@ -22,10 +22,12 @@ from fastzarr import checked, codecs, dtypes
 from fastzarr.checked import as_object, deviation, extension, fail, guard, member, show
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
-from fastzarr.codecs.chain import check_nesting, check_sizes, resolve_chain
+from fastzarr.codecs.chain import check_nesting, check_shapes, check_sizes, resolve_chain
 from fastzarr.errors import MetadataError, NodeTypeValidationError
+from fastzarr.grids.base import largest
 from fastzarr.grids.keys import parse_keys
-from fastzarr.grids.regular import as_chunks
+from fastzarr.grids.parse import parse_grid
+from fastzarr.grids.regular import RegularGrid, as_chunks
 from fastzarr.metadata import consolidated
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.cache import Cache, is_immutable
@@ -116,6 +118,8 @@ def document(node: Layout | GroupLayout) -> dict[str, Any]:
         "codecs": [codec.to_dict() for codec in node.codecs],
         "attributes": attributes,
     }
+    if node.irregular is not None:
+        doc["chunk_grid"] = {"name": node.irregular.name, "configuration": node.irregular.config()}
     if node.dimension_names is not None:
         doc["dimension_names"] = list(node.dimension_names)
     return doc | plain_attributes(node.extra, stored=True) if node.extra else doc
@@ -159,14 +163,22 @@ def _common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     if found is None:
         found = _parse_common(doc, shape, where)
         # Chunk lengths of zero are valid for some shapes only, so their check must be repeated.
-        if is_immutable(found) and 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]:
+        irregular = found.irregular is not None
+        if is_immutable(found) and (
+            irregular or 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]
+        ):
             _cache.put(key, found)
     layout: Layout = found
+    if layout.irregular is not None:
+        place = member(member(where, "chunk_grid"), "configuration")
+        guard(partial(layout.irregular.check, shape, place), place, "chunk grid")
     return layout
 
 
 def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
-    chunks, chunks_place = _chunks(doc["chunk_grid"], shape, member(where, "chunk_grid"))
+    grid, chunks_place = _grid(doc["chunk_grid"], shape, member(where, "chunk_grid"))
+    regular = isinstance(grid, RegularGrid)
+    chunks = grid.steps if regular else largest(grid.variety())
     dtype = dtypes.from_v3(doc["data_type"], member(where, "data_type"))
     place = member(where, "fill_value")
     if doc["fill_value"] is None:
@@ -178,6 +190,8 @@ def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> La
     found = _with_serializer(_codecs(doc["codecs"], place), dtype, place)
     found = _endian(found, place, multibyte=dtype.multibyte, legacy=dtype.legacy)
     chain = resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
+    if not regular:
+        check_shapes(chain, ChunkSpec(chunks, dtype, fill), grid.variety(), place)
     check_sizes(chunks, dtype, chain, chunks_place)
     return Layout(
         format=FORMAT,
@@ -187,6 +201,7 @@ def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> La
         keys=parse_keys(doc["chunk_key_encoding"], member(where, "chunk_key_encoding")),
         fill=fill,
         codecs=chain,
+        irregular=None if regular else grid,
     )
 
 
@@ -216,14 +231,14 @@ def _transformers(doc: dict[str, Any], where: str) -> dict[str, Any]:
     return {"storage_transformers": transformers} if transformers else {}
 
 
-def _chunks(grid: object, shape: tuple[int, ...], where: str) -> tuple[tuple[int, ...], str]:
+def _grid(grid: object, shape: tuple[int, ...], where: str) -> tuple[Any, str]:
     name, configuration = extension(grid, where)
     if name != "regular":
-        fail(f"unknown chunk grid {show(name)}", where)
+        return parse_grid(grid, shape, where), member(where, "configuration")
     where = member(where, "configuration")
     checked.check_members(configuration, {"chunk_shape": True}, where)
     where = member(where, "chunk_shape")
-    return as_chunks(configuration["chunk_shape"], shape, where), where
+    return RegularGrid(as_chunks(configuration["chunk_shape"], shape, where)), where
 
 
 def _dimension_names(doc: dict[str, Any], ndim: int, where: str) -> tuple[str | None, ...] | None:

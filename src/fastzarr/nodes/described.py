@@ -170,8 +170,14 @@ class Described(Handle, Indexed):
         >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
         >>> z.chunks
         (2, 3)
+
+        If chunks differ in size along an axis, that axis has the sizes of all of them, clipped at
+        the end of the array, which is the form of dask.
+
+        >>> fastzarr.zeros((6, 6), chunks=[[1, 2, 3], 4]).chunks
+        ((1, 2, 3), 4)
         """
-        return self._layout.inner_chunks
+        return self._layout.shown_chunks  # type: ignore[no-any-return]  # of regular grids
 
     @property
     def shards(self) -> tuple[int, ...] | None:
@@ -182,7 +188,7 @@ class Described(Handle, Indexed):
         >>> z.chunks, z.shards
         ((2,), (4,))
         """
-        return self._layout.shards
+        return self._layout.shown_shards  # type: ignore[no-any-return]  # of regular grids
 
     @property
     def fill_value(self) -> Any:

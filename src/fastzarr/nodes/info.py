@@ -19,6 +19,7 @@ from fastzarr.nodes.stored import stored_size
 from fastzarr.nodes.words import dtype_words, printable
 
 if TYPE_CHECKING:
+    from fastzarr.grids.base import Grid
     from fastzarr.nodes.documents import Node
     from fastzarr.stores import Store
 
@@ -131,9 +132,10 @@ def array_info(array: _Array, *, complete: bool = False) -> ArrayInfo:
     if layout.dimension_names is not None:
         items.append(("Dimension names", str(layout.dimension_names)))
     if layout.shards is not None:
-        items.append(("Shard shape", str(layout.shards)))
+        items.append(("Shard shape", _chunk_words(layout.shards, layout.irregular)))
+    inner = None if layout.sharding is not None else layout.irregular
     items += [
-        ("Chunk shape", str(layout.inner_chunks)),
+        ("Chunk shape", _chunk_words(layout.inner_chunks, inner)),
         ("Order", array.order),
         ("Read-only", str(array.read_only)),
         ("Store type", type(array.store).__name__),
@@ -150,6 +152,17 @@ def array_info(array: _Array, *, complete: bool = False) -> ArrayInfo:
             items.append(("Storage ratio", _ratio_words(array.nbytes / stored)))
         items.append(("Chunks initialized", f"{array.nchunks_initialized}/{array.nchunks}"))
     return ArrayInfo(items)
+
+
+def _chunk_words(chunks: tuple[int, ...] | None, grid: Grid | None) -> str:
+    """Return the shape of chunks, with a range where their sizes along an axis differ."""
+    if grid is None:
+        return str(chunks)
+    words = [
+        f"{min(sizes)} to {max(sizes)}" if len(sizes) > 1 else str(sizes[0])
+        for sizes in grid.variety()
+    ]
+    return f"({', '.join(words)}{',' * (len(words) == 1)})"
 
 
 def group_info(group: _Group, *, complete: bool = False) -> GroupInfo:

@@ -17,6 +17,8 @@ from fastzarr.nodes.words import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastzarr.grids.base import Grid
+
 _ATTRIBUTES = 30
 _MEMBERS = 50
 # The longest side of a picture in pixels, its shortest side, and the most lines along a side.
@@ -48,17 +50,16 @@ def array_html(array: Any) -> str:
 
 def picture(array: Any) -> str:
     """Return the last two axes of an array as an SVG, with the borders of chunks and shards."""
-    shape, chunks = array.shape[-2:], array.chunks[-2:]
+    shape, grid = array.shape[-2:], array.layout.inner_grid
     if not shape or 0 in shape:
         return ""
-    shards = array.shards[-2:] if array.shards else chunks
     if len(shape) == 1:
-        shape, chunks, shards = (1, *shape), (1, *chunks), (1, *shards)
+        shape = (1, *shape)
     scale = _LONG / max(shape)
     height, width = (max(_SHORT, round(size * scale)) for size in shape)
     lines = [
-        *_lines(shape, chunks, (height, width), "#9ab"),
-        *(_lines(shape, shards, (height, width), "#345") if array.shards else ()),
+        *_lines(array.shape, grid, (height, width), "#9ab"),
+        *(_lines(array.shape, array.layout.grid, (height, width), "#345") if array.shards else ()),
         f'<rect width="{width}" height="{height}" fill="none" stroke="#345"></rect>',
     ]
     ndim = len(array.shape)
@@ -70,14 +71,16 @@ def picture(array: Any) -> str:
     )
 
 
-def _lines(
-    shape: tuple[int, ...], chunks: tuple[int, ...], pixels: tuple[int, ...], colour: str
-) -> list[str]:
-    """Return the borders between chunks along both axes; only some if there are many."""
+def _lines(shape: tuple[int, ...], grid: Grid, pixels: tuple[int, ...], colour: str) -> list[str]:
+    """Return the borders between chunks along the last axes; only some if there are many."""
     found = []
-    for axis, (size, chunk, side) in enumerate(zip(shape, chunks, pixels, strict=True)):
-        borders = range(chunk, size, chunk)
-        for border in borders[:: max(1, -(-len(borders) // _LINES))]:
+    counts = grid.count(shape)
+    for whole in range(max(len(shape) - 2, 0), len(shape)):
+        axis = whole - len(shape) + 2
+        size, side = shape[whole], pixels[axis]
+        borders = range(1, counts[whole])
+        for number in borders[:: max(1, -(-len(borders) // _LINES))]:
+            border = grid.start(whole, number)
             at, other = round(border * side / size, 1), pixels[1 - axis]
             ends = (0, at, other, at) if axis == 0 else (at, 0, at, other)
             x1, y1, x2, y2 = ends

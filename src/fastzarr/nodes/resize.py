@@ -69,7 +69,7 @@ def _resize(access: Access, new: tuple[int, ...], update: Update) -> None:
             what = f"was replaced by an array of shape {latest.shape}"
             msg = f"{_name(access)!r} {what}; open it again"
             raise errors.ShapeError(msg)
-        return latest.with_members(shape=new)
+        return latest.resized(new)
 
     def before(latest: Layout, _: Prepared | None) -> None:
         nonlocal cleared
@@ -108,7 +108,7 @@ def _append(access: Access, data: Any, values: Any, axis: int, update: Update) -
         if values.dtype != latest.dtype.numpy:
             values = casting.elements(data, latest.dtype)
         new = _appended(access, latest, values, axis)
-        grown = latest.with_members(shape=new)
+        grown = latest.resized(new)
         if values.dtype.kind == "O":
             values = casting.objects(values, grown, values.shape)
         return grown

@@ -41,11 +41,13 @@ def stored_size(store: Store, path: str) -> int:
 def stored_chunks(access: Access) -> int:
     """Return the number of stored chunks; those in shards are counted by the shard's index."""
     layout, chunks = access.layout, access.chunks
-    shard = layout.program.shard
     total = 0
     for coords in _inside(access):
+        shard = layout.program_at(coords).shard
         if shard is None:
-            total += layout.inner_grid.total(layout.chunks)
+            # A shard that is stored compressed is counted with all its inner chunks.
+            sizes = [layout.grid.size(axis, k) for axis, k in enumerate(coords)]
+            total += 1 if layout.sharding is None else layout.inner_grid.total(tuple(sizes))
             continue
         found = chunks.source(coords).get_ranges([shard.index_range()])
         if found is not None:

@@ -39,6 +39,9 @@ def reinterpreted(
     codecs = list(layout.codecs)
     if filters is not None:
         codecs = layout.format.with_filters(layout, filters)
+    if layout.irregular is not None and {"shape", "chunks"} & changes.keys():
+        msg = "a view of an array whose chunks differ in shape has the same shape and chunks"
+        raise errors.ShapeError(msg)
     view = replace(layout, **changes)
     _check_grid(layout, view)
     spec = replace(layout.program.spec, shape=view.chunks, dtype=view.dtype, fill=view.fill)
