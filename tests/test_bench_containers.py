@@ -54,6 +54,22 @@ def test_a_write_leaves_no_files(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_library_removes_its_own_store_from_a_server(tmp_path, redis):
+    row = next(row for row in ROWS if row.name == "store-redis-write-small")
+    tasks = []
+    for name in ("one", "two"):
+        where = Container(row.kind, row.data, tmp_path / name, redis["port"], scale=100)
+        tasks.append(Write(engines.load("fastzarr"), where))
+    first, second = tasks
+    for _ in range(2):
+        first.run()
+        second.run()
+        first.tidy()
+        second.check(None)
+        assert not list(first.again("write"))
+        second.tidy()
+
+
 def test_the_size_is_that_of_the_files(tmp_path):
     row = next(row for row in ROWS if row.name == "store-local-size")
     task = Size(engines.load("fastzarr"), container(row, tmp_path))

@@ -31,6 +31,8 @@ MONGOD = shutil.which("mongod")
 KIND = f"MongoDB: {MONGOD or 'mongomock behind the wire protocol, because there is no mongod here'}"
 _MESSAGE, _QUERY, _REPLY = 2013, 2004, 1
 _LARGEST = 16 << 20
+# MongoDB has as many documents in the first answer to a listing.
+_DOCUMENTS = 101
 _NAMES = {13: "Unauthorized", 91: "ShutdownInProgress", 14031: "OutOfDiskSpace"}
 _HELLO = {
     "helloOk": True,
@@ -195,7 +197,7 @@ class Database:
         import bson
 
         size, taken = 0, 0
-        while taken < min(len(found), 1000):
+        while taken < min(len(found), _DOCUMENTS):
             size += len(bson.encode(found[taken]))
             if taken and size > _LARGEST:
                 break

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pytest
+
+import fastzarr
 from fastzarr.testing import StoreTests
 
 if TYPE_CHECKING:
@@ -55,3 +61,47 @@ class SuiteInSeaweed(StoreTests):
         store.move("a", "n/m")
         assert list(store.list()) == ["ab", "n/m/b", "n/m/c/d"]
         assert store.get("n/m/c/d") == b"a/c/d"
+
+
+class SuiteOfServed(StoreTests):
+    """The suite of all stores, for a store of a database server."""
+
+    def connection(self, store: Any) -> object:
+        """Return what identifies the connection of this process to the server, or None."""
+        del store
+
+    def test_an_array_is_written_and_read(self, store: Any) -> None:
+        """Shards are written whole and in part, and read whole and in part."""
+        values = np.arange(10_000, dtype="f4").reshape(100, 100)
+        array = fastzarr.create_array(
+            store, name="a", data=values, chunks=(10, 30), shards=(20, 60)
+        )
+        array[5:25, 7:70] = -1
+        values[5:25, 7:70] = -1
+        again = fastzarr.open_group(store, mode="r")["a"]
+        np.testing.assert_array_equal(again[:], values)
+        np.testing.assert_array_equal(again[17, ::-3], values[17, ::-3])
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+    def test_a_forked_child_reads_an_array_of_its_parent(self, store: Any) -> None:
+        """A child makes a client of its own."""
+        z = fastzarr.create_array(store, data=np.arange(100), chunks=10)
+        mine = self.connection(store)
+
+        def look() -> None:
+            queue.put((int(z[:].sum()), self.connection(z.store_path.store)))
+
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        child = context.Process(target=look)
+        child.start()
+        total, theirs = queue.get(timeout=60)
+        child.join()
+        assert total == z[:].sum() == 4950
+        assert mine is None or theirs != mine
+
+    def test_the_store_can_be_used_after_it_was_closed(self, store: Any) -> None:
+        """A later use makes another client."""
+        with store:
+            store["a"] = b"1"
+        assert store["a"] == b"1"

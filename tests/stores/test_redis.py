@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import multiprocessing
 import os
 import pickle
 import subprocess
@@ -20,6 +19,7 @@ from redis.client import Pipeline
 from redis.exceptions import ConnectionError as Cut
 from servers import redis as servers
 from servers.process import HOST
+from servers.suites import SuiteOfServed
 
 import fastzarr
 from fastzarr.config import config
@@ -27,20 +27,22 @@ from fastzarr.errors import BaseZarrError, ChunkIOError, RequestAccessError, Req
 from fastzarr.stores import Request, as_store
 from fastzarr.stores import redis as ours
 from fastzarr.stores.redis import RedisStore
-from fastzarr.testing import StoreTests
 
 SECRET = "hunter2-and-more"  # noqa: S105  (no secret of anybody)
 
 
-class TestRedis(StoreTests):
+class TestRedis(SuiteOfServed):
     """A Redis server."""
 
     @pytest.fixture
     def store(self, redis):
         return RedisStore(**redis)
 
+    def connection(self, store):
+        return store.client.client_id()
 
-class TestPrefix(StoreTests):
+
+class TestPrefix(SuiteOfServed):
     """A prefix that looks like a pattern, beside another one that the pattern would match."""
 
     @pytest.fixture
@@ -63,7 +65,7 @@ def cluster_port(redis_process):
         yield port
 
 
-class TestCluster(StoreTests):
+class TestCluster(SuiteOfServed):
     """A cluster, with a client that was made elsewhere."""
 
     @pytest.fixture
@@ -104,16 +106,6 @@ def words_of(server):
 
 
 # Arrays
-
-
-def test_an_array_is_written_and_read(store):
-    values = np.arange(10_000, dtype="f4").reshape(100, 100)
-    array = fastzarr.create_array(store, name="a", data=values, chunks=(10, 30), shards=(20, 60))
-    array[5:25, 7:70] = -1
-    values[5:25, 7:70] = -1
-    again = fastzarr.open_group(store, mode="r")["a"]
-    np.testing.assert_array_equal(again[:], values)
-    np.testing.assert_array_equal(again[17, ::-3], values[17, ::-3])
 
 
 @pytest.mark.parametrize("scheme", ["redis", "Redis"])
@@ -604,30 +596,6 @@ def test_another_process_takes_the_password_from_its_environment(own):
             check=False,
         )
         assert expected in done.stdout + done.stderr
-
-
-def look(z, queue):
-    queue.put((int(z[:].sum()), z.store_path.store.client.client_id()))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_has_connections_of_its_own(store):
-    z = fastzarr.create_array(store, data=np.arange(100), chunks=10)
-    mine = store.client.client_id()
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    child = context.Process(target=look, args=(z, queue))
-    child.start()
-    total, theirs = queue.get(timeout=60)
-    child.join()
-    assert total == z[:].sum() == 4950
-    assert theirs != mine
-
-
-def test_the_store_can_be_used_after_it_was_closed(store):
-    with store:
-        store["a"] = b"1"
-    assert store["a"] == b"1"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from fastzarr.buffers import flat_bytes
@@ -55,7 +55,8 @@ class MongoDBStore(ServedStore):
     A document has the fields ``key`` and ``value``, as in zarr-python 2, whose data it reads.
     ``kwargs`` are those of ``pymongo.MongoClient`` (``host``, ``port``, ``username``, ``password``,
     ``tls`` ...), of the package pymongo, which the extra ``fastzarr[mongodb]`` installs. URLs are
-    ``mongodb://host:27017/database.collection`` and ``mongodb+srv://``.
+    ``mongodb://host:27017/database.collection`` and ``mongodb+srv://``, with or without a database
+    and a collection.
 
     Values are set atomically, and chunks that several writers share are compared and swapped, also
     across machines. The first change makes a unique index of the keys, which requires that no key
@@ -85,27 +86,11 @@ class MongoDBStore(ServedStore):
         self._database, self._collection = database, collection
         super().__init__(kwargs, dimension_separator=dimension_separator, read_only=read_only)
 
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        storage_options: Mapping[str, Any] | None = None,
-        read_only: bool = False,
-    ) -> Self:
-        """Return the store of a ``mongodb://`` or ``mongodb+srv://`` URL.
-
-        Its path may have the names of a database and, after a dot, of a collection.
-        ``storage_options`` are arguments of this class or of ``pymongo.MongoClient``.
-
-        >>> MongoDBStore.from_url("mongodb://me:hidden@localhost/data.arrays")
-        MongoDBStore('mongodb://localhost/data.arrays')
-        """
+    @staticmethod
+    def _words(url: str) -> dict[str, Any]:
         database, _, collection = unquote(urlsplit(url).path.lstrip("/")).partition(".")
         named = {"database": database, "collection": collection}
-        words: dict[str, Any] = {name: text for name, text in named.items() if text}
-        words |= {"host": url} | dict(storage_options or {})
-        return cls(**(words | {"read_only": read_only}))
+        return {name: text for name, text in named.items() if text} | {"host": url}
 
     @staticmethod
     def _make(**words: Any) -> Any:

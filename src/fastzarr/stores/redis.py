@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from fastzarr.buffers import flat_bytes
@@ -118,7 +118,8 @@ class RedisStore(ServedStore):
     those of ``redis.Redis`` (``host``, ``port``, ``db``, ``password``, ``unix_socket_path``,
     ``ssl`` ...), of the package redis, which the extra ``fastzarr[redis]`` installs. ``client`` is
     a client in their place, such as a ``redis.RedisCluster``, or one of a Sentinel. URLs are
-    ``redis://host:6379/0?prefix=zarr``, ``rediss://`` and ``unix:///path/of/socket``.
+    ``redis://host:6379/0?prefix=zarr``, ``rediss://`` and ``unix:///path/of/socket``; their query
+    may have arguments of ``redis.Redis``, too.
 
     Values are set atomically, and chunks that several writers share are compared and swapped, also
     across machines, among programs that use this class. For that, the id of its last write is kept
@@ -134,6 +135,8 @@ class RedisStore(ServedStore):
 
     Listing a group looks at all names in the database. A value has at most 512 MiB.
 
+    >>> RedisStore.from_url("redis://me:hidden@localhost/2?prefix=data")
+    RedisStore('redis://localhost:6379/2?prefix=data')
     >>> RedisStore("data", host="localhost", db=1)
     RedisStore('redis://localhost:6379/1?prefix=data')
     """
@@ -166,23 +169,8 @@ class RedisStore(ServedStore):
             msg = "values are bytes, which decode_responses=True would make text; omit it"
             raise TypeError(msg)
 
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        storage_options: Mapping[str, Any] | None = None,
-        read_only: bool = False,
-    ) -> Self:
-        """Return the store of a ``redis://``, ``rediss://`` or ``unix://`` URL.
-
-        The query may have ``prefix`` and arguments of ``redis.Redis``, as ``storage_options`` may.
-
-        Raise BaseZarrError if the URL is not valid.
-
-        >>> RedisStore.from_url("redis://me:hidden@localhost/2?prefix=data")
-        RedisStore('redis://localhost:6379/2?prefix=data')
-        """
+    @staticmethod
+    def _words(url: str) -> dict[str, Any]:
         parts, query = _split(url)
         # The package reads the rest, and the types of the arguments.
         mine = {name: query.pop(name) for name in ("prefix",) if name in query}
@@ -194,7 +182,7 @@ class RedisStore(ServedStore):
             )
             raise BaseZarrError(msg)
         words = _parsed(f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(query)}")
-        return cls(**(mine | words | dict(storage_options or {}) | {"read_only": read_only}))
+        return mine | words
 
     @staticmethod
     def _make(**words: Any) -> Any:

@@ -127,6 +127,32 @@ class ServedStore(Store):
         # It is not connected yet, but refuses arguments that it does not know.
         self._connection.client()
 
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        read_only: bool = False,
+    ) -> Self:
+        """Return the store of a URL, as the class describes it.
+
+        ``storage_options`` are further arguments of the class, or of the client.
+
+        Raise BaseZarrError if the URL is not valid.
+
+        >>> from fastzarr.stores.mongodb import MongoDBStore
+        >>> MongoDBStore.from_url("mongodb://me:hidden@localhost/data.arrays")
+        MongoDBStore('mongodb://localhost/data.arrays')
+        """
+        options = dict(storage_options or {}) | {"read_only": read_only}
+        return cls(**(cls._words(url) | options))
+
+    @staticmethod
+    @abstractmethod
+    def _words(url: str) -> dict[str, Any]:
+        """Return the arguments that a URL has; raise BaseZarrError if it is not valid."""
+
     @staticmethod
     @abstractmethod
     def _make(**words: Any) -> Any:
