@@ -95,60 +95,64 @@ def _values(dtype: str) -> np.ndarray[Any, Any]:
     return (np.arange(7 * 11).reshape(7, 11) % 100).astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", DATA_TYPES)
-@pytest.mark.parametrize("kind", COMPRESSIONS)
-def test_tensorstore_reads_what_is_written(
-    kind: str, dtype: str, tmp_path: Path, data_path: str
-) -> None:
-    del data_path
-    tensorstore = pytest.importorskip("tensorstore")
-    values = _values(dtype)
-    fastzarr.create_array(
-        tmp_path / "a.n5", data=values, chunks=(3, 4), compressors=COMPRESSIONS[kind]
-    )
-    store = _tensorstore(tensorstore, tmp_path / "a.n5")
-    assert store.dtype.numpy_dtype == values.dtype
-    np.testing.assert_array_equal(store.read().result().T, values)
+class Theirs:
+    """An array of TensorStore in a folder, with a type of compression and values for it."""
+
+    def __init__(self, tensorstore: Any, path: Path, kind: str, values: np.ndarray[Any, Any]):
+        self.tensorstore, self.path, self.values = tensorstore, path, values
+        self.compression = COMPRESSIONS[kind]
+
+    def open(self, **words: Any) -> Any:
+        spec = {"driver": "n5", "kvstore": {"driver": "file", "path": f"{self.path}/"}} | words
+        return self.tensorstore.open(spec).result()
+
+    def check(self) -> None:
+        found = self.open()
+        assert found.dtype.numpy_dtype == self.values.dtype
+        np.testing.assert_array_equal(found.read().result().T, self.values)
 
 
-@pytest.mark.parametrize("dtype", DATA_TYPES)
-@pytest.mark.parametrize("kind", COMPRESSIONS)
-def test_what_tensorstore_writes_is_read(
-    kind: str, dtype: str, tmp_path: Path, data_path: str
-) -> None:
+@pytest.fixture(params=DATA_TYPES)
+def dtype(request: pytest.FixtureRequest) -> str:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=COMPRESSIONS)
+def theirs(request: pytest.FixtureRequest, dtype: str, tmp_path: Path, data_path: str) -> Theirs:
     del data_path
     tensorstore = pytest.importorskip("tensorstore")
-    values = _values(dtype)
-    compression = {k: v for k, v in COMPRESSIONS[kind].items() if k != "blocksize"}
+    return Theirs(tensorstore, tmp_path / "a.n5", request.param, _values(dtype))
+
+
+def test_tensorstore_reads_what_is_written(theirs: Theirs) -> None:
+    words = {"chunks": (3, 4), "compressors": theirs.compression}
+    fastzarr.create_array(theirs.path, data=theirs.values, **words)
+    theirs.check()
+
+
+def test_what_tensorstore_writes_is_read(theirs: Theirs) -> None:
+    values = theirs.values
     metadata = {
         "dimensions": [11, 7],
         "blockSize": [4, 3],
         "dataType": values.dtype.name,
-        "compression": compression,
+        "compression": {k: v for k, v in theirs.compression.items() if k != "blocksize"},
         "axes": ["x", "y"],
     }
-    store = _tensorstore(tensorstore, tmp_path / "a.n5", metadata=metadata, create=True)
-    store[...] = values.T
-    array = fastzarr.open_array(tmp_path / "a.n5")
+    theirs.open(metadata=metadata, create=True)[...] = values.T
+    array = fastzarr.open_array(theirs.path)
     np.testing.assert_array_equal(array[...], values)
     assert dict(array.attrs) == {"axes": ["x", "y"]}
     array[2:5, 3:6] = 99
     values[2:5, 3:6] = 99
     array.attrs["units"] = ["nm", "nm"]
-    store = _tensorstore(tensorstore, tmp_path / "a.n5")
-    np.testing.assert_array_equal(store.read().result().T, values)
-
-
-def _tensorstore(tensorstore: Any, path: Path, **words: Any) -> Any:
-    spec = {"driver": "n5", "kvstore": {"driver": "file", "path": f"{path}/"}} | words
-    return tensorstore.open(spec).result()
+    theirs.check()
 
 
 # z5py has no zlib, and stores a bare LZ4 block as lz4.
 _Z5 = [kind for kind in COMPRESSIONS if kind != "zlib"]
 
 
-@pytest.mark.parametrize("dtype", DATA_TYPES)
 @pytest.mark.parametrize("kind", _Z5)
 def test_z5py_reads_what_is_written(kind: str, dtype: str, tmp_path: Path) -> None:
     z5py = pytest.importorskip("z5py")
@@ -167,7 +171,6 @@ def test_z5py_reads_what_is_written(kind: str, dtype: str, tmp_path: Path) -> No
         assert file["g/a"].attrs["b"] == 1
 
 
-@pytest.mark.parametrize("dtype", DATA_TYPES)
 @pytest.mark.parametrize("kind", [*_Z5, "lz4"])
 def test_what_z5py_writes_is_read(kind: str, dtype: str, tmp_path: Path, data_path: str) -> None:
     del data_path

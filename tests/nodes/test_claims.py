@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from fastzarr.stores import MemoryStore, stopping
 from .test_meeting_servers import Server, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DOCUMENTS = {2: "a/.zarray", 3: "a/zarr.json"}
 
@@ -171,16 +172,29 @@ def test_a_claim_is_renewed_while_chunks_are_written(
     assert not mark_of(document(array))
 
 
-def test_a_claim_is_given_back_if_a_chunk_cannot_be_stored(array: Any) -> None:
+@contextmanager
+def failing(store: Any, when: Callable[[str, str], bool]) -> Iterator[None]:
+    """Let the calls of a store fail that a function of the verb and the key chooses."""
+
     def fail(verb: str, key: str) -> None:
-        if verb in ("set", "swap") and key.endswith("3"):
+        if when(verb, key):
             msg = "no route"
             raise OSError(msg)
 
-    array.store.on = fail
-    with pytest.raises(OSError, match="no route"):
+    store.on = fail
+    try:
+        yield
+    finally:
+        store.on = lambda *_: None
+
+
+def stores_a_chunk(verb: str, key: str) -> bool:
+    return verb in ("set", "swap") and key.endswith("3")
+
+
+def test_a_claim_is_given_back_if_a_chunk_cannot_be_stored(array: Any) -> None:
+    with failing(array.store, stores_a_chunk), pytest.raises(OSError, match="no route"):
         array.append(np.arange(10))
-    array.store.on = lambda *_: None
     assert not mark_of(document(array))
     assert again(array).shape == (10,)
     array.resize(20)
@@ -204,17 +218,13 @@ def test_a_process_does_not_wait_for_a_claim_that_it_could_not_give_back(
 ) -> None:
     broken = threading.Event()
 
-    def fail(verb: str, key: str) -> None:
-        if key.endswith("3") and verb in ("set", "swap"):
+    def breaks(verb: str, key: str) -> bool:
+        if stores_a_chunk(verb, key):
             broken.set()
-        if broken.is_set():
-            msg = "no route"
-            raise OSError(msg)
+        return broken.is_set()
 
-    array.store.on = fail
-    with pytest.raises(OSError, match="no route"):
+    with failing(array.store, breaks), pytest.raises(OSError, match="no route"):
         array.append(np.arange(10))
-    array.store.on = lambda *_: None
     assert mark_of(document(array))
     monkeypatch.setattr(stopping, "pause", lambda _: pytest.fail("it waits"))
     assert array.append([10]) == (11,)
@@ -243,15 +253,12 @@ def test_a_process_does_not_wait_for_a_claim_that_it_has_renewed_without_an_answ
             store.lost, claim.since = True, -1e9
             claim.check()
 
-    def fail(verb: str, _: str) -> None:
-        if verb == "get" and mark_of(document(array)) != claim.mark:
-            msg = "no route"
-            raise OSError(msg)
+    def looks(verb: str, _: str) -> bool:
+        return verb == "get" and mark_of(document(array)) != claim.mark
 
-    store.on = fail
-    with pytest.raises(OSError, match="no answer"):
+    with failing(store, looks), pytest.raises(OSError, match="no answer"):
         renew()
-    store.on, store.lost = lambda *_: None, False
+    store.lost = False
     # It was renewed, and could not be given back.
     assert mark_of(document(array)) not in {b"", claim.mark}
     monkeypatch.setattr(stopping, "pause", lambda _: pytest.fail("it waits"))
