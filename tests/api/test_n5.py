@@ -419,3 +419,79 @@ def test_a_missing_block_is_zero_and_a_damaged_one_an_error() -> None:
             array[4, 0]
     del values["0/1"]
     assert array[4, 0] == 0
+
+
+def _in_bucket(_: Path) -> Any:
+    obstore = pytest.importorskip("obstore")
+    # The same store class as S3, without a server.
+    return zarr.storage.ObjectStore(obstore.store.MemoryStore())
+
+
+def _in_fsspec(path: Path) -> Any:
+    pytest.importorskip("fsspec")
+    return zarr.storage.FsspecStore.from_url(f"memory://{path.name}-of-n5")
+
+
+def _in_lmdb(path: Path) -> Any:
+    pytest.importorskip("lmdb")
+    return zarr.LMDBStore(path / "a.lmdb")
+
+
+OTHERS: dict[str, Callable[[Path], Any]] = {
+    "bucket": _in_bucket,
+    "fsspec": _in_fsspec,
+    "zip": lambda path: zarr.ZipStore(path / "a.zip", mode="a"),
+    "sqlite": lambda path: zarr.SQLiteStore(path / "a.sqlite"),
+    "lmdb": _in_lmdb,
+    "dbm": lambda path: zarr.DBMStore(path / "a.dbm"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("compressor", [None, "gzip", {"id": "bz2"}])
+def test_nodes_are_written_and_read_in_stores_of_any_kind(
+    kind: str, compressor: Any, tmp_path: Path, data_path: str
+) -> None:
+    del data_path
+    store = OTHERS[kind](tmp_path)
+    root = zarr.open_group(store, mode="w", zarr_format="n5", attributes={"title": "demo"})
+    array = root.create_array("g/a", data=VALUES, chunks=(3, 4), compressors=compressor)
+    array[1:4, ::3] = 99
+    array.append(VALUES)
+    array.attrs["units"] = "nm"
+    root.create_array("g/b", data=VALUES)
+    del root["g/b"]
+    expected = VALUES.copy()
+    expected[1:4, ::3] = 99
+    expected = np.concatenate([expected, VALUES])
+    assert sorted(key for key in store if not key[-1].isdigit()) == [
+        "attributes.json",
+        "g/a/attributes.json",
+        "g/attributes.json",
+    ]
+    if compressor is None:
+        # Smaller blocks at an edge, as others write them, are read in place, too.
+        part = np.ascontiguousarray(VALUES[3:, 4:]).astype(">u2").tobytes()
+        store["g/a/1/3"] = bytes.fromhex("0000 0002 00000003 00000001") + part[6:12]
+        expected[9:, 4:] = VALUES[4:, 4:]
+    found = zarr.open(store, mode="r", zarr_format="n5")
+    assert (dict(found.attrs), list(found), list(found["g"])) == ({"title": "demo"}, ["g"], ["a"])
+    assert np.array_equal(found["g/a"][:], expected)
+    assert np.array_equal(found["g/a"][2:, ::-2], expected[2:, ::-2])
+    assert dict(found["g/a"].attrs) == {"units": "nm"}
+    store["g/a/0/0"] = store["g/a/0/0"][:14]
+    with pytest.raises(errors.ChunkError, match=r"'g/a/0/0'"):
+        found["g/a"][0, 0]
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["a.n5.zip", "a.sqlite", "a.lmdb"])
+def test_a_container_at_a_path_holds_n5_if_it_is_named(name: str, tmp_path: Path) -> None:
+    root = zarr.open_group(tmp_path / name, mode="w", zarr_format="n5")
+    root.create_array("a", data=VALUES, **WORDS)
+    root.store.close()
+    with pytest.raises(errors.PathNotFoundError, match="of format n5; pass zarr_format='n5'"):
+        zarr.open(tmp_path / name, mode="r")
+    found = zarr.open(tmp_path / name, mode="r", zarr_format="n5")
+    assert np.array_equal(found["a"][:], VALUES)
+    found.store.close()

@@ -192,7 +192,8 @@ def told(result: dict[str, Any]) -> Iterator[str]:
         where = "inside" if first["inside"] else "before"
         calls = f"call {first['at']} ({first['call']})"
         more = f" and {len(some) - 1} more" if len(some) > 1 else ""
-        command = f"python -m torture.crash {result['lib']} --cases '{result['case']}'"
+        module = "crash_n5" if result["case"].startswith("n5/") else "crash"
+        command = f"python -m torture.{module} {result['lib']} --cases '{result['case']}'"
         yield f"{result['case']}: {where} {calls}{more}: {why}"
         yield f"    PYTHONPATH=src:tests {command} --at {first['at']}"
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from torture.model import (
     FILL,
+    SUFFIX,
     Model,
     Node,
     UnreadableError,
@@ -98,7 +99,8 @@ def end_cleanly() -> None:
 def scratch() -> Path:
     """Return a new folder, in memory if there is such a file system."""
     memory = Path("/dev/shm")  # noqa: S108
-    return Path(tempfile.mkdtemp(prefix="torture-", dir=memory if memory.is_dir() else None))
+    place = memory if memory.is_dir() else None
+    return Path(tempfile.mkdtemp(prefix="torture-", suffix=SUFFIX, dir=place))
 
 
 def configured(lib: Any, way: str, work: Callable[[], Any]) -> Any:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# ``crash_n5`` changes these before other modules import them.
 FILL = 7
+#: What the name of a folder of trees ends with.
+SUFFIX = ""
 TEMPORARY = (".fastzarr-tmp", ".partial")
 
 
@@ -42,7 +45,7 @@ class Variant(NamedTuple):
     """How arrays are stored."""
 
     name: str
-    zarr_format: int
+    zarr_format: int | str
     sharded: bool = False
     nested: bool = False
 

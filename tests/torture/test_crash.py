@@ -35,6 +35,22 @@ def test_a_verb_that_is_killed_leaves_the_old_state_or_the_new():
     assert sum(result["points"] for result in results) > 2 * len(names)
 
 
+def test_a_verb_on_n5_that_is_killed_leaves_the_old_state_or_the_new():
+    verbs = (
+        "append|shrink|grow over rests|write whole chunks|write part of chunks|write the fill value"
+    )
+    # A handle from before takes smaller blocks, of another array, for those at an edge.
+    documents = "attributes|create with data|overwrite|overwrite the root|move a group|transaction"
+    both = [
+        ["torture.crash_n5", "fastzarr", "--cases", f"n5/({some})(/.*)?", "--every", "30", "--json"]
+        for some in (verbs, documents)
+    ]
+    results = run_jobs(both)
+    assert len(results) > 15
+    assert not [line for result in results for line in told(result)]
+    assert sum(result["points"] for result in results) > 2 * len(results)
+
+
 def test_the_control_fails():
     results = _run("zarr", _CONTROL, 4)
     assert {result["case"]: bool(result["bad"]) for result in results} == dict.fromkeys(
