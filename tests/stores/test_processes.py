@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,18 +46,21 @@ def opened(kind, place):
     return FsspecStore.from_url(place.url, {"anon": True, "client_kwargs": client})
 
 
-@pytest.fixture(params=["obstore", "s3fs"])
-def kind(request):
-    return request.param
+KINDS = ("obstore", "s3fs")
 
 
 @pytest.fixture
-def array(kind, s3, proxy):
-    """Return an array in a store that this process has used, behind a proxy."""
+def arrays(s3, proxy):
+    """Return an array in a store of each kind that this process has used, behind a proxy."""
     create_array(s3.url, name="a", data=VALUES, chunks=10, storage_options=s3.obstore())
-    found = open_array(opened(kind, s3.through(proxy)), path="a")
-    assert found[0] == 0
+    found = {kind: open_array(opened(kind, s3.through(proxy)), path="a") for kind in KINDS}
+    assert all(array[0] == 0 for array in found.values())
     return found
+
+
+def workers(method):
+    """Return how many processes are started: those that import everything anew take long."""
+    return 2 if method == "fork" else 1
 
 
 # Loaders
@@ -68,12 +72,12 @@ class Loader:
     A worker has the data as an argument of its process: by the fork, or by a pickle.
     """
 
-    def __init__(self, data, method, workers=2):
+    def __init__(self, data, method):
         self.context = multiprocessing.get_context(method)
         self.indices, self.batches = self.context.Queue(), self.context.Queue()
         self.workers = [
             self.context.Process(target=serve, args=(data, self.indices, self.batches), daemon=True)
-            for _ in range(workers)
+            for _ in range(workers(method))
         ]
         for worker in self.workers:
             worker.start()
@@ -82,12 +86,13 @@ class Loader:
         """Return the batches in the order of their indices; raise the error of a worker."""
         for number, index in enumerate(indices):
             self.indices.put((number, index))
-        found = {}
+        found, errors = {}, []
         while len(found) < len(indices):
             number, batch, error = self.batches.get(timeout=WATCHDOG)
-            if error is not None:
-                raise error
             found[number] = batch
+            errors += [] if error is None else [error]
+        if errors:
+            raise errors[0]
         return [found[number] for number in range(len(indices))]
 
     def close(self):
@@ -108,52 +113,67 @@ def serve(data, indices, batches):
             batches.put((number, None, error))
 
 
+class Data:
+    """Arrays whose elements are batches."""
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+
+    def __getitem__(self, index):
+        kind, part = index
+        return self.arrays[kind][part]
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_a_loader(array, kind, proxy, method):
-    loader = Loader(array, method)
+def test_a_loader(arrays, proxy, method):
+    loader = Loader(Data(arrays), method)
     try:
-        batches = [slice(start, start + 20) for start in range(0, 80, 20)]
-        if kind == "obstore" and method == "fork":
-            with pytest.raises(ForkedError, match=r"'spawn'.*multiprocessing_context='spawn'"):
-                loader.epoch(batches)
-            return
-        for _ in range(2):
-            np.testing.assert_array_equal(np.concatenate(loader.epoch(batches)), VALUES)
+        for kind in KINDS:
+            batches = [(kind, slice(start, start + 20)) for start in range(0, 80, 20)]
+            if kind == "obstore" and method == "fork":
+                with pytest.raises(ForkedError, match=r"'spawn'.*multiprocessing_context='spawn'"):
+                    loader.epoch(batches)
+                continue
+            for _ in range(2):
+                np.testing.assert_array_equal(np.concatenate(loader.epoch(batches)), VALUES)
     finally:
         loader.close()
     # The process that has started others works on, and no request of it is lost.
-    proxy.forget()
-    np.testing.assert_array_equal(array[:], VALUES)
-    assert proxy.methods() == {"GET": 8}
+    for array in arrays.values():
+        proxy.forget()
+        np.testing.assert_array_equal(array[:], VALUES)
+        assert proxy.methods() == {"GET": 8}
 
 
 def read(array, start):
     return array[start : start + 20]
 
 
-def write(array, start):
-    array[start : start + 5] = -1
-    array.attrs[str(start)] = start
+def write(array, start, value):
+    array[start : start + 5] = value
+    array.attrs[str(start)] = value
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_executor(array, kind, method):
+def test_an_executor(arrays, method):
     context = multiprocessing.get_context(method)
     starts = range(0, 80, 20)
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
-        found = pool.map(read, [array] * 4, starts)
-        if kind == "obstore" and method == "fork":
-            with pytest.raises(ForkedError, match="spawn"):
-                next(found)
-            with pytest.raises(ForkedError, match="spawn"):
-                pool.submit(write, array, 0).result()
-            return
-        np.testing.assert_array_equal(np.concatenate(list(found)), VALUES)
-        for start in starts:
-            pool.submit(write, array, start).result()
-    assert (array[:] == -1).sum() == 20
-    array.refresh()
-    assert dict(array.attrs) == {str(start): start for start in starts}
+    with ProcessPoolExecutor(workers(method), mp_context=context) as pool:
+        for value, (kind, array) in enumerate(arrays.items(), -2):
+            expected = array[:]
+            found = pool.map(read, [array] * 4, starts)
+            if kind == "obstore" and method == "fork":
+                with pytest.raises(ForkedError, match="spawn"):
+                    next(found)
+                with pytest.raises(ForkedError, match="spawn"):
+                    pool.submit(write, array, 0, value).result()
+                continue
+            np.testing.assert_array_equal(np.concatenate(list(found)), expected)
+            for start in starts:
+                pool.submit(write, array, start, value).result()
+            assert (array[:] == value).sum() == 20
+            array.refresh()
+            assert dict(array.attrs) == {str(start): value for start in starts}
 
 
 def program(text, place):
@@ -168,36 +188,6 @@ def program(text, place):
     )
     assert not done.returncode, done.stderr
     return done.stdout.splitlines()
-
-
-UNUSED = """
-import multiprocessing, sys
-from concurrent.futures import ProcessPoolExecutor
-import numpy as np
-sys.path.insert(0, sys.argv[1])
-from servers.s3 import Prefix
-import fastzarr
-from stores.test_processes import Loader, opened, read
-
-place = Prefix(*sys.argv[2:4])
-
-class Data:
-    "Opens its array in the worker, as the documentation of loaders advises."
-    def __init__(self, kind):
-        self.kind, self.store = kind, opened(kind, place)
-    def __getitem__(self, index):
-        return fastzarr.open_array(self.store, path="a", mode="r")[index]
-
-for kind in ("obstore", "s3fs"):
-    loader = Loader(Data(kind), "fork")
-    print(np.concatenate(loader.epoch([slice(0, 40), slice(40, 80)])).tolist())
-    loader.close()
-"""
-
-
-def test_a_loader_that_opens_in_its_workers_may_fork(s3):
-    create_array(s3.url, name="a", data=VALUES, chunks=10, storage_options=s3.obstore())
-    assert program(UNUSED, s3) == [str(VALUES.tolist())] * 2
 
 
 # Forks at any time
@@ -246,10 +236,9 @@ UNDER_WAY = {
 
 @pytest.mark.parametrize("state", UNDER_WAY)
 @pytest.mark.parametrize(
-    ("kind", "call"),
-    [*(("s3fs", call) for call in CALLS), ("obstore", "read"), ("obstore", "write a part")],
+    ("kind", "calls"), [("s3fs", tuple(CALLS)), ("obstore", ("read", "write a part"))]
 )
-def test_a_fork_while_requests_are_under_way(kind, s3, proxy, state, call):
+def test_a_fork_while_requests_are_under_way(kind, s3, proxy, state, calls):
     """The child does not wait for requests, threads and locks that only its parent has."""
     create_array(s3.url, name="a", data=VALUES, chunks=10, storage_options=s3.obstore())
     array = open_array(opened(kind, s3.through(proxy)), path="a")
@@ -267,11 +256,12 @@ def test_a_fork_while_requests_are_under_way(kind, s3, proxy, state, call):
     thread.start()
     try:
         proxy.wait_for_stalled()
-        said, status = forked(lambda: CALLS[call](array))
+        # Each call is the first one of its child.
+        found = {call: forked(partial(CALLS[call], array)) for call in calls}
     finally:
         proxy.release()
         thread.join()
-    assert (said, status) == ("ForkedError" if kind == "obstore" else "True", 0)
+    assert found == dict.fromkeys(calls, ("ForkedError" if kind == "obstore" else "True", 0))
     assert not failed
     np.testing.assert_array_equal(array[:80], VALUES)
 
@@ -319,15 +309,29 @@ def test_a_child_closes_no_connection_of_its_parent(kind, request, use):
     assert proxy.methods() == {"GET": 8}
 
 
-ENDING = """
+UNUSED = """
 import os, sys
 import numpy as np
 sys.path.insert(0, sys.argv[1])
 from servers.s3 import Prefix
 import fastzarr
-from stores.test_processes import opened
+from stores.test_processes import KINDS, Loader, opened
 
-array = fastzarr.open_array(opened("s3fs", Prefix(*sys.argv[2:4])), path="a", mode="r")
+place = Prefix(*sys.argv[2:4])
+
+class Data:
+    "Opens its array in the worker, as the documentation of loaders advises."
+    def __init__(self, kind):
+        self.kind, self.store = kind, opened(kind, place)
+    def __getitem__(self, index):
+        return fastzarr.open_array(self.store, path="a", mode="r")[index]
+
+for kind in KINDS:
+    loader = Loader(Data(kind), "fork")
+    print(np.concatenate(loader.epoch([slice(0, 40), slice(40, 80)])).tolist())
+    loader.close()
+
+array = fastzarr.open_array(opened("s3fs", place), path="a", mode="r")
 assert array[:].sum() == 3160
 if not os.fork():
     sys.exit()
@@ -337,8 +341,9 @@ with fastzarr.config.set({"fetch.timeout": 0.5}):
 """
 
 
-def test_a_child_that_ends_closes_no_connection_of_its_parent(s3, proxy):
+def test_a_process_that_has_used_no_store_may_fork_and_its_child_closes_no_connection(s3, proxy):
     create_array(s3.url, name="a", data=VALUES, chunks=10, storage_options=s3.obstore())
     proxy.forget()
-    assert program(ENDING, s3.through(proxy)) == ["3160"]
-    assert proxy.methods() == {"GET": 17}
+    assert program(UNUSED, s3.through(proxy)) == [*[str(VALUES.tolist())] * 2, "3160"]
+    # Each batch opens the array and has 4 chunks; none of the others was requested twice.
+    assert proxy.methods() == {"GET": 4 * 5 + 1 + 2 * 8}
