@@ -23,6 +23,7 @@ from fastzarr import create_group, open_group
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError
 from fastzarr.stores import FsspecStore, as_store
+from fastzarr.testing import StoreTests
 
 VALUES = np.arange(400).reshape(20, 20)
 
@@ -59,6 +60,48 @@ class TestByArrow(SuiteInSeaweed):
     def test_a_group_is_read(self, store):
         written(store)
         check(open_group(store, mode="r"))
+
+
+@pytest.fixture(scope="module")
+def sftp_options():
+    """Return the options of a URL of an SFTP server in this process."""
+    pytest.importorskip("paramiko", reason="paramiko is not installed (fastzarr[servers])")
+    from servers.sftp import PASSWORD, USER, sftp
+
+    with sftp() as port:
+        yield {"port": port, "username": USER, "password": PASSWORD, "look_for_keys": False}
+
+
+class TestSftp(StoreTests):
+    """Files behind a server of SSH, by one connection that answers one request at a time."""
+
+    rounds = 6
+
+    @pytest.fixture
+    def store(self, sftp_options, tmp_path):
+        return FsspecStore.from_url(f"sftp://127.0.0.1{tmp_path}/a", sftp_options)
+
+    def test_a_group_is_read(self, store, tmp_path):
+        written(store)
+        check(open_group(store, mode="r"))
+        # They are ordinary files.
+        check(open_group(tmp_path / "a", mode="r"))
+
+    def test_a_url_is_opened(self, store, sftp_options, tmp_path):
+        written(store)
+        url = f"sftp://127.0.0.1{tmp_path}/a"
+        check(open_group(url, mode="r", storage_options=sftp_options))
+        assert sftp_options["password"] not in repr(store)
+        with pytest.raises(FileNotFoundError):
+            open_group(f"{url}/nothing", mode="r", storage_options=sftp_options)
+
+    def test_a_file_that_may_not_be_read_is_an_error(self, store, tmp_path):
+        written(store)
+        (tmp_path / "a" / "a" / "c" / "0" / "0").unlink()
+        (tmp_path / "a" / "a" / "c" / "0" / "0").mkdir()
+        assert store.get("a/c/1/0") is not None
+        with config.set({"fetch.deadline": 0.2}), pytest.raises((OSError, BaseZarrError)):
+            open_group(store, mode="r")["a"][:]
 
 
 def test_hdfs_without_a_cluster_is_an_error():

@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 # File systems whose values are in memory or in local files, so that requests need not be at once.
 _LOCAL = frozenset({"file", "local", "memory"})
-# Those that answer one request at a time, on one connection or by one open file.
-_ONE_BY_ONE = frozenset({"ftp", "libarchive", "tar"})
+# Those that answer one request at a time, on one connection or by one open file, unless they are
+# awaited. A thread that asks paramiko takes the answers of others, who would wait for ever.
+_ONE_BY_ONE = frozenset({"ftp", "libarchive", "sftp", "ssh", "tar"})
+# Those whose open files do not tell their size, from which an end is counted.
+_UNSIZED = frozenset({"sftp", "ssh"})
 # Those with files that are written in place.
 _FILES = frozenset({"file", "local", "sftp", "ssh", "smb", "ftp"})
 _HTTP = frozenset({"http", "https"})
@@ -123,7 +126,8 @@ class FsspecStore(RemoteStore):
         if self._names & _HTTP:
             # The query of a URL, such as its signature, is that of each of its keys.
             self._root, self._query = web_root(self._root), query_of(self._root)
-        if self._names & (_LOCAL | _ONE_BY_ONE):
+        self._one_by_one = bool(self._names & _ONE_BY_ONE) and not fs.async_impl
+        if self._one_by_one or self._names & _LOCAL:
             self.concurrency = 1
         # A file system around another one is awaited only if that is.
         self._awaited = bool(fs.async_impl and getattr(getattr(fs, "fs", fs), "async_impl", True))
@@ -234,7 +238,7 @@ class FsspecStore(RemoteStore):
     def _call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the result of a verb of the file system, or of a function that is awaited."""
         fs = self.fs
-        if self._names & _ONE_BY_ONE:
+        if self._one_by_one:
             alone = place.of_object(fs)
             with alone.locks.held(""):
                 return getattr(fs, verb)(*args, **kwargs)
@@ -286,7 +290,8 @@ class FsspecStore(RemoteStore):
             clip_range(start, length, 0)
             return None if self._getsize(key) is None else Value(b"")
 
-        if self._by_arrow and (start or length is not None):
+        clipped = self._by_arrow and (start or length is not None)
+        if clipped or (start < 0 and self._one_by_one and self._names & _UNSIZED):
             size = self._getsize(key)
             if size is None:
                 return None

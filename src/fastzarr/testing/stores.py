@@ -15,7 +15,7 @@ import pickle
 import threading
 from array import array
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -62,6 +62,9 @@ class StoreTests(PromiseTests):
     ...     def store(self):
     ...         return MyStore()
     """
+
+    #: How often each thread repeats its changes: a slow store may do with fewer.
+    rounds: ClassVar[int] = 60
 
     @pytest.fixture
     def store(self) -> Store:
@@ -456,13 +459,13 @@ class StoreTests(PromiseTests):
         torn: list[object] = []
 
         def write(byte: int) -> None:
-            for i in range(60):
+            for i in range(self.rounds):
                 store.set("a/b", bytes([byte + i % 8]) * (size - i))
 
         def read() -> None:
             while not done.is_set():
                 value = store.get("a/b")
-                if value is None or len(set(value)) != 1 or len(value) < size - 60:
+                if value is None or len(set(value)) != 1 or len(value) < size - self.rounds:
                     torn.append(value)
                 if [*store.list()] != ["a/b"] or [*store.list_dir("a")] != ["b"]:
                     torn.append([*store.list()])
@@ -475,7 +478,7 @@ class StoreTests(PromiseTests):
         lost: list[str] = []
 
         def work(name: str) -> None:
-            for i in range(60):
+            for i in range(self.rounds):
                 key = f"a/b/{name}"
                 store.set(key, b"%d" % i)
                 if store.get(key) != b"%d" % i:
