@@ -4,7 +4,8 @@ Rules of this file:
 
 * A key encoding converts between the coordinates of a chunk and its key, relative to the array's
   path. Those of this package are ``default`` and ``v2`` of the core specification, version 3,
-  "Chunk key encoding", and that of N5, which has no name there; others are registered in ``KEYS``.
+  "Chunk key encoding", ``fanout``, ``prefix`` and ``suffix`` of zarr-extensions, that of N5, which
+  has no name there, and that of zarrs; others are registered in ``KEYS``.
 * Different chunks have different keys, and no key of a chunk is that of a metadata document.
 """
 
@@ -15,8 +16,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Self
 
-from fastzarr.checked import check_members, extension, fail, guard, member, show
+from fastzarr.checked import (
+    DOCUMENTS,
+    MAX_SIZE,
+    as_int,
+    check_members,
+    extension,
+    fail,
+    guard,
+    member,
+    show,
+)
+from fastzarr.errors import KeyValidationError
 from fastzarr.registry import Registry
+from fastzarr.stores.keys import validate_key
 
 _WHAT = "chunk key encoding"
 _SEPARATORS = {"default": "/", "v2": "."}
@@ -128,7 +141,142 @@ class BlockKeys(KeyEncoding):
 
 _PLAIN = ChunkKeys("v2", "/")
 
-KEYS: Registry[type[KeyEncoding]] = Registry("keys", {"default": ChunkKeys, "v2": ChunkKeys})
+
+@dataclass(frozen=True)
+class FanoutKeys(KeyEncoding):
+    """The key encoding ``fanout``: no folder has more than ``max_children`` names.
+
+    A coordinate is written in the base ``max_children - 1``, with a folder for each digit.
+
+    >>> FanoutKeys(101).encode((1234, 5)), FanoutKeys(101).encode(())
+    ('d0/12/34/d1/5/c', 'c')
+    """
+
+    max_children: int = 1001
+
+    name = "fanout"
+
+    @classmethod
+    def from_config(cls, name: str, config: dict[str, Any], where: str) -> Self:  # noqa: ARG003  (one name)
+        """Return the encoding of a configuration with an optional ``max_children``."""
+        check_members(config, {"max_children": False}, where)
+        found = config.get("max_children", cls.max_children)
+        return cls(as_int(found, member(where, "max_children"), 3))
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object."""
+        return {"max_children": self.max_children}
+
+    def encode(self, coords: tuple[int, ...]) -> str:
+        """Return the key of the chunk at ``coords``, relative to the array's path."""
+        base = self.max_children - 1
+        parts: list[str] = []
+        for axis, coordinate in enumerate(coords):
+            left = int(coordinate)
+            digits: list[str] = []
+            while left or not digits:
+                left, digit = divmod(left, base)
+                digits.append(str(digit))
+            parts += [f"d{axis}", *reversed(digits)]
+        return "/".join([*parts, "c"])
+
+    def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
+        """Return the coordinates encoded in a key, or None if it is not the key of a chunk."""
+        coords: list[int] = []
+        for part in key.split("/")[:-1]:
+            if part == f"d{len(coords)}":
+                coords.append(0)
+            elif coords and _NUMBER.match(part):
+                coords[-1] = coords[-1] * (self.max_children - 1) + int(part)
+            else:
+                return None
+        found = tuple(coords)
+        # Only one spelling of a number is that of a chunk.
+        same = len(found) == ndim and all(k <= MAX_SIZE for k in found)
+        return found if same and self.encode(found) == key else None
+
+
+@dataclass(frozen=True)
+class AffixKeys(KeyEncoding):
+    """Another key encoding, with a text before or behind its keys: ``prefix`` and ``suffix``.
+
+    >>> AffixKeys("suffix", ".tiff").encode((0, 12))
+    'c/0/12.tiff'
+    >>> AffixKeys("prefix", "x/", ChunkKeys("v2", ".")).encode((0, 12))
+    'x/0.12'
+    """
+
+    name: Literal["prefix", "suffix", "zarrs.default_suffix"]
+    text: str
+    base: KeyEncoding = ChunkKeys()
+
+    @classmethod
+    def from_config(cls, name: str, config: dict[str, Any], where: str) -> Self:
+        """Return the encoding of a configuration, which has the other encoding in it.
+
+        Raise ``MetadataError`` for a text with which a key would be invalid, or would be that of
+        a metadata document.
+        """
+        kind = "prefix" if name == "prefix" else "suffix"
+        base: KeyEncoding
+        if name == "zarrs.default_suffix":
+            check_members(config, {kind: True, "separator": False}, where)
+            rest = {key: value for key, value in config.items() if key != kind}
+            base = ChunkKeys.from_config("default", rest, where)
+        else:
+            # The specification of `suffix` spells the member in both ways.
+            spellings = ("base_encoding", "base-encoding")
+            check_members(config, {kind: True, **dict.fromkeys(spellings, False)}, where)
+            given = [key for key in spellings if key in config]
+            if not given and kind == "prefix":
+                fail("the member 'base_encoding' is missing", where)
+            base = parse_keys(config[given[0]], member(where, given[0])) if given else ChunkKeys()
+        text = config[kind]
+        made = cls(name, text, base)  # type: ignore[arg-type]  # one of the names
+        if not isinstance(text, str) or not text or not made._is_valid():
+            fail(f"must be a text that makes valid keys, got {show(text)}", member(where, kind))
+        return made
+
+    def _is_valid(self) -> bool:
+        """Whether no key can leave the array, or be that of a metadata document."""
+        for coords in ((), (0,), (0, 0)):
+            try:
+                key = self.encode(coords)
+                validate_key(key)
+            except KeyValidationError:
+                return False
+            if not DOCUMENTS.keys().isdisjoint(key.split("/")):
+                return False
+        return True
+
+    def config(self) -> dict[str, Any]:
+        """Return the ``configuration`` object."""
+        if self.name == "zarrs.default_suffix":
+            return {"separator": self.base.separator, "suffix": self.text}
+        return {
+            self.name: self.text,
+            "base_encoding": {"name": self.base.name, "configuration": self.base.config()},
+        }
+
+    def encode(self, coords: tuple[int, ...]) -> str:
+        """Return the key of the chunk at ``coords``, relative to the array's path."""
+        key = self.base.encode(coords)
+        return self.text + key if self.name == "prefix" else key + self.text
+
+    def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
+        """Return the coordinates encoded in a key, or None if it is not the key of a chunk."""
+        if self.name == "prefix":
+            fits, rest = key.startswith(self.text), key.removeprefix(self.text)
+        else:
+            fits, rest = key.endswith(self.text), key.removesuffix(self.text)
+        return self.base.decode(rest, ndim) if fits else None
+
+
+_AFFIXES = dict.fromkeys(("prefix", "suffix", "zarrs.default_suffix"), AffixKeys)
+
+KEYS: Registry[type[KeyEncoding]] = Registry(
+    "keys", {"default": ChunkKeys, "v2": ChunkKeys, "fanout": FanoutKeys, **_AFFIXES}
+)
 """The chunk key encodings of format 3 by name."""
 
 
@@ -143,6 +291,6 @@ def parse_keys(json: object, where: str) -> KeyEncoding:
     name, config = extension(json, where)
     found = guard(partial(KEYS.find, name), where, _WHAT)
     if found is None:
-        fail(f"unknown {_WHAT} {show(name)}; known are {', '.join(_SEPARATORS)}", where)
+        fail(f"unknown {_WHAT} {show(name)}; known are {', '.join(KEYS.names())}", where)
     at = member(where, "configuration")
     return guard(partial(found.from_config, name, config, at), where, _WHAT)
