@@ -4,29 +4,46 @@ Rules of this file:
 
 * What the processes do is that of ``cloud.py``, in files of SQLite and LMDB, in a Redis server, and
   in MongoDB or what stands in for it. There is no control: zarr-python 3 has no such stores.
+* One process at a time has a DBM database open, so its writers are threads of one process.
 """
 
 from __future__ import annotations
 
+import dbm.dumb
 import shutil
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from servers import mongo, redis
 from servers.process import UnavailableError
 from torture import cloud
-from torture.crew import Crew
+from torture.crew import Crew, in_threads
 from torture.frame import Row
 from torture.harness import scratch
 from torture.verdict import counted
 
-from fastzarr.storage import LMDBStore, SQLiteStore
+import fastzarr
+from fastzarr.storage import DBMStore, LMDBStore, SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from torture.cloud import Shared
     from torture.frame import Budget
+    from torture.verdict import Count
+
+THREADS = 8
+
+
+KINDS: dict[str, Any] = {
+    "sqlite": SQLiteStore,
+    "lmdb": LMDBStore,
+    # Values of dbm.dumb are written anew whenever they are changed.
+    "dbm": lambda path: DBMStore(path, open=dbm.dumb.open, durability="none"),
+}
 
 
 class File(NamedTuple):
@@ -38,7 +55,7 @@ class File(NamedTuple):
     def store(self, module: str) -> Any:
         """Return a store of the database."""
         assert module == "fastzarr"
-        return {"sqlite": SQLiteStore, "lmdb": LMDBStore}[self.kind](self.path)
+        return KINDS[self.kind](self.path)
 
 
 def prove(budget: Budget, seed: int) -> list[Row]:
@@ -56,9 +73,35 @@ def _in_files(share: float) -> list[Row]:
             for kind, name in (("sqlite", "SQLite"), ("lmdb", "LMDB")):
                 places = [File(kind, str(folder / f"{n}.{kind}")) for n in range(4)]
                 rows += _prove(crew, places, name, share)
-            return rows
+            return [*rows, _in_threads(folder, share)]
     finally:
         shutil.rmtree(folder)
+
+
+def elements(place: File, rounds: int) -> Count:
+    """Let threads write all elements of shared chunks; return the numbers of writes and losses."""
+    size = cloud.CHUNK * 16
+    store = place.store("fastzarr")
+    array = fastzarr.create_array(store, shape=size, chunks=cloud.CHUNK, dtype="i8")
+    bad = 0
+    for start in range(0, rounds * size, size):
+        numbers = [(range(t, size, THREADS), start) for t in range(THREADS)]
+        in_threads(partial(_write, array), numbers)
+        expected = np.arange(start + 1, start + size + 1)
+        bad += int((fastzarr.open_array(store)[:] != expected).sum())
+    store.close()
+    return rounds * size, bad
+
+
+def _write(array: fastzarr.Array, numbers: Sequence[int], start: int) -> None:
+    for number in numbers:
+        array[number] = start + number + 1
+
+
+def _in_threads(folder: Path, share: float) -> Row:
+    found = elements(File("dbm", str(folder / "a.dbm")), max(1, round(10 * share)))
+    what = f"writes to parts of shared values in dbm.dumb, {THREADS} threads"
+    return counted(9, what, found, None, 10_000, "lost")
 
 
 def _in_servers(share: float) -> list[Row]:

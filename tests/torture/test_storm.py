@@ -152,6 +152,11 @@ def test_writers_of_parts_of_a_value_in_a_database_lose_nothing(crew: Any, place
     assert cloud.elements(crew, "fastzarr", place, cloud.CHUNK * 4, 1) == (256, 0)
 
 
+def test_threads_that_write_parts_of_a_value_in_dbm_lose_nothing(tmp_path: Path) -> None:
+    place = databases.File("dbm", str(tmp_path / "a.dbm"))
+    assert databases.elements(place, 1) == (1024, 0)
+
+
 def test_nothing_else_in_a_database_is_lost(crew: Any, place: Any) -> None:
     store = WrapperStore(place.store("fastzarr"))
     for name, count in (("appends", (20, 0)), ("attributes", (20, 0)), ("creations", (5, 0))):
