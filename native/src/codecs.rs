@@ -5,9 +5,11 @@
 //!   second.
 //! * `vlen` is called by Python itself, chunk by chunk, and is no part of a chain.
 
+mod bitround;
 mod blocks;
 pub mod blosc;
 mod blosclz;
+mod cast_value;
 pub mod checksums;
 mod codec;
 mod deflate;
@@ -16,6 +18,9 @@ mod lz4;
 mod mask;
 #[cfg(test)]
 mod noise;
+mod numbers;
+mod packbits;
+mod scale_offset;
 mod shuffle;
 mod swap;
 mod truth;
@@ -59,7 +64,18 @@ makes!(
     lz4,
     zstd
 );
-makes!(of_elements, dyn Typed, delta, mask, swap, truth);
+makes!(
+    of_elements,
+    dyn Typed,
+    bitround,
+    cast_value,
+    delta,
+    mask,
+    packbits,
+    scale_offset,
+    swap,
+    truth
+);
 
 /// Any codec of elements.
 #[derive(Debug, Clone)]

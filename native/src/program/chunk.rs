@@ -288,7 +288,8 @@ impl Chunk {
             return Ok(size);
         }
         let elements = nbytes / self.chain.item;
-        Ok((size as u128 * elements as u128 / total.max(1) as u128) as usize * self.chain.item)
+        let elements = size as u128 * elements as u128 / total.max(1) as u128;
+        Ok((elements as usize).max(1) * self.chain.item)
     }
 
     /// Return the most bytes that the stored chunk may have. No compressor makes more of its input, and

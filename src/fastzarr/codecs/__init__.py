@@ -14,13 +14,17 @@ from fastzarr.codecs.parse import CODECS, from_v3, names, parse, register_codec
 __all__ = ["from_v3", "names", "parse", "register_codec"]
 
 _CODECS = {
+    "bitround": ("bitround", "BitroundCodec"),
     "blosc": ("blosc", "BloscCodec"),
     "bytes": ("bytes", "BytesCodec"),
+    "cast_value": ("cast_value", "CastValueCodec"),
     "conditional": ("conditional", "ConditionalCodec"),
     "crc32c": ("crc32c", "Crc32cCodec"),
     "gzip": ("gzip", "GzipCodec"),
     "n5_default": ("n5_default", "N5DefaultCodec"),
+    "packbits": ("packbits", "PackbitsCodec"),
     "reshape": ("reshape", "ReshapeCodec"),
+    "scale_offset": ("scale_offset", "ScaleOffsetCodec"),
     "sharding_indexed": ("sharding", "ShardingCodec"),
     "transpose": ("transpose", "TransposeCodec"),
     "vlen-array": ("vlen", "VLenArrayCodec"),
@@ -131,11 +135,17 @@ if TYPE_CHECKING:
     from fastzarr.codecs.base import (
         Codec as Codec,
     )
+    from fastzarr.codecs.bitround import (
+        BitroundCodec as BitroundCodec,
+    )
     from fastzarr.codecs.blosc import (
         BloscCodec as BloscCodec,
     )
     from fastzarr.codecs.bytes import (
         BytesCodec as BytesCodec,
+    )
+    from fastzarr.codecs.cast_value import (
+        CastValueCodec as CastValueCodec,
     )
     from fastzarr.codecs.conditional import (
         ConditionalCodec as ConditionalCodec,
@@ -170,11 +180,17 @@ if TYPE_CHECKING:
     from fastzarr.codecs.numcodecs.filters import (
         FiltersCodec as FiltersCodec,
     )
+    from fastzarr.codecs.packbits import (
+        PackbitsCodec as PackbitsCodec,
+    )
     from fastzarr.codecs.reshape import (
         ReshapeCodec as ReshapeCodec,
     )
     from fastzarr.codecs.reshape import (
         SqueezeCodec as SqueezeCodec,
+    )
+    from fastzarr.codecs.scale_offset import (
+        ScaleOffsetCodec as ScaleOffsetCodec,
     )
     from fastzarr.codecs.sharding import (
         ShardingCodec as ShardingCodec,
@@ -209,8 +225,10 @@ else:
                 "ChunkSpec",
                 "Codec",
             ),
+            ".bitround": ("BitroundCodec",),
             ".blosc": ("BloscCodec",),
             ".bytes": ("BytesCodec",),
+            ".cast_value": ("CastValueCodec",),
             ".conditional": ("ConditionalCodec",),
             ".crc32c": ("Crc32cCodec",),
             ".enums": ("BloscCname", "BloscShuffle", "Endian", "ShardingCodecIndexLocation"),
@@ -219,7 +237,9 @@ else:
             ".numcodecs.arrays": ("NumcodecsArrayCodec",),
             ".numcodecs.bytes": ("NumcodecsCodec",),
             ".numcodecs.filters": ("FiltersCodec",),
+            ".packbits": ("PackbitsCodec",),
             ".reshape": ("ReshapeCodec", "SqueezeCodec"),
+            ".scale_offset": ("ScaleOffsetCodec",),
             ".sharding": ("ShardingCodec",),
             ".transpose": ("TransposeCodec",),
             ".vlen": ("VLenArrayCodec", "VLenBytesCodec", "VLenUTF8Codec"),

@@ -58,25 +58,25 @@ def _named_chain(spec: ArraySpec, dtype: DataType) -> list[Codec]:
     if not any(isinstance(codec, ArrayBytesCodec) for codec in chain):
         count = sum(isinstance(codec, ArrayArrayCodec) for codec in chain)
         chain.insert(count, _default_serializer(dtype))
-    return [_with_endian(codec, dtype) for codec in chain]
+    return [_with_endian(codec) for codec in chain]
 
 
 def _serializer(serializer: Any, dtype: DataType) -> Codec:
     if absent(serializer) or serializer is None:
         return _default_serializer(dtype)
     [codec] = _parse_all([serializer], "serializer", ArrayBytesCodec)
-    return _with_endian(codec, dtype)
+    return _with_endian(codec)
 
 
-def _with_endian(codec: Codec, dtype: DataType) -> Codec:
-    if codec.name == "bytes" and dtype.multibyte and getattr(codec, "endian", "") is None:
+def _with_endian(codec: Codec) -> Codec:
+    if codec.name == "bytes" and getattr(codec, "endian", "") is None:
         return dataclasses.replace(cast("Any", codec), endian="little")  # type: ignore[no-any-return]
     return codec
 
 
 def _default_serializer(dtype: DataType) -> ArrayBytesCodec:
     if dtype.itemsize is not None:
-        return _bytes_codec(multibyte=dtype.multibyte)
+        return _bytes_codec()
     from fastzarr.codecs.vlen import VLenBytesCodec, VLenUTF8Codec
 
     return VLenUTF8Codec() if dtype.name == "string" else VLenBytesCodec()
@@ -101,10 +101,11 @@ def _compressors_of(*, variable: bool) -> tuple[Codec, ...]:
 
 
 @cache
-def _bytes_codec(*, multibyte: bool) -> ArrayBytesCodec:
+def _bytes_codec() -> ArrayBytesCodec:
     from fastzarr.codecs.bytes import BytesCodec
 
-    return BytesCodec(endian="little" if multibyte else None)
+    # The chain is resolved later, for the elements that the codec gets: they may have no order.
+    return BytesCodec(endian="little")
 
 
 def chain_v2(

@@ -188,10 +188,10 @@ def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> La
         fill = dtype.fill_from_json(doc["fill_value"], FORMAT.number, place)
     place = member(where, "codecs")
     found = _with_serializer(_codecs(doc["codecs"], place), dtype, place)
-    found = _endian(found, place, multibyte=dtype.multibyte, legacy=dtype.legacy)
-    chain = resolve_chain(found, ChunkSpec(chunks, dtype, fill), place)
+    spec = ChunkSpec(chunks, dtype, fill)
+    chain = _endian(resolve_chain(found, spec, place), place, spec)
     if not regular:
-        check_shapes(chain, ChunkSpec(chunks, dtype, fill), grid.variety(), place)
+        check_shapes(chain, spec, grid.variety(), place)
     check_sizes(chunks, dtype, chain, chunks_place)
     return Layout(
         format=FORMAT,
@@ -263,8 +263,7 @@ def _with_serializer(chain: list[Codec], dtype: DataType, where: str) -> list[Co
         return chain
     deviation("no codec encodes the array as bytes; 'bytes', little-endian, is assumed", where)
     at = sum(isinstance(codec, ArrayArrayCodec) for codec in chain)
-    made = BytesCodec(endian="little" if dtype.multibyte else None)
-    return [*chain[:at], made, *chain[at:]]
+    return [*chain[:at], BytesCodec(endian="little"), *chain[at:]]
 
 
 def _codecs(value: object, where: str) -> list[Codec]:
@@ -276,23 +275,28 @@ def _codecs(value: object, where: str) -> list[Codec]:
     return chain
 
 
-def _endian(chain: Sequence[Codec], where: str, *, multibyte: bool, legacy: bool) -> list[Codec]:
+def _endian(chain: Sequence[Codec], where: str, spec: ChunkSpec) -> tuple[Codec, ...]:
     # A `bytes` codec without `endian` is valid for types of one byte. Otherwise it is an error,
     # except for the legacy type `structured`, whose writers omitted it and used little-endian.
     done: list[Codec] = []
     for place, codec in enumerate(chain):
-        if isinstance(codec, BytesCodec) and codec.endian is None and multibyte:
-            if not legacy:
+        at = member(member(where, place), "configuration")
+        if isinstance(codec, ArrayArrayCodec):
+            spec = codec.encoded_spec(spec)
+        if isinstance(codec, BytesCodec) and codec.endian is None and spec.dtype.multibyte:
+            if not spec.dtype.legacy:
                 msg = "the member 'endian' is missing, but this data type requires it"
-                raise MetadataError(msg, member(member(where, place), "configuration"))
+                raise MetadataError(msg, at)
             done.append(replace(codec, endian="little"))
         elif codec.name == "sharding_indexed":
-            at = member(member(where, place), "configuration")
-            inner: Sequence[Codec] = codec.codecs  # type: ignore[attr-defined]
-            index: Sequence[Codec] = codec.index_codecs  # type: ignore[attr-defined]
-            fitted = _endian(inner, member(at, "codecs"), multibyte=multibyte, legacy=legacy)
-            _endian(index, member(at, "index_codecs"), multibyte=True, legacy=False)
-            done.append(replace(codec, codecs=tuple(fitted)))  # type: ignore[type-var]
+            from fastzarr.codecs.program import index_spec
+
+            sharding: Any = codec
+            counts = sharding.grid.count(spec.shape)
+            _endian(sharding.index_codecs, member(at, "index_codecs"), index_spec(counts))
+            inner = replace(spec, shape=sharding.chunk_shape)
+            fitted = _endian(sharding.codecs, member(at, "codecs"), inner)
+            done.append(codec if fitted == sharding.codecs else replace(sharding, codecs=fitted))
         else:
             done.append(codec)
-    return done
+    return tuple(done)

@@ -1,5 +1,6 @@
 use super::*;
 use crate::codecs::noise::noise;
+use crate::codecs::numbers::Kind;
 
 const NAMES: [&str; 10] = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"];
 
