@@ -56,6 +56,8 @@ def test_the_names_of_the_specification():
     assert known | {"vlen-bytes", "vlen-utf8"} <= set(codecs.names())
     reversing = {"name": "transpose", "configuration": {"order": [0]}}
     wanted = {
+        "bitround": {"keepbits": 3},
+        "cast_value": {"data_type": "int8"},
         "transpose": {"order": [0]},
         "sharding_indexed": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]},
         "n5_default": {"codecs": [reversing, {"name": "bytes"}]},
