@@ -105,6 +105,22 @@ class Swapping(Bank):
             return same
 
 
+class SwappingMany(Swapping):
+    """A store that compares and swaps many values at once, too."""
+
+    def swap_many(self, changes: Sequence[tuple[str, Buffer | None, Any]]) -> list[bool]:
+        self.on("swap_many", [key for key, _, _ in changes])
+        self.batches.append([key for key, _, _ in changes])
+        with self.lock:
+            done = [self.stored.get(key) == token for key, _, token in changes]
+            for (key, value, _), same in zip(changes, done, strict=True):
+                if same and value is None:
+                    self.stored.pop(key, None)
+                elif same:
+                    self.stored[key] = bytes(value or b"")
+        return done
+
+
 class Remote(Bank):
     """A store to which several calls may be made at once."""
 
@@ -117,7 +133,13 @@ class RemoteSwapping(Swapping):
     concurrency = None
 
 
-KINDS = [Bank, Swapping, Remote, RemoteSwapping]
+class RemoteSwappingMany(SwappingMany):
+    """A store that swaps many values at once, and to which several calls may be made at once."""
+
+    concurrency = None
+
+
+KINDS = [Bank, Swapping, SwappingMany, Remote, RemoteSwapping, RemoteSwappingMany]
 
 
 def empty(kind: Any = Bank, count: int = COUNT, **options: Any) -> tuple[Any, Any]:
@@ -189,7 +211,7 @@ def test_chunks_that_become_empty_are_deleted_in_batches(kind: Any) -> None:
     assert sorted(store.list("c")) == [keys()[0], keys()[-1]]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [Bank, Swapping, Remote, RemoteSwapping])
 def test_a_chunk_that_is_changed_in_part_is_read_and_stored_alone(kind: Any) -> None:
     store, array = empty(kind)
     array[...] = numbers()
@@ -451,3 +473,111 @@ def test_small_chunks_are_stored_by_the_thread_of_the_caller() -> None:
     store.on = lambda *_: threads.add(threading.get_ident())
     zarr.create_array(store, data=np.arange(1 << 17, dtype="i4"), chunks=1 << 10)
     assert threads == {threading.get_ident()}
+
+
+class SwappingUnseen(SwappingMany):
+    """A store that tells the token of a value only when it is asked for it."""
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
+        for index, request in enumerate(wanted):
+            found = self._get(request.key)
+            yield index, None if found is None else Value(found)
+
+
+@pytest.mark.parametrize("kind", [SwappingMany, RemoteSwappingMany, SwappingUnseen])
+def test_chunks_that_are_changed_in_part_are_stored_together(kind: Any) -> None:
+    """A call that changes a part of each chunk makes a few batches, and no other stores."""
+    store, z = empty(kind)
+    z[:] = 1
+    store.batches.clear()
+    store.calls.clear()
+    z[::2] = 2
+    assert sorted(key for batch in store.batches for key in batch) == sorted(
+        f"c/{i}" for i in range(COUNT)
+    )
+    assert len(store.batches) <= 2
+    assert not store.calls["set"] + store.calls["swap"]
+    assert (z[:].reshape(-1, 2) == [2, 1]).all()
+
+
+@pytest.mark.parametrize("kind", [SwappingMany, RemoteSwappingMany, SwappingUnseen])
+def test_a_chunk_that_another_writer_has_changed_is_written_again(kind: Any) -> None:
+    """No change of another writer is lost, whenever it comes."""
+    store, z = empty(kind)
+    z[:] = 1
+    other = kind()
+    other.stored = store.stored
+    theirs = zarr.open_array(other, mode="r+")
+    size = z.chunks[0]
+
+    def meet(verb: str, keys: Sequence[str]) -> None:
+        if verb == "swap_many":
+            store.on = lambda *_: None
+            for key in keys[::3]:
+                number = int(key.rpartition("/")[2])
+                theirs[number * size + 1] = 3
+
+    store.on = meet
+    z[::2] = 2
+    expected = np.ones(COUNT * size, z.dtype)
+    expected[::2] = 2
+    changed = np.flatnonzero(z[:] == 3)
+    assert len(changed) > COUNT // 8
+    expected[changed] = 3
+    np.testing.assert_array_equal(z[:], expected)
+
+
+@pytest.mark.parametrize("kind", [SwappingMany, RemoteSwappingMany])
+def test_a_chunk_that_fails_among_those_changed_in_part_is_named(kind: Any) -> None:
+    """If a batch fails, its chunks are swapped one by one, to find the one that fails."""
+    store, z = empty(kind)
+    z[:] = 1
+
+    def fail(verb: str, _: Sequence[str]) -> None:
+        if verb == "swap_many":
+            raise OSError(5, "broken")
+
+    store.on = fail
+    real = store.swap
+
+    def swap(key: str, value: Any, token: Any) -> bool:
+        if key == "c/7":
+            raise OSError(5, "broken")
+        return bool(real(key, value, token))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "swap", lambda _, *words: swap(*words))
+        with pytest.raises(ChunkError, match=r"chunk \(7,\)"):
+            z[::2] = 2
+    z[::2] = 2
+    assert (z[:].reshape(-1, 2) == [2, 1]).all()
+
+
+@pytest.mark.parametrize("name", ["zip", "sqlite", "lmdb"])
+def test_stores_swap_many_values_in_one_step(name: str, tmp_path: Any) -> None:
+    """Only values whose tokens are current are stored or deleted; the others are told."""
+    path = str(tmp_path / "a")
+    stores = {"zip": "ZipStore", "sqlite": "SQLiteStore", "lmdb": "LMDBStore"}
+    if name == "lmdb":
+        pytest.importorskip("lmdb")
+    store = getattr(zarr.storage, stores[name])(path)
+    store.set_many([("a", b"1"), ("b", b"2"), ("c", b"3")])
+    old = {key: store.validator(key) for key in "abc"}
+    store["b"] = b"other"
+    done = store.swap_many(
+        [
+            ("a", b"4", old["a"]),
+            ("b", b"5", old["b"]),
+            ("c", None, old["c"]),
+            ("d", b"6", None),
+            ("e", None, None),
+            ("f", None, old["a"]),
+        ]
+    )
+    assert done == [True, False, True, True, True, False]
+    assert dict(store) == {"a": b"4", "b": b"other", "d": b"6"}
+    z = zarr.create_array(store, name="x", data=np.zeros(COUNT * 4, "i4"), chunks=4)
+    z[::2] = 1
+    z[1::4] = 2
+    assert z[:].tolist() == [1, 2, 1, 0] * COUNT
+    store.close()

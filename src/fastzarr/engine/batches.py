@@ -1,10 +1,13 @@
-"""Writes to stores that set many values at once: the whole chunks of a call, in batches.
+"""Writes to stores that set many values at once: the chunks of a call, in batches.
 
 Rules of this file:
 
 * A chunk that does not depend on its old value waits, encoded, until there is a batch of them. The
   thread whose chunk completes a batch stores it; ``end`` stores the last one. So nothing of a call
   that has been interrupted is stored later.
+* A chunk that is changed in part waits, too, if the store swaps many values at once. It is compared
+  with the old value when its batch is stored. Those that others have changed meanwhile are written
+  again at the end of the call, one by one (``rest``).
 * A batch has at most as many values as the store answers requests at once, and at most a quarter of
   ``fetch.bytes``, or what the store says, except for its last value. It has fewer if the process
   has no room for more.
@@ -27,18 +30,22 @@ from fastzarr.engine.bounds import bounds
 from fastzarr.engine.failures import Failure, of_error
 from fastzarr.engine.threads import workers
 from fastzarr.engine.writers import WaitingChunks, WrittenChunks, admitted, part, waiting
+from fastzarr.stores.turns import StoreTurn
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as AnyBuffer
 
     from fastzarr.engine.chunks import StoredChunks
+    from fastzarr.engine.job import Chunks
     from fastzarr.engine.requests import Ahead
     from fastzarr.stores.stopping import Stopped
     from fastzarr.stores.turns import Turn
 
-    # The coordinates, key and value of a chunk.
-    Chunk = tuple[tuple[int, ...], str, AnyBuffer | None]
+    # The coordinates, key and value of a chunk, and the token of its old value, or _WHOLE.
+    Chunk = tuple[tuple[int, ...], str, AnyBuffer | None, Any]
 
+# Stands for the token of a chunk that does not depend on its old value.
+_WHOLE = object()
 # The most values in a batch, unless the store says how many requests it answers at once.
 _MOST = 1024
 # The most if there is a lock of the user's for each, which may be a file.
@@ -69,6 +76,12 @@ class BatchedChunks(WrittenChunks):
             self.most_bytes = min(self.most_bytes, store.batch_bytes)
         #: Whether the call has been stopped; None if nothing stops it.
         self.stopped: Stopped | None = None
+        #: Whether chunks that are changed in part wait for their batch.
+        self.swaps = (
+            store.swap_many is not None and store.swaps_deletes and chunks.synchronizer is None
+        )
+        # Those that others have changed, by their coordinates.
+        self._again: set[tuple[int, ...]] = set()
         #: The first chunk that could not be stored.
         self.failure: Failure | None = None
         self._lock = threading.Lock()
@@ -87,15 +100,16 @@ class BatchedChunks(WrittenChunks):
         """Return a turn that stores the object at once."""
         return self.chunks.turn(chunk) if self.held is None else self.held.turn(chunk)
 
-    def add(self, chunk: tuple[int, ...], value: AnyBuffer | None) -> None:
+    def add(self, chunk: tuple[int, ...], value: AnyBuffer | None, token: Any = _WHOLE) -> None:
         """Add a value, or None for an object to be deleted, to the batch; store a full one.
 
-        Raise the error of a chunk that could not be stored.
+        ``token`` is that of the old value, if the new one depends on it. Raise the error of a chunk
+        that could not be stored.
         """
         key = self.chunks.key(chunk)
         data = None if value is None else flat_bytes(value, key)
         with self._lock:
-            self._batch.append((chunk, key, data))
+            self._batch.append((chunk, key, data, token))
             self._size += 0 if data is None else nbytes(data)
             if not self._is_full():
                 return
@@ -127,6 +141,10 @@ class BatchedChunks(WrittenChunks):
             self._store(self._batch)
         return self.failure or failure
 
+    def rest(self) -> Chunks | None:
+        """Return the chunks for another run that writes those which others have changed."""
+        return _Rest(self, self._again) if self._again else None
+
     def _store(self, batch: list[Chunk]) -> None:
         """Store a batch, when this thread is admitted."""
         with ExitStack() as stack:
@@ -136,10 +154,10 @@ class BatchedChunks(WrittenChunks):
                 stack.callback(admitted(self.held, self.stopped).leave)
             chunks, store = self.chunks, self.chunks.store
             if chunks.synchronizer is not None:
-                for key in sorted(chunks.user_key(chunk) for chunk, _, _ in batch):
+                for key in sorted(chunks.user_key(one[0]) for one in batch):
                     stack.enter_context(chunks.synchronizer[key])
             if store.swap is None:
-                for key in sorted(key for _, key, _ in batch):
+                for key in sorted(one[1] for one in batch):
                     stack.enter_context(store.place.locks.held(key))
             stack.enter_context(part(self.stopped))
             if self.held is not None and self.held.check is not None:
@@ -148,40 +166,99 @@ class BatchedChunks(WrittenChunks):
                 self._set_many(batch)
 
     def _set_many(self, batch: list[Chunk]) -> None:
-        set_many = self.chunks.store.set_many
+        set_many, swap_many = self.chunks.store.set_many, self.chunks.store.swap_many
         assert set_many is not None  # noqa: S101  (there are no batches otherwise)
+        whole = [one for one in batch if one[3] is _WHOLE]
+        parts = [one for one in batch if one[3] is not _WHOLE]
         try:
-            set_many([(key, value) for _, key, value in batch])
+            if whole:
+                set_many([(key, value) for _, key, value, _ in whole])
+                whole = []
+            if parts and swap_many is not None:
+                done = swap_many([one[1:] for one in parts])
+                self._again.update(
+                    one[0] for one, is_done in zip(parts, done, strict=True) if not is_done
+                )
         except Exception as error:  # noqa: BLE001  (returned as the failure of a chunk)
             if len(batch) == 1:
                 self.failure = of_error(batch[0][0], "store", error)
                 return
-            for chunk, key, value in batch:
-                self._set(chunk, key, value)
+            for one in (*whole, *parts):
+                self._set(*one)
                 if self.failure is not None:
                     return
 
-    def _set(self, chunk: tuple[int, ...], key: str, value: AnyBuffer | None) -> None:
-        turn = self.chunks.store.turn(key)
+    def _set(self, chunk: tuple[int, ...], key: str, value: AnyBuffer | None, token: Any) -> None:
+        store = self.chunks.store
+        turn = store.turn(key)
         try:
-            turn.put(value)
+            if token is _WHOLE:
+                turn.put(value)
+            elif store.swap is not None and not store.swap(key, value, token):
+                self._again.add(chunk)
         except Exception as error:  # noqa: BLE001  (returned as the failure of the chunk)
             self.failure = of_error(chunk, "store", error)
         finally:
             turn.end()
 
+    def with_token(self, chunk: tuple[int, ...]) -> tuple[bytes | None, Any]:
+        """Return the current value of an object with its token."""
+        turn = StoreTurn(self.chunks.store, self.chunks.key(chunk))
+        with part(self.stopped):
+            try:
+                return turn.get(), turn.token
+            finally:
+                turn.end()
+
+
+class _Rest(WrittenChunks):
+    """The stored chunks of an array, of which only some are written."""
+
+    def __init__(self, batches: BatchedChunks, again: set[tuple[int, ...]]) -> None:
+        self.chunks, self.admit = batches.chunks, batches.admit
+        self._batches, self._again = batches, again
+
+    def turn(self, chunk: tuple[int, ...]) -> Turn:
+        """Return a turn at the object at these coordinates, or one that stores nothing."""
+        return self._batches.now(chunk) if tuple(chunk) in self._again else _STORED
+
+
+class _Stored:
+    """The turn at a chunk that is stored already."""
+
+    def get(self) -> None:
+        """Return None: the value is not needed."""
+
+    def put(self, value: AnyBuffer | None) -> bool:
+        """Store nothing."""
+        del value
+        return True
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+_STORED = _Stored()
+
 
 class _BatchedTurn:
-    """A turn at a chunk, which is stored with others unless its old value is asked for."""
+    """A turn at a chunk, which is stored with others.
 
-    __slots__ = ("_batches", "_chunk", "_turn")
+    If its old value is asked for, that requires a store that swaps many values.
+    """
+
+    __slots__ = ("_batches", "_chunk", "_token", "_turn")
 
     def __init__(self, batches: BatchedChunks, chunk: tuple[int, ...]) -> None:
         self._batches, self._chunk = batches, chunk
         self._turn: Turn | None = None
+        self._token: Any = _WHOLE
 
     def get(self) -> bytes | None:
         """Return the current value, or None if the key is missing."""
+        if self._batches.swaps:
+            found, self._token = self._batches.with_token(self._chunk)
+            return found
         if self._turn is None:
             self._turn = self._batches.now(self._chunk)
         return self._turn.get()
@@ -190,7 +267,7 @@ class _BatchedTurn:
         """Store or delete the value, now or later; return False if it was changed since ``get``."""
         if self._turn is not None:
             return self._turn.put(value)
-        self._batches.add(self._chunk, value)
+        self._batches.add(self._chunk, value, self._token)
         return True
 
     def end(self) -> None:

@@ -23,7 +23,7 @@ from fastzarr.engine import reference
 from fastzarr.engine.ahead import Together, fetch_ahead
 from fastzarr.engine.batches import held_back
 from fastzarr.engine.failures import Failure, as_error, as_failure, is_for_the_store
-from fastzarr.engine.job import Job, inline
+from fastzarr.engine.job import Chunks, Job, inline
 from fastzarr.engine.requests import runs_ahead
 from fastzarr.engine.shards import read_shards
 from fastzarr.engine.threads import teamed, workers
@@ -218,13 +218,25 @@ def run_write(
     )
     failure = chosen.write(program, plan, held or chunks, value, job)
     if held is not None:
-        failure = held.end(failure)
+        failure = _ended(held, failure, lambda rest: chosen.write(program, plan, rest, value, job))
     if check is not None:
         check()
     if failure is None and beside is not None and chosen is not reference:
         beside.synced = durability == "full"
     if failure is not None:
         _end(failure, chunks, partial(reference.write, program, plan, chunks, value, job))
+
+
+def _ended(
+    held: BatchedChunks | WaitingChunks, failure: Any, write: Callable[[Chunks], Any]
+) -> Any:
+    """Store the last chunks of a call, and return its failure, or None.
+
+    Those that others have changed since they were read are written again.
+    """
+    failure = held.end(failure)
+    rest = held.rest() if failure is None else None
+    return failure if rest is None else write(rest)
 
 
 def _fewer(program: Program, store: Store, threads: int) -> int:

@@ -122,6 +122,9 @@ class WaitingChunks(WrittenChunks):
         """Return the failure of the call, or None: everything is stored."""
         return failure
 
+    def rest(self) -> None:
+        """Return None: no chunk is left to be written again."""
+
 
 def admitted(chunks: Chunks, stopped: Callable[[], bool] | None) -> Admission:
     """Return the place of a chunk, when there is one; raise KeyboardInterrupt if it is stopped."""

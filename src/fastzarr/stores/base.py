@@ -94,8 +94,7 @@ class Store(AsMapping):
     #: How many requests at once shorten the time of all; None for as many as the settings allow.
     #: With 1, as for values in memory, each is made by the thread that needs the value.
     concurrency: int | None = None
-    #: How many requests one call of ``fetch`` answers in about the time of one.
-    batch: int = 1
+    batch: int = 1  #: How many requests one call of ``fetch`` answers in about the time of one.
     batch_bytes: int | None = None  #: Batches of more bytes than this are written no sooner.
     #: Whether chunks need a stored document: the store commits both together, for its readers.
     document_first: bool = False
@@ -114,6 +113,7 @@ class Store(AsMapping):
     validator: Callable[[str], Hashable | None] | None = None
     swap: Callable[[str, Buffer | None, Hashable | None], bool] | None = None
     swap_token: Callable[..., tuple[bool, Hashable | None]] | None = None
+    swap_many: Callable[[Sequence[tuple[str, Buffer | None, Any]]], list[bool]] | None = None
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None = None
     modified: Callable[[str], int | None] | None = None
     draft: Callable[[str], Draft[Store] | None] | None = None

@@ -189,7 +189,8 @@ class SetsMany(Protocol):
     Arrays use it for the chunks that a call replaces as a whole: they come in batches of at most
     ``batch`` values, if that is more than 1, or 1024, and of about a quarter of ``fetch.bytes``, or
     of ``batch_bytes`` if that is less. Values are bytes or views of bytes that do not change. A
-    chunk that is changed in part is read and stored alone, in a turn or by ``swap``. Without
+    chunk that is changed in part is read and stored alone, in a turn or by ``swap``, unless there
+    is ``swap_many``. Without
     ``swap``, the locks of the default turns are held for all keys of a batch; a store with turns of
     its own must let them exclude ``set_many`` itself. With ``concurrency = 1``, one batch of a call
     is stored at a time.
@@ -201,6 +202,19 @@ class SetsMany(Protocol):
         Each value is stored atomically. If it fails, each value may be stored or not: the caller
         sets them one by one, to find the one that fails.
         """
+
+
+@runtime_checkable
+class SwapsMany(Swaps, Protocol):
+    """A store that compares and swaps several values at once, as in one transaction.
+
+    Arrays use it for the chunks that a call changes in part, in batches as for ``set_many``.
+    """
+
+    def swap_many(
+        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
+    ) -> list[bool]:
+        """Return what ``swap`` returns for each key, value and token; no key is given twice."""
 
 
 @runtime_checkable
@@ -310,6 +324,7 @@ PAST: dict[str, frozenset[str]] = {
     "files": _READS | _WRITES | _TURNS | {"fetch"},
     "spans": _READS | {"fetch"},
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,
+    "swap_many": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,
     "swap_token": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,
     "set_many": _WRITES | _TURNS,
     "draft": _WRITES | _TURNS | _TREES,

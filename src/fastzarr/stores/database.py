@@ -468,6 +468,26 @@ class Database(Store):
             session.put({key: data})
         return True
 
+    def swap_many(
+        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
+    ) -> list[bool]:
+        """Do as ``swap`` does for each key, value and token, all in one transaction.
+
+        >>> from fastzarr.stores import SQLiteStore
+        >>> store = SQLiteStore(":memory:")
+        >>> store["a"] = b"1"
+        >>> store.swap_many([("a", b"2", store.validator("a")), ("b", None, "other")])
+        [True, False]
+        """
+        self._check_write(*(key for key, _, _ in changes))
+        new = {key: None if value is None else flat_bytes(value, key) for key, value, _ in changes}
+        with self._write(_size(new)) as session:
+            done = [session.token(key) == token for key, _, token in changes]
+            session.put(
+                {key: new[key] for (key, *_), made in zip(changes, done, strict=True) if made}
+            )
+        return done
+
 
 class Staged(WritingSession):
     """The values of a database with the changes of a transaction, which are in memory."""

@@ -130,14 +130,15 @@ class StoreTurn:
     not read the value takes no lock there, because writers that have read it notice the change.
     """
 
-    __slots__ = ("_kept", "_key", "_locks", "_looked", "_recalled", "_store", "_token")
+    __slots__ = ("_kept", "_key", "_locks", "_looked", "_recalled", "_store", "token")
 
     def __init__(self, store: Verbs, key: str) -> None:
         """Initialise; the lock is taken when it is first needed."""
         self._store, self._key = store, key
         self._locks: Locks | None = None
         self._looked = False
-        self._token: Hashable = None
+        #: The token of the value that ``get`` has returned.
+        self.token: Hashable = None
         self._kept: Kept | None = None
         self._recalled: bytes | None = None
 
@@ -157,7 +158,7 @@ class StoreTurn:
         # Another thread may store a value before this one has the lock.
         self._take()
         self._kept = kept
-        self._recalled, self._token = kept.pop(self._key, (None, None))
+        self._recalled, self.token = kept.pop(self._key, (None, None))
         return self._recalled is not None
 
     def get(self) -> bytes | None:
@@ -172,12 +173,12 @@ class StoreTurn:
             return store.get_valid(key)
         ((_, value),) = store.fetch((Request(key),))
         if value is None:
-            self._token = None
+            self.token = None
             return None
-        self._token = value.token
+        self.token = value.token
         if value.token is None and store.validator is not None:
             # Read before the value, so that a change in between is noticed.
-            self._token = store.validator(key)
+            self.token = store.validator(key)
             return store.get_valid(key)
         return value.data if type(value.data) is bytes else bytes(value.data)
 
@@ -188,12 +189,12 @@ class StoreTurn:
             self._take()
         elif self._looked and (value is not None or store.swaps_deletes):
             if self._kept is None or store.swap_token is None:
-                return store.swap(key, value, self._token)
-            done, token = store.swap_token(key, value, self._token)
+                return store.swap(key, value, self.token)
+            done, token = store.swap_token(key, value, self.token)
             if done and token is not None and value is not None:
                 self._kept[key] = bytes(flat_bytes(value, key)), token
             return done
-        elif self._looked and store.validator is not None and store.validator(key) != self._token:
+        elif self._looked and store.validator is not None and store.validator(key) != self.token:
             return False
         if value is None:
             store.delete(key)

@@ -387,6 +387,38 @@ class ZipStore(Store):
 
         return self._held.archive.put([(key, packed)], is_current)
 
+    def swap_many(
+        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
+    ) -> list[bool]:
+        """Do as ``swap`` does for each key, value and token; all values are stored in one step.
+
+        >>> import io
+        >>> store = ZipStore(io.BytesIO())
+        >>> store["a"] = b"1"
+        >>> store.swap_many([("a", b"2", store.validator("a")), ("b", None, "other")])
+        [True, False]
+        >>> dict(store)
+        {'a': b'2'}
+        """
+        self._check_write(*(key for key, _, _ in changes))
+        new = [
+            None if value is None else self._pack(constant(flat_bytes(value, key)))
+            for key, value, _ in changes
+        ]
+        done: list[bool] = []
+
+        def items(view: View) -> list[Item]:
+            made: list[Item] = []
+            for (key, _, token), packed in zip(changes, new, strict=True):
+                entry = view.entries.get(key)
+                done.append((None if entry is None else _token(view, entry)) == token)
+                if done[-1] and (packed or entry):
+                    made.append(Item(key, packed, b"" if packed else log.DELETE))
+            return made
+
+        self._held.archive.change(items)
+        return done
+
     def _delete(self, key: str) -> None:
         if self._exists(key):
             self._held.archive.put([(key, None)])
