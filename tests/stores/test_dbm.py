@@ -59,6 +59,30 @@ class TestDBMStore(StoreTests):
             return DBMStore(path)
         return DBMStore(path, open=None if request.param == "dbm" else _open(request.param))
 
+    def test_ranges_of_an_empty_value(self, store: Any) -> None:
+        """The library that takes an empty value for a missing one refuses it."""
+        if _has_empty_values(store):
+            super().test_ranges_of_an_empty_value(store)
+
+    def test_buffers_of_bytes_can_be_stored(self, store: Any) -> None:
+        """Other buffers are stored by all libraries."""
+        if _has_empty_values(store):
+            super().test_buffers_of_bytes_can_be_stored(store)
+        else:
+            store["a"] = memoryview(b"abcdef")[::2]
+            assert store["a"] == b"ace"
+
+
+def _has_empty_values(store: DBMStore) -> bool:
+    """Whether a library has empty values; if not, storing one must be an error."""
+    if type(store.db).__module__ != "_dbm":
+        return True
+    store["a"] = b"1"
+    with pytest.raises(DatabaseError, match="empty value"):
+        store["a"] = b""
+    assert dict(store) == {"a": b"1"}
+    return False
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
@@ -124,6 +148,24 @@ def test_a_batch_is_undone_if_a_part_fails(path: str) -> None:
     assert caught.value.key == "c"
     assert path in str(caught.value)
     assert dict(store) == {"a": b"1", "d": b"4"}
+
+
+def test_an_empty_value_that_would_be_missing_is_refused(path: str) -> None:
+    """``dbm.ndbm`` may not find an empty value, so that it is an error, and the old one is kept."""
+
+    class Without(dict[bytes, bytes]):
+        def close(self) -> None:
+            """Do nothing."""
+
+        sync = close
+
+    Without.__module__ = "_dbm"
+    store = DBMStore(path, open=lambda *_: Without())
+    store["a"] = b"1"
+    for act in (lambda: store.set("a", b""), lambda: store.update({"b": b"2", "c": b""})):
+        with pytest.raises(DatabaseError, match="does not tell an empty value from a missing one"):
+            act()
+        assert dict(store) == {"a": b"1"}
 
 
 def test_a_database_that_cannot_be_opened_again_is_opened_by_the_next_call(path: str) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # How often a process looks whether another one still has the database open, in seconds.
 _LOOK = 0.02
 _MARK = b"changed\n"
+# The module of the class of ``dbm.ndbm``, which finds an empty value only sometimes.
+_NDBM = "_dbm"
 # What a database named by its path may be called on the disk.
 _ENDINGS = ("", ".db", ".dat", ".dir", ".pag")
 
@@ -61,6 +63,7 @@ class DBMStore(Database):
       intact, ``dbm.dumb`` does not, and may lose all keys. After the death of a writer, opening the
       database raises ``DatabaseError``, unless all had been synced, which each call does that has
       changed something. With the durability ``none`` only ``flush`` and ``close`` sync.
+    * ``dbm.ndbm`` may take an empty value for a missing one, so that storing it raises an error.
     * No library tells whether its files were damaged by something else.
 
     >>> import tempfile
@@ -444,6 +447,9 @@ class _Session(WritingSession):
     def _store(self, key: str, value: bytes | None) -> None:
         name = key.encode()
         if value is not None:
+            if not value and type(self._db).__module__ == _NDBM:
+                msg = "dbm.ndbm does not tell an empty value from a missing one"
+                raise DatabaseError(msg, self._handle.url, key)
             self._db[name] = value
         elif name in self._db:
             del self._db[name]
