@@ -182,7 +182,7 @@ def same(result: Any, expected: Any) -> None:
 def stored(place: Place, expected: Array, engine: Engine) -> None:
     """Raise ``WrongError`` unless the stored array, read by another process, is as expected.
 
-    zarr-python reads the array, and h5py its own file.
+    zarr-python or zarrista reads the array, and h5py its own file.
     """
     wanted = place.folder.with_suffix(".expected.npy")
     # NumPy's file format does not support StringDType.

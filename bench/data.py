@@ -4,6 +4,7 @@ Rules of this file:
 
 * Metadata documents are written here, not by an engine, so that all engines read and write the same
   layout. The chunks to be read are written once, by zarr-python.
+* Chunks that differ in size are written by zarrista, because older versions of zarr-python cannot.
 * h5py has its own file with the same chunks (the inner chunks, if there are shards), and the same
   compressor at the same level.
 """
@@ -48,6 +49,8 @@ class Layout:
     inner: Shape | None = None
     zarr_format: int = 3
     text: bool = False
+    # Whether half of the chunks are shorter along each axis, and half of them longer.
+    uneven: bool = False
 
     @property
     def unit(self) -> Shape:
@@ -57,6 +60,12 @@ class Layout:
     def within(self, shape: Shape) -> Layout:
         """Return this layout with files no larger than the array."""
         return replace(self, chunks=tuple(map(min, self.chunks, shape)))
+
+    def sizes(self, axis: int, length: int) -> list[int]:
+        """Return the sizes of the chunks along an axis; their mean is that of ``chunks``."""
+        half = self.chunks[axis] // 2
+        pair = [half, 2 * self.chunks[axis] - half]
+        return pair * max(1, -(-length // sum(pair)))
 
     def document(self, shape: Shape) -> dict[str, Any]:
         """Return the metadata document of an array of float32 or text."""
@@ -82,13 +91,20 @@ class Layout:
                 "index_location": "end",
             }
             codecs = [{"name": "sharding_indexed", "configuration": shard}]
+        grid = {"name": "regular", "configuration": {"chunk_shape": self.chunks}}
+        if self.uneven:
+            shapes = [self.sizes(axis, size) for axis, size in enumerate(shape)]
+            grid = {
+                "name": "rectilinear",
+                "configuration": {"kind": "inline", "chunk_shapes": shapes},
+            }
         keys = {"name": "default", "configuration": {"separator": "/"}}
         return {
             "zarr_format": 3,
             "node_type": "array",
             "shape": shape,
             "data_type": "string" if self.text else "float32",
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": self.chunks}},
+            "chunk_grid": grid,
             "chunk_key_encoding": keys,
             "fill_value": "" if self.text else 0.0,
             "codecs": codecs,
@@ -108,6 +124,7 @@ _LAYOUTS = (
     Layout("shard32", "32³ in shards of 256³, zstd", (256, 256, 256), "zstd", (32, 32, 32)),
     Layout("shard8", "8³ in shards of 128³, zstd", (128, 128, 128), "zstd", (8, 8, 8)),
     Layout("v2blosc64", "64³, format 2, blosc-lz4-shuffle", (64, 64, 64), "blosc", None, 2),
+    Layout("uneven64", "32 or 96 along each axis, zstd", (64, 64, 64), "zstd", uneven=True),
     Layout("text", "1,000,000 short texts, 100,000 a chunk, zstd", (100_000,), "zstd", text=True),
     # Time steps of maps, for the rows that append.
     Layout("steps", "10x64x64, blosc-lz4-shuffle", (10, 64, 64), "blosc"),
@@ -230,11 +247,17 @@ class Workspace:
             return
         place = self.place(name)
         if not place.folder.exists():
-            import zarr
-
             write_document(place)
-            zarr.open_array(str(place.folder), mode="r+")[...] = self.values(name)
-        if hdf and not place.file.exists():
+            if place.layout.uneven:
+                from bench.engines.zarrista import Zarrista
+
+                array = Zarrista().open(place, write=True)
+                array[tuple(slice(0, size) for size in place.shape)] = self.values(name)
+            else:
+                import zarr
+
+                zarr.open_array(str(place.folder), mode="r+")[...] = self.values(name)
+        if hdf and not place.layout.uneven and not place.file.exists():
             with place.create_hdf5() as file:
                 file["array"][...] = self.values(name)
 

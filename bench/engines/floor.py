@@ -46,7 +46,7 @@ class Floor(Engine):
 
     def open(self, place: Place, *, write: bool = False) -> Reader:
         """Start the program on an array."""
-        if write or place.layout.text:
+        if write or place.layout.text or place.layout.uneven:
             self.refuse("write")
         return Reader(place)
 

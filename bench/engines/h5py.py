@@ -28,6 +28,7 @@ class H5py(Engine):
     cannot = {  # noqa: RUF012  (as in Engine)
         "orthogonal": "supports an index array for one axis only",
         "points": "supports an index array for one axis only",
+        "uneven": "does not support chunks that differ in size",
     }
 
     def version(self) -> str:
@@ -36,6 +37,8 @@ class H5py(Engine):
 
     def open(self, place: Place, *, write: bool = False) -> Any:
         """Open an array; create a missing one for writing."""
+        if place.layout.uneven:
+            self.refuse("uneven")
         if write and not place.file.exists():
             return place.create_hdf5()["array"]
         return h5py.File(place.file, "r+" if write else "r")["array"]

@@ -28,6 +28,7 @@ class TensorStore(Engine):
         "list_arrays": "has no groups",
         "set_attribute": "cannot change attributes",
         "text": "does not support variable-length text",
+        "uneven": "does not support chunks that differ in size",
         "durability": "syncs either everything or nothing",
     }
 
@@ -45,6 +46,8 @@ class TensorStore(Engine):
         """Open an array."""
         if place.layout.text:
             self.refuse("text")
+        if place.layout.uneven:
+            self.refuse("uneven")
         driver = "zarr" if place.layout.zarr_format == 2 else "zarr3"
         kvstore = {"driver": "file", "path": f"{place.folder}/"}
         spec = {"driver": driver, "kvstore": kvstore, "context": self.context}

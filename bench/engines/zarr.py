@@ -22,7 +22,11 @@ class ZarrPython(Engine):
     module = "zarr"
 
     def open(self, place: Place, *, write: bool = False) -> Any:
-        """Open an array."""
+        """Open an array; chunks that differ in size are behind a setting."""
+        if place.layout.uneven:
+            if zarr.config.get("array.rectilinear_chunks", None) is None:
+                self.refuse("uneven")
+            zarr.config.set({"array.rectilinear_chunks": True})
         return zarr.open_array(str(place.folder), mode="r+" if write else "r")
 
     def read(self, array: Any, box: tuple[slice | int, ...]) -> Any:

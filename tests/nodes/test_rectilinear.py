@@ -203,6 +203,9 @@ def test_shards_that_differ_are_whole_numbers_of_chunks():
         create((24, 12), (2, 3), shards=[[4, 7, 13], 6])
     z = create((24, 12), None, shards=[[4, 8, 12], 6])
     assert z.shards == ((4, 8, 12), 6)
+    grid = {"kind": "inline", "chunk_shapes": [[4, 8, 12], 6]}
+    z = create((24, 12), None, shards={"name": "rectilinear", "configuration": grid})
+    assert z.shards == ((4, 8, 12), 6)
     store: dict[str, Any] = {}
     create((24, 12), (2, 3), store, shards=[[4, 8, 12], 6])
     document = json.loads(store["zarr.json"])

@@ -256,7 +256,7 @@ def parse_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
 
 
 def _shard_options(shards: Any) -> tuple[Any, dict[str, Any]]:
-    if not isinstance(shards, Mapping):
+    if not isinstance(shards, Mapping) or "name" in shards:
         return shards, {}
     options = dict(shards)
     shape = options.pop("shape", "auto")
