@@ -20,6 +20,7 @@ mod mask;
 mod noise;
 mod numbers;
 mod packbits;
+mod record;
 mod scale_offset;
 mod shuffle;
 mod swap;
@@ -72,6 +73,7 @@ makes!(
     delta,
     mask,
     packbits,
+    record,
     scale_offset,
     swap,
     truth

@@ -139,6 +139,7 @@ fn every_decoder_of_elements_gives_what_was_asked_or_an_error() {
     for (name, numbers, word) in [
         ("bitround", &[2, 1, 0][..], ""),
         ("packbits", &[1, 0, 1, 0, 1], "first_byte"),
+        ("record", &[1, 15, 0, 255], ""),
         ("packbits", &[1, 1, 3, 6, 0], "none"),
         ("packbits", &[2, 0, 11, 0, 0], "last_byte"),
         ("packbits", &[8, 3, 59, 64, 0], "none"),
@@ -149,7 +150,7 @@ fn every_decoder_of_elements_gives_what_was_asked_or_an_error() {
     ] {
         codecs.extend(TypedCodec::make(name, numbers, word));
     }
-    assert_eq!(codecs.len(), 27);
+    assert_eq!(codecs.len(), 28);
     fuzz("elements", |random| {
         let codec = &codecs[random.below(codecs.len())];
         let size = [0, 8, 64, 1000][random.below(4)] + 8 * random.below(9);

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+import fastzarr
 from fastzarr import create_array, open_array
 from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.bytes import BytesCodec
@@ -188,3 +190,53 @@ def test_upper_bits_of_small_numbers_are_ignored(
     assert z[1:4].tobytes() == found[1:4].tobytes()
     z[1:3] = z[2:4]
     assert open_array(store)[:].tobytes() == found[[0, 2, 3, 3, 4]].tobytes()
+
+
+@pytest.mark.parametrize("path", ["native", "numpy"])
+@pytest.mark.parametrize("endian", ["little", "big"])
+@pytest.mark.parametrize(
+    ("fields", "native"),
+    [
+        ([("a", "i2"), ("b", "f8"), ("c", "u1")], True),
+        ([("a", "i4"), ("b", "f4")], True),
+        ([("a", "c8"), ("b", [("x", "U2"), ("y", "S3")]), ("c", "M8[s]")], True),
+        ([("a", ml_dtypes.int4), ("b", ml_dtypes.bfloat16), ("c", "?")], True),
+        ([("a", "i2"), ("b", "V2000")], False),
+    ],
+)
+def test_records_of_any_byte_order(fields, native, endian, path):
+    dtype = np.dtype(fields)
+    values = np.zeros(5, dtype)
+    for name in dtype.names:
+        if dtype[name].names is None:
+            values[name] = np.arange(5).astype("i8").astype(dtype[name])
+        else:
+            values[name]["x"], values[name]["y"] = "üb", b"xyz"
+    with fastzarr.config.set({"data_path": path}):
+        store = {}
+        z = fastzarr.create_array(
+            store,
+            shape=5,
+            chunks=4,
+            dtype=dtype,
+            serializer={"name": "bytes", "configuration": {"endian": endian}},
+            compressors=None,
+        )
+        assert (z.layout.program.native is not None) is (native or endian == sys.byteorder)
+        z[:] = values
+        order = "<" if endian == "little" else ">"
+        expected = np.empty(4, dtype.newbyteorder(order))
+        expected[...] = values[:4]
+        assert bytes(store["c/0"]) == expected.tobytes()
+        assert z[:].tobytes() == values.tobytes()
+        assert z[::-2].tobytes() == values[::-2].tobytes()
+        z[1:2] = values[2]
+        assert z[1].tobytes() == values[2].tobytes()
+
+
+@pytest.mark.parametrize("path", ["native", "numpy"])
+def test_a_view_of_which_some_fields_are_swapped(path):
+    with fastzarr.config.set({"data_path": path}):
+        z = fastzarr.array(np.array([(1, 2), (3, 4)], "i4,i4"))
+        view = z.view(dtype=[("a", "<i4"), ("b", ">i4")])
+        assert view[:].tolist() == [(1, 2), (3, 4)]

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from fastzarr.codecs.enums import Endian
     from fastzarr.dtypes import DataType
 
+# The largest record whose bytes the extension moves one by one.
+_LARGEST = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class BytesCodec(ArrayBytesCodec):
@@ -85,18 +88,31 @@ class BytesCodec(ArrayBytesCodec):
         return self
 
     def native_bytes(self, spec: ChunkSpec) -> tuple[list[Native], list[Native]] | None:
-        """Return the codecs of elements; None for records whose fields differ in them."""
-        dtype, mask = spec.dtype, spec.dtype.mask
+        """Return the codecs of elements.
+
+        The result is None for large records whose fields differ in them, and for those of which
+        only some fields are swapped.
+        """
+        dtype, mask, size = spec.dtype, spec.dtype.mask, spec.dtype.number_size
+        memory, stored = dtype.numpy, self.stored(dtype)
+        swapped = memory != stored
         if mask is not None:
-            return [("mask", [mask.bit_length(), 0], "")], []
-        if dtype.masks:
+            typed: list[Native] = [("mask", [mask.bit_length(), 0], "")]
+        elif memory.kind == "b":
+            typed = [("truth", [], "")]
+        elif not swapped and not dtype.masks:
+            typed = []
+        elif swapped and stored != memory.newbyteorder("S"):
             return None
-        if dtype.numpy.kind == "b":
-            return [("truth", [], "")], []
-        if dtype.numpy == self.stored(dtype):
-            return [], []
-        size = dtype.number_size
-        return None if size is None else ([("swap", [size], "")], [])
+        elif size is not None and not dtype.masks:
+            typed = [("swap", [size], "")]
+        elif memory.itemsize > _LARGEST:
+            return None
+        else:
+            masks = dtype.masks or b"\xff" * memory.itemsize
+            pairs = zip(dtype.places(swapped=swapped), masks, strict=True)
+            typed = [("record", [number for pair in pairs for number in pair], "")]
+        return typed, []
 
     def encoded_size(self, spec: ChunkSpec) -> int:
         """Return the number of elements times the item size."""

@@ -156,6 +156,18 @@ class DataType:
         """
         return self.itemsize
 
+    def places(self, *, swapped: bool) -> list[int]:
+        """Return where in a stored element each byte of an element is.
+
+        ``swapped`` means that numbers are stored in the other byte order.
+
+        >>> from fastzarr.dtypes import from_numpy
+        >>> from_numpy([("a", "u2"), ("b", "u1")]).places(swapped=True)
+        [1, 0, 2]
+        """
+        size = (self.number_size or 1) if swapped else 1
+        return [at - 2 * (at % size) + size - 1 for at in range(self.numpy.itemsize)]
+
     def cleared(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return an array with zero for all bits that are not significant.
 

@@ -87,6 +87,16 @@ class Struct(DataType):
         sizes = {dtype.number_size for _, dtype, _ in self.fields}
         return sizes.pop() if len(sizes) == 1 else None
 
+    def places(self, *, swapped: bool) -> list[int]:
+        """Return where in a stored record each byte of a record is."""
+        out: list[int] = []
+        for _, dtype, shape in self.fields:
+            one = dtype.places(swapped=swapped)
+            for _ in range(prod(shape)):
+                start = len(out)
+                out += [start + place for place in one]
+        return out
+
     def native(self) -> Struct:
         """Return this data type with all fields in native byte order."""
         fields = tuple((name, dtype.native(), shape) for name, dtype, shape in self.fields)
