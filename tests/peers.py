@@ -160,7 +160,9 @@ class ZarrLike(Peer):
         """Return all values and metadata."""
         with _silenced():
             array = self._module.open_array(str(path), mode="r")
-            names = getattr(array.metadata, "dimension_names", None)
+            # Arrays of zarr-python 2 have no such property.
+            metadata = getattr(array, "metadata", None)
+            names = getattr(metadata, "dimension_names", None)
             found = array[...]
             values = np.empty(array.shape, array.dtype)
             while self.name == "zarr" and not array.ndim and isinstance(found, np.ndarray):
@@ -314,7 +316,7 @@ class Zarrista(Peer):
             )
         if name == "fixed_length_utf32":
             dtype = np.dtype(f"U{array.dtype.size // 4}")
-        elif name.startswith("r"):
+        elif name.startswith("r") or (name.startswith("complex_") and array.dtype.size < 8):
             dtype = np.dtype(f"V{array.dtype.size}")
         else:
             dtype = tensor.to_numpy().dtype
