@@ -5,19 +5,22 @@
 //!   among the workers.
 //! * Objects that must be synced before they take their places are staged: some are written, then
 //!   all of these synced, then published. Their number and their bytes are bounded.
+//! * Threads that wait for a store may be many, but only as many as there are processors encode at a
+//!   time: more would take the processors' caches from each other.
 //! * If descriptors or space run out, what is staged is published, which gives both back, and what
 //!   has failed is done again, one object at a time.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::copy;
 use crate::encode;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, WriteFrom};
 use crate::memory;
-use crate::objects::{Objects, Pending, Value};
+use crate::objects::{Objects, Pending, Stop, Value};
 use crate::patch::{patch, Patched};
 use crate::plan::{Piece, Plan};
 use crate::pool::{self, Tasks};
@@ -37,6 +40,8 @@ const LANES: usize = 4;
 const ROUND: usize = 1024;
 
 const STAGE: &str = "encode";
+/// How long a thread waits for its turn to encode before it asks whether to stop.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The number of a piece, and its object, which is not yet published.
 type Waiting<'a> = (usize, Box<dyn Pending + 'a>);
@@ -56,6 +61,51 @@ impl Stage<'_> {
     fn full(&self) -> bool {
         let most = self.share.as_ref().map_or(STAGED, Share::count);
         !self.failed.is_empty() || self.objects.len() >= most || self.bytes >= STAGED_BYTES
+    }
+}
+
+/// The threads of one call that encode.
+struct Encoders {
+    /// How many more may begin.
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Encoders {
+    fn new() -> Encoders {
+        // The system is asked once, for that takes longer than to store a small chunk.
+        static PROCESSORS: OnceLock<usize> = OnceLock::new();
+        Encoders {
+            free: Mutex::new(*PROCESSORS.get_or_init(pool::processors)),
+            freed: Condvar::new(),
+        }
+    }
+
+    /// Wait until this thread may encode, which it may until the result is dropped.
+    fn enter(&self, stop: Stop) -> Result<Encoder<'_>> {
+        loop {
+            let mut free = guard(&self.free);
+            if *free > 0 {
+                *free -= 1;
+                return Ok(Encoder(self));
+            }
+            let waited = self.freed.wait_timeout(free, LOOK);
+            let (free, late) = waited.unwrap_or_else(PoisonError::into_inner);
+            drop(free);
+            if late.timed_out() && stop() {
+                return Err(Error::interrupted());
+            }
+        }
+    }
+}
+
+/// One thread that encodes.
+struct Encoder<'a>(&'a Encoders);
+
+impl Drop for Encoder<'_> {
+    fn drop(&mut self) {
+        *guard(&self.0.free) += 1;
+        self.0.freed.notify_one();
     }
 }
 
@@ -86,6 +136,7 @@ impl<'a> Run<'a> {
         let next = AtomicUsize::new(0);
         let lanes = job.threads.clamp(1, LANES);
         let mut done = true;
+        let encoders = Encoders::new();
         while done && next.load(Ordering::Relaxed) < plan.size() {
             let stage = Mutex::new(Stage::default());
             let store = |_: usize, kept: &mut Kept| {
@@ -94,7 +145,7 @@ impl<'a> Run<'a> {
                 }
                 let turn = next.fetch_add(1, Ordering::Relaxed);
                 let number = lane(turn, plan.size(), lanes);
-                match self.store_piece(number, kept, &stage) {
+                match self.store_piece(number, kept, &stage, &encoders) {
                     Err(error) if scarce::ran_out(&error) => {
                         guard(&stage).failed.push((number, error));
                     }
@@ -149,7 +200,7 @@ impl<'a> Run<'a> {
             let stage = Mutex::new(Stage::default());
             let found = Failures::default();
             let store = |_: usize, kept: &mut Kept| {
-                self.store_piece(number, kept, &stage)
+                self.store_piece(number, kept, &stage, &Encoders::new())
                     .map_err(|error| (Vec::new(), error))
             };
             let mut done = spread(1, 1, &self.job, &found, &store) && found.is_empty();
@@ -261,7 +312,13 @@ impl<'a> Run<'a> {
     }
 
     /// Encode and store what a piece changes of its object.
-    fn store_piece(&self, number: usize, kept: &mut Kept, stage: &Mutex<Stage<'a>>) -> Result<()> {
+    fn store_piece(
+        &self,
+        number: usize,
+        kept: &mut Kept,
+        stage: &Mutex<Stage<'a>>,
+        encoders: &Encoders,
+    ) -> Result<()> {
         let piece = &self.plan.piece(number);
         let Run { objects, job, .. } = *self;
         let program = &self.program.of(piece)?;
@@ -273,7 +330,10 @@ impl<'a> Run<'a> {
         let run = self.on(threads);
         let _admitted = objects.admit(job.poll)?;
         if covers(piece, &program.chunk.block) {
-            let Some(mut value) = run.write_chunk(program, None, piece, kept)? else {
+            let encoder = encoders.enter(job.poll)?;
+            let encoded = run.write_chunk(program, None, piece, kept)?;
+            drop(encoder);
+            let Some(mut value) = encoded else {
                 return objects.remove(&piece.chunk, job.poll);
             };
             let size = value.size();
@@ -301,6 +361,7 @@ impl<'a> Run<'a> {
             None => program.chunk.most_stored(),
         };
         objects.update(&piece.chunk, most, job.poll, &mut |old| {
+            let _encoder = encoders.enter(job.poll)?;
             match run.write_chunk(program, old, piece, kept) {
                 // All elements inside the array are replaced. Those outside are kept for a larger
                 // shape that this handle may not know of, but are no reason to refuse the write.

@@ -175,3 +175,30 @@ fn turns_alternate_between_lanes_and_reach_each_piece_once() {
         }
     }
 }
+
+#[test]
+fn a_thread_encodes_when_another_has_ended_or_leaves_if_it_is_stopped() {
+    let encoders = Encoders {
+        free: Mutex::new(2),
+        freed: Condvar::new(),
+    };
+    let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let _encoder = encoders.enter(&|| false).unwrap();
+                    most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    std::thread::yield_now();
+                    now.fetch_sub(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(most.into_inner() <= 2);
+    let both = [encoders.enter(&|| true), encoders.enter(&|| true)];
+    assert!(both.iter().all(Result::is_ok));
+    assert!(matches!(encoders.enter(&|| true), Err(error) if error == Error::interrupted()));
+    drop(both);
+    assert!(encoders.enter(&|| true).is_ok());
+}
