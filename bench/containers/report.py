@@ -29,7 +29,8 @@ ZARR2 = ROOT / "build" / "zarr2"
 METHOD = """Stores in one file, in a database, behind a server on the same machine, and N5: one
 array of float32 without compression, in format 2 (N5 in its own), written as each library does by
 default. fastzarr syncs what SQLite and LMDB store; zarr-python 2 does not sync LMDB. Of stores of
-files, writes are measured without syncing, and with all libraries syncing at the end. Opening and
+files and zip archives, which only fastzarr syncs by default, writes are measured without syncing,
+and with all libraries syncing at the end. Opening and
 closing the store is part of the time. Minimum of {repeat} turns."""
 
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 CHUNKS = {"large": (200, 1 << 17), "small": (2000, 1 << 10)}
 TITLES = {"large": "200 x 0.5 MiB", "small": "2,000 x 4 KiB"}
 OVERWRITES = 3
-# Of stores of files, only fastzarr's sync when they are closed: both cases are measured.
-FILES = ("local", "n5")
+# Of stores of files and zip archives, only those of fastzarr sync when they are closed: both cases
+# are measured.
+FILES = ("local", "n5", "zip")
 _LEVELS = {"none": "not synced", "full": "synced"}
 MIB = 1 << 20
 
