@@ -1,8 +1,8 @@
 """The benchmark of fastzarr: ``make bench``. README.md describes the method.
 
-* ``read_whole``, ``write_whole``, ``small_reads``, ``selections``, ``small_writes``, ``durable``,
-  ``by_default``, ``hierarchy``, ``starting`` and ``memory`` define the rows, one file for each
-  question.
+* ``read_whole``, ``write_whole``, ``elements``, ``small_reads``, ``selections``, ``small_writes``,
+  ``durable``, ``by_default``, ``hierarchy``, ``starting`` and ``memory`` define the rows, one
+  file for each question.
 * ``engines/`` has the operations of each library, one file each; ``floor/`` is a Rust program that
   does only the work that no library can avoid.
 * ``data`` generates the data, and ``base`` has the classes that questions and engines share.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 QUESTIONS = (
     "read_whole",
     "write_whole",
+    "elements",
     "small_reads",
     "selections",
     "small_writes",
