@@ -128,6 +128,8 @@ def _to_floats(
     size = max(wanted.size * 8, wanted.bits)
     if size <= _TABLE_BITS:
         found, large = _by_table(array.astype(np.float64), to, wanted, rounding)
+        if given.kind == "f":
+            found = np.where(np.isnan(array), np.array(np.nan).astype(to), found)
     else:
         found, large = _by_neighbours(array, to, given, rounding)
     nan, infinite = (np.zeros(array.shape, bool),) * 2
@@ -139,9 +141,7 @@ def _to_floats(
     most = np.inf if has_infinity else largest
     found = np.where(large | infinite, (sign * most).astype(to), found)
     fits = ~beyond_all if beyond != "clamp" else np.ones(array.shape, bool)
-    if has_nan:
-        found = np.where(nan, np.array(np.nan).astype(to), found)
-    else:
+    if not has_nan:
         fits &= ~nan
     return found.astype(to, copy=False), fits
 
