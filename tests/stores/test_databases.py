@@ -332,3 +332,20 @@ def test_a_path_with_the_suffix_is_a_database(tmp_path: Path, suffix: str) -> No
     folder.mkdir()
     (folder / "zarr.json").write_text("{}")
     assert not isinstance(as_store(folder), kind)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_dask_writes_and_reads(make: Make, scheduler: str) -> None:
+    """Blocks are written and read by the threads, or the processes, of dask."""
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("dask.array")
+    values = np.arange(40.0).reshape(8, 5)
+    with make() as store:
+        # Two blocks share a chunk.
+        array = zarr.create_array(store, shape=(8, 5), chunks=(4, 5), dtype="f8")
+        with dask.config.set(scheduler=scheduler, num_workers=2):
+            blocks = dask.array.from_array(values, chunks=(2, 5))
+            dask.array.store(blocks, array, lock=False)
+            lazy = dask.array.from_array(zarr.open_array(store, mode="r"), chunks=(4, 5))
+            np.testing.assert_array_equal((lazy + 1).compute(), values + 1)
+        np.testing.assert_array_equal(array[...], values)
