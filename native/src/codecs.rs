@@ -15,6 +15,7 @@ mod codec;
 mod deflate;
 mod delta;
 mod lz4;
+mod lz4_block;
 mod mask;
 #[cfg(test)]
 mod noise;
@@ -63,6 +64,7 @@ makes!(
     checksums,
     deflate,
     lz4,
+    lz4_block,
     zstd
 );
 makes!(

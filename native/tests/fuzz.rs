@@ -96,6 +96,7 @@ fn byte_codecs() -> Vec<ByteCodec> {
     codecs.extend(ByteCodec::make("gzip", &[1, 1], ""));
     codecs.extend(ByteCodec::make("zlib", &[1, 1], ""));
     codecs.extend(ByteCodec::make("lz4", &[1], ""));
+    codecs.extend(ByteCodec::make("n5_lz4", &[100, 1], ""));
     codecs.extend(ByteCodec::make("crc32c", &[], "end"));
     codecs.extend(ByteCodec::make("adler32", &[], "start"));
     codecs.extend(ByteCodec::make("fletcher32", &[], "end"));

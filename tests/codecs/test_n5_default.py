@@ -16,12 +16,13 @@ from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.n5_default import N5DefaultCodec, blocks
 from fastzarr.config import config
 from fastzarr.dtypes import from_numpy
+from fastzarr.metadata.n5_compression import of
 
 SHAPE = (4, 3)
 
 
 def codec(spec: ChunkSpec, compressor: Any = None) -> N5DefaultCodec:
-    chain = blocks(len(spec.shape), None if compressor is None else codecs.parse(compressor))
+    chain = blocks(len(spec.shape), None if compressor is None else of(compressor, "compressors"))
     return N5DefaultCodec(codecs=chain).resolve(spec)
 
 
@@ -90,7 +91,7 @@ def _stored(draw: st.DrawFn) -> tuple[tuple[int, ...], str, Any, dict[str, bytes
     """Return a chunk shape, a data type, a compressor, and blocks of any shape, some damaged."""
     shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)))
     dtype = draw(st.sampled_from(["u1", "i2", "f4", "f8"]))
-    name = draw(st.sampled_from([None, "gzip", "zstd", "blosc", "zlib"]))
+    name = draw(st.sampled_from([None, "gzip", "zstd", "blosc", "zlib", "lz4"]))
     compressor = None if name is None else {"id": name}
     stored = {}
     for number in range(3):

@@ -17,7 +17,7 @@ use crate::objects::Stop;
 
 const STAGE: &str = "lz4";
 /// The most bytes that one byte of a block can decode to.
-const RATIO: usize = 255;
+pub(super) const RATIO: usize = 255;
 /// How many bytes are encoded within some 50 ms at least.
 pub(super) const PROMPTLY: usize = 16 << 20;
 /// The most decoded bytes that are decoded without a look at whether to stop.
@@ -113,6 +113,17 @@ pub fn decode_to_vec(src: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<()> 
 
 /// Encode `src` and append the result to `out`.
 pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
+    let start = out.len();
+    memory::append(out, &(src.len() as u32).to_le_bytes(), STAGE)?;
+    let result = compress(src, out, params.acceleration);
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+/// Compress `src` to one block and append it to `out`.
+pub(super) fn compress(src: &[u8], out: &mut Vec<u8>, acceleration: i32) -> Result<()> {
     let size = src.len();
     let refused = |why: &str| Error::codec(STAGE, format!("{size} bytes cannot be encoded: {why}"));
     if size > LARGEST {
@@ -120,9 +131,7 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
     }
     // SAFETY: the function only calculates; the size fits, as checked above.
     let bound = unsafe { sys::LZ4_compressBound(size as c_int) };
-    let start = out.len();
-    memory::reserve(out, 4 + bound as usize, STAGE)?;
-    out.extend((size as u32).to_le_bytes());
+    memory::reserve(out, bound as usize, STAGE)?;
     // SAFETY: `src` is readable for its length, and `bound` bytes behind the vector's end are
     // reserved; the library writes there and nowhere else.
     let wrote = unsafe {
@@ -131,16 +140,20 @@ pub fn encode(src: &[u8], out: &mut Vec<u8>, params: &Params) -> Result<()> {
             out.spare_capacity_mut().as_mut_ptr().cast(),
             size as c_int,
             bound,
-            params.acceleration,
+            acceleration,
         )
     };
     if wrote <= 0 || wrote > bound {
-        out.truncate(start);
         return Err(refused("the library gave up"));
     }
     // SAFETY: the library wrote this many bytes behind the vector's end.
     unsafe { out.set_len(out.len() + wrote as usize) };
     Ok(())
+}
+
+/// Decode a block to all of `dst`.
+pub(super) fn decode_into(block: &[u8], dst: &mut [u8]) -> Result<()> {
+    decode_block(block, dst.as_mut_ptr(), dst.len())
 }
 
 /// Return the stated size and the block, which has at least one byte.
@@ -164,7 +177,7 @@ fn decode_block(block: &[u8], dst: *mut u8, size: usize) -> Result<()> {
     let (Ok(from), Ok(to)) = (c_int::try_from(length), c_int::try_from(size)) else {
         return Err(failed("they are too many"));
     };
-    // SAFETY: `block` is readable for its length, and both callers of this private function own
+    // SAFETY: `block` is readable for its length, and the callers of this private function own
     // `size` writable bytes at `dst`; this decoder of the library checks both ends.
     let found = unsafe { sys::LZ4_decompress_safe(block.as_ptr().cast(), dst.cast(), from, to) };
     match usize::try_from(found) {

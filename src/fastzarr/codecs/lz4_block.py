@@ -63,6 +63,10 @@ class Lz4BlockCodec(BytesBytesCodec):
         msg = "the lz4 of N5 is not a codec of format 3; use zstd or blosc with lz4 instead"
         raise MetadataError(msg)
 
+    def native(self) -> tuple[str, list[int], str]:
+        """Return the size of a block and ``padded``."""
+        return self.name, [self.blockSize, padded()], ""
+
     def encoded_size(self, size: int | None) -> int | None:  # noqa: ARG002  (never fixed)
         """Return None: the size depends on the values."""
         return None
