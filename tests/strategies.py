@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import fastzarr as zarr
 from fastzarr.grids.base import Grid
+from fastzarr.grids.rectilinear import RectilinearGrid, Runs
 from fastzarr.grids.regular import RegularGrid
 from fastzarr.stores import MemoryStore, Store
 
@@ -64,9 +65,24 @@ def uneven_grids(draw: Any, shape: tuple[int, ...]) -> Uneven:
     return Uneven(tuple(axes))
 
 
+@st.composite
+def rectilinear_grids(draw: Any, shape: tuple[int, ...]) -> RectilinearGrid:
+    """Draw a grid of runs of chunks, or of equal ones along some axes; it may have too many."""
+    axes: list[int | Runs] = []
+    for size in shape:
+        if draw(st.booleans()):
+            axes.append(draw(st.integers(1, size + 2)))
+            continue
+        pairs: list[tuple[int, int]] = []
+        while sum(length * count for length, count in pairs) < max(size, 1) or draw(st.booleans()):
+            pairs.append((draw(st.integers(1, size + 2)), draw(st.integers(1, 3))))
+        axes.append(Runs.of(pairs))
+    return RectilinearGrid(tuple(axes))
+
+
 def grids(shape: tuple[int, ...]) -> st.SearchStrategy[Grid]:
-    """Draw a regular or an uneven grid for a shape."""
-    return chunks(shape).map(RegularGrid) | uneven_grids(shape)
+    """Draw a regular, a rectilinear or another uneven grid for a shape."""
+    return chunks(shape).map(RegularGrid) | rectilinear_grids(shape) | uneven_grids(shape)
 
 
 def slices(size: int) -> st.SearchStrategy[slice]:

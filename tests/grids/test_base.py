@@ -56,6 +56,17 @@ def test_numbers_and_arrays_of_numbers_are_answered_alike(data: Any) -> None:
 
 
 @given(st.data())
+def test_the_chunk_at_a_position_is_the_one_that_is_located(data: Any) -> None:
+    shape = data.draw(strategies.shapes(min_dims=1, min_size=1))
+    grid = data.draw(strategies.grids(shape))
+    for axis, length in enumerate(shape):
+        for position in range(length):
+            k = grid.locate(axis, position)
+            found = (k, grid.start(axis, k), grid.size(axis, k))
+            assert grid.chunk_at(axis, position) == found
+
+
+@given(st.data())
 def test_the_cover_ends_where_the_last_chunk_ends(data: Any) -> None:
     shape = data.draw(strategies.shapes(min_dims=1))
     grid = data.draw(strategies.grids(shape))

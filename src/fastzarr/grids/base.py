@@ -84,6 +84,11 @@ class Grid(ABC):
     def size(self, axis: int, chunk: Numbers) -> Numbers | int:
         """Return the length of a chunk as stored; for several chunks of one length, one number."""
 
+    def chunk_at(self, axis: int, position: int) -> tuple[int, int, int]:
+        """Return the number, the first position and the length of the chunk at a position."""
+        k = self.locate(axis, position)
+        return k, self.start(axis, k), int(self.size(axis, k))
+
     def extent(self, axis: int, chunk: NDArray[np.int64], length: int) -> NDArray[np.int64]:
         """Return the lengths of the parts of chunks that lie inside an axis of ``length``."""
         return np.minimum(self.size(axis, chunk), length - self.start(axis, chunk))

@@ -192,6 +192,16 @@ class RectilinearGrid(Grid):
         at = max(bisect_right(runs.starts, position) - 1, 0)
         return runs.firsts[at] + (position - runs.starts[at]) // runs.lengths[at]
 
+    def chunk_at(self, axis: int, position: int) -> tuple[int, int, int]:
+        """Return the number, the first position and the length of the chunk at a position."""
+        runs = self.axes[axis]
+        if isinstance(runs, int):
+            return position // runs, position - position % runs, runs
+        at = bisect_right(runs.starts, position) - 1
+        length, start = runs.lengths[at], runs.starts[at]
+        passed = (position - start) // length
+        return runs.firsts[at] + passed, start + passed * length, length
+
     def start(self, axis: int, chunk: Numbers) -> Numbers:
         """Return the first position of a chunk."""
         runs = self.axes[axis]

@@ -196,8 +196,7 @@ def make(factors: Sequence[Factor | Mask], shape: tuple[int, ...], grid: Grid) -
                 k = start // chunk
                 low = k * chunk
             elif count:
-                k = grid.locate(axis, start)
-                low, chunk = grid.start(axis, k), grid.size(axis, k)
+                k, low, chunk = grid.chunk_at(axis, start)
                 full = [chunk]
             if count == 1 or (count and 0 <= start + (count - 1) * step - low < chunk):
                 # Fast path for a span inside one chunk.
