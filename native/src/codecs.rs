@@ -12,6 +12,7 @@ mod blosclz;
 mod cast_value;
 pub mod checksums;
 mod codec;
+mod conditional;
 mod deflate;
 mod delta;
 mod lz4;
@@ -62,6 +63,7 @@ makes!(
     blocks,
     blosc,
     checksums,
+    conditional,
     deflate,
     lz4,
     lz4_block,

@@ -110,6 +110,7 @@ def test_a_wrong_configuration_is_placed(wrong, says):
         ConditionalCodec.from_config(wrong, "x")
 
 
+@pytest.mark.usefixtures("data_path")
 def test_arrays_and_shards(tmp_path):
     noise = np.frombuffer(NOISE[:800], "i2").reshape(20, 20)
     values = np.zeros((40, 20), "i2")
@@ -163,6 +164,45 @@ def test_any_data_comes_back_behind_any_mask(chain, data, draws):
         other = inner.encode(other) if mask >> place & 1 else other
     stored = mask.to_bytes(codec.size_of_header, "little") + bytes(other)
     assert bytes(codec.decode(stored, len(data))) == data
+
+
+NATIVE = [GZIP, {"name": "crc32c"}, {"name": "zstd"}, {"name": "blosc"}]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(NATIVE), max_size=4), st.data())
+def test_the_extension_reads_and_writes_as_its_twin_does(chain, draws):
+    values = np.frombuffer(draws.draw(st.binary(min_size=40, max_size=40)), "i2")
+    values = np.repeat(values, draws.draw(st.sampled_from([1, 30])))
+    codec = made(*chain)
+    store: dict[str, Any] = {}
+    z = fastzarr.create_array(
+        store, data=values, chunks=values.shape, compressors=[codec], fill_value=1
+    )
+    assert z.metadata.program.native is not None
+    with config.set({"data_path": "numpy"}):
+        assert np.array_equal(z[:], values)
+        z[:] = values
+    assert np.array_equal(z[:], values)
+    # Any mask over these data, and damaged data.
+    [inner] = [c for c in z.metadata.codecs if c.name == "conditional"]
+    mask = draws.draw(st.integers(0, (1 << len(chain)) - 1))
+    data = values.tobytes()
+    for place, one in enumerate(inner.codecs):
+        data = bytes(one.encode(data)) if mask >> place & 1 else data
+    stored = bytearray(mask.to_bytes(codec.size_of_header, "little") + data)
+    if draws.draw(st.booleans()):
+        at = draws.draw(st.integers(0, len(stored)))
+        stored[at : at + draws.draw(st.integers(0, 2))] = draws.draw(st.binary(max_size=2))
+    store["c/0"] = bytes(stored)
+    found = []
+    for path in ("native", "numpy"):
+        with config.set({"data_path": path}):
+            try:
+                found.append(z[:].tobytes())
+            except ChunkError:
+                found.append(b"an error")
+    assert found[0] == found[1]
 
 
 def test_it_is_as_cacheable_as_its_codecs():

@@ -122,6 +122,17 @@ class ConditionalCodec(BytesBytesCodec):
         )
         return replace(self, codecs=fitted)
 
+    def native(self) -> tuple[str, list[int], str] | None:
+        """Return the descriptions of all codecs for the extension; None if it cannot run one."""
+        numbers, lines = [self.size_of_header], []
+        for codec in self.codecs:
+            found = codec.native()
+            if found is None or found[0] == self.name:
+                return None
+            numbers += [len(found[1]), *found[1]]
+            lines.append(f"{found[0]} {found[2]}")
+        return self.name, numbers, "\n".join(lines)
+
     def nested(self) -> tuple[Codec, ...]:
         """Return the inner codecs."""
         return self.codecs
