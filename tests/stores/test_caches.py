@@ -352,6 +352,29 @@ def test_written_values_need_not_be_cached(s3, proxy, tmp_path):
     assert proxy.methods() == {"GET": 1}
 
 
+def test_a_change_is_seen_beside_another_cache_that_has_read_the_old_value(tmp_path):
+    class Paused(MemoryStore):
+        """Lets something happen before it returns a value."""
+
+        act = staticmethod(lambda: None)
+
+        def fetch(self, wanted):
+            for index, value in [*super().fetch(wanted)]:
+                self.act()
+                yield index, value
+
+    inner = Paused({"a/c/0": b"old"})
+    mine, other = (CacheStore(inner, cache_store=str(tmp_path)) for _ in range(2))
+
+    def change():
+        inner.act = lambda: None
+        mine["a/c/0"] = b"new"
+
+    inner.act = change
+    assert other["a/c/0"] == b"old"
+    assert mine["a/c/0"] == b"new"
+
+
 def test_no_update_is_lost_beside_other_caches(tmp_path):
     inner = Objects()
     create_array(ObjectStore(inner), name="a", shape=40, chunks=40, dtype="i4")

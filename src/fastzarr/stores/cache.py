@@ -20,6 +20,7 @@ import zlib
 from collections import OrderedDict
 from hashlib import blake2b
 from os import getpid
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fastzarr.errors import ZarrRuntimeWarning
@@ -58,6 +59,8 @@ class Stored:
         self.store, self.max_size = store, max_size
         self.root = f"{_ROOT}/{name}"
         self.size = self.evictions = 0
+        # Another cache, of this process too, may not know what was written through this one.
+        self._owner = token_hex(8)
         #: The sizes of the entries, of those used longest ago first; None if not listed yet.
         self._entries: OrderedDict[str, int] | None = None
         self._added = 0
@@ -68,7 +71,7 @@ class Stored:
         """Return a cached value, or None; only whole values are cached."""
         name = self._name(wanted.key)
         raw = self._try(lambda: self.store.get(name))
-        found = None if raw is None else _unpacked(raw, wanted.key)
+        found = None if raw is None else _unpacked(raw, wanted.key, self._by())
         with self._place.guard:
             if self._entries is not None and name in self._entries:
                 self._entries.move_to_end(name)
@@ -77,7 +80,7 @@ class Stored:
     def put(self, wanted: Request, value: Kept) -> None:
         """Keep a value, unless it has more bytes than all may have."""
         name = self._name(wanted.key)
-        raw = _packed(wanted.key, value)
+        raw = _packed(wanted.key, value, self._by())
         if self.max_size is None:
             self._try(lambda: self.store.set(name, raw))
             return
@@ -89,6 +92,10 @@ class Stored:
             self._try(lambda: self.store.set(name, raw))
             # Counted even if it failed: it may be there.
             self._count(name, len(raw))
+
+    def _by(self) -> str:
+        """Return the name of this cache; that of a forked child is another one."""
+        return f"{process(getpid())} {self._owner}"
 
     def drop(self, key: str) -> None:
         """Drop a value."""
@@ -208,20 +215,20 @@ def _segment(kind: str, name: str) -> str:
     return f"{kind}{name}"
 
 
-def _packed(key: str, value: Kept) -> bytes:
-    """Return the bytes of an entry."""
+def _packed(key: str, value: Kept, by: str) -> bytes:
+    """Return the bytes of an entry that a cache makes."""
     header = {
         "key": key,
         "token": value.token,
         "asked": value.asked,
-        "by": process(getpid()),
+        "by": by,
     }
     text = json.dumps(header).encode()
     crc = zlib.crc32(value.data, zlib.crc32(text, len(text)))
     return b"".join((_START.pack(_MAGIC, crc, len(text)), text, value.data))
 
 
-def _unpacked(raw: bytes, key: str) -> Kept | None:
+def _unpacked(raw: bytes, key: str, by: str) -> Kept | None:
     """Return the value of an entry, or None if it is damaged or of another key."""
     if len(raw) < _START.size:
         return None
@@ -235,7 +242,7 @@ def _unpacked(raw: bytes, key: str) -> Kept | None:
     header = json.loads(bytes(text))
     if header["key"] != key:
         return None
-    mine = header["by"] == process(getpid())
+    mine = header["by"] == by
     return Kept(bytes(data), header["token"], header["asked"], mine)
 
 
