@@ -26,7 +26,7 @@ from fastzarr.stores.capabilities import Value
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
 
 _WEB = frozenset({"http", "https"})
 # The method of file systems that reads a file.
@@ -137,10 +137,11 @@ def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
     return fs, path
 
 
-def limited(fs: Any, verb: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-    """Return an awaited verb of a file system, which may take as long as a request."""
+async def limited(fs: Any, verb: Any, *args: Any, **kwargs: Any) -> Any:
+    """Await a verb of a file system, for as long as a request may take."""
+    # It is called when this begins: an interrupt before would leave a coroutine that never began.
     call = getattr(fs, f"_{verb}") if isinstance(verb, str) else partial(verb, fs)
-    return asyncio.wait_for(call(*args, **kwargs), config["fetch.deadline"])
+    return await asyncio.wait_for(call(*args, **kwargs), config["fetch.deadline"])
 
 
 def part(data: Any, start: int, length: int | None) -> Value:
