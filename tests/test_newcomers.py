@@ -26,11 +26,6 @@ ASYNC = "an async API"
 # name: (a program, the feature that will bring it, the error until then)
 MISSING = {
     "N5Store": ("zarr.n5", "the format N5", AttributeError),
-    "irregular chunks": (
-        "zarr.create_array({}, shape=(6,), chunks=[[1, 2, 3]], dtype='i1')",
-        "irregular chunk grids",
-        ValueError,
-    ),
     "async functions": ("zarr.api.asynchronous", ASYNC, AttributeError),
     "AsyncArray": ("zarr.AsyncArray", ASYNC, AttributeError),
     "GPU buffers": ("zarr.config.enable_gpu()", "arrays in a GPU's memory", NotImplementedError),
@@ -192,12 +187,12 @@ MISTAKES = {
     "a codec of another name": (
         "zarr.create_array({}, shape=3, dtype='i4', compressors='lz5')",
         ValueError,
-        "known codecs: blosc",
+        "known codecs: bitround, blosc",
     ),
     "another key encoding": (
         "zarr.create_array({}, shape=3, dtype='i4', chunk_key_encoding='v3')",
         ValueError,
-        "known are default, v2",
+        "known are default, fanout, prefix, suffix, v2",
     ),
     "objects": ("zarr.array([object()])", ValueError, "pass object_codec="),
     "a fill value of another type": (

@@ -146,6 +146,12 @@ def remove(model: Model, path: str) -> None:
 # Operations on the store
 
 
+def perform_in_order(root: Any, operation: Operation) -> None:
+    """Apply an operation with one thread, so that a call has the same number in each run."""
+    with config.set({"threading.max_workers": 1}):
+        perform(root, operation)
+
+
 def perform(root: Any, operation: Operation) -> None:
     """Apply an operation to the store."""
     verb, path, given = operation
@@ -401,7 +407,7 @@ class Hierarchy(RuleBasedStateMachine):
             Hierarchy.trap = Trap()
         work = self.root
         outcome = Hierarchy.trap.run(
-            lambda: perform(work, operation), self.folder, kill_at=at, watch=1
+            lambda: perform_in_order(work, operation), self.folder, kill_at=at, watch=1
         )
         assert outcome.killed or not outcome.trouble, outcome.trouble
         before, after = self.model, copy.deepcopy(self.model)
