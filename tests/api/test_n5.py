@@ -495,3 +495,18 @@ def test_a_container_at_a_path_holds_n5_if_it_is_named(name: str, tmp_path: Path
     found = zarr.open(tmp_path / name, mode="r", zarr_format="n5")
     assert np.array_equal(found["a"][:], VALUES)
     found.store.close()
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_a_handle_does_not_read_smaller_blocks_of_another_array(kind: str, tmp_path: Path) -> None:
+    store: Any = tmp_path / "a.n5" if kind == "folder" else InN5()
+    root = zarr.open_group(store, mode="w")
+    held = root.create_array("a", data=VALUES, chunks=(3, 4))
+    other = zarr.open_group(store, mode="r+")["a"]
+    assert other[...].tolist() == VALUES.tolist()
+    root.create_array("a", data=VALUES + 1, chunks=(2, 2), overwrite=True)
+    for stale in (held, other):
+        with pytest.raises(errors.StaleArrayError, match="open it again"):
+            stale[:2, :2]
+    assert other.refresh()[...].tolist() == (VALUES + 1).tolist()

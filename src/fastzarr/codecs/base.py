@@ -272,10 +272,14 @@ class ArrayArrayCodec(Codec):
 class ArrayBytesCodec(Codec):
     """Base class of codecs that encode an array as bytes; ``spec`` describes the array.
 
+    ``pads`` is True if a chunk that is smaller than expected is filled up, and is no error.
+
     >>> from fastzarr.codecs import BytesCodec
     >>> issubclass(BytesCodec, ArrayBytesCodec)
     True
     """
+
+    pads: ClassVar[bool] = False
 
     def inside(self) -> Inside | None:
         """Return the chunk grid inside an encoded chunk, or None if it has none.

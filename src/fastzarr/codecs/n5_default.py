@@ -61,6 +61,7 @@ class N5DefaultCodec(ArrayBytesCodec):
 
     name: ClassVar[str] = "n5_default"
     cacheable: ClassVar[bool] = True
+    pads: ClassVar[bool] = True
 
     codecs: tuple[Codec, ...]
 

@@ -204,6 +204,11 @@ class Layout:
         return self.chunks if shape is None else shape
 
     @cached
+    def pads(self) -> bool:
+        """Whether the chunks of an array with smaller chunks would be read without an error."""
+        return any(isinstance(codec, ArrayBytesCodec) and codec.pads for codec in self.codecs)
+
+    @cached
     def sharding(self) -> Sharding | None:
         """The sharding codec and the codecs around it; None if the array is not sharded."""
         for at, codec in enumerate(self.codecs):

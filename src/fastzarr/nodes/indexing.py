@@ -78,7 +78,7 @@ class Indexed:
         raise NotImplementedError
 
     def _check_missing(self, access: Access, found: Selection) -> None:
-        """Raise StaleArrayError if chunks are missing because the array is not the stored one."""
+        """Raise StaleArrayError if chunks are missing, or too small, in another array's place."""
         raise NotImplementedError
 
     def _begin(self, access: Access, found: Selection) -> tuple[Access | None, Ahead | None]:
@@ -455,8 +455,10 @@ class Indexed:
                 work = result.reshape(found.work)
                 apart = not np.may_share_memory(work, result)
         missing = access.settings.read_missing_chunks
-        if result.size and run.run_read(layout, access.chunks, found, work, missing=missing):
-            self._check_missing(access, found)
+        if result.size:
+            lacking = run.run_read(layout, access.chunks, found, work, missing=missing)
+            if lacking or layout.pads:
+                self._check_missing(access, found)
         if apart:
             result[...] = work.reshape(found.shape)
         if self._cast is not None:
