@@ -39,8 +39,10 @@ def test_a_verb_on_n5_that_is_killed_leaves_the_old_state_or_the_new():
     verbs = (
         "append|shrink|grow over rests|write whole chunks|write part of chunks|write the fill value"
     )
-    # A handle from before takes smaller blocks, of another array, for those at an edge.
-    documents = "attributes|create with data|overwrite|overwrite the root|move a group|transaction"
+    documents = (
+        "attributes|create with data|overwrite|overwrite with data|overwrite the root|"
+        "move a group|transaction"
+    )
     both = [
         ["torture.crash_n5", "fastzarr", "--cases", f"n5/({some})(/.*)?", "--every", "30", "--json"]
         for some in (verbs, documents)

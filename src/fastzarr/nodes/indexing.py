@@ -455,10 +455,10 @@ class Indexed:
                 work = result.reshape(found.work)
                 apart = not np.may_share_memory(work, result)
         missing = access.settings.read_missing_chunks
-        if result.size:
-            lacking = run.run_read(layout, access.chunks, found, work, missing=missing)
-            if lacking or layout.pads:
-                self._check_missing(access, found)
+        if result.size and (
+            run.run_read(layout, access.chunks, found, work, missing=missing) or layout.pads
+        ):
+            self._check_missing(access, found)
         if apart:
             result[...] = work.reshape(found.shape)
         if self._cast is not None:
