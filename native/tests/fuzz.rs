@@ -100,7 +100,7 @@ fn byte_codecs() -> Vec<ByteCodec> {
     codecs.extend(ByteCodec::make("crc32c", &[], "end"));
     codecs.extend(ByteCodec::make("adler32", &[], "start"));
     codecs.extend(ByteCodec::make("fletcher32", &[], "end"));
-    assert_eq!(codecs.len(), 25);
+    assert_eq!(codecs.len(), 26);
     codecs
 }
 
