@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # The longest time, in seconds, that a thread has to begin.
-_BEGIN = 0.5
+_BEGIN = 5.0
 
 
 class _Begun(threading.Event):
