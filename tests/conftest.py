@@ -25,8 +25,8 @@ from fastzarr.config import config
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Detailed messages in the suites of stores, which nothing has imported yet.
 pytest.register_assert_rewrite("fastzarr.testing", "servers.suites")
-# Its imports are mistakes, too.
-collect_ignore = ["typed/wrong.py"]
+# The imports of the first are mistakes, too; the second needs GDAL, which is not on PyPI.
+collect_ignore = ["typed/wrong.py", "golden/make_gdal.py"]
 
 # No deadline: a slow machine is not a failure. In CI, each run tries the same examples.
 hypothesis.settings.register_profile("default", deadline=None)
