@@ -23,8 +23,12 @@ from fastzarr.stores.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 T = TypeVar("T")
+
+# How long a thread waits, in seconds, before it looks for signals.
+_LOOK = 0.1
 
 
 class Runtime:
@@ -59,13 +63,16 @@ class Runtime:
         if future is None:
             return attempt()
         try:
-            future.exception()  # waits, and does not raise it
+            _wait(future)
         except BaseException:
-            stopping.halt()
-            while not (leave or future.done()):
+            left = False
+            while not left:
                 # A second signal does not end the wait, whatever its handler raises.
                 with suppress(BaseException):
-                    future.exception()
+                    stopping.halt()
+                    if not leave:
+                        _wait(future)
+                    left = True
             raise
         finally:
             # A signal handler may have put another one there.
@@ -89,6 +96,14 @@ class Runtime:
     def _lose(self) -> None:
         self.guard, self.asker = Lock(), None
         self.lost = self.lost or self.used
+
+
+def _wait(future: Future[T]) -> None:
+    """Wait until the call of a future has ended."""
+    while not future.done():
+        # A signal that comes just before a thread sleeps does not wake it.
+        with suppress(TimeoutError):
+            future.exception(_LOOK)
 
 
 def _thread_names() -> Iterator[str]:
