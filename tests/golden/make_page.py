@@ -48,8 +48,12 @@ The files of zarr-python 2 are those of 2.18.7. Files of GDAL 3.6.2 (`tests/gold
 (`n5.zip`) and of the databases of zarr-python 2 are read, too.
 
 Entries that none of these libraries knows are compared with what their specifications say, byte by
-byte, in the tests of the codec or of the key encoding. Not read are the data types and codecs that
-zarr-extensions only discusses, and those of other packages unless these are installed.
+byte, in the tests of the codec or of the key encoding.
+
+Not read are proposals to zarr-extensions that have not been registered, because their names and
+bytes may still change: the data types `binary_fixed_point` and of fixed point (`N0f8` ...), the
+codecs `arrow-ipc`, `jpeg`, `jpegxl`, `label_multiset`, `lzw`, `n5_varlen`, `nanovdb`, `pad` and
+`vlen-ndarray`, and the key encoding `template`. A package can add them by an entry point.
 """
 
 
