@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from installed import install
 
 import fastzarr
 from fastzarr.errors import MetadataError
@@ -21,18 +22,12 @@ MODULE = "class One: ...\n"
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install packages with three entry points of the group ``fastzarr.example``."""
-    info = tmp_path / "example-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
+    entries = (
         "[fastzarr.example]\none = example_one:One\ntwo = example_two:Two\nbad = example_no:No\n"
         "[fastzarr.other]\nthree = example_one:One\n"
     )
-    (tmp_path / "example_one.py").write_text(MODULE)
-    (tmp_path / "example_two.py").write_text(MODULE.replace("One", "Two"))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for name in ("example_one", "example_two"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    modules = {"example_one": MODULE, "example_two": MODULE.replace("One", "Two")}
+    install(tmp_path, monkeypatch, entries, modules)
     return tmp_path
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import zarr.registry
+from installed import install
 from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 
 import fastzarr
@@ -193,13 +194,7 @@ class Three(One): pass
 def test_only_what_a_document_names_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = tmp_path / "example-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(ENTRIES)
-    (tmp_path / "example_codecs.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "example_codecs", raising=False)
+    install(tmp_path, monkeypatch, ENTRIES, {"example_codecs": MODULE})
     registry: Registry[Any] = CODECS
     with pytest.raises(UnknownCodecError, match=r"example\.none"):
         codecs.from_v3("example.none", "codecs[0]")

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from installed import install
 
 import fastzarr
 from fastzarr.errors import KeyValidationError, ReadOnlyError
@@ -302,14 +303,8 @@ class Plugin(MemoryStore):
 def test_the_stores_of_a_scheme_are_those_of_an_installed_package_or_registered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = tmp_path / "plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[fastzarr.stores]\nplugin = plugin_stores:Plugin\nother = plugin_other:Other\n"
-    )
-    (tmp_path / "plugin_stores.py").write_text(PLUGIN)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    entries = "[fastzarr.stores]\nplugin = plugin_stores:Plugin\nother = plugin_other:Other\n"
+    install(tmp_path, monkeypatch, entries, {"plugin_stores": PLUGIN})
     monkeypatch.setattr(SCHEMES, "_installed", None)
     monkeypatch.setattr(SCHEMES, "_found", {})
     store = as_store("PLUGIN://host/a?b", storage_options={"x": 1}, mode="r")
