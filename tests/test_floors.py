@@ -30,7 +30,8 @@ FLOORS = [
     "engine creating types",
     "nodes",
     "api transfer check",
-    "__init__ cli compat experimental storage",
+    "__init__ cli experimental storage",
+    "as_zarr compat integrations v2 zarr_python",
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms.split()}
 

@@ -1,0 +1,24 @@
+"""Which module of the facade answers to a name of zarr-python.
+
+Most modules of zarr-python have a file of the same name in this folder. The table below has the
+others: modules of which programs import names that the facade defines elsewhere.
+"""
+
+from __future__ import annotations
+
+PACKAGE = "zarr"
+FACADE = "fastzarr.compat"
+
+#: Modules without a file of their own, each with the one that has their names.
+ALIASES: dict[str, str] = {}
+
+
+def module_of(name: str) -> str:
+    """Return the name of the module of the facade that is ``zarr`` or ``zarr.x.y``.
+
+    >>> module_of("zarr.core.array")
+    'fastzarr.compat.core.array'
+    """
+    inside = name.removeprefix(PACKAGE).removeprefix(".")
+    inside = ALIASES.get(inside, inside)
+    return f"{FACADE}.{inside}" if inside else FACADE
