@@ -13,11 +13,22 @@ Rules of this file:
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 
 class BaseZarrError(ValueError):
-    """Base class of all errors of this package."""
+    """Base class of all errors of this package.
+
+    Several arguments are the values of the ``template`` of a class that has one, as in zarr-python
+    3.
+    """
+
+    template: ClassVar[str] = ""
+
+    def __init__(self, *args: object) -> None:
+        """Initialise with a message, or with the values of the template."""
+        filled = bool(self.template) and len(args) > 1
+        super().__init__(*((self.template.format(*args),) if filled else args))
 
 
 class MetadataError(BaseZarrError):
@@ -30,8 +41,13 @@ class MetadataError(BaseZarrError):
 
     store: str = ""
 
-    def __init__(self, message: str, where: str = "") -> None:
-        """Initialise with a message, which is prefixed by ``where``."""
+    def __init__(self, message: str, where: str = "", *found: object) -> None:
+        """Initialise with a message, which is prefixed by ``where``.
+
+        Three arguments are the values of the template, if the class has one.
+        """
+        if found and self.template:
+            message, where = self.template.format(message, where, *found), ""
         super().__init__(f"{where}: {message}" if where else message)
         self.where = where
 
@@ -57,6 +73,8 @@ def _metadata_error(
 
 class MetadataValidationError(MetadataError):
     """Raised for a metadata document that violates the specification of its format."""
+
+    template = "Invalid value for '{}'. Expected '{}'. Got '{}'."
 
 
 class NodeTypeValidationError(MetadataValidationError):
@@ -86,9 +104,13 @@ class NodeNotFoundError(BaseZarrError, FileNotFoundError):
 class ArrayNotFoundError(NodeNotFoundError):
     """Raised if there is no array at a path in the store."""
 
+    template = "No array found in store {!r} at path {!r}"
+
 
 class GroupNotFoundError(NodeNotFoundError):
     """Raised if there is no group at a path in the store."""
+
+    template = "No group found in store {!r} at path {!r}"
 
 
 class FSPathExistNotDir(GroupNotFoundError):  # noqa: N818  (zarr-python 2's name)
@@ -110,13 +132,23 @@ class ContainsNodeError(BaseZarrError, FileExistsError):
 class ContainsArrayError(ContainsNodeError):
     """Raised if there is already an array at a path in the store."""
 
+    template = "An array exists in store {!r} at path {!r}."
+
 
 class ContainsGroupError(ContainsNodeError):
     """Raised if there is already a group at a path in the store."""
 
+    template = "A group exists in store {!r} at path {!r}."
+
 
 class ContainsArrayAndGroupError(ContainsNodeError):
     """Raised if a path in the store has both an array and a group."""
+
+    template = (
+        "Array and group metadata documents (.zarray and .zgroup) were both found in store "
+        "{!r} at path {!r}. Only one of these files may be present in a given directory / prefix. "
+        "Remove the .zarray file, or the .zgroup file, or both."
+    )
 
 
 class ContainsFilesError(ContainsNodeError):
@@ -326,7 +358,7 @@ class ZarrRuntimeWarning(RuntimeWarning):
     """A warning that a request was carried out differently, without loss of data."""
 
 
-class UnstableSpecificationWarning(FutureWarning):
+class UnstableSpecificationWarning(ZarrFutureWarning):
     """A warning about a format extension whose specification is not final."""
 
 

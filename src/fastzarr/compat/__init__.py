@@ -8,8 +8,9 @@ Nothing outside this package and the packages that install it imports it.
 """
 
 from fastzarr._lazy import make_lazy
+from fastzarr.compat._version import version
 
-__version__ = "3.4.2"
+__version__ = version
 
 __getattr__, __dir__ = make_lazy(
     __name__,

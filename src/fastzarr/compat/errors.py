@@ -1,0 +1,53 @@
+"""zarr-python's module ``errors``: the errors and warnings of this package, under its names."""
+
+from __future__ import annotations
+
+from fastzarr.errors import (
+    ArrayIndexError,
+    ArrayNotFoundError,
+    BaseZarrError,
+    BoundsCheckError,
+    ChunkNotFoundError,
+    ContainsArrayAndGroupError,
+    ContainsArrayError,
+    ContainsGroupError,
+    DataTypeValidationError,
+    GroupNotFoundError,
+    MetadataValidationError,
+    NegativeStepError,
+    NodeNotFoundError,
+    NodeTypeValidationError,
+    PickleCodecDisabledError,
+    UnknownCodecError,
+    UnstableSpecificationWarning,
+    VindexInvalidSelectionError,
+    ZarrDeprecationWarning,
+    ZarrFutureWarning,
+    ZarrRuntimeWarning,
+    ZarrUserWarning,
+)
+
+__all__ = [
+    "ArrayIndexError",
+    "ArrayNotFoundError",
+    "BaseZarrError",
+    "BoundsCheckError",
+    "ChunkNotFoundError",
+    "ContainsArrayAndGroupError",
+    "ContainsArrayError",
+    "ContainsGroupError",
+    "DataTypeValidationError",
+    "GroupNotFoundError",
+    "MetadataValidationError",
+    "NegativeStepError",
+    "NodeNotFoundError",
+    "NodeTypeValidationError",
+    "PickleCodecDisabledError",
+    "UnknownCodecError",
+    "UnstableSpecificationWarning",
+    "VindexInvalidSelectionError",
+    "ZarrDeprecationWarning",
+    "ZarrFutureWarning",
+    "ZarrRuntimeWarning",
+    "ZarrUserWarning",
+]
