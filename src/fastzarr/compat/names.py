@@ -10,7 +10,12 @@ PACKAGE = "zarr"
 FACADE = "fastzarr.compat"
 
 #: Modules without a file of their own, each with the one that has their names.
-ALIASES: dict[str, str] = {}
+ALIASES: dict[str, str] = {
+    "core.dtype.npy.bool": "core.dtype.npy.numbers",
+    "core.dtype.npy.complex": "core.dtype.npy.numbers",
+    "core.dtype.npy.float": "core.dtype.npy.numbers",
+    "core.dtype.npy.int": "core.dtype.npy.numbers",
+}
 
 
 def module_of(name: str) -> str:

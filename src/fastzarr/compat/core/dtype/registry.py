@@ -1,0 +1,126 @@
+"""``zarr.core.dtype.registry``: data types by name, and the one for a NumPy dtype or JSON.
+
+Rules of this file:
+
+* A registry asks its classes, in their order. A class that does not know a dtype raises
+  DataTypeValidationError; any other error ends the search.
+* Format 2 names a byte order also where there is none: as written, and then with "|".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr.compat.core.dtype.adapted import name_of
+from fastzarr.compat.core.dtype.npy.structured import InvalidFieldError, Structured
+from fastzarr.errors import DataTypeValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastzarr.compat.core.dtype.wrapper import ZDType
+
+_WITHOUT_ORDER = re.compile(r"[<>](b1|i1|u1|V[0-9]+)", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataTypeRegistry:
+    """A mapping of names of format 3 to classes of data types."""
+
+    contents: dict[str, type[ZDType[Any, Any]]] = field(default_factory=dict, init=False)
+    _lazy_load_list: list[Any] = field(default_factory=list, init=False)
+
+    def _lazy_load(self) -> None:
+        for entry in self._lazy_load_list:
+            found = entry.load()
+            self.register(name_of(found), found)
+        self._lazy_load_list.clear()
+
+    def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
+        """Register a class under a name; an earlier meaning of the name is replaced."""
+        if self.contents.get(key) is not cls:
+            self.contents[key] = cls
+
+    def unregister(self, key: str) -> None:
+        """Remove a name; raise KeyError if it is not registered."""
+        if key not in self.contents:
+            msg = f"Data type '{key}' not found in registry."
+            raise KeyError(msg)
+        del self.contents[key]
+
+    def get(self, key: str) -> type[ZDType[Any, Any]]:
+        """Return the class of a name; raise KeyError if it is not registered."""
+        self._lazy_load()
+        return self.contents[key]
+
+    def match_dtype(self, dtype: Any) -> ZDType[Any, Any]:
+        """Return the data type of a NumPy dtype.
+
+        Raise ValueError if no class, or more than one, knows the dtype, and for objects.
+        """
+        self._lazy_load()
+        if dtype == np.dtype("O"):
+            msg = (
+                f"Zarr data type resolution from {dtype} failed. "
+                'Attempted to resolve a zarr data type from a numpy "Object" data type, which is '
+                "ambiguous: pass a Zarr data type, such as VariableLengthUTF8()"
+            )
+            raise ValueError(msg)
+        matched = []
+        for cls in self.contents.values():
+            with contextlib.suppress(DataTypeValidationError):
+                matched.append(cls.from_native_dtype(dtype))
+        if len(matched) > 1:
+            msg = (
+                f"Zarr data type resolution from {dtype} failed. "
+                f"Multiple data type wrappers found that match dtype '{dtype}': {matched}. "
+                "You should unregister one of these data types, or pass a Zarr data type"
+            )
+            raise ValueError(msg)
+        if not matched:
+            msg = f"No Zarr data type found that matches dtype '{dtype!r}'"
+            raise ValueError(msg)
+        return matched[0]
+
+    def match_json(
+        self, data: Any, *, zarr_format: Any, where: tuple[str | int, ...] = ()
+    ) -> ZDType[Any, Any]:
+        """Return the data type of the JSON of a format.
+
+        ``where`` is the place of the JSON in that of another data type. Raise ValueError if no
+        class knows the JSON.
+        """
+        self._lazy_load()
+        for spelling in _spellings(data) if zarr_format == 2 else (data,):
+            for cls in tuple(self.contents.values()):
+                try:
+                    if issubclass(cls, Structured):
+                        return cls.from_json_with(
+                            spelling, zarr_format=zarr_format, lookup=self, where=where
+                        )
+                    return cls.from_json(spelling, zarr_format=zarr_format)
+                except InvalidFieldError:
+                    raise
+                except DataTypeValidationError:
+                    continue
+        msg = f"No Zarr data type found that matches {data!r}"
+        if where:
+            msg += f" at {_pointer(where)}"
+        raise ValueError(msg)
+
+
+def _spellings(data: Any) -> Iterator[Any]:
+    yield data
+    name = data.get("name") if isinstance(data, dict) else None
+    found = _WITHOUT_ORDER.fullmatch(name) if isinstance(name, str) else None
+    if found is not None:
+        yield {**data, "name": f"|{found[1]}"}
+
+
+def _pointer(where: tuple[str | int, ...]) -> str:
+    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in where)

@@ -1,0 +1,87 @@
+"""The data types of zarr-python, over those of fastzarr."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from fastzarr import dtypes
+from fastzarr.compat import dtype as zdtype
+from fastzarr.compat.core.dtype import from_inner
+
+EXAMPLES = [
+    zdtype.Bool(),
+    zdtype.Int8(),
+    zdtype.Int16(endianness="big"),
+    zdtype.UInt64(),
+    zdtype.Float16(),
+    zdtype.Complex128(endianness="big"),
+    zdtype.FixedLengthUTF32(length=3, endianness="big"),
+    zdtype.NullTerminatedBytes(length=3),
+    zdtype.RawBytes(length=3),
+    zdtype.VariableLengthUTF8(),
+    zdtype.VariableLengthBytes(),
+    zdtype.DateTime64(unit="ms", scale_factor=10, endianness="big"),
+    zdtype.TimeDelta64(unit="D"),
+    zdtype.Struct(fields=(("a", zdtype.Int16()), ("b", zdtype.Bool()))),
+]
+
+
+@pytest.mark.parametrize("dtype", EXAMPLES, ids=repr)
+@pytest.mark.filterwarnings("ignore::fastzarr.errors.UnstableSpecificationWarning")
+def test_a_data_type_is_the_same_after_a_way_through_fastzarr_pickle_and_json(dtype):
+    assert from_inner(dtype.inner) == dtype
+    assert from_inner(dtype.inner).inner is dtype.inner
+    assert pickle.loads(pickle.dumps(dtype)) == dtype
+    assert zdtype.parse_dtype(dtype.to_json(2), zarr_format=2) == dtype
+    native = zdtype.parse_dtype(dtype.to_json(3), zarr_format=3)
+    assert native.inner == dtype.inner.native()
+    fill = dtype.default_scalar()
+    for zarr_format in (2, 3):
+        json = dtype.to_json_scalar(fill, zarr_format=zarr_format)
+        back = dtype.from_json_scalar(json, zarr_format=zarr_format)
+        assert dtype.inner.native().is_fill(np.array(back, dtype.inner.native().numpy), fill)
+
+
+def test_a_data_type_that_zarr_python_does_not_have_is_found_too():
+    dtype = zdtype.parse_dtype("bfloat16", zarr_format=3)
+    assert dtype.inner == dtypes.from_v3("bfloat16")
+    assert dtype.to_json(3) == "bfloat16"
+    assert float(dtype.from_json_scalar("0x3f80", zarr_format=3)) == 1.0
+
+
+def test_the_bits_of_a_nan_are_kept():
+    dtype = zdtype.Float32()
+    scalar = dtype.from_json_scalar("0x7fc00001", zarr_format=3)
+    assert scalar.view("u4") == 0x7FC00001
+    assert dtype.to_json_scalar(scalar, zarr_format=3) == "0x7fc00001"
+    assert dtype.to_json_scalar(np.float32("nan"), zarr_format=3) == "NaN"
+
+
+@pytest.mark.parametrize("name", ["|i1", "<i1", ">V3", "<b1"])
+def test_format_2_may_name_a_byte_order_that_says_nothing(name):
+    dtype = zdtype.parse_dtype({"name": name, "object_codec_id": None}, zarr_format=2)
+    assert dtype.to_native_dtype().str == "|" + name[1:]
+
+
+def test_a_field_that_is_unknown_is_named():
+    json = {
+        "name": "struct",
+        "configuration": {"fields": [{"name": "a", "data_type": "int8"}, ["b", "nothing"]]},
+    }
+    with pytest.raises(ValueError, match="'nothing' at /configuration/fields/1/1"):
+        zdtype.data_type_registry.match_json(json, zarr_format=3)
+
+
+@pytest.mark.parametrize("module", ["zarr.dtype", "zarr.core.dtype", "zarr.core.dtype.common"])
+def test_the_error_that_moved_is_still_found_with_a_warning(module):
+    from importlib import import_module
+
+    from fastzarr.compat.names import module_of
+    from fastzarr.errors import DataTypeValidationError, ZarrDeprecationWarning
+
+    with pytest.warns(ZarrDeprecationWarning, match="errors.DataTypeValidationError"):
+        found = import_module(module_of(module)).DataTypeValidationError
+    assert found is DataTypeValidationError
