@@ -125,7 +125,7 @@ class Config:
         >>> config.defaults[0]["json_indent"]
         2
         """
-        return [_nested(self._defaults)]
+        return [self.nested(self._defaults)]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class Config:
         >>> config.config["array"]["order"]
         'C'
         """
-        return _nested(self.flat)
+        return self.nested(self.flat)
 
     def reset(self) -> None:
         """Restore the defaults, overridden by the environment; all changes are dropped.
@@ -149,7 +149,41 @@ class Config:
         with self._lock:
             #: For each changed setting, its previous value and the changes since.
             self._changes: dict[str, list[tuple[weakref.ref[_Change] | None, Any]]] = {}
-            self._put(self._defaults | _environment())
+            self._put(self._defaults | self.environment())
+
+    def environment(self) -> dict[str, Any]:
+        """Return the settings in the environment by dotted name.
+
+        Raise ``MetadataValidationError``, naming the variable, if a value is not valid.
+
+        >>> from fastzarr.config import DEFAULTS, Config
+        >>> set(Config({}).environment()) <= {*config.flat}
+        True
+        """
+        return _environment()
+
+    def admitted(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return new settings in their types.
+
+        Raise ``MetadataValidationError`` if a value is not valid; an unknown name causes a warning.
+
+        >>> config.admitted({"json_indent": 4.0})
+        {'json_indent': 4}
+        """
+        found = {}
+        for name, value in values.items():
+            found[name] = valid(name, value, name) if name in DEFAULTS else value
+            if name not in self._defaults and not name.startswith(_FOREIGN):
+                self._warn_of(name)
+        return found
+
+    def nested(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings by dotted name as nested mappings.
+
+        >>> config.nested({"a.b": 1, "a.c": 2})
+        {'a': {'b': 1, 'c': 2}}
+        """
+        return _nested(values)
 
     def _put(self, flat: dict[str, Any]) -> None:
         # In this order, so that values derived from the old settings are put into the old dict.
@@ -197,7 +231,7 @@ class Config:
                 if name.startswith(prefix)
             }
             if below:
-                return _nested(below)
+                return self.nested(below)
             if default is not _MISSING:
                 return default
             msg = f"unknown setting {key!r}; known settings: {', '.join(sorted(self.flat))}"
@@ -233,11 +267,7 @@ class Config:
             msg = f"settings must be a mapping, as in config.set({{{values!r}: ...}})"
             raise TypeError(msg) from None
         flat |= {name.replace("__", "."): value for name, value in more.items()}
-        for name, value in flat.items():
-            if name in DEFAULTS:
-                flat[name] = valid(name, value, name)
-            if name not in self._defaults and not name.startswith(_FOREIGN):
-                self._warn_of(name)
+        flat = self.admitted(flat)
         change = _Change(self, tuple(flat))
         with self._lock:
             for name, value in flat.items():

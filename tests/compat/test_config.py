@@ -1,0 +1,90 @@
+"""zarr-python's settings in the facade."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import fastzarr
+from fastzarr.compat.core.config import Config, config
+
+
+def test_the_defaults_have_zarr_pythons_names_and_values() -> None:
+    [defaults] = config.defaults
+    assert defaults["array"]["write_empty_chunks"] is False
+    assert defaults["async"] == {"concurrency": 10, "timeout": None}
+    assert defaults["codecs"]["numcodecs.bz2"] == "zarr.codecs.numcodecs.BZ2"
+    assert set(defaults) == {
+        *("default_zarr_format", "array", "async", "threading", "json_indent"),
+        *("codec_pipeline", "codecs", "buffer", "ndbuffer"),
+    }
+
+
+def test_a_change_ends_with_its_block() -> None:
+    with config.set({"array": {"order": "F"}, "mine.setting": 1}):
+        assert config.get("array.order") == "F"
+        assert config.get("mine") == {"setting": 1}
+    assert config.get("array.order") == "C"
+    assert config.get("mine.setting", None) is None
+
+
+def test_names_may_have_hyphens_or_underscores() -> None:
+    with config.set({"codecs.vlen_utf8": "mine.VLen", "json-indent": 4}):
+        assert config.get("codecs")["vlen-utf8"] == "mine.VLen"
+        assert config.get("json_indent") == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("json_indent", "json_indent"),
+        ("threading.max_workers", "threading.max_workers"),
+        ("async.concurrency", "fetch.concurrency"),
+    ],
+)
+def test_shared_settings_act_on_fastzarr_while_they_last(name: str, ours: str) -> None:
+    before = fastzarr.config[ours]
+    with config.set({name: 3}):
+        assert fastzarr.config[ours] == 3
+    assert fastzarr.config[ours] == before
+
+
+def test_a_value_that_fastzarr_rejects_changes_nothing() -> None:
+    with pytest.raises(ValueError, match="threading"):
+        config.set({"array.order": "F", "threading.max_workers": 0})
+    assert config.get("array.order") == "C"
+
+
+def test_removed_settings_are_errors() -> None:
+    with pytest.raises(ValueError, match="was removed"):
+        config.set({"array.v3_default_compressors": []})
+
+
+def test_there_are_no_buffers_on_a_gpu() -> None:
+    with pytest.raises(NotImplementedError):
+        config.enable_gpu()
+
+
+def test_the_environment_sets_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZARR_ARRAY__ORDER", "F")
+    monkeypatch.setenv("ZARR_CODECS__GZIP", "mine.Gzip")
+    monkeypatch.setenv("ZARR_ASYNC__CONCURRENCY", "20")
+    mine = Config({"array.order": "C", "async.concurrency": 20, "codecs.gzip": ""})
+    assert mine.get("array.order") == "F"
+    assert mine.get("async.concurrency") == 20
+    assert mine.get("codecs") == {"gzip": "mine.Gzip"}
+
+
+def test_the_environment_acts_on_fastzarr() -> None:
+    code = (
+        "import fastzarr, fastzarr.compat.core.config;"
+        "print(fastzarr.config['fetch.concurrency'])"
+    )
+    environment = {**os.environ, "ZARR_ASYNC__CONCURRENCY": "7"}
+    found = subprocess.run(  # noqa: S603  (this interpreter)
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "7"
