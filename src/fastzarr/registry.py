@@ -62,6 +62,18 @@ class Registry(Generic[T]):
         self._found[name] = found
         self.generation += 1
 
+    def forget(self, name: str) -> None:
+        """Forget the class that was registered under a name; the name means what it did before.
+
+        >>> shapes = Registry[type]("shapes")
+        >>> shapes.register("circle", int)
+        >>> shapes.forget("circle")
+        >>> shapes.find("circle") is None
+        True
+        """
+        self._found.pop(name, None)
+        self.generation += 1
+
     def __contains__(self, name: str) -> bool:
         """Whether a name is registered or declared; entry points are not searched."""
         return name in self._found or name in self._declared

@@ -9,6 +9,8 @@ Rules of this file:
 * What a codec returns is checked: an array has the shape and the data type that were announced, and
   bytes have the size. Whatever it raises is raised as ``CodecError`` with the name of the codec.
 * The extension does not know these codecs, so their chunks take the path of the twin.
+* The classes that go with a codec are those of the package that its base class is from: zarr-python
+  or what stands in its place.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
 
 _GROUP = "zarr.codecs"
-_ABC = "zarr.abc.codec"
+_ABC = ".abc.codec"
+#: Where the base classes of codecs are: in zarr-python, and in what stands in its place.
+_PACKAGES = ("zarr", "fastzarr." + "compat")
 
 
 def find(name: str) -> type[Codec] | None:
@@ -70,7 +75,17 @@ def is_foreign(cls: type) -> bool:
     >>> is_foreign(int)
     False
     """
-    return any(base.__module__ == _ABC for base in cls.__mro__)
+    return _package(cls) is not None
+
+
+def _package(cls: type) -> str | None:
+    """Return the package that a class of codecs has its base class from, or None."""
+    for base in cls.__mro__:
+        if base.__module__.endswith(_ABC):
+            package = base.__module__.removesuffix(_ABC)
+            if package in _PACKAGES:
+                return package
+    return None
 
 
 def adapt(cls: type, name: str) -> type[Codec]:
@@ -82,15 +97,20 @@ def adapt(cls: type, name: str) -> type[Codec]:
 
 @cache
 def _adapted(cls: type, name: str) -> type[Codec]:
-    from zarr.abc import codec as kinds
-
+    package = _package(cls) or "zarr"
+    kinds = import_module(package + _ABC)
     if issubclass(cls, kinds.ArrayArrayCodec):
         base: Any = _ArrayArray
     elif issubclass(cls, kinds.ArrayBytesCodec):
         base = _ArrayBytes
     else:
         base = _BytesBytes
-    members = {"foreign": cls, "name": name, "__doc__": f"The codec {name!r} of zarr-python."}
+    members = {
+        "foreign": cls,
+        "name": name,
+        "package": package,
+        "__doc__": f"The codec {name!r} of zarr-python.",
+    }
     return type(cls.__name__, (base,), members)
 
 
@@ -101,14 +121,19 @@ def wrap(codec: Any) -> Codec:
     return made
 
 
-class _Foreign(Codec):
-    """What the three kinds have in common."""
+class Foreign(Codec):
+    """A codec of zarr-python 3; it is ``outer``.
+
+    >>> Foreign.cacheable
+    False
+    """
 
     foreign: ClassVar[Any]
+    package: ClassVar[str]
 
     def __init__(self, codec: Any, spec: ChunkSpec | None = None) -> None:
         """Initialise with the codec of zarr-python, and the chunk that it was resolved for."""
-        self._codec, self._spec = codec, spec
+        self.outer, self._spec = codec, spec
 
     @classmethod
     def from_config(cls, config: dict[str, Any], where: str) -> Self:
@@ -118,13 +143,13 @@ class _Foreign(Codec):
 
     def config(self) -> dict[str, Any]:
         """Return the ``configuration`` object."""
-        return dict(self._codec.to_dict().get("configuration") or {})
+        return dict(self.outer.to_dict().get("configuration") or {})
 
     def resolve(self, spec: ChunkSpec) -> Self:
         """Return the codec as zarr-python prepares it for chunks."""
-        seen = _spec(spec)
-        codec = self._codec.evolve_from_array_spec(seen)
-        codec.validate(shape=spec.shape, dtype=seen.dtype, chunk_grid=_grid(spec.shape))
+        seen = self._described(spec)
+        codec = self.outer.evolve_from_array_spec(seen)
+        codec.validate(shape=spec.shape, dtype=seen.dtype, chunk_grid=self._grid(spec.shape))
         return type(self)(codec, spec)
 
     def __eq__(self, other: object) -> bool:
@@ -137,18 +162,50 @@ class _Foreign(Codec):
 
     def __repr__(self) -> str:
         """Return the text of the codec of zarr-python."""
-        return repr(self._codec)
+        return repr(self.outer)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what makes the codec again, in any process that can import its class."""
-        return _restore, (self.foreign, self.name, self._codec, self._spec)
+        return _restore, (self.foreign, self.name, self.outer, self._spec)
 
     def _key(self) -> tuple[str, ChunkSpec | None]:
         return json.dumps(self.config(), sort_keys=True, default=str), self._spec
 
+    @classmethod
+    def _module(cls, name: str) -> Any:
+        """Return a module of the package that the base class of the codec is from."""
+        return import_module(f"{cls.package}.{name}")
+
+    def _described(self, spec: ChunkSpec) -> Any:
+        """Return the description of a chunk in the words of zarr-python."""
+        words, buffer = self._module("core.array_spec"), self._module("core.buffer")
+        return words.ArraySpec(
+            shape=spec.shape,
+            dtype=self._module("dtype").parse_dtype(spec.dtype.to_v3(), zarr_format=3),
+            fill_value=spec.fill,
+            config=words.ArrayConfig.from_dict({}),
+            prototype=buffer.default_buffer_prototype(),
+        )
+
+    def _grid(self, shape: tuple[int, ...]) -> Any:
+        """Return the grid of one chunk of a shape."""
+        metadata = self._module("core.metadata.v3")
+        # Since zarr-python 3.2, the grid of the metadata has a class of its own.
+        if hasattr(metadata, "RegularChunkGridMetadata"):
+            return metadata.RegularChunkGridMetadata(chunk_shape=shape)
+        return self._module("core.chunk_grids").RegularChunkGrid(chunk_shape=shape)
+
+    def _nd_buffer(self, array: np.ndarray[Any, Any]) -> Any:
+        prototype = self._module("core.buffer").default_buffer_prototype()
+        return prototype.nd_buffer.from_numpy_array(array)
+
+    def _buffer(self, data: Buffer) -> Any:
+        prototype = self._module("core.buffer").default_buffer_prototype()
+        return prototype.buffer.from_array_like(np.frombuffer(as_view(data), "u1"))
+
     def _call(self, verb: str, data: Any, spec: Any) -> Any:
         """Encode or decode a buffer of zarr-python; return another one."""
-        codec = self._codec
+        codec = self.outer
         try:
             direct = getattr(codec, f"_{verb}_sync", None)
             if direct is not None:
@@ -181,17 +238,17 @@ class _Foreign(Codec):
         return data
 
     def _size(self, size: int | None, spec: ChunkSpec) -> int | None:
-        if size is None or not self._codec.is_fixed_size:
+        if size is None or not self.outer.is_fixed_size:
             return None
-        return int(self._codec.compute_encoded_size(size, _spec(spec)))
+        return int(self.outer.compute_encoded_size(size, self._described(spec)))
 
 
-class _ArrayArray(_Foreign, ArrayArrayCodec):
+class _ArrayArray(Foreign, ArrayArrayCodec):
     """A codec of zarr-python that encodes an array as another one."""
 
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
         """Return the shape, data type and fill value of the encoded array."""
-        found = self._codec.resolve_metadata(_spec(spec))
+        found = self.outer.resolve_metadata(self._described(spec))
         dtype = from_v3(found.dtype.to_json(zarr_format=3), member("", self.name))
         fill = np.asarray(found.fill_value, dtype.numpy)[()]
         return ChunkSpec(tuple(found.shape), dtype, fill)
@@ -201,15 +258,16 @@ class _ArrayArray(_Foreign, ArrayArrayCodec):
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return the encoded array of one chunk."""
-        found = self._call("encode", _nd_buffer(array), _spec(spec))
+        found = self._call("encode", self._nd_buffer(array), self._described(spec))
         return self._array(found, self.encoded_spec(spec))
 
     def decode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return the decoded array of one chunk."""
-        return self._array(self._call("decode", _nd_buffer(array), _spec(spec)), spec)
+        found = self._call("decode", self._nd_buffer(array), self._described(spec))
+        return self._array(found, spec)
 
 
-class _ArrayBytes(_Foreign, ArrayBytesCodec):
+class _ArrayBytes(Foreign, ArrayBytesCodec):
     """A codec of zarr-python that encodes an array as bytes."""
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
@@ -218,15 +276,15 @@ class _ArrayBytes(_Foreign, ArrayBytesCodec):
 
     def encode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> Buffer:
         """Return the encoded bytes of one chunk."""
-        found = self._call("encode", _nd_buffer(array), _spec(spec))
+        found = self._call("encode", self._nd_buffer(array), self._described(spec))
         return self._bytes(found, self.encoded_size(spec))
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return the decoded chunk."""
-        return self._array(self._call("decode", _buffer(data), _spec(spec)), spec)
+        return self._array(self._call("decode", self._buffer(data), self._described(spec)), spec)
 
 
-class _BytesBytes(_Foreign, BytesBytesCodec):
+class _BytesBytes(Foreign, BytesBytesCodec):
     """A codec of zarr-python that encodes bytes as other bytes."""
 
     def _resolved(self) -> ChunkSpec:
@@ -241,52 +299,16 @@ class _BytesBytes(_Foreign, BytesBytesCodec):
 
     def encode(self, data: Buffer) -> Buffer:
         """Return the encoded bytes."""
-        found = self._call("encode", _buffer(data), _spec(self._resolved()))
+        found = self._call("encode", self._buffer(data), self._described(self._resolved()))
         return self._bytes(found, self.encoded_size(as_view(data).nbytes))
 
     def decode(self, data: Buffer, size: int | None) -> Buffer:
         """Return the decoded bytes."""
-        return self._bytes(self._call("decode", _buffer(data), _spec(self._resolved())), size)
+        spec = self._described(self._resolved())
+        return self._bytes(self._call("decode", self._buffer(data), spec), size)
 
 
 def _restore(cls: type, name: str, codec: Any, spec: ChunkSpec | None) -> Codec:
     found: Any = adapt(cls, name)
     made: Codec = found(codec, spec)
     return made
-
-
-def _spec(spec: ChunkSpec) -> Any:
-    """Return the description of a chunk in the words of zarr-python."""
-    from zarr.core.array_spec import ArrayConfig, ArraySpec
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.dtype import parse_dtype
-
-    return ArraySpec(
-        shape=spec.shape,
-        dtype=parse_dtype(spec.dtype.to_v3(), zarr_format=3),
-        fill_value=spec.fill,
-        config=ArrayConfig.from_dict({}),
-        prototype=default_buffer_prototype(),
-    )
-
-
-def _grid(shape: tuple[int, ...]) -> Any:
-    """Return the grid of one chunk of a shape."""
-    from zarr.core import chunk_grids as grids
-
-    # Since zarr-python 3.2, a grid knows the shape of its array.
-    if hasattr(grids.ChunkGrid, "from_sizes"):
-        return grids.ChunkGrid.from_sizes(shape, shape)
-    return grids.RegularChunkGrid(chunk_shape=shape)
-
-
-def _nd_buffer(array: np.ndarray[Any, Any]) -> Any:
-    from zarr.core.buffer import default_buffer_prototype
-
-    return default_buffer_prototype().nd_buffer.from_numpy_array(array)
-
-
-def _buffer(data: Buffer) -> Any:
-    from zarr.core.buffer import default_buffer_prototype
-
-    return default_buffer_prototype().buffer.from_array_like(np.frombuffer(as_view(data), "u1"))
