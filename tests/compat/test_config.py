@@ -80,8 +80,7 @@ def test_the_environment_sets_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_environment_acts_on_fastzarr() -> None:
     code = (
-        "import fastzarr, fastzarr.compat.core.config;"
-        "print(fastzarr.config['fetch.concurrency'])"
+        "import fastzarr, fastzarr.compat.core.config;print(fastzarr.config['fetch.concurrency'])"
     )
     environment = {**os.environ, "ZARR_ASYNC__CONCURRENCY": "7"}
     found = subprocess.run(  # noqa: S603  (this interpreter)
