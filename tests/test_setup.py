@@ -1,5 +1,6 @@
 """When the native extension is built: what setup.py declares, with and without Rust's cargo.
 
+And where it copies the file that puts fastzarr in the place of zarr as Python starts.
 ``setup`` and the classes of setuptools-rust are replaced by functions that print their arguments.
 """
 
@@ -15,8 +16,24 @@ import pytest
 SETUP = Path(__file__).parents[1] / "setup.py"
 STUBS = {
     "setuptools": """
-import os, sys
-def setup(**given):
+import os, sys, types
+class build_py:
+    build_lib = "modules"
+    def run(self):
+        print("modules copied")
+    def get_finalized_command(self, name):
+        return types.SimpleNamespace(install_lib="wheel")
+    def mkpath(self, folder):
+        pass
+    def copy_file(self, source, folder):
+        print(source, "to", folder)
+sys.modules["setuptools.command.build_py"] = types.SimpleNamespace(build_py=build_py)
+sys.modules["setuptools.command"] = sys.modules["setuptools.command.build_py"]
+def setup(*, cmdclass, **given):
+    if "EDITABLE" in os.environ:
+        command = cmdclass["build_py"]()
+        command.editable_mode = os.environ["EDITABLE"] == "1"
+        command.run()
     print(*sorted(given), *given.get("rust_extensions", ()), given.get("options", ""))
     if "broken" in os.environ.get("CARGO", ""):
         sys.exit("error: cargo has failed")
@@ -80,3 +97,13 @@ def test_what_cannot_be_built_is_an_error(
     done = run(tmp_path, cargo=cargo, **variables)
     assert done.returncode
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(("editable", "folder"), [("0", "modules"), ("1", "wheel")])
+def test_the_file_that_every_start_of_python_reads_is_installed(
+    editable: str, folder: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, EDITABLE=editable)
+    copied = f"src/fastzarr-as-zarr.pth to {folder}"
+    assert done.stdout.splitlines()[:2] == ["modules copied", copied], done.stderr
+    assert (SETUP.parent / "src" / "fastzarr-as-zarr.pth").exists()

@@ -3,67 +3,109 @@
 >>> import fastzarr.as_zarr  # doctest: +SKIP
 >>> import zarr  # doctest: +SKIP
 
-Rules of this file:
-
-* ``zarr.x.y`` is the module object of the facade itself and is never loaded a second time.
+This process and the processes that it starts then have no other zarr. To change no program, set
+``FASTZARR_AS_ZARR=1`` in the environment, or run ``python -m fastzarr.as_zarr script.py``.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from types import FunctionType, ModuleType
+from typing import Final
 
-from fastzarr.compat.names import FACADE, PACKAGE, module_of
+import _fastzarr_as_zarr as starter
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import ModuleType
+__all__ = ["install", "is_active", "uninstall"]
 
-
-class _Loader(importlib.abc.Loader):
-    """Loads a module of the facade under its name in zarr-python."""
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        """Return the module of the facade."""
-        module = importlib.import_module(module_of(spec.name))
-        self.spec = module.__spec__
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Restore the specification of the module, and name its classes as zarr-python does."""
-        module.__spec__ = self.spec
-        for value in vars(module).values():
-            home = getattr(value, "__module__", None)
-            if isinstance(value, type) and home == module.__name__ and home.startswith(FACADE):
-                value.__module__ = PACKAGE + home.removeprefix(FACADE)
+_BEFORE: Final = os.environ.get(starter.VARIABLE)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds ``zarr`` and its modules in the facade."""
+def install(version: int = 3) -> None:
+    """Put the facade of zarr-python 3.4.2 in the place of ``zarr``; version 2 means 2.18.7.
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: Any = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Return the specification of a module of zarr-python."""
-        del path, target
-        if name != PACKAGE and not name.startswith(f"{PACKAGE}."):
-            return None
-        found = importlib.util.find_spec(module_of(name))
-        if found is None:
-            msg = f"fastzarr has no module {name!r}"
-            raise ModuleNotFoundError(msg, name=name)
-        return importlib.machinery.ModuleSpec(
-            name, _Loader(), is_package=found.submodule_search_locations is not None
-        )
+    Importing ``fastzarr.as_zarr`` does so for version 3. Raise RuntimeError if zarr-python has been
+    loaded: the modules that imported it would keep it.
+
+    >>> install()  # doctest: +SKIP
+    """
+    if version not in starter.VERSIONS:
+        msg = f"version must be 2 or 3, not {version!r}"
+        raise ValueError(msg)
+    finder = starter.active()
+    if finder is not None and finder.version == version:
+        return
+    if loaded := sorted(starter.loaded()):
+        raise RuntimeError(_too_late(loaded, finder))
+    if finder is not None:
+        sys.meta_path.remove(finder)
+    starter.put_in(version)
+    _modules().rename_loaded(starter.active())
 
 
-def install() -> None:
-    """Put the facade in the place of ``zarr``."""
-    sys.meta_path.insert(0, _Finder())
+def uninstall() -> None:
+    """Remove the facade from the place of ``zarr``: the next ``import zarr`` finds zarr-python.
+
+    Modules that have imported the facade keep it.
+
+    >>> uninstall()  # doctest: +SKIP
+    """
+    finder = starter.active()
+    if finder is None:
+        return
+    sys.meta_path.remove(finder)
+    _modules().restore_names()
+    if _BEFORE is None:
+        os.environ.pop(starter.VARIABLE, None)
+    else:
+        os.environ[starter.VARIABLE] = "0"
+
+
+def is_active() -> bool:
+    """Return whether ``import zarr`` imports fastzarr.
+
+    >>> is_active()  # doctest: +SKIP
+    True
+    """
+    return starter.active() is not None
+
+
+def _modules() -> ModuleType:
+    """Return the module that renames; it need not be loaded before the first module of zarr."""
+    from fastzarr.as_zarr import modules
+
+    return modules
+
+
+def _too_late(loaded: list[str], finder: starter.Finder | None) -> str:
+    """Return the message about modules of ``zarr`` that have been loaded before."""
+    what = f"zarr-python {finder.release} of fastzarr" if finder else "zarr-python"
+    advice = "import fastzarr.as_zarr before them" if finder is None else "choose a version first"
+    users = _users()
+    by = f" by {', '.join(users)}" if users else ""
+    return (
+        f"{what} has been loaded{by} ({len(loaded)} modules, such as {loaded[-1]}): {advice}, or "
+        f"set {starter.VARIABLE} in the environment before Python starts"
+    )
+
+
+def _users() -> list[str]:
+    """Return the modules outside zarr-python that hold something of it."""
+    found = set()
+    for name, module in tuple(sys.modules.items()):
+        if starter.belongs(name, starter.PACKAGE) or not isinstance(module, ModuleType):
+            continue
+        for value in tuple(vars(module).values()):
+            home = value.__name__ if isinstance(value, ModuleType) else _home(value)
+            if starter.belongs(home, starter.PACKAGE):
+                found.add(name)
+    return sorted(found)
+
+
+def _home(value: object) -> str:
+    """Return the module of a class or a function."""
+    home = getattr(value, "__module__", "") if isinstance(value, (type, FunctionType)) else ""
+    return home if isinstance(home, str) else ""
 
 
 install()

@@ -1,0 +1,1 @@
+"""Test suites and strategies for stores, under the names of zarr-python."""
