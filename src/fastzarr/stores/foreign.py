@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.stores import loop, place
@@ -36,10 +37,19 @@ _WHOLE = 1 << 20
 
 def is_foreign(value: object) -> bool:
     """Whether an object is a store of zarr-python 3, or derived from its class."""
-    return any(
-        cls.__name__ == "Store" and cls.__module__ == "zarr.abc.store"
-        for cls in type(value).__mro__
-    )
+    return package_of(value) is not None
+
+
+def package_of(value: object) -> str | None:
+    """Return the package that defines the class from which a store is derived, or None.
+
+    It is zarr-python, or a package with its modules, which then has what the store is called with.
+    """
+    for cls in type(value).__mro__:
+        package, _, module = cls.__module__.partition(".abc.")
+        if module == "store" and cls.__name__ == "Store" and hasattr(cls, "get_partial_values"):
+            return package
+    return None
 
 
 class ForeignStore(RemoteStore):
@@ -58,11 +68,12 @@ class ForeignStore(RemoteStore):
     def __init__(self, store: Any, *, read_only: bool = False) -> None:
         """Initialise with the store; raise TypeError if it is none of zarr-python 3."""
         super().__init__(read_only=read_only or bool(getattr(store, "read_only", False)))
-        if not is_foreign(store):
+        package = package_of(store)
+        if package is None:
             msg = f"expected a store of zarr-python 3, not {type(store).__name__}"
             raise TypeError(msg)
         self._store = store
-        self._opened = False
+        self._package = package
 
     @property
     def store(self) -> Any:
@@ -91,9 +102,13 @@ class ForeignStore(RemoteStore):
 
     # Calls
 
+    def _prototype(self) -> Any:
+        """Return the classes of the buffers that the store is called with."""
+        return import_module(f"{self._package}.core.buffer").default_buffer_prototype()
+
     def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return the result of a method of the store."""
-        return loop.wait_on(coroutine, _loop())
+        return loop.wait_on(coroutine, _loop(self._package))
 
     def _if_any(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return the result of a method of the store, or None if there is nothing."""
@@ -105,18 +120,16 @@ class ForeignStore(RemoteStore):
         return None
 
     async def _awaited(self, key: str, start: int, length: int | None) -> Value | None:
-        from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
-        from zarr.core.buffer import default_buffer_prototype
-
+        parts = import_module(f"{self._package}.abc.store")
         part: Any = None
         if start < 0:
-            part = SuffixByteRequest(-start)
+            part = parts.SuffixByteRequest(-start)
         elif length is not None and (start or length < _WHOLE):
-            part = RangeByteRequest(start, start + length)
+            part = parts.RangeByteRequest(start, start + length)
         elif start:
-            part = OffsetByteRequest(start)
+            part = parts.OffsetByteRequest(start)
         try:
-            found = await self._store.get(key, default_buffer_prototype(), part)
+            found = await self._store.get(key, self._prototype(), part)
         except Exception as error:
             if not _says_missing(error):
                 raise
@@ -142,7 +155,7 @@ class ForeignStore(RemoteStore):
         validate_key(key)
         if length == 0:
             return await asyncio.to_thread(self._value, key, start, length)
-        return await loop.await_on(self._awaited(key, start, length), _loop())
+        return await loop.await_on(self._awaited(key, start, length), _loop(self._package))
 
     # Parts that are requested one by one are within their values.
     fetch = RemoteStore.fetch
@@ -176,9 +189,7 @@ class ForeignStore(RemoteStore):
         return None if found is None else int(found)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        from zarr.core.buffer import default_buffer_prototype
-
-        buffer = default_buffer_prototype().buffer.from_bytes(bytes(value))
+        buffer = self._prototype().buffer.from_bytes(bytes(value))
         self._wait(self._store.set(key, buffer))
 
     def _delete(self, key: str) -> None:
@@ -255,9 +266,9 @@ def _says_missing(error: Exception) -> bool:
     )
 
 
-def _loop() -> asyncio.AbstractEventLoop:
+def _loop(package: str) -> asyncio.AbstractEventLoop:
     """Return the event loop of zarr-python."""
-    found = getattr(sys.modules.get("zarr.core.sync"), "_get_loop", None)
+    found = getattr(sys.modules.get(f"{package}.core.sync"), "_get_loop", None)
     if found is None:
         return loop.event_loop()
     running: asyncio.AbstractEventLoop = found()

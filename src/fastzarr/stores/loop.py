@@ -104,6 +104,16 @@ def event_loop() -> asyncio.AbstractEventLoop:
     return _loop.running()
 
 
+def current() -> asyncio.AbstractEventLoop | None:
+    """Return the loop if it is running."""
+    return _loop.loop
+
+
+def current_thread() -> threading.Thread | None:
+    """Return the thread of the loop if it is running."""
+    return _loop.thread
+
+
 def stop() -> None:
     """Cancel what is awaited, stop the loop, and all that ``at_stop`` was called with.
 

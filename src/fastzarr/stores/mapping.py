@@ -83,7 +83,11 @@ class MappingStore(Store):
             return None
         if value is None:  # about to be deleted
             return None
-        return value if type(value) is bytes else bytes(flat_bytes(value, key))
+        return value if type(value) is bytes else self._load(value, key)
+
+    def _load(self, value: Any, key: str) -> bytes:
+        """Return the bytes of a value as other code may have put it into the mapping."""
+        return bytes(flat_bytes(value, key))
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         self._mapping[key] = bytes(value)

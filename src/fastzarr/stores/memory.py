@@ -91,7 +91,7 @@ class MemoryStore(MappingStore):
         found = list(map(self._mapping.get, keys))
         # Other code may put any buffer into the mapping.
         return [
-            raw if raw is None or type(raw) is bytes else bytes(flat_bytes(raw, key))
+            raw if raw is None or type(raw) is bytes else self._load(raw, key)
             for key, raw in zip(keys, found, strict=True)
         ]
 
@@ -143,7 +143,7 @@ class MemoryStore(MappingStore):
             if raw is None:
                 found.append((index, None))
                 continue
-            data = raw if type(raw) is bytes else bytes(flat_bytes(raw, key))
+            data = raw if type(raw) is bytes else self._load(raw, key)
             size = len(data)
             if start or (length is not None and length < size):
                 first, last = clip_range(start, length, size)
@@ -249,30 +249,36 @@ class ManagedMemoryStore(MemoryStore):
 @cache
 def _values(name: str, path: str) -> MutableMapping[str, Any]:
     """Return the values of the store of a name in this process, or those below a path."""
-    return _Below(_values(name, ""), f"{path}/") if path else {}
+    return Below(_values(name, ""), f"{path}/") if path else {}
 
 
-class _Below(MutableMapping[str, Any]):
+class Below(MutableMapping[str, Any]):
     """The values of a dict whose keys begin with a prefix, by the rest of the keys."""
 
     def __init__(self, values: MutableMapping[str, Any], prefix: str) -> None:
+        """Initialise with the dict and the prefix."""
         self._values, self._prefix = values, prefix
 
     def __getitem__(self, key: str) -> Any:
+        """Return a value."""
         return self._values[self._prefix + key]
 
     def __setitem__(self, key: str, value: Any) -> None:
+        """Set a value."""
         self._values[self._prefix + key] = value
 
     def __delitem__(self, key: str) -> None:
+        """Delete a key."""
         del self._values[self._prefix + key]
 
     def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
         start = len(self._prefix)
         # The keys are copied, because other threads may write during the iteration.
         return (key[start:] for key in tuple(self._values) if key.startswith(self._prefix))
 
     def __len__(self) -> int:
+        """Return the number of keys."""
         return sum(1 for _ in self)
 
     def update(self, values: Any) -> None:  # type: ignore[override]

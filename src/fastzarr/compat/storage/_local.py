@@ -1,0 +1,111 @@
+"""Stores in folders."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from fastzarr.compat.storage._dress import PlainCalls
+from fastzarr.stores.local.store import LocalStore as InnerStore
+
+if TYPE_CHECKING:
+    from fastzarr.compat.core.common import AccessModeLiteral
+    from fastzarr.stores.base import Store as Inner
+
+
+class LocalStore(PlainCalls):
+    """A store in a folder, with each value in the file whose path below ``root`` is its key."""
+
+    plain = True
+    root: Path
+
+    def __init__(self, root: Any, *, read_only: bool = False) -> None:
+        """Initialise with the path of the folder, which ``open`` creates."""
+        super().__init__(read_only=read_only)
+        if not isinstance(root, str | Path):
+            msg = (
+                "'root' must be a string or Path instance. Got an instance of "
+                f"{type(root)} instead."
+            )
+            raise TypeError(msg)
+        self.root = Path(root)
+
+    def _make(self) -> Inner:
+        return InnerStore(self.root, read_only=self.read_only)
+
+    def _adopt(self, inner: Any) -> None:
+        self.root = inner.root
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; another root is another store of fastzarr."""
+        super().__setattr__(name, value)
+        if name == "root":
+            vars(self).pop("_inner", None)
+
+    def with_read_only(self, read_only: bool = False) -> Self:
+        """Return a store of the same folder that is read-only, or not."""
+        return type(self)(root=self.root, read_only=read_only)
+
+    @classmethod
+    async def open(
+        cls, root: Path | str, *, read_only: bool = False, mode: AccessModeLiteral | None = None
+    ) -> Self:
+        """Return a store of a folder, which is created unless ``mode`` is ``r`` or ``r+``.
+
+        Raise FileNotFoundError if it must exist.
+        """
+        must_exist = read_only if mode is None else mode in ("r", "r+")
+        store = cls(root, read_only=must_exist)
+        await store._open()
+        if must_exist != read_only:
+            store = store.with_read_only(read_only)
+            await store._open()
+        return store
+
+    async def _open(self, *, mode: AccessModeLiteral | None = None) -> None:
+        del mode
+        await asyncio.to_thread(self._ensure_root)
+        await super()._open()
+
+    async def _ensure_open(self) -> None:
+        # Threads may get here at the same time, of which none must fail.
+        if not self._is_open:
+            await asyncio.to_thread(self._ensure_root)
+            self._is_open = True
+
+    def _ensure_root(self) -> None:
+        if not self.read_only:
+            self.root.mkdir(parents=True, exist_ok=True)
+        if not self.root.exists():
+            msg = f"{self.root} does not exist"
+            raise FileNotFoundError(msg)
+
+    async def move(self, dest_root: Path | str) -> None:
+        """Move the folder to another path; raise FileExistsError if there is something."""
+        target = Path(dest_root)
+        await asyncio.to_thread(_move, self.root, target)
+        self.root = target
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same root."""
+        return isinstance(other, type(self)) and self.root == other.root
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return f"file://{self.root.as_posix()}"
+
+    def __repr__(self) -> str:
+        """Return the class name with the URL."""
+        return f"LocalStore('{self}')"
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        msg = f"Destination root {target} already exists."
+        raise FileExistsError(msg)
+    shutil.move(source, target)
