@@ -10,7 +10,7 @@ NATIVE := native/Cargo.toml native/Cargo.lock $(shell find native/src -name '*.r
 FLOOR := build/floor/release/floor
 ZARR2 := build/zarr2/zarr/__init__.py
 
-.PHONY: help demo test bench torture lint platforms format clean
+.PHONY: help demo test bench torture consumers lint platforms format clean
 .NOTPARALLEL:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test    all tests, of the native crate and of the package"
 	@echo "make bench   time it against the other libraries, and keep the table in bench/README.md"
 	@echo "make torture kill, starve and fail it at every system call; 15 minutes at most, and a table"
+	@echo "make consumers  the suites of libraries that import zarr, with fastzarr in its place; a table"
 	@echo "make lint    ruff (rules and format), mypy, rustfmt and clippy"
 	@echo "make platforms  does the crate compile for macOS and Windows?"
 	@echo "make format  let ruff and rustfmt format, and ruff fix what it can"
@@ -37,6 +38,10 @@ bench: .venv/installed-bench $(FLOOR) $(ZARR2)
 
 torture: .venv/installed-test
 	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
+
+# It makes environments of its own, with a Python of 3.12 or later: ARGS="--python python3.13".
+consumers: .venv/installed-test
+	PYTHONPATH=tests $(BIN)/python -m consumers $(ARGS)
 
 # mypy looks into what the tests and the optional parts import, so both are installed.
 lint: .venv/installed-test .venv/installed-lint

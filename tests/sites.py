@@ -57,7 +57,12 @@ def make(root: Path) -> Site:
     python = root / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     found = min(root.rglob("site-packages"))
     others = [path for path in sys.path if path.endswith("site-packages")]
-    # The name comes before that of the starter, whose module it makes importable.
-    (found / "__paths__.pth").write_text("\n".join([str(SOURCE), *others]) + "\n")
-    (found / STARTER.name).write_text(STARTER.read_text())
+    add_fastzarr(found, *others)
     return Site(str(python), found)
+
+
+def add_fastzarr(folder: Path, *others: str) -> None:
+    """Let the Python of a folder of packages import fastzarr, and packages of other folders."""
+    # The name comes before that of the starter, whose module it makes importable.
+    (folder / "__paths__.pth").write_text("\n".join([str(SOURCE), *others]) + "\n")
+    (folder / STARTER.name).write_text(STARTER.read_text())

@@ -1,0 +1,35 @@
+"""Why a test of another library fails with fastzarr in the place of zarr.
+
+Each failure needs a reason. The first entry of the table counts whose patterns fit the suite, the
+name of the test and the message. An entry that fits no failure of its suite fails the run, too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason, and the failures that it explains."""
+
+    suite: str
+    """A pattern of suites."""
+    test: str
+    """A pattern of tests, with ``*``."""
+    why: str
+    message: str = ""
+    """A regular expression that the message of the failure contains."""
+    varies: bool = False
+    """Whether the test sometimes passes, or is not there on some systems."""
+
+    def covers(self, test: str, message: str) -> bool:
+        """Return whether it explains a failure."""
+        # The brackets of parameters are no classes of characters here.
+        pattern = self.test.replace("[", "[[]")
+        return fnmatchcase(test, pattern) and re.search(self.message, message) is not None
+
+
+REASONS: tuple[Reason, ...] = ()

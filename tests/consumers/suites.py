@@ -1,0 +1,128 @@
+"""The suites of libraries that import zarr, and of zarr-python: what is installed and what is run.
+
+A suite comes from the source distribution of the version that pip installs, except those of which
+the distribution has no tests: their ``archive`` is that of the version's tag on GitHub.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ZARR = "zarr==3.4.2"
+# What the suites need beside the libraries that they test, in one environment.
+COMMON = (
+    *("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "pytest-mock", "hypothesis"),
+    *("boto3", "distributed", "fsspec", "h5netcdf", "joblib", "mypy-boto3-s3", "netCDF4"),
+    *("numpydoc", "obstore", "pandas", "pooch", "requests", "rich", "s3fs", "scikit-learn"),
+    *("scipy", "tomlkit", "uv"),
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite: where it comes from, and the arguments that pytest gets."""
+
+    name: str
+    requirement: str
+    """What pip installs. Its newest version is tested, unless it says which."""
+    arguments: tuple[str, ...]
+    folder: str = ""
+    """The folder of the source distribution that it runs in."""
+    needs: tuple[str, ...] = ()
+    """Further packages."""
+    archive: str = ""
+    """The address of an archive with the tests; ``{version}`` stands for the version."""
+    version: int = 3
+    """The version of zarr-python whose place fastzarr takes."""
+    moved: tuple[str, str] = ("", "")
+    """A folder of tests that is moved, since ``zarr`` would be found beside it."""
+
+    @property
+    def distribution(self) -> str:
+        """The name on PyPI."""
+        return self.requirement.partition("==")[0]
+
+
+def _zarr(name: str, *tests: str, ignored: tuple[str, ...] = ()) -> Suite:
+    """Return a part of zarr-python's own suite."""
+    without = tuple(f"--ignore=tests/{test}" for test in ignored)
+    paths = tuple(f"tests/{test}" for test in tests)
+    return Suite(f"zarr-python, {name}", ZARR, (*paths, *without, *_AUTO))
+
+
+_AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+
+SUITES = (
+    Suite(
+        "dask",
+        "dask",
+        (
+            *("dask/array/tests/test_array_core.py", "dask/array/tests/test_xarray.py"),
+            *("dask/tests/test_distributed.py", "dask/tests/test_sizeof.py", "-k", "zarr"),
+        ),
+    ),
+    Suite("xarray", "xarray", ("xarray/tests/test_backends.py", "-k", "Zarr")),
+    Suite("ome-zarr", "ome-zarr", ("tests",)),
+    Suite("VirtualiZarr", "virtualizarr", ("virtualizarr",), needs=("kerchunk", "icechunk")),
+    Suite(
+        "cubed",
+        "cubed",
+        (
+            *("cubed/tests/test_core.py", "cubed/tests/test_store.py", "cubed/tests/storage"),
+            *("cubed/tests/test_indexing.py", "cubed/tests/primitive", *_AUTO[2:]),
+        ),
+    ),
+    Suite(
+        "kerchunk",
+        "kerchunk",
+        ("tests",),
+        archive="https://github.com/fsspec/kerchunk/archive/refs/tags/{version}.tar.gz",
+    ),
+    Suite(
+        "anndata",
+        "anndata",
+        ("-p", "testing.anndata._pytest", "--import-mode=importlib", "tests", "-k", "zarr"),
+        needs=("awkward", "boltons", "filelock", "openpyxl"),
+    ),
+    Suite(
+        "icechunk",
+        "icechunk",
+        ("tests/test_store.py", "tests/test_zarr", "tests/test_pickle.py", *_AUTO),
+        folder="icechunk-python",
+    ),
+    Suite("hdmf-zarr", "hdmf-zarr", ("tests/unit",)),
+    _zarr(
+        "stores",
+        *("test_store", "test_buffer.py", "test_sync.py", "test_experimental", "test_abc"),
+        *("test_coalesce.py", "test_common.py"),
+    ),
+    _zarr(
+        "types and documents",
+        *("test_dtype", "test_dtype_registry.py", "test_metadata", "test_chunk_grids.py"),
+        *("test_chunk_key_encodings.py", "test_chunk_transform.py", "test_unified_chunk_grid.py"),
+        *("test_array_spec.py", "test_json.py", "test_json_parse.py"),
+    ),
+    _zarr(
+        "codecs",
+        *("test_codecs", "test_config.py", "test_registry.py", "test_codec_entrypoints.py"),
+        *("test_codec_pipeline.py", "test_codec_pipeline_suite.py", "test_fused_pipeline.py"),
+        *("test_fastpath_equivalence.py", "test_pipeline_parity.py"),
+    ),
+    _zarr("arrays", "test_array.py", "test_attributes.py", "test_info.py", "test_resize.py"),
+    _zarr("selections", "test_indexing.py"),
+    _zarr("properties", "test_properties.py", "test_array_stateful.py"),
+    _zarr("groups", "test_group.py", "test_tree.py", "test_errors.py"),
+    _zarr(
+        "functions",
+        *("test_api", "test_api.py", "test_v2.py", "test_zarr.py", "test_regression"),
+        *("test_cli", "test_docs.py", "test_examples.py", "test_version_derivation.py"),
+    ),
+    Suite(
+        "zarr-python 2",
+        "zarr==2.18.7",
+        ("own",),
+        needs=("numcodecs<0.16", "numpy<2.3", "lmdb", "msgpack"),
+        version=2,
+        moved=("zarr/tests", "own"),
+    ),
+)
