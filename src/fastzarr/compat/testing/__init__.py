@@ -7,12 +7,13 @@ from fastzarr._lazy import make_lazy
 __getattr__, __dir__ = make_lazy(
     __name__,
     {
+        ".store": ("StoreTests",),
         ".utils": ("assert_bytes_equal",),
-        "": ("buffer", "utils"),
+        "": ("buffer", "store", "utils"),
     },
 )
 
-__all__ = ["assert_bytes_equal"]
+__all__ = ["StoreTests", "assert_bytes_equal"]
 
 
 def pytest_configure(config: Any) -> None:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 def assert_bytes_equal(b1: Buffer | BytesLike | None, b2: Buffer | BytesLike | None) -> None:
     """Assert that two buffers, or bytes, are equal."""
     first, second = (one.to_bytes() if isinstance(one, Buffer) else one for one in (b1, b2))
-    assert first == second  # noqa: S101  (a test)
+    assert first == second
 
 
 def has_cupy() -> bool:
