@@ -1,0 +1,107 @@
+"""The elements of an array, read and written with the semantics of zarr-python 2."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastzarr import Array
+from fastzarr.selection import index as kinds
+from fastzarr.v2.indexing import (
+    check_basic,
+    check_fields,
+    check_no_multi_fields,
+    check_steps,
+    is_scalar,
+)
+from fastzarr.v2.util import check_array_shape
+
+if TYPE_CHECKING:
+    from fastzarr.nodes.access import Access
+    from fastzarr.selection.factors import Selection
+
+
+class Elements(Array):
+    """An array of fastzarr whose values must have the shape of the selection, or none."""
+
+    def read(self, kind: str, selection: Any, out: Any = None, fields: Any = None) -> Any:
+        """Return the selected elements; a single one is a scalar."""
+        access = self._current()
+        check_fields(fields or None, access.layout.dtype.numpy)
+        found = _selected(kind, selection, access.layout)
+        if fields:
+            found = found._replace(fields=fields)
+        if out is not None:
+            if kind == "coordinate":
+                return self._read(access, found, out.reshape(found.shape))
+            check_array_shape("out", out, found.shape)
+        result = self._read(access, found, out)
+        if found.shape or out is not None:
+            return result
+        if not access.layout.shape and selection in (Ellipsis, (Ellipsis,)):
+            return (
+                np.asarray(result)
+                if isinstance(result, np.ndarray)
+                else _single(result, access, fields)
+            )
+        return result[()] if isinstance(result, np.ndarray) else result
+
+    def write(self, kind: str, selection: Any, value: Any, fields: Any = None) -> None:
+        """Assign to the selected elements."""
+        if self._read_only:
+            self._check_writable()
+        access = self._current()
+        dtype = access.layout.dtype.numpy
+        check_fields(fields or None, dtype)
+        found = _selected(kind, selection, access.layout)
+        name = check_no_multi_fields(fields)
+        if name:
+            found = found._replace(fields=name)
+        if found.shape and not is_scalar(value, dtype):
+            value = _exact(value, found.shape, flat=kind == "coordinate")
+        elif found.shape and dtype.kind == "O":
+            value = _repeated(value, found.shape)
+        self._write(access, found, value)
+
+
+def _exact(value: Any, shape: tuple[int, ...], *, flat: bool) -> Any:
+    """Return a value of a shape, or without axes; raise ValueError for any other."""
+    if not hasattr(value, "shape"):
+        value = np.asanyarray(value)
+    if flat and prod(value.shape) == prod(shape):
+        return value.reshape(shape)
+    check_array_shape("value", value, shape)
+    return value
+
+
+def _repeated(value: Any, shape: tuple[int, ...]) -> Any:
+    """Return an object as an array of a shape, each of whose elements is that object."""
+    made = np.empty(shape, dtype=object)
+    made.fill(value)
+    return made
+
+
+def _single(value: Any, access: Access, fields: Any) -> Any:
+    dtype = access.layout.dtype.numpy
+    made = np.empty((), dtype=check_fields(fields or None, dtype))
+    made[()] = value
+    return made
+
+
+def _selected(kind: str, selection: Any, layout: Any) -> Selection:
+    shape = layout.shape
+    if kind == "basic":
+        check_basic(selection)
+        return kinds.basic(selection, shape)
+    check_steps(selection)
+    if kind == "block":
+        return kinds.block(selection, shape, layout.grid)
+    make: Any = {
+        "orthogonal": kinds.orthogonal,
+        "coordinate": kinds.coordinate,
+        "mask": kinds.mask,
+    }[kind]
+    found: Selection = make(selection, shape)
+    return found

@@ -1,0 +1,5 @@
+"""Blobs of Azure as a store."""
+
+from fastzarr.v2._storage.classes import ABSStore
+
+__all__ = ["ABSStore"]
