@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, TypedDict, TypeGuard, TypeVar
 
 from fastzarr import errors
+from fastzarr.errors import UnstableSpecificationWarning
 
 EndiannessStr = Literal["little", "big"]
 ENDIANNESS_STR: Final = ("little", "big")
@@ -151,7 +152,7 @@ def v3_unstable_dtype_warning(dtype: object) -> None:
         f"The data type ({dtype}) does not have a Zarr V3 specification. Other implementations may "
         "not read arrays with it, and its representation may change"
     )
-    warnings.warn(msg, errors.UnstableSpecificationWarning, stacklevel=2)
+    warnings.warn(msg, UnstableSpecificationWarning, stacklevel=2)
 
 
 def deprecated_error(module: str, name: str) -> type[errors.DataTypeValidationError]:
