@@ -85,3 +85,24 @@ def test_the_error_that_moved_is_still_found_with_a_warning(module):
     with pytest.warns(ZarrDeprecationWarning, match="errors.DataTypeValidationError"):
         found = import_module(module_of(module)).DataTypeValidationError
     assert found is DataTypeValidationError
+
+
+class Celsius(zdtype.Int8):
+    """A data type of another package, over one of zarr-python."""
+
+    _zarr_v3_name = "test.celsius"
+    _zarr_v2_names = ("<i1",)
+
+
+def test_a_data_type_of_another_package_is_read_from_documents():
+    zdtype.data_type_registry.register("test.celsius", Celsius)
+    try:
+        dtype = dtypes.from_v3("test.celsius")
+        assert from_inner(dtype) == Celsius()
+        assert dtype.to_v3() == "test.celsius"
+        assert dtype.to_v2() == "<i1"
+        assert dtype.numpy == "i1"
+        assert dtype.fill_from_json(5, 3, "fill_value") == 5
+        assert pickle.loads(pickle.dumps(dtype)) == dtype
+    finally:
+        zdtype.data_type_registry.unregister("test.celsius")

@@ -60,7 +60,7 @@ from fastzarr.compat.core.dtype.npy.time import (
     TimeDelta64JSON_V2,
     TimeDelta64JSON_V3,
 )
-from fastzarr.compat.core.dtype.registry import DataTypeRegistry
+from fastzarr.compat.core.dtype.registry import DataTypeRegistry, SharedRegistry
 from fastzarr.compat.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
 
 __all__ = [
@@ -138,7 +138,7 @@ ANY_DTYPE: Final = OF_NUMPY
 VLEN_UTF8_ALIAS: Final = ("str", str, "string")
 ZDTypeLike = npt.DTypeLike | ZDType[Any, Any] | Mapping[str, Any] | str
 
-data_type_registry = DataTypeRegistry()
+data_type_registry = SharedRegistry()
 Structured.lookup = data_type_registry
 for _dtype in ANY_DTYPE:
     data_type_registry.register(name_of(_dtype), _dtype)

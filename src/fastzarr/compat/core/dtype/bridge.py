@@ -21,7 +21,7 @@ from fastzarr.compat.core.dtype.npy.bytes import (
     VariableLengthBytes,
 )
 from fastzarr.compat.core.dtype.npy.string import FixedLengthUTF32, VariableLengthUTF8
-from fastzarr.compat.core.dtype.npy.structured import Struct
+from fastzarr.compat.core.dtype.npy.structured import Struct, Structured
 from fastzarr.compat.core.dtype.npy.time import DateTime64, TimeDelta64
 from fastzarr.compat.core.dtype.wrapper import ZDType, check_zarr_format
 from fastzarr.dtypes import DataType, from_v2, from_v3
@@ -41,6 +41,9 @@ OF_NUMPY: tuple[type[ZDType[Any, Any]], ...] = (
     *(RawBytes, NullTerminatedBytes, VariableLengthBytes),
     *(Struct, DateTime64, TimeDelta64),
 )
+_own: Any
+for _own in (*OF_NUMPY, Structured):
+    _own.own = _own
 _NAMES: dict[str, Any] = {"String": VariableLengthUTF8, "Bytes": VariableLengthBytes}
 _OUTER: Mapping[str, type[ZDType[Any, Any]]] = _NAMES | {cls.__name__: cls for cls in OF_NUMPY}
 

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.compat.core.dtype.adapted import name_of
+from fastzarr.compat.core.dtype.adapted import family, name_of
 from fastzarr.compat.core.dtype.npy.structured import InvalidFieldError, Structured
+from fastzarr.dtypes.parse import register_dtype
 from fastzarr.errors import DataTypeValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fastzarr.compat.core.dtype.wrapper import ZDType
 
@@ -40,6 +41,10 @@ class DataTypeRegistry:
             found = entry.load()
             self.register(name_of(found), found)
         self._lazy_load_list.clear()
+
+    def declare(self, entries: Iterable[Any]) -> None:
+        """Add entry points of installed packages, which are loaded when a data type is sought."""
+        self._lazy_load_list.extend(entries)
 
     def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
         """Register a class under a name; an earlier meaning of the name is replaced."""
@@ -112,6 +117,18 @@ class DataTypeRegistry:
         if where:
             msg += f" at {_pointer(where)}"
         raise ValueError(msg)
+
+
+class SharedRegistry(DataTypeRegistry):
+    """The registry of documents: a data type of another package is one of fastzarr, too."""
+
+    def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
+        """Register a class under a name; an earlier meaning of the name is replaced."""
+        if self.contents.get(key) is cls:
+            return
+        super().register(key, cls)
+        if getattr(cls, "own", None) is not cls:
+            register_dtype(key, family(cls))
 
 
 def _spellings(data: Any) -> Iterator[Any]:

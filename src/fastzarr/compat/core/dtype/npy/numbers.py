@@ -37,6 +37,9 @@ class Bool(FixedSize[np.dtypes.BoolDType, np.bool_]):
     def _is_name_v2(cls, name: Any) -> bool:
         return bool(name == cls._zarr_v2_name)
 
+    def _name_v2(self) -> Any:
+        return self._zarr_v2_name
+
     def _check_scalar(self, data: object) -> bool:  # noqa: ARG002  (everything has a truth value)
         return True
 
@@ -61,6 +64,11 @@ class _Number(FixedSize[DType, Scalar], Generic[DType, Scalar]):
     @classmethod
     def _is_name_v2(cls, name: Any) -> bool:
         return name in cls._zarr_v2_names
+
+    def _name_v2(self) -> Any:
+        if hasattr(self, "endianness"):
+            return self.to_native_dtype().str
+        return self._zarr_v2_names[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self
 import numpy as np
 
 from fastzarr._lazy import cached
+from fastzarr.compat.core.dtype.adapted import Adapted
 from fastzarr.compat.core.dtype.common import (
     HasEndianness,
     HasItemSize,
@@ -39,13 +40,16 @@ class NumPyType(ZDType[DType, Scalar], Generic[DType, Scalar]):
 
     #: The id of the codec that format 2 stores the elements with, if they are objects.
     object_codec_id: ClassVar[str | None] = None
+    #: The class itself, if it is one of this package; other packages may derive from it.
+    own: ClassVar[Any] = None
     #: Whether no specification of format 3 has this data type.
     unstable: ClassVar[bool] = False
 
     @cached
     def inner(self) -> DataType:
         """The data type of fastzarr for the same elements."""
-        return self._make_inner()
+        # A class that is derived from one of these may have other names and other scalars.
+        return self._make_inner() if self.own is type(self) else Adapted(self)
 
     def _make_inner(self) -> DataType:
         return from_numpy(self.to_native_dtype(), object_codec_id=self.object_codec_id)
