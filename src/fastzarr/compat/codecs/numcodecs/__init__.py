@@ -1,0 +1,14 @@
+"""The codecs of numcodecs for format 3, under zarr-python's names: ``Delta(dtype="<i4")``."""
+
+from typing import TYPE_CHECKING, Any
+
+from fastzarr.compat.codecs.numcodecs._codecs import CLASSES
+from fastzarr.compat.core.config import NUMCODECS
+
+__all__ = list(NUMCODECS)
+
+globals().update(CLASSES)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

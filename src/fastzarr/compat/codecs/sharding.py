@@ -1,0 +1,244 @@
+"""``sharding_indexed`` under zarr-python's name.
+
+Rules of this file:
+
+* Arrays are read and written by the engine of fastzarr, which fetches and replaces inner chunks.
+  The methods here encode and decode whole shards, for those who call them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+import numpy as np
+
+from fastzarr.codecs.sharding import ShardingCodec as _Sharding
+from fastzarr.compat.abc.codec import (
+    ArrayArrayCodec,
+    ArrayBytesCodecPartialDecodeMixin,
+    ArrayBytesCodecPartialEncodeMixin,
+)
+from fastzarr.compat.codecs._deprecated_enum import _coerce_enum_input, _DeprecatedStrEnumMeta
+from fastzarr.compat.codecs._dress import (
+    ArrayBytesDress,
+    chunk_of,
+    codec_of,
+    dress,
+    inner_codec,
+    one_of,
+)
+from fastzarr.compat.codecs.bytes import BytesCodec
+from fastzarr.compat.codecs.crc32c_ import Crc32cCodec
+
+if TYPE_CHECKING:
+    from fastzarr.compat.core.array_spec import ArraySpec
+    from fastzarr.compat.core.buffer import Buffer, NDBuffer
+
+MAX_UINT_64 = 2**64 - 1
+
+IndexLocation = Literal["start", "end"]
+INDEX_LOCATION: Final = ("start", "end")
+SubchunkWriteOrder = Literal["morton", "unordered", "lexicographic", "colexicographic"]
+SUBCHUNK_WRITE_ORDER: Final = ("morton", "unordered", "lexicographic", "colexicographic")
+
+
+class ShardingCodecIndexLocation(metaclass=_DeprecatedStrEnumMeta):
+    """Locations of the index; deprecated, pass the string."""
+
+    _members: ClassVar[dict[str, str]] = {"start": "start", "end": "end"}
+
+
+def parse_codecs(data: Any) -> tuple[Any, ...]:
+    """Return the codecs of a list of codecs and documents; raise TypeError for anything else.
+
+    >>> parse_codecs(["bytes"])
+    (BytesCodec(endian=None),)
+    """
+    if not isinstance(data, Iterable):
+        msg = f"Expected iterable, got {type(data)}"
+        raise TypeError(msg)
+    found = []
+    for item in data:
+        document = {"name": item} if isinstance(item, str) else item
+        found.append(codec_of(document) if isinstance(document, dict) else document)
+    return tuple(found)
+
+
+def _sizes(given: Any) -> tuple[int, ...]:
+    sizes = (given,) if isinstance(given, int | np.integer) else tuple(given)
+    for size in sizes:
+        if not isinstance(size, int | np.integer) or size < 1:
+            kind = ValueError if isinstance(size, int | np.integer) else TypeError
+            msg = f"chunk_shape must have integers of at least 1, got {given!r}"
+            raise kind(msg)
+    return tuple(int(size) for size in sizes)
+
+
+def _check_index_codecs(codecs: tuple[Any, ...]) -> None:
+    varying = [codec for codec in codecs if not getattr(codec, "is_fixed_size", False)]
+    if varying:
+        msg = (
+            "index_codecs must have an encoded size that does not depend on the values; these "
+            f"have not: {varying}"
+        )
+        raise ValueError(msg)
+
+
+@dress
+@dataclass(frozen=True, kw_only=True)
+class ShardingCodec(
+    ArrayBytesDress, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin
+):
+    """Many chunks in one stored object.
+
+    ``subchunk_write_order`` is accepted; fastzarr stores inner chunks in lexicographic order.
+
+    >>> ShardingCodec(chunk_shape=2).chunk_shape
+    (2,)
+    """
+
+    name: ClassVar[str] = "sharding_indexed"
+    kind: ClassVar[Any] = _Sharding
+
+    chunk_shape: tuple[int, ...]
+    codecs: tuple[Any, ...] = (BytesCodec(endian="little"),)
+    index_codecs: tuple[Any, ...] = (BytesCodec(endian="little"), Crc32cCodec())
+    index_location: IndexLocation = "end"
+    subchunk_write_order: SubchunkWriteOrder = "morton"
+
+    if TYPE_CHECKING:
+        # What is passed has more types than the members have.
+        def __init__(
+            self,
+            *,
+            chunk_shape: int | Iterable[int],
+            codecs: Iterable[Any] = ...,
+            index_codecs: Iterable[Any] = ...,
+            index_location: IndexLocation = "end",
+            subchunk_write_order: SubchunkWriteOrder = "morton",
+        ) -> None:
+            """Initialise with the members."""
+
+    def __post_init__(self) -> None:
+        """Validate the members."""
+        order: Any = self.subchunk_write_order
+        if order not in SUBCHUNK_WRITE_ORDER:
+            msg = (
+                f"Unrecognized subchunk write order: {order}. Only {SUBCHUNK_WRITE_ORDER} are "
+                "allowed."
+            )
+            raise ValueError(msg)
+        location = _coerce_enum_input(self.index_location, "index_location", "ShardingCodec")
+        found = {
+            "chunk_shape": _sizes(self.chunk_shape),
+            "codecs": parse_codecs(self.codecs),
+            "index_codecs": parse_codecs(self.index_codecs),
+            "index_location": one_of(location, INDEX_LOCATION, "index_location"),
+        }
+        _check_index_codecs(found["index_codecs"])
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+        self.holding(
+            _Sharding(
+                chunk_shape=self.chunk_shape,
+                codecs=tuple(inner_codec(codec) for codec in self.codecs),
+                index_codecs=tuple(inner_codec(codec) for codec in self.index_codecs),
+                index_location=self.index_location,
+            )
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the configuration as documents have it."""
+        return {
+            "chunk_shape": self.chunk_shape,
+            "codecs": tuple(codec.to_dict() for codec in self.codecs),
+            "index_codecs": tuple(codec.to_dict() for codec in self.index_codecs),
+            "index_location": self.index_location,
+        }
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        """Return the codec with what the inner chunks decide filled in."""
+        from dataclasses import replace
+
+        spec = replace(array_spec, shape=self.chunk_shape)
+        evolved = []
+        for codec in self.codecs:
+            evolved.append(codec.evolve_from_array_spec(spec))
+            spec = evolved[-1].resolve_metadata(spec)
+        return self if tuple(evolved) == self.codecs else replace(self, codecs=tuple(evolved))
+
+    def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
+        """Raise ValueError unless inner chunks divide the shards and their codecs fit."""
+        del dtype
+        if len(self.chunk_shape) != len(shape):
+            msg = (
+                "The shard's `chunk_shape` and array's `shape` need to have the same number of "
+                "dimensions."
+            )
+            raise ValueError(msg)
+        sizes = getattr(chunk_grid, "chunk_shape", None)
+        edges = [(n,) for n in sizes] if sizes is not None else chunk_grid.chunk_shapes
+        for axis, (given, inner) in enumerate(zip(edges, self.chunk_shape, strict=True)):
+            for edge in {given} if isinstance(given, int) else set(given):
+                if edge % inner:
+                    msg = (
+                        f"Chunk edge length {edge} in dimension {axis} is not divisible by the "
+                        f"shard's inner chunk size {inner}."
+                    )
+                    raise ValueError(msg)
+        for before, codec in pairwise(self.codecs):
+            if isinstance(codec, ArrayArrayCodec) and not isinstance(before, ArrayArrayCodec):
+                msg = f"Invalid codec order. {codec} cannot follow {before}."
+                raise TypeError(msg)
+
+    def _encode_sync(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        chunk = chunk_of(chunk_spec)
+        if not chunk_spec.config.write_empty_chunks and bool(chunk_array.all_equal(chunk.fill)):
+            return None
+        return super()._encode_sync(chunk_array, chunk_spec)
+
+    async def _decode_partial_single(
+        self, byte_getter: Any, selection: Any, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        data = await byte_getter.get(prototype=chunk_spec.prototype)
+        if data is None:
+            return None
+        whole: NDBuffer = await self._decode_single(data, chunk_spec)
+        part: NDBuffer = whole[selection]
+        return part
+
+    async def _encode_partial_single(
+        self, byte_setter: Any, chunk_array: NDBuffer, selection: Any, chunk_spec: ArraySpec
+    ) -> None:
+        chunk, prototype = chunk_of(chunk_spec), chunk_spec.prototype
+        data = await byte_setter.get(prototype=prototype)
+        if data is None:
+            merged = np.full(chunk.shape, chunk.fill, chunk.dtype.numpy)
+        else:
+            merged = (await self._decode_single(data, chunk_spec)).as_numpy_array().copy()
+        merged[selection] = chunk_array.as_numpy_array()
+        buffer = prototype.nd_buffer.from_ndarray_like(merged)
+        encoded = await self._encode_single(buffer, chunk_spec)
+        if encoded is None:
+            await byte_setter.delete()
+        else:
+            await byte_setter.set(encoded)
+
+    def compute_encoded_size(self, input_byte_length: int, shard_spec: Any) -> int:
+        """Return the encoded size of a shard of which all chunks are stored."""
+        index = 16
+        for size, inner in zip(shard_spec.shape, self.chunk_shape, strict=True):
+            index *= size // inner
+        return input_byte_length + int(
+            sum((4 for codec in self.index_codecs if codec.to_dict()["name"] == "crc32c"), index)
+        )
+
+    @property
+    def codec_pipeline(self) -> Any:
+        """The pipeline of the inner chunks, of the class that the settings choose."""
+        from fastzarr.compat.registry import get_pipeline_class
+
+        return get_pipeline_class().from_codecs(self.codecs)
