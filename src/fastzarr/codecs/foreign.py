@@ -4,8 +4,9 @@ Rules of this file:
 
 * zarr-python is imported only when a codec of it is found: because a caller passed it, or because a
   document has exactly the name under which an installed package declares it to zarr-python.
-* A codec is called as zarr-python calls it, so that whatever a class overrides takes part. A method
-  that need not be awaited is preferred; others run on the event loop of the stores.
+* Whatever method a class overrides takes part. One that need not be awaited is preferred among
+  those of the same class. A coroutine is begun where it is; most end without waiting. One that
+  waits is run again on the event loop of the stores, and so are all later ones of its class.
 * What a codec returns is checked: an array has the shape and the data type that were announced, and
   bytes have the size. Whatever it raises is raised as ``CodecError`` with the name of the codec.
 * The extension does not know these codecs, so their chunks take the path of the twin.
@@ -41,6 +42,7 @@ from fastzarr.stores import loop
 
 if TYPE_CHECKING:
     from fastzarr.buffers import Buffer
+    from fastzarr.dtypes.base import DataType
 
 _GROUP = "zarr.codecs"
 _ABC = ".abc.codec"
@@ -88,6 +90,14 @@ def _package(cls: type) -> str | None:
     return None
 
 
+def calls(known: type[Codec], cls: type) -> bool:
+    """Whether a class of codecs calls those of a class, or of an earlier definition of it."""
+    foreign = getattr(known, "foreign", None)
+    if foreign is None:
+        return False
+    return (foreign.__module__, foreign.__qualname__) == (cls.__module__, cls.__qualname__)
+
+
 def adapt(cls: type, name: str) -> type[Codec]:
     """Return the class of the codecs that call those of a class of zarr-python 3."""
     adapted: Any = _adapted  # classes of metaclasses can be hashed, too
@@ -114,6 +124,46 @@ def _adapted(cls: type, name: str) -> type[Codec]:
     return type(cls.__name__, (base,), members)
 
 
+@cache
+def _module(name: str) -> Any:
+    return import_module(name)
+
+
+@cache
+def _dtype(package: str, dtype: DataType) -> Any:
+    return _module(f"{package}.dtype").parse_dtype(dtype.to_v3(), zarr_format=3)
+
+
+@cache
+def _way(cls: type, verb: str) -> str:
+    """Return how a class encodes or decodes: ``sync``, ``single`` or ``batch``.
+
+    The method that the most derived class defines takes part, whatever a base has.
+    """
+    for base in cls.__mro__:
+        own = vars(base)
+        if f"_{verb}_sync" in own:
+            return "sync"
+        if f"_{verb}_single" in own:
+            return "single"
+        if verb in own:
+            return "batch"
+    return "batch"
+
+
+def _sent(coroutine: Any) -> tuple[bool, Any]:
+    """Return whether a coroutine ended without waiting, and what it returned."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return True, ended.value
+    except RuntimeError as error:
+        if "no running event loop" not in str(error):
+            raise
+    coroutine.close()
+    return False, None
+
+
 def wrap(codec: Any) -> Codec:
     """Return the codec that calls one of zarr-python 3."""
     found: Any = adapt(type(codec), codec.to_dict()["name"])
@@ -130,6 +180,8 @@ class Foreign(Codec):
 
     foreign: ClassVar[Any]
     package: ClassVar[str]
+    #: Whether its methods wait for the event loop; most do not.
+    waits: ClassVar[bool] = False
 
     def __init__(self, codec: Any, spec: ChunkSpec | None = None) -> None:
         """Initialise with the codec of zarr-python, and the chunk that it was resolved for."""
@@ -174,14 +226,14 @@ class Foreign(Codec):
     @classmethod
     def _module(cls, name: str) -> Any:
         """Return a module of the package that the base class of the codec is from."""
-        return import_module(f"{cls.package}.{name}")
+        return _module(f"{cls.package}.{name}")
 
     def _described(self, spec: ChunkSpec) -> Any:
         """Return the description of a chunk in the words of zarr-python."""
         words, buffer = self._module("core.array_spec"), self._module("core.buffer")
         return words.ArraySpec(
             shape=spec.shape,
-            dtype=self._module("dtype").parse_dtype(spec.dtype.to_v3(), zarr_format=3),
+            dtype=_dtype(self.package, spec.dtype),
             fill_value=spec.fill,
             config=words.ArrayConfig.from_dict({}),
             prototype=buffer.default_buffer_prototype(),
@@ -205,17 +257,26 @@ class Foreign(Codec):
 
     def _call(self, verb: str, data: Any, spec: Any) -> Any:
         """Encode or decode a buffer of zarr-python; return another one."""
-        codec = self.outer
         try:
-            direct = getattr(codec, f"_{verb}_sync", None)
-            if direct is not None:
-                return direct(data, spec)
-            [found] = loop.wait(getattr(codec, verb)([(data, spec)]))
+            found = self._called(verb, data, spec)
         except (MemoryError, CodecError):
             raise
         except Exception as error:  # codecs of others may raise any exception
             msg = f"{self.name}: {verb} failed: {type(error).__name__}: {error}"
             raise CodecError(msg) from error
+        return found
+
+    def _called(self, verb: str, data: Any, spec: Any) -> Any:
+        codec, cls = self.outer, type(self)
+        way = _way(cls.foreign, verb)
+        if way == "sync" and getattr(codec, "_sync_capable", True):
+            return getattr(codec, f"_{verb}_sync")(data, spec)
+        if way != "batch" and not cls.waits:
+            done, found = _sent(getattr(codec, f"_{verb}_single")(data, spec))
+            if done:
+                return found
+            cls.waits = True
+        [found] = loop.wait(getattr(codec, verb)([(data, spec)]))
         return found
 
     def _array(self, found: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:

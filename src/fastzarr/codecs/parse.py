@@ -173,12 +173,28 @@ def _from_zarr_python(obj: Any, where: str) -> Codec:
     """Return the codec of this package that has the name, or one that calls the object."""
     found = _without_derived(obj)
     name = found.get("name") if isinstance(found, dict) else found
-    if isinstance(name, str) and CODECS.find(_usual(name)) is None:
+    if isinstance(name, str) and not name.startswith(_NUMCODECS):
         from fastzarr.codecs import foreign
 
-        if foreign.is_foreign(type(obj)) and not name.startswith(_NUMCODECS):
-            return guard(lambda: foreign.wrap(obj), where, "codec")
+        known = CODECS.find(_usual(name))
+        if (known is None or foreign.calls(known, type(obj))) and foreign.is_foreign(type(obj)):
+            return guard(lambda: adopt(obj), where, "codec")
     return from_v3(found, where)
+
+
+def adopt(obj: Any) -> Codec:
+    """Return the codec that calls one of zarr-python.
+
+    If no class has its name in documents, or only one that the class of the object has been defined
+    in place of, the class of the object has it from now on: the array can then be opened again.
+    """
+    from fastzarr.codecs import foreign
+
+    made = foreign.wrap(obj)
+    known = CODECS.find(made.name)
+    if known is None or (known is not type(made) and foreign.calls(known, type(obj))):
+        CODECS.register(made.name, type(made))
+    return made
 
 
 def _without_derived(obj: Any) -> Any:

@@ -12,7 +12,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -22,7 +21,7 @@ from fastzarr._lazy import cached
 from fastzarr.buffers import as_view
 from fastzarr.codecs import base, foreign
 from fastzarr.codecs.base import ChunkSpec
-from fastzarr.codecs.parse import CODECS, parse
+from fastzarr.codecs.parse import CODECS, adopt, parse
 from fastzarr.compat import registry
 from fastzarr.compat.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from fastzarr.compat.abc.metadata import Metadata
@@ -128,14 +127,19 @@ class Dress(Metadata):
         inner = dtype.inner
         self.inner.resolve(ChunkSpec(tuple(sizes), inner, inner.default_fill))
 
-    def _sync_in_thread(self, verb: str, data: Any, spec: ArraySpec) -> Any:
-        return asyncio.to_thread(getattr(self, f"_{verb}_sync"), data, spec)
+    # The kinds below have them.
+    def _encode_sync(self, chunk: Any, chunk_spec: ArraySpec, /) -> Any:
+        raise NotImplementedError
+
+    def _decode_sync(self, chunk: Any, chunk_spec: ArraySpec, /) -> Any:
+        raise NotImplementedError
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:
-        return await self._sync_in_thread("encode", chunk_data, chunk_spec)
+        # Without a thread: a coroutine that never waits needs no event loop.
+        return self._encode_sync(chunk_data, chunk_spec)
 
     async def _decode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:
-        return await self._sync_in_thread("decode", chunk_data, chunk_spec)
+        return self._decode_sync(chunk_data, chunk_spec)
 
 
 def _bytes(data: Any, spec: ArraySpec) -> Buffer:
@@ -236,7 +240,7 @@ def inner_codec(codec: Any) -> Any:
     if registry.is_ours(type(codec)):
         return codec.inner
     if foreign.is_foreign(type(codec)):
-        return foreign.wrap(codec)
+        return adopt(codec)
     return codec
 
 
