@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastzarr.compat.core.array_spec import ArrayConfig, ArraySpec
 
 from fastzarr import codecs as inner
 from fastzarr.compat import codecs
 from fastzarr.compat.abc.codec import SupportsSyncCodec
 from fastzarr.compat.abc.numcodec import _is_numcodec
 from fastzarr.compat.codecs.bridge import inner_codec, outer_codec
+from fastzarr.compat.core.array_spec import ArrayConfig, ArraySpec
 from fastzarr.compat.core.buffer import default_buffer_prototype
 from fastzarr.compat.core.codec_pipeline import (
     BatchedCodecPipeline,
