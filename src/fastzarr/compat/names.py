@@ -7,7 +7,7 @@ others: modules of which programs import names that the facade defines elsewhere
 from __future__ import annotations
 
 PACKAGE = "zarr"
-FACADE = "fastzarr.compat"
+FACADE = __name__.rpartition(".")[0]
 
 #: Modules without a file of their own, each with the one that has their names.
 ALIASES: dict[str, str] = {
