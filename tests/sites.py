@@ -41,7 +41,7 @@ class Site:
     def says(self, *arguments: str, cwd: Path | None = None, **variables: str) -> list[str]:
         """Return the lines that it prints, if it fails in nothing."""
         done = self.run(*arguments, cwd=cwd, **variables)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout.splitlines()
 
     def write(self, name: str, source: str) -> None:

@@ -13,8 +13,8 @@ ZARR = "zarr==3.4.2"
 COMMON = (
     *("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "pytest-mock", "hypothesis"),
     *("boto3", "distributed", "fsspec", "h5netcdf", "joblib", "mypy-boto3-s3", "netCDF4"),
-    *("numpydoc", "obstore", "pandas", "pooch", "requests", "rich", "s3fs", "scikit-learn"),
-    *("scipy", "tomlkit", "uv"),
+    *("dill", "numpydoc", "obstore", "pandas", "pooch", "requests", "rich", "s3fs", "scikit-learn"),
+    *("pytest-rerunfailures", "scipy", "tomlkit", "uv"),
 )
 
 
