@@ -49,6 +49,7 @@ def outcomes(
     env |= {"CONSUMERS_OUTCOMES": str(path), "PYTHONPATH": str(OWN)}
     env["FASTZARR_AS_ZARR"] = {2: "2", 3: "1"}[suite.version] if alias else "0"
     command = [python, "-m", "pytest", "-q", "--no-header", "--tb=short", "--timeout=300"]
+    command += ["--continue-on-collection-errors"]
     command += ["-o", "addopts=", "-o", "asyncio_default_fixture_loop_scope=function"]
     command += ["-p", "no:cacheprovider", "-p", "consumers.record", "-n", str(options.jobs)]
     began = time.monotonic()

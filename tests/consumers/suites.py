@@ -82,7 +82,7 @@ SUITES = (
         "anndata",
         "anndata",
         ("-p", "testing.anndata._pytest", "--import-mode=importlib", "tests", "-k", "zarr"),
-        needs=("awkward", "boltons", "filelock", "openpyxl"),
+        needs=("awkward", "boltons", "filelock", "openpyxl", "pyarrow"),
     ),
     Suite(
         "icechunk",
