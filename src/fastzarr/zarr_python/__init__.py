@@ -153,7 +153,7 @@ class FastzarrPipeline(CodecPipeline):
 
     async def read(
         self, batch_info: Iterable[Any], out: Any, drop_axes: tuple[int, ...] = ()
-    ) -> tuple[Any, ...]:
+    ) -> Any:
         """Read a batch of chunks into ``out``; return of each whether it is stored.
 
         Raise ``ChunkError`` of fastzarr, which is a ValueError, if a chunk cannot be decoded.
@@ -162,8 +162,7 @@ class FastzarrPipeline(CodecPipeline):
         target = out.as_ndarray_like()
         work = self._work(batch, target, target.shape, drop_axes)
         if work is None or not getattr(batch[0][1].config, "read_missing_chunks", True):
-            found: tuple[Any, ...] = await self.other.read(batch, out, drop_axes)
-            return found
+            return await self.other.read(batch, out, drop_axes)
         return await awaited.settled(None, work.read, target)
 
     async def write(
@@ -222,7 +221,8 @@ class FastzarrPipeline(CodecPipeline):
             if coords is None:
                 return None
             found.append(Met(coords, inside, out))
-        selection = selected(found, layout.grid.steps, shape, dropped)
+        steps: Any = layout.grid.steps
+        selection = selected(found, steps, shape, dropped)
         if selection is None:
             return None
         access = self._access(path, spec, ends(selection))
@@ -302,7 +302,8 @@ def _pipeline_of(metadata: Any) -> Any:
     """Return zarr-python's own pipeline for an array."""
     if metadata.zarr_format == 2:
         codecs = [V2Codec(filters=metadata.filters, compressor=metadata.compressor)]
-        shape, settings = metadata.chunks, {"order": metadata.order}
+        shape = metadata.chunks
+        settings: Any = {"order": metadata.order}
     else:
         codecs, settings = metadata.codecs, {}
         # The chunks of other grids differ, and each comes with its own shape.

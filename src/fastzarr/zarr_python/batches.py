@@ -50,7 +50,7 @@ def selected(
     if not all(type(met.inside) is tuple and len(met.inside) == len(steps) for met in batch):
         return None
     if not all(type(met.out) is tuple for met in batch):
-        return found.points(batch) if len(shape) == 1 else None
+        return found.points(batch) if len(found.shape) == 1 else None
     return found.product(batch, dropped)
 
 
@@ -78,8 +78,8 @@ class _Found:
         coords = tuple([np.empty(size, np.int64) for _ in self.steps])
         placed = 0
         for met in batch:
-            sizes = {getattr(inside, "size", None) for inside in met.inside}
-            if len(sizes) != 1 or None in sizes:
+            sizes = {inside.size for inside in met.inside if isinstance(inside, np.ndarray)}
+            if len(sizes) != 1 or any(type(inside) is slice for inside in met.inside):
                 return None
             placed += sizes.pop()
             for axis, inside in enumerate(met.inside):
@@ -144,10 +144,11 @@ class _Found:
                 return Span(axis, first, stride, size) if done == size else None
         coords = np.empty(size, np.int64)
         placed = 0
-        for k, (inside, out) in entries.items():
-            if type(inside) is slice:
-                inside = np.arange(inside.start, inside.stop, inside.step or 1)  # noqa: PLW2901  (as positions)
-            positions = np.asarray(inside).reshape(-1) + k * step
+        for k, (chosen, out) in entries.items():
+            within = chosen
+            if type(chosen) is slice:
+                within = np.arange(chosen.start, chosen.stop, chosen.step or 1)
+            positions = np.asarray(within).reshape(-1) + k * step
             placed += positions.size
             coords[_flat(out)] = positions
         if placed != size:
