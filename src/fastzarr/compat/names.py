@@ -11,6 +11,8 @@ FACADE = __name__.rpartition(".")[0]
 
 #: Modules without a file of their own, each with the one that has their names.
 ALIASES: dict[str, str] = {
+    "buffer.cpu": "core.buffer.cpu",
+    "buffer.gpu": "core.buffer.gpu",
     "core.dtype.npy.bool": "core.dtype.npy.numbers",
     "core.dtype.npy.complex": "core.dtype.npy.numbers",
     "core.dtype.npy.float": "core.dtype.npy.numbers",

@@ -145,7 +145,7 @@ _codec_registries: dict[str, Registry[Any]] = defaultdict(Registry)
 _codec_registries.update({name: _BuiltIn(path) for name, path in _OURS.items()})
 _pipelines = ("BatchedCodecPipeline", "FusedCodecPipeline")
 _pipeline_registry: Registry[Any] = _BuiltIn(*(f"zarr.core.codec_pipeline.{n}" for n in _pipelines))
-_buffers = ("zarr.buffer.cpu", "zarr.core.buffer.cpu")
+_buffers = [f"zarr.{core}buffer.{kind}" for core in ("", "core.") for kind in ("cpu", "gpu")]
 _buffer_registry: Registry[Any] = _BuiltIn(*(f"{module}.Buffer" for module in _buffers))
 _ndbuffer_registry: Registry[Any] = _BuiltIn(*(f"{module}.NDBuffer" for module in _buffers))
 _chunk_key_encoding_registry: Registry[Any] = Registry()
@@ -207,14 +207,16 @@ def register_pipeline(pipe_cls: type[Any]) -> None:
     _pipeline_registry.register(pipe_cls)
 
 
-def register_ndbuffer(cls: type[Any], qualname: str | None = None) -> None:
-    """Register a class of buffers of arrays."""
+def register_ndbuffer(cls: type[T], qualname: str | None = None) -> type[T]:
+    """Register a class of buffers of arrays, and return it."""
     _ndbuffer_registry.register(cls, qualname)
+    return cls
 
 
-def register_buffer(cls: type[Any], qualname: str | None = None) -> None:
-    """Register a class of buffers of bytes."""
+def register_buffer(cls: type[T], qualname: str | None = None) -> type[T]:
+    """Register a class of buffers of bytes, and return it."""
     _buffer_registry.register(cls, qualname)
+    return cls
 
 
 def register_chunk_key_encoding(key: str, cls: type[Any]) -> None:

@@ -19,7 +19,7 @@ from typing import (
 
 import numpy as np
 
-from fastzarr.compat.core.buffer.classes import get_buffer_class, get_ndbuffer_class
+from fastzarr.compat.registry import get_buffer_class, get_ndbuffer_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from fastzarr.compat.core.buffer import core
-from fastzarr.compat.core.buffer.classes import register_buffer, register_ndbuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -122,8 +121,3 @@ buffer_prototype = core.BufferPrototype(Buffer, NDBuffer)
 def numpy_buffer_prototype() -> core.BufferPrototype:
     """Return the classes of this module."""
     return core.BufferPrototype(Buffer, NDBuffer)
-
-
-for _module in ("zarr.buffer.cpu", "zarr.core.buffer.cpu"):
-    register_buffer(Buffer, f"{_module}.Buffer")
-    register_ndbuffer(NDBuffer, f"{_module}.NDBuffer")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self, cast
 
 from fastzarr.compat.core.buffer import core
-from fastzarr.compat.core.buffer.classes import register_buffer, register_ndbuffer
 
 NONE = "fastzarr has no buffers in the memory of a graphics processor: use those of zarr.buffer.cpu"
 
@@ -29,7 +28,3 @@ class NDBuffer(core.NDBuffer):
 
 
 buffer_prototype = core.BufferPrototype(cast("Any", Buffer), cast("Any", NDBuffer))
-
-for _module in ("zarr.buffer.gpu", "zarr.core.buffer.gpu"):
-    register_buffer(Buffer, f"{_module}.Buffer")
-    register_ndbuffer(NDBuffer, f"{_module}.NDBuffer")
