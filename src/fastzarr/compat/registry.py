@@ -21,9 +21,12 @@ from typing import Any, Generic, TypeVar
 
 from fastzarr.codecs import foreign
 from fastzarr.codecs.parse import CODECS
+from fastzarr.compat.core.adapted_keys import family
 from fastzarr.compat.core.config import DEFAULTS, BadConfigError, config
+from fastzarr.compat.core.dtype import data_type_registry
 from fastzarr.compat.names import FACADE, PACKAGE, module_of
 from fastzarr.errors import UnknownCodecError, ZarrUserWarning
+from fastzarr.grids.keys import KEYS
 
 __all__ = [
     "Registry",
@@ -165,6 +168,8 @@ def _collect_entrypoints() -> list[Registry[Any]]:
     for kind, registry in kinds.items():
         registry.lazy_load_list.extend(found.select(group=f"{PACKAGE}.{kind}"))
         registry.lazy_load_list.extend(found.select(group=PACKAGE, name=kind))
+    data_type_registry.declare(found.select(group="zarr.data_type"))
+    data_type_registry.declare(found.select(group=PACKAGE, name="data_type"))
     for entry in found.select(group="zarr.codecs"):
         _codec_registries[entry.name].lazy_load_list.append(entry)
     for group in found.groups:
@@ -222,6 +227,9 @@ def register_buffer(cls: type[T], qualname: str | None = None) -> type[T]:
 def register_chunk_key_encoding(key: str, cls: type[Any]) -> None:
     """Register a class of chunk key encodings for its name in documents."""
     _chunk_key_encoding_registry.register(cls, key)
+    if "inner" not in vars(cls):
+        # Documents are read with the classes of fastzarr.
+        KEYS.register(key, family(cls))
 
 
 def get_codec_class(key: str, reload_config: bool = False) -> type[Any]:

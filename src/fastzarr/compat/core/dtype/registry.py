@@ -18,7 +18,7 @@ import numpy as np
 
 from fastzarr.compat.core.dtype.adapted import family, name_of
 from fastzarr.compat.core.dtype.npy.structured import InvalidFieldError, Structured
-from fastzarr.dtypes.parse import register_dtype
+from fastzarr.dtypes.parse import DTYPES, register_dtype
 from fastzarr.errors import DataTypeValidationError
 
 if TYPE_CHECKING:
@@ -129,6 +129,13 @@ class SharedRegistry(DataTypeRegistry):
         super().register(key, cls)
         if getattr(cls, "own", None) is not cls:
             register_dtype(key, family(cls))
+
+    def unregister(self, key: str) -> None:
+        """Remove a name; raise KeyError if it is not registered."""
+        found = self.contents.get(key)
+        super().unregister(key)
+        if getattr(found, "own", None) is not found:
+            DTYPES.forget(key)
 
 
 def _spellings(data: Any) -> Iterator[Any]:

@@ -1,0 +1,49 @@
+"""What the metadata of both formats have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastzarr.metadata.layout import Layout
+
+
+def parse_attributes(data: Any) -> dict[str, Any]:
+    """Return a copy of attributes, of which there may be none.
+
+    >>> parse_attributes(None)
+    {}
+    """
+    return {} if data is None else dict(data)
+
+
+def plain(value: Any) -> Any:
+    """Return JSON as the parser of a document returns it: with lists instead of tuples.
+
+    >>> plain({"a": (1, {"b": (2,)})})
+    {'a': [1, {'b': [2]}]}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class Lazy:
+    """Makes some fields of metadata from a layout when they are first used.
+
+    ``LATE`` maps the name of such a field to the function that makes it. Opening an array needs
+    its shape and data type, but neither codecs nor the lengths of all chunks.
+    """
+
+    LATE: Mapping[str, Any]
+    _layout: Layout
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a field that was not made yet."""
+        make = type(self).LATE.get(name)
+        layout = vars(self).get("_layout")
+        if make is None or layout is None:
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
+        return vars(self).setdefault(name, make(layout))
