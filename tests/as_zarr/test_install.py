@@ -103,3 +103,32 @@ print(metadata.metadata("zarr")["Name"], metadata.files("zarr"), metadata.requir
 print(next(iter(metadata.distributions(name="ZARR"))).version.endswith("fastzarr"))
 """
     assert site.says("-c", program, str(tmp_path))[:2] == ["[]", "zarr None None"]
+
+
+@pytest.mark.parametrize("way", ["variable", "function"])
+def test_version_2_takes_the_place_instead(site: sites.Site, way: str):
+    program = """
+import importlib.metadata, pickle
+import zarr, zarr.storage
+import fastzarr.v2
+print(zarr is fastzarr.v2, zarr.storage is fastzarr.v2.storage, zarr.__version__)
+print(importlib.metadata.version("zarr"))
+array = pickle.loads(pickle.dumps(zarr.ones(3)))
+print(type(array).__module__, array[:].sum())
+"""
+    before = "from fastzarr.as_zarr import install\ninstall(version=2)\n"
+    shown = (
+        site.says("-c", program, FASTZARR_AS_ZARR="2")
+        if way == "variable"
+        else site.says("-c", before + program)
+    )
+    assert shown == ["True True 2.18.7", "2.18.7+fastzarr", "zarr.core 3.0"]
+
+
+def test_one_version_cannot_follow_another(site: sites.Site):
+    program = "import fastzarr.as_zarr as a, zarr\na.install(version=2)"
+    done = site.run("-c", program)
+    assert done.stderr.splitlines()[-1].startswith(
+        "RuntimeError: fastzarr's zarr-python 3.4.2 has been loaded by __main__ ("
+    )
+    assert done.stderr.endswith("call install(version=2) before zarr is imported\n")

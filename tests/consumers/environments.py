@@ -92,8 +92,15 @@ def source(suite: Suite, number: str) -> Path:
         next(partial.iterdir()).rename(folder)
         partial.rmdir()
         if suite.moved[0]:
-            (folder / suite.moved[0]).rename(folder / suite.moved[1])
+            _move(folder, *suite.moved)
     return folder / suite.folder
+
+
+def _move(folder: Path, old: str, new: str) -> None:
+    """Rename a package of tests, and what its files import from it."""
+    moved = (folder / old).rename(folder / new)
+    for file in moved.rglob("*.py"):
+        file.write_text(file.read_text().replace(old.replace("/", "."), new))
 
 
 def _sdist(distribution: str, number: str) -> str:

@@ -35,7 +35,7 @@ class Suite:
     version: int = 3
     """The version of zarr-python whose place fastzarr takes."""
     moved: tuple[str, str] = ("", "")
-    """A folder of tests that is moved, since ``zarr`` would be found beside it."""
+    """A package of tests and its new name, since ``zarr`` would be found around it."""
 
     @property
     def distribution(self) -> str:

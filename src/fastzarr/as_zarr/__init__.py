@@ -36,7 +36,7 @@ def install(version: int = 3) -> None:
     if finder is not None and finder.version == version:
         return
     if loaded := sorted(starter.loaded()):
-        raise RuntimeError(_too_late(loaded, finder))
+        raise RuntimeError(_too_late(version, loaded, finder))
     if finder is not None:
         sys.meta_path.remove(finder)
     starter.put_in(version)
@@ -77,27 +77,32 @@ def _modules() -> ModuleType:
     return modules
 
 
-def _too_late(loaded: list[str], finder: starter.Finder | None) -> str:
+def _too_late(version: int, loaded: list[str], finder: starter.Finder | None) -> str:
     """Return the message about modules of ``zarr`` that have been loaded before."""
-    what = f"zarr-python {finder.release} of fastzarr" if finder else "zarr-python"
-    advice = "import fastzarr.as_zarr before them" if finder is None else "choose a version first"
-    users = _users()
+    users = _users(starter.PACKAGE if finder is None else finder.facade)
     by = f" by {', '.join(users)}" if users else ""
-    return (
-        f"{what} has been loaded{by} ({len(loaded)} modules, such as {loaded[-1]}): {advice}, or "
-        f"set {starter.VARIABLE} in the environment before Python starts"
-    )
+    if finder is None:
+        what = "zarr-python"
+        advice = (
+            "import fastzarr.as_zarr before them, or set FASTZARR_AS_ZARR in the environment "
+            "before Python starts"
+        )
+    else:
+        what = f"fastzarr's zarr-python {finder.release}"
+        advice = f"call install(version={version}) before zarr is imported"
+    return f"{what} has been loaded{by} ({len(loaded)} modules, such as {loaded[-1]}): {advice}"
 
 
-def _users() -> list[str]:
-    """Return the modules outside zarr-python that hold something of it."""
+def _users(package: str) -> list[str]:
+    """Return the modules outside a package, and outside fastzarr, that hold something of it."""
     found = set()
     for name, module in tuple(sys.modules.items()):
-        if starter.belongs(name, starter.PACKAGE) or not isinstance(module, ModuleType):
+        own = any(starter.belongs(name, each) for each in (starter.PACKAGE, "fastzarr"))
+        if own or not isinstance(module, ModuleType):
             continue
         for value in tuple(vars(module).values()):
             home = value.__name__ if isinstance(value, ModuleType) else _home(value)
-            if starter.belongs(home, starter.PACKAGE):
+            if starter.belongs(home, package) or starter.belongs(home, starter.PACKAGE):
                 found.add(name)
     return sorted(found)
 
@@ -108,4 +113,5 @@ def _home(value: object) -> str:
     return home if isinstance(home, str) else ""
 
 
-install()
+if not is_active():
+    install()
