@@ -247,3 +247,20 @@ def test_names_of_memory_are_shared():
     other = storage.ManagedMemoryStore.from_url("memory://names")
     assert fastzarr.open_array(inner_store(other), path="a/b", mode="r")[:].tolist() == [5, 5]
     assert storage.ManagedMemoryStore.from_url("memory://names/a/b") == store
+
+
+def test_a_name_of_a_folder_stands_for_all_in_it(tmp_path):
+    store = storage.LocalStore(tmp_path)
+    put(store, "a/b/c", b"1")
+    put(store, "a/d", b"2")
+    store.delete_sync("a/b")
+    assert collect_aiterator(store.list()) == ("a/d",)
+    with pytest.raises(ValueError, match="that is a file"):
+        sync(store.delete_dir("a/d"))
+    assert get(store, "a/d") == b"2"
+
+
+def test_a_store_in_memory_is_not_unpickled_in_another_process():
+    kind, args, state = storage.ManagedMemoryStore("elsewhere").__reduce__()
+    with pytest.raises(RuntimeError, match="in the memory of that process"):
+        kind(*args).__setstate__({**state, "created_pid": 0})

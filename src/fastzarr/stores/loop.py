@@ -104,11 +104,6 @@ def event_loop() -> asyncio.AbstractEventLoop:
     return _loop.running()
 
 
-def current() -> asyncio.AbstractEventLoop | None:
-    """Return the loop if it is running."""
-    return _loop.loop
-
-
 def current_thread() -> threading.Thread | None:
     """Return the thread of the loop if it is running."""
     return _loop.thread

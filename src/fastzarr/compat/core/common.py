@@ -242,7 +242,7 @@ def parse_fill_value(data: Any) -> Any:
 def parse_order(data: Any) -> MemoryOrder:
     """Return an order of elements, C or F."""
     if data not in ("C", "F"):
-        msg = f"Expected one of ('C', 'F'), got {data} instead."
+        msg = f"Failed to parse input for 'order': expected 'C' or 'F', got {data!r}."
         raise ValueError(msg)
     return cast("MemoryOrder", data)
 
@@ -250,7 +250,7 @@ def parse_order(data: Any) -> MemoryOrder:
 def parse_bool(data: Any) -> bool:
     """Return a boolean; raise ValueError for anything else."""
     if not isinstance(data, bool):
-        msg = f"Expected bool, got {data} instead."
+        msg = f"Expected instance of bool, got {data!r}."
         raise ValueError(msg)  # noqa: TRY004  (the error of zarr-python)
     return data
 

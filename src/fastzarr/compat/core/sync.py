@@ -31,7 +31,7 @@ class SyncError(Exception):
 
 
 class _Current(Sequence[Any]):
-    """A list of one item: what is in use now, or None."""
+    """A list of one item: what is in use now, which is started if it is asked for."""
 
     def __init__(self, find: Callable[[], Any]) -> None:
         self._find = find
@@ -68,7 +68,7 @@ class _Executor:
                 most = config["threading.max_workers"]
                 self.pool = ThreadPoolExecutor(most, thread_name_prefix="fastzarr-awaited")
                 running = shared.event_loop()
-                running.call_soon_threadsafe(running.set_default_executor, self.pool)
+                running.set_default_executor(self.pool)
             return self.pool
 
     def stop(self) -> None:
@@ -82,7 +82,7 @@ _executor = _Executor()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_executor.reset)
 
-loop = _Current(shared.current)
+loop = _Current(shared.event_loop)
 iothread = _Current(shared.current_thread)
 
 

@@ -114,6 +114,10 @@ class Dress(Store):
             await self._ensure_open()
         return call(*args) if self.inline else await asyncio.to_thread(call, *args)
 
+    async def _ask(self, verb: str, *args: Any) -> Any:
+        """Return what a verb of the store of fastzarr returns, which a thread may have to make."""
+        return await self._do(lambda: getattr(self.inner, verb)(*args))
+
     def _check_writable(self) -> None:
         if self.read_only:
             msg = (
@@ -139,6 +143,15 @@ class Dress(Store):
     def _write(self, key: str, value: Buffer) -> None:
         self._check_value(value)
         self.inner.set(key, value.as_buffer_like())
+
+    def _remove(self, key: str) -> None:
+        self.inner.delete(key)
+
+    def _remove_below(self, prefix: str) -> None:
+        if prefix.strip("/"):
+            self.inner.delete_dir(prefix)
+        else:
+            self.inner.clear()
 
     def _check_value(self, value: object) -> None:
         self._check_writable()
@@ -170,7 +183,7 @@ class Dress(Store):
 
     async def exists(self, key: str) -> bool:
         """Whether a key has a value."""
-        return bool(await self._do(self.inner.exists, key))
+        return bool(await self._ask("exists", key))
 
     async def set(self, key: str, value: Buffer) -> None:
         """Store a value."""
@@ -181,54 +194,54 @@ class Dress(Store):
         """Store a value if the key is missing; of several writers, one succeeds."""
         self._check_value(value)
         data = value.to_bytes()
-        await self._do(self.inner.change, key, lambda old: data if old is None else old)
+        await self._ask("change", key, lambda old: data if old is None else old)
 
     async def delete(self, key: str) -> None:
         """Delete a key, if it exists."""
         self._check_writable()
-        await self._do(self.inner.delete, key)
+        await self._do(self._remove, key)
 
     async def delete_dir(self, prefix: str) -> None:
         """Delete all keys below a prefix."""
         self._check_writable()
-        await self._do(self.inner.delete_dir if prefix.strip("/") else _cleared(self), prefix)
+        await self._do(self._remove_below, prefix)
 
     async def clear(self) -> None:
         """Delete all keys."""
         self._check_writable()
-        await self._do(self.inner.clear)
+        await self._ask("clear")
 
     async def is_empty(self, prefix: str) -> bool:
         """Whether there is no key below a prefix."""
-        return bool(await self._do(self.inner.is_empty, prefix))
+        return bool(await self._ask("is_empty", prefix))
 
-    async def _keys(self, call: Callable[..., Iterable[str]], *args: str) -> AsyncIterator[str]:
-        for key in await self._do(lambda: list(call(*args))):
+    async def _keys(self, verb: str, *args: str) -> AsyncIterator[str]:
+        for key in await self._do(lambda: list(getattr(self.inner, verb)(*args))):
             yield key
 
     def list(self) -> AsyncIterator[str]:
         """Iterate over all keys."""
-        return self._keys(self.inner.list)
+        return self._keys("list")
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """Iterate over the keys that begin with a prefix; they are whole keys."""
         # A prefix need not end where a name ends, as that of fastzarr does.
         folder = prefix.rpartition("/")[0]
-        async for key in self._keys(self.inner.list, folder):
+        async for key in self._keys("list", folder):
             if key.startswith(prefix):
                 yield key
 
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Iterate over the names of keys and folders directly below a prefix."""
-        return self._keys(self.inner.list_dir, prefix)
+        return self._keys("list_dir", prefix)
 
     async def getsize(self, key: str) -> int:
         """Return the size of a value in bytes; raise FileNotFoundError if the key is missing."""
-        return int(await self._do(self.inner.getsize, key))
+        return int(await self._ask("getsize", key))
 
     async def getsize_prefix(self, prefix: str) -> int:
         """Return the size of all values below a prefix in bytes."""
-        return int(await self._do(self.inner.getsize_prefix, prefix))
+        return int(await self._ask("getsize_prefix", prefix))
 
     def close(self) -> None:
         """Close the store, which opens itself again when it is used."""
@@ -236,10 +249,6 @@ class Dress(Store):
         made = vars(self).get("_inner")
         if made is not None:
             made.close()
-
-
-def _cleared(dress: Dress) -> Callable[[str], None]:
-    return lambda _: dress.inner.clear()
 
 
 class PlainCalls(Dress):
@@ -267,7 +276,7 @@ class PlainCalls(Dress):
         """Delete a key, if it exists."""
         self._check_writable()
         self._is_open = True
-        self.inner.delete(key)
+        self._remove(key)
 
 
 def part_of(byte_range: Any) -> tuple[int, int | None]:

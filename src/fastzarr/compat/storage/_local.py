@@ -44,6 +44,19 @@ class LocalStore(PlainCalls):
         if name == "root":
             vars(self).pop("_inner", None)
 
+    def _remove(self, key: str) -> None:
+        # The name of a folder stands for all that is in it.
+        if (self.root / key).is_dir():
+            self.inner.delete_dir(key)
+        else:
+            self.inner.delete(key)
+
+    def _remove_below(self, prefix: str) -> None:
+        if (self.root / prefix).is_file():
+            msg = f"delete_dir was passed a {prefix=!r} that is a file"
+            raise ValueError(msg)
+        super()._remove_below(prefix)
+
     def with_read_only(self, read_only: bool = False) -> Self:
         """Return a store of the same folder that is read-only, or not."""
         return type(self)(root=self.root, read_only=read_only)

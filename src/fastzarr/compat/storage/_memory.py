@@ -246,22 +246,21 @@ class ManagedMemoryStore(MemoryStore):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the name, the path and the process, but no values."""
-        return _named_again, (type(self), self._name, self.path, self.read_only, os.getpid())
+        state = {"path": self.path, "read_only": self.read_only, "created_pid": os.getpid()}
+        return type(self), (self._name,), state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the path; raise RuntimeError in another process than that of the values."""
+        made, here = state["created_pid"], os.getpid()
+        if made != here:
+            msg = (
+                f"ManagedMemoryStore '{self._name}' was created in process {made}, and its values "
+                f"are in the memory of that process, which process {here} cannot read; use a store "
+                "that both can reach, such as a LocalStore"
+            )
+            raise RuntimeError(msg)
+        self.path, self._read_only = state["path"], state["read_only"]
 
     def __str__(self) -> str:
         """Return the URL."""
         return _join_paths([f"memory://{self._name}", self.path])
-
-
-def _named_again(
-    kind: type[ManagedMemoryStore], name: str, path: str, read_only: bool, process: int
-) -> ManagedMemoryStore:
-    """Return the store of a pickle; raise RuntimeError in another process."""
-    if process != os.getpid():
-        msg = (
-            f"ManagedMemoryStore '{name}' was created in process {process}, and its values are in "
-            f"the memory of that process, which process {os.getpid()} cannot read; use a store "
-            "that both can reach, such as a LocalStore"
-        )
-        raise RuntimeError(msg)
-    return kind(name, path=path, read_only=read_only)
