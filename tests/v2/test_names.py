@@ -171,7 +171,7 @@ def test_attributes_are_a_document_in_any_mapping():
     attrs = zarr.attrs.Attributes(store, key="k")
     attrs.update(b=2)
     assert attrs.asdict() == {"a": 1, "b": 2}
-    with pytest.warns(DeprecationWarning, match="strings"):
+    with pytest.warns(DeprecationWarning, match="string"):
         attrs[3] = "c"
     assert zarr.util.json_loads(store["k"]) == {"a": 1, "b": 2, "3": "c"}
 
@@ -251,3 +251,49 @@ def test_the_description_has_the_lines_of_zarr_python_2():
     ]
     assert dict(z.info_items())["Chunks initialized"] == "0/2"
     assert repr(z.info).startswith("Name               : /a\n")
+
+
+def test_an_n5_container_is_presented_as_format_2(tmp_path):
+    with pytest.warns(FutureWarning, match="N5Store"):
+        store = zarr.N5Store(tmp_path / "a.n5")
+    z = zarr.group(store).zeros("b", shape=(4, 6), chunks=(2, 3), dtype="i2")
+    z[:2, 3:] = 7
+    z.attrs["units"] = "K"
+    document = zarr.util.json_loads(store["b/.zarray"])
+    assert (document["shape"], document["dtype"]) == ([4, 6], "<i2")
+    assert document["compressor"]["id"] == "n5_wrapper"
+    assert store.listdir("b") == [".zarray", ".zattrs", "0.1"]
+    assert zarr.util.json_loads(store["b/.zattrs"]) == {"units": "K"}
+    assert (tmp_path / "a.n5" / "b" / "1" / "0").exists()
+    assert z.compressor.decode(store["b/0.1"]).tolist() == [[7, 7, 7], [7, 7, 7]]
+
+
+def test_a_checksum_is_that_of_zarr_python_2():
+    z = zarr.create((20, 35), chunks=10, dtype="<i4", compressor=numcodecs.Zlib(1), fill_value=None)
+    assert z.hexdigest() == "c7190ad2bea1e9d2e73eaa2d3ca9187be1ead261"
+
+
+def test_only_what_created_an_array_may_unpickle():
+    store = {}
+    z = zarr.create(2, dtype=object, object_codec=numcodecs.Pickle(), store=store)
+    z[0] = {"a": 1}
+    assert z[0] == {"a": 1}
+    with pytest.raises(zarr.errors.MetadataError, match="allow_pickle"):
+        zarr.Array(store)
+    assert zarr.open_array(store, "r", allow_pickle=True)[0] == {"a": 1}
+
+
+def test_strings_are_objects():
+    z = zarr.array(["a", "bcd"], dtype=str)
+    assert z.dtype == object
+    assert z[:].dtype == object
+    assert z[1] == "bcd"
+
+
+def test_overwriting_replaces_an_array_above_by_a_group():
+    root = zarr.group()
+    root.zeros("a", shape=3)
+    with pytest.raises(ValueError, match="array"):
+        root.zeros("a/b", shape=3)
+    root.zeros("a/b", shape=3, overwrite=True)
+    assert isinstance(root["a"], zarr.Group)

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 class Elements(Array):
     """An array of fastzarr whose values must have the shape of the selection, or none."""
 
+    def _set_layout(self, layout: Any) -> None:
+        super()._set_layout(layout)
+        self.show_objects()
+
+    def show_objects(self) -> Elements:
+        """Read strings of any length as an array of objects; return self."""
+        if self._cast is None and self._access.layout.dtype.numpy.kind == "T":
+            self._cast = np.dtype(object)
+        return self
+
     def read(self, kind: str, selection: Any, out: Any = None, fields: Any = None) -> Any:
         """Return the selected elements; a single one is a scalar."""
         access = self._current()

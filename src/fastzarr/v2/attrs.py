@@ -129,7 +129,7 @@ def _with_text_names(attributes: Any) -> Any:
     if all(isinstance(name, str) for name in attributes):
         return attributes
     warnings.warn(
-        "names of attributes should be strings; others are converted to strings",
+        "only attribute keys of type 'string' will be allowed in the future; others are converted",
         DeprecationWarning,
         stacklevel=5,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +12,13 @@ import numpy as np
 from fastzarr.nodes.documents import load_array
 from fastzarr.v2._elements import Elements
 from fastzarr.v2._storage.classes import ConsolidatedMetadataStore
-from fastzarr.v2._storage.store import _path_to_prefix, attrs_key, inner_store
+from fastzarr.v2._storage.store import (
+    Dressed,
+    _path_to_prefix,
+    array_meta_key,
+    attrs_key,
+    inner_store,
+)
 from fastzarr.v2.attrs import Attributes
 from fastzarr.v2.errors import ArrayNotFoundError, ReadOnlyError
 from fastzarr.v2.indexing import (
@@ -20,6 +29,7 @@ from fastzarr.v2.indexing import (
     is_pure_orthogonal_indexing,
     pop_fields,
 )
+from fastzarr.v2.meta import as_written
 from fastzarr.v2.storage import contains_array, getsize, normalize_store_arg
 from fastzarr.v2.util import (
     InfoReporter,
@@ -32,6 +42,8 @@ from fastzarr.v2.util import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fastzarr.metadata.layout import Layout
 
 
 class Array:
@@ -57,8 +69,18 @@ class Array:
         write_empty_chunks: bool = True,
         zarr_version: int | None = None,
         meta_array: Any = None,
+        *,
+        layout: Layout | None = None,
+        allow_pickle: bool = False,
     ) -> None:
-        """Open the array at a path; raise ArrayNotFoundError if there is none."""
+        """Open the array at a path; if ``layout`` is passed, its document is not read.
+
+        ``allow_pickle`` permits unpickling objects, which lets their writer execute code in this
+        process; what created the array may do so.
+
+        Raise ArrayNotFoundError if there is no array.
+        """
+        self._allow_pickle = allow_pickle
         self._store = normalize_store_arg(store, zarr_version=zarr_version)
         self._chunk_store = (
             None
@@ -69,9 +91,12 @@ class Array:
         self._key_prefix = _path_to_prefix(self._path)
         self._read_only, self._synchronizer = bool(read_only), synchronizer
         self._cache_metadata, self._write_empty_chunks = cache_metadata, write_empty_chunks
+        if partial_decompress is not None:
+            msg = "partial_decompress= has no effect: parts of chunks are decoded where that helps"
+            warnings.warn(msg, DeprecationWarning, stacklevel=2)
         self._partial_decompress, self._version = partial_decompress, 2
         self._meta_array = np.empty_like(() if meta_array is None else meta_array, shape=())
-        self.inner = self._opened()
+        self.inner = self._opened(layout)
         self._attrs = Attributes(
             self._store,
             key=self._key_prefix + attrs_key,
@@ -80,16 +105,16 @@ class Array:
             cache=cache_attrs,
         )
 
-    def _opened(self) -> Elements:
+    def _opened(self, layout: Layout | None) -> Elements:
         chunks, place = self._chunk_store, inner_store(self._store)
+        if layout is None and not contains_array(self._store, self._path):
+            msg = f"array not found at path {self._path!r}"
+            raise ArrayNotFoundError(msg)
         if isinstance(self._store, ConsolidatedMetadataStore):
             # Chunks may be written, though the documents are a copy that cannot be.
             layout = load_array(place, self._path)
             return self._handle(inner_store(chunks or self._store.store), None, layout)
-        if place.zarr_format is None and not contains_array(self._store, self._path):
-            msg = f"array not found at path {self._path!r}"
-            raise ArrayNotFoundError(msg)
-        return self._handle(place, None if chunks is None else inner_store(chunks), None)
+        return self._handle(place, None if chunks is None else inner_store(chunks), layout)
 
     def _handle(self, place: Any, chunks: Any, layout: Any) -> Elements:
         return Elements(
@@ -102,10 +127,16 @@ class Array:
             write_empty_chunks=self._write_empty_chunks,
             zarr_version=2 if place.zarr_format is None else None,
             layout=layout,
-        )
+            allow_pickle=self._allow_pickle,
+        ).show_objects()
 
-    def _described(self) -> Any:
-        return self.inner.layout
+    @property
+    def _dimension_separator(self) -> str:
+        separator: str | None = getattr(self.inner.layout.keys, "separator", None)
+        return separator or "."
+
+    def _chunk_key(self, chunk_coords: tuple[int, ...]) -> str:
+        return self._key_prefix + self._dimension_separator.join(map(str, chunk_coords))
 
     @property
     def store(self) -> Any:
@@ -140,7 +171,7 @@ class Array:
     @read_only.setter
     def read_only(self, value: bool) -> None:
         self._read_only = bool(value)
-        self.inner = self._opened()
+        self.inner = self._opened(self.inner.layout)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -164,7 +195,10 @@ class Array:
     @property
     def compressor(self) -> Any:
         """The compressor, or None."""
-        return self.inner.compressor
+        codec = self.inner.compressor
+        if isinstance(self._store, Dressed):
+            return self._store.shown_compressor(codec, self.dtype, self.chunks)
+        return codec
 
     @property
     def fill_value(self) -> Any:
@@ -406,7 +440,12 @@ class Array:
 
     def digest(self, hashname: str = "sha1") -> bytes:
         """Return a checksum of the stored chunks and the documents."""
-        return self.inner.digest(hashname)
+        found = hashlib.new(hashname)
+        for coords in product(*map(range, self.cdata_shape)):
+            found.update(self.chunk_store.get(self._chunk_key(coords), b""))
+        found.update(as_written(self._store.get(self._key_prefix + array_meta_key, b"")))
+        found.update(self._store.get(self._attrs.key, b""))
+        return found.digest()
 
     def hexdigest(self, hashname: str = "sha1") -> str:
         """Return the checksum in hexadecimal."""
@@ -422,10 +461,10 @@ class Array:
             "synchronizer": self._synchronizer,
             "cache_metadata": self._cache_metadata,
             "cache_attrs": self._attrs.cache,
-            "partial_decompress": self._partial_decompress,
             "write_empty_chunks": self._write_empty_chunks,
             "zarr_version": self._version,
             "meta_array": self._meta_array,
+            "allow_pickle": self._allow_pickle,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from fastzarr.v2.storage import (
     contains_array,
     contains_group,
     default_compressor,
-    init_array,
+    new_array,
     normalize_store_arg,
 )
 from fastzarr.v2.util import normalize_dimension_separator, normalize_storage_path
@@ -62,7 +62,7 @@ def create(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
     elif own not in (None, dimension_separator):
         msg = f"dimension_separator={dimension_separator!r}, but that of the store is {own!r}"
         raise ValueError(msg)
-    init_array(
+    layout = new_array(
         store,
         shape,
         chunks,
@@ -88,6 +88,7 @@ def create(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
         cache_attrs,
         write_empty_chunks=write_empty_chunks,
         meta_array=meta_array,
+        layout=layout,
     )
 
 
@@ -219,11 +220,12 @@ def open_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
     zarr_version: int | None = None,
     dimension_separator: Any = None,
     meta_array: Any = None,
+    allow_pickle: bool = False,
     **kwargs: Any,
 ) -> Array:
     """Open the array at a path, or create it if the mode says so.
 
-    The modes are those of ``open``.
+    The modes are those of ``open``. ``allow_pickle`` is as in ``Array``.
 
     >>> store = {}
     >>> open_array(store, "w", 3, dtype="i2")[:] = [1, 2, 3]
@@ -241,8 +243,9 @@ def open_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
         fill_value = np.array(fill_value, dtype=dtype)[()]
     if mode != "w":
         _check_mode(store, path, mode)
+    layout = None
     if mode in ("w", "w-", "x") or (mode == "a" and not contains_array(store, path)):
-        init_array(
+        layout = new_array(
             store,
             shape,
             chunks,
@@ -268,6 +271,8 @@ def open_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
         partial_decompress,
         write_empty_chunks,
         meta_array=meta_array,
+        layout=layout,
+        allow_pickle=allow_pickle,
     )
 
 

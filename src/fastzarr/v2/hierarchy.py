@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+# A notebook shows the text of a group: it must not ask for a member of such a name.
+_REPRS = (
+    *("html", "latex", "mimebundle", "svg", "png", "jpeg", "markdown", "javascript", "pdf", "json"),
+)
+
+
 class Group(MutableMapping[str, Any]):
     """A group of arrays and groups, by name.
 
@@ -53,7 +59,7 @@ class Group(MutableMapping[str, Any]):
     (['a'], <fastzarr.v2.core.Array '/a/b' (3,) int64>)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (signature of zarr-python 2)
         self,
         store: Any,
         path: Any = None,
@@ -64,8 +70,13 @@ class Group(MutableMapping[str, Any]):
         zarr_version: int | None = None,
         *,
         meta_array: Any = None,
+        allow_pickle: bool = False,
     ) -> None:
-        """Open the group at a path; raise GroupNotFoundError if there is none."""
+        """Open the group at a path; raise GroupNotFoundError if there is none.
+
+        With ``allow_pickle``, arrays of the group may unpickle their elements.
+        """
+        self._allow_pickle = allow_pickle
         self._store = _normalized(store, zarr_version=zarr_version)
         self._chunk_store = None if chunk_store is None else _normalized(chunk_store)
         self._path = normalize_storage_path(path)
@@ -214,6 +225,7 @@ class Group(MutableMapping[str, Any]):
             "synchronizer": self._synchronizer,
             "zarr_version": self._version,
             "meta_array": self._meta_array,
+            "allow_pickle": self._allow_pickle,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -238,6 +250,7 @@ class Group(MutableMapping[str, Any]):
             "synchronizer": self._synchronizer,
             "cache_attrs": self._attrs.cache,
             "meta_array": self._meta_array,
+            "allow_pickle": self._allow_pickle,
         }
 
     def _group(self, path: str) -> Group:
@@ -466,6 +479,14 @@ class Group(MutableMapping[str, Any]):
                 rename(self._chunk_store, old, new)
 
 
+def _no_repr(self: Group, **_: Any) -> None:
+    """Return None: the text is shown."""
+
+
+for _name in _REPRS:
+    setattr(Group, f"_repr_{_name}_", _no_repr)
+
+
 def _type_name(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__name__}"
 
@@ -517,8 +538,11 @@ def open_group(  # noqa: PLR0913  (signature of zarr-python 2)
     *,
     zarr_version: int | None = None,
     meta_array: Any = None,
+    allow_pickle: bool = False,
 ) -> Group:
     """Open the group at a path, or create it if the mode says so.
+
+    ``allow_pickle`` is as in ``Group``.
 
     >>> open_group({}, "w").name
     '/'
@@ -540,5 +564,12 @@ def open_group(  # noqa: PLR0913  (signature of zarr-python 2)
     if mode == "w" or not is_group:
         init_group(store, mode == "w", path, chunk_store)
     return Group(
-        store, path, mode == "r", chunk_store, cache_attrs, synchronizer, meta_array=meta_array
+        store,
+        path,
+        mode == "r",
+        chunk_store,
+        cache_attrs,
+        synchronizer,
+        meta_array=meta_array,
+        allow_pickle=allow_pickle,
     )

@@ -191,6 +191,25 @@ def _needed(codec: Any) -> Any:
     return codec
 
 
+def as_written(document: Any) -> bytes:
+    r"""Return a ``.zarray`` as zarr-python 2 writes it, which a checksum depends on.
+
+    >>> as_written(b'{"zarr_format": 2, "dimension_separator": "."}')
+    b'{\n    "zarr_format": 2\n}'
+    """
+    if not isinstance(document, Mapping):
+        if not document:
+            return b""
+        parsed = json_loads(document)
+        if json_dumps(parsed) == bytes(document):
+            return bytes(document)
+        document = parsed
+    members = dict(document)
+    if members.get("dimension_separator") == ".":
+        del members["dimension_separator"]
+    return json_dumps(members)
+
+
 def _ticks(value: Any) -> int:
     return int(value.view("i8"))
 

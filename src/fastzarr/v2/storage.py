@@ -72,6 +72,8 @@ from fastzarr.v2.util import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from fastzarr.metadata.layout import Layout
+
 __all__ = [
     "DEFAULT_ZARR_VERSION",
     "V3_DEPRECATION_MESSAGE",
@@ -302,17 +304,57 @@ def init_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
     >>> contains_array(store, "a"), contains_group(store)
     (True, True)
     """
+    new_array(
+        store,
+        shape,
+        chunks,
+        dtype,
+        compressor,
+        fill_value,
+        order,
+        overwrite,
+        path,
+        chunk_store,
+        filters,
+        object_codec,
+        dimension_separator,
+        storage_transformers,
+    )
+
+
+init_store = init_array
+
+
+def new_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
+    store: Any,
+    shape: Any,
+    chunks: Any,
+    dtype: Any,
+    compressor: Any,
+    fill_value: Any,
+    order: str,
+    overwrite: bool,
+    path: Any,
+    chunk_store: Any,
+    filters: Any,
+    object_codec: Any,
+    dimension_separator: Any,
+    storage_transformers: Any = (),
+) -> Layout:
+    """Create an array as ``init_array`` does, and return its metadata."""
     if storage_transformers:
         assert_zarr_v3_api_available()
     path = normalize_storage_path(path)
     if not overwrite:
         _check_free(store, path)
+    else:
+        _clear(store, path, chunk_store)
     dtype, object_codec = normalize_dtype(dtype, object_codec)
     shape = normalize_shape(shape) + dtype.shape
     dtype = dtype.base
     if dimension_separator is None:
         dimension_separator = getattr(store, "_dimension_separator", None)
-    fastzarr.create(
+    return fastzarr.create(
         shape,
         normalize_chunks(chunks, shape, dtype.itemsize),
         dtype,
@@ -327,10 +369,17 @@ def init_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
         object_codec=object_codec if dtype.hasobject else None,
         dimension_separator=normalize_dimension_separator(dimension_separator),
         **_format(store),
-    )
+    ).layout
 
 
-init_store = init_array
+def _clear(store: Any, path: str, chunk_store: Any) -> None:
+    """Make groups of the arrays above a path that is overwritten, and delete its other chunks."""
+    parts = path.split("/")
+    for above in ("/".join(parts[:number]) for number in range(len(parts) if path else 0)):
+        if contains_array(store, above):
+            fastzarr.create_group(inner_store(store), path=above, overwrite=True, **_format(store))
+    if chunk_store is not None:
+        rmdir(chunk_store, path)
 
 
 def _format(store: Any) -> dict[str, Any]:
@@ -382,9 +431,10 @@ def init_group(
     >>> contains_group(store, "a")
     True
     """
-    del chunk_store
     path = normalize_storage_path(path)
-    if not overwrite:
+    if overwrite:
+        _clear(store, path, chunk_store)
+    else:
         _check_free(store, path)
     fastzarr.create_group(inner_store(store), path=path, overwrite=overwrite, **_format(store))
 

@@ -93,7 +93,7 @@ def tree_widget(group: Any, expand: Any, level: int | None) -> Any:
     try:
         import ipytree  # type: ignore[import-not-found]  # it need not be installed
     except ImportError as error:
-        msg = f"{error}: install ipytree to show a tree in a notebook"
+        msg = f"{error}: a tree is shown in a notebook by the package ipytree; install it"
         raise ImportError(msg) from error
 
     def shown(node: TreeNode, *, root: bool = False) -> Any:

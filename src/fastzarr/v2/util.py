@@ -303,7 +303,7 @@ def normalize_fill_value(fill_value: Any, dtype: np.dtype[Any]) -> Any:
     """
     if fill_value is None or dtype.hasobject:
         return fill_value
-    if not isinstance(fill_value, np.void) and np.ndim(fill_value) == 0 and fill_value == 0:
+    if np.isscalar(fill_value) and not isinstance(fill_value, np.void) and fill_value == 0:
         return np.zeros((), dtype=dtype)[()]
     if dtype.kind == "U":
         if not isinstance(fill_value, str):

@@ -83,6 +83,15 @@ class DirectoryStore(_Sized, own=True):
         self._dimension_separator = normalize_dimension_separator(dimension_separator)
         self.inner = self._kind(path, normalize_keys, dimension_separator)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without the store inside, which the path gives again."""
+        return {name: value for name, value in vars(self).items() if name != "inner"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the store."""
+        vars(self).update(state)
+        self.inner = self._kind(self.path, self.normalize_keys, self._dimension_separator)
+
     def dir_path(self, path: Any = None) -> str:
         """Return the folder of a path."""
         below = normalize_storage_path(path)
@@ -146,6 +155,9 @@ class FSStore(_Sized, own=True):
         **storage_options: Any,
     ) -> None:
         """Initialise with a URL, or with a path and a file system."""
+        if fs is not None and storage_options:
+            msg = "storage options are for URLs; pass them to the file system"
+            raise ValueError(msg)
         self.inner = self._kind(
             url,
             normalize_keys,
@@ -167,6 +179,21 @@ class FSStore(_Sized, own=True):
     def fs(self) -> Any:
         """The file system."""
         return self.inner.fs  # type: ignore[attr-defined]  # it is of fsspec
+
+    @property
+    def map(self) -> Any:
+        """The mapper of fsspec over the same files."""
+        import fsspec
+
+        return fsspec.FSMap(self.path, self.fs)
+
+    def setitems(self, values: Any) -> None:
+        """Store values, together where the file system can."""
+        self.inner.setitems(values)
+
+    def delitems(self, keys: Any) -> None:
+        """Delete keys, together where the file system can."""
+        self.inner.delitems(keys)
 
     @property
     def path(self) -> str:

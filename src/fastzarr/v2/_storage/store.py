@@ -221,6 +221,11 @@ class Dressed(Store):
         """Close the store at the end of the outermost block."""
         super().__exit__(*exc)
 
+    def shown_compressor(self, codec: Any, dtype: Any, chunks: Any) -> Any:
+        """Return what an array shows as its compressor."""
+        del dtype, chunks
+        return codec
+
     def change(self, key: str, make: Callable[[Any], Buffer | None]) -> None:
         """Replace a value by ``make(old)``, so that no other change is lost."""
         self.inner.change(key, make)
