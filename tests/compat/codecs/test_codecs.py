@@ -14,6 +14,7 @@ from fastzarr.compat import codecs
 from fastzarr.compat.abc.codec import SupportsSyncCodec
 from fastzarr.compat.abc.numcodec import _is_numcodec
 from fastzarr.compat.codecs.bridge import inner_codec, outer_codec
+from fastzarr.compat.codecs.sharding import _ShardReader
 from fastzarr.compat.core.array_spec import ArrayConfig, ArraySpec
 from fastzarr.compat.core.buffer import default_buffer_prototype
 from fastzarr.compat.core.codec_pipeline import (
@@ -63,6 +64,11 @@ def chunk(shape: tuple[int, ...], dtype: str, fill: Any = 0) -> ArraySpec:
         ArrayConfig.from_dict({}),
         default_buffer_prototype(),
     )
+
+
+async def encode(codec: Any, arrays: list[Any], spec: ArraySpec) -> Any:
+    make = spec.prototype.nd_buffer.from_numpy_array
+    return await codec.encode([(make(array), spec) for array in arrays])
 
 
 @pytest.mark.parametrize("codec", EACH, ids=lambda codec: codec.to_dict()["name"])
@@ -160,3 +166,17 @@ def test_a_chain_in_a_wrong_order_is_an_error() -> None:
     sharding = codecs.ShardingCodec(chunk_shape=2)
     with pytest.warns(ZarrUserWarning, match="partial"):
         codecs_from_list([sharding, codecs.GzipCodec()])
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+def test_a_shard_can_be_read_by_hand(location: Any) -> None:
+    spec = chunk((4, 4), "int32")
+    codec = codecs.ShardingCodec(chunk_shape=(2, 2), index_location=location)
+    array = np.zeros((4, 4), "i4")
+    array[2:, :2] = 7
+    [encoded, none] = asyncio.run(encode(codec, [array, array * 0], spec))
+    assert none is None
+    shard = asyncio.run(_ShardReader.from_bytes(encoded, codec, (2, 2)))
+    stored = {place: data for place, data in shard.to_dict_vectorized().items() if data is not None}
+    assert list(stored) == [(1, 0)]
+    assert stored[1, 0].to_bytes() == np.full(4, 7, "i4").tobytes()

@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from fastzarr.compat import registry
 from fastzarr.compat.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 from fastzarr.compat.abc.metadata import Metadata
 from fastzarr.compat.core.common import parse_named_configuration
+from fastzarr.errors import MetadataValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -253,7 +255,33 @@ def codec_of(document: Mapping[str, Any]) -> Any:
     name = document["name"]
     if not registry.is_known(name) and CODECS.find(name) is not None:
         return parse(document)
-    return registry.get_codec_class(name).from_dict(dict(document))
+    cls: Any = registry.get_codec_class(name)
+    try:
+        return cls.from_dict(dict(document))
+    except KeyError as error:
+        key = f" {error.args[0]!r}" if error.args else ""
+        msg = f"KeyError{key} while parsing the configuration for codec {name!r}."
+        raise MetadataValidationError(msg) from error
+
+
+def parse_codecs(data: Any) -> tuple[Any, ...]:
+    """Return the codecs of objects and of documents; raise TypeError for anything else.
+
+    >>> parse_codecs(["bytes"])
+    (BytesCodec(endian=None),)
+    """
+    if not isinstance(data, Iterable):
+        msg = f"Expected iterable, got {type(data)}"
+        raise TypeError(msg)
+    found = []
+    for item in data:
+        if isinstance(item, ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec):
+            found.append(item)
+            continue
+        document = {"name": item} if isinstance(item, str) else item
+        parse_named_configuration(document, require_configuration=False)
+        found.append(codec_of(document))
+    return tuple(found)
 
 
 def kind_of(codec: Any) -> type[base.Codec] | None:

@@ -26,9 +26,10 @@ from fastzarr.compat.codecs._dress import (
     dress,
     inner_codec,
     kind_of,
+    parse_codecs,
 )
 from fastzarr.compat.codecs.bytes import BytesCodec
-from fastzarr.compat.codecs.sharding import ShardingCodec, parse_codecs
+from fastzarr.compat.codecs.sharding import ShardingCodec
 
 __all__ = ["codec_of", "inner_codec", "outer_codec", "parse_codecs"]
 

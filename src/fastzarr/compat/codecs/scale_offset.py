@@ -5,8 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
+from fastzarr.codecs.base import ChunkSpec
 from fastzarr.codecs.scale_offset import ScaleOffsetCodec as _ScaleOffset
 from fastzarr.compat.codecs._dress import ArrayArrayDress, dress
+from fastzarr.dtypes import from_numpy
+
+
+def _encode(arr: Any, offset: Any, scale: Any) -> Any:
+    """Return ``(arr - offset) * scale`` without overflow."""
+    return _applied("encode", arr, offset, scale)
+
+
+def _decode(arr: Any, offset: Any, scale: Any, *, scale_repr: object = None) -> Any:
+    """Return ``arr / scale + offset`` without overflow or rest."""
+    del scale_repr
+    return _applied("decode", arr, offset, scale)
+
+
+def _applied(verb: str, arr: Any, offset: Any, scale: Any) -> Any:
+    dtype = from_numpy(arr.dtype)
+    codec = _ScaleOffset(offset=offset, scale=scale)
+    return getattr(codec, verb)(arr, ChunkSpec(arr.shape, dtype, dtype.default_fill))
+
+
+def _decode_fits_natively(dtype: np.dtype[Any], offset: int, scale: int) -> bool:
+    """Whether every number of a data type can be decoded as one of it."""
+    info = np.iinfo(dtype)
+    ends = [int(end) // scale + offset for end in (info.min, info.max)]
+    return bool(info.min <= min(ends) and max(ends) <= info.max)
 
 
 @dress

@@ -8,13 +8,15 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 
+from fastzarr.buffers import as_view
+from fastzarr.codecs.chain import resolve_chain
+from fastzarr.codecs.program import Program, index_spec
 from fastzarr.codecs.sharding import ShardingCodec as _Sharding
 from fastzarr.compat.abc.codec import (
     ArrayArrayCodec,
@@ -25,19 +27,32 @@ from fastzarr.compat.codecs._deprecated_enum import _coerce_enum_input, _Depreca
 from fastzarr.compat.codecs._dress import (
     ArrayBytesDress,
     chunk_of,
-    codec_of,
     dress,
     inner_codec,
     one_of,
+    parse_codecs,
 )
+from fastzarr.compat.codecs._shards import MAX_UINT_64, _ShardIndex, _ShardReader
 from fastzarr.compat.codecs.bytes import BytesCodec
 from fastzarr.compat.codecs.crc32c_ import Crc32cCodec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fastzarr.compat.core.array_spec import ArraySpec
     from fastzarr.compat.core.buffer import Buffer, NDBuffer
 
-MAX_UINT_64 = 2**64 - 1
+__all__ = [
+    "INDEX_LOCATION",
+    "MAX_UINT_64",
+    "SUBCHUNK_WRITE_ORDER",
+    "IndexLocation",
+    "ShardingCodec",
+    "ShardingCodecIndexLocation",
+    "SubchunkWriteOrder",
+    "_ShardIndex",
+    "_ShardReader",
+]
 
 IndexLocation = Literal["start", "end"]
 INDEX_LOCATION: Final = ("start", "end")
@@ -49,22 +64,6 @@ class ShardingCodecIndexLocation(metaclass=_DeprecatedStrEnumMeta):
     """Locations of the index; deprecated, pass the string."""
 
     _members: ClassVar[dict[str, str]] = {"start": "start", "end": "end"}
-
-
-def parse_codecs(data: Any) -> tuple[Any, ...]:
-    """Return the codecs of a list of codecs and documents; raise TypeError for anything else.
-
-    >>> parse_codecs(["bytes"])
-    (BytesCodec(endian=None),)
-    """
-    if not isinstance(data, Iterable):
-        msg = f"Expected iterable, got {type(data)}"
-        raise TypeError(msg)
-    found = []
-    for item in data:
-        document = {"name": item} if isinstance(item, str) else item
-        found.append(codec_of(document) if isinstance(document, dict) else document)
-    return tuple(found)
 
 
 def _sizes(given: Any) -> tuple[int, ...]:
@@ -235,6 +234,16 @@ class ShardingCodec(
         return input_byte_length + int(
             sum((4 for codec in self.index_codecs if codec.to_dict()["name"] == "crc32c"), index)
         )
+
+    def read_index(self, data: Buffer, chunks_per_shard: tuple[int, ...]) -> _ShardIndex:
+        """Return the index of an encoded shard."""
+        spec = index_spec(chunks_per_shard)
+        program = Program(resolve_chain(self.inner.index_codecs, spec, "index_codecs"), spec)
+        view = as_view(np.ascontiguousarray(data.as_numpy_array()))
+        size = program.encoded_size or 0
+        at_start = self.index_location == "start"
+        found = program.decode(view[:size] if at_start else view[view.nbytes - size :])
+        return _ShardIndex(chunks_per_shard, found)
 
     @property
     def codec_pipeline(self) -> Any:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypedDict, TypeGuard
 
 from fastzarr._lazy import cached
-from fastzarr.compat.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+from fastzarr.compat.abc.codec import ArrayBytesCodec
 from fastzarr.compat.abc.metadata import Metadata
-from fastzarr.compat.codecs.bridge import outer_codec
+from fastzarr.compat.codecs.bridge import outer_codec, parse_codecs
 from fastzarr.compat.codecs.sharding import ShardingCodec
 from fastzarr.compat.core import chunk_key_encodings
 from fastzarr.compat.core._json import json_to_buffer
@@ -25,7 +25,6 @@ from fastzarr.compat.core.buffer import default_buffer_prototype
 from fastzarr.compat.core.chunk_key_encodings import parse_chunk_key_encoding
 from fastzarr.compat.core.common import (
     ZARR_JSON,
-    parse_named_configuration,
     parse_shapelike,
     validate_rectilinear_edges,
 )
@@ -44,7 +43,6 @@ from fastzarr.compat.core.metadata._grids import (
     parse_chunk_grid,
 )
 from fastzarr.compat.core.metadata.common import Lazy, parse_attributes, plain
-from fastzarr.compat.registry import get_codec_class
 from fastzarr.errors import MetadataValidationError, NodeTypeValidationError
 from fastzarr.metadata import formats
 
@@ -104,32 +102,6 @@ def parse_node_type_array(data: object) -> Literal["array"]:
         msg = f"Failed to parse input for 'node_type': expected Literal['array'], got {data!r}."
         raise NodeTypeValidationError(msg)
     return "array"
-
-
-def parse_codecs(data: object) -> tuple[Any, ...]:
-    """Return the codecs of objects and of the JSON of documents.
-
-    >>> parse_codecs(["bytes"])[0].to_dict()
-    {'name': 'bytes'}
-    """
-    if not isinstance(data, Iterable):
-        msg = f"Expected iterable, got {type(data)}"
-        raise TypeError(msg)
-    found = []
-    for item in data:
-        if isinstance(item, ArrayArrayCodec | ArrayBytesCodec | BytesBytesCodec):
-            found.append(item)
-            continue
-        document = {"name": item} if isinstance(item, str) else item
-        name, _ = parse_named_configuration(document, require_configuration=False)
-        cls = get_codec_class(name)
-        try:
-            found.append(cls.from_dict(document))
-        except KeyError as error:
-            key = f" {error.args[0]!r}" if error.args else ""
-            msg = f"KeyError{key} while parsing the configuration for codec {name!r}."
-            raise MetadataValidationError(msg) from error
-    return tuple(found)
 
 
 def validate_array_bytes_codec(codecs: tuple[Any, ...]) -> Any:
