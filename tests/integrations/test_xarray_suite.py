@@ -37,6 +37,7 @@ LEFT = {
     "test_compressor_encoding": "encodings name codecs as metadata does",
     "test_zarr_fill_value_setting": "use_zarr_fill_value_as_mask has an effect",
     "test_attributes": "the error is the same, TypeError, and its text names the attribute",
+    "test_write_region_errors": "the errors are of the same types; test_xarray_writing.py has them",
     "test_cache_members": "it looks at the members that xarray's own store keeps",
 }
 

@@ -506,6 +506,14 @@ class Array(AwaitableArray):
         what = (self.layout, self._cast)
         return (type(self).__name__, self.store.place.token, self.path, hash(what), str(what))
 
+    def __arrow_array__(self, type: Any = None) -> Any:
+        """Return the elements as an array of pyarrow; ``pyarrow.array(z)`` calls this method."""
+        import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
+
+        values = self[...]
+        # pyarrow does not know NumPy's text of variable length.
+        return pa.array(values.astype(object) if values.dtype.kind == "T" else values, type=type)
+
     def __repr__(self) -> str:
         """Return the location, the shape and the dtype."""
         return f"<Array {self.store_path} shape={self.shape} dtype={self.dtype}>"

@@ -2,24 +2,22 @@
 
 Rules of this file:
 
-* A stored object (a chunk, or a shard) that two blocks share is changed by two tasks. Where turns
-  or compare-and-swap keep the changes of both, this is allowed; elsewhere it is an error.
-* Boundaries are counted from the start of the array, not of the region that is written.
+* Which blocks may share a stored object, ``integrations/blocks.py`` says. Here it becomes an error
+  that names the variable.
 """
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from fastzarr.integrations.blocks import aligned, end_inside, shown
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from xarray import Variable
-
-    from fastzarr.stores.base import Store
 
     Sizes = tuple[int, ...]
 
@@ -43,7 +41,7 @@ def of_variable(variable: Variable, given: Any, name: Hashable) -> Any:
     for dim, sizes in zip(variable.dims, variable.chunks, strict=True):
         if len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]:
             msg = (
-                f"variable {name!r}: the dask chunks along {dim!r} are {_shown(sizes)}, but a Zarr "
+                f"variable {name!r}: the dask chunks along {dim!r} are {shown(sizes)}, but a Zarr "
                 "array has uniform chunk sizes, of which the final chunk may be smaller; rechunk "
                 f"it with .chunk(), or pass encoding={{{name!r}: {{'chunks': ...}}}}"
             )
@@ -59,11 +57,6 @@ def _check_size(size: Any, given: Any, name: Hashable) -> None:
             f"got {given!r}"
         )
         raise TypeError(msg)
-
-
-def is_shared_safely(store: Store) -> bool:
-    """Whether a stored object may be changed by two processes at once, and keeps both changes."""
-    return store.excludes or store.swap is not None
 
 
 def sizes_of(words: Mapping[str, Any], shape: Sizes) -> tuple[Sizes, ...] | None:
@@ -91,16 +84,13 @@ def check_alone(
     with them.
     """
     for axis, (blocks, first) in enumerate(zip(variable.chunks or (), start, strict=True)):
-        ends = list(accumulate(blocks, initial=first))
-        edges = {0, *accumulate(grid[axis])}
-        wanted = ends if inside else ends[1:-1]
-        wrong = next((end for end in wanted if end not in edges), None)
+        wrong = end_inside(blocks, grid[axis], first, ends=inside)
         if wrong is None:
             continue
         msg = (
             f"chunks of the variable named {name!r} would overlap multiple Dask chunks: those "
-            f"along {variable.dims[axis]!r} are {_shown(blocks)}, and one ends at element {wrong}, "
-            f"inside a chunk or shard (sizes {_shown(grid[axis])}). This store does not keep the "
+            f"along {variable.dims[axis]!r} are {shown(blocks)}, and one ends at element {wrong}, "
+            f"inside a chunk or shard (sizes {shown(grid[axis])}). This store does not keep the "
             "changes of two processes to one stored object, so data could be lost. Rechunk the "
             "variable with .chunk(), pass align_chunks=True, or pass safe_chunks=False if only "
             "one task at a time writes"
@@ -114,26 +104,7 @@ def align(variable: Variable, grid: Sequence[Sizes], start: Sequence[int]) -> Va
     No block becomes larger than the largest, or than one object.
     """
     aligned = {
-        dim: _aligned(blocks, grid[axis], start[axis])
+        dim: aligned(blocks, grid[axis], start[axis])
         for axis, (dim, blocks) in enumerate(zip(variable.dims, variable.chunks or (), strict=True))
     }
     return variable.chunk(aligned)
-
-
-def _aligned(blocks: Sizes, grid: Sizes, first: int) -> Sizes:
-    """Return blocks that end where objects do, except at the ends of the region."""
-    last = first + sum(blocks)
-    most = max(*blocks, *grid, 1) if grid else max(*blocks, 1)
-    ends = set(accumulate(blocks, initial=first))
-    edges = [edge for edge in accumulate(grid) if first < edge < last]
-    found = [first]
-    for edge, following in pairwise([*edges, last]):
-        # The end of a block is kept as near as possible: it moves to the next edge.
-        block_ends = any(found[-1] < end <= edge for end in ends)
-        if block_ends or following - found[-1] > most:
-            found.append(edge)
-    return tuple(end - begin for begin, end in pairwise([*found, last])) or (0,)
-
-
-def _shown(sizes: Sizes) -> str:
-    return str(tuple(sizes)) if len(sizes) <= 8 else f"({', '.join(map(str, sizes[:6]))}, ...)"

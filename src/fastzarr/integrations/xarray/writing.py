@@ -22,8 +22,9 @@ from xarray.namedarray.parallelcompat import get_chunked_array_type
 from fastzarr.api.consolidate import consolidate_metadata
 from fastzarr.api.open import open_group
 from fastzarr.errors import GroupNotFoundError
+from fastzarr.integrations.blocks import is_shared_safely
 from fastzarr.integrations.xarray import coding
-from fastzarr.integrations.xarray.chunks import align, check_alone, is_shared_safely, sizes_of
+from fastzarr.integrations.xarray.chunks import align, check_alone, sizes_of
 from fastzarr.integrations.xarray.creating import (
     as_encoding,
     check_encoding,
