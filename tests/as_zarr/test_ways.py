@@ -88,6 +88,34 @@ def test_processes_that_are_spawned_have_it_too(site: sites.Site, tmp_path: Path
     assert site.says(*before, str(script), **variables) == ["fastzarr.compat"]
 
 
+CLUSTER = """
+import sys
+def home():
+    import zarr
+    return zarr.__name__
+if __name__ == "__main__":
+    if sys.argv[1] == "import":
+        import fastzarr.as_zarr
+    from distributed import Client, LocalCluster
+    words = dict(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    with LocalCluster(**words) as cluster, Client(cluster) as client:
+        print(client.submit(home).result())
+"""
+
+
+@pytest.mark.parametrize("way", ["import", "variable", "preload"])
+def test_workers_of_dask_have_it(site: sites.Site, tmp_path: Path, way: str):
+    script = tmp_path / "script.py"
+    script.write_text(CLUSTER)
+    variables = {
+        "import": {},
+        "variable": ON,
+        "preload": {"DASK_DISTRIBUTED__WORKER__PRELOAD": "fastzarr.as_zarr"},
+    }[way]
+    done = site.run(str(script), way, **variables)
+    assert done.stdout.splitlines() == ["fastzarr.compat"], done.stderr
+
+
 def test_kernels_of_notebooks_have_it(site: sites.Site, tmp_path: Path, monkeypatch):
     from jupyter_client.manager import start_new_kernel
 
