@@ -121,7 +121,7 @@ SUITES = (
         "zarr-python 2",
         "zarr==2.18.7",
         ("own",),
-        needs=("numcodecs<0.16", "numpy<2.3", "lmdb", "msgpack"),
+        needs=("fsspec", "h5py", "lmdb", "msgpack", "pytest-doctestplus", "requests"),
         version=2,
         moved=("zarr/tests", "own"),
     ),
