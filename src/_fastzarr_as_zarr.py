@@ -84,12 +84,14 @@ def _distribution(release: str) -> Distribution:
 
         def read_text(self, filename: str) -> str | None:
             """Return the text of a file of the metadata."""
-            if filename != "METADATA":
-                return None
-            return (
-                f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: {release}+fastzarr\n"
-                "Summary: fastzarr in the place of zarr-python\n"
-            )
+            texts = {
+                "METADATA": (
+                    f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: {release}+fastzarr\n"
+                    "Summary: fastzarr in the place of zarr-python\n"
+                ),
+                "top_level.txt": f"{PACKAGE}\n",
+            }
+            return texts.get(filename)
 
         def locate_file(self, path: Any) -> Any:
             """Return the path of a file, of which the distribution has none."""
