@@ -71,7 +71,7 @@ class Finder:
         """Return the distribution ``zarr``, where all that are installed are meant."""
         self.go_first()
         # pip asks for what is installed in a folder: there is none that it could remove.
-        if context.name in (None, PACKAGE) and context.path is sys.path:
+        if (context.name or PACKAGE).lower() == PACKAGE and context.path is sys.path:
             yield _distribution(self.release)
 
 

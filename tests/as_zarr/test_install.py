@@ -99,7 +99,7 @@ def test_pip_sees_no_distribution_in_a_folder(site: sites.Site, tmp_path: Path):
     program = """
 import fastzarr.as_zarr, importlib.metadata as metadata, sys
 print([found.version for found in metadata.distributions(name="zarr", path=[sys.argv[1]])])
-print(metadata.metadata("zarr")["Name"], metadata.files("zarr"), metadata.requires("zarr"))
+print(metadata.metadata("Zarr")["Name"], metadata.files("zarr"), metadata.requires("zarr"))
 print(metadata.packages_distributions()["zarr"][0])
 """
     assert site.says("-c", program, str(tmp_path)) == ["[]", "zarr None None", "zarr"]
