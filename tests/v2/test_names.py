@@ -6,6 +6,7 @@ Expected values are facts of zarr-python 2.18.7.
 from __future__ import annotations
 
 import pickle
+import tempfile
 
 import numcodecs
 import numpy as np
@@ -157,8 +158,6 @@ def test_a_subclass_of_a_store_that_overrides_reading_is_asked():
             self.seen = (*self.seen, key)
             return super().__getitem__(key)
 
-    import tempfile
-
     store = Folder(tempfile.mkdtemp())
     z = zarr.zeros(4, chunks=2, store=store)
     z[:] = 1
@@ -297,3 +296,29 @@ def test_overwriting_replaces_an_array_above_by_a_group():
         root.zeros("a/b", shape=3)
     root.zeros("a/b", shape=3, overwrite=True)
     assert isinstance(root["a"], zarr.Group)
+
+
+def test_the_store_that_created_an_array_may_unpickle():
+    store = zarr.KVStore({})
+    zarr.storage.init_array(store, 2, dtype=object, object_codec=numcodecs.Pickle())
+    zarr.Array(store)[0] = {"a": 1}
+    assert zarr.Array(store)[0] == {"a": 1}
+    with pytest.raises(zarr.errors.MetadataError, match="allow_pickle"):
+        zarr.Array(pickle.loads(pickle.dumps(store)))
+
+
+def test_chunks_in_folders_are_listed_by_their_keys():
+    store = zarr.NestedDirectoryStore(tempfile.mkdtemp())
+    zarr.ones((4, 4), chunks=2, store=store)[:2] = 3
+    assert store.listdir() == [".zarray", "0.0", "0.1"]
+    assert sorted(store) == [".zarray", "0/0", "0/1"]
+    assert "a/" not in store
+
+
+def test_results_have_the_type_of_the_meta_array():
+    class Mine(np.ndarray):
+        pass
+
+    z = zarr.array([1, 2, 3], meta_array=np.empty(()).view(Mine))
+    assert type(z[:2]) is Mine
+    assert z[:2].tolist() == [1, 2]

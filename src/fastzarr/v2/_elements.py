@@ -11,9 +11,10 @@ from fastzarr import Array
 from fastzarr.selection import index as kinds
 from fastzarr.v2.indexing import (
     check_basic,
+    check_blocks,
     check_fields,
+    check_kind,
     check_no_multi_fields,
-    check_steps,
     is_scalar,
 )
 from fastzarr.v2.util import check_array_shape
@@ -47,6 +48,9 @@ class Elements(Array):
             if kind == "coordinate":
                 return self._read(access, found, out.reshape(found.shape))
             check_array_shape("out", out, found.shape)
+            if not isinstance(out, np.ndarray):
+                out[...] = self._read(access, found)
+                return out
         result = self._read(access, found, out)
         if found.shape or out is not None:
             return result
@@ -105,8 +109,9 @@ def _selected(kind: str, selection: Any, layout: Any) -> Selection:
     if kind == "basic":
         check_basic(selection)
         return kinds.basic(selection, shape)
-    check_steps(selection)
+    check_kind(kind, selection)
     if kind == "block":
+        check_blocks(selection, layout.grid.count(shape))
         return kinds.block(selection, shape, layout.grid)
     make: Any = {
         "orthogonal": kinds.orthogonal,

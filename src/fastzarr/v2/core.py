@@ -92,7 +92,10 @@ class Array:
         self._read_only, self._synchronizer = bool(read_only), synchronizer
         self._cache_metadata, self._write_empty_chunks = cache_metadata, write_empty_chunks
         if partial_decompress is not None:
-            msg = "partial_decompress= has no effect: parts of chunks are decoded where that helps"
+            msg = (
+                "Support for partial decompression will be removed in a future version: "
+                "partial_decompress= has no effect, and parts of chunks are decoded anyway"
+            )
             warnings.warn(msg, DeprecationWarning, stacklevel=2)
         self._partial_decompress, self._version = partial_decompress, 2
         self._meta_array = np.empty_like(() if meta_array is None else meta_array, shape=())
@@ -127,7 +130,7 @@ class Array:
             write_empty_chunks=self._write_empty_chunks,
             zarr_version=2 if place.zarr_format is None else None,
             layout=layout,
-            allow_pickle=self._allow_pickle,
+            allow_pickle=self._allow_pickle or self._path in getattr(self._store, "created", ()),
         ).show_objects()
 
     @property
@@ -354,11 +357,19 @@ class Array:
         else:
             self.set_basic_selection(rest, value, fields=fields)
 
+    def _read(self, kind: str, selection: Any, out: Any, fields: Any) -> Any:
+        found = self.inner.read(kind, selection, out, fields)
+        if type(self._meta_array) is np.ndarray or not isinstance(found, np.ndarray):
+            return found
+        shown = np.empty_like(self._meta_array, shape=found.shape, dtype=found.dtype)
+        shown[...] = found
+        return shown if out is None else out
+
     def get_basic_selection(
         self, selection: Any = Ellipsis, out: Any = None, fields: Any = None
     ) -> Any:
         """Return elements selected by integers and slices."""
-        return self.inner.read("basic", selection, out, fields)
+        return self._read("basic", selection, out, fields)
 
     def set_basic_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Assign to elements selected by integers and slices."""
@@ -366,7 +377,7 @@ class Array:
 
     def get_orthogonal_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
         """Return elements selected by an array for each axis."""
-        return self.inner.read("orthogonal", selection, out, fields)
+        return self._read("orthogonal", selection, out, fields)
 
     def set_orthogonal_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Assign to elements selected by an array for each axis."""
@@ -374,7 +385,7 @@ class Array:
 
     def get_coordinate_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
         """Return elements by their coordinates."""
-        return self.inner.read("coordinate", selection, out, fields)
+        return self._read("coordinate", selection, out, fields)
 
     def set_coordinate_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Assign to elements by their coordinates."""
@@ -382,7 +393,7 @@ class Array:
 
     def get_mask_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
         """Return the elements where a boolean array is True."""
-        return self.inner.read("mask", selection, out, fields)
+        return self._read("mask", selection, out, fields)
 
     def set_mask_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Assign to the elements where a boolean array is True."""
@@ -390,7 +401,7 @@ class Array:
 
     def get_block_selection(self, selection: Any, out: Any = None, fields: Any = None) -> Any:
         """Return the elements of whole chunks."""
-        return self.inner.read("block", selection, out, fields)
+        return self._read("block", selection, out, fields)
 
     def set_block_selection(self, selection: Any, value: Any, fields: Any = None) -> None:
         """Assign to the elements of whole chunks."""

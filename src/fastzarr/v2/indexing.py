@@ -211,6 +211,31 @@ def check_steps(selection: Any) -> None:
             raise NegativeStepError(msg)
 
 
+def check_kind(kind: str, selection: Any) -> None:
+    """Raise IndexError for an item that a kind of selection does not take.
+
+    >>> check_kind("orthogonal", (0, slice(3), [1]))
+    """
+    check_steps(selection)
+    for item in ensure_tuple(selection):
+        wrong = kind == "coordinate" and (isinstance(item, slice) or item is Ellipsis)
+        if item is None or wrong:
+            msg = f"unsupported selection item for {kind} indexing: {item!r}"
+            raise IndexError(msg)
+
+
+def check_blocks(selection: Any, counts: tuple[int, ...]) -> None:
+    """Raise BoundsCheckError for a slice of chunks that begins behind the last one.
+
+    >>> check_blocks(slice(0, 9), (3,))
+    """
+    for item, count in zip(replace_ellipsis(selection, counts), counts, strict=True):
+        start = item.start or 0 if isinstance(item, slice) else 0
+        if not -count <= start < max(count, 1):
+            msg = f"chunk {start} is out of bounds for dimension with {count} chunks"
+            raise BoundsCheckError(msg)
+
+
 def check_basic(selection: Any) -> None:
     """Raise IndexError for an item that is no integer, slice or ellipsis.
 

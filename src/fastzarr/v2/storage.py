@@ -34,6 +34,7 @@ from fastzarr.v2._storage.store import (
     DEFAULT_ZARR_VERSION,
     V3_DEPRECATION_MESSAGE,
     BaseStore,
+    Dressed,
     KVStore,
     Store,
     StoreLike,
@@ -354,7 +355,7 @@ def new_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
     dtype = dtype.base
     if dimension_separator is None:
         dimension_separator = getattr(store, "_dimension_separator", None)
-    return fastzarr.create(
+    made = fastzarr.create(
         shape,
         normalize_chunks(chunks, shape, dtype.itemsize),
         dtype,
@@ -370,6 +371,9 @@ def new_array(  # noqa: PLR0913, PLR0917  (signature of zarr-python 2)
         dimension_separator=normalize_dimension_separator(dimension_separator),
         **_format(store),
     ).layout
+    if isinstance(store, Dressed):
+        store.created |= {path}
+    return made
 
 
 def _clear(store: Any, path: str, chunk_store: Any) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr import stores as ours
 from fastzarr.api.storage import getsize
-from fastzarr.v2._storage.store import Dressed, KVStore, Store, ensure_store, inner_store
+from fastzarr.v2._storage.store import (
+    Dressed,
+    KVStore,
+    Store,
+    array_meta_key,
+    ensure_store,
+    inner_store,
+)
 from fastzarr.v2.errors import FSPathExistNotDir, MetadataError, ReadOnlyError
 from fastzarr.v2.util import json_loads, normalize_dimension_separator, normalize_storage_path
 
@@ -21,6 +28,18 @@ class _Sized(Dressed, own=True):
     def getsize(self, path: Any = None) -> int:
         """Return the bytes of a value, or of those directly below a path."""
         return getsize(self.inner, normalize_storage_path(path))
+
+
+def nested_names(store: Dressed, names: list[str], path: str) -> list[str]:
+    """Return names below an array with the keys of its chunks in place of their folders."""
+    if store.separator != "/" or array_meta_key not in names:
+        return names
+    prefix = f"{path}/" if path else ""
+    found = []
+    for name in names:
+        below = list(store.inner.list(prefix + name)) if name.isdigit() else []
+        found += [key.removeprefix(prefix).replace("/", ".") for key in below] or [name]
+    return sorted(found)
 
 
 class MemoryStore(_Sized, own=True):
@@ -85,12 +104,16 @@ class DirectoryStore(_Sized, own=True):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the store inside, which the path gives again."""
-        return {name: value for name, value in vars(self).items() if name != "inner"}
+        return {name: value for name, value in super().__getstate__().items() if name != "inner"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the store."""
         vars(self).update(state)
         self.inner = self._kind(self.path, self.normalize_keys, self._dimension_separator)
+
+    def listdir(self, path: str = "") -> list[str]:
+        """Return the sorted names directly below a path, in an array with the keys of chunks."""
+        return nested_names(self, super().listdir(path), normalize_storage_path(path))
 
     def dir_path(self, path: Any = None) -> str:
         """Return the folder of a path."""
@@ -186,6 +209,10 @@ class FSStore(_Sized, own=True):
         import fsspec
 
         return fsspec.FSMap(self.path, self.fs)
+
+    def listdir(self, path: str = "") -> list[str]:
+        """Return the sorted names directly below a path, in an array with the keys of chunks."""
+        return nested_names(self, super().listdir(path), normalize_storage_path(path))
 
     def setitems(self, values: Any) -> None:
         """Store values, together where the file system can."""

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
+from fastzarr.errors import KeyValidationError
 from fastzarr.stores import Store as OurStore
 from fastzarr.stores.mapping import MappingStore
 from fastzarr.v2.meta import Metadata2
@@ -147,17 +148,31 @@ class Dressed(Store):
     """
 
     inner: OurStore
+    #: The paths of arrays that were created through this object, which may therefore unpickle.
+    created: frozenset[str] = frozenset()
     _dimension_separator: str | None = None
     strange: ClassVar[bool] = False
+
+    @property
+    def separator(self) -> str | None:
+        """The separator of chunk keys in arrays whose document does not name one."""
+        return self._dimension_separator
 
     def __init_subclass__(cls, *, own: bool = False, **kwargs: Any) -> None:
         """Note whether the class defines a method of mappings itself."""
         super().__init_subclass__(**kwargs)
         cls.strange = not own and (cls.strange or not _METHODS.isdisjoint(vars(cls)))
 
+    def __getstate__(self) -> Any:
+        """Return the state of a copy, which has created nothing."""
+        return {name: value for name, value in vars(self).items() if name != "created"}
+
     def __getitem__(self, key: str) -> Any:
         """Return a value; raise KeyError if it is missing."""
-        return self.inner[key]
+        try:
+            return self.inner[key]
+        except KeyValidationError as error:
+            raise KeyError(key) from error
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Store a value."""
@@ -169,7 +184,10 @@ class Dressed(Store):
 
     def __contains__(self, key: object) -> bool:
         """Whether a key has a value."""
-        return key in self.inner
+        try:
+            return key in self.inner
+        except KeyValidationError:
+            return False
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys."""
@@ -401,5 +419,5 @@ def _listdir_from_keys(store: Any, path: str | None = None) -> list[str]:
 
 def warn_of_missing_listdir(store: Any) -> None:
     """Warn of a store without a method that is needed to list it."""
-    msg = f"store {store} has no method `listdir`; derive its class from `Store`"
+    msg = f"store {store} has no `listdir` method; derive its class from `Store`"
     warnings.warn(msg, stacklevel=3)
