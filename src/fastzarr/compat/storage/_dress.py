@@ -130,6 +130,11 @@ class Dress(Store):
         kinds = default_buffer_prototype() if prototype is None else prototype
         return kinds.buffer.from_bytes(data)
 
+    def _check_deletes(self) -> None:
+        if not self.supports_deletes:
+            msg = "This method is only available for stores that support deletes."
+            raise NotImplementedError(msg)
+
     def _read(
         self, key: str, prototype: BufferPrototype | None, byte_range: ByteRequest | None
     ) -> Buffer | None:
@@ -203,6 +208,7 @@ class Dress(Store):
 
     async def delete_dir(self, prefix: str) -> None:
         """Delete all keys below a prefix."""
+        self._check_deletes()
         self._check_writable()
         await self._do(self._remove_below, prefix)
 

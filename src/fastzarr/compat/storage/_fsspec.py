@@ -213,6 +213,7 @@ class FsspecStore(Dress):
 
     async def delete_dir(self, prefix: str) -> None:
         """Delete all keys below a prefix."""
+        self._check_deletes()
         self._check_writable()
         with suppress(*self.allowed_exceptions):
             await self.fs._rm(self._path(prefix), recursive=True)
