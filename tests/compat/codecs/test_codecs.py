@@ -23,7 +23,7 @@ from fastzarr.compat.core.codec_pipeline import (
     codecs_from_list,
 )
 from fastzarr.compat.core.config import NUMCODECS
-from fastzarr.compat.dtype import parse_dtype
+from fastzarr.compat.dtype import UInt16, parse_dtype
 from fastzarr.compat.registry import get_numcodec
 from fastzarr.errors import ZarrUserWarning
 
@@ -107,6 +107,7 @@ def test_what_the_data_type_decides_is_filled_in() -> None:
     spec = chunk((4,), "int32")
     blosc = codecs.BloscCodec().evolve_from_array_spec(spec)
     assert (blosc.typesize, blosc.shuffle) == (4, "shuffle")
+    assert codecs.BloscCodec(typesize=1).evolve_from_array_spec(spec).shuffle == "shuffle"
     assert codecs.BytesCodec().evolve_from_array_spec(chunk((4,), "int8")).endian is None
     assert codecs.Shuffle().evolve_from_array_spec(spec).codec_config["elementsize"] == 4
     with pytest.raises(ValueError, match="endian"):
@@ -180,3 +181,18 @@ def test_a_shard_can_be_read_by_hand(location: Any) -> None:
     stored = {place: data for place, data in shard.to_dict_vectorized().items() if data is not None}
     assert list(stored) == [(1, 0)]
     assert stored[1, 0].to_bytes() == np.full(4, 7, "i4").tobytes()
+
+
+def test_decoded_elements_have_the_byte_order_of_the_description() -> None:
+    dtype = UInt16(endianness="big")
+    spec = ArraySpec((3,), dtype, 0, ArrayConfig.from_dict({}), default_buffer_prototype())
+    array = np.arange(3, dtype=">u2")
+    pipeline = BatchedCodecPipeline.from_codecs([codecs.ScaleOffset(), codecs.BytesCodec()])
+
+    async def through() -> Any:
+        [data] = await pipeline.encode([(spec.prototype.nd_buffer.from_numpy_array(array), spec)])
+        return await pipeline.decode([(data, spec)])
+
+    [decoded] = asyncio.run(through())
+    assert decoded.as_numpy_array().dtype == array.dtype
+    np.testing.assert_array_equal(decoded.as_numpy_array(), array)

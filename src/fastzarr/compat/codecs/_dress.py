@@ -155,6 +155,12 @@ def _array(array: np.ndarray[Any, Any], spec: ArraySpec) -> NDBuffer:
     return made
 
 
+def _elements(array: np.ndarray[Any, Any], spec: ArraySpec) -> NDBuffer:
+    """Return a decoded array in the byte order of its description."""
+    dtype: Any = spec.dtype
+    return _array(array.astype(dtype.to_native_dtype(), copy=False), spec)
+
+
 class BytesBytesDress(Dress, BytesBytesCodec):
     """A codec that encodes bytes as other bytes."""
 
@@ -209,7 +215,7 @@ class ArrayArrayDress(_OfArray, ArrayArrayCodec):
         inner, chunk = self._inside(chunk_spec)
         stored = inner.encoded_spec(chunk).dtype.numpy
         array = chunk_array.as_numpy_array().astype(stored, copy=False)
-        return _array(inner.decode(array, chunk), chunk_spec)
+        return _elements(inner.decode(array, chunk), chunk_spec)
 
 
 class ArrayBytesDress(_OfArray, ArrayBytesCodec):
@@ -223,7 +229,7 @@ class ArrayBytesDress(_OfArray, ArrayBytesCodec):
     def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         inner, chunk = self._inside(chunk_spec)
         data = np.ascontiguousarray(chunk_bytes.as_numpy_array())
-        return _array(inner.decode(as_view(data), chunk), chunk_spec)
+        return _elements(inner.decode(as_view(data), chunk), chunk_spec)
 
 
 def inner_codec(codec: Any) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from fastzarr.codecs.blosc import BloscCodec as _Blosc
 from fastzarr.compat.codecs._deprecated_enum import _coerce_enum_input, _DeprecatedStrEnumMeta
 from fastzarr.compat.codecs._dress import BytesBytesDress, dress, exact, one_of
+
+if TYPE_CHECKING:
+    from fastzarr.compat.core.array_spec import ArraySpec
 
 BloscShuffleLiteral = Literal["noshuffle", "shuffle", "bitshuffle"]
 BLOSC_SHUFFLE: Final = ("noshuffle", "shuffle", "bitshuffle")
@@ -108,3 +111,13 @@ class BloscCodec(BytesBytesDress):
             object.__setattr__(self, name, value)
         known = {name: v for name, v in self.settings().items() if name not in derived}
         self.holding(_Blosc.from_config(known, ""))
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        """Return the codec with the members that were None derived from the data type."""
+        dtype: Any = array_spec.dtype
+        size = dtype.inner.itemsize or 1
+        found: dict[str, Any] = {"typesize": size, "shuffle": "shuffle"}
+        if size == 1:
+            found["shuffle"] = "bitshuffle"
+        derived = {name: found[name] for name in self._tunable_attrs}
+        return replace(self, **derived) if derived else self

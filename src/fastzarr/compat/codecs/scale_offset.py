@@ -25,9 +25,14 @@ def _decode(arr: Any, offset: Any, scale: Any, *, scale_repr: object = None) -> 
 
 
 def _applied(verb: str, arr: Any, offset: Any, scale: Any) -> Any:
+    wide = np.result_type(arr, offset, scale)
+    if arr.dtype.kind == "f" and wide != arr.dtype:
+        msg = f"the numbers would have changed dtype from {arr.dtype} to {wide}"
+        raise ValueError(msg)
     dtype = from_numpy(arr.dtype)
     codec = _ScaleOffset(offset=offset, scale=scale)
-    return getattr(codec, verb)(arr, ChunkSpec(arr.shape, dtype, dtype.default_fill))
+    found = getattr(codec, verb)(arr, ChunkSpec(arr.shape, dtype, dtype.default_fill))
+    return found.astype(arr.dtype, copy=False)
 
 
 def _decode_fits_natively(dtype: np.dtype[Any], offset: int, scale: int) -> bool:

@@ -35,6 +35,7 @@ from fastzarr.compat.codecs._dress import (
 from fastzarr.compat.codecs._shards import MAX_UINT_64, _ShardIndex, _ShardReader
 from fastzarr.compat.codecs.bytes import BytesCodec
 from fastzarr.compat.codecs.crc32c_ import Crc32cCodec
+from fastzarr.compat.core.common import parse_chunk_shape, parse_shapelike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,21 +68,15 @@ class ShardingCodecIndexLocation(metaclass=_DeprecatedStrEnumMeta):
 
 
 def _sizes(given: Any) -> tuple[int, ...]:
-    sizes = (given,) if isinstance(given, int | np.integer) else tuple(given)
-    for size in sizes:
-        if not isinstance(size, int | np.integer) or size < 1:
-            kind = ValueError if isinstance(size, int | np.integer) else TypeError
-            msg = f"chunk_shape must have integers of at least 1, got {given!r}"
-            raise kind(msg)
-    return tuple(int(size) for size in sizes)
+    return parse_chunk_shape(parse_shapelike(given))
 
 
 def _check_index_codecs(codecs: tuple[Any, ...]) -> None:
     varying = [codec for codec in codecs if not getattr(codec, "is_fixed_size", False)]
     if varying:
         msg = (
-            "index_codecs must have an encoded size that does not depend on the values; these "
-            f"have not: {varying}"
+            "each of index_codecs must produce a fixed-size encoding, whatever the values; these "
+            f"do not: {varying}"
         )
         raise ValueError(msg)
 

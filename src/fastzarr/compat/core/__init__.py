@@ -10,5 +10,7 @@ __getattr__, __dir__ = make_lazy(
             *("codec_pipeline", "common", "config", "dtype", "group", "indexing", "metadata"),
             *("sync", "sync_group"),
         ),
+        ".buffer": ("Buffer", "NDBuffer"),
+        ".codec_pipeline": ("BatchedCodecPipeline",),
     },
 )

@@ -2,10 +2,26 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.compat.codecs.numcodecs._codecs import CLASSES
+from fastzarr.compat.codecs.numcodecs._codecs import (
+    CLASSES,
+    CODEC_PREFIX,
+    _NumcodecsArrayArrayCodec,
+    _NumcodecsArrayBytesCodec,
+    _NumcodecsBytesBytesCodec,
+    _NumcodecsChecksumCodec,
+    _NumcodecsCodec,
+)
 from fastzarr.compat.core.config import NUMCODECS
 
-__all__ = list(NUMCODECS)
+__all__ = [  # noqa: PLE0604  (NUMCODECS has strings)
+    *NUMCODECS,
+    "CODEC_PREFIX",
+    "_NumcodecsArrayArrayCodec",
+    "_NumcodecsArrayBytesCodec",
+    "_NumcodecsBytesBytesCodec",
+    "_NumcodecsChecksumCodec",
+    "_NumcodecsCodec",
+]
 
 globals().update(CLASSES)
 
