@@ -10,8 +10,8 @@ import numpy as np
 from fastzarr._lazy import cached
 from fastzarr.compat.core._selecting import (
     boundscheck_indices,
+    check_axis,
     check_steps,
-    is_bool_array,
     is_integer_array,
     normalize_integer_selection,
     wraparound_indices,
@@ -110,15 +110,7 @@ class BoolArrayDimIndexer:
 
     def __init__(self, dim_sel: NDArray[np.bool_], dim_len: int, dim_grid: Any) -> None:
         """Raise IndexError if the mask has not the length of the axis."""
-        if not is_bool_array(dim_sel, 1):
-            msg = "Boolean arrays in an orthogonal selection must be 1-dimensional only"
-            raise IndexError(msg)
-        if dim_sel.shape[0] != dim_len:
-            msg = (
-                "Boolean array has the wrong length for dimension; "
-                f"expected {dim_len}, got {dim_sel.shape[0]}"
-            )
-            raise IndexError(msg)
+        check_axis(dim_sel, dim_len)
         self.dim_sel, self.dim_len, self.dim_grid = dim_sel, dim_len, dim_grid
         self.nchunks = dim_grid.nchunks
         counts = [np.count_nonzero(self._part(k)) for k in range(self.nchunks)]

@@ -217,6 +217,22 @@ def boundscheck_indices(x: NDArray[Any], dim_len: int) -> None:
         raise out_of_bounds(dim_len)
 
 
+def check_axis(item: NDArray[Any], dim_len: int) -> None:
+    """Raise IndexError unless an array can select along an axis."""
+    what = "Boolean" if is_bool_array(item) else "integer"
+    if item.ndim != 1:
+        msg = f"{what} arrays in an orthogonal selection must be 1-dimensional only"
+        raise IndexError(msg)
+    if what == "integer":
+        boundscheck_indices(wraparound_indices(item, dim_len), dim_len)
+    elif item.shape[0] != dim_len:
+        msg = (
+            "Boolean array has the wrong length for dimension; "
+            f"expected {dim_len}, got {item.shape[0]}"
+        )
+        raise IndexError(msg)
+
+
 def check_steps(items: tuple[Any, ...]) -> None:
     """Raise NegativeStepError if a slice goes backward or stands still."""
     for item in items:
