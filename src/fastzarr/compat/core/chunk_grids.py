@@ -125,8 +125,9 @@ class ChunkGrid:
             return cls.from_sizes(metadata.shape, metadata.chunks)
         grid = metadata.chunk_grid
         for name in ("chunk_shape", "chunk_shapes"):
-            if hasattr(grid, name):
-                return cls.from_sizes(metadata.shape, getattr(grid, name))
+            sizes = getattr(grid, name, None)
+            if isinstance(sizes, tuple):
+                return cls.from_sizes(metadata.shape, sizes)
         msg = f"Unknown chunk grid metadata type: {type(grid)}"
         raise TypeError(msg)
 
