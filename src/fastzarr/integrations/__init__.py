@@ -2,6 +2,7 @@
 
 * ``xarray``: the engine ``fastzarr`` of ``xarray.open_dataset``, and ``ds.fastzarr.to_zarr``.
 * ``dask``: arrays of dask from and to arrays of this package.
+* ``cubed``: the same for Cubed.
 * ``pandas``: data frames from and to groups and structured arrays.
 * ``napari``: a reader for the viewer.
 
