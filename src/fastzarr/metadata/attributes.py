@@ -74,7 +74,7 @@ def _plain_scalar(value: Any, where: str) -> Any:
         number = float(value)
         return math.nan if math.isnan(number) else number  # JSON has one NaN only
     kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
-    msg = f"{where}: a value of type {kind} cannot be stored as JSON; convert it to a string, a "
+    msg = f"{where}: a value of type {kind} is not JSON serializable; convert it to a string, a "
     raise TypeError(msg + "number, a list or a mapping")
 
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.info import GroupInfo
-    from fastzarr.nodes.members import Tell
+    from fastzarr.nodes.members import Tell, Unknown
     from fastzarr.nodes.snapshot import Snapshot
     from fastzarr.stores import Store
     from fastzarr.stores.resolve import StoreLike
@@ -221,11 +221,21 @@ class Group(AwaitableGroup["Group"]):
         >>> root.metadata.node_type
         'group'
         """
-        snapshot, copy = self._snapshot, None
-        found = None if snapshot is None else snapshot.nodes
-        if snapshot is not None and found is not None:
-            copy = ConsolidatedMetadata(found, snapshot.relative(self._path) or "")
+        snapshot, copy = self.snapshot, None
+        if snapshot is not None and snapshot.nodes is not None:
+            copy = ConsolidatedMetadata(snapshot.nodes, snapshot.relative(self._path) or "")
         return GroupMetadata(self.attrs.asdict(), self._layout.zarr_format, copy)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The consolidated metadata that the group reads from; None if it reads the documents.
+
+        >>> import fastzarr
+        >>> fastzarr.group().snapshot is None
+        True
+        """
+        snapshot = self._snapshot
+        return None if snapshot is None or snapshot.nodes is None else snapshot
 
     @property
     def zarr_format(self) -> hints.ZarrFormat:
@@ -532,10 +542,12 @@ class Group(AwaitableGroup["Group"]):
             return [name for name in entries if self._snapshot.has(nodes.join(self._path, name))]
         return listing.child_names(self._store, self._path, self._layout.format, entries, tell)
 
-    def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
-        snapshot = self._snapshot
-        if snapshot is None or snapshot.nodes is None:
-            yield from listing.children(self._store, path, self._layout.format, entries)
+    def _children(
+        self, path: str, entries: list[str] | None = None, unknown: Unknown | None = None
+    ) -> Iterator[tuple[str, Node]]:
+        snapshot = self.snapshot
+        if snapshot is None:
+            yield from listing.children(self._store, path, self._layout.format, entries, unknown)
             return
         for name in list(snapshot.names(path)) if entries is None else entries:
             below = nodes.join(path, name)

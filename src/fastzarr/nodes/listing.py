@@ -25,12 +25,17 @@ _TOGETHER = 128
 
 
 def children(
-    store: Store, path: str, format: Format, names: list[str] | None = None
+    store: Store,
+    path: str,
+    format: Format,
+    names: list[str] | None = None,
+    unknown: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[str, Node]]:
     """Iterate over the names and nodes directly below a group, in the order of their names.
 
     ``names`` are the result of ``entries``, if it is known. A document is parsed when its node is
-    reached. A node that cannot be read is left out, with a warning that names it.
+    reached. A node that cannot be read is left out, with a warning that names it. ``unknown`` is
+    called with the path of each name that is no node.
     """
     names = entries(store, path) if names is None else names
     for start in range(0, len(names), _TOGETHER):
@@ -44,6 +49,8 @@ def children(
                 elif format.has_implied_groups and is_bare_folder(store, below):
                     node = format.implied_group()
                 else:
+                    if unknown is not None:
+                        unknown(below)
                     continue
             except BROKEN as error:
                 warn_of(below, store, error)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fastzarr.stores import Store
 
     Tell: TypeAlias = Callable[[str, Store, Exception], None]
+    Unknown: TypeAlias = Callable[[str], None]
 
 GroupT = TypeVar("GroupT")
 T = TypeVar("T")
@@ -60,10 +61,13 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         """
 
     @abstractmethod
-    def _children(self, path: str, entries: list[str] | None = None) -> Iterator[tuple[str, Node]]:
+    def _children(
+        self, path: str, entries: list[str] | None = None, unknown: Unknown | None = None
+    ) -> Iterator[tuple[str, Node]]:
         """Iterate over the names and metadata of the members of the group at ``path``.
 
-        ``entries`` are the names that may be names of members, if they are known.
+        ``entries`` are the names that may be names of members, if they are known. ``unknown`` is
+        called with the path of each that is not.
         """
 
     @abstractmethod
@@ -192,8 +196,12 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         _check_depth(max_depth)
         return sum(1 for _ in self.walk(max_depth))
 
-    def walk(self, max_depth: int | None = None) -> Iterator[tuple[str, Node]]:
+    def walk(
+        self, max_depth: int | None = None, unknown: Unknown | None = None
+    ) -> Iterator[tuple[str, Node]]:
         """Iterate over paths and metadata below the group, each group before its own members.
+
+        ``unknown`` is called with the path of each folder or key in the store that is no member.
 
         >>> import fastzarr
         >>> root = fastzarr.group()
@@ -202,7 +210,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         >>> [(path, layout.node_type) for path, layout in root.walk()]
         [('a', 'group'), ('a/x', 'array'), ('y', 'array')]
         """
-        stack = [(self._children(self.path), "")]
+        stack = [(self._children(self.path, None, unknown), "")]
         while stack:
             level, prefix = stack[-1]
             stopping.check()
@@ -221,9 +229,11 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
             yield prefix + name, found
             if isinstance(found, GroupLayout) and (max_depth is None or len(stack) <= max_depth):
                 below = join(self.path, prefix + name)
-                stack.append((self._children(below), f"{prefix}{name}/"))
+                stack.append((self._children(below, None, unknown), f"{prefix}{name}/"))
 
-    def walk_nodes(self, max_depth: int | None = None) -> Iterator[tuple[str, Array | GroupT]]:
+    def walk_nodes(
+        self, max_depth: int | None = None, unknown: Unknown | None = None
+    ) -> Iterator[tuple[str, Array | GroupT]]:
         """Iterate over paths and nodes below the group, as ``walk`` does over their metadata.
 
         >>> import fastzarr
@@ -233,7 +243,7 @@ class Members(MutableMapping[str, Array | GroupT], Generic[GroupT]):
         >>> [node.name for path, node in root.walk_nodes()]
         ['/a', '/a/x', '/y']
         """
-        for name, found in self.walk(max_depth):
+        for name, found in self.walk(max_depth, unknown):
             yield name, self._node(join(self.path, name), found)
 
     def array_keys(self, recurse: bool = False) -> Iterator[str]:

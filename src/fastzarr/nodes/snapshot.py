@@ -134,6 +134,16 @@ class Snapshot:
             if found.startswith(prefix) and rest and "/" not in rest:
                 yield rest
 
+    def below(self, path: str) -> dict[str, Node]:
+        """Return the nodes of the copy below a group, by path relative to the group."""
+        relative = self.relative(path)
+        start = len(relative) + 1 if relative else 0
+        return {
+            found[start:]: node
+            for found, node in (self.nodes or {}).items()
+            if found and (not relative or found.startswith(f"{relative}/"))
+        }
+
     def end(self) -> None:
         """Invalidate the snapshot; handles then read the documents."""
         self.nodes = None

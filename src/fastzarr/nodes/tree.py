@@ -16,7 +16,7 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.words import dtype_words, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
     class Walked(Protocol):
@@ -50,17 +50,29 @@ class Tree:
         ``rows`` has the depth, name and description of each node; the description of a group is
         None. ``truncated`` is the number of nodes shown if there are more.
         """
-        self._root, self._rows, self._truncated = printable(root), rows, truncated
+        self._root, self._rows, self.truncated = printable(root), rows, truncated
         self._opened, self._plain = opened, plain
 
     def __repr__(self) -> str:
         """Return the text, one line for each node."""
-        start, end = ("\x1b[1m", "\x1b[0m") if not self._plain and _is_terminal() else ("", "")
-        lines = [f"{start}{self._root}{end}"]
+        return "\n".join([self.text(), *self._note()])
+
+    def text(
+        self, start: str | None = None, end: str = "", shown: Callable[[str], str] = str
+    ) -> str:
+        """Return the lines of the nodes; names are between ``start`` and ``end``.
+
+        By default, these make names bold in a terminal. Names and descriptions are converted by
+        ``shown``.
+        """
+        if start is None:
+            bold = not self._plain and _is_terminal()
+            start, end = ("\x1b[1m", "\x1b[0m") if bold else ("", "")
+        lines = [f"{start}{shown(self._root)}{end}"]
         for (_, name, what), lead in zip(self._rows, self._leads(), strict=True):
-            words = "" if what is None else f" {printable(what)}"
-            lines.append(f"{lead}{start}{printable(name)}{end}{words}")
-        return "\n".join([*lines, *self._note()])
+            words = "" if what is None else f" {shown(printable(what))}"
+            lines.append(f"{lead}{start}{shown(printable(name))}{end}{words}")
+        return "\n".join(lines)
 
     def __bytes__(self) -> bytes:
         """Return the text in UTF-8, with lines of ASCII characters, as in zarr-python 2."""
@@ -89,9 +101,9 @@ class Tree:
         return f'<div class="zarr-tree">{"".join(parts)}{notes}</div>'
 
     def _note(self) -> list[str]:
-        if self._truncated is None:
+        if self.truncated is None:
             return []
-        return [f"... only the first {self._truncated} nodes are shown; see max_nodes="]
+        return [f"... only the first {self.truncated} nodes are shown; see max_nodes="]
 
     def _leads(self) -> list[str]:
         """Return the lines drawn before each name.

@@ -57,8 +57,9 @@ class KeptStore(InnerStore):
     swap = InnerStore.swap
 
 
-def _kept(data: bytes) -> cpu.Buffer:
-    return cpu.Buffer.from_bytes(data)
+def _kept(data: Any) -> Buffer:
+    # A value that only gets another key is one already.
+    return data if isinstance(data, Buffer) else cpu.Buffer.from_bytes(data)
 
 
 class MemoryStore(PlainCalls):
