@@ -52,7 +52,8 @@ def environment(name: str, python: str, requirements: Iterable[str]) -> str:
     inside = folder / "bin" / "python"
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"making the environment {folder} ...", file=sys.stderr)
-        _run(python, "-m", "venv", "--clear", str(folder))
+        if not inside.exists():
+            _run(python, "-m", "venv", str(folder))
         _run(str(inside), "-m", "pip", "install", "--quiet", *wanted.splitlines())
         sites.add_fastzarr(next((folder / "lib").glob("python*/site-packages")))
         stamp.write_text(wanted)
