@@ -13,7 +13,18 @@ ZARR = "zarr==3.4.2"
 COMMON = (
     *("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "pytest-mock", "hypothesis"),
     *("boto3", "distributed", "fsspec", "h5netcdf", "joblib", "mypy-boto3-s3", "netCDF4"),
-    *("dill", "numpydoc", "obstore", "pandas", "pooch", "pydot", "requests", "rich", "s3fs", "scikit-learn"),
+    *(
+        "dill",
+        "numpydoc",
+        "obstore",
+        "pandas",
+        "pooch",
+        "pydot",
+        "requests",
+        "rich",
+        "s3fs",
+        "scikit-learn",
+    ),
     *("pytest-rerunfailures", "scipy", "tomlkit", "uv"),
 )
 
