@@ -120,6 +120,34 @@ def test_it_is_equal_and_pickled_as_the_store_is(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_keys_that_a_store_refuses_are_missing():
+    """Icechunk has no keys but those of arrays and groups, and errors of several classes."""
+
+    class IcechunkError(Exception):
+        pass
+
+    class InvalidInputError(IcechunkError, ValueError):
+        pass
+
+    class Refuses(storage.MemoryStore):
+        said = "invalid zarr key format `.zgroup`"
+
+        async def get(self, key, prototype, byte_range=None):
+            del key, prototype, byte_range
+            raise InvalidInputError(self.said)
+
+        def list_prefix(self, prefix):
+            msg = f"bad key prefix ({prefix}): Only prefixes pointing to a group are allowed"
+            raise InvalidInputError(msg)
+
+    store = ForeignStore(Refuses())
+    assert store.get(".zgroup") is None
+    assert list(store.list("a")) == []
+    store.store.said = "the snapshot is broken"
+    with pytest.raises(InvalidInputError, match="broken"):
+        store.get(".zgroup")
+
+
 def test_icechunk_is_written_and_committed(tmp_path):
     icechunk = pytest.importorskip("icechunk")
     place = icechunk.local_filesystem_storage(str(tmp_path))

@@ -258,8 +258,10 @@ def _says_missing(error: Exception) -> bool:
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return True
     # Icechunk knows no keys but those of arrays and groups, and lists only these.
+    # Its version 2 raises classes derived from its error.
+    kinds = {kind.__name__ for kind in type(error).__mro__}
     text = str(error)
-    return type(error).__name__ in ("IcechunkError", "KeyError") and (
+    return not kinds.isdisjoint(("IcechunkError", "KeyError")) and (
         "invalid zarr key format" in text
         or "Only prefixes pointing" in text
         or "node not found" in text
