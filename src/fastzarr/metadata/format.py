@@ -116,6 +116,14 @@ class Format(ABC):
         ``MetadataError``, naming the member at fault, if a document is invalid.
         """
 
+    def completed(
+        self,
+        documents: Mapping[str, Document],
+        separator: str | None,  # noqa: ARG002  (of use to some formats)
+    ) -> Mapping[str, Document]:
+        """Return documents with what they leave to the store, such as the ``separator`` of keys."""
+        return documents
+
     @abstractmethod
     def write(self, node: Any) -> dict[str, Document]:
         """Return the documents of a node by name.

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 nodes = Cache()
 
 
-def parse(format: Format, found: Mapping[str, bytes], path: str) -> Node:
+def parse(
+    format: Format, found: Mapping[str, bytes], path: str, separator: str | None = None
+) -> Node:
     """Return the node at a path, of the bytes of its documents by name.
+
+    ``separator`` is the store's for chunk keys, which old documents of format 2 do not name.
 
     Raise ``MetadataError``, naming the key of the document, if one is invalid.
 
@@ -38,7 +42,7 @@ def parse(format: Format, found: Mapping[str, bytes], path: str) -> Node:
     >>> parse(FORMAT, {"zarr.json": data}, "").attributes
     {}
     """
-    key, known = nodes.find(format, *found, *found.values())
+    key, known = nodes.find(format, separator, *found, *found.values())
     if known is not None:
         same, loose = known
         attributes, extra = ({}, {}) if loose is None else marshal.loads(loose)  # noqa: S302
@@ -49,7 +53,7 @@ def parse(format: Format, found: Mapping[str, bytes], path: str) -> Node:
         return f"{path}/{name}" if path else name
 
     documents = {name: json.loads(data, where(name)) for name, data in found.items()}
-    made: Node = format.parse(documents, where)
+    made: Node = format.parse(format.completed(documents, separator), where)
     if is_immutable(made) if isinstance(made, Layout) else made.consolidated is None:
         try:
             loose = marshal.dumps((made.attributes, made.extra))

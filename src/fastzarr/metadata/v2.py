@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _MUST = ("shape", "chunks", "dtype", "fill_value", "order")
 _ARRAY = {"zarr_format", "filters", "compressor", "dimension_separator", *_MUST}
+_SEPARATOR = "dimension_separator"
 _GROUP = {"zarr_format", "consolidated_metadata"}
 # The object codecs that may be the compressor instead of the first filter.
 _TEXTS = ("vlen-utf8", "vlen-bytes")
@@ -61,6 +62,15 @@ class _V2(Format):
         if ".zarray" in documents:
             return parse_array(documents[".zarray"], attributes, where(".zarray"))
         return parse_group(documents[".zgroup"], attributes, where(".zgroup"))
+
+    def completed(
+        self, documents: Mapping[str, Document], separator: str | None
+    ) -> Mapping[str, Document]:
+        # Before version 2.8 of zarr-python, only the store knew the separator.
+        zarray = documents.get(".zarray")
+        if separator is None or not isinstance(zarray, dict) or zarray.get(_SEPARATOR):
+            return documents
+        return {**documents, ".zarray": zarray | {_SEPARATOR: separator}}
 
     def write(self, node: Layout | GroupLayout) -> dict[str, Document]:
         return documents(node)

@@ -88,7 +88,7 @@ def load(
                     beside = store.get_checked(join(path, other), document.check_size)
                     if beside is not None:
                         found[other] = beside
-                return parsed.parse(each, found, path)
+                return parsed.parse(each, found, path, store.dimension_separator)
         for each in sought if implied else ():
             if each.has_implied_groups:
                 return implied_at(store, path, each)
@@ -132,7 +132,8 @@ def load_told(
     data = value.data if type(value.data) is bytes else bytes(value.data)
     try:
         document.check_size(len(data) if value.size is None else value.size, join(path, name))
-        return value.token, parsed.parse(format, {name: data}, path)
+        own = store.dimension_separator
+        return value.token, parsed.parse(format, {name: data}, path, own)
     except errors.MetadataError as error:
         put_into(error, store, root)
         raise
@@ -153,7 +154,7 @@ def load_many(
             if path in found:
                 each, documents = found[path]
                 named = join(root, path).rstrip("/") if root else path
-                nodes[named] = parsed.parse(each, documents, named)
+                nodes[named] = parsed.parse(each, documents, named, store.dimension_separator)
     except errors.MetadataError as error:
         put_into(error, store)
         raise
@@ -200,7 +201,8 @@ def occupant(store: Store, path: str, *, root: str = "") -> Node | None:
                 if name in values:
                     more = _request(store, list(map(start.__add__, others)), root)
                     beside = {others[at]: data for at, data in more.items()}
-                    return parsed.parse(each, {name: values[name]} | beside, join(root, path))
+                    whole, named = {name: values[name]} | beside, join(root, path)
+                    return parsed.parse(each, whole, named, store.dimension_separator)
         for each in sought if path else ():
             if each.has_implied_groups:
                 return implied_at(store, path, each)
@@ -463,7 +465,8 @@ class _Change:
 
     def _parse(self, documents: dict[str, Any]) -> Node:
         try:
-            node: Node = self.format.parse(documents, partial(join, self.path))
+            whole = self.format.completed(documents, self.store.dimension_separator)
+            node: Node = self.format.parse(whole, partial(join, self.path))
         except errors.MetadataError as error:
             put_into(error, self.store)
             raise

@@ -45,7 +45,7 @@ def children(
             try:
                 if below in found:
                     each, documents = found[below]
-                    node = parsed.parse(each, documents, below)
+                    node = parsed.parse(each, documents, below, store.dimension_separator)
                 elif format.has_implied_groups and is_bare_folder(store, below):
                     node = format.implied_group()
                 else:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.v2._storage.store import change, ensure_store
+from fastzarr.v2._storage.store import attrs_key, change, ensure_store
 from fastzarr.v2.errors import ReadOnlyError
 from fastzarr.v2.meta import Metadata2
 from fastzarr.v2.util import json_dumps, nolock
@@ -27,7 +27,7 @@ class Attributes(MutableMapping[str, Any]):
     def __init__(
         self,
         store: Any,
-        key: str = ".zattrs",
+        key: str = attrs_key,
         read_only: bool = False,
         cache: bool = True,
         synchronizer: Any = None,

@@ -7,6 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastzarr.v2._storage.classes import ConsolidatedMetadataStore
+from fastzarr.v2._storage.store import (
+    array_meta_key,
+    attrs_key,
+    consolidated_key,
+    group_meta_key,
+)
 from fastzarr.v2.copying import copy, copy_all, copy_store
 from fastzarr.v2.core import Array
 from fastzarr.v2.creation import array as _array
@@ -184,7 +190,9 @@ def tree(grp: Any, expand: Any = False, level: int | None = None) -> TreeViewer:
     return TreeViewer(grp, expand=expand, level=level)
 
 
-def consolidate_metadata(store: Any, metadata_key: str = ".zmetadata", *, path: Any = "") -> Any:
+def consolidate_metadata(
+    store: Any, metadata_key: str = consolidated_key, *, path: Any = ""
+) -> Any:
     """Write the documents of a whole hierarchy to one key, and open what was written.
 
     >>> store = {}
@@ -193,7 +201,7 @@ def consolidate_metadata(store: Any, metadata_key: str = ".zmetadata", *, path: 
     ['a']
     """
     store = normalize_store_arg(store, mode="w")
-    keys = [key for key in store if key.endswith((".zarray", ".zgroup", ".zattrs"))]
+    keys = [key for key in store if key.endswith((array_meta_key, group_meta_key, attrs_key))]
     documents = {key: json_loads(store[key]) for key in keys}
     copied = {"zarr_consolidated_format": 1, "metadata": documents}
     store[metadata_key] = json_dumps(copied)
@@ -201,7 +209,7 @@ def consolidate_metadata(store: Any, metadata_key: str = ".zmetadata", *, path: 
 
 
 def open_consolidated(
-    store: Any, metadata_key: str = ".zmetadata", mode: str = "r+", **kwargs: Any
+    store: Any, metadata_key: str = consolidated_key, mode: str = "r+", **kwargs: Any
 ) -> Any:
     """Open a hierarchy whose documents are read from its consolidated metadata.
 

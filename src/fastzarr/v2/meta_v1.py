@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numcodecs.registry import codec_registry
 
+from fastzarr.api.storage import array_meta_key, attrs_key
 from fastzarr.v2.errors import MetadataError
 from fastzarr.v2.meta import ZARR_FORMAT, Metadata2
 from fastzarr.v2.util import json_dumps, json_loads
@@ -59,6 +60,6 @@ def migrate(store: Any) -> None:
         made = codec(**options) if isinstance(options, Mapping) else codec(options)
         compressor = made.get_config()
     meta |= {"zarr_format": ZARR_FORMAT, "filters": None, "compressor": compressor}
-    store[".zarray"], store[".zattrs"] = Metadata2.encode_array_metadata(meta), store["attrs"]
+    store[array_meta_key], store[attrs_key] = Metadata2.encode_array_metadata(meta), store["attrs"]
     # Deleted last, so that a failure loses nothing.
     del store["meta"], store["attrs"]

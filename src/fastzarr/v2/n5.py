@@ -18,7 +18,7 @@ from numcodecs.abc import Codec
 from numcodecs.registry import register_codec
 
 from fastzarr import stores as ours
-from fastzarr.metadata import n5
+from fastzarr.metadata.formats import parse_format
 from fastzarr.v2._storage.classes import FSStore, NestedDirectoryStore
 from fastzarr.v2._storage.store import Dressed, array_meta_key, attrs_key, group_meta_key
 from fastzarr.v2.util import json_dumps, json_loads, normalize_storage_path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from fastzarr.metadata.layout import Layout
 
+_FORMAT = parse_format("n5")
+
 N5_FORMAT = "2.0.0"
 zarr_to_n5_keys = [
     ("chunks", "blockSize"),
@@ -35,7 +37,7 @@ zarr_to_n5_keys = [
     ("compressor", "compression"),
     ("shape", "dimensions"),
 ]
-n5_attrs_key = "attributes.json"
+n5_attrs_key = _FORMAT.attributes
 n5_keywords = ["n5", "dataType", "dimensions", "blockSize", "compression"]
 
 _DOCUMENTS = (array_meta_key, group_meta_key, attrs_key)
@@ -379,7 +381,8 @@ class N5ChunkWrapper(Codec):  # type: ignore[misc]  # numcodecs has no types
             "dataType": self.dtype.name,
             "compression": compressor_config_to_n5(self.compressor_config),
         }
-        return n5.array_layout(members, n5_attrs_key)
+        found: Layout = _FORMAT.from_dict(members)
+        return found
 
     def encode(self, chunk: Any) -> bytes:
         """Return the block of a chunk."""

@@ -12,6 +12,7 @@ from fastzarr.v2._storage.store import (
     KVStore,
     Store,
     array_meta_key,
+    consolidated_key,
     ensure_store,
     inner_store,
 )
@@ -396,7 +397,7 @@ class LRUStoreCache(_Sized, own=True):
 class ConsolidatedMetadataStore(Dressed, own=True):
     """The documents of a hierarchy, from its consolidated metadata."""
 
-    def __init__(self, store: Any, metadata_key: str = ".zmetadata") -> None:
+    def __init__(self, store: Any, metadata_key: str = consolidated_key) -> None:
         """Initialise with the store; raise KeyError if it has no consolidated metadata."""
         self.store: Any = ensure_store(store)
         found = json_loads(self.store[metadata_key])

@@ -13,7 +13,9 @@ import warnings
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
+from fastzarr.api import storage as ours
 from fastzarr.errors import KeyValidationError
+from fastzarr.metadata.formats import parse_format
 from fastzarr.stores import Store as OurStore
 from fastzarr.stores.mapping import MappingStore
 from fastzarr.v2.meta import Metadata2
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-array_meta_key = ".zarray"
-group_meta_key = ".zgroup"
-attrs_key = ".zattrs"
+array_meta_key = ours.array_meta_key
+group_meta_key = ours.group_meta_key
+attrs_key = ours.attrs_key
+#: The default key of consolidated metadata.
+consolidated_key = str(parse_format(2).separate_consolidated)
 
 # Names of the experimental format of zarr-python 2, which was given up.
 meta_root = "meta/root/"
