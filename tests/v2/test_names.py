@@ -322,3 +322,24 @@ def test_results_have_the_type_of_the_meta_array():
     z = zarr.array([1, 2, 3], meta_array=np.empty(()).view(Mine))
     assert type(z[:2]) is Mine
     assert z[:2].tolist() == [1, 2]
+
+
+def test_changes_are_in_consolidated_metadata_or_end_it(tmp_path):
+    root = zarr.open_group(tmp_path)
+    root["a/x"] = [1, 2]
+    zarr.consolidate_metadata(root.store)
+    root["a/x"].attrs["units"] = "K"
+    assert zarr.open_consolidated(tmp_path)["a/x"].attrs["units"] == "K"
+    root.move("a/x", "b")
+    del root["a"]
+    assert sorted(root) == ["b"]
+    assert ".zmetadata" not in root.store
+
+
+def test_what_is_deleted_does_not_come_back():
+    chunks = zarr.KVStore({})
+    root = zarr.group(chunk_store=chunks)
+    root["x"] = [1, 2]
+    del root["x"]
+    assert root.zeros("x", shape=2, dtype="i8")[:].tolist() == [0, 0]
+    assert list(chunks) == []

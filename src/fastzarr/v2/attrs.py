@@ -6,7 +6,10 @@ import warnings
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.v2._storage.store import attrs_key, change, ensure_store
+from fastzarr.metadata.formats import parse_format
+from fastzarr.nodes.consolidating import write_again
+from fastzarr.nodes.snapshot import changing
+from fastzarr.v2._storage.store import attrs_key, change, ensure_store, inner_store
 from fastzarr.v2.errors import ReadOnlyError
 from fastzarr.v2.meta import Metadata2
 from fastzarr.v2.util import json_dumps, nolock
@@ -120,9 +123,22 @@ class Attributes(MutableMapping[str, Any]):
             return json_dumps(latest)
 
         with nolock if self.synchronizer is None else self.synchronizer[self.key]:
-            change(self.store, self.key, make)
+            self._write(make)
         if self.cache:
             self._cached_asdict = latest
+
+    def _write(self, make: Callable[[bytes | None], bytes]) -> None:
+        path, _, name = self.key.rpartition("/")
+        if name != attrs_key:
+            change(self.store, self.key, make)
+            return
+        # Consolidated metadata does not describe the change.
+        place = inner_store(self.store)
+        own = parse_format(2 if place.zarr_format is None else place.zarr_format)
+        with changing(place, path, own) as ended:
+            change(self.store, self.key, make)
+        if ended:
+            write_again(place, ended)
 
 
 def _with_text_names(attributes: Any) -> Any:

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+import fastzarr
+from fastzarr.nodes.building import remove
 from fastzarr.v2 import creation
 from fastzarr.v2._storage.classes import MemoryStore
-from fastzarr.v2._storage.store import _path_to_prefix, attrs_key, group_meta_key
+from fastzarr.v2._storage.store import (
+    _path_to_prefix,
+    attrs_key,
+    group_meta_key,
+    inner_store,
+)
 from fastzarr.v2.attrs import Attributes
 from fastzarr.v2.core import Array
 from fastzarr.v2.errors import (
@@ -275,9 +282,15 @@ class Group(MutableMapping[str, Any]):
     def __delitem__(self, item: Any) -> None:
         """Delete a member; raise KeyError if there is none."""
         with self._changing():
+            path = self._item_path(item)
             if item not in self:
                 raise KeyError(item)
-            rmdir(self._store, self._item_path(item))
+            if not path or not self._store.is_erasable():
+                rmdir(self._store, path)
+                return
+            # Chunks that are elsewhere would come back in a new array.
+            chunks = None if self._chunk_store is None else inner_store(self._chunk_store)
+            remove(inner_store(self._store), path, chunks)
 
     def __getattr__(self, item: str) -> Any:
         """Return a member of this name."""
@@ -474,6 +487,10 @@ class Group(MutableMapping[str, Any]):
         if "/" in new:
             self.require_group("/" + new.rpartition("/")[0])
         with self._changing():
+            if contains_group(self._store):
+                chunks = None if self._chunk_store is None else inner_store(self._chunk_store)
+                fastzarr.Group(inner_store(self._store), chunk_store=chunks).move(old, new)
+                return
             rename(self._store, old, new)
             if self._chunk_store is not None:
                 rename(self._chunk_store, old, new)
