@@ -15,6 +15,7 @@ from fastzarr.v2.indexing import (
     check_fields,
     check_kind,
     check_no_multi_fields,
+    check_steps,
     is_scalar,
 )
 from fastzarr.v2.util import check_array_shape
@@ -36,6 +37,25 @@ class Elements(Array):
         if self._cast is None and self._access.layout.dtype.numpy.kind == "T":
             self._cast = np.dtype(object)
         return self
+
+    def plain(self, items: tuple[Any, ...]) -> Any:
+        """Return the elements of an index of Python's integers and slices.
+
+        It is what most programs do most often, and takes the shortest way.
+        """
+        check_steps(items)
+        access = self._access if self._cache_metadata else self._current()
+        found = self._read(access, kinds.normalise(items, access.layout.shape))
+        single = isinstance(found, np.ndarray) and not found.ndim and found.dtype.kind != "O"
+        return found[()] if single else found
+
+    def put_plain(self, items: tuple[Any, ...], value: Any) -> None:
+        """Assign to the elements of an index of Python's integers and slices."""
+        check_steps(items)
+        if self._read_only:
+            self._check_writable()
+        access = self._access if self._cache_metadata else self._current()
+        self._put(access, kinds.normalise(items, access.layout.shape), value, flat=False)
 
     def read(self, kind: str, selection: Any, out: Any = None, fields: Any = None) -> Any:
         """Return the selected elements; a single one is a scalar."""
@@ -73,8 +93,12 @@ class Elements(Array):
         name = check_no_multi_fields(fields)
         if name:
             found = found._replace(fields=name)
+        self._put(access, found, value, flat=kind == "coordinate")
+
+    def _put(self, access: Access, found: Selection, value: Any, *, flat: bool) -> None:
+        dtype = access.layout.dtype.numpy
         if found.shape and not is_scalar(value, dtype):
-            value = _exact(value, found.shape, flat=kind == "coordinate")
+            value = _exact(value, found.shape, flat=flat)
         elif found.shape and dtype.kind == "O":
             value = _repeated(value, found.shape)
         self._write(access, found, value)

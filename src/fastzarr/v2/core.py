@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
 
 
+_PLAIN = frozenset({int, slice})
+
+
 class Array:
     """An array in a store.
 
@@ -340,6 +343,9 @@ class Array:
 
     def __getitem__(self, selection: Any) -> Any:
         """Return the selected elements."""
+        items = selection if type(selection) is tuple else (selection,)
+        if _PLAIN.issuperset(map(type, items)):
+            return self._shown(self.inner.plain(items))
         fields, rest = pop_fields(selection)
         if is_pure_fancy_indexing(rest, self.ndim):
             return self.vindex[selection]
@@ -349,6 +355,10 @@ class Array:
 
     def __setitem__(self, selection: Any, value: Any) -> None:
         """Assign to the selected elements."""
+        items = selection if type(selection) is tuple else (selection,)
+        if _PLAIN.issuperset(map(type, items)):
+            self.inner.put_plain(items, value)
+            return
         fields, rest = pop_fields(selection)
         if is_pure_fancy_indexing(rest, self.ndim):
             self.vindex[selection] = value
@@ -359,11 +369,15 @@ class Array:
 
     def _read(self, kind: str, selection: Any, out: Any, fields: Any) -> Any:
         found = self.inner.read(kind, selection, out, fields)
+        return self._shown(found) if out is None else found
+
+    def _shown(self, found: Any) -> Any:
+        """Return elements in an array of the type of ``meta_array``."""
         if type(self._meta_array) is np.ndarray or not isinstance(found, np.ndarray):
             return found
         shown = np.empty_like(self._meta_array, shape=found.shape, dtype=found.dtype)
         shown[...] = found
-        return shown if out is None else out
+        return shown
 
     def get_basic_selection(
         self, selection: Any = Ellipsis, out: Any = None, fields: Any = None

@@ -166,6 +166,9 @@ class Dressed(Store):
         """Note whether the class defines a method of mappings itself."""
         super().__init_subclass__(**kwargs)
         cls.strange = not own and (cls.strange or not _METHODS.isdisjoint(vars(cls)))
+        if own and cls.__module__.startswith(__package__):
+            # The module of zarr-python 2 that offers the class.
+            cls.__module__ = f"{__package__.rpartition('.')[0]}.storage"
 
     def __getstate__(self) -> Any:
         """Return the state of a copy, which has created nothing."""
