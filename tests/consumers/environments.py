@@ -101,7 +101,8 @@ def _move(folder: Path, old: str, new: str) -> None:
     """Rename a package of tests, and what its files import from it."""
     moved = (folder / old).rename(folder / new)
     for file in moved.rglob("*.py"):
-        file.write_text(file.read_text().replace(old.replace("/", "."), new))
+        text = file.read_text().replace(old.replace("/", "."), new)
+        file.write_text(text.replace("from ..", f"from {old.partition('/')[0]}."))
 
 
 def _sdist(distribution: str, number: str) -> str:

@@ -16,8 +16,9 @@ def _write(test: str, outcome: str, report: Any) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
     crash = getattr(report.longrepr, "reprcrash", None)
-    message = "" if not report.failed else crash.message if crash else str(report.longrepr)
-    line = {"test": test, "outcome": outcome, "message": message[-LONGEST:]}
+    # The end of a traceback has the error.
+    message = crash.message[:LONGEST] if crash else str(report.longrepr)[-LONGEST:]
+    line = {"test": test, "outcome": outcome, "message": message if report.failed else ""}
     with Path(os.environ[VARIABLE]).open("a") as file:
         file.write(json.dumps(line) + "\n")
 

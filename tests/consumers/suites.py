@@ -98,7 +98,10 @@ SUITES = (
     Suite(
         "icechunk",
         "icechunk",
-        ("tests/test_store.py", "tests/test_zarr", "tests/test_pickle.py", *_AUTO),
+        (
+            *("tests/test_store.py", "tests/test_pickle.py", "tests/test_zarr/test_array.py"),
+            *("tests/test_zarr/test_group.py", "tests/test_zarr/test_store", *_AUTO),
+        ),
         folder="icechunk-python",
     ),
     Suite("hdmf-zarr", "hdmf-zarr", ("tests/unit",)),
