@@ -32,4 +32,20 @@ class Reason:
         return fnmatchcase(test, pattern) and re.search(self.message, message) is not None
 
 
-REASONS: tuple[Reason, ...] = ()
+ZIP = "it expects a warning of the module zipfile: a zip archive of fastzarr replaces the member"
+PRIVATE = "it calls or patches a private function of zarr-python that has no counterpart"
+KEPT = "files that are not part of a hierarchy are not deleted when a node is replaced"
+DOCUMENTED = "it parses docstrings as numpydoc does; those of fastzarr have other sections"
+
+REASONS: tuple[Reason, ...] = (
+    Reason("zarr-python, groups", "*zip*", ZIP, "DID NOT WARN|Duplicate name"),
+    Reason("zarr-python, groups", "*", PRIVATE, "'_getitem_consolidated'|'_build_node'"),
+    Reason(
+        "zarr-python, groups",
+        "*test_create_creates_parents*zarr2*",
+        "a group of format 2 without attributes has no document for them",
+    ),
+    Reason("zarr-python, functions", "*", KEPT, "is not part of a Zarr hierarchy"),
+    Reason("zarr-python, functions", "*test_no_overwrite_open*", KEPT, "exists"),
+    Reason("zarr-python, functions", "*test_docstring_consistent_parameters*", DOCUMENTED),
+)
