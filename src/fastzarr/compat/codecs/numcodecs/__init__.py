@@ -2,26 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fastzarr.compat.codecs.numcodecs._codecs import (
-    CLASSES,
-    CODEC_PREFIX,
-    _NumcodecsArrayArrayCodec,
-    _NumcodecsArrayBytesCodec,
-    _NumcodecsBytesBytesCodec,
-    _NumcodecsChecksumCodec,
-    _NumcodecsCodec,
-)
+from fastzarr.compat.codecs.numcodecs._codecs import CLASSES
+from fastzarr.compat.codecs.numcodecs._codecs import CODEC_PREFIX as CODEC_PREFIX
+from fastzarr.compat.codecs.numcodecs._codecs import _NumcodecsCodec as _NumcodecsCodec
 from fastzarr.compat.core.config import NUMCODECS
 
-__all__ = [  # noqa: PLE0604  (NUMCODECS has strings)
-    *NUMCODECS,
-    "CODEC_PREFIX",
-    "_NumcodecsArrayArrayCodec",
-    "_NumcodecsArrayBytesCodec",
-    "_NumcodecsBytesBytesCodec",
-    "_NumcodecsChecksumCodec",
-    "_NumcodecsCodec",
-]
+__all__ = list(NUMCODECS)
 
 globals().update(CLASSES)
 
