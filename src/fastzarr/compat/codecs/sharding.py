@@ -8,8 +8,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
@@ -19,7 +19,6 @@ from fastzarr.codecs.chain import resolve_chain
 from fastzarr.codecs.program import Program, index_spec
 from fastzarr.codecs.sharding import ShardingCodec as _Sharding
 from fastzarr.compat.abc.codec import (
-    ArrayArrayCodec,
     ArrayBytesCodecPartialDecodeMixin,
     ArrayBytesCodecPartialEncodeMixin,
 )
@@ -35,12 +34,13 @@ from fastzarr.compat.codecs._dress import (
 from fastzarr.compat.codecs._shards import MAX_UINT_64, _ShardIndex, _ShardReader
 from fastzarr.compat.codecs.bytes import BytesCodec
 from fastzarr.compat.codecs.crc32c_ import Crc32cCodec
+from fastzarr.compat.core.array_spec import ArraySpec, parse_array_config
+from fastzarr.compat.core.buffer import default_buffer_prototype
 from fastzarr.compat.core.common import parse_chunk_shape, parse_shapelike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fastzarr.compat.core.array_spec import ArraySpec
     from fastzarr.compat.core.buffer import Buffer, NDBuffer
 
 __all__ = [
@@ -155,8 +155,6 @@ class ShardingCodec(
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
         """Return the codec with what the inner chunks decide filled in."""
-        from dataclasses import replace
-
         spec = replace(array_spec, shape=self.chunk_shape)
         evolved = []
         for codec in self.codecs:
@@ -166,7 +164,6 @@ class ShardingCodec(
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
         """Raise ValueError unless inner chunks divide the shards and their codecs fit."""
-        del dtype
         if len(self.chunk_shape) != len(shape):
             msg = (
                 "The shard's `chunk_shape` and array's `shape` need to have the same number of "
@@ -183,10 +180,19 @@ class ShardingCodec(
                         f"shard's inner chunk size {inner}."
                     )
                     raise ValueError(msg)
-        for before, codec in pairwise(self.codecs):
-            if isinstance(codec, ArrayArrayCodec) and not isinstance(before, ArrayArrayCodec):
-                msg = f"Invalid codec order. {codec} cannot follow {before}."
-                raise TypeError(msg)
+        spec = ArraySpec(
+            self.chunk_shape,
+            dtype,
+            dtype.default_scalar(),
+            parse_array_config(None),
+            default_buffer_prototype(),
+        )
+        for codec in self.codecs:
+            grid: Any = SimpleNamespace(chunk_shape=spec.shape)
+            if sizes is not None:
+                grid = replace(chunk_grid, chunk_shape=spec.shape)
+            codec.validate(shape=spec.shape, dtype=spec.dtype, chunk_grid=grid)
+            spec = codec.resolve_metadata(spec)
 
     def _encode_sync(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         chunk = chunk_of(chunk_spec)

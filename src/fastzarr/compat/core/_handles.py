@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fastzarr.compat.core import _reading as kinds
+from fastzarr.compat.core._checking import notice
 from fastzarr.compat.core._described import Described
 from fastzarr.compat.core._reading import read, write
 from fastzarr.compat.core.array_spec import ArrayConfig, parse_array_config
 from fastzarr.compat.core.attributes import Attributes
+from fastzarr.compat.core.codec_pipeline import create_codec_pipeline
 from fastzarr.compat.core.indexing import (
     AsyncOIndex,
     AsyncVIndex,
@@ -36,7 +38,6 @@ from fastzarr.compat.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 from fastzarr.compat.core.metadata.io import save_metadata
 from fastzarr.compat.core.new_arrays import inner_config, old_array
 from fastzarr.compat.core.sync import sync
-from fastzarr.compat.registry import get_pipeline_class
 from fastzarr.compat.storage._common import StorePath, make_store_path
 from fastzarr.compat.storage.bridge import inner_store, outer_store
 from fastzarr.engine.awaited import settled
@@ -65,17 +66,6 @@ def parse_array_metadata(data: Any, path: str | None = None) -> Any:  # noqa: AR
         msg = f"Invalid zarr_format: {found}. Expected 2 or 3"
         raise ValueError(msg)
     return kinds[found].from_dict(data)
-
-
-def create_codec_pipeline(metadata: Any, *, store: Any = None) -> Any:
-    """Return the pipeline of the codecs of an array, which reading and writing do not use."""
-    del store
-    if metadata.zarr_format == 2:
-        from fastzarr.compat.codecs._v2 import V2Codec
-
-        codec = V2Codec(filters=metadata.filters, compressor=metadata.compressor)
-        return get_pipeline_class().from_codecs([codec])
-    return get_pipeline_class().from_codecs(metadata.codecs)
 
 
 class AsyncArray(Described):
@@ -289,12 +279,14 @@ def _check_deleted(delete: bool) -> None:
 
 def opened(place: StorePath, zarr_format: Any = None, config: Any = None) -> Inner:
     """Open the array of fastzarr at a place; raise ``ArrayNotFoundError`` if there is none."""
-    return Inner(
+    made = Inner(
         inner_store(place.store),
         place.path,
         zarr_version=zarr_format,
         config=inner_config(parse_array_config(config)),  # type: ignore[arg-type]
     )
+    notice(made.layout)
+    return made
 
 
 def stored_objects(array: Described) -> int:

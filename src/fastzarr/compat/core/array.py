@@ -36,12 +36,12 @@ from fastzarr.compat.core._encoding import (
 from fastzarr.compat.core._handles import (
     Array,
     AsyncArray,
-    create_codec_pipeline,
     opened,
     parse_array_metadata,
     stored_keys,
 )
 from fastzarr.compat.core.array_spec import ArraySpec
+from fastzarr.compat.core.codec_pipeline import create_codec_pipeline
 from fastzarr.compat.core.new_arrays import DEFAULT_FILL_VALUE, copied_array, new_array
 from fastzarr.compat.storage._common import make_store_path
 from fastzarr.compat.storage.bridge import inner_store

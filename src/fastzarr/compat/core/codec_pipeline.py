@@ -52,11 +52,7 @@ def codecs_from_list(codecs: Iterable[Any]) -> Split:
     chain = tuple(codecs)
     names = [getattr(codec, "name", None) for codec in chain]
     if "sharding_indexed" in names and len(chain) > 1:
-        msg = (
-            "Combining a `sharding_indexed` codec disables partial reads and writes, which may "
-            "lead to inefficient performance."
-        )
-        warnings.warn(msg, ZarrUserWarning, stacklevel=3)
+        notice_shards()
     return codecs_from_list_unchecked(chain)
 
 
@@ -127,6 +123,15 @@ def create_codec_pipeline(metadata: Any, *, store: Any = None) -> Any:
     if metadata.zarr_format == 3:
         return chosen.from_codecs(metadata.codecs)
     return chosen.from_codecs([V2Codec(filters=metadata.filters, compressor=metadata.compressor)])
+
+
+def notice_shards() -> None:
+    """Warn that shards are combined with other codecs."""
+    msg = (
+        "Combining a `sharding_indexed` codec disables partial reads and writes, which may lead to "
+        "inefficient performance."
+    )
+    warnings.warn(msg, ZarrUserWarning, stacklevel=caller_level())
 
 
 def notice_pipeline() -> None:

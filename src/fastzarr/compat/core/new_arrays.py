@@ -17,6 +17,7 @@ import numpy as np
 
 from fastzarr.api.create import create_array
 from fastzarr.compat.codecs.bridge import inner_codec
+from fastzarr.compat.core._checking import check_codecs, notice
 from fastzarr.compat.core._encoding import (
     _parse_chunk_encoding_v2,
     _parse_chunk_encoding_v3,
@@ -120,7 +121,12 @@ def _made(place: StorePath, words: dict[str, Any], **more: Any) -> Array:
         more["attributes"] = dict(more["attributes"])
     if more["data"] is not None:
         more["shape"] = None
-    return create_array(inner_store(place.store), name=place.path, **words, **more)
+    if more["zarr_format"] != 2:
+        fill = more["fill_value"]
+        check_codecs(words, more["dtype"], None if fill is DEFAULT_FILL_VALUE else fill)
+    made = create_array(inner_store(place.store), name=place.path, **words, **more)
+    notice(made.layout)
+    return made
 
 
 def _fill(value: Any, zarr_format: int) -> Any:

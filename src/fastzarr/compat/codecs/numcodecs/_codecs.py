@@ -145,7 +145,8 @@ def _made(name: str) -> type[Any]:
     elif known in _CHECKSUMS:
         base = _NumcodecsChecksumCodec
     module = __name__.rpartition(".")[0]
-    members = {"__module__": module, "__doc__": f"The codec ``numcodecs.{known}`` of numcodecs."}
+    doc = f"See [numcodecs.{known}.{name}][] for the members of the configuration."
+    members = {"__module__": module, "__doc__": doc}
     make: Any = type(base)
     made: type[Any] = make(name, (base,), members, codec_name=known)
     return dress(made)
