@@ -62,8 +62,8 @@ def _check_size(size: Any, given: Any, name: Hashable) -> None:
 def sizes_of(words: Mapping[str, Any], shape: Sizes) -> tuple[Sizes, ...] | None:
     """Return the sizes of the stored objects of a new array; None if they are not known yet."""
     sizes: Any = words.get("shards") or words["chunks"]
-    if not isinstance(sizes, tuple | list):
-        return None
+    if not isinstance(sizes, tuple | list) or 0 in sizes:
+        return None  # chosen, or refused, when the array is created
     return tuple(
         (int(size),) * -(-length // size) if isinstance(size, int | np.integer) else tuple(size)
         for size, length in zip(sizes, shape, strict=True)
@@ -103,8 +103,8 @@ def align(variable: Variable, grid: Sequence[Sizes], start: Sequence[int]) -> Va
 
     No block becomes larger than the largest, or than one object.
     """
-    aligned = {
-        dim: aligned(blocks, grid[axis], start[axis])
-        for axis, (dim, blocks) in enumerate(zip(variable.dims, variable.chunks or (), strict=True))
+    blocks = {
+        dim: aligned(sizes, grid[axis], start[axis])
+        for axis, (dim, sizes) in enumerate(zip(variable.dims, variable.chunks or (), strict=True))
     }
-    return variable.chunk(aligned)
+    return variable.chunk(blocks)
