@@ -25,6 +25,9 @@ from bench.containers.engines import ENGINES as CONTAINER_ENGINES
 from bench.containers.rows import ROWS as CONTAINER_ROWS
 from bench.data import Workspace
 from bench.engines import ENGINES
+from bench.libraries import report as libraries
+from bench.libraries.engines import ENGINES as LIBRARY_ENGINES
+from bench.libraries.rows import ROWS as LIBRARY_ROWS
 from bench.worker import rows
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ PAGE = Path(__file__).with_name("README.md")
 SIZE, QUICK_SIZE = 256, 128
 # A quick run divides the numbers of objects in object stores.
 QUICK_SCALE = 10
-_NAMES = tuple(dict.fromkeys((*ENGINES, *CLOUD_ENGINES, *CONTAINER_ENGINES)))
+_NAMES = tuple(dict.fromkeys((*ENGINES, *CLOUD_ENGINES, *CONTAINER_ENGINES, *LIBRARY_ENGINES)))
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -134,14 +137,16 @@ def main() -> int:
     chosen = [row for row in rows() if re.search(pattern, row.name)]
     remote = [row for row in cloud_rows.ROWS if re.search(pattern, row.name)]
     stores = [row for row in CONTAINER_ROWS if re.search(pattern, row.name)]
-    if options.list or not (chosen or remote or stores):
-        names = [f"{row.name:24} {row.title}" for row in (*chosen, *remote, *stores)]
+    above = [row for row in LIBRARY_ROWS if re.search(pattern, row.name)]
+    if options.list or not (chosen or remote or stores or above):
+        names = [f"{row.name:24} {row.title}" for row in (*chosen, *remote, *stores, *above)]
         print("\n".join(names) or "no such row")
         return 0 if names else 2
     done = [local(chosen, options)] if chosen else []
     others: list[tuple[Any, Any, Any]] = [
         (measure, remote, CLOUD_ENGINES),
         (containers.measure, stores, CONTAINER_ENGINES),
+        (libraries.measure, above, LIBRARY_ENGINES),
     ]
     for function, some, engines in others:
         if some:

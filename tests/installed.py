@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import pytest
 
@@ -24,3 +26,14 @@ def install(
         (folder / f"{name}.py").write_text(source)
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(folder))
+
+
+def install_own(folder: Path, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    """Install the entry points of this package in a group, unless it is installed with them."""
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    points = tomllib.loads(text)["project"]["entry-points"][group]
+    there = {point.name: point.value for point in entry_points(group=group)}
+    missing = {name: value for name, value in points.items() if there.get(name) != value}
+    if missing:
+        lines = [f"{name} = {value}" for name, value in missing.items()]
+        install(folder, monkeypatch, "\n".join([f"[{group}]", *lines, ""]), {})

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from installed import install_own
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -42,6 +43,7 @@ def run(lines_above, source, names):
 
 def test_every_python_block_runs_and_prints_what_it_shows(tmp_path, monkeypatch):
     """All blocks share a namespace and a folder, as for a reader who types them in order."""
+    install_own(tmp_path, monkeypatch, "xarray.backends")
     monkeypatch.chdir(tmp_path)
     found = blocks("python")
     assert found

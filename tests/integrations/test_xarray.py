@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 import zarr
-from installed import install
+from installed import install_own
 
 import fastzarr
 from fastzarr.integrations.xarray import FastzarrBackendEntrypoint
@@ -251,10 +250,7 @@ def test_data_arrays(tmp_path: Path) -> None:
 def test_the_engine_is_found_by_its_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    points = project["project"]["entry-points"]["xarray.backends"]
-    lines = "".join(f"{name} = {target}\n" for name, target in points.items())
-    install(tmp_path, monkeypatch, f"[xarray.backends]\n{lines}", {})
+    install_own(tmp_path, monkeypatch, "xarray.backends")
     xr.backends.plugins.refresh_engines()
     try:
         assert isinstance(xr.backends.list_engines()["fastzarr"], FastzarrBackendEntrypoint)

@@ -1,0 +1,1 @@
+"""xarray and dask over each library: fastzarr's engine, fastzarr as zarr, and zarr-python."""
