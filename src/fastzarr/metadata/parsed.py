@@ -53,7 +53,9 @@ def parse(
         return f"{path}/{name}" if path else name
 
     documents = {name: json.loads(data, where(name)) for name, data in found.items()}
-    made: Node = format.parse(format.completed(documents, separator), where)
+    if separator is not None:
+        documents = dict(format.completed(documents, separator))
+    made: Node = format.parse(documents, where)
     if is_immutable(made) if isinstance(made, Layout) else made.consolidated is None:
         try:
             loose = marshal.dumps((made.attributes, made.extra))

@@ -465,8 +465,10 @@ class _Change:
 
     def _parse(self, documents: dict[str, Any]) -> Node:
         try:
-            whole = self.format.completed(documents, self.store.dimension_separator)
-            node: Node = self.format.parse(whole, partial(join, self.path))
+            separator = self.store.dimension_separator
+            if separator is not None:
+                documents = dict(self.format.completed(documents, separator))
+            node: Node = self.format.parse(documents, partial(join, self.path))
         except errors.MetadataError as error:
             put_into(error, self.store)
             raise
