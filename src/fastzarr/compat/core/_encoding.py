@@ -16,10 +16,14 @@ from fastzarr.compat.abc.numcodec import _is_numcodec
 from fastzarr.compat.codecs import BytesCodec, VLenBytesCodec, VLenUTF8Codec, ZstdCodec
 from fastzarr.compat.core.chunk_key_encodings import parse_chunk_key_encoding
 from fastzarr.compat.core.dtype.common import HasEndianness, HasObjectCodec
+from fastzarr.compat.core.dtype.npy.bytes import VariableLengthBytes
+from fastzarr.compat.core.dtype.npy.string import VariableLengthUTF8
 from fastzarr.compat.core.dtype.npy.structured import Structured
 from fastzarr.compat.core.metadata.v2 import get_object_codec_id, parse_compressor, parse_filters
 from fastzarr.compat.registry import get_codec_class
 from fastzarr.errors import ZarrUserWarning
+
+_OBJECT_CODECS = ((VariableLengthUTF8, "VLenUTF8"), (VariableLengthBytes, "VLenBytes"))
 
 
 def default_compressors_v3(dtype: Any) -> tuple[Any, ...]:
@@ -128,8 +132,7 @@ def _parse_chunk_encoding_v2(
     if isinstance(dtype, HasObjectCodec):
         used = [*(chosen or ()), *(() if made is None else (made,))]
         if get_object_codec_id([codec.get_config() for codec in used]) is None:
-            names = {"vlen-utf8": "VLenUTF8", "vlen-bytes": "VLenBytes"}
-            name = names.get(dtype.object_codec_id)
+            name = next((codec for kind, codec in _OBJECT_CODECS if isinstance(dtype, kind)), None)
             what = (
                 f"the numcodecs.{name} codec"
                 if name
@@ -137,7 +140,7 @@ def _parse_chunk_encoding_v2(
             )
             msg = (
                 f"Data type {dtype} requires {what}, but no such codec was specified in the "
-                "filters or compressor parameters for this array."
+                "filters or compressor parameters for this array. "
             )
             raise ValueError(msg)
     return chosen, made

@@ -24,6 +24,7 @@ from fastzarr.compat.core._reading import read, write
 from fastzarr.compat.core.array_spec import ArrayConfig, parse_array_config
 from fastzarr.compat.core.attributes import Attributes
 from fastzarr.compat.core.codec_pipeline import create_codec_pipeline
+from fastzarr.compat.core.common import parse_shapelike
 from fastzarr.compat.core.indexing import (
     AsyncOIndex,
     AsyncVIndex,
@@ -229,7 +230,7 @@ class AsyncArray(Described):
     async def resize(self, new_shape: Any, delete_outside_chunks: bool = True) -> None:
         """Change the shape; chunks outside are deleted."""
         _check_deleted(delete_outside_chunks)
-        await self._settled(self.inner.resize, new_shape=new_shape)
+        await self._settled(resized, self.inner, new_shape)
 
     async def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Append data along an axis, and return the new shape."""
@@ -275,6 +276,18 @@ def _check_deleted(delete: bool) -> None:
             "when the array grows again; omit delete_outside_chunks=False"
         )
         raise NotImplementedError(msg)
+
+
+def resized(array: Inner, new_shape: Any) -> None:
+    """Change the shape of an array; raise ValueError for another number of axes."""
+    shape = parse_shapelike(new_shape)
+    if len(shape) != array.ndim:
+        msg = (
+            f"The new shape of array {array.name!r} must have the same number of dimensions as the "
+            f"array. Got {len(shape)} dimension(s), expected {array.ndim}."
+        )
+        raise ValueError(msg)
+    array.resize(shape)
 
 
 def opened(place: StorePath, zarr_format: Any = None, config: Any = None) -> Inner:
@@ -548,7 +561,7 @@ class Array(Described):
 
     def resize(self, new_shape: Any) -> None:
         """Change the shape; elements outside are deleted, new ones have the fill value."""
-        self.inner.resize(new_shape=new_shape)
+        resized(self.inner, new_shape)
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Append data along an axis, and return the new shape."""

@@ -239,17 +239,16 @@ def old_array(  # noqa: PLR0913  (signature of zarr-python)
     if zarr_format == 2 and not _is_given(given):
         given = None
     words = _grid_words("auto" if given is None else given, None, sizes, zdtype, zarr_format)
-    own = {"codecs": codecs, "chunk_key_encoding": chunk_key_encoding}
-    other = {"dimension_separator": dimension_separator, "filters": filters}
     if zarr_format == 2:
-        _refuse(own | {"dimension_names": dimension_names}, 2, "filters and compressor")
+        _refuse(
+            2, codecs=codecs, chunk_key_encoding=chunk_key_encoding, dimension_names=dimension_names
+        )
         words |= _old_codecs_v2(filters, compressor, zdtype)
         words["order"] = parse_array_config(config).order if order is None else order
         words["chunk_key_encoding"] = {"name": "v2", "separator": dimension_separator or "."}
     else:
-        _refuse(other, 3, "codecs and chunk_key_encoding")
-        if not is_word(compressor, "auto"):
-            _refuse({"compressor": True}, 3, "codecs")
+        other = None if is_word(compressor, "auto") else True
+        _refuse(3, dimension_separator=dimension_separator, filters=filters, compressor=other)
         if order is not None:
             _warn_order_kwarg()
         words |= _old_codecs_v3(codecs, zdtype)
@@ -275,13 +274,22 @@ def _is_given(chunks: Any) -> bool:
     return bool(np.asarray(chunks, dtype=object).any()) if chunks is not None else False
 
 
-def _refuse(words: dict[str, Any], zarr_format: int, instead: str) -> None:
+# What to use in place of a keyword that a format does not have.
+_INSTEAD = {
+    "codecs": "filters and compressor",
+    "chunk_key_encoding": "dimension_separator",
+    "dimension_separator": "chunk_key_encoding",
+    "filters": "array-to-array codecs",
+    "compressor": "bytes-to-bytes codecs",
+}
+
+
+def _refuse(zarr_format: int, **words: Any) -> None:
     for word, value in words.items():
         if value is not None:
-            msg = (
-                f"{word} cannot be used for arrays with zarr_format {zarr_format}. "
-                f"Use {instead} instead."
-            )
+            msg = f"{word} cannot be used for arrays with zarr_format {zarr_format}."
+            if word in _INSTEAD:
+                msg += f" Use {_INSTEAD[word]} instead."
             raise ValueError(msg)
 
 
