@@ -162,3 +162,41 @@ def test_a_description_has_the_lines_of_zarr_python():
     lines = dict(map(str.strip, line.split(":", 1)) for line in text.splitlines())
     assert list(lines)[:5] == ["Type", "Zarr format", "Data type", "Fill value", "Shape"]
     assert lines["Chunks Initialized"] == "0"
+
+
+def test_an_index_outside_is_refused_as_by_zarr_python():
+    z = made(np.arange(12).reshape(3, 4))
+    for view, index in [(z, (3, 0)), (z.oindex, ([3], 0)), (z.vindex, ([0, -4], [0, 0]))]:
+        with pytest.raises(IndexError, match="out of bounds"):
+            view[index]
+        with pytest.raises(IndexError, match="out of bounds"):
+            view[index] = 1
+    with pytest.raises(IndexError, match="too many indices for array; expected 2, got 3"):
+        z[:, :, :]
+    with pytest.raises(ValueError, match="shape mismatch"):
+        z.oindex[[0, 1], [0, 1]] = np.zeros((2, 3))
+    assert z[:].tolist() == np.arange(12).reshape(3, 4).tolist()
+
+
+def test_a_new_shape_has_the_axes_of_the_old():
+    z = made(np.arange(4))
+    with pytest.raises(ValueError, match="same number of dimensions"):
+        z.resize((2, 2))
+    z.shape = 6
+    assert z[:].tolist() == [0, 1, 2, 3, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        ({"zarr_format": 2, "codecs": ["bytes"]}, "filters and compressor"),
+        ({"zarr_format": 3, "filters": ["x"]}, "array-to-array codecs"),
+        ({"zarr_format": 3, "compressor": None}, "bytes-to-bytes codecs"),
+        ({"zarr_format": 3, "dimension_separator": "."}, "chunk_key_encoding"),
+    ],
+)
+def test_a_keyword_of_the_other_format_is_refused(words, instead):
+    store = {}
+    with pytest.raises(ValueError, match=f"Use {instead} instead"):
+        zarr.create(shape=3, dtype="i4", store=store, **words)
+    assert store == {}

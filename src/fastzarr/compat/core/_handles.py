@@ -10,7 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import math
 import warnings
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -18,13 +17,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fastzarr.compat.core import _reading as kinds
-from fastzarr.compat.core._checking import notice
 from fastzarr.compat.core._described import Described
 from fastzarr.compat.core._reading import read, write
+from fastzarr.compat.core._whole import (
+    check_deleted,
+    opened,
+    resized,
+    stored_chunks,
+    stored_objects,
+)
 from fastzarr.compat.core.array_spec import ArrayConfig, parse_array_config
 from fastzarr.compat.core.attributes import Attributes
+from fastzarr.compat.core.awaiting import awaited
 from fastzarr.compat.core.codec_pipeline import create_codec_pipeline
-from fastzarr.compat.core.common import parse_shapelike
 from fastzarr.compat.core.indexing import (
     AsyncOIndex,
     AsyncVIndex,
@@ -41,13 +46,11 @@ from fastzarr.compat.core.new_arrays import inner_config, old_array
 from fastzarr.compat.core.sync import sync
 from fastzarr.compat.storage._common import StorePath, make_store_path
 from fastzarr.compat.storage.bridge import inner_store, outer_store
-from fastzarr.engine.awaited import settled
 from fastzarr.errors import ZarrDeprecationWarning
 from fastzarr.nodes.array import Array as Inner
-from fastzarr.nodes.stored import is_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from fastzarr.compat.core._info import ArrayInfo
 
@@ -116,7 +119,7 @@ class AsyncArray(Described):
     @classmethod
     async def _create(cls, store: Any, **words: Any) -> Self:
         path = await make_store_path(store)
-        made = await settled(inner_store(path.store), old_array, path, **words)
+        made = await awaited(path.store, old_array, path, **words)
         return cls.from_inner(made, path)
 
     @classmethod
@@ -128,7 +131,7 @@ class AsyncArray(Described):
     async def open(cls, store: Any, zarr_format: Any = 3, *, config: Any = None) -> Self:
         """Open the array in a store; raise ``ArrayNotFoundError`` if there is none."""
         path = await make_store_path(store)
-        made = await settled(inner_store(path.store), opened, path, zarr_format, config)
+        made = await awaited(path.store, opened, path, zarr_format, config)
         return cls.from_inner(made, path)
 
     @property
@@ -194,7 +197,7 @@ class AsyncArray(Described):
         return type(self).from_inner(inner, self._store_path, config)
 
     async def _settled(self, call: Callable[..., Any], *args: Any, **words: Any) -> Any:
-        return await settled(self.inner, call, *args, **words)
+        return await awaited(self._store_path.store, call, *args, **words)
 
     async def getitem(self, selection: Any, *, prototype: Any = None) -> Any:
         """Return the elements that integers and slices select."""
@@ -229,7 +232,7 @@ class AsyncArray(Described):
 
     async def resize(self, new_shape: Any, delete_outside_chunks: bool = True) -> None:
         """Change the shape; chunks outside are deleted."""
-        _check_deleted(delete_outside_chunks)
+        check_deleted(delete_outside_chunks)
         await self._settled(resized, self.inner, new_shape)
 
     async def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
@@ -244,10 +247,10 @@ class AsyncArray(Described):
 
     async def nchunks_initialized(self) -> int:
         """Return the number of stored chunks; a stored shard counts all of its chunks."""
-        return int(await self._settled(stored_chunks, self))
+        return int(await self._settled(stored_chunks, self.inner))
 
     async def _nshards_initialized(self) -> int:
-        return int(await self._settled(stored_objects, self))
+        return int(await self._settled(stored_objects, self.inner))
 
     async def nbytes_stored(self) -> int:
         """Return the size of all that is stored of the array, in bytes."""
@@ -267,75 +270,6 @@ def _compressor(array: Described) -> Any:
         return array.metadata.compressor
     msg = "`compressor` is not available for Zarr format 3 arrays."
     raise TypeError(msg)
-
-
-def _check_deleted(delete: bool) -> None:
-    if not delete:
-        msg = (
-            "chunks outside the new shape are always deleted here, because they would come back "
-            "when the array grows again; omit delete_outside_chunks=False"
-        )
-        raise NotImplementedError(msg)
-
-
-def resized(array: Inner, new_shape: Any) -> None:
-    """Change the shape of an array; raise ValueError for another number of axes."""
-    shape = parse_shapelike(new_shape)
-    if len(shape) != array.ndim:
-        msg = (
-            f"The new shape of array {array.name!r} must have the same number of dimensions as the "
-            f"array. Got {len(shape)} dimension(s), expected {array.ndim}."
-        )
-        raise ValueError(msg)
-    array.resize(shape)
-
-
-def opened(place: StorePath, zarr_format: Any = None, config: Any = None) -> Inner:
-    """Open the array of fastzarr at a place; raise ``ArrayNotFoundError`` if there is none."""
-    made = Inner(
-        inner_store(place.store),
-        place.path,
-        zarr_version=zarr_format,
-        config=inner_config(parse_array_config(config)),  # type: ignore[arg-type]
-    )
-    notice(made.layout)
-    return made
-
-
-def stored_objects(array: Described) -> int:
-    """Return the number of stored chunks, or of shards."""
-    return sum(1 for _ in _stored(array.inner))
-
-
-def stored_keys(array: Described) -> tuple[str, ...]:
-    """Return the keys of the stored chunks or shards, in the order of the grid."""
-    encode = array.inner.layout.keys.encode
-    return tuple(encode(coords) for coords in sorted(_stored(array.inner)))
-
-
-def stored_chunks(array: Described) -> int:
-    """Return the number of chunks in what is stored; those of a shard are counted all."""
-    layout = array.inner.layout
-    if layout.sharding is None:
-        return stored_objects(array)
-    grid = layout.grid
-    return sum(
-        math.prod(
-            int(grid.size(axis, k)) // step
-            for axis, (k, step) in enumerate(zip(coords, layout.inner_chunks, strict=True))
-        )
-        for coords in _stored(array.inner)
-    )
-
-
-def _stored(array: Inner) -> Iterator[tuple[int, ...]]:
-    """Iterate over the coordinates of the stored objects inside the array."""
-    layout, root = array.layout, array.path
-    start = len(root) + 1 if root else 0
-    for key in array.chunk_store.list(root):
-        coords = layout.keys.decode(key[start:], layout.ndim)
-        if coords is not None and is_inside(coords, layout.grid_shape):
-            yield coords
 
 
 class Array(Described):
@@ -419,11 +353,11 @@ class Array(Described):
     @property
     def nchunks_initialized(self) -> int:
         """The number of stored chunks; a stored shard counts all of its chunks."""
-        return stored_chunks(self)
+        return stored_chunks(self.inner)
 
     @property
     def _nshards_initialized(self) -> int:
-        return stored_objects(self)
+        return stored_objects(self.inner)
 
     def nbytes_stored(self) -> int:
         """Return the size of all that is stored of the array, in bytes."""
@@ -431,7 +365,7 @@ class Array(Described):
 
     def info_complete(self) -> ArrayInfo:
         """Return a description with the stored bytes and chunks."""
-        return self._info(stored_objects(self), self.nbytes_stored())
+        return self._info(stored_objects(self.inner), self.nbytes_stored())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         """Return all elements as a NumPy array; raise ValueError if ``copy`` is False."""
@@ -442,17 +376,13 @@ class Array(Described):
 
     def __getitem__(self, selection: Any) -> Any:
         """Return the selected elements: a scalar for a single one."""
-        items = selection if type(selection) is tuple else (selection,)
-        if _PLAIN.issuperset(map(type, items)):
-            for item in items:
-                if type(item) is slice and item.step is not None:
-                    break
-            else:
-                try:
-                    found = self.inner[selection]
-                except IndexError:
-                    return self.get_basic_selection(selection)
-                return found if getattr(found, "shape", None) else _single(found)
+        if _is_plain(selection):
+            try:
+                found = self.inner[selection]
+            except IndexError:
+                # It is raised again, as zarr-python says it.
+                return self.get_basic_selection(selection)
+            return found if getattr(found, "shape", None) else _single(found)
         if hasattr(selection, "async_array"):
             selection = np.asarray(selection)
         fields, items = pop_fields(selection)
@@ -465,6 +395,12 @@ class Array(Described):
 
     def __setitem__(self, selection: Any, value: Any) -> None:
         """Assign to the selected elements."""
+        if _is_plain(selection):
+            try:
+                self.inner[selection] = value
+            except IndexError:
+                self.set_basic_selection(selection, value)
+            return
         fields, items = pop_fields(selection)
         ndim = self.inner.ndim
         if is_pure_fancy_indexing(items, ndim):
@@ -571,6 +507,17 @@ class Array(Described):
         """Set several attributes in one write, and return a handle with them."""
         self.inner.update_attributes(new_attributes)
         return type(self)(self._async_array)
+
+
+def _is_plain(selection: Any) -> bool:
+    """Whether fastzarr takes a selection of integers and slices as zarr-python does."""
+    items = selection if type(selection) is tuple else (selection,)
+    if not _PLAIN.issuperset(map(type, items)):
+        return False
+    for item in items:
+        if type(item) is slice and item.step is not None and item.step < 1:
+            return False
+    return True
 
 
 def _single(found: Any) -> Any:

@@ -36,16 +36,14 @@ from fastzarr.compat.core._encoding import (
 from fastzarr.compat.core._handles import (
     Array,
     AsyncArray,
-    opened,
     parse_array_metadata,
-    stored_keys,
 )
+from fastzarr.compat.core._whole import opened, stored_keys
 from fastzarr.compat.core.array_spec import ArraySpec
+from fastzarr.compat.core.awaiting import awaited
 from fastzarr.compat.core.codec_pipeline import create_codec_pipeline
 from fastzarr.compat.core.new_arrays import DEFAULT_FILL_VALUE, copied_array, new_array
 from fastzarr.compat.storage._common import make_store_path
-from fastzarr.compat.storage.bridge import inner_store
-from fastzarr.engine.awaited import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +108,7 @@ for _kind in (Array, AsyncArray):
 
 
 async def _created(place: StorePath, call: Callable[..., Inner], **words: Any) -> AsyncArray:
-    made = await settled(inner_store(place.store), call, place, **words)
+    made = await awaited(place.store, call, place, **words)
     return AsyncArray.from_inner(made, place)
 
 
@@ -274,7 +272,7 @@ async def from_array(  # noqa: PLR0913  (signature of zarr-python)
 
 async def _shards_initialized(array: AsyncArray) -> tuple[str, ...]:
     """Return the keys of the stored chunks or shards inside the array, in the order of the grid."""
-    return await settled(array.inner, stored_keys, array)
+    return await awaited(array.store, stored_keys, array.inner)
 
 
 def _get_chunk_spec(
