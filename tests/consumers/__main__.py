@@ -47,7 +47,7 @@ def outcomes(
         return compared.read(path)
     path.unlink(missing_ok=True)
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    env |= {"CONSUMERS_OUTCOMES": str(path), "PYTHONPATH": str(OWN)}
+    env |= {"CONSUMERS_OUTCOMES": str(path), "PYTHONPATH": str(OWN), "PYTHONHASHSEED": "0"}
     env["FASTZARR_AS_ZARR"] = {2: "2", 3: "1"}[suite.version] if alias else "0"
     command = [python, "-m", "pytest", "-q", "--no-header", "--tb=short", "--timeout=300"]
     command += ["--continue-on-collection-errors"]

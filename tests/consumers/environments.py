@@ -94,7 +94,19 @@ def source(suite: Suite, number: str) -> Path:
         partial.rmdir()
         if suite.moved[0]:
             _move(folder, *suite.moved)
+        if not _has_settings(folder):
+            # Otherwise pytest would take the settings of this project.
+            (folder / "pytest.ini").write_text("[pytest]\n")
     return folder / suite.folder
+
+
+def _has_settings(folder: Path) -> bool:
+    """Return whether a source distribution has settings for pytest."""
+    places = {"pyproject.toml": "[tool.pytest", "setup.cfg": "[tool:pytest]", "tox.ini": "[pytest]"}
+    files = {folder / name: mark for name, mark in places.items()}
+    return (folder / "pytest.ini").exists() or any(
+        file.exists() and mark in file.read_text() for file, mark in files.items()
+    )
 
 
 def _move(folder: Path, old: str, new: str) -> None:

@@ -92,7 +92,12 @@ SUITES = (
     Suite(
         "anndata",
         "anndata",
-        ("-p", "testing.anndata._pytest", "--import-mode=importlib", "tests", "-k", "zarr"),
+        (
+            *("-p", "testing.anndata._pytest", "--import-mode=importlib", "-k", "zarr"),
+            *("tests/test_io_elementwise.py", "tests/test_io_utils.py", "tests/test_readwrite.py"),
+            *("tests/test_io_dispatched.py", "tests/test_io_partial.py"),
+            "tests/test_backed_sparse.py",
+        ),
         needs=("awkward", "boltons", "filelock", "openpyxl", "pyarrow"),
     ),
     Suite(
