@@ -62,6 +62,19 @@ def _of_method(value: object) -> memoryview | None:
     return memoryview(data) if isinstance(data, (bytes, bytearray, memoryview)) else None
 
 
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: Any = "C") -> np.ndarray[Any, Any]:
+    """Return a new array as ``np.empty`` does, in the byte order of ``dtype``.
+
+    ``np.empty`` makes times without a unit in native order, whatever the order of the dtype.
+
+    >>> empty((2,), np.dtype(">m8")).dtype.str
+    '>m8'
+    """
+    if dtype.kind in "mM":
+        return np.ndarray(shape, dtype, order=order)
+    return np.empty(shape, dtype, order)
+
+
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any], order: Any = "C") -> Any:
     """Return a new array that begins at a multiple of 64 bytes.
 

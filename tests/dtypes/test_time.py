@@ -179,3 +179,39 @@ def test_times_without_a_unit_are_stored_in_big_endian_order(code: str, path: st
         assert z[:].view("i8").tolist() == [1, 2**56, 3, 3]
         z[:2] = times[2]
         assert "c/0" not in store
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("kind", ["<m8", ">m8", "<M8", ">M8"])
+def test_times_without_a_unit_keep_their_values_in_either_byte_order(kind, zarr_format):
+    def counts(values):
+        # Their `astype` keeps the byte order, whatever is asked for.
+        return values.view(f"{values.dtype.str[0]}i8").tolist()
+
+    data = np.array([0, 1, -2, 100, 128, NAT, 2**40], dtype=f"{kind[0]}i8").view(kind)
+    expected = counts(data)
+    z = fastzarr.create_array({}, data=data, chunks=3, zarr_format=zarr_format)
+    assert z[:].dtype == z.dtype
+    assert counts(z[:]) == expected
+    assert counts(z[::2]) == expected[::2]
+    assert counts(z.oindex[[5, 0]]) == [expected[5], expected[0]]
+    assert counts(z.vindex[np.array([True, False] * 3 + [True])]) == expected[::2]
+    native = np.array(expected).view(kind[1:])
+    z[1:6] = native[1:6][::-1]
+    assert counts(z[:]) == [expected[0], *expected[1:6][::-1], expected[6]]
+    z[:] = [native[3]] * 7
+    assert counts(z[:]) == [100] * 7
+    z.resize(9)
+    assert counts(z[6:]) == [100, NAT, NAT]
+
+
+@pytest.mark.usefixtures("data_path")
+@pytest.mark.parametrize("kind", [">m8", ">M8"])
+def test_a_chunk_of_times_is_not_taken_for_the_fill_value_of_the_other_byte_order(kind):
+    # The bytes of 128 in one byte order are those of NaT, the fill value, in the other.
+    data = np.full(4, 128, ">i8").view(kind)
+    store: dict[str, Any] = {}
+    z = fastzarr.create_array(store, data=data, chunks=4, zarr_format=2)
+    assert "0" in store
+    assert (z[:].view(">i8") == 128).all()

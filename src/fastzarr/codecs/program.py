@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr import errors
-from fastzarr.buffers import as_view
+from fastzarr.buffers import as_view, empty
 from fastzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec
 from fastzarr.codecs.chain import resolve_chain
 from fastzarr.codecs.reshape import ReshapeCodec
@@ -100,7 +100,7 @@ class Program:
     def __init__(self, codecs: Sequence[Codec], spec: ChunkSpec) -> None:
         """Compute the input and output specs of each codec."""
         self.codecs, self.spec = tuple(codecs), spec
-        self.fill = np.zeros((), dtype=spec.dtype.numpy)
+        self.fill = empty((), spec.dtype.numpy)
         self.nbytes = math.prod(spec.shape) * self.fill.nbytes
         self.fill[()] = spec.dtype.undefined if spec.fill is None else spec.fill
         array_steps = []
@@ -226,7 +226,9 @@ class Program:
 
     def encode_fill(self) -> Buffer:
         """Return an encoded chunk that holds only the fill value."""
-        return self.encode(np.full(self.spec.shape, self.fill))
+        chunk = empty(self.spec.shape, self.fill.dtype)
+        chunk[...] = self.fill
+        return self.encode(chunk)
 
 
 class Shard:
@@ -262,7 +264,7 @@ class Shard:
         """
         view = as_view(data)
         index = self.read_index(self.index_bytes(view), view.nbytes)
-        out = np.empty(self.spec.shape, dtype=self.spec.dtype.numpy)
+        out = empty(self.spec.shape, self.spec.dtype.numpy)
         for (chunk, region), (offset, size) in zip(self._regions(), index.tolist(), strict=True):
             if offset == size == MISSING:
                 if not missing:

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, Self
 
 import numpy as np
 
+from fastzarr.buffers import empty
 from fastzarr.checked import check_members, show
 from fastzarr.config import config
 from fastzarr.errors import DataTypeValidationError, LimitError, MetadataError
@@ -451,7 +452,8 @@ class DataType:
             return False
         if array.size == 0:
             return True
-        pattern = np.asarray(fill, dtype=array.dtype)
+        pattern = empty((), array.dtype)
+        pattern[()] = fill
         if self.masks:
             array, pattern = self.cleared(array), self.cleared(pattern)
         size = array.dtype.itemsize

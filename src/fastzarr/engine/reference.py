@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastzarr.buffers import as_view
+from fastzarr.buffers import as_view, empty
 from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
 from fastzarr.engine.apart import apart
 from fastzarr.engine.failures import of_error, ran_out
@@ -262,7 +262,7 @@ def write_chunk(
     if whole and value.shape == program.spec.shape and _forward(piece.factors):
         chunk = value
     else:
-        chunk = np.empty(program.spec.shape, dtype=program.spec.dtype.numpy)
+        chunk = empty(program.spec.shape, program.spec.dtype.numpy)
         if whole or old is None:
             chunk[...] = program.fill
         else:
@@ -346,7 +346,7 @@ def _read_shard(shard: Shard, source: Source, piece: planning.Piece, out: Array,
         fill(shard.inner, piece, out, job)
         return
     direct = np.ndarray not in set(map(type, piece.out))
-    target = out[piece.out] if direct else np.empty(_work(piece.factors), dtype=out.dtype)
+    target = out[piece.out] if direct else empty(_work(piece.factors), out.dtype)
     nested = job._replace(spread=inline)
     rows = index
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastzarr.buffers import empty
 from fastzarr.codecs.compile import compile_native, is_shapeless
 from fastzarr.config import config
 from fastzarr.engine import reference
@@ -281,7 +282,7 @@ def _spread(
     if value is None:
         after = len(part.work) - before - mask.ndim
         return np.broadcast_to(mask.reshape(*mask.shape, *[1] * after), part.work)
-    spread = np.empty(part.work, value.dtype)
+    spread = empty(part.work, value.dtype)
     spread[(*index[:-1], mask)] = value[index]
     return spread
 
@@ -293,7 +294,7 @@ def _read_bands(
     missed = False
     for part, index, mask in parts:
         direct = mask is None and isinstance(index[-1], slice)
-        target = out[index] if direct else np.empty(part.work, out.dtype)
+        target = out[index] if direct else empty(part.work, out.dtype)
         # There may be another mask.
         missed = run_read(layout, chunks, part, target, missing=missing) or missed
         if mask is not None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastzarr.buffers import as_view
+from fastzarr.buffers import as_view, empty
 from fastzarr.codecs.compile import compile_native
 from fastzarr.codecs.program import MISSING, MissingChunk, inside_chunk
 from fastzarr.config import config
@@ -381,7 +381,7 @@ class _Reader:
                     part.target = part.out[part.piece.out]
                 else:
                     work = tuple([factor.size for factor in part.piece.factors])
-                    part.target = np.empty(work, part.out.dtype)
+                    part.target = empty(work, part.out.dtype)
             return part.target
 
     def decode(self, part: _Part, held: list[Any]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.buffers import empty
 from fastzarr.checked import is_text, show
 from fastzarr.config import config
 from fastzarr.dtypes import from_numpy
@@ -62,8 +63,11 @@ def cast(value: Any, dtype: np.dtype[Any]) -> Array:
     if dtype.kind in "OT":
         return _variable(value, dtype, is_array=is_array)
     if not is_array:
-        return np.array(value, dtype=dtype)
-    converted = np.empty(value.shape, dtype=dtype)
+        made: Array = np.array(value, dtype=dtype)
+        if made.dtype == dtype:
+            return made
+        value = made
+    converted = empty(value.shape, dtype)
     converted[...] = value
     return converted
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 import numpy as np
 
 from fastzarr import errors
-from fastzarr.buffers import aligned, overlaps_itself
+from fastzarr.buffers import aligned, empty, overlaps_itself
 from fastzarr.engine import run
 from fastzarr.nodes import casting
 from fastzarr.selection import index as kinds
@@ -442,7 +442,8 @@ class Indexed:
         order: Any = layout.order or access.settings.order
         direct = out is not None and out.dtype == dtype and self._cast is None
         apart = False
-        make: Any = aligned if prod(found.work) * dtype.itemsize >= _LARGE else np.empty
+        large = prod(found.work) * dtype.itemsize >= _LARGE
+        make: Any = aligned if large else empty if dtype.kind in "mM" else np.empty
         if order == "C" and not direct:
             # Work shape and result shape have the same elements in the same order.
             work = make(found.work, dtype)
