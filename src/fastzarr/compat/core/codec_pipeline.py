@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -59,38 +58,49 @@ def codecs_from_list(codecs: Iterable[Any]) -> Split:
 def codecs_from_list_unchecked(codecs: Iterable[Any]) -> Split:
     """Return a chain as filters, the serializer and compressors, without a warning."""
     chain = tuple(codecs)
-    kinds = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
+    found: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    before = None
     for codec in chain:
-        if not isinstance(codec, kinds):
-            msg = f"{codec!r} is not a codec"
-            raise TypeError(msg)
-    serializers = [codec for codec in chain if isinstance(codec, ArrayBytesCodec)]
-    for before, codec in pairwise(chain):
-        place, after = _place(before), _place(codec)
-        if after < place or (place == 0 and after == 2):
-            wanted = ("another ArrayArrayCodec", "an ArrayArrayCodec", "an ArrayBytesCodec")[after]
+        place = _place(codec)
+        _check_order(before, codec)
+        found[place].append(codec)
+        if len(found[1]) > 1:
             msg = (
-                f"Invalid codec order. {kinds[after].__name__} {codec} must be preceded by "
-                f"{wanted}. Got {type(before)} instead."
+                f"Got two instances of ArrayBytesCodec: {found[1][0]} and {codec}. Only one "
+                "array-to-bytes codec is allowed."
             )
-            raise TypeError(msg)
-    if len(serializers) > 1:
-        msg = (
-            f"Got two instances of ArrayBytesCodec: {serializers[0]} and {serializers[1]}. Only "
-            "one array-to-bytes codec is allowed."
-        )
-        raise ValueError(msg)
-    if not serializers:
+            raise ValueError(msg)
+        before = codec
+    if not found[1]:
         msg = "Required ArrayBytesCodec was not found."
         raise ValueError(msg)
-    arrays = tuple(codec for codec in chain if isinstance(codec, ArrayArrayCodec))
-    return arrays, serializers[0], tuple(c for c in chain if isinstance(c, BytesBytesCodec))
+    return tuple(found[0]), found[1][0], tuple(found[2])
+
+
+_KINDS = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
 
 
 def _place(codec: Any) -> int:
-    return (
-        0 if isinstance(codec, ArrayArrayCodec) else 1 if isinstance(codec, ArrayBytesCodec) else 2
-    )
+    for place, kind in enumerate(_KINDS):
+        if isinstance(codec, kind):
+            return place
+    msg = f"{codec!r} is not a codec"
+    raise TypeError(msg)
+
+
+def _check_order(before: Any, codec: Any) -> None:
+    """Raise TypeError if a codec cannot follow the one before it, which may be None."""
+    if before is None:
+        return
+    last, place = _place(before), _place(codec)
+    # Two serializers in a row are an error of another kind.
+    if place < last or (last == 0 and place == 2):
+        wanted = ("another ArrayArrayCodec", "an ArrayArrayCodec", "an ArrayBytesCodec")[place]
+        msg = (
+            f"Invalid codec order. {_KINDS[place].__name__} {codec} must be preceded by {wanted}. "
+            f"Got {type(before)} instead."
+        )
+        raise TypeError(msg)
 
 
 def evolve_codecs(codecs: Iterable[Any], array_spec: ArraySpec) -> tuple[Any, ...]:
