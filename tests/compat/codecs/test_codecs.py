@@ -196,3 +196,13 @@ def test_decoded_elements_have_the_byte_order_of_the_description() -> None:
     [decoded] = asyncio.run(through())
     assert decoded.as_numpy_array().dtype == array.dtype
     np.testing.assert_array_equal(decoded.as_numpy_array(), array)
+
+
+def test_a_filter_of_numcodecs_says_what_it_stores() -> None:
+    spec = chunk((4,), "int32")
+    stored = codecs.Delta(dtype="<i4", astype="<i8").resolve_metadata(spec)
+    assert stored.dtype == parse_dtype("int64", zarr_format=3)
+    # Metadata may have it; whether it fits is found where it encodes.
+    assert codecs.Delta(dtype="<i8").resolve_metadata(spec) == spec
+    bits = codecs.PackBits().resolve_metadata(chunk((9,), "bool"))
+    assert (bits.shape, bits.dtype) == ((3,), parse_dtype("uint8", zarr_format=3))

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+
 from fastzarr._lazy import cached
 from fastzarr.codecs.numcodecs import from_name
 from fastzarr.compat.codecs._dress import (
@@ -38,6 +40,8 @@ _DERIVED = {
     "astype": "decode_dtype",
     "shuffle": "elementsize",
 }
+# The member with the data type that is stored.
+_STORED = {"astype": "encode_dtype", "delta": "astype", "fixedscaleoffset": "astype"}
 _ARRAYS = frozenset({"astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize"})
 _SERIALIZERS = frozenset({"pcodec", "zfpy"})
 _CHECKSUMS = frozenset({"adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"})
@@ -119,6 +123,19 @@ class _NumcodecsBytesBytesCodec(_NumcodecsCodec, BytesBytesDress):
 
 class _NumcodecsArrayArrayCodec(_NumcodecsCodec, ArrayArrayDress):
     """A codec of numcodecs that encodes an array as another one."""
+
+    def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
+        """Return the description of an encoded chunk.
+
+        Whether the codec fits the elements is checked when it encodes, and for new arrays.
+        """
+        known = self.codec_config["id"]
+        if known == "packbits":
+            return super().resolve_metadata(chunk_spec)
+        stored = self.codec_config.get(_STORED.get(known, ""))
+        if stored is None:
+            return chunk_spec
+        return replace(chunk_spec, dtype=parse_dtype(np.dtype(stored), zarr_format=3))
 
     def _described(self, encoded: ChunkSpec, chunk_spec: ArraySpec) -> ArraySpec:
         dtype = parse_dtype(encoded.dtype.to_v3(), zarr_format=3)
