@@ -264,3 +264,12 @@ def test_a_store_in_memory_is_not_unpickled_in_another_process():
     kind, args, state = storage.ManagedMemoryStore("elsewhere").__reduce__()
     with pytest.raises(RuntimeError, match="in the memory of that process"):
         kind(*args).__setstate__({**state, "created_pid": 0})
+
+
+def test_a_part_of_a_value_in_memory_is_replaced():
+    store = storage.MemoryStore()
+    sync(store.set("a", cpu.Buffer.from_bytes(b"012345")))
+    sync(store.set("a", cpu.Buffer.from_bytes(b"xy"), (2, 4)))
+    assert sync(store.get("a")).to_bytes() == b"01xy45"
+    with pytest.raises(KeyError, match="b"):
+        sync(store.set("b", cpu.Buffer.from_bytes(b"xy"), (2, 4)))

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastzarr import dtypes
+from fastzarr import compat, dtypes
 from fastzarr.compat import dtype as zdtype
 from fastzarr.compat.core.dtype import from_inner
 
@@ -106,3 +106,12 @@ def test_a_data_type_of_another_package_is_read_from_documents():
         assert pickle.loads(pickle.dumps(dtype)) == dtype
     finally:
         zdtype.data_type_registry.unregister("test.celsius")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_record_without_a_fill_value_is_filled_with_zeros(zarr_format):
+    dtype = np.dtype([("time", "<M8[s]"), ("count", "<i4")])
+    z = compat.create_array({}, shape=2, dtype=dtype, zarr_format=zarr_format)
+    assert z.fill_value == np.zeros((), dtype)
+    assert (z[:] == np.zeros(2, dtype)).all()
+    assert np.isnat(compat.create_array({}, shape=2, dtype="<M8[s]").fill_value)

@@ -36,6 +36,7 @@ from fastzarr.compat.core.common import _warn_order_kwarg, parse_shapelike
 from fastzarr.compat.core.config import config as settings
 from fastzarr.compat.core.dtype import parse_dtype
 from fastzarr.compat.core.dtype.common import HasItemSize
+from fastzarr.compat.core.dtype.npy.structured import Structured
 from fastzarr.compat.core.metadata.v3 import ChunkGridMetadata, create_chunk_grid_metadata
 from fastzarr.compat.storage.bridge import inner_store
 from fastzarr.creating.given import NOT_GIVEN
@@ -105,7 +106,7 @@ def new_array(  # noqa: PLR0913  (signature of zarr-python)
         shape=sizes,
         dtype=zdtype.inner,
         data=data,
-        fill_value=_fill(fill_value, zarr_format),
+        fill_value=_fill(fill_value, zarr_format, zdtype),
         zarr_format=zarr_format,
         attributes=attributes,
         chunk_key_encoding=keys.to_dict(),
@@ -129,8 +130,12 @@ def _made(place: StorePath, words: dict[str, Any], **more: Any) -> Array:
     return made
 
 
-def _fill(value: Any, zarr_format: int) -> Any:
+def _fill(value: Any, zarr_format: int, zdtype: Any) -> Any:
     # In format 3 there is no array without a fill value.
+    default = value is DEFAULT_FILL_VALUE or (value is None and zarr_format == 3)
+    if default and isinstance(zdtype, Structured):
+        # zeros, also in fields of times
+        return zdtype.default_scalar()
     return DEFAULT_FILL_VALUE if value is None and zarr_format == 3 else value
 
 
@@ -261,7 +266,7 @@ def old_array(  # noqa: PLR0913  (signature of zarr-python)
         shape=sizes,
         dtype=zdtype.inner,
         data=None if data is None else np.asarray(data),
-        fill_value=_fill(fill_value, zarr_format),
+        fill_value=_fill(fill_value, zarr_format, zdtype),
         zarr_format=zarr_format,
         attributes=attributes,
         overwrite=overwrite,

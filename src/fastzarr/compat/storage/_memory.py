@@ -85,6 +85,21 @@ class MemoryStore(PlainCalls):
     def _adopt(self, inner: Any) -> None:
         self._store_dict = inner.mapping
 
+    async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
+        """Store a value, or replace a part of one; raise KeyError if there is none."""
+        if byte_range is None:
+            await super().set(key, value)
+            return
+        self._check_value(value)
+        (start, stop), data = byte_range, value.to_bytes()
+
+        def change(old: bytes | None) -> bytes:
+            if old is None:
+                raise KeyError(key)
+            return b"".join((old[:start], data, old[stop:]))
+
+        await self._ask("change", key, change)
+
     def with_read_only(self, read_only: bool = False) -> Self:
         """Return a store of the same dict that is read-only, or not."""
         return type(self)(store_dict=self._store_dict, read_only=read_only)

@@ -67,10 +67,10 @@ class StoreExpectingTestBuffer(MemoryStore):
             msg = f"{key!r}: expected a TestBuffer, not {kind.__name__}"
             raise AssertionError(msg)
 
-    async def set(self, key: str, value: Buffer) -> None:
+    async def set(self, key: str, value: Buffer, byte_range: tuple[int, int] | None = None) -> None:
         """Store a value."""
         self._check(key, type(value))
-        await super().set(key, value)
+        await super().set(key, value, byte_range)
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Store a value."""
