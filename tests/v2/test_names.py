@@ -307,10 +307,10 @@ def test_the_store_that_created_an_array_may_unpickle():
         zarr.Array(pickle.loads(pickle.dumps(store)))
 
 
-def test_chunks_in_folders_are_listed_by_their_keys():
+def test_chunks_in_folders_are_listed_as_chunks():
     store = zarr.NestedDirectoryStore(tempfile.mkdtemp())
     zarr.ones((4, 4), chunks=2, store=store)[:2] = 3
-    assert store.listdir() == [".zarray", "0.0", "0.1"]
+    assert store.listdir() == [".zarray", "0/0", "0/1"]
     assert sorted(store) == [".zarray", "0/0", "0/1"]
     assert "a/" not in store
 
@@ -343,3 +343,22 @@ def test_what_is_deleted_does_not_come_back():
     del root["x"]
     assert root.zeros("x", shape=2, dtype="i8")[:].tolist() == [0, 0]
     assert list(chunks) == []
+
+
+def test_a_fill_value_can_be_assigned():
+    z = zarr.zeros((2, 2), dtype="i4", chunks=1, write_empty_chunks=False)
+    z[0, 0] = 5
+    z.fill_value = 7
+    assert z[:].tolist() == [[5, 7], [7, 7]]
+    assert zarr.util.json_loads(z.store[".zarray"])["fill_value"] == 7
+    assert zarr.Array(z.store)[1, 1] == 7
+    z[1] = 8
+    assert zarr.Array(z.store)[1].tolist() == [8, 8]
+
+
+def test_keys_are_in_lower_case_if_they_are_normalized(tmp_path):
+    store = zarr.DirectoryStore(tmp_path, normalize_keys=True)
+    zarr.group(store)["A/B"] = [1, 2]
+    assert (tmp_path / "a" / "b" / ".zarray").exists()
+    assert zarr.open_group(store, "r")["a/B"][:].tolist() == [1, 2]
+    assert pickle.loads(pickle.dumps(store))["A/b/.zarray"] == store["a/b/.zarray"]

@@ -21,6 +21,7 @@ from fastzarr.v2.indexing import (
 from fastzarr.v2.util import check_array_shape
 
 if TYPE_CHECKING:
+    from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
     from fastzarr.selection.factors import Selection
 
@@ -37,6 +38,12 @@ class Elements(Array):
         if self._cast is None and self._access.layout.dtype.numpy.kind == "T":
             self._cast = np.dtype(object)
         return self
+
+    def set_fill(self, value: Any) -> None:
+        """Store another fill value; elements that were never written then have it."""
+        self._check_resizable()
+        with self._changing() as held:
+            self._update(held, lambda latest: latest.format.from_dict(_filled(latest, value)))
 
     def plain(self, items: tuple[Any, ...]) -> Any:
         """Return the elements of an index of Python's integers and slices.
@@ -102,6 +109,12 @@ class Elements(Array):
         elif found.shape and dtype.kind == "O":
             value = _repeated(value, found.shape)
         self._write(access, found, value)
+
+
+def _filled(layout: Layout, value: Any) -> dict[str, Any]:
+    number: Any = layout.format.number
+    stored = None if value is None else layout.dtype.fill_to_json(value, number)
+    return layout.to_dict() | {"fill_value": stored}
 
 
 def _exact(value: Any, shape: tuple[int, ...], *, flat: bool) -> Any:

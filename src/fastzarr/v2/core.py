@@ -35,6 +35,7 @@ from fastzarr.v2.util import (
     InfoReporter,
     human_readable_size,
     normalize_chunks,
+    normalize_fill_value,
     normalize_resize_args,
     normalize_shape,
     normalize_storage_path,
@@ -210,6 +211,11 @@ class Array:
     def fill_value(self) -> Any:
         """The value of elements that were never written; None if undefined."""
         return self.inner.fill_value
+
+    @fill_value.setter
+    def fill_value(self, new: Any) -> None:
+        self._check_documents()
+        self.inner.set_fill(normalize_fill_value(new, self.dtype))
 
     @property
     def order(self) -> str:

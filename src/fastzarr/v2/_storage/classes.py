@@ -31,7 +31,40 @@ class _Sized(Dressed, own=True):
         return getsize(self.inner, normalize_storage_path(path))
 
 
-def nested_names(store: Dressed, names: list[str], path: str) -> list[str]:
+class _InLowerCase:
+    """The verbs of a store, with keys in lower case."""
+
+    def _get(self, key: str) -> Any:
+        return super()._get(key.lower())  # type: ignore[misc]  # of a store
+
+    def _set(self, key: str, value: Any) -> None:
+        super()._set(key.lower(), value)  # type: ignore[misc]  # of a store
+
+    def _delete(self, key: str) -> None:
+        super()._delete(key.lower())  # type: ignore[misc]  # of a store
+
+    def _exists(self, key: str) -> bool:
+        return bool(super()._exists(key.lower()))  # type: ignore[misc]  # of a store
+
+    def _getsize(self, key: str) -> Any:
+        return super()._getsize(key.lower())  # type: ignore[misc]  # of a store
+
+    def _list(self, prefix: str) -> Any:
+        return super()._list(prefix.lower())  # type: ignore[misc]  # of a store
+
+    def _list_dir(self, prefix: str) -> Any:
+        return super()._list_dir(prefix.lower())  # type: ignore[misc]  # of a store
+
+
+def _folder(kind: Any, path: str, *, lower: bool, separator: Any) -> ours.Store:
+    """Return the store in a folder; ``lower`` is whether its keys are in lower case."""
+    if lower:
+        kind = type(kind.__name__, (_InLowerCase, kind), {})
+    made: ours.Store = kind(path, False, separator)  # noqa: FBT003  (it may be positional only)
+    return made
+
+
+def nested_names(store: Dressed, names: list[str], path: str, separator: str = ".") -> list[str]:
     """Return names below an array with the keys of its chunks in place of their folders."""
     if store.separator != "/" or array_meta_key not in names:
         return names
@@ -39,7 +72,7 @@ def nested_names(store: Dressed, names: list[str], path: str) -> list[str]:
     found = []
     for name in names:
         below = list(store.inner.list(prefix + name)) if name.isdigit() else []
-        found += [key.removeprefix(prefix).replace("/", ".") for key in below] or [name]
+        found += [key.removeprefix(prefix).replace("/", separator) for key in below] or [name]
     return sorted(found)
 
 
@@ -101,7 +134,11 @@ class DirectoryStore(_Sized, own=True):
             raise FSPathExistNotDir(msg)
         self.path, self.normalize_keys = path, normalize_keys
         self._dimension_separator = normalize_dimension_separator(dimension_separator)
-        self.inner = self._kind(path, normalize_keys, dimension_separator)
+        self.inner = self._made()
+
+    def _made(self) -> ours.Store:
+        separator, lower = self._dimension_separator, self.normalize_keys
+        return _folder(self._kind, self.path, lower=lower, separator=separator)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the store inside, which the path gives again."""
@@ -110,11 +147,11 @@ class DirectoryStore(_Sized, own=True):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the store."""
         vars(self).update(state)
-        self.inner = self._kind(self.path, self.normalize_keys, self._dimension_separator)
+        self.inner = self._made()
 
     def listdir(self, path: str = "") -> list[str]:
         """Return the sorted names directly below a path, in an array with the keys of chunks."""
-        return nested_names(self, super().listdir(path), normalize_storage_path(path))
+        return nested_names(self, super().listdir(path), normalize_storage_path(path), "/")
 
     def dir_path(self, path: Any = None) -> str:
         """Return the folder of a path."""
@@ -134,9 +171,9 @@ class TempStore(DirectoryStore, own=True):
         dimension_separator: Any = None,
     ) -> None:
         """Initialise with the parts of the folder's name."""
-        self.inner = ours.TempStore(suffix, prefix, dir, normalize_keys, dimension_separator)
-        self.path, self.normalize_keys = os.fspath(self.inner.root), normalize_keys
-        self._dimension_separator = normalize_dimension_separator(dimension_separator)
+        # It deletes the folder at the end.
+        made = ours.TempStore(suffix, prefix, dir)
+        super().__init__(made.root, normalize_keys, dimension_separator)
 
 
 class NestedDirectoryStore(DirectoryStore, own=True):

@@ -178,7 +178,8 @@ class Dressed(Store):
         """Return a value; raise KeyError if it is missing."""
         try:
             return self.inner[key]
-        except KeyValidationError as error:
+        except (KeyValidationError, IsADirectoryError) as error:
+            # Neither can be the key of a value.
             raise KeyError(key) from error
 
     def __setitem__(self, key: str, value: Any) -> None:
