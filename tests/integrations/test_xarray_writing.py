@@ -106,6 +106,24 @@ class TestModes:
             dataset.fastzarr.to_zarr(tmp_path, mode="w", **words)
         xr.testing.assert_identical(read(tmp_path).load(), month(7))
 
+    def test_a_dataset_does_not_delete_what_it_reads(self, tmp_path: Path) -> None:
+        month(0).fastzarr.to_zarr(tmp_path / "a.zarr", group="deep")
+        ds = read(tmp_path / "a.zarr", group="deep", chunks={})
+        for path, group in [("a.zarr", "deep"), ("a.zarr", None), ("a.zarr/deep", None)]:
+            for dataset in (ds, ds.isel(x=[0]) + 1):
+                with pytest.raises(ValueError, match="would delete first"):
+                    dataset.fastzarr.to_zarr(tmp_path / path, mode="w", group=group)
+        xr.testing.assert_identical(read(tmp_path / "a.zarr", group="deep").load(), month(0))
+        ds.fastzarr.to_zarr(tmp_path / "a.zarr", mode="w", group="other")
+        xr.testing.assert_equal(read(tmp_path / "a.zarr", group="other").load(), month(0))
+
+    def test_a_dataset_that_was_not_loaded_replaces_itself(self, tmp_path: Path) -> None:
+        month(0).fastzarr.to_zarr(tmp_path, encoding={"sst": {"chunks": (1, 1)}})
+        ds = read(tmp_path).isel(time=slice(1, None)).assign_attrs(title="later")
+        ds.fastzarr.to_zarr(tmp_path, mode="w")
+        expected = month(0).isel(time=slice(1, None)).assign_attrs(title="later")
+        xr.testing.assert_identical(read(tmp_path).load(), expected)
+
 
 class TestAppending:
     @pytest.mark.parametrize("blocks", [None, 2, 3])

@@ -33,6 +33,7 @@ from fastzarr.integrations.xarray.creating import (
 )
 from fastzarr.integrations.xarray.reading import GroupReader
 from fastzarr.integrations.xarray.regions import resolve
+from fastzarr.integrations.xarray.sources import check_apart
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.formats import default_format, parse_format, same_format
 from fastzarr.nodes import documents
@@ -342,7 +343,7 @@ class _Writer:
         ready, created = self._encoded(given, encoding)
         for name, var in ready.items():
             ready[name] = self._safe(name, var, stored.get(name), created.get(name))
-        group = self._group(attributes, created)
+        group = self._group(attributes, created, ready)
         targets = {name: group.create_array(name, **words) for name, words in created.items()}
         for name, var in ready.items():
             array = stored.get(name)
@@ -477,7 +478,9 @@ class _Writer:
             starts.append(size if dim == self.how.append_dim else part.indices(size)[0])
         return starts
 
-    def _group(self, attributes: dict[str, Any], created: dict[str, Any]) -> Group:
+    def _group(
+        self, attributes: dict[str, Any], created: dict[str, Any], ready: dict[str, Variable]
+    ) -> Group:
         """Return the group, created or with new attributes."""
         group, number = self.group, self.format.number
         if group is not None:
@@ -487,6 +490,7 @@ class _Writer:
         if self.how.mode != "w":
             return open_group(self.place, "w-", zarr_format=number, attributes=attributes)
         if documents.load(self.place.store, self.place.path) is not None:
+            check_apart(ready, self.place)
             # What is replaced must not be lost because an encoding turns out to be invalid.
             trial = open_group(MemoryStore(), "w", zarr_format=number)
             for name, words in created.items():
