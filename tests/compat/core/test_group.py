@@ -315,3 +315,13 @@ def test_groups_of_two_formats_at_one_path_cause_a_warning() -> None:
     with pytest.warns(ZarrUserWarning, match=r"Both zarr\.json .* and \.zgroup .* exist at"):
         found = zarr.open_group(store, mode="r")
     assert found.metadata.zarr_format == 3
+
+
+def test_new_nodes_of_format_2_have_a_document_of_attributes(tmp_path: Path) -> None:
+    root = zarr.create_group(LocalStore(tmp_path), zarr_format=2)
+    array = root.create_array("a/x", shape=2, dtype="i4")
+    list(root.create_hierarchy({"b": GroupMetadata(zarr_format=2)}))
+    for path in ("", "a/x", "b"):
+        assert (tmp_path / path / ".zattrs").read_text() == "{}"
+    array.attrs["k"] = 1
+    assert zarr.open_array(tmp_path / "a/x").attrs.asdict() == {"k": 1}

@@ -14,6 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.compat.abc.store import Store
+from fastzarr.compat.core import array
 from fastzarr.compat.core import group_verbs as groups
 from fastzarr.compat.core.array import AsyncArray, opened
 from fastzarr.compat.core.async_group import AsyncGroup, new_group, old_group, place_of
@@ -22,6 +23,7 @@ from fastzarr.compat.core.creating import (
     default_format,
     filling,
     made_array,
+    signed_as,
     warn_of_unused,
 )
 from fastzarr.compat.core.group import created_hierarchy
@@ -289,28 +291,13 @@ def create_hierarchy(
 # New arrays
 
 
-def create_array(  # noqa: PLR0913  (signature of zarr-python)
+@signed_as(array.create_array)
+def create_array(
     store: Any,
     *,
     name: str | None = None,
-    shape: Any = None,
-    dtype: Any = None,
-    data: Any = None,
-    chunks: Any = "auto",
-    shards: Any = None,
-    filters: Any = "auto",
-    compressors: Any = "auto",
-    serializer: Any = "auto",
-    fill_value: Any = DEFAULT_FILL_VALUE,
-    order: Any = None,
-    zarr_format: Any = 3,
-    attributes: Any = None,
-    chunk_key_encoding: Any = None,
-    dimension_names: Any = None,
     storage_options: dict[str, Any] | None = None,
-    overwrite: bool = False,
-    config: Any = None,
-    write_data: bool = True,
+    **words: Any,
 ) -> AsyncArray:
     """Create an array in a store, at the path ``name``, from a shape and a dtype or from data.
 
@@ -319,48 +306,17 @@ def create_array(  # noqa: PLR0913  (signature of zarr-python)
     (2, 2)
     """
     place = place_of(store, name or "", "a", storage_options)
-    words = {
-        "shape": shape,
-        "dtype": dtype,
-        "data": data,
-        "chunks": chunks,
-        "shards": shards,
-        "filters": filters,
-        "compressors": compressors,
-        "serializer": serializer,
-        "fill_value": fill_value,
-        "order": order,
-        "zarr_format": zarr_format,
-        "attributes": attributes,
-        "chunk_key_encoding": chunk_key_encoding,
-        "dimension_names": dimension_names,
-        "overwrite": overwrite,
-        "config": config,
-        "write_data": write_data,
-    }
     return AsyncArray.from_inner(made_array(place, words), place)
 
 
-def from_array(  # noqa: PLR0913  (signature of zarr-python)
+@signed_as(array.from_array)
+def from_array(
     store: Any,
     *,
     data: Any,
-    write_data: bool = True,
     name: str | None = None,
-    chunks: Any = "keep",
-    shards: Any = "keep",
-    filters: Any = "keep",
-    compressors: Any = "keep",
-    serializer: Any = "keep",
-    fill_value: Any = DEFAULT_FILL_VALUE,
-    order: Any = None,
-    zarr_format: Any = None,
-    attributes: Any = None,
-    chunk_key_encoding: Any = None,
-    dimension_names: Any = None,
     storage_options: dict[str, Any] | None = None,
-    overwrite: bool = False,
-    config: Any = None,
+    **words: Any,
 ) -> AsyncArray:
     """Create an array like another of any library, and copy its elements.
 
@@ -369,23 +325,7 @@ def from_array(  # noqa: PLR0913  (signature of zarr-python)
     (2, 2)
     """
     place = place_of(store, name or "", "a", storage_options)
-    words = {
-        "chunks": chunks,
-        "shards": shards,
-        "filters": filters,
-        "compressors": compressors,
-        "serializer": serializer,
-        "fill_value": fill_value,
-        "order": order,
-        "zarr_format": zarr_format,
-        "attributes": attributes,
-        "chunk_key_encoding": chunk_key_encoding,
-        "dimension_names": dimension_names,
-        "overwrite": overwrite,
-        "config": config,
-    }
-    made = copied_array(place, data=data, write_data=write_data, **words)
-    return AsyncArray.from_inner(made, place)
+    return AsyncArray.from_inner(copied_array(place, data=data, **words), place)
 
 
 def create(  # noqa: PLR0913  (signature of zarr-python)

@@ -18,6 +18,7 @@ from fastzarr.compat.core._info import GroupInfo
 from fastzarr.compat.core._tree import TreeRepr, group_tree
 from fastzarr.compat.core.array import AsyncArray
 from fastzarr.compat.core.array_spec import parse_array_config
+from fastzarr.compat.core.attributes_document import with_attributes
 from fastzarr.compat.core.awaiting import awaited, driven
 from fastzarr.compat.core.creating import (
     created,
@@ -72,7 +73,8 @@ def new_group(
     words: dict[str, Any] = {"attributes": attributes, "overwrite": overwrite}
     with naming_parents(place):
         layout = build_group(store, place.path, format=format, **words)
-    return AsyncGroup.from_inner(InnerGroup(store, place.path, layout=layout), place)
+    made = with_attributes(InnerGroup(store, place.path, layout=layout))
+    return AsyncGroup.from_inner(made, place)
 
 
 def old_group(

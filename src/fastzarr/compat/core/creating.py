@@ -69,6 +69,16 @@ def warn_of_unused(words: Mapping[str, Any]) -> None:
             warnings.warn(msg, ZarrRuntimeWarning, stacklevel=caller_level())
 
 
+def signed_as(function: Callable[..., Any]) -> Callable[[F], F]:
+    """Return a decorator that gives a function the signature of another one."""
+
+    def decorate(own: F) -> F:
+        vars(own)["__signature__"] = inspect.signature(function)
+        return own
+
+    return decorate
+
+
 def signed(method: F) -> F:
     """Give a method of a group the signature of ``create_array``, as zarr-python has it."""
     own = inspect.signature(method)

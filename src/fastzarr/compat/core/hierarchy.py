@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.compat.core.attributes_document import with_attributes
 from fastzarr.compat.core.group_metadata import GroupMetadata, ImplicitGroupMarker
 from fastzarr.compat.errors import ContainsArrayError, ContainsGroupError
 from fastzarr.metadata.formats import parse_format
@@ -34,6 +35,10 @@ def _handle(store: Store, path: str, layout: Layout | GroupLayout) -> Node:
     if isinstance(layout, GroupLayout):
         return Group(store, path, layout=layout)
     return Array(store, path, layout=layout)
+
+
+def _new(store: Store, path: str, layout: Layout | GroupLayout) -> Node:
+    return with_attributes(_handle(store, path, layout))
 
 
 def _get_roots(data: Iterable[str]) -> tuple[str, ...]:
@@ -113,7 +118,7 @@ def create_all(
             with changing(store, path, format):
                 if not documents.create(store, path, layout):
                     raise
-    return [_handle(store, path, layout) for path, layout in made]
+    return [_new(store, path, layout) for path, layout in made]
 
 
 def create_below(
@@ -148,7 +153,7 @@ def create_as_given(store: Store, nodes: Mapping[str, Any]) -> list[Node]:
     for path, layout in layouts.items():
         with changing(store, path, layout.format):
             documents.save(store, path, layout)
-    return [_handle(store, path, layout) for path, layout in layouts.items()]
+    return [_new(store, path, layout) for path, layout in layouts.items()]
 
 
 def root_of(nodes: Mapping[str, Any]) -> str:

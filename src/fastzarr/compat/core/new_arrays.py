@@ -26,6 +26,7 @@ from fastzarr.compat.core._encoding import (
     default_filters_v2,
 )
 from fastzarr.compat.core.array_spec import ArrayConfig, parse_array_config
+from fastzarr.compat.core.attributes_document import with_attributes
 from fastzarr.compat.core.chunk_grids import (
     SHARDED_INNER_CHUNK_MAX_BYTES,
     guess_chunks,
@@ -127,7 +128,7 @@ def _made(place: StorePath, words: dict[str, Any], **more: Any) -> Array:
         check_codecs(words, more["dtype"], None if fill is DEFAULT_FILL_VALUE else fill)
     made = create_array(inner_store(place.store), name=place.path, **words, **more)
     notice(made.layout)
-    return made
+    return with_attributes(made)
 
 
 def _fill(value: Any, zarr_format: int, zdtype: Any) -> Any:
