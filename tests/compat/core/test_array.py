@@ -200,3 +200,15 @@ def test_a_keyword_of_the_other_format_is_refused(words, instead):
     with pytest.raises(ValueError, match=f"Use {instead} instead"):
         zarr.create(shape=3, dtype="i4", store=store, **words)
     assert store == {}
+
+
+def test_chunks_that_differ_are_made_where_they_are_enabled():
+    words = {"shape": (6,), "chunks": [[1, 2, 3]], "dtype": "i4"}
+    with pytest.raises(ValueError, match="experimental and disabled by default"):
+        zarr.create_array({}, **words)
+    with zarr.config.set({"array.rectilinear_chunks": True}):
+        z = zarr.create_array({}, **words)
+    z[:] = np.arange(6)
+    assert (z.read_chunk_sizes, z[2:5].tolist()) == (((1, 2, 3),), [2, 3, 4])
+    with pytest.raises(NotImplementedError, match="read_chunk_sizes"):
+        _ = z.chunks

@@ -79,8 +79,8 @@ class Described:
 
     def _refuse_irregular(self, name: str, other: str) -> None:
         msg = (
-            f"the {name} of array {self.name!r} differ in size, because it has a rectilinear chunk "
-            f"grid; use .{other}"
+            f"{name} is only defined for regular chunk grids, but that of array {self.name!r} is "
+            f"rectilinear; use {other}"
         )
         raise NotImplementedError(msg)
 

@@ -38,6 +38,7 @@ from fastzarr.compat.core.config import config as settings
 from fastzarr.compat.core.dtype import parse_dtype
 from fastzarr.compat.core.dtype.common import HasItemSize
 from fastzarr.compat.core.dtype.npy.structured import Structured
+from fastzarr.compat.core.metadata._grids import check_rectilinear_chunks_enabled
 from fastzarr.compat.core.metadata.v3 import ChunkGridMetadata, create_chunk_grid_metadata
 from fastzarr.compat.storage.bridge import inner_store
 from fastzarr.creating.given import NOT_GIVEN
@@ -181,7 +182,11 @@ def _grid_word(given: Any, grid: Any) -> Any:
     """Return a grid as fastzarr takes it: a shape, or a grid as in a document."""
     if isinstance(given, ChunkGridMetadata):
         return given.to_dict()
-    return grid.chunk_shape if grid.is_regular else create_chunk_grid_metadata(grid).to_dict()
+    if grid.is_regular:
+        return grid.chunk_shape
+    # Such arrays are read in any case. zarr-python reads them only where they are enabled.
+    check_rectilinear_chunks_enabled()
+    return create_chunk_grid_metadata(grid).to_dict()
 
 
 def _codec_words(filters: Any, serializer: Any, compressors: Any) -> dict[str, Any]:
@@ -277,7 +282,9 @@ def old_array(  # noqa: PLR0913  (signature of zarr-python)
 
 def _is_given(chunks: Any) -> bool:
     """Whether chunks are named; zero, an empty list and False are not."""
-    return bool(np.asarray(chunks, dtype=object).any()) if chunks is not None else False
+    if isinstance(chunks, np.ndarray) and chunks.size != 1:
+        return bool(chunks.size)
+    return bool(chunks)
 
 
 # What to use in place of a keyword that a format does not have.
