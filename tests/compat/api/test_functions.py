@@ -211,3 +211,13 @@ def test_functions_run_on_the_loop_of_the_facade() -> None:
     store = MemoryStore()
     sync(asynchronous.save(store, np.arange(3), np.ones(2)))
     assert sorted(zarr.open_group(store)) == ["arr_0", "arr_1"]
+
+
+def test_a_file_in_place_of_a_folder_is_no_group(tmp_path):
+    (tmp_path / "a.zarr.zip").write_bytes(b"PK")
+    for verb in (zarr.open, zarr.open_group):
+        with pytest.raises(GroupNotFoundError, match="No group found") as caught:
+            verb(tmp_path / "a.zarr.zip", mode="r")
+        assert isinstance(caught.value.__cause__, NotADirectoryError)
+    with pytest.raises(OSError, match=r"a\.zarr\.zip"):
+        zarr.open_group(tmp_path / "a.zarr.zip", mode="a")

@@ -78,7 +78,7 @@ def open(
     if mode in _READ_MODES:
         try:
             return AsyncArray.from_inner(opened(place, zarr_format, config), place)
-        except (NodeNotFoundError, NodeTypeValidationError, ContainsGroupError):
+        except (NodeNotFoundError, NodeTypeValidationError, ContainsGroupError, NotADirectoryError):
             pass
     _check_no_config(config, place)
     return open_group(place, mode=mode, zarr_format=zarr_format, **kwargs)
@@ -159,17 +159,21 @@ def open_group(  # noqa: PLR0913  (signature of zarr-python)
     unused = {"cache_attrs": cache_attrs, "synchronizer": synchronizer}
     warn_of_unused(unused | {"meta_array": meta_array, "chunk_store": chunk_store})
     place = place_of(store, path or "", mode, storage_options)
+    cause = None
     if mode in _READ_MODES:
         try:
             return old_group(place, zarr_format, use_consolidated)
         except (KeyError, NodeNotFoundError):
             pass
+        except NotADirectoryError as error:
+            # A file where a folder was expected, such as a zip archive; creating fails, too.
+            cause = error
     if mode in _CREATE_MODES:
         number = zarr_format or default_format()
         words: dict[str, Any] = {"attributes": attributes, "overwrite": mode == "w"}
         return new_group(place, zarr_format=number, **words)
     msg = f"No group found in store {place.store!r} at path {place.path!r}"
-    raise GroupNotFoundError(msg)
+    raise GroupNotFoundError(msg) from cause
 
 
 def open_consolidated(*args: Any, use_consolidated: bool = True, **kwargs: Any) -> AsyncGroup:
