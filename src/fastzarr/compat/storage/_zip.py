@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import threading
 import zipfile
@@ -9,9 +11,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fastzarr.compat.storage._dress import Dress
+from fastzarr.errors import ArchiveError
 from fastzarr.stores.zip.store import ZipStore as InnerStore
 
 if TYPE_CHECKING:
+    from fastzarr.compat.abc.store import ByteRequest
+    from fastzarr.compat.core.buffer import Buffer, BufferPrototype
     from fastzarr.stores.base import Store as Inner
 
 ZipStoreAccessModeLiteral: TypeAlias = Literal["r", "w", "a", "x"]
@@ -42,7 +47,7 @@ class ZipStore(Dress):
         if isinstance(path, str | Path):
             self.path = Path(path)
         else:
-            self.path, self._fileobj = None, path
+            self.path, self._fileobj = None, _as_file(path, mode)
         self._zmode: str = mode
         self.compression, self.allowZip64 = compression, allowZip64
         self._lock = threading.RLock()
@@ -72,12 +77,40 @@ class ZipStore(Dress):
         self.compression, self.allowZip64 = inner.compression, inner.allowZip64
         self._lock = threading.RLock()
 
-    async def _open(self) -> None:
-        await super()._open()
+    def _get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        return self._read(key, prototype, byte_range)
+
+    def _set(self, key: str, value: Buffer) -> None:
+        self._write(key, value)
+
+    def _sync_open(self) -> None:
+        if self._is_open:
+            msg = "store is already open"
+            raise ValueError(msg)
         self.inner  # noqa: B018  (opened now)
+        self._is_open = True
+
+    async def _open(self) -> None:
+        self._sync_open()
 
     async def _ensure_open(self) -> None:
         self.inner  # noqa: B018  (opened now)
+
+    async def clear(self) -> None:
+        """Delete all members; an archive that cannot be read is replaced by an empty one."""
+        self._check_writable()
+        if self.path is None:
+            msg = "clear() is not supported for a ZipStore backed by a file-like object"
+            raise NotImplementedError(msg)
+        with self._lock:
+            try:
+                self.inner.clear()
+            except (ArchiveError, FileNotFoundError):
+                vars(self).pop("_inner", None)
+                self._zmode = "w"
+                self.inner  # noqa: B018  (made anew)
 
     def close(self) -> None:
         """Write the directory of the archive, and close it."""
@@ -133,3 +166,53 @@ class ZipStore(Dress):
     def __repr__(self) -> str:
         """Return the class name with the URL."""
         return f"ZipStore('{self}')"
+
+
+class _RawReaderAdapter(io.RawIOBase):
+    """A file of what can only be read and sought in, and may return other buffers than bytes."""
+
+    def __init__(self, fileobj: Any) -> None:
+        self._fileobj = fileobj
+        at = fileobj.tell()
+        # Some readers fail if less is left than they are asked for.
+        self._size = fileobj.seek(0, os.SEEK_END)
+        fileobj.seek(at)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._fileobj.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._fileobj.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._fileobj.tell())
+        if wanted <= 0:
+            return 0
+        data = memoryview(self._fileobj.read(wanted)).cast("B")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _as_file(given: Any, mode: str) -> Any:
+    """Return an open file, or one around an object that can only be read."""
+    if isinstance(given, io.IOBase):
+        return given
+    if not all(callable(getattr(given, verb, None)) for verb in ("read", "seek", "tell")):
+        msg = (
+            "expected a path or an open binary file object supporting read/seek/tell, got "
+            f"{type(given).__name__}"
+        )
+        raise TypeError(msg)
+    if mode != "r":
+        msg = (
+            "a file object that is not an io.IOBase instance can only be opened for reading "
+            f"(mode='r', got mode={mode!r})"
+        )
+        raise TypeError(msg)
+    return io.BufferedReader(_RawReaderAdapter(given))

@@ -9,7 +9,7 @@ __getattr__, __dir__ = make_lazy(
     {
         ".store": ("StoreTests",),
         ".utils": ("assert_bytes_equal",),
-        "": ("buffer", "store", "utils"),
+        "": ("buffer", "stateful", "store", "strategies", "utils"),
     },
 )
 
