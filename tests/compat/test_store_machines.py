@@ -15,6 +15,7 @@ FEW = settings(
     max_examples=5,
     stateful_step_count=15,
     deadline=None,
+    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 

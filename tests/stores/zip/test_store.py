@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
@@ -394,3 +395,24 @@ def test_a_change_that_is_as_long_as_an_incomplete_one_is_kept(tmp_path: Path) -
     store["e"] = b"5"
     expected = {"a": b"1", "b": b"2", "c": b"3", "d": b"4", "e": b"5"}
     assert dict(store) == dict(other) == dict(ZipStore(path)) == expected
+
+
+def test_a_store_may_be_collected_while_another_has_locked_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    store, dropped = ZipStore(path), [ZipStore(path)]
+    dropped[0].set("a", b"1")
+
+    class Token:
+        """A token whose comparison, while the file is locked, drops a store with changes."""
+
+        def __eq__(self, other: object) -> bool:
+            dropped.clear()
+            gc.collect()
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert store.swap("b", b"2", Token())  # type: ignore[arg-type]
+    assert dict(store) == {"a": b"1", "b": b"2"}
+    store.close()
+    assert sorted(zipfile.ZipFile(path).namelist()) == ["a", "b"]

@@ -31,9 +31,9 @@ from fastzarr.compat.storage._utils import _join_paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_attribute_names = st.text(st.characters(), min_size=1)
+_attribute_names = st.text(min_size=1)
 _attribute_values = st.recursive(
-    st.none() | st.booleans() | st.text(st.characters(), max_size=5),
+    st.none() | st.booleans() | st.text(max_size=5),
     lambda inside: st.lists(inside) | st.dictionaries(_attribute_names, inside),
     max_leaves=3,
 )

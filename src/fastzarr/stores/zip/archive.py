@@ -24,10 +24,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastzarr.errors import ArchiveError, BaseZarrError
 from fastzarr.stores.local import system
+from fastzarr.stores.threads import shared
 from fastzarr.stores.zip import format as zf
 from fastzarr.stores.zip import log
 from fastzarr.stores.zip.opening import Opened, check_first, open_archive
-from fastzarr.stores.zip.source import FileChange, FileSource, ObjectSource, OpenFile, RemoteSource
+from fastzarr.stores.zip.source import (
+    FileChange,
+    FileSource,
+    ObjectSource,
+    OpenFile,
+    RemoteSource,
+    locked_here,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,6 +69,9 @@ class Item(NamedTuple):
     key: str
     value: Packed | None
     kind: bytes = b""
+
+
+_finishing = shared("fastzarr-zip")
 
 
 class View:
@@ -450,10 +461,22 @@ class Archive:
                     self.compact()
 
     def finish(self) -> None:
-        """Flush at the end of the process, or when the last store of the archive is gone."""
+        """Flush at the end of the process, or when the last store of the archive is gone.
+
+        The garbage collector may call this in any thread, also in one that has locked the same
+        file through another store and would wait for itself. Another thread does it then; if there
+        is none, the changes stay behind the directory, where this package finds them.
+        """
         if self._process == os.getpid() and self.written:
-            with suppress(FileNotFoundError):
-                self.flush()
+            if locked_here.count:
+                _finishing.submit(self._finish, 1)
+            else:
+                with suppress(FileNotFoundError):
+                    self.flush()
+
+    def _finish(self) -> None:
+        with suppress(OSError, BaseZarrError):
+            self.flush()
 
     def compact(self) -> None:
         """Write a new file without free space, and put it in the place of the old one."""

@@ -31,6 +31,15 @@ _READ = os.O_RDONLY | system.BINARY
 _CHANGE = os.O_RDWR | system.BINARY
 
 
+class _Locked(threading.local):
+    """How many files the calling thread has locked, or waits to lock."""
+
+    count = 0
+
+
+locked_here = _Locked()
+
+
 class Reader(Protocol):
     """The bytes of an archive."""
 
@@ -101,14 +110,18 @@ class FileSource:
         """Hold the lock of the file in a ``with`` block; with ``create``, make it if missing."""
         flags = _READ if shared else _CHANGE | (os.O_CREAT if create else 0)
         while True:
-            lock = system.FileLock.open(lambda: os.open(self.path, flags, 0o666))
+            locked_here.count += 1
+            lock = None
             try:
+                lock = system.FileLock.open(lambda: os.open(self.path, flags, 0o666))
                 lock.lock(shared=shared)
                 if self._has_path(lock):
                     yield FileChange(lock, self.path)
                     return
             finally:
-                lock.end()
+                if lock is not None:
+                    lock.end()
+                locked_here.count -= 1
 
     def _has_path(self, lock: system.FileLock) -> bool:
         try:
