@@ -52,7 +52,8 @@ def outcomes(
     command = [python, "-m", "pytest", "-q", "--no-header", "--tb=short", "--timeout=300"]
     command += ["--continue-on-collection-errors"]
     command += ["-o", "addopts=", "-o", "asyncio_default_fixture_loop_scope=function"]
-    command += ["-p", "no:cacheprovider", "-p", "consumers.record", "-n", str(options.jobs)]
+    command += ["-p", "no:cacheprovider", "-p", "consumers.record", "-n"]
+    command += ["0" if suite.alone else str(options.jobs)]
     began = time.monotonic()
     with path.with_suffix(".log").open("w") as log:
         subprocess.run(

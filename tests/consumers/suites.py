@@ -43,6 +43,8 @@ class Suite:
     """Further packages."""
     archive: str = ""
     """The address of an archive with the tests; ``{version}`` stands for the version."""
+    alone: bool = False
+    """Whether its tests share files, so that they must run one after the other."""
     version: int = 3
     """The version of zarr-python whose place fastzarr takes."""
     moved: tuple[str, str] = ("", "")
@@ -109,7 +111,7 @@ SUITES = (
         ),
         folder="icechunk-python",
     ),
-    Suite("hdmf-zarr", "hdmf-zarr", ("tests/unit",)),
+    Suite("hdmf-zarr", "hdmf-zarr", ("tests/unit",), alone=True),
     _zarr(
         "stores",
         *("test_store", "test_buffer.py", "test_sync.py", "test_experimental", "test_abc"),
