@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -339,10 +340,23 @@ def check_new_path(path: str) -> None:
             raise KeyValidationError(msg)
 
 
+@contextmanager
+def any_names() -> Iterator[None]:
+    """Let nodes be created with names that their format reserves, without a warning."""
+    token = _any_names.set(True)
+    try:
+        yield
+    finally:
+        _any_names.reset(token)
+
+
+_any_names = ContextVar("_any_names", default=False)
+
+
 def warn_of_reserved(path: str, format: Format) -> None:
     """Warn of names that the format of a new node reserves."""
     start = format.reserved
-    if not start or start not in path:
+    if not start or start not in path or _any_names.get():
         return
     for name in path.split("/"):
         if name.startswith(start):

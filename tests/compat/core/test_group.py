@@ -325,3 +325,13 @@ def test_new_nodes_of_format_2_have_a_document_of_attributes(tmp_path: Path) -> 
         assert (tmp_path / path / ".zattrs").read_text() == "{}"
     array.attrs["k"] = 1
     assert zarr.open_array(tmp_path / "a/x").attrs.asdict() == {"k": 1}
+
+
+def test_names_that_format_3_reserves_cause_no_warning():
+    """Any warning fails a test; xarray gives such names to unnamed data."""
+    group = zarr.open_group({}, mode="w", zarr_format=3)
+    group.create_array("__data__", shape=3, dtype="i1")
+    group.create_group("__more__")
+    zarr.create_array(group.store, name="__other__", shape=3, dtype="i1")
+    dict(zarr.create_hierarchy(store=group.store, nodes={"__all__": group.metadata}))
+    assert sorted(group) == ["__all__", "__data__", "__more__", "__other__"]

@@ -18,6 +18,7 @@ from fastzarr.metadata.formats import parse_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
+from fastzarr.nodes.building import any_names
 from fastzarr.nodes.group import Group
 from fastzarr.nodes.hierarchy import build_hierarchy
 from fastzarr.nodes.snapshot import changing
@@ -108,7 +109,8 @@ def create_all(
             raise kind(shown or store, path)
         layouts[path] = node.layout
     try:
-        made = build_hierarchy(store, layouts, overwrite=overwrite)
+        with any_names():
+            made = build_hierarchy(store, layouts, overwrite=overwrite)
     except ContainsGroupError:
         # There may be nodes below a path at which a group is missing.
         if overwrite or documents.load_many(store, list(layouts), format):

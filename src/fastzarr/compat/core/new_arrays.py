@@ -43,6 +43,7 @@ from fastzarr.compat.core.metadata.v3 import ChunkGridMetadata, create_chunk_gri
 from fastzarr.compat.storage.bridge import inner_store
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.errors import ZarrUserWarning
+from fastzarr.nodes.building import any_names
 
 if TYPE_CHECKING:
     from fastzarr.compat.storage import StorePath
@@ -127,7 +128,9 @@ def _made(place: StorePath, words: dict[str, Any], **more: Any) -> Array:
     if more["zarr_format"] != 2:
         fill = more["fill_value"]
         check_codecs(words, more["dtype"], None if fill is DEFAULT_FILL_VALUE else fill)
-    made = create_array(inner_store(place.store), name=place.path, **words, **more)
+    # zarr-python does not warn of names that format 3 reserves.
+    with any_names():
+        made = create_array(inner_store(place.store), name=place.path, **words, **more)
     notice(made.layout)
     return with_attributes(made)
 
