@@ -321,7 +321,7 @@ def test_new_nodes_of_format_2_have_a_document_of_attributes(tmp_path: Path) -> 
     root = zarr.create_group(LocalStore(tmp_path), zarr_format=2)
     array = root.create_array("a/x", shape=2, dtype="i4")
     list(root.create_hierarchy({"b": GroupMetadata(zarr_format=2)}))
-    for path in ("", "a/x", "b"):
+    for path in ("", "a", "a/x", "b"):
         assert (tmp_path / path / ".zattrs").read_text() == "{}"
     array.attrs["k"] = 1
     assert zarr.open_array(tmp_path / "a/x").attrs.asdict() == {"k": 1}

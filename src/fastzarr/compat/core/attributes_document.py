@@ -7,6 +7,7 @@ from typing import TypeVar
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.documents import join
 from fastzarr.nodes.group import Group
+from fastzarr.stores.keys import parents
 
 NodeT = TypeVar("NodeT", bound=Array | Group)
 
@@ -18,6 +19,12 @@ def with_attributes(node: NodeT) -> NodeT:
     it from zarr-python. Attributes that another writer has set since are kept.
     """
     name = node.layout.format.separate_attributes
-    if name is not None and not node.layout.attributes:
-        node.store.change(join(node.path, name), lambda now: b"{}" if now is None else now)
+    if name is None:
+        return node
+    paths = [] if node.layout.attributes else [node.path]
+    # Groups above that were missing. In other stores it takes a request to know.
+    if node.store.concurrency == 1:
+        paths += [path for path in parents(node.path) if not node.store.exists(join(path, name))]
+    for path in paths:
+        node.store.change(join(path, name), lambda now: b"{}" if now is None else now)
     return node
