@@ -176,7 +176,10 @@ impl Shard {
         if size < length {
             return Err(Error::codec(
                 STAGE,
-                format!("the shard's index takes {length} bytes, but the shard has only {size}"),
+                format!(
+                    "the shard's index takes {length} bytes, but the shard has only {size}: it is too \
+                     short to hold its index"
+                ),
             ));
         }
         Ok(if self.at_start { 0 } else { size - length })

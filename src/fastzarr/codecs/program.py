@@ -315,7 +315,10 @@ class Shard:
 
     def _checked_index(self, data: Buffer, size: int | None) -> NDArray[np.uint64]:
         if len(data) != self.index_size:
-            msg = f"the shard's index takes {self.index_size} bytes, but only {len(data)} are there"
+            msg = (
+                f"the shard's index takes {self.index_size} bytes, but only {len(data)} are there: "
+                "the shard is too short to hold its index"
+            )
             raise CodecError(msg)
         index = self.index.decode(data).reshape(-1, 2).astype(np.uint64, copy=False)
         used = np.flatnonzero((index != MISSING).any(axis=1))
