@@ -112,45 +112,9 @@ async def _created(place: StorePath, call: Callable[..., Inner], **words: Any) -
     return AsyncArray.from_inner(made, place)
 
 
-async def init_array(  # noqa: PLR0913  (signature of zarr-python)
-    *,
-    store_path: StorePath,
-    shape: Any,
-    dtype: Any,
-    chunks: Any = "auto",
-    shards: Any = None,
-    filters: Any = "auto",
-    compressors: Any = "auto",
-    serializer: Any = "auto",
-    fill_value: Any = DEFAULT_FILL_VALUE,
-    order: Any = None,
-    zarr_format: Any = 3,
-    attributes: Any = None,
-    chunk_key_encoding: Any = None,
-    dimension_names: Any = None,
-    overwrite: bool = False,
-    config: Any = None,
-) -> AsyncArray:
-    """Create an array without data at a store path."""
-    return await _created(
-        store_path,
-        new_array,
-        shape=shape,
-        dtype=dtype,
-        chunks=chunks,
-        shards=shards,
-        filters=filters,
-        compressors=compressors,
-        serializer=serializer,
-        fill_value=fill_value,
-        order=order,
-        zarr_format=zarr_format,
-        attributes=attributes,
-        chunk_key_encoding=chunk_key_encoding,
-        dimension_names=dimension_names,
-        overwrite=overwrite,
-        config=config,
-    )
+async def init_array(*, store_path: StorePath, **words: Any) -> AsyncArray:
+    """Create an array without data at a store path, with the keywords of ``create_array``."""
+    return await _created(store_path, new_array, **words)
 
 
 async def create_array(  # noqa: PLR0913  (signature of zarr-python)
