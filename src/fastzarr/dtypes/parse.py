@@ -74,6 +74,9 @@ _NAMES: dict[str, type[DataType]] = {
 DTYPES: Registry[type[DataType]] = Registry("dtypes", _NAMES)
 """The data types of format 3 by name, without records, ``r<bits>`` and those of low precision."""
 
+# Classes of the caller that know names of format 2, by their names in format 3.
+_V2_CLASSES: dict[str, Any] = {}
+
 _RECORDS = ("struct", "structured")
 _FAMILIES: dict[str, type[DataType]] = {
     **dict.fromkeys(INTEGERS, SmallInteger),
@@ -130,9 +133,18 @@ def _low_precision(name: str, where: str) -> DataType:
 def register_dtype(name: str, cls: type[DataType]) -> None:
     """Register a class of data types under a name of format 3; an earlier meaning is replaced.
 
-    Documents with that name are parsed by the class's ``from_config``.
+    Documents with that name are parsed by the class's ``from_config``. If the class has a method
+    ``from_v2`` as well, documents of format 2 are parsed by that, unless it returns None.
     """
+    if hasattr(cls, "from_v2"):
+        _V2_CLASSES[name] = cls
     DTYPES.register(name, cls)
+
+
+def unregister_dtype(name: str) -> None:
+    """Forget the class that was registered under a name; documents with it are errors again."""
+    _V2_CLASSES.pop(name, None)
+    DTYPES.forget(name)
 
 
 def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = None) -> DataType:
@@ -144,6 +156,10 @@ def from_v2(json: Any, where: str = "dtype", *, object_codec_id: str | None = No
     >>> from_v2("|O", object_codec_id="vlen-utf8"), from_v2([["a", "<i4"], ["b", ">f8"]])
     (String('string'), Struct([('a', '<i4'), ('b', '>f8')]))
     """
+    for cls in tuple(_V2_CLASSES.values()):
+        found: DataType | None = cls.from_v2(json, object_codec_id)
+        if found is not None:
+            return found
     if isinstance(json, list):
         return struct_from_v2(json, where, from_v2)
     if not isinstance(json, str):

@@ -10,6 +10,7 @@ import pytest
 from fastzarr import compat, dtypes
 from fastzarr.compat import dtype as zdtype
 from fastzarr.compat.core.dtype import from_inner
+from fastzarr.errors import DataTypeValidationError
 
 EXAMPLES = [
     zdtype.Bool(),
@@ -80,7 +81,7 @@ def test_the_error_that_moved_is_still_found_with_a_warning(module):
     from importlib import import_module
 
     from fastzarr.compat.names import module_of
-    from fastzarr.errors import DataTypeValidationError, ZarrDeprecationWarning
+    from fastzarr.errors import ZarrDeprecationWarning
 
     with pytest.warns(ZarrDeprecationWarning, match="errors.DataTypeValidationError"):
         found = import_module(module_of(module)).DataTypeValidationError
@@ -104,8 +105,21 @@ def test_a_data_type_of_another_package_is_read_from_documents():
         assert dtype.numpy == "i1"
         assert dtype.fill_from_json(5, 3, "fill_value") == 5
         assert pickle.loads(pickle.dumps(dtype)) == dtype
+        assert dtypes.from_v2("<i1") == dtype
+        assert dtypes.from_v2("|i1") == dtypes.Int8()
+        for zarr_format in (2, 3):
+            z = compat.create_array(
+                {}, shape=5, chunks=2, dtype=Celsius(), fill_value=3, zarr_format=zarr_format
+            )
+            z[1:3] = 7
+            opened = compat.open_array(z.store, mode="r")
+            assert opened[:].tolist() == [3, 7, 7, 3, 3]
+            assert opened.metadata.dtype == Celsius()
     finally:
         zdtype.data_type_registry.unregister("test.celsius")
+    assert dtypes.from_v2("<i1") == dtypes.Int8()
+    with pytest.raises(DataTypeValidationError, match=r"test\.celsius"):
+        dtypes.from_v3("test.celsius")
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from fastzarr.checked import placed
 from fastzarr.dtypes import DataType
-from fastzarr.errors import MetadataError
+from fastzarr.errors import DataTypeValidationError, MetadataError
 
 name_of = attrgetter("_zarr_v3_name")
 """Return the name in format 3 of a class derived from ``zarr.dtype.ZDType``."""
@@ -44,6 +44,15 @@ class Adapted(DataType):
         name = name_of(cls.of)
         json = {"name": name, "configuration": config} if config else name
         return placed(lambda: cls.of.from_json(json, zarr_format=3).inner, where)
+
+    @classmethod
+    def from_v2(cls, json: Any, object_codec_id: str | None) -> Any:
+        """Return the data type of the ``dtype`` of a ``.zarray``; None if it is that of others."""
+        try:
+            spec = {"name": json, "object_codec_id": object_codec_id}
+            return cls.of.from_json(spec, zarr_format=2).inner
+        except DataTypeValidationError:
+            return None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the object of the other package."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from fastzarr.compat.core.dtype.adapted import family, name_of
 from fastzarr.compat.core.dtype.npy.structured import InvalidFieldError, Structured
-from fastzarr.dtypes.parse import DTYPES, register_dtype
+from fastzarr.dtypes.parse import register_dtype, unregister_dtype
 from fastzarr.errors import DataTypeValidationError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class SharedRegistry(DataTypeRegistry):
         found = self.contents.get(key)
         super().unregister(key)
         if getattr(found, "own", None) is not found:
-            DTYPES.forget(key)
+            unregister_dtype(key)
 
 
 def _spellings(data: Any) -> Iterator[Any]:
