@@ -235,6 +235,12 @@ def test_trees(version: int, tmp_path: Path) -> None:
         assert list(part.children) == ["er"]
         groups = xr.open_groups(tmp_path / name, engine=ENGINE)
         assert list(groups) == ["/", "/deep", "/deep/er"]
+    lazy = xr.open_datatree(tmp_path / "a.zarr", engine=ENGINE, chunks={})
+    wrong = {"/deep/er": {"count": {"chunks": (0,)}}}
+    for given, words in [(lazy, {}), (tree, {"encoding": wrong})]:
+        with pytest.raises(ValueError, match=r"would delete first|at least 1"):
+            given.fastzarr.to_zarr(tmp_path / "a.zarr", "w", **words)
+    xr.testing.assert_identical(xr.open_datatree(tmp_path / "a.zarr", engine=ENGINE).load(), mine)
     with pytest.raises(FileExistsError):
         tree.fastzarr.to_zarr(tmp_path / "a.zarr")
     with pytest.raises(ValueError, match="not in the tree"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from fastzarr.integrations.xarray.writing import to_fastzarr, tree_to_fastzarr
+from fastzarr.integrations.xarray.writing import to_fastzarr
 
 if TYPE_CHECKING:
     from fastzarr.stores.resolve import StoreLike
@@ -97,11 +97,8 @@ class DataTreeAccessor:
         """Initialise with a tree."""
         self._tree = tree
 
-    def to_zarr(self, store: StoreLike = None, mode: str = "w-", **kwargs: Any) -> Any:
-        """Write each dataset of the tree to a group.
-
-        ``encoding`` is one for each path; ``write_inherited_coords=True`` stores the coordinates
-        that a group inherits in the group, too. The other keywords are those of ``to_fastzarr``.
+    def to_zarr(self, store: StoreLike = None, mode: str | None = None, **kwargs: Any) -> Any:
+        """Write each dataset of the tree to a group; the keywords are those of ``to_fastzarr``.
 
         >>> import xarray as xr
         >>> import fastzarr.integrations.xarray
@@ -109,4 +106,4 @@ class DataTreeAccessor:
         >>> sorted(tree.fastzarr.to_zarr({}).groups())[0][0]
         'deep'
         """
-        return tree_to_fastzarr(self._tree, store, mode, **kwargs)
+        return to_fastzarr(self._tree, store, mode, **kwargs)

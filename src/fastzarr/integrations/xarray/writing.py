@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from xarray import conventions
+from xarray import DataTree, conventions
 from xarray.namedarray.parallelcompat import get_chunked_array_type
 
 from fastzarr.api.consolidate import consolidate_metadata
@@ -43,10 +43,11 @@ from fastzarr.stores.path import StorePath
 from fastzarr.stores.resolve import as_store_path
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
 
-    from xarray import Dataset, DataTree, Variable
+    from xarray import Dataset, Variable
 
+    from fastzarr import hints
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.array import Array
     from fastzarr.nodes.group import Group
@@ -99,12 +100,13 @@ class _Pending:
 
 
 def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
-    dataset: Dataset,
+    dataset: Dataset | DataTree,
     store: StoreLike = None,
     mode: str | None = None,
     *,
     group: str | None = None,
     encoding: Encoding | None = None,
+    write_inherited_coords: bool = False,
     compute: bool = True,
     consolidated: bool | None = None,
     append_dim: Hashable | None = None,
@@ -116,12 +118,14 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
     write_empty_chunks: bool | None = None,
     chunkmanager_store_kwargs: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Write a dataset of xarray to a group, and return the group.
+    """Write a dataset of xarray, or each one of a tree, to a group, and return the group.
 
     The keywords are those of ``xarray.Dataset.to_zarr``. ``mode`` is ``"w-"`` by default (create,
     and fail if there is a group), ``"a"`` if ``append_dim`` is passed, and ``"r+"`` if ``region``
     is; ``"w"`` replaces a group. ``region`` is the part of existing arrays that is written, a dict
-    of slices, each of which may be ``"auto"``: then the stored coordinate says where.
+    of slices, each of which may be ``"auto"``: then the stored coordinate says where. For a tree,
+    ``encoding`` has one for each path, and ``write_inherited_coords=True`` stores the coordinates
+    that a group inherits in the group, too.
 
     Blocks of dask are written in parallel. With ``compute=False`` they are written by the returned
     ``Delayed``; the arrays exist already. Blocks that end inside a chunk are written correctly if
@@ -150,8 +154,17 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
         write_empty_chunks,
     )
     base = as_store_path(store, mode="a", storage_options=storage_options)
-    pending = _Pending()
-    written = _write(dataset, base / (group or ""), how, encoding or {}, pending)
+    place, pending = base / (group or ""), _Pending()
+    writers: list[_Writer] = []
+    for path, part, words in _parts(dataset, encoding or {}, inherited=write_inherited_coords):
+        writer = _writer(part, place / path, how, words)
+        writers.append(writer)
+        # The groups below have the format of the root.
+        how = replace(how, zarr_format=writer.format.number)
+    if how.mode == "w" and documents.load(place.store, place.path) is not None:
+        for writer in writers:
+            writer.check_replacing(place)
+    written, *_ = [writer.write(pending) for writer in writers]
     return _finish(
         base,
         written,
@@ -163,59 +176,20 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
     )
 
 
-def tree_to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
-    tree: DataTree,
-    store: StoreLike = None,
-    mode: str = "w-",
-    *,
-    encoding: Mapping[str, Encoding] | None = None,
-    write_inherited_coords: bool = False,
-    compute: bool = True,
-    consolidated: bool | None = None,
-    region: Mapping[Any, slice | str] | str | None = None,
-    safe_chunks: bool = True,
-    align_chunks: bool = False,
-    storage_options: dict[str, Any] | None = None,
-    zarr_format: Any = None,
-    write_empty_chunks: bool | None = None,
-    chunkmanager_store_kwargs: Mapping[str, Any] | None = None,
-) -> Any:
-    """Write each dataset of a tree to a group, and return the group of the root."""
-    unknown = sorted({*(encoding or {})} - {*tree.groups})
+def _parts(
+    given: Dataset | DataTree, encoding: Mapping[Any, Any], *, inherited: bool
+) -> Iterator[tuple[str, Dataset, Encoding]]:
+    """Iterate over the datasets to write, each with its path and its encoding."""
+    if not isinstance(given, DataTree):
+        yield "", given, encoding
+        return
+    unknown = sorted({*encoding} - {*given.groups})
     if unknown:
         msg = f"encoding names groups that are not in the tree: {unknown!r}"
         raise ValueError(msg)
-    how = _How(
-        _mode(mode, None, region),
-        None,
-        region,
-        safe_chunks,
-        align_chunks,
-        zarr_format,
-        write_empty_chunks,
-    )
-    base = as_store_path(store, mode="a", storage_options=storage_options)
-    pending = _Pending()
-    root: Group | None = None
-    for path, node in tree.subtree_with_keys:
-        dataset = node.to_dataset(inherit=write_inherited_coords or node is tree)
-        given = (encoding or {}).get(node.path, {})
-        below = "" if path == "." else path
-        written = _write(dataset, base / below, how, given, pending)
-        if root is None:
-            root = written
-            # The root has replaced the whole tree.
-            how = replace(how, zarr_format=written.zarr_format)
-    assert root is not None  # noqa: S101  (a tree has a root)
-    return _finish(
-        base,
-        root,
-        pending,
-        owned=not isinstance(store, Store | StorePath),
-        compute=compute,
-        consolidated=consolidated if how.mode != "r+" else False,
-        options=chunkmanager_store_kwargs,
-    )
+    for path, node in given.subtree_with_keys:
+        dataset = node.to_dataset(inherit=inherited or node is given)
+        yield "" if path == "." else path, dataset, encoding.get(node.path, {})
 
 
 def _finish(
@@ -296,10 +270,8 @@ def _format_for(place: StorePath, wanted: Any) -> Format:
     return default_format() if own is None else parse_format(own, "zarr_format of the store")
 
 
-def _write(
-    dataset: Dataset, place: StorePath, how: _How, encoding: Encoding, pending: _Pending
-) -> Group:
-    """Create or open the arrays of a dataset; what is to be written in them becomes pending."""
+def _writer(dataset: Dataset, place: StorePath, how: _How, encoding: Encoding) -> _Writer:
+    """Return what writes a dataset, which is encoded and checked; nothing is changed yet."""
     _check_names(dataset)
     unknown = [name for name in encoding if name not in dataset.variables]
     if unknown and how.region is None:
@@ -312,20 +284,25 @@ def _write(
         except GroupNotFoundError:
             if how.mode == "r+":
                 raise
-    writer = _Writer(group, place, how, pending)
-    return writer.write(dataset, encoding)
+    writer = _Writer(group, place, how)
+    writer.prepare(dataset, encoding)
+    return writer
 
 
 class _Writer:
     """The writing of one dataset to one group, which may not exist yet."""
 
-    def __init__(self, group: Group | None, place: StorePath, how: _How, pending: _Pending) -> None:
-        self.group, self.place, self.how, self.pending = group, place, how, pending
+    def __init__(self, group: Group | None, place: StorePath, how: _How) -> None:
+        self.group, self.place, self.how = group, place, how
         self.stored: dict[str, Array] = {} if group is None else dict(group.arrays())
         self.format = _format_for(place, how.zarr_format) if group is None else group.layout.format
         self.region: dict[Hashable, slice] = {}
+        self.attributes: dict[str, Any] = {}
+        #: The variables to write, as they are stored, and the keywords of new arrays.
+        self.ready: dict[str, Variable] = {}
+        self.created: dict[str, dict[str, Any]] = {}
 
-    def write(self, dataset: Dataset, encoding: Encoding) -> Group:
+    def prepare(self, dataset: Dataset, encoding: Encoding) -> None:
         stored = self.stored
         if self.how.region is not None:
             self.region = resolve(dataset, self.how.region, self.how.mode, self._decoded_one)
@@ -335,20 +312,33 @@ class _Writer:
             dataset = dataset.drop_vars(dataset.indexes)
         self._check(dataset, encoding)
         variables, found = conventions.encode_dataset_coordinates(dataset)
-        attributes = plain_attributes(dict(found), "Dataset.attrs")
+        self.attributes = plain_attributes(dict(found), "Dataset.attrs")
         given = {stored_name(name): var.copy(deep=False) for name, var in variables.items()}
         for name, words in encoding.items():
             if name in given:
                 given[name].encoding = as_encoding(words, name)
-        ready, created = self._encoded(given, encoding)
-        for name, var in ready.items():
-            ready[name] = self._safe(name, var, stored.get(name), created.get(name))
-        group = self._group(attributes, created, ready)
-        targets = {name: group.create_array(name, **words) for name, words in created.items()}
-        for name, var in ready.items():
-            array = stored.get(name)
+        self.ready, self.created = self._encoded(given, encoding)
+        for name, var in self.ready.items():
+            self.ready[name] = self._safe(name, var, stored.get(name), self.created.get(name))
+
+    def check_replacing(self, place: StorePath) -> None:
+        """Raise an error if what is at a place would be lost in vain.
+
+        The dataset may read from there, or an encoding may turn out to be invalid.
+        """
+        check_apart(self.ready, place)
+        trial = open_group(MemoryStore(), "w", zarr_format=self.format.number)
+        for name, words in self.created.items():
+            trial.create_array(name, **words)
+
+    def write(self, pending: _Pending) -> Group:
+        """Create and resize arrays; what is to be written in them becomes pending."""
+        group = self._group()
+        targets = {name: group.create_array(name, **words) for name, words in self.created.items()}
+        for name, var in self.ready.items():
+            array = self.stored.get(name)
             start = self._start(var, array)
-            self._add(name, var, targets[name] if array is None else array, start)
+            self._add(name, var, targets[name] if array is None else array, start, pending)
         return group
 
     def _encoded(
@@ -478,26 +468,21 @@ class _Writer:
             starts.append(size if dim == self.how.append_dim else part.indices(size)[0])
         return starts
 
-    def _group(
-        self, attributes: dict[str, Any], created: dict[str, Any], ready: dict[str, Variable]
-    ) -> Group:
+    def _group(self) -> Group:
         """Return the group, created or with new attributes."""
-        group, number = self.group, self.format.number
-        if group is not None:
-            if self.how.mode != "r+":
-                group.attrs.put(attributes)
-            return group
-        if self.how.mode != "w":
-            return open_group(self.place, "w-", zarr_format=number, attributes=attributes)
-        if documents.load(self.place.store, self.place.path) is not None:
-            check_apart(ready, self.place)
-            # What is replaced must not be lost because an encoding turns out to be invalid.
-            trial = open_group(MemoryStore(), "w", zarr_format=number)
-            for name, words in created.items():
-                trial.create_array(name, **words)
-        return open_group(self.place, "w", zarr_format=number, attributes=attributes)
+        group, attributes = self.group, self.attributes
+        if group is None:
+            mode: hints.Mode = "w" if self.how.mode == "w" else "w-"
+            return open_group(
+                self.place, mode, zarr_format=self.format.number, attributes=attributes
+            )
+        if self.how.mode != "r+":
+            group.attrs.put(attributes)
+        return group
 
-    def _add(self, name: str, variable: Variable, array: Array, start: list[int]) -> None:
+    def _add(
+        self, name: str, variable: Variable, array: Array, start: list[int], pending: _Pending
+    ) -> None:
         """Resize an array that is appended to; its elements become pending."""
         how = self.how
         region = tuple(
@@ -512,11 +497,11 @@ class _Writer:
             if how.write_empty is not None:
                 array = array.with_config({"write_empty_chunks": how.write_empty})
         if variable.chunks and variable.size:
-            self.pending.sources.append(variable.data)
-            self.pending.targets.append(array)
-            self.pending.regions.append(region)
+            pending.sources.append(variable.data)
+            pending.targets.append(array)
+            pending.regions.append(region)
         else:
-            self.pending.values.append((variable, array, region))
+            pending.values.append((variable, array, region))
 
 
 def _check_dtype(name: str, new: Variable, old: Variable) -> None:
