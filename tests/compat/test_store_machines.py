@@ -48,3 +48,15 @@ def test_orthogonal_indices_select_the_same_with_numpy(data):
     array = data.draw(strategies.simple_arrays())
     index, points = data.draw(strategies.orthogonal_indices(shape=array.shape))
     np.testing.assert_equal(array.oindex[index], array[:][points])
+
+
+@FEW
+@given(st.data())
+def test_chunks_of_a_rectilinear_grid_cover_the_shape(data):
+    shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    drawn = strategies._rectilinear_chunks(shape=shape)  # noqa: SLF001  (zarr-python's tests import it)
+    chunks = data.draw(drawn)
+    for extent, along in zip(shape, chunks, strict=True):
+        sizes = [along] if isinstance(along, int) else along
+        assert min(sizes) > 0
+        assert isinstance(along, int) or sum(sizes) == extent

@@ -154,6 +154,19 @@ def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @st.composite
+def _rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int | list[int]]:
+    """Draw chunks: along each axis the size of every chunk, or a list of the sizes of all."""
+    chunks: list[int | list[int]] = []
+    for extent in shape:
+        if extent < 2 or draw(st.booleans()):
+            chunks.append(draw(st.integers(1, max(extent, 1))))
+        else:
+            ends = [*sorted(draw(st.sets(st.integers(1, extent - 1), max_size=4))), extent]
+            chunks.append([end - start for start, end in zip([0, *ends], ends, strict=False)])
+    return chunks
+
+
+@st.composite
 def shard_shapes(
     draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
 ) -> tuple[int, ...]:
