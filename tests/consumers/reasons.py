@@ -177,11 +177,6 @@ REASONS: tuple[Reason, ...] = (
         "a codec that cannot be made is a MetadataError that names the document and the codec",
     ),
     Reason("zarr-python, selections", "*::test_lazy_dense_indexer_attributes*", PARTS),
-    Reason(
-        "zarr-python, selections",
-        "*::test_accessed_chunks*",
-        "its store calls MemoryStore.set with the argument byte_range, which only that class has",
-    ),
     Reason("zarr-python, functions", "*", KEPT, "is not part of a Zarr hierarchy"),
     Reason("zarr-python, functions", "*test_no_overwrite_open*", KEPT, "exists"),
     Reason(
