@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -179,6 +180,14 @@ class TestAppending:
             dataset.fastzarr.to_zarr(tmp_path, **words)
         after = {p.name: p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()}
         assert after == before
+
+    def test_days_of_several_writers_are_all_kept(self, tmp_path: Path) -> None:
+        day = xr.Dataset({"sst": (("time", "x"), np.ones((1, 3)))})
+        day.fastzarr.to_zarr(tmp_path, encoding={"sst": {"chunks": (4, 3)}})
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: day.fastzarr.to_zarr(tmp_path, append_dim="time"), range(12)))
+        assert read(tmp_path).sizes["time"] == 13
+        assert float(read(tmp_path).sst.sum()) == 39
 
     def test_longer_text_is_not_cut(self, tmp_path: Path) -> None:
         first = xr.Dataset({"s": ("x", np.array(["a", "bb"]))})

@@ -77,13 +77,18 @@ class _Pending:
     """What is written when all arrays are there."""
 
     values: list[tuple[Any, Array, Any]] = field(default_factory=list)
+    #: Values that are appended along an axis.
+    more: list[tuple[Any, Array, int]] = field(default_factory=list)
     sources: list[Any] = field(default_factory=list)
     targets: list[Array] = field(default_factory=list)
     regions: list[tuple[slice, ...]] = field(default_factory=list)
 
     def write_values(self) -> None:
         for variable, array, region in self.values:
-            array[region] = variable.values if variable.dtype.kind == "O" else variable.to_numpy()
+            array[region] = variable.to_numpy()
+        for variable, array, axis in self.more:
+            # The elements are there when the new shape is, and those of other writers remain.
+            array.append(variable.to_numpy(), axis)
 
     def store_blocks(self, *, compute: bool, options: Mapping[str, Any] | None) -> Any:
         if not self.sources:
@@ -489,13 +494,16 @@ class _Writer:
             slice(begin, begin + size) for begin, size in zip(start, variable.shape, strict=True)
         )
         if name in self.stored:
+            if how.write_empty is not None:
+                array = array.with_config({"write_empty_chunks": how.write_empty})
             if how.append_dim in variable.dims:
                 axis = variable.dims.index(how.append_dim)
+                if not variable.chunks and not self.region:
+                    pending.more.append((variable, array, axis))
+                    return
                 shape = list(array.shape)
                 shape[axis] += variable.shape[axis]
                 array.resize(shape)
-            if how.write_empty is not None:
-                array = array.with_config({"write_empty_chunks": how.write_empty})
         if variable.chunks and variable.size:
             pending.sources.append(variable.data)
             pending.targets.append(array)
