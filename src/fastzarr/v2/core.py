@@ -11,6 +11,7 @@ import numpy as np
 
 from fastzarr.nodes.documents import load_array
 from fastzarr.v2._elements import Elements
+from fastzarr.v2._node import Node, type_name
 from fastzarr.v2._storage.classes import ConsolidatedMetadataStore
 from fastzarr.v2._storage.store import (
     Dressed,
@@ -32,7 +33,6 @@ from fastzarr.v2.indexing import (
 from fastzarr.v2.meta import as_written
 from fastzarr.v2.storage import contains_array, getsize, normalize_store_arg
 from fastzarr.v2.util import (
-    InfoReporter,
     human_readable_size,
     normalize_chunks,
     normalize_fill_value,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({int, slice})
 
 
-class Array:
+class Array(Node):
     """An array in a store.
 
     >>> import fastzarr.v2 as zarr
@@ -146,21 +146,6 @@ class Array:
         return self._key_prefix + self._dimension_separator.join(map(str, chunk_coords))
 
     @property
-    def store(self) -> Any:
-        """The store of the metadata."""
-        return self._store
-
-    @property
-    def chunk_store(self) -> Any:
-        """The store of the chunks."""
-        return self._store if self._chunk_store is None else self._chunk_store
-
-    @property
-    def path(self) -> str:
-        """The path in the store."""
-        return self._path
-
-    @property
     def name(self) -> str | None:
         """The path with a leading slash; None for an array at the root."""
         return f"/{self._path}" if self._path else None
@@ -226,16 +211,6 @@ class Array:
     def filters(self) -> list[Any] | None:
         """The filters, or None."""
         return list(self.inner.filters) or None
-
-    @property
-    def synchronizer(self) -> Any:
-        """The synchronizer that the array was opened with, or None."""
-        return self._synchronizer
-
-    @property
-    def attrs(self) -> Attributes:
-        """The attributes."""
-        return self._attrs
 
     @property
     def ndim(self) -> int:
@@ -306,11 +281,6 @@ class Array:
     def write_empty_chunks(self) -> bool:
         """Whether chunks of nothing but the fill value are stored."""
         return self._write_empty_chunks
-
-    @property
-    def meta_array(self) -> Any:
-        """An empty array of the type that reading returns."""
-        return self._meta_array
 
     def __eq__(self, other: object) -> bool:
         """Whether both are handles of the same array, and not a view."""
@@ -438,16 +408,11 @@ class Array:
             parts.append("read-only")
         return f"<{' '.join(parts)}>"
 
-    @property
-    def info(self) -> InfoReporter:
-        """A description of the array."""
-        return InfoReporter(self)
-
     def info_items(self) -> list[tuple[str, Any]]:
         """Return the description as pairs of name and value."""
         items: list[tuple[str, Any]] = [] if self.name is None else [("Name", self.name)]
         items += [
-            ("Type", _type_name(self)),
+            ("Type", type_name(self)),
             ("Data type", str(self.dtype)),
             ("Shape", str(self.shape)),
             ("Chunk shape", str(self.chunks)),
@@ -456,11 +421,7 @@ class Array:
         ]
         items += [(f"Filter [{i}]", repr(each)) for i, each in enumerate(self.filters or ())]
         items.append(("Compressor", repr(self.compressor)))
-        if self._synchronizer is not None:
-            items.append(("Synchronizer type", _type_name(self._synchronizer)))
-        items.append(("Store type", _type_name(self._store)))
-        if self._chunk_store is not None:
-            items.append(("Chunk store type", _type_name(self._chunk_store)))
+        items += self._kinds()
         nbytes, stored = self.nbytes, self.nbytes_stored
         items.append(("No. bytes", _bytes_words(nbytes)))
         if stored > 0:
@@ -546,10 +507,6 @@ class Array:
         vars(other).update(vars(self))
         vars(other).update(inner=inner, _read_only=inner.read_only)
         return other
-
-
-def _type_name(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__name__}"
 
 
 def _bytes_words(size: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import fastzarr
 from fastzarr.nodes.building import remove
 from fastzarr.v2 import creation
+from fastzarr.v2._node import Node, type_name
 from fastzarr.v2._storage.classes import MemoryStore
 from fastzarr.v2._storage.store import (
     _path_to_prefix,
@@ -38,7 +39,6 @@ from fastzarr.v2.storage import (
     rmdir,
 )
 from fastzarr.v2.util import (
-    InfoReporter,
     TreeViewer,
     is_valid_python_name,
     nolock,
@@ -56,7 +56,7 @@ _REPRS = (
 )
 
 
-class Group(MutableMapping[str, Any]):
+class Group(Node, MutableMapping[str, Any]):
     """A group of arrays and groups, by name.
 
     >>> import fastzarr.v2 as zarr
@@ -108,21 +108,6 @@ class Group(MutableMapping[str, Any]):
         )
 
     @property
-    def store(self) -> Any:
-        """The store of the metadata."""
-        return self._store
-
-    @property
-    def chunk_store(self) -> Any:
-        """The store of the chunks."""
-        return self._store if self._chunk_store is None else self._chunk_store
-
-    @property
-    def path(self) -> str:
-        """The path in the store."""
-        return self._path
-
-    @property
     def name(self) -> str:
         """The path with a leading slash."""
         return "/" + self._path
@@ -136,26 +121,6 @@ class Group(MutableMapping[str, Any]):
     def read_only(self) -> bool:
         """Whether the group cannot be changed through this handle."""
         return self._read_only
-
-    @property
-    def synchronizer(self) -> Any:
-        """The synchronizer that the group was opened with, or None."""
-        return self._synchronizer
-
-    @property
-    def attrs(self) -> Attributes:
-        """The attributes."""
-        return self._attrs
-
-    @property
-    def info(self) -> InfoReporter:
-        """A description of the group."""
-        return InfoReporter(self)
-
-    @property
-    def meta_array(self) -> Any:
-        """An empty array of the type that reading returns."""
-        return self._meta_array
 
     def __eq__(self, other: object) -> bool:
         """Whether both are handles of the same group."""
@@ -202,14 +167,10 @@ class Group(MutableMapping[str, Any]):
         arrays, groups = sorted(self.array_keys()), sorted(self.group_keys())
         items: list[tuple[str, Any]] = [
             ("Name", self.name),
-            ("Type", _type_name(self)),
+            ("Type", type_name(self)),
             ("Read-only", str(self.read_only)),
         ]
-        if self._synchronizer is not None:
-            items.append(("Synchronizer type", _type_name(self._synchronizer)))
-        items.append(("Store type", _type_name(self._store)))
-        if self._chunk_store is not None:
-            items.append(("Chunk store type", _type_name(self._chunk_store)))
+        items += self._kinds()
         items += [
             ("No. members", len(self)),
             ("No. arrays", len(arrays)),
@@ -502,10 +463,6 @@ def _no_repr(self: Group, **_: Any) -> None:
 
 for _name in _REPRS:
     setattr(Group, f"_repr_{_name}_", _no_repr)
-
-
-def _type_name(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__name__}"
 
 
 def _normalized(store: Any, storage_options: Any = None, mode: str = "r", **kwargs: Any) -> Any:
