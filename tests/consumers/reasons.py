@@ -86,14 +86,6 @@ ZARR_2 = (
     ("*::test_decode_fill_value*", "numcodecs refuses to unpickle from version 0.16 on"),
     ("*::test_tree_widget_missing_ipytree", "the message is another"),
 )
-TEXT = "it looks for other words in an error of the same kind"
-ITSELF = "fastzarr casts by itself, without the package cast-value-rs"
-INNER = "a missing inner chunk is an error, too, if read_missing_chunks is False"
-NUMPY = "elements are read into NumPy's memory, whatever class of buffers is set"
-ENGINE = "a pipeline of others has no effect: arrays are read and written by the engine"
-NONE = "a codec that returns None for a chunk raises an error, where zarr-python deletes the chunk"
-ORDER = "inner chunks are stored in the order of their coordinates"
-NATIVE = "elements of format 3 have the byte order of the machine in memory"
 
 REASONS: tuple[Reason, ...] = (
     Reason("anndata", "*::test_data_access[2*", FEWER, "get_access_count"),
@@ -176,7 +168,6 @@ REASONS: tuple[Reason, ...] = (
     Reason("zarr-python, codecs", "tests/test_codecs/test_sharding_unit.py*", PARTS),
     Reason("zarr-python, codecs", "*::test_check_backend_version*", PRIVATE, "AttributeError"),
     Reason("zarr-python, codecs", "*::test_encoded_subchunk_write_order*", PRIVATE),
-    Reason("zarr-python, codecs", "*::test_sharding_truncated_shard_raises*", WORDS),
     Reason("zarr-python, codecs", "*test_missing*codec*", WORDS, "An implement"),
     Reason("zarr-python, codecs", "*test_packages_for_codec_*", PRIVATE),
     Reason("zarr-python, codecs", "*::test_sharding_partial_*", MOCKED),
@@ -253,25 +244,4 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason("zarr-python, functions", "*test_docstring_consistent_parameters*", DOCUMENTED),
     *(Reason("zarr-python 2", test, why, varies=True) for test, why in ZARR_2),
-    Reason("zarr-python, codecs", "*test_registry.py::*", TEXT),
-    Reason("zarr-python, codecs", "*test_cast_value.py::*backend*", ITSELF),
-    Reason("zarr-python, codecs", "*test_cast_value.py::*", TEXT, "only valid for integer"),
-    Reason("zarr-python, codecs", "*test_encode_decode_roundtrip*", NATIVE, "dtype"),
-    Reason(
-        "zarr-python, codecs",
-        "*test_scale_offset.py::test_compute_encoded_size*",
-        "it passes an argument by a name that begins with an underscore",
-    ),
-    Reason("zarr-python, codecs", "*test_scale_offset.py::*", TEXT, "Regex|regex"),
-    Reason("zarr-python, codecs", "*_shard_read*", PRIVATE),
-    Reason("zarr-python, codecs", "*test_sharding_duplicate_read_indexes*", PRIVATE),
-    Reason("zarr-python, codecs", "*test_encoded_subchunk_write_order*", ORDER),
-    Reason("zarr-python, codecs", "*test_sharding_partial_overwrite*", ZIP),
-    Reason("zarr-python, codecs", "*read_missing_chunks*", INNER),
-    Reason("zarr-python, codecs", "*test_config_*buffer_implementation*", NUMPY),
-    Reason("zarr-python, codecs", "*test_config_codec_pipeline_class*", ENGINE),
-    Reason("zarr-python, codecs", "*test_config_codec_implementation*", NONE, "returned nothing"),
-    Reason("zarr-python, codecs", "*test_sharding_unit.py*", PRIVATE),
-    Reason("zarr-python, codecs", "*test_fused_pipeline.py*", PRIVATE),
-    Reason("zarr-python, codecs", "*test_fastpath_equivalence.py*", PRIVATE),
 )
