@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 _GROUP = "zarr.codecs"
 _ABC = ".abc.codec"
-#: Where the base classes of codecs are: in zarr-python, and in what stands in its place.
-_PACKAGES = ("zarr", "fastzarr." + "compat")
+#: The base classes of codecs, in zarr-python and in what stands in its place.
+_KINDS = ("ArrayArrayCodec", "ArrayBytesCodec", "BytesBytesCodec")
 
 
 def find(name: str) -> type[Codec] | None:
@@ -83,10 +83,8 @@ def is_foreign(cls: type) -> bool:
 def _package(cls: type) -> str | None:
     """Return the package that a class of codecs has its base class from, or None."""
     for base in cls.__mro__:
-        if base.__module__.endswith(_ABC):
-            package = base.__module__.removesuffix(_ABC)
-            if package in _PACKAGES:
-                return package
+        if base.__module__.endswith(_ABC) and base.__name__ in _KINDS:
+            return base.__module__.removesuffix(_ABC)
     return None
 
 

@@ -37,7 +37,7 @@ from zarr.storage import LocalStore as ZarrLocalStore
 from zarr.storage import StorePath
 
 from fastzarr._lazy import cached
-from fastzarr.codecs.foreign import is_foreign
+from fastzarr.codecs.foreign import Foreign
 from fastzarr.engine import awaited, run
 from fastzarr.errors import MetadataError
 from fastzarr.metadata.formats import from_dict
@@ -190,7 +190,7 @@ class FastzarrPipeline(CodecPipeline):
             layout: Any = from_dict(self._metadata.to_dict())
         except MetadataError:
             return None
-        if any(is_foreign(type(codec).__dict__.get("foreign", object)) for codec in layout.codecs):
+        if any(isinstance(codec, Foreign) for codec in layout.codecs):
             return None
         regular = None not in layout.grid.steps
         return layout if regular and layout.dtype.numpy.names is None else None
