@@ -114,7 +114,10 @@ def _move(folder: Path, old: str, new: str) -> None:
     moved = (folder / old).rename(folder / new)
     for file in moved.rglob("*.py"):
         text = file.read_text().replace(old.replace("/", "."), new)
-        file.write_text(text.replace("from ..", f"from {old.partition('/')[0]}."))
+        package = old.partition("/")[0]
+        # They write files beside the package, which would be the sources of fastzarr.
+        text = text.replace(f"{package}.__file__", "__file__")
+        file.write_text(text.replace("from ..", f"from {package}."))
 
 
 def _sdist(distribution: str, number: str) -> str:
