@@ -6,7 +6,8 @@ import pickle
 import subprocess
 import sys
 import threading
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ import strategies
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.abc.codec import BytesBytesCodec
+from zarr.registry import register_codec
 
 import fastzarr
 from fastzarr.zarr_python import FastzarrPipeline, enable
@@ -135,7 +138,7 @@ def test_writers_that_share_chunks_lose_nothing(tmp_path):
     assert z[:].tolist() == [rounds] * 64
 
 
-def test_other_stores_and_unknown_codecs_are_left_to_zarr_python(tmp_path):
+def test_other_stores_are_left_to_zarr_python(tmp_path):
     class Mine(zarr.storage.LocalStore):
         reads = 0
 
@@ -150,6 +153,44 @@ def test_other_stores_and_unknown_codecs_are_left_to_zarr_python(tmp_path):
     before = Mine.reads
     z[:]
     assert Mine.reads > before
+
+
+@dataclass(frozen=True)
+class Reverse(BytesBytesCodec):
+    """A codec that another package has given to zarr-python."""
+
+    is_fixed_size = True
+    calls: ClassVar[list[str]] = []
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Reverse:
+        del data
+        return cls()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "test.reverse"}
+
+    async def _decode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
+        self.calls.append("decode")
+        return await self._encode_single(chunk_data, chunk_spec)
+
+    async def _encode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
+        del chunk_spec
+        return type(chunk_data).from_bytes(chunk_data.to_bytes()[::-1])
+
+    def compute_encoded_size(self, input_byte_length: int, _: Any) -> int:
+        return input_byte_length
+
+
+def test_codecs_of_other_packages_are_left_to_zarr_python(tmp_path):
+    register_codec("test.reverse", Reverse)
+    z = zarr.create_array(
+        tmp_path, shape=(4,), chunks=(2,), dtype="u1", compressors=[Reverse()], filters=None
+    )
+    z[:] = [1, 2, 3, 4]
+    assert (tmp_path / "c" / "0").read_bytes() == b"\x02\x01"
+    assert z[:].tolist() == [1, 2, 3, 4]
+    assert Reverse.calls
 
 
 def test_strings_and_empty_chunks_are_those_of_zarr_python(tmp_path):
