@@ -52,6 +52,12 @@ def test_shared_settings_act_on_fastzarr_while_they_last(name: str, ours: str) -
     assert fastzarr.config[ours] == before
 
 
+def test_any_number_of_requests_means_the_bound_of_fastzarr() -> None:
+    with config.set({"async.concurrency": 3}), config.set({"async.concurrency": None}):
+        assert config.get("async.concurrency") is None
+        assert fastzarr.config["fetch.concurrency"] == 64
+
+
 def test_a_value_that_fastzarr_rejects_changes_nothing() -> None:
     with pytest.raises(ValueError, match="threading"):
         config.set({"array.order": "F", "threading.max_workers": 0})

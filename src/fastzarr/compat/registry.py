@@ -368,7 +368,7 @@ def get_chunk_key_encoding_class(key: str) -> type[Any]:
     if key not in _chunk_key_encoding_registry:
         msg = (
             f"Chunk key encoding '{key}' not found in registered chunk key encodings: "
-            f"{list(_chunk_key_encoding_registry)}"
+            f"{list(_chunk_key_encoding_registry)}."
         )
         raise KeyError(msg)
     return _chunk_key_encoding_registry[key]

@@ -98,6 +98,8 @@ _SHARED = {
     "threading.max_workers": "threading.max_workers",
     "async.concurrency": "fetch.concurrency",
 }
+# zarr-python then makes any number of requests at once; fastzarr has a bound of its own.
+_UNBOUNDED = ("async.concurrency", None)
 
 
 class BadConfigError(ValueError):
@@ -129,7 +131,7 @@ class Config(_Config):
         for name, ours in _SHARED.items():
             value = flat.get(name)
             if value != self._shared.get(name, _MISSING):
-                back = value == DEFAULTS[name]
+                back = value == DEFAULTS[name] or (name, value) == _UNBOUNDED
                 _config.set({ours: _OURS[ours] if back else value})
                 self._shared[name] = value
         for listener in self._listeners:
@@ -149,7 +151,7 @@ class Config(_Config):
             if name in _REMOVED:
                 msg = f"the setting {name!r} was removed in zarr-python 3.1.0, and has no effect"
                 raise ValueError(msg)
-            if name in _SHARED:
+            if name in _SHARED and (name, value) != _UNBOUNDED:
                 valid(_SHARED[name], value, name)
         return {self._known(name): value for name, value in values.items()}
 
