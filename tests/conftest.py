@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+from importlib import import_module
+from importlib.util import find_spec
 
 import hypothesis
 import pytest
@@ -27,6 +29,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite("fastzarr.testing", "servers.suites")
 # The imports of the first are mistakes, too; the second needs GDAL, which is not on PyPI.
 collect_ignore = ["typed/wrong.py", "golden/make_gdal.py"]
+if "FASTZARR_TEST_DISTRIBUTED" not in os.environ:
+    # It runs in a process of its own: see test_distributed.py.
+    collect_ignore.append("integrations/distributed_cases.py")
+    if find_spec("tblib") is not None:
+        # dask.distributed lets all exceptions of its process be pickled with their causes and
+        # tracebacks, and xarray imports it.
+        import_module("tblib.pickling_support").install = lambda *_args, **_options: None
 
 # No deadline: a slow machine is not a failure. In CI, each run tries the same examples.
 hypothesis.settings.register_profile("default", deadline=None)

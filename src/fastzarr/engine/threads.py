@@ -20,7 +20,7 @@ from fastzarr.engine import requests
 from fastzarr.engine.job import inline
 from fastzarr.native import extension
 from fastzarr.stores.stopping import STOP, Stopped
-from fastzarr.stores.threads import shared
+from fastzarr.stores.threads import close_shared, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,4 +172,4 @@ def cleanup_resources() -> None:
     if extension is not None:
         extension.shutdown()
     requests.cleanup()
-    _pool.close()
+    close_shared()

@@ -108,7 +108,17 @@ def shared(name: str) -> Threads:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=threads.reset)
     atexit.register(threads.close)
+    _shared.append(threads)
     return threads
+
+
+def close_shared() -> None:
+    """Stop all shared threads when they have done their work; later work starts new ones."""
+    for threads in _shared:
+        threads.close()
+
+
+_shared: list[Threads] = []
 
 
 class _Crew:
