@@ -11,16 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["time_unit", "use_dask"]
 
-_MARKS = (
-    *("asyncio", "flaky", "mypy", "network", "slow"),
-    *("skip_if_param", "skip_with_dask_array", "xfail_with_dask_array"),
-)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    for mark in _MARKS:
-        config.addinivalue_line("markers", f"{mark}: a mark of xarray's tests")
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out those cases that xarray's tests do not apply to, such as one format of two."""
