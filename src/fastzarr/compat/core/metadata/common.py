@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fastzarr._lazy import cached
+from fastzarr.compat.abc.metadata import Metadata
+from fastzarr.metadata import formats
+
 if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
 
@@ -29,7 +33,7 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-class Lazy:
+class Lazy(Metadata):
     """Makes some fields of metadata from a layout when they are first used.
 
     ``LATE`` maps the name of such a field to the function that makes it. Opening an array needs
@@ -37,7 +41,22 @@ class Lazy:
     """
 
     LATE: Mapping[str, Any]
+    shape: tuple[int, ...]
     _layout: Layout
+
+    @cached
+    def layout(self) -> Layout:
+        """The layout of fastzarr that describes the same array."""
+        own: Layout | None = vars(self).get("_layout")
+        if own is None:
+            made: Any = formats.from_dict(plain(self.to_dict()))
+            own = made
+        return own
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
 
     def __getattr__(self, name: str) -> Any:
         """Return a field that was not made yet."""

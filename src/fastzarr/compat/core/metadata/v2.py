@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
 import numpy as np
 
 from fastzarr._lazy import cached
-from fastzarr.compat.abc.metadata import Metadata
 from fastzarr.compat.abc.numcodec import _is_numcodec as is_numcodec
 from fastzarr.compat.core._json import json_to_buffer
 from fastzarr.compat.core.array_spec import ArrayConfig, ArraySpec
@@ -27,10 +26,9 @@ from fastzarr.compat.core.common import ZARRAY_JSON, ZATTRS_JSON, parse_order, p
 from fastzarr.compat.core.config import config
 from fastzarr.compat.core.dtype import from_inner, get_data_type_from_json
 from fastzarr.compat.core.dtype.common import OBJECT_CODEC_IDS
-from fastzarr.compat.core.metadata.common import Lazy, parse_attributes, plain
+from fastzarr.compat.core.metadata.common import Lazy, parse_attributes
 from fastzarr.compat.registry import get_numcodec
 from fastzarr.errors import ZarrUserWarning
-from fastzarr.metadata import formats
 
 if TYPE_CHECKING:
     from fastzarr.compat.core.buffer import Buffer, BufferPrototype
@@ -58,7 +56,7 @@ def _compressor_of(layout: Layout) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ArrayV2Metadata(Lazy, Metadata):
+class ArrayV2Metadata(Lazy):
     """The metadata of an array of format 2.
 
     >>> ArrayV2Metadata.from_dict({
@@ -124,22 +122,6 @@ class ArrayV2Metadata(Lazy, Metadata):
             _layout=layout,
         )
         return made
-
-    @cached
-    def layout(self) -> Layout:
-        """The layout of fastzarr that describes the same array."""
-        own: Layout | None = vars(self).get("_layout")
-        return self._make_layout() if own is None else own
-
-    def _make_layout(self) -> Layout:
-        found: Any = formats.from_dict(plain(self.to_dict()))
-        layout: Layout = found
-        return layout
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     @cached
     def chunk_grid(self) -> ChunkGrid:

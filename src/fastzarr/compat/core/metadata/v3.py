@@ -13,9 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypedDict, TypeGuard
 
-from fastzarr._lazy import cached
 from fastzarr.compat.abc.codec import ArrayBytesCodec
-from fastzarr.compat.abc.metadata import Metadata
 from fastzarr.compat.codecs.bridge import outer_codec, parse_codecs
 from fastzarr.compat.codecs.sharding import ShardingCodec
 from fastzarr.compat.core import chunk_key_encodings
@@ -45,9 +43,8 @@ from fastzarr.compat.core.metadata._grids import (
     grid_of,
     parse_chunk_grid,
 )
-from fastzarr.compat.core.metadata.common import Lazy, parse_attributes, plain
+from fastzarr.compat.core.metadata.common import Lazy, parse_attributes
 from fastzarr.errors import MetadataValidationError, NodeTypeValidationError
-from fastzarr.metadata import formats
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -236,7 +233,7 @@ def _codecs_of(layout: Layout) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ArrayV3Metadata(Lazy, Metadata):
+class ArrayV3Metadata(Lazy):
     """The metadata of an array of format 3.
 
     >>> ArrayV3Metadata.from_dict({
@@ -346,22 +343,6 @@ class ArrayV3Metadata(Lazy, Metadata):
             _layout=layout,
         )
         return made
-
-    @cached
-    def layout(self) -> Layout:
-        """The layout of fastzarr that describes the same array."""
-        own: Layout | None = vars(self).get("_layout")
-        return self._make_layout() if own is None else own
-
-    def _make_layout(self) -> Layout:
-        layout: Any = formats.from_dict(plain(self.to_dict()))
-        found: Layout = layout
-        return found
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     @property
     def dtype(self) -> ZDType[Any, Any]:
