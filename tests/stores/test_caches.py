@@ -649,3 +649,50 @@ def test_settings_are_checked(tmp_path):
         CacheStore({}, cache_store=LocalStore(tmp_path, read_only=True))
     with pytest.raises(ValueError, match="max_size"):
         LRUStoreCache({}, max_size=-1)
+
+
+def test_a_value_is_never_older_than_a_token_that_was_asked_for_before(monkeypatch):
+    """A thread caches what it has read while another one changes it, and a third asks."""
+    inner = MemoryStore({"n": b"1"})
+    store = CacheStore(inner, cache_store={})
+    reading, go_on, swapped, asked, end = (threading.Event() for _ in range(5))
+    cache = store._shared.cache  # noqa: SLF001  (to stop a thread there)
+    put, swap = cache.put, MemoryStore.swap
+
+    def slow_put(*args):
+        reading.set()
+        go_on.wait()
+        put(*args)
+
+    def slow_swap(*args):
+        done = swap(*args)
+        swapped.set()
+        end.wait()
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "put", slow_put)
+        patch.setattr(MemoryStore, "swap", slow_swap)
+        found = []
+
+        def ask():
+            token = store.validator("n")
+            asked.set()
+            threads[0].join()
+            found.append((token, store.get("n")))
+
+        token = inner.validator("n")
+        threads = [threading.Thread(target=store.get, args=("n",))]
+        threads[0].start()
+        reading.wait()
+        threads.append(threading.Thread(target=store.swap, args=("n", b"2", token)))
+        threads[1].start()
+        swapped.wait()
+        threads.append(threading.Thread(target=ask))
+        threads[2].start()
+        asked.wait(0.2)  # it waits for the first, or has its token already
+        go_on.set()
+        threads[2].join()
+        end.set()
+        threads[1].join()
+    assert found == [(inner.validator("n"), b"2")]

@@ -398,9 +398,14 @@ class CachingStore(Around):
         assert validator is not None  # noqa: S101  (this method is None otherwise)
         token = validator(key)
         if not is_document(key):
-            found = self._shared.cache.get(Request(key))
-            parts = self._shared.parts.token_of_parts(key)
-            other = found is not None and found.token != self._plain(token)
+            # A value that was read before that of the token must not be cached after this: who has
+            # the token would read it.
+            with self._shared.order.settled(key):
+                found = self._shared.cache.get(Request(key))
+                parts = self._shared.parts.token_of_parts(key)
+            plain = self._plain(token)
+            # A token that is not kept says nothing about the cached value.
+            other = found is not None and (plain is None or found.token != plain)
             if other or parts not in (None, token):
                 order = self._shared.order
                 with order.end(order.begin((key,))):

@@ -164,6 +164,12 @@ class Order:
         with self._place.locks.held(hash(key) % _GROUPS):
             yield before >= 0 and self.now(key) == before
 
+    @contextmanager
+    def settled(self, key: str) -> Iterator[None]:
+        """Wait until what was read before is cached; nothing is cached in the ``with`` block."""
+        with self._place.locks.held(hash(key) % _GROUPS):
+            yield
+
     def begin(self, keys: Iterable[str] | None) -> Write:
         """Begin a write of these keys, or of all for None; ``end`` must be called."""
         found = range(_GROUPS) if keys is None else {hash(key) % _GROUPS for key in keys}
