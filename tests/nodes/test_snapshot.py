@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 import fastzarr as zarr
+from fastzarr.nodes.snapshot import Snapshot
 from fastzarr.stores import LocalStore, MemoryStore
 
 
@@ -158,6 +159,24 @@ def test_a_change_by_another_handle_of_this_process_ends_it(store, name):
     assert not has_copy(store)
     live = zarr.open_group(store, use_consolidated=False)
     assert [path for path, _ in root.members(None)] == [path for path, _ in live.members(None)]
+
+
+@pytest.mark.parametrize("method", ["get", "has", "names"])
+def test_a_copy_that_ends_while_it_is_read_hides_no_members(store, method, monkeypatch):
+    root = zarr.open_group(store, mode="r")
+    read = getattr(Snapshot, method)
+
+    def late(snapshot, path):
+        # As another thread does that changes a node, once it has been seen that there is a copy.
+        snapshot.end()
+        return read(snapshot, path)
+
+    monkeypatch.setattr(Snapshot, method, late)
+    assert list(root) == ["a", "b"]
+    assert "a/x" in zarr.open_group(store, mode="r")
+    root = zarr.open_group(store, mode="r")
+    assert [path for path, _ in root.members(None)] == ["a", "a/x", "b"]
+    assert list(zarr.open_group(store, mode="r")["a"].arrays())
 
 
 def test_reading_and_writing_chunks_does_not(store):

@@ -127,8 +127,9 @@ def _is_described(store: Store, path: str) -> bool:
     """Whether a handle of this process uses consolidated metadata that describes a path."""
     for snapshot in tuple(store.place.snapshots.values()):
         found = snapshot()
-        if found is not None and found.nodes is not None:
+        copy = None if found is None else found.nodes
+        if found is not None and copy is not None:
             start = f"{found.path}/" if found.path else ""
-            if path.startswith(start) and path[len(start) :] in found.nodes:
+            if path.startswith(start) and path[len(start) :] in copy:
                 return True
     return False

@@ -221,9 +221,10 @@ class Group(AwaitableGroup["Group"]):
         >>> root.metadata.node_type
         'group'
         """
-        snapshot, copy = self.snapshot, None
-        if snapshot is not None and snapshot.nodes is not None:
-            copy = ConsolidatedMetadata(snapshot.nodes, snapshot.relative(self._path) or "")
+        snapshot, copy = self._snapshot, None
+        found = None if snapshot is None else snapshot.nodes
+        if snapshot is not None and found is not None:
+            copy = ConsolidatedMetadata(found, snapshot.relative(self._path) or "")
         return GroupMetadata(self.attrs.asdict(), self._layout.zarr_format, copy)
 
     @property

@@ -10,7 +10,9 @@ Rules of this file:
   included. ``consolidate_metadata`` repeats its copy if a node has changed meanwhile.
 * The documents of all parents are requested together, so that each look is one round of requests.
 * Handles of this process that use such a copy switch to the documents at once; handles of other
-  processes do when they are opened again, or with ``use_consolidated=False``.
+  processes do when they are opened again, or with ``use_consolidated=False``. Another thread may
+  invalidate a snapshot at any moment, so each method takes ``nodes`` once, and answers from the
+  documents if there are none: an invalid snapshot is no group without members.
 * Changes by other programs are noticed in a local store, where checking a document is cheap: a node
   whose document is not older than the copy is read again, and one of which nothing is left no
   longer exists. Added nodes are not noticed. A node with chunks or members, but without a document,
@@ -28,6 +30,7 @@ from fastzarr.errors import MetadataError, PathNotFoundError
 from fastzarr.metadata import formats
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.nodes import documents as nodes
+from fastzarr.nodes import listing
 from fastzarr.stores.keys import parents
 
 if TYPE_CHECKING:
@@ -83,11 +86,13 @@ class Snapshot:
         """Return the node at a path in the store, or None if the snapshot has none."""
         if self.store.place is not self.place:
             self.end()  # the root of the store refers to another folder by now
+        copy = self.nodes
+        if copy is None:
             return nodes.load(self.store, path)
         relative = self.relative(path)
-        if self.nodes is None or relative is None or relative not in self.nodes:
+        if relative is None or relative not in copy:
             return None
-        found = self._stated(self.nodes, relative)
+        found = self._stated(copy, relative)
         if self.time is None:
             return found
         names = found.format.names(found.node_type)
@@ -101,12 +106,13 @@ class Snapshot:
 
     def has(self, path: str) -> bool:
         """Whether there is a node at a path in the store, whose documents are not parsed."""
-        if self.time is None or self.store.place is not self.place:
+        copy = self.nodes
+        if copy is None or self.time is None or self.store.place is not self.place:
             return self.get(path) is not None
         relative = self.relative(path)
-        if self.nodes is None or relative is None or relative not in self.nodes:
+        if relative is None or relative not in copy:
             return False
-        found = self._stated(self.nodes, relative)
+        found = self._stated(copy, relative)
         *_, name = found.format.names(found.node_type)
         return self.store.exists(nodes.join(path, name)) or self._is_only_here(path)
 
@@ -127,22 +133,16 @@ class Snapshot:
 
     def names(self, path: str) -> Iterator[str]:
         """Yield the sorted names directly below a path in the store."""
+        copy = self.nodes
+        if copy is None:
+            yield from listing.entries(self.store, path)
+            return
         relative = self.relative(path)
         prefix = f"{relative}/" if relative else ""
-        for found in sorted(self.nodes or ()):
+        for found in sorted(copy):
             rest = found[len(prefix) :]
             if found.startswith(prefix) and rest and "/" not in rest:
                 yield rest
-
-    def below(self, path: str) -> dict[str, Node]:
-        """Return the nodes of the copy below a group, by path relative to the group."""
-        relative = self.relative(path)
-        start = len(relative) + 1 if relative else 0
-        return {
-            found[start:]: node
-            for found, node in (self.nodes or {}).items()
-            if found and (not relative or found.startswith(f"{relative}/"))
-        }
 
     def end(self) -> None:
         """Invalidate the snapshot; handles then read the documents."""
@@ -161,6 +161,19 @@ class Snapshot:
     def relative(self, path: str) -> str | None:
         """Return a path in the store relative to the group, or None if it is not below it."""
         return _relative(self.path, path)
+
+
+def below(copy: Mapping[str, Node], relative: str) -> dict[str, Node]:
+    """Return those of the nodes of a snapshot that are below a group, by path relative to it.
+
+    ``relative`` is the path of the group relative to that of the snapshot.
+    """
+    start = len(relative) + 1 if relative else 0
+    return {
+        found[start:]: node
+        for found, node in copy.items()
+        if found and (not relative or found.startswith(f"{relative}/"))
+    }
 
 
 @contextmanager

@@ -211,9 +211,7 @@ def consolidate_metadata(
         raise TypeError(msg)
     group = old_group(place, zarr_format, use_consolidated=False)
     made = AsyncGroup.from_inner(groups.consolidate(group.inner), place)
-    snapshot = made.inner.snapshot
-    nodes = {} if snapshot is None else snapshot.below(place.path)
-    if made.metadata.zarr_format == 3 and nodes:
+    if made.metadata.zarr_format == 3 and made.inner.metadata.consolidated_metadata:
         msg = (
             "Consolidated metadata is currently not part in the Zarr format 3 specification. It "
             "may not be supported by other zarr implementations and may change in the future."

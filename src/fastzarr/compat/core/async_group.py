@@ -36,15 +36,15 @@ from fastzarr.metadata.formats import parse_format
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes.building import any_names, build_group
 from fastzarr.nodes.group import Group as InnerGroup
+from fastzarr.nodes.snapshot import below
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from fastzarr.compat.abc.store import Store
     from fastzarr.compat.core.common import ZarrFormat
     from fastzarr.compat.core.group_metadata import ConsolidatedMetadata
     from fastzarr.nodes.array import Array as InnerArray
-    from fastzarr.nodes.snapshot import Snapshot
 
     InnerNode: TypeAlias = InnerArray | InnerGroup
     Node: TypeAlias = "AsyncArray | AsyncGroup"
@@ -104,8 +104,18 @@ def check_not_expanded(expand: bool | None) -> None:
         raise NotImplementedError(msg)
 
 
-def _below(snapshot: Snapshot, path: str) -> ConsolidatedMetadata:
-    return nested(snapshot.below(path))
+def _copy(group: InnerGroup) -> tuple[Mapping[str, Any], str] | None:
+    """Return the nodes that consolidated metadata describes, and the path of the group there."""
+    snapshot = group.snapshot
+    # Another thread may invalidate the snapshot now; its nodes as they were remain.
+    copy = None if snapshot is None else snapshot.nodes
+    if snapshot is None or copy is None:
+        return None
+    return copy, snapshot.relative(group.path) or ""
+
+
+def _below(copy: Mapping[str, Any], relative: str) -> ConsolidatedMetadata:
+    return nested(below(copy, relative))
 
 
 def _filling(verb: str) -> Callable[..., Awaitable[AsyncArray]]:
@@ -158,8 +168,8 @@ class AsyncGroup:
             place = self.store_path
             store, layout = inner_store(place.store), self.metadata.layout
             found = verbs.made(store, place.path, layout, read_only=place.read_only)
-            snapshot = found.snapshot
-            self._seen = found.layout, None if snapshot is None else snapshot.nodes
+            copy = _copy(found)
+            self._seen = found.layout, None if copy is None else copy[0]
             self._inner = found
         return found
 
@@ -170,10 +180,10 @@ class AsyncGroup:
         if self._inner is None and found is not None:
             return found
         inner = self.inner
-        snapshot = inner.snapshot
-        seen = inner.layout, None if snapshot is None else snapshot.nodes
+        copy = _copy(inner)
+        seen = inner.layout, None if copy is None else copy[0]
         if found is None or self._seen is None or seen[1] is not self._seen[1]:
-            later = None if snapshot is None else partial(_below, snapshot, inner.path)
+            later = None if copy is None else partial(_below, *copy)
             found = self._metadata = GroupMetadata.from_layout(inner.layout, later)
         elif seen[0] is not self._seen[0]:
             # Attributes have changed; whoever holds the metadata sees them.
@@ -292,8 +302,8 @@ class AsyncGroup:
     @property
     def info(self) -> GroupInfo:
         """A description of the group, which counts its members if it has consolidated metadata."""
-        snapshot = self.inner.snapshot
-        return self._info(None if snapshot is None else snapshot.below(self.path).values())
+        copy = _copy(self.inner)
+        return self._info(None if copy is None else below(*copy).values())
 
     async def info_complete(self) -> GroupInfo:
         """Return a description that counts the nodes below the group."""
