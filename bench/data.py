@@ -249,9 +249,10 @@ class Workspace:
         if not place.folder.exists():
             write_document(place)
             if place.layout.uneven:
-                from bench.engines.zarrista import Zarrista
+                import zarrista
+                from zarrista.store import FilesystemStore
 
-                array = Zarrista().open(place, write=True)
+                array = zarrista.Array.open(FilesystemStore(str(place.folder)))
                 array[tuple(slice(0, size) for size in place.shape)] = self.values(name)
             else:
                 import zarr

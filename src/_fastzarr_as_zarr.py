@@ -18,7 +18,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from importlib.metadata import Distribution, DistributionFinder
     from typing import Any
@@ -42,6 +42,8 @@ class Finder:
     asked about distributions, and every import that they leave to others: it then goes first again.
     """
 
+    package = PACKAGE
+
     def __init__(self, version: int) -> None:
         """Find the facade of version 2 or 3 of zarr-python."""
         self.version = version
@@ -64,8 +66,13 @@ class Finder:
         from fastzarr.as_zarr import modules
 
         if belongs(name, PACKAGE):
-            return modules.find(name, self.facade)
+            return modules.find(name, self)
         return modules.find_own(name, path, target, self)
+
+    @property
+    def restore(self) -> Callable[..., Any]:
+        """What the pickles of objects of the facade name, because it never has another name."""
+        return restore
 
     def find_distributions(self, context: DistributionFinder.Context) -> Iterable[Distribution]:
         """Return the distribution ``zarr``, where all that are installed are meant."""

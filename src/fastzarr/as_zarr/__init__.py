@@ -54,7 +54,7 @@ def uninstall() -> None:
     if finder is None:
         return
     sys.meta_path.remove(finder)
-    _modules().restore_names()
+    _modules().restore_names(starter.loaded())
     if _BEFORE is None:
         os.environ.pop(starter.VARIABLE, None)
     else:

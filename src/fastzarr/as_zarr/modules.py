@@ -18,13 +18,31 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from typing import TYPE_CHECKING, Any
-
-import _fastzarr_as_zarr as starter
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import ModuleType
+
+
+class Finder(Protocol):
+    """The finder that asks this file, which imports nothing of it."""
+
+    #: The version of zarr-python that the facade stands in for: 2 or 3.
+    version: int
+    #: The names of the packages of the facade and of zarr-python.
+    facade: str
+    package: str
+
+    @property
+    def restore(self) -> Callable[..., Any]:
+        """A function that a pickle may name: it returns an object of the facade."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return the specification of a module, as all finders do."""
 
 
 class _Under(importlib.abc.Loader):
@@ -49,7 +67,7 @@ class _Under(importlib.abc.Loader):
 class _Naming(importlib.abc.Loader):
     """Loads a module of a facade, and names its classes as zarr-python does."""
 
-    def __init__(self, loader: Any, finder: starter.Finder) -> None:
+    def __init__(self, loader: Any, finder: Finder) -> None:
         """Load with the loader that another finder has chosen."""
         self.loader = loader
         self.finder = finder
@@ -68,22 +86,28 @@ class _Naming(importlib.abc.Loader):
         rename(module, self.finder)
 
 
-def home_of(name: str, facade: str) -> str:
+def belongs(name: str, package: str) -> bool:
+    """Return whether a module is a package, or is in it."""
+    return name == package or name.startswith(package + ".")
+
+
+def home_of(name: str, finder: Finder) -> str:
     """Return the name of the module of a facade that is ``zarr`` or ``zarr.x.y``."""
-    if facade == starter.VERSIONS[3][1]:
+    if finder.version == 3:
         from fastzarr.compat import names
 
         return names.module_of(name)
-    return facade + name.removeprefix(starter.PACKAGE)
+    return finder.facade + name.removeprefix(finder.package)
 
 
-def find(name: str, facade: str) -> importlib.machinery.ModuleSpec:
+def find(name: str, finder: Finder) -> importlib.machinery.ModuleSpec:
     """Return the specification of a module of zarr-python."""
     known = name in sys.modules
-    home = home_of(name, facade)
+    home = home_of(name, finder)
     found = importlib.util.find_spec(home)
     if found is None:
-        msg = f"No module named {name!r}: {facade}, which stands in for zarr, has no such module"
+        instead = f"{finder.facade}, which stands in for zarr, has no such module"
+        msg = f"No module named {name!r}: {instead}"
         raise ModuleNotFoundError(msg, name=name)
     if not known:
         # Python would execute a module again that it has seen appear during the search.
@@ -93,7 +117,7 @@ def find(name: str, facade: str) -> importlib.machinery.ModuleSpec:
 
 
 def find_own(
-    name: str, path: Sequence[str] | None, target: Any, finder: starter.Finder
+    name: str, path: Sequence[str] | None, target: Any, finder: Finder
 ) -> importlib.machinery.ModuleSpec | None:
     """Return the specification of a module of the facade under its own name."""
     for other in sys.meta_path:
@@ -114,54 +138,54 @@ def _classes(module: ModuleType, home: str) -> Iterator[type]:
             yield value
 
 
-def rename(module: ModuleType, finder: starter.Finder) -> None:
+def rename(module: ModuleType, finder: Finder) -> None:
     """Give a module of the facade, and its classes, their names in zarr-python."""
-    name = starter.PACKAGE + module.__name__.removeprefix(finder.facade)
+    name = finder.package + module.__name__.removeprefix(finder.facade)
     for cls in _classes(module, module.__name__):
         cls.__module__ = name
         if copyreg.dispatch_table.get(cls) is None:
-            copyreg.pickle(cls, _reduced)
+            copyreg.pickle(cls, partial(_reduced, finder))
     # What looks for the module of a class finds it, such as inspect.
     sys.modules.setdefault(name, module)
 
 
-def rename_loaded(finder: starter.Finder) -> None:
+def rename_loaded(finder: Finder) -> None:
     """Rename the modules of the facade that were loaded before the finder was put in."""
     for name, module in tuple(sys.modules.items()):
-        if starter.belongs(name, finder.facade) and module.__name__ == name:
+        if belongs(name, finder.facade) and module.__name__ == name:
             rename(module, finder)
 
 
-def restore_names() -> None:
-    """Undo ``rename`` for all modules, and forget those of zarr-python."""
-    for name in tuple(starter.loaded()):
+def restore_names(loaded: Iterable[str]) -> None:
+    """Undo ``rename`` for the loaded modules that are named as those of zarr-python."""
+    for name in tuple(loaded):
         module = sys.modules.pop(name)
         for cls in _classes(module, name):
             cls.__module__ = module.__name__
-            if copyreg.dispatch_table.get(cls) is _reduced:
+            reduced = copyreg.dispatch_table.get(cls)
+            if isinstance(reduced, partial) and reduced.func is _reduced:
                 del copyreg.dispatch_table[cls]
 
 
-def _home(cls: type) -> tuple[int, str, str] | None:
+def _home(cls: type, finder: Finder) -> tuple[int, str, str] | None:
     """Return the facade, module and name of a class that has a name of zarr-python."""
-    finder = starter.active()
-    if finder is None or not starter.belongs(cls.__module__, starter.PACKAGE):
+    if not belongs(cls.__module__, finder.package):
         return None
-    return finder.version, home_of(cls.__module__, finder.facade), cls.__qualname__
+    return finder.version, home_of(cls.__module__, finder), cls.__qualname__
 
 
-def _reduced(value: Any) -> str | tuple[Any, ...]:
+def _reduced(finder: Finder, value: Any) -> str | tuple[Any, ...]:
     """Return what pickle makes of an object, with names that exist without the alias."""
     found: str | tuple[Any, ...] = value.__reduce_ex__(4)
     if isinstance(found, str):
         return found
     make, args, *rest = found
     owner = args[0] if make in _MAKERS else getattr(make, "__self__", make)
-    home = _home(owner) if isinstance(owner, type) else None
+    home = _home(owner, finder) if isinstance(owner, type) else None
     if home is None:
         return found
     args = args[1:] if make in _MAKERS else args
-    return starter.restore, (*home, "" if make is owner else make.__name__, *args), *rest
+    return finder.restore, (*home, "" if make is owner else make.__name__, *args), *rest
 
 
 _MAKERS = (copyreg.__newobj__, copyreg.__newobj_ex__)  # type: ignore[attr-defined]
