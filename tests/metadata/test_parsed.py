@@ -165,10 +165,9 @@ def test_a_codec_registered_later_is_used() -> None:
     "change",
     [
         {"data_type": {"name": "struct", "configuration": {"fields": [["a", "int32"]]}}},
-        {"codecs": ["bytes", {"name": "numcodecs.zlib", "configuration": {"level": 1}}]},
         {"attributes": {"long": "x" * 10_000}},
     ],
-    ids=["records", "numcodecs", "long"],
+    ids=["records", "long"],
 )
 def test_mutable_and_long_values_are_not_cached(change: Any) -> None:
     doc = ARRAY_V3 | {"data_type": "int8"} | change
@@ -179,6 +178,74 @@ def test_mutable_and_long_values_are_not_cached(change: Any) -> None:
     for _ in range(2):
         _parse(json.dumps(doc).encode())
     assert not parsed.nodes.entries
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        {**ARRAY_V2, "dtype": "<i4", "filters": [{"id": "delta", "dtype": "<i4"}]},
+        {**ARRAY_V3, "data_type": "int8", "codecs": ["bytes", {"name": "numcodecs.zlib"}]},
+    ],
+    ids=["filters", "codecs"],
+)
+def test_documents_with_codecs_of_numcodecs_are_parsed_once(
+    doc: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(doc).encode()
+    first = _parse(text)
+    for module, name in ((v2, "parse_array"), (v3, "parse")):
+        monkeypatch.setattr(module, name, None)
+    assert _parse(text) == _parse(text, "a") == first
+
+
+def test_changing_a_codec_object_changes_no_array() -> None:
+    """The objects of numcodecs can be changed, and no two callers are given the same one."""
+    store: dict[str, bytes] = {}
+    z = fastzarr.create_array(
+        store, shape=9, dtype="i4", zarr_format=2, compressor={"id": "zlib", "level": 1}
+    )
+    z.compressor.level = "broken"
+    z.layout.codecs[-1].codec.level = "broken"  # type: ignore[attr-defined]
+    for each in (z, *(fastzarr.open_array(store) for _ in range(2))):
+        each[:] = range(9)
+        assert each.compressor.level == each.layout.codecs[-1].codec.level == 1
+        assert list(each[:]) == list(range(9))
+
+
+def test_a_class_registered_with_numcodecs_later_is_used() -> None:
+    import numcodecs
+    from numcodecs.abc import Codec
+    from numcodecs.registry import codec_registry
+
+    def shifting(by: int) -> type[Codec]:
+        class Shifting(Codec):  # type: ignore[misc]  # numcodecs is not typed
+            codec_id = "example.shifting"
+
+            def encode(self, buf: Any) -> bytes:
+                return bytes((value + by) % 256 for value in memoryview(buf).cast("B"))
+
+            def decode(self, buf: Any, out: Any = None) -> bytes:
+                del out
+                return bytes((value - by) % 256 for value in memoryview(buf).cast("B"))
+
+        return Shifting
+
+    store: dict[str, bytes] = {}
+    try:
+        numcodecs.register_codec(shifting(1))
+        z = fastzarr.create_array(
+            store, shape=2, dtype="u1", zarr_format=2, compressor={"id": "example.shifting"}
+        )
+        z[:] = 10
+        for by in (1, 3, 1):
+            numcodecs.register_codec(shifting(by))
+            for _ in range(2):
+                assert list(fastzarr.open_array(store, mode="r")[:]) == [11 - by] * 2
+        del codec_registry["example.shifting"]
+        with pytest.raises(MetadataError, match=r"example.shifting.*not known"):
+            fastzarr.open_array(store, mode="r")
+    finally:
+        codec_registry.pop("example.shifting", None)
 
 
 def test_the_right_to_unpickle_is_not_remembered() -> None:

@@ -12,6 +12,7 @@ import numcodecs
 import numpy as np
 import pytest
 
+import fastzarr
 import fastzarr.v2 as zarr
 
 
@@ -362,3 +363,23 @@ def test_keys_are_in_lower_case_if_they_are_normalized(tmp_path):
     assert (tmp_path / "a" / "b" / ".zarray").exists()
     assert zarr.open_group(store, "r")["a/B"][:].tolist() == [1, 2]
     assert pickle.loads(pickle.dumps(store))["A/b/.zarray"] == store["a/b/.zarray"]
+
+
+def test_objects_of_a_consolidated_group_are_unpickled_if_allowed():
+    store = {}
+    z = zarr.group(store).create_dataset(
+        "a", shape=1, dtype=object, object_codec=numcodecs.Pickle()
+    )
+    z[0] = {1}
+    zarr.consolidate_metadata(store)
+    assert zarr.open_consolidated(store, allow_pickle=True)["a"][0] == {1}
+    with pytest.raises(fastzarr.errors.PickleCodecDisabledError):
+        zarr.open_consolidated(store)["a"][:]
+
+
+def test_a_group_is_no_array():
+    store = {}
+    zarr.group(store).create_group("g")
+    for path in ("g", "missing"):
+        with pytest.raises(zarr.errors.ArrayNotFoundError, match=f"path '{path}'"):
+            zarr.Array(store, path=path)

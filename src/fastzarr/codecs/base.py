@@ -181,6 +181,18 @@ class Codec:
         """
         return ()
 
+    @property
+    def version(self) -> object:
+        """An object that is replaced when the codec's meaning changes; None if it never does.
+
+        Parsed documents with a ``cacheable`` codec are cached until its version is another one.
+
+        >>> from fastzarr.codecs import BytesCodec
+        >>> BytesCodec().version is None
+        True
+        """
+        return None
+
     def resolve(self, spec: ChunkSpec) -> Self:  # noqa: ARG002  (most depend on nothing)
         """Return the codec with the members that depend on the chunk filled in.
 

@@ -5,8 +5,9 @@ Rules of this file:
 * A cached value depends only on its key: the bytes of documents, the limits set in ``config``, and
   the generation of each registry. Entries are therefore never stale.
 * Only immutable values are cached, because callers share them. Not cached are layouts with codecs
-  that are not ``cacheable``, such as those of numcodecs, whose meaning may change, and records,
-  whose NumPy dtype can be modified in place.
+  that are not ``cacheable``, and records, whose NumPy dtype can be modified in place.
+* The registry of numcodecs has no generation. A value with codecs from it is therefore cached with
+  the ``version`` of each, and is used only as long as these are the same.
 * The number of entries and the size of a key are bounded. A full cache is cleared.
 """
 
@@ -22,12 +23,17 @@ from fastzarr.grids.keys import KEYS
 from fastzarr.grids.parse import GRIDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from fastzarr.codecs.base import Codec
     from fastzarr.metadata.layout import Layout
 
 MOST_BYTES, MOST_ENTRIES = 1 << 13, 1 << 9
 
 _limits = itemgetter(*(name for name in DEFAULTS if name.startswith("limits.")))
+
+
+_MISSING: tuple[Any, tuple[()]] = (None, ())
 
 
 class Cache:
@@ -55,18 +61,22 @@ class Cache:
         generations = (CODECS.generation, DTYPES.generation, GRIDS.generation, KEYS.generation)
         key = (*parts, _limits(config.flat), generations)
         try:
-            return key, self.entries.get(key)
+            value, versions = self.entries.get(key, _MISSING)
         except TypeError:  # a buffer other than bytes, or a limit that is not a number
             return key, None
+        for codec, version in versions:
+            if codec.version is not version:
+                return key, None
+        return key, value
 
-    def put(self, key: tuple[Any, ...], value: Any) -> None:
-        """Cache a value, unless the key is too long or not hashable."""
+    def put(self, key: tuple[Any, ...], value: Any, codecs: Iterable[Codec] = ()) -> None:
+        """Cache a value with these codecs, unless the key is too long or not hashable."""
         if sum(len(part) for part in key if type(part) is bytes) > MOST_BYTES:
             return
         if len(self.entries) >= MOST_ENTRIES:
             self.entries.clear()
         try:
-            self.entries[key] = value
+            self.entries[key] = value, tuple(_versions(codecs))
         except TypeError:
             return
 
@@ -78,3 +88,10 @@ def is_immutable(layout: Layout) -> bool:
 
 def _is_cacheable(codec: Codec) -> bool:
     return codec.cacheable and all(map(_is_cacheable, codec.nested()))
+
+
+def _versions(codecs: Iterable[Codec]) -> Iterator[tuple[Codec, object]]:
+    for codec in codecs:
+        if codec.version is not None:
+            yield codec, codec.version
+        yield from _versions(codec.nested())

@@ -62,5 +62,6 @@ def parse(
         except ValueError:  # nested too deeply for marshal
             return made
         same = made.with_members(attributes={}, extra={})
-        nodes.put(key, (same, loose if made.attributes or made.extra else None))
+        codecs = made.codecs if isinstance(made, Layout) else ()
+        nodes.put(key, (same, loose if made.attributes or made.extra else None), codecs)
     return made

@@ -167,7 +167,7 @@ def _common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
         if is_immutable(found) and (
             irregular or 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]
         ):
-            _cache.put(key, found)
+            _cache.put(key, found, found.codecs)
     layout: Layout = found
     if layout.irregular is not None:
         place = member(member(where, "chunk_grid"), "configuration")

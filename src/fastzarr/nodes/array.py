@@ -95,7 +95,7 @@ class Array(AwaitableArray):
             found = documents.load_array(place, path, same_format(None, zarr_version))
             layout = trusted(found, "/" + path, allow=allow_pickle)
         how = ArrayConfig.make(config)
-        if write_empty_chunks is not None:
+        if write_empty_chunks is not None and write_empty_chunks is not how.write_empty_chunks:
             how = replace(how, write_empty_chunks=write_empty_chunks)
         self._access = Access(
             place,

@@ -47,9 +47,10 @@ class ArrayConfig:
 
     def __post_init__(self) -> None:
         """Raise ``MetadataValidationError``, naming the setting, if one is not valid."""
-        for name, value in asdict(self).items():
+        own = vars(self)
+        for name, value in own.items():
             # A NumPy boolean becomes one of Python, which the extension requires.
-            vars(self)[name] = valid(f"array.{name}", value, f"config.{name}")
+            own[name] = valid(f"array.{name}", value, f"config.{name}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastzarr.errors import NodeTypeValidationError
+from fastzarr.metadata.trust import trusted
 from fastzarr.nodes.documents import load_array
 from fastzarr.v2._elements import Elements
 from fastzarr.v2._node import Node, type_name
@@ -31,7 +33,7 @@ from fastzarr.v2.indexing import (
     pop_fields,
 )
 from fastzarr.v2.meta import as_written
-from fastzarr.v2.storage import contains_array, getsize, normalize_store_arg
+from fastzarr.v2.storage import getsize, normalize_store_arg
 from fastzarr.v2.util import (
     human_readable_size,
     normalize_chunks,
@@ -114,14 +116,20 @@ class Array(Node):
 
     def _opened(self, layout: Layout | None) -> Elements:
         chunks, place = self._chunk_store, inner_store(self._store)
-        if layout is None and not contains_array(self._store, self._path):
+        try:
+            if isinstance(self._store, ConsolidatedMetadataStore):
+                # Chunks may be written, though the documents are a copy that cannot be.
+                found = load_array(place, self._path)
+                layout = trusted(found, f"/{self._path}", allow=self._trusts)
+                return self._handle(inner_store(chunks or self._store.store), None, layout)
+            return self._handle(place, None if chunks is None else inner_store(chunks), layout)
+        except (ArrayNotFoundError, NodeTypeValidationError):
             msg = f"array not found at path {self._path!r}"
-            raise ArrayNotFoundError(msg)
-        if isinstance(self._store, ConsolidatedMetadataStore):
-            # Chunks may be written, though the documents are a copy that cannot be.
-            layout = load_array(place, self._path)
-            return self._handle(inner_store(chunks or self._store.store), None, layout)
-        return self._handle(place, None if chunks is None else inner_store(chunks), layout)
+            raise ArrayNotFoundError(msg) from None
+
+    @property
+    def _trusts(self) -> bool:
+        return self._allow_pickle or self._path in getattr(self._store, "created", ())
 
     def _handle(self, place: Any, chunks: Any, layout: Any) -> Elements:
         return Elements(
@@ -134,7 +142,7 @@ class Array(Node):
             write_empty_chunks=self._write_empty_chunks,
             zarr_version=2 if place.zarr_format is None else None,
             layout=layout,
-            allow_pickle=self._allow_pickle or self._path in getattr(self._store, "created", ()),
+            allow_pickle=self._trusts,
         ).show_objects()
 
     @property

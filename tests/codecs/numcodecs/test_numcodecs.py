@@ -14,7 +14,7 @@ from fastzarr.codecs import from_v3, parse
 from fastzarr.codecs.numcodecs import make
 from fastzarr.codecs.numcodecs.arrays import NumcodecsArrayCodec
 from fastzarr.codecs.numcodecs.bytes import NumcodecsCodec
-from fastzarr.codecs.numcodecs.settings import _instance
+from fastzarr.codecs.numcodecs.settings import _shared
 from fastzarr.config import config
 from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError, UnknownCodecError
 
@@ -250,12 +250,12 @@ def test_crc32c_needs_no_package(monkeypatch):
     registry = dict(numcodecs.registry.codec_registry)
     monkeypatch.setattr(numcodecs.registry, "codec_registry", registry)
     registry.pop("crc32c")
-    _instance.cache_clear()
+    _shared.cache_clear()
     codec = parse({"id": "crc32c", "location": "end"})
     assert bytes(codec.decode(codec.encode(DATA), len(DATA))) == DATA
     with pytest.raises(UnknownCodecError):
         parse({"id": "crc32c", "location": "middle"})
-    _instance.cache_clear()
+    _shared.cache_clear()
 
 
 def test_values_of_numpy_in_a_configuration():

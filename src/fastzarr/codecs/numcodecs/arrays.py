@@ -39,6 +39,7 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
     'numcodecs.delta'
     """
 
+    cacheable: ClassVar[bool] = True
     pace: ClassVar[int] = FAST
 
     text: str
@@ -137,7 +138,7 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
         if name == "bitround" or not prod(spec.shape):
             return array.reshape(spec.shape).astype(target, copy=False)
         given = np.ascontiguousarray(array).astype(self._stored(spec), copy=False)
-        decoded = np.asarray(run(name, self.codec.decode, given))
+        decoded = np.asarray(run(name, self.shared.decode, given))
         if decoded.size != prod(spec.shape):
             msg = f"{name}: expected {prod(spec.shape)} elements, but the data has {decoded.size}"
             raise CodecError(msg)
@@ -151,7 +152,7 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
         named = np.dtype(config[member]) if member else spec.dtype.numpy
         # As in numcodecs, a data type of the same size is another view of the same bytes.
         array = array.astype(_ordered(spec.dtype.numpy, named), copy=False).reshape(-1)
-        encoded = run(config["id"], self.codec.encode, array.view(named))
+        encoded = run(config["id"], self.shared.encode, array.view(named))
         return np.asarray(encoded).view(self._stored(spec))
 
     def _stored(self, spec: ChunkSpec) -> np.dtype[Any]:

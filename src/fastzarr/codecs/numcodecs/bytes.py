@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.checked import placed
@@ -46,6 +46,8 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
     'numcodecs.zlib'
     """
 
+    cacheable: ClassVar[bool] = True
+
     text: str
     typesize: int | None = field(default=None, compare=False)
 
@@ -60,7 +62,7 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
     def check_members(self) -> None:
         """Raise ``MetadataError`` for a member that numcodecs accepts and its codec does not."""
         if self.id == "blosc":
-            made = self.codec
+            made = self.shared
             BloscCodec(
                 cname=made.cname,
                 clevel=made.clevel,
@@ -87,7 +89,7 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
         if config["id"] == "blosc":
             from fastzarr.codecs import blosc
 
-            made = self.codec
+            made = self.shared
             return blosc.compress(
                 data, made.cname, made.clevel, made.shuffle, made.blocksize, self.typesize
             )
@@ -95,8 +97,8 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
             return encode_crc32c(config, data)
         if config["id"] == "gzip":
             # numcodecs writes the time into the header.
-            return GzipCodec(level=self.codec.level).encode(data)
-        return as_bytes(run(config["id"], self.codec.encode, as_view(data)))
+            return GzipCodec(level=self.shared.level).encode(data)
+        return as_bytes(run(config["id"], self.shared.encode, as_view(data)))
 
     def native(self) -> tuple[str, list[int], str] | None:
         """Return the codec's description for the extension, or None if not implemented there."""
@@ -105,16 +107,16 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
         if name == "blosc":
             from fastzarr.codecs import blosc
 
-            made = self.codec
+            made = self.shared
             return blosc.native(
                 made.cname, made.clevel, made.shuffle, made.blocksize, self.typesize
             )
         if name in ("zlib", "gzip"):
-            return name, [self.codec.level, padded()], ""
+            return name, [self.shared.level, padded()], ""
         if name == "zstd":
-            return name, [self.codec.level, int(getattr(self.codec, "checksum", False))], ""
+            return name, [self.shared.level, int(getattr(self.shared, "checksum", False))], ""
         if name == "lz4":
-            return name, [self.codec.acceleration], ""
+            return name, [self.shared.acceleration], ""
         if name in CHECKSUMS and name != "jenkins_lookup3" and verified():
             return name, [], _location(config)
         return None
@@ -134,7 +136,7 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
         safe = DECODERS.get(name)
         if safe is not None:
             return safe(config, data, size)
-        decoded = as_bytes(run(name, self.codec.decode, as_view(data)))
+        decoded = as_bytes(run(name, self.shared.decode, as_view(data)))
         check_size(name, nbytes(decoded), size)
         return decoded
 

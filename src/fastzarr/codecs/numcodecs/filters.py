@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fastzarr.buffers import Buffer
-    from fastzarr.codecs.base import ChunkSpec, Native
+    from fastzarr.codecs.base import ChunkSpec, Codec, Native
 
 _VLEN = {"vlen-utf8": VLenUTF8Codec(), "vlen-bytes": VLenBytesCodec()}
 _ITEMS = ("json2", "msgpack2")
@@ -73,6 +73,7 @@ class FiltersCodec(ArrayBytesCodec):
     """
 
     name: ClassVar[str] = "filters"
+    cacheable: ClassVar[bool] = True
 
     filters: Sequence[Any]
     compressed: bool = False
@@ -102,6 +103,10 @@ class FiltersCodec(ArrayBytesCodec):
         {'id': 'zlib', 'level': 1}
         """
         return self.filters[-1].codec_config if self.compressed else None
+
+    def nested(self) -> tuple[Codec, ...]:
+        """Return the filters."""
+        return tuple(self.filters)
 
     def config(self) -> dict[str, Any]:
         """Return the filters for display; this codec does not exist in format 3."""
@@ -166,7 +171,7 @@ class FiltersCodec(ArrayBytesCodec):
         if first.id in _VLEN or first.id not in OBJECT_IDS:
             return
         try:
-            first.codec.encode(array.ravel())
+            first.shared.encode(array.ravel())
         except MemoryError:
             raise
         except Exception as error:  # whatever the objects and the codec raise
@@ -174,7 +179,7 @@ class FiltersCodec(ArrayBytesCodec):
                 one = np.empty(1, dtype=object)
                 one[0] = item
                 try:
-                    first.codec.encode(one)
+                    first.shared.encode(one)
                 except Exception as fault:
                     index = tuple(map(int, np.unravel_index(place, array.shape)))
                     msg = (
@@ -198,7 +203,7 @@ class FiltersCodec(ArrayBytesCodec):
                 data = item.encode_array(data)
             else:
                 # Plug-ins are given the array too: only they know whether they need its type.
-                data = run(item.id, item.codec.encode, data)
+                data = run(item.id, item.shared.encode, data)
         return as_bytes(data)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
@@ -211,14 +216,14 @@ class FiltersCodec(ArrayBytesCodec):
                 msg = f"{item.id}: expected {sizes[i + 1]} bytes of data, found {nbytes(found)}"
                 raise CodecError(msg)
             if item.id in OBJECT_IDS:
-                found = self._objects(item.settings, item.codec, found, spec)
+                found = self._objects(item.settings, item.shared, found, spec)
             elif isinstance(item, NumcodecsSerializer):
                 found = item.decode_as(found, *self._elements(i, sizes[i], spec))
             elif isinstance(item, NumcodecsCodec):
                 found = item.decode(found, sizes[i])
             else:
                 check_encoded(item.settings, found, sizes[i])
-                found = run(item.id, item.codec.decode, np.frombuffer(as_view(found), np.uint8))
+                found = run(item.id, item.shared.decode, np.frombuffer(as_view(found), np.uint8))
         return _shaped(found, spec)
 
     def _objects(

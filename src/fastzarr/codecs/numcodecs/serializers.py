@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -42,6 +42,8 @@ _MOST_BITS = 1 << 15
 @dataclass(frozen=True, repr=False)
 class NumcodecsSerializer(NumcodecsBase, ArrayBytesCodec):  # type: ignore[override]  # its name depends
     """An array-to-bytes codec of numcodecs; ``text`` is its configuration in JSON."""
+
+    cacheable: ClassVar[bool] = True
 
     text: str
 
@@ -75,8 +77,8 @@ class NumcodecsSerializer(NumcodecsBase, ArrayBytesCodec):  # type: ignore[overr
     def encode_array(self, array: np.ndarray[Any, Any]) -> Buffer:
         """Return the encoded bytes of an array of numbers."""
         if self.id == "pcodec":
-            return as_bytes(run(self.id, partial(_pcodec, self.codec), array))
-        mode = self.codec.mode
+            return as_bytes(run(self.id, partial(_pcodec, self.shared), array))
+        mode = self.shared.mode
         if mode == _REVERSIBLE:
             # numcodecs reads this mode, and cannot write it.
             return as_bytes(run(self.id, zfp.zfpy().compress_numpy, array))
@@ -85,9 +87,9 @@ class NumcodecsSerializer(NumcodecsBase, ArrayBytesCodec):  # type: ignore[overr
             msg = f"zfpy: the mode {mode} cannot be written; use {known} or {_REVERSIBLE}"
             raise CodecError(msg)
         kept = ("tolerance", "rate", "precision")
-        if any(getattr(self.codec, name) >= 0 for name in kept):
+        if any(getattr(self.shared, name) >= 0 for name in kept):
             zfp.check_finite(self.id, array)
-        return as_bytes(run(self.id, self.codec.encode, array))
+        return as_bytes(run(self.id, self.shared.encode, array))
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         """Return one decoded chunk; raise ``CodecError`` if the data has another size."""

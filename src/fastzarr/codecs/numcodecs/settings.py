@@ -111,9 +111,10 @@ class NumcodecsBase:
 
     @property
     def codec(self) -> Any:
-        """The numcodecs object; raises ``MetadataError`` if the configuration is invalid.
+        """A new numcodecs object; raises ``MetadataError`` if the configuration is invalid.
 
         It is None for ``crc32c`` if the optional package that numcodecs needs is not installed.
+        Modifying it does not change the codec.
 
         >>> import numcodecs
         >>> from fastzarr.codecs import parse
@@ -121,7 +122,29 @@ class NumcodecsBase:
         >>> codec.codec.codec_id
         'delta'
         """
-        return _instance(self.text)
+        return _made(self.text)
+
+    @property
+    def shared(self) -> Any:
+        """The same object, made once and shared: it must not be modified.
+
+        >>> import numcodecs
+        >>> from fastzarr.codecs import parse
+        >>> parse(numcodecs.Delta("<i4")).shared is parse(numcodecs.Delta("<i4")).shared
+        True
+        """
+        return _shared(self.text, self.version)
+
+    @property
+    def version(self) -> object:
+        """The class registered with numcodecs under the id, or None.
+
+        >>> import numcodecs
+        >>> from fastzarr.codecs import parse
+        >>> parse(numcodecs.Delta("<i4")).version is numcodecs.Delta
+        True
+        """
+        return _registry().codec_registry.get(self.id)
 
     def config(self) -> dict[str, Any]:
         """Return the ``configuration`` object of format 3, which has no ``id``."""
@@ -147,7 +170,7 @@ class NumcodecsBase:
 
 def check(codec: NumcodecsBase, where: str) -> None:
     """Raise ``MetadataError``, naming ``where``, if the codec's configuration is invalid."""
-    placed(lambda: codec.codec, where)
+    placed(lambda: codec.shared, where)
 
 
 def encoded_nbytes(config: Mapping[str, Any], size: int | None) -> int | None:
@@ -274,7 +297,12 @@ def _registry() -> Any:
 
 
 @lru_cache(maxsize=256)
-def _instance(text: str) -> Any:
+def _shared(text: str, version: object) -> Any:
+    del version  # a class that is registered later makes another object
+    return _made(text)
+
+
+def _made(text: str) -> Any:
     registry = _registry()
     config = json.loads(text)
     try:
