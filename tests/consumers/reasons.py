@@ -79,7 +79,7 @@ ZARR_2 = (
     ("*::test_listdir", "a key with dots is not that of a chunk in folders"),
     ("*::test_permissions", "a key does not end in a slash"),
     ("*::test_cache_keys", "keys are listed by another method of the mapping"),
-    ("*::test_getitems_contexts", "a store of a user is asked chunk by chunk"),
+    ("*::test_getitems_contexts", "it assigns a private attribute, to be passed as a context"),
     ("*::test_consolidate_metadata*", "an array whose document was deleted is not written to"),
     ("*::test_create[*", "a chunk of 8 GB exceeds the limit limits.chunk_bytes"),
     ("*::test_context_manager", "it uses the private file of a zip archive"),

@@ -300,7 +300,10 @@ def _field(name: str, dtype: np.dtype[Any]) -> tuple[str, DataType, tuple[int, .
         raise DataTypeValidationError(msg, "dtype")
     base, shape = dtype.subdtype or (dtype, ())
     if base.hasobject or base.kind == "T":
-        msg = f"field {name!r} of a record has a variable length ({base})"
+        msg = (
+            f"field {name!r} of a record has a variable length ({base}); give it a fixed one, such "
+            "as 'U10' or 'S10', or store it in an array of its own"
+        )
         raise DataTypeValidationError(msg, "dtype")
     return (name, _of_numpy(base, None), shape)
 

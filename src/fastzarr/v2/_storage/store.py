@@ -5,6 +5,8 @@ Rules of this file:
 * A store of this package holds a store of fastzarr, ``inner``, which arrays read and write without
   a detour. ``inner_store`` returns it, unless a subclass defines a method of mappings itself: that
   one is asked for every value, as any mapping of the user is.
+* A store of the user that has ``getitems`` is asked for the chunks of a call together, and given
+  those that a call replaces together if it has ``setitems``.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from fastzarr.api import storage as ours
 from fastzarr.errors import KeyValidationError
 from fastzarr.metadata.formats import parse_format
 from fastzarr.stores import Store as OurStore
+from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.mapping import MappingStore
 from fastzarr.v2.meta import Metadata2
 from fastzarr.v2.util import normalize_storage_path
@@ -343,6 +346,42 @@ class Strange(MappingStore):
             close()
 
 
+class _Getting(Strange):
+    """A store whose mapping returns many values at once."""
+
+    batch = 1024
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:
+        whole = {index: each.key for index, each in enumerate(wanted) if each == Request(each.key)}
+        if whole:
+            mapping: Any = self.mapping
+            found = mapping.getitems([*dict.fromkeys(whole.values())], contexts={})
+            for index, key in whole.items():
+                value = found.get(key)
+                data = None if value is None else self._load(value, key)
+                yield index, None if data is None else Value(data, None, len(data))
+        parts = [index for index in range(len(wanted)) if index not in whole]
+        for at, answer in super().fetch([wanted[index] for index in parts]):
+            yield parts[at], answer
+
+
+class _Setting(Strange):
+    """A store whose mapping sets many values at once."""
+
+    def set_many(self, values: Iterable[tuple[str, Buffer | None]]) -> None:
+        given = list(values)
+        kept = {key: bytes(value) for key, value in given if value is not None}
+        if kept:
+            self.mapping.setitems(kept)  # type: ignore[attr-defined]  # it has this method
+        for key, value in given:
+            if value is None:
+                self._delete(key)
+
+
+class _GettingAndSetting(_Getting, _Setting):
+    """A store whose mapping does both."""
+
+
 def inner_store(store: Any) -> OurStore:
     """Return the store of fastzarr that reads and writes the values of a store.
 
@@ -353,7 +392,23 @@ def inner_store(store: Any) -> OurStore:
         return store
     if isinstance(store, Dressed) and not store.strange:
         return store.inner
-    return Strange(store)
+    kind = type(store)
+    gets = _knows(kind, "getitems", "__getitem__")
+    sets = _knows(kind, "setitems", "__setitem__") and _knows(kind, "setitems", "__delitem__")
+    if gets:
+        return _GettingAndSetting(store) if sets else _Getting(store)
+    return _Setting(store) if sets else Strange(store)
+
+
+def _knows(kind: type, many: str, one: str) -> bool:
+    """Whether a method of a user's store for many keys does what that for one key does.
+
+    It is then of the same class or of one below. A mapping that is no store is asked key by key.
+    """
+    if not issubclass(kind, BaseStore):
+        return False
+    found = next((cls for cls in kind.__mro__ if {many, one} & vars(cls).keys()), BaseStore)
+    return found is not BaseStore and many in vars(found)
 
 
 def change(store: BaseStore, key: str, make: Callable[[Any], Buffer | None]) -> None:
