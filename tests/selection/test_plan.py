@@ -28,6 +28,7 @@ def _run(found: Selection, array: Any, grid: Grid) -> Any:
     made = plan.make(found.factors, array.shape, grid)
     out = np.full(found.work, -1)
     seen = set()
+    assert not made.size or made.is_whole() is all(made.piece(n).whole for n in range(made.size))
     for number in range(made.size):
         piece = made.piece(number)
         assert piece.chunk not in seen

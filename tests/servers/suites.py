@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +82,48 @@ class SuiteOfServed(StoreTests):
         again = fastzarr.open_group(store, mode="r")["a"]
         np.testing.assert_array_equal(again[:], values)
         np.testing.assert_array_equal(again[17, ::-3], values[17, ::-3])
+
+    def test_many_values_are_swapped(self, store: Any) -> None:
+        """Only values whose tokens are current are stored or deleted; the others are told."""
+        store.set_many((key, key.encode()) for key in "abcg")
+        old = {key: store.validator(key) for key in "abcg"}
+        store["b"] = b"other"
+        store["h"] = b"another"
+        done = store.swap_many(
+            [
+                ("a", memoryview(bytearray(b"4")), old["a"]),
+                ("b", b"5", old["b"]),
+                ("c", None, old["c"]),
+                ("d", b"6", None),
+                ("e", None, None),
+                ("f", None, old["a"]),
+                ("g", None, "a token of nothing"),
+                ("h", b"7", None),
+                ("i", b"8", "a token of nothing"),
+            ]
+        )
+        assert done == [True, False, True, True, True, False, False, False, False]
+        assert dict(store) == {"a": b"4", "b": b"other", "d": b"6", "g": b"g", "h": b"another"}
+        assert store.validator("a") not in (None, old["a"])
+        assert store.swap_many([]) == []
+
+    def test_chunks_changed_in_part_by_two_writers_have_all_changes(self, store: Any) -> None:
+        """Many chunks are compared and stored in one request; what others have changed is kept."""
+        z = fastzarr.create_array(store, data=np.zeros(600, "i4"), chunks=6)
+        ends = threading.Barrier(3)
+
+        def write(start: int) -> None:
+            mine = fastzarr.open_array(store, mode="r+")
+            ends.wait()
+            for value in range(1, 6):
+                mine[start::3] = 10 * value + start
+
+        threads = [threading.Thread(target=write, args=(start,)) for start in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert z[:].tolist() == [50, 51, 52] * 200
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
     def test_a_forked_child_reads_an_array_of_its_parent(self, store: Any) -> None:

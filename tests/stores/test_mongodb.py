@@ -215,6 +215,81 @@ def test_a_swap_whose_reply_is_lost_is_made_once(mongo, store):
     assert store["a"] == b"2+1" + b"." * 40 + b"+1" + b"." * 70
 
 
+class LosingMany(MongoDBStore):
+    """A store that loses the reply to the next swap of many values, after ``meanwhile()``."""
+
+    meanwhile = None
+
+    @property
+    def collection(self):
+        held, found = vars(self), super().collection
+        if self.meanwhile is None:
+            return found
+
+        class Lossy:
+            def __getattr__(self, name):
+                return getattr(found, name)
+
+            def bulk_write(self, *words, **options):
+                found.bulk_write(*words, **options)
+                held.pop("meanwhile")()
+                msg = "connection closed"
+                raise AutoReconnect(msg)
+
+        return Lossy()
+
+
+@pytest.mark.parametrize("others", [0, 3, 70])
+def test_swaps_whose_reply_is_lost_are_made_once(mongo, store, others):
+    store.set_many((key, key.encode()) for key in "abc")
+    old = {key: store.validator(key) for key in "abc"}
+    store["b"] = b"other"
+
+    def meanwhile():
+        for _ in range(others):
+            store.change("a", lambda value: value + b".")
+
+    losing = LosingMany(**mongo)
+    # The first change makes the index.
+    losing["e"] = b""
+    del losing["e"]
+    vars(losing)["meanwhile"] = meanwhile
+    changes = [
+        ("a", b"4", old["a"]),
+        ("b", b"5", old["b"]),
+        ("c", b"6", old["c"]),
+        ("d", b"7", None),
+    ]
+    if others > 64:
+        with pytest.raises(RequestError, match="cannot be told"):
+            losing.swap_many(changes)
+    else:
+        assert losing.swap_many(changes) == [True, False, True, True]
+    assert dict(store) == {"a": b"4" + b"." * others, "b": b"other", "c": b"6", "d": b"7"}
+
+
+def test_a_swap_after_many_others_is_not_made(store):
+    store.set_many([("a", b"1"), ("b", b"2")])
+    old = {key: store.validator(key) for key in "ab"}
+    for _ in range(70):
+        store.change("a", lambda value: value + b".")
+    assert store.swap_many([("a", b"3", old["a"]), ("b", b"4", old["b"])]) == [False, True]
+
+
+def test_chunks_changed_in_part_are_stored_together(store, monkeypatch):
+    z = fastzarr.create_array(store, data=np.zeros(100), chunks=10)
+    z[1::2] = 1
+
+    def refuse(*_):
+        msg = "it should have been swapped with others"
+        raise AssertionError(msg)
+
+    for name in ("swap", "swap_token"):
+        monkeypatch.setattr(MongoDBStore, name, refuse)
+    z[::2] = 2
+    assert z[:].tolist() == [2, 1] * 50
+
+
 # Failures: none is a missing value
 
 

@@ -14,8 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis import ConnectionPool, Redis, RedisCluster, UsernamePasswordCredentialProvider
+from redis._parsers import Encoder
 from redis.client import Pipeline
+from redis.connection import PythonRespSerializer
 from redis.exceptions import ConnectionError as Cut
 from servers import redis as servers
 from servers.process import HOST
@@ -27,6 +31,7 @@ from fastzarr.errors import BaseZarrError, ChunkIOError, RequestAccessError, Req
 from fastzarr.stores import Request, as_store
 from fastzarr.stores import redis as ours
 from fastzarr.stores.redis import RedisStore
+from fastzarr.stores.redis_commands import Packer
 
 SECRET = "hunter2-and-more"  # noqa: S105  (no secret of anybody)
 
@@ -234,13 +239,18 @@ def requests(monkeypatch):
 def test_values_are_requested_together(store, monkeypatch):
     sent = requests(monkeypatch)
     store.set_many((f"{n}", b"%d" % n) for n in range(100))
-    assert sent == [64, 36]
+    assert sent == [1]
+    sent.clear()
+    store.set_many((f"{n}", b"%d" % n if n % 2 else None) for n in range(100))
+    assert sent == [2]
+    store.set_many((f"{n}", b"%d" % n) for n in range(100))
     sent.clear()
     assert store.get_many(map(str, range(100))) == [b"%d" % n for n in range(100)]
-    assert len(sent) == 4
+    # The first request is for a few values, and tells how large they are.
+    assert sent == [1 + 4, 1 + 96]
     sent.clear()
     store.set_many((f"{n}", bytes(3 << 20)) for n in range(4))
-    assert sent == [2, 2]
+    assert sent == [1, 1]
     sent.clear()
     assert store.get_ranges("0", [(0, 1), (5, 2), (-3, None)]) == [b"\0", b"\0\0", b"\0\0\0"]
     assert sent == [1]
@@ -249,7 +259,48 @@ def test_values_are_requested_together(store, monkeypatch):
     store.delete_dir("x")
     store.clear()
     # Each listing is one request, as there are few names.
-    assert sent == [1, 64, 36, 1, 1, 64, 36]
+    assert sent == [1, 100, 1, 1, 1]
+
+
+def test_chunks_are_written_by_few_requests(store, monkeypatch):
+    z = fastzarr.create_array(store, shape=6000, chunks=10, dtype="i4")
+    sent = requests(monkeypatch)
+    z[:] = np.arange(6000)
+    # Batches of 256, and before them what is looked up.
+    assert sum(sent) <= 3 + 1
+    sent.clear()
+    z[::2] = 0
+    # Each chunk is read first.
+    assert len(sent) <= 600 + 3 + 1
+    assert (z[:].reshape(-1, 2) == np.arange(6000).reshape(-1, 2) * [0, 1]).all()
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.text(max_size=10),
+            st.integers(),
+            st.integers(0, 70_000).map(bytes),
+            st.integers(0, 70_000).map(bytes).map(memoryview),
+        ),
+        max_size=8,
+    )
+)
+def test_commands_have_the_bytes_of_the_package(words):
+    encode = Encoder("utf-8", "strict", decode_responses=False).encode
+    sent = Packer(encode).pack("CLIENT SETNAME", *words)
+    assert b"".join(sent) == b"".join(
+        PythonRespSerializer(6000, encode).pack("CLIENT SETNAME", *words)
+    )
+
+
+def test_large_values_are_sent_from_where_they_are():
+    value = memoryview(bytearray(100_000))
+    encode = Encoder("utf-8", "strict", decode_responses=False).encode
+    sent = Packer(encode).pack("MSET", "a", value, "b", b"1")
+    assert sum(piece is value for piece in sent) == 1
+    assert len(sent) == 3
 
 
 def test_a_chunk_that_is_read_costs_no_request_of_its_own(store, monkeypatch):
@@ -315,6 +366,48 @@ def test_a_swap_whose_reply_is_lost_is_not_repeated_after_another(redis, store):
     assert store["a"].count(b"+1") == 1
     assert store["a"].count(b"+2") == 1
     assert len(calls) == 1
+
+
+def test_swaps_whose_reply_is_lost_are_made_once(redis, store):
+    losing = Losing(**redis)
+    store.set_many([("a", b"1"), ("b", b"2"), ("c", b"3")])
+    old = {key: store.validator(key) for key in "abc"}
+    store["b"] = b"other"
+    losing.losses = 2
+    changes = [
+        ("a", b"4", old["a"]),
+        ("b", b"5", old["b"]),
+        ("c", None, old["c"]),
+        ("d", b"", None),
+    ]
+    assert losing.swap_many(changes) == [True, False, True, True]
+    assert dict(store) == {"a": b"4", "b": b"other", "d": b""}
+    losing.losses = 1
+    losing.set_many([("a", b"7"), ("b", None)])
+    assert dict(store) == {"a": b"7", "d": b""}
+
+
+def test_one_of_many_swaps_that_is_refused_is_named(store, raw):
+    store.set_many([("a", b"1"), ("c", b"3")])
+    old = {key: store.validator(key) for key in "ac"}
+    raw.rpush("zarr:b", b"1")
+    with pytest.raises(RequestError, match=r"key 'b', status WRONGTYPE"):
+        store.swap_many([("a", b"4", old["a"]), ("b", b"5", None), ("c", b"6", old["c"])])
+    # The others are made, or not, but not twice.
+    assert store.get_many("ac") == [b"4", b"6"]
+
+
+def test_one_of_many_values_that_is_refused_is_named(store, raw, redis):
+    raw.execute_command("ACL", "SETUSER", "some", "on", "nopass", "+@all", "~*a", "~*c")
+    try:
+        theirs = RedisStore(**redis, username="some", password=SECRET)
+        with pytest.raises(RequestAccessError, match="key 'b', status NOPERM"):
+            theirs.set_many([("a", b"1"), ("b", b"2"), ("c", b"3")])
+        with pytest.raises(RequestAccessError, match="key 'b', status NOPERM"):
+            theirs.set_many([("a", None), ("b", None)])
+        assert "b" not in store
+    finally:
+        raw.execute_command("ACL", "DELUSER", "some")
 
 
 def test_what_remembers_a_swap_does_not_stay(store, raw):
@@ -501,6 +594,7 @@ def test_a_write_that_has_returned_survives_a_kill(own):
 KILLED = """
 import fastzarr
 from fastzarr.stores.redis import RedisStore
+from fastzarr.stores.redis_commands import Packer
 fastzarr.config.set({{"fetch.deadline": 0.01}})
 store = RedisStore(**{words})
 z = fastzarr.create_array(store, name="a{first}", shape=100000, chunks=10, dtype="i4")

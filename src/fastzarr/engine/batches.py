@@ -62,11 +62,17 @@ class BatchedChunks(WrittenChunks):
 
     takes_views = True
 
-    def __init__(self, chunks: StoredChunks, held: WaitingChunks | None) -> None:
-        """Initialise; ``held`` has the turns of chunks for which threads wait."""
+    def __init__(
+        self, chunks: StoredChunks, held: WaitingChunks | None, threads: int | None
+    ) -> None:
+        """Initialise; ``held`` has the turns of chunks for which threads wait.
+
+        ``threads``, if not None, is enough because no chunk is read.
+        """
         self.chunks, self.held = chunks, held
         self.admit = None if held is None else held.admit
-        self.threads = None if held is None else min(held.threads, max(workers(), _THREADS))
+        most = max(workers(), _THREADS) if threads is None else threads
+        self.threads = None if held is None else min(held.threads, most)
         store = chunks.store
         self.most = store.batch if store.batch > 1 else _MOST
         if chunks.synchronizer is not None:
@@ -277,9 +283,11 @@ class _BatchedTurn:
 
 
 def held_back(
-    chunks: StoredChunks, count: int, size: int, check: Ahead | None
+    chunks: StoredChunks, count: int, size: int, check: Ahead | None, threads: int | None
 ) -> BatchedChunks | WaitingChunks | None:
     """Return the chunks for a call that stores so many of a size, after ``check`` has succeeded.
+
+    ``threads`` is the number of those that encode chunks if none is read, or None.
 
     Return None if each is stored at once, by as many threads as there are processors. Then, nothing
     is left to be checked.
@@ -291,4 +299,4 @@ def held_back(
         check()
     if chunks.store.set_many is None:
         return held
-    return BatchedChunks(chunks, held)
+    return BatchedChunks(chunks, held, threads)

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from fastzarr.selection.bands import Parts
     from fastzarr.selection.factors import Selection
     from fastzarr.selection.plan import Plan
-    from fastzarr.stores.base import Store
     from fastzarr.stores.capabilities import Prepared
     from fastzarr.stores.stopping import Stopped
 
@@ -201,8 +200,10 @@ def run_write(
     chosen, threads = _choose(program, chunks, plan, selection, value.nbytes, where)
     held = None
     if check is not None or (chunks.files is None and plan.size > 1):
-        held = held_back(chunks, plan.size, program.nbytes, check)
-        spread, stopped, threads = _team(held, _fewer(program, store, threads))
+        whole = where is None and selection.fields is None and plan.is_whole()
+        few = _fewer(program, threads)
+        held = held_back(chunks, plan.size, program.nbytes, check, few if whole else None)
+        spread, stopped, threads = _team(held, few if store.concurrency == 1 else threads)
     else:
         spread, stopped = (inline, STOP.get()) if threads == 1 else teamed()
     durability = chunks.durability()
@@ -240,13 +241,13 @@ def _ended(
     return failure if rest is None else write(rest)
 
 
-def _fewer(program: Program, store: Store, threads: int) -> int:
-    """Return the number of threads of a write to a store that waits for nothing.
+def _fewer(program: Program, threads: int) -> int:
+    """Return the number of threads of a write that wait for nothing but the processors.
 
     It is 1 if a chunk is encoded in less time than threads need to wait for each other.
     """
     least = _LIGHT if program.encoded_size is None else _SMALL
-    return 1 if store.concurrency == 1 and program.nbytes < least else threads
+    return 1 if program.nbytes < least else threads
 
 
 def _team(

@@ -121,6 +121,13 @@ class Plan(NamedTuple):
             places = (places[:, np.newaxis] + mine).reshape(-1)
         return places
 
+    def is_whole(self) -> bool:
+        """Whether each piece covers all valid elements of its chunk."""
+        return all(
+            part.size == part.extent if isinstance(part, SpanPart) else all(part.whole)
+            for part in self.parts
+        )
+
     def piece(self, number: int) -> Piece:
         """Return the piece of chunk ``number``, from 0 to ``size`` - 1."""
         coords = [0] * self.ndim

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from fastzarr.stores.capabilities import Request
+    from fastzarr.stores.served import Change
 
 _KEPT_IDS = 64
 # A document has at most 16 MiB, of which the key and the ids take a little.
@@ -71,7 +72,9 @@ class MongoDBStore(ServedStore):
     """
 
     concurrency = 8
-    batch = 32
+    batch = 256
+    batch_bytes = 4 << 20
+    _MOST = 256
 
     def __init__(
         self,
@@ -255,14 +258,14 @@ class MongoDBStore(ServedStore):
     # It is consistent with the verbs of this class.
     set_many = ServedStore.set_many
 
-    def _set_batch(self, batch: Sequence[tuple[str, bytes | None]]) -> None:
+    def _set_batch(self, batch: Sequence[Change]) -> None:
         pymongo = package("pymongo")
         self._prepare()
         changes = [
             pymongo.DeleteMany({"key": key})
             if one is None
             else pymongo.ReplaceOne(
-                {"key": key}, self._document(key, one, [token_hex(8)]), upsert=True
+                {"key": key}, self._document(key, bytes(one), [token_hex(8)]), upsert=True
             )
             for key, one in batch
         ]
@@ -330,18 +333,96 @@ class MongoDBStore(ServedStore):
             except package("pymongo").errors.DuplicateKeyError:
                 return False
             return True
-        where: dict[str, Any] = {"key": key}
-        if before.writes:
-            where["writes.0"] = before.writes[0]
-        else:
-            where |= {"writes": {"$exists": False}, "value": before.value}
+        where = self._where(key, before)
         if new is None:
             return bool(self.collection.delete_one(where).deleted_count)
         return bool(self.collection.replace_one(where, new).matched_count)
 
+    @staticmethod
+    def _where(key: str, before: _Token) -> dict[str, Any]:
+        """Return the condition of the document of a key that has a token."""
+        if before.writes:
+            return {"key": key, "writes.0": before.writes[0]}
+        return {"key": key, "writes": {"$exists": False}, "value": before.value}
+
+    def swap_many(
+        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
+    ) -> list[bool]:
+        """Do as ``swap`` does for each key, value and token, many in each request.
+
+        >>> store = MongoDBStore()
+        >>> store.swap_many([("a", b"1", None), ("b", b"2", None)])  # doctest: +SKIP
+        [True, True]
+        """
+        self._check_write(*(key for key, _, _ in changes))
+        flat = [
+            (key, None if value is None else flat_bytes(value, key), token)
+            for key, value, token in changes
+        ]
+        return [done for batch in self._batches(flat) for done in self._swap_batch(batch)]
+
+    def _swap_batch(self, batch: Sequence[tuple[str, Any, Any]]) -> list[bool]:
+        pymongo = package("pymongo")
+        mine = token_hex(8)
+        before: dict[str, _Token | None] = {}
+        requests = []
+        for key, value, token in batch:
+            # After a deletion, no id tells whose it was.
+            if value is None or not isinstance(token, _Token | None):
+                continue
+            before[key] = token
+            old = () if token is None else token.writes
+            new = self._document(key, bytes(value), [mine, *old])
+            if token is None:
+                requests.append(pymongo.InsertOne(new))
+            else:
+                requests.append(pymongo.ReplaceOne(self._where(key, token), new))
+        made = self._swap_all(requests, before, mine) if requests else {}
+        return [
+            made[key] if key in made else self.swap(key, value, token)
+            for key, value, token in batch
+        ]
+
+    def _swap_all(
+        self, requests: Sequence[Any], before: Mapping[str, _Token | None], mine: str
+    ) -> dict[str, bool]:
+        """Make requests, one for each key; return whether its value was written by it."""
+        self._prepare()
+        attempts = 0
+
+        def attempt() -> int | None:
+            """Return the number of values that were written, if no reply was lost."""
+            nonlocal attempts
+            attempts += 1
+            try:
+                found = self.collection.bulk_write(requests, ordered=False).bulk_api_result
+            except package("pymongo").errors.BulkWriteError as error:
+                # Others have inserted some keys.
+                if _word_of(error) != "DuplicateKey":
+                    raise
+                found = error.details
+            return found["nMatched"] + found["nInserted"] if attempts == 1 else None
+
+        count = self._request(attempt, next(iter(before)))
+        if count == len(requests):
+            return dict.fromkeys(before, True)
+        # The reply does not tell which values were written, but their ids do.
+        found = self._find(list(before))
+        made = {key: mine in found.get(key, {}).get("writes", ()) for key in before}
+        if sum(made.values()) == count:
+            return made
+        return {
+            key: self._is_made(found.get(key), key, token, mine) is True
+            for key, token in before.items()
+        }
+
     def _is_written(self, key: str, before: _Token | None, mine: str) -> bool | None:
         """Whether a swap has been made whose reply was lost; None if it may be made again."""
-        found = self._find([key]).get(key)
+        return self._is_made(self._find([key]).get(key), key, before, mine)
+
+    def _is_made(
+        self, found: Mapping[str, Any] | None, key: str, before: _Token | None, mine: str
+    ) -> bool | None:
         if found is None:
             return None if before is None else False
         token = self._token(found)

@@ -10,13 +10,15 @@ Rules of this file:
   value are read by a script, together with its id.
 * A swap is a script, which also remembers for some time that it has been made. A swap whose reply
   was lost is therefore not made twice, and its result is not guessed.
-* A command on several keys concerns one value, so that it may be sent to a cluster.
+* Many values are set, deleted or swapped by one command. A cluster, and a server that refuses that
+  command, gets one for each value, on names of one slot, and says which of them it refuses.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from itertools import chain
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -24,6 +26,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError
+from fastzarr.stores import redis_commands as commands
 from fastzarr.stores import retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import validate_key
@@ -37,15 +40,15 @@ if TYPE_CHECKING:
 
     from fastzarr.stores.base import Range
     from fastzarr.stores.capabilities import Request
+    from fastzarr.stores.redis_commands import Words
+    from fastzarr.stores.served import Change
 
 # The most bytes of a value that the server stores.
 _LARGEST = 512 << 20
 # About as many bytes of values are read together, if there are several.
 _READ = 1 << 20
-# Longer arguments of a command are sent from where they are.
-_PACKED = 6000
 # How many names a server looks at in one step of a listing; it serves others between them.
-_STEP = 1000
+_STEP = 10_000
 _glob = re.compile(rb"([\\*?\[\]])")
 _word = re.compile(r"\A[A-Z]{3,}\b").match
 _PASSING = ("LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
@@ -70,45 +73,6 @@ _ADVICE = {
     "CROSSSLOT": "on a cluster, a key with '}' needs a prefix with a hash tag, as in '{zarr}'",
     "WRONGTYPE": "this name belongs to a value of another kind than a string",
 }
-
-# KEYS: the value, its id. ARGV: pairs of a start and a length, which may be empty.
-_PARTS = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-local size = redis.call('STRLEN', KEYS[1])
-local found = {redis.call('GET', KEYS[2]), size}
-for i = 1, #ARGV, 2 do
-  local first, last = tonumber(ARGV[i]), size - 1
-  if first < 0 then first = math.max(size + first, 0) end
-  if ARGV[i + 1] ~= '' then last = math.min(last, first + tonumber(ARGV[i + 1]) - 1) end
-  found[#found + 1] = first > last and '' or redis.call('GETRANGE', KEYS[1], first, last)
-end
-return found
-"""
-# KEYS: the value, its id.
-_VALIDATE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-local id = redis.call('GET', KEYS[2])
-return id or 'sha1:' .. redis.sha1hex(redis.call('GET', KEYS[1]))
-"""
-# KEYS: the value, its id, the record of this swap. ARGV: the token (empty for a missing key), the
-# id of this write, how many milliseconds it is remembered, and, unless the key is to be deleted,
-# the new value.
-_SWAP = """
-if redis.call('EXISTS', KEYS[3]) == 1 then return 1 end
-local token = ''
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  token = redis.call('GET', KEYS[2])
-    or 'sha1:' .. redis.sha1hex(redis.call('GET', KEYS[1]))
-end
-if token ~= ARGV[1] then return 0 end
-if ARGV[4] then
-  redis.call('MSET', KEYS[1], ARGV[4], KEYS[2], ARGV[2])
-else
-  redis.call('DEL', KEYS[1], KEYS[2])
-end
-redis.call('SET', KEYS[3], '', 'PX', ARGV[3])
-return 1
-"""
 
 
 class RedisStore(ServedStore):
@@ -143,7 +107,9 @@ class RedisStore(ServedStore):
 
     supports_partial_reads = True
     concurrency = 8
-    batch = 32
+    batch = 256
+    batch_bytes = 4 << 20
+    _MOST = 1024
 
     def __init__(
         self,
@@ -188,7 +154,6 @@ class RedisStore(ServedStore):
     def _make(**words: Any) -> Any:
         redis = package("redis")
         from redis.backoff import NoBackoff
-        from redis.connection import PythonRespSerializer
         from redis.retry import Retry
 
         timeout = config["fetch.timeout"]
@@ -197,13 +162,17 @@ class RedisStore(ServedStore):
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
             "retry": Retry(NoBackoff(), 0),
+            # Without these, connecting takes three requests. All replies are of this protocol.
+            "protocol": 2,
         }
+        names = ("driver_info",) if hasattr(redis, "driver_info") else ("lib_name", "lib_version")
+        defaults |= dict.fromkeys(names)
         if "password" not in words and "credential_provider" not in words:
             defaults["password"] = os.environ.get("REDISCLI_AUTH")
         client = redis.Redis(**(defaults | words))
         if "connection_pool" not in words:
-            # The packer of hiredis copies large values several times.
-            packer = PythonRespSerializer(_PACKED, client.get_encoder().encode)
+            # That of hiredis copies large values several times.
+            packer = commands.Packer(client.get_encoder().encode)
             client.connection_pool.connection_kwargs["command_packer"] = packer
         return client
 
@@ -238,7 +207,11 @@ class RedisStore(ServedStore):
     def _names(self, key: str) -> tuple[bytes, bytes]:
         """Return the names of the value of a key and of the id of its last write."""
         name = self._name(key)
-        return name, _beside(name)
+        return name, commands.name_beside(name)
+
+    def _is_single(self, keys: Sequence[Any]) -> bool:
+        """Whether each of these keys needs a command of its own."""
+        return len(keys) < 2 or hasattr(self.client, "get_primaries")
 
     # Requests
 
@@ -246,13 +219,26 @@ class RedisStore(ServedStore):
         """Return the reply to one command."""
         return self._call_all([(key, words)])[0]
 
-    def _call_all(self, commands: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+    def _call_all(self, asked: Sequence[tuple[str, Words]]) -> list[Any]:
         """Return the replies to commands, each for a key, which are sent together."""
-        if not commands:
+        replies = self._replies(asked)
+        for (key, _), reply in zip(asked, replies, strict=True):
+            if isinstance(reply, Exception):
+                self._refuse(reply, key)
+        return replies
+
+    def _call_once(self, key: str, *asked: Words) -> list[Any] | None:
+        """Return the replies to commands on many keys; None if the server has refused one."""
+        replies = self._replies([(key, words) for words in asked])
+        return None if any(isinstance(one, Exception) for one in replies) else replies
+
+    def _replies(self, asked: Sequence[tuple[str, Words]]) -> list[Any]:
+        """Return the replies to commands that are sent together, or the errors of refused ones."""
+        if not asked:
             return []
 
         def attempt() -> list[Any]:
-            found = self._send([words for _, words in commands])
+            found = self._send([words for _, words in asked])
             for reply in found:
                 if isinstance(reply, Exception):
                     outcome = self._explain(reply)
@@ -260,22 +246,18 @@ class RedisStore(ServedStore):
                         raise reply
             return found
 
-        replies = self._request(attempt, commands[0][0])
-        for (key, _), reply in zip(commands, replies, strict=True):
-            if isinstance(reply, Exception):
-                self._refuse(reply, key)
-        return replies
+        return self._request(attempt, asked[0][0])
 
-    def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _send(self, asked: Sequence[Words]) -> list[Any]:
         """Return the replies to commands, or the errors with which the server has replied."""
-        if len(commands) > 1:
+        if len(asked) > 1:
             with self.client.pipeline(transaction=False) as pipeline:
-                for words in commands:
+                for words in asked:
                     pipeline.execute_command(*words)
                 found: list[Any] = pipeline.execute(raise_on_error=False)
             return found
         try:
-            return [self.client.execute_command(*commands[0])]
+            return [self.client.execute_command(*asked[0])]
         except package("redis").ResponseError as error:
             return [error]
 
@@ -287,26 +269,34 @@ class RedisStore(ServedStore):
 
     def _read(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
         """Return values that are requested together."""
-        commands: list[tuple[str, tuple[Any, ...]]] = []
+        whole: list[tuple[str, bytes]] = []
+        asked: list[tuple[str, Words]] = []
         for key, start, length in wanted:
             name, beside = self._names(key)
             if start or length is not None:
-                commands.append((key, _parts_of(name, beside, [(start, length)])))
+                asked.append((key, commands.parts(name, beside, [(start, length)])))
             else:
-                commands += (key, ("GET", beside)), (key, ("GET", name))
-        replies = iter(self._call_all(commands))
-        for index, (_, start, length) in enumerate(wanted):
-            found = next(replies)
-            if start or length is not None:
-                if found is None:
+                whole.append((key, beside))
+                asked.append((key, ("GET", name)))
+        # The ids of all come before the values: a value of another kind would be missing in a
+        # reply of MGET, but it cannot be one of these.
+        first: list[tuple[str, Words]] = [(key, ("GET", beside)) for key, beside in whole]
+        if not self._is_single(whole):
+            first = [(wanted[0].key, ("MGET", *(beside for _, beside in whole)))]
+        replies = self._call_all([*first, *asked])
+        found = replies[: len(first)]
+        ids = iter(found if len(first) == len(whole) else found[0])
+        for index, reply in enumerate(replies[len(first) :]):
+            if wanted[index][1] or wanted[index][2] is not None:
+                if reply is None:
                     yield index, None
                 else:
-                    token, size, part = found
+                    token, size, part = reply
                     yield index, Value(part, _text(token), size)
             else:
-                data = next(replies)
+                token = next(ids)
                 # The digest of a value that others have written takes a request of its own.
-                yield index, None if data is None else Value(data, _text(found), len(data))
+                yield index, None if reply is None else Value(reply, _text(token), len(reply))
 
     def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
         """Return the index of each request with its value; many are requested together."""
@@ -328,36 +318,39 @@ class RedisStore(ServedStore):
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
         for start, length in ranges:
             clip_range(start, length, 0)
-        found = self._call(key, *_parts_of(*self._names(key), ranges))
+        found = self._call(key, *commands.parts(*self._names(key), ranges))
         return None if found is None else found[2:]
 
     def _exists(self, key: str) -> bool:
         return bool(self._call(key, "EXISTS", self._name(key)))
 
     def _getsize(self, key: str) -> int | None:
-        found = self._call(key, *_parts_of(*self._names(key), ()))
+        found = self._call(key, *commands.parts(*self._names(key), ()))
         return None if found is None else found[1]
 
     def validator(self, key: str) -> Hashable | None:
         """Return the token of the current value, or None if the key is missing; one request."""
         validate_key(key)
-        return _text(self._call(key, "EVAL", _VALIDATE, 2, *self._names(key)))
+        return _text(self._call(key, *commands.token(*self._names(key))))
 
     # Changes
 
-    def _store(self, key: str, value: bytes) -> tuple[Any, ...]:
-        """Return the command that stores a value."""
+    def _pairs(self, key: str, value: bytes | memoryview, mine: str) -> Words:
+        """Return the names that are set for a value, and what they are set to."""
+        name, beside = self._names(key)
+        return name, self._checked(key, value), beside, mine
+
+    def _checked(self, key: str, value: bytes | memoryview) -> bytes | memoryview:
         if len(value) > _LARGEST:
             msg = (
                 f"{self}, key {key!r}: the value has {len(value):,} bytes, and Redis stores at "
                 f"most {_LARGEST:,}; use smaller chunks"
             )
             raise BaseZarrError(msg)
-        name, beside = self._names(key)
-        return "MSET", name, value, beside, token_hex(8)
+        return value
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        self._call(key, *self._store(key, bytes(value)))
+        self._call(key, "MSET", *self._pairs(key, value, token_hex(8)))
 
     def _delete(self, key: str) -> None:
         self._call(key, "DEL", *self._names(key))
@@ -365,13 +358,20 @@ class RedisStore(ServedStore):
     # It is consistent with the verbs of this class.
     set_many = ServedStore.set_many
 
-    def _set_batch(self, batch: Sequence[tuple[str, bytes | None]]) -> None:
-        self._call_all(
-            [
-                (key, ("DEL", *self._names(key)) if one is None else self._store(key, one))
-                for key, one in batch
+    def _set_batch(self, batch: Sequence[Change]) -> None:
+        mine = token_hex(8)
+        gone = [self._names(key) for key, value in batch if value is None]
+        pairs = [self._pairs(key, value, mine) for key, value in batch if value is not None]
+        once = [("DEL", *chain.from_iterable(gone))] if gone else []
+        once += [("MSET", *chain.from_iterable(pairs))] if pairs else []
+        if self._is_single(batch) or self._call_once(batch[0][0], *once) is None:
+            # One by one, because the error does not tell which of them was refused.
+            left, new = iter(gone), iter(pairs)
+            each = [
+                (key, ("DEL", *next(left)) if value is None else ("MSET", *next(new)))
+                for key, value in batch
             ]
-        )
+            self._call_all(each)
 
     def swap(self, key: str, value: Buffer | None, token: Hashable | None) -> bool:
         """Store the value, or delete the key if ``value`` is None, if the token is still current.
@@ -390,16 +390,49 @@ class RedisStore(ServedStore):
         >>> done, token = store.swap_token("a", b"1", None)  # doctest: +SKIP
         """
         self._check_write(key)
-        name, beside = self._names(key)
         mine = token_hex(8)
+        data = None if value is None else flat_bytes(value, key)
+        (done,) = self._swap_batch([(key, data, token)], mine)
+        return done, mine if done and value is not None else None
+
+    def swap_many(
+        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
+    ) -> list[bool]:
+        """Do as ``swap`` does for each key, value and token, many in each request.
+
+        >>> store = RedisStore(host="localhost")
+        >>> store.swap_many([("a", b"1", None), ("b", b"2", None)])  # doctest: +SKIP
+        [True, True]
+        """
+        self._check_write(*(key for key, _, _ in changes))
+        flat = [
+            (key, None if value is None else flat_bytes(value, key), token)
+            for key, value, token in changes
+        ]
+        done: list[bool] = []
+        for batch in self._batches(flat):
+            done += self._swap_batch(batch, token_hex(8))
+        return done
+
+    def _swap_batch(
+        self, batch: Sequence[tuple[str, bytes | memoryview | None, Any]], mine: str
+    ) -> list[bool]:
+        """Swap values in one request, after which those that were current have the id ``mine``."""
         # Longer than this request may be repeated.
         kept = int(1000 * (2 * config["fetch.deadline"] + 60))
-        new: tuple[Any, ...] = ()
-        if value is not None:
-            new = (self._store(key, bytes(flat_bytes(value, key)))[2],)
-        keys = name, beside, beside + mine.encode()
-        done = bool(self._call(key, "EVAL", _SWAP, 3, *keys, token or "", mine, kept, *new))
-        return done, mine if done and new else None
+        new = [
+            (*self._names(key), None if value is None else self._checked(key, value), token)
+            for key, value, token in batch
+        ]
+        found = None
+        if not self._is_single(batch):
+            found = self._call_once(batch[0][0], commands.swaps(mine, kept, new))
+        if found is None:
+            each = [commands.swaps(mine, kept, [one]) for one in new]
+            found = self._call_all(
+                [(one[0], words) for one, words in zip(batch, each, strict=True)]
+            )
+        return [sign == ord("1") for sign in b"".join(found)]
 
     # Listings
 
@@ -408,8 +441,11 @@ class RedisStore(ServedStore):
         cut = len(self._name(""))
         pattern = _glob.sub(rb"\\\1", start) + b"*"
         found = self._request(lambda: set(self._scan(pattern)), prefix)
-        # What is not text cannot have been written as a key.
-        return [name[cut:].decode() for name in found if _is_text(name)]
+        try:
+            return [name[cut:].decode() for name in found]
+        except UnicodeDecodeError:
+            # What is not text cannot have been written as a key.
+            return [name[cut:].decode() for name in found if _is_text(name)]
 
     def _scan(self, pattern: bytes) -> Iterator[bytes]:
         """Return the names that match a pattern, some of them several times."""
@@ -518,20 +554,6 @@ def _word_of(error: Exception) -> str | None:
         found = _word(str(error))
         return "ERR" if found is None else found[0]
     return None
-
-
-def _beside(name: bytes) -> bytes:
-    """Return the name beside a value, in the same slot of a cluster."""
-    start = name.find(b"{")
-    end = name.find(b"}", start + 1)
-    tag = name[start + 1 : end] if start >= 0 and end > start + 1 else name
-    return b"fastzarr{" + tag + b"}" + name
-
-
-def _parts_of(name: bytes, beside: bytes, ranges: Iterable[Range]) -> tuple[Any, ...]:
-    """Return the command that reads parts of a value."""
-    words = [word for start, length in ranges for word in (start, "" if length is None else length)]
-    return "EVAL", _PARTS, 2, name, beside, *words
 
 
 def _text(token: bytes | None) -> str | None:

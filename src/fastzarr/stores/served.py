@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    # The key of a value with the value, or None to delete it.
+    Change = tuple[str, bytes | memoryview | None]
+
 T = TypeVar("T")
+C = TypeVar("C", bound=tuple[Any, ...])
 
 # Arguments of clients whose values are credentials.
 _SECRET = frozenset(
@@ -204,19 +208,19 @@ class ServedStore(Store):
             self._set_batch(batch)
 
     @abstractmethod
-    def _set_batch(self, batch: Sequence[tuple[str, bytes | None]]) -> None:
+    def _set_batch(self, batch: Sequence[Change]) -> None:
         """Store values, and delete keys, in one request."""
 
-    def _batches(self, values: Iterable[tuple[str, T]]) -> Iterator[list[tuple[str, T]]]:
-        """Cut pairs of keys and values into lists, none of which is too large for one request."""
-        batch: list[tuple[str, T]] = []
+    def _batches(self, changes: Iterable[C]) -> Iterator[list[C]]:
+        """Cut changes, each of a key and a value, into lists that one request may have."""
+        batch: list[C] = []
         size = 0
-        for key, value in values:
-            mine = len(value) if isinstance(value, bytes) else 0
+        for change in changes:
+            mine = 0 if change[1] is None else len(change[1])
             if batch and (len(batch) >= self._MOST or size + mine > self._MOST_BYTES):
                 yield batch
                 batch, size = [], 0
-            batch.append((key, value))
+            batch.append(change)
             size += mine
         if batch:
             yield batch
@@ -282,8 +286,8 @@ def is_secret(name: str) -> bool:
     return name.lower() in _SECRET
 
 
-def _checked(values: Iterable[tuple[str, Buffer | None]]) -> Iterator[tuple[str, bytes | None]]:
-    """Return values as bytes, and raise the errors of invalid keys."""
+def _checked(values: Iterable[tuple[str, Buffer | None]]) -> Iterator[Change]:
+    """Return values as flat bytes, and raise the errors of invalid keys."""
     for key, value in values:
         validate_key(key)
-        yield key, None if value is None else bytes(flat_bytes(value, key))
+        yield key, None if value is None else flat_bytes(value, key)
