@@ -186,6 +186,31 @@ def test_closing_frees_space_if_most_of_it_is_free(tmp_path: Path) -> None:
     assert names(path) == ["a"]
 
 
+def test_a_small_archive_has_no_holes_when_it_is_closed(tmp_path: Path) -> None:
+    """Each member begins where the one before it ends, so that the directory tells where."""
+    path = tmp_path / "a.zip"
+    with ZipStore(path) as store:
+        store.set_many([("a", b"1"), ("b", b"22")])
+        reader = ZipStore(path, mode="r")
+        assert reader["a"] == b"1"
+        store["a"] = b"333"
+        del store["b"]
+        store["c"] = b"4"
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        ends = [m.header_offset + 30 + len(m.filename) + m.compress_size for m in members]
+        assert ends == [*(m.header_offset for m in members[1:]), archive.start_dir]
+    assert dict(reader) == {"a": b"333", "c": b"4"}
+    before = path.stat()
+    ZipStore(path).close()
+    with ZipStore(path) as store:
+        store["d"] = b"5"
+    assert names(path) == ["a", "c", "d"]
+    with ZipStore(path) as store:
+        assert store["d"] == b"5"
+    assert path.stat().st_size > before.st_size
+
+
 def test_changes_are_seen_at_once_by_other_stores(tmp_path: Path) -> None:
     """Stores of one archive see each other's changes, whether they are flushed or not."""
     path = tmp_path / "a.zip"

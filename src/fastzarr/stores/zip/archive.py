@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 # How much a copy reads and writes at a time.
 _PIECE = 8 << 20
-# An archive with less free space than this is not compacted when it is closed.
+# An archive with less free space than this is not compacted when it is closed, unless it is small.
 _WASTE = 1 << 20
 
 
@@ -450,14 +450,21 @@ class Archive:
         view.opened.sealed = view.opened.sealed or self._first_link
 
     def close(self) -> None:
-        """Flush, and compact an archive that this process has changed if most of it is free."""
+        """Flush, and compact an archive that this process has changed if most of it is free.
+
+        A small one is compacted if any of it is free. Without holes, a reader finds all members
+        with the directory alone.
+        """
         self.flush()
         if self._changed and isinstance(self.source, FileSource):
             self._changed = False
             with suppress(FileNotFoundError):
-                entries = self.current().listed()
+                view = self.current()
+                entries = view.listed()
                 kept = sum(zf.LOCAL.size + 2 * len(e.raw) + e.stored for e in entries)
-                if self._end - kept > max(kept, _WASTE):
+                small = self._end <= _WASTE and self._first_link
+                holes = small and zf.has_holes(entries, log.LINK_SIZE, self._end, view.comment)
+                if self._end - kept > max(kept, _WASTE) or holes:
                     self.compact()
 
     def finish(self) -> None:

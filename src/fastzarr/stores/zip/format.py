@@ -17,11 +17,14 @@ from __future__ import annotations
 
 import struct
 import time
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastzarr.errors import ArchiveError, BaseZarrError
 from fastzarr.native import native_or
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, validate_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 STORED, DEFLATED, BZIP2, LZMA, ZSTD = 0, 8, 12, 14, 93
 #: The methods of compression that have names, for messages.
@@ -316,6 +319,17 @@ def check_places(places: list[tuple[int, int]], start: int) -> None:
     if last > start:
         msg = f"a member reaches to byte {last}, into the directory at byte {start}"
         raise ArchiveError(msg)
+
+
+def has_holes(entries: Sequence[Entry], start: int, end: int, comment: bytes) -> bool:
+    """Whether an archive has other bytes than its members from ``start``, and a directory."""
+    at = start
+    for first, last in sorted(entry.place() for entry in entries):
+        if first != at:
+            return True
+        at = last
+    size = sum(len(entry.raw) for entry in entries)
+    return at + size + len(end_records(len(entries), size, at, comment)) < end
 
 
 # Writing

@@ -73,8 +73,9 @@ class ZipStore(Store):
     renaming of trees, are atomic.
 
     A replaced or deleted member stays in the file until ``compact`` writes the file anew, which
-    ``close`` does if more than half of it is free. Nodes are replaced in one step, but there are no
-    transactions. Entries of folders, and the comment of an archive, are kept.
+    ``close`` does if more than half of it is free, or any of less than 1 MiB. Nodes are replaced in
+    one step, but there are no transactions. Entries of folders, and the comment of an archive, are
+    kept.
 
     An archive that was truncated or damaged is opened with a warning. It can be read, but a chunk
     that may have been lost is an error, and nothing is written. To recover it, copy what is left to
@@ -496,7 +497,7 @@ class ZipStore(Store):
             self._held.archive.flush()
 
     def close(self) -> None:
-        """Flush, and compact the archive if more than half of it is free."""
+        """Flush, and compact the archive if more than half of it is free, or any of a small one."""
         if not self.read_only:
             self._held.archive.close()
 
