@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Self
 
 import pytest
 
@@ -23,6 +24,18 @@ class DeniedError(PermissionError):
     """An error of another library that is an OSError."""
 
 
+class StrictError(Exception):
+    """An error that checks its arguments when it is made, as those of Icechunk do."""
+
+    def __new__(cls, text: str, kind: str = "") -> Self:
+        return super().__new__(cls, text, kind)
+
+    @property
+    def message(self) -> str:
+        """What has gone wrong, which cannot be set."""
+        return str(self.args[0])
+
+
 class Failing(MemoryStore):
     error: Exception | None = None
 
@@ -35,7 +48,10 @@ class Failing(MemoryStore):
 
 
 @pytest.mark.usefixtures("data_path")
-@pytest.mark.parametrize("error", [CloudError(503, "x"), DeniedError(13, "no"), KeyError("k")])
+@pytest.mark.parametrize(
+    "error",
+    [CloudError(503, "x"), DeniedError(13, "no"), KeyError("k"), StrictError("gone", "chunk")],
+)
 def test_the_error_of_a_store_is_caught_by_its_own_class(error):
     store = Failing()
     z = zarr.create_array(store, data=[1, 2, 3])

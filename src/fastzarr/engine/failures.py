@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fastzarr.engine.chunks import StoredChunks
 
 
+# The attributes of a ChunkError.
+_PARTS = ("message", "array", "key", "chunk", "stage", "store")
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -116,15 +118,55 @@ def as_error(failure: Failure, chunks: StoredChunks) -> Exception:
 
 def _made(kind: Any, error: Exception, arguments: tuple[Any, ...]) -> Any:
     """Return an error that is also one of the class that a store has raised, if that can be."""
-    raised: Any = type(error)
-    both = _both(kind, raised)
-    try:
-        made = both(*arguments)
-    except Exception:  # noqa: BLE001  (a class of others may require any arguments)
-        return kind(*arguments)
+    made = _new(kind, type(error), arguments, _rest(type(error), error))
     for name, value in vars(error).items():
         vars(made).setdefault(name, value)
     return made
+
+
+def _new(kind: Any, raised: Any, arguments: tuple[Any, ...], rest: tuple[Any, ...]) -> Any:
+    """Return an error of two classes, or of this package if it cannot be of the other one.
+
+    ``rest`` is what the other error is made of: its arguments, and perhaps its state.
+    """
+    both = _both(kind, raised)
+    try:
+        return both(*arguments)
+    except Exception:
+        if both is kind:
+            raise
+    given, *state = rest
+    try:
+        # Such a class looks at the arguments when the object is made, as those in Rust do.
+        made = raised.__new__(both, *given)
+        kind.__init__(made, *arguments)
+        if state and state[0] is not None and hasattr(raised, "__setstate__"):
+            raised.__setstate__(made, state[0])
+    except Exception:  # noqa: BLE001
+        return kind(*arguments)
+    return made
+
+
+def _rest(raised: Any, error: Any) -> tuple[Any, ...]:
+    """Return the arguments and the state that an error is made of again."""
+    try:
+        made: tuple[Any, ...] = raised.__reduce__(error)[1:]
+    except Exception:  # noqa: BLE001  (it may refuse to be pickled)
+        return ((),)
+    return made
+
+
+class _Own:
+    """An attribute in the dictionary of the object, whatever the base classes have of its name."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, found: Any, owner: type) -> Any:
+        return self if found is None else vars(found)[self.name]
+
+    def __set__(self, found: Any, value: Any) -> None:
+        vars(found)[self.name] = value
 
 
 @lru_cache(maxsize=64)
@@ -135,18 +177,21 @@ def _both(kind: Any, raised: Any) -> Any:
 
     def reduce(error: Any) -> Any:
         parts = errors.ChunkError.__reduce__(error)[1]
-        return _restored, (kind, raised, parts, vars(error))
+        return _restored, (kind, raised, parts, vars(error), _rest(raised, error))
 
+    # The other class may have attributes of the same names that cannot be set.
+    taken = [name for name in _PARTS if hasattr(raised, name)]
+    members = {"__reduce__": reduce, "__doc__": kind.__doc__} | {name: _Own() for name in taken}
     try:
-        return type(
-            raised.__name__, (kind, raised), {"__reduce__": reduce, "__doc__": kind.__doc__}
-        )
+        return type(raised.__name__, (kind, raised), members)
     except TypeError:  # their instances have different memory layouts
         return kind
 
 
-def _restored(kind: Any, raised: Any, parts: Any, state: dict[str, Any]) -> Exception:
+def _restored(
+    kind: Any, raised: Any, parts: Any, state: dict[str, Any], rest: tuple[Any, ...]
+) -> Exception:
     """Return an error of two classes from its pickle."""
-    made: Exception = _both(kind, raised)(*parts)
+    made: Exception = _new(kind, raised, parts, rest)
     vars(made).update(state)
     return made
