@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fastzarr as zarr
+from fastzarr.nodes import documents
 from fastzarr.stores import Store
 from fastzarr.stores.capabilities import Request as Wanted
 from fastzarr.stores.capabilities import Value
@@ -341,3 +342,20 @@ def test_a_copy_of_format_2_is_removed_beside_a_group_of_format_3() -> None:
     del group["a"]
     assert ".zmetadata" not in store.stored
     assert list(zarr.open_group(store, mode="r", zarr_format=2)) == []
+
+
+def test_a_node_of_format_2_is_found_as_where_each_document_is_asked_for_in_turn() -> None:
+    """The documents of an array and of a group are requested together."""
+    memory = zarr.stores.MemoryStore()
+    root = zarr.create_group(memory, zarr_format=2, attributes={"units": "K"})
+    root.create_array("x", shape=3, dtype="i4")
+    root.create_array("y", shape=3, dtype="i4", attributes={"units": "m"})
+    root.create_group("g")
+    memory["left/.zattrs"] = b"{}"
+    store = Batching()
+    store.stored.update(memory)
+    for path in ("", "x", "y", "g", "left", "nothing"):
+        assert documents.load(store, path, root.layout.format) == documents.load(memory, path)
+    store.rounds = 0
+    assert documents.load(store, "g", root.layout.format) is not None
+    assert store.rounds == 2

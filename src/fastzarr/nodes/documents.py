@@ -79,15 +79,8 @@ def load(
     try:
         sought = (format,) if format else formats.sought(formats.FORMATS, store.zarr_format)
         for each in sought:
-            for name, others in each.searched:
-                data = store.get_checked(join(path, name), document.check_size)
-                if data is None:
-                    continue
-                found = {name: data}
-                for other in others:
-                    beside = store.get_checked(join(path, other), document.check_size)
-                    if beside is not None:
-                        found[other] = beside
+            found = _found(store, path, each, root)
+            if found is not None:
                 return parsed.parse(each, found, path, store.dimension_separator)
         for each in sought if implied else ():
             if each.has_implied_groups:
@@ -95,6 +88,33 @@ def load(
     except errors.MetadataError as error:
         put_into(error, store, root)
         raise
+    return None
+
+
+def _found(store: Store, path: str, format: Format, root: str) -> dict[str, bytes] | None:
+    """Return the documents of the node of one format at a path, or None if there is none.
+
+    Where requests wait for a server, those of an array and of a group are sent together: one is in
+    vain, and a group comes one wait earlier. The other documents are older than these, and are
+    requested after them.
+    """
+    names, known = format.visible, None
+    if len(names) > 1 and store.concurrency != 1 and not store.knows_sizes:
+        data = _request(store, [join(path, name) for name in names], root)
+        known = {names[at]: value for at, value in data.items()}
+    for name, others in format.searched:
+        if known is None:
+            first = store.get_checked(join(path, name), document.check_size)
+        else:
+            first = known.get(name)
+        if first is None:
+            continue
+        found = {name: first}
+        for other in others:
+            beside = store.get_checked(join(path, other), document.check_size)
+            if beside is not None:
+                found[other] = beside
+        return found
     return None
 
 
