@@ -212,3 +212,26 @@ def test_chunks_that_differ_are_made_where_they_are_enabled():
     assert (z.read_chunk_sizes, z[2:5].tolist()) == (((1, 2, 3),), [2, 3, 4])
     with pytest.raises(NotImplementedError, match="read_chunk_sizes"):
         _ = z.chunks
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_nan_of_arithmetic_is_written_by_its_name(zarr_format):
+    """It has a sign on some machines, and its bits in hexadecimal are not read by all programs."""
+    for dtype, value, named in (
+        ("f4", -np.float32("nan"), "NaN"),
+        ("f8", -float("nan"), "NaN"),
+        ("c8", complex(-float("nan"), np.inf), ("NaN", "Infinity")),
+        ("c16", np.complex128(complex(1, -float("nan"))), (1.0, "NaN")),
+    ):
+        words = {"shape": 1, "dtype": dtype, "zarr_format": zarr_format}
+        z = zarr.create_array({}, fill_value=value, **words)
+        assert z.metadata.to_dict()["fill_value"] == named
+        np.testing.assert_array_equal(z[:], np.array([value], dtype))
+        assert not np.signbit(z[:].view(z[:].real.dtype)).any()
+
+
+def test_other_bits_of_a_nan_are_kept():
+    odd = np.uint32(0x7FC00001).view("f4")
+    z = zarr.create_array({}, shape=1, dtype="f4", fill_value=odd)
+    assert z.metadata.to_dict()["fill_value"] == "0x7fc00001"
+    assert z[:].view("u4") == 0x7FC00001

@@ -109,6 +109,58 @@ def test_metadata_follows_the_attributes(root: Group) -> None:
     assert root.attrs.asdict() == zarr.open_group(root.store).attrs.asdict() == found.attributes
 
 
+def test_a_tuple_that_was_assigned_is_read_as_a_tuple(root: Group) -> None:
+    for node in (root, root["x"]):
+        pairs = [(1, 2), [3]]
+        node.attrs["range"] = (0.5, float("nan"))
+        node.attrs.update([("pairs", pairs)], nested={"a": (1,)})
+        node.update_attributes({"more": ("x",), "list": [1]})
+        pairs.append("not stored")
+        assert node.attrs["pairs"] == [(1, 2), [3]]
+        assert node.attrs["range"][0] == 0.5
+        assert type(node.attrs["range"]) is tuple
+        found = node.attrs.asdict()
+        assert (found["nested"], found["more"], found["list"]) == ({"a": (1,)}, ("x",), [1])
+        again = zarr.open(root.store, path=node.path)
+        assert again.attrs["pairs"] == [[1, 2], [3]]
+        again.attrs["pairs"] = [5]
+        node.inner.attrs.refresh()
+        assert node.attrs["pairs"] == [5]
+        node.attrs.put({"more": [1]})
+        assert node.attrs.asdict() == {"more": [1]}
+
+
+@pytest.mark.parametrize("use_copy", [False, True])
+def test_verbs_call_a_getitem_that_was_replaced(
+    root: Group, monkeypatch: pytest.MonkeyPatch, use_copy: bool
+) -> None:
+    asked = []
+    own = AsyncGroup.getitem
+
+    async def getitem(self: AsyncGroup, key: str) -> Any:
+        asked.append(key)
+        return await own(self, key)
+
+    monkeypatch.setattr(AsyncGroup, "getitem", getitem)
+    assert root["x"][:].tolist() == [1, 2, 3, 4]
+    assert root.get("a").path == "a"
+    assert root.get("nothing", 5) == 5
+    assert asked == ["x", "a", "nothing"]
+    if use_copy:
+        asked.clear()
+        made = consolidated(root)
+        assert asked == ["a", "y", "x"]
+        assert made.inner.snapshot is not None
+        assert [path for path, _ in made.members(None)] == ["a", "a/y", "x"]
+    asked.clear()
+    assert [path for path, _ in root.members(None)] == ["a", "a/y", "x"]
+    assert [path for path, _ in root.members(0)] == ["a", "x"]
+    assert asked == ["a", "y", "x", "a", "x"]
+    monkeypatch.undo()
+    assert root["x"].path == "x"
+    assert len(asked) == 5
+
+
 def test_attributes_can_be_replaced_while_the_loop_runs(root: Group) -> None:
     root.attrs["old"] = 1
     assert asyncio.run(root.update_attributes_async({"new": 2})).attrs.asdict() == {"new": 2}

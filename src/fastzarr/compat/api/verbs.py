@@ -210,7 +210,10 @@ def consolidate_metadata(
         msg = f"The Zarr Store in use ({name}) doesn't support consolidated metadata"
         raise TypeError(msg)
     group = old_group(place, zarr_format, use_consolidated=False)
-    made = AsyncGroup.from_inner(groups.consolidate(group.inner), place)
+    below = None
+    if group.is_replaced:
+        below = {path: node.inner.layout for path, node in group.looked_up(None)}
+    made = AsyncGroup.from_inner(groups.consolidate(group.inner, below), place)
     if made.metadata.zarr_format == 3 and made.inner.metadata.consolidated_metadata:
         msg = (
             "Consolidated metadata is currently not part in the Zarr format 3 specification. It "

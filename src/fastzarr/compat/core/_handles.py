@@ -505,7 +505,7 @@ class Array(Described):
 
     def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
         """Set several attributes in one write, and return a handle with them."""
-        self.inner.update_attributes(new_attributes)
+        self.attrs.update(new_attributes)
         return type(self)(self._async_array)
 
 

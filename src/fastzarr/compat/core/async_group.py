@@ -29,6 +29,7 @@ from fastzarr.compat.core.creating import (
     signed,
 )
 from fastzarr.compat.core.group_metadata import GroupMetadata, nested
+from fastzarr.compat.core.sync import sync
 from fastzarr.compat.errors import ContainsArrayError, MetadataValidationError
 from fastzarr.compat.storage._common import StorePath, make_store_path
 from fastzarr.compat.storage.bridge import inner_store, outer_store
@@ -345,6 +346,25 @@ class AsyncGroup:
         """Return the node at a path below the group; raise KeyError if it is missing."""
         return self.dressed(await self._run(self.inner.__getitem__, key))
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether ``getitem`` is that of a subclass, or of a program that has put it there.
+
+        Then verbs that return members call it for each, and do not go past it.
+        """
+        return type(self).getitem is not _GETITEM
+
+    def looked_up(self, depth: int | None) -> list[tuple[str, Node]]:
+        """Return the members that ``getitem`` returns, ``depth`` groups deep, in a plain call."""
+        found: list[tuple[str, Node]] = []
+        for name in self.inner:
+            node = sync(self.getitem(name))
+            found.append((name, node))
+            if isinstance(node, AsyncGroup) and depth != 0:
+                below = node.looked_up(None if depth is None else depth - 1)
+                found += [(f"{name}/{path}", each) for path, each in below]
+        return found
+
     async def setitem(self, key: str, value: Any) -> None:
         """Store an array-like value under a name, in the place of a node that has it."""
         await self._run(self.set, key, value)
@@ -541,3 +561,6 @@ class AsyncGroup:
     async def move(self, source: str, dest: str) -> None:
         """Move a node, and all nodes below it, to another path below this group."""
         await self._run(self.inner.move, source, dest)
+
+
+_GETITEM = AsyncGroup.getitem

@@ -4,15 +4,20 @@ Rules of this file:
 
 * Reading returns the values of the handle's metadata; every change is written at once, as a patch
   of the document in the store (``nodes/attributes.py``).
+* A tuple that was assigned is read as a tuple through the same handle, as in zarr-python, for as
+  long as the attribute is what was stored for it. JSON, and every other handle, has a list.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fastzarr.metadata.json import alike
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from fastzarr.nodes.attributes import Attributes as Inner
 
@@ -32,6 +37,9 @@ class Attributes(MutableMapping[str, Any]):
     >>> attrs["scale"] = 2
     >>> attrs.asdict()
     {'units': 'K', 'scale': 2}
+    >>> attrs["range"] = (0, 1)
+    >>> attrs["range"]
+    (0, 1)
     """
 
     __slots__ = ("_inner", "_obj")
@@ -43,11 +51,12 @@ class Attributes(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         """Return a value; raise KeyError if there is no attribute of the name."""
-        return self._inner[key]
+        return self._as_given(key, self._inner[key])
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set an attribute."""
         self._inner[key] = value
+        self._remember({key: value})
 
     def __delitem__(self, key: str) -> None:
         """Delete an attribute; raise KeyError if there is none of the name."""
@@ -68,10 +77,13 @@ class Attributes(MutableMapping[str, Any]):
     def put(self, d: Mapping[str, Any]) -> None:
         """Replace all attributes in one write."""
         self._inner.put(d)
+        self._remember(d)
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Set several attributes in one write."""
-        self._inner.update(other, **more)
+        given = list(other) if hasattr(other, "__next__") else other
+        self._inner.update(given, **more)
+        self._remember(dict(given, **more))
 
     def clear(self) -> None:
         """Remove all attributes in one write."""
@@ -79,4 +91,23 @@ class Attributes(MutableMapping[str, Any]):
 
     def asdict(self) -> dict[str, Any]:
         """Return all attributes as a new ``dict``."""
-        return self._inner.asdict()
+        found = self._inner.asdict()
+        return {key: self._as_given(key, value) for key, value in found.items()}
+
+    def _remember(self, given: Mapping[str, Any]) -> None:
+        """Keep the values with tuples in them, beside what is stored for them."""
+        for key, value in given.items():
+            if _has_tuples(value) and key in self._inner:
+                kept = vars(self._obj).setdefault("_tuples", {})
+                kept[key] = self._inner[key], deepcopy(value)
+
+    def _as_given(self, key: str, stored: Any) -> Any:
+        """Return a value as it was assigned through this handle, if nobody has changed it since."""
+        before, given = vars(self._obj).get("_tuples", {}).get(key, (None, None))
+        return deepcopy(given) if given is not None and alike(before, stored) else stored
+
+
+def _has_tuples(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, tuple) or (isinstance(value, list) and any(map(_has_tuples, value)))

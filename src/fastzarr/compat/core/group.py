@@ -225,10 +225,17 @@ class Group(SyncMixin):
 
     def __getitem__(self, path: str) -> Any:
         """Return the node at a path below the group; raise KeyError if it is missing."""
+        if self._async_group.is_replaced:
+            return _parse_async_node(self._sync(self._async_group.getitem(path)))
         return self._shown(self.inner[path])
 
     def get(self, path: str, default: Any = None) -> Any:
         """Return the node at a path below the group, or ``default`` if it is missing."""
+        if self._async_group.is_replaced:
+            try:
+                return self[path]
+            except KeyError:
+                return default
         found = self.inner.get(path)
         return default if found is None else self._shown(found)
 
@@ -271,6 +278,9 @@ class Group(SyncMixin):
     ) -> tuple[tuple[str, Any], ...]:
         """Return paths and nodes below the group, ``max_depth`` groups deep; None is all."""
         words = {"use_consolidated_for_children": use_consolidated_for_children}
+        if self._async_group.is_replaced and self.inner.snapshot is None:
+            looked_up = self._async_group.looked_up(max_depth)
+            return tuple((path, _parse_async_node(node)) for path, node in looked_up)
         found = verbs.members(self.inner, max_depth, **words)
         return tuple((path, self._shown(node)) for path, node in found)
 
@@ -310,7 +320,7 @@ class Group(SyncMixin):
 
     def update_attributes(self, new_attributes: dict[str, Any]) -> Self:
         """Set several attributes in one write, and return the group."""
-        self.inner.update_attributes(new_attributes)
+        self.attrs.update(new_attributes)
         return self
 
     async def update_attributes_async(self, new_attributes: dict[str, Any]) -> Self:

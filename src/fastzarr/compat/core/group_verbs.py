@@ -26,6 +26,7 @@ from fastzarr.compat.errors import (
     ZarrUserWarning,
 )
 from fastzarr.errors import BaseZarrError, caller_level
+from fastzarr.metadata import json
 from fastzarr.metadata.formats import parse_format
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
@@ -34,6 +35,8 @@ from fastzarr.nodes.snapshot import Snapshot, changing
 from fastzarr.stores.keys import normalise_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastzarr.metadata.layout import GroupLayout, Layout
     from fastzarr.stores.base import Store
 
@@ -195,9 +198,21 @@ def check_array(found: Node, *, shape: Any, dtype: Any, exact: bool) -> Array:
     return found
 
 
-def consolidate(group: Group) -> Group:
-    """Write the consolidated metadata of a group, and return the group that reads from it."""
-    return consolidate_metadata(group.store, group.path, group.zarr_format)
+def consolidate(group: Group, below: Mapping[str, Layout | GroupLayout] | None = None) -> Group:
+    """Write the consolidated metadata of a group, and return the group that reads from it.
+
+    ``below`` has the nodes below the group by path, if they have been looked up already.
+    """
+    store, path, number = group.store, group.path, group.zarr_format
+    if below is None:
+        return consolidate_metadata(store, path, number)
+    layout, name = group.layout, group.layout.format.separate_consolidated
+    if name is None:
+        save_layout(group, replace(layout, consolidated=below))
+    else:
+        document = layout.format.write_consolidated({"": layout, **below})
+        store.set(documents.join(path, name), json.dumps(document, name))
+    return open_inner(store, "r+", path=path, zarr_format=number, use_consolidated=True)
 
 
 def save_layout(group: Group, layout: GroupLayout) -> None:

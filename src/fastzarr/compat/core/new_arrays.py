@@ -141,7 +141,27 @@ def _fill(value: Any, zarr_format: int, zdtype: Any) -> Any:
     if default and isinstance(zdtype, Structured):
         # zeros, also in fields of times
         return zdtype.default_scalar()
+    if isinstance(value, float | complex | np.inexact) and value != value:  # noqa: PLR0124  (NaN)
+        return _unsigned(value)
     return DEFAULT_FILL_VALUE if value is None and zarr_format == 3 else value
+
+
+def _unsigned(value: Any) -> Any:
+    """Return a number with NaN in it without the sign that arithmetic gives a NaN on some machines.
+
+    Documents have a name for the usual NaN only. The bits of others are kept, and written in
+    hexadecimal, which not all readers understand.
+
+    >>> _unsigned(-np.float32("nan")), _unsigned(complex(-np.inf, -np.nan))
+    (np.float32(nan), (-inf+nanj))
+    """
+    found = np.array(value)
+    parts = found.reshape(1).view(found.real.dtype)
+    usual = np.full(1, np.nan, parts.dtype)
+    for place, part in enumerate(parts):
+        if np.abs(part).tobytes() == np.abs(usual[0]).tobytes():
+            parts[place] = usual[0]
+    return found[()] if isinstance(value, np.generic) else found.item()
 
 
 def _grid_words(
