@@ -37,12 +37,11 @@ PRIVATE = "it calls or patches a private function of zarr-python that has no cou
 KEPT = "files that are not part of a hierarchy are not deleted when a node is replaced"
 DOCUMENTED = "it parses docstrings as numpydoc does; those of fastzarr have other sections"
 
-DELTA = "a filter Delta whose dtype is not that of the array is refused when the array is opened"
-WRAPPED = "a failure of a store comes as StorageError, which names array and key, caused by it"
-HEADERS = "the local headers of the archive are longer than zipfile's, and must be read"
+DELTA = (
+    "a filter Delta whose items are larger than those of the array is refused when the array is "
+    "made: zarr-python writes chunks with it that it cannot read again (`cannot reshape array`)"
+)
 
-FEWER = "it counts the requests exactly, and fastzarr makes fewer: none for .zgroup at an array"
-TUPLES = "attributes are what JSON makes of them: a tuple that was assigned is read as a list"
 PICKLED = "an array that is stored with pickle is refused when it is opened, not when it is read"
 PARTS = "it tests the parts that zarr-python is made of, and not what a user calls"
 MOCKED = "it replaces methods of the store by mocks, which the engine goes past"
@@ -95,27 +94,8 @@ RENAMED = "it passes under another name, which is made of the repr of a type"
 TYPES = "zarr-python, types and documents"
 
 REASONS: tuple[Reason, ...] = (
-    Reason("anndata", "*::test_data_access[2*", FEWER, "get_access_count"),
-    Reason("anndata", "*::test_lazy_array_cache[2*", FEWER, "get_access_count"),
     Reason("VirtualiZarr", "*test_codecs.py*", DELTA, "has the dtype '<i8', but the array has"),
-    Reason("VirtualiZarr", "*::test_index_does_not_read_local_headers*", HEADERS),
-    Reason("VirtualiZarr", "*::test_checksum", WRAPPED, "StorageError"),
-    Reason(
-        "hdmf-zarr", "*::test_write_attributes_write_*", TUPLES, "First sequence is not a tuple"
-    ),
     Reason("hdmf-zarr", "*::TestPickleGate*", PICKLED),
-    Reason(
-        "xarray",
-        "*::test_avoid_excess_metadata_calls*",
-        "it counts calls of AsyncGroup.getitem, through which the calls of Group do not go",
-        "assert 0 == 1",
-    ),
-    Reason(
-        "icechunk",
-        "*::test_special_complex_fill_values_roundtrip*",
-        "a fill value keeps the bits of a NaN: those of (nan+infj) are not those of the usual one",
-        "0xffc00000",
-    ),
     Reason(
         "zarr-python, types and documents",
         "*test_open_v2_byte_order_irrelevant_dtype*",
@@ -326,12 +306,6 @@ REASONS: tuple[Reason, ...] = (
         "*test_info_complete*",
         "a document has no member `storage_transformers` if there are none",
         "_count_bytes_stored",
-    ),
-    Reason(
-        ARRAYS,
-        "*test_special_complex_fill_values_roundtrip*",
-        "a fill value keeps the bits of a NaN: those of (nan+infj) are not those of the usual one",
-        "0xffc00000",
     ),
     Reason(ARRAYS, "*test_storage_transformers*", WORDS, "Regex pattern"),
     Reason(ARRAYS, "*test_from_array_preserves_dtype*", RENAMED, "it has not run"),
