@@ -6,6 +6,8 @@ Rules of this file:
   commit. From then on each value is renamed into its place, in the order of the changes, and the
   journal is deleted at the end. Values that are in place already are skipped, so any process can
   complete a journal that another one began to apply.
+* A folder that is missing in the store is renamed with all the values in it. A new node, of which a
+  folder alone may be one (N5), is therefore whole once it is seen.
 * A journal is applied under the lock of its folder, which its writer holds until it has completed
   the journal or has died. Where folders cannot be locked, the threads of this process exclude each
   other (``applying``), and other processes must not open the store for writing meanwhile.
@@ -62,6 +64,8 @@ MOST_CHANGES, MOST_BYTES = 1 << 18, 1 << 26
 # Without it, opening a named pipe would block.
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+# Others have created or deleted a folder meanwhile.
+_CHANGED = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 _entry = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*(true|false)\s*([,}])').match
 # The keys of chunks relative to their array: `c/0/1`, `c.0.1`, `0.1`, `0/1`, `c`, `0`.
 _chunk = re.compile(r"(?:c|[0-9]+)(?:[/.][0-9]+)*\Z").match
@@ -412,9 +416,7 @@ def _replace(value: str, key: str, targets: Targets) -> None:
                 return
             if attempt == ATTEMPTS - 1:
                 raise
-            # A concurrent delete may have removed the folder.
-            with suppress(FileNotFoundError):
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+            _move_folder(value, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -422,6 +424,25 @@ def _replace(value: str, key: str, targets: Targets) -> None:
             return
         else:
             return
+
+
+def _move_folder(value: str, target: str) -> None:
+    """Move the folder of a value, with all of its values, to that of the target, which is missing.
+
+    It is the topmost folder that is missing, so that no other program finds it without its values.
+    """
+    while True:
+        value, target = os.path.dirname(value), os.path.dirname(target)
+        if os.path.lexists(os.path.dirname(target)):
+            break
+    try:
+        patiently(os.rename, value, target)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            with suppress(FileNotFoundError):
+                os.makedirs(target, exist_ok=True)
+        elif error.errno not in _CHANGED:
+            raise
 
 
 def _copy(value: str, target: str) -> None:

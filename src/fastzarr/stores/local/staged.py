@@ -49,7 +49,6 @@ from fastzarr.stores.local.journal import (
 from fastzarr.stores.local.overlay import Layer
 from fastzarr.stores.local.system import (
     FileLock,
-    is_folder,
     locked_folder,
     patiently,
     temporary_name,
@@ -228,20 +227,37 @@ class Staged(Layer):
                 raise TransactionError(msg) from cause
 
     def _prepare(self, made: dict[str, bool]) -> None:
-        """Check the changes and create the folders of new values, before the commit point."""
-        base = self.folder.base
+        """Check the changes, and that new folders can be moved to their places, before the commit.
+
+        Folders on another file system, to which none can be moved, are created.
+        """
+        base, here = self.folder.base, os.stat(self._beside).st_dev
         folders = {key.rpartition("/")[0]: key for key, has_value in made.items() if has_value}
-        new = [key for folder, key in folders.items() if not is_folder(base + folder)]
+        tried: set[str] = set()
+        created: list[str] = []
         try:
-            for key in new:
-                self.folder.write_beside(key, lambda _: None)
+            for folder, key in folders.items():
+                above = folder
+                while above and not os.path.lexists(base + above):
+                    above = above.rpartition("/")[0]
+                whole = self.folder.check(above)
+                if whole and (above == folder or above in tried):
+                    continue
+                if not whole or os.stat(base + above).st_dev != here:
+                    created.append(folder)
+                    self.folder.make(folder, key)
+                else:
+                    tried.add(above)
+                    temporary = temporary_name(base + above)
+                    os.mkdir(temporary)
+                    os.rmdir(temporary)
             check(self.folder, made, self._beside)
-            if new:
+            if created:
                 # A power cut must not remove a folder to which a value was moved.
                 sync_all(self.folder, base)
         except BaseException:
-            for key in made:
-                self.folder.remove_empty(key.rpartition("/")[0])
+            for folder in created:
+                self.folder.remove_empty(folder)
             raise
 
     def _name(self, alone: Alone) -> None:
