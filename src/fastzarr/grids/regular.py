@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastzarr.checked import as_sizes, fail, member
+from fastzarr.checked import as_sizes, fail
 from fastzarr.grids.base import Grid, Numbers
 
 
@@ -35,13 +35,9 @@ class RegularGrid(Grid):
 def as_chunks(value: object, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
     """Return a JSON list as the chunk shape of an array of ``shape``.
 
-    Old writers put 0 along axes of length zero, which is read as 1. Raise ``MetadataError`` for 0
-    along another axis, and for a wrong number of axes.
+    Raise ``MetadataError`` for a size below 1, and for a wrong number of axes.
     """
-    chunks = as_sizes(value, where, 0)
+    chunks = as_sizes(value, where, 1)
     if len(chunks) != len(shape):
         fail(f"has {len(chunks)} sizes for the {len(shape)} axes of the shape", where)
-    for axis, (chunk, size) in enumerate(zip(chunks, shape, strict=True)):
-        if chunk == 0 and size:
-            fail("must be at least 1, got 0", member(where, axis))
-    return tuple(chunk or 1 for chunk in chunks)
+    return chunks

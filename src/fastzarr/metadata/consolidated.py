@@ -169,7 +169,18 @@ def _written(
     format: Format, nodes: Mapping[str, Layout | GroupLayout], path: str
 ) -> dict[str, Document]:
     # An unparsed node may be invalid, and is copied as it was read.
-    return nodes.documents(path) if isinstance(nodes, Nodes) else format.write(nodes[path])
+    if isinstance(nodes, Nodes):
+        return nodes.documents(path)
+    node = nodes[path]
+    written = format.write(node)
+    repaired = getattr(node, "repaired", None)
+    if repaired is None:
+        return written
+    # As in the document of the array, so that who reads it here stores the repair there.
+    stored = repaired.members
+    return {
+        name: doc | stored if stored.keys() <= doc.keys() else doc for name, doc in written.items()
+    }
 
 
 def _key(path: str, name: str) -> str:

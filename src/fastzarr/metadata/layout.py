@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastzarr.grids.base import Grid
     from fastzarr.grids.keys import KeyEncoding
     from fastzarr.metadata.format import Format
+    from fastzarr.metadata.repairs import Repaired
 
 
 class Sharding(NamedTuple):
@@ -58,7 +59,8 @@ class Layout:
     ``codecs`` is the resolved chain. ``fill`` is a scalar of the data type, or None if undefined
     (format 2 only). ``order`` is format 2's member of that name, the memory order in which arrays
     are returned; None in other formats, where that order is a setting of the reader. ``extra``
-    contains the unknown members of the document, which are ignored and written back.
+    contains the unknown members of the document, which are ignored and written back. ``repaired``
+    is what the document has that is read as other chunks, or None.
     """
 
     format: Format
@@ -73,6 +75,7 @@ class Layout:
     order: hints.Order | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     irregular: Grid | None = None
+    repaired: Repaired | None = None
 
     @cached
     def program(self) -> Program:
@@ -344,7 +347,7 @@ class GroupLayout:
 
 def _apart_from_chunks(layout: Layout) -> dict[str, Any]:
     """Return the members that the stored chunks do not depend on."""
-    names = ("shape", "attributes", "dimension_names", "extra")
+    names = ("shape", "attributes", "dimension_names", "extra", "repaired")
     return {name: getattr(layout, name) for name in names}
 
 

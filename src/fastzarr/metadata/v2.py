@@ -28,6 +28,7 @@ from fastzarr.metadata import consolidated
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.format import Format, Shown
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.repairs import repair_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +120,9 @@ def parse_array(
     _check_format(zarray, where)
     checked.require(zarray, _MUST, where)
     shape = checked.as_shape(zarray["shape"], member(where, "shape"))
+    repair = repair_v2(zarray)
+    if repair is not None:
+        zarray = repair.document
     stored = zarray["chunks"] if shape or zarray["chunks"] != [1] else []
     chunks = as_chunks(stored, shape, member(where, "chunks"))
     order = _ORDERS.get(zarray["order"]) if isinstance(zarray["order"], str) else None
@@ -150,6 +154,7 @@ def parse_array(
         attributes=as_object({} if attributes is None else attributes, _beside(where)),
         order=order,
         extra={name: value for name, value in zarray.items() if name not in _ARRAY},
+        repaired=None if repair is None else repair.repaired,
     )
 
 

@@ -33,6 +33,7 @@ from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.cache import Cache, is_immutable
 from fastzarr.metadata.format import Format
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.repairs import repair_v3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -162,11 +163,8 @@ def _common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
     key, found = _cache.find(*parts)
     if found is None:
         found = _parse_common(doc, shape, where)
-        # Chunk lengths of zero are valid for some shapes only, so their check must be repeated.
-        irregular = found.irregular is not None
-        if is_immutable(found) and (
-            irregular or 0 not in doc["chunk_grid"]["configuration"]["chunk_shape"]
-        ):
+        # What a document is repaired to depends on the shape.
+        if is_immutable(found) and found.repaired is None:
             _cache.put(key, found, found.codecs)
     layout: Layout = found
     if layout.irregular is not None:
@@ -176,6 +174,9 @@ def _common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
 
 
 def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> Layout:
+    repair = repair_v3(doc)
+    if repair is not None:
+        doc = repair.document
     grid, chunks_place = _grid(doc["chunk_grid"], shape, member(where, "chunk_grid"))
     regular = isinstance(grid, RegularGrid)
     chunks = grid.steps if regular else largest(grid.variety())
@@ -202,6 +203,7 @@ def _parse_common(doc: dict[str, Any], shape: tuple[int, ...], where: str) -> La
         fill=fill,
         codecs=chain,
         irregular=None if regular else grid,
+        repaired=None if repair is None else repair.repaired,
     )
 
 

@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ import numpy as np
 
 from fastzarr import errors
 from fastzarr.engine.requests import Ahead, runs_ahead
+from fastzarr.errors import ZarrUserWarning, caller_level
 from fastzarr.metadata.formats import same_format
 from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
@@ -105,6 +107,8 @@ class Array(AwaitableArray):
             synchronizer,
             how,
         )
+        if layout.repaired is not None:
+            self._note_repair(layout.repaired.notes)
         self._read_only = read_only or place.read_only
         self._cache_metadata, self._cache_attrs = cache_metadata, cache_attrs
         self._cast: np.dtype[Any] | None = None
@@ -247,6 +251,28 @@ class Array(AwaitableArray):
         latest = documents.update_held(node, patched, locks, own, then, before, access.kept)
         self._set_layout(latest)
 
+    def _note_repair(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            at = self._access.path
+            where = f"{self.store}/{at}" if at else str(self.store)
+            warnings.warn(f"Array {where!r}: {note}", ZarrUserWarning, stacklevel=caller_level())
+
+    def _store_repair(self, access: Access) -> None:
+        """Store the document as it is read, before a chunk that other readers would not find."""
+
+        def same(latest: documents.Node) -> documents.Node:
+            if not isinstance(latest, Layout) or latest.with_program_of(access.layout) is None:
+                what = f"the chunk grid of {self.name!r} in {self.store}"
+                msg = f"{what} has changed since this array was opened; reopen it"
+                raise errors.StaleArrayError(msg)
+            return latest
+
+        with self._changing() as held:
+            node = documents.Where(held.store, held.root, held.path)
+            latest = documents.update_held(node, same, held.synchronizer, held.layout.format)
+        if not self._is_view:
+            self._set_layout(latest)
+
     def is_unseen(self) -> Self:
         """Skip the check against the stored document, which will be written later; return self.
 
@@ -259,6 +285,8 @@ class Array(AwaitableArray):
         return self
 
     def _begin(self, access: Access, found: Selection) -> tuple[Access | None, Ahead | None]:
+        if access.layout.repaired is not None:
+            self._store_repair(access)
         if self._checked is None:
             return None, None
         held = access.hold()

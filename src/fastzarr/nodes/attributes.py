@@ -165,7 +165,8 @@ class Attributes(MutableMapping[str, Any]):
             msg = f"{self._place()}: must be a mapping of names to values, got {show(other)}"
             raise TypeError(msg) from None
         new = plain_attributes(given | more, self._place())
-        if new:
+        # Metadata that is read as other than it is stored is stored as read by any change.
+        if new or getattr(self._holder.layout, "repaired", None) is not None:
             self._change(lambda old: old | new)
 
     def clear(self) -> None:

@@ -451,6 +451,10 @@ class _Change:
             latest, self.result = self._change_attributes(found, separate)
         before = self.format.write(latest)[self.name]
         after = self.format.write(self.result)[self.name]
+        if isinstance(latest, Layout) and latest.repaired is not None:
+            # Any change stores them as they are read.
+            before = {name: before[name] for name in before.keys() - latest.repaired.members.keys()}
+            self.result = self.result.with_members(repaired=None)
         if document.alike(after, before):
             return data
         new = document.dumps(self._patched(found, after, before), self.name)

@@ -136,7 +136,10 @@ class ConsolidatedMetadata:
         return {
             "kind": self.kind,
             "must_understand": self.must_understand,
-            "metadata": {path: node.to_dict() for path, node in found},
+            "metadata": {
+                path: getattr(node, "_stored_document", None) or node.to_dict()
+                for path, node in found
+            },
         }
 
     @classmethod

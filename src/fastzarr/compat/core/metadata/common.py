@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 from fastzarr._lazy import cached
 from fastzarr.compat.abc.metadata import Metadata
 from fastzarr.metadata import formats
+from fastzarr.metadata.repairs import Repaired
 
 if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
+
+
+# What has the chunk shape in a document of either format.
+_GRID = ("chunks", "chunk_grid")
 
 
 def parse_attributes(data: Any) -> dict[str, Any]:
@@ -51,7 +56,20 @@ class Lazy(Metadata):
         if own is None:
             made: Any = formats.from_dict(plain(self.to_dict()))
             own = made
+            stored = vars(self).get("_read_from")
+            if stored is not None:
+                grid = {name: stored[name] for name in _GRID if name in stored}
+                own = own.with_members(repaired=Repaired(grid, ()))
         return own
+
+    @property
+    def _stored_document(self) -> dict[str, Any] | None:
+        """The document that was read as another one, as long as it may still be stored."""
+        found: dict[str, Any] | None = vars(self).get("_read_from")
+        layout = vars(self).get("_layout")
+        if found is None and layout is not None and layout.repaired is not None:
+            found = layout.to_dict() | layout.repaired.members
+        return found
 
     @property
     def ndim(self) -> int:

@@ -12,7 +12,7 @@ import json
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from fastzarr.compat.core.config import config
 from fastzarr.compat.core.dtype import from_inner, get_data_type_from_json
 from fastzarr.compat.core.dtype.common import OBJECT_CODEC_IDS
 from fastzarr.compat.core.metadata.common import Lazy, parse_attributes
+from fastzarr.compat.core.metadata.repair import mark_repaired, repair_array_document
 from fastzarr.compat.registry import get_numcodec
 from fastzarr.errors import ZarrUserWarning
 
@@ -78,7 +79,6 @@ class ArrayV2Metadata(Lazy):
     compressor: Any
     attributes: dict[str, Any]
     zarr_format: Literal[2] = field(init=False, default=2)
-    _stored_document: ClassVar[Any] = None
 
     def __init__(  # noqa: PLR0913  (signature of zarr-python)
         self,
@@ -151,8 +151,8 @@ class ArrayV2Metadata(Lazy):
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, path: str | None = None) -> Self:
         """Return the metadata of a document that contains the attributes, too."""
-        del path
-        members = dict(data)
+        repaired, readings = repair_array_document(data, 2)
+        members = dict(repaired)
         parse_zarr_format(members.pop("zarr_format"))
         filters, compressor = members.get("filters"), members.get("compressor")
         objects = get_object_codec_id((*(filters or ()), compressor))
@@ -169,7 +169,8 @@ class ArrayV2Metadata(Lazy):
             warnings.warn(msg, ZarrUserWarning, stacklevel=2)
             members["filters"] = None
         known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in members.items() if name in known})
+        made = cls(**{name: value for name, value in members.items() if name in known})
+        return mark_repaired(made, data, readings, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document, with the attributes in it."""

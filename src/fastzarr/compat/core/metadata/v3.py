@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypedDict, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, TypeGuard
 
 from fastzarr.compat.abc.codec import ArrayBytesCodec
 from fastzarr.compat.codecs.bridge import outer_codec, parse_codecs
@@ -44,6 +44,7 @@ from fastzarr.compat.core.metadata._grids import (
     parse_chunk_grid,
 )
 from fastzarr.compat.core.metadata.common import Lazy, parse_attributes
+from fastzarr.compat.core.metadata.repair import mark_repaired, repair_array_document
 from fastzarr.errors import MetadataValidationError, NodeTypeValidationError
 
 if TYPE_CHECKING:
@@ -258,7 +259,6 @@ class ArrayV3Metadata(Lazy):
     node_type: Literal["array"] = field(default="array", init=False)
     storage_transformers: tuple[dict[str, Any], ...]
     extra_fields: dict[str, Any]
-    _stored_document: ClassVar[Any] = None
 
     def __init__(  # noqa: PLR0913  (signature of zarr-python)
         self,
@@ -408,7 +408,8 @@ class ArrayV3Metadata(Lazy):
                 if path is not None:
                     error.add_note(f"Array {path!r}: nothing was read.")
                 raise
-        members = dict(data)
+        repaired, readings = repair_array_document(data, 3)
+        members = dict(repaired)
         parse_zarr_format(members.pop("zarr_format"))
         parse_node_type_array(members.pop("node_type"))
         found = members.pop("data_type")
@@ -422,7 +423,7 @@ class ArrayV3Metadata(Lazy):
         except ValueError as error:
             msg = f"Invalid fill_value: {fill!r}"
             raise TypeError(msg) from error
-        return cls(
+        made = cls(
             shape=members.pop("shape"),
             data_type=dtype,
             chunk_grid=members.pop("chunk_grid"),
@@ -434,6 +435,7 @@ class ArrayV3Metadata(Lazy):
             storage_transformers=members.pop("storage_transformers", ()),
             extra_fields=members,
         )
+        return mark_repaired(made, data, readings, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document."""
