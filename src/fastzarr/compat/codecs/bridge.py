@@ -29,7 +29,7 @@ from fastzarr.compat.codecs._dress import (
     parse_codecs,
 )
 from fastzarr.compat.codecs.bytes import BytesCodec
-from fastzarr.compat.codecs.sharding import ShardingCodec
+from fastzarr.compat.codecs.sharding import ShardingCodec, order_of
 
 __all__ = ["codec_of", "inner_codec", "outer_codec", "parse_codecs"]
 
@@ -106,6 +106,7 @@ def outer_codec(codec: Any) -> Any:
             codecs=[outer_codec(one) for one in codec.codecs],
             index_codecs=[outer_codec(one) for one in codec.index_codecs],
             index_location=codec.index_location,  # type: ignore[arg-type]  # one of the two
+            subchunk_write_order=order_of(codec),
         )
     kind = kind_of(codec)
     if kind is None:

@@ -58,6 +58,7 @@ __all__ = [
 IndexLocation = Literal["start", "end"]
 INDEX_LOCATION: Final = ("start", "end")
 SubchunkWriteOrder = Literal["morton", "unordered", "lexicographic", "colexicographic"]
+_DEFAULT_ORDER: Final = "morton"
 SUBCHUNK_WRITE_ORDER: Final = ("morton", "unordered", "lexicographic", "colexicographic")
 
 
@@ -81,6 +82,31 @@ def _check_index_codecs(codecs: tuple[Any, ...]) -> None:
         raise ValueError(msg)
 
 
+def order_of(codec: _Sharding) -> SubchunkWriteOrder:
+    """Return the order that a codec of fastzarr was made with here."""
+    return codec.subchunk_write_order if isinstance(codec, _Ordered) else _DEFAULT_ORDER
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Ordered(_Sharding):
+    """The codec of fastzarr with an order of which no document tells, so codecs do not differ."""
+
+    subchunk_write_order: SubchunkWriteOrder
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same document."""
+        if not isinstance(other, _Sharding):
+            return NotImplemented
+        return self._known() == _Ordered._known(other)  # type: ignore[arg-type]
+
+    def __hash__(self) -> int:
+        """Return the hash of a codec without the order."""
+        return hash(self._known())
+
+    def _known(self) -> tuple[Any, ...]:
+        return (self.chunk_shape, self.codecs, self.index_codecs, self.index_location)
+
+
 @dress
 @dataclass(frozen=True, kw_only=True)
 class ShardingCodec(
@@ -88,7 +114,8 @@ class ShardingCodec(
 ):
     """Many chunks in one stored object.
 
-    ``subchunk_write_order`` is accepted; fastzarr stores inner chunks in lexicographic order.
+    ``subchunk_write_order`` is kept by the handle of a new array, and no document has it. Whatever
+    it is, inner chunks are stored in lexicographic order.
 
     >>> ShardingCodec(chunk_shape=2).chunk_shape
     (2,)
@@ -101,7 +128,7 @@ class ShardingCodec(
     codecs: tuple[Any, ...] = (BytesCodec(endian="little"),)
     index_codecs: tuple[Any, ...] = (BytesCodec(endian="little"), Crc32cCodec())
     index_location: IndexLocation = "end"
-    subchunk_write_order: SubchunkWriteOrder = "morton"
+    subchunk_write_order: SubchunkWriteOrder = _DEFAULT_ORDER
 
     if TYPE_CHECKING:
         # What is passed has more types than the members have.
@@ -135,14 +162,16 @@ class ShardingCodec(
         _check_index_codecs(found["index_codecs"])
         for name, value in found.items():
             object.__setattr__(self, name, value)
-        self.holding(
-            _Sharding(
-                chunk_shape=self.chunk_shape,
-                codecs=tuple(inner_codec(codec) for codec in self.codecs),
-                index_codecs=tuple(inner_codec(codec) for codec in self.index_codecs),
-                index_location=self.index_location,
-            )
-        )
+        members: dict[str, Any] = {
+            "chunk_shape": self.chunk_shape,
+            "codecs": tuple(inner_codec(codec) for codec in self.codecs),
+            "index_codecs": tuple(inner_codec(codec) for codec in self.index_codecs),
+            "index_location": self.index_location,
+        }
+        if order == _DEFAULT_ORDER:
+            self.holding(_Sharding(**members))
+        else:
+            self.holding(_Ordered(**members, subchunk_write_order=order))
 
     def settings(self) -> dict[str, Any]:
         """Return the configuration as documents have it."""

@@ -8,15 +8,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-import itertools
-import math
 import sys
 from typing import TYPE_CHECKING, Any
 
 import hypothesis.extra.numpy as npst
 import hypothesis.strategies as st
-import numpy as np
-from hypothesis import event
 
 from fastzarr.compat.abc.store import (
     OffsetByteRequest,
@@ -24,12 +20,94 @@ from fastzarr.compat.abc.store import (
     Store,
     SuffixByteRequest,
 )
+from fastzarr.compat.codecs import BytesCodec, Crc32cCodec, ZstdCodec
+from fastzarr.compat.codecs.sharding import SUBCHUNK_WRITE_ORDER, ShardingCodec
+from fastzarr.compat.core.config import config
+from fastzarr.compat.core.dtype import get_data_type_from_native_dtype
+from fastzarr.compat.core.metadata import ArrayV2Metadata, ArrayV3Metadata
+from fastzarr.compat.core.metadata.v3 import RectilinearChunkGridMetadata
 from fastzarr.compat.core.sync import sync
 from fastzarr.compat.storage import MemoryStore
 from fastzarr.compat.storage._utils import _join_paths
+from fastzarr.compat.testing._grids import (
+    _rectilinear_chunks,
+    chunk_grids,
+    chunk_shapes,
+    chunks_param_from_rectilinear,
+    rectilinear_chunk_grids,
+    rectilinear_chunk_shape_declarations,
+    rectilinear_chunks,
+    rectilinear_dim_edges,
+    shard_shapes,
+)
+from fastzarr.compat.testing._selections import (
+    basic_indices,
+    block_indices,
+    end_slices,
+    is_negative_slice,
+    orthogonal_indices,
+)
+from fastzarr.compat.testing._types import (
+    dtypes,
+    structured_dtypes,
+    v2_dtypes,
+    v3_dtypes,
+    zdtypes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+
+__all__ = [
+    "_rectilinear_chunks",
+    "array_metadata",
+    "array_names",
+    "array_shapes",
+    "arrays",
+    "attrs",
+    "basic_indices",
+    "block_indices",
+    "block_test_arrays",
+    "chunk_grids",
+    "chunk_paths",
+    "chunk_shapes",
+    "chunks_param_from_rectilinear",
+    "clear_store",
+    "complex_rectilinear_arrays",
+    "compressors",
+    "dimension_names",
+    "dtypes",
+    "end_slices",
+    "is_negative_slice",
+    "key_ranges",
+    "keys",
+    "node_names",
+    "np_array_and_chunks",
+    "numpy_arrays",
+    "orthogonal_indices",
+    "paths",
+    "rectilinear_arrays",
+    "rectilinear_chunk_grids",
+    "rectilinear_chunk_shape_declarations",
+    "rectilinear_chunks",
+    "rectilinear_dim_edges",
+    "safe_unicode_for_dtype",
+    "shard_shapes",
+    "sharded_arrays",
+    "sharding_inner_codecs",
+    "short_node_names",
+    "simple_arrays",
+    "stores",
+    "structured_dtypes",
+    "subchunk_write_orders",
+    "v2_dtypes",
+    "v3_dtypes",
+    "zarr_formats",
+    "zarr_key_chars",
+    "zdtypes",
+]
 
 _attribute_names = st.text(min_size=1)
 _attribute_values = st.recursive(
@@ -87,24 +165,6 @@ zarr_formats = st.sampled_from([3, 2])
 # Values
 
 
-def dtypes() -> st.SearchStrategy[np.dtype[Any]]:
-    """Return a strategy for the data types of NumPy."""
-    kinds: list[Any] = [
-        npst.integer_dtypes,
-        npst.unsigned_integer_dtypes,
-        npst.floating_dtypes,
-        npst.complex_number_dtypes,
-        npst.byte_string_dtypes,
-        npst.unicode_string_dtypes,
-        npst.datetime64_dtypes,
-        npst.timedelta64_dtypes,
-    ]
-    return st.one_of(npst.boolean_dtypes(), *(kind(endianness="=") for kind in kinds))
-
-
-v2_dtypes = v3_dtypes = dtypes
-
-
 def safe_unicode_for_dtype(dtype: np.dtype[Any]) -> st.SearchStrategy[str]:
     """Return a strategy for text of a data type that has an encoding in UTF-8."""
     letters = st.characters(exclude_categories=["Cs"], min_codepoint=32)
@@ -140,44 +200,6 @@ def dimension_names(draw: st.DrawFn, *, ndim: int | None = None) -> list[str | N
 
 
 @st.composite
-def chunk_shapes(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Draw the shape of the chunks of an array."""
-    counts = [draw(st.integers(min(size, 1), max(size, 1))) for size in shape]
-    chunks = tuple(
-        max(1, size // count) if count else 1 for size, count in zip(shape, counts, strict=True)
-    )
-    for chunk in chunks:
-        event("chunk size", chunk)
-    if any(size % chunk for size, chunk in zip(shape, chunks, strict=True)):
-        event("smaller last chunk")
-    return chunks
-
-
-@st.composite
-def _rectilinear_chunks(draw: st.DrawFn, *, shape: tuple[int, ...]) -> list[int | list[int]]:
-    """Draw chunks: along each axis the size of every chunk, or a list of the sizes of all."""
-    chunks: list[int | list[int]] = []
-    for extent in shape:
-        if extent < 2 or draw(st.booleans()):
-            chunks.append(draw(st.integers(1, max(extent, 1))))
-        else:
-            ends = [*sorted(draw(st.sets(st.integers(1, extent - 1), max_size=4))), extent]
-            chunks.append([end - start for start, end in zip([0, *ends], ends, strict=False)])
-    return chunks
-
-
-@st.composite
-def shard_shapes(
-    draw: st.DrawFn, *, shape: tuple[int, ...], chunk_shape: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Draw the shape of shards of whole chunks."""
-    return tuple(
-        chunk * draw(st.integers(1, size // chunk))
-        for size, chunk in zip(shape, chunk_shape, strict=True)
-    )
-
-
-@st.composite
 def np_array_and_chunks(
     draw: st.DrawFn,
     *,
@@ -196,79 +218,7 @@ def chunk_paths(draw: st.DrawFn, ndim: int, numblocks: tuple[int, ...], subset: 
     return "/".join(map(str, at[:last]))
 
 
-# Selections
-
-
-def is_negative_slice(idx: Any) -> bool:
-    """Whether an index is a slice that runs backwards."""
-    return isinstance(idx, slice) and idx.step is not None and idx.step < 0
-
-
-@st.composite
-def end_slices(draw: st.DrawFn, *, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Draw slices at the end of each axis, where chunks may be smaller."""
-    starts = [draw(st.integers(size // 2, size - 1)) for size in shape]
-    return tuple(
-        slice(start, start + draw(st.integers(0, size - start)))
-        for size, start in zip(shape, starts, strict=True)
-    )
-
-
-@st.composite
-def basic_indices(
-    draw: st.DrawFn,
-    *,
-    shape: tuple[int, ...],
-    min_dims: int = 0,
-    max_dims: int | None = None,
-    allow_newaxis: bool = False,
-    allow_ellipsis: bool = True,
-) -> Any:
-    """Draw a basic index without slices that run backwards."""
-    strategy: Any = npst.basic_indices
-    found: st.SearchStrategy[Any] = strategy(
-        shape,
-        min_dims=min_dims,
-        max_dims=max_dims,
-        allow_newaxis=allow_newaxis,
-        allow_ellipsis=allow_ellipsis,
-    ).filter(lambda index: not any(map(is_negative_slice, _as_tuple(index))))
-    if math.prod(shape) >= 3:
-        found = end_slices(shape=shape) | found
-    return draw(found)
-
-
-def _as_tuple(index: Any) -> tuple[Any, ...]:
-    return index if isinstance(index, tuple) else (index,)
-
-
-@st.composite
-def orthogonal_indices(
-    draw: st.DrawFn, *, shape: tuple[int, ...]
-) -> tuple[tuple[Any, ...], tuple[np.ndarray[Any, Any], ...]]:
-    """Draw an index of each axis, and the arrays by which NumPy selects the same elements."""
-    chosen: list[Any] = []
-    points: list[np.ndarray[Any, Any]] = []
-    for size in shape:
-        one: st.SearchStrategy[Any] = basic_indices(min_dims=1, shape=(size,), allow_ellipsis=False)
-        if size:
-            lists = npst.integer_array_indices(
-                (size,), result_shape=npst.array_shapes(min_side=1, max_side=size, max_dims=1)
-            )
-            one = lists | one | st.integers(-size, size - 1)
-        (index,) = draw(one.map(_as_tuple).filter(bool))
-        chosen.append(index)
-        if isinstance(index, slice):
-            points.append(np.arange(*index.indices(size)))
-        else:
-            points.append(np.array(index))
-    lengths = itertools.count()
-    kept = sum(point.ndim for point in points)
-    shaped = [
-        point.reshape([-1 if axis == at else 1 for axis in range(kept)]) if point.ndim else point
-        for point, at in ((one, next(lengths) if one.ndim else 0) for one in points)
-    ]
-    return tuple(chosen), tuple(np.broadcast_arrays(*shaped))
+# Requests
 
 
 def key_ranges(
@@ -290,6 +240,58 @@ def key_ranges(
 
 
 # Arrays in stores
+
+subchunk_write_orders: st.SearchStrategy[Any] = st.sampled_from(SUBCHUNK_WRITE_ORDER)
+# Chunks of a fixed size are read by other code than compressed ones.
+sharding_inner_codecs: st.SearchStrategy[list[Any]] = st.sampled_from(
+    [[BytesCodec()], [BytesCodec(), ZstdCodec()]]
+)
+_fillable = npst.array_shapes(max_dims=3, min_side=1, max_side=20)
+_shardable = npst.array_shapes(max_dims=4, min_side=1, max_side=8)
+
+
+@st.composite
+def _sharding_codecs(
+    draw: st.DrawFn, *, chunk_shape: tuple[int, ...], codecs: Sequence[Any] | None = None
+) -> ShardingCodec:
+    return ShardingCodec(
+        chunk_shape=chunk_shape,
+        codecs=draw(sharding_inner_codecs) if codecs is None else codecs,
+        index_codecs=[BytesCodec(), Crc32cCodec()],
+        subchunk_write_order=draw(subchunk_write_orders),
+    )
+
+
+def _fill_values(dtype: np.dtype[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | npst.from_dtype(dtype)
+
+
+@st.composite
+def _grid_words(
+    draw: st.DrawFn, shape: tuple[int, ...]
+) -> tuple[dict[str, Any], RectilinearChunkGridMetadata | None]:
+    """Draw what a new array of format 3 is told about its chunks, and their grid if irregular."""
+    grid = draw(st.none() | chunk_grids(shape=shape), label="chunk grid")
+    if isinstance(grid, RectilinearChunkGridMetadata):
+        if not shape or draw(st.booleans()):
+            return {"chunks": grid}, grid
+        lists = draw(_rectilinear_chunks(shape=shape), label="chunks")
+        axes = tuple(axis if isinstance(axis, int) else tuple(axis) for axis in lists)
+        return {"chunks": lists}, RectilinearChunkGridMetadata(chunk_shapes=axes)
+    if grid is not None:
+        return {"chunks": grid.chunk_shape}, None
+    chunks = draw(chunk_shapes(shape=shape), label="chunk shape")
+    if all(size >= chunk for size, chunk in zip(shape, chunks, strict=True)):
+        shards = draw(st.none() | shard_shapes(shape=shape, chunk_shape=chunks), label="shards")
+        if shards is not None:
+            codec = draw(_sharding_codecs(chunk_shape=chunks))
+            return {
+                "chunks": chunks,
+                "shards": shards,
+                "serializer": codec,
+                "compressors": None,
+            }, None
+    return {"chunks": chunks}, None
 
 
 @st.composite
@@ -318,29 +320,30 @@ def arrays(  # noqa: PLR0913  (signature of zarr-python)
     attributes = draw(attrs, label="attributes")
     zarr_format = draw(zarr_formats, label="zarr format")
     data = draw(numpy_arrays(shapes=shapes) if arrays is None else arrays, label="array data")
-    chunks = draw(chunk_shapes(shape=data.shape), label="chunk shape")
-    shards = names = None
+    grid = None
     if zarr_format == 3:
-        names = draw(dimension_names(ndim=data.ndim), label="dimension names")
-        if all(size >= chunk for size, chunk in zip(data.shape, chunks, strict=True)):
-            shards = draw(
-                st.none() | shard_shapes(shape=data.shape, chunk_shape=chunks), label="shard shape"
-            )
+        words, grid = draw(_grid_words(data.shape))
+        words["dimension_names"] = draw(dimension_names(ndim=data.ndim), label="dimension names")
+    else:
+        words = {"chunks": draw(chunk_shapes(shape=data.shape), label="chunk shape")}
     full = _join_paths([path, name])
     root = open_group(store, mode=open_mode, zarr_format=zarr_format)
     made = root.create_array(
         full,
         shape=data.shape,
-        chunks=chunks,
-        shards=shards,
         dtype=data.dtype,
         attributes=attributes,
-        fill_value=draw(st.none() | npst.from_dtype(data.dtype)),
-        dimension_names=names,
+        fill_value=draw(_fill_values(data.dtype)),
+        **words,
     )
     assert made.path == full.strip("/")
-    assert (made.shape, made.shards) == (data.shape, shards)
+    assert (made.name, made.basename) == (f"/{made.path}", name)
+    assert (made.shape, made.shards) == (data.shape, words.get("shards"))
     assert dict(made.attrs) == (attributes or {})
+    if grid is not None:
+        assert made.metadata.chunk_grid == grid
+    else:
+        assert made.chunks == words["chunks"]
     made[:] = data
     return made
 
@@ -359,6 +362,116 @@ def simple_arrays(
     return draw(found)
 
 
+def _created(where: Any, data: np.ndarray[Any, Any], **words: Any) -> Any:
+    """Return a new array with elements, whose chunks may differ in length."""
+    with config.set({"array.rectilinear_chunks": True}):
+        made = where(shape=data.shape, dtype=data.dtype, **words)
+        made[...] = data
+    return made
+
+
+@st.composite
+def rectilinear_arrays(
+    draw: st.DrawFn, *, shapes: st.SearchStrategy[tuple[int, ...]] = _fillable
+) -> Any:
+    """Draw an array whose chunks may differ in length."""
+    from fastzarr.compat.api.synchronous import create_array
+
+    shape = draw(shapes)
+    chunks = draw(_rectilinear_chunks(shape=shape))
+    data = draw(numpy_arrays(shapes=st.just(shape)))
+    return _created(
+        create_array,
+        data,
+        store=MemoryStore(),
+        chunks=chunks,
+        fill_value=draw(_fill_values(data.dtype)),
+        dimension_names=draw(dimension_names(ndim=len(shape))),
+    )
+
+
+@st.composite
+def complex_rectilinear_arrays(
+    draw: st.DrawFn,
+    *,
+    stores: st.SearchStrategy[Any] = stores,
+    paths: st.SearchStrategy[str] = paths(),  # noqa: B008  (signature)
+    array_names: st.SearchStrategy[str] = array_names,
+    attrs: st.SearchStrategy[Any] = attrs,
+) -> tuple[np.ndarray[Any, Any], Any]:
+    """Draw an array of many short chunks along each axis, and its elements."""
+    from fastzarr.compat.api.synchronous import open_group
+
+    count = draw(st.integers(5, 10))
+    lengths = st.lists(st.integers(1, 5), min_size=count, max_size=count)
+    chunks = draw(st.lists(lengths, min_size=1, max_size=3))
+    data = draw(numpy_arrays(shapes=st.just(tuple(map(sum, chunks)))))
+    root = open_group(draw(stores), mode="w", zarr_format=3)
+    made = _created(
+        root.create_array,
+        data,
+        name=_join_paths([draw(paths), draw(array_names)]),
+        chunks=chunks,
+        fill_value=draw(_fill_values(data.dtype)),
+        dimension_names=draw(dimension_names(ndim=len(chunks))),
+        attributes=draw(attrs),
+    )
+    return data, made
+
+
+@st.composite
+def sharded_arrays(
+    draw: st.DrawFn,
+    *,
+    shapes: st.SearchStrategy[tuple[int, ...]] = _shardable,
+    nested: bool | None = None,
+) -> Any:
+    """Draw an array of shards, which with ``nested`` have shards inside; it is drawn if None."""
+    from fastzarr.compat.api.synchronous import create_array
+
+    shape = draw(shapes)
+    inner = draw(chunk_shapes(shape=shape))
+    codec = draw(_sharding_codecs(chunk_shape=inner))
+    if draw(st.booleans()) if nested is None else nested:
+        inner = draw(shard_shapes(shape=shape, chunk_shape=inner))
+        codec = draw(_sharding_codecs(chunk_shape=inner, codecs=[codec]))
+    shards = draw(shard_shapes(shape=shape, chunk_shape=inner))
+    data = draw(numpy_arrays(shapes=st.just(shape)))
+    # The codec is passed as the serializer, so it stays the outermost one.
+    made = create_array(
+        MemoryStore(),
+        shape=shape,
+        chunks=shards,
+        dtype=data.dtype,
+        fill_value=draw(_fill_values(data.dtype)),
+        dimension_names=draw(dimension_names(ndim=len(shape))),
+        serializer=codec,
+        filters=None,
+        compressors=None,
+    )
+    assert (made.shards, made.chunks) == (shards, inner)
+    (found,) = made.metadata.codecs
+    assert found.subchunk_write_order == codec.subchunk_write_order
+    made[:] = data
+    return made
+
+
+@st.composite
+def block_test_arrays(draw: st.DrawFn) -> tuple[Any, np.ndarray[Any, Any]]:
+    """Draw an array for indices of blocks, and its elements: regular chunks, shards, or others."""
+    from fastzarr.compat.api.synchronous import create_array
+
+    data = draw(numpy_arrays(shapes=_fillable))
+    words: dict[str, Any] = {}
+    if draw(st.booleans()):
+        words["chunks"] = draw(chunk_shapes(shape=data.shape))
+        shards = shard_shapes(shape=data.shape, chunk_shape=words["chunks"])
+        words["shards"] = draw(st.none() | shards)
+    else:
+        words["chunks"] = draw(_rectilinear_chunks(shape=data.shape))
+    return _created(create_array, data, store=draw(stores), **words), data
+
+
 @st.composite
 def array_metadata(
     draw: st.DrawFn,
@@ -368,39 +481,32 @@ def array_metadata(
     attributes: st.SearchStrategy[Any] = attrs,
 ) -> Any:
     """Draw the metadata of an array."""
-    from fastzarr.compat.core.metadata import ArrayV2Metadata, ArrayV3Metadata
-
     zarr_format = draw(zarr_formats)
     shape = draw(array_shapes())
-    dtype: Any = draw(dtypes().filter(lambda one: one.kind != "U" or one.itemsize))
-    document: dict[str, Any] = {"zarr_format": zarr_format, "shape": list(shape)}
-    chunks = list(draw(chunk_shapes(shape=shape)))
-    from fastzarr.compat.core.dtype import get_data_type_from_native_dtype
-
-    kind = get_data_type_from_native_dtype(dtype)
-    fill = kind.to_json_scalar(draw(npst.from_dtype(dtype)), zarr_format=zarr_format)
-    if zarr_format == 2:
-        found = document | {
-            "chunks": chunks,
-            "dtype": kind.to_json(zarr_format=2)["name"],
-            "fill_value": fill,
-            "order": draw(st.sampled_from(["C", "F"])),
-            "dimension_separator": draw(st.sampled_from([".", "/"])),
-            "filters": None,
-            "compressor": None,
-            "attributes": draw(attributes) or {},
-        }
-        return ArrayV2Metadata.from_dict(found)
-    endian = {"endian": "little"} if dtype.itemsize > 1 else {}
-    found = document | {
-        "node_type": "array",
-        "data_type": kind.to_json(zarr_format=3),
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": fill,
-        "codecs": [{"name": "bytes", "configuration": endian}],
-        "attributes": draw(attributes) or {},
-        "dimension_names": draw(dimension_names(ndim=len(shape))),
-        "storage_transformers": [],
+    native = draw(dtypes())
+    kind = get_data_type_from_native_dtype(native)
+    made: Any = ArrayV2Metadata if zarr_format == 2 else ArrayV3Metadata
+    words: dict[str, Any] = {
+        "shape": shape,
+        "fill_value": draw(npst.from_dtype(native)),
+        "attributes": draw(attributes),
     }
-    return ArrayV3Metadata.from_dict(found)
+    if zarr_format == 2:
+        return made(
+            chunks=draw(array_shapes(min_dims=len(shape), max_dims=len(shape), min_side=1)),
+            dtype=kind,
+            order=draw(st.sampled_from(["C", "F"])),
+            dimension_separator=draw(st.sampled_from([".", "/"])),
+            filters=None,
+            compressor=None,
+            **words,
+        )
+    return made(
+        data_type=kind,
+        chunk_grid=draw(chunk_grids(shape=shape)),
+        chunk_key_encoding={"name": "default", "configuration": {"separator": "/"}},
+        codecs=[BytesCodec()],
+        dimension_names=draw(dimension_names(ndim=len(shape))),
+        storage_transformers=(),
+        **words,
+    )
