@@ -14,6 +14,7 @@ mod files;
 mod lent;
 mod objects;
 mod raised;
+mod views;
 
 use std::alloc::System;
 use std::sync::atomic::{AtomicBool, Ordering};

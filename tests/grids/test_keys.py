@@ -52,6 +52,24 @@ def test_a_key_decodes_to_its_coordinates(keys: KeyEncoding, coords: tuple[int, 
     assert keys.decode(keys.encode(coords), len(coords)) == coords
 
 
+@pytest.mark.parametrize("keys", ENCODINGS, ids=str)
+@given(data=st.data(), prefix=st.sampled_from(["", "a/", "50%d/"]), ndim=st.integers(0, 3))
+def test_many_keys_are_those_of_each(
+    keys: KeyEncoding, data: st.DataObject, prefix: str, ndim: int
+) -> None:
+    axes = [st.integers(0, 10**18)] * ndim
+    chunks = data.draw(st.lists(st.tuples(*axes), max_size=4))
+    assert keys.encode_many(prefix, chunks) == [prefix + keys.encode(one) for one in chunks]
+
+
+def test_many_keys_are_those_of_an_encoding_like_ours() -> None:
+    class Own(ChunkKeys):
+        def encode(self, coords: tuple[int, ...]) -> str:
+            return "own/" + super().encode(coords)
+
+    assert Own("v2", ".").encode_many("a/", [(1, 2)]) == ["a/own/1.2"]
+
+
 @pytest.mark.parametrize(
     "key", ["zarr.json", "c/01/2", "c/1", "c/1/2/3", "c/-1/2", "c/1/2x", "1/2"]
 )

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import lmdb
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fastzarr as zarr
 from fastzarr.config import config
@@ -136,6 +138,51 @@ def test_a_store_that_was_only_read_is_not_synced_again(
         with LMDBStore(tmp_path / f"{number}.lmdb", **words) as store:
             store["a"] = b"1"
     assert len(synced) == 2
+
+
+def test_what_the_extension_reads_lasts(tmp_path: Path) -> None:
+    """Values are views of one time until their owner is deleted, and copies if many have some."""
+    store = LMDBStore(tmp_path / "a.lmdb", max_readers=8)
+    store.set_many([("a", b"1" * 50000), ("b", b""), ("c", b"3")])
+    owner, values = store.views(["a", "b", "c", "x"])
+    store.clear()
+    for number in range(50):
+        store[f"d/{number}"] = b"2" * 50000
+    assert [None if one is None else bytes(one) for one in values] == [
+        *(b"1" * 50000, b"", b"3"),
+        None,
+    ]
+    assert {type(one) for one in values[:3]} == {memoryview}
+    many = [store.views(["d/1"]) for _ in range(100)]
+    assert {type(one.values[0]) for one in many} == {memoryview, bytes}
+    assert all(bytes(one.values[0]) == b"2" * 50000 for one in many)
+    values, many = [], []
+    del owner
+    # Nobody keeps a transaction any more, of the readers that the table lists.
+    assert all(line.split()[-1] == "-" for line in store.db.readers().splitlines()[1:])
+    with store.transaction(""):
+        assert store.views(["d/1"]) == (None, [b"2" * 50000])
+    assert LMDBStore(tmp_path / "none.lmdb").views(["a"]).values == [None]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 20_000), min_size=1, max_size=5),
+    buffers=st.booleans(),
+)
+def test_views_are_what_keys_have(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], buffers: bool
+) -> None:
+    """``views`` and ``get_small`` return what ``get`` does."""
+    with LMDBStore(tmp_path_factory.mktemp("lmdb"), buffers) as store:
+        store.set_many((f"k{n}", bytes([n]) * size) for n, size in enumerate(sizes))
+        keys = [f"k{n}" for n in range(len(sizes) + 1)]
+        found = store.views(keys)
+        assert [None if one is None else bytes(one) for one in found.values] == [
+            store.get(key) for key in keys
+        ]
+        assert store.get_small(keys) == {key: store.get(key) for key in keys}
+        del found
 
 
 def test_too_many_views_are_copies(tmp_path: Path) -> None:

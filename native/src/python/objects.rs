@@ -19,6 +19,7 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 #[cfg(unix)]
 use super::archive::Member;
 use super::lent::{Lent, Loans};
+use super::views::{Owner, Used, View, Viewed, Whole};
 use crate::error::{Error, Kind, Result};
 use crate::job::guard;
 use crate::memory;
@@ -43,7 +44,7 @@ enum Asked {
 enum Found {
     Bytes(PyBackedBytes),
     /// A read-only buffer, which is not copied.
-    View(PyBuffer<u8>),
+    View(View),
     /// A place in a file, where they are read.
     #[cfg(unix)]
     Span(Span),
@@ -64,6 +65,8 @@ pub(super) struct PyObjects {
     /// Whether the store tells where values are in a file, instead of reading them, and whether parts
     /// of these are read alone.
     spans: Option<bool>,
+    /// Whether the store has views of many values together, which belong to an object.
+    views: bool,
     asked: Asked,
     /// Whether a thread must be admitted before it encodes an object.
     admits: bool,
@@ -72,7 +75,7 @@ pub(super) struct PyObjects {
     raised: Mutex<Option<PyErr>>,
     lent: Loans,
     /// Buffers to be released the next time that the lock is held.
-    used: Mutex<Vec<PyBuffer<u8>>>,
+    used: Used,
 }
 
 impl PyObjects {
@@ -91,6 +94,7 @@ impl PyObjects {
         PyObjects {
             chunks: chunks.clone().unbind(),
             spans: None,
+            views: false,
             asked: Asked::One,
             admits: false,
             lends: false,
@@ -122,9 +126,11 @@ impl PyObjects {
             Some(located) if cfg!(unix) && !located.is_none() => Some(located.is_truthy()?),
             _ => None,
         };
+        let views = chunks.getattr_opt(intern!(job.py(), "has_views"))?;
         Ok(PyObjects {
             asked,
             spans,
+            views: views.is_some_and(|views| views.is_truthy().unwrap_or(false)),
             ..PyObjects::new(chunks)
         })
     }
@@ -220,7 +226,7 @@ impl PyObjects {
                     let span = value.cast::<Member>()?.get().span(py, archive, in_parts);
                     Some(Found::Span(span.map_err(super::raised::raising)?))
                 }
-                _ => found(&value)?,
+                _ => found(&value, None)?,
             };
             memory::push(&mut values, one, "fetch").map_err(super::raised::raising)?;
         }
@@ -259,16 +265,13 @@ impl PyObjects {
     }
 
     fn parts<'a>(&'a self, value: &Bound<'_, PyAny>) -> PyResult<Option<Box<dyn Parts + 'a>>> {
-        Ok(found(value)?.map(|found| self.opened(found)))
+        Ok(found(value, None)?.map(|found| self.opened(found)))
     }
 
     fn opened<'a>(&'a self, found: Found) -> Box<dyn Parts + 'a> {
         match found {
             Found::Bytes(bytes) => Box::new(Whole(bytes)),
-            Found::View(buffer) => Box::new(Viewed {
-                buffer: Some(buffer),
-                used: &self.used,
-            }),
+            Found::View(view) => Box::new(Viewed::new(view, &self.used)),
             #[cfg(unix)]
             Found::Span(span) => Box::new(span),
         }
@@ -323,13 +326,18 @@ impl PyObjects {
             if let Some(in_parts) = self.spans {
                 return self.located(&wanted, in_parts);
             }
-            let all = self
-                .chunks
-                .bind(py)
-                .call_method1(intern!(py, "get_many"), (wanted,))?;
+            let chunks = self.chunks.bind(py);
+            let (owner, all) = if self.views {
+                let told = chunks.call_method1(intern!(py, "get_views"), (wanted,))?;
+                let told = told.cast::<PyTuple>()?;
+                (Some(told.get_item(0)?.unbind().into()), told.get_item(1)?)
+            } else {
+                let all = chunks.call_method1(intern!(py, "get_many"), (wanted,))?;
+                (None, all)
+            };
             let mut values = Vec::new();
             for value in all.cast::<PyList>()? {
-                memory::push(&mut values, found(&value)?, "fetch")
+                memory::push(&mut values, found(&value, owner.as_ref())?, "fetch")
                     .map_err(super::raised::raising)?;
             }
             Ok(values)
@@ -396,11 +404,12 @@ impl PyObjects {
 const LENT: usize = 1 << 15;
 
 /// Return the bytes of an object, copied unless they are bytes of Python's or nobody may write them.
-fn found(value: &Bound<'_, PyAny>) -> PyResult<Option<Found>> {
+/// A buffer is valid as long as its owner.
+fn found(value: &Bound<'_, PyAny>, owner: Option<&Owner>) -> PyResult<Option<Found>> {
     if !value.is_none() && !value.is_instance_of::<PyBytes>() {
         let buffer = PyBuffer::<u8>::get(value)?;
         if buffer.readonly() && buffer.is_c_contiguous() {
-            return Ok(Some(Found::View(buffer)));
+            return Ok(Some(Found::View(View::new(buffer, owner.cloned()))));
         }
     }
     Ok(as_bytes(value)?.map(Found::Bytes))
@@ -418,19 +427,6 @@ fn as_bytes(found: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedBytes>> {
     Ok(Some(bytes.cast_into::<PyBytes>()?.into()))
 }
 
-/// Return a part of what is in memory.
-fn part(bytes: &[u8], offset: u64, size: usize) -> Result<&[u8]> {
-    let start = usize::try_from(offset).ok();
-    let found = start.and_then(|start| bytes.get(start..start.checked_add(size)?));
-    found.ok_or_else(|| {
-        let all = bytes.len();
-        Error::codec(
-            "fetch",
-            format!("{size} bytes at offset {offset} end after the {all}"),
-        )
-    })
-}
-
 /// The place of an object that is written.
 struct Entered<'a> {
     objects: &'a PyObjects,
@@ -444,63 +440,6 @@ impl Drop for Entered<'_> {
         // What it raises is kept. A place that could not be left is given up with its object.
         let leave = |py: Python<'_>| self.place.call_method0(py, intern!(py, "leave")).map(drop);
         self.objects.call("store", leave).ok();
-    }
-}
-
-/// An object in a read-only buffer of Python's.
-struct Viewed<'a> {
-    buffer: Option<PyBuffer<u8>>,
-    used: &'a Mutex<Vec<PyBuffer<u8>>>,
-}
-
-impl Viewed<'_> {
-    fn bytes(&self) -> &[u8] {
-        match &self.buffer {
-            Some(buffer) if buffer.item_count() > 0 => {
-                // SAFETY: the buffer is contiguous and read-only, and is kept as long as this.
-                unsafe {
-                    std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes())
-                }
-            }
-            _ => &[],
-        }
-    }
-}
-
-impl Parts for Viewed<'_> {
-    fn size(&self) -> u64 {
-        self.bytes().len() as u64
-    }
-
-    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        part(self.bytes(), offset, size)
-    }
-
-    fn in_memory(&self) -> Option<&[u8]> {
-        Some(self.bytes())
-    }
-}
-
-impl Drop for Viewed<'_> {
-    fn drop(&mut self) {
-        // It is released with the interpreter's lock, which is not taken for that alone.
-        guard(self.used).extend(self.buffer.take());
-    }
-}
-
-struct Whole(PyBackedBytes);
-
-impl Parts for Whole {
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read<'a>(&'a self, offset: u64, size: usize, _: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        part(&self.0, offset, size)
-    }
-
-    fn in_memory(&self) -> Option<&[u8]> {
-        Some(&self.0)
     }
 }
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastzarr.codecs.program import Program
     from fastzarr.metadata.layout import Layout
     from fastzarr.stores.base import Store
-    from fastzarr.stores.capabilities import Pinned, Spans
+    from fastzarr.stores.capabilities import Pinned, Spans, Views
     from fastzarr.stores.turns import Turn
 
 
@@ -31,7 +31,9 @@ class StoredChunks:
     __slots__ = (
         "declared",
         "encode",
+        "encode_many",
         "files",
+        "has_views",
         "located",
         "missed",
         "most",
@@ -61,7 +63,10 @@ class StoredChunks:
         ``path`` is that of the array in ``store``. ``name`` is its path in the user's store, if
         that is another, because ``store`` is that of a ``tree`` that is held open.
         """
-        self.store, self.encode, self.path = store, layout.keys.encode, path
+        self.store, self.path = store, path
+        self.encode, self.encode_many = layout.keys.encode, layout.keys.encode_many
+        #: Whether the extension asks for views of many objects together.
+        self.has_views = store.views is not None
         self.program_at = (
             layout.program_at if store.swap is not None and not store.swaps_deletes else None
         )
@@ -116,25 +121,31 @@ class StoredChunks:
 
     def get_many(self, chunks: Sequence[tuple[int, ...]]) -> list[bytes | None]:
         """Return what ``get`` returns for each of several objects."""
-        prefix, encode = self.prefix, self.encode
-        keys = [prefix + encode(chunk) for chunk in chunks]
+        keys = self.encode_many(self.prefix, chunks)
         found = self.store.get_many_valid(keys)
-        for key, value in zip(keys, found, strict=True):
-            if value is None:
-                self.miss(key)
+        self._miss(keys, found)
+        return found
+
+    def get_views(self, chunks: Sequence[tuple[int, ...]]) -> Views:
+        """Return several objects as views, for the extension."""
+        keys = self.encode_many(self.prefix, chunks)
+        ask: Any = self.store.views
+        found: Views = ask(keys)
+        self._miss(keys, found.values)
         return found
 
     def spans(self, chunks: Sequence[tuple[int, ...]]) -> Spans:
         """Return where several objects are."""
-        prefix, encode = self.prefix, self.encode
-        keys = [prefix + encode(chunk) for chunk in chunks]
+        keys = self.encode_many(self.prefix, chunks)
         ask: Any = self.store.spans
         found: Spans = ask(keys, self.most)
-        if None in found.places:
-            for key, place in zip(keys, found.places, strict=True):
-                if place is None:
-                    self.miss(key)
+        self._miss(keys, found.places)
         return found
+
+    def _miss(self, keys: Sequence[str], found: Sequence[Any]) -> None:
+        for key, value in zip(keys, found, strict=True):
+            if value is None:
+                self.miss(key)
 
     def miss(self, key: str) -> None:
         """Remember that an object was missing; raise the store's error if it is not known to be."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from fastzarr.checked import (
     DOCUMENTS,
@@ -30,6 +30,9 @@ from fastzarr.checked import (
 from fastzarr.errors import KeyValidationError
 from fastzarr.registry import Registry
 from fastzarr.stores.keys import validate_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _WHAT = "chunk key encoding"
 _SEPARATORS = {"default": "/", "v2": "."}
@@ -61,6 +64,11 @@ class KeyEncoding:
     def encode(self, coords: tuple[int, ...]) -> str:
         """Return the key of the chunk at ``coords``, relative to the array's path."""
         raise NotImplementedError
+
+    def encode_many(self, prefix: str, chunks: Iterable[tuple[int, ...]]) -> list[str]:
+        """Return what ``encode`` returns for each of several chunks, after a prefix."""
+        encode = self.encode
+        return [prefix + encode(chunk) for chunk in chunks]
 
     def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
         """Return the coordinates encoded in a key, or None if it is not the key of a chunk."""
@@ -101,6 +109,16 @@ class ChunkKeys(KeyEncoding):
         if self.name == "default":
             return f"c{self.separator}{text}" if coords else "c"
         return text or "0"
+
+    def encode_many(self, prefix: str, chunks: Iterable[tuple[int, ...]]) -> list[str]:
+        """Return what ``encode`` returns for each of several chunks, after a prefix."""
+        some = list(chunks)
+        ndim = len(some[0]) if some else 0
+        if ndim == 0 or type(self) is not ChunkKeys:
+            return super().encode_many(prefix, some)
+        first = f"c{self.separator}" if self.name == "default" else ""
+        form = prefix.replace("%", "%%") + first + self.separator.join(["%d"] * ndim)
+        return [form % chunk for chunk in some]
 
     def decode(self, key: str, ndim: int) -> tuple[int, ...] | None:
         """Return the coordinates encoded in a key, or None if it is not the key of a chunk."""

@@ -78,8 +78,9 @@ def load(
     """
     try:
         sought = (format,) if format else formats.sought(formats.FORMATS, store.zarr_format)
+        get = store.get_checked if store.get_small is None else _together(store, path, sought)
         for each in sought:
-            found = _found(store, path, each, root)
+            found = _found(store, path, each, root, get)
             if found is not None:
                 return parsed.parse(each, found, path, store.dimension_separator)
         for each in sought if implied else ():
@@ -91,31 +92,45 @@ def load(
     return None
 
 
-def _found(store: Store, path: str, format: Format, root: str) -> dict[str, bytes] | None:
+def _found(store: Store, path: str, format: Format, root: str, get: Any) -> dict[str, bytes] | None:
     """Return the documents of the node of one format at a path, or None if there is none.
 
     Where requests wait for a server, those of an array and of a group are sent together: one is in
     vain, and a group comes one wait earlier. The other documents are older than these, and are
-    requested after them.
+    requested after them. ``get`` is the store's ``get_checked``, or what ``_together`` returns.
     """
     names, known = format.visible, None
     if len(names) > 1 and store.concurrency != 1 and not store.knows_sizes:
         data = _request(store, [join(path, name) for name in names], root)
         known = {names[at]: value for at, value in data.items()}
     for name, others in format.searched:
-        if known is None:
-            first = store.get_checked(join(path, name), document.check_size)
-        else:
-            first = known.get(name)
+        first = get(join(path, name), document.check_size) if known is None else known.get(name)
         if first is None:
             continue
         found = {name: first}
         for other in others:
-            beside = store.get_checked(join(path, other), document.check_size)
+            beside = get(join(path, other), document.check_size)
             if beside is not None:
                 found[other] = beside
         return found
     return None
+
+
+def _together(store: Store, path: str, sought: tuple[Format, ...]) -> Any:
+    """Return what ``get_checked`` is for all documents of formats, which are read at one time."""
+    names = {name for each in sought for one, others in each.searched for name in (one, *others)}
+    ask: Any = store.get_small
+    found: dict[str, bytes | None] = ask([join(path, name) for name in names])
+
+    def get(key: str, check: Callable[[int, str], None]) -> bytes | None:
+        if key not in found:
+            return store.get_checked(key, check)
+        value = found[key]
+        if value is not None:
+            check(len(value), key)
+        return value
+
+    return get
 
 
 def load_array(store: Store, path: str, format: Format | None = None) -> Layout:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fastzarr.stores.capabilities import Draft, Files, Pinned, Prepared, Spans
+    from fastzarr.stores.capabilities import Draft, Files, Pinned, Prepared, Spans, Views
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
 
@@ -109,6 +109,8 @@ class Store(AsMapping):
     # Capabilities: None unless a subclass declares them.
     files: Callable[[], Files | None] | None = None
     spans: Callable[[Sequence[str], int], Spans] | None = None
+    views: Callable[[Sequence[str]], Views] | None = None
+    get_small: Callable[[Sequence[str]], dict[str, bytes | None]] | None = None
     fetch_async: Callable[[Request], Awaitable[Value | None]] | None = None
     validator: Callable[[str], Hashable | None] | None = None
     swap: Callable[[str, Buffer | None, Hashable | None], bool] | None = None
@@ -181,9 +183,8 @@ class Store(AsMapping):
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> Parts | None:
         # The public verb, because a subclass may override only that.
         value = self.get(key)
-        if value is None:
-            return None
-        return [value[slice(*clip_range(*part, len(value)))] for part in ranges]
+        cut = clip_range
+        return None if value is None else [value[slice(*cut(*p, len(value)))] for p in ranges]
 
     def _exists(self, key: str) -> bool:
         return self._get(key) is not None
@@ -210,8 +211,7 @@ class Store(AsMapping):
         keys = [source] if self._exists(source) else []
         keys += self._list(source)
         for key in keys:
-            value = self._get(key)
-            if value is not None:
+            if (value := self._get(key)) is not None:
                 self._set(target + key[len(source) :], value)
         for key in keys:
             self._delete(key)

@@ -91,6 +91,13 @@ class Spans(NamedTuple):
     places: list[Any]
 
 
+class Views(NamedTuple):
+    """Values, or read-only views of them, which are valid as long as ``owner``; None if missing."""
+
+    owner: object
+    values: list[Any]
+
+
 class Prepared(Protocol):
     """A value that is written to a file, but has no name yet."""
 
@@ -143,6 +150,25 @@ class HasSpans(Protocol):
         """Return where the values of valid keys are.
 
         Raise CodecError for a value that has no place and more than ``most`` bytes.
+        """
+
+
+@runtime_checkable
+class HasViews(Protocol):
+    """A store with values in memory, which the extension reads there."""
+
+    def views(self, keys: Sequence[str]) -> Views:
+        """Return the values of valid keys, as they are at one time."""
+
+
+@runtime_checkable
+class GetsSmall(Protocol):
+    """A store that returns several small values sooner than one after the other."""
+
+    def get_small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """Return values of valid keys as they are at one time, None for those that are missing.
+
+        Large values are left out: whoever needs one reads it by itself.
         """
 
 
@@ -310,6 +336,7 @@ _SIZES = frozenset({"exists", "_exists", "getsize", "_getsize", "getsize_prefix"
 PAST: dict[str, frozenset[str]] = {
     "get_valid": frozenset({"get", "_get"}),
     "get_bounded": frozenset({"get", "_get"}),
+    "get_small": frozenset({"get", "_get", "get_checked"}),
     "get_many_valid": _READS | {"fetch", "get_many"},
     "set_valid": frozenset({"set", "_set"}),
     "get_checked": frozenset({"get", "_get"}),
@@ -323,6 +350,7 @@ PAST: dict[str, frozenset[str]] = {
     "batch": _READS | {"fetch"},
     "files": _READS | _WRITES | _TURNS | {"fetch"},
     "spans": _READS | {"fetch"},
+    "views": _READS | {"fetch", "get_many"},
     "swap": frozenset({"get", "_get"}) | _WRITES | _TURNS,
     "swap_many": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,
     "swap_token": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,

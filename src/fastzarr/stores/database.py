@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     Changes = Mapping[str, bytes | memoryview | None]
 
+#: The largest value that is read together with others that may not be needed.
+SMALL = 1 << 16
 # The bytes that are counted for a key: those of a page, which is copied when it is changed.
 _PAGE = 4096
 
@@ -69,6 +71,16 @@ class Session(ABC):
         """Return the size of a value in bytes, or None if the key is missing."""
         found = self.get(key)
         return None if found is None else len(found)
+
+    def peek(self, key: str) -> tuple[int, bytes | memoryview | None] | None:
+        """Return the size of a value, with the value if it takes no further effort."""
+        size = self.size(key)
+        return None if size is None else (size, None)
+
+    def small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """Return the values of keys at one time, except for those larger than ``SMALL``."""
+        found = {key: self.get(key) for key in keys if (self.size(key) or 0) <= SMALL}
+        return {key: None if value is None else bytes(value) for key, value in found.items()}
 
     def total(self, prefix: str) -> int:
         """Return the size of all values below a prefix in bytes."""
@@ -269,7 +281,7 @@ class Database(Store):
     def _get(self, key: str) -> bytes | None:
         with self._read() as session:
             found = session.get(key)
-            return found if found is None or type(found) is bytes else bytes(found)
+            return None if found is None else bytes(found)
 
     get_valid = _get
 
@@ -277,15 +289,27 @@ class Database(Store):
         """Return a value unless ``check(size, key)`` raises, in one session."""
         validate_key(key)
         with self._read() as session:
-            size = session.size(key)
+            size, found = session.peek(key) or (None, None)
             if size is None:
                 return None
             check(size, key)
-            found = session.get(key)
-            value = found if found is None or type(found) is bytes else bytes(found)
+            found = session.get(key) if found is None else found
+            value = None if found is None else bytes(found)
         if value is not None:
             check(len(value), key)
         return value
+
+    def get_small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """Return values of valid keys as they are at one time, but no large ones.
+
+        >>> from fastzarr.stores import SQLiteStore
+        >>> store = SQLiteStore(":memory:")
+        >>> store["a"] = b"1"
+        >>> store.get_small(["a", "b"])
+        {'a': b'1', 'b': None}
+        """
+        with self._read() as session:
+            return session.small(keys)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         with self._write(len(value)) as session:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from functools import cache
 from threading import Condition
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,6 +39,11 @@ _WAIT = 60.0
 _LOOK = 0.05
 # The share of the readers that may keep views of values.
 _SHARE = 2
+
+
+@cache
+def _processors() -> int:
+    return os.cpu_count() or 1
 
 
 def environment(url: str, path: str, kwargs: dict[str, Any]) -> Environment:
@@ -102,7 +108,7 @@ class Environment:
 
     def _settings(self) -> dict[str, Any]:
         is_file = os.path.isfile(self.path)
-        defaults = {"map_size": _MAP_SIZE, "meminit": False, "max_spare_txns": os.cpu_count() or 1}
+        defaults = {"map_size": _MAP_SIZE, "meminit": False, "max_spare_txns": _processors()}
         return {**defaults, "subdir": not is_file} | self._kwargs
 
     def _data(self, settings: dict[str, Any]) -> str:
@@ -132,7 +138,6 @@ class Environment:
                 return None
             if self._env is None:
                 self._env = self._open(settings, create=create)
-                self._file = self._look(self._path)
             self._users += 1
             return self._env
 
@@ -181,8 +186,8 @@ class Environment:
             raise self.worded(error) from error
         is_folder = settings["subdir"]
         self._writers.open(os.path.join(self.path, "lock.mdb") if is_folder else f"{data}-lock")
-        pages = made.info()["last_pgno"] + 1
-        if os.stat(data).st_size < pages * made.stat()["psize"]:
+        self._file = self._look(data)
+        if self._least < (made.info()["last_pgno"] + 1) * made.stat()["psize"]:
             made.close()
             msg = "the file is truncated: it has fewer pages than it refers to"
             raise DatabaseError(msg, self.url)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from fastzarr.stores.database import Session, WritingSession
+from fastzarr.stores.capabilities import Views
+from fastzarr.stores.database import SMALL, Session, WritingSession
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -77,6 +78,20 @@ class Reading(Session):
             return None
         self._key = key
         found: memoryview | None = self._txn.get(_encoded(key))
+        return found
+
+    def peek(self, key: str) -> tuple[int, memoryview] | None:
+        """Return the size of a value, with a view of it."""
+        found = self.get(key)
+        return None if found is None else (len(found), found)
+
+    def small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """Return the values of keys at one time, except for large ones."""
+        found: dict[str, bytes | None] = {}
+        for key in keys:
+            value = self.get(key)
+            if value is None or len(value) <= SMALL:
+                found[key] = None if value is None else bytes(value)
         return found
 
     def token(self, key: str) -> Hashable | None:
@@ -191,20 +206,39 @@ class Lease:
 
     def values(self, keys: Sequence[str]) -> list[memoryview | bytes | None]:
         """Return the values of keys, large ones as views unless too many have any."""
+        found = self._get(keys)
+        if not self._has_room():
+            return _copied(found)
+        return [
+            self._view(one) if one and len(one) > _COPIED else _copied([one])[0] for one in found
+        ]
+
+    def views(self, keys: Sequence[str]) -> Views:
+        """Return the values of keys, as views that are valid as long as this transaction.
+
+        They are copied if too many transactions have views.
+        """
+        found: list[Any] = self._get(keys)
+        if self._has_room():
+            return Views(self, found)
+        return Views(None, _copied(found))
+
+    def _has_room(self) -> bool:
+        return self._environment.leases <= self._environment.readers()
+
+    def _get(self, keys: Sequence[str]) -> list[memoryview | None]:
         if self._txn is None:
             return [None] * len(keys)
-        views = self._environment.leases <= self._environment.readers()
-        values: list[memoryview | bytes | None] = []
         get = self._txn.get
-        for key in keys:
-            try:
-                found = get(_encoded(key))
-            except self._environment.failures as error:
-                raise self._environment.worded(error, key) from error
-            if found is not None:
-                found = self._view(found) if views and len(found) > _COPIED else bytes(found)
-            values.append(found)
-        return values
+        try:
+            return [get(key.encode()) for key in keys]
+        except self._environment.failures:
+            for key in keys:
+                try:
+                    get(key.encode())
+                except self._environment.failures as error:
+                    raise self._environment.worded(error, key) from error
+            raise
 
     def _view(self, found: Any) -> memoryview:
         array: Any = np.frombuffer(found, np.uint8).view(_Leased)
@@ -224,6 +258,10 @@ class _Leased(np.ndarray):
     """An array of the bytes of a value, which keeps the transaction."""
 
     lease: Lease
+
+
+def _copied(found: Sequence[memoryview | None]) -> list[Any]:
+    return [None if one is None else bytes(one) for one in found]
 
 
 def _encoded(key: str) -> bytes:

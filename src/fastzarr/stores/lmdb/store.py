@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
+from fastzarr.stores.capabilities import Views
 from fastzarr.stores.database import Database
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.lmdb.environment import environment
@@ -92,6 +93,19 @@ class LMDBStore(Database):
         if not self.buffers or self._changes() is not None:
             return [None if one is None else bytes(one) for one in super().get_many_valid(keys)]
         return Lease(self._opened).values(keys)
+
+    def views(self, keys: Sequence[str]) -> Views:
+        """Return the values of valid keys, as views in one transaction if they may be.
+
+        >>> import tempfile
+        >>> store = LMDBStore(tempfile.mkdtemp())
+        >>> store["a"] = b"1"
+        >>> [None if one is None else bytes(one) for one in store.views(["a", "b"]).values]
+        [b'1', None]
+        """
+        if not self.buffers or self._changes() is not None:
+            return Views(None, self.get_many_valid(keys))
+        return Lease(self._opened).views(keys)
 
     # They are consistent with ``_move``.
     draft = Database.draft

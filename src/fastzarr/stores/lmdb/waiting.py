@@ -6,7 +6,8 @@ Rules of this file:
   the first of them looks at the mutex of the environment until no other process has it.
 * A mutex in the lock file names the thread that has it, on Linux. If a program takes it between
   the look and the beginning of a transaction, LMDB waits for it. Elsewhere nobody looks.
-* The file is kept open while the environment is, because closing it would drop LMDB's own locks.
+* The file is opened by the first writer, and kept open while the environment is, because closing
+  it would drop LMDB's own locks.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import struct
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
@@ -40,20 +42,19 @@ class Writers:
         """Initialise without a lock file."""
         self._url = url
         self._mine = threading.Lock()
+        # The path of the lock file until it is opened.
+        self._path = ""
         self._file: int | None = None
 
     def open(self, path: str) -> None:
-        """Open the lock file of an environment that has just been opened."""
+        """Set the path of the lock file of an environment that has just been opened."""
         self.close()
         if sys.platform == "linux":
-            try:
-                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                return  # the environment has no locks
+            self._path = path
 
     def close(self) -> None:
         """Close the lock file of an environment that has been closed."""
-        file, self._file = self._file, None
+        file, self._file, self._path = self._file, None, ""
         if file is not None:
             os.close(file)
 
@@ -68,6 +69,11 @@ class Writers:
         while not self._mine.acquire(timeout=min(_LOOK, timeout)):
             self._check(end, timeout, os.getpid())
         try:
+            if self._path:
+                path, self._path = self._path, ""
+                # Without the file, the environment has no locks.
+                with suppress(OSError):
+                    self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             pause = _FIRST
             while (holder := self._holder()) is not None:
                 self._check(end, timeout, holder)

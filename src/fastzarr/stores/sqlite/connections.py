@@ -7,6 +7,12 @@ Rules of this file:
 * SQLite itself waits for locks only briefly, so that Ctrl-C ends the wait; ``session.py`` repeats
   it until ``timeout``.
 * A database in memory is that of its one connection.
+* A large transaction writes its values once with a rollback journal, and twice with a write-ahead
+  log, which makes small ones faster. So the log is used when a store has made some small
+  transactions, and by all others after that. A store that is closed ends it if it is the last one,
+  so that the database is one file.
+* Without a log, a small transaction has its pages in memory, so that it waits for readers only at
+  its end. A large one keeps readers out from its beginning, so that it may write pages at any time.
 """
 
 from __future__ import annotations
@@ -16,9 +22,10 @@ import os
 import sqlite3
 import time
 from contextlib import suppress
-from pathlib import Path
+from functools import lru_cache
 from threading import Condition, get_ident
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
@@ -39,6 +46,10 @@ _LOOK = 0.05
 _LOOKS = 4
 # Values of hundreds of kilobytes are read a third faster than with SQLite's default, 4096.
 _PAGE_SIZE = 16384
+# With a rollback journal, a small transaction takes four syncs more than with a log, which takes
+# about ten to begin and to end.
+_FEW = 4
+_SMALL = 1 << 20
 _CODES = {
     sqlite3.SQLITE_FULL: (errno.ENOSPC, "the disk is full, so nothing was written"),
     sqlite3.SQLITE_NOTADB: (errno.EINVAL, "the file is not a database of SQLite"),
@@ -48,6 +59,20 @@ _CODES = {
     sqlite3.SQLITE_IOERR: (errno.EIO, "the file cannot be read or written"),
     sqlite3.SQLITE_TOOBIG: (errno.EFBIG, "the value is larger than SQLite permits"),
 }
+
+
+class Link:
+    """A connection with its mode, and what was set for it."""
+
+    __slots__ = ("connection", "logs", "mode", "settings")
+
+    def __init__(self, connection: sqlite3.Connection, mode: str) -> None:
+        """Initialise with a new connection."""
+        self.connection, self.mode = connection, mode
+        #: The settings that were made.
+        self.settings: dict[str, str] = {}
+        #: Whether the database has a log, which it keeps while this connection is open.
+        self.logs = False
 
 
 class Connections:
@@ -60,6 +85,7 @@ class Connections:
         self._timeout: float | None = kwargs.get("timeout")
         self._reset()
         self._kwargs = {**kwargs, "timeout": min(_LOOK, self.timeout)}
+        self._url = "" if self._in_memory else _url(path)
         real = f"sqlite://{os.path.realpath(path)}"
         #: The identity of the values, which lives as long as this.
         self.place: Place = place.own() if self._in_memory else place.of_name(real)
@@ -68,7 +94,9 @@ class Connections:
     def _reset(self) -> None:
         self._free = Condition()
         # Those that no thread uses, by the mode in which they were opened.
-        self._idle: dict[str, list[sqlite3.Connection]] = {READ: [], UPDATE: [], CREATE: []}
+        self._idle: dict[str, list[Link]] = {READ: [], UPDATE: [], CREATE: []}
+        # How many small transactions there were without a log.
+        self._small = 0
         # The threads that use a connection, and the one that waits for the others to fork.
         self._users: list[int] = []
         self._forking: int | None = None
@@ -91,10 +119,10 @@ class Connections:
             raise self.worded(error) from error
         return (info.st_dev, info.st_ino)
 
-    def take(self, mode: str) -> tuple[sqlite3.Connection, str] | None:
-        """Return a connection that no other thread uses, and its mode; None without a file.
+    def take(self, mode: str) -> Link | None:
+        """Return a connection that no other thread uses, which can do what one of ``mode`` can.
 
-        It can do what one of ``mode`` can.
+        Return None if there is no file, and none is to be created.
         """
         me = get_ident()
         with self._free:
@@ -110,33 +138,74 @@ class Connections:
                 if file != self._file:
                     # Another file has the name now, or none has.
                     self._close_idle()
-                    self._file = file
+                    self._file, self._small = file, 0
                 if file is None and mode != CREATE:
                     return None
             self._users.append(me)
             # Whoever may write must not read through a connection that was opened for reading.
             for enough in (CREATE, mode) if mode != READ else (READ,):
                 if self._idle[enough]:
-                    return self._idle[enough].pop(), enough
+                    return self._idle[enough].pop()
         try:
-            made = self._open(mode)
+            made = Link(self._open(mode), mode)
             if self._file is None and not self._in_memory:
                 with self._free:
                     self._file = self.inode()
         except BaseException:
             self._leave(me)
             raise
-        return made, mode
+        return made
 
-    def give_back(self, connection: sqlite3.Connection, mode: str) -> None:
+    def give_back(self, link: Link) -> None:
         """Keep a connection for the next thread."""
-        if connection.in_transaction and not self._in_memory:
+        if link.connection.in_transaction and not self._in_memory:
             # It was interrupted, and is in an unknown state.
-            connection.close()
+            link.connection.close()
         else:
             with self._free:
-                self._idle[mode].append(connection)
+                self._idle[link.mode].append(link)
         self._leave(get_ident())
+
+    def begin(self, link: Link, nbytes: int, *, synced: bool) -> None:
+        """Begin a transaction that writes so many bytes, and keeps other writers out."""
+        # The folder is synced with EXTRA, too, so that no power cut brings the journal back.
+        self._set(link, "synchronous", "EXTRA" if synced else "NORMAL")
+        large = False
+        if not self._in_memory and not self._has_log(link):
+            large = synced and nbytes >= _SMALL
+            self._small += not large
+            if not synced or self._small > _FEW or self._own is not None:
+                # If others prevent it, it is tried again later.
+                self._small = 0
+                large = not self._set_log(link, "WAL") and large
+            self._set(link, "cache_spill", "ON" if large else "OFF")
+        statement = f"BEGIN {'EXCLUSIVE' if large else 'IMMEDIATE'}"
+        self.execute(link.connection, statement)
+        if not synced and not self._in_memory and not self._has_log(link):
+            # A journal that is not synced might be torn when the database is not intact.
+            link.connection.rollback()
+            self._set(link, "synchronous", "FULL")
+            self.execute(link.connection, statement)
+
+    def _set(self, link: Link, name: str, value: str) -> None:
+        """Make a setting, outside of a transaction."""
+        if link.settings.get(name) != value:
+            self.execute(link.connection, f"PRAGMA {name}={value}")
+            link.settings[name] = value
+
+    def _has_log(self, link: Link) -> bool:
+        """Whether the database has a write-ahead log, as was found by the last transaction."""
+        if not link.logs:
+            link.logs = self.execute(link.connection, "PRAGMA journal_mode") == [("wal",)]
+        return link.logs
+
+    def _set_log(self, link: Link, mode: str) -> bool:
+        """Begin to use a write-ahead log, or end it; return False if others prevent it."""
+        with suppress(sqlite3.OperationalError):
+            found = link.connection.execute(f"PRAGMA journal_mode={mode}").fetchall()
+            link.logs = found == [("wal",)]
+            return found == [(mode.lower(),)]
+        return False
 
     def _leave(self, thread: int) -> None:
         with self._free:
@@ -150,11 +219,12 @@ class Connections:
             if mode == CREATE:
                 os.makedirs(os.path.dirname(self.path), exist_ok=True)
                 return self._connected(mode)
-            # A log that a dead writer has left must be merged by a connection that writes.
+            # What a dead writer has left must be merged or undone by a connection that writes.
             for one in (mode, UPDATE):
                 with suppress(sqlite3.OperationalError):
                     return self._connected(one)
-            if is_writable(os.path.dirname(self.path)) or _size(f"{self.path}-wal"):
+            left = max(_size(f"{self.path}-{end}") for end in ("wal", "journal"))
+            if left or is_writable(os.path.dirname(self.path)):
                 return self._connected(mode)
             # In a folder that nobody may write to, the log cannot be opened, and is not needed.
             return self._connected(f"{READ}&immutable=1")
@@ -162,7 +232,7 @@ class Connections:
             raise self.worded(error) from error
 
     def _connected(self, mode: str) -> sqlite3.Connection:
-        name = MEMORY if self._in_memory else f"{Path(self.path).as_uri()}?mode={mode}"
+        name = MEMORY if self._in_memory else f"{self._url}?mode={mode}"
         made: sqlite3.Connection = sqlite3.connect(
             name,
             uri=not self._in_memory,
@@ -172,8 +242,8 @@ class Connections:
         )
         try:
             if mode == CREATE:
-                self._set_up(made)
-            self.execute(made, "SELECT count(*) FROM sqlite_master")
+                made.execute(f"PRAGMA page_size={_PAGE_SIZE}")
+            self.execute(made, "PRAGMA schema_version")
             self._check_size(made)
         except BaseException:
             made.close()
@@ -193,15 +263,16 @@ class Connections:
         msg = "the database is incomplete: the file ends within a page"
         raise DatabaseError(msg, self.url)
 
-    def _set_up(self, made: sqlite3.Connection) -> None:
-        made.execute(f"PRAGMA page_size={_PAGE_SIZE}")
-        found: list[Any] = []
-        with suppress(sqlite3.OperationalError):
-            found = made.execute("PRAGMA journal_mode=WAL").fetchall()
-        if found != [("wal",)]:
-            # Another connection prevents it. The older journal is as safe, but its transactions
-            # must not wait for readers before their end.
-            made.execute("PRAGMA cache_spill=OFF")
+    def undo(self) -> bool:
+        """Undo what a dead writer has left, for a connection that must not write.
+
+        Return False if that is not possible.
+        """
+        try:
+            self._connected(UPDATE).close()
+        except sqlite3.Error:
+            return False
+        return True
 
     def execute(
         self, connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...] = ()
@@ -225,29 +296,40 @@ class Connections:
                 if self._in_memory:
                     while self._users:
                         self._free.wait()
-                made = next(iter(self._idle[CREATE]), None) if self._in_memory else None
-                if made is None:
-                    made = self._open(CREATE)
+                link = next(iter(self._idle[CREATE]), None) if self._in_memory else None
+                if link is None:
+                    link = Link(self._open(CREATE), CREATE)
                     if self._in_memory:
-                        self._idle[CREATE].append(made)
-                made.execute(table)
-                self._own = made
+                        self._idle[CREATE].append(link)
+                    else:
+                        # With a log, what the user reads does not keep writers waiting.
+                        self._set_log(link, "WAL")
+                link.connection.execute(table)
+                self._own = link.connection
             return self._own
 
     def _close_idle(self) -> None:
         for some in self._idle.values():
             while some:
-                some.pop().close()
+                some.pop().connection.close()
 
-    def close(self) -> None:
-        """Close all connections that are not in use."""
+    def close(self, *, merge: bool = False) -> None:
+        """Close all connections that are not in use; with ``merge``, end the log."""
         with self._free:
             if self._in_memory:
                 return
-            self._close_idle()
             own, self._own = self._own, None
-        if own is not None:
-            own.close()
+            if own is not None:
+                own.close()
+            last = self._idle[CREATE].pop() if merge and self._idle[CREATE] else None
+            self._close_idle()
+            if last is not None:
+                if self._has_log(last):
+                    # Others that have the database open end the log when they close it.
+                    last.connection.execute("PRAGMA busy_timeout=0")
+                    self._set_log(last, "DELETE")
+                last.connection.close()
+            self._small = 0
 
     def __del__(self) -> None:
         """Close all connections."""
@@ -291,6 +373,12 @@ class Connections:
     def _holders(self) -> str:
         found = lock_holders(self.path, f"{self.path}-shm")
         return f" by {found}" if found else ""
+
+
+@lru_cache(64)
+def _url(path: str) -> str:
+    drive = "/" if os.name == "nt" else ""
+    return f"file://{drive}{quote(os.fsencode(path.replace(os.sep, '/')))}"
 
 
 def _size(path: str) -> int:

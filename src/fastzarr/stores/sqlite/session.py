@@ -14,14 +14,14 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.errors import DatabaseError
-from fastzarr.stores.database import Session, WritingSession
+from fastzarr.stores.database import SMALL, Session, WritingSession
 from fastzarr.stores.sqlite.connections import CREATE
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from fastzarr.stores.database import Changes
-    from fastzarr.stores.sqlite.connections import Connections
+    from fastzarr.stores.sqlite.connections import Connections, Link
 
 #: The table of zarr-python 2.
 TABLE = "CREATE TABLE IF NOT EXISTS zarr(k TEXT PRIMARY KEY, v BLOB)"
@@ -31,6 +31,8 @@ _REPLACE = (
     "REPLACE INTO zarr(rowid, k, v) SELECT max(coalesce((SELECT max(rowid) FROM zarr), 0) + 1 + "
     "(random() & 65535), ?), ?, ?"
 )
+_PEEK = "SELECT k, length(v), CASE WHEN length(v) <= ? THEN v END FROM zarr WHERE k IN (?%s)"
+_ALL_KEYS = "SELECT k FROM zarr"
 _KEYS = "SELECT k FROM zarr WHERE k >= ? AND k < ?"
 _NEXT_KEYS = "SELECT k FROM zarr WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
 _ANY = "SELECT 1 FROM zarr WHERE k >= ? AND k < ? LIMIT 1"
@@ -47,6 +49,7 @@ class Reading(Session):
     def __init__(self, connections: Connections, mode: str) -> None:
         """Initialise without a connection."""
         self._connections, self._mode = connections, mode
+        self._link: Link | None = None
         self._taken: sqlite3.Connection | None = None
         # The key that an error is about.
         self._key = ""
@@ -55,9 +58,9 @@ class Reading(Session):
 
     def __enter__(self) -> Self:
         """Take a connection, if there is a file."""
-        found = self._connections.take(self._mode)
+        found = self._link = self._connections.take(self._mode)
         if found is not None:
-            self._taken, self._mode = found
+            self._taken = found.connection
             self._within = self._taken.in_transaction
         return self
 
@@ -65,12 +68,12 @@ class Reading(Session):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
         """Give the connection back; raise DatabaseError if SQLite has failed."""
-        taken, self._taken = self._taken, None
-        if taken is not None:
+        link, self._link, self._taken = self._link, None, None
+        if link is not None:
             try:
-                self._end(taken, failed=error is not None)
+                self._end(link.connection, failed=error is not None)
             finally:
-                self._connections.give_back(taken, self._mode)
+                self._connections.give_back(link)
         if isinstance(error, sqlite3.Error):
             raise self._connections.worded(error, self._key) from error
 
@@ -89,7 +92,11 @@ class Reading(Session):
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_ERROR and not self._has_table(taken):
                 return []
-            raise
+            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise
+            if not self._connections.undo():
+                raise
+            return self._connections.execute(taken, statement, parameters)
 
     @staticmethod
     def _has_table(taken: sqlite3.Connection) -> bool:
@@ -103,11 +110,34 @@ class Reading(Session):
         """Return the value of a key with the number of its row."""
         self._key = key
         for value, number in self.execute("SELECT v, rowid FROM zarr WHERE k = ?", (key,)):
-            if type(value) is not bytes:
-                msg = f"the value is {type(value).__name__} instead of bytes"
-                raise DatabaseError(msg, self._connections.url, key)
-            return value, number
+            return self._checked(value), number
         return None
+
+    def _checked(self, value: Any) -> bytes:
+        if type(value) is not bytes:
+            msg = f"the value is {type(value).__name__} instead of bytes"
+            raise DatabaseError(msg, self._connections.url, self._key)
+        return value
+
+    def peek(self, key: str) -> tuple[int, bytes | None] | None:
+        """Return the size of a value, with the value if it is small."""
+        return self._peek((key,)).get(key)
+
+    def _peek(self, keys: Sequence[str]) -> dict[str, tuple[int, bytes | None]]:
+        found = {}
+        statement = _PEEK % (",?" * (len(keys) - 1))
+        for key, size, value in self.execute(statement, (SMALL, *keys)):
+            self._key = key
+            found[key] = (size, None if value is None else self._checked(value))
+        return found
+
+    def small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """Return the values of keys at one time, except for large ones."""
+        found = self._peek(keys)
+        missing: tuple[int, bytes | None] = (0, None)
+        return {
+            key: value for key in keys for size, value in [found.get(key, missing)] if size <= SMALL
+        }
 
     def get(self, key: str) -> bytes | None:
         """Return the value of a key, or None if it is missing."""
@@ -134,7 +164,8 @@ class Reading(Session):
 
     def keys(self, prefix: str) -> Iterable[str]:
         """Return the keys below a prefix."""
-        return [k for (k,) in self.execute(_KEYS, _range(prefix))]
+        rows = self.execute(_KEYS, _range(prefix)) if prefix else self.execute(_ALL_KEYS)
+        return [k for (k,) in rows]
 
     def names(self, prefix: str) -> Iterable[str]:
         """Return the names directly below a prefix; most keys in folders are not looked at."""
@@ -160,10 +191,13 @@ class Reading(Session):
 class Writing(Reading, WritingSession):
     """A session that writes, and keeps other writers out from its beginning."""
 
-    def __init__(self, connections: Connections, *, synced: bool) -> None:
-        """Initialise; with ``synced``, the transaction is on the disk at its end."""
+    def __init__(self, connections: Connections, nbytes: int, *, synced: bool) -> None:
+        """Initialise; with ``synced``, the transaction is on the disk at its end.
+
+        The changes need about ``nbytes``.
+        """
         super().__init__(connections, CREATE)
-        self._synced = synced
+        self._nbytes, self._synced = nbytes, synced
 
     def __enter__(self) -> Self:
         """Take a connection, and wait for other writers."""
@@ -179,8 +213,9 @@ class Writing(Reading, WritingSession):
         if self._within:
             msg = "a transaction begun by the store's attribute db is open; end it first"
             raise DatabaseError(msg, self._connections.url)
-        self.execute(f"PRAGMA synchronous={'FULL' if self._synced else 'NORMAL'}")
-        self.execute("BEGIN IMMEDIATE")
+        link = self._link
+        assert link is not None  # noqa: S101  (it creates the file)
+        self._connections.begin(link, self._nbytes, synced=self._synced)
         self.execute(TABLE)
 
     def _end(self, taken: sqlite3.Connection, *, failed: bool) -> None:

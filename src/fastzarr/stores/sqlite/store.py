@@ -30,8 +30,9 @@ class SQLiteStore(Database):
     survives a power cut; None uses ``config["durability"]``. With ``"replace"`` and ``"full"`` each
     transaction is synced to the disk when the call returns. With ``"none"`` the last transactions
     may be lost until ``flush``, but the database stays intact. A killed program never leaves a part
-    of a transaction, whatever the durability. New databases use a write-ahead log, and older ones
-    do from the first write. ``close`` merges it into the file.
+    of a transaction, whatever the durability. Large transactions use SQLite's rollback journal;
+    after some small ones, a write-ahead log is used for all. ``close`` merges it into the file, if
+    no other process has the database open.
 
     Every failure raises ``DatabaseError``: a lock that was waited for in vain, a full disk, a file
     that is damaged or is no database.
@@ -88,8 +89,7 @@ class SQLiteStore(Database):
         return Reading(self._opened, READ if self.read_only else UPDATE)
 
     def _writing(self, nbytes: int) -> Writing:
-        del nbytes  # the file grows as needed
-        return Writing(self._opened, synced=self.durability != "none")
+        return Writing(self._opened, nbytes, synced=self.durability != "none")
 
     def _run(self, statement: str, mode: str) -> None:
         with Reading(self._opened, mode) as session:
@@ -109,7 +109,7 @@ class SQLiteStore(Database):
         >>> SQLiteStore(":memory:").close()
         """
         super().close()
-        self._opened.close()
+        self._opened.close(merge=True)
 
     def vacuum(self) -> None:
         """Rewrite the file without unused space, which SQLite's VACUUM does.
