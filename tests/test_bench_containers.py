@@ -23,6 +23,24 @@ def test_a_row_passes_its_check(row, tmp_path):
     task.tidy()
 
 
+FLOORS = [row for row in ROWS if row.kind in ("lmdb", "sqlite")]
+
+
+@pytest.mark.parametrize("row", FLOORS, ids=[row.name for row in FLOORS])
+def test_the_floor_of_a_database_passes_its_check(row, tmp_path):
+    engine = engines.load("bare")
+    engine.use(row.durability)
+    task = row.task(engine, container(row, tmp_path))
+    task.check(task.run())
+    task.tidy()
+
+
+def test_the_floor_is_that_of_databases(tmp_path):
+    row = next(row for row in ROWS if row.name == "store-zip-read-small")
+    with pytest.raises(CannotError, match="has no floor for zip"):
+        Read(engines.load("bare"), container(row, tmp_path))
+
+
 @pytest.mark.parametrize("name", ["zarr", "tensorstore", "zarrista"])
 def test_peers_read_zip_archives(name, tmp_path):
     row = next(row for row in ROWS if row.name == "store-zip-read-small")

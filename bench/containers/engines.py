@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.base import CannotError, MissingError
+from bench.containers.bare import Bare
 
 if TYPE_CHECKING:
     from bench.data import Array
 
-# The order of the columns.
-ENGINES = ("fastzarr", "zarr2", "zarr", "tensorstore", "zarrista")
-PEERS = ENGINES[1:]
+# The order of the columns. ``bare`` is the floor of databases, and no peer.
+ENGINES = ("fastzarr", "bare", "zarr2", "zarr", "tensorstore", "zarrista")
+PEERS = ENGINES[2:]
 KINDS = ("local", "zip", "sqlite", "lmdb", "dbm", "redis", "n5")
 _CLASSES = {
     "local": "DirectoryStore",
@@ -247,6 +248,8 @@ def load(name: str) -> Any:
     try:
         if name == "fastzarr":
             return Fastzarr(name, "fastzarr")
+        if name == "bare":
+            return Bare()
         if name == "zarr2":
             found = Zarr2(name, "zarr")
             if not found.version().startswith("2."):

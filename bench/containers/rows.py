@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 CHUNKS = {"large": (200, 1 << 17), "small": (2000, 1 << 10)}
 TITLES = {"large": "200 x 0.5 MiB", "small": "2,000 x 4 KiB"}
 OVERWRITES = 3
-# Of stores of files and zip archives, only those of fastzarr sync when they are closed: both cases
-# are measured.
-FILES = ("local", "n5", "zip")
+# Of stores of files, zip archives and LMDB, only those of fastzarr sync: both cases are measured.
+UNSYNCED = ("local", "n5", "zip", "lmdb")
 _LEVELS = {"none": "not synced", "full": "synced"}
 MIB = 1 << 20
 
@@ -238,7 +237,7 @@ def _rows() -> list[ContainerRow]:
     for kind in KINDS:
         for data, title in TITLES.items():
             for name, (task, verb) in works.items():
-                for level in _LEVELS if kind in FILES and task is not Read else ("",):
+                for level in _LEVELS if kind in UNSYNCED and task is not Read else ("",):
                     add(kind, f"{name}-{data}", f"{verb} {title}", data, task, "ms", level)
         add(kind, "open", f"open {TITLES['small']}", "small", Open, "ms")
         add(kind, "list", f"list {TITLES['small']}", "small", List, "ms")
