@@ -12,10 +12,9 @@ Rules of this file:
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -27,15 +26,15 @@ from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import casting, documents
 from fastzarr.nodes.access import Access
-from fastzarr.nodes.awaitable import AwaitableArray
 from fastzarr.nodes.current import check_chunks, check_covered, check_inside
+from fastzarr.nodes.growing import Growing
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.settings import ArrayConfig
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.resolve import as_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from fastzarr.nodes.current import Checked
     from fastzarr.nodes.info import Info
     from fastzarr.selection.factors import Selection
-    from fastzarr.stores.capabilities import Prepared
     from fastzarr.stores.resolve import StoreLike
     from fastzarr.types.options import ArrayConfigOptions, CodecLike, DTypeLike
 
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
 _UNCHECKED: Checked = (None, None)
 
 
-class Array(AwaitableArray):
+class Array(Growing):
     """A chunked array in a store, read and written with NumPy's selections.
 
     ``Array(store, path)`` opens the array at a path. ``fastzarr.open_array`` and
@@ -142,114 +140,6 @@ class Array(AwaitableArray):
     @shape.setter
     def shape(self, shape: hints.ShapeLike) -> None:
         self.resize(shape)
-
-    @overload
-    def resize(self, shape: hints.ShapeLike, /) -> None: ...
-    @overload
-    def resize(self, *shape: SupportsIndex) -> None: ...
-    @overload
-    def resize(self, *, new_shape: hints.ShapeLike) -> None: ...
-    def resize(self, *shape: Any, new_shape: Any = None) -> None:
-        """Change the shape; elements outside are deleted, and new ones have the fill value.
-
-        Raise ``ReadOnlyError`` for a view and for a read-only handle.
-
-        >>> import fastzarr
-        >>> z = fastzarr.zeros(3, chunks=2, dtype="i1")
-        >>> z[:] = 1
-        >>> z.resize(5)
-        >>> z[:]
-        array([1, 1, 1, 0, 0], dtype=int8)
-        """
-        from fastzarr.nodes.resize import resize
-
-        self._check_resizable()
-        if new_shape is not None and not shape:
-            shape = (new_shape,)
-        given = shape[0] if len(shape) == 1 else shape
-        sizes = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
-        self.refresh()
-        with self._changing() as held:
-            resize(held, sizes, self._update)
-
-    def append(self, data: hints.ArrayLike, axis: int = 0) -> tuple[int, ...]:
-        """Append data along an axis, and return the new shape.
-
-        The lengths of ``data`` along the other axes must be those of the array. Concurrent appends
-        are all kept. Raise ``ShapeError`` if the shapes do not match.
-
-        >>> import fastzarr
-        >>> z = fastzarr.zeros((4, 6), chunks=(2, 3), dtype="i4")
-        >>> z.append([[1, 2, 3, 4, 5, 6]])
-        (5, 6)
-        """
-        from fastzarr.nodes.resize import append
-
-        self._check_resizable()
-        self._current()
-        with self._changing() as held:
-            return append(held, data, axis, self._update)
-
-    async def resize_async(self, new_shape: hints.ShapeLike) -> None:
-        """Change the shape as ``resize`` does.
-
-        >>> import asyncio, fastzarr
-        >>> z = fastzarr.zeros(3, dtype="i1")
-        >>> asyncio.run(z.resize_async(5))
-        >>> z.shape
-        (5,)
-        """
-        await self._settled(lambda: self.resize(new_shape))
-
-    async def append_async(self, data: hints.ArrayLike, axis: int = 0) -> tuple[int, ...]:
-        """Append data along an axis as ``append`` does, and return the new shape.
-
-        If the await is cancelled, either all of the data is appended or none of it.
-
-        >>> import asyncio, fastzarr
-        >>> z = fastzarr.array([1, 2])
-        >>> asyncio.run(z.append_async([3]))
-        (3,)
-        """
-        return await self._settled(self.append, data, axis)
-
-    def _check_resizable(self) -> None:
-        if self._is_view:
-            msg = f"array {self.name!r} is a view; resize the original array"
-            raise errors.ReadOnlyError(msg)
-        self._check_writable()
-
-    @contextmanager
-    def _changing(self) -> Iterator[Access]:
-        """Hold the array for a change of its metadata."""
-        from fastzarr.nodes.snapshot import changing
-
-        access = self._access
-        with changing(self.store, self.path, access.layout.format), access.holding() as held:
-            yield held
-
-    def _update(
-        self,
-        access: Access,
-        patch: Callable[[Layout], Layout],
-        before: Callable[[Layout, Prepared | None], None] | None = None,
-        then: Callable[[Layout], None] | None = None,
-    ) -> None:
-        """Apply a patch to the metadata of a held array.
-
-        In the same turn, call ``before`` and ``then`` before and after the document is stored.
-        """
-
-        def patched(found: documents.Node) -> documents.Node:
-            if not isinstance(found, Layout):
-                msg = f"{self.name!r} in {self.store} has been replaced by a group"
-                raise errors.NodeTypeValidationError(msg)
-            return patch(found)
-
-        locks, own = access.synchronizer, access.layout.format
-        node = documents.Where(access.store, access.root, access.path, access.claim)
-        latest = documents.update_held(node, patched, locks, own, then, before, access.kept)
-        self._set_layout(latest)
 
     def _note_repair(self, notes: Iterable[str]) -> None:
         for note in notes:

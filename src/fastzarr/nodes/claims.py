@@ -19,7 +19,7 @@ import random
 import re
 import threading
 import time
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Self
 
@@ -196,6 +196,27 @@ class Claim:
         new = _mark(self.name, self.renewed, self.seconds)
         if store.swap(self.key, data[: len(data) - len(new)] + new, token):
             self.mark, self.since = new, now
+
+    @contextmanager
+    def renewed_in_time(self) -> Iterator[None]:
+        """Renew the claim in a ``with`` block, by a thread, while others change chunks."""
+        done = threading.Event()
+
+        def renew() -> None:
+            # If the claim is lost or the store does not answer, the shape is not published.
+            with suppress(Exception):
+                while not done.wait(self.seconds / 8):
+                    self.check()
+
+        thread = threading.Thread(target=renew, name="fastzarr-claim", daemon=True)
+        if self.mark:
+            thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            if self.mark:
+                thread.join()
 
     def guarding(self, synchronizer: Any) -> Guard:
         """Return a synchronizer that checks the claim before each turn, and locks as another."""

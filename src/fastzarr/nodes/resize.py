@@ -53,7 +53,7 @@ _TOGETHER = 1000
 
 def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
     """Change the shape of the array; the number of axes stays the same."""
-    new = _checked_shape(access, shape)
+    new = checked_shape(access, shape)
     if new != access.layout.shape:
         _claimed(access, lambda claimed: _resize(claimed, new, update))
 
@@ -131,6 +131,63 @@ def _append(access: Access, data: Any, values: Any, axis: int, update: Update) -
     return new
 
 
+def append_with(
+    access: Access, length: Any, axis: int, update: Update, write: Then
+) -> tuple[int, ...]:
+    """Call ``write`` with the layout of a longer array, publish the new shape and return it."""
+    store = access.store
+    added, at = checked.as_int(length, "length", 0, error=_shape_error), operator.index(axis)
+    if not is_needed(store):
+        return _append_with(access, added, at, update, write)
+    apart = access.layout.format.separate_attributes is not None
+    with Claim(store, access.document, None if apart else access.kept) as claim:
+        try:
+            with claim.renewed_in_time():
+                return _append_with(access.claimed(claim), added, at, update, write)
+        except LostClaimError:
+            # What was written must not be written again: it may have taken a day.
+            msg = (
+                f"another writer took over {_name(access)!r} in {store} while {added} elements "
+                "were appended, because this process had not shown for "
+                f"{claim.seconds} s that it is alive; nothing was published: append again"
+            )
+            raise errors.StaleArrayError(msg) from None
+
+
+def _append_with(
+    access: Access, length: int, axis: int, update: Update, write: Then
+) -> tuple[int, ...]:
+    new: tuple[int, ...] = ()
+    written: tuple[int, ...] | None = None
+
+    def patch(latest: Layout) -> Layout:
+        nonlocal new
+        ndim = len(latest.shape)
+        at = _axis(axis, ndim)
+        new = _countable(access, tuple(n + length * (i == at) for i, n in enumerate(latest.shape)))
+        return latest.resized(new)
+
+    def once(latest: Layout, _: Prepared | None = None) -> None:
+        nonlocal written
+        if written != new:
+            write(latest)
+            written = new
+
+    if access.store.document_first:
+        update(access, patch, None, once)
+    else:
+        update(access, patch, once, None)
+    return new
+
+
+def _axis(axis: int, ndim: int) -> int:
+    """Return an axis counted from the first; raise BoundsCheckError if there is none."""
+    if not -ndim <= axis < ndim:
+        msg = f"axis {axis} is out of bounds for array of dimension {ndim}"
+        raise errors.BoundsCheckError(msg)
+    return axis % ndim
+
+
 def _claimed(access: Access, change: Callable[[Access], T]) -> T:
     """Return the result of a change of the shape, which meets no other one."""
     store = access.store
@@ -147,10 +204,7 @@ def _claimed(access: Access, change: Callable[[Access], T]) -> T:
 
 def _appended(access: Access, layout: Layout, values: Any, axis: int) -> tuple[int, ...]:
     ndim = len(layout.shape)
-    if not -ndim <= axis < ndim:
-        msg = f"axis {axis} is out of bounds for array of dimension {ndim}"
-        raise errors.BoundsCheckError(msg)
-    axis %= ndim
+    axis = _axis(axis, ndim)
     expected = tuple(n for i, n in enumerate(layout.shape) if i != axis)
     found = tuple(n for i, n in enumerate(values.shape) if i != axis)
     if values.ndim != ndim or found != expected:
@@ -163,7 +217,8 @@ def _appended(access: Access, layout: Layout, values: Any, axis: int) -> tuple[i
     return _countable(access, tuple(new))
 
 
-def _checked_shape(access: Access, shape: tuple[Any, ...]) -> tuple[int, ...]:
+def checked_shape(access: Access, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return a new shape; raise ShapeError or MetadataError if the array cannot have it."""
     ndim = len(access.layout.shape)
     if len(shape) != ndim:
         msg = f"shape {shape} has {len(shape)} axes, but array {_name(access)!r} has {ndim}"
@@ -190,7 +245,7 @@ def _name(access: Access) -> str:
     return "/" + access.path
 
 
-def _lasting(access: Access, layout: Layout) -> Access:
+def lasting(access: Access, layout: Layout) -> Access:
     """Return an access to the chunks of ``layout`` whose writes are durable."""
     store = access.chunk_store.lasting()
     if access.claim is not None:
@@ -208,7 +263,7 @@ def _write(
     document: Prepared | None = None,
 ) -> None:
     work = tuple(span.size for span in spans)
-    chunks = _lasting(access, layout).chunks
+    chunks = lasting(access, layout).chunks
     run.run_write(
         layout,
         chunks,
@@ -221,7 +276,7 @@ def _write(
 
 def _delete_outside(access: Access, layout: Layout) -> list[tuple[int, ...]]:
     """Delete the stored objects outside the grid of a layout, and return the other coordinates."""
-    chunks = _lasting(access, layout).chunks
+    chunks = lasting(access, layout).chunks
     shape = layout.grid_shape
     kept: list[tuple[int, ...]] = []
     outside: list[str] = []

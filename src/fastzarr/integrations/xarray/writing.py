@@ -14,6 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xarray import DataTree, conventions
@@ -24,6 +25,7 @@ from fastzarr.api.open import open_group
 from fastzarr.errors import GroupNotFoundError
 from fastzarr.integrations.blocks import is_shared_safely
 from fastzarr.integrations.xarray import coding
+from fastzarr.integrations.xarray.appending import More, append
 from fastzarr.integrations.xarray.chunks import align, check_alone, sizes_of
 from fastzarr.integrations.xarray.creating import (
     as_encoding,
@@ -70,6 +72,7 @@ class _How:
     align_chunks: bool = False
     zarr_format: Any = None
     write_empty: bool | None = None
+    compute: bool = True
 
 
 @dataclass
@@ -77,8 +80,8 @@ class _Pending:
     """What is written when all arrays are there."""
 
     values: list[tuple[Any, Array, Any]] = field(default_factory=list)
-    #: Values that are appended along an axis.
-    more: list[tuple[Any, Array, int]] = field(default_factory=list)
+    #: What is appended.
+    more: list[More] = field(default_factory=list)
     sources: list[Any] = field(default_factory=list)
     targets: list[Array] = field(default_factory=list)
     regions: list[tuple[slice, ...]] = field(default_factory=list)
@@ -86,22 +89,29 @@ class _Pending:
     def write_values(self) -> None:
         for variable, array, region in self.values:
             array[region] = variable.to_numpy()
-        for variable, array, axis in self.more:
-            # The elements are there when the new shape is, and those of other writers remain.
-            array.append(variable.to_numpy(), axis)
+
+    def append(self, dim: Hashable, options: Mapping[str, Any] | None) -> None:
+        if self.more:
+            append(self.more, dim, partial(_store, compute=True, options=options))
 
     def store_blocks(self, *, compute: bool, options: Mapping[str, Any] | None) -> Any:
         if not self.sources:
             return None
-        manager: Any = get_chunked_array_type(*self.sources)
-        return manager.store(
-            self.sources,
-            self.targets,
-            lock=False,
-            compute=compute,
-            regions=self.regions,
-            **(options or {}),
-        )
+        return _store(self.sources, self.targets, self.regions, compute=compute, options=options)
+
+
+def _store(
+    sources: list[Any],
+    targets: list[Array],
+    regions: list[tuple[slice, ...]],
+    *,
+    compute: bool,
+    options: Mapping[str, Any] | None,
+) -> Any:
+    manager: Any = get_chunked_array_type(*sources)
+    return manager.store(
+        sources, targets, lock=False, compute=compute, regions=regions, **(options or {})
+    )
 
 
 def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
@@ -157,6 +167,7 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
         align_chunks,
         zarr_format,
         write_empty_chunks,
+        compute,
     )
     base = as_store_path(store, mode="a", storage_options=storage_options)
     place, pending = base / (group or ""), _Pending()
@@ -174,8 +185,8 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
         base,
         written,
         pending,
+        how,
         owned=not isinstance(store, Store | StorePath),
-        compute=compute,
         consolidated=consolidated if how.mode != "r+" else False,
         options=chunkmanager_store_kwargs,
     )
@@ -201,21 +212,22 @@ def _finish(
     base: StorePath,
     written: Group,
     pending: _Pending,
+    how: _How,
     *,
     owned: bool,
-    compute: bool,
     consolidated: bool | None,
     options: Mapping[str, Any] | None,
 ) -> Any:
     """Write what is pending, and consolidate the metadata."""
     pending.write_values()
+    pending.append(how.append_dim, options)
     store = base.store
     can = written.layout.format.consolidated is not None and store.supports_consolidated_metadata
     if consolidated or (consolidated is None and can):
         above = documents.load(store, base.path, written.layout.format)
         consolidate_metadata(store, written.path if above is None else base.path)
-    blocks = pending.store_blocks(compute=compute, options=options)
-    if not compute:
+    blocks = pending.store_blocks(compute=how.compute, options=options)
+    if not how.compute:
         from dask.delayed import delayed
 
         return delayed(_close)(blocks, store if owned else None)
@@ -453,10 +465,16 @@ class _Writer:
         Raise ValueError if data could be lost. The array may not exist yet, but its keywords do.
         """
         how = self.how
-        grid = sizes_of(words, variable.shape) if array is None else array.write_chunk_sizes
-        if grid is None or not variable.chunks:
-            return variable
         start = self._start(variable, array)
+        if not variable.chunks:
+            return variable
+        if array is None:
+            grid = sizes_of(words, variable.shape)
+        else:
+            ends = map(sum, zip(start, variable.shape, strict=True))
+            grid = array.unpublished(tuple(map(max, array.shape, ends))).write_chunk_sizes
+        if grid is None:
+            return variable
         if how.align_chunks:
             return align(variable, grid, start)
         if how.safe_chunks and not is_shared_safely(self.place.store):
@@ -498,8 +516,8 @@ class _Writer:
                 array = array.with_config({"write_empty_chunks": how.write_empty})
             if how.append_dim in variable.dims:
                 axis = variable.dims.index(how.append_dim)
-                if not variable.chunks and not self.region:
-                    pending.more.append((variable, array, axis))
+                if not self.region and (how.compute or not variable.chunks):
+                    pending.more.append(More(variable, array, axis, start[axis]))
                     return
                 shape = list(array.shape)
                 shape[axis] += variable.shape[axis]
