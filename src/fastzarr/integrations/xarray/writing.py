@@ -35,6 +35,7 @@ from fastzarr.integrations.xarray.creating import (
 )
 from fastzarr.integrations.xarray.reading import GroupReader
 from fastzarr.integrations.xarray.regions import resolve
+from fastzarr.integrations.xarray.replacing import replacement
 from fastzarr.integrations.xarray.sources import check_apart
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.metadata.formats import default_format, parse_format, same_format
@@ -137,10 +138,10 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
 
     The keywords are those of ``xarray.Dataset.to_zarr``. ``mode`` is ``"w-"`` by default (create,
     and fail if there is a group), ``"a"`` if ``append_dim`` is passed, and ``"r+"`` if ``region``
-    is; ``"w"`` replaces a group. ``region`` is the part of existing arrays that is written, a dict
-    of slices, each of which may be ``"auto"``: then the stored coordinate says where. For a tree,
-    ``encoding`` has one for each path, and ``write_inherited_coords=True`` stores the coordinates
-    that a group inherits in the group, too.
+    is; ``"w"`` replaces a group, in one step where the store can. ``region`` is the part of
+    existing arrays that is written, a dict of slices, each of which may be ``"auto"``: then the
+    stored coordinate says where. For a tree, ``encoding`` has one for each path, and
+    ``write_inherited_coords=True`` stores the coordinates that a group inherits in the group, too.
 
     Blocks of dask are written in parallel. With ``compute=False`` they are written by the returned
     ``Delayed``; the arrays exist already. Blocks that end inside a chunk are written correctly if
@@ -177,19 +178,44 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
         writers.append(writer)
         # The groups below have the format of the root.
         how = replace(how, zarr_format=writer.format.number)
+    owned = not isinstance(store, Store | StorePath)
+    consolidated = consolidated if how.mode != "r+" else False
+    options = chunkmanager_store_kwargs
     if how.mode == "w" and documents.load(place.store, place.path) is not None:
         for writer in writers:
             writer.check_replacing(place)
+        if compute and _replaced(place, writers, base, consolidated, options):
+            _close(None, base.store if owned else None)
+            return open_group(place, "r+", zarr_format=writers[0].format.number)
     written, *_ = [writer.write(pending) for writer in writers]
     return _finish(
-        base,
-        written,
-        pending,
-        how,
-        owned=not isinstance(store, Store | StorePath),
-        consolidated=consolidated if how.mode != "r+" else False,
-        options=chunkmanager_store_kwargs,
+        base, written, pending, how, owned=owned, consolidated=consolidated, options=options
     )
+
+
+def _replaced(
+    place: StorePath,
+    writers: list[_Writer],
+    base: StorePath,
+    consolidated: bool | None,
+    options: Mapping[str, Any] | None,
+) -> bool:
+    """Replace a group in one step, and return True, if the store can do so."""
+    format, pending = writers[0].format, _Pending()
+    shared = any(var.chunks for writer in writers for var in writer.ready.values())
+    with replacement(place, format, shared=shared) as new:
+        if new is None:
+            return False
+        for writer in writers:
+            writer.place = new / writer.place.path[len(place.path) :].strip("/")
+        written, *_ = [writer.write(pending) for writer in writers]
+        pending.write_values()
+        pending.store_blocks(compute=True, options=options)
+        alone = place.path == base.path
+        _consolidate(new, written, consolidated if alone else False)
+    if not alone:
+        _consolidate(base, open_group(place, "r+", zarr_format=format.number), consolidated)
+    return True
 
 
 def _parts(
@@ -222,10 +248,7 @@ def _finish(
     pending.write_values()
     pending.append(how.append_dim, options)
     store = base.store
-    can = written.layout.format.consolidated is not None and store.supports_consolidated_metadata
-    if consolidated or (consolidated is None and can):
-        above = documents.load(store, base.path, written.layout.format)
-        consolidate_metadata(store, written.path if above is None else base.path)
+    _consolidate(base, written, consolidated)
     blocks = pending.store_blocks(compute=how.compute, options=options)
     if not how.compute:
         from dask.delayed import delayed
@@ -233,6 +256,14 @@ def _finish(
         return delayed(_close)(blocks, store if owned else None)
     _close(blocks, store if owned else None)
     return written
+
+
+def _consolidate(base: StorePath, written: Group, wanted: bool | None) -> None:
+    store, format = base.store, written.layout.format
+    can = format.consolidated is not None and store.supports_consolidated_metadata
+    if wanted or (wanted is None and can):
+        above = documents.load(store, base.path, format)
+        consolidate_metadata(store, written.path if above is None else base.path)
 
 
 def _close(_: Any, store: Store | None) -> None:
