@@ -200,3 +200,29 @@ def test_a_store_that_takes_no_chunks_beyond_a_shape_can_be_appended_to(blocks: 
     for value in (1, 2):
         to_fastzarr(rows(value, blocks=blocks), store, append_dim="t")
     assert read(store).b.values[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "how", [{"append_dim": "t"}, {"region": {"t": slice(0, 2)}}, {"mode": "a"}]
+)
+@pytest.mark.parametrize("kind", ["M8[ns]", "m8[ns]"])
+@pytest.mark.filterwarnings("ignore:Time:UserWarning")
+def test_times_that_the_stored_units_cannot_express_are_refused(how: Any, kind: str) -> None:
+    days = np.array([0, 1], "m8[D]").astype("m8[ns]")
+    begin = np.datetime64("2000-01-01", "ns") if kind == "M8[ns]" else np.timedelta64(0, "ns")
+    to_fastzarr(xr.Dataset({"a": ("t", begin + days)}), store := {})
+    finer = xr.Dataset({"a": ("t", begin + days + np.timedelta64(6, "h"))})
+    with pytest.raises(ValueError, match="'a' is stored as int64 in 'days"):
+        to_fastzarr(finer, store, **how)
+    np.testing.assert_array_equal(read(store).a, begin + days)
+    to_fastzarr(xr.Dataset({"a": ("t", begin + 2 * days)}), store, **how)
+    np.testing.assert_array_equal(read(store).a[-2:], begin + 2 * days)
+
+
+def test_stored_units_may_be_spelled_otherwise() -> None:
+    start = np.array(["2000-01-01", "2000-01-02"], "M8[ns]")
+    for units in ("Day since 2000-01-01 00:00:00", "hours since 1999-01-01T00:00"):
+        ds = xr.Dataset({"a": ("t", start, {}, {"units": units, "dtype": "i8"})})
+        to_fastzarr(ds, store := {})
+        to_fastzarr(ds, store, append_dim="t")
+        np.testing.assert_array_equal(read(store).a, [*start, *start])

@@ -462,6 +462,7 @@ class _Writer:
             _check_dtype(name, variable, existing[name])
             variable.encoding = dict(existing[name].encoding)
             encoded = coding.encode(variable, name, self.format)
+            _check_units(name, encoded, existing[name])
             found[name] = self._fitted(name, encoded, existing[name])
         return found
 
@@ -568,5 +569,18 @@ def _check_dtype(name: str, new: Variable, old: Variable) -> None:
         msg = (
             f"Mismatched dtypes for variable {name!r}: {old.dtype} is stored, and {new.dtype} "
             "would be cut or changed; cast it with .astype()"
+        )
+        raise ValueError(msg)
+
+
+def _check_units(name: str, new: Variable, old: Variable) -> None:
+    """Raise ValueError for times that were encoded in finer units than the array is stored in."""
+    stored, found = old.encoding.get("units"), new.attrs.get("units")
+    words = [str(units).partition(" ")[0].lower().rstrip("s") for units in (stored, found)]
+    if None not in (stored, found) and words[0] != words[1]:
+        msg = (
+            f"variable {name!r} is stored as {old.encoding.get('dtype')} in {stored!r}, which "
+            f"cannot express all new times: they would need {found!r}. Round them, or store the "
+            "variable anew with encoding that has such units, or a floating-point dtype"
         )
         raise ValueError(msg)
