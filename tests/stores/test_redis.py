@@ -275,6 +275,34 @@ def test_chunks_are_written_by_few_requests(store, monkeypatch):
     assert (z[:].reshape(-1, 2) == np.arange(6000).reshape(-1, 2) * [0, 1]).all()
 
 
+class Watched(RedisStore):
+    """A store that keeps the names of its commands."""
+
+    def __init__(self, **words):
+        super().__init__(**words)
+        self.commands = []
+
+    def _send(self, asked):
+        self.commands.extend(words[0] for words in asked)
+        return super()._send(asked)
+
+
+def test_a_node_is_deleted_and_replaced_by_few_requests(redis, monkeypatch):
+    store = Watched(**redis)
+    group = fastzarr.create_group(store)
+    group.create_array("x", data=np.arange(1000.0), chunks=10)
+    store.commands.clear()
+    sent = requests(monkeypatch)
+    group.create_array("x", data=np.arange(1000.0), chunks=10, overwrite=True)
+    # The documents go first, so that nobody reads a node without its chunks.
+    assert store.commands.count("DEL") == 2
+    assert len(sent) <= 20
+    store.commands.clear()
+    del group["x"]
+    assert store.commands.count("DEL") == 2
+    assert list(store) == ["zarr.json"]
+
+
 @given(
     st.lists(
         st.one_of(

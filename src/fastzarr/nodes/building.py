@@ -489,9 +489,9 @@ def _make_room(array: Array, data: Any, *, overwrite: bool) -> Any:
 def _clear_leftovers(array: Array) -> None:
     """Delete chunks left at the path by a writer that died, so that the new array is empty."""
     store, start = array.chunk_store, len(array.path) + 1 if array.path else 0
-    for key in store.list(array.path):
-        if array.layout.owns(key[start:]):
-            store.delete(key)
+    left = [key for key in store.list(array.path) if array.layout.owns(key[start:])]
+    if left:
+        store.delitems(left)
 
 
 def _write_data(array: Array, data: Any, progress: Any) -> None:

@@ -563,10 +563,9 @@ def delete(store: Store, path: str) -> bool:
     """
     if not path or store.draft is None:
         known = formats.visible(formats.sought(formats.FORMATS, store.zarr_format))
-        for name in formats.visible():
-            # A store of other formats may refuse a name that it does not know.
-            if name in known or store.exists(join(path, name)):
-                store.delete(join(path, name))
+        names = {join(path, name): name in known for name in formats.visible()}
+        # A store of other formats may refuse a name that it does not know.
+        store.delitems([key for key, sure in names.items() if sure or store.exists(key)])
     if path:
         # If the documents were deleted before, there may be nothing left.
         return store.delete_dir(path) is not False or store.draft is None
