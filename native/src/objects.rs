@@ -129,8 +129,9 @@ pub trait Arrivals: Sync {
     /// Return the number of objects that come.
     fn count(&self, plan: &Plan) -> usize;
 
-    /// Return the next object, or `None` if none has come for some milliseconds.
-    fn next(&self, plan: &Plan) -> Result<Option<Arrived<'_>>>;
+    /// Return the next object, or `None` if none has come for some milliseconds. It is that of piece
+    /// `wanted` if there is a choice: a thread wants pieces whose places in the result are close.
+    fn next(&self, plan: &Plan, wanted: usize) -> Result<Option<Arrived<'_>>>;
 }
 
 /// The place of an object that is written, of which there are few.

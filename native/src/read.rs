@@ -105,8 +105,8 @@ impl<'a> Run<'a> {
         let (plan, job) = (self.plan, self.job);
         if let Some(arrivals) = self.objects.arrivals() {
             let count = arrivals.count(plan);
-            return spread(count, job.threads, &job, failures, &|_, kept| {
-                let (number, parts) = self.arrived(arrivals, failures)?;
+            return spread(count, job.threads, &job, failures, &|at, kept| {
+                let (number, parts) = self.arrived(arrivals, at, failures)?;
                 let piece = plan.piece(number);
                 self.read_arrived(&piece, parts.as_deref(), kept)
                     .map_err(|error| (piece.chunk, error))
@@ -136,13 +136,14 @@ impl<'a> Run<'a> {
     fn arrived(
         &self,
         arrivals: &'a dyn Arrivals,
+        wanted: usize,
         failures: &Failures,
     ) -> std::result::Result<Taken<'a>, (Vec<i64>, Error)> {
         loop {
             if !failures.is_empty() || (self.job.poll)() {
                 return Err((Vec::new(), Error::interrupted()));
             }
-            match arrivals.next(self.plan) {
+            match arrivals.next(self.plan, wanted) {
                 Ok(None) => {}
                 Ok(Some(Arrived { number, found })) => {
                     let found = found.map_err(|error| (self.plan.piece(number).chunk, error));
@@ -323,7 +324,7 @@ impl<'a> Run<'a> {
             let (number, arrived) = match self.objects.arrivals() {
                 None => (numbers.start + at, None),
                 Some(arrivals) => {
-                    let (number, parts) = self.arrived(arrivals, failures)?;
+                    let (number, parts) = self.arrived(arrivals, numbers.start + at, failures)?;
                     (number, Some(parts))
                 }
             };

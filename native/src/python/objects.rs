@@ -283,6 +283,7 @@ impl PyObjects {
         plan: &Plan,
         most: usize,
         together: &Mutex<Together>,
+        wanted: usize,
     ) -> Result<Option<Arrived<'_>>> {
         let mut together = guard(together);
         if together.ready.is_empty() && together.next >= together.alone {
@@ -303,7 +304,9 @@ impl PyObjects {
                 together.next = last;
             }
         }
-        if let Some((number, bytes)) = together.ready.pop_front() {
+        // They are in order, and those that other threads want are not far from the first.
+        let at = together.ready.binary_search_by_key(&wanted, |(n, _)| *n);
+        if let Some((number, bytes)) = together.ready.remove(at.unwrap_or(0)) {
             let found = Ok(bytes.map(|found| self.opened(found)));
             return Ok(Some(Arrived { number, found }));
         }
@@ -451,9 +454,9 @@ impl Arrivals for PyObjects {
         }
     }
 
-    fn next(&self, plan: &Plan) -> Result<Option<Arrived<'_>>> {
+    fn next(&self, plan: &Plan, wanted: usize) -> Result<Option<Arrived<'_>>> {
         match &self.asked {
-            Asked::Together(most, together) => self.next_of(plan, *most, together),
+            Asked::Together(most, together) => self.next_of(plan, *most, together, wanted),
             Asked::Ahead(take, _) => self.take(take),
             Asked::One => Ok(None),
         }
