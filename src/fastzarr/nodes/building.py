@@ -24,7 +24,6 @@ import os
 import warnings
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -279,16 +278,19 @@ def _check_root(store: Store, path: str) -> None:
     root = getattr(store, "root", None)
     if not isinstance(root, (str, os.PathLike)):
         return
-    for folder in Path(os.path.abspath(root)).parents:  # noqa: PTH100  (links are not followed)
-        if not any((folder / name).is_file() for name in ARRAY_NAMES):
+    folder, inner = os.path.split(os.path.abspath(root))  # noqa: PTH100  (links are not followed)
+    while inner:
+        here, (folder, inner) = folder, os.path.split(folder)
+        # Strings, because objects of paths take longer than the system does to answer.
+        if not any(os.path.isfile(f"{here}{os.sep}{name}") for name in ARRAY_NAMES):  # noqa: PTH113
             continue
         try:
-            found = documents.load(as_store(folder, read_only=True), "")
+            found = documents.load(as_store(here, read_only=True), "")
         except MetadataError:
             continue
         if isinstance(found, Layout):
             msg = (
-                f"cannot create {'/' + path!r} in {store}: {str(folder)!r} is an array, and only "
+                f"cannot create {'/' + path!r} in {store}: {here!r} is an array, and only "
                 "groups can have nodes below them"
             )
             raise ContainsArrayError(msg)

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -28,7 +29,7 @@ from fastzarr.compat.core._whole import (
 )
 from fastzarr.compat.core.array_spec import ArrayConfig, parse_array_config
 from fastzarr.compat.core.attributes import Attributes
-from fastzarr.compat.core.awaiting import awaited
+from fastzarr.compat.core.awaiting import awaited, driven
 from fastzarr.compat.core.codec_pipeline import create_codec_pipeline
 from fastzarr.compat.core.indexing import (
     AsyncOIndex,
@@ -43,7 +44,6 @@ from fastzarr.compat.core.indexing import (
 from fastzarr.compat.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 from fastzarr.compat.core.metadata.io import save_metadata
 from fastzarr.compat.core.new_arrays import inner_config, old_array
-from fastzarr.compat.core.sync import sync
 from fastzarr.compat.storage._common import StorePath, make_store_path
 from fastzarr.compat.storage.bridge import inner_store, outer_store
 from fastzarr.errors import ZarrDeprecationWarning
@@ -291,7 +291,7 @@ class Array(Described):
 
     @classmethod
     def _create(cls, store: Any, **words: Any) -> Self:
-        path = sync(make_store_path(store))
+        path = driven(partial(make_store_path, store))
         return cls(AsyncArray.from_inner(old_array(path, **words), path))
 
     @classmethod
@@ -302,7 +302,7 @@ class Array(Described):
     @classmethod
     def open(cls, store: Any, *, config: Any = None) -> Self:
         """Open the array in a store; raise ``ArrayNotFoundError`` if there is none."""
-        path = sync(make_store_path(store))
+        path = driven(partial(make_store_path, store))
         return cls(AsyncArray.from_inner(opened(path, None, config), path))
 
     @property

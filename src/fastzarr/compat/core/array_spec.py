@@ -67,12 +67,15 @@ class ArrayConfig:
     @classmethod
     def from_dict(cls, data: Any) -> Self:
         """Return the configuration with these members, and the others from the settings."""
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(data) - set(known))
+        unknown = sorted(set(data) - set(_SETTINGS))
         if unknown:
-            msg = f"Unknown array config keys: {unknown}. Valid keys are {known}."
+            msg = f"Unknown array config keys: {unknown}. Valid keys are {list(_SETTINGS)}."
             raise TypeError(msg)
-        return cls(**{n: data[n] if n in data else settings.get(f"array.{n}") for n in known})
+        found = {
+            name: data[name] if name in data else settings.get(setting)
+            for name, setting in _SETTINGS.items()
+        }
+        return cls(**found)
 
     def to_dict(self) -> ArrayConfigParams:
         """Return the members by name."""
@@ -80,6 +83,9 @@ class ArrayConfig:
         found: ArrayConfigParams = members
         return found
 
+
+# The members, and the settings that stand in for them.
+_SETTINGS = {each.name: f"array.{each.name}" for each in fields(ArrayConfig)}
 
 ArrayConfigLike = ArrayConfig | ArrayConfigParams
 

@@ -23,6 +23,7 @@ from fastzarr.compat.abc.store import (
     Store,
     SuffixByteRequest,
 )
+from fastzarr.compat.core.awaiting import off_loop
 from fastzarr.compat.core.buffer import Buffer, default_buffer_prototype
 from fastzarr.errors import ReadOnlyError
 
@@ -112,7 +113,7 @@ class Dress(Store):
     async def _do(self, call: Callable[..., Any], *args: Any) -> Any:
         if not self._is_open:
             await self._ensure_open()
-        return call(*args) if self.inline else await asyncio.to_thread(call, *args)
+        return call(*args) if self.inline else await off_loop(call, *args)
 
     async def _ask(self, verb: str, *args: Any) -> Any:
         """Return what a verb of the store of fastzarr returns, which a thread may have to make."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from fastzarr.compat.core.awaiting import off_loop
 from fastzarr.compat.storage._dress import PlainCalls
 from fastzarr.stores.local.store import LocalStore as InnerStore
 
@@ -79,13 +79,13 @@ class LocalStore(PlainCalls):
 
     async def _open(self, *, mode: AccessModeLiteral | None = None) -> None:
         del mode
-        await asyncio.to_thread(self._ensure_root)
+        await off_loop(self._ensure_root)
         await super()._open()
 
     async def _ensure_open(self) -> None:
         # Threads may get here at the same time, of which none must fail.
         if not self._is_open:
-            await asyncio.to_thread(self._ensure_root)
+            await off_loop(self._ensure_root)
             self._is_open = True
 
     def _ensure_root(self) -> None:
@@ -98,7 +98,7 @@ class LocalStore(PlainCalls):
     async def move(self, dest_root: Path | str) -> None:
         """Move the folder to another path; raise FileExistsError if there is something."""
         target = Path(dest_root)
-        await asyncio.to_thread(_move, self.root, target)
+        await off_loop(_move, self.root, target)
         self.root = target
 
     def __eq__(self, other: object) -> bool:

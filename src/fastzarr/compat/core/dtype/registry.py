@@ -4,6 +4,7 @@ Rules of this file:
 
 * A registry asks its classes, in their order. A class that does not know a dtype raises
   DataTypeValidationError; any other error ends the search.
+* What was found for a plain number or a name is kept until a class is registered or removed.
 * Format 2 names a byte order also where there is none: as written, and then with "|".
 """
 
@@ -35,6 +36,18 @@ class DataTypeRegistry:
 
     contents: dict[str, type[ZDType[Any, Any]]] = field(default_factory=dict, init=False)
     _lazy_load_list: list[Any] = field(default_factory=list, init=False)
+    # The answers that are kept, None where there is no data type, and the classes that were asked.
+    _answers: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _asked: list[Any] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    def _kept(self) -> dict[Any, Any]:
+        """Return the answers of the present classes."""
+        self._lazy_load()
+        asked = list(self.contents.values())
+        if asked != self._asked:
+            self._answers.clear()
+            self._asked[:] = asked
+        return self._answers
 
     def _lazy_load(self) -> None:
         for entry in self._lazy_load_list:
@@ -68,7 +81,11 @@ class DataTypeRegistry:
 
         Raise ValueError if no class, or more than one, knows the dtype, and for objects.
         """
-        self._lazy_load()
+        answers = self._kept()
+        plain = isinstance(dtype, np.dtype) and dtype.isbuiltin == 1 and dtype.metadata is None
+        if plain and dtype in answers:
+            found: ZDType[Any, Any] = answers[dtype]
+            return found
         if dtype == np.dtype("O"):
             msg = (
                 f"Zarr data type resolution from {dtype} failed. "
@@ -90,6 +107,8 @@ class DataTypeRegistry:
         if not matched:
             msg = f"No Zarr data type found that matches dtype '{dtype!r}'"
             raise ValueError(msg)
+        if plain:
+            answers[dtype] = matched[0]
         return matched[0]
 
     def match_json(
@@ -100,7 +119,26 @@ class DataTypeRegistry:
         ``where`` is the place of the JSON in that of another data type. Raise ValueError if no
         class knows the JSON.
         """
-        self._lazy_load()
+        key = (data, zarr_format) if type(data) is str else None
+        answers = self._kept()
+        found: ZDType[Any, Any] | None
+        if key is not None and key in answers:
+            found = answers[key]
+        else:
+            found = self._first(data, zarr_format, where)
+            if key is not None:
+                answers[key] = found
+        if found is None:
+            msg = f"No Zarr data type found that matches {data!r}"
+            if where:
+                msg += f" at {_pointer(where)}"
+            raise ValueError(msg)
+        return found
+
+    def _first(
+        self, data: Any, zarr_format: Any, where: tuple[str | int, ...]
+    ) -> ZDType[Any, Any] | None:
+        """Return what the first class that knows the JSON makes of it."""
         for spelling in _spellings(data) if zarr_format == 2 else (data,):
             for cls in tuple(self.contents.values()):
                 try:
@@ -113,10 +151,7 @@ class DataTypeRegistry:
                     raise
                 except DataTypeValidationError:
                     continue
-        msg = f"No Zarr data type found that matches {data!r}"
-        if where:
-            msg += f" at {_pointer(where)}"
-        raise ValueError(msg)
+        return None
 
 
 class SharedRegistry(DataTypeRegistry):
