@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.engines import BY_DEFAULT
-from bench.table import Cell
+from bench.table import Cell, figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 ENOUGH = 2
+
+
+def progress(number: int, total: int, row: Any, cells: Mapping[str, Any], scale: float = 0) -> None:
+    """Print the figures of a row as soon as they are there, and why there are none."""
+    factor = scale or (1e3 if row.unit == "ms" else 1)
+    said = [
+        f"{name} {'WRONG' if cell.wrong else '-'} ({cell.reason})"
+        if cell.reason
+        else f"{name} {figure(None if cell.least is None else cell.least * factor)}"
+        for name, cell in cells.items()
+    ]
+    print(f"{number}/{total} {row.name}: {', '.join(said)}", file=sys.stderr, flush=True)
 
 
 class Child:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from bench.base import Row
 
 OURS, FLOOR = "fastzarr", "floor"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 @dataclass
@@ -123,13 +121,3 @@ def grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return [line(head), line(rule), *map(line, lines)]
-
-
-def between(page: str, text: str) -> str:
-    """Return a page with the text between its markers replaced; raise ValueError without them."""
-    pattern = re.escape(BEGIN) + ".*" + re.escape(END)
-    if not re.search(pattern, page, re.DOTALL):
-        msg = f"no {BEGIN} and {END} in the page"
-        raise ValueError(msg)
-    block = f"{BEGIN}\n\n{text}\n\n{END}"
-    return re.sub(pattern, lambda _: block, page, count=1, flags=re.DOTALL)

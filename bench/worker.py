@@ -24,33 +24,32 @@ from bench.data import Workspace
 from bench.engines import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bench.base import Engine, Row
 
-QUESTIONS = (
-    "read_whole",
-    "write_whole",
-    "elements",
-    "small_reads",
-    "selections",
-    "small_writes",
-    "durable",
-    "by_default",
-    "hierarchy",
-    "starting",
-    "memory",
-)
+# The files of the rows, by the group in which they are measured.
+QUESTIONS = {
+    "read": ("read_whole",),
+    "write": ("write_whole",),
+    "codecs": ("elements",),
+    "parts": ("small_reads", "selections"),
+    "changes": ("small_writes", "durable"),
+    "default": ("by_default",),
+    "nodes": ("hierarchy", "starting"),
+    "memory": ("memory",),
+}
 # A turn has at least RUNS runs and SLICE seconds, because the first run after another engine's
 # finds foreign data in the CPU caches; but it stops after PATIENCE seconds.
 RUNS, SLICE, PATIENCE = 3, 0.05, 1.0
 
 
-def rows() -> list[Row]:
-    """Return the rows of all questions, in order."""
+def rows(groups: Iterable[str] = QUESTIONS) -> list[Row]:
+    """Return the rows of some groups, of all if none are named, in order."""
     found: list[Row] = []
-    for question in QUESTIONS:
-        found += importlib.import_module(f"bench.{question}").ROWS
+    for group in groups:
+        for question in QUESTIONS[group]:
+            found += importlib.import_module(f"bench.{question}").ROWS
     return found
 
 

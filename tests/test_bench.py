@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import platform
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import table
-from bench.base import CannotError, Engine, Row, Task, WrongError, same
-from bench.conduct import Conductor
+import bench.__main__ as program
+from bench import groups, table
+from bench.base import CannotError, Engine, MissingError, Row, Task, WrongError, same
+from bench.conduct import Conductor, progress
 from bench.data import LAYOUTS, Workspace, field, texts
+from bench.engines import ENGINES
 from bench.table import Cell
 from bench.worker import Worker, answer, rows
 
@@ -127,13 +133,98 @@ def test_the_table_names_reasons_below():
     ]
 
 
-def test_the_page_keeps_the_text_around_the_tables():
-    page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
-    assert table.between(page, r"\1 new") == (
-        f"before\n{table.BEGIN}\n\n\\1 new\n\n{table.END}\nafter\n"
+def a_group(rows=(), text="new", name="read"):
+    return groups.Group(name, rows, lambda *_, **__: (text, False), tuple(ENGINES))
+
+
+def test_the_page_keeps_the_text_around_the_tables_of_a_group(tmp_path):
+    page = tmp_path / "README.md"
+    before = "".join(f"{g.name}\n{g.marks[0]}\nold\n{g.marks[1]}\n" for g in groups.GROUPS)
+    page.write_text(before)
+    group = a_group()
+    groups.publish(group, r"\1 new", page)
+    begin, end = group.marks
+    after = before.replace(f"{begin}\nold\n{end}", f"{begin}\n\n\\1 new\n\n{end}")
+    assert page.read_text() == after != before
+    assert list(tmp_path.iterdir()) == [page]
+    with pytest.raises(ValueError, match="read: begin"):
+        groups.between("nothing", group.marks, "new")
+
+
+def test_the_page_has_a_place_for_each_group():
+    page = groups.PAGE.read_text()
+    marks = [mark for group in groups.GROUPS for mark in group.marks]
+    assert re.findall("<!-- .*(?:begin|end) -->", page) == marks
+    assert {row.name for group in groups.GROUPS for row in group.rows} >= {r.name for r in rows()}
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """Return a page with places for two groups, which are the only ones."""
+    found = [a_group([ROW], "first"), a_group([ROW], "second", "write")]
+    page = tmp_path / "README.md"
+    page.write_text("".join(f"{group.marks[0]}old{group.marks[1]}\n" for group in found))
+    monkeypatch.setattr(program, "PAGE", page)
+    monkeypatch.setattr(program, "GROUPS", found)
+    return page
+
+
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["bench", *words])
+    return program.main()
+
+
+def test_a_group_is_measured_alone_and_says_when(page, monkeypatch):
+    assert run(monkeypatch, "--groups", "write") == 0
+    first, second = page.read_text().split("<!-- write: begin -->")
+    assert "old" in first
+    assert "second" in second
+    assert f"{dt.datetime.now(tz=dt.UTC):%Y-%m-}" in second
+    assert f"Python {platform.python_version()}" in second
+
+
+@pytest.mark.parametrize("words", [["--quick"], ["--rows", "read"], ["--engines", "zarr"]])
+def test_what_is_not_a_whole_group_changes_nothing(words, page, monkeypatch, capsys):
+    before = page.read_text()
+    assert run(monkeypatch, *words) == 0
+    assert page.read_text() == before
+    assert "first" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_keeps_the_groups_that_were_measured(page, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    program.GROUPS[1] = groups.Group("write", [ROW], interrupted, tuple(ENGINES))
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch)
+    first, second = page.read_text().split("<!-- write: begin -->")
+    assert "first" in first
+    assert second == "old<!-- write: end -->\n"
+
+
+def test_a_group_that_cannot_be_measured_keeps_its_tables(page, monkeypatch, capsys):
+    def absent(*_, **__):
+        msg = "no servers"
+        raise MissingError(msg)
+
+    program.GROUPS[0] = groups.Group("read", [ROW], absent, tuple(ENGINES))
+    assert run(monkeypatch) == 0
+    assert page.read_text().startswith("<!-- read: begin -->old")
+    assert "second" in page.read_text()
+    assert "read: no servers" in capsys.readouterr().err
+
+
+def test_an_engine_that_fails_is_named_while_the_rows_run(capsys):
+    cells = {
+        "fastzarr": Cell([0.002]),
+        "zarr": Cell(reason="2 of 3 values differ", wrong=True),
+        "zarrista": Cell(reason="no steps"),
+    }
+    progress(1, 2, ROW, cells)
+    assert capsys.readouterr().err == (
+        "1/2 read: fastzarr 2.00, zarr WRONG (2 of 3 values differ), zarrista - (no steps)\n"
     )
-    with pytest.raises(ValueError, match="measured: begin"):
-        table.between("nothing", "new")
 
 
 class Reads(Task):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.base import WrongError
+from bench.base import MissingError, WrongError
 from bench.libraries import engines
 from bench.libraries.rows import ROWS, Load
 
@@ -35,6 +35,12 @@ def test_cpu_time_is_measured_by_the_task(folder):
         library.seconds = None
         task.run()
         assert (library.seconds is not None) == cpu
+
+
+def test_an_environment_without_a_pipeline_names_its_zarr_python(monkeypatch):
+    monkeypatch.setitem(engines.PIPELINES, "zarr-fused", "zarr.core.codec_pipeline.Other")
+    with pytest.raises(MissingError, match=r"zarr-python 3\.\d.*needs Python 3\.12"):
+        engines.load("zarr-fused")
 
 
 def test_a_wrong_value_is_found(folder):

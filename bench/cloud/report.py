@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
+from bench.base import MissingError
 from bench.cloud import table
 from bench.cloud.conduct import CloudConductor, servers
-from bench.table import figure
+from bench.conduct import progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,23 +31,23 @@ def measure(
 ) -> tuple[str, bool]:
     """Return the tables of rows as Markdown, and whether a result was wrong.
 
-    Where the servers cannot be had, the text is the reason.
+    Raise ``MissingError``, with the reason, where the servers cannot be had.
     """
     results: dict[str, dict[str, CloudCell]] = {}
     try:
         from servers.process import UnavailableError
-    except ImportError:
-        return "Object stores were not measured: `tests` is not on PYTHONPATH.", False
+    except ImportError as error:
+        msg = "object stores were not measured: `tests` is not on PYTHONPATH"
+        raise MissingError(msg) from error
     try:
         with servers(scale) as (cloud, proxy):
             conductor = CloudConductor(engines, cloud, proxy, repeat=repeat, patience=patience)
             for number, row in enumerate(chosen, 1):
                 cells = results[row.name] = conductor.row(row)
-                known = {name: cell.least for name, cell in cells.items() if cell.least}
-                line = ", ".join(f"{name} {figure(least * 1e3)}" for name, least in known.items())
-                print(f"{number}/{len(chosen)} {row.name}: {line}", file=sys.stderr, flush=True)
+                progress(number, len(chosen), row, cells, 1e3)
     except (ImportError, UnavailableError) as error:
-        return f"Object stores were not measured: {error}.", False
+        msg = f"object stores were not measured: {error}"
+        raise MissingError(msg) from error
     named = [f"{name} ({version})" for name, version in conductor.versions.items()]
     parts = [
         METHOD.format(repeat=repeat),

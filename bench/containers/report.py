@@ -9,12 +9,11 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from bench.conduct import ROOT, Child, Conductor
+from bench.conduct import ROOT, Child, Conductor, progress
 from bench.containers.engines import ENGINES, PEERS
 from bench.table import Cell, Notes, cell_text, figure, grid, ratio
 
@@ -97,10 +96,7 @@ def measure(
         conductor = StoreConductor(engines, scale, port, repeat=repeat, patience=patience)
         for number, row in enumerate(chosen, 1):
             cells = results[row.name] = conductor.row(row)
-            factor = 1e3 if row.unit == "ms" else 1
-            known = {name: cell.least for name, cell in cells.items() if cell.least}
-            line = ", ".join(f"{name} {figure(least * factor)}" for name, least in known.items())
-            print(f"{number}/{len(chosen)} {row.name}: {line}", file=sys.stderr, flush=True)
+            progress(number, len(chosen), row, cells)
     named = [f"{name} ({version})" for name, version in conductor.versions.items()]
     parts = [METHOD.format(repeat=repeat).replace("\n", " ") + without]
     parts += ["Libraries: " + ", ".join(named) + ".", table(chosen, results)]

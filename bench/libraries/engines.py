@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The order of the columns.
 ENGINES = ("fastzarr", "as-zarr", "zarr", "zarr-fused", "zarr-zarrs")
 PEERS = ENGINES[2:]
-_PIPELINES = {
+PIPELINES = {
     "zarr-fused": "zarr.core.codec_pipeline.FusedCodecPipeline",
     "zarr-zarrs": "zarrs.ZarrsCodecPipeline",
 }
@@ -39,8 +39,8 @@ class Library:
         if name == "as-zarr":
             import_module("fastzarr.as_zarr").install()
         self.zarr: Any = import_module("zarr")
-        if name in _PIPELINES:
-            self._use(_PIPELINES[name])
+        if name in PIPELINES:
+            self._use(PIPELINES[name])
         self.xr: Any = import_module("xarray")
 
     def _use(self, path: str) -> None:
@@ -48,7 +48,9 @@ class Library:
         try:
             getattr(import_module(module), kind)
         except (ImportError, AttributeError) as error:
-            msg = f"{path} is not installed"
+            msg = f"there is no {path} in this environment (zarr-python {self.zarr.__version__})"
+            if module.startswith("zarr."):
+                msg += "; zarr-python 3.4 has it, which needs Python 3.12"
             raise MissingError(msg) from error
         self.zarr.config.set({"codec_pipeline.path": path})
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.conduct import Child, Conductor
+from bench.conduct import Child, Conductor, progress
 from bench.libraries.engines import ENGINES, PEERS
 from bench.libraries.rows import CHUNKS, make
 from bench.table import Cell, Notes, cell_text, figure, grid, ratio
@@ -64,9 +63,7 @@ def measure(
         conductor = LibraryConductor(engines, folder, chunks, repeat=repeat, patience=patience)
         for number, row in enumerate(chosen, 1):
             cells = results[row.name] = conductor.row(row)
-            known = {name: cell.least for name, cell in cells.items() if cell.least}
-            line = ", ".join(f"{name} {figure(least * 1e3)}" for name, least in known.items())
-            print(f"{number}/{len(chosen)} {row.name}: {line}", file=sys.stderr, flush=True)
+            progress(number, len(chosen), row, cells)
     named = [f"{name} ({version})" for name, version in conductor.versions.items()]
     parts = [METHOD.format(repeat=repeat).replace("\n", " ")]
     parts += ["Libraries: " + ", ".join(named) + ".", table(chosen, results)]
