@@ -317,7 +317,10 @@ def test_the_error_of_a_codec_that_runs_apart_is_raised(
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("name", ["lzma", "bz2"])
-def test_a_write_does_not_wait_for_numcodecs(name: str, zarr_format: int, tmp_path: Path) -> None:
+def test_a_write_does_not_wait_for_a_slow_codec_of_numcodecs(
+    name: str, zarr_format: int, tmp_path: Path, data_path: str
+) -> None:
+    del data_path
     made = {"id": "lzma", "preset": 9} if name == "lzma" else {"id": "bz2", "level": 9}
     values = np.random.default_rng(0).integers(0, 5, 1 << 20, dtype="u1")
     how: dict[str, Any] = {"compressor": made}

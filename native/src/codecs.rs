@@ -9,6 +9,7 @@ mod bitround;
 mod blocks;
 pub mod blosc;
 mod blosclz;
+mod bz2;
 mod cast_value;
 pub mod checksums;
 mod codec;
@@ -17,6 +18,7 @@ mod deflate;
 mod delta;
 mod lz4;
 mod lz4_block;
+mod lzma;
 mod mask;
 #[cfg(test)]
 mod noise;
@@ -25,6 +27,7 @@ mod packbits;
 mod record;
 mod scale_offset;
 mod shuffle;
+mod streams;
 mod swap;
 mod truth;
 mod typed;
@@ -62,11 +65,13 @@ makes!(
     dyn Codec,
     blocks,
     blosc,
+    bz2,
     checksums,
     conditional,
     deflate,
     lz4,
     lz4_block,
+    lzma,
     zstd
 );
 makes!(
@@ -133,10 +138,8 @@ impl ByteCodec {
         contexts: &mut Contexts,
         stop: Stop,
     ) -> Result<()> {
-        if dst.len() >= LARGE {
-            return self.0.decode_large(data, dst, contexts, stop);
-        }
-        self.0.decode(data, dst, contexts)
+        let stop = (dst.len() >= LARGE).then_some(stop);
+        self.0.decode(data, dst, contexts, stop)
     }
 
     /// Decode at least the first `until` bytes into `dst`, which has the size of all.
@@ -212,8 +215,10 @@ mod tests {
         let content: Vec<u8> = (0..LARGE as u32).map(|i| (i >> 7) as u8).collect();
         for (name, numbers, word) in [
             ("blosc", &[1, 1, 1, 0, 0][..], "lz4"),
+            ("bz2", &[1, 0], ""),
             ("gzip", &[1, 0], ""),
             ("lz4", &[1], ""),
+            ("lzma", &[1, 4, 0, 1 << 30, 0], ""),
             ("zlib", &[1, 0], ""),
             ("zstd", &[1, 0], ""),
         ] {

@@ -56,50 +56,14 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
-        self.decode_large(data, dst, contexts, &|| false)
-    }
-
-    fn decode_to_vec(
-        &self,
-        data: &[u8],
-        out: &mut Vec<u8>,
-        limit: usize,
-        contexts: &mut Contexts,
-    ) -> Result<()> {
-        let size = self.size_of(&self.shape).unwrap_or(usize::MAX);
-        if size > limit {
-            let message = format!("the limit is {limit} decoded bytes, but a block has {size}");
-            return Err(Error::codec(STAGE, message));
-        }
-        let start = out.len();
-        memory::resize(out, start + size, 0, STAGE)?;
-        self.decode(data, &mut out[start..], contexts)
-    }
-
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()> {
-        memory::reserve(out, self.header_size(), STAGE)?;
-        out.extend(0u16.to_be_bytes());
-        out.extend((self.shape.len() as u16).to_be_bytes());
-        out.extend(self.shape.iter().flat_map(|length| length.to_be_bytes()));
-        match &self.compressor {
-            Some(codec) => codec.encode(data, out, contexts),
-            None => memory::append(out, data, STAGE),
-        }
-    }
-
-    fn promptly(&self) -> usize {
-        let codec = self.compressor.as_ref();
-        codec.map_or(usize::MAX, |codec| codec.promptly())
-    }
-
-    fn decode_large(
+    fn decode(
         &self,
         data: &[u8],
         dst: &mut [u8],
         contexts: &mut Contexts,
-        stop: Stop,
+        stop: Option<Stop>,
     ) -> Result<()> {
+        let stop = stop.unwrap_or(&|| false);
         if self.size_of(&self.shape) != Some(dst.len()) {
             let (found, expected) = (dst.len(), &self.shape);
             let message = format!("{found} bytes are not those of a chunk of shape {expected:?}");
@@ -117,6 +81,39 @@ impl Codec for Params {
         dst.fill(0);
         self.scatter(&block, &shape, dst);
         Ok(())
+    }
+
+    fn decode_to_vec(
+        &self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+        contexts: &mut Contexts,
+    ) -> Result<()> {
+        let size = self.size_of(&self.shape).unwrap_or(usize::MAX);
+        if size > limit {
+            let message = format!("the limit is {limit} decoded bytes, but a block has {size}");
+            return Err(Error::codec(STAGE, message));
+        }
+        let start = out.len();
+        memory::resize(out, start + size, 0, STAGE)?;
+        self.decode(data, &mut out[start..], contexts, None)
+    }
+
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()> {
+        memory::reserve(out, self.header_size(), STAGE)?;
+        out.extend(0u16.to_be_bytes());
+        out.extend((self.shape.len() as u16).to_be_bytes());
+        out.extend(self.shape.iter().flat_map(|length| length.to_be_bytes()));
+        match &self.compressor {
+            Some(codec) => codec.encode(data, out, contexts),
+            None => memory::append(out, data, STAGE),
+        }
+    }
+
+    fn promptly(&self) -> usize {
+        let codec = self.compressor.as_ref();
+        codec.map_or(usize::MAX, |codec| codec.promptly())
     }
 }
 
@@ -237,14 +234,14 @@ mod tests {
 
     fn decoded(params: &Params, data: &[u8]) -> Result<Vec<u8>> {
         let mut out: Vec<u8> = std::iter::repeat_n(9, 12).collect();
-        params.decode(data, &mut out, &mut Contexts::default())?;
+        params.decode(data, &mut out, &mut Contexts::default(), None)?;
         Ok(out)
     }
 
     #[test]
     fn encodes_a_block_of_full_size() {
         let elements: Vec<u8> = (1..13).collect();
-        for word in ["", "gzip ", "zstd ", "blosc lz4"] {
+        for word in ["", "bz2 ", "gzip ", "zstd ", "blosc lz4"] {
             let params = made(&[2, 2, 2, 3, 1, 1, 1, 0, 0], word);
             let (mut out, mut context) = (Vec::new(), Contexts::default());
             params.encode(&elements, &mut out, &mut context).unwrap();
@@ -289,7 +286,7 @@ mod tests {
         let mut small = [0; 4];
         let data = block(0, &[2, 3], &[0; 12]);
         assert!(params
-            .decode(&data, &mut small, &mut Contexts::default())
+            .decode(&data, &mut small, &mut Contexts::default(), None)
             .is_err());
     }
 

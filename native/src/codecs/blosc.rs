@@ -45,8 +45,17 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
-        decode(self.frame(data), dst, contexts.of())
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()> {
+        match stop {
+            Some(stop) => decode_large(self.frame(data), dst, contexts.of(), stop),
+            None => decode(self.frame(data), dst, contexts.of()),
+        }
     }
 
     fn decode_to_vec(
@@ -61,16 +70,6 @@ impl Codec for Params {
 
     fn encode(&self, data: &[u8], out: &mut Vec<u8>, contexts: &mut Contexts) -> Result<()> {
         encode(data, out, self, contexts.of())
-    }
-
-    fn decode_large(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        contexts: &mut Contexts,
-        stop: Stop,
-    ) -> Result<()> {
-        decode_large(self.frame(data), dst, contexts.of(), stop)
     }
 
     fn promptly(&self) -> usize {

@@ -13,6 +13,7 @@ use libdeflate_sys as sys;
 use crate::codecs::codec::{Codec, Contexts};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::objects::Stop;
 
 const SIZE: usize = 4;
 
@@ -101,7 +102,13 @@ impl Codec for Params {
         strip(data, self.kind, self.location).map(Some)
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], _contexts: &mut Contexts) -> Result<()> {
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        _contexts: &mut Contexts,
+        _stop: Option<Stop>,
+    ) -> Result<()> {
         decode(data, dst, self.kind, self.location)
     }
 

@@ -24,8 +24,14 @@ pub trait Codec: Any + Debug + Send + Sync {
     /// Return the name of the codec.
     fn name(&self) -> &'static str;
 
-    /// Decode to exactly the size of `dst`.
-    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()>;
+    /// Decode to exactly the size of `dst`. If there is a `stop`, it is large: ask regularly.
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()>;
 
     /// Decode data of unknown size, of at most `limit` bytes, and append the result to `out`.
     fn decode_to_vec(
@@ -42,17 +48,6 @@ pub trait Codec: Any + Debug + Send + Sync {
     /// Return how many bytes are encoded within some 50 ms at least. More are encoded apart.
     fn promptly(&self) -> usize {
         usize::MAX
-    }
-
-    /// Decode to exactly the size of `dst`, which is large, and ask regularly whether to stop.
-    fn decode_large(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        contexts: &mut Contexts,
-        _stop: Stop,
-    ) -> Result<()> {
-        self.decode(data, dst, contexts)
     }
 
     /// Return the encoded size of `size` bytes if it depends on nothing else.
@@ -107,10 +102,10 @@ pub trait Codec: Any + Debug + Send + Sync {
         contexts: &mut Contexts,
     ) -> Result<()> {
         if part == (0..size) {
-            return self.decode(data, dst, contexts);
+            return self.decode(data, dst, contexts, None);
         }
         let mut whole = memory::zeroed(size, self.name())?;
-        self.decode(data, &mut whole, contexts)?;
+        self.decode(data, &mut whole, contexts, None)?;
         dst.copy_from_slice(&whole[part]);
         Ok(())
     }

@@ -55,8 +55,27 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
-        self.decode_large(data, dst, contexts, &|| false)
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()> {
+        let stop = stop.unwrap_or(&|| false);
+        let (applied, payload) = self.read_mask(data)?;
+        let most = dst.len().saturating_mul(2).saturating_add(SLACK);
+        let between = self.between(&applied, payload, Some(dst.len()), most, contexts, stop)?;
+        if let Some(codec) = applied.first() {
+            return codec.decode(&between, dst, contexts, stop);
+        }
+        let (expected, found) = (dst.len(), between.len());
+        if expected != found {
+            let message = format!("expected {expected} decoded bytes, but the data holds {found}");
+            return Err(Error::codec(STAGE, message));
+        }
+        dst.copy_from_slice(&between);
+        Ok(())
     }
 
     fn decode_to_vec(
@@ -104,28 +123,6 @@ impl Codec for Params {
     fn promptly(&self) -> usize {
         let paces = self.codecs.iter().map(|codec| codec.promptly());
         paces.min().unwrap_or(usize::MAX)
-    }
-
-    fn decode_large(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        contexts: &mut Contexts,
-        stop: Stop,
-    ) -> Result<()> {
-        let (applied, payload) = self.read_mask(data)?;
-        let most = dst.len().saturating_mul(2).saturating_add(SLACK);
-        let between = self.between(&applied, payload, Some(dst.len()), most, contexts, stop)?;
-        if let Some(codec) = applied.first() {
-            return codec.decode(&between, dst, contexts, stop);
-        }
-        let (expected, found) = (dst.len(), between.len());
-        if expected != found {
-            let message = format!("expected {expected} decoded bytes, but the data holds {found}");
-            return Err(Error::codec(STAGE, message));
-        }
-        dst.copy_from_slice(&between);
-        Ok(())
     }
 }
 
@@ -196,7 +193,7 @@ mod tests {
     fn decoded(params: &Params, data: &[u8], size: usize) -> Result<Vec<u8>> {
         let mut contexts = Contexts::default();
         let mut out: Vec<u8> = std::iter::repeat_n(9, size).collect();
-        params.decode(data, &mut out, &mut contexts)?;
+        params.decode(data, &mut out, &mut contexts, None)?;
         let mut other = Vec::new();
         params.decode_to_vec(data, &mut other, size, &mut contexts)?;
         assert_eq!(out, other);

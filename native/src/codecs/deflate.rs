@@ -79,8 +79,20 @@ impl Codec for Params {
         self.format.stage()
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
-        decode(data, dst, self, contexts.of())
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()> {
+        let Some(stop) = stop.filter(|_| dst.len() > AT_ONCE) else {
+            return decode(data, dst, self, contexts.of());
+        };
+        let params = *self;
+        decode_apart(data, dst, self.name(), stop, move |data, dst| {
+            decode(data, dst, &params, &mut Context::default())
+        })
     }
 
     fn decode_to_vec(
@@ -99,22 +111,6 @@ impl Codec for Params {
 
     fn promptly(&self) -> usize {
         promptly(self.level)
-    }
-
-    fn decode_large(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        contexts: &mut Contexts,
-        stop: Stop,
-    ) -> Result<()> {
-        if dst.len() <= AT_ONCE {
-            return decode(data, dst, self, contexts.of());
-        }
-        let params = *self;
-        decode_apart(data, dst, self.name(), stop, move |data, dst| {
-            decode(data, dst, &params, &mut Context::default())
-        })
     }
 }
 

@@ -44,8 +44,17 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], _contexts: &mut Contexts) -> Result<()> {
-        decode(data, dst)
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        _contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()> {
+        match stop {
+            Some(stop) if dst.len() > AT_ONCE => decode_apart(data, dst, STAGE, stop, decode),
+            _ => decode(data, dst),
+        }
     }
 
     fn decode_to_vec(
@@ -64,19 +73,6 @@ impl Codec for Params {
 
     fn promptly(&self) -> usize {
         PROMPTLY
-    }
-
-    fn decode_large(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        _contexts: &mut Contexts,
-        stop: Stop,
-    ) -> Result<()> {
-        if dst.len() <= AT_ONCE {
-            return decode(data, dst);
-        }
-        decode_apart(data, dst, STAGE, stop, decode)
     }
 }
 

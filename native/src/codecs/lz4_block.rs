@@ -57,8 +57,41 @@ impl Codec for Params {
         NAME
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
-        self.decode_large(data, dst, contexts, &|| false)
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        _contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()> {
+        if !data.starts_with(MAGIC) {
+            if data.is_empty() && dst.is_empty() {
+                return Ok(());
+            }
+            return decode_into(data, dst);
+        }
+        let (mut at, mut found) = (0, 0);
+        while let Some(block) = Block::next(data, &mut at)? {
+            if stop.is_some_and(|stop| stop()) {
+                return Err(Error::interrupted());
+            }
+            let most = dst.len();
+            let part = dst.get_mut(found..found + block.plain).ok_or_else(|| {
+                let stated = found + block.plain;
+                damaged(format!(
+                    "expected at most {most} decoded bytes, but the headers state {stated}"
+                ))
+            })?;
+            block.decode(part)?;
+            found += block.plain;
+        }
+        if found != dst.len() {
+            let expected = dst.len();
+            return Err(damaged(format!(
+                "expected {expected} decoded bytes, but the data holds {found}"
+            )));
+        }
+        self.check_end(data, at)
     }
 
     fn decode_to_vec(
@@ -113,43 +146,6 @@ impl Codec for Params {
 
     fn promptly(&self) -> usize {
         PROMPTLY
-    }
-
-    fn decode_large(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        _contexts: &mut Contexts,
-        stop: Stop,
-    ) -> Result<()> {
-        if !data.starts_with(MAGIC) {
-            if data.is_empty() && dst.is_empty() {
-                return Ok(());
-            }
-            return decode_into(data, dst);
-        }
-        let (mut at, mut found) = (0, 0);
-        while let Some(block) = Block::next(data, &mut at)? {
-            if stop() {
-                return Err(Error::interrupted());
-            }
-            let most = dst.len();
-            let part = dst.get_mut(found..found + block.plain).ok_or_else(|| {
-                let stated = found + block.plain;
-                damaged(format!(
-                    "expected at most {most} decoded bytes, but the headers state {stated}"
-                ))
-            })?;
-            block.decode(part)?;
-            found += block.plain;
-        }
-        if found != dst.len() {
-            let expected = dst.len();
-            return Err(damaged(format!(
-                "expected {expected} decoded bytes, but the data holds {found}"
-            )));
-        }
-        self.check_end(data, at)
     }
 }
 
@@ -310,7 +306,7 @@ mod tests {
     fn decoded(data: &[u8], size: usize, padded: i64) -> Result<Vec<u8>> {
         let (codec, contexts) = (made(64, padded), &mut Contexts::default());
         let mut dst = vec![0xAA; size];
-        let result = codec.decode(data, &mut dst, contexts).map(|()| dst);
+        let result = codec.decode(data, &mut dst, contexts, None).map(|()| dst);
         let mut out = b"before".to_vec();
         let unknown = codec.decode_to_vec(data, &mut out, size, contexts);
         if let (Ok(found), true) = (&result, data.starts_with(MAGIC)) {

@@ -66,8 +66,17 @@ impl Codec for Params {
         STAGE
     }
 
-    fn decode(&self, data: &[u8], dst: &mut [u8], contexts: &mut Contexts) -> Result<()> {
-        decode(data, dst, contexts.of())
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()> {
+        match stop {
+            Some(stop) => decode_large(data, dst, contexts.of(), stop),
+            None => decode(data, dst, contexts.of()),
+        }
     }
 
     fn decode_to_vec(
@@ -86,16 +95,6 @@ impl Codec for Params {
 
     fn promptly(&self) -> usize {
         promptly(self.level)
-    }
-
-    fn decode_large(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        contexts: &mut Contexts,
-        stop: Stop,
-    ) -> Result<()> {
-        decode_large(data, dst, contexts.of(), stop)
     }
 
     fn decode_start(

@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.codecs.program import Program
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from fastzarr.codecs.base import ChunkSpec, Codec, Native
     from fastzarr.codecs.program import Shard
+
+lenience = itemgetter("array.read_padded_chunks", "array.verify_checksums", "limits.chunk_bytes")
+"""Return the settings that a program of the extension is made with."""
 
 
 def compile_chain(codecs: Sequence[Codec], spec: ChunkSpec) -> Program:
@@ -38,10 +42,7 @@ def compile_native(program: Program) -> None:
         settings = config.flat
         described = None if extension is None else describe(program)
         program.native = None if described is None else extension.Program(described)
-        program.lenient = (
-            settings["array.read_padded_chunks"],
-            settings["array.verify_checksums"],
-        )
+        program.lenient = lenience(settings)
 
 
 def describe(program: Program) -> dict[str, Any] | None:

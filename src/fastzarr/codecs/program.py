@@ -68,10 +68,10 @@ class Program:
     stored chunk in bytes, or None if it depends on the values. ``order`` is the permutation of axes
     in which the serializer gets the elements, or None if they are not just permuted; ``reshaped``
     is whether they have other axes there. ``native`` is the program of the extension, or None if it
-    cannot run the chain; ``lenient`` are the settings ``array.read_padded_chunks`` and
-    ``array.verify_checksums`` that it was made with. ``inside`` is the shard that the serializer
-    encodes, if any, and ``shard`` the same if it can be read and written in parts. ``pace`` is the
-    number of decoded bytes that every codec processes promptly; a chunk ``is_slow`` if it has more.
+    cannot run the chain; ``lenient`` are the settings that it was made with. ``inside`` is the
+    shard that the serializer encodes, if any, and ``shard`` the same if it can be read and written
+    in parts. ``pace`` is the number of decoded bytes that every codec processes promptly; a chunk
+    ``is_slow`` if it has more.
     ``shapeless`` is whether ``native`` fits chunks of any shape, or None if that is not known yet.
     """
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastzarr.buffers import empty
-from fastzarr.codecs.compile import compile_native, is_shapeless
+from fastzarr.codecs.compile import compile_native, is_shapeless, lenience
 from fastzarr.config import config
 from fastzarr.engine import reference
 from fastzarr.engine.ahead import Together, fetch_ahead
@@ -72,8 +72,7 @@ def _choose(
     work = size if shared else (plan.size - 1) * program.nbytes
     threads = 1 if work < _SMALL else workers()
     settings = config.flat
-    lenient = settings["array.read_padded_chunks"], settings["array.verify_checksums"]
-    if program.lenient != lenient:
+    if program.lenient != lenience(settings):
         compile_native(program)
     store = chunks.store
     whole = chunks.files is None and chunks.located is None

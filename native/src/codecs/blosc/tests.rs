@@ -357,8 +357,8 @@ fn ignores_bytes_behind_a_frame_if_allowed() {
         for (params, fits) in [(strict, false), (lenient, true)] {
             let (mut all, mut large, mut part) = ([0; 3000], [0; 3000], [0; 10]);
             let results = [
-                params.decode(&data, &mut all, &mut ctx),
-                params.decode_large(&data, &mut large, &mut ctx, &|| false),
+                params.decode(&data, &mut all, &mut ctx, None),
+                params.decode(&data, &mut large, &mut ctx, Some(&|| false)),
                 params.decode_part(&data, 3000, 5..15, &mut part, &mut ctx),
                 params.block_size(&data, 3000).map(|_| ()),
             ];
@@ -366,11 +366,11 @@ fn ignores_bytes_behind_a_frame_if_allowed() {
             if fits {
                 assert!(src[..] == all && src[..] == large && src[5..15] == part);
             }
-            assert!(params.decode(&data, &mut all[1..], &mut ctx).is_err());
+            assert!(params.decode(&data, &mut all[1..], &mut ctx, None).is_err());
         }
     }
     for cut in 0..frame.len() {
-        let result = lenient.decode(&frame[..cut], &mut [0; 3000], &mut ctx);
+        let result = lenient.decode(&frame[..cut], &mut [0; 3000], &mut ctx, None);
         assert!(result.is_err());
     }
 }

@@ -11,7 +11,12 @@ from fastzarr.checked import placed
 from fastzarr.codecs.base import BytesBytesCodec, ChunkSpec, check_size, padded, verified
 from fastzarr.codecs.blosc import BloscCodec
 from fastzarr.codecs.gzip import GzipCodec
-from fastzarr.codecs.numcodecs.decoders import DECODERS, check_filters, encode_crc32c
+from fastzarr.codecs.numcodecs.decoders import (
+    DECODERS,
+    check_filters,
+    encode_crc32c,
+    lzma_numbers,
+)
 from fastzarr.codecs.numcodecs.settings import (
     CHECKSUMS,
     NumcodecsBase,
@@ -25,7 +30,7 @@ from fastzarr.codecs.numcodecs.settings import (
 from fastzarr.errors import PickleCodecDisabledError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fastzarr.buffers import Buffer
 
@@ -111,15 +116,11 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
             return blosc.native(
                 made.cname, made.clevel, made.shuffle, made.blocksize, self.typesize
             )
-        if name in ("zlib", "gzip"):
-            return name, [self.shared.level, padded()], ""
-        if name == "zstd":
-            return name, [self.shared.level, int(getattr(self.shared, "checksum", False))], ""
-        if name == "lz4":
-            return name, [self.shared.acceleration], ""
         if name in CHECKSUMS and name != "jenkins_lookup3" and verified():
             return name, [], _location(config)
-        return None
+        make = _NUMBERS.get(name)
+        numbers = None if make is None else make(self.shared, config)
+        return None if numbers is None else (name, numbers, "")
 
     def decode(self, data: Buffer, size: int | None) -> Buffer:
         """Return the decoded bytes: exactly ``size``, or up to the configured limit if None."""
@@ -144,3 +145,20 @@ class NumcodecsCodec(NumcodecsBase, BytesBytesCodec):  # type: ignore[override] 
 def _location(config: Mapping[str, Any]) -> str:
     """Return where a checksum is: at the start of the data, or at its end."""
     return config.get("location") or CHECKSUMS[config["id"]]
+
+
+def _bz2_numbers(codec: Any, _: Mapping[str, Any]) -> list[int] | None:
+    # With others it cannot encode.
+    known = type(codec.level) is int and codec.level in range(1, 10)
+    return [codec.level, padded()] if known else None
+
+
+_NUMBERS: dict[str, Callable[[Any, Mapping[str, Any]], list[int] | None]] = {
+    "bz2": _bz2_numbers,
+    "gzip": lambda codec, _: [codec.level, padded()],
+    "lz4": lambda codec, _: [codec.acceleration],
+    "lzma": lambda _, config: lzma_numbers(config),
+    "zlib": lambda codec, _: [codec.level, padded()],
+    "zstd": lambda codec, _: [codec.level, int(getattr(codec, "checksum", False))],
+}
+"""What returns the numbers that describe a codec to the extension; None if it does not know it."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.buffers import as_view
-from fastzarr.codecs.base import bound, check_size
+from fastzarr.codecs.base import bound, check_size, padded
 from fastzarr.codecs.numcodecs.settings import run
 from fastzarr.errors import CodecError, MetadataError
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _LZ4_HEADER = 4
 _LZMA_MEMORY = 1 << 30
 _XZ = b"\xfd7zXZ\x00"
+# Of .xz files: the checksums by their numbers, the most filters, and the most bytes that ``delta``
+# looks back.
+_CHECKS = (0, 1, 4, 10)
+_MOST = 4
+_FARTHEST = 256
 
 
 def _lz4(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
@@ -86,6 +91,55 @@ def check_filters(filters: Any) -> None:
                 "correct, raise limits.chunk_bytes in config"
             )
             raise MetadataError(msg, f"filters[{place}].dict_size")
+
+
+def lzma_numbers(config: Mapping[str, Any]) -> list[int] | None:
+    """Return the description of an lzma codec for the extension, or None if it is not known there.
+
+    It knows a preset, and filters that are a preset of LZMA2 behind up to three of ``delta``.
+    """
+    import lzma
+
+    kind, check = config.get("format", lzma.FORMAT_XZ), config.get("check", -1)
+    preset, filters = config.get("preset"), config.get("filters")
+    distances: list[Any] = []
+    if filters is not None:
+        found = _simple(filters)
+        if preset is not None or found is None or kind == lzma.FORMAT_ALONE:
+            return None
+        preset, distances = found
+    elif kind == lzma.FORMAT_RAW:
+        return None
+    if kind == lzma.FORMAT_XZ:
+        check = lzma.CHECK_CRC64 if check == -1 else check
+    elif check == -1:
+        check = lzma.CHECK_NONE
+    preset = lzma.PRESET_DEFAULT if preset is None else preset
+    numbers = [kind, check, preset, _lzma_limit(), int(padded()), *distances]
+    if any(type(number) is not int for number in numbers):
+        return None
+    # Only files of the first kind have checksums.
+    known = check in _CHECKS if kind == lzma.FORMAT_XZ else check == lzma.CHECK_NONE
+    known &= kind in (lzma.FORMAT_XZ, lzma.FORMAT_ALONE, lzma.FORMAT_RAW)
+    known &= preset & ~lzma.PRESET_EXTREME in range(10)
+    known &= all(1 <= each <= _FARTHEST for each in distances)
+    return numbers if known else None
+
+
+def _simple(filters: Any) -> tuple[Any, list[Any]] | None:
+    """Return the preset of LZMA2 and the distances before it, or None for any other filters."""
+    import lzma
+
+    if not isinstance(filters, list) or not all(isinstance(each, dict) for each in filters):
+        return None
+    names = [each.get("id") for each in filters]
+    members = [{"id", "dist"}] * (len(filters) - 1) + [{"id", "preset"}]
+    known = all(each.keys() <= own for each, own in zip(filters, members, strict=False))
+    if names != [lzma.FILTER_DELTA] * (len(names) - 1) + [lzma.FILTER_LZMA2] or not known:
+        return None
+    if len(filters) > _MOST:
+        return None
+    return filters[-1].get("preset"), [each.get("dist", 1) for each in filters[:-1]]
 
 
 def _lzma(config: Mapping[str, Any], data: Buffer, size: int | None) -> Buffer:
