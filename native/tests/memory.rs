@@ -183,6 +183,12 @@ fn programs() -> Vec<(String, Program)> {
         ));
         all.push((name.into(), plain(ROWS, codecs, typed)));
     }
+    // Their libraries allocate by themselves, so that one chain is enough.
+    let slow = vec![
+        codec("bz2", &[1, 1], ""),
+        codec("lzma", &[1, 4, 0, 1 << 30, 0, 4], ""),
+    ];
+    all.push(("bz2 lzma".into(), plain(ROWS, slow, Vec::new())));
     all
 }
 
