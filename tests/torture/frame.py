@@ -108,6 +108,7 @@ PARTS = [
     Part("pairs", "9", 100, "torture.pairs:prove"),
     Part("starve", "6", 30, "torture.starve:prove"),
     Part("faults", "6", 68, "torture.faults:prove"),
+    Part("n5", "2", 40, "torture.crash_n5:prove"),
     Part("crash", "1, 2", 68, "torture.crash:prove"),
 ]
 
