@@ -319,7 +319,9 @@ def test_closed_stores_leave_no_descriptors(make: Make) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".sqlite", ".sqldb", ".db", ".SQLITE", ".lmdb"])
-def test_a_path_with_the_suffix_is_a_database(tmp_path: Path, suffix: str) -> None:
+def test_a_path_with_the_suffix_is_a_database(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``zarr.open`` and ``zarr.save`` find the store by the name of the file."""
     path = str(tmp_path / f"a{suffix}")
     zarr.save(path, np.arange(5))
@@ -328,6 +330,8 @@ def test_a_path_with_the_suffix_is_a_database(tmp_path: Path, suffix: str) -> No
     assert data_of(path).is_file()
     assert zarr.open(path, mode="r")[:].tolist() == [0, 1, 2, 3, 4]
     assert zarr.load(path).tolist() == [0, 1, 2, 3, 4]
+    monkeypatch.chdir(tmp_path)
+    assert zarr.load(f"a{suffix}").tolist() == [0, 1, 2, 3, 4]
     folder = tmp_path / f"folder{suffix}"
     folder.mkdir()
     (folder / "zarr.json").write_text("{}")

@@ -108,7 +108,8 @@ def _has_dbm_table(path: str) -> bool:
 
     query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('Dict', 'zarr')"
     try:
-        with closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)) as found:
+        url = Path(path).absolute().as_uri()
+        with closing(sqlite3.connect(f"{url}?mode=ro", uri=True)) as found:
             return found.execute(query).fetchall() == [("Dict",)]
     except sqlite3.Error:
         return False  # the store's own error says more
