@@ -14,7 +14,7 @@ import pytest
 import bench.__main__ as program
 from bench import groups, table
 from bench.base import CannotError, Engine, MissingError, Row, Task, WrongError, same
-from bench.conduct import Conductor, progress
+from bench.conduct import Child, Conductor, progress
 from bench.data import LAYOUTS, Workspace, field, texts
 from bench.engines import ENGINES
 from bench.table import Cell
@@ -225,6 +225,16 @@ def test_an_engine_that_fails_is_named_while_the_rows_run(capsys):
     assert capsys.readouterr().err == (
         "1/2 read: fastzarr 2.00, zarr WRONG (2 of 3 values differ), zarrista - (no steps)\n"
     )
+
+
+@pytest.mark.parametrize("layout", ["blosc64", "zstd64"])
+def test_h5py_reads_what_another_process_has_compressed(layout, tmp_path):
+    pytest.importorskip("hdf5plugin")
+    Workspace(tmp_path, 64).prepare(layout, hdf=True)
+    child = Child(["h5py", f"read-{layout}", str(tmp_path), "64"])
+    said = child.ask("check")
+    child.end()
+    assert "version" in said, said
 
 
 class Reads(Task):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import h5py
+import hdf5plugin  # noqa: F401  (registers its filters, also for files of other processes)
 
 from bench.base import Engine
 
