@@ -8,7 +8,8 @@ Rules of this file:
 * Unsynced data may be present, lost, truncated anywhere, zero, or present page by page. The changes
   of names in one folder reach the disk in order, and any last part of them may be lost; different
   folders are independent. A change that concerns two folders is atomic.
-* Durable data in a file is kept, whatever happens to later writes.
+* Durable data in a file is kept, whatever happens to later writes. A file that is written in place
+  may have any sectors of its unsynced writes; what is mapped for writing may have any content.
 * An unknown call is an error.
 """
 
@@ -17,16 +18,37 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from random import Random
 
+SECTOR = 512  # what a disk writes whole
 PAGE = 64  # far smaller than on a real disk, as are the files of the tests
 EXCHANGE = 2
 _SAME = {"openr", "close", "mark", "attr"}
+
+
+class Written(NamedTuple):
+    """Bytes that were written at an offset."""
+
+    offset: int
+    data: bytes
+
+    def __call__(self, old: bytes) -> bytes:
+        """Return the new content of a file."""
+        end = self.offset + len(self.data)
+        return old[: self.offset].ljust(self.offset, b"\0") + self.data + old[end:]
+
+    def sectors(self) -> Iterator[Written]:
+        """Yield the parts that reach the disk, or do not, each by itself."""
+        start, stop = self.offset, self.offset + len(self.data)
+        while start < stop:
+            end = min((start // SECTOR + 1) * SECTOR, stop)
+            yield Written(start, self.data[start - self.offset : end - self.offset])
+            start = end
 
 
 @dataclass(eq=False)
@@ -35,6 +57,8 @@ class File:
 
     durable: bytes = b""
     since: list[Callable[[bytes], bytes]] = field(default_factory=list)
+    #: Whether it was mapped for writing.
+    mapped: bool = False
 
     def now(self) -> bytes:
         """Return the content as programs see it."""
@@ -53,6 +77,28 @@ class File:
             return self.durable
         fate = rng.choice([self._kept, self._begun, self._cut, self._zeros, self._pages])
         return self.durable if rng.random() < 0.2 else fate(rng)
+
+    def in_place(self, rng: Random) -> bytes:
+        """Return a content that may be found of a file that is written in place."""
+        if self.mapped:
+            return rng.choice([self.durable, bytes(len(self.durable)), rng.randbytes(8192)])
+        share = rng.choice([0, 0.5, 0.5, 0.95, 1])
+        data = bytearray(self.durable)
+        for change in self.since:
+            if not isinstance(change, Written):
+                data = bytearray(change(bytes(data))) if rng.random() < share else data
+                continue
+            for offset, part in change.sectors():
+                if rng.random() < share:
+                    data.extend(bytes(max(0, offset - len(data))))
+                    data[offset : offset + len(part)] = part
+        return bytes(data)
+
+    def keep(self, change: Written) -> None:
+        """Make a write durable, but not those before it."""
+        self.durable = change(self.durable)
+        if self.since:
+            self.since.append(change)
 
     def _kept(self, _: Random) -> bytes:
         return self.now()
@@ -111,6 +157,8 @@ class Disk:
         # Inode numbers are reused after a deletion, which itself may be lost.
         self._folders: list[Folder] = []
         self._files: list[File] = []
+        # The descriptors whose writes are synced.
+        self._synced: set[tuple[int, int]] = set()
         if root is None:
             self.root = Folder()
             self._folders.append(self.root)
@@ -173,6 +221,8 @@ class Disk:
 
     def _open(self, call: Mapping[str, Any]) -> None:
         flags = call["flags"]
+        file = call.get("pid", 0), call["result"]
+        (self._synced.add if flags & os.O_DSYNC else self._synced.discard)(file)
         if flags & getattr(os, "O_TMPFILE", 0) == getattr(os, "O_TMPFILE", -1):
             self._new(call["ino"], File())
             return
@@ -184,12 +234,12 @@ class Disk:
             node.since.append(lambda _: b"")
 
     def _write(self, call: Mapping[str, Any]) -> None:
-        offset, data = call["offset"], call["data"]
-
-        def changed(old: bytes) -> bytes:
-            return old[:offset].ljust(offset, b"\0") + data + old[offset + len(data) :]
-
-        self._node(call, File).since.append(changed)
+        change = Written(call["offset"], call["data"])
+        file = self._node(call, File)
+        if (call.get("pid", 0), call.get("fd", 0)) in self._synced:
+            file.keep(change)
+        else:
+            file.since.append(change)
 
     _copy = _write
 
@@ -200,6 +250,9 @@ class Disk:
     def _allocate(self, call: Mapping[str, Any]) -> None:
         size = call["offset"]
         self._node(call, File).since.append(lambda old: old.ljust(size, b"\0"))
+
+    def _mmap(self, call: Mapping[str, Any]) -> None:
+        self._node(call, File).mapped = True
 
     def _mkdir(self, call: Mapping[str, Any]) -> None:
         folder, name = self._place(call["path"])
@@ -259,8 +312,12 @@ class Disk:
 
     # After the power went
 
-    def after(self, rng: Random) -> Tree:
-        """Return files and folders that may be found after a power cut."""
+    def after(self, rng: Random, *, in_place: bool = False) -> Tree:
+        """Return files and folders that may be found after a power cut.
+
+        With ``in_place``, files are not written anew, but changed.
+        """
+        fate = File.in_place if in_place else File.after
         # The number of changes of each folder that reached the disk. A change of two folders
         # reached both or neither, and changes after a lost one are lost.
         kept = {id(folder): self._count(folder, rng) for folder in self._folders}
@@ -271,10 +328,14 @@ class Disk:
             if any(f.since.index(change) >= kept[id(f)] for f in change.folders())
         }:
             kept |= cuts
-        return self._tree(self.root, kept, {}, rng)
+        return self._tree(self.root, kept, {}, lambda file: fate(file, rng))
 
     def _tree(
-        self, folder: Folder, kept: dict[int, int], contents: dict[int, bytes], rng: Random
+        self,
+        folder: Folder,
+        kept: dict[int, int],
+        contents: dict[int, bytes],
+        fate: Callable[[File], bytes],
     ) -> Tree:
         names: dict[str, File | Folder | None] = dict(folder.durable)
         for change in folder.since[: kept[id(folder)]]:
@@ -282,10 +343,10 @@ class Disk:
         tree: Tree = {}
         for name, node in names.items():
             if isinstance(node, Folder):
-                tree[name] = self._tree(node, kept, contents, rng)
+                tree[name] = self._tree(node, kept, contents, fate)
             elif node is not None:
                 if id(node) not in contents:  # a file of two names has one fate
-                    contents[id(node)] = node.after(rng)
+                    contents[id(node)] = fate(node)
                 tree[name] = contents[id(node)]
         return tree
 

@@ -101,6 +101,7 @@ PARTS = [
     Part("forks", "16", 80, "torture.forks:prove"),
     Part("archives", "9, 19", 40, "torture.archives:prove"),
     Part("embedded", "19", 60, "torture.embedded:prove"),
+    Part("outages", "4", 40, "torture.outages:prove"),
     Part("restarts", "19", 60, "torture.restarts:prove"),
     # Parts that use all the time they are given come last, and get the time that others left.
     Part("transactions", "2", 80, "torture.transactions:prove"),

@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from fastzarr.stores.local.system import sync_folder
+
 
 def lock_holders(*paths: str) -> str:
     """Return the processes that hold locks of files, in words; empty if that is not known.
@@ -57,6 +59,28 @@ def has_thread(number: int) -> bool:
     False
     """
     return os.path.exists(f"/proc/{number}/stat")
+
+
+def make_folders(path: str) -> None:
+    """Create a folder and those above it, so that a power cut leaves them.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_folders(f"{folder}/a/b")
+    ...     os.path.isdir(f"{folder}/a/b")
+    True
+    """
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(path)
+    if above != path:
+        make_folders(above)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    sync_folder(above)
 
 
 def is_writable(path: str) -> bool:

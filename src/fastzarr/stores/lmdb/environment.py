@@ -23,8 +23,9 @@ import numpy as np
 
 from fastzarr.errors import BaseZarrError, DatabaseError, ForkedError
 from fastzarr.stores import place, stopping
-from fastzarr.stores.database_files import is_writable
+from fastzarr.stores.database_files import is_writable, make_folders
 from fastzarr.stores.lmdb.waiting import Writers
+from fastzarr.stores.local.system import sync_folder, temporary_name
 from fastzarr.stores.stamps import Stamps
 
 if TYPE_CHECKING:
@@ -176,7 +177,9 @@ class Environment:
         data = self._data(settings)
         try:
             if create:
-                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                make_folders(os.path.dirname(data))
+                if not os.path.exists(data):
+                    self._make(data, settings)
             # A reader needs the lock file, too.
             settings.setdefault("readonly", not create and not is_writable(data))
             if settings["readonly"]:
@@ -192,6 +195,29 @@ class Environment:
             msg = "the file is truncated: it has fewer pages than it refers to"
             raise DatabaseError(msg, self.url)
         return made
+
+    def _make(self, data: str, settings: dict[str, Any]) -> None:
+        """Create the file of an environment, which gets its name when it is whole.
+
+        LMDB writes to the file at its name, and syncs neither before the first transaction. After a
+        power cut, it might not be a file of LMDB.
+        """
+        folder = os.path.dirname(data)
+        new = temporary_name(folder)
+        made = self._lmdb.open(new, **settings | {"subdir": False, "lock": False})
+        try:
+            made.sync(True)  # noqa: FBT003  (LMDB's)
+        finally:
+            made.close()
+        try:
+            os.link(new, data)
+        except FileExistsError:
+            pass  # another process was first
+        except OSError:
+            return  # the system has no links, and LMDB makes the file
+        finally:
+            os.unlink(new)
+        sync_folder(folder)
 
     def is_synced(self) -> bool:
         """Whether each transaction is on the disk at its end."""

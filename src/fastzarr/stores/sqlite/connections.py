@@ -30,7 +30,7 @@ from urllib.parse import quote
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import place, stopping
-from fastzarr.stores.database_files import is_writable, lock_holders
+from fastzarr.stores.database_files import is_writable, lock_holders, make_folders
 
 if TYPE_CHECKING:
     from fastzarr.stores.place import Place
@@ -217,7 +217,7 @@ class Connections:
             if self._in_memory:
                 return self._connected(mode)
             if mode == CREATE:
-                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                make_folders(os.path.dirname(self.path))
                 return self._connected(mode)
             # What a dead writer has left must be merged or undone by a connection that writes.
             for one in (mode, UPDATE):
@@ -256,7 +256,8 @@ class Connections:
             return
         ((page,),) = self.execute(made, "PRAGMA page_size")
         for _ in range(_LOOKS):
-            if _size(self.path) % page == 0:
+            # With a log, the last pages are there until the file is synced.
+            if _size(self.path) % page == 0 or _size(f"{self.path}-wal"):
                 return
             # Another process may be adding pages now.
             time.sleep(_LOOK)
