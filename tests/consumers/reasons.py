@@ -42,7 +42,10 @@ DELTA = (
     "made: zarr-python writes chunks with it that it cannot read again (`cannot reshape array`)"
 )
 
-PICKLED = "an array that is stored with pickle is refused when it is opened, not when it is read"
+PICKLED = (
+    "an array with pickle as its second filter, which the test makes, is refused when it is "
+    "opened; hdmf-zarr wants to open it, to refuse it by its own error"
+)
 PARTS = "it tests the parts that zarr-python is made of, and not what a user calls"
 MOCKED = "it replaces methods of the store by mocks, which the engine goes past"
 WORDS = "the error is of the same type and says the same in other words"
@@ -96,6 +99,13 @@ TYPES = "zarr-python, types and documents"
 REASONS: tuple[Reason, ...] = (
     Reason("VirtualiZarr", "*test_codecs.py*", DELTA, "has the dtype '<i8', but the array has"),
     Reason("hdmf-zarr", "*::TestPickleGate*", PICKLED),
+    Reason(
+        "xarray",
+        "*::test_to_zarr_compute_false*",
+        "zeros are stored in an array of format 2 without a fill value: a reader may return "
+        "anything for a chunk that is missing there, as zarr-python 2 does",
+        "assert not True",
+    ),
     Reason(
         "zarr-python, types and documents",
         "*test_open_v2_byte_order_irrelevant_dtype*",

@@ -99,8 +99,8 @@ def _found(store: Store, path: str, format: Format, root: str, get: Any) -> dict
     vain, and a group comes one wait earlier. The other documents are older than these, and are
     requested after them. ``get`` is the store's ``get_checked``, or what ``_together`` returns.
     """
-    names, known = format.visible, None
-    if len(names) > 1 and store.concurrency != 1 and not store.knows_sizes:
+    known = None
+    if store.concurrency != 1 and not store.knows_sizes and len(names := format.visible) > 1:
         data = _request(store, [join(path, name) for name in names], root)
         known = {names[at]: value for at, value in data.items()}
     for name, others in format.searched:
