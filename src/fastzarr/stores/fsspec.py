@@ -84,7 +84,8 @@ class FsspecStore(RemoteStore):
     Any file system will do, awaited (``fs.async_impl``) or not. ``FsspecStore.from_url`` takes a
     URL with the ``storage_options`` of its file system, also a chain such as
     ``simplecache::s3://bucket/prefix``. A key is missing if the file system raises one of
-    ``allowed_exceptions``.
+    ``allowed_exceptions``. ``sftp://``, ``ssh://``, ``ftp://``, ``tar://`` and ``libarchive://``
+    make one request at a time.
 
     Chunks that two processes share are not excluded from each other, because file systems have no
     conditional writes; ``ObjectStore`` has them for S3, Google Cloud Storage and Azure. A pickle
