@@ -20,6 +20,7 @@
 
 mod apart;
 mod codecs;
+mod coming;
 #[cfg(unix)]
 mod commit;
 mod copy;

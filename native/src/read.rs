@@ -140,10 +140,12 @@ impl<'a> Run<'a> {
         failures: &Failures,
     ) -> std::result::Result<Taken<'a>, (Vec<i64>, Error)> {
         loop {
-            if !failures.is_empty() || (self.job.poll)() {
+            if !failures.is_empty() {
                 return Err((Vec::new(), Error::interrupted()));
             }
             match arrivals.next(self.plan, wanted) {
+                // Between two tasks, the pool polls.
+                Ok(None) if (self.job.poll)() => return Err((Vec::new(), Error::interrupted())),
                 Ok(None) => {}
                 Ok(Some(Arrived { number, found })) => {
                     let found = found.map_err(|error| (self.plan.piece(number).chunk, error));

@@ -176,11 +176,11 @@ def test_what_is_fetched_and_not_taken_has_a_bound(kind: Any) -> None:
         try:
             while len(found) < COUNT:
                 taken += 1  # before, because the next one may be sent as soon as one is taken
-                one = requests.take()
+                one = requests.take_value()
                 if one is None:
                     taken -= 1
                 else:
-                    found[one[0]] = bytes(one[1])
+                    found[one[0]] = bytes(one[1].data)
         finally:
             requests.end()
     assert most <= 6
@@ -214,8 +214,68 @@ def test_each_value_that_is_taken_makes_room_for_another_request() -> None:
 def taken(requests: Requests) -> Any:
     found = None
     while found is None:
-        found = requests.take()
-    return found[1]
+        found = requests.take_value()
+    return found[1].data
+
+
+def test_small_values_are_handed_over_several_at_once() -> None:
+    store = Remote({str(number): b"0123456789" for number in range(24)})
+    meeting(store, 24)
+    requests = Requests(store, 24, lambda number: Request(str(number)), lambda _: 10, together=40)
+    found: list[list[Any]] = []
+    try:
+        while sum(map(len, found)) < 24:
+            found.append(requests.take() or [])
+    finally:
+        requests.end()
+    assert {number for come in found for number, _ in come} == set(range(24))
+    assert all(data == b"0123456789" for come in found for _, data in come)
+    # The last ones are no more than have come when no others will.
+    assert [len(come) for come in found if come] == [4] * 6
+
+
+def test_values_do_not_wait_for_a_request_that_takes_long() -> None:
+    store = Remote({str(number): b"0123456789" for number in range(6)})
+    released = threading.Event()
+    store.on_get = lambda key: released.wait() and None if key == "3" else None
+    requests = Requests(
+        store, 6, lambda number: Request(str(number)), lambda _: 10, together=1 << 20
+    )
+    found: list[int] = []
+    try:
+        while len(found) < 6:
+            found += [number for number, _ in requests.take() or []]
+            if len(found) == 5:
+                released.set()
+    finally:
+        released.set()
+        requests.end()
+    assert sorted(found) == list(range(6))
+    assert found[-1] == 3
+
+
+def test_requests_that_have_not_begun_when_a_call_ends_are_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, array = filled()
+    held: list[Callable[[], object]] = []
+
+    def submit(work: Callable[[], object], most: int) -> bool:
+        held.append(work)
+        return most > 0
+
+    with monkeypatch.context() as patch:
+        # The threads are slow to begin.
+        patch.setattr("fastzarr.engine.requests._fetching.submit", submit)
+        requests = Requests(store, 6, lambda number: Request(f"c/{number}"), lambda _: 10)
+        requests.end()
+    assert len(held) == 6
+    for work in held:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert not store.asked
+    assert np.array_equal(array[...], numbers())
 
 
 @pytest.mark.parametrize("kind", [Remote, Together, Awaiting])

@@ -110,6 +110,22 @@ def test_no_more_threads_are_started_than_allowed() -> None:
     assert not [one for one in threading.enumerate() if one.name == "fastzarr-test"]
 
 
+def test_all_work_is_done_before_the_threads_end() -> None:
+    threads, done, release = Threads("fastzarr-test"), [], threading.Event()
+    futures = [threads.call(release.wait, 2) for _ in range(2)]
+    # More than there are threads, and each one once.
+    futures += [threads.call(lambda number=number: done.append(number), 2) for number in range(9)]
+    release.set()
+    threads.close()
+    assert sorted(done) == list(range(9))
+    assert all(future is not None and future.done() for future in futures)
+    later = threads.call(lambda: done.append("later"), 2)
+    assert later is not None
+    later.result()
+    threads.close()
+    assert done[-1] == "later"
+
+
 def test_a_thread_that_is_given_up_does_nothing_when_it_begins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -20,6 +20,7 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 use super::archive::Member;
 use super::lent::{Lent, Loans};
 use super::views::{Owner, Used, View, Viewed, Whole};
+use crate::coming::Coming;
 use crate::error::{Error, Kind, Result};
 use crate::job::guard;
 use crate::memory;
@@ -37,8 +38,11 @@ enum Asked {
     /// At most so many together.
     Together(usize, Mutex<Together>),
     /// As they come, from this function. If not all of the plan come, so many do.
-    Ahead(Py<PyAny>, Option<usize>),
+    Ahead(Py<PyAny>, Option<usize>, Coming<Come>),
 }
+
+/// The number of a piece, and its object.
+type Come = (usize, Result<Option<Found>>);
 
 /// The bytes of an object.
 enum Found {
@@ -116,6 +120,7 @@ impl PyObjects {
             Asked::Ahead(
                 take.unbind(),
                 job.getattr(intern!(job.py(), "coming"))?.extract()?,
+                Coming::new(),
             )
         } else if together > 1 {
             Asked::Together(together, Mutex::default())
@@ -245,27 +250,27 @@ impl PyObjects {
         self.call("fetch", |py| as_bytes(&f(py)?))
     }
 
-    /// Take the next object that has come.
-    fn take(&self, take: &Py<PyAny>) -> Result<Option<Arrived<'_>>> {
+    /// Take the objects that have come.
+    fn take(&self, take: &Py<PyAny>) -> Result<Vec<Come>> {
         self.call("fetch", |py| {
-            let next = take.bind(py).call0()?;
-            if next.is_none() {
-                return Ok(None);
+            let (taken, mut come) = (take.bind(py).call0()?, Vec::new());
+            if taken.is_none() {
+                return Ok(come);
             }
-            let next = next.cast::<PyTuple>()?;
-            let number = next.get_item(0)?.extract()?;
-            let value = next.get_item(1)?;
-            let found = if value.is_instance_of::<PyBaseException>() {
-                Err(self.keep("fetch", PyErr::from_value(value)))
-            } else {
-                Ok(self.parts(&value)?)
-            };
-            Ok(Some(Arrived { number, found }))
+            for one in taken.cast::<PyList>()? {
+                let one = one.cast::<PyTuple>()?;
+                let (number, value) = (one.get_item(0)?.extract()?, one.get_item(1)?);
+                let found = if value.is_instance_of::<PyBaseException>() {
+                    Err(PyErr::from_value(value))
+                } else {
+                    found(&value, None)
+                };
+                let found = found.map_err(|raised| self.keep("fetch", raised));
+                memory::push(&mut come, (number, found), "fetch")
+                    .map_err(super::raised::raising)?;
+            }
+            Ok(come)
         })
-    }
-
-    fn parts<'a>(&'a self, value: &Bound<'_, PyAny>) -> PyResult<Option<Box<dyn Parts + 'a>>> {
-        Ok(found(value, None)?.map(|found| self.opened(found)))
     }
 
     fn opened<'a>(&'a self, found: Found) -> Box<dyn Parts + 'a> {
@@ -449,7 +454,7 @@ impl Drop for Entered<'_> {
 impl Arrivals for PyObjects {
     fn count(&self, plan: &Plan) -> usize {
         match self.asked {
-            Asked::Ahead(_, Some(count)) => count,
+            Asked::Ahead(_, Some(count), _) => count,
             _ => plan.size(),
         }
     }
@@ -457,7 +462,13 @@ impl Arrivals for PyObjects {
     fn next(&self, plan: &Plan, wanted: usize) -> Result<Option<Arrived<'_>>> {
         match &self.asked {
             Asked::Together(most, together) => self.next_of(plan, *most, together, wanted),
-            Asked::Ahead(take, _) => self.take(take),
+            Asked::Ahead(take, _, coming) => {
+                let next = coming.next(|| self.take(take))?;
+                Ok(next.map(|(number, found)| Arrived {
+                    number,
+                    found: found.map(|found| found.map(|found| self.opened(found))),
+                }))
+            }
             Asked::One => Ok(None),
         }
     }

@@ -11,7 +11,6 @@ Rules of this file:
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.engine.requests import Requests
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
 # The bytes that are counted for the smallest chunk.
 _LEAST = 1 << 10
+# The bytes that are handed over to a thread that decodes, which takes as long to wake as to decode
+# them.
+_TOGETHER = 1 << 16
 
 
 def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int) -> Requests:
@@ -36,7 +38,7 @@ def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int) -> Requests:
     def missed(request: Request) -> None:
         chunks.miss(request.key)
 
-    return Requests(chunks.store, plan.size, request, lambda _: most, missed)
+    return Requests(chunks.store, plan.size, request, lambda _: most, missed, together=_TOGETHER)
 
 
 class Together:
@@ -46,32 +48,31 @@ class Together:
         """Initialise; at most so many are requested together."""
         self.chunks, self.plan, self.most = chunks, plan, most
         self.lock = threading.Lock()
-        self.ready: deque[tuple[int, Any]] = deque()
         self.next = 0
         #: The chunks before this one are requested one by one, because all together have failed.
         self.alone = 0
 
-    def take(self) -> tuple[int, Any]:
-        """Return the number of a piece with its bytes, None if they are missing, or its error."""
+    def take(self) -> list[tuple[int, Any]] | None:
+        """Return numbers of pieces with the bytes, None if they are missing, or the error."""
         with self.lock:
-            if not self.ready and self.next >= self.alone:
-                self._fetch()
-            if self.ready:
-                return self.ready.popleft()
+            if self.next >= self.plan.size:
+                return None
+            found = self._fetch() if self.next >= self.alone else []
             number = self.next
-            self.next += 1
+            self.next += len(found) or 1
+        if found:
+            return found
         try:
-            return number, self.chunks.get(self.plan.piece(number).chunk)
+            return [(number, self.chunks.get(self.plan.piece(number).chunk))]
         except Exception as error:  # noqa: BLE001  (raised where it is taken)
-            return number, error
+            return [(number, error)]
 
-    def _fetch(self) -> None:
+    def _fetch(self) -> list[tuple[int, Any]]:
         last = min(self.next + self.most, self.plan.size)
         numbers = range(self.next, last)
         try:
             found = self.chunks.get_many([self.plan.piece(number).chunk for number in numbers])
         except Exception:  # noqa: BLE001  (it does not tell which of them has failed)
             self.alone = last
-        else:
-            self.ready.extend(zip(numbers, found, strict=True))
-            self.next = last
+            return []
+        return list(zip(numbers, found, strict=True))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol
-from weakref import WeakSet, ref
+from weakref import ref
 
 from fastzarr.config import config
 
@@ -64,8 +64,8 @@ class _Bounds:
     def reset(self) -> None:
         self.lock = threading.Lock()
         self._freed = threading.Condition(self.lock)
-        #: The calls with bytes.
-        self.holders: WeakSet[Holder] = WeakSet()
+        # The calls with bytes.
+        self._holders: set[ref[Holder]] = set()
         self._requests = 0
         # The places of writes, by thread.
         self._inside: dict[int, _Entry] = {}
@@ -78,11 +78,28 @@ class _Bounds:
         most = max(int(config.flat["fetch.concurrency"]), 1)
         return self._requests + len(self._inside) >= most
 
+    def count(self, call: Holder) -> None:
+        """Count the bytes that a call holds from now on, with the lock held."""
+        if ref(call) not in self._holders:
+            self._holders = {one for one in self._holders if one() is not None} | {ref(call)}
+
+    def forget(self, call: Holder) -> None:
+        """Count the bytes of a call no more, with the lock held."""
+        self._holders.discard(ref(call))
+
     def room(self) -> int:
         """Return the bytes that are left, with the lock held; they may be negative."""
-        held = sum(one.flying + one.waiting for one in tuple(self.holders))
-        left: int = config.flat["fetch.bytes"] - held
+        left: int = config.flat["fetch.bytes"]
+        for found in self._holders:
+            call = found()
+            if call is not None:
+                left -= call.flying + call.waiting
         return left
+
+    def _wake(self) -> None:
+        """Let a write look whether it may begin now, with the lock held."""
+        if self._writes_wait:
+            self._freed.notify()
 
     # Reads
 
@@ -97,12 +114,12 @@ class _Bounds:
         """Count a request, with the lock held."""
         self._requests += 1
         self._write_is_next = True
-        self._freed.notify()
+        self._wake()
 
     def end_read(self) -> None:
         """Count a request that has been answered, with the lock held."""
         self._requests -= 1
-        self._freed.notify()
+        self._wake()
 
     def no_read(self, *, starved: bool = False) -> None:
         """Let a write begin, because no read can, with the lock held.
@@ -110,7 +127,7 @@ class _Bounds:
         If they are ``starved``, reads wait for bytes that others have.
         """
         self.reads_wait, self._write_is_next = starved, True
-        self._freed.notify()
+        self._wake()
 
     def restart(self) -> None:
         """Let reads that wait look again, with the lock held."""
@@ -145,7 +162,7 @@ class _Bounds:
             made = Admission()
             self._inside[threading.get_ident()] = _Entry(ref(made), call, size)
             call.flying += size
-            self.holders.add(call)
+            self.count(call)
             self._write_is_next = False
         return made
 
@@ -168,21 +185,21 @@ class _Bounds:
     def _drop(self, thread: int) -> None:
         entry = self._inside.pop(thread)
         entry.call.flying -= entry.size
-        self._freed.notify()
+        self._wake()
         self.restart()
 
     def hold(self, call: Holder, size: int) -> bool:
         """Count bytes that a call keeps until it gives them back; return whether there is room."""
         with self.lock:
             call.waiting += size
-            self.holders.add(call)
+            self.count(call)
             return self.room() >= 0
 
     def give_back(self, call: Holder, size: int) -> None:
         """Count bytes that a call does not keep any more."""
         with self.lock:
             call.waiting -= size
-            self._freed.notify()
+            self._wake()
             self.restart()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.turns import Turn
 
     Spread = Callable[[Callable[[int], None], int], None]
-    Take = Callable[[], tuple[int, Any] | None]
+    Take = Callable[[], Sequence[tuple[int, Any]] | None]
 
 
 class Source(Protocol):
@@ -71,13 +71,14 @@ class Job(NamedTuple):
     the exception of a task. ``durability`` is that of files that the extension writes itself, or
     None if it must not write files. ``together`` is the number of objects that the extension asks
     for at once, by ``Chunks.get_many``. ``take``, if it is not None, returns the objects of the
-    plan that is read as they come: the number of a piece, and its bytes, None if it is missing, or
-    the error. It returns each once, and None if nothing has come for some milliseconds. If not all
-    pieces of the plan are read, ``coming`` is how many are. ``stopped`` returns whether the call
-    has been interrupted, for threads that work for the main thread, or stopped by the one who
-    awaits it; it is None if neither can be. ``beside`` is the path of a file that the extension
-    syncs with those that it writes, if the durability is ``full``. ``where`` is a boolean array of
-    the shape of the value that is written, if only the elements are written for which it is True.
+    plan that is read as they come: one or more numbers of pieces, each with its bytes, None if it
+    is missing, or the error. It returns each once, and None if nothing has come for some
+    milliseconds. If not all pieces of the plan are read, ``coming`` is how many are. ``stopped``
+    returns whether the call has been interrupted, for threads that work for the main thread, or
+    stopped by the one who awaits it; it is None if neither can be. ``beside`` is the path of a file
+    that the extension syncs with those that it writes, if the durability is ``full``. ``where`` is
+    a boolean array of the shape of the value that is written, if only the elements are written for
+    which it is True.
     """
 
     fields: str | list[str] | None = None

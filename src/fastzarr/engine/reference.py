@@ -17,6 +17,8 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +83,8 @@ def _read_ahead(
     """Read chunks of a plan as they come; ``one`` reads a chunk again that ran out."""
     failures: list[Failure] = []
     left: list[int] = []
+    # What has come and is taken by the next task, of whatever thread.
+    come: deque[tuple[int, Any]] = deque()
 
     def task(_: int) -> None:
         taken = None
@@ -88,7 +92,10 @@ def _read_ahead(
             if failures:
                 return
             _check_stopped(job)
-            taken = take()
+            if not come:
+                come.extend(take() or ())
+            with suppress(IndexError):
+                taken = come.popleft()
         number, found = taken
         piece = plan.piece(number)
         failure = None

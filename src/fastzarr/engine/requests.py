@@ -7,6 +7,8 @@ Rules of this file:
 * Requests are sent in the order of their numbers; those of several ``Requests`` take turns. Values
   are taken in the order in which they come.
 * After an error no more requests are sent, unless it is one for which they may be repeated alone.
+* A thread that makes requests counts an answer and finds its next request in one step, because each
+  step may wait for the interpreter's lock. Small values are handed over several at once.
 * Only threads that no signal interrupts change what is counted for the process. What a caller has
   not taken is given back when its ``Requests`` end, however they end. Requests that are under way
   then have nobody who waits for them.
@@ -21,6 +23,7 @@ import sys
 import threading
 from collections import deque
 from contextvars import ContextVar
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -31,12 +34,15 @@ from fastzarr.engine.failures import is_scarcity
 from fastzarr.stores import stopping
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
-from fastzarr.stores.ranges import answered
+from fastzarr.stores.ranges import answered, only
 from fastzarr.stores.threads import shared
 
 if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    # The number of a request, its answer, and the bytes of that.
+    _Come = tuple[int, Any, int]
 
 T = TypeVar("T")
 
@@ -69,7 +75,7 @@ class _Threads:
             if requests not in self.queue:
                 self.queue.append(requests)
             self.live.add(requests)
-            bounds.holders.add(requests)
+            bounds.count(requests)
             self.start(requests, -(-count // requests.batch))
 
     def start(self, requests: Requests, count: int) -> None:
@@ -81,9 +87,14 @@ class _Threads:
             return
         most = max(int(config.flat["fetch.concurrency"]), 1)
         for _ in range(min(count, most, requests.most)):
-            if not _fetching.submit(self.work, most):
+            job = self.next(awaited=False)
+            if job is None:
+                return
+            if not _fetching.submit(partial(self.work, job), most):
+                job[0].take_back(job[1])
+                bounds.end_read()
                 # Whoever takes the values makes the requests.
-                requests.alone = True
+                job[0].alone = requests.alone = True
                 return
 
     def restart(self, *, awaited: bool | None = None) -> None:
@@ -127,20 +138,24 @@ class _Threads:
 
     def forget(self, requests: Requests) -> None:
         self.live.discard(requests)
-        bounds.holders.discard(requests)
+        bounds.forget(requests)
 
-    def work(self) -> None:
+    def work(self, job: tuple[Requests, list[int]] | None) -> None:
         """Make requests, on a thread of the executor, as long as there are some to be sent."""
         self.here.busy = True
         INSIDE.set(True)
-        with self.lock:
-            job = self.next(awaited=False)
         while job is not None:
             requests, numbers = job
-            requests.ask(numbers)
+            # They may have been stopped before this thread has begun.
+            answers = [] if requests.stopped else requests.ask(numbers)
             with self.lock:
+                for number, value in answers:
+                    requests.count_in(number, value)
                 self.finish(requests)
                 job = self.next(awaited=False)
+                come = requests.due()
+            if come:
+                requests.arrived.put(come)
 
     def send(self) -> None:
         """Make requests as tasks of the event loop, on its thread."""
@@ -164,7 +179,7 @@ class _Threads:
     def end(self, requests: Requests) -> None:
         with self.lock:
             requests.stopped = requests.ended = True
-            requests.waiting = 0
+            requests.waiting, requests.ready = 0, []
             if not requests.under_way:
                 self.forget(requests)
             bounds.restart()
@@ -193,8 +208,12 @@ class Requests:
         missed: Callable[[Request], None] | None = None,
         *,
         awaited: bool | None = None,
+        together: int = 0,
     ) -> None:
-        """Initialise, and send as many requests as there may be."""
+        """Initialise, and send as many requests as there may be.
+
+        Values are handed over when there are ``together`` bytes of them, or no others will come.
+        """
         self.store, self.count = store, count
         self.request, self.size, self.missed = request, size, missed
         self.awaited = store.fetch_async is not None if awaited is None else awaited
@@ -208,7 +227,11 @@ class Requests:
         self.alone = False
         #: Whether no more requests are sent, and whether nothing is taken any more.
         self.stopped = self.ended = False
-        self.arrived: SimpleQueue[tuple[int, Any, int]] = SimpleQueue()
+        #: What has come, with its bytes, and what has not been handed over yet.
+        self.arrived: SimpleQueue[list[_Come]] = SimpleQueue()
+        self.together = 0 if self.awaited else together
+        self.ready: list[_Come] = []
+        self.ready_bytes = 0
         self.tasks: dict[Task[None], int] = {}
         self.lock = _threads.lock
         with self.lock:
@@ -227,7 +250,7 @@ class Requests:
     def wake(self, count: int) -> None:
         """Let so many threads that wait for a value go on, with the number -1."""
         for _ in range(count):
-            self.arrived.put((-1, None, 0))
+            self.arrived.put([(-1, None, 0)])
 
     def send(self, room: int) -> list[int]:
         """Return the numbers of the requests to be sent next, if their values fit into ``room``."""
@@ -242,38 +265,46 @@ class Requests:
             room -= size
         return numbers
 
-    def ask(self, numbers: Sequence[int]) -> None:
-        """Make requests in one call of the store."""
+    def take_back(self, numbers: Sequence[int]) -> None:
+        """Let the requests that were to be sent last be sent later, with the lock held."""
+        self.sent, self.under_way = numbers[0], self.under_way - 1
+        self.flying -= sum(map(self.size, numbers))
+
+    def ask(self, numbers: Sequence[int]) -> list[tuple[int, Any]]:
+        """Make requests in one call of the store; return the answers that have not arrived."""
+        if len(numbers) == 1:
+            return [(numbers[0], self.answer(numbers[0]))]
         left = dict(enumerate(numbers))
         try:
             wanted = [self.request(number) for number in numbers]
             for at, value in answered(_fetch(self.store, wanted), len(wanted)):
-                found: Any = value
-                try:
-                    self._check(wanted[at], value)
-                except Exception as error:  # noqa: BLE001  (raised where it is taken)
-                    found = error
-                self.arrive(left.pop(at), found)
+                self.arrive(left.pop(at), self._checked(wanted[at], value))
         except BaseException as error:  # noqa: BLE001  (raised where it is taken)
             # Each is repeated alone, because the error does not tell which of them has failed.
-            alone = len(numbers) > 1 and not self.ended
-            for number in left.values():
-                if alone:
-                    self.ask([number])
-                else:
-                    self.arrive(number, error)
+            if not self.ended:
+                for number in left.values():
+                    self.arrive(number, self.answer(number))
+            else:
+                return [(number, error) for number in left.values()]
+        return []
+
+    def answer(self, number: int) -> Any:
+        """Make a request; return its value, None if that is missing, or the error."""
+        try:
+            wanted = self.request(number)
+            return self._checked(wanted, only(_fetch(self.store, (wanted,))))
+        except BaseException as error:  # noqa: BLE001  (raised where it is taken)
+            return error
 
     async def ask_async(self, number: int) -> None:
         """Make a request that is awaited."""
         try:
             wanted = self.request(number)
             fetch = self.store.fetch_async
-            value = None if fetch is None else await fetch(wanted)
-            self._check(wanted, value)
+            found = self._checked(wanted, None if fetch is None else await fetch(wanted))
         except Exception as error:  # noqa: BLE001  (raised where it is taken)
-            self.arrive(number, error)
-        else:
-            self.arrive(number, value)
+            found = error
+        self.arrive(number, found)
 
     def settle(self, task: Task[None]) -> None:
         """Count a task that has ended, or was cancelled."""
@@ -284,61 +315,94 @@ class Requests:
             _threads.finish(self)
         _threads.send()
 
-    def _check(self, request: Request, value: Value | None) -> None:
-        if value is None and self.missed is not None:
-            self.missed(request)
+    def _checked(self, request: Request, value: Value | None) -> Any:
+        """Return the value with a view of its bytes, None if it is missing, or an error."""
+        try:
+            if value is None:
+                if self.missed is not None:
+                    self.missed(request)
+            elif type(value.data) is not bytes:
+                return Value(as_view(memoryview(value.data)), value.token, value.size)
+        except Exception as error:  # noqa: BLE001  (raised where it is taken)
+            return error
+        return value
 
-    def arrive(self, number: int, value: Value | _Result | BaseException | None) -> None:
+    def arrive(self, number: int, value: Any) -> None:
         """Put a value, or the error of its request, where it is taken."""
-        size = 0
-        if isinstance(value, Value):
-            data = value.data if type(value.data) is bytes else as_view(memoryview(value.data))
-            value, size = value._replace(data=data), nbytes(data)
         with self.lock:
-            self.flying -= self.size(number)
-            if self.ended:
-                return
-            if isinstance(value, BaseException) and not is_scarcity(value):
-                self.stopped = True
-            self.waiting += size
-        self.arrived.put((number, value, size))
+            self.count_in(number, value)
+            come = self.due()
+        if come:
+            self.arrived.put(come)
 
-    def take(self) -> tuple[int, Any] | None:
-        """Return the number of a request with its bytes, None if they are missing, or its error.
+    def count_in(self, number: int, value: Any) -> None:
+        """Count an answer, with the lock held."""
+        size = self.size(number)
+        self.flying -= size
+        if self.ended:
+            return
+        held = 0
+        if isinstance(value, Value):
+            data: Any = value.data
+            held = nbytes(data)
+        if isinstance(value, BaseException) and not is_scarcity(value):
+            self.stopped = True
+        self.waiting += held
+        self.ready.append((number, value, held))
+        self.ready_bytes += max(size, held)
+
+    def due(self) -> list[_Come]:
+        """Return the answers that are to be handed over now, with the lock held."""
+        if self.ready_bytes < self.together and self.under_way and not self.stopped:
+            return []
+        come, self.ready, self.ready_bytes = self.ready, [], 0
+        return come
+
+    def take(self) -> list[tuple[int, Any]] | None:
+        """Return numbers of requests with the bytes, None if they are missing, or the error.
 
         Each is returned once. Return None if nothing has come for some milliseconds.
         """
-        found = self.take_value()
-        if found is not None and isinstance(found[1], Value):
-            return found[0], found[1].data
-        return found
+        return [
+            (number, value.data if isinstance(value, Value) else value)
+            for number, value, _ in self._take()
+        ] or None
 
     def take_value(self) -> tuple[int, Any] | None:
-        """Return what ``take`` returns, but the bytes as a ``Value``."""
+        """Return one request as ``take`` does, but the bytes as a ``Value``.
+
+        Values must not be handed over several at once.
+        """
+        for number, value, _ in self._take():
+            return number, value
+        return None
+
+    def _take(self) -> list[_Come]:
         try:
             if self.alone and self.arrived.empty():
                 self.ask_here()
-            number, value, size = self.arrived.get(timeout=_LOOK)
+            come = self.arrived.get(timeout=_LOOK)
         except Empty:
-            with self.lock:
-                # Whoever kept this call waiting may have been stopped.
-                bounds.restart()
-            if self.ended:
-                msg = "the call has ended"
-                raise RuntimeError(msg) from None
             if self.lock is not _threads.lock:
                 msg = "the process was forked during the call"
                 raise RuntimeError(msg) from None
-            return None
-        _threads.release(self, size)
-        return number, value
+            with self.lock:
+                # Whoever kept this call waiting may have been stopped.
+                bounds.restart()
+                come, self.ready, self.ready_bytes = self.ready, [], 0
+            if self.ended:
+                msg = "the call has ended"
+                raise RuntimeError(msg) from None
+        if come:
+            _threads.release(self, sum([held for _, _, held in come]))
+        return come
 
     def ask_here(self) -> None:
         """Make the next request on this thread."""
         with self.lock:
             numbers = [] if self.stopped else self.send(0)
-        if numbers:
-            self.ask(numbers)
+        for number, value in self.ask(numbers) if numbers else ():
+            self.arrive(number, value)
 
     def end(self) -> None:
         """Send no more requests, and drop the values that have come."""
@@ -450,18 +514,21 @@ class _Calls(Requests):
     """Calls of a verb, one for each key."""
 
     def __init__(self, store: Store, keys: Sequence[str], answer: Callable[[str], Any]) -> None:
-        self.keys, self.answer = keys, answer
+        self.keys, self.call = keys, answer
         super().__init__(
             store, len(keys), lambda number: Request(keys[number]), lambda _: 0, awaited=False
         )
 
-    def ask(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            try:
-                found: Any = _Result(self.answer(self.keys[number]))
-            except BaseException as error:  # noqa: BLE001  (raised where it is taken)
-                found = error
-            self.arrive(number, found)
+    def ask(self, numbers: Sequence[int]) -> list[tuple[int, Any]]:
+        for number in numbers[:-1]:
+            self.arrive(number, self.answer(number))
+        return [(numbers[-1], self.answer(numbers[-1]))]
+
+    def answer(self, number: int) -> Any:
+        try:
+            return _Result(self.call(self.keys[number]))
+        except BaseException as error:  # noqa: BLE001  (raised where it is taken)
+            return error
 
 
 class Ahead:

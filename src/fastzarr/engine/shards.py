@@ -388,7 +388,10 @@ class _Reader:
         """Decode inner chunks that are in memory."""
         target, count = self.memory(part), len(held)
         threads = min(self.job.threads, count)
-        job = self.job._replace(spread=inline, take=held.pop, coming=count, threads=threads)
+        # Each thread takes one, so that none has to wait for what another one has taken.
+        job = self.job._replace(
+            spread=inline, take=lambda: [held.pop()], coming=count, threads=threads
+        )
         found = self.chosen.read(part.shard.inner, part.plan, self.chunks, target, job)
         if found is not None:
             failure = found if isinstance(found, Failure) else as_failure(*found)

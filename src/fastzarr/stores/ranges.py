@@ -75,5 +75,20 @@ def answered(
         left.discard(answer[0])
         yield answer
     if left:
-        msg = f"the store did not answer {len(left)} of {count} requests"
-        raise RuntimeError(msg)
+        raise _left_out(len(left), count)
+
+
+def only(found: Iterable[tuple[int, Value | None]]) -> Value | None:
+    """Return the answer of a ``fetch`` to a single request; raise as ``answered`` does.
+
+    >>> only([(0, None)]) is None
+    True
+    """
+    for number, value in found:
+        if number == 0:
+            return value
+    raise _left_out(1, 1)
+
+
+def _left_out(left: int, count: int) -> RuntimeError:
+    return RuntimeError(f"the store did not answer {left} of {count} requests")

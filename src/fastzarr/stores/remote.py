@@ -46,9 +46,12 @@ class RemoteStore(Store):
 
     def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
         """Return the index of each request with its value, one request after another."""
-        for index, (key, start, length) in enumerate(wanted):
-            validate_key(key)
-            yield index, self._value(key, start, length)
+        return enumerate(map(self._answer, wanted))
+
+    def _answer(self, wanted: Request) -> Value | None:
+        key, start, length = wanted
+        validate_key(key)
+        return self._value(key, start, length)
 
     def _get_ranges(self, key: str, ranges: Sequence[Range]) -> list[bytes] | None:
         parts = []

@@ -85,11 +85,12 @@ def request(
 
     Raise ``RequestAccessError`` if access is denied, and ``RequestError`` for other failures.
     """
-    attempts = _Attempts(place, key)
+    attempts, began = None, time.monotonic()
     while True:
         try:
             return attempt()
         except Exception as error:  # noqa: BLE001  (raised again, unless it may pass)
+            attempts = attempts or _Attempts(place, key, began)
             pause = attempts.pause(error, explain)
         stopping.pause(pause)
         if decided is not None:
@@ -107,11 +108,12 @@ async def request_async(
     """Await the result of ``attempt()`` like ``request``."""
     import asyncio
 
-    attempts = _Attempts(place, key)
+    attempts, began = None, time.monotonic()
     while True:
         try:
             return await attempt()
         except Exception as error:  # noqa: BLE001  (raised again, unless it may pass)
+            attempts = attempts or _Attempts(place, key, began)
             pause = attempts.pause(error, explain)
         await asyncio.sleep(pause)
 
@@ -119,9 +121,9 @@ async def request_async(
 class _Attempts:
     """The attempts of one request."""
 
-    def __init__(self, place: object, key: str) -> None:
+    def __init__(self, place: object, key: str, began: float) -> None:
         self.place, self.key = place, key
-        self.deadline = time.monotonic() + config["fetch.deadline"]
+        self.deadline = began + config["fetch.deadline"]
         self.wait, self.count = _first_wait, 0
 
     def pause(self, error: Exception, explain: Callable[[Exception], Outcome | None]) -> float:

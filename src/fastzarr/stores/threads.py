@@ -15,7 +15,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections import deque
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ class Threads:
 
         Return False if there is no thread, and none can be started; the work is not done then.
         """
-        return self._crew.submit(work, most, self._name)
+        while (done := self._crew.submit(work, most, self._name)) is None:
+            continue
+        return done
 
     def call(self, function: Callable[[], T], most: int) -> Future[T] | None:
         """Call a function on one of at most ``most`` threads; return None as ``submit`` does."""
@@ -126,22 +128,23 @@ class _Crew:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.ready = threading.Condition(self.lock)
-        self.queue: deque[Callable[[], object]] = deque()
+        #: The work that no thread has begun, and None for each thread that is to end.
+        self.queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self.threads: set[threading.Thread] = set()
-        self.count = self.idle = 0
+        #: The number of threads, and of those without work, less the work that waits for one.
+        self.count = self.free = 0
         self.closed = False
 
-    def submit(self, work: Callable[[], object], most: int, name: str) -> bool:
+    def submit(self, work: Callable[[], object], most: int, name: str) -> bool | None:
+        """Let a thread do work; return False if there is none, and None if all are to end."""
         with self.lock:
-            self.queue.append(work)
-            if self.idle >= len(self.queue):
-                self.ready.notify()
-                return True
-            if self.count >= most or self._start(name) or self.count:
-                return True
-            self.queue.remove(work)
-            return False
+            if self.closed:
+                return None
+            if self.free < 1 and self.count < most and not self._start(name) and not self.count:
+                return False
+            self.free -= 1
+            self.queue.put(work)
+            return True
 
     def _start(self, name: str) -> bool:
         """Start a thread, with the lock held, for which it waits first."""
@@ -157,25 +160,14 @@ class _Crew:
                 self.count -= 1
             else:
                 self.threads.add(thread)
+                self.free += 1
         return thread is not None
-
-    def next(self) -> Callable[[], object] | None:
-        """Wait for the next work; return None if there will be none."""
-        with self.lock:
-            while not self.queue:
-                if self.closed:
-                    return None
-                self.idle += 1
-                try:
-                    self.ready.wait()
-                finally:
-                    self.idle -= 1
-            return self.queue.popleft()
 
     def close(self, *, wait: bool) -> None:
         with self.lock:
             self.closed = True
-            self.ready.notify_all()
+            for _ in range(self.count):
+                self.queue.put(None)
             threads = self.threads - {threading.current_thread()}
         for thread in threads if wait else ():
             thread.join()
@@ -194,7 +186,9 @@ class _Member:
         with crew.lock:
             if self.given_up:
                 return
-        while (work := crew.next()) is not None:
+        while (work := crew.queue.get()) is not None:
             work()
             # It may refer to large arrays.
             del work
+            with crew.lock:
+                crew.free += 1
