@@ -36,6 +36,7 @@ Separator: TypeAlias = Literal[".", "/"]
 Durability: TypeAlias = Literal["none", "replace", "full"]
 IfExists: TypeAlias = Literal["raise", "replace", "skip", "skip_initialized"]
 OnError: TypeAlias = Literal["raise", "skip"]
+Outside: TypeAlias = Literal["clear", "delete", "keep"]
 Progress: TypeAlias = bool | Callable[[int, int], object] | None
 """True for a bar, or what is called with the number of bytes done and the total."""
 Attrs: TypeAlias = Mapping[str, Any]

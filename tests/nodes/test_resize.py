@@ -271,3 +271,37 @@ def test_writers_that_append_and_resize_at_once_lose_nothing(
     found = made.refresh()[3:].reshape(-1, 3)
     assert (found == found[:, :1]).all()
     assert sorted(found[:, 0]) == list(range(20))
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize(
+    ("outside", "back"),
+    [("clear", [0, 1, 0, 0, 0, 0]), ("delete", [0, 1, 2, 0, 0, 0]), ("keep", range(6))],
+)
+def test_elements_outside_are_back_on_request(zarr_format: int, outside: Any, back: Any) -> None:
+    z = fastzarr.create_array({}, shape=6, chunks=3, dtype="i4", zarr_format=zarr_format)  # type: ignore[arg-type]
+    z[:] = np.arange(6)
+    z.resize(2, outside=outside)
+    z.resize(6, outside=outside)
+    np.testing.assert_array_equal(z[:], back)
+    np.testing.assert_array_equal(fastzarr.open_array(z.store)[:], back)
+
+
+def test_a_word_for_elements_outside_that_is_none() -> None:
+    z = fastzarr.zeros(3)
+    with pytest.raises(ValueError, match="'clear', 'delete', 'keep', got 'leave'"):
+        z.resize(2, outside="leave")  # type: ignore[call-overload]
+    assert z.shape == (3,)
+
+
+def test_an_empty_document_of_attributes_stays() -> None:
+    store: dict[str, bytes] = {}
+    z = fastzarr.create_array(store, shape=3, zarr_format=2)
+    store[".zattrs"] = b"{}"
+    z.resize(4)
+    z.update_attributes({"a": 1})
+    z.attrs.clear()
+    assert ".zattrs" not in store
+    store[".zattrs"] = b"{}"
+    z.resize(5)
+    assert store[".zattrs"] == b"{}"

@@ -542,7 +542,8 @@ class _Change:
                 before = self.format.write(latest).get(name)
                 after = self.format.write(patched).get(name)
                 if after is None:
-                    new = None
+                    # A document without attributes stays.
+                    new = None if attributes else data
                 elif before is not None and document.alike(after, before):
                     new = data
                 else:

@@ -35,13 +35,17 @@ class Growing(AwaitableArray):
             """Reload the metadata; a handle implements it."""
 
     @overload
-    def resize(self, shape: hints.ShapeLike, /) -> None: ...
+    def resize(self, shape: hints.ShapeLike, /, *, outside: hints.Outside = ...) -> None: ...
     @overload
-    def resize(self, *shape: SupportsIndex) -> None: ...
+    def resize(self, *shape: SupportsIndex, outside: hints.Outside = ...) -> None: ...
     @overload
-    def resize(self, *, new_shape: hints.ShapeLike) -> None: ...
-    def resize(self, *shape: Any, new_shape: Any = None) -> None:
+    def resize(self, *, new_shape: hints.ShapeLike, outside: hints.Outside = ...) -> None: ...
+    def resize(self, *shape: Any, new_shape: Any = None, outside: hints.Outside = "clear") -> None:
         """Change the shape; elements outside are deleted, and new ones have the fill value.
+
+        With ``outside="delete"``, as in zarr-python, only chunks that are outside as a whole are
+        deleted: elements outside of a chunk at the edge are back when the array grows again. With
+        ``outside="keep"``, so are all others, because no chunk is deleted.
 
         Raise ``ReadOnlyError`` for a view and for a read-only handle.
 
@@ -61,7 +65,7 @@ class Growing(AwaitableArray):
         sizes = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
         self.refresh()
         with self._changing() as held:
-            resize(held, sizes, self._update)
+            resize(held, sizes, self._update, outside)
 
     def append(self, data: hints.ArrayLike, axis: int = 0) -> tuple[int, ...]:
         """Append data along an axis, and return the new shape.

@@ -9,7 +9,8 @@ Rules of this file:
   start from the shape in the store, so that of several writers each changes what the one before has
   published. Where that keeps no other process out, they happen under a claim of the document
   (``claims.py``); if it is lost, they begin anew. A store without compare-and-swap has neither.
-* New elements have the fill value, whatever the array once held in their place.
+* New elements have the fill value, whatever the array once held in their place, unless the caller
+  wants otherwise: zarr-python lets those come back whose chunk was kept.
 * Only stored chunks are visited, however many the shape has.
 * ``access`` holds the array. ``update`` applies a patch to its document in the store. It calls one
   function with the new layout before it stores the document, and another one after that. The first
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import TypeAlias
 
+    from fastzarr import hints
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
     from fastzarr.stores.capabilities import Prepared
@@ -49,16 +51,22 @@ T = TypeVar("T")
 
 # So many keys are deleted together under a claim.
 _TOGETHER = 1000
+_OUTSIDE = ("clear", "delete", "keep")
 
 
-def resize(access: Access, shape: tuple[Any, ...], update: Update) -> None:
+def resize(
+    access: Access, shape: tuple[Any, ...], update: Update, outside: hints.Outside = "clear"
+) -> None:
     """Change the shape of the array; the number of axes stays the same."""
+    if outside not in _OUTSIDE:
+        msg = f"outside must be one of {', '.join(map(repr, _OUTSIDE))}, got {outside!r}"
+        raise ValueError(msg)
     new = checked_shape(access, shape)
     if new != access.layout.shape:
-        _claimed(access, lambda claimed: _resize(claimed, new, update))
+        _claimed(access, lambda claimed: _resize(claimed, new, update, outside))
 
 
-def _resize(access: Access, new: tuple[int, ...], update: Update) -> None:
+def _resize(access: Access, new: tuple[int, ...], update: Update, outside: hints.Outside) -> None:
     old = access.layout
     cleared: tuple[int, ...] | None = None
 
@@ -86,9 +94,10 @@ def _resize(access: Access, new: tuple[int, ...], update: Update) -> None:
         access.store.settle(access.root)
         # So that handles of this process look at the document again.
         access.paths.removals += 1
-        _delete_outside(access, latest)
+        if outside != "keep":
+            _delete_outside(access, latest)
 
-    update(access, patch, before, then)
+    update(access, patch, before if outside == "clear" else None, then)
 
 
 def append(access: Access, data: Any, axis: int, update: Update) -> tuple[int, ...]:

@@ -235,3 +235,12 @@ def test_other_bits_of_a_nan_are_kept():
     z = zarr.create_array({}, shape=1, dtype="f4", fill_value=odd)
     assert z.metadata.to_dict()["fill_value"] == "0x7fc00001"
     assert z[:].view("u4") == 0x7FC00001
+
+
+@pytest.mark.parametrize(("delete", "back"), [(True, [1, 1, 1, 0]), (False, [1, 1, 1, 1])])
+def test_elements_outside_are_back_as_in_zarr_python(delete, back):
+    array = zarr.create_array({}, shape=4, chunks=3, dtype="i1", fill_value=0)
+    array[:] = 1
+    asyncio.run(array.async_array.resize(1, delete_outside_chunks=delete))
+    asyncio.run(array.async_array.resize(4, delete_outside_chunks=delete))
+    assert array[:].tolist() == back

@@ -21,7 +21,6 @@ from fastzarr.compat.core import _reading as kinds
 from fastzarr.compat.core._described import Described
 from fastzarr.compat.core._reading import read, write
 from fastzarr.compat.core._whole import (
-    check_deleted,
     opened,
     resized,
     stored_chunks,
@@ -231,9 +230,8 @@ class AsyncArray(Described):
         return await self._settled(read, self.inner, kinds.mask, mask, out, fields, prototype)
 
     async def resize(self, new_shape: Any, delete_outside_chunks: bool = True) -> None:
-        """Change the shape; chunks outside are deleted."""
-        check_deleted(delete_outside_chunks)
-        await self._settled(resized, self.inner, new_shape)
+        """Change the shape; chunks outside are deleted on request, and kept otherwise."""
+        await self._settled(resized, self.inner, new_shape, delete_outside_chunks)
 
     async def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Append data along an axis, and return the new shape."""
@@ -496,7 +494,10 @@ class Array(Described):
         return BlockIndex(self)
 
     def resize(self, new_shape: Any) -> None:
-        """Change the shape; elements outside are deleted, new ones have the fill value."""
+        """Change the shape; chunks outside are deleted.
+
+        New elements have the fill value, except those which a chunk at the edge has kept.
+        """
         resized(self.inner, new_shape)
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:

@@ -19,17 +19,12 @@ if TYPE_CHECKING:
     from fastzarr.compat.storage import StorePath
 
 
-def check_deleted(delete: bool) -> None:
-    if not delete:
-        msg = (
-            "chunks outside the new shape are always deleted here, because they would come back "
-            "when the array grows again; omit delete_outside_chunks=False"
-        )
-        raise NotImplementedError(msg)
+def resized(array: Array, new_shape: Any, delete: bool = True) -> None:
+    """Change the shape of an array; raise ValueError for another number of axes.
 
-
-def resized(array: Array, new_shape: Any) -> None:
-    """Change the shape of an array; raise ValueError for another number of axes."""
+    Chunks outside are deleted unless ``delete`` is False. What is kept of a chunk at the edge is
+    back when the array grows again.
+    """
     shape = parse_shapelike(new_shape)
     if len(shape) != array.ndim:
         msg = (
@@ -37,7 +32,7 @@ def resized(array: Array, new_shape: Any) -> None:
             f"array. Got {len(shape)} dimension(s), expected {array.ndim}."
         )
         raise ValueError(msg)
-    array.resize(shape)
+    array.resize(shape, outside="delete" if delete else "keep")
 
 
 def opened(place: StorePath, zarr_format: Any = None, config: Any = None) -> Array:
