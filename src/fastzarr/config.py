@@ -262,7 +262,7 @@ class Config:
         'F'
         """
         try:
-            flat = _flat(dict(values or {}))
+            flat = flattened(dict(values or {}))
         except (TypeError, ValueError):
             msg = f"settings must be a mapping, as in config.set({{{values!r}: ...}})"
             raise TypeError(msg) from None
@@ -362,11 +362,16 @@ def _made_by(change: weakref.ref[_Change] | None) -> _Change | None:
     return None if change is None else change()
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted name.
+
+    >>> flattened({"array": {"order": "F"}})
+    {'array.order': 'F'}
+    """
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
+            flat |= flattened(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 import fastzarr
 from fastzarr.compat.core.config import Config, config
+from fastzarr.errors import ZarrUserWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_defaults_have_zarr_pythons_names_and_values() -> None:
@@ -93,3 +98,56 @@ def test_the_environment_acts_on_fastzarr() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "7"
+
+
+def _configured(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Config:
+    monkeypatch.setenv("ZARR_ROOT_CONFIG", str(folder / "root"))
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    return Config({"array.order": "C", "json_indent": 2, "codecs.vlen-utf8": ""})
+
+
+def test_files_set_defaults_and_the_later_one_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "home/.config/zarr").mkdir(parents=True)
+    (tmp_path / "root/a.json").write_text('{"array": {"order": "F"}, "mine": {"x": 1}}')
+    (tmp_path / "home/.config/zarr/b.json").write_text(
+        '{"mine.x": 2, "codecs": {"vlen_utf8": "m.V"}}'
+    )
+    (tmp_path / "home/.config/zarr/c.txt").write_text("nothing of ours")
+    mine = _configured(monkeypatch, tmp_path)
+    assert (mine.get("array.order"), mine.get("mine.x")) == ("F", 2)
+    assert mine.get("codecs") == {"vlen-utf8": "m.V"}
+    monkeypatch.setenv("ZARR_MINE__X", "3")
+    mine.refresh()
+    assert mine.get("mine.x") == 3
+    monkeypatch.setenv("ZARR_CONFIG", str(tmp_path / "named.json"))
+    (tmp_path / "named.json").write_text('{"array": {"order": "C"}}')
+    assert _configured(monkeypatch, tmp_path).get("array.order") == "C"
+
+
+def test_files_in_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/a.yaml").write_text("array:\n  order: F\n")
+    (tmp_path / "root/b.yml").write_text("")
+    assert _configured(monkeypatch, tmp_path).get("array.order") == "F"
+
+
+def test_a_file_in_yaml_without_a_parser_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/a.yaml").write_text("array:\n  order: F\n")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.warns(ZarrUserWarning, match=r"a\.yaml have no effect, as PyYAML"):
+        assert _configured(monkeypatch, tmp_path).get("array.order") == "C"
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_broken_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.json"):
+        _configured(monkeypatch, tmp_path)

@@ -10,7 +10,9 @@ import fastzarr
 import fastzarr.compat as zarr
 from fastzarr.compat.core.array import AsyncArray, create_array, from_array, init_array
 from fastzarr.compat.errors import ContainsArrayError, NegativeStepError
+from fastzarr.compat.registry import fully_qualified_name, register_ndbuffer
 from fastzarr.compat.storage import MemoryStore, StorePath
+from fastzarr.compat.testing.buffer import NDBufferUsingTestNDArrayLike, TestNDArrayLike
 
 
 def made(data, **words):
@@ -244,3 +246,16 @@ def test_elements_outside_are_back_as_in_zarr_python(delete, back):
     asyncio.run(array.async_array.resize(1, delete_outside_chunks=delete))
     asyncio.run(array.async_array.resize(4, delete_outside_chunks=delete))
     assert array[:].tolist() == back
+
+
+@pytest.mark.parametrize("index", [..., slice(1, 3), [0, 2]])
+def test_results_are_in_the_memory_that_the_settings_choose(index):
+    register_ndbuffer(NDBufferUsingTestNDArrayLike)
+    array = zarr.create_array({}, shape=4, chunks=3, dtype="i1", fill_value=5)
+    assert type(array[index]) is np.ndarray
+    name = fully_qualified_name(NDBufferUsingTestNDArrayLike)
+    with zarr.config.set({"ndbuffer": name}):
+        found = array[index]
+        awaited = asyncio.run(array.async_array.getitem(slice(None)))
+    assert type(found) is type(awaited) is TestNDArrayLike
+    assert found.tolist() == np.full(4, 5)[index].tolist()

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastzarr.compat.core import _reading as kinds
 from fastzarr.compat.core._described import Described
-from fastzarr.compat.core._reading import read, write
+from fastzarr.compat.core._reading import has_usual_memory, read, write
 from fastzarr.compat.core._whole import (
     opened,
     resized,
@@ -374,7 +374,7 @@ class Array(Described):
 
     def __getitem__(self, selection: Any) -> Any:
         """Return the selected elements: a scalar for a single one."""
-        if _is_plain(selection):
+        if _is_plain(selection) and has_usual_memory():
             try:
                 found = self.inner[selection]
             except IndexError:

@@ -36,6 +36,8 @@ from fastzarr.compat.core._selecting import (
     unsupported,
     wraparound_indices,
 )
+from fastzarr.compat.core.buffer import default_buffer_prototype
+from fastzarr.compat.core.config import DEFAULTS, config
 from fastzarr.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -135,7 +137,14 @@ def read(
         found = np.asarray(found, dtype=array.dtype)
     if shape is not None and shape != found.shape:
         found = found.reshape(shape)
+    if prototype is None and not has_usual_memory():
+        prototype = default_buffer_prototype()
     return found if prototype is None else _dressed(found, prototype)
+
+
+def has_usual_memory() -> bool:
+    """Whether elements are returned in arrays of NumPy, unless a prototype is passed."""
+    return config.flat["ndbuffer"] is _USUAL
 
 
 def _dressed(found: Any, prototype: Any) -> Any:
@@ -150,6 +159,7 @@ def _dressed(found: Any, prototype: Any) -> Any:
 
 
 _PLAIN = ("zarr.core.buffer.", "fastzarr.compat.core.buffer.")
+_USUAL = DEFAULTS["ndbuffer"]
 
 
 def write(

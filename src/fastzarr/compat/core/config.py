@@ -13,10 +13,11 @@ import ast
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
+from fastzarr.compat.core import _config_files
 from fastzarr.config import DEFAULTS as _OURS
 from fastzarr.config import Config as _Config
 from fastzarr.config import config as _config
-from fastzarr.config import valid
+from fastzarr.config import flattened, valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,8 +139,14 @@ class Config(_Config):
             listener()
 
     def environment(self) -> dict[str, Any]:
-        """Return the settings in variables named ``ZARR_…``, in which ``__`` stands for a dot."""
-        return {
+        """Return the settings of the user: in files and, before those, in the environment.
+
+        Variables are named ``ZARR_…``; in them, ``__`` stands for a dot.
+        """
+        found: dict[str, Any] = {}
+        for each in _config_files.settings():
+            found |= {self._known(name): value for name, value in flattened(each).items()}
+        return found | {
             self._known(name.removeprefix(_PREFIX).lower().replace("__", ".")): _literal(text)
             for name, text in os.environ.items()
             if name.startswith(_PREFIX)
