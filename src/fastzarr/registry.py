@@ -74,6 +74,17 @@ class Registry(Generic[T]):
         self._found.pop(name, None)
         self.generation += 1
 
+    def look_elsewhere(self, elsewhere: Callable[[str], T | None]) -> None:
+        """Ask a function for the class of a name that is not known here; it returns it, or None.
+
+        >>> shapes = Registry[type]("shapes")
+        >>> shapes.look_elsewhere({"circle": int}.get)
+        >>> shapes.find("circle")
+        <class 'int'>
+        """
+        self._elsewhere = elsewhere
+        self.generation += 1
+
     def __contains__(self, name: str) -> bool:
         """Whether a name is registered or declared; entry points are not searched."""
         return name in self._found or name in self._declared

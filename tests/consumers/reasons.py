@@ -89,6 +89,7 @@ ZARR_2 = (
     ("*::test_tree_widget_missing_ipytree", "the message is another"),
 )
 STORES, ARRAYS = "zarr-python, stores", "zarr-python, arrays"
+BEYOND = "a write of all that a shard has inside the array resets the elements beyond it"
 INSIDE = "a store is not made inside the folder of an array, where it would be deleted with it"
 FORMATS = "a group has members of its own format only"
 SHRUNK = "elements that an array was shrunk by do not come back when it grows"
@@ -224,6 +225,7 @@ REASONS: tuple[Reason, ...] = (
         "*::test_open_*codec*",
         "a codec that cannot be made is a MetadataError that names the document and the codec",
     ),
+    Reason("zarr-python, properties", "*TestArrayLifecycle*", BEYOND),
     Reason("zarr-python, selections", "*::test_lazy_dense_indexer_attributes*", PARTS),
     Reason("zarr-python, functions", "*", KEPT, "is not part of a Zarr hierarchy"),
     Reason("zarr-python, functions", "*test_no_overwrite_open*", KEPT, "exists"),
@@ -251,11 +253,6 @@ REASONS: tuple[Reason, ...] = (
         "GroupNotFoundError",
     ),
     Reason("zarr-python, functions", "*::test_metadata_validation_error", WORDS, "Regex pattern"),
-    Reason(
-        "zarr-python, functions",
-        "*::test_default_compressor_deprecation_warning",
-        "the assignment to a module that gives the warning has no effect, and is not noticed",
-    ),
     Reason(
         "zarr-python, functions",
         "*::test_pickle_codec_*",

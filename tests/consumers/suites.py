@@ -56,11 +56,12 @@ class Suite:
         return self.requirement.partition("==")[0]
 
 
-def _zarr(name: str, *tests: str, ignored: tuple[str, ...] = ()) -> Suite:
-    """Return a part of zarr-python's own suite."""
+def _zarr(name: str, *tests: str, ignored: tuple[str, ...] = (), slow: bool = False) -> Suite:
+    """Return a part of zarr-python's own suite, on request with the state machines."""
     without = tuple(f"--ignore=tests/{test}" for test in ignored)
     paths = tuple(f"tests/{test}" for test in tests)
-    return Suite(f"zarr-python, {name}", ZARR, (*paths, *without, *_AUTO))
+    machines = ("--run-slow-hypothesis",) if slow else ()
+    return Suite(f"zarr-python, {name}", ZARR, (*paths, *without, *machines, *_AUTO))
 
 
 _AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
@@ -150,7 +151,7 @@ SUITES = (
     ),
     _zarr("arrays", "test_array.py", "test_attributes.py", "test_info.py", "test_resize.py"),
     _zarr("selections", "test_indexing.py"),
-    _zarr("properties", "test_properties.py", "test_array_stateful.py"),
+    _zarr("properties", "test_properties.py", "test_array_stateful.py", slow=True),
     _zarr("groups", "test_group.py", "test_tree.py", "test_errors.py"),
     _zarr(
         "functions",

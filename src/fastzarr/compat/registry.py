@@ -24,7 +24,9 @@ from fastzarr.codecs.parse import CODECS
 from fastzarr.compat.core.adapted_keys import family
 from fastzarr.compat.core.config import DEFAULTS, BadConfigError, config
 from fastzarr.compat.core.dtype import data_type_registry
+from fastzarr.compat.core.dtype.adapted import family as dtype_family
 from fastzarr.compat.names import FACADE, PACKAGE, module_of
+from fastzarr.dtypes.parse import DTYPES
 from fastzarr.errors import UnknownCodecError, ZarrUserWarning
 from fastzarr.grids.keys import KEYS
 
@@ -421,5 +423,19 @@ def get_numcodec(data: Any) -> Any:
     return registry.get_codec(data)
 
 
+def _installed_dtype(name: str) -> Any:
+    found = data_type_registry.installed(name)
+    return None if found is None else dtype_family(found)
+
+
+def _installed_keys(name: str) -> Any:
+    _chunk_key_encoding_registry.lazy_load(use_entrypoint_name=True)
+    found = _chunk_key_encoding_registry.get(name)
+    return None if found is None or "inner" in vars(found) else family(found)
+
+
 _collect_entrypoints()
 _apply_all()
+# Documents may name what a package has declared before anybody else asks for it.
+DTYPES.look_elsewhere(_installed_dtype)
+KEYS.look_elsewhere(_installed_keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -129,3 +130,19 @@ def test_a_record_without_a_fill_value_is_filled_with_zeros(zarr_format):
     assert z.fill_value == np.zeros((), dtype)
     assert (z[:] == np.zeros(2, dtype)).all()
     assert np.isnat(compat.create_array({}, shape=2, dtype="<M8[s]").fill_value)
+
+
+class Kelvin(zdtype.Int8):
+    """A data type that another package declares."""
+
+    _zarr_v3_name = "test.kelvin"
+    _zarr_v2_names = ()
+
+
+def test_a_document_finds_a_data_type_that_a_package_declares():
+    entry = EntryPoint("kelvin", f"{__name__}:Kelvin", "zarr.data_type")
+    zdtype.data_type_registry.declare([entry])
+    try:
+        assert dtypes.from_v3("test.kelvin").to_v3() == "test.kelvin"
+    finally:
+        zdtype.data_type_registry.unregister("test.kelvin")

@@ -6,9 +6,11 @@ import copy
 import json
 import pickle
 from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
 
 import pytest
 
+from fastzarr.compat import registry
 from fastzarr.compat.core.buffer import default_buffer_prototype
 from fastzarr.compat.core.chunk_key_encodings import (
     ChunkKeyEncoding,
@@ -177,3 +179,17 @@ def test_a_key_encoding_that_only_fastzarr_has_is_found_too():
     assert found.to_dict() == keys
     with pytest.raises(ValueError, match=r"Unknown chunk key encoding.*'nothing'"):
         parse_chunk_key_encoding({"name": "nothing"})
+
+
+class Declared(Reversed):
+    """A key encoding that another package declares."""
+
+    name = "test.declared"
+
+
+def test_a_document_finds_a_key_encoding_that_a_package_declares(monkeypatch):
+    entry = EntryPoint("test.declared", f"{__name__}:Declared", "zarr.chunk_key_encoding")
+    known = vars(registry)["_chunk_key_encoding_registry"]
+    monkeypatch.setattr(known, "lazy_load_list", [entry])
+    layout = formats.from_dict(V3 | {"chunk_key_encoding": {"name": "test.declared"}})
+    assert layout.keys.encode((1, 2)) == "2-1"

@@ -59,6 +59,11 @@ class DataTypeRegistry:
         """Add entry points of installed packages, which are loaded when a data type is sought."""
         self._lazy_load_list.extend(entries)
 
+    def installed(self, key: str) -> type[ZDType[Any, Any]] | None:
+        """Return the class of a name, also of an entry point; None if it is not registered."""
+        self._lazy_load()
+        return self.contents.get(key)
+
     def register(self, key: str, cls: type[ZDType[Any, Any]]) -> None:
         """Register a class under a name; an earlier meaning of the name is replaced."""
         if self.contents.get(key) is not cls:
