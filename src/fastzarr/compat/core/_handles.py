@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({int, slice})
 
 
-def parse_array_metadata(data: Any, path: str | None = None) -> Any:  # noqa: ARG001  (as theirs)
+def parse_array_metadata(data: Any, path: str | None = None) -> Any:
     """Return metadata as an object; it may be a document."""
     if isinstance(data, ArrayV2Metadata | ArrayV3Metadata):
         return data
@@ -68,7 +68,7 @@ def parse_array_metadata(data: Any, path: str | None = None) -> Any:  # noqa: AR
     if found not in kinds:
         msg = f"Invalid zarr_format: {found}. Expected 2 or 3"
         raise ValueError(msg)
-    return kinds[found].from_dict(data)
+    return kinds[found].from_dict(data, path=path)
 
 
 class AsyncArray(Described):
