@@ -98,7 +98,7 @@ def test_every_public_member_has_an_example() -> None:
         ("create_array", "store", "kwargs"),
         ("open_array", "store", "kwargs"),
         ("open_group", "store", "allow_pickle"),
-        ("Array.resize", "self", "new_shape"),
+        ("Array.resize", "self", "outside"),
         ("Array.get_basic_selection", "self", "prototype"),
         ("Group.require_array", "self", "kwargs"),
     ],

@@ -18,7 +18,6 @@ from fastzarr.compat.abc.store import (
 from fastzarr.compat.core.buffer import cpu, default_buffer_prototype
 from fastzarr.compat.core.sync import collect_aiterator, sync
 from fastzarr.compat.storage.bridge import inner_store, outer_store
-from fastzarr.errors import ZarrDeprecationWarning
 from fastzarr.stores.foreign import ForeignStore
 
 BUFFERS = default_buffer_prototype()
@@ -274,10 +273,3 @@ def test_a_part_of_a_value_in_memory_is_replaced():
     assert sync(store.get("a")).to_bytes() == b"01xy45"
     with pytest.raises(KeyError, match="b"):
         sync(store.set("b", cpu.Buffer.from_bytes(b"xy"), (2, 4)))
-
-
-def test_an_assignment_that_chose_the_compressor_once_is_told_of(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with pytest.warns(ZarrDeprecationWarning, match="default_compressor is deprecated"):
-        monkeypatch.setattr(storage, "default_compressor", None, raising=False)

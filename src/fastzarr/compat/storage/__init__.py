@@ -1,12 +1,6 @@
 """The stores of zarr-python, over those of fastzarr."""
 
-import sys
-import warnings
-from types import ModuleType
-from typing import Any
-
 from fastzarr._lazy import make_lazy
-from fastzarr.errors import ZarrDeprecationWarning
 
 __getattr__, __dir__ = make_lazy(
     __name__,
@@ -36,20 +30,3 @@ __all__ = [
     "WrapperStore",
     "ZipStore",
 ]
-
-
-class _Storage(ModuleType):
-    """A module in which programs once set the compressor of new arrays."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; warn of that which has no effect any more."""
-        if name == "default_compressor":
-            msg = (
-                "zarr.storage.default_compressor is deprecated, and setting it has no effect; pass "
-                "compressors= to the functions that create arrays"
-            )
-            warnings.warn(msg, ZarrDeprecationWarning, stacklevel=2)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Storage
