@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fastzarr
+import fastzarr.compat as zarr
 from fastzarr.compat.core.config import Config, config
 from fastzarr.errors import ZarrUserWarning
 
@@ -55,6 +56,19 @@ def test_shared_settings_act_on_fastzarr_while_they_last(name: str, ours: str) -
     with config.set({name: 3}):
         assert fastzarr.config[ours] == 3
     assert fastzarr.config[ours] == before
+
+
+def test_arrays_of_a_group_are_opened_with_the_settings_in_force() -> None:
+    root = zarr.create_group({})
+    root.create_array("x", shape=2, chunks=1, dtype="i8")
+    with config.set({"array.write_empty_chunks": True, "array.order": "F"}):
+        arrays = [root["x"], dict(root.arrays())["x"], zarr.open_array(root.store, path="x")]
+        assert [array.config.write_empty_chunks for array in arrays] == [True] * 3
+        assert [array.config.order for array in arrays] == ["F"] * 3
+        arrays[0][:] = 0
+    assert root["x"].nchunks_initialized == 2
+    root["x"][:] = 0
+    assert root["x"].nchunks_initialized == 0
 
 
 def test_any_number_of_requests_means_the_bound_of_fastzarr() -> None:

@@ -95,6 +95,10 @@ _REMOVED = frozenset(
 
 # What is passed on, by its name in fastzarr.
 _SHARED = {
+    # The arrays of a group that was opened have them, too.
+    "array.order": "array.order",
+    "array.write_empty_chunks": "array.write_empty_chunks",
+    "array.read_missing_chunks": "array.read_missing_chunks",
     "json_indent": "json_indent",
     "threading.max_workers": "threading.max_workers",
     "async.concurrency": "fetch.concurrency",
