@@ -105,6 +105,13 @@ REASONS: tuple[Reason, ...] = (
     Reason("VirtualiZarr", "*test_codecs.py*", DELTA, "has the dtype '<i8', but the array has"),
     Reason("hdmf-zarr", "*::TestPickleGate*", PICKLED),
     Reason(
+        "icechunk",
+        "*test_store_properties.py::test_getitem",
+        "no node is created whose name is that of a metadata document, as `.zarray`",
+        "is that of a metadata document|KeyVali",
+        varies=True,
+    ),
+    Reason(
         "xarray",
         "*::test_to_zarr_compute_false*",
         "zeros are stored in an array of format 2 without a fill value: a reader may return "

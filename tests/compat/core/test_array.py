@@ -103,6 +103,22 @@ def test_a_copy_onto_its_source_is_refused():
     assert source[:].tolist() == [0, 1, 2]
 
 
+def test_an_await_in_memory_lets_others_of_the_loop_go_on() -> None:
+    array = asyncio.run(create_array({}, data=np.arange(3)))
+    order: list[str] = []
+
+    async def read(name: str) -> None:
+        order.append(f"{name} begins")
+        await array.getitem(...)
+        order.append(f"{name} ends")
+
+    async def work() -> None:
+        await asyncio.gather(read("a"), read("b"))
+
+    asyncio.run(work())
+    assert order == ["a begins", "b begins", "a ends", "b ends"]
+
+
 def test_verbs_are_awaited():
     async def work():
         z = await create_array({}, shape=(4, 4), chunks=(2, 2), dtype="i4")

@@ -65,8 +65,11 @@ async def awaited(store: Any, call: Callable[P, T], /, *args: P.args, **kwargs: 
     """Return the result of a call that works in a store of the facade.
 
     It runs on another thread, unless the store is in memory: then a thread takes longer than it.
+    Other coroutines of the loop go on before it in any case.
     """
     if getattr(store, "inline", False) and getattr(store, "plain", False):
+        if not _thread.drives:
+            await asyncio.sleep(0)
         return call(*args, **kwargs)
     inner = getattr(store, "inner", None) if getattr(store, "plain", False) else None
     return await settled(inner, call, *args, **kwargs)
