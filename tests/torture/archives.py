@@ -25,7 +25,7 @@ from unittest.mock import patch
 
 import numpy as np
 from torture.disk import PAGE, Disk
-from torture.frame import run_jobs, summary
+from torture.frame import run_jobs, summary, told
 from torture.harness import scratch
 from torture.trap import Process, Trap, forked, read_trace
 
@@ -340,15 +340,11 @@ def prove(budget: Budget, seed: int) -> Iterator[Row]:
     found = run_jobs([*jobs, ["torture.archives", "--contend"]], budget)
     kills = [result for result in found if result["what"] == "kills"]
     writes = [result for result in found if result["what"] == "writes"]
-    yield summary(19, "kill -9, changes of a zip archive", kills, 1000, _told, controlled=False)
+    yield summary(19, "kill -9, changes of a zip archive", kills, 1000, told, controlled=False)
     losses = [result for result in found if result["what"] == "cuts"]
-    yield summary(4, "power cuts, changes of a zip archive", losses, 2000, _told, controlled=False)
+    yield summary(4, "power cuts, changes of a zip archive", losses, 2000, told, controlled=False)
     what = "writes to parts of shared chunks in a zip archive, 4 processes x 5 threads"
-    yield summary(9, what, writes, 10_000, _told, controlled=False)
-
-
-def _told(result: dict[str, Any]) -> list[str]:
-    return [f"{name}: {why}" for name, why in result["bad"]]
+    yield summary(9, what, writes, 10_000, told, controlled=False)
 
 
 def main() -> int:

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import dbm.dumb
-import json
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torture.archives import BEGUN, CHANGES, Change
-from torture.frame import run_jobs, summary
+from torture.frame import print_points, run_jobs, summary, told
 from torture.harness import scratch
 from torture.trap import Trap, forked, read_trace
 
@@ -163,11 +162,7 @@ def prove(budget: Budget, seed: int) -> list[Row]:
     del seed
     jobs = [["torture.embedded", kind, "--every", every] for every in ("5", "1") for kind in KINDS]
     what = "kill -9, changes of a database in a file"
-    return [summary(19, what, run_jobs(jobs, budget), 500, _told, controlled=False)]
-
-
-def _told(result: dict[str, Any]) -> list[str]:
-    return [f"{name}: {why}" for name, why in result["bad"]]
+    return [summary(19, what, run_jobs(jobs, budget), 500, told, controlled=False)]
 
 
 def main() -> int:
@@ -176,9 +171,8 @@ def main() -> int:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--every", type=int, default=1, help="only every so-many-th point")
     options = parser.parse_args()
-    found = list(tries(options.kind, options.every))
-    bad = [[f"{options.kind}, {name}", why] for name, why in found if why]
-    print(json.dumps({"lib": "fastzarr", "points": len(found), "bad": bad}))
+    found = tries(options.kind, options.every)
+    print_points((f"{options.kind}, {name}", why) for name, why in found)
     return 0
 
 

@@ -207,6 +207,18 @@ def summary(
     )
 
 
+def print_points(points: Iterable[tuple[str, str | None]]) -> None:
+    """Print the result of a job of fastzarr, in JSON: its points by name, and what is wrong."""
+    found = list(points)
+    bad = [point for point in found if point[1]]
+    print(json.dumps({"lib": "fastzarr", "points": len(found), "bad": bad}))
+
+
+def told(result: dict[str, Any]) -> list[str]:
+    """Return the failures of a result, each of which is a name and what is wrong."""
+    return [f"{name}: {why}" for name, why in result["bad"]]
+
+
 def environment() -> dict[str, str]:
     """Return the environment of a job, in which the proofs and this package can be imported."""
     paths = [str(ROOT / "tests"), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]

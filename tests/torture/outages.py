@@ -16,7 +16,6 @@ Rules of this file:
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shutil
 import sys
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from torture.archives import BEGUN, CHANGES, Change
 from torture.disk import Disk, write_tree
-from torture.frame import run_jobs, summary
+from torture.frame import print_points, run_jobs, summary, told
 from torture.harness import scratch
 from torture.trap import Trap, forked, read_trace
 
@@ -153,11 +152,7 @@ def prove(budget: Budget, seed: int) -> list[Row]:
         for new in ([], ["--new"])
     ]
     what = "power cuts, changes of a database of SQLite or LMDB"
-    return [summary(4, what, run_jobs(jobs, budget), 2000, _told, controlled=False)]
-
-
-def _told(result: dict[str, Any]) -> list[str]:
-    return [f"{name}: {why}" for name, why in result["bad"]]
+    return [summary(4, what, run_jobs(jobs, budget), 2000, told, controlled=False)]
 
 
 def main() -> int:
@@ -170,9 +165,7 @@ def main() -> int:
     parser.add_argument("--new", action="store_true", help="the changes create the database")
     options = parser.parse_args()
     which = options.kind, options.durability, options.count, options.seed
-    found = list(cuts(*which, new=options.new))
-    bad = [[name, why] for name, why in found if why]
-    print(json.dumps({"lib": "fastzarr", "points": len(found), "bad": bad}))
+    print_points(cuts(*which, new=options.new))
     return 0
 
 

@@ -17,7 +17,6 @@ Rules of this file:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -30,7 +29,7 @@ import numpy as np
 from redis.exceptions import ConnectionError as Cut
 from servers import redis
 from servers.process import HOST
-from torture.frame import run_jobs, summary
+from torture.frame import print_points, run_jobs, summary, told
 from torture.harness import scratch
 from torture.trap import forked
 
@@ -260,20 +259,14 @@ def prove(budget: Budget, seed: int) -> list[Row]:
     del seed
     jobs = [["torture.restarts", "--every", every] for every in ("4", "1")]
     what = "kill -9 of a Redis server with an append-only file, alone or with the writer"
-    return [summary(19, what, run_jobs(jobs, budget), 100, _told, controlled=False)]
-
-
-def _told(result: dict[str, Any]) -> list[str]:
-    return [f"{name}: {why}" for name, why in result["bad"]]
+    return [summary(19, what, run_jobs(jobs, budget), 100, told, controlled=False)]
 
 
 def main() -> int:
     """Try the points, and print the result as JSON."""
     parser = argparse.ArgumentParser(prog="python -m torture.restarts", description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="only every so-many-th point")
-    found = list(tries(parser.parse_args().every))
-    bad = [(name, why) for name, why in found if why]
-    print(json.dumps({"lib": "fastzarr", "points": len(found), "bad": bad}))
+    print_points(tries(parser.parse_args().every))
     return 0
 
 

@@ -132,11 +132,7 @@ def _append(access: Access, data: Any, values: Any, axis: int, update: Update) -
             _write(access, latest, spans, values, document)
             written = new
 
-    if access.store.document_first:
-        update(access, patch, None, write)
-    else:
-        # The data is on the disk before the shape is published.
-        update(access, patch, write, None)
+    _publish(access, update, patch, write)
     return new
 
 
@@ -148,8 +144,7 @@ def append_with(
     added, at = checked.as_int(length, "length", 0, error=_shape_error), operator.index(axis)
     if not is_needed(store):
         return _append_with(access, added, at, update, write)
-    apart = access.layout.format.separate_attributes is not None
-    with Claim(store, access.document, None if apart else access.kept) as claim:
+    with _claim(access) as claim:
         try:
             with claim.renewed_in_time():
                 return _append_with(access.claimed(claim), added, at, update, write)
@@ -182,11 +177,17 @@ def _append_with(
             write(latest)
             written = new
 
-    if access.store.document_first:
-        update(access, patch, None, once)
-    else:
-        update(access, patch, once, None)
+    _publish(access, update, patch, once)
     return new
+
+
+def _publish(access: Access, update: Update, patch: Patch, write: Callable[..., None]) -> None:
+    """Publish a longer shape, and ``write`` the elements beyond the old one."""
+    if access.store.document_first:
+        update(access, patch, None, write)
+    else:
+        # The data is on the disk before the shape is published.
+        update(access, patch, write, None)
 
 
 def _axis(axis: int, ndim: int) -> int:
@@ -199,16 +200,20 @@ def _axis(axis: int, ndim: int) -> int:
 
 def _claimed(access: Access, change: Callable[[Access], T]) -> T:
     """Return the result of a change of the shape, which meets no other one."""
-    store = access.store
-    if not is_needed(store):
+    if not is_needed(access.store):
         return change(access)
     while True:
-        apart = access.layout.format.separate_attributes is not None
-        with Claim(store, access.document, None if apart else access.kept) as claim:
+        with _claim(access) as claim:
             try:
                 return change(access.claimed(claim))
             except LostClaimError:
                 continue
+
+
+def _claim(access: Access) -> Claim:
+    """Return the claim of an array whose shape is changed, which is not begun."""
+    apart = access.layout.format.separate_attributes is not None
+    return Claim(access.store, access.document, None if apart else access.kept)
 
 
 def _appended(access: Access, layout: Layout, values: Any, axis: int) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from fastzarr.stores.capabilities import Request
-    from fastzarr.stores.served import Change
+    from fastzarr.stores.served import Change, Swap
 
 _KEPT_IDS = 64
 # A document has at most 16 MiB, of which the key and the ids take a little.
@@ -257,6 +257,7 @@ class MongoDBStore(ServedStore):
 
     # It is consistent with the verbs of this class.
     set_many = ServedStore.set_many
+    swap_many = ServedStore.swap_many
 
     def _set_batch(self, batch: Sequence[Change]) -> None:
         pymongo = package("pymongo")
@@ -345,23 +346,7 @@ class MongoDBStore(ServedStore):
             return {"key": key, "writes.0": before.writes[0]}
         return {"key": key, "writes": {"$exists": False}, "value": before.value}
 
-    def swap_many(
-        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
-    ) -> list[bool]:
-        """Do as ``swap`` does for each key, value and token, many in each request.
-
-        >>> store = MongoDBStore()
-        >>> store.swap_many([("a", b"1", None), ("b", b"2", None)])  # doctest: +SKIP
-        [True, True]
-        """
-        self._check_write(*(key for key, _, _ in changes))
-        flat = [
-            (key, None if value is None else flat_bytes(value, key), token)
-            for key, value, token in changes
-        ]
-        return [done for batch in self._batches(flat) for done in self._swap_batch(batch)]
-
-    def _swap_batch(self, batch: Sequence[tuple[str, Any, Any]]) -> list[bool]:
+    def _swap_batch(self, batch: Sequence[Swap]) -> list[bool]:
         pymongo = package("pymongo")
         mine = token_hex(8)
         before: dict[str, _Token | None] = {}

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.base import Range
     from fastzarr.stores.capabilities import Request
     from fastzarr.stores.redis_commands import Words
-    from fastzarr.stores.served import Change
+    from fastzarr.stores.served import Change, Swap
 
 # The most bytes of a value that the server stores.
 _LARGEST = 512 << 20
@@ -357,6 +357,7 @@ class RedisStore(ServedStore):
 
     # It is consistent with the verbs of this class.
     set_many = ServedStore.set_many
+    swap_many = ServedStore.swap_many
 
     def _set_batch(self, batch: Sequence[Change]) -> None:
         mine = token_hex(8)
@@ -395,29 +396,9 @@ class RedisStore(ServedStore):
         (done,) = self._swap_batch([(key, data, token)], mine)
         return done, mine if done and value is not None else None
 
-    def swap_many(
-        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
-    ) -> list[bool]:
-        """Do as ``swap`` does for each key, value and token, many in each request.
-
-        >>> store = RedisStore(host="localhost")
-        >>> store.swap_many([("a", b"1", None), ("b", b"2", None)])  # doctest: +SKIP
-        [True, True]
-        """
-        self._check_write(*(key for key, _, _ in changes))
-        flat = [
-            (key, None if value is None else flat_bytes(value, key), token)
-            for key, value, token in changes
-        ]
-        done: list[bool] = []
-        for batch in self._batches(flat):
-            done += self._swap_batch(batch, token_hex(8))
-        return done
-
-    def _swap_batch(
-        self, batch: Sequence[tuple[str, bytes | memoryview | None, Any]], mine: str
-    ) -> list[bool]:
-        """Swap values in one request, after which those that were current have the id ``mine``."""
+    def _swap_batch(self, batch: Sequence[Swap], mine: str | None = None) -> list[bool]:
+        """Swap values in one request; the new ones have the id ``mine``, or one of their own."""
+        mine = mine or token_hex(8)
         # Longer than this request may be repeated.
         kept = int(1000 * (2 * config["fetch.deadline"] + 60))
         new = [

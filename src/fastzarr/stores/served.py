@@ -28,12 +28,14 @@ from fastzarr.stores.keys import validate_key
 from fastzarr.stores.remote import known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
     # The key of a value with the value, or None to delete it.
     Change = tuple[str, bytes | memoryview | None]
+    # The same, with the token of the value that it replaces.
+    Swap = tuple[str, bytes | memoryview | None, Any]
 
 T = TypeVar("T")
 C = TypeVar("C", bound=tuple[Any, ...])
@@ -210,6 +212,27 @@ class ServedStore(Store):
     @abstractmethod
     def _set_batch(self, batch: Sequence[Change]) -> None:
         """Store values, and delete keys, in one request."""
+
+    def swap_many(
+        self, changes: Sequence[tuple[str, Buffer | None, Hashable | None]]
+    ) -> list[bool]:
+        """Do as ``swap`` does for each key, value and token, many in each request.
+
+        >>> from fastzarr.storage import RedisStore
+        >>> store = RedisStore(host="localhost")
+        >>> store.swap_many([("a", b"1", None), ("b", b"2", None)])  # doctest: +SKIP
+        [True, True]
+        """
+        self._check_write(*(key for key, _, _ in changes))
+        flat = [
+            (key, None if value is None else flat_bytes(value, key), token)
+            for key, value, token in changes
+        ]
+        return [done for batch in self._batches(flat) for done in self._swap_batch(batch)]
+
+    @abstractmethod
+    def _swap_batch(self, batch: Sequence[Swap]) -> list[bool]:
+        """Swap values in one request, and return which of them were swapped."""
 
     def _batches(self, changes: Iterable[C]) -> Iterator[list[C]]:
         """Cut changes, each of a key and a value, into lists that one request may have."""
