@@ -7,16 +7,13 @@ use std::ffi::{c_int, c_uint};
 
 use libbz2_rs_sys as sys;
 
-use crate::codecs::codec::{number, Codec, Contexts};
-use crate::codecs::streams::{self, damaged, Kind, Step, Stream};
+use crate::codecs::codec::number;
+use crate::codecs::streams::{damaged, Kind, Step, Stream, Streamed};
 use crate::error::{Error, Result};
-use crate::objects::Stop;
 
 const STAGE: &str = "bz2";
 /// What a stream begins with.
 const MAGIC: &[u8] = b"BZh";
-/// The bytes that are encoded within 50 ms, where nearly all repeat each other.
-const PROMPTLY: usize = 1 << 17;
 /// About the bytes that the library's state takes for a block of 100,000 bytes.
 const STATE: usize = 800_000;
 
@@ -29,12 +26,13 @@ pub struct Params {
     padded: bool,
 }
 
-impl Codec for Params {
+impl Streamed for Params {
+    const STAGE: &'static str = STAGE;
+    // Of data whose bytes nearly all repeat each other.
+    const PROMPTLY: usize = 1 << 17;
+
     /// The numbers are the level, and whether padding is ignored.
-    fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
-        if name != STAGE {
-            return None;
-        }
+    fn from_numbers(numbers: &[i64]) -> Option<Params> {
         let level = number(numbers, 0)?;
         (1..=9).contains(&level).then_some(Params {
             level,
@@ -42,46 +40,20 @@ impl Codec for Params {
         })
     }
 
-    fn name(&self) -> &'static str {
-        STAGE
-    }
-
-    fn decode(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        _contexts: &mut Contexts,
-        stop: Option<Stop>,
-    ) -> Result<()> {
-        streams::decode(data, dst, &self.kind(), stop, Decoder::new)
-    }
-
-    fn decode_to_vec(
-        &self,
-        data: &[u8],
-        out: &mut Vec<u8>,
-        limit: usize,
-        _contexts: &mut Contexts,
-    ) -> Result<()> {
-        streams::decode_to_vec(data, out, limit, &self.kind(), Decoder::new)
-    }
-
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, _contexts: &mut Contexts) -> Result<()> {
-        streams::encode(data, out, STAGE, Encoder::new(self.level)?)
-    }
-
-    fn promptly(&self) -> usize {
-        PROMPTLY
-    }
-}
-
-impl Params {
     fn kind(&self) -> Kind {
         Kind {
             stage: STAGE,
             magic: Some(MAGIC),
             padded: self.padded,
         }
+    }
+
+    fn decoder(&self) -> Result<impl Stream> {
+        Decoder::new()
+    }
+
+    fn encoder(&self) -> Result<impl Stream> {
+        Encoder::new(self.level)
     }
 }
 

@@ -8,16 +8,13 @@
 
 use liblzma::stream::{self, Action, Check, Filters, LzmaOptions, Status};
 
-use crate::codecs::codec::{number, Codec, Contexts};
-use crate::codecs::streams::{self, damaged, Kind, Step, Stream};
+use crate::codecs::codec::number;
+use crate::codecs::streams::{damaged, Kind, Step, Stream, Streamed};
 use crate::error::{Error, Result};
-use crate::objects::Stop;
 
 const STAGE: &str = "lzma";
 /// What a .xz file begins with.
 const MAGIC: &[u8] = b"\xFD7zXZ\0";
-/// The bytes that are encoded within 50 ms by the slowest preset.
-const PROMPTLY: usize = 1 << 17;
 /// The bytes of the dictionary of the usual preset.
 const DICTIONARY: usize = 8 << 20;
 /// The most filters before LZMA2.
@@ -46,13 +43,14 @@ pub struct Params {
     deltas: Vec<u8>,
 }
 
-impl Codec for Params {
+impl Streamed for Params {
+    const STAGE: &'static str = STAGE;
+    // By the slowest preset.
+    const PROMPTLY: usize = 1 << 17;
+
     /// The numbers are the format, the checksum, the preset, the most bytes that a decoder may take,
     /// whether padding is ignored, and the distances of the differences.
-    fn make(name: &str, numbers: &[i64], _word: &str) -> Option<Params> {
-        if name != STAGE {
-            return None;
-        }
+    fn from_numbers(numbers: &[i64]) -> Option<Params> {
         let format = match numbers.first()? {
             1 => Format::Xz,
             2 => Format::Alone,
@@ -76,40 +74,6 @@ impl Codec for Params {
         made.filters().ok().map(|_| made)
     }
 
-    fn name(&self) -> &'static str {
-        STAGE
-    }
-
-    fn decode(
-        &self,
-        data: &[u8],
-        dst: &mut [u8],
-        _contexts: &mut Contexts,
-        stop: Option<Stop>,
-    ) -> Result<()> {
-        streams::decode(data, dst, &self.kind(), stop, || self.decoder())
-    }
-
-    fn decode_to_vec(
-        &self,
-        data: &[u8],
-        out: &mut Vec<u8>,
-        limit: usize,
-        _contexts: &mut Contexts,
-    ) -> Result<()> {
-        streams::decode_to_vec(data, out, limit, &self.kind(), || self.decoder())
-    }
-
-    fn encode(&self, data: &[u8], out: &mut Vec<u8>, _contexts: &mut Contexts) -> Result<()> {
-        streams::encode(data, out, STAGE, self.encoder()?)
-    }
-
-    fn promptly(&self) -> usize {
-        PROMPTLY
-    }
-}
-
-impl Params {
     fn kind(&self) -> Kind {
         Kind {
             stage: STAGE,
@@ -119,6 +83,29 @@ impl Params {
         }
     }
 
+    fn decoder(&self) -> Result<impl Stream> {
+        let made = match self.format {
+            Format::Xz => stream::Stream::new_stream_decoder(self.limit, 0),
+            Format::Alone => stream::Stream::new_lzma_decoder(self.limit),
+            Format::Raw => stream::Stream::new_raw_decoder(&self.filters()?),
+        };
+        made.map(Coder).map_err(failed)
+    }
+
+    fn encoder(&self) -> Result<impl Stream> {
+        let made = match self.format {
+            Format::Xz => {
+                let check = self.check().unwrap_or(Check::Crc64);
+                stream::Stream::new_stream_encoder(&self.filters()?, check)
+            }
+            Format::Alone => stream::Stream::new_lzma_encoder(&self.options()?),
+            Format::Raw => stream::Stream::new_raw_encoder(&self.filters()?),
+        };
+        made.map(Coder).map_err(failed)
+    }
+}
+
+impl Params {
     fn check(&self) -> Option<Check> {
         match self.check {
             0 => Some(Check::None),
@@ -140,27 +127,6 @@ impl Params {
         }
         filters.lzma2(&self.options()?);
         Ok(filters)
-    }
-
-    fn decoder(&self) -> Result<Coder> {
-        let made = match self.format {
-            Format::Xz => stream::Stream::new_stream_decoder(self.limit, 0),
-            Format::Alone => stream::Stream::new_lzma_decoder(self.limit),
-            Format::Raw => stream::Stream::new_raw_decoder(&self.filters()?),
-        };
-        made.map(Coder).map_err(failed)
-    }
-
-    fn encoder(&self) -> Result<Coder> {
-        let made = match self.format {
-            Format::Xz => {
-                let check = self.check().unwrap_or(Check::Crc64);
-                stream::Stream::new_stream_encoder(&self.filters()?, check)
-            }
-            Format::Alone => stream::Stream::new_lzma_encoder(&self.options()?),
-            Format::Raw => stream::Stream::new_raw_encoder(&self.filters()?),
-        };
-        made.map(Coder).map_err(failed)
     }
 }
 

@@ -7,6 +7,10 @@
 //!   is too long. No size in the data is trusted.
 //! * The caller is asked whether to stop after each piece of input or output.
 
+use std::any::Any;
+use std::fmt::Debug;
+
+use crate::codecs::codec::{Codec, Contexts};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::objects::Stop;
@@ -44,8 +48,66 @@ pub struct Kind {
     pub padded: bool,
 }
 
+/// A codec of streams: what makes it one of bytes.
+pub trait Streamed: Any + Debug + Send + Sync + Sized {
+    /// The name of the codec.
+    const STAGE: &'static str;
+    /// The bytes that are encoded within some 50 ms at least.
+    const PROMPTLY: usize;
+
+    /// Make the codec from its numbers, as Python describes it.
+    fn from_numbers(numbers: &[i64]) -> Option<Self>;
+
+    /// Return what its streams begin with, and what may follow them.
+    fn kind(&self) -> Kind;
+
+    /// Begin to decode a stream.
+    fn decoder(&self) -> Result<impl Stream>;
+
+    /// Begin to encode a stream.
+    fn encoder(&self) -> Result<impl Stream>;
+}
+
+impl<T: Streamed> Codec for T {
+    fn make(name: &str, numbers: &[i64], _word: &str) -> Option<T> {
+        (name == T::STAGE).then(|| T::from_numbers(numbers))?
+    }
+
+    fn name(&self) -> &'static str {
+        T::STAGE
+    }
+
+    fn decode(
+        &self,
+        data: &[u8],
+        dst: &mut [u8],
+        _contexts: &mut Contexts,
+        stop: Option<Stop>,
+    ) -> Result<()> {
+        decode(data, dst, &self.kind(), stop, || self.decoder())
+    }
+
+    fn decode_to_vec(
+        &self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+        _contexts: &mut Contexts,
+    ) -> Result<()> {
+        decode_to_vec(data, out, limit, &self.kind(), || self.decoder())
+    }
+
+    fn encode(&self, data: &[u8], out: &mut Vec<u8>, _contexts: &mut Contexts) -> Result<()> {
+        encode(data, out, T::STAGE, self.encoder()?)
+    }
+
+    fn promptly(&self) -> usize {
+        T::PROMPTLY
+    }
+}
+
 /// Decode data that holds exactly `dst.len()` bytes. `begin` makes the decoder of one stream.
-pub fn decode<S: Stream>(
+fn decode<S: Stream>(
     src: &[u8],
     dst: &mut [u8],
     kind: &Kind,
@@ -62,7 +124,7 @@ pub fn decode<S: Stream>(
 }
 
 /// Decode data of unknown size, of at most `limit` bytes, and append the result to `out`.
-pub fn decode_to_vec<S: Stream>(
+fn decode_to_vec<S: Stream>(
     src: &[u8],
     out: &mut Vec<u8>,
     limit: usize,
@@ -77,7 +139,7 @@ pub fn decode_to_vec<S: Stream>(
 }
 
 /// Encode `src` as one stream and append it to `out`.
-pub fn encode(
+fn encode(
     src: &[u8],
     out: &mut Vec<u8>,
     stage: &'static str,
