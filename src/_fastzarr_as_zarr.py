@@ -43,6 +43,7 @@ class Finder:
     """
 
     package = PACKAGE
+    belongs = staticmethod(belongs)
 
     def __init__(self, version: int) -> None:
         """Find the facade of version 2 or 3 of zarr-python."""

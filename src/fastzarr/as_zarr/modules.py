@@ -39,6 +39,9 @@ class Finder(Protocol):
     def restore(self) -> Callable[..., Any]:
         """A function that a pickle may name: it returns an object of the facade."""
 
+    def belongs(self, name: str, package: str) -> bool:
+        """Return whether a module is a package, or is in it."""
+
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
@@ -84,11 +87,6 @@ class _Naming(importlib.abc.Loader):
             module.__spec__.loader = self.loader
         self.loader.exec_module(module)
         rename(module, self.finder)
-
-
-def belongs(name: str, package: str) -> bool:
-    """Return whether a module is a package, or is in it."""
-    return name == package or name.startswith(package + ".")
 
 
 def home_of(name: str, finder: Finder) -> str:
@@ -152,7 +150,7 @@ def rename(module: ModuleType, finder: Finder) -> None:
 def rename_loaded(finder: Finder) -> None:
     """Rename the modules of the facade that were loaded before the finder was put in."""
     for name, module in tuple(sys.modules.items()):
-        if belongs(name, finder.facade) and module.__name__ == name:
+        if finder.belongs(name, finder.facade) and module.__name__ == name:
             rename(module, finder)
 
 
@@ -169,7 +167,7 @@ def restore_names(loaded: Iterable[str]) -> None:
 
 def _home(cls: type, finder: Finder) -> tuple[int, str, str] | None:
     """Return the facade, module and name of a class that has a name of zarr-python."""
-    if not belongs(cls.__module__, finder.package):
+    if not finder.belongs(cls.__module__, finder.package):
         return None
     return finder.version, home_of(cls.__module__, finder), cls.__qualname__
 
