@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastzarr as zarr
+from fastzarr.engine.bounds import bounds
 from fastzarr.engine.requests import Requests, gather
 from fastzarr.errors import ChunkError, ChunkNotFoundError
 from fastzarr.nodes.stored import stored_size
@@ -423,6 +425,43 @@ def test_an_interrupted_read_does_not_wait_for_its_requests(kind: Any, threads: 
         store.on_get = lambda _: None
         assert np.array_equal(array[...], numbers(300))
     assert not out.any()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("kind", [Remote, Together])
+def test_an_interrupt_while_requests_begin_leaves_no_place_taken(
+    kind: Any, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, array = filled(kind)
+    before, real = bounds.room(), resolve_name("fastzarr.engine.requests:_fetching.submit")
+    begun: list[threading.Event] = []
+
+    def interrupted(work: Callable[[], object], most: int) -> bool:
+        ended = threading.Event()
+
+        def watched() -> None:
+            try:
+                work()
+            finally:
+                ended.set()
+
+        if len(begun) == 2 and not late:
+            raise KeyboardInterrupt
+        begun.append(ended)
+        done: bool = real(watched, most)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fastzarr.engine.requests._fetching.submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            array[...]
+    for ended in begun:
+        ended.wait()
+    assert bounds.room() == before
+    with zarr.config.set({"fetch.concurrency": 1, "fetch.bytes": 1}):
+        assert np.array_equal(array[...], numbers())
 
 
 def test_an_interrupted_read_cancels_what_it_awaits() -> None:

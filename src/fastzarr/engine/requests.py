@@ -23,7 +23,6 @@ import sys
 import threading
 from collections import deque
 from contextvars import ContextVar
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -87,14 +86,9 @@ class _Threads:
             return
         most = max(int(config.flat["fetch.concurrency"]), 1)
         for _ in range(min(count, most, requests.most)):
-            job = self.next(awaited=False)
-            if job is None:
-                return
-            if not _fetching.submit(partial(self.work, job), most):
-                job[0].take_back(job[1])
-                bounds.end_read()
+            if not _fetching.submit(self.work, most):
                 # Whoever takes the values makes the requests.
-                job[0].alone = requests.alone = True
+                requests.alone = True
                 return
 
     def restart(self, *, awaited: bool | None = None) -> None:
@@ -140,14 +134,15 @@ class _Threads:
         self.live.discard(requests)
         bounds.forget(requests)
 
-    def work(self, job: tuple[Requests, list[int]] | None) -> None:
+    def work(self) -> None:
         """Make requests, on a thread of the executor, as long as there are some to be sent."""
         self.here.busy = True
         INSIDE.set(True)
+        with self.lock:
+            job = self.next(awaited=False)
         while job is not None:
             requests, numbers = job
-            # They may have been stopped before this thread has begun.
-            answers = [] if requests.stopped else requests.ask(numbers)
+            answers = requests.ask(numbers)
             with self.lock:
                 for number, value in answers:
                     requests.count_in(number, value)
@@ -234,8 +229,13 @@ class Requests:
         self.ready_bytes = 0
         self.tasks: dict[Task[None], int] = {}
         self.lock = _threads.lock
-        with self.lock:
-            _threads.add(self, count)
+        try:
+            with self.lock:
+                _threads.add(self, count)
+        except BaseException:
+            # An interrupt, after which nobody has this object to end it.
+            self.end()
+            raise
 
     def extend(self, count: int) -> None:
         """Add more requests, whose numbers follow those of the others."""
@@ -264,11 +264,6 @@ class Requests:
             self.flying += size
             room -= size
         return numbers
-
-    def take_back(self, numbers: Sequence[int]) -> None:
-        """Let the requests that were to be sent last be sent later, with the lock held."""
-        self.sent, self.under_way = numbers[0], self.under_way - 1
-        self.flying -= sum(map(self.size, numbers))
 
     def ask(self, numbers: Sequence[int]) -> list[tuple[int, Any]]:
         """Make requests in one call of the store; return the answers that have not arrived."""
