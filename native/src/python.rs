@@ -288,28 +288,29 @@ impl Watch {
         })
     }
 
-    /// Return the exception of a signal, or of a call that has been stopped.
-    fn ask(&self, py: Python<'_>) -> PyResult<()> {
+    /// Return whether the store was interrupted; raise the exception of a signal, or of a call that
+    /// has been stopped.
+    fn ask(&self, py: Python<'_>, stored: &Stored) -> PyResult<bool> {
         let signal = py.check_signals();
-        let Some(asked) = &self.asked else {
-            return signal;
-        };
-        if signal.is_err() {
-            asked.bind(py).call_method0("stop")?;
-        } else if asked.bind(py).call0()?.is_truthy()? {
-            return Err(PyKeyboardInterrupt::new_err(()));
+        let ended = stored.is_ended(py);
+        if let Some(asked) = &self.asked {
+            if signal.is_err() || ended {
+                asked.bind(py).call_method0("stop")?;
+            } else if asked.bind(py).call0()?.is_truthy()? {
+                return Err(PyKeyboardInterrupt::new_err(()));
+            }
         }
-        signal
+        signal.map(|()| ended)
     }
 
     /// Whether to stop. Only the caller's thread asks Python; the others learn its answer.
-    fn poll(&self) -> bool {
+    fn poll(&self, stored: &Stored) -> bool {
         if thread::current().id() != self.caller || self.stopped.load(Ordering::Relaxed) {
             return self.stopped.load(Ordering::Relaxed);
         }
         // If the interpreter has ended, its daemon threads end as well.
-        let stop = Python::try_attach(|py| match self.ask(py) {
-            Ok(()) => false,
+        let stop = Python::try_attach(|py| match self.ask(py, stored) {
+            Ok(ended) => ended,
             Err(raised) => {
                 let mut first = self
                     .raised
@@ -397,6 +398,15 @@ impl Stored {
         }
     }
 
+    /// Whether a store raised an exception that is no failure of a chunk.
+    fn is_ended(&self, py: Python<'_>) -> bool {
+        match self {
+            #[cfg(unix)]
+            Stored::Files(_) => false,
+            Stored::Python(objects) => objects.is_ended(py),
+        }
+    }
+
     /// Return an exception of a store that is no failure of a chunk.
     fn ended(&self, py: Python<'_>) -> Option<PyErr> {
         match self {
@@ -424,7 +434,7 @@ fn read<'py>(
         let stored = stored(chunks, job, false)?;
         let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
         let watch = Watch::of(job)?;
-        let poll = || watch.poll();
+        let poll = || watch.poll(&stored);
         let job = Job {
             missing: job.getattr(intern!(py, "missing"))?.extract()?,
             store_empty: false,
@@ -472,7 +482,7 @@ fn write<'py>(
         let stored = stored(chunks, job, true)?;
         let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
         let watch = Watch::of(job)?;
-        let poll = || watch.poll();
+        let poll = || watch.poll(&stored);
         let job = Job {
             missing: true,
             store_empty: job.getattr(intern!(py, "store_empty"))?.extract()?,

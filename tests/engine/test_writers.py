@@ -394,6 +394,29 @@ def test_a_write_that_is_interrupted_during_its_check_stores_nothing() -> None:
     assert (array[...] == 7).all()
 
 
+def test_an_interrupt_of_the_store_on_the_thread_of_the_caller_stops_the_others() -> None:
+    store, array = empty(Swapping, 4)
+    array[...] = numbers(4)
+    before = dict(store.stored)
+    array = opened(store)
+    begun, ended = threading.Event(), threading.Event()
+
+    def interrupt(verb: str, key: str) -> None:
+        if verb == "get" and key == DOCUMENT:
+            begun.set()
+            assert ended.wait(60)
+        elif verb == "get" and threading.current_thread() is threading.main_thread():
+            assert begun.wait(60)
+            # Python runs the handler in this function, so that nobody else hears of the signal.
+            signal.raise_signal(signal.SIGINT)
+
+    store.on = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        array[1:-1] = 7
+    ended.set()
+    assert store.stored == before
+
+
 @given(data=st.data())
 def test_writes_are_those_to_a_store_in_memory(data: st.DataObject) -> None:
     written_alike(data, data.draw(st.sampled_from([Remote, Swapping]), label="kind")())

@@ -151,13 +151,11 @@ impl PyObjects {
         raised.take_if(|raised| !raised.is_instance_of::<PyException>(py))
     }
 
-    fn is_ended(&self) -> bool {
-        Python::try_attach(|py| {
-            let raised = guard(&self.raised);
-            let raised = raised.as_ref();
-            raised.is_some_and(|raised| !raised.is_instance_of::<PyException>(py))
-        })
-        .unwrap_or(true)
+    /// Whether the store raised an exception that is no failure of a chunk.
+    pub(super) fn is_ended(&self, py: Python<'_>) -> bool {
+        let raised = guard(&self.raised);
+        let raised = raised.as_ref();
+        raised.is_some_and(|raised| !raised.is_instance_of::<PyException>(py))
     }
 
     fn keep(&self, stage: &'static str, raised: PyErr) -> Error {
@@ -299,7 +297,9 @@ impl PyObjects {
                 Ok(values) if values.len() == numbers.len() => {
                     together.ready.extend(numbers.zip(values));
                 }
-                Err(error) if self.is_ended() => return Err(error),
+                Err(error) if Python::try_attach(|py| self.is_ended(py)).unwrap_or(true) => {
+                    return Err(error)
+                }
                 _ => {
                     guard(&self.raised).take();
                     together.alone = last;
