@@ -12,9 +12,12 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fastzarr as zarr
 from fastzarr.errors import (
@@ -140,6 +143,44 @@ def test_names_are_listed_without_all_keys(tmp_path: Path) -> None:
         counted.listdir()
         # Four folders of 200 keys are looked at in batches of 64, each once.
         assert _Counting.statements < 12
+
+
+def test_an_array_is_opened_by_two_statements(tmp_path: Path) -> None:
+    """One asks for the size of pages, the other for all documents."""
+    path = tmp_path / "a.sqlite"
+    with SQLiteStore(path) as store:
+        zarr.create_array(store, shape=4, dtype="f4")
+    with SQLiteStore(path, factory=_Counting) as counted:
+        _Counting.statements = 0
+        assert zarr.open_array(counted, mode="r").shape == (4,)
+        assert _Counting.statements == 2
+
+
+_key = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\")).filter(
+    lambda text: text not in ("", ".", "..")
+)
+
+
+@given(st.sets(st.tuples(st.sampled_from(["a", "a-", "b"]), _key), max_size=20))
+def test_keys_in_one_value_are_those_of_the_rows(keys: set[tuple[str, str]]) -> None:
+    """All keys are those of their rows, with and without the function that puts them together."""
+    store = SQLiteStore(":memory:")
+    store.set_many([(f"{first}/{last}", b"") for first, last in keys])
+    rows = sorted(key for (key,) in store.db.execute("SELECT k FROM zarr"))
+    for function in ("json_group_array", "no_such_function"):
+        with mock.patch("fastzarr.stores.sqlite.session._ALL_IN_ONE", f"{function}(k)"):
+            assert list(store.list()) == rows
+            assert list(store.list("a")) == [key for key in rows if key.startswith("a/")]
+
+
+def test_keys_that_are_not_text(tmp_path: Path) -> None:
+    """A key of bytes is listed as it was; one that is no UTF-8 is an error of the store."""
+    store = SQLiteStore(tmp_path / "a.sqlite")
+    store.db.execute("INSERT INTO zarr VALUES (x'61', x'')")
+    assert list(store.list()) == [b"a"]
+    store.db.execute("UPDATE zarr SET k = CAST(x'ff' AS TEXT)")
+    with pytest.raises(DatabaseError, match="UTF-8"):
+        list(store.list())
 
 
 class _Counting(sqlite3.Connection):
@@ -276,14 +317,18 @@ os._exit(0)
 """
 
 
+@pytest.mark.parametrize("is_open", [True, False])
 @pytest.mark.parametrize("read_only", [True, False])
-def test_what_a_dead_writer_has_left_is_undone(tmp_path: Path, read_only: bool) -> None:
-    """A reader that has the database open, even for reading only, sees the old values."""
+def test_what_a_dead_writer_has_left_is_undone(
+    tmp_path: Path, read_only: bool, is_open: bool
+) -> None:
+    """A reader, even for reading only, sees the old values, whether it has the database open."""
     path = tmp_path / "a.sqlite"
     with SQLiteStore(path) as store:
         store.set_many([("a", b"1" * 9000), ("c", b"3" * 200_000)])
     reader = SQLiteStore(path, read_only=read_only)
-    assert reader["a"] == b"1" * 9000
+    if is_open:
+        assert reader["a"] == b"1" * 9000
     command = [sys.executable, "-c", _DYING, str(path)]
     subprocess.run(command, check=True)  # noqa: S603  (this interpreter)
     assert path.with_name("a.sqlite-journal").stat().st_size

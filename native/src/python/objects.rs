@@ -160,13 +160,7 @@ impl PyObjects {
 
     fn keep(&self, stage: &'static str, raised: PyErr) -> Error {
         let message = raised.to_string();
-        let mut first = guard(&self.raised);
-        if first.is_none() {
-            *first = Some(raised);
-        } else {
-            // The other one is released after that, for the same reason as buffers.
-            drop(first);
-        }
+        guard(&self.raised).get_or_insert(raised);
         Error {
             kind: Kind::Foreign,
             stage,
@@ -180,10 +174,7 @@ impl PyObjects {
             return Err(Error::memory(stage, memory::SPARE));
         }
         Python::try_attach(|py| {
-            // What a buffer belongs to may run code of Python's when it is released. Another thread may have
-            // the interpreter's lock meanwhile, and must not wait here.
-            let used = std::mem::take(&mut *guard(&self.used));
-            drop(used);
+            guard(&self.used).clear();
             f(py).map_err(|raised| self.keep(stage, raised))
         })
         .unwrap_or_else(|| {

@@ -155,13 +155,16 @@ class Database(Store):
         durability: str | None = None,
     ) -> None:
         """Initialise without transactions; raise ValueError for an unknown durability."""
-        super().__init__(read_only=read_only)
         if durability not in (None, "none", "replace", "full"):
             msg = f"durability must be none, replace or full, not {durability!r}"
             raise ValueError(msg)
-        self.dimension_separator = dimension_separator
-        self._durability = durability
-        self.suspension = _Shared()
+        # None of these is a verb, which ``__setattr__`` would look for.
+        vars(self).update(
+            read_only=read_only,
+            dimension_separator=dimension_separator,
+            _durability=durability,
+            suspension=_Shared(),
+        )
 
     @abstractmethod
     def _connect(self) -> None:

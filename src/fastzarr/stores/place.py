@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from stat import S_ISLNK
 from threading import Condition, Lock, RLock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
@@ -344,6 +345,24 @@ def of_name(token: str) -> Place:
         if found is None:
             found = _places[token] = Place(token=token)
         return found
+
+
+def real_path(path: str) -> str:
+    """Return ``os.path.realpath`` of an absolute path without ``..``, sooner if it has no links.
+
+    >>> real_path(os.path.realpath("a")) == os.path.realpath("a")
+    True
+    """
+    end = 0
+    try:
+        while end < len(path):
+            end = path.find(os.sep, end + 1)
+            end = len(path) if end < 0 else end
+            if S_ISLNK(os.lstat(path[:end]).st_mode):
+                return os.path.realpath(path)
+    except OSError:
+        return os.path.realpath(path)
+    return path
 
 
 def _inode(path: str) -> tuple[int, int] | None:

@@ -53,7 +53,7 @@ def environment(url: str, path: str, kwargs: dict[str, Any]) -> Environment:
     Raise ImportError if lmdb is not installed, and BaseZarrError if the environment is in use with
     other settings.
     """
-    found = place.of_name(f"lmdb://{os.path.realpath(path)}")
+    found = place.of_name(f"lmdb://{place.real_path(path)}")
     with found.guard:
         for one in tuple(found.opened):
             if isinstance(one, Environment):

@@ -4,6 +4,9 @@ Rules of this file:
 
 * A connection is used by one thread at a time, and kept for the next one. All are closed before a
   fork, because SQLite's locks do not survive one.
+* A connection that reads is not tried before it is used. If its first statement fails, ``renew``
+  opens another one in the way that a file needs which a dead writer has left, or which nobody may
+  write.
 * SQLite itself waits for locks only briefly, so that Ctrl-C ends the wait; ``session.py`` repeats
   it until ``timeout``.
 * A database in memory is that of its one connection.
@@ -23,7 +26,7 @@ import sqlite3
 import time
 from contextlib import suppress
 from functools import lru_cache
-from threading import Condition, get_ident
+from threading import Condition, RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -86,13 +89,14 @@ class Connections:
         self._reset()
         self._kwargs = {**kwargs, "timeout": min(_LOOK, self.timeout)}
         self._url = "" if self._in_memory else _url(path)
-        real = f"sqlite://{os.path.realpath(path)}"
         #: The identity of the values, which lives as long as this.
-        self.place: Place = place.own() if self._in_memory else place.of_name(real)
+        self.place: Place = (
+            place.own() if self._in_memory else place.of_name(f"sqlite://{place.real_path(path)}")
+        )
         self.place.opened.add(self)
 
     def _reset(self) -> None:
-        self._free = Condition()
+        self._unlock()
         # Those that no thread uses, by the mode in which they were opened.
         self._idle: dict[str, list[Link]] = {READ: [], UPDATE: [], CREATE: []}
         # How many small transactions there were without a log.
@@ -103,6 +107,10 @@ class Connections:
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
         self._file: tuple[int, int] | None = None
+
+    def _unlock(self) -> None:
+        self._lock = RLock()
+        self._free = Condition(self._lock)
 
     @property
     def timeout(self) -> float:
@@ -125,7 +133,7 @@ class Connections:
         Return None if there is no file, and none is to be created.
         """
         me = get_ident()
-        with self._free:
+        with self._lock:
             while self._forking not in (None, me):
                 self._free.wait()
             if self._in_memory:
@@ -147,9 +155,9 @@ class Connections:
                 if self._idle[enough]:
                     return self._idle[enough].pop()
         try:
-            made = Link(self._open(mode), mode)
+            made = Link(self._open(mode, tried=mode == CREATE), mode)
             if self._file is None and not self._in_memory:
-                with self._free:
+                with self._lock:
                     self._file = self.inode()
         except BaseException:
             self._leave(me)
@@ -158,13 +166,21 @@ class Connections:
 
     def give_back(self, link: Link) -> None:
         """Keep a connection for the next thread."""
-        if link.connection.in_transaction and not self._in_memory:
-            # It was interrupted, and is in an unknown state.
+        # If it was interrupted, it is in an unknown state.
+        is_known = self._in_memory or not link.connection.in_transaction
+        if not is_known:
             link.connection.close()
-        else:
-            with self._free:
+        with self._lock:
+            if is_known:
                 self._idle[link.mode].append(link)
-        self._leave(get_ident())
+            self._leave(get_ident())
+
+    def renew(self, link: Link) -> None:
+        """Replace a connection whose first statement has failed by one that was tried."""
+        made = self._open(link.mode)
+        link.connection.close()
+        link.connection, link.logs = made, False
+        link.settings.clear()
 
     def begin(self, link: Link, nbytes: int, *, synced: bool) -> None:
         """Begin a transaction that writes so many bytes, and keeps other writers out."""
@@ -208,12 +224,19 @@ class Connections:
         return False
 
     def _leave(self, thread: int) -> None:
-        with self._free:
+        with self._lock:
             self._users.remove(thread)
-            self._free.notify_all()
+            # Nobody else waits for those who use a connection.
+            if self._in_memory or self._forking is not None:
+                self._free.notify_all()
 
-    def _open(self, mode: str) -> sqlite3.Connection:
+    def _open(self, mode: str, *, tried: bool = True) -> sqlite3.Connection:
         try:
+            if not tried:
+                try:
+                    return self._connected(mode, tried=False)
+                except sqlite3.OperationalError:
+                    pass  # it may need what follows
             if self._in_memory:
                 return self._connected(mode)
             if mode == CREATE:
@@ -231,7 +254,7 @@ class Connections:
         except (sqlite3.Error, OSError) as error:
             raise self.worded(error) from error
 
-    def _connected(self, mode: str) -> sqlite3.Connection:
+    def _connected(self, mode: str, *, tried: bool = True) -> sqlite3.Connection:
         name = MEMORY if self._in_memory else f"{self._url}?mode={mode}"
         made: sqlite3.Connection = sqlite3.connect(
             name,
@@ -243,37 +266,32 @@ class Connections:
         try:
             if mode == CREATE:
                 made.execute(f"PRAGMA page_size={_PAGE_SIZE}")
-            self.execute(made, "PRAGMA schema_version")
-            self._check_size(made)
+            if tried:
+                self._try(made)
+            if not self._in_memory:
+                self._check_size(made)
         except BaseException:
             made.close()
             raise
         return made
 
+    def _try(self, made: sqlite3.Connection) -> None:
+        """Read the head of the file, and undo what a dead writer has left."""
+        self.execute(made, "PRAGMA schema_version")
+
     def _check_size(self, made: sqlite3.Connection) -> None:
         """Raise DatabaseError if the file ends within a page, which SQLite would read as zeros."""
-        if self._in_memory:
-            return
-        ((page,),) = self.execute(made, "PRAGMA page_size")
-        for _ in range(_LOOKS):
+        for look in range(_LOOKS):
+            ((page,),) = self.execute(made, "PRAGMA page_size")
             # With a log, the last pages are there until the file is synced.
             if _size(self.path) % page == 0 or _size(f"{self.path}-wal"):
                 return
-            # Another process may be adding pages now.
-            time.sleep(_LOOK)
+            if look:
+                # Another process may be adding pages now.
+                time.sleep(_LOOK)
+            self._try(made)
         msg = "the database is incomplete: the file ends within a page"
         raise DatabaseError(msg, self.url)
-
-    def undo(self) -> bool:
-        """Undo what a dead writer has left, for a connection that must not write.
-
-        Return False if that is not possible.
-        """
-        try:
-            self._connected(UPDATE).close()
-        except sqlite3.Error:
-            return False
-        return True
 
     def execute(
         self, connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...] = ()
@@ -285,14 +303,13 @@ class Connections:
                 return connection.execute(statement, parameters).fetchall()
             except sqlite3.OperationalError as error:
                 end = end or time.monotonic() + self.timeout
-                is_locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_locked or time.monotonic() >= end:
+                if not is_locked(error) or time.monotonic() >= end:
                     raise
                 stopping.check()
 
     def own(self, table: str) -> sqlite3.Connection:
         """Return the connection of the store's user, after executing a statement."""
-        with self._free:
+        with self._lock:
             if self._own is None:
                 if self._in_memory:
                     while self._users:
@@ -316,7 +333,7 @@ class Connections:
 
     def close(self, *, merge: bool = False) -> None:
         """Close all connections that are not in use; with ``merge``, end the log."""
-        with self._free:
+        with self._lock:
             if self._in_memory:
                 return
             own, self._own = self._own, None
@@ -335,11 +352,12 @@ class Connections:
     def __del__(self) -> None:
         """Close all connections."""
         self._in_memory = False
-        self.close()
+        if self._own is not None or any(self._idle.values()):
+            self.close()
 
     def before_fork(self) -> None:
         """Wait for other threads, and close all connections to the file."""
-        self._free.acquire()
+        self._lock.acquire()
         self._forking = get_ident()
         while any(user != self._forking for user in self._users):
             self._free.wait()
@@ -349,10 +367,10 @@ class Connections:
         """Let other threads use the database again."""
         self._forking = None
         if child:
-            self._free = Condition()
+            self._unlock()
         else:
             self._free.notify_all()
-            self._free.release()
+            self._lock.release()
 
     def worded(self, error: Exception, key: str = "") -> Exception:
         """Return the error of the store for one of SQLite or the system."""
@@ -374,6 +392,11 @@ class Connections:
     def _holders(self) -> str:
         found = lock_holders(self.path, f"{self.path}-shm")
         return f" by {found}" if found else ""
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether a statement has failed because of the locks of others."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @lru_cache(64)

@@ -9,13 +9,14 @@ Rules of this file:
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.errors import DatabaseError
 from fastzarr.stores.database import SMALL, Session, WritingSession
-from fastzarr.stores.sqlite.connections import CREATE
+from fastzarr.stores.sqlite.connections import CREATE, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -32,13 +33,18 @@ _REPLACE = (
     "(random() & 65535), ?), ?, ?"
 )
 _PEEK = "SELECT k, length(v), CASE WHEN length(v) <= ? THEN v END FROM zarr WHERE k IN (?%s)"
-_ALL_KEYS = "SELECT k FROM zarr"
-_KEYS = "SELECT k FROM zarr WHERE k >= ? AND k < ?"
+_KEYS = "SELECT %s FROM zarr"
+_BELOW = " WHERE k >= ? AND k < ?"
+# One value is made sooner than a row for each key. Older libraries may lack the function, and no
+# JSON has a key that is not text.
+_ALL_IN_ONE = "json_group_array(k)"
 _NEXT_KEYS = "SELECT k FROM zarr WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
 _ANY = "SELECT 1 FROM zarr WHERE k >= ? AND k < ? LIMIT 1"
 _TOTAL = "SELECT coalesce(sum(length(v)), 0) FROM zarr WHERE k >= ? AND k < ?"
 _DELETE_BELOW = "DELETE FROM zarr WHERE k >= ? AND k < ?"
 _MOVE = "UPDATE zarr SET k = ? || substr(k, ?) WHERE k = ? OR (k >= ? AND k < ?)"
+# What it fails with, too, if there are too many keys for one value.
+_TOO_MUCH = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM)
 # Names are found among so many keys; then the rest of the last folder is left out.
 _FEW = 64
 
@@ -53,6 +59,8 @@ class Reading(Session):
         self._taken: sqlite3.Connection | None = None
         # The key that an error is about.
         self._key = ""
+        # Whether the session has read nothing, so that it may begin again.
+        self._is_new = True
         # Whether the caller has begun a transaction, which the session must not end.
         self._within = False
 
@@ -88,15 +96,29 @@ class Reading(Session):
         if taken is None:
             return []
         try:
-            return self._connections.execute(taken, statement, parameters)
+            found = self._connections.execute(taken, statement, parameters)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR and not self._has_table(taken):
+            code = getattr(error, "sqlite_errorcode", None)
+            if code == sqlite3.SQLITE_ERROR and not self._has_table(taken):
                 return []
-            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            renewed = None if is_locked(error) else self._begin_again()
+            if renewed is None:
                 raise
-            if not self._connections.undo():
-                raise
-            return self._connections.execute(taken, statement, parameters)
+            found = self._connections.execute(renewed, statement, parameters)
+        self._is_new = False
+        return found
+
+    def _begin_again(self) -> sqlite3.Connection | None:
+        """Begin again with another connection, and return it; None if it is too late for that."""
+        link, taken = self._link, self._taken
+        if link is None or taken is None or link.mode == CREATE or not self._is_new:
+            return None
+        begun = taken.in_transaction
+        self._connections.renew(link)
+        self._taken = link.connection
+        if begun:
+            self.begin()
+        return link.connection
 
     @staticmethod
     def _has_table(taken: sqlite3.Connection) -> bool:
@@ -104,7 +126,8 @@ class Reading(Session):
 
     def begin(self) -> None:
         """Let all that follows see the values of one time."""
-        self.execute("BEGIN")
+        if self._taken is not None:
+            self._connections.execute(self._taken, "BEGIN")
 
     def get_with_token(self, key: str) -> tuple[bytes, Hashable] | None:
         """Return the value of a key with the number of its row."""
@@ -121,23 +144,26 @@ class Reading(Session):
 
     def peek(self, key: str) -> tuple[int, bytes | None] | None:
         """Return the size of a value, with the value if it is small."""
-        return self._peek((key,)).get(key)
+        for _, size, value in self._peek((key,)):
+            return size, self._small(key, size, value)
+        return None
 
-    def _peek(self, keys: Sequence[str]) -> dict[str, tuple[int, bytes | None]]:
-        found = {}
-        statement = _PEEK % (",?" * (len(keys) - 1))
-        for key, size, value in self.execute(statement, (SMALL, *keys)):
-            self._key = key
-            found[key] = (size, None if value is None else self._checked(value))
-        return found
+    def _peek(self, keys: Sequence[str]) -> list[Any]:
+        return self.execute(_PEEK % (",?" * (len(keys) - 1)), (SMALL, *keys))
+
+    def _small(self, key: str, size: int | None, value: Any) -> bytes | None:
+        """Return a value, or None for a large one, which is not there."""
+        self._key = key
+        return None if value is None and size is not None else self._checked(value)
 
     def small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
         """Return the values of keys at one time, except for large ones."""
-        found = self._peek(keys)
-        missing: tuple[int, bytes | None] = (0, None)
-        return {
-            key: value for key in keys for size, value in [found.get(key, missing)] if size <= SMALL
-        }
+        found: dict[str, bytes | None] = dict.fromkeys(keys)
+        for key, size, value in self._peek(keys):
+            found[key] = self._small(key, size, value)
+            if found[key] is None:
+                del found[key]
+        return found
 
     def get(self, key: str) -> bytes | None:
         """Return the value of a key, or None if it is missing."""
@@ -164,8 +190,14 @@ class Reading(Session):
 
     def keys(self, prefix: str) -> Iterable[str]:
         """Return the keys below a prefix."""
-        rows = self.execute(_KEYS, _range(prefix)) if prefix else self.execute(_ALL_KEYS)
-        return [k for (k,) in rows]
+        below, limits = (_BELOW, _range(prefix)) if prefix else ("", ())
+        try:
+            rows = self.execute(_KEYS % _ALL_IN_ONE + below, limits)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) not in _TOO_MUCH:
+                raise
+            return [k for (k,) in self.execute(_KEYS % "k" + below, limits)]
+        return json.loads(rows[0][0]) if rows else []
 
     def names(self, prefix: str) -> Iterable[str]:
         """Return the names directly below a prefix; most keys in folders are not looked at."""
