@@ -4,6 +4,7 @@ Rules of this file:
 
 * CF conventions are xarray's affair. What is stored is what xarray stores with zarr-python, so
   that each reads what the other has written: its functions decide, and only this file calls them.
+* Numbers that an integer data type cannot hold, which xarray would store as others, are errors.
 * In format 2, the fill value of an array is masked. In format 3 it is not, and the attribute
   ``_FillValue`` is, in which xarray spells numbers in base64.
 """
@@ -16,6 +17,8 @@ import numpy as np
 from xarray import Variable, conventions
 from xarray.backends.zarr import FillValueCoder, encode_zarr_variable
 from xarray.coding.strings import check_vlen_dtype
+
+from fastzarr.integrations.xarray.integers import checked
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -37,7 +40,8 @@ def encode(variable: Variable, name: Hashable, format: Format) -> Variable:
     """Return a variable as its elements and attributes are stored."""
     number = 3 if format.has_dimension_names else 2
     try:
-        encoded: Variable = _encode_variable(variable, name=name, zarr_format=number)
+        ready = checked(variable, name)
+        encoded: Variable = _encode_variable(ready, name=name, zarr_format=number)
     except Exception as error:
         error.add_note(f"while encoding variable {name!r}")
         raise
