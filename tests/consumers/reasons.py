@@ -37,11 +37,6 @@ PRIVATE = "it calls or patches a private function of zarr-python that has no cou
 KEPT = "files that are not part of a hierarchy are not deleted when a node is replaced"
 DOCUMENTED = "it parses docstrings as numpydoc does; those of fastzarr have other sections"
 
-DELTA = (
-    "a filter Delta whose items are larger than those of the array is refused when the array is "
-    "made: zarr-python writes chunks with it that it cannot read again (`cannot reshape array`)"
-)
-
 PICKLED = (
     "an array with pickle as its second filter, which the test makes, is refused when it is "
     "opened; hdmf-zarr wants to open it, to refuse it by its own error"
@@ -102,7 +97,6 @@ RENAMED = "it passes under another name, which is made of the repr of a type"
 TYPES = "zarr-python, types and documents"
 
 REASONS: tuple[Reason, ...] = (
-    Reason("VirtualiZarr", "*test_codecs.py*", DELTA, "has the dtype '<i8', but the array has"),
     Reason("hdmf-zarr", "*::TestPickleGate*", PICKLED),
     Reason(
         "icechunk",

@@ -196,11 +196,46 @@ def test_the_fill_value_is_encoded(spec_of):
         ({"id": "packbits"}, "u1", "packs booleans, not 'uint8'"),
         ({"id": "bitround", "keepbits": 3}, "i4", "rounds floating-point numbers, not 'int32'"),
         ({"id": "delta", "dtype": "<i4"}, "string", "elements of fixed size"),
+        ({"id": "delta", "dtype": "<f8"}, "f4", "has the dtype '<f8', but the array has '<f4'"),
+        ({"id": "delta", "dtype": "<i8"}, "i2", "has the dtype '<i8', but the array has '<i2'"),
+        (
+            {"id": "astype", "encode_dtype": "<i2", "decode_dtype": "<i8"},
+            "i4",
+            "has the decode_",
+        ),
     ],
 )
 def test_array_codecs_reject_unsupported_data_types(config, dtype, says, spec_of):
     with pytest.raises(MetadataError, match=says):
         parse(config).resolve(spec_of((2,), dtype))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "config"),
+    [
+        ("<i4", {"dtype": "<i8"}),
+        ("<i4", {"dtype": ">i8"}),
+        ("<u2", {"dtype": "<i4"}),
+        ("<i8", {"dtype": "<i4"}),
+        ("<M8[s]", {"dtype": "<i2"}),
+    ],
+)
+@pytest.mark.parametrize("shards", [None, (8, 8)])
+def test_delta_regroups_bytes_into_items_of_another_size(dtype, config, shards):
+    values = (np.arange(60) * 7919 % 30011).reshape(6, 10).astype(dtype)
+    store: dict[str, bytes] = {}
+    delta = {"name": "numcodecs.delta", "configuration": config}
+    array = fastzarr.create_array(
+        store, data=values, chunks=(4, 8), shards=shards, filters=[delta], compressors=None
+    )
+    array[2, 3:] = values[0, 3:]
+    values[2, 3:] = values[0, 3:]
+    again = fastzarr.open_array(store, mode="r")
+    np.testing.assert_array_equal(again[...], values)
+    np.testing.assert_array_equal(again[1:5:3, ::-1], values[1:5:3, ::-1])
+    if shards is None and config["dtype"].startswith("<"):
+        encoded = numcodecs.Delta(**config).encode(np.ascontiguousarray(values[:4, :8]))
+        assert bytes(store["c/0/0"]) == encoded.astype(encoded.dtype.newbyteorder("<")).tobytes()
 
 
 def test_wrong_number_of_elements(spec_of):

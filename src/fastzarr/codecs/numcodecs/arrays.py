@@ -44,9 +44,12 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
 
     text: str
 
-    def native_typed(self, spec: ChunkSpec) -> list[Native] | None:  # noqa: ARG002  (as above)
-        """Return a delta codec's description for the extension, or None for other codecs."""
-        return self._described("=")
+    def native_typed(self, spec: ChunkSpec) -> list[Native] | None:
+        """Return a delta codec's description for the extension, or None for other codecs.
+
+        It is None, too, if the items of the codec are not as large as those of the array.
+        """
+        return None if self._regroups(spec) else self._described("=")
 
     def native_filter(self) -> list[Native] | None:
         """Return the same for a filter of format 2, whose elements have the named byte orders."""
@@ -100,9 +103,12 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
             return made
         named = np.dtype(config[member])
         both = named.kind + dtype.kind
-        if named.itemsize != dtype.itemsize or not (
-            named.kind == dtype.kind or set(both) <= set(_COUNTS)
-        ):
+        counts = set(both) <= set(_COUNTS)
+        # numcodecs reads the bytes of a chunk as items of another size, if they are a multiple.
+        fits = named.itemsize == dtype.itemsize or (
+            name == "delta" and counts and not prod(spec.shape) * dtype.itemsize % named.itemsize
+        )
+        if not fits or not (named.kind == dtype.kind or counts):
             msg = f"has the {member} {named.str!r}, but the array has {dtype.str!r}"
             raise MetadataError(msg)
         return self
@@ -116,6 +122,10 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
             size = -(-prod(spec.shape) // BITS) + 1
             return ChunkSpec((size,), from_numpy("uint8"), np.uint8(0))
         dtype = self._stored(spec).newbyteorder("=")
+        if self._regroups(spec):
+            one_item = np.dtype(config["dtype"]).itemsize
+            size = prod(spec.shape) * spec.dtype.numpy.itemsize // one_item
+            return ChunkSpec((size,), from_numpy(dtype), np.zeros((), dtype)[()])
         one = np.zeros(1, dtype=spec.dtype.numpy)
         if spec.fill is not None:
             one[0] = spec.fill
@@ -129,7 +139,8 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
             array = np.zeros(0, self._stored(spec))
         else:
             array = self._encoded(np.ascontiguousarray(array), spec)
-        shape = array.shape if self.id == "packbits" else spec.shape
+        kept = self.id != "packbits" and not self._regroups(spec)
+        shape = spec.shape if kept else array.shape
         return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape)
 
     def decode(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
@@ -139,21 +150,26 @@ class NumcodecsArrayCodec(NumcodecsBase, ArrayArrayCodec):  # type: ignore[overr
             return array.reshape(spec.shape).astype(target, copy=False)
         given = np.ascontiguousarray(array).astype(self._stored(spec), copy=False)
         decoded = np.asarray(run(name, self.shared.decode, given))
+        if name in DTYPE_MEMBERS:
+            decoded = decoded.view(_ordered(target, decoded.dtype))
         if decoded.size != prod(spec.shape):
             msg = f"{name}: expected {prod(spec.shape)} elements, but the data has {decoded.size}"
             raise CodecError(msg)
-        if name in DTYPE_MEMBERS:
-            decoded = decoded.view(_ordered(target, decoded.dtype))
         return decoded.reshape(spec.shape).astype(target, copy=False)
 
     def _encoded(self, array: np.ndarray[Any, Any], spec: ChunkSpec) -> np.ndarray[Any, Any]:
         config = self.settings
         member = DTYPE_MEMBERS.get(config["id"])
         named = np.dtype(config[member]) if member else spec.dtype.numpy
-        # As in numcodecs, a data type of the same size is another view of the same bytes.
+        # As in numcodecs, another data type is another view of the same bytes.
         array = array.astype(_ordered(spec.dtype.numpy, named), copy=False).reshape(-1)
         encoded = run(config["id"], self.shared.encode, array.view(named))
         return np.asarray(encoded).view(self._stored(spec))
+
+    def _regroups(self, spec: ChunkSpec) -> bool:
+        """Whether the items that a delta codec works on are not as large as the elements."""
+        named = self.settings.get("dtype") if self.id == "delta" else None
+        return named is not None and np.dtype(named).itemsize != spec.dtype.numpy.itemsize
 
     def _stored(self, spec: ChunkSpec) -> np.dtype[Any]:
         config = self.settings
