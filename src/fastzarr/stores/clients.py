@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
-from fastzarr.stores import retry
+from fastzarr.stores import copies, retry
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.ranges import clip_range
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WEB = frozenset({"http", "https"})
+_S3 = frozenset({"s3", "s3a"})
 # The method of file systems that reads a file.
 _READ = "_cat_file"
 # The statuses of what is missing.
@@ -111,9 +112,27 @@ def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the file system of a URL, which leaves repetition to ``retry``, and the path in it."""
     from fsspec.core import url_to_fs
 
-    options, seconds = dict(storage_options), config["fetch.timeout"]
-    scheme = url.partition("://")[0]
-    if scheme in ("s3", "s3a"):
+    options = dict(storage_options)
+    first, scheme = url.partition("://")[0], url.rpartition("::")[2].partition("://")[0]
+    if "::" in url:
+        options[scheme] = _limits(scheme, options.get(scheme) or {})
+    elif first == "reference":
+        # References to files of one kind, as kerchunk writes them.
+        kind, words = options.get("remote_protocol"), options.get("remote_options") or {}
+        options["remote_options"] = _limits(kind or "", words)
+    else:
+        options = _limits(scheme, options)
+    fs, path = url_to_fs(url, **{name: value for name, value in options.items() if value != {}})
+    if scheme in _S3:
+        # The attempts of s3fs itself.
+        copies.below(fs).retries = 1
+    return fs, path
+
+
+def _limits(scheme: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a client that makes one attempt, which ends after its time."""
+    options, seconds = dict(given), config["fetch.timeout"]
+    if scheme in _S3:
         settings = dict(options.get("config_kwargs") or {})
         # botocore's own limit is ten connections.
         settings.setdefault("max_pool_connections", config["fetch.concurrency"])
@@ -126,15 +145,11 @@ def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
         try:
             from aiohttp import ClientTimeout
         except ImportError:  # fsspec raises the same with more words
-            return url_to_fs(url, **options)  # type: ignore[no-any-return]
+            return options
         limits = ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=seconds)
         options["client_kwargs"] = {"timeout": limits, **(options.get("client_kwargs") or {})}
         options.setdefault("get_client", _sessions)
-    fs, path = url_to_fs(url, **options)
-    if scheme in ("s3", "s3a"):
-        # The attempts of s3fs itself.
-        fs.retries = 1
-    return fs, path
+    return options
 
 
 async def limited(fs: Any, verb: Any, *args: Any, **kwargs: Any) -> Any:
@@ -240,7 +255,8 @@ def meaning(error: Exception) -> retry.Outcome | None:
     if isinstance(error, AnswerError):
         return retry.Outcome(error.status, transient=False)
     # The status of an answer that was cut is one of aiohttp's own.
-    cut, cause = _is_network(error), error.__cause__
+    cause = error.__cause__
+    cut = _is_network(error) or (cause is not None and _is_network(cause))
     status = _status_in(error) or (None if cut or cause is None else _status_in(cause))
     if isinstance(error, PermissionError):
         return retry.of_status(status or 403)._replace(transient=False)

@@ -8,6 +8,7 @@ Rules of this file:
 * A key is missing only if the file system raises one of ``allowed_exceptions``. A missing bucket is
   an error.
 * A listing is requested anew each time, although file systems cache them.
+* Of a file system that copies another one only the copies are its own: see ``copies.py``.
 * A file system with real files gets a value under a temporary name that is then renamed. The others
   store an object as a whole.
 * The file systems of pyarrow delete a folder with all that is in it, so that empty folders stay,
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from fastzarr.config import config
-from fastzarr.stores import clients, loop, place, retry
+from fastzarr.stores import clients, copies, loop, place, retry
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, normalise_path, validate_key
 from fastzarr.stores.mapping import process
@@ -83,7 +84,8 @@ class FsspecStore(RemoteStore):
 
     Any file system will do, awaited (``fs.async_impl``) or not. ``FsspecStore.from_url`` takes a
     URL with the ``storage_options`` of its file system, also a chain such as
-    ``simplecache::s3://bucket/prefix``. A key is missing if the file system raises one of
+    ``simplecache::s3://bucket/prefix``, whose copies only a read-only store reads, because nothing
+    compares them with the files. A key is missing if the file system raises one of
     ``allowed_exceptions``. ``sftp://``, ``ssh://``, ``ftp://``, ``tar://`` and ``libarchive://``
     make one request at a time.
 
@@ -117,8 +119,10 @@ class FsspecStore(RemoteStore):
         loop.connects(fs)
         self._root, self._query = str(fs.get_mapper(path).root).rstrip("/"), ""
         self.allowed_exceptions = allowed_exceptions
-        names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
-        self._names = frozenset(map(str, names))
+        self._copies = copies.has_whole(fs)
+        # The values, and how they are requested, are those of the file system that is copied.
+        fs = copies.below(fs)
+        self._names = copies.protocols(fs)
         self._by_arrow = any(
             kind.__module__ == "fsspec.implementations.arrow" for kind in type(fs).__mro__
         )
@@ -132,7 +136,7 @@ class FsspecStore(RemoteStore):
             self.concurrency = 1
         # A file system around another one is awaited only if that is.
         self._awaited = bool(fs.async_impl and getattr(getattr(fs, "fs", fs), "async_impl", True))
-        if not self._awaited:
+        if not self._awaited or self._copies:
             self.fetch_async = None  # type: ignore[assignment, method-assign]
         self._web = clients.reads_web(fs)
 
@@ -213,6 +217,11 @@ class FsspecStore(RemoteStore):
         return self._fs
 
     @property
+    def _target(self) -> Any:
+        """The file system with the values, which one that keeps copies is around."""
+        return copies.below(self.fs)
+
+    @property
     def path(self) -> str:
         """The path of the store in the file system."""
         return self._root
@@ -238,7 +247,7 @@ class FsspecStore(RemoteStore):
 
     def _call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the result of a verb of the file system, or of a function that is awaited."""
-        fs = self.fs
+        fs = self._target
         if self._one_by_one:
             alone = place.of_object(fs)
             with alone.locks.held(""):
@@ -250,7 +259,7 @@ class FsspecStore(RemoteStore):
 
     async def _await(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         """Await what ``_call`` calls, on the event loop of this package."""
-        fs = self.fs
+        fs = self._target
         awaited = clients.limited(fs, verb, *args, **kwargs)
         return await (awaited if fs.asynchronous else loop.await_on(awaited, fs.loop))
 
@@ -290,7 +299,10 @@ class FsspecStore(RemoteStore):
         if length is not None and length <= 0:
             clip_range(start, length, 0)
             return None if self._getsize(key) is None else Value(b"")
-
+        if self._copies and self.read_only:
+            wanted = self.fs, self._call, self._path(key), start, length
+            copied: Value | None = self._request(key, lambda: copies.read(*wanted))
+            return copied
         clipped = self._by_arrow and (start or length is not None)
         if clipped or (start < 0 and self._one_by_one and self._names & _UNSIZED):
             size = self._getsize(key)
@@ -410,7 +422,7 @@ class FsspecStore(RemoteStore):
         return found
 
     def _keys(self, prefix: str) -> list[str]:
-        self.fs.invalidate_cache(self._path(prefix))
+        self._target.invalidate_cache(self._path(prefix))
         skipped = len(self._root) + 1 if self._root else 0
         found = (path.lstrip("/") if not self._root else path for path in self._find(prefix))
         return [path[skipped:] for path in found if not path.endswith(TEMPORARY_SUFFIX)]
@@ -428,7 +440,7 @@ class FsspecStore(RemoteStore):
 
     def _names_in(self, prefix: str) -> list[str]:
         path = self._path(prefix)
-        self.fs.invalidate_cache(path)
+        self._target.invalidate_cache(path)
         found = [each.rstrip("/") for each in self._call("ls", path, detail=False)]
         names = (each.rpartition("/")[2] for each in found if each != path)
         return [name for name in names if name and not name.endswith(TEMPORARY_SUFFIX)]
@@ -443,7 +455,7 @@ class FsspecStore(RemoteStore):
 
     def _sizes(self, prefix: str) -> list[int | None]:
         path = self._path(prefix)
-        self.fs.invalidate_cache(path)
+        self._target.invalidate_cache(path)
         found = self._call("find", path, detail=True).items()
         return [
             about.get("size")
