@@ -6,7 +6,8 @@
 //! * Objects that must be synced before they take their places are staged: some are written, then
 //!   all of these synced, then published. Their number and their bytes are bounded.
 //! * Threads that wait for a store may be many, but only as many as there are processors encode at a
-//!   time: more would take the processors' caches from each other.
+//!   time: more would take the processors' caches from each other. Those that do use the same few
+//!   buffers and contexts, which are still in the caches.
 //! * If descriptors or space run out, what is staged is published, which gives both back, and what
 //!   has failed is done again, one object at a time.
 
@@ -66,28 +67,66 @@ impl Stage<'_> {
 
 /// The threads of one call that encode.
 struct Encoders {
-    /// How many more may begin.
-    free: Mutex<usize>,
+    free: Mutex<Free>,
     freed: Condvar,
+    /// Whether threads encode in turn, so that they do not need buffers of their own.
+    in_turn: bool,
+}
+
+/// How many more threads may begin, and what those before them have kept.
+struct Free {
+    threads: usize,
+    kept: Vec<Kept>,
 }
 
 impl Encoders {
-    fn new() -> Encoders {
+    /// Make those of a call on so many threads.
+    fn new(threads: usize) -> Encoders {
         // The system is asked once, for that takes longer than to store a small chunk.
         static PROCESSORS: OnceLock<usize> = OnceLock::new();
+        let most = *PROCESSORS.get_or_init(pool::processors);
+        let in_turn = threads > most;
+        let first = in_turn.then(|| pool::kept(std::mem::take));
+        Encoders::of(most, in_turn, first)
+    }
+
+    /// Let so many encode at a time; the first of those in turn has the buffers of `first`.
+    fn of(threads: usize, in_turn: bool, first: Option<Kept>) -> Encoders {
+        let kept = first.into_iter().collect();
         Encoders {
-            free: Mutex::new(*PROCESSORS.get_or_init(pool::processors)),
+            free: Mutex::new(Free { threads, kept }),
             freed: Condvar::new(),
+            in_turn,
         }
     }
 
-    /// Wait until this thread may encode, which it may until the result is dropped.
-    fn enter(&self, stop: Stop) -> Result<Encoder<'_>> {
+    /// Let the caller's thread keep the buffers of one that has encoded.
+    fn end(self) {
+        if let Some(last) = owned(self.free).kept.pop() {
+            pool::kept(|kept| *kept = last);
+        }
+    }
+
+    /// Wait until this thread may encode, which it may until the result is dropped. `own` is what
+    /// the thread keeps.
+    fn enter<'a>(&'a self, stop: Stop, own: &'a mut Kept) -> Result<Encoder<'a>> {
         loop {
             let mut free = guard(&self.free);
-            if *free > 0 {
-                *free -= 1;
-                return Ok(Encoder(self));
+            if free.threads > 0 {
+                free.threads -= 1;
+                let mut lent = self.in_turn.then(|| free.kept.pop().unwrap_or_default());
+                drop(free);
+                if let Some(Kept { scratch, .. }) = &mut lent {
+                    // The last value has taken the buffer with it, and that of this thread is back.
+                    if scratch.decoded.capacity() == 0 {
+                        std::mem::swap(&mut scratch.decoded, &mut own.scratch.decoded);
+                    }
+                }
+                return Ok(Encoder {
+                    all: self,
+                    own,
+                    lent,
+                });
             }
             let waited = self.freed.wait_timeout(free, LOOK);
             let (free, late) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -100,12 +139,26 @@ impl Encoders {
 }
 
 /// One thread that encodes.
-struct Encoder<'a>(&'a Encoders);
+struct Encoder<'a> {
+    all: &'a Encoders,
+    own: &'a mut Kept,
+    lent: Option<Kept>,
+}
+
+impl Encoder<'_> {
+    /// Return the buffers and contexts to encode with.
+    fn kept(&mut self) -> &mut Kept {
+        self.lent.as_mut().unwrap_or(self.own)
+    }
+}
 
 impl Drop for Encoder<'_> {
     fn drop(&mut self) {
-        *guard(&self.0.free) += 1;
-        self.0.freed.notify_one();
+        let mut free = guard(&self.all.free);
+        free.threads += 1;
+        free.kept.extend(self.lent.take());
+        drop(free);
+        self.all.freed.notify_one();
     }
 }
 
@@ -136,7 +189,7 @@ impl<'a> Run<'a> {
         let next = AtomicUsize::new(0);
         let lanes = job.threads.clamp(1, LANES);
         let mut done = true;
-        let encoders = Encoders::new();
+        let encoders = Encoders::new(job.threads.min(plan.size()));
         while done && next.load(Ordering::Relaxed) < plan.size() {
             let stage = Mutex::new(Stage::default());
             let store = |_: usize, kept: &mut Kept| {
@@ -171,6 +224,7 @@ impl<'a> Run<'a> {
             }
         }
         done = done && self.settle(&failures);
+        encoders.end();
         pool::kept(Kept::trim);
         failures.first().map_or(Ok(done), Err)
     }
@@ -200,7 +254,7 @@ impl<'a> Run<'a> {
             let stage = Mutex::new(Stage::default());
             let found = Failures::default();
             let store = |_: usize, kept: &mut Kept| {
-                self.store_piece(number, kept, &stage, &Encoders::new())
+                self.store_piece(number, kept, &stage, &Encoders::new(1))
                     .map_err(|error| (Vec::new(), error))
             };
             let mut done = spread(1, 1, &self.job, &found, &store) && found.is_empty();
@@ -330,8 +384,8 @@ impl<'a> Run<'a> {
         let run = self.on(threads);
         let _admitted = objects.admit(job.poll)?;
         if covers(piece, &program.chunk.block) {
-            let encoder = encoders.enter(job.poll)?;
-            let encoded = run.write_chunk(program, None, piece, kept)?;
+            let mut encoder = encoders.enter(job.poll, kept)?;
+            let encoded = run.write_chunk(program, None, piece, encoder.kept())?;
             drop(encoder);
             let Some(mut value) = encoded else {
                 return objects.remove(&piece.chunk, job.poll);
@@ -361,7 +415,8 @@ impl<'a> Run<'a> {
             None => program.chunk.most_stored(),
         };
         objects.update(&piece.chunk, most, job.poll, &mut |old| {
-            let _encoder = encoders.enter(job.poll)?;
+            let mut encoder = encoders.enter(job.poll, kept)?;
+            let kept = encoder.kept();
             match run.write_chunk(program, old, piece, kept) {
                 // All elements inside the array are replaced. Those outside are kept for a larger
                 // shape that this handle may not know of, but are no reason to refuse the write.

@@ -178,16 +178,14 @@ fn turns_alternate_between_lanes_and_reach_each_piece_once() {
 
 #[test]
 fn a_thread_encodes_when_another_has_ended_or_leaves_if_it_is_stopped() {
-    let encoders = Encoders {
-        free: Mutex::new(2),
-        freed: Condvar::new(),
-    };
+    let encoders = Encoders::of(2, true, None);
     let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    let _encoder = encoders.enter(&|| false).unwrap();
+                    let mut kept = Kept::default();
+                    let _encoder = encoders.enter(&|| false, &mut kept).unwrap();
                     most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
                     std::thread::yield_now();
                     now.fetch_sub(1, Ordering::Relaxed);
@@ -196,9 +194,41 @@ fn a_thread_encodes_when_another_has_ended_or_leaves_if_it_is_stopped() {
         }
     });
     assert!(most.into_inner() <= 2);
-    let both = [encoders.enter(&|| true), encoders.enter(&|| true)];
+    let mut kept: [Kept; 4] = Default::default();
+    let [first, second, third, fourth] = &mut kept;
+    let both = [
+        encoders.enter(&|| true, first),
+        encoders.enter(&|| true, second),
+    ];
     assert!(both.iter().all(Result::is_ok));
-    assert!(matches!(encoders.enter(&|| true), Err(error) if error == Error::interrupted()));
+    let refused = encoders.enter(&|| true, third);
+    assert!(matches!(refused, Err(error) if error == Error::interrupted()));
     drop(both);
-    assert!(encoders.enter(&|| true).is_ok());
+    assert!(encoders.enter(&|| true, fourth).is_ok());
+}
+
+#[test]
+fn threads_that_encode_in_turn_use_the_buffers_of_those_before_them() {
+    let [mut first, mut second, mut third] = <[Kept; 3]>::default();
+    let encoders = Encoders::of(2, true, None);
+    let never = || false;
+    let mut encoder = encoders.enter(&never, &mut first).unwrap();
+    encoder.kept().scratch.decoded = vec![7; 100];
+    drop(encoder);
+    let mut encoder = encoders.enter(&never, &mut second).unwrap();
+    assert_eq!(encoder.kept().scratch.decoded, [7; 100]);
+    // A chunk that is not compressed takes its buffer along, which the thread gets back later.
+    let taken = std::mem::take(&mut encoder.kept().scratch.decoded);
+    drop(encoder);
+    second.scratch.decoded = taken;
+    let mut encoder = encoders.enter(&never, &mut second).unwrap();
+    assert_eq!(encoder.kept().scratch.decoded, [7; 100]);
+    drop(encoder);
+    assert_eq!(second.scratch.footprint(), 0);
+
+    let apart = Encoders::of(2, false, None);
+    let mut encoder = apart.enter(&never, &mut third).unwrap();
+    encoder.kept().scratch.decoded = vec![7; 100];
+    drop(encoder);
+    assert_eq!(third.scratch.decoded, [7; 100]);
 }
