@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fastzarr
+from fastzarr import compat as zarr
 from fastzarr.compat import storage
 from fastzarr.compat.abc.store import (
     OffsetByteRequest,
@@ -258,6 +259,22 @@ def test_a_name_of_a_folder_stands_for_all_in_it(tmp_path):
     with pytest.raises(ValueError, match="that is a file"):
         sync(store.delete_dir("a/d"))
     assert get(store, "a/d") == b"2"
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_was_opened_through_a_store_goes_along_when_it_moves(tmp_path, read_only):
+    zarr.create_array(storage.LocalStore(tmp_path / "a"), name="x", data=np.arange(4), chunks=2)
+    store = storage.LocalStore(tmp_path / "a", read_only=read_only)
+    mode = "r" if read_only else "r+"
+    z, group = zarr.open_array(store, path="x", mode=mode), zarr.open_group(store, mode=mode)
+    sync(store.move(tmp_path / "b" / "c"))
+    assert not (tmp_path / "a").exists()
+    assert z.store is group.store is store
+    assert (store.root, str(z.store_path)) == (tmp_path / "b" / "c", f"file://{tmp_path}/b/c/x")
+    assert (z[:].tolist(), z.nchunks_initialized, list(group)) == ([0, 1, 2, 3], 2, ["x"])
+    with pytest.raises(FileExistsError, match=f"Destination root {tmp_path}/b already exists"):
+        sync(store.move(str(tmp_path / "b")))
+    assert store.root == tmp_path / "b" / "c"
 
 
 def test_a_store_in_memory_is_not_unpickled_in_another_process():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -96,10 +95,15 @@ class LocalStore(PlainCalls):
             raise FileNotFoundError(msg)
 
     async def move(self, dest_root: Path | str) -> None:
-        """Move the folder to another path; raise FileExistsError if there is something."""
+        """Move the folder to another path; raise FileExistsError if there is something.
+
+        What was opened through this store, and not through another one of the folder, goes along.
+        """
         target = Path(dest_root)
-        await off_loop(_move, self.root, target)
-        self.root = target
+        inner: Any = self.inner
+        await off_loop(inner.move_root, target)
+        # Its store of fastzarr has moved, and remains that of its arrays.
+        super().__setattr__("root", target)
 
     def __eq__(self, other: object) -> bool:
         """Whether both have the same root."""
@@ -114,11 +118,3 @@ class LocalStore(PlainCalls):
     def __repr__(self) -> str:
         """Return the class name with the URL."""
         return f"LocalStore('{self}')"
-
-
-def _move(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        msg = f"Destination root {target} already exists."
-        raise FileExistsError(msg)
-    shutil.move(source, target)

@@ -100,9 +100,10 @@ class Folder:
         written: bool = False,
     ) -> None:
         """Initialise with the settings; nothing is created."""
-        self.root, self.follow_symlinks, self._durability = root, follow_symlinks, durability
-        #: The prefix of the paths of all files.
-        self.base = root.rstrip("/" + os.sep) + "/"
+        if durability is not None and durability not in DURABILITIES:
+            msg = f"durability must be one of {', '.join(DURABILITIES)}, not {durability!r}"
+            raise ValueError(msg)
+        self.follow_symlinks, self._durability = follow_symlinks, durability
         self.flags = _READ if follow_symlinks else _READ | NOFOLLOW
         #: Whether values were written since the last flush.
         self.written = written
@@ -110,10 +111,17 @@ class Folder:
         self.pinned = False
         #: The descriptor of the root if it is an open folder that has a path, else None.
         self.file: int | None = None
-        #: The path of the store's root in messages.
-        self.named = root
         #: The folder and the path by which an open folder was found, to create nodes in it.
         self.within: tuple[Folder, str] | None = None
+        self.refer(root)
+
+    def refer(self, root: str) -> None:
+        """Let it, and all that share it, stand for the folder at a path."""
+        self.root = root
+        #: The prefix of the paths of all files.
+        self.base = root.rstrip("/" + os.sep) + "/"
+        #: The path of the store's root in messages.
+        self.named = root
         self._place: Place | None = None
         #: The last ``Pin`` in the folder that was locked, and the last one that was not.
         self.last: dict[bool, Any] = {}

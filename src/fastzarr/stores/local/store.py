@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, Self
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
 from fastzarr.stores.base import Store
-from fastzarr.stores.capabilities import Files, Suspension, Value, is_void
+from fastzarr.stores.capabilities import Files, Value, is_void
 from fastzarr.stores.keys import validate_key
-from fastzarr.stores.local.folder import DURABILITIES, Folder, root_path, token, too_large
+from fastzarr.stores.local.folder import Folder, root_path, token, too_large
+from fastzarr.stores.local.state import Shared, journaled
 from fastzarr.stores.local.system import is_mounted, read_part, write_file
 from fastzarr.stores.local.turn import FileTurn, put, remove_many
 
@@ -39,31 +40,13 @@ if TYPE_CHECKING:
     from fastzarr.stores.base import Parts, Range
     from fastzarr.stores.capabilities import Request
     from fastzarr.stores.local.draft import FolderDraft
-    from fastzarr.stores.local.overlay import Layer, Overlay
+    from fastzarr.stores.local.overlay import Layer
     from fastzarr.stores.local.pin import Pin
     from fastzarr.stores.local.staged import Staged
     from fastzarr.stores.place import Place
     from fastzarr.stores.turns import Turn
 
     Check = Callable[[int, str], None]
-
-
-class _Shared(Suspension):
-    """The state that a store shares with its copies."""
-
-    __slots__ = ("begun", "overlay")
-
-    def __init__(self) -> None:
-        """Initialise without transactions: all values are those of the folder."""
-        super().__init__()
-        #: The transactions under way, by the thread that has begun each.
-        self.begun: dict[int, Staged] = {}
-        #: The folder with a journal that this process does not complete, or None.
-        self.overlay: Overlay | None = None
-
-    def update(self) -> None:
-        """Set the switch."""
-        self.on = bool(self.begun) or self.overlay is not None
 
 
 class LocalStore(Store):
@@ -88,7 +71,7 @@ class LocalStore(Store):
     (b'123', ['a'])
     """
 
-    suspension: _Shared
+    suspension: Shared
     _folder: Folder
     # The transaction for which all threads use this store, or None.
     _joined: Staged | None = None
@@ -108,12 +91,9 @@ class LocalStore(Store):
         such a transaction from its journal instead.
         """
         super().__init__(read_only=read_only)
-        if durability is not None and durability not in DURABILITIES:
-            msg = f"durability must be one of {', '.join(DURABILITIES)}, not {durability!r}"
-            raise ValueError(msg)
         folder = Folder(root_path(root), follow_symlinks=follow_symlinks, durability=durability)
         # Neither is a verb, which `__setattr__` would look for.
-        vars(self).update(_folder=folder, suspension=_Shared())
+        vars(self).update(_folder=folder, suspension=Shared())
         self.recover()
 
     def recover(self) -> None:
@@ -121,7 +101,7 @@ class LocalStore(Store):
 
         If that is not possible, let all values be read through the journal.
         """
-        root, shared = _journaled(self._folder), self.suspension
+        root, shared = journaled(self._folder), self.suspension
         if root is None:
             found = None
         else:
@@ -364,6 +344,28 @@ class LocalStore(Store):
         with self._undisturbed(prefix):
             return remove(self._folder, prefix)
 
+    def move_root(self, root: str | os.PathLike[str]) -> None:
+        """Move the folder; this store, its copies and their arrays refer to the new path.
+
+        Raise FileExistsError if something is there, and TransactionError during a transaction.
+
+        >>> import fastzarr
+        >>> z = fastzarr.create_array(store := LocalStore("old.zarr"), data=[1, 2])
+        >>> store.move_root("new.zarr")
+        >>> z[:], fastzarr.open_array("new.zarr")[:]
+        (array([1, 2]), array([1, 2]))
+        """
+        if self._changes() is not None:
+            msg = f"{self} cannot be moved during a transaction"
+            raise TransactionError(msg)
+        from fastzarr.stores.local import trees
+
+        trees.move_root(self._folder, root_path(root))
+        with self.place.guard:
+            self.suspension.moved = True
+            self.suspension.update()
+        self.recover()
+
     def clear(self) -> None:
         """Delete everything in the root, but not the root itself."""
         if self._changes() is not None:
@@ -402,7 +404,7 @@ class LocalStore(Store):
         if self._changes() is not None or self.durability != "replace":
             return self
         folder = self._folder.with_durability("full")
-        return self._again(_folder=folder, suspension=_Shared())
+        return self._again(_folder=folder, suspension=Shared())
 
     def settle(self, path: str) -> None:
         """Sync the names of the files at a path, unless the durability is ``none``.
@@ -509,7 +511,7 @@ class LocalStore(Store):
             return None
         self._folder.written = True  # a change follows, and the tree's store is not flushed itself
         if held.store is None:
-            held.store = self._again(_folder=held.folder, suspension=_Shared())
+            held.store = self._again(_folder=held.folder, suspension=Shared())
         return held
 
     def _unseen(self, root: str) -> _Unseen:
@@ -521,7 +523,7 @@ class LocalStore(Store):
             read_only=False,
             dimension_separator=self.dimension_separator,
             _folder=folder,
-            suspension=_Shared(),
+            suspension=Shared(),
         )
         return store
 
@@ -561,19 +563,8 @@ class LocalStore(Store):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the settings, and complete a committed transaction whose writer has died."""
         super().__setstate__(state)
-        self.suspension = _Shared()
+        self.suspension = Shared()
         self.recover()
-
-
-def _journaled(folder: Folder) -> str | None:
-    """Return the folder of the journal for a root or a group above it; None if there is none."""
-    for root in folder.marked():
-        from fastzarr.stores.local.journal import root_of
-
-        found = root_of(folder.at(root))
-        if found is not None:
-            return found
-    return None
 
 
 class _Unseen(LocalStore):

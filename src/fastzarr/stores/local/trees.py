@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from contextlib import ExitStack, contextmanager
 from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
 from fastzarr.errors import NodeNotFoundError
-from fastzarr.stores.local.pin import names_in
+from fastzarr.stores.local.pin import names_in, undisturbed
 from fastzarr.stores.local.system import (
     bury,
     exchange,
@@ -52,6 +53,20 @@ def remove(folder: Folder, prefix: str) -> bool:
         return False
     folder.remove_empty(parent)
     return True
+
+
+def move_root(folder: Folder, target: str) -> None:
+    """Move a folder to another path, which it stands for from then on.
+
+    Raise FileExistsError if something is there, and FileNotFoundError if there is no folder.
+    """
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.lexists(target):
+        msg = f"Destination root {target} already exists."
+        raise FileExistsError(msg)
+    with undisturbed(folder, ""):
+        shutil.move(folder.root, target)
+        folder.refer(target)
 
 
 def move(folder: Folder, source: str, target: str) -> None:
