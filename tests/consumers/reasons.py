@@ -85,7 +85,6 @@ ZARR_2 = (
 )
 STORES, ARRAYS = "zarr-python, stores", "zarr-python, arrays"
 BEYOND = "a write of all that a shard has inside the array resets the elements beyond it"
-INSIDE = "a store is not made inside the folder of an array, where it would be deleted with it"
 FORMATS = "a group has members of its own format only"
 DEEP = "attributes are nested no deeper than limits.document_depth"
 LATER = "an array is warned of when it is opened, and not with its group or its consolidation"
@@ -315,7 +314,6 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason(STORES, "*test_storage_module_pickles_by_name", PRIVATE, "cannot pickle 'module'"),
     Reason(STORES, "*test_latency_store_engages_fused_sync_path", MOCKED),
-    Reason(ARRAYS, "*", INSIDE, "ContainsArrayError"),
     Reason(ARRAYS, "*test_chunks_and_shards*", FORMATS, "the format of group"),
     Reason(ARRAYS, "*test_array_fill_value_default*", RENAMED, "it has not run"),
     Reason(ARRAYS, "*test_nchunks*", RENAMED, "it has not run"),

@@ -276,7 +276,7 @@ def _check_root(store: Store, path: str) -> None:
     The folder of an array's chunks is easily taken for a store.
     """
     root = getattr(store, "root", None)
-    if not isinstance(root, (str, os.PathLike)):
+    if not isinstance(root, (str, os.PathLike)) or getattr(store, "inside_arrays", False):
         return
     folder, inner = os.path.split(os.path.abspath(root))  # noqa: PTH100  (links are not followed)
     while inner:

@@ -275,3 +275,19 @@ def test_results_are_in_the_memory_that_the_settings_choose(index):
         awaited = asyncio.run(array.async_array.getitem(slice(None)))
     assert type(found) is type(awaited) is TestNDArrayLike
     assert found.tolist() == np.full(4, 5)[index].tolist()
+
+
+def test_a_store_may_be_in_the_folder_of_an_array(tmp_path):
+    outer = zarr.create_array(tmp_path / "a", data=np.arange(4), chunks=2)
+    group = zarr.create_group(tmp_path / "a" / "more")
+    inner = group.create_array("x", data=np.arange(3))
+    zarr.save_array(tmp_path / "a" / "deep" / "er", np.arange(5))
+    outer.resize((2,))
+    assert outer[:].tolist() == [0, 1]
+    assert inner[:].tolist() == zarr.open_group(tmp_path / "a" / "more")["x"][:].tolist()
+    assert zarr.open_array(tmp_path / "a" / "deep" / "er")[:].tolist() == [0, 1, 2, 3, 4]
+    # A path in one store is another matter, for zarr-python as well.
+    with pytest.raises(ContainsArrayError, match=r"A parent of .* is an array"):
+        zarr.create_array(tmp_path / "a", name="more/y", shape=2, dtype="i4")
+    with pytest.raises(fastzarr.errors.ContainsArrayError, match="is an array, and only groups"):
+        fastzarr.create_group(tmp_path / "a" / "other")

@@ -32,7 +32,10 @@ class LocalStore(PlainCalls):
         self.root = Path(root)
 
     def _make(self) -> Inner:
-        return InnerStore(self.root, read_only=self.read_only)
+        inner = InnerStore(self.root, read_only=self.read_only)
+        # zarr-python looks for arrays in the store alone.
+        inner.inside_arrays = True
+        return inner
 
     def _adopt(self, inner: Any) -> None:
         self.root = inner.root

@@ -76,6 +76,8 @@ class LocalStore(Store):
     # The transaction for which all threads use this store, or None.
     _joined: Staged | None = None
     knows_sizes, concurrency, excludes = True, 1, True
+    #: Whether nodes are created even if the root is inside the folder of an array.
+    inside_arrays = False
 
     def __init__(
         self,
