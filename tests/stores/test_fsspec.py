@@ -20,7 +20,7 @@ from servers.suites import SuiteInSeaweed
 from fastzarr import create_array, open_array, open_group
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, ChunkIOError, RequestAccessError, RequestError
-from fastzarr.stores import FsspecStore, FSStore, as_store
+from fastzarr.stores import FsspecStore, FSStore, LocalStore, SQLiteStore, ZipStore, as_store
 from fastzarr.stores.capabilities import Request
 from fastzarr.stores.loop import wait
 from fastzarr.testing import StoreTests
@@ -170,6 +170,17 @@ def test_file_systems_and_mappers_are_stores():
         as_store(fs, storage_options={"a": 1})
     with pytest.raises(TypeError, match="file system"):
         FsspecStore({})
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_a_upath_of_a_local_file_is_a_path(tmp_path, scheme):
+    """Otherwise the promises of a folder, such as no lost updates of processes, would be void."""
+    upath = pytest.importorskip("upath", reason="universal_pathlib is not installed")
+    for name, cls in (("a.zarr", LocalStore), ("a.zip", ZipStore), ("a.sqlite", SQLiteStore)):
+        found = as_store(upath.UPath(f"{scheme}{tmp_path}/{name}"))
+        assert type(found) is cls
+        assert found == as_store(f"{tmp_path}/{name}")
+    assert isinstance(as_store(upath.UPath("memory://a.zarr")), FsspecStore)
 
 
 def test_an_awaited_file_system_is_awaited(s3):

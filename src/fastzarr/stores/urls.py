@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,9 @@ def is_remote(store_like: object) -> bool:
     if isinstance(store_like, str):
         scheme = _scheme(store_like)
         return scheme is not None and (scheme[2] == "::" or scheme[1].lower() not in _LOCAL)
-    return _package(store_like) in _PACKAGES
+    found = _package(store_like)
+    # A UPath of the local file system is a path, with all that a folder promises.
+    return found in _PACKAGES and not (found == "upath" and isinstance(store_like, os.PathLike))
 
 
 def _package(value: object) -> str:
