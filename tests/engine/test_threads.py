@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,11 @@ import pytest
 import fastzarr
 from fastzarr import codecs
 from fastzarr.engine.threads import parallel
+from fastzarr.stores import MemoryStore
+from fastzarr.stores.capabilities import Views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 pytestmark = pytest.mark.usefixtures("data_path")
 
@@ -59,6 +65,40 @@ def test_many_threads_read_at_once_through_the_one_pool() -> None:
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda _: z[...], range(32)):
             np.testing.assert_array_equal(found, data)
+
+
+class Owner:
+    """What views belong to; its release lets other threads run."""
+
+    def __del__(self) -> None:
+        time.sleep(0.0005)
+
+
+class Viewing(MemoryStore):
+    """A store with views of its values, every other request of which fails."""
+
+    concurrency = 1
+    batch = 8
+    calls = 0
+
+    def views(self, keys: Sequence[str]) -> Views:
+        self.calls += 1
+        if self.calls % 2 == 0:
+            msg = "not together"
+            raise RuntimeError(msg)
+        return Views(Owner(), [memoryview(self[key]) for key in keys])
+
+
+def test_views_may_be_released_while_other_threads_read_chunks_alone() -> None:
+    store = Viewing()
+    data = np.random.default_rng(0).integers(0, 255, (400, 50_000), "u1")
+    z = fastzarr.create_array(
+        store, shape=data.shape, chunks=(1, 50_000), dtype="u1", compressors=None
+    )
+    z[...] = data
+    with fastzarr.config.set({"threading.max_workers": 4}):
+        for _ in range(10):
+            np.testing.assert_array_equal(z[...], data)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

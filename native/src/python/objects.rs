@@ -160,7 +160,13 @@ impl PyObjects {
 
     fn keep(&self, stage: &'static str, raised: PyErr) -> Error {
         let message = raised.to_string();
-        guard(&self.raised).get_or_insert(raised);
+        let mut first = guard(&self.raised);
+        if first.is_none() {
+            *first = Some(raised);
+        } else {
+            // The other one is released after that, for the same reason as buffers.
+            drop(first);
+        }
         Error {
             kind: Kind::Foreign,
             stage,
@@ -174,7 +180,10 @@ impl PyObjects {
             return Err(Error::memory(stage, memory::SPARE));
         }
         Python::try_attach(|py| {
-            guard(&self.used).clear();
+            // What a buffer belongs to may run code of Python's when it is released. Another thread may have
+            // the interpreter's lock meanwhile, and must not wait here.
+            let used = std::mem::take(&mut *guard(&self.used));
+            drop(used);
             f(py).map_err(|raised| self.keep(stage, raised))
         })
         .unwrap_or_else(|| {
