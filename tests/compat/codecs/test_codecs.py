@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastzarr import codecs as inner
+from fastzarr import compat as zarr
 from fastzarr.compat import codecs
 from fastzarr.compat.abc.codec import SupportsSyncCodec
 from fastzarr.compat.abc.numcodec import _is_numcodec
@@ -101,6 +102,21 @@ def test_a_pipeline_encodes_and_decodes(chain: list[Any], kind: Any) -> None:
     encoded, decoded = asyncio.run(through())
     assert isinstance(encoded, spec.prototype.buffer)
     np.testing.assert_array_equal(decoded.as_numpy_array(), array)
+
+
+@pytest.mark.parametrize("given", [{}, {"typesize": 3}, {"shuffle": "shuffle"}])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("i1", 1), ("i4", 4), ("M8[s]", 8), ("bool", 1), ("string", 1)]
+)
+def test_a_new_array_has_the_blosc_that_zarr_python_would_write(given, dtype, size) -> None:
+    codec = codecs.BloscCodec(**given)
+    array = zarr.create_array({}, shape=4, chunks=2, dtype=dtype, compressors=codec)
+    written = array.metadata.to_dict()["codecs"][-1]["configuration"]
+    derived = "bitshuffle" if size == 1 else "shuffle"
+    assert written["typesize"] == given.get("typesize", size)
+    assert written["shuffle"] == given.get("shuffle", derived)
+    assert zarr.open_array(array.store).metadata == array.metadata
+    assert zarr.open_array(array.store).inner.layout == array.inner.layout
 
 
 def test_what_the_data_type_decides_is_filled_in() -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from fastzarr.codecs.blosc import BloscCodec as _Blosc
 from fastzarr.compat.codecs._deprecated_enum import _coerce_enum_input, _DeprecatedStrEnumMeta
 from fastzarr.compat.codecs._dress import BytesBytesDress, dress, exact, one_of
 
 if TYPE_CHECKING:
-    from fastzarr.compat.core.array_spec import ArraySpec
+    from fastzarr.codecs.base import ChunkSpec
 
 BloscShuffleLiteral = Literal["noshuffle", "shuffle", "bitshuffle"]
 BLOSC_SHUFFLE: Final = ("noshuffle", "shuffle", "bitshuffle")
@@ -73,6 +73,19 @@ def parse_blocksize(data: Any) -> int:
     return exact(data, int, "blocksize")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Derived(_Blosc):
+    """Blosc whose shuffle is derived as in zarr-python, from the elements alone.
+
+    Text of variable length counts as elements of one byte, and ``typesize`` does not matter.
+    """
+
+    def resolve(self, spec: ChunkSpec) -> Any:
+        """Return the codec with nothing left to derive, equal to that of the document."""
+        shuffle = "bitshuffle" if (spec.dtype.itemsize or 1) == 1 else "shuffle"
+        return _Blosc(**super().resolve(spec).config() | {"shuffle": shuffle})
+
+
 @dress
 @dataclass(frozen=True, kw_only=True)
 class BloscCodec(BytesBytesDress):
@@ -110,14 +123,5 @@ class BloscCodec(BytesBytesDress):
         for name, value in found.items():
             object.__setattr__(self, name, value)
         known = {name: v for name, v in self.settings().items() if name not in derived}
-        self.holding(_Blosc.from_config(known, ""))
-
-    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
-        """Return the codec with the members that were None derived from the data type."""
-        dtype: Any = array_spec.dtype
-        size = dtype.inner.itemsize or 1
-        found: dict[str, Any] = {"typesize": size, "shuffle": "shuffle"}
-        if size == 1:
-            found["shuffle"] = "bitshuffle"
-        derived = {name: found[name] for name in self._tunable_attrs}
-        return replace(self, **derived) if derived else self
+        kind = _Derived if "shuffle" in derived else _Blosc
+        self.holding(kind.from_config(known, ""))

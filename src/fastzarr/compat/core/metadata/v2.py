@@ -275,7 +275,10 @@ def parse_compressor(data: object) -> Any:
         return data
     if isinstance(data, dict):
         return get_numcodec(data)
-    msg = f"Invalid compressor. Expected None, {_KINDS}. Got {type(data)} instead."
+    msg = (
+        "Invalid compressor. Expected None, a numcodecs.abc.Codec, or a dict representation of a "
+        f"numcodecs.abc.Codec. Got {type(data)} instead."
+    )
     raise ValueError(msg)
 
 
