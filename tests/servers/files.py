@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from servers.http1 import END, closes, parse
-from servers.process import HOST, listens, python, run, start
+from servers.process import HOST, run, start_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,14 +63,8 @@ def running(root: Path | None = None) -> Iterator[tuple[str, Path]]:
     """Run the server; return its ``host:port`` and the folder it serves."""
     folder = Path(tempfile.mkdtemp(prefix="fastzarr-http-", dir=root))
     (folder / "files").mkdir()
-    command, environment = python("servers.files", folder / "files", HOST)
     try:
-        server = start(
-            lambda ports: [*command, *map(str, ports)],
-            lambda ports: listens(ports[0]),
-            folder / "log",
-            environment=environment,
-        )
+        server = start_module("servers.files", folder / "files", HOST, log=folder / "log")
         try:
             yield server.host, folder / "files"
         finally:

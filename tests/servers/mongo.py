@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from servers.process import HOST, KEEPER, UnavailableError, listens, python, run, start
+from servers.process import HOST, KEEPER, UnavailableError, listens, run, start, start_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -273,23 +273,19 @@ def running() -> Iterator[Server]:
             msg = "there is no mongod, and mongomock is not installed"
             raise UnavailableError(msg) from None
     folder = Path(tempfile.mkdtemp(prefix="fastzarr-mongo-"))
-    environment = None
-    data = folder / "data"
+    data, log = folder / "data", folder / "log"
     data.mkdir()
 
     def command(ports: Sequence[int]) -> list[str]:
-        if MONGOD is None:
-            return python("servers.mongo", ports[0])[0]
         words = ("--port", ports[0], "--bind_ip", HOST, "--dbpath", data)
         tests = ("--setParameter", "enableTestCommands=1")
-        return [*KEEPER, str(folder / "none"), MONGOD, *map(str, words), *tests]
+        return [*KEEPER, str(folder / "none"), str(MONGOD), *map(str, words), *tests]
 
-    if MONGOD is None:
-        environment = python("servers.mongo")[1]
     try:
-        server = start(
-            command, lambda ports: listens(ports[0]), folder / "log", environment=environment
-        )
+        if MONGOD is None:
+            server = start_module("servers.mongo", log=log)
+        else:
+            server = start(command, lambda ports: listens(ports[0]), log)
         try:
             yield server
         finally:

@@ -4,7 +4,8 @@ Rules of this file:
 
 * A server writes to a log file, which the error contains if it does not start.
 * A free port may be taken by another process before the server listens on it. A server that ends
-  while it starts is therefore started again, on other ports.
+  while it starts is therefore started again, on other ports. A connection does not tell which
+  process listens: our own servers say so in their logs.
 * A server ends when its standard input does, hence also if its user is killed. ``KEEPER``, a folder
   and a command line are a command that does so for another program, and deletes the folder.
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 PATIENCE = 60.0
 HOST = "127.0.0.1"
+READY = "listens on all its ports"
 KEEPER = (sys.executable, str(Path(__file__).with_name("keeper.py")))
 
 
@@ -58,9 +60,9 @@ def listens(port: int) -> bool:
 class Server:
     """A running server process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int]) -> None:
-        """Initialise with the process, and with its ports, of which the first is the public one."""
-        self.process, self.ports = process, list(ports)
+    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int], log: Path) -> None:
+        """Initialise with the process, its log and its ports, the first being the public one."""
+        self.process, self.ports, self.log = process, list(ports), log
         self.host = f"{HOST}:{self.ports[0]}"
         self.url = f"http://{self.host}"
 
@@ -72,6 +74,10 @@ class Server:
             return 0.0
         fields = text.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def said(self) -> str:
+        """Return the end of the log."""
+        return self.log.read_text(errors="replace")[-2000:]
 
     def stop(self) -> None:
         """Let the process end with its standard input, and wait for that."""
@@ -106,7 +112,7 @@ def start(
                 stderr=output,
                 env=environment,
             )
-        server = Server(process, numbers)
+        server = Server(process, numbers, log)
         end = time.monotonic() + PATIENCE
         try:
             while process.poll() is None:
@@ -119,8 +125,7 @@ def start(
             server.stop()
             raise
         server.stop()
-    tail = log.read_text(errors="replace")[-2000:]
-    msg = f"{command([0] * ports)[0]} did not start: {tail}"
+    msg = f"{command([0] * ports)[0]} did not start: {server.said()}"
     raise RuntimeError(msg)
 
 
@@ -136,8 +141,23 @@ def python(module: str, *arguments: object) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", module, *map(str, arguments)], environment
 
 
+def start_module(module: str, *arguments: object, log: Path, ports: int = 1) -> Server:
+    """Start a server that is a module, whose last arguments are its ports; it calls ``run``."""
+    command, environment = python(module, *arguments)
+    return start(
+        lambda numbers: [*command, *map(str, numbers)],
+        lambda _: READY in log.read_text(errors="replace"),
+        log,
+        ports,
+        environment,
+    )
+
+
 def run(main: Coroutine[None, None, None]) -> None:
-    """Run such a server until its standard input ends, on uvloop if that is installed."""
+    """Run such a server until its standard input ends, on uvloop if that is installed.
+
+    ``main`` returns as soon as the server listens, or raises an error.
+    """
     try:
         from uvloop import run
     except ImportError:
@@ -152,6 +172,8 @@ def run(main: Coroutine[None, None, None]) -> None:
 
         threading.Thread(target=watch, daemon=True).start()
         await main
+        sys.stdout.write(f"{READY}\n")
+        sys.stdout.flush()
         await ended.wait()
 
     run(until_the_end())

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from servers.faults import Fault
-from servers.process import HOST, listens, python, start
+from servers.process import HOST, start_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,11 @@ class Proxy:
 
     def _ask(self, do: str, **options: Any) -> Any:
         self._socket.sendall(json.dumps({"do": do, **options}).encode() + b"\n")
-        return json.loads(self._replies.readline())
+        reply = self._replies.readline()
+        if not reply:
+            msg = f"the relay gave no reply to {do!r}: {self.server.said()}"
+            raise ConnectionError(msg)
+        return json.loads(reply)
 
     def latency(self, seconds: float) -> None:
         """Add a time to each request that follows."""
@@ -133,15 +137,9 @@ class Proxy:
 def running(upstream: str) -> Iterator[Proxy]:
     """Run a proxy before the server at ``host:port``."""
     name, number = upstream.rsplit(":", 1)
-    command, environment = python("servers.relay", name, number, HOST)
     with tempfile.TemporaryDirectory(prefix="fastzarr-proxy-") as folder:
-        server = start(
-            lambda ports: [*command, *map(str, ports)],
-            lambda ports: all(map(listens, ports)),
-            Path(folder) / "log",
-            ports=2,
-            environment=environment,
-        )
+        log = Path(folder) / "log"
+        server = start_module("servers.relay", name, number, HOST, log=log, ports=2)
         try:
             control = Proxy(server)
             try:

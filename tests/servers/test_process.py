@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,8 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from servers import s3
-from servers.process import HOST, KEEPER, UnavailableError, free_ports, listens, python, start
+from servers import process, proxy, s3
+from servers.process import (
+    HOST,
+    KEEPER,
+    UnavailableError,
+    free_ports,
+    listens,
+    python,
+    start,
+    start_module,
+)
 
 LISTEN = """
 import socket, sys
@@ -65,6 +75,29 @@ def test_a_server_whose_port_was_taken_is_started_again(tmp_path):
     server.stop()
 
 
+def test_a_server_is_not_taken_for_another_one_on_its_port(tmp_path, monkeypatch):
+    with socket.create_server((HOST, 0)) as other:
+        taken = other.getsockname()[1]
+        offered = iter([[free_ports(1)[0], taken], free_ports(2)])
+        monkeypatch.setattr(process, "free_ports", lambda _: next(offered))
+        # Another program takes one of the ports after it was found to be free.
+        server = start_module("servers.relay", HOST, 1, HOST, log=tmp_path / "log", ports=2)
+        control = proxy.Proxy(server)
+        assert server.ports[1] != taken
+        assert control.count() == 0
+        control.close()
+        server.stop()
+
+
+def test_an_error_shows_what_a_relay_that_has_ended_has_said(tmp_path):
+    server = start_module("servers.relay", HOST, 1, HOST, log=tmp_path / "log", ports=2)
+    control = proxy.Proxy(server)
+    server.stop()
+    with pytest.raises(ConnectionError, match="no reply to 'log': listens on all its ports"):
+        control.log()
+    control.close()
+
+
 def test_a_server_that_does_not_start_says_why(tmp_path):
     fails = [sys.executable, "-c", "raise SystemExit('no space for it')"]
     with pytest.raises(RuntimeError, match="did not start: no space for it"):
@@ -79,8 +112,8 @@ def test_a_server_that_is_not_installed_says_what_to_install(monkeypatch):
 
 def test_the_status_of_a_program_is_that_of_its_keeper(tmp_path):
     line = [*KEEPER, str(tmp_path / "data"), sys.executable, "-c", "raise SystemExit(3)"]
-    with subprocess.Popen(line, stdin=subprocess.PIPE) as process:
-        assert process.wait() == 3
+    with subprocess.Popen(line, stdin=subprocess.PIPE) as running:
+        assert running.wait() == 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
@@ -90,10 +123,10 @@ def test_a_program_ends_if_the_user_of_its_keeper_is_killed(tmp_path):
     program = "import os; print(os.getpid(), flush=True); os.read(os.pipe()[0], 1)"
     keep = [*KEEPER, str(folder), sys.executable, "-c", program]
     user = f"import subprocess; subprocess.Popen({keep!r}, stdin=subprocess.PIPE).wait()"
-    with subprocess.Popen([sys.executable, "-c", user], stdout=subprocess.PIPE) as process:
-        pid = int(process.stdout.readline())
+    with subprocess.Popen([sys.executable, "-c", user], stdout=subprocess.PIPE) as running:
+        pid = int(running.stdout.readline())
         assert alive(pid)
-        process.send_signal(signal.SIGKILL)
+        running.send_signal(signal.SIGKILL)
     wait_until(lambda: not alive(pid))
     wait_until(lambda: not folder.exists())
 
@@ -105,13 +138,14 @@ def test_our_servers_end_if_their_user_is_killed(module, tmp_path):
     arguments = [HOST, 1, HOST, *ports] if module == "servers.relay" else [tmp_path, HOST, ports[0]]
     line, environment = python(module, *arguments)
     user = (
-        f"import subprocess; p = subprocess.Popen({line!r}, stdin=subprocess.PIPE);"
+        "import subprocess;"
+        f" p = subprocess.Popen({line!r}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL);"
         " print(p.pid, flush=True); p.wait()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", user], stdout=subprocess.PIPE, env=environment
-    ) as process:
-        pid = int(process.stdout.readline())
+    ) as running:
+        pid = int(running.stdout.readline())
         wait_until(lambda: listens(ports[0]))
-        process.send_signal(signal.SIGKILL)
+        running.send_signal(signal.SIGKILL)
     wait_until(lambda: not alive(pid))
