@@ -71,6 +71,8 @@ class _PartTurn:
         with part(self._stopped):
             if self._check is not None:
                 self._check()
+                # It may have taken long.
+                stopping.check()
             return self._turn.put(value)
 
     def end(self) -> None:
