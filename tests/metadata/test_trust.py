@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numcodecs
 import numpy as np
 import pytest
@@ -35,6 +37,38 @@ def test_opening_by_name_refuses_and_names_the_array(root):
     for opening in openings:
         with pytest.raises(PickleCodecDisabledError, match=r"/a/notes.*allow_pickle=True"):
             opening()
+
+
+@pytest.mark.parametrize(
+    ("filters", "compressor"),
+    [
+        ([{"id": "vlen-utf8"}, {"id": "pickle", "protocol": 5}], None),
+        ([{"id": "vlen-utf8"}], {"id": "pickle", "protocol": 5}),
+        (None, {"id": "pickle", "protocol": 5}),
+    ],
+)
+def test_pickle_in_another_place_needs_permission_as_well(filters, compressor):
+    document = {
+        "zarr_format": 2,
+        "shape": [2],
+        "chunks": [2],
+        "dtype": "|O" if filters else "<i4",
+        "fill_value": None,
+        "order": "C",
+        "filters": filters,
+        "compressor": compressor,
+    }
+    store = {".zarray": json.dumps(document).encode()}
+    with pytest.raises(PickleCodecDisabledError, match="allow_pickle=True"):
+        zarr.open_array(store)
+    array = zarr.open_array(store, allow_pickle=True)
+    array[:] = ["a", "b"] if filters else [3, 4]
+    assert zarr.open_array(store, allow_pickle=True)[:].tolist() == array[:].tolist()
+    array.attrs["kept"] = True
+    array.resize(1)
+    rewritten = json.loads(store[".zarray"])
+    assert (rewritten["filters"], rewritten["compressor"]) == (filters, compressor)
+    assert array.refresh()[0] == ("a" if filters else 3)
 
 
 def test_metadata_can_be_read_without_permission_to_unpickle(root):

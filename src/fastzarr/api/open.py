@@ -372,7 +372,7 @@ def _open_array(
     words: dict[str, Any],
 ) -> Array:
     given, words = words, dict(words)
-    allow = bool(words.pop("allow_pickle", False))
+    allow = words.pop("allow_pickle", False)
     if words.get("overwrite") and mode == "a":
         found, mode = None, "w"
     if isinstance(found, Layout):
@@ -449,7 +449,7 @@ def _open_group(
         "chunk_store": None if chunk_store is None else as_store(chunk_store),
         "cache_attrs": words.get("cache_attrs") is not False,
         "synchronizer": words.get("synchronizer"),
-        "allow_pickle": bool(words.get("allow_pickle")),
+        "allow_pickle": words.get("allow_pickle", False),
     }
     if isinstance(found, Layout):
         msg = f"the node at {'/' + path!r} in {store} is an array, not a group"

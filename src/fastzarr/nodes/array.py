@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastzarr import hints
+    from fastzarr.codecs.numcodecs.filters import Permission
     from fastzarr.nodes.current import Checked
     from fastzarr.nodes.info import Info
     from fastzarr.selection.factors import Selection
@@ -80,7 +81,7 @@ class Array(Growing):
         *,
         layout: Layout | None = None,
         config: ArrayConfig | ArrayConfigOptions | None = None,
-        allow_pickle: bool = False,
+        allow_pickle: Permission = False,
     ) -> None:
         """Open the array at ``path``; if ``layout`` is passed, the store is not read.
 
@@ -213,7 +214,8 @@ class Array(Growing):
         same = layout.with_program_of(mine)
         if same is None:
             # Permission to unpickle belongs to the handle; a store cannot grant or remove it.
-            same = trusted(layout, allow=True) if trusts(mine) else layout
+            allow = trusts(mine)
+            same = trusted(layout, allow=allow) if allow else layout
             if self._checked is not None:
                 self._checked = _UNCHECKED
         self._access = self._access.described(same)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastzarr import hints
+    from fastzarr.codecs.numcodecs.filters import Permission
     from fastzarr.metadata.format import Format
     from fastzarr.nodes.documents import Node
     from fastzarr.nodes.info import GroupInfo
@@ -91,7 +92,7 @@ class Group(AwaitableGroup["Group"]):
         meta_array: Any = None,  # noqa: ARG002  (without effect, as in zarr-python 3)
         layout: GroupLayout | None = None,
         snapshot: Snapshot | None = None,
-        allow_pickle: bool = False,
+        allow_pickle: Permission = False,
     ) -> None:
         """Open the group at ``path``; with ``layout``, the store is not read.
 
@@ -564,6 +565,7 @@ class Group(AwaitableGroup["Group"]):
         listing.warn_of(path, self._store, error)
 
     def _array(self, path: str, layout: Layout) -> Array:
+        allow = self._allow_pickle
         return Array(
             self._store,
             path,
@@ -571,7 +573,7 @@ class Group(AwaitableGroup["Group"]):
             self._chunk_store,
             self._synchronizer,
             cache_attrs=self._cache_attrs,
-            layout=trusted(layout, allow=True) if self._allow_pickle else layout,
+            layout=trusted(layout, allow=allow) if allow else layout,
         )
 
     def _group(self, path: str, layout: GroupLayout) -> Group:

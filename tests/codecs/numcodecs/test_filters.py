@@ -178,6 +178,52 @@ def test_pickle_only_where_it_is_allowed():
         trusted.decode(b"garbage", spec)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "filters"),
+    [
+        ("|O", [{"id": "vlen-utf8"}, {"id": "pickle", "protocol": 5}]),
+        ("<i4", [{"id": "pickle", "protocol": 5}]),
+        ("<i4", [{"id": "delta", "dtype": "<i4"}, {"id": "pickle", "protocol": 2}]),
+        ("<i4", [{"id": "pickle", "protocol": 5}, {"id": "zlib", "level": 1}]),
+    ],
+)
+def test_pickle_in_any_place(dtype, filters):
+    codec, spec = of(dtype, *filters, shape=(2, 2))
+    array = np.arange(4).reshape(2, 2).astype(dtype if dtype != "|O" else str).astype(dtype)
+    encoded = codec.encode(array, spec)
+    with pytest.raises(PickleCodecDisabledError, match="allow_pickle=True"):
+        codec.decode(encoded, spec)
+    trusted = replace(codec, allow_pickle=True)
+    assert trusted.decode(encoded, spec).tolist() == array.tolist()
+    # As numcodecs, whose filters zarr-python runs one after the other, encodes and decodes it.
+    chained = array
+    for item in codec.filters:
+        chained = item.shared.encode(chained)
+    assert trusted.decode(bytes(chained), spec).tolist() == array.tolist()
+
+
+def test_pickled_arrays_keep_their_order_and_have_the_size_of_the_chunk():
+    codec, spec = of("<i4", {"id": "pickle"}, shape=(2, 3), allow_pickle=True)
+    array = np.arange(6, dtype="<i4").reshape(2, 3)
+    # zarr-python pickles the chunks of an array of order F in that order.
+    turned = pickle.dumps(np.asfortranarray(array))
+    assert codec.decode(turned, spec).ravel().tolist() == array.ravel(order="F").tolist()
+    for other in (np.arange(5, dtype="<i4"), b"1234", [1, 2]):
+        with pytest.raises(CodecError, match="expected 24 bytes"):
+            codec.decode(pickle.dumps(other), spec)
+    with pytest.raises(CodecError, match="array of objects"):
+        codec.decode(pickle.dumps(np.array([{}, 1, 2], dtype=object)), spec)
+
+
+def test_a_permission_to_unpickle_is_asked_each_time():
+    answers = [True, False]
+    codec, spec = of("|O", {"id": "pickle"}, shape=(1,), allow_pickle=lambda: answers.pop(0))
+    encoded = codec.encode(np.array([{1}], dtype=object), spec)
+    assert codec.decode(encoded, spec).tolist() == [{1}]
+    with pytest.raises(PickleCodecDisabledError, match="allow_pickle=True"):
+        codec.decode(encoded, spec)
+
+
 def test_a_number_of_elements_that_is_not_the_chunks():
     codec, spec = of("|O", {"id": "pickle"}, shape=(2,), allow_pickle=True)
     with pytest.raises(CodecError, match="expected 2 elements, but the data holds 1"):

@@ -8,8 +8,8 @@ Rules of this file:
 * A compressor that encodes arrays, or objects, works like a last filter, and is one here; only the
   document names it apart.
 * An object codec can only be the first filter. The number of objects is taken from the array, never
-  from the data.
-* Objects are unpickled only if ``allow_pickle`` is True, which nothing in a store can set.
+  from the data. The exception is pickle, which zarr-python runs in any place.
+* Data is unpickled only if ``allow_pickle`` permits it, which nothing in a store can set.
 
 Specification: Zarr storage specification, version 2.
 """
@@ -48,10 +48,13 @@ from fastzarr.config import config as settings
 from fastzarr.errors import CodecError, MetadataError, PickleCodecDisabledError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeAlias
 
     from fastzarr.buffers import Buffer
     from fastzarr.codecs.base import ChunkSpec, Codec, Native
+
+    Permission: TypeAlias = bool | Callable[[], bool]
 
 _VLEN = {"vlen-utf8": VLenUTF8Codec(), "vlen-bytes": VLenBytesCodec()}
 _ITEMS = ("json2", "msgpack2")
@@ -66,7 +69,7 @@ class FiltersCodec(ArrayBytesCodec):
 
     ``filters`` is a sequence of numcodecs configurations or objects; ``compressed`` is True if the
     last one is the document's compressor. ``allow_pickle`` permits decoding with the object codec
-    ``pickle``, which executes arbitrary code from the data.
+    ``pickle``, which executes arbitrary code from the data; a function is asked each time.
 
     >>> FiltersCodec(filters=[{"id": "delta", "dtype": "<i4"}]).configs()
     [{'id': 'delta', 'dtype': '<i4'}]
@@ -77,13 +80,13 @@ class FiltersCodec(ArrayBytesCodec):
 
     filters: Sequence[Any]
     compressed: bool = False
-    allow_pickle: bool = field(default=False, compare=False)
+    allow_pickle: Permission = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         """Parse the filters; raise ``MetadataError`` if one is unknown or misplaced."""
         made = tuple(_made(item, i) for i, item in enumerate(self.filters))
         for place, item in enumerate(made):
-            if place and item.id in OBJECT_IDS:
+            if place and item.id in OBJECT_IDS and item.id != "pickle":
                 msg = f"the object codec {item.id!r} must be the first filter"
                 raise MetadataError(msg, f"filters[{place}]")
         object.__setattr__(self, "filters", made)
@@ -226,14 +229,13 @@ class FiltersCodec(ArrayBytesCodec):
                 found = run(item.id, item.shared.decode, np.frombuffer(as_view(found), np.uint8))
         return _shaped(found, spec)
 
-    def _objects(
-        self, config: Mapping[str, Any], codec: Any, data: Any, spec: ChunkSpec
-    ) -> np.ndarray[Any, Any]:
+    def _objects(self, config: Mapping[str, Any], codec: Any, data: Any, spec: ChunkSpec) -> Any:
         name, view, expected = config["id"], as_view(data), prod(spec.shape)
         if name in _VLEN:
             return _VLEN[name].decode(view, spec)
         if name == "pickle":
-            if not self.allow_pickle:
+            allow = self.allow_pickle
+            if not (allow() if callable(allow) else allow):
                 msg = (
                     "the array is stored with pickle, which can execute any code when it is read; "
                     "open it with allow_pickle=True if you trust its source"
@@ -241,13 +243,17 @@ class FiltersCodec(ArrayBytesCodec):
                 raise PickleCodecDisabledError(msg)
             import pickle
 
-            return np.asarray(run(name, pickle.loads, view))
+            found = run(name, pickle.loads, view)
+            if isinstance(found, (bytes, bytearray)):
+                return found
+            # Flattened in memory order: a pickled array keeps the order that it was stored in.
+            return np.asarray(found).reshape(-1, order="A")
         if name in _ITEMS:
             return _from_items(name, run(name, _parser(config), view), spec)
         if name == "vlen-array":
-            found = int.from_bytes(view[:4], "little")
-            if view.nbytes < 4 * (1 + expected) or found != expected:
-                msg = f"{name}: expected {expected} elements, but {view.nbytes} bytes state {found}"
+            count = int.from_bytes(view[:4], "little")
+            if view.nbytes < 4 * (1 + expected) or count != expected:
+                msg = f"{name}: expected {expected} elements, but {view.nbytes} bytes state {count}"
                 raise CodecError(msg)
         return np.asarray(run(name, codec.decode, view))
 
@@ -281,7 +287,7 @@ def encodes_arrays(config: Mapping[str, Any], *, objects: bool, first: bool) -> 
     name = config["id"]
     if name in _VLEN:
         return objects
-    return name not in BYTES_IDS | OBJECT_IDS or (first and name in _LISTS)
+    return name not in BYTES_IDS | OBJECT_IDS or name == "pickle" or (first and name in _LISTS)
 
 
 def _made(item: Any, place: int) -> NumcodecsAny:
@@ -347,8 +353,7 @@ def _shaped(found: Any, spec: ChunkSpec) -> np.ndarray[Any, Any]:
         if found.size != expected:
             msg = f"expected {expected} elements, but the data holds {found.size}"
             raise CodecError(msg)
-        # Flattened in memory order: a pickled array keeps the order that it was stored in.
-        return found.reshape(-1, order="A").astype(dtype, copy=False).reshape(spec.shape)
+        return found.reshape(-1).astype(dtype, copy=False).reshape(spec.shape)
     data = as_bytes(found)
     size = expected * dtype.itemsize
     if nbytes(data) != size:

@@ -9,6 +9,7 @@ from fastzarr.compat.core._checking import notice
 from fastzarr.compat.core.array_spec import parse_array_config
 from fastzarr.compat.core.common import parse_shapelike
 from fastzarr.compat.core.new_arrays import inner_config
+from fastzarr.compat.core.unpickling import may_unpickle
 from fastzarr.compat.storage.bridge import inner_store
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.stored import is_inside
@@ -41,6 +42,7 @@ def opened(place: StorePath, zarr_format: Any = None, config: Any = None) -> Arr
         inner_store(place.store),
         place.path,
         zarr_version=zarr_format,
+        allow_pickle=may_unpickle,
         config=inner_config(parse_array_config(config)),  # type: ignore[arg-type]
     )
     notice(made.layout)

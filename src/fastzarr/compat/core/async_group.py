@@ -30,6 +30,7 @@ from fastzarr.compat.core.creating import (
 )
 from fastzarr.compat.core.group_metadata import GroupMetadata, nested
 from fastzarr.compat.core.sync import sync
+from fastzarr.compat.core.unpickling import may_unpickle
 from fastzarr.compat.errors import ContainsArrayError, MetadataValidationError
 from fastzarr.compat.storage._common import StorePath, make_store_path
 from fastzarr.compat.storage.bridge import inner_store, outer_store
@@ -74,7 +75,7 @@ def new_group(
     words: dict[str, Any] = {"attributes": attributes, "overwrite": overwrite}
     with naming_parents(place), any_names():
         layout = build_group(store, place.path, format=format, **words)
-    made = with_attributes(InnerGroup(store, place.path, layout=layout))
+    made = with_attributes(InnerGroup(store, place.path, layout=layout, allow_pickle=may_unpickle))
     return AsyncGroup.from_inner(made, place)
 
 

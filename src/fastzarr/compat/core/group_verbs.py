@@ -18,6 +18,7 @@ from fastzarr.api.consolidate import consolidate_metadata
 from fastzarr.api.open import open_group as open_inner
 from fastzarr.compat.core.common import parse_shapelike
 from fastzarr.compat.core.dtype import parse_dtype
+from fastzarr.compat.core.unpickling import may_unpickle
 from fastzarr.compat.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
@@ -53,7 +54,8 @@ def made(store: Store, path: str, layout: GroupLayout, *, read_only: bool = Fals
         snapshot = Snapshot(store, path, nodes, name, documents.join(path, name))
     elif below is not None and format.consolidated is not None:
         snapshot = Snapshot(store, path, below, format.consolidated)
-    return Group(store, path, read_only, layout=layout, snapshot=snapshot)
+    words: dict[str, Any] = {"layout": layout, "snapshot": snapshot}
+    return Group(store, path, read_only, allow_pickle=may_unpickle, **words)
 
 
 def open_group(
@@ -66,6 +68,7 @@ def open_group(
         raise ValueError(msg)
     mode: Any = "r" if store.read_only else "r+"
     words: dict[str, Any] = {"zarr_format": zarr_format, "use_consolidated": use_consolidated}
+    words["allow_pickle"] = may_unpickle
     try:
         found = open_inner(store, mode, path=path, **words)
     except BaseZarrError as error:
@@ -205,14 +208,17 @@ def consolidate(group: Group, below: Mapping[str, Layout | GroupLayout] | None =
     """
     store, path, number = group.store, group.path, group.zarr_format
     if below is None:
-        return consolidate_metadata(store, path, number)
+        found = consolidate_metadata(store, path, number)
+        more: dict[str, Any] = {"layout": found.layout, "snapshot": found.snapshot}
+        return Group(store, path, found.read_only, allow_pickle=may_unpickle, **more)
     layout, name = group.layout, group.layout.format.separate_consolidated
     if name is None:
         save_layout(group, replace(layout, consolidated=below))
     else:
         document = layout.format.write_consolidated({"": layout, **below})
         store.set(documents.join(path, name), json.dumps(document, name))
-    return open_inner(store, "r+", path=path, zarr_format=number, use_consolidated=True)
+    words: dict[str, Any] = {"use_consolidated": True, "allow_pickle": may_unpickle}
+    return open_inner(store, "r+", path=path, zarr_format=number, **words)
 
 
 def save_layout(group: Group, layout: GroupLayout) -> None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.compat.core.attributes_document import with_attributes
 from fastzarr.compat.core.group_metadata import GroupMetadata, ImplicitGroupMarker
+from fastzarr.compat.core.unpickling import may_unpickle
 from fastzarr.compat.errors import ContainsArrayError, ContainsGroupError
 from fastzarr.metadata.formats import parse_format
 from fastzarr.metadata.layout import GroupLayout, Layout
+from fastzarr.metadata.trust import trusted
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import any_names
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 
 def _handle(store: Store, path: str, layout: Layout | GroupLayout) -> Node:
     if isinstance(layout, GroupLayout):
-        return Group(store, path, layout=layout)
-    return Array(store, path, layout=layout)
+        return Group(store, path, layout=layout, allow_pickle=may_unpickle)
+    return Array(store, path, layout=trusted(layout, allow=may_unpickle))
 
 
 def _new(store: Store, path: str, layout: Layout | GroupLayout) -> Node:

@@ -40,14 +40,16 @@ from fastzarr.compat.core.dtype.common import HasItemSize
 from fastzarr.compat.core.dtype.npy.structured import Structured
 from fastzarr.compat.core.metadata._grids import check_rectilinear_chunks_enabled
 from fastzarr.compat.core.metadata.v3 import ChunkGridMetadata, create_chunk_grid_metadata
+from fastzarr.compat.core.unpickling import may_unpickle
 from fastzarr.compat.storage.bridge import inner_store
 from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.errors import ZarrUserWarning
+from fastzarr.metadata.trust import trusted, unpickles
+from fastzarr.nodes.array import Array
 from fastzarr.nodes.building import any_names
 
 if TYPE_CHECKING:
     from fastzarr.compat.storage import StorePath
-    from fastzarr.nodes.array import Array
 
 #: The fill value where none is said, which None does not mean: it is one in format 2.
 DEFAULT_FILL_VALUE: Any = NOT_GIVEN
@@ -131,6 +133,9 @@ def _made(place: StorePath, words: dict[str, Any], **more: Any) -> Array:
     # zarr-python does not warn of names that format 3 reserves.
     with any_names():
         made = create_array(inner_store(place.store), name=place.path, **words, **more)
+    if unpickles(made.layout):
+        layout = trusted(made.layout, allow=may_unpickle)
+        made = Array(made.store, made.path, layout=layout, config=more["config"])
     notice(made.layout)
     return with_attributes(made)
 

@@ -54,6 +54,7 @@ from fastzarr.compat.testing._types import (
     v3_dtypes,
     zdtypes,
 )
+from fastzarr.stores.keys import METADATA_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,7 +126,9 @@ zarr_key_chars = st.sampled_from(
 
 def _is_name(text: str) -> bool:
     """Whether a node may have a name."""
-    return bool(text.strip(".")) and not text.startswith("__") and text.lower() != "zarr.json"
+    return (
+        bool(text.strip(".")) and not text.startswith("__") and text.lower() not in METADATA_NAMES
+    )
 
 
 node_names = st.text(zarr_key_chars, min_size=1).filter(_is_name)
