@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
+from itertools import islice
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -211,6 +212,25 @@ def test_each_value_that_is_taken_makes_room_for_another_request() -> None:
                 assert [taken(requests) for _ in range(7)] == [b"0123456789"] * 7
         finally:
             requests.end()
+
+
+def test_a_thread_that_finds_no_request_does_not_keep_awaited_ones_waiting() -> None:
+    store = Awaiting({str(number): b"0123456789" for number in range(24)})
+    with zarr.config.set({"fetch.bytes": 80}):
+        requests = Requests(store, 24, lambda number: Request(str(number)), lambda _: 10)
+        try:
+            while requests.arrived.qsize() < 8 or requests.under_way:
+                threading.Event().wait(0.001)
+            # More threads are asked to make requests than are needed, if one makes several.
+            idle = threading.Thread(target=resolve_name("fastzarr.engine.requests:_threads.work"))
+            idle.start()
+            idle.join()
+            looks = (requests.take_value() for _ in range(2000))
+            come = (one[1].data for one in looks if one is not None)
+            found = list(islice(come, 24))
+        finally:
+            requests.end()
+    assert found == [b"0123456789"] * 24
 
 
 def taken(requests: Requests) -> Any:

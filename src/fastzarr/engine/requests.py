@@ -104,13 +104,16 @@ class _Threads:
             return None
         if not bounds.may_read():
             return None
-        room, starved = bounds.room(), False
+        room, starved, others = bounds.room(), False, False
         for _ in range(len(self.queue)):
             requests = self.queue.popleft()
             if requests.stopped or requests.sent == requests.count:
                 continue
             self.queue.append(requests)
-            if requests.awaited is not awaited or requests.under_way >= requests.most:
+            if requests.awaited is not awaited:
+                others = True
+                continue
+            if requests.under_way >= requests.most:
                 continue
             numbers = requests.send(room)
             if numbers:
@@ -118,7 +121,8 @@ class _Threads:
                 bounds.begin_read()
                 return requests, numbers
             starved = True
-        bounds.no_read(starved=starved)
+        # Those of the other kind look for themselves whether they are starved.
+        bounds.no_read(starved=starved or (others and bounds.reads_wait))
         return None
 
     def finish(self, requests: Requests) -> None:
@@ -540,7 +544,10 @@ class Ahead:
 
     def __call__(self) -> None:
         """Wait for the call, and raise its error; make it on this thread if it has not begun."""
-        with self._lock:
+        # A signal that comes just before a thread sleeps does not wake it.
+        while not self._lock.acquire(timeout=_LOOK):
+            stopping.check()
+        try:
             # Threads that wait here may be those that keep the request from being sent.
             self._calls.alone = True
             while not self._over:
@@ -550,6 +557,8 @@ class Ahead:
                     self._over = True
                     if isinstance(found[1], BaseException):
                         self._error = found[1]
+        finally:
+            self._lock.release()
         if self._error is not None:
             raise self._error
 
