@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 
 import fastzarr as zarr
-from fastzarr.errors import ArchiveError, BaseZarrError, ZarrRuntimeWarning
+from fastzarr.config import config
+from fastzarr.errors import ArchiveError, BaseZarrError, DatabaseError, ZarrRuntimeWarning
 from fastzarr.storage import StorePath, ZipStore
 from fastzarr.stores.zip import archive
 from fastzarr.stores.zip.source import FileChange
@@ -209,3 +212,33 @@ def test_a_truncated_archive_in_another_store_has_no_fill_values() -> None:
     assert z[:].tolist() == [1, 1, 2, 2]
     with pytest.raises(ArchiveError):
         ZipStore(StorePath(zarr.MemoryStore({"a.zip": b"text"}), "a.zip"))
+
+
+def test_an_archive_that_another_program_has_locked_is_waited_for(tmp_path: Path) -> None:
+    """Reading and writing wait for some time, and then name the program."""
+    pytest.importorskip("fcntl")
+    path = str(tmp_path / "a.zip")
+    with ZipStore(path) as store:
+        store["a"] = b"1"
+    code = (
+        "import fcntl, sys; file = open(sys.argv[1], 'r+b'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('locked', flush=True); input()"
+    )
+    with subprocess.Popen(  # noqa: S603  (this interpreter)
+        [sys.executable, "-c", code, path], stdin=-1, stdout=-1, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        holder = f"process {other.pid}" if sys.platform == "linux" else "process"
+        with config.set({"database.timeout": 0.1}):
+            with pytest.raises(DatabaseError, match=rf"a\.zip: .* locked by .*{holder}"):
+                ZipStore(path, mode="r").get("a")
+            with pytest.raises(DatabaseError, match=rf"a\.zip: .* locked by .*{holder}"):
+                ZipStore(path).set("b", b"2")
+        other.stdin.write("\n")
+        other.stdin.flush()
+        # It waits for the end of the program.
+        with ZipStore(path) as store:
+            store["b"] = b"2"
+    assert dict(ZipStore(path, mode="r")) == {"a": b"1", "b": b"2"}

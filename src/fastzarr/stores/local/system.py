@@ -153,7 +153,7 @@ class FileLock:
             self.works = False
         return self.works
 
-    def try_lock(self) -> bool:
+    def try_lock(self, *, shared: bool = False) -> bool:
         """Take the lock if no other open file has it; return whether this has succeeded.
 
         This is always so if the file system has no locks.
@@ -162,7 +162,7 @@ class FileLock:
             return True
         self.locked = True
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:

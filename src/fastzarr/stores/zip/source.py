@@ -5,6 +5,8 @@ Rules of this file:
 * Bytes are read by their offset, all of them or none: a file that ends too early is an error.
 * A file is written only while it is locked, and the lock is that of the file which has the path at
   that time. It is opened for this, so that neither a forked child nor a copy keeps the lock.
+* A lock is waited for until ``database.timeout`` has passed, as that of a database: a process that
+  has it may be suspended, or be another program.
 * Where a system or file system has no locks, other processes are not excluded.
 """
 
@@ -13,11 +15,15 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastzarr.errors import ArchiveError
+from fastzarr.config import config
+from fastzarr.errors import ArchiveError, DatabaseError
+from fastzarr.stores import stopping
 from fastzarr.stores.capabilities import Request
+from fastzarr.stores.database_files import lock_holders
 from fastzarr.stores.local import system
 
 if TYPE_CHECKING:
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 _PARTS = 512
 _READ = os.O_RDONLY | system.BINARY
 _CHANGE = os.O_RDWR | system.BINARY
+# How long a writer waits before it tries the lock again: first, and at most.
+_FIRST, _LONGEST = 0.0002, 0.005
 
 
 class _Locked(threading.local):
@@ -114,7 +122,7 @@ class FileSource:
             lock = None
             try:
                 lock = system.FileLock.open(lambda: os.open(self.path, flags, 0o666))
-                lock.lock(shared=shared)
+                self._wait(lock, shared=shared)
                 if self._has_path(lock):
                     yield FileChange(lock, self.path)
                     return
@@ -122,6 +130,22 @@ class FileSource:
                 if lock is not None:
                     lock.end()
                 locked_here.count -= 1
+
+    def _wait(self, lock: system.FileLock, *, shared: bool) -> None:
+        """Wait for a lock; raise DatabaseError with its process if that takes long."""
+        timeout, pause = config.flat["database.timeout"], _FIRST
+        end = time.monotonic() + timeout
+        while not lock.try_lock(shared=shared):
+            if time.monotonic() >= end:
+                found = lock_holders(self.path)
+                by = f" by {found}" if found else " by another process"
+                made = DatabaseError(
+                    f"the archive was locked{by} for {timeout:g} seconds", f"zip://{self.path}"
+                )
+                made.errno = errno.EAGAIN
+                raise made
+            stopping.pause(pause)
+            pause = min(2 * pause, _LONGEST)
 
     def _has_path(self, lock: system.FileLock) -> bool:
         try:
