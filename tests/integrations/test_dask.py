@@ -137,3 +137,12 @@ def test_results_follow_the_array_api() -> None:
         assert found.__array_namespace__() is np
     xp = z[...].__array_namespace__()
     assert float(xp.sum(xp.asarray(z))) == 0.0
+
+
+def test_blocks_have_new_names_after_a_write(tmp_path: Path) -> None:
+    z = fastzarr.create_array(tmp_path, data=np.zeros(4), chunks=2)
+    before = from_zarr(z)
+    assert from_zarr(z).name == before.name == from_zarr(tmp_path).name
+    store(da.ones(4, chunks=2), z, scheduler="processes")
+    assert from_zarr(z).name != before.name
+    assert from_zarr(z).sum().compute() == 4

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,11 @@ import fastzarr
 from fastzarr import errors
 from fastzarr.codecs import ZstdCodec
 from fastzarr.nodes.array import Array
-from fastzarr.stores import LocalStore, MemoryStore
+from fastzarr.stores import LocalStore, MemoryStore, SQLiteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("data_path")
 
@@ -338,6 +343,31 @@ def test_dask_tells_arrays_by_place_and_metadata(z: Array) -> None:
     again = fastzarr.open_array(z.store, path="a/b")
     assert z.__dask_tokenize__() == again.__dask_tokenize__()
     assert z.__dask_tokenize__() != z.astype("f4").__dask_tokenize__()
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder", "sqlite"])
+def test_dask_does_not_take_what_was_read_for_what_was_written_since(
+    kind: str, tmp_path: Path
+) -> None:
+    stores = {"memory": MemoryStore, "folder": lambda: LocalStore(tmp_path / "a")}
+    store = stores.get(kind, lambda: SQLiteStore(tmp_path / "a.sqlite"))()
+    root = fastzarr.create_group(store)
+    z = root.create_array("z", shape=6, chunks=3, dtype="i4")
+    seen = [z.__dask_tokenize__()]
+    again = root["z"]
+    changes: list[Callable[[], object]] = [
+        lambda: z.__setitem__(0, 1),
+        lambda: again.__setitem__(slice(2, 5), 7),
+        lambda: asyncio.run(z.setitem_async(1, 2)),
+        lambda: again.append(np.arange(3)),
+        lambda: root.create_array("z", shape=9, chunks=3, dtype="i4", overwrite=True),
+    ]
+    for change in changes:
+        change()
+        fresh = root["z"]
+        seen.append(fresh.__dask_tokenize__())
+        assert fresh.__dask_tokenize__() == root["z"].__dask_tokenize__()
+    assert len(set(seen)) == len(seen)
 
 
 def test_opening_a_missing_node_raises() -> None:

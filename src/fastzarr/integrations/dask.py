@@ -18,6 +18,7 @@ from dask.utils import parse_bytes
 
 from fastzarr.api.create import create_array
 from fastzarr.api.open import open_array
+from fastzarr.engine import written
 from fastzarr.integrations.blocks import aligned, is_shared_safely
 from fastzarr.nodes.array import Array
 from fastzarr.stores.resolve import as_store_path
@@ -167,10 +168,19 @@ def store(
     ]
     how = {"lock": False, "regions": whole, **kwargs}
     if not (compute and return_stored):
-        return da.store(ready, arrays, compute=compute, return_stored=return_stored, **how)
+        found = da.store(ready, arrays, compute=compute, return_stored=return_stored, **how)
+        _note(arrays)
+        return found
     da.store(ready, arrays, **how)
+    _note(arrays)
     read = [from_zarr(z)[part] for z, part in zip(arrays, whole, strict=True)]
     return read[0] if one else tuple(read)
+
+
+def _note(arrays: list[Array]) -> None:
+    """Note that tasks, perhaps in other processes, have written to arrays."""
+    for array in arrays:
+        written.note(array.path)
 
 
 def _apart(source: da.Array, array: Array, region: Region | None) -> da.Array:

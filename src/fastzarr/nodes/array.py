@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import numpy as np
 
 from fastzarr import errors
+from fastzarr.engine import written
 from fastzarr.engine.requests import Ahead, runs_ahead
 from fastzarr.errors import ZarrUserWarning, caller_level
 from fastzarr.metadata.formats import same_format
@@ -26,7 +27,7 @@ from fastzarr.metadata.layout import Layout
 from fastzarr.metadata.trust import trusted, trusts
 from fastzarr.nodes import casting, documents
 from fastzarr.nodes.access import Access
-from fastzarr.nodes.current import check_chunks, check_covered, check_inside
+from fastzarr.nodes.current import check_chunks, check_covered, check_inside, document_token
 from fastzarr.nodes.growing import Growing
 from fastzarr.nodes.handle import Handle
 from fastzarr.nodes.settings import ArrayConfig
@@ -422,9 +423,22 @@ class Array(Growing):
             raise AttributeError(msg, name=name, obj=self)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        """Return the values that identify this array to dask."""
+        """Return the values that identify this array to dask.
+
+        They differ after a write of this process to the array, and if its document was changed or
+        replaced by anyone. Elements that another process has written leave them as they are.
+
+        >>> import fastzarr
+        >>> from dask.base import tokenize
+        >>> z = fastzarr.create_array({}, data=[1, 2, 3])
+        >>> before = tokenize(z)
+        >>> z[0] = 5
+        >>> tokenize(z) == before
+        False
+        """
         what = (self.layout, self._cast)
-        return (type(self).__name__, self.store.place.token, self.path, hash(what), str(what))
+        named = (type(self).__name__, self.store.place.token, self.path, hash(what), str(what))
+        return (*named, written.last(self.path), str(document_token(self._access)))
 
     def __arrow_array__(self, type: Any = None) -> Any:
         """Return the elements as an array of pyarrow; ``pyarrow.array(z)`` calls this method."""

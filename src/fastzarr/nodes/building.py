@@ -30,6 +30,7 @@ import numpy as np
 
 from fastzarr.creating.layouts import choose_format, make_layout
 from fastzarr.creating.progress import check_progress, reporting
+from fastzarr.engine import written
 from fastzarr.errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -153,6 +154,8 @@ def build_group(
         if overwrite:
             remove(store, path, chunk_store)
         publish(where, layout, parents)
+        if overwrite:
+            written.note(path)
     return layout
 
 
@@ -210,6 +213,8 @@ def drafted(
     if not done:
         draft.discard()
         raise _taken_now(store, path)
+    if overwrite:
+        written.note(path)
 
 
 class Parents(NamedTuple):

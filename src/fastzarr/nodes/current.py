@@ -37,6 +37,16 @@ if TYPE_CHECKING:
     Checked = tuple[Hashable | None, tuple[int, ...] | None]
 
 
+def document_token(access: Access) -> Hashable:
+    """Return what differs after the array's document was replaced, the same in every process.
+
+    A token that only this process knows does not do: then its deletions and the like are counted.
+    """
+    look = access.store.validator
+    token = None if look is None else look(access.document)
+    return token if isinstance(token, int | str | bytes | tuple) else access.paths.removals
+
+
 def check_chunks(access: Access, store: Store, viewed: View, checked: Checked) -> Checked:
     """Return what is known of the stored array; ``checked`` is what was returned last.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastzarr import errors
 from fastzarr.buffers import aligned, empty, overlaps_itself
-from fastzarr.engine import run
+from fastzarr.engine import run, written
 from fastzarr.nodes import casting
 from fastzarr.selection import index as kinds
 
@@ -504,6 +504,8 @@ class Indexed:
                     check.end()
                 if held is not None:
                     held.release()
+                # written.note inlined, because it is called for each write.
+                written.notes[hash(access.path) % written.PLACES] = next(written.numbers)
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -22,6 +22,7 @@ from xarray.namedarray.parallelcompat import get_chunked_array_type
 
 from fastzarr.api.consolidate import consolidate_metadata
 from fastzarr.api.open import open_group
+from fastzarr.engine import written
 from fastzarr.errors import GroupNotFoundError
 from fastzarr.integrations.blocks import is_shared_safely
 from fastzarr.integrations.xarray import coding
@@ -110,9 +111,11 @@ def _store(
     options: Mapping[str, Any] | None,
 ) -> Any:
     manager: Any = get_chunked_array_type(*sources)
-    return manager.store(
-        sources, targets, lock=False, compute=compute, regions=regions, **(options or {})
-    )
+    how = {"lock": False, "compute": compute, "regions": regions, **(options or {})}
+    found = manager.store(sources, targets, **how)
+    for array in targets:
+        written.note(array.path)
+    return found
 
 
 def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
