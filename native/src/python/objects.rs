@@ -3,6 +3,8 @@
 //! * An exception of the store is kept, and returned with the failure of the call.
 //! * Of a plan, objects are asked for one by one, or many together, or they are taken as they come.
 //! * A change is made during a turn of the store, so that no other writer comes between.
+//! * What follows without a pause is one entry into Python: each takes the interpreter's lock, and
+//!   makes Python's state of the thread.
 
 use std::collections::VecDeque;
 #[cfg(unix)]
@@ -15,6 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
+use pyo3::IntoPyObjectExt;
 
 #[cfg(unix)]
 use super::archive::Member;
@@ -361,60 +364,74 @@ impl PyObjects {
         })
     }
 
-    /// Hold the turn of an object, so that no other writer comes between the first read and the
+    /// Begin the turn of an object, so that no other writer comes between the first read and the
     /// last change.
-    fn turn<T>(&self, chunk: &[i64], f: impl FnOnce(&Py<PyAny>) -> Result<T>) -> Result<T> {
-        let turn = self.call("store", |py| {
-            let coords = PyTuple::new(py, chunk)?;
-            Ok(self
-                .chunks
-                .bind(py)
-                .call_method1("turn", (coords,))?
-                .unbind())
-        })?;
-        let done = f(&turn);
-        self.call("store", |py| turn.call_method0(py, "end").map(|_| ()))?;
-        done
+    fn begin<'py>(&self, py: Python<'py>, chunk: &[i64]) -> PyResult<Bound<'py, PyAny>> {
+        let coords = PyTuple::new(py, chunk)?;
+        let chunks = self.chunks.bind(py);
+        chunks.call_method1(intern!(py, "turn"), (coords,))
     }
 
-    /// Store the new value of an object. Return false if another writer has changed it since it was
-    /// read.
-    fn put(&self, turn: &Py<PyAny>, bytes: Option<&[u8]>) -> Result<bool> {
-        self.call("store", |py| {
-            let copy = |bytes: &[u8]| {
-                PyBytes::new_with(py, bytes.len(), |memory| {
-                    memory.copy_from_slice(bytes);
-                    Ok(())
-                })
-            };
-            let value = bytes.map(copy).transpose()?;
-            turn.call_method1(py, "put", (value,))?.extract(py)
-        })
+    /// Return the value of an object in its turn.
+    fn read(&self, turn: &Bound<'_, PyAny>) -> Result<Option<PyBackedBytes>> {
+        turn.call_method0(intern!(turn.py(), "get"))
+            .and_then(|found| as_bytes(&found))
+            .map_err(|raised| self.keep("fetch", raised))
+    }
+
+    /// Put a value until no other writer comes between.
+    fn put_in_turn<'py>(
+        &self,
+        chunk: &[i64],
+        value: impl IntoPyObject<'py>,
+        py: Python<'py>,
+    ) -> PyResult<()> {
+        let value = value.into_bound_py_any(py)?;
+        let turn = self.begin(py, chunk)?;
+        let done = loop {
+            match put(&turn, &value) {
+                Ok(false) => {}
+                done => break done,
+            }
+        };
+        let ended = end(&turn);
+        done.and(ended)
     }
 
     /// Put a value that Python may keep. Return memory that it does not keep any more, if there is some.
     fn lend(&self, chunk: &[i64], bytes: Vec<u8>) -> Result<Vec<u8>> {
-        let lent = self.call("store", |py| Py::new(py, Lent::of(bytes)))?;
-        self.turn(chunk, |turn| {
-            let put = || {
-                self.call("store", |py| {
-                    turn.call_method1(py, intern!(py, "put"), (&lent,))?
-                        .extract(py)
-                })
-            };
-            while !put()? {}
-            Ok(())
+        let lent = self.call("store", |py| {
+            let lent = Py::new(py, Lent::of(bytes))?;
+            self.put_in_turn(chunk, &lent, py)?;
+            Ok(lent)
         })?;
         self.lent.end(lent)
     }
 
-    /// Put a value until no other writer comes between.
+    /// Put a value, or remove the object, until no other writer comes between.
     fn replace(&self, chunk: &[i64], bytes: Option<&[u8]>) -> Result<()> {
-        self.turn(chunk, |turn| {
-            while !self.put(turn, bytes)? {}
-            Ok(())
+        self.call("store", |py| {
+            let value = bytes.map(|bytes| copied(py, bytes)).transpose()?;
+            self.put_in_turn(chunk, value, py)
         })
     }
+}
+
+/// Store the new value of an object. Return false if another writer has changed it since it was read.
+fn put<'py>(turn: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> PyResult<bool> {
+    turn.call_method1(intern!(turn.py(), "put"), (value,))?
+        .extract()
+}
+
+fn end(turn: &Bound<'_, PyAny>) -> PyResult<()> {
+    turn.call_method0(intern!(turn.py(), "end")).map(drop)
+}
+
+fn copied<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, bytes.len(), |memory| {
+        memory.copy_from_slice(bytes);
+        Ok(())
+    })
 }
 
 /// The fewest bytes that are lent instead of copied.
@@ -543,13 +560,34 @@ impl Objects for PyObjects {
     }
 
     fn update(&self, chunk: &[i64], _: u64, _: Stop, make: Make) -> Result<()> {
-        self.turn(chunk, |turn| loop {
-            let old = self.fetch(|py| turn.bind(py).call_method0("get"))?;
-            let new = make(old.as_deref())?.map(Value::joined).transpose()?;
-            if self.put(turn, new.as_deref())? {
-                return Ok(());
+        let (turn, mut old) = self.call("store", |py| {
+            let turn = self.begin(py, chunk)?;
+            let old = self.read(&turn);
+            Ok((turn.unbind(), old))
+        })?;
+        let mut ended = false;
+        let change = || loop {
+            let found = old?;
+            let new = make(found.as_deref())?.map(Value::joined).transpose()?;
+            let again = self.call("store", |py| {
+                let turn = turn.bind(py);
+                let value = new.map(|bytes| copied(py, &bytes)).transpose()?;
+                if put(turn, &value.into_bound_py_any(py)?)? {
+                    ended = true;
+                    return end(turn).map(|()| None);
+                }
+                Ok(Some(self.read(turn)))
+            })?;
+            match again {
+                Some(found) => old = found,
+                None => return Ok(()),
             }
-        })
+        };
+        let done = change();
+        if !ended {
+            self.call("store", |py| end(turn.bind(py)))?;
+        }
+        done
     }
 
     fn remove(&self, chunk: &[i64], _: Stop) -> Result<()> {
