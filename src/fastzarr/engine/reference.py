@@ -67,14 +67,21 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
             return of_error(piece.chunk, "fetch", error)
         return None
 
+    def place(data: Buffer | None, piece: planning.Piece) -> None:
+        if program.shard is None:
+            _place(program, data, piece, out, nested)
+            return
+        own = program if piece.full is None else program.of_shape(piece.full)
+        shard: Any = own.shard
+        _read_shard(shard, _Held(data), piece, out, nested)
+
     if job.take is not None:
-        place = partial(_place, program, out=out, job=nested)
         return _read_ahead(place, plan, job.take, one, job)
     return one(0) if plan.size == 1 else _run(one, plan.size, job)
 
 
 def _read_ahead(
-    place: Callable[..., None],
+    place: Callable[[Buffer | None, planning.Piece], None],
     plan: Plan,
     take: Take,
     one: Callable[[int], Failure | None],

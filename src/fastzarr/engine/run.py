@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 # With fewer bytes than this, apart from the first chunk, threads cost more than they save.
 _SMALL = 1 << 17
+# Of values that are copied, so many bytes are requested together, and larger ones alone: their
+# memory is then used again by those that follow.
+_COPIED, _ALONE = 1 << 22, 1 << 18
 # Chunks of fewer bytes than this are compressed faster than a thread takes the interpreter's lock.
 _LIGHT = 1 << 13
 
@@ -140,17 +143,15 @@ def _read_many(
 ) -> Any:
     """Read chunks or shards that are not files, requested together or ahead of their use."""
     store = chunks.store
-    ahead = runs_ahead(store)
-    if program.shard is not None:
-        if ahead:
-            return read_shards(chosen, program, plan, chunks, out, job)
-        return chosen.read(program, plan, chunks, out, job)
-    if not ahead:
-        fit = config.flat["fetch.bytes"] // max(program.nbytes, 1)
-        together = store.batch if store.batch == 1 else min(store.batch, max(fit, 1))
+    if not runs_ahead(store):
+        if chosen is reference and program.shard is not None and store.supports_partial_reads:
+            return chosen.read(program, plan, chunks, out, job)
+        together = min(store.batch, _together(chunks, plan.size, program.nbytes))
         if together > 1 and chosen is reference:
             job = job._replace(take=Together(chunks, plan, together).take)
         return chosen.read(program, plan, chunks, out, job._replace(together=together))
+    if program.shard is not None:
+        return read_shards(chosen, program, plan, chunks, out, job)
     requests = fetch_ahead(chunks, plan, program.nbytes)
     spread: Any = job.spread
     if spread is not inline:
@@ -161,6 +162,20 @@ def _read_many(
         )
     finally:
         requests.end()
+
+
+def _together(chunks: StoredChunks, count: int, size: int) -> int:
+    """Return how many of ``count`` values are requested at once; ``size`` is that of one decoded.
+
+    With 1, each is requested alone, by which it may be copied.
+    """
+    if count == 1 and (size <= _ALONE or not chunks.has_views):
+        return 1
+    room = config.flat["fetch.bytes"]
+    if chunks.has_views or chunks.located is not None:
+        # They are not copied, so that large ones do not take more memory together.
+        return max(room // max(size, 1), 2)  # type: ignore[no-any-return]
+    return 1 if size > _ALONE else max(min(room, _COPIED) // max(size, 1), 1)
 
 
 def run_write(
