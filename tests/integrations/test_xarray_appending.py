@@ -226,3 +226,27 @@ def test_stored_units_may_be_spelled_otherwise() -> None:
         to_fastzarr(ds, store := {})
         to_fastzarr(ds, store, append_dim="t")
         np.testing.assert_array_equal(read(store).a, [*start, *start])
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_part_of_new_rows_is_appended_when_it_is_stored(blocks: bool) -> None:
+    zeros, ones = (xr.Dataset({"a": (("x", "y"), np.full((2, n), n / 2 - 1))}) for n in (2, 4))
+    to_fastzarr(ones, store := MemoryStore())
+    longer = zeros.chunk(x=1) if blocks else zeros
+    words: dict[str, Any] = {"append_dim": "x", "region": {"y": slice(1, 3)}, "mode": "a"}
+    seen = []
+
+    def fail(*_: Any, **__: Any) -> None:
+        seen.append(fastzarr.open_group(store)["a"].shape)
+        message = "the disk is full"
+        raise OSError(message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastzarr.engine.run.run_write", fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            to_fastzarr(longer, store, **words)
+    assert set(seen) == {(2, 4)}
+    assert fastzarr.open_group(store)["a"].shape == (2, 4)
+    to_fastzarr(longer, store, **words)
+    expected = [[1.0] * 4] * 2 + [[np.nan, 0, 0, np.nan]] * 2
+    np.testing.assert_array_equal(fastzarr.open_group(store)["a"][:], expected)

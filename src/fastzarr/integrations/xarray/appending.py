@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 class More(NamedTuple):
     """The elements that are appended to an array along an axis.
 
-    The variable has blocks that were cut for an array as long as ``start``.
+    The variable has blocks that were cut for an array as long as ``start``. ``part`` says which
+    elements along the other axes are written.
     """
 
     variable: Variable
     array: Array
     axis: int
     start: int
+    part: Region
 
     @property
     def length(self) -> int:
@@ -46,7 +48,7 @@ class More(NamedTuple):
 
     def region(self, longer: Array) -> Region:
         """Return the part of the longer array that is new."""
-        found = [slice(0, size) for size in longer.shape]
+        found = list(self.part)
         found[self.axis] = slice(longer.shape[self.axis] - self.length, longer.shape[self.axis])
         return tuple(found)
 

@@ -147,7 +147,8 @@ def to_fastzarr(  # noqa: PLR0913  (the signature of xarray's to_zarr)
     ``write_inherited_coords=True`` stores the coordinates that a group inherits in the group, too.
 
     Blocks of dask are written in parallel. With ``compute=False`` they are written by the returned
-    ``Delayed``; the arrays exist already. Blocks that end inside a chunk are written correctly if
+    ``Delayed``; the arrays exist already, as long as they will be, so that readers see fill values
+    for what is not written yet. Blocks that end inside a chunk are written correctly if
     the store keeps concurrent changes of one chunk apart, as folders, memory, databases and object
     stores with conditional writes do. In other stores they raise ValueError, unless
     ``align_chunks=True`` makes them end where chunks do, or ``safe_chunks=False`` is passed.
@@ -551,8 +552,8 @@ class _Writer:
                 array = array.with_config({"write_empty_chunks": how.write_empty})
             if how.append_dim in variable.dims:
                 axis = variable.dims.index(how.append_dim)
-                if not self.region and (how.compute or not variable.chunks):
-                    pending.more.append(More(variable, array, axis, start[axis]))
+                if how.compute or not variable.chunks:
+                    pending.more.append(More(variable, array, axis, start[axis], region))
                     return
                 shape = list(array.shape)
                 shape[axis] += variable.shape[axis]
