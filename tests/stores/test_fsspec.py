@@ -14,6 +14,8 @@ from uuid import uuid4
 import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from servers.suites import SuiteInSeaweed
 
@@ -22,6 +24,7 @@ from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, ChunkIOError, RequestAccessError, RequestError
 from fastzarr.stores import FsspecStore, FSStore, LocalStore, SQLiteStore, ZipStore, as_store
 from fastzarr.stores.capabilities import Request
+from fastzarr.stores.keys import TEMPORARY_SUFFIX
 from fastzarr.stores.loop import wait
 from fastzarr.testing import StoreTests
 
@@ -181,6 +184,34 @@ def test_a_upath_of_a_local_file_is_a_path(tmp_path, scheme):
         assert type(found) is cls
         assert found == as_store(f"{tmp_path}/{name}")
     assert isinstance(as_store(upath.UPath("memory://a.zarr")), FsspecStore)
+
+
+class Recording(LocalFileSystem):
+    """A file system of local files that notes what is written under which name."""
+
+    cachable = False
+
+    def __init__(self):
+        super().__init__(auto_mkdir=True)
+        self.written = []
+
+    def pipe_file(self, path, value, mode="overwrite", **kwargs):
+        self.written.append(path)
+        super().pipe_file(path, value, mode, **kwargs)
+
+
+def test_a_folder_of_a_file_system_is_a_path_in_it(tmp_path):
+    """Values are not written in place, where a killed writer would leave a part of one."""
+    inner = Recording()
+    folder = DirFileSystem("b", DirFileSystem(f"{tmp_path}/a", inner))
+    array = create_array(folder, data=np.arange(10), chunks=5)
+    array[0] = 7
+    assert inner.written
+    assert all(path.endswith(TEMPORARY_SUFFIX) for path in inner.written)
+    store = FsspecStore(folder)
+    assert store == FsspecStore(inner, path=f"{tmp_path}/a/b")
+    assert open_array(f"{tmp_path}/a/b")[:].tolist() == [7, *range(1, 10)]
+    assert sorted(store) == ["c/0", "c/1", "zarr.json"]
 
 
 def test_an_awaited_file_system_is_awaited(s3):

@@ -129,6 +129,23 @@ def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
     return fs, path
 
 
+def without_folders(fs: Any, path: str) -> tuple[Any, str]:
+    """Return the file system, and the path in it, of a path in one that is rooted in a folder.
+
+    What is known of a file system, such as that its files are written in place, is known by its
+    protocol, which that of the folder hides.
+
+    >>> from fsspec.implementations.dirfs import DirFileSystem
+    >>> from fsspec.implementations.memory import MemoryFileSystem
+    >>> without_folders(DirFileSystem("/a", MemoryFileSystem()), "b")[1]
+    '/a/b'
+    """
+    while "dir" in copies.protocols(fs):
+        path = f"{fs.path.rstrip('/')}/{path.strip('/')}".rstrip("/")
+        fs = fs.fs
+    return fs, path
+
+
 def _limits(scheme: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a client that makes one attempt, which ends after its time."""
     options, seconds = dict(given), config["fetch.timeout"]

@@ -115,6 +115,7 @@ class FsspecStore(RemoteStore):
         if not hasattr(fs, "cat_file"):
             msg = f"expected a file system of fsspec, not {type(fs).__name__}"
             raise TypeError(msg)
+        fs, path = clients.without_folders(fs, path)
         self._fs, self._process = fs, os.getpid()
         loop.connects(fs)
         self._root, self._query = str(fs.get_mapper(path).root).rstrip("/"), ""
