@@ -6,6 +6,8 @@ Rules of this file:
   closed before a fork, unless somebody keeps views of its values.
 * The map of the file may be replaced, and the environment closed, only while nobody uses it. What
   has views of values counts as a user.
+* An interrupt may come at any time, and leave a session that never ends. It counts no more when it
+  is gone, or when its thread begins another one. So users are known by references to them.
 * A file that is shorter than its contents is not used, because reading beyond its end in the map
   would end the process.
 """
@@ -16,8 +18,9 @@ import errno
 import os
 import time
 from functools import cache
-from threading import Condition
-from typing import TYPE_CHECKING, Any, ClassVar
+from threading import Condition, RLock, get_ident
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from weakref import ref
 
 import numpy as np
 
@@ -62,6 +65,24 @@ def environment(url: str, path: str, kwargs: dict[str, Any]) -> Environment:
         return Environment(url, path, kwargs, found)
 
 
+class User(Protocol):
+    """What has a transaction."""
+
+    @property
+    def thread(self) -> int | None:
+        """The thread whose next session shows that this has ended; None if none does."""
+
+    def abandon(self) -> None:
+        """Undo the transaction, unless it has ended."""
+
+
+class _User(ref[User]):
+    """A user that has not ended, with its thread."""
+
+    __slots__ = ("thread",)
+    thread: int | None
+
+
 class Environment:
     """An environment of LMDB, opened when it is first used."""
 
@@ -77,10 +98,11 @@ class Environment:
             raise ImportError(msg) from error
         self._lmdb: Any = lmdb
         self.url, self.path, self._kwargs = url, path, kwargs
-        self._free = Condition()
+        self._lock = RLock()
+        self._free = Condition(self._lock)
         self._env: Any = None
-        # How many sessions use it, how many of these have views, and whether others must wait.
-        self._users = self.leases = 0
+        # Who uses it, and whether others must wait.
+        self._users: set[_User] = set()
         self._closed = False
         # Whether it was inherited by a fork, and cannot be used.
         self._inherited = False
@@ -98,7 +120,7 @@ class Environment:
 
     def check(self, kwargs: dict[str, Any]) -> None:
         """Raise BaseZarrError if the environment has other settings, unless it is not open."""
-        with self._free:
+        with self._lock:
             if kwargs == self._kwargs:
                 return
             if self._env is None:
@@ -115,44 +137,53 @@ class Environment:
     def _data(self, settings: dict[str, Any]) -> str:
         return os.path.join(self.path, "data.mdb") if settings["subdir"] else self.path
 
-    def take(self, *, create: bool) -> Any:
-        """Return the environment for a session; None if it is missing and is only read.
+    def _take(self, user: User, *, create: bool) -> Any:
+        """Return the environment for a user; None if it is missing and is only read."""
+        with self._lock:
+            found = self._find(create=create)
+            if found is not None:
+                one = _User(user, self._users.discard)
+                one.thread = user.thread
+                self._users.add(one)
+            return found
 
-        ``leave`` must be called at the end.
-        """
-        with self._free:
-            while self._closed:
-                self._free.wait()
-            if self._inherited:
-                msg = f"{self.url} was in use when this process was forked; open it after the fork"
-                raise ForkedError(msg)
-            if self._env is not None and self._look(self._path) == self._file:
-                self._users += 1
-                return self._env
-            settings = self._settings()
-            self._path = self._data(settings)
-            file = self._look(self._path)
-            if file != self._file:
-                # Another file has the name now, or none has. Those who use the old one keep it.
-                self._env, self._file = None, file
-            if file is None and not create:
-                return None
-            if self._env is None:
-                self._env = self._open(settings, create=create)
-            self._users += 1
+    def _find(self, *, create: bool) -> Any:
+        """Return the environment as ``_take`` does, with the lock held."""
+        if self._users:
+            self._end_left()
+        while self._closed:
+            self._free.wait()
+        if self._inherited:
+            msg = f"{self.url} was in use when this process was forked; open it after the fork"
+            raise ForkedError(msg)
+        if self._env is not None and self._look(self._path) == self._file:
             return self._env
+        settings = self._settings()
+        self._path = self._data(settings)
+        file = self._look(self._path)
+        if file != self._file:
+            # Another file has the name now, or none has. Those who use the old one keep it.
+            self._env, self._file = None, file
+        if file is None and not create:
+            return None
+        if self._env is None:
+            self._env = self._open(settings, create=create)
+        return self._env
 
-    def count_lease(self, number: int) -> None:
-        """Count a transaction that keeps views, or, with -1, one that has ended."""
-        with self._free:
-            self.leases += number
+    def _end_left(self) -> None:
+        """End the sessions that interrupts have left on this thread, with the lock held."""
+        me = get_ident()
+        for user in tuple(self._users):
+            left = user() if user.thread == me else None
+            if left is not None:
+                left.abandon()
+                self.leave(left)
 
-    def leave(self, *, write: bool = False) -> None:
-        """Count a session that has ended; ``write`` is that of ``session``."""
-        if write:
-            self._writers.end()
-        with self._free:
-            self._users -= 1
+    def leave(self, user: User) -> None:
+        """Count a user that has ended no more."""
+        self._writers.end(user)
+        with self._lock:
+            self._users.discard(_User(user))
             if not self._users:
                 self._free.notify_all()
 
@@ -225,9 +256,8 @@ class Environment:
 
     def own(self) -> Any:
         """Return the environment for the store's user."""
-        found = self.take(create=True)
-        self.leave()
-        return found
+        with self._lock:
+            return self._find(create=True)
 
     def _wait(self, seconds: float) -> bool:
         """Wait until nobody uses the environment; return False after some time."""
@@ -239,7 +269,7 @@ class Environment:
 
     def grow(self, size: int) -> None:
         """Let the map have a size at least, or that which another process has given it for 0."""
-        with self._free:
+        with self._lock:
             while self._closed:
                 self._free.wait()
             if self._env is None or (size and self._env.info()["map_size"] >= size):
@@ -267,13 +297,14 @@ class Environment:
         needed = used + 2 * nbytes + _MARGIN
         return 0 if needed <= info["map_size"] else max(needed, 2 * info["map_size"])
 
-    def session(self, *, write: bool, nbytes: int = 0) -> tuple[Any, Any]:
+    def session(self, user: User, *, write: bool, nbytes: int = 0) -> tuple[Any, Any]:
         """Return the environment and a new transaction of it; two times None if it is missing.
 
-        Raise DatabaseError if another writer does not end in time.
+        ``leave`` must be called at the end, unless the user is gone then. Raise DatabaseError if
+        another writer does not end in time.
         """
         while True:
-            env = self.take(create=write)
+            env = self._take(user, create=write)
             if env is None:
                 return None, None
             size = 0
@@ -281,31 +312,26 @@ class Environment:
                 if write:
                     size = self.make_room(env, nbytes)
                 if not size:
-                    return env, self._begin(env, write=write)
+                    return env, self._begin(env, user, write=write)
             except self._lmdb.MapResizedError:
                 pass
             except self._lmdb.Error as error:
-                self.leave()
+                self.leave(user)
                 raise self.worded(error) from error
             except BaseException:
-                self.leave()
+                self.leave(user)
                 raise
-            self.leave()
+            self.leave(user)
             self.grow(size)
 
-    def _begin(self, env: Any, *, write: bool) -> Any:
-        if not write:
-            return env.begin(buffers=True)
-        self._writers.begin()
-        try:
-            return env.begin(write=True, buffers=True)
-        except BaseException:
-            self._writers.end()
-            raise
+    def _begin(self, env: Any, user: User, *, write: bool) -> Any:
+        if write:
+            self._writers.begin(user)
+        return env.begin(write=write, buffers=True)
 
     def close(self) -> None:
         """Close the environment, unless it is in use."""
-        with self._free:
+        with self._lock:
             found = self._env
             if found is not None and not self._users:
                 self._env = None
@@ -314,8 +340,9 @@ class Environment:
 
     def before_fork(self) -> None:
         """Close the environment when nobody uses it any more."""
-        self._free.acquire()
+        self._lock.acquire()
         self._closed = True
+        self._end_left()
         end = time.monotonic() + _WAIT
         while self._users and time.monotonic() < end:
             self._free.wait(_LOOK)
@@ -325,14 +352,15 @@ class Environment:
         """Let other threads use the environment again."""
         self._closed = False
         if child:
-            self._free = Condition()
+            self._lock = RLock()
+            self._free = Condition(self._lock)
             self._writers.reset()
             # If it was not closed, closing it now would end what the parent reads.
             self._inherited = self._env is not None
             self._kept.append(self._env)
         else:
             self._free.notify_all()
-            self._free.release()
+            self._lock.release()
 
     def worded(self, error: Exception, key: str = "") -> Exception:
         """Return the error of the store for one of LMDB or the system."""
@@ -362,6 +390,7 @@ class Environment:
         found: type[Exception] = self._lmdb.Error
         return found
 
-    def readers(self) -> int:
-        """Return how many transactions may keep views."""
-        return int(self._kwargs.get("max_readers", 126)) // _SHARE
+    def has_room(self) -> bool:
+        """Whether the transactions that have been begun may keep views."""
+        leases = sum(user.thread is None for user in tuple(self._users))
+        return leases <= int(self._kwargs.get("max_readers", 126)) // _SHARE

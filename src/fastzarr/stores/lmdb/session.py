@@ -9,6 +9,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from contextlib import suppress
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -30,39 +32,49 @@ _COPIED = 1 << 14
 class Reading(Session):
     """A transaction that reads; without an environment, there are no keys."""
 
-    _writes = False
-
     def __init__(self, environment: Environment) -> None:
         """Initialise without a transaction."""
         self._environment = environment
+        self.thread = get_ident()
         self._env: Any = None
         self._txn: Any = None
         self._key = ""
 
     def __enter__(self) -> Self:
         """Begin the transaction."""
-        self._env, self._txn = self._environment.session(write=False)
+        self._env, self._txn = self._environment.session(self, write=False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
         """End the transaction; raise DatabaseError if LMDB has failed."""
-        txn, self._txn = self._txn, None
+        txn = self._txn
         try:
             if txn is not None:
                 self._end(txn, failed=error is not None)
         except self._environment.failures as failure:
             error = failure
+        except BaseException:
+            self.abandon()
+            raise
         finally:
+            self._txn = None
             if txn is not None:
-                self._environment.leave(write=self._writes)
+                self._environment.leave(self)
         if isinstance(error, self._environment.failures):
             raise self._environment.worded(error, self._key) from error
 
     def _end(self, txn: Any, *, failed: bool) -> None:
         del failed
         txn.abort()
+
+    def abandon(self) -> None:
+        """Undo the transaction, unless it has ended."""
+        txn, self._txn = self._txn, None
+        if txn is not None:
+            with suppress(self._environment.failures):
+                txn.abort()
 
     def sync(self) -> None:
         """Sync the file."""
@@ -144,8 +156,6 @@ class Reading(Session):
 class Writing(Reading, WritingSession):
     """A transaction that writes, and keeps other writers out."""
 
-    _writes = True
-
     def __init__(self, environment: Environment, nbytes: int) -> None:
         """Initialise; the new values have ``nbytes``."""
         super().__init__(environment)
@@ -154,7 +164,7 @@ class Writing(Reading, WritingSession):
 
     def __enter__(self) -> Self:
         """Begin the transaction, when no other writer has one."""
-        self._env, self._txn = self._environment.session(write=True, nbytes=self._nbytes)
+        self._env, self._txn = self._environment.session(self, write=True, nbytes=self._nbytes)
         return self
 
     def _end(self, txn: Any, *, failed: bool) -> None:
@@ -195,19 +205,27 @@ class Writing(Reading, WritingSession):
 
 
 class Lease:
-    """A transaction that lasts as long as views of its values."""
+    """A transaction that lasts as long as views of its values.
+
+    It ends when it is released. A finalizer in Python would swallow an interrupt.
+    """
+
+    #: Its views may be used after the next session of their thread has begun.
+    thread = None
 
     def __init__(self, environment: Environment) -> None:
         """Begin the transaction."""
         self._environment = environment
-        _, self._txn = environment.session(write=False)
-        if self._txn is not None:
-            environment.count_lease(1)
+        _, self._txn = environment.session(self, write=False)
+
+    def abandon(self) -> None:
+        """End the transaction, whose views are not valid any more."""
+        self._txn = None
 
     def values(self, keys: Sequence[str]) -> list[memoryview | bytes | None]:
         """Return the values of keys, large ones as views unless too many have any."""
         found = self._get(keys)
-        if not self._has_room():
+        if not self._environment.has_room():
             return _copied(found)
         return [
             self._view(one) if one and len(one) > _COPIED else _copied([one])[0] for one in found
@@ -219,12 +237,9 @@ class Lease:
         They are copied if too many transactions have views.
         """
         found: list[Any] = self._get(keys)
-        if self._has_room():
+        if self._environment.has_room():
             return Views(self, found)
         return Views(None, _copied(found))
-
-    def _has_room(self) -> bool:
-        return self._environment.leases <= self._environment.readers()
 
     def _get(self, keys: Sequence[str]) -> list[memoryview | None]:
         if self._txn is None:
@@ -244,14 +259,6 @@ class Lease:
         array: Any = np.frombuffer(found, np.uint8).view(_Leased)
         array.lease = self
         return memoryview(array)
-
-    def __del__(self) -> None:
-        """End the transaction."""
-        txn = self.__dict__.get("_txn")
-        if txn is not None:
-            txn.abort()
-            self._environment.count_lease(-1)
-            self._environment.leave()
 
 
 class _Leased(np.ndarray):

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from weakref import ref
 
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
@@ -41,7 +42,8 @@ class Writers:
     def __init__(self, url: str) -> None:
         """Initialise without a lock file."""
         self._url = url
-        self._mine = threading.Lock()
+        self._writer: ref[object] | None = None
+        self.reset()
         # The path of the lock file until it is opened.
         self._path = ""
         self._file: int | None = None
@@ -62,34 +64,41 @@ class Writers:
         """Close the lock file."""
         self.close()
 
-    def begin(self) -> None:
-        """Wait for all other writers, or raise DatabaseError with the one that has the lock."""
+    def begin(self, writer: object) -> None:
+        """Wait for all other writers, or raise DatabaseError with the one that has the lock.
+
+        ``end`` must be called at the end, unless the writer is gone then.
+        """
         timeout = config.flat["database.timeout"]
         end = time.monotonic() + timeout
-        while not self._mine.acquire(timeout=min(_LOOK, timeout)):
-            self._check(end, timeout, os.getpid())
-        try:
-            if self._path:
-                path, self._path = self._path, ""
-                # Without the file, the environment has no locks.
-                with suppress(OSError):
-                    self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            pause = _FIRST
-            while (holder := self._holder()) is not None:
-                self._check(end, timeout, holder)
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST)
-        except BaseException:
-            self._mine.release()
-            raise
+        with self._lock:
+            while self._writer is not None and self._writer() is not None:
+                self._check(end, timeout, os.getpid())
+                self._free.wait(_LOOK)
+            self._writer = ref(writer)
+        if self._path:
+            path, self._path = self._path, ""
+            # Without the file, the environment has no locks.
+            with suppress(OSError):
+                self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        pause = _FIRST
+        while (holder := self._holder()) is not None:
+            self._check(end, timeout, holder)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
 
-    def end(self) -> None:
-        """Let other threads write."""
-        self._mine.release()
+    def end(self, writer: object) -> None:
+        """Let other threads write, if this one did."""
+        if self._writer is not None and self._writer() is writer:
+            with self._lock:
+                self._writer = None
+                self._free.notify()
 
     def reset(self) -> None:
         """Forget the threads of the parent, in a forked child."""
-        self._mine = threading.Lock()
+        self._lock = threading.Lock()
+        self._free = threading.Condition(self._lock)
+        self._writer = None
 
     def _check(self, end: float, timeout: float, holder: int) -> None:
         stopping.check()

@@ -10,6 +10,8 @@ Rules of this file:
 * SQLite itself waits for locks only briefly, so that Ctrl-C ends the wait; ``session.py`` repeats
   it until ``timeout``.
 * A database in memory is that of its one connection.
+* An interrupt may come at any time, and leave a session that never ends. It counts no more when it
+  is gone, or when its thread begins another one, which undoes what it has not committed.
 * A large transaction writes its values once with a rollback journal, and twice with a write-ahead
   log, which makes small ones faster. So the log is used when a store has made some small
   transactions, and by all others after that. A store that is closed ends it if it is the last one,
@@ -29,6 +31,7 @@ from functools import lru_cache
 from threading import Condition, RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from weakref import ref
 
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
@@ -67,7 +70,7 @@ _CODES = {
 class Link:
     """A connection with its mode, and what was set for it."""
 
-    __slots__ = ("connection", "logs", "mode", "settings")
+    __slots__ = ("connection", "in_use", "logs", "mode", "settings", "within")
 
     def __init__(self, connection: sqlite3.Connection, mode: str) -> None:
         """Initialise with a new connection."""
@@ -76,6 +79,16 @@ class Link:
         self.settings: dict[str, str] = {}
         #: Whether the database has a log, which it keeps while this connection is open.
         self.logs = False
+        #: Whether a session has it, and whether a transaction of somebody else was under way then.
+        self.in_use = self.within = False
+
+
+class _User(ref[object]):
+    """A session that has not ended, with its thread and its connection."""
+
+    __slots__ = ("link", "thread")
+    link: Link | None
+    thread: int
 
 
 class Connections:
@@ -101,8 +114,8 @@ class Connections:
         self._idle: dict[str, list[Link]] = {READ: [], UPDATE: [], CREATE: []}
         # How many small transactions there were without a log.
         self._small = 0
-        # The threads that use a connection, and the one that waits for the others to fork.
-        self._users: list[int] = []
+        # The sessions under way, and the thread that waits for the others to fork.
+        self._users: set[_User] = set()
         self._forking: int | None = None
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
@@ -127,7 +140,7 @@ class Connections:
             raise self.worded(error) from error
         return (info.st_dev, info.st_ino)
 
-    def take(self, mode: str) -> Link | None:
+    def take(self, mode: str, session: object) -> Link | None:
         """Return a connection that no other thread uses, which can do what one of ``mode`` can.
 
         Return None if there is no file, and none is to be created.
@@ -136,11 +149,11 @@ class Connections:
         with self._lock:
             while self._forking not in (None, me):
                 self._free.wait()
+            self._end_left(me)
             if self._in_memory:
                 # Another connection would be to another database.
                 mode = CREATE
-                while self._users:
-                    self._free.wait()
+                self._wait()
             else:
                 file = self.inode()
                 if file != self._file:
@@ -149,31 +162,63 @@ class Connections:
                     self._file, self._small = file, 0
                 if file is None and mode != CREATE:
                     return None
-            self._users.append(me)
+            user = _User(session)
+            user.thread, user.link = me, None
+            self._users.add(user)
             # Whoever may write must not read through a connection that was opened for reading.
             for enough in (CREATE, mode) if mode != READ else (READ,):
                 if self._idle[enough]:
-                    return self._idle[enough].pop()
+                    return self._lend(self._idle[enough], user)
         try:
             made = Link(self._open(mode, tried=mode == CREATE), mode)
-            if self._file is None and not self._in_memory:
-                with self._lock:
+            with self._lock:
+                self._idle[mode].append(made)
+                if self._file is None and not self._in_memory:
                     self._file = self.inode()
+                return self._lend(self._idle[mode], user)
         except BaseException:
-            self._leave(me)
+            self._leave(session)
             raise
-        return made
 
-    def give_back(self, link: Link) -> None:
+    def _lend(self, idle: list[Link], user: _User) -> Link:
+        """Let a session have the last connection of a list."""
+        if not self._in_memory:
+            user.link = idle.pop()
+            return user.link
+        link = idle[-1]
+        # It stays where it is, because the values would be lost with it.
+        if link.in_use and not link.within and link.connection.in_transaction:
+            link.connection.rollback()
+        link.within = link.connection.in_transaction
+        link.in_use = True
+        return link
+
+    def _end_left(self, me: int | None = None) -> None:
+        """End sessions that interrupts have left, and all of one thread, with the lock held."""
+        for user in tuple(self._users):
+            if user.thread == me or user() is None:
+                self._users.discard(user)
+                if user.link is not None:
+                    user.link.connection.close()
+
+    def _wait(self, me: int | None = None) -> None:
+        """Wait until no session is under way but those of one thread, with the lock held."""
+        while any(user.thread != me for user in tuple(self._users)):
+            self._free.wait(_LOOK)
+            self._end_left()
+
+    def give_back(self, link: Link, session: object) -> None:
         """Keep a connection for the next thread."""
         # If it was interrupted, it is in an unknown state.
-        is_known = self._in_memory or not link.connection.in_transaction
-        if not is_known:
+        left = link.connection.in_transaction and not link.within
+        if self._in_memory:
+            link.in_use = left
+        elif left:
             link.connection.close()
         with self._lock:
-            if is_known:
+            self._leave(session)
+            if not self._in_memory and not left:
                 self._idle[link.mode].append(link)
-            self._leave(get_ident())
 
     def renew(self, link: Link) -> None:
         """Replace a connection whose first statement has failed by one that was tried."""
@@ -223,9 +268,9 @@ class Connections:
             return found == [(mode.lower(),)]
         return False
 
-    def _leave(self, thread: int) -> None:
+    def _leave(self, session: object) -> None:
         with self._lock:
-            self._users.remove(thread)
+            self._users.discard(_User(session))
             # Nobody else waits for those who use a connection.
             if self._in_memory or self._forking is not None:
                 self._free.notify_all()
@@ -312,8 +357,8 @@ class Connections:
         with self._lock:
             if self._own is None:
                 if self._in_memory:
-                    while self._users:
-                        self._free.wait()
+                    self._end_left(get_ident())
+                    self._wait()
                 link = next(iter(self._idle[CREATE]), None) if self._in_memory else None
                 if link is None:
                     link = Link(self._open(CREATE), CREATE)
@@ -359,8 +404,8 @@ class Connections:
         """Wait for other threads, and close all connections to the file."""
         self._lock.acquire()
         self._forking = get_ident()
-        while any(user != self._forking for user in self._users):
-            self._free.wait()
+        self._end_left(self._forking)
+        self._wait(self._forking)
         self.close()
 
     def after_fork(self, *, child: bool) -> None:

@@ -61,27 +61,30 @@ class Reading(Session):
         self._key = ""
         # Whether the session has read nothing, so that it may begin again.
         self._is_new = True
-        # Whether the caller has begun a transaction, which the session must not end.
-        self._within = False
 
     def __enter__(self) -> Self:
         """Take a connection, if there is a file."""
-        found = self._link = self._connections.take(self._mode)
+        found = self._link = self._connections.take(self._mode, self)
         if found is not None:
             self._taken = found.connection
-            self._within = self._taken.in_transaction
         return self
+
+    @property
+    def _within(self) -> bool:
+        """Whether the caller has begun a transaction, which the session must not end."""
+        return self._link is not None and self._link.within
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
         """Give the connection back; raise DatabaseError if SQLite has failed."""
-        link, self._link, self._taken = self._link, None, None
+        link, self._taken = self._link, None
         if link is not None:
             try:
                 self._end(link.connection, failed=error is not None)
             finally:
-                self._connections.give_back(link)
+                self._link = None
+                self._connections.give_back(link, self)
         if isinstance(error, sqlite3.Error):
             raise self._connections.worded(error, self._key) from error
 
