@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 import gc
-import sys
-import threading
-from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from interrupting import Interrupt, elsewhere
 
 import fastzarr as zarr
 from fastzarr.stores import LMDBStore, SQLiteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-
-_SOURCE = str(Path(zarr.__file__).parent)
-
-
-class Interrupt:
-    """Raises KeyboardInterrupt at one of the points where Python looks for signals."""
-
-    def __init__(self, point: int) -> None:
-        self.point = point
-        self.left = point
-
-    @contextmanager
-    def during(self) -> Iterator[None]:
-        before = sys.getprofile()
-        sys.setprofile(self)
-        try:
-            yield
-        finally:
-            sys.setprofile(before)
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        name = frame.f_code.co_filename
-        if event not in ("call", "c_return"):
-            return
-        if name.startswith(_SOURCE) or name == threading.__file__:
-            self.left -= 1
-            if self.left == 0:
-                sys.setprofile(None)
-                raise KeyboardInterrupt
+    from pathlib import Path
 
 
 def in_memory(_: Path) -> Any:
@@ -68,14 +35,6 @@ def use(store: Any) -> None:
     assert store.listdir("") == ["a", "b"]
     store.set_many([("b", b"3"), ("b", None)])
     assert bytes(store.get_many_valid(["a"])[0]) == b"1"
-
-
-def elsewhere(call: Callable[[], object]) -> None:
-    done: list[bool] = []
-    thread = threading.Thread(target=lambda: done.append(call() is None), daemon=True)
-    thread.start()
-    thread.join(60)
-    assert done == [True]
 
 
 # A connection may be lost before it is kept anywhere.

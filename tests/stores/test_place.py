@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 from copy import copy, deepcopy
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from interrupting import Interrupt, elsewhere
 
 import fastzarr as zarr
 from fastzarr.stores import DirectoryStore, LocalStore, MappingStore, MemoryStore, Store
@@ -389,3 +391,19 @@ def test_a_store_is_unpickled_at_the_place_it_finds(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(Plain().place)) is not None
     plain = Plain()
     assert pickle.loads(pickle.dumps(plain.place)) is plain.place
+
+
+def test_an_array_can_be_written_after_an_interrupt_at_any_point() -> None:
+    for point in count(1):
+        array = zarr.zeros(4, chunks=4, dtype="i4")
+        interrupt = Interrupt(point)
+        try:
+            with interrupt.during():
+                array[...] = 1
+        except KeyboardInterrupt:
+            pass
+        elsewhere(lambda: array.__setitem__(..., 2))  # noqa: B023
+        assert array[0] == 2
+        if interrupt.left > 0:
+            break
+    assert point > 20

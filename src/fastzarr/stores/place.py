@@ -100,7 +100,9 @@ class PathLocks:
 
     def __init__(self) -> None:
         """Initialise without locks; called again in a forked child."""
-        self._free = Condition(Lock())
+        # It is taken by itself, in C: an interrupt in the Python code of Condition would keep it.
+        self._lock = Lock()
+        self._free = Condition(self._lock)
         self._shared: dict[tuple[int, str], int] = {}
         # The threads that have a tree alone or wait for it, in the order in which they came.
         self._alone: list[tuple[int, str]] = []
@@ -111,7 +113,7 @@ class PathLocks:
     def share(self, path: str) -> None:
         """Wait until no other thread has a tree with this path alone, or waits for that."""
         me = get_ident()
-        with self._free:
+        with self._lock:
             while self._alone and self._is_closed(me, path):
                 self._free.wait()
             self._shared[me, path] = self._shared.get((me, path), 0) + 1
@@ -119,7 +121,7 @@ class PathLocks:
     def leave(self, path: str) -> None:
         """Release a lock taken by ``share``; ignored in a forked child if its parent holds it."""
         me = get_ident()
-        with self._free:
+        with self._lock:
             count = self._shared.pop((me, path), 1) - 1
             if count:
                 self._shared[me, path] = count
@@ -131,16 +133,16 @@ class PathLocks:
         """Hold the locks of all paths at and below these, in a ``with`` block."""
         me = get_ident()
         mine = [(me, path) for path in paths]
-        with self._free:
+        with self._lock:
             before = tuple(self._alone)
             self._alone += mine
         try:
-            with self._free:
+            with self._lock:
                 while self._is_taken(me, paths, before):
                     self._free.wait()
             yield
         finally:
-            with self._free:
+            with self._lock:
                 self.removals += 1
                 for one in mine:
                     if one in self._alone:
