@@ -27,6 +27,7 @@ use pyo3::exceptions::{PyKeyError, PyKeyboardInterrupt, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyTuple};
+use pyo3::PyTypeInfo;
 
 use self::objects::PyObjects;
 use self::raised::{guarded, raising};
@@ -547,6 +548,8 @@ fn shutdown() {
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::pool::prepare();
+    // NumPy's functions are looked up now: an interrupt of their look-up would be a panic.
+    PyUntypedArray::type_object(module.py());
     module.add_class::<PyProgram>()?;
     module.add_class::<archive::Member>()?;
     module.add_class::<lent::Lent>()?;

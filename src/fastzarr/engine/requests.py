@@ -279,8 +279,9 @@ class Requests:
             for at, value in answered(_fetch(self.store, wanted), len(wanted)):
                 self.arrive(left.pop(at), self._checked(wanted[at], value))
         except BaseException as error:  # noqa: BLE001  (raised where it is taken)
-            # Each is repeated alone, because the error does not tell which of them has failed.
-            if not self.ended:
+            # Each is repeated alone, because the error does not tell which of them has failed. An
+            # interrupt of a caller that makes requests itself ends all of them.
+            if not self.ended and isinstance(error, Exception):
                 for number in left.values():
                     self.arrive(number, self.answer(number))
             else:
