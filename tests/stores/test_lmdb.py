@@ -255,6 +255,34 @@ def test_a_map_that_another_process_has_grown_is_read(tmp_path: Path) -> None:
     assert dict.fromkeys(store) == {"a": None, "b": None, "c": None}
 
 
+def test_a_file_that_grows_while_it_is_opened_is_not_truncated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.lmdb"
+    with LMDBStore(path) as store:
+        store["a"] = b"1"
+    real, real_open, did = os.stat, lmdb.open, list[str]()
+
+    def opened(*args: Any, **options: Any) -> Any:
+        did.append("opened")
+        return real_open(*args, **options)
+
+    def stat(name: Any, **options: Any) -> os.stat_result:
+        """Let another process store a value at once after the size has been read."""
+        found = real(name, **options)
+        if did == ["opened"] and Path(name).parent == path:
+            did.append("grown")
+            process = multiprocessing.get_context("spawn").Process(target=_fill, args=(str(path),))
+            process.start()
+            process.join()
+        return found
+
+    monkeypatch.setattr("lmdb.open", opened)
+    monkeypatch.setattr("fastzarr.stores.lmdb.environment.os.stat", stat)
+    assert LMDBStore(path)["a"] == b"1"
+    assert did == ["opened", "grown"]
+
+
 def test_a_key_that_is_too_long_is_an_error(tmp_path: Path) -> None:
     """A key of more than 511 bytes cannot be stored, and says so."""
     store = LMDBStore(tmp_path / "a.lmdb")

@@ -220,8 +220,10 @@ class Environment:
             raise self.worded(error) from error
         is_folder = settings["subdir"]
         self._writers.open(os.path.join(self.path, "lock.mdb") if is_folder else f"{data}-lock")
+        # Its pages are counted first, because another process may add some.
+        pages = made.info()["last_pgno"] + 1
         self._file = self._look(data)
-        if self._least < (made.info()["last_pgno"] + 1) * made.stat()["psize"]:
+        if self._least < pages * made.stat()["psize"]:
             made.close()
             msg = "the file is truncated: it has fewer pages than it refers to"
             raise DatabaseError(msg, self.url)
