@@ -411,7 +411,6 @@ def test_a_shard_may_be_larger_than_a_chunk():
         (("compressor", "id"), ..., "compressor", "the member 'id' is missing"),
         (("compressor", "id"), None, "compressor.id", "must be a string"),
         (("compressor", "id"), "morse", "compressor", "morse"),
-        (("compressor",), {"id": "pickle"}, "compressor", "'pickle' is not a compressor"),
         (("compressor",), {"id": "vlen-utf8"}, "compressor", "'vlen-utf8' is not a compressor"),
         (("dimension_separator",), "|", "dimension_separator", "must be '.' or '/'"),
         (("dimension_separator",), "", "dimension_separator", "must be '.' or '/'"),

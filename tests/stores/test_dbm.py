@@ -321,33 +321,6 @@ def test_a_damaged_file_is_an_error(path: str, end: str) -> None:
         zarr.open_array(DBMStore(path, open=dbm.dumb.open), mode="r")[:]
 
 
-@pytest.mark.parametrize("read_only", [False, True])
-def test_a_damaged_index_is_an_error(path: str, read_only: bool) -> None:
-    """``dbm.dumb`` reads an index that lacks its last lines, or that has another key."""
-    with DBMStore(path, open=dbm.dumb.open) as store:
-        zarr.create_array(store, data=np.arange(1000.0), chunks=100, fill_value=7)
-    file = Path(f"{path}.dir")
-    whole = file.read_bytes()
-    for damaged in (whole[: whole.index(b"'c/5'")], whole.replace(b"'c/5'", b"'c/u'"), b""):
-        file.write_bytes(damaged)
-        with pytest.raises(DatabaseError, match=r"a\.dbm\.dir.*missing.*delete .*a\.dbm\.lock"):
-            DBMStore(path, open=dbm.dumb.open, read_only=read_only).get("c/5")
-    file.write_bytes(whole)
-    assert zarr.open_array(DBMStore(path, open=dbm.dumb.open), mode="r")[999] == 999
-
-
-def test_a_database_that_another_program_has_changed_is_read(path: str) -> None:
-    """Its index is then not the one that was noted."""
-    with DBMStore(path, open=dbm.dumb.open) as store:
-        store["a"] = b"1"
-    with dbm.dumb.open(path, "w") as other:
-        other[b"b"] = b"2" * 1000
-    with DBMStore(path, open=dbm.dumb.open) as store:
-        assert dict(store) == {"a": b"1", "b": b"2" * 1000}
-        store["c"] = b"3"
-    assert len(DBMStore(path, open=dbm.dumb.open)) == 3
-
-
 def test_the_files_decide_what_a_db_is(tmp_path: Path) -> None:
     """A path that ends in ``.db`` is opened by what is there."""
     old_table(tmp_path / "a.db")

@@ -8,9 +8,6 @@ Rules of this file:
   other processes out: writers keep out all, readers keep out writers.
 * The file of the lock is marked from the first change until the database is synced. A mark whose
   writer is dead means that keys may be missing, so that the database is not read then.
-* The index of ``dbm.dumb`` is a text without a check, which also reads when its end is cut off. The
-  file of the lock therefore keeps its size and checksum. They are not compared if the values have
-  another size, because a program that does not use this class has then changed the database.
 """
 
 from __future__ import annotations
@@ -20,7 +17,6 @@ import errno
 import os
 import sqlite3
 import time
-import zlib
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,9 +64,7 @@ class DBMStore(Database):
       database raises ``DatabaseError``, unless all had been synced, which each call does that has
       changed something. With the durability ``none`` only ``flush`` and ``close`` sync.
     * ``dbm.ndbm`` may take an empty value for a missing one, so that storing it raises an error.
-    * No library tells whether its files were damaged by something else. Of ``dbm.dumb``, a damaged
-      index is noticed here; if another program has deleted keys since, delete the file that ends in
-      ``.lock``.
+    * No library tells whether its files were damaged by something else.
 
     >>> import tempfile
     >>> with DBMStore(tempfile.mkdtemp() + "/a.dbm") as store:
@@ -227,39 +221,16 @@ class Handle:
                 f"or damaged; restore the database, or delete {self.path}.lock to read what is left"
             )
             raise DatabaseError(msg, self.url)
-        self._check_index()
         try:
             self.db = (opener or _opened)(self.path, flag, mode, **words)
         except Exception as error:
             raise self.worded(error) from error
 
     def _is_marked(self) -> bool:
-        return self._noted().startswith(_MARK)
-
-    def _noted(self) -> bytes:
-        """Return what the file of the lock says of the database."""
         try:
-            return Path(f"{self.path}.lock").read_bytes()
+            return Path(f"{self.path}.lock").read_bytes() == _MARK
         except FileNotFoundError:
-            return b""
-
-    def _index(self) -> bytes:
-        """Return the size of the values of ``dbm.dumb`` with a check of its index, if it is one."""
-        try:
-            index, size = Path(f"{self.path}.dir").read_bytes(), os.stat(f"{self.path}.dat").st_size
-        except FileNotFoundError:
-            return b""
-        return b"values %d index %d %08x\n" % (size, len(index), zlib.crc32(index))
-
-    def _check_index(self) -> None:
-        """Raise DatabaseError if the index of ``dbm.dumb`` is not the one that was written."""
-        noted, found = self._noted().split(), self._index().split()
-        if noted[:2] == found[:2] and noted != found:
-            msg = (
-                f"{self.path}.dir is not as it was written, so that values may be missing; restore "
-                f"it, or delete {self.path}.lock if another program has changed the database"
-            )
-            raise DatabaseError(msg, self.url)
+            return False
 
     def _lock_file(self, *, alone: bool) -> None:
         try:
@@ -337,9 +308,7 @@ class Handle:
         self._changed = False
         if self._file is not None:
             self._sync_files()
-            note = self._index()
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, note, 0)
 
     def _sync_files(self) -> None:
         for ending in _ENDINGS:
