@@ -373,6 +373,28 @@ def test_the_document_is_within_the_bound_of_requests() -> None:
     assert all((array[1:-1] == 7).all() for array in arrays)
 
 
+def test_fill_values_for_a_missing_chunk_delete_nothing_of_another_writer() -> None:
+    class Keeping(Swapping):
+        """A store that does not compare tokens when it deletes, as those of objects."""
+
+        swaps_deletes = False
+
+    store, array = empty(Keeping, 1)
+    other = opened(store)
+    kept = np.r_[np.full(64, -1), np.full(64, 7)]
+
+    def meet(verb: str, key: str) -> None:
+        if verb == "delete" and key == "c/0":
+            store.on = lambda *_: None
+            other[64:] = 7
+
+    store.on = meet
+    array[:64] = -1
+    if not chunks_of(store, "set"):
+        other[64:] = 7
+    assert np.array_equal(opened(store)[:], kept)
+
+
 def left(ended: threading.Event) -> None:
     """Answer a request when the call has ended, or stopped if one of its own threads makes it."""
     stopped = STOP.get()

@@ -192,25 +192,29 @@ def most_stored(program: Program) -> int:
 class WithoutDeletes:
     """A turn at a chunk of a store that does not compare tokens when it deletes.
 
-    A chunk that has become empty by a change of its old value is stored with its fill values.
+    A chunk that has become empty by a change of its old value is stored with its fill values. One
+    that was missing is left alone: to delete it would delete what another writer has stored since.
     """
 
-    __slots__ = ("_looked", "_program", "_turn")
+    __slots__ = ("_missing", "_program", "_turn")
 
     def __init__(self, turn: Turn, program: Program) -> None:
         """Initialise with the turn at the key, and the program of the array."""
         self._turn, self._program = turn, program
-        self._looked = False
+        #: Whether the key was missing at the last look; None if there was none.
+        self._missing: bool | None = None
 
     def get(self) -> bytes | None:
         """Return the current value, or None if the key is missing."""
         found = self._turn.get()
-        self._looked = found is not None
+        self._missing = found is None
         return found
 
     def put(self, value: Any) -> bool:
-        """Store the value, or fill values for None if there was a value at the last look."""
-        if value is None and self._looked:
+        """Store the value; for None, do what the last look asks for."""
+        if value is None and self._missing is not None:
+            if self._missing:
+                return True
             value = self._program.encode_fill()
         return self._turn.put(value)
 
