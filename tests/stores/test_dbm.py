@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from talking import talking
 
 import fastzarr as zarr
 from fastzarr.errors import BaseZarrError, DatabaseError, ReadOnlyError
@@ -209,12 +210,8 @@ def test_another_process_is_kept_out(path: str) -> None:
         "store['b'] = b'2'; store.close(); print('closed', flush=True); input()"
     )
     store = DBMStore(path)
-    with subprocess.Popen(  # noqa: S603  (this interpreter)
-        [sys.executable, "-c", code, path], stdin=-1, stdout=-1, text=True
-    ) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        other.stdout.readline()
+    with talking(code, path) as other:
+        other.hear()
         with zarr.config.set({"database.timeout": 0.1}):
             for verb in (lambda: store.get("a"), lambda: store.set("a", b"2")):
                 with pytest.raises(DatabaseError, match=r"open by .*process") as caught:
@@ -223,10 +220,9 @@ def test_another_process_is_kept_out(path: str) -> None:
                 assert f"process {other.pid}" in str(caught.value)
         writing = threading.Thread(target=store.set, args=("c", b"3"))
         writing.start()
-        other.stdin.write("\n")
-        other.stdin.flush()
+        other.tell()
         writing.join()
-        other.stdin.write("\n")
+        other.tell()
     assert dict(store) == {"a": b"1", "b": b"2", "c": b"3"}
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from talking import talking
 
 import fastzarr as zarr
 from fastzarr.config import config
@@ -482,13 +483,9 @@ def test_another_writer_is_waited_for_and_then_named(tmp_path: Path) -> None:
     path = str(tmp_path / "a.mdb")
     store = LMDBStore(path, subdir=False)
     store["a"] = b"1"
-    with subprocess.Popen(  # noqa: S603  (this interpreter)
-        [sys.executable, "-u", "-c", code, path], stdin=-1, stdout=-1, text=True, bufsize=1
-    ) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        other.stdin.write("\n")
-        other.stdout.readline()
+    with talking(code, path) as other:
+        other.tell()
+        other.hear()
         with (
             config.set({"database.timeout": 0.05}),
             pytest.raises(DatabaseError, match=f"0.05 seconds by process {other.pid} ") as caught,
@@ -498,14 +495,14 @@ def test_another_writer_is_waited_for_and_then_named(tmp_path: Path) -> None:
         assert dict(store) == {"a": b"1"}
         waiting = threading.Thread(target=store.set, args=("a", b"4"))
         waiting.start()
-        other.stdin.write("\n")
-        other.stdout.readline()
+        other.tell()
+        other.hear()
         waiting.join()
         assert dict(store) == {"a": b"4", "b": b"2"}
-        other.stdin.write("\n")
-        other.stdout.readline()
-        other.kill()
-        other.wait()
+        other.tell()
+        other.hear()
+        other.process.kill()
+        other.process.wait()
         store["a"] = b"5"
     assert dict(store) == {"a": b"5", "b": b"2"}
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from talking import talking
 
 import fastzarr as zarr
 from fastzarr.errors import (
@@ -368,12 +369,8 @@ def test_a_locked_database_names_the_holder(tmp_path: Path) -> None:
         "c.execute('BEGIN IMMEDIATE'); print('locked', flush=True); input()\n"
         "c.execute('ROLLBACK'); print('free', flush=True); input()"
     )
-    with subprocess.Popen(  # noqa: S603  (this interpreter)
-        [sys.executable, "-c", code, path], stdin=-1, stdout=-1, text=True
-    ) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        other.stdout.readline()
+    with talking(code, path) as other:
+        other.hear()
         with pytest.raises(DatabaseError, match=r"locked for 0\.2 seconds") as caught:
             store["a"] = b"2"
         assert store["a"] == b"1"
@@ -384,11 +381,10 @@ def test_a_locked_database_names_the_holder(tmp_path: Path) -> None:
         patient = SQLiteStore(path)
         writing = threading.Thread(target=patient.set, args=("a", b"3"))
         writing.start()
-        other.stdin.write("\n")
-        other.stdin.flush()
+        other.tell()
         writing.join()
         assert store["a"] == b"3"
-        other.stdin.write("\n")
+        other.tell()
 
 
 def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:

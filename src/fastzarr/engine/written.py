@@ -21,9 +21,10 @@ numbers = count(1)
 _process = [""]
 
 
-def note(path: str) -> None:
-    """Note that the array at a path was written to; where each call counts, this is repeated."""
-    notes[hash(path) % PLACES] = next(numbers)
+def note(*paths: str) -> None:
+    """Note that the arrays at these paths were written to."""
+    for path in paths:
+        notes[hash(path) % PLACES] = next(numbers)
 
 
 def last(path: str) -> str:

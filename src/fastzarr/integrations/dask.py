@@ -167,20 +167,16 @@ def store(
         for z, part in zip(arrays, parts, strict=True)
     ]
     how = {"lock": False, "regions": whole, **kwargs}
+    # Tasks, perhaps in other processes, write to them.
+    paths = [array.path for array in arrays]
     if not (compute and return_stored):
         found = da.store(ready, arrays, compute=compute, return_stored=return_stored, **how)
-        _note(arrays)
+        written.note(*paths)
         return found
     da.store(ready, arrays, **how)
-    _note(arrays)
+    written.note(*paths)
     read = [from_zarr(z)[part] for z, part in zip(arrays, whole, strict=True)]
     return read[0] if one else tuple(read)
-
-
-def _note(arrays: list[Array]) -> None:
-    """Note that tasks, perhaps in other processes, have written to arrays."""
-    for array in arrays:
-        written.note(array.path)
 
 
 def _apart(source: da.Array, array: Array, region: Region | None) -> da.Array:

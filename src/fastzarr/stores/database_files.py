@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 
+from fastzarr.config import config
+from fastzarr.errors import DatabaseError
 from fastzarr.stores.local.system import sync_folder
 
 
@@ -36,6 +39,18 @@ def lock_holders(*paths: str) -> str:
             if name not in found:
                 found.append(name)
     return " and ".join(found)
+
+
+def not_released(lock: str, what: str, url: str, advice: str = "") -> DatabaseError:
+    """Return the error that a lock of a file was waited for in vain; ``what`` says what it meant.
+
+    >>> str(not_released("/missing", "the archive was locked", "zip:///a.zip"))
+    'zip:///a.zip: the archive was locked by another process for 60 seconds'
+    """
+    by, timeout = lock_holders(lock) or "another process", config.flat["database.timeout"]
+    made = DatabaseError(f"{what} by {by} for {timeout:g} seconds{advice}", url)
+    made.errno = errno.EAGAIN
+    return made
 
 
 def process_of(thread: int) -> str:

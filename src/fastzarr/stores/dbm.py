@@ -27,7 +27,7 @@ from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, DatabaseError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database import Database, WritingSession
-from fastzarr.stores.database_files import is_writable, lock_holders
+from fastzarr.stores.database_files import is_writable, not_released
 from fastzarr.stores.stamps import Stamps
 
 if TYPE_CHECKING:
@@ -258,13 +258,8 @@ class Handle:
         self._file = file
 
     def _in_use(self) -> DatabaseError:
-        found = lock_holders(f"{self.path}.lock")
-        by = f" by {found}" if found else " by another process"
-        timeout = config.flat["database.timeout"]
-        msg = f"the database was open{by} for {timeout:g} seconds; close it there"
-        made = DatabaseError(msg, self.url)
-        made.errno = errno.EAGAIN
-        return made
+        what = "the database was open"
+        return not_released(f"{self.path}.lock", what, self.url, "; close it there")
 
     def _unlock(self) -> None:
         file, self._file = self._file, None

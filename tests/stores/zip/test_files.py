@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from talking import talking
 
 import fastzarr as zarr
 from fastzarr.config import config
@@ -224,20 +224,15 @@ def test_an_archive_that_another_program_has_locked_is_waited_for(tmp_path: Path
         "import fcntl, sys; file = open(sys.argv[1], 'r+b'); fcntl.flock(file, fcntl.LOCK_EX)\n"
         "print('locked', flush=True); input()"
     )
-    with subprocess.Popen(  # noqa: S603  (this interpreter)
-        [sys.executable, "-c", code, path], stdin=-1, stdout=-1, text=True
-    ) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        other.stdout.readline()
+    with talking(code, path) as other:
+        other.hear()
         holder = f"process {other.pid}" if sys.platform == "linux" else "process"
         with config.set({"database.timeout": 0.1}):
             with pytest.raises(DatabaseError, match=rf"a\.zip: .* locked by .*{holder}"):
                 ZipStore(path, mode="r").get("a")
             with pytest.raises(DatabaseError, match=rf"a\.zip: .* locked by .*{holder}"):
                 ZipStore(path).set("b", b"2")
-        other.stdin.write("\n")
-        other.stdin.flush()
+        other.tell()
         # It waits for the end of the program.
         with ZipStore(path) as store:
             store["b"] = b"2"

@@ -113,8 +113,7 @@ def _store(
     manager: Any = get_chunked_array_type(*sources)
     how = {"lock": False, "compute": compute, "regions": regions, **(options or {})}
     found = manager.store(sources, targets, **how)
-    for array in targets:
-        written.note(array.path)
+    written.note(*(array.path for array in targets))
     return found
 
 

@@ -20,10 +20,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastzarr.config import config
-from fastzarr.errors import ArchiveError, DatabaseError
+from fastzarr.errors import ArchiveError
 from fastzarr.stores import stopping
 from fastzarr.stores.capabilities import Request
-from fastzarr.stores.database_files import lock_holders
+from fastzarr.stores.database_files import not_released
 from fastzarr.stores.local import system
 
 if TYPE_CHECKING:
@@ -133,17 +133,10 @@ class FileSource:
 
     def _wait(self, lock: system.FileLock, *, shared: bool) -> None:
         """Wait for a lock; raise DatabaseError with its process if that takes long."""
-        timeout, pause = config.flat["database.timeout"], _FIRST
-        end = time.monotonic() + timeout
+        pause, end = _FIRST, time.monotonic() + config.flat["database.timeout"]
         while not lock.try_lock(shared=shared):
             if time.monotonic() >= end:
-                found = lock_holders(self.path)
-                by = f" by {found}" if found else " by another process"
-                made = DatabaseError(
-                    f"the archive was locked{by} for {timeout:g} seconds", f"zip://{self.path}"
-                )
-                made.errno = errno.EAGAIN
-                raise made
+                raise not_released(self.path, "the archive was locked", f"zip://{self.path}")
             stopping.pause(pause)
             pause = min(2 * pause, _LONGEST)
 
