@@ -2,8 +2,9 @@
 
 Rules of this file:
 
-* Each engine runs in a new process for each row. The processes alternate, A B C, A B C, so that a
-  temporary load on the machine affects all engines.
+* Each engine runs in a new process for each row. The processes alternate, so that a temporary load
+  on the machine affects all engines, and every other turn is in the reverse order, A B C, C B A, so
+  that what an engine leaves behind, as files being deleted, does not always affect the same one.
 * A worker whose check fails is not timed; the reason replaces its figures.
 * A slow engine has fewer turns: once it has run for ``patience`` seconds, two are enough.
 """
@@ -136,8 +137,8 @@ class Conductor:
                 cells[name] = self._judge(name, said)
                 spent[name] = said.get("seconds", 0.0)
             for turn in range(self.repeat):
-                for name, one in children.items():
-                    cell = cells[name]
+                for name in list(children)[:: -1 if turn % 2 else 1]:
+                    cell, one = cells[name], children[name]
                     if cell.reason or (turn >= ENOUGH and spent[name] > self.patience):
                         continue
                     said = one.ask("time")
