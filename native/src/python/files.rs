@@ -65,7 +65,7 @@ pub fn sync(py: Python<'_>, root: PathBuf) -> PyResult<()> {
 /// The keys of files, and those of folders.
 type Listed = (Vec<String>, Vec<String>);
 
-/// Return the keys of the files and of the folders in a folder, each of which begins with `above`.
+/// Return the sorted keys of the files, and those of the folders, in a folder. Each begins with `above`.
 ///
 /// Return `None` if Python must look: at links, temporary files, names that are not text, errors.
 #[pyfunction]
@@ -102,5 +102,7 @@ fn listed(folder: &Path, above: &str) -> Option<Listed> {
         };
         memory::push(list, key, "list").ok()?;
     }
+    // Python sorts the keys of a whole tree faster if those of each folder are sorted.
+    files.sort_unstable();
     Some((files, folders))
 }

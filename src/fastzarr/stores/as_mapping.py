@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import KeysView, MutableMapping
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import ref
 
@@ -259,7 +260,7 @@ class _Keys(KeysView[str]):
         """Iterate over the sorted keys."""
         found = _Listing()
         self._waiting = ref(found)
-        return self._yield(found)
+        return chain.from_iterable(self._listed(found))
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -269,10 +270,8 @@ class _Keys(KeysView[str]):
             waiting.keys = keys
         return len(keys)
 
-    def _yield(self, found: _Listing) -> Iterator[str]:
-        if found.keys is None:
-            found.keys = self._mapping.list()
-        yield from found.keys
+    def _listed(self, found: _Listing) -> Iterator[Iterable[str]]:
+        yield self._mapping.list() if found.keys is None else found.keys
 
 
 class _Listing:

@@ -17,6 +17,7 @@ import errno
 import os
 import time
 from contextlib import suppress
+from itertools import chain
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -295,11 +296,14 @@ class Folder:
         return info
 
     def keys_below(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
-        """Yield the keys below a prefix, without entering linked folders.
+        """Return an iterator of the keys below a prefix, without entering linked folders.
 
         With ``sweep``, temporary files left behind by dead writers are deleted.
         """
         self.check(prefix)
+        return chain.from_iterable(self._keys_by_folder(prefix, sweep=sweep))
+
+    def _keys_by_folder(self, prefix: str, *, sweep: bool) -> Iterator[list[str]]:
         folders = [prefix]
         while folders:
             folder = folders.pop()
@@ -313,7 +317,7 @@ class Folder:
             else:
                 keys, inside = listed
                 folders += inside
-            yield from keys
+            yield keys
 
     def names_in(self, prefix: str, *, sweep: bool = True) -> Iterator[str]:
         """Return an iterator of the names of files and folders directly below a prefix."""
