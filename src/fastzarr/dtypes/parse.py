@@ -47,7 +47,7 @@ from fastzarr.dtypes.numeric import (
     UInt64,
 )
 from fastzarr.dtypes.struct import Struct, struct_from_v2, struct_from_v3
-from fastzarr.dtypes.time import DateTime64, TimeDelta64
+from fastzarr.dtypes.time import DateTime64, TimeDelta64, spelled
 from fastzarr.dtypes.vlen import Bytes, ObjectType, String
 from fastzarr.errors import DataTypeValidationError, LimitError
 from fastzarr.registry import Registry
@@ -285,7 +285,8 @@ def _of_numpy(dtype: np.dtype[Any], object_codec_id: str | None) -> DataType:
             return Bytes() if kind == "S" else String()
         return _of_objects(object_codec_id, "dtype")
     found = None
-    match = _V2.fullmatch(dtype.str) if dtype.subdtype is None else None
+    code = spelled(dtype) if kind in "Mm" else dtype.str
+    match = _V2.fullmatch(code) if dtype.subdtype is None else None
     if match is not None:
         found = _of_code(match, "dtype")
     if found is None:

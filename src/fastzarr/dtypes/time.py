@@ -3,7 +3,7 @@
 Rules of this file:
 
 * ``generic`` is also a unit: a plain count without a time scale. Only integers and NaT convert to
-  it.
+  it. Its scale factor has no effect, and is kept: NumPy leaves it out of ``dtype.str``.
 * A fill value is written as its count. NaT is written as -2^63; "NaT" is accepted too.
 * A time out of the range of its unit raises OverflowError, where NumPy would wrap around.
 
@@ -29,6 +29,20 @@ _MICRO = ("\u03bcs", "\u00b5s")
 _LARGEST_SCALE = 2**31 - 1
 
 
+def spelled(dtype: np.dtype[Any]) -> str:
+    """Return ``dtype.str`` of a time or a duration, with any scale factor.
+
+    >>> spelled(np.dtype("M8[2generic]")), spelled(np.dtype("M8[2s]"))
+    ('<M8[2generic]', '<M8[2s]')
+    """
+    unit, scale = np.datetime_data(dtype)
+    return f"{dtype.str}[{scale}{unit}]" if unit == "generic" and scale != 1 else dtype.str
+
+
+def _no_unit(unit: object) -> str:
+    return f"{show(unit)} is not a valid unit; units are {', '.join(UNITS)}"
+
+
 class Time(DataType):
     """Base class of the data types with a unit and a scale factor."""
 
@@ -48,14 +62,10 @@ class Time(DataType):
         """
         numpy = np.dtype(f"{ORDERS[endianness]}{self.code}")
         unit = "us" if unit in _MICRO else unit
-        if unit not in UNITS or (unit == "generic" and scale_factor != 1):
-            msg = (
-                f"{scale_factor} times {show(unit)} is not a valid unit; "
-                f"units are {', '.join(UNITS)}, and generic takes no scale factor"
-            )
-            raise DataTypeValidationError(msg)
+        if unit not in UNITS:
+            raise DataTypeValidationError(_no_unit(unit))
         as_int(scale_factor, "scale_factor", 1, _LARGEST_SCALE, DataTypeValidationError)
-        if unit != "generic":
+        if unit != "generic" or scale_factor != 1:
             numpy = np.dtype(f"{numpy.str}[{scale_factor}{unit}]")
         name = "numpy.datetime64" if self.code == "M8" else "numpy.timedelta64"
         super().__init__(numpy, name, multibyte=True)
@@ -66,10 +76,9 @@ class Time(DataType):
         check_members(config, {"unit": True, "scale_factor": True}, where, DataTypeValidationError)
         unit, scale = config["unit"], config["scale_factor"]
         if unit not in UNITS and unit not in _MICRO:
-            msg = f"{show(unit)} is not a valid unit; units are {', '.join(UNITS)}"
-            raise DataTypeValidationError(msg, member(where, "unit"))
-        most = 1 if unit == "generic" else _LARGEST_SCALE
-        as_int(scale, member(where, "scale_factor"), 1, most, DataTypeValidationError)
+            raise DataTypeValidationError(_no_unit(unit), member(where, "unit"))
+        place = member(where, "scale_factor")
+        as_int(scale, place, 1, _LARGEST_SCALE, DataTypeValidationError)
         return cls(unit=unit, scale_factor=scale)
 
     @property
@@ -101,6 +110,14 @@ class Time(DataType):
         """Return the ``data_type`` member of a ``zarr.json``."""
         config = {"unit": self.unit, "scale_factor": self.scale_factor}
         return {"name": self.name, "configuration": config}
+
+    def to_v2(self) -> str:
+        """Return the ``dtype`` member of a ``.zarray``."""
+        return spelled(self.numpy)
+
+    def _key(self) -> tuple[object, ...]:
+        # NumPy takes generic dtypes of all scale factors for equal.
+        return (*super()._key(), self.scale_factor)
 
     def _count(self, count: int) -> Any:
         return np.array(count, np.int64).view(self.numpy.newbyteorder("="))[()]
