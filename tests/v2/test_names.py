@@ -55,6 +55,14 @@ def test_an_array_without_axes_reads_as_an_array_or_an_element():
     assert z.compressor is None
 
 
+def test_a_chunk_at_the_edge_keeps_what_an_array_was_shrunk_by():
+    z = zarr.array(np.arange(10), chunks=4)
+    z.resize(5)
+    assert sorted(z.store) == [".zarray", "0", "1"]
+    z.resize(10)
+    assert z[:].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 0, 0]
+
+
 def test_a_root_array_has_no_name():
     z = zarr.zeros(3)
     assert z.name is None

@@ -477,10 +477,14 @@ class Array(Node):
             raise ReadOnlyError(msg)
 
     def resize(self, *args: Any) -> None:
-        """Change the shape; elements outside are deleted, and new ones have the fill value."""
+        """Change the shape; chunks outside are deleted.
+
+        New elements have the fill value, except those which a chunk at the edge has kept.
+        """
         if not self._read_only:
             self._check_documents()
-        self.inner.resize(normalize_resize_args(self.inner.shape, *args))
+        shape = normalize_resize_args(self.inner.shape, *args)
+        self.inner.resize(shape, outside="delete")
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Append data along an axis, and return the new shape."""
