@@ -74,7 +74,7 @@ DEFAULTS: dict[str, Any] = {
     "json_indent": 2,
     # Limits on metadata documents. Exceeding one raises LimitError, which names the limit.
     "limits.document_bytes": 64 * _MIB,
-    "limits.document_depth": 64,
+    "limits.document_depth": 128,
     "limits.dimensions": 64,
     "limits.chunk_bytes": 2 << 30,
     "limits.element_bytes": 64 * _MIB,

@@ -291,3 +291,13 @@ def test_a_store_may_be_in_the_folder_of_an_array(tmp_path):
         zarr.create_array(tmp_path / "a", name="more/y", shape=2, dtype="i4")
     with pytest.raises(fastzarr.errors.ContainsArrayError, match="is an array, and only groups"):
         fastzarr.create_group(tmp_path / "a" / "other")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_attributes_may_be_nested_a_hundred_levels_deep(zarr_format):
+    z = made([1, 2], zarr_format=zarr_format)
+    value = "x"
+    for level in range(100):
+        value = {"a": value} if level % 2 else [value]
+    z.attrs["deep"] = value
+    assert zarr.open_array(z.store, mode="r").attrs["deep"] == value
