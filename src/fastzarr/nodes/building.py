@@ -42,7 +42,7 @@ from fastzarr.errors import (
     caller_level,
 )
 from fastzarr.grids.regions import regions
-from fastzarr.metadata.formats import FORMATS, default_format, parse_format
+from fastzarr.metadata.formats import FORMATS, default_format, parse_format, sought
 from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
@@ -252,7 +252,7 @@ def groups_above(where: Site, format: Format | None = None, known: str | None = 
             continue
         found = (_loaded(where, [parent], format) if groups is None else groups).get(parent)
         if found is None and format is not None:
-            found = _loaded(where, [parent]).get(parent)
+            found = _of_any_format(where, parent, format)
         if isinstance(found, Layout):
             msg = (
                 f"cannot create {'/' + path!r} in {store}: {'/' + parent!r} is an array, and only "
@@ -273,6 +273,17 @@ def groups_above(where: Site, format: Format | None = None, known: str | None = 
         _check_root(store, path)
     own = None if store.zarr_format is None else parse_format(store.zarr_format)
     return Parents(nearest or own, missing, groups, seen)
+
+
+def _of_any_format(where: Site, path: str, new: Format) -> Node | None:
+    """Return the node at a path, or None if a group of format ``new`` may be made beside it."""
+    found = _loaded(where, [path]).get(path)
+    if isinstance(found, GroupLayout) and _as_elsewhere.get():
+        order = sought(FORMATS, where.user.zarr_format)
+        # Readers still find the one that they look for first.
+        if new in order and found.format in order[: order.index(new)]:
+            return None
+    return found
 
 
 def _check_root(store: Store, path: str) -> None:
@@ -348,22 +359,26 @@ def check_new_path(path: str) -> None:
 
 
 @contextmanager
-def any_names() -> Iterator[None]:
-    """Let nodes be created with names that their format reserves, without a warning."""
-    token = _any_names.set(True)
+def as_elsewhere() -> Iterator[None]:
+    """Let nodes be created as zarr-python creates them, where that does no harm.
+
+    Their names may be those that their format reserves, of which nothing is said. They may be below
+    a group of another format, if that one is still found where groups of theirs are made beside it.
+    """
+    token = _as_elsewhere.set(True)
     try:
         yield
     finally:
-        _any_names.reset(token)
+        _as_elsewhere.reset(token)
 
 
-_any_names = ContextVar("_any_names", default=False)
+_as_elsewhere = ContextVar("_as_elsewhere", default=False)
 
 
 def warn_of_reserved(path: str, format: Format) -> None:
     """Warn of names that the format of a new node reserves."""
     start = format.reserved
-    if not start or start not in path or _any_names.get():
+    if not start or start not in path or _as_elsewhere.get():
         return
     for name in path.split("/"):
         if name.startswith(start):

@@ -20,6 +20,7 @@ from fastzarr.compat.errors import (
     ContainsArrayError,
     ContainsGroupError,
     GroupNotFoundError,
+    MetadataValidationError,
     ZarrUserWarning,
 )
 from fastzarr.compat.storage import LocalStore, MemoryStore, StorePath
@@ -387,3 +388,30 @@ def test_names_that_format_3_reserves_cause_no_warning():
     zarr.create_array(group.store, name="__other__", shape=3, dtype="i1")
     dict(zarr.create_hierarchy(store=group.store, nodes={"__all__": group.metadata}))
     assert sorted(group) == ["__all__", "__data__", "__more__", "__other__"]
+
+
+@pytest.mark.filterwarnings("ignore:Object at .* is not recognized")
+def test_an_array_of_format_2_may_be_below_a_group_of_format_3(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path, name="a/new", data=np.arange(3))
+    old = zarr.create_array(tmp_path, name="a/old", shape=3, dtype="i4", zarr_format=2)
+    old[:] = 5
+    assert zarr.open_array(tmp_path / "a/old", mode="r")[:].tolist() == [5, 5, 5]
+    # Each group has the members of its format, and those of format 3 come first, as before.
+    below = {2: ["a", "a/old"], 3: ["a", "a/new"]}
+    for number, names in below.items():
+        group = zarr.open_group(tmp_path, mode="r", zarr_format=number)
+        assert sorted(path for path, _ in group.members(None)) == names
+    with pytest.warns(ZarrUserWarning, match=r"Both zarr\.json"):
+        assert zarr.open_group(tmp_path, mode="r").metadata.zarr_format == 3
+
+
+@pytest.mark.parametrize("kind", ["array", "group"])
+def test_no_group_of_format_2_is_hidden_by_one_of_format_3(tmp_path: Path, kind: str) -> None:
+    zarr.create_array(tmp_path, name="a/old", data=np.arange(3), zarr_format=2)
+    words: dict[str, Any] = {"shape": 3, "dtype": "i4", "name": "a/new"}
+    if kind == "group":
+        words = {"path": "a/new"}
+    with pytest.raises(MetadataValidationError, match="must be 2, the format of group '/'"):
+        getattr(zarr, f"create_{kind}")(tmp_path, zarr_format=3, **words)
+    assert list(zarr.open_group(tmp_path, mode="r").members(None)) != []
+    assert not list(tmp_path.rglob("zarr.json"))

@@ -36,7 +36,7 @@ from fastzarr.compat.storage._common import StorePath, make_store_path
 from fastzarr.compat.storage.bridge import inner_store, outer_store
 from fastzarr.metadata.formats import parse_format
 from fastzarr.metadata.layout import GroupLayout, Layout
-from fastzarr.nodes.building import any_names, build_group
+from fastzarr.nodes.building import as_elsewhere, build_group
 from fastzarr.nodes.group import Group as InnerGroup
 from fastzarr.nodes.snapshot import below
 
@@ -73,7 +73,7 @@ def new_group(
     """Create a group at a place, in a plain call."""
     store, format = inner_store(place.store), parse_format(zarr_format)
     words: dict[str, Any] = {"attributes": attributes, "overwrite": overwrite}
-    with naming_parents(place), any_names():
+    with naming_parents(place), as_elsewhere():
         layout = build_group(store, place.path, format=format, **words)
     made = with_attributes(InnerGroup(store, place.path, layout=layout, allow_pickle=may_unpickle))
     return AsyncGroup.from_inner(made, place)

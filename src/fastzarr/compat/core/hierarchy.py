@@ -20,7 +20,7 @@ from fastzarr.metadata.layout import GroupLayout, Layout
 from fastzarr.metadata.trust import trusted
 from fastzarr.nodes import documents
 from fastzarr.nodes.array import Array
-from fastzarr.nodes.building import any_names
+from fastzarr.nodes.building import as_elsewhere
 from fastzarr.nodes.group import Group
 from fastzarr.nodes.hierarchy import build_hierarchy
 from fastzarr.nodes.snapshot import changing
@@ -111,7 +111,7 @@ def create_all(
             raise kind(shown or store, path)
         layouts[path] = node.layout
     try:
-        with any_names():
+        with as_elsewhere():
             made = build_hierarchy(store, layouts, overwrite=overwrite)
     except ContainsGroupError:
         # There may be nodes below a path at which a group is missing.

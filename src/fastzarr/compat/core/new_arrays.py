@@ -46,7 +46,7 @@ from fastzarr.creating.given import NOT_GIVEN
 from fastzarr.errors import ZarrUserWarning
 from fastzarr.metadata.trust import trusted, unpickles
 from fastzarr.nodes.array import Array
-from fastzarr.nodes.building import any_names
+from fastzarr.nodes.building import as_elsewhere
 
 if TYPE_CHECKING:
     from fastzarr.compat.storage import StorePath
@@ -130,8 +130,8 @@ def _made(place: StorePath, words: dict[str, Any], **more: Any) -> Array:
     if more["zarr_format"] != 2:
         fill = more["fill_value"]
         check_codecs(words, more["dtype"], None if fill is DEFAULT_FILL_VALUE else fill)
-    # zarr-python does not warn of names that format 3 reserves.
-    with any_names():
+    # zarr-python allows names that format 3 reserves, and arrays of format 2 in groups of format 3.
+    with as_elsewhere():
         made = create_array(inner_store(place.store), name=place.path, **words, **more)
     if unpickles(made.layout):
         layout = trusted(made.layout, allow=may_unpickle)
