@@ -13,10 +13,6 @@ FACADE = __name__.rpartition(".")[0]
 ALIASES: dict[str, str] = {
     "buffer.cpu": "core.buffer.cpu",
     "buffer.gpu": "core.buffer.gpu",
-    "core.dtype.npy.bool": "core.dtype.npy.numbers",
-    "core.dtype.npy.complex": "core.dtype.npy.numbers",
-    "core.dtype.npy.float": "core.dtype.npy.numbers",
-    "core.dtype.npy.int": "core.dtype.npy.numbers",
 }
 
 
@@ -29,3 +25,12 @@ def module_of(name: str) -> str:
     inside = name.removeprefix(PACKAGE).removeprefix(".")
     inside = ALIASES.get(inside, inside)
     return f"{FACADE}.{inside}" if inside else FACADE
+
+
+def known_as(module: str) -> str:
+    """Return the name in zarr-python of a module of the facade.
+
+    >>> known_as("fastzarr.compat.core.array")
+    'zarr.core.array'
+    """
+    return PACKAGE + module.removeprefix(FACADE)

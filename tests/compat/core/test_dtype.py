@@ -27,6 +27,7 @@ EXAMPLES = [
     zdtype.VariableLengthBytes(),
     zdtype.DateTime64(unit="ms", scale_factor=10, endianness="big"),
     zdtype.TimeDelta64(unit="D"),
+    zdtype.DateTime64(scale_factor=3),
     zdtype.Struct(fields=(("a", zdtype.Int16()), ("b", zdtype.Bool()))),
 ]
 
@@ -45,6 +46,12 @@ def test_a_data_type_is_the_same_after_a_way_through_fastzarr_pickle_and_json(dt
         json = dtype.to_json_scalar(fill, zarr_format=zarr_format)
         back = dtype.from_json_scalar(json, zarr_format=zarr_format)
         assert dtype.inner.native().is_fill(np.array(back, dtype.inner.native().numpy), fill)
+
+
+def test_a_representation_names_the_members_as_that_of_zarr_python():
+    text = zdtype.FixedLengthUTF32(length=2, endianness="big")
+    assert repr(text) == "FixedLengthUTF32(length=2, endianness='big')"
+    assert repr(zdtype.Int16(endianness="big")) == "Int16(endianness='big')"
 
 
 def test_a_data_type_that_zarr_python_does_not_have_is_found_too():
@@ -84,7 +91,8 @@ def test_the_error_that_moved_is_still_found_with_a_warning(module):
     from fastzarr.compat.names import module_of
     from fastzarr.errors import ZarrDeprecationWarning
 
-    with pytest.warns(ZarrDeprecationWarning, match="errors.DataTypeValidationError"):
+    says = rf" {module} is .*errors\.DataTypeValidationError"
+    with pytest.warns(ZarrDeprecationWarning, match=says):
         found = import_module(module_of(module)).DataTypeValidationError
     assert found is DataTypeValidationError
 

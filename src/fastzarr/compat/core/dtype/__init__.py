@@ -12,6 +12,7 @@ from fastzarr import errors
 from fastzarr.compat.core.dtype.adapted import name_of
 from fastzarr.compat.core.dtype.bridge import OF_NUMPY, OtherType, from_inner
 from fastzarr.compat.core.dtype.common import deprecated_error
+from fastzarr.compat.core.dtype.npy.bool import Bool
 from fastzarr.compat.core.dtype.npy.bytes import (
     NullTerminatedBytes,
     NullterminatedBytesJSON_V2,
@@ -22,13 +23,9 @@ from fastzarr.compat.core.dtype.npy.bytes import (
     VariableLengthBytes,
     VariableLengthBytesJSON_V2,
 )
-from fastzarr.compat.core.dtype.npy.numbers import (
-    Bool,
-    Complex64,
-    Complex128,
-    Float16,
-    Float32,
-    Float64,
+from fastzarr.compat.core.dtype.npy.complex import Complex64, Complex128
+from fastzarr.compat.core.dtype.npy.float import Float16, Float32, Float64
+from fastzarr.compat.core.dtype.npy.int import (
     Int8,
     Int16,
     Int32,

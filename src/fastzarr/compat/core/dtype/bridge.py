@@ -14,11 +14,23 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from fastzarr._lazy import cached
 from fastzarr.compat.core.dtype.adapted import Adapted
-from fastzarr.compat.core.dtype.npy import numbers
+from fastzarr.compat.core.dtype.npy.bool import Bool
 from fastzarr.compat.core.dtype.npy.bytes import (
     NullTerminatedBytes,
     RawBytes,
     VariableLengthBytes,
+)
+from fastzarr.compat.core.dtype.npy.complex import Complex64, Complex128
+from fastzarr.compat.core.dtype.npy.float import Float16, Float32, Float64
+from fastzarr.compat.core.dtype.npy.int import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
 )
 from fastzarr.compat.core.dtype.npy.string import FixedLengthUTF32, VariableLengthUTF8
 from fastzarr.compat.core.dtype.npy.structured import Struct, Structured
@@ -32,11 +44,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OF_NUMPY: tuple[type[ZDType[Any, Any]], ...] = (
-    numbers.Bool,
-    *(numbers.Int8, numbers.Int16, numbers.Int32, numbers.Int64),
-    *(numbers.UInt8, numbers.UInt16, numbers.UInt32, numbers.UInt64),
-    *(numbers.Float16, numbers.Float32, numbers.Float64),
-    *(numbers.Complex64, numbers.Complex128),
+    Bool,
+    *(Int8, Int16, Int32, Int64),
+    *(UInt8, UInt16, UInt32, UInt64),
+    *(Float16, Float32, Float64),
+    *(Complex64, Complex128),
     *(FixedLengthUTF32, VariableLengthUTF8),
     *(RawBytes, NullTerminatedBytes, VariableLengthBytes),
     *(Struct, DateTime64, TimeDelta64),

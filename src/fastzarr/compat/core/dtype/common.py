@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, TypedDict, TypeGuard, TypeVar
 
 from fastzarr import errors
+from fastzarr.compat.names import known_as
 from fastzarr.errors import UnstableSpecificationWarning
 
 EndiannessStr = Literal["little", "big"]
@@ -164,7 +165,7 @@ def deprecated_error(module: str, name: str) -> type[errors.DataTypeValidationEr
         msg = f"module {module!r} has no attribute {name!r}"
         raise AttributeError(msg)
     msg = (
-        f"Importing DataTypeValidationError from {module} is deprecated. "
+        f"Importing DataTypeValidationError from {known_as(module)} is deprecated. "
         "Use zarr.errors.DataTypeValidationError instead"
     )
     warnings.warn(msg, errors.ZarrDeprecationWarning, stacklevel=3)

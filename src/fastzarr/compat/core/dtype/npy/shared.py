@@ -166,6 +166,40 @@ class FixedSize(NumPyType[DType, Scalar], HasItemSize, Generic[DType, Scalar]):
         return size
 
 
+@dataclass(frozen=True, kw_only=True)
+class Number(FixedSize[DType, Scalar], Generic[DType, Scalar]):
+    """Base class of the numbers."""
+
+    _zarr_v2_names: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def _check_native_dtype(cls, dtype: Any) -> bool:
+        # NumPy has several classes for integers of the same size.
+        return type(dtype) is cls.dtype_cls or bool(dtype == cls.dtype_cls())
+
+    @classmethod
+    def _is_name_v2(cls, name: Any) -> bool:
+        return name in cls._zarr_v2_names
+
+    def _name_v2(self) -> Any:
+        if hasattr(self, "endianness"):
+            return self.to_native_dtype().str
+        return self._zarr_v2_names[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inexact(Number[DType, Scalar], HasEndianness, Generic[DType, Scalar]):
+    """Numbers whose JSON is read and written by fastzarr, which keeps the bits of a NaN."""
+
+    def _native(self) -> Any:
+        return self.inner.native()
+
+    def to_json_scalar(self, data: object, *, zarr_format: Any) -> Any:
+        """Return a value as the JSON of a fill value."""
+        check_zarr_format(zarr_format)
+        return self._native().fill_to_json(self.cast_scalar(data), zarr_format)
+
+
 def is_config(data: Any, name: str, *members: str) -> bool:
     """Whether JSON is an object of ``name`` and a configuration with exactly these members.
 

@@ -41,7 +41,7 @@ VariableLengthUTF8JSON_V2 = DTypeConfig_V2[Literal["|O"], Literal["vlen-utf8"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedLengthUTF32(Fixed[np.dtypes.StrDType, np.str_], HasEndianness):
+class FixedLengthUTF32(HasEndianness, Fixed[np.dtypes.StrDType, np.str_]):
     """Text of fixed length."""
 
     dtype_cls = np.dtypes.StrDType
