@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from torture.frame import Budget, Row, run_jobs, summary, workers
 from torture.harness import (
+    BY_URL,
     LIBRARIES,
     CaseError,
     arguments,
@@ -152,7 +153,9 @@ def select(pattern: str | None, lib: str) -> list[Case | Look]:
     ]
     if lib == "fastzarr":
         return found
-    return [c for c in found if not c.beyond_control and c.way == "native"]
+    found = [c for c in found if not c.beyond_control and c.way == "native"]
+    # Writes fail with zarr-python's own store.
+    return found if lib != BY_URL else [c for c in found if isinstance(c, Look)]
 
 
 def try_case(
@@ -196,13 +199,16 @@ def try_case(
 
 
 def prove(budget: Budget, seed: int) -> Iterable[Row]:
-    """Try reads and writes at some points, then reads at all points, and writes at more."""
+    """Try some points, with zarr-python too, then all those of reads, and more of writes."""
     jobs = []
     parts = workers() * 4
-    for number, part, lib in itertools.product(range(2), range(parts), LIBRARIES):
+    libraries = (*LIBRARIES, BY_URL)
+    for number, part, lib in itertools.product(range(2), range(parts), libraries):
         for kind, passes in _PASSES.items():
             some = [case.name for case in select(None, lib) if isinstance(case, kind)]
             every, but = passes[number]
+            if not some[part::parts] or (but and lib != "fastzarr"):
+                continue
             words = ["--cases", "|".join(map(re.escape, some[part::parts])), "--seed", str(seed)]
             words += ["--every", str(every), "--but", str(but)]
             jobs.append(["torture.faults", lib, *words, "--json"])

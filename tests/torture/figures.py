@@ -7,6 +7,7 @@ there was no time for can be run alone; each line has the day and the minutes of
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,8 @@ def _written(
     left: Iterable[str],
     parts: Iterable[str] | None,
 ) -> str:
-    run = f"{dt.datetime.now(tz=dt.UTC).date()}, {minutes:g} minutes"
+    used = "" if workers() == os.cpu_count() else f" {workers()} of them,"
+    run = f"{dt.datetime.now(tz=dt.UTC).date()},{used} {minutes:g} minutes"
     lines = {} if parts is None else _lines(page)
     for r in rows:
         control = r.control or "cannot"
@@ -68,7 +70,8 @@ def _written(
     mine = tuple(f"{part}: " for part in parts or ())
     notes = [*(line for line in kept if not line.startswith(mine)), *left]
     table = [f"| {' | '.join(line)} |" for line in (_HEAD, ("---",) * len(_HEAD), *lines.values())]
-    text = "\n".join([f"{workers()} processors.", "", *table, "", *(f"- {one}" for one in notes)])
+    lasts = [f"- {one}" for one in notes]
+    text = "\n".join([f"{os.cpu_count()} processors.", "", *table, "", *lasts])
     return page.replace(_block(page), f"\n\n{text.rstrip()}\n\n", 1)
 
 

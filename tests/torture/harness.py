@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 Point = TypeVar("Point")
 LIBRARIES = ("fastzarr", "zarr")
+#: The control where that of zarr-python's own store does not fail.
+BY_URL = "torture.by_url"
 _WAYS = {
     "native": {"data_path": "native"},
     "numpy": {"data_path": "numpy"},
@@ -58,7 +60,7 @@ _WAYS = {
 }
 _SETTINGS: dict[str, dict[str, Any]] = {
     "fastzarr": {"threading.max_workers": 1},
-    "zarr": {"threading.max_workers": 1, "async.concurrency": 1},
+    **{lib: {"threading.max_workers": 1, "async.concurrency": 1} for lib in ("zarr", BY_URL)},
 }
 
 
@@ -73,7 +75,7 @@ class CaseError(RuntimeError):
 def arguments(part: str, doc: str | None, what: str = "cases") -> argparse.ArgumentParser:
     """Return a parser of the options that the parts share which try something at each call."""
     parser = argparse.ArgumentParser(prog=f"python -m torture.{part}", description=doc)
-    parser.add_argument("lib", choices=LIBRARIES)
+    parser.add_argument("lib", choices=(*LIBRARIES, BY_URL))
     parser.add_argument(f"--{what}", metavar="PATTERN", help="names that match, a regex")
     parser.add_argument("--seed", type=int, default=0, help="which of the points are tried")
     parser.add_argument("--at", type=int, help="try only the points at this call")

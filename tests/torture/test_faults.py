@@ -10,6 +10,7 @@ import pytest
 from torture import starve
 from torture.faults import select, told
 from torture.frame import run_jobs, workers
+from torture.harness import BY_URL
 from torture.looks import Look
 from torture.verbs import Case, one_of_each
 
@@ -53,7 +54,13 @@ def test_who_writes_leaves_the_old_or_the_new_when_room_runs_out():
     _judge(_run("torture.starve", "fastzarr", names, "--limit", "size", "--limit", "files"), names)
 
 
-def test_the_control_fails():
-    names = ["v2/stored chunks/native", "v3/overwrite", "v2/append/native"]
-    results = _run("torture.faults", "zarr", names, "--every", "5")
+@pytest.mark.parametrize(
+    ("lib", "names"),
+    [
+        ("zarr", ["v2/stored chunks/native", "v3/overwrite", "v2/append/native"]),
+        (BY_URL, ["v2/stored chunks/native", "v3/stored bytes/native"]),
+    ],
+)
+def test_the_control_fails(lib, names):
+    results = _run("torture.faults", lib, names, "--every", "5")
     assert {result["case"]: bool(result["bad"]) for result in results} == dict.fromkeys(names, True)
