@@ -7,7 +7,8 @@ Rules of this file:
 * These databases are of one process. While a store has one open, a lock of a file beside it keeps
   other processes out: writers keep out all, readers keep out writers.
 * The file of the lock is marked from the first change until the database is synced. A mark whose
-  writer is dead means that keys may be missing, so that the database is not read then.
+  writer is dead means that keys may be missing, so that the database is not read then. After that,
+  the file has a note of the index of ``dbm.dumb``, with which damage of it is noticed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, DatabaseError
-from fastzarr.stores import place, stopping
+from fastzarr.stores import dumb_index, place, stopping
 from fastzarr.stores.database import Database, WritingSession
 from fastzarr.stores.database_files import is_writable, not_released
 from fastzarr.stores.stamps import Stamps
@@ -64,7 +65,13 @@ class DBMStore(Database):
       database raises ``DatabaseError``, unless all had been synced, which each call does that has
       changed something. With the durability ``none`` only ``flush`` and ``close`` sync.
     * ``dbm.ndbm`` may take an empty value for a missing one, so that storing it raises an error.
-    * No library tells whether its files were damaged by something else.
+    * No library has checksums. Of ``dbm.dumb``, damage to the index is an error, so that no key is
+      missing for that, if this class was the last to change the database. If another program was,
+      which keeps no check of what it writes, two kinds of damage are not noticed, after which keys
+      are missing: a changed byte in a key, or lines that are missing at the end of the index
+      (``.dir``) and in ``.bak`` as well, or one line in any case. In the other kinds of databases,
+      damage to a page may make keys be missing that are on it. Damage to values is noticed by the
+      checksums of the chunks.
 
     >>> import tempfile
     >>> with DBMStore(tempfile.mkdtemp() + "/a.dbm") as store:
@@ -199,7 +206,7 @@ class Handle:
             return self.db
         self.close()
         _, opener, _ = self._words
-        missing = opener is None and not _is_sqlite(self.path) and dbm.whichdb(self.path) is None
+        missing = opener is None and not _is_sqlite(self.path) and self._is_nothing()
         # A database whose writer has died may be missing for that.
         if missing and not write and not self._is_marked():
             return None
@@ -213,6 +220,9 @@ class Handle:
         self._changed = self._rewritten = False
         return self.db
 
+    def _is_nothing(self) -> bool:
+        return dbm.whichdb(self.path) is None and not dumb_index.is_used(self.path, None)
+
     def _open(self, flag: str) -> None:
         mode, opener, words = self._words
         if self._file is not None and self._is_marked():
@@ -221,16 +231,24 @@ class Handle:
                 f"or damaged; restore the database, or delete {self.path}.lock to read what is left"
             )
             raise DatabaseError(msg, self.url)
+        if dumb_index.is_used(self.path, opener):
+            why = dumb_index.damage(self.path, self._noted())
+            if why is not None:
+                raise DatabaseError(why, self.url)
         try:
             self.db = (opener or _opened)(self.path, flag, mode, **words)
         except Exception as error:
             raise self.worded(error) from error
 
     def _is_marked(self) -> bool:
+        return self._noted().startswith(_MARK)
+
+    def _noted(self) -> bytes:
+        """Return what the file of the lock says of the database."""
         try:
-            return Path(f"{self.path}.lock").read_bytes() == _MARK
+            return Path(f"{self.path}.lock").read_bytes()
         except FileNotFoundError:
-            return False
+            return b""
 
     def _lock_file(self, *, alone: bool) -> None:
         try:
@@ -303,7 +321,11 @@ class Handle:
         self._changed = False
         if self._file is not None:
             self._sync_files()
-            os.ftruncate(self._file, 0)
+            is_dumb = dumb_index.is_used(self.path, self._words[1])
+            note = dumb_index.settled(self.path) if is_dumb else b""
+            # A note replaces the mark, which is shorter, and another note.
+            if not note or not os.pwrite(self._file, note, 0):
+                os.ftruncate(self._file, 0)
 
     def _sync_files(self) -> None:
         for ending in _ENDINGS:
@@ -319,6 +341,8 @@ class Handle:
     def replace(self, flag: str) -> None:
         """Open the database anew, without its values."""
         self._reopen(flag)
+        # A note of the old index would not hold.
+        self.mark()
 
     def close(self) -> None:
         """Close the database, and let other processes in."""
