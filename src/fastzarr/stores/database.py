@@ -26,6 +26,7 @@ from fastzarr.stores.capabilities import Request, Suspension, Value
 from fastzarr.stores.drafts import TreeDraft, replaced_keys
 from fastzarr.stores.keys import METADATA_NAMES, normalise_path, validate_key
 from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.stamps import swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -507,12 +508,11 @@ class Database(Store):
         [True, False]
         """
         self._check_write(*(key for key, _, _ in changes))
-        new = {key: None if value is None else flat_bytes(value, key) for key, value, _ in changes}
-        with self._write(_size(new)) as session:
-            done = [session.token(key) == token for key, _, token in changes]
-            session.put(
-                {key: new[key] for (key, *_), made in zip(changes, done, strict=True) if made}
-            )
+        new = [None if value is None else flat_bytes(value, key) for key, value, _ in changes]
+        with self._write(sum(_PAGE + len(value or b"") for value in new)) as session:
+            done = swapped(changes, session.token)
+            many = zip(changes, new, done, strict=True)
+            session.put({key: value for (key, _, _), value, made in many if made})
         return done
 
 

@@ -235,15 +235,21 @@ class ServedStore(Store):
         """Swap values in one request, and return which of them were swapped."""
 
     def _batches(self, changes: Iterable[C]) -> Iterator[list[C]]:
-        """Cut changes, each of a key and a value, into lists that one request may have."""
+        """Cut changes, each of a key and a value, into lists that one request may have.
+
+        No list has a key twice, because the changes of one request have no order.
+        """
         batch: list[C] = []
+        keys: set[str] = set()
         size = 0
         for change in changes:
             mine = 0 if change[1] is None else len(change[1])
-            if batch and (len(batch) >= self._MOST or size + mine > self._MOST_BYTES):
+            full = len(batch) >= self._MOST or size + mine > self._MOST_BYTES
+            if batch and (full or change[0] in keys):
                 yield batch
-                batch, size = [], 0
+                batch, keys, size = [], set(), 0
             batch.append(change)
+            keys.add(change[0])
             size += mine
         if batch:
             yield batch

@@ -1,4 +1,4 @@
-"""Tokens of values in databases that have no versions of them."""
+"""Tokens of values: of databases that have no versions of them, and of several swaps together."""
 
 from __future__ import annotations
 
@@ -7,9 +7,31 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from fastzarr.stores.place import Place
+
+
+def swapped(
+    changes: Sequence[tuple[str, object, Hashable | None]],
+    token_of: Callable[[str], Hashable | None],
+) -> list[bool]:
+    """Return which of several swaps, each of a key, a value and a token, are made in their order.
+
+    >>> swapped([("a", b"1", None), ("a", b"2", None)], lambda key: None)
+    [True, False]
+    """
+    done: list[bool] = []
+    there: dict[str, bool] = {}
+    for key, value, token in changes:
+        if key in there:
+            # Nobody knows the token of the value before, unless that was deleted.
+            done.append(token is None and not there[key])
+        else:
+            done.append(token_of(key) == token)
+        if done[-1]:
+            there[key] = value is not None
+    return done
 
 
 class Stamps:

@@ -87,6 +87,21 @@ class PromiseTests:
             store.with_read_only().setitems({"d": b"3"})
         assert dict(store) == {"b/c": b"2", "d": b""}
 
+    def test_many_changes_of_one_key_are_made_in_order(self, store: Store) -> None:
+        """The last value that ``set_many`` gets counts; ``swap_many`` compares with each."""
+        if store.set_many is not None:
+            store.set_many([("a", b"1"), ("a", None), ("b", None), ("b", b"2")])
+            store.set_many([("c", b"3"), ("c", b"4")])
+            assert dict(store) == {"b": b"2", "c": b"4"}
+        if store.swap_many is not None:
+            many = [("d", b"1", None), ("d", b"2", None), ("e", b"1", None)]
+            assert store.swap_many(many) == [True, False, True]
+            assert store["d"] == b"1"
+            token = store.validator("d") if store.validator is not None else None
+            again = [("d", None, token), ("d", None, token), ("d", b"3", None)]
+            assert store.swap_many(again) == [True, False, True]
+            assert store["d"] == b"3"
+
     def test_the_time_of_a_write(self, store: Store) -> None:
         """``modified`` never decreases with later writes, and is None for a missing key."""
         if store.modified is None:

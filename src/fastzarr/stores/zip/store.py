@@ -25,6 +25,7 @@ from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.local.folder import DURABILITIES, too_large
 from fastzarr.stores.path import StorePath
 from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.stamps import swapped
 from fastzarr.stores.zip import format as zf
 from fastzarr.stores.zip import log, reading
 from fastzarr.stores.zip.archive import Archive, Item, Packed, View
@@ -409,13 +410,16 @@ class ZipStore(Store):
         done: list[bool] = []
 
         def items(view: View) -> list[Item]:
-            made: list[Item] = []
-            for (key, _, token), packed in zip(changes, new, strict=True):
+            def token(key: str) -> Hashable | None:
                 entry = view.entries.get(key)
-                done.append((None if entry is None else _token(view, entry)) == token)
-                if done[-1] and (packed or entry):
-                    made.append(Item(key, packed, b"" if packed else log.DELETE))
-            return made
+                return None if entry is None else _token(view, entry)
+
+            done.extend(swapped(changes, token))
+            made: dict[str, Item] = {}
+            for (key, _, _), packed, is_made in zip(changes, new, done, strict=True):
+                if is_made and (packed or view.entries.get(key) or key in made):
+                    made[key] = Item(key, packed, b"" if packed else log.DELETE)
+            return list(made.values())
 
         self._held.archive.change(items)
         return done
