@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
 import pickle
@@ -20,6 +21,7 @@ from functools import partial
 import numpy as np
 import pytest
 import s3fs
+from interrupting import Interrupt
 from obstore.store import MemoryStore as Objects
 
 from fastzarr import (
@@ -568,6 +570,94 @@ def test_a_cache_that_fails_is_a_warning():
         assert cache["a"] == b"1"
     cache["a"] = b"2"
     assert cache["a"] == b"2"
+
+
+class Stuck(MemoryStore):
+    """A store that does not delete any more."""
+
+    stuck = False
+
+    def _delete(self, key):
+        if self.stuck:
+            raise OSError(30, "Read-only file system")
+        super()._delete(key)
+
+    def _delete_dir(self, prefix):
+        if self.stuck:
+            raise OSError(30, "Read-only file system")
+        super()._delete_dir(prefix)
+
+
+@pytest.mark.parametrize("verb", ["set", "tree", "token"])
+def test_what_the_cache_cannot_delete_is_not_read_again(verb):
+    values, inside = MemoryStore({"a/c/0": b"1", "a/c/1": b"1"}), Stuck()
+    cache = CacheStore(values, cache_store=inside, cache_set_data=False)
+    assert cache.get_many(["a/c/0", "a/c/1"]) == [b"1", b"1"]
+    inside.stuck = True
+    if verb == "token":
+        values["a/c/0"] = b"2"
+    act = {
+        "set": lambda: cache.set("a/c/0", b"2"),
+        "tree": lambda: cache.delete_dir("a"),
+        "token": lambda: cache.validator("a/c/0"),
+    }[verb]
+    with pytest.warns(ZarrRuntimeWarning, match="Read-only"):
+        act()
+    values["a/c/0"] = b"2"
+    assert cache["a/c/0"] == b"2"
+    assert cache["a/c/0"] == b"2"
+    inside.stuck = False
+    if verb == "set":
+        cache["a/c/0"] = b"3"
+        assert [cache["a/c/0"], cache["a/c/0"]] == [b"3", b"3"]
+        assert cache.cache_stats()["hits"] > 0
+
+
+class Picky(MemoryStore):
+    def _set(self, key, value):  # noqa: ARG002  (they do not matter)
+        msg = "the value is too large"
+        raise BaseZarrError(msg)
+
+
+class Sizeless(MemoryStore):
+    def _getsize(self, key):  # noqa: ARG002  (it does not matter)
+        raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("kind", [Picky, Sizeless])
+def test_a_cache_that_refuses_is_a_warning(kind):
+    inside = kind()
+    if kind is Sizeless:
+        inside["fastzarr-cache/of another"] = b"1"
+    cache = CacheStore({"a": b"1"}, cache_store=inside, max_size=2000)
+    with pytest.warns(ZarrRuntimeWarning, match="cannot be used"):
+        assert cache["a"] == b"1"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_interrupt_at_any_point_leaves_no_old_value(kind):
+    """The store may have changed, or not; the cache shows what it has."""
+    for point in itertools.count(1):
+        values = MemoryStore({"a": b"1", "b/c": b"1", "d": b"1"})
+        if kind == "lru":
+            cache = LRUStoreCache(values, max_size=100)
+        else:
+            cache = CacheStore(values, cache_store={}, max_size=10_000)
+        assert cache.get_many(["a", "b/c", "d"]) == [b"1"] * 3
+        interrupt = Interrupt(point)
+        with suppress(KeyboardInterrupt), interrupt.during():
+            cache["a"] = b"2"
+            cache.set_many([("d", b"2"), ("e", b"2")])
+            cache.move("b", "f")
+            cache.swap("a", b"3", cache.validator("a"))
+        for key in ("a", "b/c", "d", "e", "f/c"):
+            for _ in range(2):
+                assert cache.get(key) == values.get(key), (point, key)
+        cache["a"] = b"4"
+        assert cache["a"] == b"4"
+        if interrupt.left > 0:
+            break
+    assert point > 100
 
 
 def test_errors_of_the_store_are_its_errors(s3, proxy, cached):

@@ -6,8 +6,8 @@ Rules of this file:
   is of another key, is as if it were missing.
 * Entries are below a folder that the identity of the store determines, so that several stores may
   share a cache. Only entries are ever deleted.
-* A failure of the cache is a warning, and the store is used without it. A failure of the store is
-  its error.
+* A failure of the cache is a warning, and the store is used without it. An entry that could not be
+  deleted is not read again. A failure of the store is its error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from os import getpid
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from fastzarr.errors import ZarrRuntimeWarning
+from fastzarr.errors import BaseZarrError, ZarrRuntimeWarning
 from fastzarr.stores.caching import CachingStore
 from fastzarr.stores.capabilities import Request
 from fastzarr.stores.kept import Kept, Memory
@@ -64,12 +64,16 @@ class Stored:
         #: The sizes of the entries, of those used longest ago first; None if not listed yet.
         self._entries: OrderedDict[str, int] | None = None
         self._added = 0
+        # Entries, and folders of them, that could not be deleted.
+        self._left: set[str] = set()
         self._warned = False
         self._place = own()
 
     def get(self, wanted: Request) -> Kept | None:
         """Return a cached value, or None; only whole values are cached."""
         name = self._name(wanted.key)
+        if self._left and self._is_left(name):
+            return None
         raw = self._try(lambda: self.store.get(name))
         found = None if raw is None else _unpacked(raw, wanted.key, self._by())
         with self._place.guard:
@@ -82,16 +86,37 @@ class Stored:
         name = self._name(wanted.key)
         raw = _packed(wanted.key, value, self._by())
         if self.max_size is None:
-            self._try(lambda: self.store.set(name, raw))
+            self._write(name, raw)
             return
         if len(raw) > self.max_size:
             self._remove(name)
             return
         with self._place.guard:
             self._make_room(name, len(raw))
-            self._try(lambda: self.store.set(name, raw))
+            self._write(name, raw)
             # Counted even if it failed: it may be there.
             self._count(name, len(raw))
+
+    def _write(self, name: str, raw: bytes) -> None:
+        def act() -> None:
+            self.store.set(name, raw)
+            self._left.discard(name)
+
+        self._try(act)
+
+    def _is_left(self, name: str) -> bool:
+        while name:
+            if name in self._left:
+                return True
+            name = name.rpartition("/")[0]
+        return False
+
+    def _delete(self, name: str, verb: Callable[[str], object]) -> None:
+        """Delete an entry, or a folder of them, which is not read any more if that fails."""
+        if self._try(lambda: (verb(name),)) is None:
+            self._left.add(name)
+        else:
+            self._left.discard(name)
 
     def _by(self) -> str:
         """Return the name of this cache; that of a forked child is another one."""
@@ -104,7 +129,7 @@ class Stored:
     def drop_below(self, prefix: str) -> None:
         """Drop the values below a prefix, or all for an empty one."""
         folder = self._folder(prefix)
-        self._try(lambda: self.store.delete_dir(folder))
+        self._delete(folder, self.store.delete_dir)
         with self._place.guard:
             for name in list(self._entries or ()):
                 if name.startswith(f"{folder}/"):
@@ -121,19 +146,28 @@ class Stored:
 
     def _list(self) -> None:
         known = self._entries or OrderedDict[str, int]()
-        found: dict[str, int] = {}
-        times: dict[str, int] = {}
+        found = self._try(self._scanned)
+        if found is None:
+            self._entries, self._added = known, 0
+            return
+        others = sorted(
+            (name for name in found if name not in known), key=lambda one: found[one][1]
+        )
+        names = [*others, *(name for name in known if name in found)]
+        self._entries = OrderedDict((name, found[name][0]) for name in names)
+        self.size, self._added = sum(self._entries.values()), 0
+
+    def _scanned(self) -> dict[str, tuple[int, int]]:
+        """Return the sizes and times of all entries."""
+        found: dict[str, tuple[int, int]] = {}
         modified = self.store.modified
-        for name in self._try(lambda: [*self.store.list(_ROOT)]) or ():
+        for name in [*self.store.list(_ROOT)]:
             try:
-                found[name] = self.store.getsize(name)
+                size = self.store.getsize(name)
             except FileNotFoundError:
                 continue
-            times[name] = (modified(name) if modified is not None else 0) or 0
-        others = sorted((name for name in found if name not in known), key=times.__getitem__)
-        names = [*others, *(name for name in known if name in found)]
-        self._entries = OrderedDict((name, found[name]) for name in names)
-        self.size, self._added = sum(found.values()), 0
+            found[name] = size, (modified(name) if modified is not None else 0) or 0
+        return found
 
     def _make_room(self, name: str, size: int) -> None:
         entries = self.list()
@@ -152,7 +186,7 @@ class Stored:
         entries[name] = size
 
     def _remove(self, name: str) -> None:
-        self._try(lambda: self.store.delete(name))
+        self._delete(name, self.store.delete)
         with self._place.guard:
             self._forget(name)
 
@@ -172,7 +206,7 @@ class Stored:
         """Return the result of a call of the store, or None with a warning if it fails."""
         try:
             return call()
-        except OSError as error:
+        except (OSError, BaseZarrError) as error:
             if not self._warned:
                 self._warned = True
                 msg = f"the cache in {self.store} cannot be used: {error}; values are read anew"

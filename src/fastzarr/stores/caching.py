@@ -4,7 +4,9 @@ Rules of this file:
 
 * Documents of metadata are always read from the store. If one has changed, the cached values below
   its node are not used before they have been compared with the store.
-* A change through this store ends after the values it has made invalid have been dropped.
+* A change through this store begins and ends with dropping the values that it makes invalid: at the
+  beginning, so that no old value stays if the end is interrupted, and at the end, because another
+  process may have cached one meanwhile.
 * Turns and compare-and-swap are those of the store, which read no cached value. Asking for the
   token of a value drops a cached value of another token, so that a value that is read after its
   token is never older.
@@ -306,14 +308,13 @@ class CachingStore(Around):
         write = shared.order.begin(keys)
         values: dict[str, Buffer | None] = {}
         try:
+            with shared.order.begun(write):
+                self._drop(keys)
             asked = time.time_ns()
             yield values.__setitem__
         finally:
             with shared.order.end(write) as alone:
-                shared.remember(keys)
-                for key in keys:
-                    if not is_document(key):
-                        shared.drop(key)
+                self._drop(keys)
                 if alone and self._keeps_written and not self._store.suspension.on:
                     for key, value in values.items():
                         if value is not None and not is_document(key):
@@ -326,14 +327,25 @@ class CachingStore(Around):
         shared = self._shared
         write = shared.order.begin(None)
         try:
+            with shared.order.begun(write):
+                self._drop_trees(paths)
             yield
         finally:
             with shared.order.end(write):
-                shared.remember(paths)
-                for path in paths:
-                    if path:
-                        shared.drop(path)
-                    shared.drop_below(path)
+                self._drop_trees(paths)
+
+    def _drop(self, keys: Iterable[str]) -> None:
+        self._shared.remember(keys)
+        for key in keys:
+            if not is_document(key):
+                self._shared.drop(key)
+
+    def _drop_trees(self, paths: Iterable[str]) -> None:
+        self._shared.remember(paths)
+        for path in paths:
+            if path:
+                self._shared.drop(path)
+            self._shared.drop_below(path)
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         with self._writing((key,)) as stored:

@@ -87,19 +87,21 @@ class Memory:
             self._remove(wanted)
             if most is not None and size > most:
                 return
-            while most is not None and self.size + size > most:
+            while most is not None and self._values and self.size + size > most:
                 self._remove(next(iter(self._values)))
                 self.evictions += 1
-            self._values[wanted] = value
+            # An interrupt may come in between; a value that is not found by its key would stay.
             self._by_key.setdefault(wanted.key, set()).add(wanted)
+            self._values[wanted] = value
             self.size += size
 
     def token_of_parts(self, key: str) -> Hashable | None:
         """Return the token of the value of which parts are kept, or None if there are none."""
         with self._place.guard:
             for one in self._by_key.get(key, ()):
-                if one.start or one.length is not None:
-                    return self._values[one].token
+                found = self._values.get(one)
+                if found is not None and (one.start or one.length is not None):
+                    return found.token
         return None
 
     def drop(self, key: str) -> None:
@@ -119,8 +121,9 @@ class Memory:
         found = self._values.pop(wanted, None)
         if found is not None:
             self.size -= len(found.data)
-            same = self._by_key[wanted.key]
-            same.remove(wanted)
+        same = self._by_key.get(wanted.key)
+        if same is not None:
+            same.discard(wanted)
             if not same:
                 del self._by_key[wanted.key]
 
@@ -170,6 +173,19 @@ class Order:
         with self._place.locks.held(hash(key) % _GROUPS):
             yield
 
+    @contextmanager
+    def begun(self, write: Write) -> Iterator[None]:
+        """Do as ``settled`` does for the keys of a write; nothing is cached until it has ended."""
+        with self._held(write.groups):
+            yield
+
+    @contextmanager
+    def _held(self, groups: Iterable[int]) -> Iterator[None]:
+        with ExitStack() as locks:
+            for group in groups:
+                locks.enter_context(self._place.locks.held(group))
+            yield
+
     def begin(self, keys: Iterable[str] | None) -> Write:
         """Begin a write of these keys, or of all for None; ``end`` must be called."""
         found = range(_GROUPS) if keys is None else {hash(key) % _GROUPS for key in keys}
@@ -188,9 +204,7 @@ class Order:
 
         Return whether no other write was under way, so that the values are those of this one.
         """
-        with ExitStack() as locks:
-            for group in write.groups:
-                locks.enter_context(self._place.locks.held(group))
+        with self._held(write.groups):
             with self._place.guard:
                 alone = write.before == [self._ended[group] for group in write.groups] and all(
                     self._under_way[group] == 1 for group in write.groups
