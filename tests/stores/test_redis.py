@@ -8,19 +8,23 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
 
 import numpy as np
 import pytest
+import redis as package
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import ConnectionPool, Redis, RedisCluster, UsernamePasswordCredentialProvider
 from redis._parsers import Encoder
+from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.connection import PythonRespSerializer
 from redis.exceptions import ConnectionError as Cut
+from redis.retry import Retry
 from servers import redis as servers
 from servers.process import HOST
 from servers.suites import SuiteOfServed
@@ -193,10 +197,15 @@ def test_a_listing_is_complete_beside_changes(store, raw):
     assert found == [keys] * 6
 
 
-def test_a_listing_begins_again_if_the_server_was_restarted(own, monkeypatch):
+@pytest.mark.parametrize("given", [False, True])
+def test_a_listing_begins_again_if_the_server_was_restarted(own, monkeypatch, given):
     server = own("--appendonly", "yes")
-    store = RedisStore(**words_of(server))
-    keys = sorted(f"a/{number}" for number in range(2500))
+    words = words_of(server)
+    if given:
+        # One that connects again, and would go on in the other server's table of names.
+        words = {"client": Redis(**words, retry=Retry(NoBackoff(), 3))}
+    store = RedisStore(**words)
+    keys = sorted(f"a/{number}" for number in range(25000))
     store.set_many((key, b"1") for key in keys)
     servers_before, steps = [server], []
     execute = Redis.execute_command
@@ -396,6 +405,16 @@ def test_a_swap_whose_reply_is_lost_is_not_repeated_after_another(redis, store):
     assert len(calls) == 1
 
 
+def test_swaps_whose_reply_is_lost_may_be_refused_when_they_are_sent_again(redis, store):
+    class Refusing(RedisStore):
+        def _call_once(self, key, *asked):
+            super()._call_once(key, *asked)
+
+    changes = [("a", b"1", None), ("b", b"2", None), ("a/c", b"3", "other")]
+    assert Refusing(**redis).swap_many(changes) == [True, True, False]
+    assert dict(store) == {"a": b"1", "b": b"2"}
+
+
 def test_swaps_whose_reply_is_lost_are_made_once(redis, store):
     losing = Losing(**redis)
     store.set_many([("a", b"1"), ("b", b"2"), ("c", b"3")])
@@ -446,7 +465,58 @@ def test_what_remembers_a_swap_does_not_stay(store, raw):
     assert 0 < raw.ttl(record) <= 180
 
 
+# Interrupts
+
+
+@pytest.mark.parametrize("verb", ["get", "many", "list"])
+def test_no_reply_is_taken_for_another_after_an_interrupt(redis, raw, monkeypatch, verb):
+    """The interrupt comes when a command has been sent, and before its reply has come."""
+    values = {f"a/{number}": b"%d" % number for number in range(4)}
+    store = RedisStore(**redis)
+    store.set_many(values.items())
+    act = {
+        "get": lambda: store.get("a/0"),
+        "many": lambda: store.set_many([("a/0", b"0"), ("b", None), ("a/1", b"1")]),
+        "list": lambda: list(store),
+    }[verb]
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    raw.execute_command("CLIENT", "PAUSE", 200, "ALL")
+    with monkeypatch.context() as patch:
+        patch.setattr(Redis, "parse_response", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            act()
+    assert {key: store.get(key) for key in values} == values
+
+
 # Failures: none is a missing value
+
+
+def test_a_server_that_runs_a_script_is_waited_for(own):
+    server = own("--busy-reply-threshold", 1)
+    store = RedisStore(**words_of(server))
+    store["a"] = b"1"
+    script = """
+        local first = redis.call('TIME')
+        repeat local now = redis.call('TIME')
+        until (now[1] - first[1]) * 1e6 + now[2] - first[2] > 3e5
+    """
+    with Redis(**words_of(server)) as other:
+        other.client_id()
+        busy = threading.Thread(target=other.eval, args=(script, 0))
+        busy.start()
+        attempts = []
+        with Redis(**words_of(server)) as looking:
+            while not attempts:
+                try:
+                    looking.ping()
+                except package.exceptions.ResponseError as error:
+                    attempts.append(str(error))
+        assert "BUSY" in attempts[0]
+        assert store["a"] == b"1"
+        busy.join()
 
 
 def test_a_value_of_another_kind_is_an_error(store, raw):

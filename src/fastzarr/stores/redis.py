@@ -12,6 +12,8 @@ Rules of this file:
   was lost is therefore not made twice, and its result is not guessed.
 * Many values are set, deleted or swapped by one command. A cluster, and a server that refuses that
   command, gets one for each value, on names of one slot, and says which of them it refuses.
+* An interrupt may leave a reply that nobody has read on a connection, which would be taken for that
+  to the next command. So no connection that is free then is used again.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import os
 import re
 from itertools import chain
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from fastzarr.buffers import flat_bytes
@@ -34,7 +36,7 @@ from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.served import ServedStore, package
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from fastzarr.stores.capabilities import Request
     from fastzarr.stores.redis_commands import Words
     from fastzarr.stores.served import Change, Swap
+
+T = TypeVar("T")
 
 # The most bytes of a value that the server stores.
 _LARGEST = 512 << 20
@@ -51,7 +55,7 @@ _READ = 1 << 20
 _STEP = 10_000
 _glob = re.compile(rb"([\\*?\[\]])")
 _word = re.compile(r"\A[A-Z]{3,}\b").match
-_PASSING = ("LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
+_PASSING = ("LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "BUSY")
 _DENIED = ("NOAUTH", "WRONGPASS", "NOPERM")
 _WORDS = {
     "AuthenticationError": "NOAUTH",
@@ -153,15 +157,12 @@ class RedisStore(ServedStore):
     @staticmethod
     def _make(**words: Any) -> Any:
         redis = package("redis")
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
         timeout = config["fetch.timeout"]
         # Requests are repeated by this package, which knows which of them may be.
         defaults: dict[str, Any] = {
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
-            "retry": Retry(NoBackoff(), 0),
+            "retry": _never(),
             # Without these, connecting takes three requests. All replies are of this protocol.
             "protocol": 2,
         }
@@ -214,6 +215,28 @@ class RedisStore(ServedStore):
         return len(keys) < 2 or hasattr(self.client, "get_primaries")
 
     # Requests
+
+    def _request(
+        self,
+        attempt: Callable[[], T],
+        key: str,
+        decided: Callable[[], T | None] | None = None,
+    ) -> T:
+        try:
+            return super()._request(attempt, key, decided)
+        except Exception:
+            raise
+        except BaseException:
+            self._hang_up()
+            raise
+
+    def _hang_up(self) -> None:
+        """Close the connections that no thread uses."""
+        client = self.client
+        if hasattr(client, "get_primaries"):
+            client.disconnect_connection_pools()
+        else:
+            client.connection_pool.disconnect(inuse_connections=False)
 
     def _call(self, key: str, *words: Any) -> Any:
         """Return the reply to one command."""
@@ -408,6 +431,10 @@ class RedisStore(ServedStore):
         found = None
         if not self._is_single(batch):
             found = self._call_once(batch[0][0], commands.swaps(mine, kept, new))
+            if found is None:
+                # Its reply may have been lost before it was sent again, and refused.
+                made = self._call(batch[0][0], "GET", commands.record(mine, new))
+                found = None if made is None else [made]
         if found is None:
             each = [commands.swaps(mine, kept, [one]) for one in new]
             found = self._call_all(
@@ -437,14 +464,18 @@ class RedisStore(ServedStore):
         # The cursor of a server that was restarted would leave out names. On one connection that is
         # an error, after which the listing begins again.
         with client.client() as one:
-            cursor: Any = 0
-            while True:
-                cursor, names = one.execute_command(
-                    "SCAN", cursor, "MATCH", pattern, "COUNT", _STEP
-                )
-                yield from names
-                if not int(cursor):
-                    return
+            usual, one.connection.retry = one.connection.retry, _never()
+            try:
+                cursor: Any = 0
+                while True:
+                    cursor, names = one.execute_command(
+                        "SCAN", cursor, "MATCH", pattern, "COUNT", _STEP
+                    )
+                    yield from names
+                    if not int(cursor):
+                        return
+            finally:
+                one.connection.retry = usual
 
     def getsize_prefix(self, prefix: str = "") -> int:
         """Return the size of all values below a prefix in bytes; many are asked for together."""
@@ -477,6 +508,14 @@ class RedisStore(ServedStore):
         scheme = "rediss" if words.get("ssl") else "redis"
         host = f"{words.get('host', 'localhost')}:{words.get('port', 6379)}"
         return f"{scheme}://{host}/{words.get('db', 0)}?{prefix}"
+
+
+def _never() -> Any:
+    """Return what lets the package repeat nothing."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Retry(NoBackoff(), 0)
 
 
 def _settings(client: Any) -> Mapping[str, Any]:

@@ -94,12 +94,17 @@ def token(name: bytes, beside: bytes) -> Words:
     return "EVAL", _LOOK, 2, name, beside
 
 
+def record(mine: str, changes: Sequence[Swap]) -> bytes:
+    """Return the name under which the server remembers which of these swaps it has made."""
+    return changes[0][1] + mine.encode()
+
+
 def swaps(mine: str, kept: int, changes: Sequence[Swap]) -> Words:
     """Return the command that compares and swaps values, whose id is then ``mine``.
 
     It is not repeated for ``kept`` milliseconds.
     """
-    names = [changes[0][1] + mine.encode()]
+    names = [record(mine, changes)]
     words: list[Any] = [mine, kept]
     for name, beside, value, old in changes:
         names += name, beside
