@@ -319,7 +319,35 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     )
     lines = run.stdout.splitlines()
     assert "a.lmdb" in lines[0]
+    assert "no file of more than 1,048,576 bytes" in lines[0]
+    assert "nothing was written" in lines[0]
     assert lines[1:] == ["{'a': b'1'}", "2"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a file system of Linux")
+@pytest.mark.parametrize("nbytes", [1 << 14, 1 << 20, 1 << 22])
+def test_a_disk_that_is_full_is_named(tmp_path: Path, nbytes: int) -> None:
+    """LMDB says only "Input/output error" if there was room for a part of a write."""
+    starve = pytest.importorskip("torture.starve")
+    if not starve.may_mount():
+        pytest.skip("may not mount a file system")
+    with starve.file_system(tmp_path, 1 << 20):
+        store = LMDBStore(tmp_path / "a.lmdb")
+        store["a"] = b"1"
+        written = 0
+
+        def fill() -> None:
+            nonlocal written
+            while True:
+                store.set_many([("a", b"%d" % written), (f"b/{written}", os.urandom(nbytes))])
+                written += 1
+
+        with pytest.raises(DatabaseError, match=r"disk is full.*nothing was written") as caught:
+            fill()
+        assert caught.value.errno == errno.ENOSPC
+        assert store["a"] == (b"%d" % (written - 1) if written else b"1")
+        assert len(store) == written + 1
+        store.close()
 
 
 def test_a_folder_that_cannot_be_written_is_read() -> None:

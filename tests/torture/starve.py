@@ -68,9 +68,9 @@ def _mount(path: Path, size: int, flags: int = 0) -> None:
 
 
 @contextmanager
-def _file_system(path: Path) -> Iterator[None]:
+def file_system(path: Path, size: int = _MOST) -> Iterator[None]:
     """Mount a file system in memory over a folder."""
-    _mount(path, _MOST)
+    _mount(path, size)
     try:
         yield
     finally:
@@ -81,7 +81,7 @@ def may_mount() -> bool:
     """Whether this process may mount a file system."""
     folder = scratch()
     try:
-        with _file_system(folder):
+        with file_system(folder):
             return True
     except OSError:
         return False
@@ -122,7 +122,7 @@ class Harness:
         try:
             if limit != "space":
                 return self._starve(place, limit, step)
-            with _file_system(place):
+            with file_system(place):
                 return self._starve(place, limit, step)
         finally:
             shutil.rmtree(place)

@@ -76,6 +76,30 @@ def has_thread(number: int) -> bool:
     return os.path.exists(f"/proc/{number}/stat")
 
 
+def why_full(path: str, nbytes: int) -> tuple[int, str] | None:
+    """Return the number of the error and the words if a file cannot have so many bytes more.
+
+    >>> import errno, tempfile
+    >>> why_full(tempfile.gettempdir(), 1) is None
+    True
+    >>> why_full(tempfile.gettempdir(), 1 << 80)[0] in (errno.ENOSPC, errno.EFBIG)
+    True
+    """
+    try:
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if most != resource.RLIM_INFINITY and os.stat(path).st_size + nbytes > most:
+            return errno.EFBIG, f"the system permits no file of more than {most:,} bytes (ulimit)"
+        info = os.statvfs(path)
+    except (ImportError, AttributeError):
+        return None  # not on Windows
+    free = info.f_bavail * info.f_frsize
+    if nbytes <= free:
+        return None
+    return errno.ENOSPC, f"the disk is full: {nbytes:,} bytes are needed, and {free:,} are free"
+
+
 def make_folders(path: str) -> None:
     """Create a folder and those above it, so that a power cut leaves them.
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from fastzarr.errors import BaseZarrError, DatabaseError, ForkedError
 from fastzarr.stores import place, stopping
-from fastzarr.stores.database_files import is_writable, make_folders
+from fastzarr.stores.database_files import is_writable, make_folders, why_full
 from fastzarr.stores.lmdb.waiting import Writers
 from fastzarr.stores.local.system import sync_folder, temporary_name
 from fastzarr.stores.stamps import Stamps
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _MAP_SIZE = 1 << 40 if np.intp(0).itemsize == 8 else 1 << 28
 # What a transaction may need beside the values, for pages of the tree.
 _MARGIN = 1 << 24
+# What a small transaction needs at least, for the same.
+_PAGES = 1 << 16
 # How long the map or a fork waits for those who use the environment, in seconds.
 _WAIT = 60.0
 _LOOK = 0.05
@@ -109,6 +111,8 @@ class Environment:
         # The inode of the file, and its size at least.
         self._file: tuple[int, int] | None = None
         self._least = 0
+        # How many bytes the last writer needed.
+        self._needed = 0
         # The path of the file, when the environment was last looked for.
         self._path = ""
         self._writers = Writers(url)
@@ -312,7 +316,7 @@ class Environment:
             size = 0
             try:
                 if write:
-                    size = self.make_room(env, nbytes)
+                    size, self._needed = self.make_room(env, nbytes), nbytes
                 if not size:
                     return env, self._begin(env, user, write=write)
             except self._lmdb.MapResizedError:
@@ -380,6 +384,13 @@ class Environment:
             number, words = errno.ENOSPC, f"the map is full ({error})"
         elif isinstance(error, library.DiskError) or "No space left" in words:
             number, words = errno.ENOSPC, f"the disk is full, so nothing was written ({error})"
+        elif getattr(error, "code", 0) in (errno.EIO, errno.EFBIG):
+            # Of a write of which there was only room for a part, LMDB says no more.
+            number, words = why_full(self._path, self._needed + _PAGES) or (
+                errno.EIO,
+                "the system could not write all, so that the disk may be full or damaged",
+            )
+            words = f"{words}; nothing was written ({error})"
         elif isinstance(error, library.ReadonlyError):
             number = errno.EROFS
         made = DatabaseError(words, self.url, key)
