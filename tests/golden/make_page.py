@@ -47,6 +47,15 @@ specification, or one feature of format 2.
 The files of zarr-python 2 are those of 2.18.7. Files of GDAL 3.6.2 (`tests/golden/gdal.zip`), of N5
 (`n5.zip`) and of the databases of zarr-python 2 are read, too.
 
+The `lz4` of N5 is what the library of the format, n5-java, writes: the block stream of lz4-java
+(`LZ4BlockOutputStream`), whose blocks have a header of 21 bytes that begins with `LZ4Block`. This
+is what fastzarr writes. Two libraries store something else under this name, which n5-java cannot
+read: z5 (z5py) a bare LZ4 block, and zarr-python 2 a bare block behind its decoded size, where
+`compression` has a member `acceleration`. fastzarr reads all three, and writes to arrays of
+zarr-python 2 in their way. z5 cannot read the stream: neither arrays with `lz4` that fastzarr or
+n5-java have made, nor blocks that fastzarr writes to an array of z5. TensorStore has no `lz4` in
+N5.
+
 Entries that none of these libraries knows are compared with what their specifications say, byte by
 byte, in the tests of the codec or of the key encoding.
 
