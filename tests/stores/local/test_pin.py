@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from threading import Event, Thread
 
@@ -61,6 +62,27 @@ def test_a_deleted_folder_is_never_created_again(
     assert str(caught.value.filename).startswith(f"{tmp_path}/a/")
     held.end()
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_open_folders
+def test_a_folder_that_a_network_file_system_has_forgotten_is_deleted_if_it_has_gone(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written to a deleted folder is given up, and nobody is told."""
+
+    def forgotten(_: int) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    held = pin(folder, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr("fastzarr.stores.local.pin.os.fstat", forgotten)
+        with pytest.raises(OSError, match="Stale"):
+            held.is_deleted()
+    remove(folder, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr("fastzarr.stores.local.pin.os.fstat", forgotten)
+        assert held.is_deleted()
+    held.end()
 
 
 def test_a_missing_folder_is_an_error(folder: Folder) -> None:

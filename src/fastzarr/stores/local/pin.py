@@ -95,9 +95,9 @@ class Pin:
             names = os.path.realpath(self.folder.root).split(os.sep)
             return any(name.endswith(TEMPORARY_SUFFIX) for name in names)
         except OSError as error:
-            if error.errno != errno.ESTALE:
+            if error.errno != errno.ESTALE or os.path.exists(self._named):
                 raise
-            return True  # a network file system has forgotten the folder
+            return True  # a network file system has forgotten the folder, which has gone
 
     def rename(self, error: OSError) -> None:
         """Put the path of the node into an error that was raised below the open folder."""
