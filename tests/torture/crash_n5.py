@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def prove(budget: Budget, seed: int) -> Iterable[Row]:
     """Try some points of all cases, and then all points, by processes of their own."""
-    from torture.crash import PASSES, told
+    from torture.crash import told
 
     parts = workers() * 4
     jobs = [
@@ -31,7 +31,7 @@ def prove(budget: Budget, seed: int) -> Iterable[Row]:
             *("torture.crash_n5", "fastzarr", "--part", f"{part}/{parts}", "--seed", str(seed)),
             *("--every", str(every), "--but", str(but), "--json"),
         ]
-        for (every, but), part in itertools.product(PASSES, range(parts))
+        for (every, but), part in itertools.product(((10, 0), (1, 10)), range(parts))
     ]
     # zarr-python 3 has no N5.
     results = run_jobs(jobs, budget)
