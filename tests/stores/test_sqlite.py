@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -469,3 +471,31 @@ def test_an_unknown_database_is_not_written_to(tmp_path: Path) -> None:
     path.write_bytes(b"something else")
     with pytest.raises(BaseZarrError, match=r"a\.db.*pass a store"):
         zarr.open(path)
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_a_key_that_was_damaged_in_the_index_is_an_error(tmp_path: Path, count: int) -> None:
+    """A changed byte of a key in the index makes no key be missing."""
+    path = tmp_path / "a.db"
+    keys = [f"a/c/{number}" for number in range(10, 10 + count)]
+    with SQLiteStore(path) as store:
+        store.set_many((key, f"={key}".encode()) for key in keys)
+    whole, refused = path.read_bytes(), 0
+    for key in keys[:: max(count // 6, 1)]:
+        # In the row, the value follows; it has the key once more.
+        name = re.escape(key.encode())
+        (place,) = (found.start() for found in re.finditer(b"(?<!=)%b(?!=)" % name, whole))
+        for at in range(len(key)):
+            damaged = bytearray(whole)
+            damaged[place + at] ^= 0x11
+            path.write_bytes(damaged)
+            store = SQLiteStore(path, read_only=True)
+            try:
+                assert store.get_many_valid([key]) == [f"={key}".encode()]
+            except DatabaseError as error:
+                refused += "damaged" in str(error)
+            # It ends, whatever the order of the keys is.
+            with suppress(DatabaseError):
+                store.listdir("a/c")
+            store.close()
+    assert refused > 15

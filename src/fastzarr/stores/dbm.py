@@ -65,13 +65,12 @@ class DBMStore(Database):
       database raises ``DatabaseError``, unless all had been synced, which each call does that has
       changed something. With the durability ``none`` only ``flush`` and ``close`` sync.
     * ``dbm.ndbm`` may take an empty value for a missing one, so that storing it raises an error.
-    * No library has checksums. Of ``dbm.dumb``, damage to the index is an error, so that no key is
-      missing for that, if this class was the last to change the database. If another program was,
-      which keeps no check of what it writes, two kinds of damage are not noticed, after which keys
-      are missing: a changed byte in a key, or lines that are missing at the end of the index
-      (``.dir``) and in ``.bak`` as well, or one line in any case. In the other kinds of databases,
-      damage to a page may make keys be missing that are on it. Damage to values is noticed by the
-      checksums of the chunks.
+    * No library has checksums. In ``dbm.dumb``, all damage to the index (``.dir``) is an error if
+      this class was the last to change the database. If another program was, its ``.bak`` shows
+      more than one line that is missing, and a changed key; without a ``.bak``, neither is noticed,
+      and such keys are missing. In other kinds of databases, a changed byte of a page may make the
+      keys on it be missing. Where all chunks are stored,
+      ``config.set({"array.read_missing_chunks": False})`` makes a missing one an error.
 
     >>> import tempfile
     >>> with DBMStore(tempfile.mkdtemp() + "/a.dbm") as store:

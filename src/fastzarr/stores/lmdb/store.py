@@ -42,7 +42,13 @@ class LMDBStore(Database):
     network file system. A change waits for other writers, also for a transaction of ``db``, and
     raises ``DatabaseError`` after ``database.timeout`` (60 seconds); on Linux, because elsewhere
     LMDB does not tell who writes, and waits without a limit. Other failures raise
-    ``DatabaseError``, too. Keys have at most 511 bytes.
+    ``DatabaseError``, too: a full disk, a file that is truncated or is no environment. Keys have at
+    most 511 bytes.
+
+    LMDB has no checksums and trusts its pages. If a byte of a key was changed on the disk, that key
+    is missing, and if a byte of the tree was, keys may be missing, or the process ends. Where all
+    chunks are stored, ``config.set({"array.read_missing_chunks": False})`` makes a missing one an
+    error.
 
     >>> import tempfile
     >>> store = LMDBStore(tempfile.mkdtemp())

@@ -5,6 +5,8 @@ Rules of this file:
 * The token of a value is the number of its row: each write gives the row a number that is greater
   than all others, and not less than the time in nanoseconds, so that none is used twice.
 * Keys below a prefix are a range of the index, because ``LIKE`` has wildcards.
+* SQLite has no checksums. A key that is not found may be one that was damaged in the index, which
+  is beside the place where it is looked for, and differs from the key in its row.
 """
 
 from __future__ import annotations
@@ -42,6 +44,12 @@ _NEXT_KEYS = "SELECT k FROM zarr WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
 _ANY = "SELECT 1 FROM zarr WHERE k >= ? AND k < ? LIMIT 1"
 _TOTAL = "SELECT coalesce(sum(length(v)), 0) FROM zarr WHERE k >= ? AND k < ?"
 _DELETE_BELOW = "DELETE FROM zarr WHERE k >= ? AND k < ?"
+# The keys before and after one, which are read from the index, and those in their rows.
+_BESIDE = (
+    "SELECT 1 FROM (SELECT k, rowid AS n FROM zarr WHERE k %s ?1 ORDER BY k %s LIMIT 1) AS one "
+    "LEFT JOIN zarr ON zarr.rowid = one.n WHERE zarr.k IS NOT one.k"
+)
+_DAMAGED = f"{_BESIDE % ('<', 'DESC')} UNION ALL {_BESIDE % ('>', 'ASC')}"
 _MOVE = "UPDATE zarr SET k = ? || substr(k, ?) WHERE k = ? OR (k >= ? AND k < ?)"
 # What it fails with, too, if there are too many keys for one value.
 _TOO_MUCH = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM)
@@ -137,7 +145,13 @@ class Reading(Session):
         self._key = key
         for value, number in self.execute("SELECT v, rowid FROM zarr WHERE k = ?", (key,)):
             return self._checked(value), number
+        if self.execute(_DAMAGED, (key,)):
+            raise self._damaged(key)
         return None
+
+    def _damaged(self, key: str) -> DatabaseError:
+        msg = "the index of keys is damaged, so that values may be missing; restore the file"
+        return DatabaseError(msg, self._connections.url, key)
 
     def _checked(self, value: Any) -> bytes:
         if type(value) is not bytes:
@@ -216,7 +230,9 @@ class Reading(Session):
             last = rows[-1][0]
             name, slash, _ = last[cut:].partition("/")
             # The sign after the slash comes after all keys in the folder.
-            start = f"{last[:cut]}{name}0" if slash else f"{last}\0"
+            before, start = start, f"{last[:cut]}{name}0" if slash else f"{last}\0"
+            if start <= before:
+                raise self._damaged(last)
 
     def is_empty(self, prefix: str) -> bool:
         """Whether no key is below a prefix."""

@@ -35,7 +35,9 @@ class SQLiteStore(Database):
     no other process has the database open.
 
     Every failure raises ``DatabaseError``: a lock that was waited for in vain, a full disk, a file
-    that is damaged or is no database.
+    that is truncated or is no database. SQLite has no checksums. Where a byte of a key was changed
+    in the index, reading that key is an error, but where it became another key of the database,
+    that one may have the wrong value. ``PRAGMA integrity_check`` through ``db`` finds all that.
 
     >>> store = SQLiteStore(":memory:")
     >>> store.set_many([("a/b", b"1"), ("a/c", b"2")])
