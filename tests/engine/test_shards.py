@@ -73,6 +73,17 @@ class Tokens(Ranged):
             yield index, None if found is None else Value(found, token, size)
 
 
+class Batched(Tokens):
+    """A store that answers many requests in one round trip, which it counts."""
+
+    batch = 64
+    trips = 0
+
+    def fetch(self, wanted: Sequence[Request]) -> Iterator[tuple[int, Value | None]]:
+        self.trips += 1
+        return super().fetch(wanted)
+
+
 class Wholes(Ranged):
     """A store that reads values as a whole."""
 
@@ -365,10 +376,31 @@ def test_shards_are_read_as_from_memory(data: st.DataObject) -> None:
         label="wanted",
     )
     expected = zarr.open_array(MemoryStore(stored), mode="r").oindex[wanted]
-    kind = data.draw(st.sampled_from([Ranged, Tokens, Wholes]), label="kind")
+    kind = data.draw(st.sampled_from([Ranged, Tokens, Wholes, Batched]), label="kind")
     settings = {"fetch.bytes": data.draw(st.sampled_from([1, 2000, 1 << 20]), label="bytes")}
     settings["threading.max_workers"] = data.draw(st.sampled_from([1, 3]), label="threads")
     again = zarr.open_array(kind(stored), mode="r")
     with zarr.config.set(settings):
         for _ in range(2):  # the second time, the indexes may be known
             assert np.array_equal(again.oindex[wanted], expected)
+
+
+def test_parts_of_many_shards_are_two_round_trips() -> None:
+    """The indexes are requested together, and then all that they tell of."""
+    store, array = opened(Batched)
+    assert np.array_equal(array[:, ::16], VALUES[:, ::16])
+    assert (store.trips, len(store.asked)) == (2, 32)
+    # The indexes are known.
+    assert np.array_equal(array[:, ::16], VALUES[:, ::16])
+    assert (store.trips, len(store.asked)) == (3, 48)
+    assert np.array_equal(array[...], VALUES)
+    assert (store.trips, len(store.asked)) == (4, 64)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_no_call_has_more_requests_than_a_store_answers_together(batch: int) -> None:
+    store, array = opened(Batched)
+    store.batch = batch
+    assert np.array_equal(array[:, ::16], VALUES[:, ::16])
+    assert len(store.asked) == 32
+    assert store.trips >= 32 / batch

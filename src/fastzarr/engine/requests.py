@@ -152,7 +152,7 @@ class _Threads:
                     requests.count_in(number, value)
                 self.finish(requests)
                 job = self.next(awaited=False)
-                come = requests.due()
+                come = requests.due(whole=len(numbers) > 1)
             if come:
                 requests.arrived.put(come)
 
@@ -351,9 +351,13 @@ class Requests:
         self.ready.append((number, value, held))
         self.ready_bytes += max(size, held)
 
-    def due(self) -> list[_Come]:
-        """Return the answers that are to be handed over now, with the lock held."""
-        if self.ready_bytes < self.together and self.under_way and not self.stopped:
+    def due(self, *, whole: bool = False) -> list[_Come]:
+        """Return the answers that are to be handed over now, with the lock held.
+
+        These are all if a call with several requests has ended, so that it is ``whole``.
+        """
+        few = self.ready_bytes < self.together and self.under_way and not self.stopped
+        if few and not whole:
             return []
         come, self.ready, self.ready_bytes = self.ready, [], 0
         return come
@@ -367,6 +371,10 @@ class Requests:
             (number, value.data if isinstance(value, Value) else value)
             for number, value, _ in self._take()
         ] or None
+
+    def take_values(self) -> list[tuple[int, Any]]:
+        """Return requests as ``take`` does, but the bytes as ``Value``; none if none have come."""
+        return [(number, value) for number, value, _ in self._take()]
 
     def take_value(self) -> tuple[int, Any] | None:
         """Return one request as ``take`` does, but the bytes as a ``Value``.

@@ -9,6 +9,8 @@ Rules of this file:
   parts, several at once, and is decoded meanwhile. They are decoded as soon as they have
   come, in a call for the inside of one shard: it is an array, whose chunks are at hand. A shard
   inside a shard is read in the same way.
+* A store that answers many requests in about the time of one is sent what is wanted when nothing
+  that has come is left to be handled, or when one call is full.
 * An index and the bytes that it tells of must be those of one value. If the store returns tokens
   with its values, a shard that was replaced in between is read again. An index is then also kept
   for later calls (``cache.py``): the tokens of ranges show whether it is still that of the shard.
@@ -58,6 +60,8 @@ _BEGUN = 256
 _REPLACED = 16
 # The largest shards that are read as a whole, and the largest parts, as shares of `fetch.bytes`.
 _WHOLE, _PART = 4, 16
+# The bytes that a store may send together before any is handed over.
+_TOGETHER = 1 << 16
 
 
 class _Object:
@@ -148,7 +152,8 @@ class _Reader:
         room = int(config.flat["fetch.bytes"])
         self.most_whole, self.most = room // _WHOLE, min(room // _PART, LONG)
         self.wanted: dict[int, _Wanted] = {}
-        self.count = self.open = 0
+        # How many are wanted, how many of these are not sent, and how much is not finished.
+        self.count = self.unsent = self.open = 0
         self.pieces = iter(range(plan.size))
         self.failures: list[Failure] = []
         shard: Any = program.shard
@@ -160,15 +165,19 @@ class _Reader:
             lambda number: self.wanted[number].request,
             lambda number: self.wanted[number].size,
             lambda request: chunks.miss(request.key),
+            # What a call brings is handed over together, unless that would keep a thread waiting.
+            together=_TOGETHER if self.store.batch > 1 else 0,
         )
 
     def work(self, _: int) -> None:
         """Take and decode what has come, until nothing is left or something has failed."""
         self.more()
+        self.send()
         while self.open and not self.failures:
-            taken = self.requests.take_value()
-            if taken is not None and taken[0] >= 0:
-                self.handle(*taken)
+            for number, value in self.requests.take_values():
+                if number >= 0:
+                    self.handle(number, value)
+            self.send()
 
     def more(self) -> None:
         """Begin some more shards."""
@@ -227,7 +236,17 @@ class _Reader:
             self.wanted[self.count] = _Wanted(then, part, part.object, detail, request, size)
             self.count += 1
             self.open += 1
-        self.requests.extend(1)
+            self.unsent += 1
+            full = self.unsent >= self.requests.batch
+        if full:
+            self.send()
+
+    def send(self) -> None:
+        """Send what is wanted."""
+        with self.lock:
+            count, self.unsent = self.unsent, 0
+        if count:
+            self.requests.extend(count)
 
     def close(self) -> None:
         """Count something that is finished, and wake all threads at the end."""
