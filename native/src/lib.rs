@@ -40,6 +40,7 @@ mod fork {
     }
 }
 mod job;
+mod keys;
 #[cfg(unix)]
 mod local;
 mod memory;

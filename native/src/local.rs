@@ -1,48 +1,15 @@
 //! The stored objects of an array whose store is a folder.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::commit::{sync_file, Durability, Staged};
 use crate::error::{Error, Result};
 use crate::files::File;
+use crate::keys::Keys;
 use crate::memory::{collected, grown};
 use crate::objects::{Last, Make, Objects, Parts, Pending, Stop, Value};
 use crate::root::Root;
-
-/// How the keys of an array's chunks are spelled.
-pub struct Keys {
-    /// What every key begins with.
-    pub prefix: String,
-    /// Whether the key encoding is `default`, and not `v2`.
-    pub default: bool,
-    /// What stands between coordinates.
-    pub separator: String,
-    /// Whether the last coordinate comes first.
-    pub reversed: bool,
-}
-
-impl Keys {
-    fn key(&self, chunk: &[i64]) -> String {
-        let mut key = self.prefix.clone();
-        if self.default {
-            key.push('c');
-        } else if chunk.is_empty() {
-            key.push('0');
-        }
-        let last = chunk.len().saturating_sub(1);
-        for place in 0..chunk.len() {
-            let coordinate = chunk[if self.reversed { last - place } else { place }];
-            if place > 0 || self.default {
-                key.push_str(&self.separator);
-            }
-            // Writing to a string does not fail.
-            let _ = write!(key, "{coordinate}");
-        }
-        key
-    }
-}
 
 /// The chunks of one array as files.
 pub struct LocalObjects {
@@ -182,31 +149,5 @@ impl Pending for Staged<'_> {
 
     fn publish(&mut self, stop: Stop) -> Result<()> {
         Staged::publish(self, stop)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_those_of_the_encodings() {
-        let keys = |default, separator: &str| Keys {
-            prefix: "a/".into(),
-            default,
-            separator: separator.into(),
-            reversed: false,
-        };
-        assert_eq!(keys(true, "/").key(&[1, 23]), "a/c/1/23");
-        assert_eq!(keys(true, ".").key(&[1, 23]), "a/c.1.23");
-        assert_eq!(keys(false, ".").key(&[1, 23]), "a/1.23");
-        assert_eq!(keys(true, "/").key(&[]), "a/c");
-        assert_eq!(keys(false, "/").key(&[]), "a/0");
-        let reversed = Keys {
-            reversed: true,
-            ..keys(false, "/")
-        };
-        assert_eq!(reversed.key(&[1, 23, 4]), "a/4/23/1");
-        assert_eq!(reversed.key(&[]), "a/0");
     }
 }

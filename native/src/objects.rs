@@ -183,6 +183,11 @@ pub trait Objects: Sync {
         false
     }
 
+    /// Whether an object that is open takes memory for all of its bytes.
+    fn takes_memory(&self) -> bool {
+        false
+    }
+
     /// Close what is kept open for the objects that follow.
     fn release(&self) {}
 }

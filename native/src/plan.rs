@@ -235,9 +235,24 @@ impl Plan {
         })
     }
 
+    /// Return the coordinates of chunk `number` in its grid.
+    pub fn chunk(&self, number: usize) -> Vec<i64> {
+        let mut found: Vec<i64> = (0..self.ndim).map(|_| 0).collect();
+        for (part, g) in self.entries(number) {
+            match part {
+                Part::Span { axis, chunk, .. } => found[*axis] = chunk[g],
+                Part::Points { axes, chunk, .. } => {
+                    for (axis, coordinate) in axes.iter().zip(&chunk[g]) {
+                        found[*axis] = *coordinate;
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// Return what is selected of chunk `number`.
     pub fn piece(&self, number: usize) -> Piece<'_> {
-        let mut chunk: Vec<i64> = (0..self.ndim).map(|_| 0).collect();
         let mut factors = Vec::new();
         let mut whole = true;
         for (part, g) in self.entries(number) {
@@ -245,7 +260,6 @@ impl Plan {
                 Part::Span {
                     axis,
                     step,
-                    chunk: chunks,
                     start,
                     size,
                     out,
@@ -254,7 +268,6 @@ impl Plan {
                 } => {
                     // As many elements as there are: their step is one.
                     whole &= size[g] == extent[g];
-                    chunk[*axis] = chunks[g];
                     factors.push(Factor::Span {
                         axis: *axis,
                         start: start[g],
@@ -265,7 +278,6 @@ impl Plan {
                 }
                 Part::Points {
                     axes,
-                    chunk: chunks,
                     bounds,
                     inner,
                     out,
@@ -274,9 +286,6 @@ impl Plan {
                 } => {
                     whole &= covers[g];
                     let range = bounds[g]..bounds[g + 1];
-                    for (axis, coordinate) in axes.iter().zip(&chunks[g]) {
-                        chunk[*axis] = *coordinate;
-                    }
                     factors.push(Factor::Points {
                         axes: Cow::Borrowed(axes),
                         coords: inner
@@ -292,7 +301,7 @@ impl Plan {
             }
         }
         Piece {
-            chunk,
+            chunk: self.chunk(number),
             factors,
             whole,
             plan: self,

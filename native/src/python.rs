@@ -8,12 +8,15 @@
 //! * Arguments are those of the twin in Python; its callers check them, and here they are asserted.
 
 mod archive;
+mod calls;
 mod elements;
 #[cfg(unix)]
 mod files;
+mod found;
 mod lent;
 mod objects;
 mod raised;
+mod together;
 mod views;
 
 use std::alloc::System;
@@ -555,6 +558,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<lent::Lent>()?;
     module.add_function(wrap_pyfunction!(archive::crc32, module)?)?;
     module.add_function(wrap_pyfunction!(archive::zip_directory, module)?)?;
+    module.add_function(wrap_pyfunction!(archive::zip_places, module)?)?;
     module.add_function(wrap_pyfunction!(read, module)?)?;
     module.add_function(wrap_pyfunction!(write, module)?)?;
     module.add_function(wrap_pyfunction!(elements::vlen_decode, module)?)?;

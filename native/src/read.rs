@@ -10,7 +10,8 @@
 //!   counts them, and is not that of a piece.
 //! * If descriptors run out, the objects that could not be opened are read at the end, one by one.
 //! * Memory is bounded by what the workers hold: of a shard its index and the inner chunks that are
-//!   being decoded, of shared chunks the encoded bytes of one for each thread.
+//!   being decoded, of shared chunks the encoded bytes of one for each thread; of objects that a store
+//!   has only as a whole, those that are open.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -30,6 +31,8 @@ use crate::scarce::{self, Share};
 /// The most objects that are open at a time, and those that need no share of the descriptors.
 const OPEN: usize = 64;
 const FEW: usize = 8;
+/// The most bytes, decoded, of open objects that are in memory, unless there are more threads.
+const ROOM: usize = 64 << 20;
 
 /// The numbers of pieces whose objects could not be opened, and the errors.
 type Late = Mutex<Vec<(usize, Error)>>;
@@ -87,17 +90,25 @@ impl<'a> Run<'a> {
     pub fn read(&self) -> std::result::Result<bool, Failure> {
         let Run { program, job, .. } = *self;
         let failures = Failures::default();
-        let done = if program.shard.is_some() {
-            self.in_rounds(OPEN, &failures)
-        } else if !self.shares_chunks() {
+        let raw = program.chunk.chain.codecs.is_empty() && self.objects.arrivals().is_none();
+        let done = if program.shard.is_none() && !self.shares_chunks() {
             self.one_by_one(&failures)
-        } else if program.chunk.chain.codecs.is_empty() && self.objects.arrivals().is_none() {
-            self.in_rounds(OPEN, &failures)
+        } else if program.shard.is_some() || raw {
+            self.in_rounds(self.most_open(), &failures)
         } else {
             self.in_rounds(job.threads, &failures)
         };
         pool::kept(Kept::trim);
         failures.first().map_or(Ok(done), Err)
+    }
+
+    /// Return how many objects may be open at a time.
+    fn most_open(&self) -> usize {
+        if !self.objects.takes_memory() {
+            return OPEN;
+        }
+        let fitting = ROOM / self.program.chunk.block.nbytes.max(1);
+        fitting.max(self.job.threads).min(OPEN)
     }
 
     /// Read a chunk with each worker.

@@ -6,6 +6,7 @@
 //! * A value must have the checksum of its record, and is therefore read as a whole, once. Only of
 //!   shards, whose index and inner chunks have their own, parts are read alone.
 
+use std::io::IoSliceMut;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::files::read_at;
 use crate::memory::grown;
 use crate::objects::Parts;
-use crate::sys::{failed, FETCH};
+use crate::sys::{failed, retry, FETCH};
 
 /// The sizes of a local header and of a record of the directory, without their names.
 const LOCAL: usize = 30;
@@ -76,15 +77,27 @@ impl Span {
         if let Some(start) = self.start.get() {
             return Ok(*start);
         }
-        let name = usize::from(short(&self.record, 28)?);
-        let wanted = self.record.get(RECORD..RECORD + name);
+        self.with_header(|header| {
+            read_at(&*self.archive.0, self.offset, header)?;
+            self.start_behind(header)
+        })
+    }
+
+    /// Call a function with room for the local header, without its extra field.
+    fn with_header<T>(&self, f: impl FnOnce(&mut [u8]) -> Result<T>) -> Result<T> {
+        let size = LOCAL + usize::from(short(&self.record, 28)?);
         let mut space = [0; LOCAL + 256];
         let mut longer = Vec::new();
-        let header = match space.get_mut(..LOCAL + name) {
-            Some(header) => header,
-            None => grown(&mut longer, LOCAL + name, FETCH)?,
-        };
-        read_at(&*self.archive.0, self.offset, header)?;
+        match space.get_mut(..size) {
+            Some(header) => f(header),
+            None => f(grown(&mut longer, size, FETCH)?),
+        }
+    }
+
+    /// Return the offset of the value, which the local header tells if it is that of the record.
+    fn start_behind(&self, header: &[u8]) -> Result<u64> {
+        let name = header.len() - LOCAL;
+        let wanted = self.record.get(RECORD..RECORD + name);
         let same = header.starts_with(b"PK\x03\x04")
             && short(header, 26)? as usize == name
             && header.get(LOCAL..) == wanted
@@ -111,12 +124,34 @@ impl Span {
 
     /// Fill `dst` with the bytes from `offset` on.
     fn fill(&self, offset: u64, dst: &mut [u8]) -> Result<()> {
-        let start = self.start()?.saturating_add(offset);
-        read_at(&*self.archive.0, start, dst)?;
-        if dst.len() as u64 == self.size {
+        let whole = dst.len() as u64 == self.size;
+        let read = whole && self.start.get().is_none() && self.read_with_header(dst)?;
+        if !read {
+            let start = self.start()?.saturating_add(offset);
+            read_at(&*self.archive.0, start, dst)?;
+        }
+        if whole {
             self.check(dst)?;
         }
         Ok(())
+    }
+
+    /// Read the local header and what follows it at once. Return whether that is all of the value, as
+    /// it usually is.
+    fn read_with_header(&self, dst: &mut [u8]) -> Result<bool> {
+        self.with_header(|header| {
+            let size = header.len() + dst.len();
+            let read = || {
+                let mut parts = [IoSliceMut::new(header), IoSliceMut::new(dst)];
+                rustix::io::preadv(&*self.archive.0, &mut parts, self.offset)
+            };
+            if retry(read) != Ok(size) {
+                // It is read again, by which it is found out why.
+                return Ok(false);
+            }
+            let start = self.start_behind(header)?;
+            Ok(start == self.offset + header.len() as u64)
+        })
     }
 
     fn whole(&self) -> Result<Vec<u8>> {

@@ -150,15 +150,17 @@ def test_what_the_extension_reads_lasts(tmp_path: Path) -> None:
     store.clear()
     for number in range(50):
         store[f"d/{number}"] = b"2" * 50000
+    values = list(values)
     assert [None if one is None else bytes(one) for one in values] == [
         *(b"1" * 50000, b"", b"3"),
         None,
     ]
     assert {type(one) for one in values[:3]} == {memoryview}
     many = [store.views(["d/1"]) for _ in range(100)]
-    assert {type(one.values[0]) for one in many} == {memoryview, bytes}
-    assert all(bytes(one.values[0]) == b"2" * 50000 for one in many)
-    values, many = [], []
+    views = [(one.owner, *one.values) for one in many]
+    assert {type(view) for _, view in views} == {memoryview, bytes}
+    assert all(bytes(view) == b"2" * 50000 for _, view in views)
+    values, many, views = [], [], []
     del owner
     # Nobody keeps a transaction any more, of the readers that the table lists.
     assert all(line.split()[-1] == "-" for line in store.db.readers().splitlines()[1:])

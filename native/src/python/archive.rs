@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyString};
+use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyList, PyListMethods, PyString};
 
 use super::raised::guarded;
 use crate::codecs::checksums;
@@ -136,6 +136,32 @@ pub(super) fn zip_directory<'py>(
         }
         let whole = at == bytes.len() && members.len() == count;
         Ok(whole.then_some(members))
+    })
+}
+
+/// Return the members that have these keys, None for those that are missing; `None` if a value is not
+/// stored as it is, or is of another kind.
+#[pyfunction]
+pub(super) fn zip_places<'py>(
+    members: &Bound<'py, PyDict>,
+    keys: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyList>>> {
+    let py = keys.py();
+    guarded(py, || {
+        let places = PyList::empty(py);
+        for key in keys.try_iter()? {
+            let found = members.get_item(key?)?;
+            let found = found.unwrap_or_else(|| py.None().into_bound(py));
+            let in_place = match found.cast::<Member>() {
+                Ok(member) => member.get().in_place(),
+                Err(_) => found.is_none(),
+            };
+            if !in_place {
+                return Ok(None);
+            }
+            places.append(found)?;
+        }
+        Ok(Some(places))
     })
 }
 

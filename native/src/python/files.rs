@@ -9,7 +9,8 @@ use pyo3::types::PyString;
 use super::raised::guarded;
 use crate::commit::{self, Durability};
 use crate::error::Kind;
-use crate::local::{Keys, LocalObjects};
+use crate::keys::Keys;
+use crate::local::LocalObjects;
 use crate::memory;
 use crate::temporary::TEMPORARY_SUFFIX;
 

@@ -6,83 +6,46 @@
 //! * What follows without a pause is one entry into Python: each takes the interpreter's lock, and
 //!   makes Python's state of the thread.
 
-use std::collections::VecDeque;
-#[cfg(unix)]
-use std::os::fd::BorrowedFd;
-use std::sync::Mutex;
-
-use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::exceptions::PyBaseException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 use pyo3::IntoPyObjectExt;
 
-#[cfg(unix)]
-use super::archive::Member;
+use super::calls::Calls;
+use super::found::{as_bytes, found, Come, Found, PyChunks, Way};
 use super::lent::{Lent, Loans};
-use super::views::{Owner, Used, View, Viewed, Whole};
+use super::together::Together;
+use super::views::{Viewed, Whole};
 use crate::coming::Coming;
-use crate::error::{Error, Kind, Result};
-use crate::job::guard;
+use crate::error::{Error, Result};
+use crate::keys::Keys;
 use crate::memory;
 use crate::objects::{
     Admitted, Arrivals, Arrived, Last, Make, Objects, Parts, Pending, Stop, Value,
 };
 use crate::plan::Plan;
-#[cfg(unix)]
-use crate::span::{Archive, Span};
 
 /// How the objects of a plan are read.
 enum Asked {
     /// One by one, by their coordinates.
     One,
-    /// At most so many together.
-    Together(usize, Mutex<Together>),
+    /// Many together.
+    Together(Together),
     /// As they come, from this function. If not all of the plan come, so many do.
     Ahead(Py<PyAny>, Option<usize>, Coming<Come>),
 }
 
-/// The number of a piece, and its object.
-type Come = (usize, Result<Option<Found>>);
-
-/// The bytes of an object.
-enum Found {
-    Bytes(PyBackedBytes),
-    /// A read-only buffer, which is not copied.
-    View(View),
-    /// A place in a file, where they are read.
-    #[cfg(unix)]
-    Span(Span),
-}
-
-/// The objects that were asked for together and are not taken yet.
-#[derive(Default)]
-struct Together {
-    next: usize,
-    ready: VecDeque<(usize, Option<Found>)>,
-    /// The pieces up to this number are asked for one by one, because all together have failed.
-    alone: usize,
-}
-
 /// The stored objects of one array, in a store of Python's.
 pub(super) struct PyObjects {
-    chunks: Py<PyAny>,
-    /// Whether the store tells where values are in a file, instead of reading them, and whether parts
-    /// of these are read alone.
-    spans: Option<bool>,
-    /// Whether the store has views of many values together, which belong to an object.
-    views: bool,
+    chunks: PyChunks,
     asked: Asked,
     /// Whether a thread must be admitted before it encodes an object.
     admits: bool,
     /// Whether new values may be views of this extension's memory.
     lends: bool,
-    raised: Mutex<Option<PyErr>>,
     lent: Loans,
-    /// Buffers to be released the next time that the lock is held.
-    used: Used,
 }
 
 impl PyObjects {
@@ -99,15 +62,16 @@ impl PyObjects {
 
     fn new(chunks: &Bound<'_, PyAny>) -> PyObjects {
         PyObjects {
-            chunks: chunks.clone().unbind(),
-            spans: None,
-            views: false,
+            chunks: PyChunks {
+                object: chunks.clone().unbind(),
+                way: Way::Values,
+                keys: None,
+                calls: Calls::default(),
+            },
             asked: Asked::One,
             admits: false,
             lends: false,
-            raised: Mutex::default(),
             lent: Loans::default(),
-            used: Mutex::default(),
         }
     }
 
@@ -117,147 +81,55 @@ impl PyObjects {
         chunks: &Bound<'_, PyAny>,
         job: &Bound<'_, PyAny>,
     ) -> PyResult<PyObjects> {
-        let together = job.getattr(intern!(job.py(), "together"))?.extract()?;
-        let take = job.getattr(intern!(job.py(), "take"))?;
-        let asked = if !take.is_none() {
-            Asked::Ahead(
-                take.unbind(),
-                job.getattr(intern!(job.py(), "coming"))?.extract()?,
-                Coming::new(),
-            )
+        let py = job.py();
+        let mut objects = PyObjects::new(chunks);
+        let together = job.getattr(intern!(py, "together"))?.extract()?;
+        let take = job.getattr(intern!(py, "take"))?;
+        if !take.is_none() {
+            let coming = job.getattr(intern!(py, "coming"))?.extract()?;
+            objects.asked = Asked::Ahead(take.unbind(), coming, Coming::new());
         } else if together > 1 {
-            Asked::Together(together, Mutex::default())
-        } else {
-            Asked::One
+            let threads = job.getattr(intern!(py, "threads"))?.extract()?;
+            objects.asked = Asked::Together(Together::new(together, threads));
+        }
+        let views = chunks.getattr_opt(intern!(py, "has_views"))?;
+        objects.chunks.way = match chunks.getattr_opt(intern!(py, "located"))? {
+            Some(located) if cfg!(unix) && !located.is_none() => Way::Spans(located.is_truthy()?),
+            _ if views.is_some_and(|views| views.is_truthy().unwrap_or(false)) => Way::Views,
+            _ => return Ok(objects),
         };
-        let spans = match chunks.getattr_opt(intern!(job.py(), "located"))? {
-            Some(located) if cfg!(unix) && !located.is_none() => Some(located.is_truthy()?),
-            _ => None,
-        };
-        let views = chunks.getattr_opt(intern!(job.py(), "has_views"))?;
-        Ok(PyObjects {
-            asked,
-            spans,
-            views: views.is_some_and(|views| views.is_truthy().unwrap_or(false)),
-            ..PyObjects::new(chunks)
-        })
+        let spelled = chunks.getattr(intern!(py, "spelled"))?.extract()?;
+        let spelled: Option<(String, bool, String, bool)> = spelled;
+        objects.chunks.keys = spelled.map(|(prefix, default, separator, reversed)| Keys {
+            prefix,
+            default,
+            separator,
+            reversed,
+        });
+        Ok(objects)
     }
 
     /// Return the exception of the store.
     pub(super) fn raised(&self) -> Option<PyErr> {
-        guard(&self.raised).take()
+        self.chunks.calls.raised()
     }
 
     /// Return an exception of the store that is no failure of a chunk, such as that of Ctrl-C.
     pub(super) fn ended(&self, py: Python<'_>) -> Option<PyErr> {
-        let mut raised = guard(&self.raised);
-        raised.take_if(|raised| !raised.is_instance_of::<PyException>(py))
+        self.chunks.calls.ended(py)
     }
 
     /// Whether the store raised an exception that is no failure of a chunk.
     pub(super) fn is_ended(&self, py: Python<'_>) -> bool {
-        let raised = guard(&self.raised);
-        let raised = raised.as_ref();
-        raised.is_some_and(|raised| !raised.is_instance_of::<PyException>(py))
+        self.chunks.calls.is_ended(py)
     }
 
     fn keep(&self, stage: &'static str, raised: PyErr) -> Error {
-        let message = raised.to_string();
-        let mut first = guard(&self.raised);
-        if first.is_none() {
-            *first = Some(raised);
-        } else {
-            // The other one is released after that, for the same reason as buffers.
-            drop(first);
-        }
-        Error {
-            kind: Kind::Foreign,
-            stage,
-            message,
-        }
+        self.chunks.calls.keep(stage, raised)
     }
 
     fn call<T>(&self, stage: &'static str, f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
-        // Python ends the process if it cannot make its state of a thread.
-        if !memory::spare() {
-            return Err(Error::memory(stage, memory::SPARE));
-        }
-        Python::try_attach(|py| {
-            // What a buffer belongs to may run code of Python's when it is released. Another thread may have
-            // the interpreter's lock meanwhile, and must not wait here.
-            let used = std::mem::take(&mut *guard(&self.used));
-            drop(used);
-            f(py).map_err(|raised| self.keep(stage, raised))
-        })
-        .unwrap_or_else(|| {
-            Err(Error {
-                kind: Kind::Foreign,
-                stage,
-                message: String::from("the interpreter has ended"),
-            })
-        })
-    }
-
-    fn get(&self, chunk: &[i64]) -> Result<Option<Found>> {
-        if let Some(in_parts) = self.spans {
-            return self.call("fetch", |py| {
-                let wanted = PyList::new(py, [PyTuple::new(py, chunk)?])?;
-                Ok(self.located(&wanted, in_parts)?.pop().flatten())
-            });
-        }
-        let found = self.fetch(|py| {
-            let coords = PyTuple::new(py, chunk)?;
-            self.chunks.bind(py).call_method1("get", (coords,))
-        })?;
-        Ok(found.map(Found::Bytes))
-    }
-
-    /// Ask for objects that may be told as places in a file.
-    #[cfg(unix)]
-    fn located(&self, wanted: &Bound<'_, PyList>, in_parts: bool) -> PyResult<Vec<Option<Found>>> {
-        let py = wanted.py();
-        let chunks = self.chunks.bind(py);
-        let told = chunks.call_method1(intern!(py, "spans"), (wanted,))?;
-        let told = told.cast::<PyTuple>()?;
-        let number: i32 = told.get_item(0)?.extract()?;
-        let archive = if number < 0 {
-            None
-        } else {
-            // SAFETY: the file is open, because `told` refers to it.
-            let file = unsafe { BorrowedFd::borrow_raw(number) };
-            Some(Archive::of(file).map_err(super::raised::raising)?)
-        };
-        let mut values = Vec::new();
-        for value in told.get_item(2)?.cast::<PyList>()? {
-            let one = match (&archive, value.cast::<PyTuple>()) {
-                (Some(archive), Ok(place)) => {
-                    let (record, offset, size): (PyBackedBytes, u64, u64) = place.extract()?;
-                    let record =
-                        memory::copied(&record, "fetch").map_err(super::raised::raising)?;
-                    let place = (offset, size);
-                    Some(Found::Span(Span::new(archive, record, place, in_parts)))
-                }
-                (Some(archive), _) if value.is_instance_of::<Member>() => {
-                    let span = value.cast::<Member>()?.get().span(py, archive, in_parts);
-                    Some(Found::Span(span.map_err(super::raised::raising)?))
-                }
-                _ => found(&value, None)?,
-            };
-            memory::push(&mut values, one, "fetch").map_err(super::raised::raising)?;
-        }
-        Ok(values)
-    }
-
-    #[cfg(not(unix))]
-    fn located(&self, _: &Bound<'_, PyList>, _: bool) -> PyResult<Vec<Option<Found>>> {
-        Ok(Vec::new())
-    }
-
-    fn fetch(
-        &self,
-        f: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
-    ) -> Result<Option<PyBackedBytes>> {
-        self.call("fetch", |py| as_bytes(&f(py)?))
+        self.chunks.calls.call(stage, f)
     }
 
     /// Take the objects that have come.
@@ -286,89 +158,17 @@ impl PyObjects {
     fn opened<'a>(&'a self, found: Found) -> Box<dyn Parts + 'a> {
         match found {
             Found::Bytes(bytes) => Box::new(Whole(bytes)),
-            Found::View(view) => Box::new(Viewed::new(view, &self.used)),
+            Found::View(view) => Box::new(Viewed::new(view, &self.chunks.calls.used)),
             #[cfg(unix)]
             Found::Span(span) => Box::new(span),
         }
-    }
-
-    /// Return the next of the objects that are asked for together.
-    fn next_of(
-        &self,
-        plan: &Plan,
-        most: usize,
-        together: &Mutex<Together>,
-        wanted: usize,
-    ) -> Result<Option<Arrived<'_>>> {
-        let mut together = guard(together);
-        if together.ready.is_empty() && together.next >= together.alone {
-            let last = plan.size().min(together.next + most);
-            let numbers = together.next..last;
-            // If one fails, nothing is known of the others.
-            match self.get_many(plan, numbers.clone()) {
-                Ok(values) if values.len() == numbers.len() => {
-                    together.ready.extend(numbers.zip(values));
-                }
-                Err(error) if Python::try_attach(|py| self.is_ended(py)).unwrap_or(true) => {
-                    return Err(error)
-                }
-                _ => {
-                    guard(&self.raised).take();
-                    together.alone = last;
-                }
-            }
-            if together.alone < last {
-                together.next = last;
-            }
-        }
-        // They are in order, and those that other threads want are not far from the first.
-        let at = together.ready.binary_search_by_key(&wanted, |(n, _)| *n);
-        if let Some((number, bytes)) = together.ready.remove(at.unwrap_or(0)) {
-            let found = Ok(bytes.map(|found| self.opened(found)));
-            return Ok(Some(Arrived { number, found }));
-        }
-        let number = together.next;
-        if number >= plan.size() {
-            return Ok(None);
-        }
-        together.next += 1;
-        drop(together);
-        let found = self.open(&plan.piece(number).chunk);
-        Ok(Some(Arrived { number, found }))
-    }
-
-    fn get_many(&self, plan: &Plan, numbers: std::ops::Range<usize>) -> Result<Vec<Option<Found>>> {
-        self.call("fetch", |py| {
-            let wanted = PyList::empty(py);
-            for number in numbers.clone() {
-                wanted.append(PyTuple::new(py, plan.piece(number).chunk)?)?;
-            }
-            if let Some(in_parts) = self.spans {
-                return self.located(&wanted, in_parts);
-            }
-            let chunks = self.chunks.bind(py);
-            let (owner, all) = if self.views {
-                let told = chunks.call_method1(intern!(py, "get_views"), (wanted,))?;
-                let told = told.cast::<PyTuple>()?;
-                (Some(told.get_item(0)?.unbind().into()), told.get_item(1)?)
-            } else {
-                let all = chunks.call_method1(intern!(py, "get_many"), (wanted,))?;
-                (None, all)
-            };
-            let mut values = Vec::new();
-            for value in all.cast::<PyList>()? {
-                memory::push(&mut values, found(&value, owner.as_ref())?, "fetch")
-                    .map_err(super::raised::raising)?;
-            }
-            Ok(values)
-        })
     }
 
     /// Begin the turn of an object, so that no other writer comes between the first read and the
     /// last change.
     fn begin<'py>(&self, py: Python<'py>, chunk: &[i64]) -> PyResult<Bound<'py, PyAny>> {
         let coords = PyTuple::new(py, chunk)?;
-        let chunks = self.chunks.bind(py);
+        let chunks = self.chunks.object.bind(py);
         chunks.call_method1(intern!(py, "turn"), (coords,))
     }
 
@@ -437,30 +237,6 @@ fn copied<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
 /// The fewest bytes that are lent instead of copied.
 const LENT: usize = 1 << 15;
 
-/// Return the bytes of an object, copied unless they are bytes of Python's or nobody may write them.
-/// A buffer is valid as long as its owner.
-fn found(value: &Bound<'_, PyAny>, owner: Option<&Owner>) -> PyResult<Option<Found>> {
-    if !value.is_none() && !value.is_instance_of::<PyBytes>() {
-        let buffer = PyBuffer::<u8>::get(value)?;
-        if buffer.readonly() && buffer.is_c_contiguous() {
-            return Ok(Some(Found::View(View::new(buffer, owner.cloned()))));
-        }
-    }
-    Ok(as_bytes(value)?.map(Found::Bytes))
-}
-
-/// Return the bytes of an object, copied unless they are bytes of Python's.
-fn as_bytes(found: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedBytes>> {
-    if found.is_none() {
-        return Ok(None);
-    }
-    if let Ok(bytes) = found.cast::<PyBytes>() {
-        return Ok(Some(bytes.clone().into()));
-    }
-    let bytes = found.py().get_type::<PyBytes>().call1((found,))?;
-    Ok(Some(bytes.cast_into::<PyBytes>()?.into()))
-}
-
 /// The place of an object that is written.
 struct Entered<'a> {
     objects: &'a PyObjects,
@@ -486,17 +262,15 @@ impl Arrivals for PyObjects {
     }
 
     fn next(&self, plan: &Plan, wanted: usize) -> Result<Option<Arrived<'_>>> {
-        match &self.asked {
-            Asked::Together(most, together) => self.next_of(plan, *most, together, wanted),
-            Asked::Ahead(take, _, coming) => {
-                let next = coming.next(|| self.take(take))?;
-                Ok(next.map(|(number, found)| Arrived {
-                    number,
-                    found: found.map(|found| found.map(|found| self.opened(found))),
-                }))
-            }
-            Asked::One => Ok(None),
-        }
+        let next = match &self.asked {
+            Asked::Together(together) => together.next(&self.chunks, plan, wanted)?,
+            Asked::Ahead(take, _, coming) => coming.next(0, |_| 0, || self.take(take))?,
+            Asked::One => None,
+        };
+        Ok(next.map(|(number, found)| Arrived {
+            number,
+            found: found.map(|found| found.map(|found| self.opened(found))),
+        }))
     }
 }
 
@@ -517,7 +291,8 @@ impl Objects for PyObjects {
                 return Err(Error::interrupted());
             }
             let place = self.call("store", |py| {
-                let found = self.chunks.bind(py).call_method0(intern!(py, "admit"))?;
+                let chunks = self.chunks.object.bind(py);
+                let found = chunks.call_method0(intern!(py, "admit"))?;
                 Ok((!found.is_none()).then(|| found.unbind()))
             })?;
             if let Some(place) = place {
@@ -528,7 +303,7 @@ impl Objects for PyObjects {
     }
 
     fn open<'a>(&'a self, chunk: &[i64]) -> Result<Option<Box<dyn Parts + 'a>>> {
-        let found = self.get(chunk)?;
+        let found = self.chunks.get(chunk)?;
         Ok(found.map(|found| self.opened(found)))
     }
 
@@ -592,6 +367,10 @@ impl Objects for PyObjects {
 
     fn remove(&self, chunk: &[i64], _: Stop) -> Result<()> {
         self.replace(chunk, None)
+    }
+
+    fn takes_memory(&self) -> bool {
+        self.chunks.way == Way::Values
     }
 
     fn settle(&self) -> Result<Vec<Last<'_>>> {

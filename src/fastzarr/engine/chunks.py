@@ -41,6 +41,7 @@ class StoredChunks:
         "path",
         "prefix",
         "program_at",
+        "spelled",
         "store",
         "synchronizer",
         "tree",
@@ -87,10 +88,17 @@ class StoredChunks:
         if HAS_FILES and store.spans is not None:
             self.located = layout.program.inside is not None
         keys = layout.keys
-        # The extension computes the keys of files itself, but only by this package's encodings.
-        if found is not None and HAS_FILES and type(keys) in (BlockKeys, ChunkKeys):
-            spelled = (keys.name == "default", keys.separator, type(keys) is BlockKeys)
-            self.files = (found.root, self.prefix, *spelled, found.follow_links)
+        #: How the extension spells the keys itself, which it can only in this package's encodings.
+        self.spelled: tuple[str, bool, str, bool] | None = None
+        if type(keys) in (BlockKeys, ChunkKeys):
+            self.spelled = (
+                self.prefix,
+                keys.name == "default",
+                keys.separator,
+                type(keys) is BlockKeys,
+            )
+        if found is not None and HAS_FILES and self.spelled is not None:
+            self.files = (found.root, *self.spelled, found.follow_links)
 
     def anew(self, layout: Layout) -> StoredChunks:
         """Return the stored objects as the store declares them now for the calling thread.
@@ -123,29 +131,30 @@ class StoredChunks:
         """Return what ``get`` returns for each of several objects."""
         keys = self.encode_many(self.prefix, chunks)
         found = self.store.get_many_valid(keys)
-        self._miss(keys, found)
-        return found
-
-    def get_views(self, chunks: Sequence[tuple[int, ...]]) -> Views:
-        """Return several objects as views, for the extension."""
-        keys = self.encode_many(self.prefix, chunks)
-        ask: Any = self.store.views
-        found: Views = ask(keys)
-        self._miss(keys, found.values)
-        return found
-
-    def spans(self, chunks: Sequence[tuple[int, ...]]) -> Spans:
-        """Return where several objects are."""
-        keys = self.encode_many(self.prefix, chunks)
-        ask: Any = self.store.spans
-        found: Spans = ask(keys, self.most)
-        self._miss(keys, found.places)
-        return found
-
-    def _miss(self, keys: Sequence[str], found: Sequence[Any]) -> None:
         for key, value in zip(keys, found, strict=True):
             if value is None:
                 self.miss(key)
+        return found
+
+    def keys_of(self, chunks: Sequence[tuple[int, ...]]) -> list[str]:
+        """Return the keys of several objects."""
+        return self.encode_many(self.prefix, chunks)
+
+    def get_views(self, keys: Sequence[str]) -> Views:
+        """Return several objects as views, for the extension, which tells of missing ones."""
+        ask: Any = self.store.views
+        found: Views = ask(keys)
+        return found
+
+    def spans(self, keys: Sequence[str]) -> Spans:
+        """Return where several objects are, for the extension, which tells of missing ones."""
+        ask: Any = self.store.spans
+        found: Spans = ask(keys, self.most)
+        return found
+
+    def missed_at(self, chunk: tuple[int, ...]) -> None:
+        """Remember that the object at these coordinates was missing, as ``miss`` does."""
+        self.miss(self.prefix + self.encode(chunk))
 
     def miss(self, key: str) -> None:
         """Remember that an object was missing; raise the store's error if it is not known to be."""

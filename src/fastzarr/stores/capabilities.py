@@ -92,10 +92,14 @@ class Spans(NamedTuple):
 
 
 class Views(NamedTuple):
-    """Values, or read-only views of them, which are valid as long as ``owner``; None if missing."""
+    """Values, or read-only views of them, which are valid as long as ``owner``; None if missing.
+
+    ``values`` has them in the order of the keys. If it is an iterator, it may look for each when it
+    is taken, by any thread, one at a time, and raise the error of one that it cannot find.
+    """
 
     owner: object
-    values: list[Any]
+    values: Iterable[Any]
 
 
 class Prepared(Protocol):

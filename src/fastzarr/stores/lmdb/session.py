@@ -234,12 +234,11 @@ class Lease:
     def views(self, keys: Sequence[str]) -> Views:
         """Return the values of keys, as views that are valid as long as this transaction.
 
-        They are copied if too many transactions have views.
+        Each is looked for when it is taken. They are copied if too many transactions have views.
         """
-        found: list[Any] = self._get(keys)
-        if self._environment.has_room():
-            return Views(self, found)
-        return Views(None, _copied(found))
+        if self._txn is not None and self._environment.has_room():
+            return Views(self, map(self._txn.get, map(str.encode, keys)))
+        return Views(None, _copied(self._get(keys)))
 
     def _get(self, keys: Sequence[str]) -> list[memoryview | None]:
         if self._txn is None:

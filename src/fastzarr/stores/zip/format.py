@@ -212,6 +212,16 @@ def zip_directory(raw: bytes, count: int, end: int) -> Entries | None:
     return None
 
 
+def zip_places(members: Entries, keys: Sequence[str]) -> list[Any] | None:
+    """Return the members that have these keys, None for those that are missing.
+
+    Return None if a value is not stored as it is, or if not the extension has read its entry.
+    """
+    found = [members.get(key) for key in keys]
+    told = (one is None or (type(one) is not Entry and one.in_place) for one in found)
+    return found if all(told) else None
+
+
 def read_record(raw: bytes, at: int, number: int, shift: int = 0) -> tuple[Entry, int]:
     """Return the entry whose record starts at ``at``, and where the next one starts."""
     if len(raw) - at < CENTRAL.size or not raw.startswith(CENTRAL_SIGNATURE, at):

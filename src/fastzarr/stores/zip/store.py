@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
 from fastzarr.errors import ArchiveError, BaseZarrError
-from fastzarr.native import constant, crc32
+from fastzarr.native import constant, crc32, native_or
 from fastzarr.stores import place
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Spans, Value
@@ -250,6 +250,9 @@ class ZipStore(Store):
             return Spans(-1, None, [None] * len(keys))
         reader, entries = view.reader, view.entries
         in_place = isinstance(reader, OpenFile)
+        found = native_or(zf).zip_places(entries, keys) if in_place else None
+        if found is not None:
+            return Spans(reader.number, reader, found)
         places: list[Any] = []
         for key in keys:
             entry = entries.get(key)

@@ -1,0 +1,87 @@
+//! Calls of Python's functions during a run, and what they raise.
+
+use std::sync::Mutex;
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+use super::views::Used;
+use crate::error::{Error, Kind, Result};
+use crate::job::guard;
+use crate::memory;
+
+/// The calls of one run.
+#[derive(Default)]
+pub(super) struct Calls {
+    raised: Mutex<Option<PyErr>>,
+    /// Buffers to be released the next time that the lock is held.
+    pub(super) used: Used,
+}
+
+impl Calls {
+    /// Return what a function returns that has the interpreter's lock. What it raises is kept.
+    pub(super) fn call<T>(
+        &self,
+        stage: &'static str,
+        f: impl FnOnce(Python<'_>) -> PyResult<T>,
+    ) -> Result<T> {
+        // Python ends the process if it cannot make its state of a thread.
+        if !memory::spare() {
+            return Err(Error::memory(stage, memory::SPARE));
+        }
+        Python::try_attach(|py| {
+            // What a buffer belongs to may run code of Python's when it is released. Another thread may have
+            // the interpreter's lock meanwhile, and must not wait here.
+            let used = std::mem::take(&mut *guard(&self.used));
+            drop(used);
+            f(py).map_err(|raised| self.keep(stage, raised))
+        })
+        .unwrap_or_else(|| {
+            Err(Error {
+                kind: Kind::Foreign,
+                stage,
+                message: String::from("the interpreter has ended"),
+            })
+        })
+    }
+
+    /// Keep an exception, and return the error of the call.
+    pub(super) fn keep(&self, stage: &'static str, raised: PyErr) -> Error {
+        let message = raised.to_string();
+        let mut first = guard(&self.raised);
+        if first.is_none() {
+            *first = Some(raised);
+        } else {
+            // The other one is released after that, for the same reason as buffers.
+            drop(first);
+        }
+        Error {
+            kind: Kind::Foreign,
+            stage,
+            message,
+        }
+    }
+
+    /// Return the exception that was kept.
+    pub(super) fn raised(&self) -> Option<PyErr> {
+        guard(&self.raised).take()
+    }
+
+    /// Return the exception if it is no failure of a chunk, such as that of Ctrl-C.
+    pub(super) fn ended(&self, py: Python<'_>) -> Option<PyErr> {
+        let mut raised = guard(&self.raised);
+        raised.take_if(|raised| !raised.is_instance_of::<PyException>(py))
+    }
+
+    /// Whether the run has ended by such an exception, or with the interpreter.
+    pub(super) fn has_ended(&self) -> bool {
+        Python::try_attach(|py| self.is_ended(py)).unwrap_or(true)
+    }
+
+    /// Whether there is an exception that is no failure of a chunk.
+    pub(super) fn is_ended(&self, py: Python<'_>) -> bool {
+        let raised = guard(&self.raised);
+        let raised = raised.as_ref();
+        raised.is_some_and(|raised| !raised.is_instance_of::<PyException>(py))
+    }
+}
