@@ -6,7 +6,7 @@ import dbm.dumb
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytest
@@ -160,3 +160,41 @@ def test_a_shard_that_fails_among_others_is_named(path: Any) -> None:
     ):
         array[...]
     assert (raised.value.chunk, raised.value.key) == ((25,), "c/25")
+
+
+class Live(bytes):
+    """A value that is counted as long as somebody has it."""
+
+    now, most = 0, 0
+
+    def __new__(cls, value: bytes) -> Self:
+        cls.now += 1
+        cls.most = max(cls.most, cls.now)
+        return super().__new__(cls, value)
+
+    def __del__(self) -> None:
+        Live.now -= 1
+
+
+def test_large_shards_that_are_in_memory_are_few_at_a_time() -> None:
+    """No more are read together than have 64 MiB, decoded."""
+
+    class Lent(MemoryStore):
+        def _get(self, key: str) -> bytes | None:
+            found = super()._get(key)
+            return None if found is None else Live(found)
+
+        views = None
+        concurrency, batch = 1, 1024
+
+    store = Lent()
+    # Shards of 8 MiB, most of whose inner chunks are missing.
+    array: Any = zarr.create_array(
+        store, shape=24 << 20, chunks=1 << 12, shards=1 << 20, dtype="i8", fill_value=0
+    )
+    for number in range(24):
+        array[number << 20] = number + 1
+    Live.most = 0
+    assert np.array_equal(array[:: 1 << 20], np.arange(1, 25))
+    # What has been read is only released when the next one is asked for.
+    assert 1 <= Live.most <= 16
