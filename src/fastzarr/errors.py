@@ -300,13 +300,15 @@ class RequestError(BaseZarrError, OSError):
         self.message, self.store, self.key, self.status = message, store, key, status
 
     def __str__(self) -> str:
-        """Return the store, the key and the status, followed by the message."""
+        """Return the store, the key if there is one and the status, followed by the message."""
         status = "no answer" if self.status is None else f"status {self.status}"
-        return f"{self.store}, key {self.key!r}, {status}: {self.message}"
+        key = f", key {self.key!r}" if self.key else ""
+        return f"{self.store}{key}, {status}: {self.message}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the parts, so that the error can be passed between processes."""
-        return (type(self), (self.message, self.store, self.key, self.status))
+        parts = (self.message, self.store, self.key, self.status)
+        return (type(self), parts, {"errno": self.errno})
 
 
 class RequestAccessError(RequestError, PermissionError):

@@ -18,12 +18,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from servers.answering import Reply, answering
 
 from fastzarr import create_array, open_array
 from fastzarr.config import config
 from fastzarr.errors import RequestError
 from fastzarr.stores import FsspecStore, ObjectStore
+from fastzarr.stores.systems import pickled
 
 KEY, SECRET, TOKEN = "AKIAVISIBLE", "wJalrXUtnFEMI", "FwoGZXIvYXdz"
 VALUES = np.arange(80)
@@ -290,8 +292,8 @@ def test_a_provider_is_pickled_by_its_name(server, issuer, monkeypatch):
     monkeypatch.setenv("TEST_TOKEN", issuer.issue()["token"])
     store = by_obstore(server, credential_provider=provide)
     store.set("a", b"1")
-    pickled = pickle.dumps(store)
-    assert not [word for word in (KEY, SECRET, TOKEN) if word.encode() in pickled]
+    data = pickle.dumps(store)
+    assert not [word for word in (KEY, SECRET, TOKEN) if word.encode() in data]
     here = Path(__file__).parent
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).get('a'))"
     for token, expected in ((issuer.issue()["token"], "b'1'"), ("old", "ExpiredToken")):
@@ -302,9 +304,89 @@ def test_a_provider_is_pickled_by_its_name(server, issuer, monkeypatch):
         }
         done = subprocess.run(  # noqa: S603  (this file's program)
             [sys.executable, "-c", code],
-            input=pickled,
+            input=data,
             env=environment,
             capture_output=True,
             check=False,
         )
         assert expected in (done.stdout + done.stderr).decode()
+
+
+ELSEWHERE = """
+import pickle, sys
+store = pickle.load(sys.stdin.buffer)
+print(type(store).__name__, str(store))
+print(store.get("a"))
+"""
+
+
+def elsewhere(data, **environment):
+    """Return what another process tells of a store, with more variables in its environment."""
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent), *sys.path])
+    hidden = {"AWS_EC2_METADATA_DISABLED": "true", "FASTZARR_FETCH__DEADLINE": "20"}
+    done = subprocess.run(  # noqa: S603  (this file's program)
+        [sys.executable, "-c", ELSEWHERE],
+        input=data,
+        env=os.environ | {"PYTHONPATH": paths} | hidden | environment,
+        capture_output=True,
+        check=False,
+    )
+    return (done.stdout + done.stderr).decode()
+
+
+def test_a_file_system_is_pickled_without_credentials():
+    objects = {}
+
+    def answer(asked):
+        if KEY not in asked.headers.get("authorization", ""):
+            return Reply(403, xml("AccessDenied", "who is there?").encode())
+        return stored(objects, asked)
+
+    with answering(answer) as server:
+        store = static("s3fs", server)
+        store.set("a", b"1")
+        for one in (store, create_array(store, name="x", data=VALUES)):
+            data = pickle.dumps(one)
+            assert not [word for word in (KEY, SECRET, TOKEN) if word.encode() in data]
+        # In this process it is the same, with its credentials.
+        again = pickle.loads(pickle.dumps(store))
+        assert again.fs is store.fs
+        assert again.get("a") == b"1"
+        data = pickle.dumps(store)
+        names = {"FSSPEC_S3_KEY": KEY, "FSSPEC_S3_SECRET": SECRET, "FSSPEC_S3_TOKEN": TOKEN}
+        assert "b'1'" in elsewhere(data, **names)
+        names = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+        assert "b'1'" in elsewhere(data, **names)
+        said = elsewhere(data, AWS_CONFIG_FILE="/missing", AWS_SHARED_CREDENTIALS_FILE="/missing")
+        assert "keeps key, secret, token to itself" in said
+        assert "FSSPEC_S3_KEY and FSSPEC_S3_SECRET and FSSPEC_S3_TOKEN" in said
+
+
+def test_credentials_inside_of_options_are_in_no_pickle(tmp_path):
+    secrets = {"key": KEY, "secret": SECRET, "client_kwargs": {"aws_session_token": TOKEN}}
+    chained = FsspecStore.from_url(
+        "simplecache::s3://bucket/x",
+        {"s3": secrets, "simplecache": {"cache_storage": str(tmp_path)}},
+    )
+    web = FsspecStore.from_url(
+        f"https://me:{SECRET}@host/a?version=2&sig={TOKEN}",
+        {"client_kwargs": {"headers": {"Authorization": KEY, "Accept": "*/*"}, "auth": KEY}},
+    )
+    for store in (chained, web):
+        data = pickle.dumps(store)
+        assert not [word for word in (KEY, SECRET, TOKEN) if word.encode() in data]
+    assert b"version=2" in data
+    assert b"Accept" in data
+    again = pickle.loads(data)
+    assert again.place is web.place
+    assert vars(again)["_query"] == f"?version=2&sig={TOKEN}"
+
+
+@pytest.mark.parametrize("token", ["anon", "google_default", "/path/of/a/file.json"])
+def test_the_name_of_a_credential_is_kept_in_a_pickle(token):
+    """The token of gcsfs is a method, or the path of a file."""
+    found = pickled(LocalFileSystem(token=token, skip_instance_cache=True))
+    assert (found.options, found.left_out) == ({"token": token}, ())
+    hidden = pickled(LocalFileSystem(token=TOKEN, skip_instance_cache=True))
+    assert (hidden.options, hidden.left_out) == ({}, ("token",))

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     )
     from fastzarr.stores.consolidated import ConsolidatedMetadataStore
     from fastzarr.stores.dbm import DBMStore
-    from fastzarr.stores.fsspec import FsspecStore, FSStore, N5FSStore
+    from fastzarr.stores.fsspec import FsspecStore
+    from fastzarr.stores.fsstore import FSStore, N5FSStore
     from fastzarr.stores.lmdb.store import LMDBStore
     from fastzarr.stores.local.directory import (
         DirectoryStore,
@@ -68,7 +69,7 @@ _HOMES = {
     "DictStore": ("memory", "MemoryStore"),
     "DirectoryStore": ("local.directory", "DirectoryStore"),
     "Drafts": ("capabilities", "Drafts"),
-    "FSStore": ("fsspec", "FSStore"),
+    "FSStore": ("fsstore", "FSStore"),
     "Fetches": ("capabilities", "Fetches"),
     "Files": ("capabilities", "Files"),
     "FsspecStore": ("fsspec", "FsspecStore"),
@@ -82,7 +83,7 @@ _HOMES = {
     "MappingStore": ("mapping", "MappingStore"),
     "MemoryStore": ("memory", "MemoryStore"),
     "MongoDBStore": ("mongodb", "MongoDBStore"),
-    "N5FSStore": ("fsspec", "N5FSStore"),
+    "N5FSStore": ("fsstore", "N5FSStore"),
     "N5Store": ("local.directory", "N5Store"),
     "NestedDirectoryStore": ("local.directory", "NestedDirectoryStore"),
     "ObjectStore": ("obstore", "ObjectStore"),

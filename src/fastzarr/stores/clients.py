@@ -14,15 +14,19 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import re
 from concurrent.futures import CancelledError
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
+from fastzarr.errors import BaseZarrError
 from fastzarr.stores import copies, retry
 from fastzarr.stores.capabilities import Value
+from fastzarr.stores.options import needs
 from fastzarr.stores.ranges import clip_range
 
 if TYPE_CHECKING:
@@ -40,6 +44,12 @@ _CONNECT = 5.0
 _NUMBER = r"(?<![\w./%%-])(%s)(?![\w/%%-]|\.\w)"
 _status = re.compile(_NUMBER % r"4\d\d|5\d\d").search
 _beyond = re.compile(_NUMBER % "416" + "|InvalidRange|not satisfiable").search
+_reply = re.compile(r"\A(\d\d\d)\b").match
+_FTP_DENIED = frozenset({331, 332, 430, 530, 532})
+_no_access = re.compile(r"(?i)denied|permission|not authori[sz]ed|access").search
+_no_file = re.compile(r"(?i)no such|not found|not exist|cannot find|can't find").search
+# The names of errors of paramiko and others for a login that was refused.
+_denied = re.compile(r"Authentication|PasswordRequired|BadHostKey|LogonFailure").search
 _part = re.compile(r"\Abytes (\d+)-(\d+)/(\d+|\*)\Z").match
 # The names of errors of aiohttp and botocore for a connection that failed.
 _network = re.compile(r"Connect|Payload|Timeout|Disconnected|Reset|IncompleteRead|ReadError").search
@@ -109,7 +119,58 @@ async def _check_redirect(session: Any, context: Any, asked: Any) -> None:
 
 
 def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the file system of a URL, which leaves repetition to ``retry``, and the path in it."""
+    """Return the file system of a URL, which leaves repetition to ``retry``, and the path in it.
+
+    Raise ImportError for a missing package, BaseZarrError for a URL that cannot be opened,
+    TypeError for options that are missing or unknown, FileNotFoundError if a file that holds the
+    others is missing, and RequestError if a server cannot be reached or refuses.
+    """
+    scheme = re.split(r"://|::", url, maxsplit=1)[0].lower() if "://" in url else "file"
+    if find_spec("fsspec") is None:
+        raise needs(scheme)
+    try:
+        return _opened(url, storage_options)
+    except ImportError as error:
+        raise needs(scheme, error) from error
+    except BaseZarrError:
+        raise
+    except Exception as error:  # noqa: BLE001  (raised again, with the URL)
+        if isinstance(error, ValueError) and _unknown(str(error), scheme):
+            msg = (
+                f"{scheme!r} URLs are not known to fsspec; pass a path, a mapping, a store or a "
+                "URL of another scheme"
+            )
+            raise BaseZarrError(msg) from retry.cause(error)
+        raise _not_opened(error, public_name(url)) from retry.cause(error)
+
+
+def _unknown(message: str, scheme: str) -> bool:
+    return "rotocol not known" in message and message.rstrip().endswith(scheme)
+
+
+def public_name(url: str) -> str:
+    """Return a URL of fsspec without credentials.
+
+    >>> public_name("sftp://me:pw@host/a"), public_name("github://org:repo@main/a")
+    ('sftp://host/a', 'github://org:repo@main/a')
+    """
+    return url if url.startswith("github://") else retry.redacted(url)
+
+
+def _not_opened(error: Exception, url: str) -> Exception:
+    """Return the error for one that was raised while a file system was made."""
+    text = f"{url} cannot be opened: {retry.words(error)}"
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, text)
+    if isinstance(error, TypeError):
+        return TypeError(text)
+    outcome = meaning(error)
+    if outcome is None:
+        return BaseZarrError(text)
+    return retry.failed(error, outcome, url, "", 1)
+
+
+def _opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     options = dict(storage_options)
@@ -123,10 +184,47 @@ def opened(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
     else:
         options = _limits(scheme, options)
     fs, path = url_to_fs(url, **{name: value for name, value in options.items() if value != {}})
-    if scheme in _S3:
-        # The attempts of s3fs itself.
-        copies.below(fs).retries = 1
+    limit(fs)
     return fs, path
+
+
+def limit(fs: Any) -> None:
+    """Let a file system of a URL repeat nothing, and those that it has made itself have limits."""
+    below = copies.below(fs)
+    names = copies.protocols(below)
+    if names & _S3:
+        # The attempts of s3fs itself.
+        below.retries = 1
+    if "reference" in names and below.storage_options.get("fs") is None:
+        below.fss = _Targets(below)
+
+
+class _Targets(dict[Any, Any]):
+    """The file systems of the files that references are to, by their schemes.
+
+    fsspec makes one for the scheme that it finds first. Others are made when they are needed.
+    """
+
+    def __init__(self, fs: Any) -> None:
+        super().__init__()
+        self._asynchronous = fs.asynchronous
+        words = fs.storage_options.get("remote_options") or {}
+        for scheme, made in fs.fss.items():
+            limited = sorted(copies.protocols(made) & (_S3 | _WEB))
+            self[scheme] = self._made(scheme or limited[0], words) if limited else made
+
+    def _made(self, scheme: str, words: Mapping[str, Any]) -> Any:
+        from fsspec import filesystem
+        from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+        how = {"asynchronous": self._asynchronous}
+        made = filesystem(scheme, **(_limits(scheme, words) | how))
+        limit(made)
+        return made if made.async_impl else AsyncFileSystemWrapper(made, **how)
+
+    def __missing__(self, scheme: Any) -> Any:
+        made = self[scheme] = self._made(scheme, {})
+        return made
 
 
 def without_folders(fs: Any, path: str) -> tuple[Any, str]:
@@ -253,10 +351,12 @@ def _is_part(first: int, end: int, whole: str, start: int, length: int | None) -
 
 
 def _status_in(error: BaseException) -> int | None:
-    """Return the status that an error of aiohttp, botocore or others states."""
+    """Return the status that an error of aiohttp, botocore, requests or others states."""
     answer = getattr(error, "response", None)
     if isinstance(answer, dict):  # of botocore
         found = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    elif answer is not None and hasattr(answer, "status_code"):  # of requests
+        found = answer.status_code
     else:
         found = error.status if hasattr(error, "status") else getattr(error, "code", None)
     return found if isinstance(found, int) and found >= 400 else None
@@ -269,8 +369,9 @@ def _is_network(error: BaseException) -> bool:
 
 def meaning(error: Exception) -> retry.Outcome | None:
     """Return what an error means that does not say that a key is missing."""
-    if isinstance(error, AnswerError):
-        return retry.Outcome(error.status, transient=False)
+    known = _of_class(error)
+    if known is not None:
+        return known
     # The status of an answer that was cut is one of aiohttp's own.
     cause = error.__cause__
     cut = _is_network(error) or (cause is not None and _is_network(cause))
@@ -280,9 +381,45 @@ def meaning(error: Exception) -> retry.Outcome | None:
     if status is not None:
         return retry.of_status(status)
     if not cut and type(error).__module__.partition(".")[0] in ("builtins", "fastzarr"):
-        found = _status(str(error)) if type(error) is OSError else None
-        return None if found is None else retry.of_status(int(found[1]))
+        return _of_python(error)
     return retry.Outcome(None, cut)
+
+
+def _of_class(error: Exception) -> retry.Outcome | None:
+    """Return what an error means whose class, or that of its cause, tells it."""
+    if isinstance(error, AnswerError):
+        return retry.Outcome(error.status, transient=False)
+    if type(error).__module__ == "ftplib":
+        return _of_ftp(error)
+    if _denied(type(error).__name__):
+        return retry.Outcome(type(error).__name__, transient=False, denied=True)
+    if isinstance(error.__cause__, FileNotFoundError):
+        # The target of a reference, which itself exists.
+        return retry.Outcome(404, transient=False)
+    return None
+
+
+def _of_python(error: Exception) -> retry.Outcome | None:
+    """Return what an error of Python means; None if it is not one of files and connections."""
+    if type(error).__module__ != "builtins" or not isinstance(error, OSError | EOFError):
+        return None
+    found = _status(str(error)) if type(error) is OSError else None
+    return retry.Outcome(None, transient=False) if found is None else retry.of_status(int(found[1]))
+
+
+def _of_ftp(error: Exception) -> retry.Outcome:
+    """Return what a reply of a server of FTP means; those that begin with 4 may pass."""
+    found = _reply(str(error))
+    if found is None:
+        return retry.Outcome(None, transient=False)
+    status = int(found[1])
+    return retry.Outcome(status, status < 500, status in _FTP_DENIED)
+
+
+def has_no_changes(error: Exception) -> bool:
+    """Whether an error says that a file system can only read."""
+    text = str(error).lower()
+    return isinstance(error, NotImplementedError) or "read-only" in text or "requires mode" in text
 
 
 def unless_missing(cause: Exception) -> retry.Outcome | None:
@@ -290,6 +427,11 @@ def unless_missing(cause: Exception) -> retry.Outcome | None:
 
     The file system of HTTP says that a file is missing, whatever the server has answered.
     """
+    if type(cause).__module__ == "ftplib":
+        # The server says 550 of what is missing, and of what may not be read.
+        said = str(cause)
+        is_gone = said.startswith("550") and (_no_file(said) or not _no_access(said))
+        return None if is_gone else meaning(cause)
     status = _status_in(cause)
     if status is None:
         known = type(cause).__module__.partition(".")[0] in ("aiohttp", "fastzarr")

@@ -38,6 +38,11 @@ def protocols(fs: Any) -> frozenset[str]:
     return frozenset(map(str, names))
 
 
+def is_around(fs: Any) -> bool:
+    """Whether a file system keeps copies of the files of another one, ``fs.fs``."""
+    return bool(protocols(fs) & (_WHOLE | _PARTS)) and hasattr(fs, "fs")
+
+
 def below(fs: Any) -> Any:
     """Return the file system whose files another one copies, or that itself if it copies none."""
     # One that decompresses has other values than the one below.

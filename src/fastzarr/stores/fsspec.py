@@ -20,24 +20,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from fastzarr.config import config
-from fastzarr.stores import clients, copies, loop, place, retry
+from fastzarr.errors import BaseZarrError, ReadOnlyError
+from fastzarr.stores import clients, copies, loop, place, retry, systems
+from fastzarr.stores.addresses import url_in_format
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.keys import TEMPORARY_SUFFIX, normalise_path, validate_key
-from fastzarr.stores.mapping import process
 from fastzarr.stores.options import public_url, query_of, web_root
 from fastzarr.stores.ranges import clip_range
-from fastzarr.stores.remote import RemoteStore
+from fastzarr.stores.remote import RemoteStore, known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+#: The errors that say that a key is missing.
+MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 # File systems whose values are in memory or in local files, so that requests need not be at once.
 _LOCAL = frozenset({"file", "local", "memory"})
 # Those that answer one request at a time, on one connection or by one open file, unless they are
@@ -48,35 +49,8 @@ _UNSIZED = frozenset({"sftp", "ssh"})
 # Those with files that are written in place.
 _FILES = frozenset({"file", "local", "sftp", "ssh", "smb", "ftp"})
 _HTTP = frozenset({"http", "https"})
-# Options that differ between file systems with the same values.
-_PASSED = frozenset(
-    {
-        *("account_key", "asynchronous", "aws_access_key_id", "aws_secret_access_key"),
-        *("aws_session_token", "credential", "key", "loop", "password", "sas_token", "secret"),
-        *("session", "token"),
-    }
-)
-
-
-def _identity(fs: Any) -> str:
-    """Return a text that is equal for file systems with the same values, in any thread.
-
-    It is equal in any process, too, unless the values may be in the memory of one.
-    """
-    options = getattr(fs, "storage_options", f" at 0x{id(fs):x}")
-    made = [_without_secrets(getattr(fs, "storage_args", ())), _without_secrets(options)]
-    text = f"{type(fs).__module__}.{type(fs).__qualname__} {made}"
-    if "memory" in text or " at 0x" in text:
-        text += process(os.getpid())
-    return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _without_secrets(options: Any) -> Any:
-    """Return options without credentials, which are renewed, and without how they are awaited."""
-    if isinstance(options, dict):
-        kept = {str(key): value for key, value in options.items() if str(key) not in _PASSED}
-        return sorted((key, _without_secrets(value)) for key, value in kept.items())
-    return list(map(_without_secrets, options)) if type(options) in (list, tuple) else repr(options)
+# Those whose changes are in memory only.
+_REFERENCES = frozenset({"reference"})
 
 
 class FsspecStore(RemoteStore):
@@ -90,8 +64,12 @@ class FsspecStore(RemoteStore):
     make one request at a time.
 
     Chunks that two processes share are not excluded from each other, because file systems have no
-    conditional writes; ``ObjectStore`` has them for S3, Google Cloud Storage and Azure. A pickle
-    contains the options of the file system, as fsspec pickles it.
+    conditional writes; ``ObjectStore`` has them for S3, Google Cloud Storage and Azure.
+
+    A pickle has no credentials that were passed as values, in options or in a URL: another process
+    uses those of its environment, such as ``AWS_ACCESS_KEY_ID``, or of the configuration of fsspec,
+    such as the variable ``FSSPEC_SFTP_PASSWORD``. In a file system of references that was opened by
+    its URL nothing can be written, because changes of the references would be lost.
 
     >>> import fsspec
     >>> store = FsspecStore(fsspec.filesystem("memory"), path="/demo")
@@ -105,7 +83,7 @@ class FsspecStore(RemoteStore):
         fs: Any,
         read_only: bool = False,
         path: str = "/",
-        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+        allowed_exceptions: tuple[type[Exception], ...] = MISSING,
     ) -> None:
         """Initialise with a file system and the path of the store in it.
 
@@ -140,6 +118,8 @@ class FsspecStore(RemoteStore):
         if not self._awaited or self._copies:
             self.fetch_async = None  # type: ignore[assignment, method-assign]
         self._web = clients.reads_web(fs)
+        #: The names of the options that a pickle of another process had not.
+        self._left_out: tuple[str, ...] = ()
 
     @classmethod
     def from_url(
@@ -147,7 +127,7 @@ class FsspecStore(RemoteStore):
         url: str,
         storage_options: Mapping[str, Any] | None = None,
         read_only: bool = False,
-        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+        allowed_exceptions: tuple[type[Exception], ...] = MISSING,
     ) -> Self:
         """Return a store for a URL, with the options of its file system.
 
@@ -158,14 +138,14 @@ class FsspecStore(RemoteStore):
         FsspecStore('memory:///demo')
         """
         fs, path = clients.opened(url, storage_options or {})
-        return cls(fs, read_only, path, allowed_exceptions)
+        return cls._of_url(cls(fs, read_only, path, allowed_exceptions))
 
     @classmethod
     def from_mapper(
         cls,
         fs_map: Any,
         read_only: bool = False,
-        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+        allowed_exceptions: tuple[type[Exception], ...] = MISSING,
     ) -> Self:
         """Return a store of the file system and the path of a mapper of fsspec.
 
@@ -180,7 +160,7 @@ class FsspecStore(RemoteStore):
         cls,
         upath: Any,
         read_only: bool = False,
-        allowed_exceptions: tuple[type[Exception], ...] = _MISSING,
+        allowed_exceptions: tuple[type[Exception], ...] = MISSING,
     ) -> Self:
         """Return a store of the file system and the path of a ``upath.UPath``.
 
@@ -207,10 +187,32 @@ class FsspecStore(RemoteStore):
             return cls.from_mapper(value, read_only)
         return cls.from_upath(value, read_only)
 
+    def _of_url(self) -> Self:
+        """Return the store, whose file system nobody else has: its changes must be kept."""
+        if self._names & _REFERENCES:
+            vars(self).update(read_only=True, _is_lost=True)
+        return self
+
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """Return a store of the same values that is read-only, or not."""
+        other = super().with_read_only(read_only)
+        vars(other).pop("_is_lost", None)
+        return other
+
+    def refusal(self) -> str:
+        """Return why this store is read-only, and what to do."""
+        if "_is_lost" not in vars(self):
+            return super().refusal()
+        return (
+            f"{self} is read-only: changes of references would stay in the memory of this process; "
+            "copy them to another store with copy_store, or pass the file system itself, which can "
+            "save_json them"
+        )
+
     @property
     def fs(self) -> Any:
         """The file system. In a forked child it is another one with the same options."""
-        if self._process != os.getpid() and self._fs.async_impl:
+        if self._process != os.getpid() and (self._fs.async_impl or self._one_by_one):
             old = self._fs
             self._fs = type(old)(*old.storage_args, **old.storage_options)
             self._process = os.getpid()
@@ -273,6 +275,15 @@ class FsspecStore(RemoteStore):
             return missing
 
     def _explain(self, error: Exception) -> retry.Outcome | None:
+        outcome = self._meaning(error)
+        unknown = outcome is not None and (outcome.denied or outcome.status is None)
+        if outcome is not None and unknown and not outcome.transient and self._left_out:
+            words = retry.words(error)
+            refused = systems.refused(self._fs, self.url, words, outcome.status, self._left_out)
+            raise refused from retry.cause(error)
+        return outcome
+
+    def _meaning(self, error: Exception) -> retry.Outcome | None:
         if not isinstance(error, self.allowed_exceptions):
             return clients.meaning(error)
         cause = error.__cause__
@@ -373,10 +384,24 @@ class FsspecStore(RemoteStore):
     def _set(self, key: str, value: bytes | memoryview) -> None:
         data = bytes(value)
         try:
-            retry.request(lambda: self._put(self._path(key), data), self._explain, self, key)
+            self._change(key, lambda: self._put(self._path(key), data))
         except self.allowed_exceptions as error:
             self._check_key_missing(error)
             raise
+
+    def _change(self, key: str, attempt: Callable[[], None]) -> None:
+        """Request a change; raise ReadOnlyError if the file system has none."""
+        try:
+            retry.request(attempt, self._explain, self, key)
+        except (NotImplementedError, ValueError) as error:
+            raise self._told(error) from retry.cause(error)
+
+    def _told(self, error: Exception) -> Exception:
+        """Return the error of a change, which file systems that only read raise in their ways."""
+        if isinstance(error, BaseZarrError) or not clients.has_no_changes(error):
+            return error
+        msg = f"{self} cannot be changed in this way, because its file system only reads"
+        return ReadOnlyError(msg)
 
     def _put(self, path: str, data: bytes) -> None:
         if not self._names & _FILES:
@@ -399,7 +424,10 @@ class FsspecStore(RemoteStore):
 
     def _delete(self, key: str) -> None:
         path = self._path(key)
-        self._request(key, lambda: self._call("rm_file", path))
+        try:
+            self._change(key, lambda: self._call("rm_file", path))
+        except self.allowed_exceptions as error:
+            self._check_key_missing(error)
         self._prune(path)
 
     def _prune(self, path: str) -> None:
@@ -487,6 +515,8 @@ class FsspecStore(RemoteStore):
         # All have ended before an error is raised.
         done = await asyncio.gather(*map(delete, keys), return_exceptions=True)
         for error in done:
+            if isinstance(error, Exception):
+                raise self._told(error)
             if error is not None:
                 raise error
 
@@ -495,18 +525,39 @@ class FsspecStore(RemoteStore):
     def _find_place(self) -> place.Place:
         if self._names & {"file", "local"}:
             return place.of_folder(self._root or "/")
-        url = public_url(self._root + self._query) if self._names & _HTTP else str(self)
-        return place.of_name(f"{url} {_identity(self._fs)}")
+        url = public_url(self._root + self._query) if self._names & _HTTP else self.url
+        return place.of_name(f"{url} {systems.identity(self._fs)}")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without what belongs to this process."""
-        state = super().__getstate__().items()
-        return {name: value for name, value in state if name not in ("_place", "_process")}
+        """Return the state without what belongs to this process, and without credentials."""
+        own = ("_place", "_process", "_held")
+        state = {name: value for name, value in super().__getstate__().items() if name not in own}
+        made = systems.pickled(self.fs)
+        if made is None:
+            return state
+        held = vars(self).setdefault("_held", systems.Held(self.fs, self._root, self._query))
+        known[held.name] = held
+        if self._names & _HTTP:
+            url = public_url(self._root + self._query)
+            if url != self._root + self._query:
+                made = made._replace(left_out=(*made.left_out, "parts of the URL"))
+            state |= {"_root": web_root(url), "_query": query_of(url)}
+        return state | {"_fs": (held.name, made)}
 
     def __setstate__(self, state: Any) -> None:
-        """Restore the state."""
-        super().__setstate__({**state, "_process": os.getpid()})
-        loop.connects(self._fs)
+        """Restore the state, with the file system of this process if it has the same one."""
+        state = dict(state) | {"_process": os.getpid()}
+        if type(state["_fs"]) is tuple:
+            name, made = state["_fs"]
+            held = known.get(name)
+            if held is None:
+                held = systems.Held(made.made(), state["_root"], state["_query"])
+                state |= {"_left_out": made.left_out}
+            state |= {"_held": held, "_process": held.process}
+            state |= {"_fs": held.fs, "_root": held.root, "_query": held.query}
+        super().__setstate__(state)
+        if self._process == os.getpid():
+            loop.connects(self._fs)
 
     def __copy__(self) -> Self:
         """Return a store of the same file system."""
@@ -514,86 +565,17 @@ class FsspecStore(RemoteStore):
         vars(other).update(vars(self))
         return other
 
+    @property
+    def url(self) -> str:
+        """The URL of the store, without credentials.
+
+        >>> FsspecStore.from_url("memory://demo").url
+        'memory:///demo'
+        """
+        if "://" in self._root:
+            return systems.url_of(self._fs, retry.redacted(self._root + self._query))
+        return systems.url_of(self._fs, self._root)
+
     def __str__(self) -> str:
         """Return the URL, without credentials."""
-        root = self._root
-        if "://" in root:
-            return retry.redacted(root + self._query)
-        protocol = self._fs.protocol
-        name = protocol if isinstance(protocol, str) else protocol[0]
-        return f"{name}://{root}"
-
-
-class FSStore(FsspecStore):
-    """A store in a file system of fsspec, with the arguments of zarr-python 2.
-
-    ``url`` is a URL, or a path in the file system ``fs``. With ``normalize_keys`` keys are stored
-    in lower case. ``mode`` is ``"r"`` for a read-only store. ``exceptions`` is accepted and has no
-    effect: a failure of the file system does not make a key missing. ``missing_exceptions`` do.
-
-    >>> store = FSStore("memory://old", dimension_separator="/")
-    >>> store.set("a", b"1")
-    >>> store.get("a")
-    b'1'
-    """
-
-    def __init__(  # noqa: PLR0913, PLR0917  (zarr-python 2's signature)
-        self,
-        url: str,
-        normalize_keys: bool = False,
-        key_separator: str | None = None,
-        mode: str = "w",
-        exceptions: tuple[type[Exception], ...] = (KeyError, PermissionError, OSError),
-        dimension_separator: str | None = None,
-        fs: Any = None,
-        check: bool = False,
-        create: bool = False,
-        missing_exceptions: tuple[type[Exception], ...] | None = None,
-        **storage_options: Any,
-    ) -> None:
-        """Initialise with a URL or a file system.
-
-        With ``create`` the folder is created; with ``check`` a value is written and deleted.
-        Raise TypeError if options are passed along with ``fs``.
-        """
-        del exceptions
-        missing: tuple[type[Exception], ...] = (
-            _MISSING if missing_exceptions is None else (*_MISSING, *missing_exceptions)
-        )
-        if fs is None:
-            fs, url = clients.opened(url, storage_options)
-        elif storage_options:
-            msg = "storage options are for URLs; pass them to the file system"
-            raise TypeError(msg)
-        super().__init__(fs, mode == "r", url, missing)
-        self.mode, self.normalize_keys = mode, normalize_keys
-        self.dimension_separator = dimension_separator or key_separator
-        if create:
-            self._call("makedirs", self._root, exist_ok=True)
-        if check:
-            self.set(".check", b"")
-            self.delete(".check")
-
-    @property
-    def key_separator(self) -> str:
-        """The separator of chunk keys in new arrays."""
-        return self.dimension_separator or "."
-
-    def _path(self, key: str) -> str:
-        return super()._path(key.lower() if self.normalize_keys else key)
-
-
-class N5FSStore(FSStore):
-    """A store in a file system of fsspec whose new nodes are of N5; arguments as of ``FSStore``.
-
-    ``dimension_separator`` has no effect, because the keys of N5 have slashes. The keys of the
-    store are those of the files, such as ``attributes.json``.
-
-    >>> import fastzarr
-    >>> store = N5FSStore("memory://n5-example")
-    >>> fastzarr.zeros((2, 4), chunks=(2, 2), store=store)[:] = 1
-    >>> sorted(store)
-    ['0/0', '1/0', 'attributes.json']
-    """
-
-    zarr_format = "n5"
+        return url_in_format(self.url, self.zarr_format)

@@ -32,8 +32,13 @@ KINDS = {
 }
 #: The extra of this package that installs what each kind needs.
 EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "http": "remote"}
+# That for what fsspec alone opens; the others need the packages that it names.
+_EXTRAS = {"hdfs": "hdfs", "webhdfs": "hdfs"}
 _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*)://").match
-_is_secret = re.compile(
+# As ``url_of`` has the account; a host with dots is that of the account, which obstore knows.
+_account = re.compile(r"\A[a-z]+://([^@/]+)@([^@/.]+)((?:/.*)?)\Z", re.DOTALL).match
+#: Whether an option of a name has a credential.
+is_secret = re.compile(
     r"(?i)secret|password|(access|account|sas|service_account|shared)_key|access_key_id|"
     r"(\A|_)token\Z|bearer"
 ).search
@@ -73,6 +78,19 @@ _NAMES = {
 }
 
 
+def needs(scheme: str, error: ImportError | None = None) -> ImportError:
+    """Return the error that packages for the URLs of a scheme are missing; fsspec has named some.
+
+    >>> needs("s3")
+    ImportError("s3:// URLs need more packages: pip install 'fastzarr[s3]'")
+    """
+    extra = EXTRAS[KINDS[scheme]] if scheme in KINDS else _EXTRAS.get(scheme)
+    words = f"pip install 'fastzarr[{extra or 'fsspec'}]'"
+    if error is not None and extra is None:
+        words = str(error)
+    return ImportError(f"{scheme}:// URLs need more packages: {words}")
+
+
 def open_url(url: str, options: Mapping[str, Any]) -> Any:
     """Return the store of obstore for a URL.
 
@@ -95,6 +113,10 @@ def open_url(url: str, options: Mapping[str, Any]) -> Any:
         # A slash at the end would be doubled, and some servers tell the two apart.
         url = web_root(url) + query_of(url)
     words = _as_obstore(kind, options)
+    account = _account(url) if kind == "az" else None
+    if account is not None:
+        url = f"az://{account[1]}{account[3]}"
+        words.setdefault("account_name", account[2])
     client: dict[str, Any] = {
         "read_timeout": _seconds("fetch.timeout"),
         "connect_timeout": "5s",
@@ -279,8 +301,9 @@ def url_of(store: Any) -> str:
     if kind == "GCSStore":
         return f"gs://{settings.get('bucket', '')}{below}"
     if kind == "AzureStore":
-        account = settings.get("account_name", "")
-        return f"az://{settings.get('container_name', '')}@{account}{below}"
+        account = settings.get("account_name")
+        place = f"{settings.get('container_name', '')}@{account or ''}".rstrip("@")
+        return f"az://{place}{below}"
     if kind == "HTTPStore":
         return redacted(web_root(store.url) + query_of(store.url))
     if kind == "LocalStore":
@@ -365,12 +388,17 @@ def _public(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return settings without credentials."""
     if settings is None:
         return None
-    kept = {name: value for name, value in settings.items() if not _is_secret(name)}
+    kept = {name: value for name, value in settings.items() if not is_secret(name)}
     if "default_headers" in kept:
-        headers = dict(kept["default_headers"])
-        kept["default_headers"] = {
-            name: value
-            for name, value in headers.items()
-            if not re.search(r"(?i)auth|cookie|key|token", str(name))
-        }
+        kept["default_headers"] = public_headers(kept["default_headers"])
     return kept
+
+
+def public_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the headers of requests without credentials.
+
+    >>> public_headers({"Accept": "*/*", "Authorization": "Bearer abc"})
+    {'Accept': '*/*'}
+    """
+    secret = re.compile(r"(?i)auth|cookie|key|token").search
+    return {name: value for name, value in dict(headers).items() if not secret(str(name))}

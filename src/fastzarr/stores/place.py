@@ -307,6 +307,17 @@ def of_object(held: object) -> Place:
         return found
 
 
+def known_object(number: int) -> object | None:
+    """Return the object with an ``id`` that has a Place, or None if there is none.
+
+    >>> known_object(0) is None
+    True
+    """
+    with _guard[0]:
+        found = _places.get(("object", number))
+        return None if found is None else found.held
+
+
 def of_folder(root: str, last: Place | None = None) -> Place:
     """Return the Place of a folder, which may be missing; ``last`` is the result before."""
     inode = _inode(root)

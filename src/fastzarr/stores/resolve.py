@@ -8,7 +8,8 @@ Rules of this file:
 * A path or URL that ends in ``.zip`` is that of an archive, unless it is a folder.
 * ``suffixes.py`` chooses the store of any other path.
 * The store of a path or URL with a name that ends in ``.n5`` has nodes of N5, unless they are found
-  to be of another format.
+  to be of another format. So has that of a URL behind ``n5::``.
+* The URL of a store, as its text is, opens the same store: see ``addresses.py``.
 * Messages show only the scheme of a URL, because the rest may contain a password.
 """
 
@@ -16,14 +17,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastzarr.errors import BaseZarrError, ReadOnlyError
+from fastzarr.stores.addresses import FILES, OBJECTS, known, names_n5, path_of, split
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import normalise_path
 from fastzarr.stores.path import StorePath
-from fastzarr.stores.suffixes import kind_of, names_n5
+from fastzarr.stores.suffixes import kind_of
 from fastzarr.stores.urls import is_remote, open_remote
 
 if TYPE_CHECKING:
@@ -35,7 +37,6 @@ _MODES = ("r", "r+", "a", "w", "w-", "x")
 _ZIP = ".zip"
 _MAPPING = ("__getitem__", "__iter__", "keys")
 _memory_url = re.compile(r"\A(?i:memory)://(.*)\Z", re.DOTALL).match
-_file_url = re.compile(r"\A(?i:file)://(?:localhost(?=/))?(.*)\Z", re.DOTALL).match
 
 
 def as_store(
@@ -54,7 +55,8 @@ def as_store(
     returned as it is, and of a StorePath its store (``as_store_path`` keeps the path).
 
     A path that ends in ``.sqlite``, ``.sqldb`` or ``.db`` is that of a database, unless it is a
-    folder.
+    folder. ``sqlite://``, ``lmdb://``, ``dbm://`` and ``zip://`` with an absolute path are that of
+    one with any name. The text of a store is such a URL, which opens it again.
 
     Any other URL is that of a store behind a network: ``s3://``, ``gs://``, ``az://``, ``http://``
     and ``https://`` are opened as an ``ObjectStore`` if obstore is installed, and as an
@@ -80,6 +82,7 @@ def as_store(
         raise BaseZarrError(msg)
     if read_only is None and mode is not None:
         read_only = mode == "r"
+    store_like, is_n5 = _without_format(store_like)
     archive = _archive_url(store_like)
     if archive is not None:
         store = _open_archive(archive, storage_options or {})
@@ -90,14 +93,13 @@ def as_store(
         if storage_options:
             msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
             raise TypeError(msg)
-    if isinstance(store_like, str) and store.zarr_format is None and names_n5(store_like):
+    if is_n5 and store.zarr_format is None:
         store.zarr_format = "n5"
     if read_only and not store.read_only:
         return store.with_read_only()
     if store.read_only and read_only is False:
         wanted = f"mode {mode!r} writes" if mode else "read_only=False was passed"
-        msg = f"{store} is read-only, but {wanted}; pass store.with_read_only(False) or mode='r'"
-        raise ReadOnlyError(msg)
+        raise _read_only(store, wanted)
     return store
 
 
@@ -116,7 +118,7 @@ def as_store_path(
     """
     below = store_like.path if isinstance(store_like, StorePath) else ""
     if isinstance(store_like, str):
-        store_like, below = _split_memory(store_like)
+        store_like, below = split(store_like)
     store = as_store(store_like, mode=mode, read_only=read_only, storage_options=storage_options)
     return StorePath(store, f"{below}/{normalise_path(path)}")
 
@@ -126,11 +128,9 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
         return store_like
     if isinstance(store_like, StorePath):
         return store_like.store
-    name = _memory(store_like) if isinstance(store_like, str) else None
-    if name is not None:
-        from fastzarr.stores.memory import ManagedMemoryStore
-
-        return ManagedMemoryStore(name, read_only=read_only)
+    found = _memory_url(store_like) if isinstance(store_like, str) else None
+    if found is not None:
+        return _open_memory(found[1], read_only=read_only)
     if isinstance(store_like, str | os.PathLike):
         return _open_path(_local_path(store_like), read_only=read_only)
     if isinstance(getattr(store_like, "store_path", None), StorePath):
@@ -155,6 +155,33 @@ def _resolve(store_like: object, *, read_only: bool) -> Store:
     raise TypeError(msg)
 
 
+def _without_format(store_like: object) -> tuple[object, bool]:
+    """Return an argument without ``n5::``, and whether it names a store of N5."""
+    if not isinstance(store_like, str):
+        return store_like, False
+    start, mark, url = store_like.partition("::")
+    return (url, True) if mark and start.lower() == "n5" else (store_like, names_n5(store_like))
+
+
+def _read_only(store: Store, wanted: str) -> ReadOnlyError:
+    """Return the error of a store that must not be read-only, because of what is wanted."""
+    reason = store.refusal()
+    if reason != Store.refusal(store):  # one of its own
+        return ReadOnlyError(f"{wanted}, but {reason}")
+    msg = f"{store} is read-only, but {wanted}; pass store.with_read_only(False) or mode='r'"
+    return ReadOnlyError(msg)
+
+
+def _open_memory(name: str, *, read_only: bool) -> Store:
+    """Return the store in memory of a name; one without is called by the ``id`` of its dict."""
+    from fastzarr.stores.memory import ManagedMemoryStore, MemoryStore
+
+    values = known(name)
+    if isinstance(values, MutableMapping):
+        return MemoryStore(values, read_only=read_only)
+    return ManagedMemoryStore(name, read_only=read_only)
+
+
 def _is_mapping(store_like: object) -> bool:
     """Whether an object maps keys to values, whatever its class. A table is an array, too."""
     cls = type(store_like)
@@ -163,37 +190,14 @@ def _is_mapping(store_like: object) -> bool:
     return all(hasattr(cls, name) for name in _MAPPING) and not hasattr(cls, "__array__")
 
 
-def _memory(text: str) -> str | None:
-    """Return the rest of a ``memory://`` URL, or None if a string is not one."""
-    found = _memory_url(text)
-    return None if found is None else found[1]
-
-
-def _split_memory(url: str) -> tuple[str, str]:
-    """Split the path from a ``memory://name/path`` URL; that of any other string is empty."""
-    found = _memory(url)
-    if found is None or "/" not in found:
-        return url, ""
-    name, _, path = found.partition("/")
-    return f"memory://{name}", path
-
-
 def _local_path(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path)
     if not text:
         msg = "'' is not a valid path of a store; use '.' for the current folder"
         raise BaseZarrError(msg)
     # URLs of other schemes are opened by urls.py.
-    url = _file_url(text) if isinstance(path, str) else None
-    if url is None:
-        return text
-    if url[1].startswith("/") or (os.name == "nt" and re.match(r"[A-Za-z]:", url[1])):
-        return url[1]
-    msg = (
-        "a file:// URL must have an absolute path and no host other than localhost, as in "
-        "file:///data/a.zarr"
-    )
-    raise BaseZarrError(msg)
+    is_url = isinstance(path, str) and text[:7].lower() == "file://"
+    return path_of(text) if is_url else text
 
 
 def _open_path(path: str, *, read_only: bool) -> Store:
@@ -206,19 +210,25 @@ def _open_path(path: str, *, read_only: bool) -> Store:
 
 
 def _archive_url(store_like: object) -> str | None:
-    """Return the URL of an archive behind a network, or None for anything else."""
+    """Return the URL of an archive in another store, or None for anything else."""
     if not isinstance(store_like, str):
         return None
     start, _, url = store_like.partition("::")
-    if start.lower() == "zip" and is_remote(url):
+    if start.lower() == "zip" and "://" in url:
         return url
+    scheme = store_like.partition("://")[0].lower()
     is_archive = store_like.lower().endswith(_ZIP) and "::" not in store_like
+    is_archive = is_archive and scheme not in FILES
     return store_like if is_archive and is_remote(store_like) else None
 
 
 def _open_archive(url: str, options: Mapping[str, Any]) -> Store:
-    """Return the store of an archive in a store behind a network, which is read by ranges."""
+    """Return the store of an archive in another store, which is read by ranges."""
     from fastzarr.stores.zip.store import ZipStore
 
     above, _, name = url.rpartition("/")
-    return ZipStore(StorePath(open_remote(above, options, read_only=True), name), mode="r")
+    if above.partition("://")[0].lower() in (*OBJECTS, "file"):
+        place = as_store_path(above, name, read_only=True)
+    else:
+        place = StorePath(open_remote(above, options, read_only=True), name)
+    return ZipStore(place, mode="r")

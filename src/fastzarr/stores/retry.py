@@ -37,6 +37,8 @@ _secret = re.compile(
     r"(?i)\b(authorization|credential|signature|x-amz-[a-z-]*|sig|secret|password|token|"
     r"access_?key(?:_?id)?)\b(['\"]?\s*[=:]\s*)[^\s,&;]+"
 )
+# Errors of fsspec that say nothing of their causes, as those of missing files do.
+_AROUND = frozenset({"ReferenceNotReachable"})
 # What the servers of S3 return of a request that they refuse.
 _echo = re.compile(
     r"(?s)<(Token-\d+|AWSAccessKeyId|SignatureProvided|(?:StringToSign|CanonicalRequest)\w*)>.*?</\1>"
@@ -142,26 +144,37 @@ class _Attempts:
 def failed(error: Exception, outcome: Outcome, place: str, key: str, count: int) -> RequestError:
     """Return the error of a request that failed at last."""
     cls = RequestAccessError if outcome.denied else RequestError
-    words = _words(error)
+    text = words(error)
     if count > 1:
-        words = f"{words} ({count} attempts within {config['fetch.deadline']} s)"
-    return cls(words, place, key, outcome.status)
+        text = f"{text} ({count} attempts within {config['fetch.deadline']} s)"
+    made = cls(text, place, key, outcome.status)
+    # That of the system, if it was one.
+    made.errno = getattr(error, "errno", None)
+    return made
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """Return the message of an error without credentials, or the name of its class.
+
+    >>> words(OSError("GET https://me:pw@host/a failed")), words(EOFError())
+    ('GET https://host/a failed', 'EOFError')
+    """
     # obstore appends its whole state, which has the URL with its query once more.
     text = str(error).partition("\n\nDebug source")[0]
     found = _answer(text)
     if found is not None:
         text = f"{text[: found.start()].rstrip(': ')}: {found[1]}: {found[2]}"
+    around = isinstance(error, FileNotFoundError) or type(error).__name__ in _AROUND
+    if around and isinstance(error.__cause__, Exception):
+        text = f"{text}: {type(error.__cause__).__name__}: {words(error.__cause__)}"
     return redacted(text.strip()) or type(error).__name__
 
 
 def cause(error: Exception) -> Exception:
     """Return an error of the same class whose message has no credentials."""
-    words = _words(error)
+    text = words(error)
     try:
-        made = type(error)(words)
+        made = type(error)(text)
     except Exception:  # noqa: BLE001  (a class of others may require any arguments)
-        return RuntimeError(f"{type(error).__name__}: {words}")
+        return RuntimeError(f"{type(error).__name__}: {text}")
     return made

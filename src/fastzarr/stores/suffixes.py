@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import dbm
 import os
-import re
 from typing import TYPE_CHECKING
 
 from fastzarr.errors import BaseZarrError
+from fastzarr.stores.addresses import names_n5
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,15 +51,6 @@ def kind_of(path: str) -> Callable[..., Store]:
     from fastzarr.stores.local.store import LocalStore
 
     return LocalStore
-
-
-def names_n5(path: str) -> bool:
-    """Whether a name in a path or URL is that of a hierarchy of N5.
-
-    >>> names_n5("s3://bucket/a.n5/b"), names_n5("a.n5.zip")
-    (True, False)
-    """
-    return any(name.lower().endswith(".n5") for name in re.split(r"[/\\]", path))
 
 
 def _sqlite() -> Callable[..., Store]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.errors import BaseZarrError
 from fastzarr.registry import Registry
-from fastzarr.stores.options import EXTRAS, KINDS
+from fastzarr.stores.options import KINDS, needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _scheme = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+)(://|::)").match
 _LOCAL = ("file", "memory")
+# A path in the memory of fsspec, where a store of this package would have its name.
+_MEMORY = "memory:///"
 _PACKAGES = ("obstore", "fsspec", "upath", "zarr")
 
 SCHEMES: Registry[type[Store]] = Registry("stores")
@@ -34,13 +36,17 @@ SCHEMES.declare(
     {
         **dict.fromkeys(("redis", "rediss", "unix"), "fastzarr.stores.redis:RedisStore"),
         **dict.fromkeys(("mongodb", "mongodb+srv"), "fastzarr.stores.mongodb:MongoDBStore"),
+        "dbm": "fastzarr.stores.dbm:DBMStore",
+        "lmdb": "fastzarr.stores.lmdb.store:LMDBStore",
+        "mapping": "fastzarr.stores.mapping:MappingStore",
+        "objects": "fastzarr.stores.obstore:ObjectStore",
+        "sqlite": "fastzarr.stores.sqlite.store:SQLiteStore",
+        "zip": "fastzarr.stores.zip.store:ZipStore",
     }
 )
 
 # The package of fsspec for each kind of store that obstore opens, too.
 _SYSTEMS = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "http": "aiohttp"}
-# The extra for what fsspec alone opens; the others need the packages that it names.
-_EXTRAS = {"hdfs": "hdfs", "webhdfs": "hdfs"}
 
 
 def register_store(scheme: str, cls: type[Store]) -> None:
@@ -68,7 +74,10 @@ def is_remote(store_like: object) -> bool:
     """Whether an object is a URL that is not of a folder, or an object of another package."""
     if isinstance(store_like, str):
         scheme = _scheme(store_like)
-        return scheme is not None and (scheme[2] == "::" or scheme[1].lower() not in _LOCAL)
+        if scheme is None:
+            return False
+        by_fsspec = scheme[2] == "::" or store_like.lower().startswith(_MEMORY)
+        return by_fsspec or scheme[1].lower() not in _LOCAL
     found = _package(store_like)
     # A UPath of the local file system is a path, with all that a folder promises.
     return found in _PACKAGES and not (found == "upath" and isinstance(store_like, os.PathLike))
@@ -148,23 +157,8 @@ def _are_of_fsspec(scheme: str, options: Mapping[str, Any]) -> bool:
 
 
 def _by_fsspec(url: str, scheme: str, options: Mapping[str, Any], *, read_only: bool) -> Store:
-    extra = EXTRAS[KINDS[scheme]] if scheme in KINDS else _EXTRAS.get(scheme)
     if find_spec("fsspec") is None:
-        msg = f"{scheme}:// URLs need more packages: pip install 'fastzarr[{extra or 'fsspec'}]'"
-        raise ImportError(msg)
+        raise needs(scheme)
     from fastzarr.stores.fsspec import FsspecStore
 
-    try:
-        return FsspecStore.from_url(url, storage_options=options, read_only=read_only)
-    except ImportError as error:
-        words = str(error) if extra is None else f"fastzarr[{extra}]"
-        msg = f"{scheme}:// URLs need more packages: pip install '{words}'"
-        raise ImportError(msg) from error
-    except ValueError as error:
-        if "rotocol" not in str(error):
-            raise
-        msg = (
-            f"{scheme!r} URLs are not known to fsspec; pass a path, a mapping, a store or a URL "
-            "of another scheme"
-        )
-        raise BaseZarrError(msg) from error
+    return FsspecStore.from_url(url, storage_options=options, read_only=read_only)
