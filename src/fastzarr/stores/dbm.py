@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, DatabaseError
 from fastzarr.stores import dumb_index, place, stopping
+from fastzarr.stores.addresses import InFile
 from fastzarr.stores.database import Database, WritingSession
 from fastzarr.stores.database_files import is_writable, not_released
 from fastzarr.stores.stamps import Stamps
@@ -47,7 +48,7 @@ _NDBM = "_dbm"
 _ENDINGS = ("", ".db", ".dat", ".dir", ".pag")
 
 
-class DBMStore(Database):
+class DBMStore(InFile, Database):
     """A store in a DBM database, as zarr-python 2's ``DBMStore`` made it.
 
     ``path``, ``flag``, ``mode`` and other keywords are passed to ``open``, or to ``dbm.open`` for

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from fastzarr.buffers import flat_bytes
+from fastzarr.stores.addresses import object_of
 from fastzarr.stores.base import Store
 from fastzarr.stores.keys import METADATA_NAMES
 from fastzarr.stores.place import of_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Iterable, Mapping, MutableMapping
 
     from fastzarr.stores.place import Place
 
@@ -72,6 +73,27 @@ class MappingStore(Store):
         {'a': b'1'}
         """
         return self._mapping
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        read_only: bool = False,
+    ) -> Self:
+        """Return the store of a mapping of this process, by the URL that another store has.
+
+        Raise BaseZarrError if no store has such a mapping any more.
+
+        >>> store = MappingStore({"a": b"1"})
+        >>> MappingStore.from_url(str(store))["a"]
+        b'1'
+        """
+        mapping = object_of(url)
+        fixed = read_only or not hasattr(type(mapping), "__setitem__")
+        words: dict[str, Any] = {"read_only": fixed}
+        return cls(mapping, **(words | dict(storage_options or {})))
 
     def _find_place(self) -> Place:
         return of_object(self._mapping)
@@ -156,7 +178,7 @@ class MappingStore(Store):
 
     def __str__(self) -> str:
         """Return a URL that identifies the mapping within this process."""
-        return f"mapping://{id(self._mapping)}"
+        return f"mapping://{id(self.place.held)}"
 
 
 @cache

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from fastzarr._lazy import cached
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 class MemoryStore(MappingStore):
     """A store in memory, in the caller's dict if one is passed.
 
-    ``root`` is zarr-python 2's name for ``store_dict``. Stores with equal values are equal.
-    Pickling copies all values. In another process the copy is read-only, so that nobody writes
-    there what this process will never see; ``with_read_only(False)`` permits changes of the copy.
+    ``root`` is zarr-python 2's name for ``store_dict``, and ``cls`` the class of a new dict.
+    Stores with equal values are equal. Pickling copies all values. In another process the copy is
+    read-only, so that nobody writes there what this process will never see;
+    ``with_read_only(False)`` permits changes of the copy.
 
     >>> store = MemoryStore()
     >>> store["a"] = b"1"
@@ -57,17 +58,18 @@ class MemoryStore(MappingStore):
     def __init__(
         self,
         store_dict: MutableMapping[str, Any] | None = None,
+        cls: type = dict,
+        dimension_separator: str | None = None,
         *,
         read_only: bool = False,
         root: MutableMapping[str, Any] | None = None,
-        dimension_separator: str | None = None,
     ) -> None:
         """Initialise with the dict itself, or a new one."""
         if store_dict is not None and root is not None:
             msg = "store_dict and root are the same argument; pass only one"
             raise TypeError(msg)
         values = store_dict if store_dict is not None else root
-        super().__init__({} if values is None else values, read_only=read_only)
+        super().__init__(cls() if values is None else values, read_only=read_only)
         self.dimension_separator = dimension_separator
         vars(self)["_place"] = self._find_place()
 
@@ -210,6 +212,23 @@ class ManagedMemoryStore(MemoryStore):
             raise BaseZarrError(msg)
         self.path = normalise_path(path)
         super().__init__(_values(self.name, self.path), read_only=read_only)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        read_only: bool = False,
+    ) -> Self:
+        """Return the store of ``memory://name`` or ``memory://name/path``.
+
+        >>> ManagedMemoryStore.from_url("memory://demo/a/b")
+        ManagedMemoryStore('memory://demo/a/b')
+        """
+        name, _, path = url.partition("://")[2].partition("/")
+        words: dict[str, Any] = {"path": path, "read_only": read_only}
+        return cls(name, **(words | dict(storage_options or {})))
 
     def _find_place(self) -> Place:
         found = super()._find_place()

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError, RequestError
 from fastzarr.stores import place, retry
+from fastzarr.stores.addresses import object_of, url_in_format
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.options import described, open_url, public_url, renewed, url_of
@@ -185,6 +186,24 @@ class ObjectStore(RemoteStore):
             self.swap = None  # type: ignore[assignment, method-assign]
             self.swap_token = None  # type: ignore[assignment, method-assign]
             self.validator = None  # type: ignore[assignment, method-assign]
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        read_only: bool = False,
+    ) -> Self:
+        """Return the store of a URL; of ``objects://`` with the ``id`` of one of this process.
+
+        >>> from obstore.store import MemoryStore
+        >>> store = ObjectStore(MemoryStore())
+        >>> ObjectStore.from_url(str(store)) == store
+        True
+        """
+        objects = object_of(url) if url.startswith("objects://") else url
+        return cls(objects, read_only=read_only, storage_options=storage_options)
 
     @property
     def store(self) -> Any:
@@ -538,7 +557,9 @@ class ObjectStore(RemoteStore):
 
     def __str__(self) -> str:
         """Return the URL, without credentials."""
-        return url_of(self._store)
+        # It is found by its ``id`` as long as its place is known.
+        objects = self.place.held if self._kind == "MemoryStore" else self._store
+        return url_in_format(url_of(objects), self.zarr_format)
 
 
 def _restored(

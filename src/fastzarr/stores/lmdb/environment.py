@@ -40,6 +40,8 @@ _MAP_SIZE = 1 << 40 if np.intp(0).itemsize == 8 else 1 << 28
 _MARGIN = 1 << 24
 # What a small transaction needs at least, for the same.
 _PAGES = 1 << 16
+# What the files are called is known when they are there.
+_NAMED = {"subdir": True}
 # How long the map or a fork waits for those who use the environment, in seconds.
 _WAIT = 60.0
 _LOOK = 0.05
@@ -125,7 +127,7 @@ class Environment:
     def check(self, kwargs: dict[str, Any]) -> None:
         """Raise BaseZarrError if the environment has other settings, unless it is not open."""
         with self._lock:
-            if kwargs == self._kwargs:
+            if kwargs | _NAMED == self._kwargs | _NAMED:
                 return
             if self._env is None:
                 self._kwargs = kwargs

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.config import config
+from fastzarr.stores.addresses import InFile
 from fastzarr.stores.capabilities import Views
 from fastzarr.stores.database import Database
 from fastzarr.stores.keys import METADATA_NAMES
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.place import Place
 
 
-class LMDBStore(Database):
+class LMDBStore(InFile, Database):
     """A store in an LMDB environment, as zarr-python 2's ``LMDBStore`` made it.
 
     ``path`` is that of a folder with the environment, or of its file with ``subdir=False``; an

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
+from fastzarr.stores.addresses import url_in_format
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Files, Value, is_void
 from fastzarr.stores.keys import validate_key
@@ -552,7 +553,7 @@ class LocalStore(Store):
 
     def __str__(self) -> str:
         """Return the URL of the root."""
-        return str(self._folder)
+        return url_in_format(str(self._folder), self.zarr_format)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the settings; raise TransactionError during a transaction."""

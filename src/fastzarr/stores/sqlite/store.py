@@ -6,6 +6,7 @@ import os
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.stores.addresses import InFile
 from fastzarr.stores.database import Database
 from fastzarr.stores.sqlite.connections import CREATE, MEMORY, READ, UPDATE, Connections
 from fastzarr.stores.sqlite.session import TABLE, Reading, Writing
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.place import Place
 
 
-class SQLiteStore(Database):
+class SQLiteStore(InFile, Database):
     """A store in a SQLite database, in the table of zarr-python 2's ``SQLiteStore``.
 
     ``path`` is that of the file, which the first write creates, or ``":memory:"``. Other keywords

@@ -18,6 +18,7 @@ from fastzarr.config import config
 from fastzarr.errors import ArchiveError, BaseZarrError
 from fastzarr.native import constant, crc32, native_or
 from fastzarr.stores import place
+from fastzarr.stores.addresses import path_of
 from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Spans, Value
 from fastzarr.stores.drafts import TreeDraft, replaced_keys
@@ -33,7 +34,7 @@ from fastzarr.stores.zip.members import check_method, compressed
 from fastzarr.stores.zip.source import FileSource, ObjectSource, OpenFile, RemoteSource
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -142,6 +143,26 @@ class ZipStore(Store):
             archive.empty()
         elif mode in ("r", "r+") or archive.exists():
             archive.current()
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        read_only: bool = False,
+    ) -> Self:
+        """Return the store of the archive at ``zip:///path/of/a/file``.
+
+        ``storage_options`` are further arguments of the class.
+
+        Raise BaseZarrError if the URL has no absolute path.
+
+        >>> ZipStore.from_url("zip:///data/a.zip")
+        ZipStore('zip:///data/a.zip')
+        """
+        words: dict[str, Any] = {"mode": "r" if read_only else "a"}
+        return cls(path_of(url), **(words | dict(storage_options or {})))
 
     def _open(self) -> _Held:
         given = self._given
