@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 import zipfile
 from collections import UserDict
@@ -14,7 +15,7 @@ import pytest
 
 import fastzarr
 from fastzarr import storage
-from fastzarr.errors import BaseZarrError
+from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores import Store, StorePath, as_store, as_store_path
 
 
@@ -147,6 +148,17 @@ def test_the_text_of_a_store_of_a_server_opens_it_again(redis, mongo, s3, http_s
         assert as_store(str(made))["a"] == b"1"
 
 
+def test_the_text_of_an_array_in_a_server_opens_it_again(redis, mongo):
+    for store in (
+        storage.RedisStore("data/a", **redis),
+        storage.MongoDBStore("data", "arrays/of/x", **mongo),
+    ):
+        array = fastzarr.open_group(store).create_array("a/b", data=[1, 2])
+        assert f" {array.store_path} " in repr(array)
+        assert fastzarr.open_array(str(array.store_path), mode="r") == array
+        assert fastzarr.open_group(f"{store}#/a")["b"] == array
+
+
 def test_the_text_of_a_store_by_sftp_opens_it_again(tmp_path):
     pytest.importorskip("paramiko", reason="paramiko is not installed (fastzarr[servers])")
     from servers.sftp import PASSWORD, USER, sftp
@@ -211,6 +223,33 @@ def test_what_was_in_memory_is_not_opened_as_something_else():
     for text in ("sqlite://:memory:", "zip://<BytesIO>", "lmdb://a", "dbm://a/b"):
         with pytest.raises(BaseZarrError, match=r"absolute path .* \w+:///"):
             as_store(text)
+
+
+def test_an_archive_in_another_store_is_only_read():
+    inner = storage.MemoryStore()
+    for mode in ("a", "r+", "w", "w-"):
+        with pytest.raises(ReadOnlyError, match=f"mode '{re.escape(mode)}' writes, but an archive"):
+            fastzarr.open_group(f"zip::{inner}/a.zip", mode=mode)
+    with pytest.raises(FileNotFoundError, match=r"no archive 'a\.zip'"):
+        fastzarr.open_group(f"zip::{inner}/a.zip")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://", "http:// cannot be opened: empty host"),
+        ("s3://", "s3:// cannot be opened"),
+        ("mongodb://", "arguments of MongoDB are not valid: .*hostname"),
+        ("redis://h:x/0", "no valid host and port"),
+        ("lmdb://", "URLs of lmdb:// must have an absolute path"),
+        ("n5::", "not a valid path"),
+        ("n5::foo://x", "'foo' URLs are not known"),
+        ("simplecache::foo://x", "simplecache::foo://x cannot be opened: .*foo"),
+    ],
+)
+def test_a_url_that_lacks_something_is_refused(url, words):
+    with pytest.raises(BaseZarrError, match=words):
+        as_store(url)
 
 
 def test_a_mode_and_options_of_a_url(tmp_path):

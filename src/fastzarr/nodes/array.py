@@ -145,8 +145,7 @@ class Array(Growing):
 
     def _note_repair(self, notes: Iterable[str]) -> None:
         for note in notes:
-            at = self._access.path
-            where = f"{self.store}/{at}" if at else str(self.store)
+            where = str(self.store_path)
             warnings.warn(f"Array {where!r}: {note}", ZarrUserWarning, stacklevel=caller_level())
 
     def _store_repair(self, access: Access) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FILES = frozenset({"dbm", "lmdb", "sqlite", "zip"})
 #: The schemes of what is only in the memory of this process.
 OBJECTS = frozenset({"mapping", "memory", "objects"})
+# The schemes of servers whose URLs may end in any text, and what separates the path of a node.
+_SERVED = frozenset({"mongodb", "mongodb+srv", "redis", "rediss", "unix"})
+_NODE = "#/"
 # What the files of a database may be called, behind its path.
 _ENDINGS = (".db", ".dat", ".dir", ".pag")
 _name = re.compile(r"\A(?:localhost(?=/))?(.*)\Z", re.DOTALL).match
@@ -46,7 +49,7 @@ def path_of(url: str) -> str:
         return path
     scheme = scheme.lower()
     msg = (
-        f"a {scheme}:// URL must have an absolute path and no host other than localhost, as in "
+        f"URLs of {scheme}:// must have an absolute path and no host other than localhost, as in "
         f"{scheme}:///data/a"
     )
     raise BaseZarrError(msg)
@@ -105,7 +108,21 @@ def split(url: str) -> tuple[str, str]:
     if scheme.lower() in FILES:
         file = _file_above(rest)
         return f"{scheme}://{file}", rest[len(file) :]
+    if scheme.lower() in _SERVED:
+        store, _, path = url.partition(_NODE)
+        return store, path
     return url, ""
+
+
+def joined(url: str, path: str) -> str:
+    """Return the URL of a store with the path of a node, which ``split`` tells apart.
+
+    >>> joined("file:///data/a", "b/c"), joined("redis://host:6379/0?prefix=a", "b/c")
+    ('file:///data/a/b/c', 'redis://host:6379/0?prefix=a#/b/c')
+    """
+    served = url.partition("://")[0] in _SERVED
+    mark = _NODE if served else "/"
+    return f"{url}{mark}{path}" if path else url
 
 
 def names_n5(path: str) -> bool:

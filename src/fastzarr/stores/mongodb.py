@@ -100,7 +100,11 @@ class MongoDBStore(ServedStore):
         pymongo = package("pymongo")
         most = round(1000 * config["fetch.timeout"])
         names = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
-        return pymongo.MongoClient(**(dict.fromkeys(names, most) | {"connect": False} | words))
+        try:
+            return pymongo.MongoClient(**(dict.fromkeys(names, most) | {"connect": False} | words))
+        except pymongo.errors.ConfigurationError as error:
+            msg = f"the URL or the arguments of MongoDB are not valid: {retry.redacted(str(error))}"
+            raise BaseZarrError(msg) from None
 
     @staticmethod
     def _explain(error: Exception) -> retry.Outcome | None:

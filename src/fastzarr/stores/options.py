@@ -140,7 +140,7 @@ def open_url(url: str, options: Mapping[str, Any]) -> Any:
     except exceptions.UnknownConfigurationKeyError as error:
         msg = f"storage_options: {str(error).partition(chr(10))[0]}"
         raise TypeError(msg) from None
-    except exceptions.BaseError as error:
+    except (exceptions.BaseError, ValueError) as error:
         from fastzarr.stores.retry import redacted
 
         text = redacted(str(error).partition("\n\nDebug")[0])

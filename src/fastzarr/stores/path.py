@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastzarr.stores.addresses import joined
 from fastzarr.stores.keys import normalise_path
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class StorePath:
 
     def __str__(self) -> str:
         """Return the store's URL followed by the path."""
-        return f"{self.store}/{self.path}".rstrip("/")
+        return joined(str(self.store), self.path)
 
     def __repr__(self) -> str:
         """Return the class of the store and the location."""

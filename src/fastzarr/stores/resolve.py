@@ -85,7 +85,8 @@ def as_store(
     store_like, is_n5 = _without_format(store_like)
     archive = _archive_url(store_like)
     if archive is not None:
-        store = _open_archive(archive, storage_options or {})
+        writes = None if read_only is not False else mode or "r+"
+        store = _open_archive(archive, storage_options or {}, writes)
     elif is_remote(store_like):
         store = open_remote(store_like, storage_options or {}, read_only=bool(read_only))
     else:
@@ -222,10 +223,19 @@ def _archive_url(store_like: object) -> str | None:
     return store_like if is_archive and is_remote(store_like) else None
 
 
-def _open_archive(url: str, options: Mapping[str, Any]) -> Store:
-    """Return the store of an archive in another store, which is read by ranges."""
+def _open_archive(url: str, options: Mapping[str, Any], writes: str | None) -> Store:
+    """Return the store of an archive in another store, which is read by ranges.
+
+    Raise ReadOnlyError if ``writes`` is a mode.
+    """
     from fastzarr.stores.zip.store import ZipStore
 
+    if writes is not None:
+        msg = (
+            f"mode {writes!r} writes, but an archive in another store is only read; write one to a "
+            "file, and copy the file"
+        )
+        raise ReadOnlyError(msg)
     above, _, name = url.rpartition("/")
     if above.partition("://")[0].lower() in (*OBJECTS, "file"):
         place = as_store_path(above, name, read_only=True)

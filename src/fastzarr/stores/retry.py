@@ -33,6 +33,8 @@ _user = re.compile(r"(?<=://)[^/@\s]*@")
 _query = re.compile(r"(?<=[^\s?])\?[^\s)>\"']*")
 # The answer of a server of S3, in XML.
 _answer = re.compile(r"(?s)<\?xml.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*").search
+# The addresses at which machines of the clouds have credentials.
+_machine = re.compile(r"//(169\.254\.169\.254|metadata\.google\.internal)/").search
 _secret = re.compile(
     r"(?i)\b(authorization|credential|signature|x-amz-[a-z-]*|sig|secret|password|token|"
     r"access_?key(?:_?id)?)\b(['\"]?\s*[=:]\s*)[^\s,&;]+"
@@ -158,6 +160,8 @@ def words(error: Exception) -> str:
 
     >>> words(OSError("GET https://me:pw@host/a failed")), words(EOFError())
     ('GET https://host/a failed', 'EOFError')
+    >>> "anon=True" in words(OSError("PUT http://169.254.169.254/latest/api/token failed"))
+    True
     """
     # obstore appends its whole state, which has the URL with its query once more.
     text = str(error).partition("\n\nDebug source")[0]
@@ -167,6 +171,11 @@ def words(error: Exception) -> str:
     around = isinstance(error, FileNotFoundError) or type(error).__name__ in _AROUND
     if around and isinstance(error.__cause__, Exception):
         text = f"{text}: {type(error.__cause__).__name__}: {words(error.__cause__)}"
+    if _machine(text):
+        text = (
+            f"{text.strip()} (no credentials were found, so that those of a machine of the cloud "
+        )
+        text += "were asked for; pass some, set them in the environment, or pass anon=True)"
     return redacted(text.strip()) or type(error).__name__
 
 
