@@ -96,7 +96,10 @@ pub fn encode_by(
     scratch: &mut Scratch,
 ) -> Result<Vec<u8>> {
     let Scratch {
-        stages, contexts, ..
+        stages,
+        contexts,
+        encoded,
+        ..
     } = scratch;
     if codecs.is_empty() && buffer.capacity() <= 2 * size {
         let mut out = std::mem::take(buffer);
@@ -104,15 +107,14 @@ pub fn encode_by(
         return Ok(out);
     }
     if codecs.iter().all(|codec| size <= codec.promptly()) {
-        let mut out = Vec::new();
+        let mut out = emptied(encoded);
         program::encode_by(codecs, &buffer[..size], &mut out, stages, contexts)?;
         return Ok(out);
     }
     let owned = memory::collected(codecs.iter().cloned(), STAGE)?;
-    let given = std::mem::take(buffer);
+    let (given, mut out) = (std::mem::take(buffer), emptied(encoded));
     let (mut stages, mut contexts) = (std::mem::take(stages), std::mem::take(contexts));
     let work = move || {
-        let mut out = Vec::new();
         let bytes = &given[..size];
         let done = program::encode_by(&owned, bytes, &mut out, &mut stages, &mut contexts);
         (done.map(|()| out), given, stages, contexts)
@@ -120,6 +122,13 @@ pub fn encode_by(
     let found = apart::run(work, job.poll)?;
     (*buffer, scratch.stages, scratch.contexts) = (found.1, found.2, found.3);
     found.0
+}
+
+/// Take a buffer, whose memory is used again.
+fn emptied(buffer: &mut Vec<u8>) -> Vec<u8> {
+    let mut taken = std::mem::take(buffer);
+    taken.clear();
+    taken
 }
 
 /// Encode a block of a Blosc frame, apart if that may take long. Return `None` if it takes more than a

@@ -50,6 +50,7 @@ mod plan;
 mod pool;
 mod program;
 mod read;
+mod received;
 #[cfg(unix)]
 mod root;
 mod scarce;

@@ -99,6 +99,10 @@ pub struct Arrived<'a> {
     pub found: Result<Option<Box<dyn Parts + 'a>>>,
 }
 
+/// A function that decodes the object of a piece, or what stands for a missing one. It returns whether
+/// the call that has lent it is over.
+pub type Decode<'a> = dyn Fn(usize, Option<&dyn Parts>) -> bool + Sync + 'a;
+
 /// A range of an object, which is read in parts itself.
 pub struct Window<'a> {
     /// The object.
@@ -132,6 +136,12 @@ pub trait Arrivals: Sync {
     /// Return the next object, or `None` if none has come for some milliseconds. It is that of piece
     /// `wanted` if there is a choice: a thread wants pieces whose places in the result are close.
     fn next(&self, plan: &Plan, wanted: usize) -> Result<Option<Arrived<'_>>>;
+
+    /// Let the threads that fetch the objects decode them while `wait` runs. Objects for which they
+    /// have no time still come. Return false, without running it, if they do nothing else.
+    fn lend(&self, _decode: &Decode<'_>, _wait: &mut dyn FnMut()) -> bool {
+        false
+    }
 }
 
 /// The place of an object that is written, of which there are few.

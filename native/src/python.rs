@@ -9,6 +9,7 @@
 
 mod archive;
 mod calls;
+mod desk;
 mod elements;
 #[cfg(unix)]
 mod files;
@@ -555,6 +556,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     PyUntypedArray::type_object(module.py());
     module.add_class::<PyProgram>()?;
     module.add_class::<archive::Member>()?;
+    module.add_class::<desk::PyDesk>()?;
     module.add_class::<lent::Lent>()?;
     module.add_function(wrap_pyfunction!(archive::crc32, module)?)?;
     module.add_function(wrap_pyfunction!(archive::zip_directory, module)?)?;

@@ -20,12 +20,13 @@ use crate::copy;
 use crate::error::{Error, Kind, Result};
 use crate::job::{guard, owned, shared, spread, Failure, Failures, Job, Kept, ReadInto};
 use crate::memory::grown;
-use crate::objects::{Arrivals, Arrived, Objects, Parts, Window};
+use crate::objects::{Objects, Parts, Window};
 use crate::plan::{Factor, Piece, Plan};
 use crate::pool::{self, Tasks};
 use crate::program::{
     Block, Chunk, Entry, Fitted, Part, Peeled, Program, Scratch, Shard, MISSING, SLAB,
 };
+use crate::received;
 use crate::scarce::{self, Share};
 
 /// The most objects that are open at a time, and those that need no share of the descriptors.
@@ -36,9 +37,6 @@ const ROOM: usize = 64 << 20;
 
 /// The numbers of pieces whose objects could not be opened, and the errors.
 type Late = Mutex<Vec<(usize, Error)>>;
-
-/// The number of a piece, and its object if it is not missing.
-type Taken<'a> = (usize, Option<Box<dyn Parts + 'a>>);
 
 /// What is the same for all pieces of one call.
 #[derive(Clone, Copy)]
@@ -115,9 +113,15 @@ impl<'a> Run<'a> {
     fn one_by_one(&self, failures: &Failures) -> bool {
         let (plan, job) = (self.plan, self.job);
         if let Some(arrivals) = self.objects.arrivals() {
+            let read = |piece: &Piece, parts: Option<&dyn Parts>, kept: &mut Kept| {
+                self.read_arrived(piece, parts, kept)
+            };
+            if let Some(done) = received::receive(arrivals, plan, &job, failures, &read) {
+                return done;
+            }
             let count = arrivals.count(plan);
             return spread(count, job.threads, &job, failures, &|at, kept| {
-                let (number, parts) = self.arrived(arrivals, at, failures)?;
+                let (number, parts) = received::next(arrivals, plan, at, &job, failures)?;
                 let piece = plan.piece(number);
                 self.read_arrived(&piece, parts.as_deref(), kept)
                     .map_err(|error| (piece.chunk, error))
@@ -140,31 +144,6 @@ impl<'a> Run<'a> {
             };
             self.again(number, failures, read)
         })
-    }
-
-    /// Wait for the next object, unless the call has failed or is interrupted. Return the number of
-    /// its piece with it.
-    fn arrived(
-        &self,
-        arrivals: &'a dyn Arrivals,
-        wanted: usize,
-        failures: &Failures,
-    ) -> std::result::Result<Taken<'a>, (Vec<i64>, Error)> {
-        loop {
-            if !failures.is_empty() {
-                return Err((Vec::new(), Error::interrupted()));
-            }
-            match arrivals.next(self.plan, wanted) {
-                // Between two tasks, the pool polls.
-                Ok(None) if (self.job.poll)() => return Err((Vec::new(), Error::interrupted())),
-                Ok(None) => {}
-                Ok(Some(Arrived { number, found })) => {
-                    let found = found.map_err(|error| (self.plan.piece(number).chunk, error));
-                    return found.map(|parts| (number, parts));
-                }
-                Err(error) => return Err((Vec::new(), error)),
-            }
-        }
     }
 
     fn read_arrived(
@@ -337,7 +316,8 @@ impl<'a> Run<'a> {
             let (number, arrived) = match self.objects.arrivals() {
                 None => (numbers.start + at, None),
                 Some(arrivals) => {
-                    let (number, parts) = self.arrived(arrivals, numbers.start + at, failures)?;
+                    let at = numbers.start + at;
+                    let (number, parts) = received::next(arrivals, plan, at, &job, failures)?;
                     (number, Some(parts))
                 }
             };

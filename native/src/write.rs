@@ -69,6 +69,8 @@ impl Stage<'_> {
 struct Encoders {
     free: Mutex<Free>,
     freed: Condvar,
+    /// The memory of values that are stored.
+    values: Mutex<Vec<Vec<u8>>>,
     /// Whether threads encode in turn, so that they do not need buffers of their own.
     in_turn: bool,
 }
@@ -95,6 +97,7 @@ impl Encoders {
         let kept = first.into_iter().collect();
         Encoders {
             free: Mutex::new(Free { threads, kept }),
+            values: Mutex::default(),
             freed: Condvar::new(),
             in_turn,
         }
@@ -104,6 +107,15 @@ impl Encoders {
     fn end(self) {
         if let Some(last) = owned(self.free).kept.pop() {
             pool::kept(|kept| *kept = last);
+        }
+    }
+
+    /// Use the memory of a value, which is stored, for another one. `own` is what the thread keeps.
+    fn give(&self, value: Vec<u8>, own: &mut Kept) {
+        if self.in_turn {
+            guard(&self.values).push(value);
+        } else {
+            own.scratch.encoded = value;
         }
     }
 
@@ -117,6 +129,9 @@ impl Encoders {
                 let mut lent = self.in_turn.then(|| free.kept.pop().unwrap_or_default());
                 drop(free);
                 if let Some(Kept { scratch, .. }) = &mut lent {
+                    if scratch.encoded.capacity() == 0 {
+                        scratch.encoded = guard(&self.values).pop().unwrap_or_default();
+                    }
                     // The last value has taken the buffer with it, and that of this thread is back.
                     if scratch.decoded.capacity() == 0 {
                         std::mem::swap(&mut scratch.decoded, &mut own.scratch.decoded);
@@ -386,15 +401,19 @@ impl<'a> Run<'a> {
         if covers(piece, &program.chunk.block) {
             let mut encoder = encoders.enter(job.poll, kept)?;
             let encoded = run.write_chunk(program, None, piece, encoder.kept())?;
+            // A chunk that is not compressed is the value itself.
+            let is_value = encoder.kept().scratch.decoded.capacity() == 0;
             drop(encoder);
             let Some(mut value) = encoded else {
                 return objects.remove(&piece.chunk, job.poll);
             };
             let size = value.size();
             let staged = objects.stage(&piece.chunk, &mut value, job.poll)?;
-            if kept.scratch.decoded.capacity() == 0 {
-                // The chunk is not compressed: its memory has become the value.
-                kept.scratch.decoded = value.memory().unwrap_or_default();
+            let memory = value.memory().unwrap_or_default();
+            if is_value {
+                kept.scratch.decoded = memory;
+            } else {
+                encoders.give(memory, kept);
             }
             if let Some(object) = staged {
                 let mut stage = guard(stage);

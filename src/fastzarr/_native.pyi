@@ -36,6 +36,13 @@ class Program:
     def __new__(cls, description: dict[str, Any], /) -> Program: ...
 
 @final
+class Desk:
+    """Where the threads that fetch the objects of a call find what decodes them."""
+
+    def __new__(cls, brief: bool, most: int, /) -> Desk: ...
+    def decode(self, number: int, value: Buffer | None, /) -> bool | None: ...
+
+@final
 class Lent:
     """Bytes of the extension, read by the buffer protocol; nobody can change them."""
 

@@ -62,6 +62,25 @@ def test_an_array_is_written_and_read(store):
     np.testing.assert_array_equal(again[17, ::-3], values[17, ::-3])
 
 
+@pytest.mark.parametrize("codec", [None, "zstd", "gzip"])
+def test_what_is_stored_does_not_depend_on_the_memory_that_is_used_again(store, codec):
+    # Chunks of very different encoded sizes, many at once, of which some replace others.
+    values = np.random.default_rng(5).integers(0, 1 << 30, (48, 1 << 15), "i4")
+    values[::3] //= 1 << 28
+    values[::5] = 3
+    kept = create_array({}, shape=values.shape, chunks=(1, 1 << 15), dtype="i4", compressors=codec)
+    array = create_array(
+        store, shape=values.shape, chunks=(1, 1 << 15), dtype="i4", compressors=codec
+    )
+    for part in (values, values[::-1]):
+        array[...] = part
+        kept[...] = part
+        array[:, 7:9] = 1
+        kept[:, 7:9] = 1
+        stored = {key: store[key] for key in store if key.startswith("c/")}
+        assert stored == {key: kept.store[key] for key in kept.store if key.startswith("c/")}
+
+
 def test_a_url_with_options_is_opened(s3):
     array = create_array(s3.url, name="a", shape=4, dtype="i4", storage_options=s3.obstore())
     array[:] = 7

@@ -24,6 +24,8 @@ pub struct Scratch {
     pub file: Vec<u8>,
     /// A decoded chunk.
     pub decoded: Vec<u8>,
+    /// The memory of the next encoded chunk.
+    pub encoded: Vec<u8>,
     /// What two codecs of bytes hand on to each other.
     pub stages: [Vec<u8>; 2],
     /// What codecs of elements hand on to each other.
@@ -43,7 +45,7 @@ impl Scratch {
     /// Return about the bytes that are allocated.
     pub fn footprint(&self) -> usize {
         let [left, right] = &self.stages;
-        let buffers = [&self.file, &self.decoded, left, right];
+        let buffers = [&self.file, &self.decoded, &self.encoded, left, right];
         let bytes: usize = buffers.iter().map(|buffer| buffer.capacity()).sum();
         bytes + self.between.footprint() + self.contexts.footprint()
     }

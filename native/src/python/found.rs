@@ -13,10 +13,11 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyIterator, PyList, PyString, PyTuple};
 use super::archive::Member;
 use super::calls::Calls;
 use super::raised::raising;
-use super::views::{Owner, View};
+use super::views::{Owner, Used, View, Viewed, Whole};
 use crate::error::Result;
 use crate::keys::Keys;
 use crate::memory;
+use crate::objects::Parts;
 use crate::plan::Plan;
 #[cfg(unix)]
 use crate::span::{Archive, Span};
@@ -29,6 +30,18 @@ pub(super) enum Found {
     /// A place in a file, where the bytes are read.
     #[cfg(unix)]
     Span(Span),
+}
+
+impl Found {
+    /// Return the object. Its buffer is `used` in the end.
+    pub(super) fn parts(self, used: &Used) -> Box<dyn Parts + '_> {
+        match self {
+            Found::Bytes(bytes) => Box::new(Whole(bytes)),
+            Found::View(view) => Box::new(Viewed::new(view, used)),
+            #[cfg(unix)]
+            Found::Span(span) => Box::new(span),
+        }
+    }
 }
 
 /// The number of a piece, and its object.

@@ -14,16 +14,16 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 use pyo3::IntoPyObjectExt;
 
 use super::calls::Calls;
+use super::desk::PyDesk;
 use super::found::{as_bytes, found, Come, Found, PyChunks, Way};
 use super::lent::{Lent, Loans};
 use super::together::Together;
-use super::views::{Viewed, Whole};
 use crate::coming::Coming;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::memory;
 use crate::objects::{
-    Admitted, Arrivals, Arrived, Last, Make, Objects, Parts, Pending, Stop, Value,
+    Admitted, Arrivals, Arrived, Decode, Last, Make, Objects, Parts, Pending, Stop, Value,
 };
 use crate::plan::Plan;
 
@@ -33,8 +33,9 @@ enum Asked {
     One,
     /// Many together.
     Together(Together),
-    /// As they come, from this function. If not all of the plan come, so many do.
-    Ahead(Py<PyAny>, Option<usize>, Coming<Come>),
+    /// As they come, from this function. If not all of the plan come, so many do. The threads that
+    /// fetch them may decode them.
+    Ahead(Py<PyAny>, Option<usize>, Option<Py<PyDesk>>, Coming<Come>),
 }
 
 /// The stored objects of one array, in a store of Python's.
@@ -45,6 +46,8 @@ pub(super) struct PyObjects {
     admits: bool,
     /// Whether new values may be views of this extension's memory.
     lends: bool,
+    /// Whether new values are kept until there is a batch of them.
+    keeps: bool,
     lent: Loans,
 }
 
@@ -53,9 +56,11 @@ impl PyObjects {
     pub(super) fn to_write(chunks: &Bound<'_, PyAny>) -> PyResult<PyObjects> {
         let admit = chunks.getattr(intern!(chunks.py(), "admit"))?;
         let lends = chunks.getattr_opt(intern!(chunks.py(), "takes_views"))?;
+        let keeps = chunks.getattr_opt(intern!(chunks.py(), "keeps_values"))?;
         Ok(PyObjects {
             admits: !admit.is_none(),
             lends: lends.is_some_and(|lends| lends.is_truthy().unwrap_or(false)),
+            keeps: keeps.is_some_and(|keeps| keeps.is_truthy().unwrap_or(false)),
             ..PyObjects::new(chunks)
         })
     }
@@ -71,6 +76,7 @@ impl PyObjects {
             asked: Asked::One,
             admits: false,
             lends: false,
+            keeps: false,
             lent: Loans::default(),
         }
     }
@@ -87,7 +93,8 @@ impl PyObjects {
         let take = job.getattr(intern!(py, "take"))?;
         if !take.is_none() {
             let coming = job.getattr(intern!(py, "coming"))?.extract()?;
-            objects.asked = Asked::Ahead(take.unbind(), coming, Coming::new());
+            let desk = job.getattr(intern!(py, "desk"))?.extract()?;
+            objects.asked = Asked::Ahead(take.unbind(), coming, desk, Coming::new());
         } else if together > 1 {
             let threads = job.getattr(intern!(py, "threads"))?.extract()?;
             objects.asked = Asked::Together(Together::new(together, threads));
@@ -156,12 +163,7 @@ impl PyObjects {
     }
 
     fn opened<'a>(&'a self, found: Found) -> Box<dyn Parts + 'a> {
-        match found {
-            Found::Bytes(bytes) => Box::new(Whole(bytes)),
-            Found::View(view) => Box::new(Viewed::new(view, &self.chunks.calls.used)),
-            #[cfg(unix)]
-            Found::Span(span) => Box::new(span),
-        }
+        found.parts(&self.chunks.calls.used)
     }
 
     /// Begin the turn of an object, so that no other writer comes between the first read and the
@@ -256,7 +258,7 @@ impl Drop for Entered<'_> {
 impl Arrivals for PyObjects {
     fn count(&self, plan: &Plan) -> usize {
         match self.asked {
-            Asked::Ahead(_, Some(count), _) => count,
+            Asked::Ahead(_, Some(count), ..) => count,
             _ => plan.size(),
         }
     }
@@ -264,13 +266,21 @@ impl Arrivals for PyObjects {
     fn next(&self, plan: &Plan, wanted: usize) -> Result<Option<Arrived<'_>>> {
         let next = match &self.asked {
             Asked::Together(together) => together.next(&self.chunks, plan, wanted)?,
-            Asked::Ahead(take, _, coming) => coming.next(0, |_| 0, || self.take(take))?,
+            Asked::Ahead(take, _, _, coming) => coming.next(0, |_| 0, || self.take(take))?,
             Asked::One => None,
         };
         Ok(next.map(|(number, found)| Arrived {
             number,
             found: found.map(|found| found.map(|found| self.opened(found))),
         }))
+    }
+
+    fn lend(&self, decode: &Decode<'_>, wait: &mut dyn FnMut()) -> bool {
+        match &self.asked {
+            Asked::Ahead(_, _, Some(desk), _) => desk.get().lend(decode, wait),
+            _ => return false,
+        }
+        true
     }
 }
 
@@ -324,8 +334,9 @@ impl Objects for PyObjects {
         _: Stop,
     ) -> Result<Option<Box<dyn Pending + 'a>>> {
         let bytes = std::mem::take(value).joined()?;
-        let worth = bytes.len() >= LENT && bytes.capacity() <= bytes.len() + bytes.len() / 4;
-        *value = Value::from(if self.lends && worth {
+        // What a batch keeps has no memory to spare.
+        let worth = !self.keeps || bytes.capacity() <= bytes.len() + bytes.len() / 4;
+        *value = Value::from(if self.lends && bytes.len() >= LENT && worth {
             self.lend(chunk, bytes)?
         } else {
             self.replace(chunk, Some(&bytes))?;

@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* Chunks that are requested ahead are decoded in the order in which they come, by threads that make
-  no requests.
+* Chunks that are requested ahead are decoded in the order in which they come, by the threads that
+  have fetched them (``received.py``) or by others.
 * A chunk is missing only if its store says so. What goes wrong with its request is the error of
   that chunk, where it is taken.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from fastzarr.engine.received import Received
 from fastzarr.engine.requests import Requests
 from fastzarr.stores.capabilities import Request
 
@@ -27,18 +28,27 @@ _LEAST = 1 << 10
 _TOGETHER = 1 << 16
 
 
-def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int) -> Requests:
-    """Request the chunks of a plan; ``size`` is that of a decoded chunk in bytes."""
+def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int, desk: Any = None) -> Requests:
+    """Request the chunks of a plan; ``size`` is that of a decoded chunk in bytes.
+
+    With ``desk``, the threads that fetch them decode them.
+    """
     # Compressed chunks are usually smaller, and never much larger.
     most = max(size, _LEAST)
 
+    def longest(_: int) -> int:
+        return most
+
+    if desk is not None:
+        return Received(chunks, plan, longest, _TOGETHER, desk)
+
     def request(number: int) -> Request:
-        return Request(chunks.key(plan.piece(number).chunk))
+        return Request(chunks.key(plan.chunk(number)))
 
     def missed(request: Request) -> None:
         chunks.miss(request.key)
 
-    return Requests(chunks.store, plan.size, request, lambda _: most, missed, together=_TOGETHER)
+    return Requests(chunks.store, plan.size, request, longest, missed, together=_TOGETHER)
 
 
 class Together:

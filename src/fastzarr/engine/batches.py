@@ -60,7 +60,7 @@ _PARTS = 16
 class BatchedChunks(WrittenChunks):
     """The stored chunks of one array, in a store that sets many values at once."""
 
-    takes_views = True
+    takes_views = keeps_values = True
 
     def __init__(
         self, chunks: StoredChunks, held: WaitingChunks | None, threads: int | None

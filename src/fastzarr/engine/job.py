@@ -40,7 +40,8 @@ class Chunks(Protocol):
         """
 
     # A class whose turns take any buffer as a new value, and not only bytes, says so by an
-    # attribute ``takes_views``, which is True. The buffers of the extension do not change.
+    # attribute ``takes_views``, which is True. The buffers of the extension do not change. One that
+    # keeps them for a while has ``keeps_values``, which is True.
 
     def get(self, chunk: tuple[int, ...]) -> Buffer | None:
         """Return the bytes of the object at these coordinates, or None if it is missing."""
@@ -73,12 +74,13 @@ class Job(NamedTuple):
     for at once, by ``Chunks.get_many``. ``take``, if it is not None, returns the objects of the
     plan that is read as they come: one or more numbers of pieces, each with its bytes, None if it
     is missing, or the error. It returns each once, and None if nothing has come for some
-    milliseconds. If not all pieces of the plan are read, ``coming`` is how many are. ``stopped``
-    returns whether the call has been interrupted, for threads that work for the main thread, or
-    stopped by the one who awaits it; it is None if neither can be. ``beside`` is the path of a file
-    that the extension syncs with those that it writes, if the durability is ``full``. ``where`` is
-    a boolean array of the shape of the value that is written, if only the elements are written for
-    which it is True.
+    milliseconds. If not all pieces of the plan are read, ``coming`` is how many are. ``desk``, if
+    not None, decodes pieces for the threads that fetch them; ``take`` does not return these.
+    ``stopped`` returns whether the call has been interrupted, for threads that work for the main
+    thread, or stopped by the one who awaits it; it is None if neither can be. ``beside`` is the
+    path of a file that the extension syncs with those that it writes, if the durability is
+    ``full``. ``where`` is a boolean array of the shape of the value that is written, if only the
+    elements are written for which it is True.
     """
 
     fields: str | list[str] | None = None
@@ -90,6 +92,7 @@ class Job(NamedTuple):
     together: int = 1
     take: Take | None = None
     coming: int | None = None
+    desk: Any = None
     stopped: Callable[[], bool] | None = None
     beside: str | None = None
     where: np.ndarray[Any, Any] | None = None

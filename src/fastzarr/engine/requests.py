@@ -131,8 +131,10 @@ class _Threads:
         bounds.end_read()
         if requests.ended and not requests.under_way:
             self.forget(requests)
-        if any(one.awaited is not requests.awaited for one in self.queue):
-            self.restart(awaited=not requests.awaited)
+        for one in self.queue:
+            if one.awaited is not requests.awaited:
+                self.restart(awaited=one.awaited)
+                return
 
     def forget(self, requests: Requests) -> None:
         self.live.discard(requests)
@@ -438,6 +440,18 @@ def alone(work: Callable[[], T]) -> T:
     """Return the result of a function whose requests run on this thread."""
     _threads.here.busy = True
     return work()
+
+
+def loader(store: Store) -> Callable[[str], Any]:
+    """Return a function that returns the value of a valid key or a view of it, None if missing."""
+    if store.load is not None:
+        return store.load
+
+    def load(key: str) -> Any:
+        found = only(_fetch(store, (Request(key),)))
+        return None if found is None else found.data
+
+    return load
 
 
 def _fetch(store: Store, wanted: Sequence[Request]) -> Iterable[tuple[int, Value | None]]:

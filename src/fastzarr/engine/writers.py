@@ -105,6 +105,7 @@ class WaitingChunks(WrittenChunks):
     def __init__(self, chunks: StoredChunks, threads: int, nbytes: int) -> None:
         """Initialise; so many threads store chunks at once, each of ``nbytes`` decoded bytes."""
         self.chunks, self.threads, self.nbytes = chunks, threads, nbytes
+        self.takes_views = chunks.store.takes_views
         #: The bytes of the chunks that are admitted, and of those that wait for their batch.
         self.flying = self.waiting = 0
         #: Whether the call has been stopped; None if nothing stops it.

@@ -128,6 +128,20 @@ class Plan(NamedTuple):
             for part in self.parts
         )
 
+    def chunk(self, number: int) -> tuple[int, ...]:
+        """Return the coordinates of chunk ``number``, as ``piece`` does."""
+        coords = [0] * self.ndim
+        stride = self.size
+        for part, entries in zip(self.parts, self.counts, strict=True):
+            stride //= entries
+            if isinstance(part, SpanPart):
+                coords[part.axis] = part.chunk[number // stride % entries]
+                continue
+            found = part.chunk[number // stride % entries]
+            for axis, coordinate in zip(part.axes, found, strict=True):
+                coords[axis] = coordinate
+        return tuple(coords)
+
     def piece(self, number: int) -> Piece:
         """Return the piece of chunk ``number``, from 0 to ``size`` - 1."""
         coords = [0] * self.ndim

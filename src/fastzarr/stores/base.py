@@ -96,16 +96,15 @@ class Store(AsMapping):
     concurrency: int | None = None
     batch: int = 1  #: How many requests one call of ``fetch`` answers in about the time of one.
     batch_bytes: int | None = None  #: Batches of more bytes than this are written no sooner.
+    takes_views: bool = False  #: Whether new values may be views, not kept once they are stored.
     #: Whether chunks need a stored document: the store commits both together, for its readers.
     document_first: bool = False
     #: Whether ``swap`` also deletes a value only if the token is current. If not, chunks that have
     #: become empty are stored, and the tokens of other keys are compared just before the deletion.
     swaps_deletes: ClassVar[bool] = True
     excludes: ClassVar[bool] = False  #: Whether turns keep out writers of all processes.
-    #: Whether values were written, by the store or directly to its files, since the last ``flush``.
-    written: bool = False
-    #: Whether ``files`` may be suspended; stores that never are share this object.
-    suspension: Suspension = Suspension()
+    written: bool = False  #: Whether values, or its files, were written since the last ``flush``.
+    suspension: Suspension = Suspension()  #: Whether ``files`` is; shared where it never is.
     # Capabilities: None unless a subclass declares them.
     files: Callable[[], Files | None] | None = None
     spans: Callable[[Sequence[str], int], Spans] | None = None
@@ -118,6 +117,7 @@ class Store(AsMapping):
     swap_many: Callable[[Sequence[tuple[str, Buffer | None, Any]]], list[bool]] | None = None
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None = None
     modified: Callable[[str], int | None] | None = None
+    load: Callable[[str], Buffer | None] | None = None
     draft: Callable[[str], Draft[Store] | None] | None = None
     pinned: Callable[..., Pinned[Store] | None] | None = None
     transaction: Callable[[str], AbstractContextManager[None]] | None = None

@@ -125,6 +125,14 @@ class Fetches(Protocol):
 
 
 @runtime_checkable
+class Loads(Protocol):
+    """A store that returns a whole value sooner than ``fetch``, because nobody needs its token."""
+
+    def load(self, key: str) -> Buffer | None:
+        """Return the value of a valid key, or a view of it; None if the key is missing."""
+
+
+@runtime_checkable
 class Awaits(Protocol):
     """A store whose requests are awaited, on the event loop of ``fastzarr.stores.loop``.
 
@@ -349,6 +357,7 @@ PAST: dict[str, frozenset[str]] = {
     "_turn": frozenset({"get", "_get"}) | _WRITES,
     "_delete_many": frozenset({"delete", "_delete"}) | _TURNS,
     "fetch": _READS,
+    "load": _READS | {"fetch"},
     "fetch_async": _READS | {"fetch"},
     "concurrency": _READS,
     "batch": _READS | {"fetch"},
@@ -359,6 +368,7 @@ PAST: dict[str, frozenset[str]] = {
     "swap_many": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,
     "swap_token": frozenset({"get", "_get", "swap"}) | _WRITES | _TURNS,
     "set_many": _WRITES | _TURNS,
+    "takes_views": _WRITES | _TURNS,
     "draft": _WRITES | _TURNS | _TREES,
     "pinned": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch"},
     "transaction": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch", "swap"},

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError, RequestError
+from fastzarr.native import constant
 from fastzarr.stores import place, retry
 from fastzarr.stores.addresses import object_of, url_in_format
 from fastzarr.stores.capabilities import Value
@@ -33,7 +34,7 @@ from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.options import described, open_url, public_url, renewed, url_of
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore, known
-from fastzarr.stores.runtime import runtime
+from fastzarr.stores.runtime import body, runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -151,6 +152,7 @@ class ObjectStore(RemoteStore):
     (b'1', ['a/b'])
     """
 
+    takes_views = True
     #: A conditional delete is not offered by the servers: see ``swap``.
     swaps_deletes = False
 
@@ -181,6 +183,9 @@ class ObjectStore(RemoteStore):
                 raise TypeError(msg)
             self._store = store
         self._kind = type(self._store).__name__
+        if self._kind not in _TAGGING:
+            # They keep what they are given.
+            self.takes_views = False
         self._conditional = conditional and self._kind in _SWAPPING
         if not self._conditional:
             self.swap = None  # type: ignore[assignment, method-assign]
@@ -250,18 +255,32 @@ class ObjectStore(RemoteStore):
 
         return self._read(attempt, key)
 
+    def load(self, key: str) -> Any:
+        """Return the value of a valid key as a buffer, or None if the key is missing.
+
+        >>> from obstore.store import MemoryStore
+        >>> bytes(ObjectStore(MemoryStore({"a": b"1"})).load("a"))
+        b'1'
+        """
+        import obstore
+
+        def attempt() -> Any:
+            try:
+                return body(obstore.get(self._store, key))
+            except FileNotFoundError as error:
+                self._check_key_missing(error)
+                return None
+
+        return self._request(attempt, key, leave=True)
+
     def _object(self, key: str, part: Any) -> Any:
         """Return a value or a part of it, with its ETag; one request."""
         import obstore
 
         options: Any = None if part is None else {"range": part}
         got = obstore.get(self._store, key, options=options)
-        meta, attributes, data = got.meta, got.attributes, got.bytes()
-        first, end = got.range
-        if len(data) != end - first:
-            msg = f"the body has {len(data)} bytes in place of {end - first}"
-            raise ConnectionError(msg)
-        return Value(data, self._tag(meta, attributes), meta["size"])
+        meta, attributes = got.meta, got.attributes
+        return Value(body(got), self._tag(meta, attributes), meta["size"])
 
     def _tag(self, meta: Mapping[str, Any], attributes: Mapping[str, str]) -> Tag | None:
         etag = meta.get("e_tag")
@@ -299,8 +318,8 @@ class ObjectStore(RemoteStore):
     # Changes
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
-        # obstore may keep the memory of another buffer after it has returned.
-        data, writes = bytes(value), (_write_id(),)
+        # obstore may keep the memory of a buffer after it has returned.
+        data, writes = constant(value), (_write_id(),)
         self._request(lambda: self._put(key, data, writes), key)
 
     def _put(self, key: str, value: bytes, writes: tuple[str, ...], **how: Any) -> Tag | None:
@@ -364,7 +383,7 @@ class ObjectStore(RemoteStore):
         if value is None:
             msg = f"{self}, key {key!r}: no conditional delete; store a value, or use delete"
             raise BaseZarrError(msg)
-        data = bytes(flat_bytes(value, key))
+        data = constant(flat_bytes(value, key))
         before = token if isinstance(token, Tag) else None
         mine = _write_id()
         writes = (mine, *(() if before is None else before.writes))
@@ -501,7 +520,7 @@ class ObjectStore(RemoteStore):
         leave: bool = False,
     ) -> T:
         runtime.check(self)
-        ask = partial(runtime.apart, attempt, leave=leave)
+        ask = partial(runtime.apart, attempt, leave=leave) if runtime.is_main() else attempt
         used, doubts = self._store, True
 
         def meaning(error: Exception) -> retry.Outcome | None:

@@ -1,4 +1,4 @@
-"""The threads of obstore, and the thread that makes requests for the main thread.
+"""The threads of obstore, its answers, and the thread that makes requests for the main thread.
 
 Rules of this file:
 
@@ -13,7 +13,7 @@ import os
 import threading
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.errors import ForkedError
 from fastzarr.stores import stopping
@@ -38,6 +38,7 @@ class Runtime:
         """Initialise before the first request."""
         self.used = self.lost = False
         self.guard = Lock()
+        self._main = threading.main_thread().ident
         #: The thread that makes requests for the main thread.
         self.asker: Threads | None = None
         if hasattr(os, "register_at_fork"):
@@ -54,10 +55,15 @@ class Runtime:
             raise ForkedError(msg)
         self.used = True
 
+    def is_main(self) -> bool:
+        """Whether this is the main thread, which alone receives Ctrl-C."""
+        return threading.get_ident() == self._main
+
     def apart(self, attempt: Callable[[], T], *, leave: bool) -> T:
-        """Return the result of a request; Ctrl-C leaves it, or stops all others of the call."""
-        if threading.get_ident() != threading.main_thread().ident:
-            return attempt()
+        """Return the result of a request of the main thread.
+
+        Ctrl-C leaves the request, or stops all others of the call.
+        """
         asker, self.asker = self.asker or Threads("fastzarr-ask"), None
         future = asker.call(attempt, 1)
         if future is None:
@@ -94,7 +100,7 @@ class Runtime:
             self.used = any(name.startswith("tokio") for name in _thread_names())
 
     def _lose(self) -> None:
-        self.guard, self.asker = Lock(), None
+        self.guard, self.asker, self._main = Lock(), None, threading.get_ident()
         self.lost = self.lost or self.used
 
 
@@ -104,6 +110,16 @@ def _wait(future: Future[T]) -> None:
         # A signal that comes just before a thread sleeps does not wake it.
         with suppress(TimeoutError):
             future.exception(_LOOK)
+
+
+def body(got: Any) -> Any:
+    """Return the bytes of an answer; raise ConnectionError if they are not as many as it says."""
+    first, end = got.range
+    data = got.bytes()
+    if len(data) != end - first:
+        msg = f"the body has {len(data)} bytes in place of {end - first}"
+        raise ConnectionError(msg)
+    return data
 
 
 def _thread_names() -> Iterator[str]:
