@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from fsspec.implementations.cached import SimpleCacheFileSystem, WholeFileCacheFileSystem
@@ -122,7 +123,17 @@ def _of_references(url, tmp_path, _kind):
     return "reference://", words
 
 
-WRAPPED = {**dict.fromkeys(KINDS, _of_copies), "reference": _of_references}
+def _of_references_alone(url, tmp_path, kind):
+    """Return references of which fsspec finds out the protocol."""
+    url, words = _of_references(url, tmp_path, kind)
+    return url, {name: value for name, value in words.items() if name != "remote_protocol"}
+
+
+WRAPPED = {
+    **dict.fromkeys(KINDS, _of_copies),
+    "reference": _of_references,
+    "reference alone": _of_references_alone,
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -180,3 +191,21 @@ def test_copies_are_made_again(http_server, http_proxy, tmp_path, kind):
     http_proxy.forget()
     assert z[:].sum() == z[:].sum() == 19900
     assert http_proxy.count() == 2
+
+
+def test_references_to_files_of_several_kinds(http_server):
+    """Of these, fsspec opens the first alone."""
+    z = create_array(str(http_server.path), data=np.arange(200), chunks=100)
+    inner = fsspec.filesystem("memory")
+    inner.pipe("/references/c1", z.store.get("c/1"))
+    refs = {
+        "zarr.json": [f"file://{http_server.path}/zarr.json"],
+        "c/0": [f"{http_server.url()}/c/0"],
+        "c/1": ["memory://references/c1"],
+    }
+    found = open_array("reference://", storage_options={"fo": {"version": 1, "refs": refs}})
+    np.testing.assert_array_equal(found[:], np.arange(200))
+    refs["c/1"] = ["unknown://host/c1"]
+    found = open_array("reference://", storage_options={"fo": {"version": 1, "refs": refs}})
+    with pytest.raises(RequestError, match=r"target unknown://host/c1: ValueError: .*unknown"):
+        found[:]
