@@ -29,9 +29,13 @@ def pythons(suite: Suite, python: str) -> tuple[str, str]:
             environments.environment("zarr2", python, theirs),
             environments.environment("fastzarr2", python, ours),
         )
-    newest = {suite.requirement for suite in SUITES if suite.version == 3}
-    needs = {need for suite in SUITES if suite.version == 3 for need in suite.needs}
-    both = environments.environment("zarr3", python, {*COMMON, ZARR, *newest, *needs})
+    if suite.apart:
+        needed = {*COMMON[:6], ZARR, suite.requirement, *suite.needs}
+        both = environments.environment(suite.name, python, needed)
+        return both, both
+    together = [each for each in SUITES if each.version == 3 and not each.apart]
+    needed = {need for each in together for need in (each.requirement, *each.needs)}
+    both = environments.environment("zarr3", python, {*COMMON, ZARR, *needed})
     return both, both
 
 

@@ -48,7 +48,6 @@ WORDS = "the error is of the same type and says the same in other words"
 # Of the suite of zarr-python 2: tests, and why they fail. Some fail with zarr-python, too, where
 # the packages that it needs are newer than it.
 ZARR_2 = (
-    ("*::test_resize_2d", "elements that an array was shrunk by do not come back when it grows"),
     ("*::test_structured_with_object", "records with fields of objects are not supported"),
     ("*::test_structured_array_contain_object", "records with fields of objects are not supported"),
     ("*::test_object_arrays_danger", "it takes the filters away by assigning a private attribute"),
@@ -88,8 +87,6 @@ BEYOND = (
     "a write of all that a chunk has inside the array keeps the elements beyond it, as another "
     "handle may have made the array longer; zarr-python keeps those of shards only"
 )
-FORMATS = "a group has members of its own format only"
-DEEP = "attributes are nested no deeper than limits.document_depth"
 LATER = "an array is warned of when it is opened, and not with its group or its consolidation"
 IRREGULAR = "arrays whose chunks differ in length are opened without a setting"
 DELETED = "an array whose document is missing is not written to"
@@ -111,12 +108,6 @@ REASONS: tuple[Reason, ...] = (
         "zarr-python, types and documents",
         "*test_open_v2_byte_order_irrelevant_dtype*",
         "a change of attributes leaves the other members of the document as they are",
-    ),
-    Reason(
-        "zarr-python, types and documents",
-        "*test_generic_time_array_roundtrip*",
-        "a time without a unit has no scale: NumPy drops it, too",
-        "generic",
     ),
     Reason(
         "zarr-python, types and documents",
@@ -155,12 +146,6 @@ REASONS: tuple[Reason, ...] = (
         "it passes under another name, as its class is defined in another module",
         "it has not run",
     ),
-    Reason(
-        "zarr-python, groups",
-        "*::test_data_type_validation_error_deprecated_import*",
-        "the warning names the module of the facade",
-        "ZarrDeprecationWarning",
-    ),
     Reason(TYPES, "tests/test_chunk_transform.py*", PARTS),
     Reason(TYPES, "tests/test_json_parse.py*", PARTS),
     Reason(TYPES, "*test_repair.py*", LATER, "DID NOT WARN|Regex pattern|assert False"),
@@ -175,8 +160,6 @@ REASONS: tuple[Reason, ...] = (
     Reason(TYPES, "*test_repair.py::test_write_without_stored_document*", DELETED),
     Reason(TYPES, "*test_repair.py::test_array_from_metadata_with_chunk_size_zero*", MADE),
     Reason(TYPES, "*test_repair.py*", TRANSFORMERS, "storage_transformers"),
-    Reason(TYPES, "*TestFixedLengthUTF32*", RENAMED, "it has not run"),
-    Reason(TYPES, "*test_dtype_registry.py*", RENAMED, "it has not run"),
     Reason(
         TYPES,
         "*::test_use_consolidated_false*",
@@ -304,10 +287,7 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason(STORES, "*test_storage_module_pickles_by_name", PRIVATE, "cannot pickle 'module'"),
     Reason(STORES, "*test_latency_store_engages_fused_sync_path", MOCKED),
-    Reason(ARRAYS, "*test_chunks_and_shards*", FORMATS, "the format of group"),
-    Reason(ARRAYS, "*test_array_fill_value_default*", RENAMED, "it has not run"),
     Reason(ARRAYS, "*test_nchunks*", RENAMED, "it has not run"),
-    Reason(ARRAYS, "*test_update_attrs*", DEEP, "document_depth"),
     Reason(
         ARRAYS,
         "*test_nbytes_stored*",
@@ -320,7 +300,6 @@ REASONS: tuple[Reason, ...] = (
         "_count_bytes_stored",
     ),
     Reason(ARRAYS, "*test_storage_transformers*", WORDS, "Regex pattern"),
-    Reason(ARRAYS, "*test_from_array_preserves_dtype*", RENAMED, "it has not run"),
     Reason(ARRAYS, "*test_with_data*", PRIVATE, "_get_selection"),
     Reason(
         ARRAYS,

@@ -47,6 +47,8 @@ class Suite:
     """Whether its tests share files, so that they must run one after the other."""
     version: int = 3
     """The version of zarr-python whose place fastzarr takes."""
+    apart: bool = False
+    """Whether it has an environment of its own, as its plugins would change how others run."""
     moved: tuple[str, str] = ("", "")
     """A package of tests and its new name, since ``zarr`` would be found around it."""
 
@@ -75,13 +77,20 @@ SUITES = (
             *("dask/tests/test_distributed.py", "dask/tests/test_sizeof.py", "-k", "zarr"),
         ),
     ),
-    # test_distributed.py starts clusters, with which dask's part is run.
     Suite(
         "xarray",
         "xarray",
         (
             *("xarray/tests/test_backends.py", "xarray/tests/test_backends_datatree.py"),
             *("xarray/tests/test_backends_api.py", "-k", "Zarr"),
+        ),
+    ),
+    Suite(
+        "xarray, distributed",
+        "xarray",
+        (
+            *("xarray/tests/test_distributed.py", "xarray/tests/test_plugins.py"),
+            *("-k", "zarr or test_list_engines"),
         ),
     ),
     Suite("ome-zarr", "ome-zarr", ("tests",)),
@@ -100,16 +109,53 @@ SUITES = (
         ("tests",),
         archive="https://github.com/fsspec/kerchunk/archive/refs/tags/{version}.tar.gz",
     ),
+    # Of what it tests without a window. Its plugin of pytest would be in all other suites.
+    Suite(
+        "napari",
+        "napari",
+        (
+            "--import-mode=importlib",
+            *("src/napari_builtins/_tests/test_io.py", "src/napari/_tests/test_numpy_like.py"),
+            *("src/napari/components/_tests/test_histogram.py", "src/napari/layers"),
+            *("src/napari/utils/_tests/test_dtype.py", "src/napari/utils/_tests/test_misc.py"),
+            *("-k", "zarr or test_equality_operator or test_fill_tensorstore"),
+        ),
+        needs=("IPython", "fsspec", "pooch", "pretend", "pytest-pretty", "tensorstore", "xarray"),
+        apart=True,
+    ),
     Suite(
         "anndata",
         "anndata",
         (
-            *("-p", "testing.anndata._pytest", "--import-mode=importlib", "-k", "zarr"),
+            *("-p", "testing.anndata._pytest", "--import-mode=importlib"),
+            *("-k", "zarr"),
             *("tests/test_io_elementwise.py", "tests/test_io_utils.py", "tests/test_readwrite.py"),
             *("tests/test_io_dispatched.py", "tests/test_io_partial.py"),
             "tests/test_backed_sparse.py",
         ),
         needs=("awkward", "boltons", "filelock", "openpyxl", "pyarrow"),
+    ),
+    Suite(
+        "anndata, lazily and in parts",
+        "anndata",
+        (
+            *("-p", "testing.anndata._pytest", "--import-mode=importlib"),
+            # These tests name the format, or have none in their names.
+            *("-k", "zarr or (lazy and not h5ad) or backwards_compat or arrow_index_write"),
+            *("tests/lazy/test_read.py", "tests/lazy/test_write.py", "tests/test_annot.py"),
+            *("tests/test_backed_dense.py", "tests/test_base.py", "tests/test_dask.py"),
+            *("tests/test_io_backwards_compat.py", "tests/test_io_warnings.py"),
+            *("tests/test_structured_arrays.py", "tests/test_x_layers_2d.py"),
+        ),
+    ),
+    Suite(
+        "anndata, concatenated",
+        "anndata",
+        (
+            *("-p", "testing.anndata._pytest", "--import-mode=importlib"),
+            *("-k", "zarr or (lazy and not h5ad)"),
+            *("tests/lazy/test_concat.py", "tests/test_concatenate_disk.py"),
+        ),
     ),
     Suite(
         "icechunk",
