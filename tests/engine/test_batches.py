@@ -289,10 +289,10 @@ def test_a_batch_waits_for_a_chunk_that_is_being_changed(
     take = locks.take
     writer = threading.Thread(target=lambda: array.__setitem__(..., 7))
 
-    def take_seen(name: str) -> None:
+    def take_seen(name: str) -> Any:
         if threading.current_thread() is not changer and name == "c/3":
             met.set()
-        take(name)
+        return take(name)
 
     def on(verb: str, given: Sequence[str]) -> None:
         if verb == "get" and given == ["c/3"] and not writer.ident:

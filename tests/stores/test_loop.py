@@ -6,9 +6,11 @@ import asyncio
 import os
 import signal
 import threading
+from itertools import count
 from typing import Any
 
 import pytest
+from interrupting import Interrupt, elsewhere
 
 from fastzarr.stores import loop
 
@@ -52,6 +54,23 @@ def test_an_interrupted_wait_ends_when_the_coroutine_has_ended() -> None:
         loop.wait(endless())
     assert steps == ["ended"]
     assert loop.wait(double(1)) == 2
+
+
+def test_an_interrupt_at_any_point_does_not_stop_the_loop() -> None:
+    def again() -> None:
+        assert loop.wait(double(2)) == 4
+
+    for point in count(1):
+        interrupt = Interrupt(point)
+        try:
+            with interrupt.during():
+                loop.wait(double(1))
+        except KeyboardInterrupt:
+            pass
+        elsewhere(again)
+        if interrupt.left > 0:
+            break
+    assert point > 10
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on Unix systems only")

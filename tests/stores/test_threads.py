@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from itertools import count
 from typing import Any
 
 import numpy as np
 import obstore.store
 import pytest
 from asked import AskedStore
+from interrupting import Interrupt
 
 import fastzarr as zarr
 from fastzarr.stores import ObjectStore, loop, stopping
@@ -203,3 +205,24 @@ def test_a_second_signal_does_not_end_the_wait_for_a_change() -> None:
         sender.join()
         stopping.STOP.reset(token)
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_change_that_an_interrupt_has_left_does_not_happen_later() -> None:
+    done: list[int] = []
+    for point in count(1):
+        interrupt = Interrupt(point)
+        try:
+            with interrupt.during():
+                runtime.apart(lambda: done.append(1), leave=False)
+        except KeyboardInterrupt:
+            pass
+        before = len(done)
+        runtime.close()
+        for thread in threading.enumerate():
+            if thread.name == "fastzarr-ask":
+                thread.join()
+        assert len(done) == before
+        assert runtime.apart(lambda: 7, leave=False) == 7
+        if interrupt.left > 0:
+            break
+    assert point > 20

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def test_unused_locks_are_dropped() -> None:
     some = Locks()
     with some.held("a"), some.held("a"), some.held("b"):
-        assert len(some._locks) == 2  # noqa: SLF001
-    assert some._locks == {}  # noqa: SLF001
+        assert len(some._users) == 2  # noqa: SLF001
+    assert some._users == {}  # noqa: SLF001
 
 
 def test_a_change_is_made_again_where_another_writer_came_first() -> None:

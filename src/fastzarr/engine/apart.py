@@ -16,17 +16,16 @@ from __future__ import annotations
 import os
 import threading
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from fastzarr.stores.threads import started
+from fastzarr.stores.threads import Task, started
+from fastzarr.stores.users import LOOK, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     T = TypeVar("T")
-
-# The longest time, in seconds, after which a waiting thread asks whether to stop.
-_LOOK = 0.02
 
 
 def apart(work: Callable[[], T], stopped: Callable[[], bool] | None) -> T:
@@ -37,42 +36,19 @@ def apart(work: Callable[[], T], stopped: Callable[[], bool] | None) -> T:
     """
     if stopped is None and threading.current_thread() is not threading.main_thread():
         return work()
-    done = threading.Event()
-    found: list[Any] = []
-    raised: list[BaseException] = []
-    context = copy_context()
-    # Whoever takes it does the work.
-    claim = threading.Lock()
-
-    def task() -> None:
-        if not claim.acquire(blocking=False):
-            return
-        try:
-            found.append(context.run(work))
-        except BaseException as error:  # noqa: BLE001  (raised again by the caller)
-            raised.append(error)
-        finally:
-            done.set()
-
+    task = Task(partial(copy_context().run, work))
     process = os.getpid()
-    if started(task, "fastzarr-apart") is None and claim.acquire(blocking=False):
+    if started(task.run, "fastzarr-apart") is None and task.withdraw():
         return work()
-    if not _is_done(done, stopped, process):
-        return work()
-    if raised:
-        try:
-            raise raised[0]
-        finally:
-            raised.clear()
-    return found[0]  # type: ignore[no-any-return]
+    return task.result() if _is_done(task.ended, stopped, process) else work()
 
 
-def _is_done(done: threading.Event, stopped: Callable[[], bool] | None, process: int) -> bool:
+def _is_done(done: Event, stopped: Callable[[], bool] | None, process: int) -> bool:
     """Wait for a thread; return False in a child that was forked meanwhile, which has none.
 
     Raise KeyboardInterrupt if the call was interrupted.
     """
-    while not done.wait(_LOOK):
+    while not done.wait(LOOK):
         if stopped is not None and stopped():
             raise KeyboardInterrupt
         if os.getpid() != process:  # a signal handler has forked

@@ -21,7 +21,7 @@ Rules of this file:
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fastzarr.buffers import flat_bytes, nbytes
@@ -153,9 +153,8 @@ class BatchedChunks(WrittenChunks):
 
     def _store(self, batch: list[Chunk]) -> None:
         """Store a batch, when this thread is admitted."""
-        with ExitStack() as stack:
-            if self._alone is not None:
-                stack.enter_context(self._alone)
+        # An ExitStack takes a lock in Python's code, where an interrupt would keep it for ever.
+        with nullcontext() if self._alone is None else self._alone, ExitStack() as stack:
             if self.held is not None and not bounds.is_inside():
                 stack.callback(admitted(self.held, self.stopped).leave)
             chunks, store = self.chunks, self.chunks.store
@@ -165,11 +164,13 @@ class BatchedChunks(WrittenChunks):
             if store.swap is None:
                 for key in sorted(one[1] for one in batch):
                     stack.enter_context(store.place.locks.held(key))
-            stack.enter_context(part(self.stopped))
-            if self.held is not None and self.held.check is not None:
-                self.held.check()
-            if self.failure is None:
-                self._set_many(batch)
+            part(self.stopped, self._store_held, batch)
+
+    def _store_held(self, batch: list[Chunk]) -> None:
+        if self.held is not None and self.held.check is not None:
+            self.held.check()
+        if self.failure is None:
+            self._set_many(batch)
 
     def _set_many(self, batch: list[Chunk]) -> None:
         set_many, swap_many = self.chunks.store.set_many, self.chunks.store.swap_many
@@ -210,11 +211,11 @@ class BatchedChunks(WrittenChunks):
     def with_token(self, chunk: tuple[int, ...]) -> tuple[bytes | None, Any]:
         """Return the current value of an object with its token."""
         turn = StoreTurn(self.chunks.store, self.chunks.key(chunk))
-        with part(self.stopped):
-            try:
-                return turn.get(), turn.token
-            finally:
-                turn.end()
+        try:
+            found = part(self.stopped, turn.get)
+            return found, turn.token
+        finally:
+            turn.end()
 
 
 class _Rest(WrittenChunks):

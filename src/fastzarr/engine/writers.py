@@ -11,9 +11,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
 from fastzarr.engine.bounds import bounds
@@ -22,7 +21,7 @@ from fastzarr.engine.threads import workers
 from fastzarr.stores import stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Buffer as AnyBuffer
 
@@ -37,15 +36,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@contextmanager
-def part(stopped: Stopped | None) -> Iterator[None]:
-    """Ask the store to store a chunk for a call, unless the call has been stopped."""
-    before = INSIDE.set(True)
-    try:
-        with stopping.within(stopped):
-            yield
-    finally:
-        INSIDE.reset(before)
+def part(stopped: Stopped | None, call: Callable[..., T], *args: Any) -> T:
+    """Return the result of a call by which a store stores a chunk for a call of ours.
+
+    Raise ``KeyboardInterrupt`` instead if that has been stopped.
+    """
+    found: T = stopping.within(stopped, _inside, call, args)
+    return found
+
+
+def _inside(call: Callable[..., T], args: tuple[Any, ...]) -> T:
+    INSIDE.set(True)
+    return call(*args)
 
 
 class _PartTurn:
@@ -58,22 +60,22 @@ class _PartTurn:
     ) -> None:
         """Begin the turn; ``check`` must have succeeded before anything is stored."""
         self._stopped, self._check = stopped, check
-        with part(stopped):
-            self._turn = begin()
+        self._turn = part(stopped, begin)
 
     def get(self) -> bytes | None:
         """Return the current value, or None if the key is missing."""
-        with part(self._stopped):
-            return self._turn.get()
+        return part(self._stopped, self._turn.get)
 
     def put(self, value: AnyBuffer | None) -> bool:
         """Store or delete the value; return False if it was changed since ``get``."""
-        with part(self._stopped):
-            if self._check is not None:
-                self._check()
-                # It may have taken long.
-                stopping.check()
-            return self._turn.put(value)
+        return part(self._stopped, self._put, value)
+
+    def _put(self, value: AnyBuffer | None) -> bool:
+        if self._check is not None:
+            self._check()
+            # It may have taken long.
+            stopping.check()
+        return self._turn.put(value)
 
     def end(self) -> None:
         """Release the key."""

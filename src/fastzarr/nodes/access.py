@@ -20,6 +20,7 @@ from fastzarr.engine.chunks import StoredChunks
 from fastzarr.errors import PathNotFoundError, StaleArrayError
 from fastzarr.nodes.documents import join
 from fastzarr.nodes.held import is_of_deleted, tree_at
+from fastzarr.stores.users import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,8 +107,8 @@ class Access:
         vars(found)["kept"] = self.kept
         return found
 
-    def hold(self) -> Access:
-        """Return an access that holds the array for a change; its ``release`` must be called.
+    def hold(self) -> tuple[Access, Hold]:
+        """Return an access that holds the array for a change, and what its ``release`` is given.
 
         Raise ``StaleArrayError`` if the array is missing.
         """
@@ -118,14 +119,14 @@ class Access:
             msg = f"the array {name!r} is no longer in {self.store}; open it again to write to it"
             raise StaleArrayError(msg) from error
         if tree is None:
-            self.paths.share(self.path)
-            return self
-        last: Access | None = vars(self).get("_last_held")
+            return self, self.paths.share(self.path)
+        # While it is held, nothing else refers to it, so that an interrupt ends that, too.
+        last: Access | None = vars(self).pop("_last_held", None)
         if last is not None and last.tree is tree:
             vars(last).pop("paths", None)
-            return last
+            return last, self._hold_of_tree()
         chunk_store = tree.store if self.chunk_store is self.store else self.chunk_store
-        held = vars(self)["_last_held"] = Access(
+        held = Access(
             tree.store,
             chunk_store,
             self.path,
@@ -134,19 +135,24 @@ class Access:
             self.settings,
             tree,
         )
-        return held
+        return held, self._hold_of_tree()
+
+    def _hold_of_tree(self) -> Hold:
+        hold = Hold()
+        hold.name = self
+        return hold
 
     @contextmanager
     def holding(self) -> Iterator[Access]:
         """Hold the array for a change in a ``with`` block."""
-        held = self.hold()
+        held, hold = self.hold()
         try:
             yield held
         except OSError as error:
             held.explain(error)
             raise
         finally:
-            held.release()
+            held.release(hold)
 
     def explain(self, error: OSError) -> None:
         """Raise StaleArrayError if an error ended a change because the array was deleted."""
@@ -157,12 +163,15 @@ class Access:
             )
             raise StaleArrayError(msg) from error
 
-    def release(self) -> None:
-        """End a change."""
+    def release(self, hold: Hold | None) -> None:
+        """End a change; ``hold`` was returned with this access."""
+        if hold is None:
+            return
         if self.tree is None:
-            self.paths.leave(self.path)
+            self.paths.leave(hold)
         else:
             self.tree.end()
+            vars(hold.name)["_last_held"] = self
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields without the stored chunks, which another process derives again."""

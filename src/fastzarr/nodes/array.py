@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fastzarr.nodes.info import Info
     from fastzarr.selection.factors import Selection
     from fastzarr.stores.resolve import StoreLike
+    from fastzarr.stores.users import Hold
     from fastzarr.types.options import ArrayConfigOptions, CodecLike, DTypeLike
 
     Values = np.ndarray[Any, Any]
@@ -175,12 +176,14 @@ class Array(Growing):
         self._checked = None
         return self
 
-    def _begin(self, access: Access, found: Selection) -> tuple[Access | None, Ahead | None]:
+    def _begin(
+        self, access: Access, found: Selection
+    ) -> tuple[Access | None, Hold | None, Ahead | None]:
         if access.layout.repaired is not None:
             self._store_repair(access)
         if self._checked is None:
-            return None, None
-        held = access.hold()
+            return None, None, None
+        held, hold = access.hold()
         try:
             store, (seen, shape) = held.store, self._checked
             look = store.validator
@@ -188,14 +191,14 @@ class Array(Growing):
                 token = held.paths.removals or None if look is None else look(held.document)
                 known = token == seen and (look is None or token is not None)
                 if known and (shape is None or shape == access.layout.shape):
-                    return held, None
+                    return held, hold, None
             elif runs_ahead(store):
-                return held, Ahead(store, partial(self._check, held, access, found))
+                return held, hold, Ahead(store, partial(self._check, held, access, found))
             self._check(held, access, found)
         except BaseException:
-            held.release()
+            held.release(hold)
             raise
-        return held, None
+        return held, hold, None
 
     def _check(self, held: Access, access: Access, found: Selection) -> None:
         before = self._checked or _UNCHECKED

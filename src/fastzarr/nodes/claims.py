@@ -20,6 +20,7 @@ import re
 import threading
 import time
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextvars import copy_context
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Self
 
@@ -147,13 +148,15 @@ class Claim:
         """Give the claim back after an interrupt or a failure: no request is repeated."""
         interrupted = stopping.Stopped()
         interrupted.stop()
-        before = stopping.STOP.set(interrupted)
-        try:
+
+        def give_back() -> None:
+            stopping.STOP.set(interrupted)
             self._give_back()
+
+        try:
+            copy_context().run(give_back)
         except (Exception, KeyboardInterrupt):  # noqa: BLE001  (what ended the change is raised)
             return
-        finally:
-            stopping.STOP.reset(before)
 
     def owns(self, document: bytes) -> bool:
         """Whether a document has this claim."""

@@ -51,11 +51,11 @@ def held(store: Store, path: str) -> Iterator[tuple[Store, str]]:
     tree = tree_at(store, path)
     if tree is None:
         paths = store.place.paths
-        paths.share(path)
+        hold = paths.share(path)
         try:
             yield store, path
         finally:
-            paths.leave(path)
+            paths.leave(hold)
         return
     with _open(tree, store, path):
         yield tree.store, ""
@@ -110,13 +110,12 @@ def site(store: Store, path: str) -> Iterator[Site]:
                 rest = path[len(root) + 1 :] if root else path
                 yield Site(above, tree.store, rest, root, store, place, path)
             return
-    if above:
-        place.paths.share(above[-1])
+    hold = place.paths.share(above[-1]) if above else None
     try:
         yield Site(above, store, path, "", store, place, path)
     finally:
-        if above:
-            place.paths.leave(above[-1])
+        if hold is not None:
+            place.paths.leave(hold)
 
 
 @contextmanager

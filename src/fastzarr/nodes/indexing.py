@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastzarr.metadata.layout import Layout
     from fastzarr.nodes.access import Access
     from fastzarr.selection.factors import Selection
+    from fastzarr.stores.users import Hold
 
     # A function that converts an index to a selection of an array with a layout.
     Kind: TypeAlias = Callable[[Any, Layout], Selection]
@@ -81,12 +82,14 @@ class Indexed:
         """Raise StaleArrayError if chunks are missing, or too small, in another array's place."""
         raise NotImplementedError
 
-    def _begin(self, access: Access, found: Selection) -> tuple[Access | None, Ahead | None]:
+    def _begin(
+        self, access: Access, found: Selection
+    ) -> tuple[Access | None, Hold | None, Ahead | None]:
         """Hold the array for a change; return None if nothing else can reach it yet.
 
         Raise StaleArrayError if the array in the store has other chunks than ``access``, or does
         not have the selected elements any more. Where that takes a request, return the check, which
-        is under way.
+        is under way. In between is what the access is released with.
         """
         raise NotImplementedError
 
@@ -485,7 +488,10 @@ class Indexed:
             if layout.dtype.masks and found.fields is None:
                 prepared = layout.dtype.cleared(prepared)
         if prepared.size:
-            held, check = self._begin(access, found)
+            # written.note inlined, because it is called for each write, and so that no interrupt
+            # comes before the note is made.
+            place, number = hash(access.path) % written.PLACES, next(written.numbers)
+            held, hold, check = self._begin(access, found)
             try:
                 run.run_write(
                     layout,
@@ -500,12 +506,11 @@ class Indexed:
                     held.explain(error)
                 raise
             finally:
+                written.notes[place] = number
                 if check is not None:
                     check.end()
                 if held is not None:
-                    held.release()
-                # written.note inlined, because it is called for each write.
-                written.notes[hash(access.path) % written.PLACES] = next(written.numbers)
+                    held.release(hold)
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -221,10 +221,12 @@ class Database(Store):
         return self.suspension.begun.get(get_ident()) if found is None else found
 
     def _read(self) -> AbstractContextManager[Session]:
-        return self._changes() or self._reading()
+        changes = self._changes()
+        return self._reading() if changes is None else changes.session()
 
     def _write(self, nbytes: int = 0) -> AbstractContextManager[WritingSession]:
-        return self._changes() or self._writing(nbytes)
+        changes = self._changes()
+        return self._writing(nbytes) if changes is None else changes.session()
 
     def acting(self) -> Self:
         """Return a store through which other threads take part in this thread's transaction."""
@@ -530,15 +532,12 @@ class Staged(WritingSession):
         self._lock = RLock()
         self._owner = os.getpid()
 
-    def __enter__(self) -> Self:
-        """Begin a session of the transaction; raise TransactionError in a forked child."""
+    @contextmanager
+    def session(self) -> Iterator[Self]:
+        """Use it in a ``with`` block; raise TransactionError in a forked child."""
         self.check_owner()
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """End a session."""
-        self._lock.release()
+        with self._lock:
+            yield self
 
     def check_owner(self) -> None:
         """Raise TransactionError in a forked child, which takes no part."""

@@ -21,7 +21,6 @@ import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.config import config
@@ -30,6 +29,7 @@ from fastzarr.stores import dumb_index, place, stopping
 from fastzarr.stores.addresses import InFile
 from fastzarr.stores.database import Database, WritingSession
 from fastzarr.stores.database_files import is_writable, not_released
+from fastzarr.stores.place import Locks
 from fastzarr.stores.stamps import Stamps
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fastzarr import hints
     from fastzarr.stores.database import Changes
     from fastzarr.stores.place import Place
+    from fastzarr.stores.users import Hold
 
 # How often a process looks whether another one still has the database open, in seconds.
 _LOOK = 0.02
@@ -180,7 +181,9 @@ class Handle:
     def __init__(self, url: str, path: str, found: Place) -> None:
         """Initialise without opening the database."""
         self.url, self.path, self.place = url, path, found
-        self.lock = RLock()
+        #: The turns of threads at the database.
+        self.locks = Locks()
+        self._fork: Hold | None = None
         self.db: Any = None
         #: The tokens of values.
         self.stamps = Stamps(found)
@@ -194,7 +197,7 @@ class Handle:
 
     def settle(self, words: tuple[Any, ...]) -> None:
         """Set how the database is opened; raise BaseZarrError if it is open in another way."""
-        with self.lock:
+        with self.locks.held(""):
             if self.db is not None and words != self._words:
                 msg = f"{self.url} is open with other arguments; close the other store first"
                 raise BaseZarrError(msg)
@@ -292,7 +295,7 @@ class Handle:
 
     def sync(self) -> None:
         """Write all changes to the disk."""
-        with self.lock:
+        with self.locks.held(""):
             if self.db is None or not self._changed:
                 return
             try:
@@ -346,7 +349,7 @@ class Handle:
 
     def close(self) -> None:
         """Close the database, and let other processes in."""
-        with self.lock:
+        with self.locks.held(""):
             found, self.db = self.db, None
             if found is not None:
                 if self._rewritten:
@@ -366,15 +369,16 @@ class Handle:
 
     def before_fork(self) -> None:
         """Wait for other threads, and close the database."""
-        self.lock.acquire()
+        self._fork = self.locks.take("")
         self.close()
 
     def after_fork(self, *, child: bool) -> None:
         """Let other threads use the database again."""
+        hold, self._fork = self._fork, None
         if child:
-            self.lock = RLock()
-        else:
-            self.lock.release()
+            self.locks.reset()
+        elif hold is not None:
+            self.locks.give_back(hold)
 
     def worded(self, error: Exception, key: str = "") -> Exception:
         """Return the error of the store for one of a library."""
@@ -396,14 +400,15 @@ class _Session(WritingSession):
         self._changed: dict[str, bytes | None] = {}
         self._db: Any = None
         self._key = ""
+        self._hold: Hold
 
     def __enter__(self) -> Self:
         """Open the database, when no other thread uses it."""
-        self._handle.lock.acquire()
+        self._hold = self._handle.locks.take("")
         try:
             self._db = self._handle.begin(self._flag, write=self._write, alone=self._alone)
         except BaseException:
-            self._handle.lock.release()
+            self._handle.locks.give_back(self._hold)
             raise
         return self
 
@@ -419,7 +424,7 @@ class _Session(WritingSession):
             if self._synced:
                 self._handle.sync()
         finally:
-            self._handle.lock.release()
+            self._handle.locks.give_back(self._hold)
         if isinstance(error, Exception) and not isinstance(error, BaseZarrError):
             raise self._handle.worded(error, self._key) from error
 

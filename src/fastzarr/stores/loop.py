@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastzarr.config import config
 from fastzarr.stores import stopping
 from fastzarr.stores.threads import started
+from fastzarr.stores.users import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -182,10 +183,10 @@ class _Run:
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
         self.tasks: list[asyncio.Task[Any]] = []
-        self.ended = threading.Event()
+        self.ended = Event()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.ended.is_set():  # cancelled before it began
+        if self.ended.happened:  # cancelled before it began
             return
         self.tasks.append(loop.create_task(self.coroutine))
         self.tasks[0].add_done_callback(lambda _: self.ended.set())
@@ -208,7 +209,7 @@ class _Run:
 
     def cancel(self, loop: asyncio.AbstractEventLoop, most: float | None) -> None:
         """Cancel the coroutine and wait until it has ended; Ctrl-C does not end the wait."""
-        while not self.ended.is_set():
+        while not self.ended.happened:
             try:
                 loop.call_soon_threadsafe(self.stop)
                 if not self.ended.wait(most):

@@ -20,29 +20,34 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+from _thread import interrupt_main
 from contextlib import contextmanager
 from stat import S_ISLNK
-from threading import Condition, Lock, RLock, get_ident
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary, ref
+
+from fastzarr.stores.users import Hold, Monitor, Users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
-    from weakref import ref
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
 
 class Opened(Protocol):
     """What stores have opened at a Place, and a forked child must not share with its parent."""
 
     def before_fork(self) -> None:
-        """Wait for what is under way, and keep other threads out until ``after_fork``."""
+        """Wait for what is under way, and keep other threads out until ``after_fork``.
+
+        It is called again if an interrupt has ended it.
+        """
 
     def after_fork(self, *, child: bool) -> None:
         """Let threads in again, in the parent or in the child."""
 
 
 class Locks:
-    """Locks by name; each exists as long as a thread holds it or waits for it."""
+    """Locks by name; each exists as long as a thread holds it."""
 
     def __init__(self) -> None:
         """Initialise without locks."""
@@ -50,42 +55,44 @@ class Locks:
 
     def reset(self) -> None:
         """Drop all locks; called in a forked child."""
-        self._guard = Lock()
-        self._locks: dict[Hashable, list[Any]] = {}
+        self._monitor = Monitor()
+        self._users: dict[Hashable, Users[Hold, None]] = {}
 
-    def take(self, name: Hashable) -> None:
-        """Acquire the lock of a name; it is reentrant."""
-        with self._guard:
-            entry = self._locks.setdefault(name, [RLock(), 0])
-            entry[1] += 1
-        try:
-            entry[0].acquire()
-        except BaseException:
-            self._leave(name, entry)
-            raise
+    def take(self, name: Hashable) -> Hold:
+        """Acquire the lock of a name, which is reentrant, for as long as the result lives."""
+        hold, me = Hold(), get_ident()
+        hold.name = name
 
-    def give_back(self, name: Hashable) -> None:
-        """Release the lock of a name; ignored in a forked child if its parent holds the lock."""
-        with self._guard:
-            entry = self._locks.get(name)
-        if entry is not None:
-            entry[0].release()
-            self._leave(name, entry)
+        def look() -> bool:
+            users = self._users.get(name)
+            if users is None:
+                users = self._users[name] = Users()
+            elif users.has_others(me):
+                return False
+            users.add(hold, me, None)
+            return True
+
+        self._monitor.wait(look, about=name)
+        return hold
+
+    def give_back(self, hold: Hold) -> None:
+        """Release a lock; ignored in a forked child if its parent holds the lock."""
+        with self._monitor.lock:
+            users = self._users.get(hold.name)
+            if users is not None:
+                users.end(hold)
+                if not users.known:
+                    del self._users[hold.name]
+            self._monitor.notify(about=hold.name)
 
     @contextmanager
     def held(self, name: Hashable) -> Iterator[None]:
         """Hold the lock of a name in a ``with`` block."""
-        self.take(name)
+        hold = self.take(name)
         try:
             yield
         finally:
-            self.give_back(name)
-
-    def _leave(self, name: Hashable, entry: list[Any]) -> None:
-        with self._guard:
-            entry[1] -= 1
-            if not entry[1]:
-                self._locks.pop(name, None)
+            self.give_back(hold)
 
 
 class PathLocks:
@@ -100,80 +107,91 @@ class PathLocks:
 
     def __init__(self) -> None:
         """Initialise without locks; called again in a forked child."""
-        # It is taken by itself, in C: an interrupt in the Python code of Condition would keep it.
-        self._lock = Lock()
-        self._free = Condition(self._lock)
-        self._shared: dict[tuple[int, str], int] = {}
-        # The threads that have a tree alone or wait for it, in the order in which they came.
-        self._alone: list[tuple[int, str]] = []
+        self._monitor = Monitor()
+        self._lock = self._monitor.lock
+        self._shared: Users[Hold, str] = Users()
+        # The threads that have trees alone or wait for them, in the order in which they came.
+        self._alone: Users[Hold, tuple[str, ...]] = Users()
 
     # In place, because arrays keep the object.
     reset = __init__
 
-    def share(self, path: str) -> None:
-        """Wait until no other thread has a tree with this path alone, or waits for that."""
-        me = get_ident()
-        with self._lock:
-            while self._alone and self._is_closed(me, path):
-                self._free.wait()
-            self._shared[me, path] = self._shared.get((me, path), 0) + 1
+    def share(self, path: str) -> Hold:
+        """Wait until no other thread has a tree with this path alone, or waits for that.
 
-    def leave(self, path: str) -> None:
-        """Release a lock taken by ``share``; ignored in a forked child if its parent holds it."""
-        me = get_ident()
+        The lock is held as long as the result lives, or until ``leave``.
+        """
+        hold, me = Hold(), get_ident()
+        # This is done for each write: nearly always, nobody has or wants a tree alone.
         with self._lock:
-            count = self._shared.pop((me, path), 1) - 1
-            if count:
-                self._shared[me, path] = count
-            elif self._alone:
-                self._free.notify_all()
+            if not self._alone.known:
+                self._shared.known[ref(hold)] = me, path
+                return hold
+
+        def look() -> bool:
+            if self._is_closed(me, path):
+                return False
+            self._shared.add(hold, me, path)
+            return True
+
+        self._monitor.wait(look)
+        return hold
+
+    def leave(self, hold: Hold) -> None:
+        """Release a lock taken by ``share``; ignored in a forked child if its parent holds it."""
+        with self._lock:
+            self._shared.known.pop(ref(hold), None)
+            if self._alone.known:
+                self._monitor.notify()
 
     @contextmanager
     def alone(self, *paths: str) -> Iterator[None]:
         """Hold the locks of all paths at and below these, in a ``with`` block."""
-        me = get_ident()
-        mine = [(me, path) for path in paths]
-        with self._lock:
-            before = tuple(self._alone)
-            self._alone += mine
+        hold, me = Hold(), get_ident()
+        hold.name = paths
         try:
             with self._lock:
-                while self._is_taken(me, paths, before):
-                    self._free.wait()
+                # Others have no other occasion to forget what interrupts have left.
+                self._shared.end_left()
+                self._alone.end_left()
+                self._alone.add(hold, me, paths)
+            self._monitor.wait(lambda: not self._is_taken(me, hold))
             yield
         finally:
+            self.removals += 1
             with self._lock:
-                self.removals += 1
-                for one in mine:
-                    if one in self._alone:
-                        self._alone.remove(one)
-                self._free.notify_all()
+                self._alone.end(hold)
+                self._monitor.notify()
 
     def _is_closed(self, me: int, path: str) -> bool:
+        shared = self._shared.living()
         # Whoever holds a lock does not wait behind a thread that waits for this very lock.
-        if any(owner == me for owner, _ in self._shared):
-            waiting = [one for one in self._alone if self._is_taken(one[0], one[1:], ())]
-        else:
-            waiting = []
-        return any(
-            one[0] != me and _is_below(path, one[1]) and one not in waiting for one in self._alone
-        )
+        holds = bool([owner for owner, _ in shared if owner == me])
+        for owner, paths in self._alone.living():
+            for above in paths if owner != me else ():
+                if _is_below(path, above) and not (holds and _is_shared(shared, owner, above)):
+                    return True
+        return False
 
-    def _is_taken(
-        self, me: int, paths: tuple[str, ...], before: tuple[tuple[int, str], ...]
-    ) -> bool:
-        mine = [held for owner, held in self._shared if owner == me]
-        return any(
-            owner != me and _is_below(held, path) for owner, held in self._shared for path in paths
-        ) or any(
-            one[0] != me
-            and one in self._alone
-            and (_is_below(one[1], path) or _is_below(path, one[1]))
-            # That thread waits for a lock which this one holds.
-            and not any(_is_below(held, one[1]) for held in mine)
-            for one in before
-            for path in paths
-        )
+    def _is_taken(self, me: int, hold: Hold) -> bool:
+        shared, paths = self._shared.living(), hold.name
+        for path in paths:
+            if _is_shared(shared, me, path):
+                return True
+        mine = [held for owner, held in shared if owner == me]
+        for owner, others in self._alone.living(before=hold):
+            for other in others if owner != me else ():
+                # That thread may wait for a lock which this one holds.
+                if not [held for held in mine if _is_below(held, other)] and [
+                    path for path in paths if _is_below(other, path) or _is_below(path, other)
+                ]:
+                    return True
+        return False
+
+
+def _is_shared(shared: Iterable[tuple[int | None, str]], me: int | None, path: str) -> bool:
+    """Whether another thread than ``me`` shares a lock at or below a path."""
+    return bool([held for owner, held in shared if owner != me and _is_below(held, path)])
 
 
 class _Lasting:
@@ -399,29 +417,42 @@ _places: WeakValueDictionary[Hashable, Place] = WeakValueDictionary()
 _guard = [RLock()]
 
 
-# What was told of the fork that is under way, and the lock of the thread that forks.
+# What was told of the fork that is under way, and the turn of the thread that forks.
 _forking: list[Opened] = []
-_forks = [Lock()]
+_forks = Locks()
+_fork: list[Hold] = []
 
 
 def _prepare() -> None:
-    _forks[0].acquire()
-    with _guard[0]:
-        opened = {one for place in list(_places.values()) for one in place.opened}
-    for one in opened:
-        one.before_fork()
-        _forking.append(one)
+    interrupted = False
+    while True:
+        # Python forks whatever is raised here.
+        try:
+            _fork[:] = [_forks.take("")]
+            with _guard[0]:
+                opened = {one for place in list(_places.values()) for one in place.opened}
+            for one in opened:
+                if one not in _forking:
+                    _forking.append(one)
+                one.before_fork()
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        interrupt_main()
 
 
 def _go_on() -> None:
     while _forking:
         _forking.pop().after_fork(child=False)
-    _forks[0].release()
+    _forks.give_back(_fork.pop())
 
 
 def _start_anew() -> None:
     # A thread that held a lock in the parent does not exist in the child.
-    _guard[0], _forks[0] = RLock(), Lock()
+    _guard[0] = RLock()
+    _forks.reset()
+    _fork.clear()
     # Places that share a guard keep sharing one.
     guards: dict[int, Any] = {}
     for place in list(_places.values()):

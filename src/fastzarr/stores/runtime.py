@@ -19,11 +19,12 @@ from fastzarr.errors import ForkedError
 from fastzarr.stores import stopping
 from fastzarr.stores.loop import at_stop
 from fastzarr.stores.options import made_before
-from fastzarr.stores.threads import Threads
+from fastzarr.stores.threads import Task, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
+
+    from fastzarr.stores.users import Event
 
 T = TypeVar("T")
 
@@ -65,28 +66,28 @@ class Runtime:
         Ctrl-C leaves the request, or stops all others of the call.
         """
         asker, self.asker = self.asker or Threads("fastzarr-ask"), None
-        future = asker.call(attempt, 1)
-        if future is None:
-            return attempt()
+        task, begun = Task(attempt), False
         try:
-            _wait(future)
+            begun = asker.submit(task.run, 1)
+            if begun:
+                _wait(task.ended)
         except BaseException:
             left = False
             while not left:
                 # A second signal does not end the wait, whatever its handler raises.
                 with suppress(BaseException):
                     stopping.halt()
-                    if not leave:
-                        _wait(future)
+                    if not task.withdraw() and not leave:
+                        _wait(task.ended)
                     left = True
             raise
         finally:
             # A signal handler may have put another one there.
-            if future.done() and self.asker is None:
+            if task.ended.happened and self.asker is None:
                 self.asker = asker
             else:
                 asker.close(wait=False)
-        return future.result()
+        return task.result() if begun else attempt()
 
     def close(self) -> None:
         """Stop the thread of the main thread; a later request starts another one."""
@@ -104,12 +105,11 @@ class Runtime:
         self.lost = self.lost or self.used
 
 
-def _wait(future: Future[T]) -> None:
-    """Wait until the call of a future has ended."""
-    while not future.done():
+def _wait(ended: Event) -> None:
+    """Wait until a call has ended."""
+    while not ended.wait(_LOOK):
         # A signal that comes just before a thread sleeps does not wake it.
-        with suppress(TimeoutError):
-            future.exception(_LOOK)
+        continue
 
 
 def body(got: Any) -> Any:

@@ -8,6 +8,8 @@ Rules of this file:
 * A request that is under way and changes something is never left, because it could arrive later.
   No other one begins: whoever is interrupted while it waits for a request calls ``halt`` at once,
   so that the other threads of its call repeat nothing.
+* What is set in a context is set in one of its own, which is left whatever happens: an interrupt
+  could come before anything else restores it, and stop all later calls.
 * A call that has been stopped stays so. It is therefore asked for where elements are read and
   written, and before a node is created, but never where a change that has failed is undone.
 """
@@ -15,12 +17,13 @@ Rules of this file:
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Stopped:
@@ -61,18 +64,19 @@ def halt() -> None:
         stopped.stop()
 
 
-@contextmanager
-def within(stopped: Stopped | None) -> Iterator[None]:
-    """Run a part of a call, unless it has been stopped, on a thread that works for it."""
-    if stopped is None:
-        yield
-        return
-    before = STOP.set(stopped)
-    try:
+def within(stopped: Stopped | None, call: Callable[..., T], *args: Any) -> T:
+    """Return the result of a part of a call, on a thread that works for it.
+
+    Raise ``KeyboardInterrupt`` instead if the call has been stopped.
+    """
+    return copy_context().run(_within, stopped, call, args)
+
+
+def _within(stopped: Stopped | None, call: Callable[..., T], args: tuple[Any, ...]) -> T:
+    if stopped is not None:
+        STOP.set(stopped)
         check()
-        yield
-    finally:
-        STOP.reset(before)
+    return call(*args)
 
 
 def pause(seconds: float) -> None:

@@ -16,7 +16,9 @@ import atexit
 import os
 import threading
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from fastzarr.stores.users import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +30,15 @@ T = TypeVar("T")
 _BEGIN = 5.0
 
 
-class _Begun(threading.Event):
-    """Whether a thread has begun; waiting for it ends."""
+class _Begun(Event):
+    """Whether a thread has begun, for ``threading``; waiting for it ends."""
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return self.happened
+
+    def _at_fork_reinit(self) -> None:
+        """Do nothing: there is no lock."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set; raise RuntimeError if that takes long."""
@@ -58,6 +67,43 @@ def started(target: Callable[[], object], name: str) -> threading.Thread | None:
     except RuntimeError:
         return None
     return thread
+
+
+class Task(Generic[T]):
+    """A call that another thread makes, unless it is withdrawn before."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        """Initialise before the call."""
+        self._call = call
+        #: Whether the call has ended.
+        self.ended = Event()
+        # Who was first to ask: it is the thread's, or it is withdrawn.
+        self._owner: dict[str, bool] = {}
+        self._found: list[T] = []
+        self._raised: list[BaseException] = []
+
+    def run(self) -> None:
+        """Make the call, on the other thread."""
+        if self._owner.setdefault("", True):
+            try:
+                self._found.append(self._call())
+            except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
+                self._raised.append(error)
+            finally:
+                self.ended.set()
+
+    def withdraw(self) -> bool:
+        """Return whether the call has not begun; it never does then."""
+        return not self._owner.setdefault("", False)
+
+    def result(self) -> T:
+        """Return the result of a call that has ended, or raise its error."""
+        if self._raised:
+            try:
+                raise self._raised[0]
+            finally:
+                self._raised.clear()
+        return self._found[0]
 
 
 class Threads:
@@ -92,7 +138,13 @@ class Threads:
             else:
                 future.set_result(result)
 
-        return future if self.submit(work, most) else None
+        try:
+            begun = self.submit(work, most)
+        except BaseException:
+            # Nobody has the future then.
+            future.cancel()
+            raise
+        return future if begun else None
 
     def close(self, *, wait: bool = True) -> None:
         """Stop the threads when they have done their work; later work starts new ones."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from fastzarr.stores.capabilities import Prepared, Value
-    from fastzarr.stores.place import Locks, Place
+    from fastzarr.stores.place import Place
+    from fastzarr.stores.users import Hold
 
     # Values that a writer has stored, with their tokens, by key.
     Kept = dict[str, tuple[bytes | None, Hashable]]
@@ -130,12 +131,12 @@ class StoreTurn:
     not read the value takes no lock there, because writers that have read it notice the change.
     """
 
-    __slots__ = ("_kept", "_key", "_locks", "_looked", "_recalled", "_store", "token")
+    __slots__ = ("_hold", "_kept", "_key", "_looked", "_recalled", "_store", "token")
 
     def __init__(self, store: Verbs, key: str) -> None:
         """Initialise; the lock is taken when it is first needed."""
         self._store, self._key = store, key
-        self._locks: Locks | None = None
+        self._hold: Hold | None = None
         self._looked = False
         #: The token of the value that ``get`` has returned.
         self.token: Hashable = None
@@ -143,10 +144,8 @@ class StoreTurn:
         self._recalled: bytes | None = None
 
     def _take(self) -> None:
-        if self._locks is None:
-            locks = self._store.place.locks
-            locks.take(self._key)
-            self._locks = locks
+        if self._hold is None:
+            self._hold = self._store.place.locks.take(self._key)
 
     def recall(self, kept: Kept) -> bool:
         """Let the next ``get`` return the value of the key in ``kept``; return whether it has one.
@@ -204,9 +203,9 @@ class StoreTurn:
 
     def end(self) -> None:
         """Release the key."""
-        locks, self._locks = self._locks, None
-        if locks is not None:
-            locks.give_back(self._key)
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            self._store.place.locks.give_back(hold)
 
 
 class Synchronized:

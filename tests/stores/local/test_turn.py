@@ -545,7 +545,7 @@ def test_a_file_is_locked_open_for_writing_where_only_that_can_be(
         warnings.simplefilter("error")
         store.change("a", lambda old: (old or b"") + b"2")
     assert store["a"] == b"12"
-    assert locked == [fcntl.LOCK_EX, fcntl.LOCK_UN]
+    assert locked == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN]
 
 
 def test_the_twin_runs_what_the_extension_cannot(

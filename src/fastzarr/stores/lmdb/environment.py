@@ -7,7 +7,7 @@ Rules of this file:
 * The map of the file may be replaced, and the environment closed, only while nobody uses it. What
   has views of values counts as a user.
 * An interrupt may come at any time, and leave a session that never ends. It counts no more when it
-  is gone, or when its thread begins another one. So users are known by references to them.
+  is gone, or when its thread begins another one.
 * A file that is shorter than its contents is not used, because reading beyond its end in the map
   would end the process.
 """
@@ -16,11 +16,9 @@ from __future__ import annotations
 
 import errno
 import os
-import time
-from functools import cache
-from threading import Condition, RLock, get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-from weakref import ref
+from functools import cache, partial
+from threading import RLock, get_ident
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,9 +28,14 @@ from fastzarr.stores.database_files import is_writable, make_folders, why_full
 from fastzarr.stores.lmdb.waiting import Writers
 from fastzarr.stores.local.system import sync_folder, temporary_name
 from fastzarr.stores.stamps import Stamps
+from fastzarr.stores.users import Hold, Monitor, Users
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastzarr.stores.place import Place
+
+T = TypeVar("T")
 
 # The size of the map is that of addresses, not of memory or disk.
 _MAP_SIZE = 1 << 40 if np.intp(0).itemsize == 8 else 1 << 28
@@ -44,7 +47,6 @@ _PAGES = 1 << 16
 _NAMED = {"subdir": True}
 # How long the map or a fork waits for those who use the environment, in seconds.
 _WAIT = 60.0
-_LOOK = 0.05
 # The share of the readers that may keep views of values.
 _SHARE = 2
 
@@ -80,13 +82,6 @@ class User(Protocol):
         """Undo the transaction, unless it has ended."""
 
 
-class _User(ref[User]):
-    """A user that has not ended, with its thread."""
-
-    __slots__ = ("thread",)
-    thread: int | None
-
-
 class Environment:
     """An environment of LMDB, opened when it is first used."""
 
@@ -102,12 +97,10 @@ class Environment:
             raise ImportError(msg) from error
         self._lmdb: Any = lmdb
         self.url, self.path, self._kwargs = url, path, kwargs
-        self._lock = RLock()
-        self._free = Condition(self._lock)
         self._env: Any = None
-        # Who uses it, and whether others must wait.
-        self._users: set[_User] = set()
-        self._closed = False
+        # Who uses it.
+        self._users: Users[User, None] = Users()
+        self._unlock()
         # Whether it was inherited by a fork, and cannot be used.
         self._inherited = False
         # The inode of the file, and its size at least.
@@ -123,6 +116,13 @@ class Environment:
         #: The identity of the values.
         self.place = found
         found.opened.add(self)
+
+    def _unlock(self) -> None:
+        self._monitor = Monitor(RLock())
+        self._lock = self._monitor.lock
+        # Who lets others wait, to enlarge the map or to fork.
+        self._closing: Users[Hold, None] = Users()
+        self._fork: Hold | None = None
 
     def check(self, kwargs: dict[str, Any]) -> None:
         """Raise BaseZarrError if the environment has other settings, unless it is not open."""
@@ -145,20 +145,33 @@ class Environment:
 
     def _take(self, user: User, *, create: bool) -> Any:
         """Return the environment for a user; None if it is missing and is only read."""
-        with self._lock:
+
+        def take() -> Any:
             found = self._find(create=create)
             if found is not None:
-                one = _User(user, self._users.discard)
-                one.thread = user.thread
-                self._users.add(one)
+                self._users.add(user, user.thread, None)
             return found
+
+        return self._when_open(take)
+
+    def _when_open(self, call: Callable[[], T]) -> T:
+        """Return the result of a call that is made with the lock held, when nobody must wait."""
+        found: list[T] = []
+
+        def look() -> bool:
+            self._end_left()
+            if self._closing.known:
+                self._closing.end_left(get_ident())
+                if self._closing.known:
+                    return False
+            found.append(call())
+            return True
+
+        self._monitor.wait(look)
+        return found[0]
 
     def _find(self, *, create: bool) -> Any:
         """Return the environment as ``_take`` does, with the lock held."""
-        if self._users:
-            self._end_left()
-        while self._closed:
-            self._free.wait()
         if self._inherited:
             msg = f"{self.url} was in use when this process was forked; open it after the fork"
             raise ForkedError(msg)
@@ -177,21 +190,19 @@ class Environment:
         return self._env
 
     def _end_left(self) -> None:
-        """End the sessions that interrupts have left on this thread, with the lock held."""
-        me = get_ident()
-        for user in tuple(self._users):
-            left = user() if user.thread == me else None
+        """End the sessions that interrupts have left, with the lock held."""
+        for left, _ in self._users.end_left(get_ident()) if self._users.known else ():
             if left is not None:
                 left.abandon()
-                self.leave(left)
+                self._writers.end(left)
 
     def leave(self, user: User) -> None:
         """Count a user that has ended no more."""
         self._writers.end(user)
         with self._lock:
-            self._users.discard(_User(user))
-            if not self._users:
-                self._free.notify_all()
+            self._users.end(user)
+            if not self._users.known:
+                self._monitor.notify()
 
     def _look(self, data: str) -> tuple[int, int] | None:
         try:
@@ -264,38 +275,49 @@ class Environment:
 
     def own(self) -> Any:
         """Return the environment for the store's user."""
-        with self._lock:
-            return self._find(create=True)
+        return self._when_open(partial(self._find, create=True))
 
     def _wait(self, seconds: float) -> bool:
         """Wait until nobody uses the environment; return False after some time."""
-        end = time.monotonic() + seconds
-        while self._users and time.monotonic() < end:
-            self._free.wait(_LOOK)
-            stopping.check()
-        return not self._users
+
+        def look() -> bool:
+            self._end_left()
+            if self._fork is None:
+                stopping.check()
+            return not self._users.known
+
+        return self._monitor.wait(look, seconds)
 
     def grow(self, size: int) -> None:
         """Let the map have a size at least, or that which another process has given it for 0."""
-        with self._lock:
-            while self._closed:
-                self._free.wait()
+        hold = Hold()
+
+        def begin() -> bool:
             if self._env is None or (size and self._env.info()["map_size"] >= size):
+                return False
+            self._closing.add(hold, get_ident(), None)
+            return True
+
+        try:
+            if not self._when_open(begin):
                 return
-            self._closed = True
-            try:
-                if not self._wait(_WAIT):
-                    msg = (
-                        f"the map must grow, but values were being read for {_WAIT:g} seconds; "
-                        "open the store with a larger map_size"
-                    )
-                    raise DatabaseError(msg, self.url)
+            if not self._wait(_WAIT):
+                msg = (
+                    f"the map must grow, but values were being read for {_WAIT:g} seconds; "
+                    "open the store with a larger map_size"
+                )
+                raise DatabaseError(msg, self.url)
+            with self._lock:
                 self._env.set_mapsize(size)
-            except self._lmdb.Error as error:
-                raise self.worded(error) from error
-            finally:
-                self._closed = False
-                self._free.notify_all()
+        except self._lmdb.Error as error:
+            raise self.worded(error) from error
+        finally:
+            self._reopen(hold)
+
+    def _reopen(self, hold: Hold) -> None:
+        with self._lock:
+            self._closing.end(hold)
+            self._monitor.notify()
 
     def make_room(self, env: Any, nbytes: int) -> int:
         """Return the size that the map must have for new values; 0 if it has that."""
@@ -339,36 +361,35 @@ class Environment:
 
     def close(self) -> None:
         """Close the environment, unless it is in use."""
-        with self._lock:
-            found = self._env
-            if found is not None and not self._users:
-                self._env = None
-                found.close()
-                self._writers.close()
+        self._when_open(self._close)
+
+    def _close(self) -> None:
+        found = self._env
+        if found is not None and not self._users.known:
+            self._env = None
+            found.close()
+            self._writers.close()
 
     def before_fork(self) -> None:
         """Close the environment when nobody uses it any more."""
-        self._lock.acquire()
-        self._closed = True
-        self._end_left()
-        end = time.monotonic() + _WAIT
-        while self._users and time.monotonic() < end:
-            self._free.wait(_LOOK)
-        self.close()
+        hold = self._fork = self._fork or Hold()
+
+        self._when_open(partial(self._closing.add, hold, get_ident(), None))
+        self._wait(_WAIT)
+        with self._lock:
+            self._close()
 
     def after_fork(self, *, child: bool) -> None:
         """Let other threads use the environment again."""
-        self._closed = False
+        hold, self._fork = self._fork, None
         if child:
-            self._lock = RLock()
-            self._free = Condition(self._lock)
+            self._unlock()
             self._writers.reset()
             # If it was not closed, closing it now would end what the parent reads.
             self._inherited = self._env is not None
             self._kept.append(self._env)
-        else:
-            self._free.notify_all()
-            self._lock.release()
+        elif hold is not None:
+            self._reopen(hold)
 
     def worded(self, error: Exception, key: str = "") -> Exception:
         """Return the error of the store for one of LMDB or the system."""
@@ -407,5 +428,5 @@ class Environment:
 
     def has_room(self) -> bool:
         """Whether the transactions that have been begun may keep views."""
-        leases = sum(user.thread is None for user in tuple(self._users))
+        leases = sum(thread is None for thread, _ in tuple(self._users.known.values()))
         return leases <= int(self._kwargs.get("max_readers", 126)) // _SHARE

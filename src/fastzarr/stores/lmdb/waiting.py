@@ -16,7 +16,6 @@ import errno
 import os
 import struct
 import sys
-import threading
 import time
 from contextlib import suppress
 from weakref import ref
@@ -25,15 +24,15 @@ from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import stopping
 from fastzarr.stores.database_files import has_thread, process_of
+from fastzarr.stores.users import Monitor
 
 # The first bytes of a lock file, and those of the mutex of writers. The thread is a part of it.
 _HEAD = struct.Struct("=II")
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _MUTEX, _OFFSET = struct.Struct("=I"), 64
 _THREAD = 0x3FFFFFFF
-# How long a writer waits between two looks, at first and at most, and for threads of its process.
+# How long a writer waits between two looks, at first and at most.
 _FIRST, _LONGEST = 0.0002, 0.02
-_LOOK = 0.05
 
 
 class Writers:
@@ -71,11 +70,15 @@ class Writers:
         """
         timeout = config.flat["database.timeout"]
         end = time.monotonic() + timeout
-        with self._lock:
-            while self._writer is not None and self._writer() is not None:
+
+        def look() -> bool:
+            if self._writer is not None and self._writer() is not None:
                 self._check(end, timeout, os.getpid())
-                self._free.wait(_LOOK)
+                return False
             self._writer = ref(writer)
+            return True
+
+        self._monitor.wait(look)
         if self._path:
             path, self._path = self._path, ""
             # Without the file, the environment has no locks.
@@ -90,14 +93,13 @@ class Writers:
     def end(self, writer: object) -> None:
         """Let other threads write, if this one did."""
         if self._writer is not None and self._writer() is writer:
-            with self._lock:
+            with self._monitor.lock:
                 self._writer = None
-                self._free.notify()
+                self._monitor.notify(1)
 
     def reset(self) -> None:
         """Forget the threads of the parent, in a forked child."""
-        self._lock = threading.Lock()
-        self._free = threading.Condition(self._lock)
+        self._monitor = Monitor()
         self._writer = None
 
     def _check(self, end: float, timeout: float, holder: int) -> None:

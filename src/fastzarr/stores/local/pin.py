@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from fastzarr.stores.local.folder import Folder
     from fastzarr.stores.place import PathLocks
+    from fastzarr.stores.users import Hold
 
 _OPEN = "/proc/self/fd"
 # A folder in which names are changed need not be readable.
@@ -47,7 +48,7 @@ _NAMES_ONLY = getattr(os, "O_PATH", os.O_RDONLY) | DIRECTORY
 class Pin:
     """A folder that is open and locked until ``end``; ``folder`` has its files."""
 
-    __slots__ = ("_named", "_number", "folder", "lock", "made_of", "shared", "store")
+    __slots__ = ("_named", "_number", "folder", "kept_in", "lock", "made_of", "shared", "store")
 
     def __init__(self, lock: FileLock, folder: Folder, named: str) -> None:
         """Initialise with the lock, and the path by which the folder was opened."""
@@ -56,8 +57,11 @@ class Pin:
         #: The store of the folder's files, and the attributes, with names, of which it is a copy.
         self.store: Any = None
         self.made_of: list[Any] = []
-        #: The lock that threads of this process share, and its path, if that is needed.
-        self.shared: tuple[PathLocks, str] | None = None
+        #: Where the ended pin is kept, and under which key; not earlier, so that a pin that an
+        #: interrupt has left ends.
+        self.kept_in: tuple[dict[bool, Any], bool] | None = None
+        #: The lock that threads of this process share, if that is needed.
+        self.shared: tuple[PathLocks, Hold] | None = None
 
     def end(self) -> None:
         """Release the lock and close the folder."""
@@ -66,7 +70,11 @@ class Pin:
             self.lock.end()
         finally:
             if shared is not None:
-                _leave(shared)
+                paths, hold = shared
+                paths.leave(hold)
+        if self.kept_in is not None:
+            kept, key = self.kept_in
+            kept[key] = self
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -119,12 +127,8 @@ def pin(folder: Folder, path: str, last: Pin | None = None) -> Pin:
     while True:
         # Before the folder is opened: whoever has the path alone may replace it.
         shared = None if _has_paths_of_open_folders() else _share(folder, path)
-        try:
-            found = _opened(folder, path, last=last)
-        except BaseException:
-            if shared is not None:
-                _leave(shared)
-            raise
+        # If that fails, the lock ends with what refers to it.
+        found = _opened(folder, path, last=last)
         found.shared = shared
         try:
             if not found.lock.lock(shared=True) and shared is None:
@@ -139,15 +143,9 @@ def pin(folder: Folder, path: str, last: Pin | None = None) -> Pin:
         complete(folder.at(root))
 
 
-def _share(folder: Folder, path: str) -> tuple[PathLocks, str]:
+def _share(folder: Folder, path: str) -> tuple[PathLocks, Hold]:
     paths = folder.place.paths
-    paths.share(path)
-    return paths, path
-
-
-def _leave(shared: tuple[PathLocks, str]) -> None:
-    paths, path = shared
-    paths.leave(path)
+    return paths, paths.share(path)
 
 
 def names_held(folder: Folder, path: str, last: Pin | None = None) -> Pin | None:
@@ -218,15 +216,14 @@ def pin_for(folder: Folder, path: str, attributes: Mapping[str, Any], *, lock: b
     """
     own = ("_folder", "suspension")
     made_of = [part for item in attributes.items() if item[0] not in own for part in item]
-    last: Pin | None = folder.last.get(lock)
+    last: Pin | None = folder.last.pop(lock, None)
     if last is not None:
         before = last.made_of
         if len(before) != len(made_of) or not all(map(is_, before, made_of)):
             last = None
     found = pin(folder, path, last) if lock else names_held(folder, path, last)
     if found is not None and found is not last:
-        found.made_of = made_of
-        folder.last[lock] = found
+        found.made_of, found.kept_in = made_of, (folder.last, lock)
     return found
 
 

@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from fastzarr.stores.capabilities import Prepared
-    from fastzarr.stores.place import Locks
     from fastzarr.stores.turns import Turn
+    from fastzarr.stores.users import Hold
 
 T = TypeVar("T")
 
@@ -290,12 +290,12 @@ class Staged(Layer):
 class StagedTurn:
     """A turn that records the values it has read; an ordinary one once the block has ended."""
 
-    __slots__ = ("_changes", "_key", "_locks", "_plain")
+    __slots__ = ("_changes", "_hold", "_key", "_plain")
 
     def __init__(self, changes: Staged, key: str) -> None:
         """Initialise; the lock is taken when it is first needed."""
         self._changes, self._key = changes, key
-        self._locks: Locks | None = None
+        self._hold: Hold | None = None
         self._plain: FileTurn | None = None
 
     def get(self) -> bytes | None:
@@ -306,10 +306,8 @@ class StagedTurn:
             self._plain = FileTurn(changes.folder, key)
         if self._plain is not None:
             return self._plain.get()
-        if self._locks is None:
-            locks = changes.folder.place.locks
-            locks.take(key)
-            self._locks = locks
+        if self._hold is None:
+            self._hold = changes.folder.place.locks.take(key)
         # Recorded before the value is read, so that a change in between is noticed.
         changes.look(key)
         return changes.read(key)
@@ -321,7 +319,7 @@ class StagedTurn:
     def put(self, value: Buffer | None) -> bool:
         """Store or delete the value; return False if the block has ended since ``get``."""
         changes, key = self._changes, self._key
-        if changes.over and self._plain is None and self._locks is None:
+        if changes.over and self._plain is None and self._hold is None:
             self._plain = FileTurn(changes.folder, key)  # it has not read the value
         if self._plain is not None:
             return self._plain.put(value)
@@ -331,9 +329,9 @@ class StagedTurn:
 
     def end(self) -> None:
         """Release the locks."""
-        locks, self._locks = self._locks, None
-        if locks is not None:
-            locks.give_back(self._key)
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            self._changes.folder.place.locks.give_back(hold)
         if self._plain is not None:
             self._plain.end()
 

@@ -16,11 +16,14 @@ import errno
 import os
 import re
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from itertools import count
+from operator import methodcaller
 from stat import S_ISDIR
+from threading import get_ident
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from fastzarr.stores.keys import METADATA_NAMES, TEMPORARY_SUFFIX
 
@@ -80,6 +83,19 @@ def again(error: OSError, call: Callable[..., T], *args: Any) -> T:
     raise error
 
 
+class _Held(ref["FileLock"]):
+    """A reference to a lock, which closes its file if the lock is gone before it has ended.
+
+    An interrupt may have left it. No code of Python's runs then: it would swallow an interrupt.
+    """
+
+    __slots__ = ("close",)
+    close: Callable[[], None]
+
+
+_close = methodcaller("close")
+
+
 class _Forks:
     """The locks of this process, which a forked child must not keep alive.
 
@@ -89,7 +105,8 @@ class _Forks:
     """
 
     def __init__(self) -> None:
-        self.held: set[FileLock] = set()
+        #: The locks by descriptor. One that is gone is there until its descriptor is used again.
+        self.held: dict[int, _Held] = {}
         self.begun = self.done = 0
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
@@ -105,10 +122,28 @@ class _Forks:
     def _close(self) -> None:
         self.done = self.begun
         while self.held:
-            lock = self.held.pop()
-            with suppress(OSError):
-                os.close(lock.file)
-            lock.file = -1
+            lock = self.held.popitem()[1]()
+            if lock is not None:
+                with suppress(OSError):
+                    os.close(lock.file)
+                lock.file = -1
+
+    def add(self, lock: FileLock) -> None:
+        held = _Held(lock, _close)
+        held.close = partial(os.close, lock.file)
+        self.held[lock.file] = held
+
+    def end_left(self, lock: FileLock) -> None:
+        """End the other locks of this thread at a file, which keep it from having this one.
+
+        Interrupts have left them, and somebody keeps the exception.
+        """
+        for held in tuple(self.held.values()):
+            other = held()
+            if other is None or other is lock or other.thread != lock.thread or other.file < 0:
+                continue
+            if os.path.sameopenfile(other.file, lock.file):
+                other.end()
 
 
 _forks = _Forks()
@@ -120,11 +155,13 @@ class FileLock:
     The lock is the kernel's: it ends with its process, even if a forked child lives on.
     """
 
-    __slots__ = ("file", "locked", "works")
+    __slots__ = ("__weakref__", "file", "locked", "thread", "works")
 
     def __init__(self, file: int) -> None:
         """Initialise with a descriptor, as ``open`` does; it is negative for nothing."""
         self.file, self.locked = file, False
+        #: The thread that has locked the file, or waits for it.
+        self.thread: int | None = None
         #: Whether the file system has such locks, as far as has been tried.
         self.works = file >= 0 and fcntl is not None
 
@@ -134,7 +171,7 @@ class FileLock:
         while True:
             begun = _forks.begun
             lock = cls(open_file())
-            _forks.held.add(lock)
+            _forks.add(lock)
             if _forks.begun == begun == _forks.done:
                 return lock
             lock.end()
@@ -142,15 +179,9 @@ class FileLock:
 
     def lock(self, *, shared: bool = False) -> bool:
         """Wait for the lock; return False if the file system has no locks."""
-        if not self.works:
-            return False
-        self.locked = True
-        try:
+        if not self.try_lock(shared=shared):
+            _forks.end_left(self)
             fcntl.flock(self.file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in UNABLE:
-                raise
-            self.works = False
         return self.works
 
     def try_lock(self, *, shared: bool = False) -> bool:
@@ -160,7 +191,7 @@ class FileLock:
         """
         if not self.works:
             return True
-        self.locked = True
+        self.locked, self.thread = True, get_ident()
         try:
             fcntl.flock(self.file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -179,7 +210,6 @@ class FileLock:
         """Release the lock and close the file; a forked child has done so already."""
         file = self.file
         if file < 0:
-            _forks.held.discard(self)
             return
         try:
             # First, because a child that is forked below does not close the file.
@@ -189,8 +219,9 @@ class FileLock:
             if error.errno not in UNABLE:
                 raise
         finally:
-            _forks.held.discard(self)
             self.file = -1
+            # The reference first, which would close the next file with this descriptor.
+            _forks.held.pop(file, None)
             os.close(file)
 
 

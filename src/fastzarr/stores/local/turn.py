@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from fastzarr.stores.capabilities import Prepared
     from fastzarr.stores.local.folder import Folder
-    from fastzarr.stores.place import Locks
+    from fastzarr.stores.users import Hold
 
 
 class _New:
@@ -83,7 +83,7 @@ class _New:
 class FileTurn:
     """A turn at a key of a folder that excludes other threads and processes."""
 
-    __slots__ = ("_folder", "_key", "_lock", "_locks", "_looked", "_new", "_path")
+    __slots__ = ("_folder", "_hold", "_key", "_lock", "_looked", "_new", "_path")
 
     def __init__(self, folder: Folder, key: str) -> None:
         """Initialise; the lock is taken when it is first needed."""
@@ -91,16 +91,16 @@ class FileTurn:
         self._path = folder.base + key
         self._lock: FileLock | None = None
         self._looked = False
-        # The locks of threads, used if the file system has none.
-        self._locks: Locks | None = None
+        # The lock among threads, used if the file system has none.
+        self._hold: Hold | None = None
         self._new: _New | None = None
 
     def get(self) -> bytes | None:
         """Lock the value and return it; None if the key is missing."""
-        info = self._hold()
+        info = self._lock_file()
         self._looked = True
         if self._lock is None:
-            return None if self._locks is None else self._folder.read(self._key)
+            return None if self._hold is None else self._folder.read(self._key)
         try:
             file = self._lock.file
             return read_part(file, 0, (info or os.fstat(file)).st_size)
@@ -110,13 +110,13 @@ class FileTurn:
 
     def lock(self) -> None:
         """Lock the value without reading it, unless the key is missing."""
-        self._hold()
+        self._lock_file()
 
     def put(self, value: Buffer | None) -> bool:
         """Store or delete the value; return False if another writer created it since ``get``."""
         if value is None:
             # A writer that found the key missing does not delete a value created since.
-            if not self._looked or self._lock is not None or self._locks is not None:
+            if not self._looked or self._lock is not None or self._hold is not None:
                 self._remove()
             return True
         return self._folder.write_beside(self._key, lambda folder: self._write(folder, value))
@@ -139,21 +139,21 @@ class FileTurn:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.end()
-        locks, self._locks = self._locks, None
-        if locks is not None:
-            locks.give_back(self._key)
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            self._folder.place.locks.give_back(hold)
 
-    def _hold(self) -> os.stat_result | None:
+    def _lock_file(self) -> os.stat_result | None:
         """Lock the file that has the name of the key, if there is one.
 
         Return its ``stat`` if it was not locked before.
         """
         named = None
         access = os.O_RDONLY
-        if not HAS_LOCKS and self._locks is None:
+        if not HAS_LOCKS and self._hold is None:
             warn_of_no_locks(self._folder)
             self._take_turns()
-        while self._lock is None and self._locks is None:
+        while self._lock is None and self._hold is None:
             lock = self._folder.open_to_lock(self._key, access)
             if lock is None:
                 if os.path.islink(self._path):
@@ -179,9 +179,7 @@ class FileTurn:
         return named
 
     def _take_turns(self) -> None:
-        locks = self._folder.place.locks
-        locks.take(self._key)
-        self._locks = locks
+        self._hold = self._folder.place.locks.take(self._key)
 
     def _discard(self) -> None:
         new, self._new = self._new, None
@@ -219,7 +217,7 @@ class FileTurn:
         return published
 
     def _publish(self, temporary: str, *, synced: bool) -> bool:
-        while self._lock is None and self._locks is None:
+        while self._lock is None and self._hold is None:
             if put_new(self._folder, temporary, self._path):
                 return True
             if self._looked:
@@ -229,7 +227,7 @@ class FileTurn:
                 # Before the lock is taken, for which others wait.
                 sync_file(temporary)
                 synced = True
-            self._hold()
+            self._lock_file()
         if not synced:
             sync_file(temporary)
         if self._lock is not None and self._is_document():
@@ -270,8 +268,8 @@ class FileTurn:
     def _remove(self) -> None:
         folder = self._key.rpartition("/")[0]
         self._folder.check(folder)
-        self._hold()
-        if self._lock is None and self._locks is None:
+        self._lock_file()
+        if self._lock is None and self._hold is None:
             return
         try:
             patiently(os.unlink, self._path)

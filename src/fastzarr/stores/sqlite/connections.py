@@ -28,15 +28,15 @@ import sqlite3
 import time
 from contextlib import suppress
 from functools import lru_cache
-from threading import Condition, RLock, get_ident
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from weakref import ref
 
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database_files import is_writable, lock_holders, make_folders
+from fastzarr.stores.users import Monitor, Users
 
 if TYPE_CHECKING:
     from fastzarr.stores.place import Place
@@ -83,14 +83,6 @@ class Link:
         self.in_use = self.within = False
 
 
-class _User(ref[object]):
-    """A session that has not ended, with its thread and its connection."""
-
-    __slots__ = ("link", "thread")
-    link: Link | None
-    thread: int
-
-
 class Connections:
     """The connections to a database: those that no thread uses now, and how many are in use."""
 
@@ -114,16 +106,16 @@ class Connections:
         self._idle: dict[str, list[Link]] = {READ: [], UPDATE: [], CREATE: []}
         # How many small transactions there were without a log.
         self._small = 0
-        # The sessions under way, and the thread that waits for the others to fork.
-        self._users: set[_User] = set()
+        # The sessions under way, each with its connection, and the thread that waits to fork.
+        self._users: Users[object, list[Link]] = Users()
         self._forking: int | None = None
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
         self._file: tuple[int, int] | None = None
 
     def _unlock(self) -> None:
-        self._lock = RLock()
-        self._free = Condition(self._lock)
+        self._monitor = Monitor(RLock())
+        self._lock = self._monitor.lock
 
     @property
     def timeout(self) -> float:
@@ -146,45 +138,47 @@ class Connections:
         Return None if there is no file, and none is to be created.
         """
         me = get_ident()
-        with self._lock:
-            while self._forking not in (None, me):
-                self._free.wait()
-            self._end_left(me)
-            if self._in_memory:
-                # Another connection would be to another database.
-                mode = CREATE
-                self._wait()
-            else:
-                file = self.inode()
+        lent: list[Link] = []
+        if self._in_memory:
+            # Another connection would be to another database.
+            mode = CREATE
+
+        def look() -> bool:
+            if not self._is_free(me):
+                return False
+            self._users.add(session, me, lent)
+            return True
+
+        self._monitor.wait(look)
+        try:
+            with self._lock:
+                file = None if self._in_memory else self.inode()
                 if file != self._file:
                     # Another file has the name now, or none has.
                     self._close_idle()
                     self._file, self._small = file, 0
                 if file is None and mode != CREATE:
+                    self._leave(session)
                     return None
-            user = _User(session)
-            user.thread, user.link = me, None
-            self._users.add(user)
-            # Whoever may write must not read through a connection that was opened for reading.
-            for enough in (CREATE, mode) if mode != READ else (READ,):
-                if self._idle[enough]:
-                    return self._lend(self._idle[enough], user)
-        try:
+                # Whoever may write must not read through a connection that was opened for reading.
+                for enough in (CREATE, mode) if mode != READ else (READ,):
+                    if self._idle[enough]:
+                        return self._lend(self._idle[enough], lent)
             made = Link(self._open(mode, tried=mode == CREATE), mode)
             with self._lock:
                 self._idle[mode].append(made)
                 if self._file is None and not self._in_memory:
                     self._file = self.inode()
-                return self._lend(self._idle[mode], user)
+                return self._lend(self._idle[mode], lent)
         except BaseException:
             self._leave(session)
             raise
 
-    def _lend(self, idle: list[Link], user: _User) -> Link:
+    def _lend(self, idle: list[Link], lent: list[Link]) -> Link:
         """Let a session have the last connection of a list."""
         if not self._in_memory:
-            user.link = idle.pop()
-            return user.link
+            lent.append(idle.pop())
+            return lent[0]
         link = idle[-1]
         # It stays where it is, because the values would be lost with it.
         if link.in_use and not link.within and link.connection.in_transaction:
@@ -193,19 +187,17 @@ class Connections:
         link.in_use = True
         return link
 
-    def _end_left(self, me: int | None = None) -> None:
-        """End sessions that interrupts have left, and all of one thread, with the lock held."""
-        for user in tuple(self._users):
-            if user.thread == me or user() is None:
-                self._users.discard(user)
-                if user.link is not None:
-                    user.link.connection.close()
+    def _is_free(self, me: int) -> bool:
+        """Whether a thread may use a connection now, with the lock held.
 
-    def _wait(self, me: int | None = None) -> None:
-        """Wait until no session is under way but those of one thread, with the lock held."""
-        while any(user.thread != me for user in tuple(self._users)):
-            self._free.wait(_LOOK)
-            self._end_left()
+        End the sessions that interrupts have left, and those of the thread.
+        """
+        if self._forking not in (None, me):
+            return False
+        for _, lent in self._users.end_left(me):
+            for link in lent:
+                link.connection.close()
+        return not (self._in_memory and self._users.known)
 
     def give_back(self, link: Link, session: object) -> None:
         """Keep a connection for the next thread."""
@@ -270,10 +262,10 @@ class Connections:
 
     def _leave(self, session: object) -> None:
         with self._lock:
-            self._users.discard(_User(session))
+            self._users.end(session)
             # Nobody else waits for those who use a connection.
             if self._in_memory or self._forking is not None:
-                self._free.notify_all()
+                self._monitor.notify()
 
     def _open(self, mode: str, *, tried: bool = True) -> sqlite3.Connection:
         try:
@@ -354,22 +346,31 @@ class Connections:
 
     def own(self, table: str) -> sqlite3.Connection:
         """Return the connection of the store's user, after executing a statement."""
-        with self._lock:
+        me = get_ident()
+        found: list[sqlite3.Connection] = []
+
+        def look() -> bool:
             if self._own is None:
-                if self._in_memory:
-                    self._end_left(get_ident())
-                    self._wait()
-                link = next(iter(self._idle[CREATE]), None) if self._in_memory else None
-                if link is None:
-                    link = Link(self._open(CREATE), CREATE)
-                    if self._in_memory:
-                        self._idle[CREATE].append(link)
-                    else:
-                        # With a log, what the user reads does not keep writers waiting.
-                        self._set_log(link, "WAL")
-                link.connection.execute(table)
-                self._own = link.connection
-            return self._own
+                if not self._is_free(me):
+                    return False
+                self._own = self._made_own(table)
+            found.append(self._own)
+            return True
+
+        self._monitor.wait(look)
+        return found[0]
+
+    def _made_own(self, table: str) -> sqlite3.Connection:
+        link = next(iter(self._idle[CREATE]), None) if self._in_memory else None
+        if link is None:
+            link = Link(self._open(CREATE), CREATE)
+            if self._in_memory:
+                self._idle[CREATE].append(link)
+            else:
+                # With a log, what the user reads does not keep writers waiting.
+                self._set_log(link, "WAL")
+        link.connection.execute(table)
+        return link.connection
 
     def _close_idle(self) -> None:
         for some in self._idle.values():
@@ -402,10 +403,14 @@ class Connections:
 
     def before_fork(self) -> None:
         """Wait for other threads, and close all connections to the file."""
-        self._lock.acquire()
-        self._forking = get_ident()
-        self._end_left(self._forking)
-        self._wait(self._forking)
+        me = get_ident()
+        with self._lock:
+            self._forking = me
+
+        def look() -> bool:
+            return self._is_free(me) and not self._users.known
+
+        self._monitor.wait(look)
         self.close()
 
     def after_fork(self, *, child: bool) -> None:
@@ -413,9 +418,9 @@ class Connections:
         self._forking = None
         if child:
             self._unlock()
-        else:
-            self._free.notify_all()
-            self._lock.release()
+            return
+        with self._lock:
+            self._monitor.notify()
 
     def worded(self, error: Exception, key: str = "") -> Exception:
         """Return the error of the store for one of SQLite or the system."""

@@ -1,0 +1,174 @@
+"""Who uses something for which others wait, and how threads wait, whenever interrupts come.
+
+Rules of this file:
+
+* An interrupt may come between any two steps of Python's, and leave a use that nobody ends. So a
+  use is known by a weak reference to an object that its user alone has. When that is gone, or when
+  its thread begins again what it can have only once, the use has ended.
+* ``threading`` takes the locks of conditions, events and futures in Python's code, where an
+  interrupt would keep them for ever, or would release the lock of another thread. Here a lock is
+  taken by a ``with`` statement itself, which no interrupt divides, and nobody waits inside of one.
+* Nothing wakes those who wait for a use that was left, so that they look again from time to time.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+#: How long a thread waits, in seconds, before it looks again.
+LOOK = 0.02
+
+
+class Hold:
+    """What a thread has of something, as long as this object lives."""
+
+    # It is made for each write, and sooner without an ``__init__``.
+    __slots__ = ("__weakref__", "name")
+    #: What is held, where that is asked for.
+    name: Any
+
+
+class Users(Generic[T, D]):
+    """Users of something, in the order in which they came; each has a thread and a detail.
+
+    All methods are called with the lock of the thing held.
+    """
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        """Initialise without users."""
+        #: The thread and the detail of each user, of those that are gone, too.
+        self.known: dict[ref[T], tuple[int | None, D]] = {}
+
+    def add(self, user: T, thread: int | None, detail: D) -> None:
+        """Add a user; ``thread`` is None if it is not known by that."""
+        self.known[ref(user)] = thread, detail
+
+    def end(self, user: T) -> None:
+        """Count a user no more, if it was counted."""
+        self.known.pop(ref(user), None)
+
+    def end_left(self, thread: int | None = None) -> list[tuple[T | None, D]]:
+        """End the users that interrupts have left; return them, None for those that are gone.
+
+        They are all that are gone, and all of ``thread``, which begins again.
+        """
+        found = []
+        for one, (of, detail) in tuple(self.known.items()):
+            user = one()
+            if user is None or (thread is not None and of == thread):
+                del self.known[one]
+                found.append((user, detail))
+        return found
+
+    def living(self, before: T | None = None) -> list[tuple[int | None, D]]:
+        """Return the thread and the detail of each, or of those who came ``before`` one."""
+        last = None if before is None else ref(before)
+        found = []
+        for one, what in self.known.items():
+            if one == last:
+                break
+            if one() is not None:
+                found.append(what)
+        return found
+
+    def has_others(self, thread: int) -> bool:
+        """Whether there is a user of another thread."""
+        return bool([of for of, _ in self.living() if of != thread])
+
+
+class Monitor:
+    """A lock, and the threads that wait for a change of what it guards."""
+
+    __slots__ = ("_waiting", "lock")
+
+    def __init__(self, lock: Any = None) -> None:
+        """Initialise with a lock, or a new one."""
+        self.lock = Lock() if lock is None else lock
+        # Those who wait, by what they wait for.
+        self._waiting: dict[Hashable, list[SimpleQueue[None]]] = {}
+
+    def wait(
+        self, look: Callable[[], bool], seconds: float | None = None, about: Hashable = None
+    ) -> bool:
+        """Wait until ``look`` returns True, which is called with the lock held.
+
+        The caller does not hold it. Return False if that takes longer than ``seconds``. Only
+        changes of what it is ``about`` are told.
+        """
+        end = None if seconds is None else monotonic() + seconds
+        mine: SimpleQueue[None] | None = None
+        while True:
+            with self.lock:
+                if look():
+                    return True
+                mine = mine or SimpleQueue()
+                self.listen(mine, about)
+            left = LOOK if end is None else min(LOOK, end - monotonic())
+            if left <= 0:
+                return False
+            heard(mine, left)
+
+    def listen(self, mine: SimpleQueue[None], about: Hashable = None) -> None:
+        """Let the next change be told to a queue, with the lock held."""
+        waiting = self._waiting.setdefault(about, [])
+        if mine not in waiting:
+            waiting.append(mine)
+
+    def notify(self, most: int | None = None, about: Hashable = None) -> None:
+        """Tell so many threads, or all, that there was a change, with the lock held."""
+        waiting = self._waiting.get(about)
+        if waiting is None:
+            return
+        told = waiting[:most]
+        del waiting[: len(told)]
+        if not waiting:
+            del self._waiting[about]
+        for one in told:
+            one.put(None)
+
+
+def heard(mine: SimpleQueue[None], seconds: float | None) -> bool:
+    """Wait until something comes in a queue; return False if that takes longer."""
+    with suppress(Empty):
+        mine.get(timeout=seconds)
+        return True
+    return False
+
+
+class Event:
+    """Whether something has happened, for which one thread at a time waits.
+
+    >>> event = Event()
+    >>> event.wait(0), event.set(), event.wait(0)
+    (False, None, True)
+    """
+
+    __slots__ = ("_told", "happened")
+
+    def __init__(self) -> None:
+        """Initialise before it has happened."""
+        #: Whether it has happened.
+        self.happened = False
+        self._told: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """Let it have happened."""
+        self.happened = True
+        self._told.put(None)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it has happened; return False if that takes longer than ``seconds``."""
+        return self.happened or heard(self._told, seconds) or self.happened

@@ -1,0 +1,140 @@
+"""Locks, and threads that wait for each other, whenever interrupts come."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from interrupting import Interrupt, elsewhere
+
+from fastzarr.stores.place import Locks, PathLocks
+from fastzarr.stores.users import Event, Hold, Monitor, Users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def interrupted(call: Callable[[], object], point: int) -> bool:
+    """Call a function with an interrupt at a point; return whether there is such a point."""
+    interrupt = Interrupt(point)
+    try:
+        with interrupt.during():
+            call()
+    except KeyboardInterrupt:
+        pass
+    return interrupt.left == 0
+
+
+def test_users_are_known_until_they_end_or_are_gone() -> None:
+    users: Users[Hold, str] = Users()
+    one, two, three = Hold(), Hold(), Hold()
+    for number, user in enumerate((one, two, three)):
+        users.add(user, number, f"user {number}")
+    assert users.living(before=three) == [(0, "user 0"), (1, "user 1")]
+    users.end(one)
+    del user, two
+    gc.collect()
+    assert users.living() == [(2, "user 2")]
+    assert users.has_others(1)
+    assert not users.has_others(2)
+    assert users.end_left() == [(None, "user 1")]
+    assert users.end_left(thread=2) == [(three, "user 2")]
+    assert not users.known
+
+
+def test_a_wait_ends_with_a_change_or_its_time() -> None:
+    monitor, seen = Monitor(), [0]
+    assert not monitor.wait(lambda: False, 0)
+
+    def change() -> None:
+        while seen[0] < 3:
+            with monitor.lock:
+                monitor.notify()
+
+    def look() -> bool:
+        seen[0] += 1
+        return seen[0] > 2
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    assert monitor.wait(look)
+    thread.join()
+
+
+def test_an_interrupted_wait_keeps_no_lock() -> None:
+    for point in count(1):
+        monitor, looks = Monitor(), iter([False, False])
+        found = interrupted(lambda: monitor.wait(lambda: next(looks, True)), point)  # noqa: B023
+        elsewhere(lambda: monitor.wait(lambda: True) and None)  # noqa: B023
+        with monitor.lock:
+            monitor.notify()
+        if not found:
+            break
+    assert point > 8
+
+
+def test_an_interrupted_wait_for_an_event_does_not_stop_who_sets_it() -> None:
+    for point in count(1):
+        event = Event()
+        found = interrupted(lambda: event.wait(0.001), point)  # noqa: B023
+        elsewhere(event.set)
+        assert event.wait(0)
+        if not found:
+            break
+    assert point > 2
+
+
+def in_turn(locks: Locks) -> None:
+    with locks.held("a"):
+        pass
+
+
+def share(paths: PathLocks) -> None:
+    hold = paths.share("a/b")
+    paths.leave(hold)
+
+
+def alone(paths: PathLocks) -> None:
+    with paths.alone("a"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("made", "call", "other"),
+    [(Locks, in_turn, in_turn), (PathLocks, share, alone), (PathLocks, alone, share)],
+)
+def test_a_lock_that_an_interrupt_has_left_is_free(made: Any, call: Any, other: Any) -> None:
+    for point in count(1):
+        locks = made()
+        found = interrupted(lambda: call(locks), point)  # noqa: B023
+        elsewhere(lambda: other(locks))  # noqa: B023
+        if not found:
+            break
+    assert point > 4
+
+
+@pytest.mark.parametrize(("call", "other"), [(share, alone), (alone, share), (alone, alone)])
+def test_who_was_interrupted_while_it_waited_lets_others_in(call: Any, other: Any) -> None:
+    for point in count(1):
+        paths, has, free = PathLocks(), threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with paths.alone(""):  # noqa: B023
+                has.set()  # noqa: B023
+                free.wait()  # noqa: B023
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        has.wait()
+        timer = threading.Timer(0.03, free.set)
+        timer.start()
+        found = interrupted(lambda: call(paths), point)  # noqa: B023
+        timer.join()
+        thread.join()
+        elsewhere(lambda: other(paths))  # noqa: B023
+        if not found:
+            break
+    assert point > 8
