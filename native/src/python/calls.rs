@@ -48,18 +48,34 @@ impl Calls {
     /// Keep an exception, and return the error of the call.
     pub(super) fn keep(&self, stage: &'static str, raised: PyErr) -> Error {
         let message = raised.to_string();
-        let mut first = guard(&self.raised);
-        if first.is_none() {
-            *first = Some(raised);
+        let mut kept = guard(&self.raised);
+        // An interrupt counts more than what has gone wrong before it.
+        let counts = match kept.as_ref() {
+            Some(first) => Python::try_attach(|py| !ends(py, first) && ends(py, &raised)),
+            None => Some(true),
+        };
+        let other = if counts == Some(true) {
+            kept.replace(raised)
         } else {
-            // The other one is released after that, for the same reason as buffers.
-            drop(first);
-        }
+            Some(raised)
+        };
+        // The other one is released after that, for the same reason as buffers.
+        drop(kept);
+        drop(other);
         Error {
             kind: Kind::Foreign,
             stage,
             message,
         }
+    }
+
+    /// Drop the exception that was kept, because the call is made again in another way, unless it is
+    /// that of an interrupt, which may have come meanwhile.
+    pub(super) fn forget(&self) {
+        Python::try_attach(|py| {
+            let other = guard(&self.raised).take_if(|raised| !ends(py, raised));
+            drop(other);
+        });
     }
 
     /// Return the exception that was kept.
@@ -69,8 +85,7 @@ impl Calls {
 
     /// Return the exception if it is no failure of a chunk, such as that of Ctrl-C.
     pub(super) fn ended(&self, py: Python<'_>) -> Option<PyErr> {
-        let mut raised = guard(&self.raised);
-        raised.take_if(|raised| !raised.is_instance_of::<PyException>(py))
+        guard(&self.raised).take_if(|raised| ends(py, raised))
     }
 
     /// Whether the run has ended by such an exception, or with the interpreter.
@@ -81,7 +96,11 @@ impl Calls {
     /// Whether there is an exception that is no failure of a chunk.
     pub(super) fn is_ended(&self, py: Python<'_>) -> bool {
         let raised = guard(&self.raised);
-        let raised = raised.as_ref();
-        raised.is_some_and(|raised| !raised.is_instance_of::<PyException>(py))
+        raised.as_ref().is_some_and(|raised| ends(py, raised))
     }
+}
+
+/// Whether an exception is no failure of a chunk, such as that of Ctrl-C.
+pub(super) fn ends(py: Python<'_>, raised: &PyErr) -> bool {
+    !raised.is_instance_of::<PyException>(py)
 }

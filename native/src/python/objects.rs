@@ -13,7 +13,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 use pyo3::IntoPyObjectExt;
 
-use super::calls::Calls;
+use super::calls::{ends, Calls};
 use super::desk::PyDesk;
 use super::found::{as_bytes, found, Come, Found, PyChunks, Way};
 use super::lent::{Lent, Loans};
@@ -196,8 +196,10 @@ impl PyObjects {
                 done => break done,
             }
         };
-        let ended = end(&turn);
-        done.and(ended)
+        match end(&turn) {
+            Err(raised) if done.is_ok() || ends(py, &raised) => Err(raised),
+            _ => done.map(drop),
+        }
     }
 
     /// Put a value that Python may keep. Return memory that it does not keep any more, if there is some.

@@ -93,7 +93,7 @@ impl Together {
                 Ok(come) => return Ok(come),
                 Err(error) if calls.has_ended() => return Err(error),
                 Err(_) => {
-                    calls.raised();
+                    calls.forget();
                     place.alone = last;
                 }
             }

@@ -7,6 +7,8 @@ Rules of this file:
 * The values that are fetched and not taken, the chunks that are being written, encoded and decoded,
   and those that wait for their batch have at most ``fetch.bytes``. Each call may have one value or
   one chunk beyond these bytes, so that none waits for another, which may be waiting for it.
+* An interrupt may leave a place, or a thread that waits for one. A place ends when nothing refers
+  to it any more, and a thread waits no longer than it has said.
 * Whoever has been admitted needs nothing else of this file to end: what a store reads or writes by
   itself meanwhile runs on the same thread. A thread is admitted before it takes the lock of a
   chunk, so that none waits here with a lock that an admitted one needs.
@@ -16,16 +18,16 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import ref
 
 from fastzarr.config import config
+from fastzarr.stores.users import LOOK, Monitor, heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# How long a thread waits before it is told that it is not admitted.
-_LOOK = 0.02
 
 
 class Holder(Protocol):
@@ -62,21 +64,33 @@ class _Bounds:
         self.reset()
 
     def reset(self) -> None:
-        self.lock = threading.Lock()
-        self._freed = threading.Condition(self.lock)
+        self._freed = Monitor()
+        self.lock = self._freed.lock
         # The calls with bytes.
         self._holders: set[ref[Holder]] = set()
         self._requests = 0
         # The places of writes, by thread.
         self._inside: dict[int, _Entry] = {}
-        self._writes_wait = 0
+        # Until when writes wait, by thread.
+        self._waiting: dict[int, float] = {}
         self._write_is_next = False
         #: Whether a read waits. ``resume`` lets it look again, on another thread.
         self.reads_wait = False
 
     def _is_full(self) -> bool:
         most = max(int(config.flat["fetch.concurrency"]), 1)
+        if self._requests + len(self._inside) < most:
+            return False
+        for thread, entry in tuple(self._inside.items()):
+            if entry.found() is None:
+                self._drop(thread)
         return self._requests + len(self._inside) >= most
+
+    def _writes_wait(self) -> bool:
+        for thread, until in tuple(self._waiting.items()):
+            if until < time.monotonic():
+                del self._waiting[thread]
+        return bool(self._waiting)
 
     def count(self, call: Holder) -> None:
         """Count the bytes that a call holds from now on, with the lock held."""
@@ -98,14 +112,14 @@ class _Bounds:
 
     def _wake(self) -> None:
         """Let a write look whether it may begin now, with the lock held."""
-        if self._writes_wait:
-            self._freed.notify()
+        if self._waiting:
+            self._freed.notify(1)
 
     # Reads
 
     def may_read(self) -> bool:
         """Whether another request may begin now, with the lock held."""
-        wait = self._is_full() or (self._writes_wait > 0 and self._write_is_next)
+        wait = self._is_full() or (self._write_is_next and self._writes_wait())
         # If one may begin, others may wait still: each value that is taken makes room for one.
         self.reads_wait = self.reads_wait or wait
         return not wait
@@ -143,27 +157,28 @@ class _Bounds:
 
     def enter(self, call: Holder, size: int) -> Admission | None:
         """Return a place for a chunk of a call; None if there is none within some milliseconds."""
+        me = threading.get_ident()
+        freed: SimpleQueue[None] = SimpleQueue()
         with self.lock:
-            if not self._may_write(call, size):
-                self._writes_wait += 1
-                try:
-                    if not self._freed.wait(_LOOK):
-                        # No read has begun although it could.
-                        self._write_is_next = True
-                finally:
-                    self._writes_wait -= 1
-                for thread, entry in tuple(self._inside.items()):
-                    if entry.found() is None:
-                        self._drop(thread)
-                if not self._may_write(call, size):
-                    return None
-            if threading.get_ident() in self._inside:
-                self._drop(threading.get_ident())
-            made = Admission()
-            self._inside[threading.get_ident()] = _Entry(ref(made), call, size)
-            call.flying += size
-            self.count(call)
-            self._write_is_next = False
+            if self._may_write(call, size):
+                return self._admitted(me, call, size)
+            self._waiting[me] = time.monotonic() + LOOK
+            self._freed.listen(freed)
+        told = heard(freed, LOOK)
+        with self.lock:
+            self._waiting.pop(me, None)
+            # If it was told nothing, no read has begun although it could.
+            self._write_is_next = self._write_is_next or not told
+            return self._admitted(me, call, size) if self._may_write(call, size) else None
+
+    def _admitted(self, me: int, call: Holder, size: int) -> Admission:
+        if me in self._inside:
+            self._drop(me)
+        made = Admission()
+        self._inside[me] = _Entry(ref(made), call, size)
+        call.flying += size
+        self.count(call)
+        self._write_is_next = False
         return made
 
     def _may_write(self, call: Holder, size: int) -> bool:

@@ -76,35 +76,53 @@ def read(program: Program, plan: Plan, chunks: Chunks, out: Array, job: Job) -> 
         _read_shard(shard, _Held(data), piece, out, nested)
 
     if job.take is not None:
-        return _read_ahead(place, plan, job.take, one, job)
+        ahead = _Ahead(place, plan, job.take, job)
+        job.spread(ahead.task, plan.size if job.coming is None else job.coming)
+        return _run_left(one, ahead.left, ahead.failures)
     return one(0) if plan.size == 1 else _run(one, plan.size, job)
 
 
-def _read_ahead(
-    place: Callable[[Buffer | None, planning.Piece], None],
-    plan: Plan,
-    take: Take,
-    one: Callable[[int], Failure | None],
-    job: Job,
-) -> Failure | None:
-    """Read chunks of a plan as they come; ``one`` reads a chunk again that ran out."""
-    failures: list[Failure] = []
-    left: list[int] = []
-    # What has come and is taken by the next task, of whatever thread.
-    come: deque[tuple[int, Any]] = deque()
+class _Ahead:
+    """A read of the chunks of a plan as they come."""
 
-    def task(_: int) -> None:
+    def __init__(
+        self,
+        place: Callable[[Buffer | None, planning.Piece], None],
+        plan: Plan,
+        take: Take,
+        job: Job,
+    ) -> None:
+        self.place, self.plan, self.take, self.job = place, plan, take, job
+        self.failures: list[Failure] = []
+        #: The numbers of those that are read again, because something had run out.
+        self.left: list[int] = []
+        # Whether a thread has raised something, and will not take what it should have taken.
+        self.over = False
+        # What has come and is taken by the next task, of whatever thread.
+        self.come: deque[tuple[int, Any]] = deque()
+
+    def task(self, _: int) -> None:
+        """Take one of the chunks, and decode it."""
+        try:
+            taken = self.next()
+            if taken is not None:
+                self.put(*taken)
+        except BaseException:
+            self.over = True
+            raise
+
+    def next(self) -> tuple[int, Any] | None:
         taken = None
-        while taken is None:
-            if failures:
-                return
-            _check_stopped(job)
-            if not come:
-                come.extend(take() or ())
+        while taken is None and not (self.failures or self.over):
+            _check_stopped(self.job)
+            if not self.come:
+                self.come.extend(self.take() or ())
             with suppress(IndexError):
-                taken = come.popleft()
-        number, found = taken
-        piece = plan.piece(number)
+                taken = self.come.popleft()
+        return taken
+
+    def put(self, number: int, found: Any) -> None:
+        piece = self.plan.piece(number)
         failure = None
         if isinstance(found, Exception):
             failure = of_error(piece.chunk, "fetch", found)
@@ -112,18 +130,15 @@ def _read_ahead(
             raise found
         else:
             try:
-                place(found, piece)
+                self.place(found, piece)
             except Exception as error:  # noqa: BLE001  (a store or codec may raise anything)
                 failure = of_error(piece.chunk, "fetch", error)
         if failure is not None:
             # A part of a shard cannot be read again by itself.
-            if ran_out(failure) and job.coming is None:
-                left.append(number)
+            if ran_out(failure) and self.job.coming is None:
+                self.left.append(number)
             else:
-                failures.append(failure)
-
-    job.spread(task, plan.size if job.coming is None else job.coming)
-    return _run_left(one, left, failures)
+                self.failures.append(failure)
 
 
 def write(program: Program, plan: Plan, chunks: Chunks, value: Array, job: Job) -> Failure | None:

@@ -10,8 +10,8 @@ Rules of this file:
 * A thread that makes requests counts an answer and finds its next request in one step, because each
   step may wait for the interpreter's lock. Small values are handed over several at once.
 * Only threads that no signal interrupts change what is counted for the process. What a caller has
-  not taken is given back when its ``Requests`` end, however they end. Requests that are under way
-  then have nobody who waits for them.
+  not taken is given back when its ``Requests`` end, however they end, or when nothing refers to
+  them any more. Requests that are under way then have nobody who waits for them.
 * A request that is made while a thread makes another one or writes a chunk, by the store itself,
   runs on that thread.
 """
@@ -25,6 +25,7 @@ from collections import deque
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import ref
 
 from fastzarr.buffers import as_view, nbytes
 from fastzarr.config import config
@@ -63,17 +64,15 @@ class _Threads:
     def reset(self) -> None:
         self.lock = bounds.lock
         bounds.resume = self.restart
-        #: Those with requests that are not sent, and those with values that are counted.
-        self.queue: deque[Requests] = deque()
-        self.live: set[Requests] = set()
+        #: Those with requests that are not sent.
+        self.queue: deque[ref[Requests]] = deque()
         self.here = threading.local()
 
     def add(self, requests: Requests, count: int) -> None:
         """Send as many requests as there may be, and the others later."""
         if count and not requests.stopped:
-            if requests not in self.queue:
-                self.queue.append(requests)
-            self.live.add(requests)
+            if ref(requests) not in self.queue:
+                self.queue.append(ref(requests))
             bounds.count(requests)
             self.start(requests, -(-count // requests.batch))
 
@@ -93,9 +92,13 @@ class _Threads:
 
     def restart(self, *, awaited: bool | None = None) -> None:
         """Send more requests, of one kind or of both, because there is room for them."""
-        kinds = {one.awaited: one for one in self.queue if awaited in (None, one.awaited)}
-        for one in kinds.values():
-            self.start(one, 1)
+        kinds = {}
+        for one in self.queue:
+            requests = one()
+            if requests is not None and awaited in (None, requests.awaited):
+                kinds[requests.awaited] = requests
+        for requests in kinds.values():
+            self.start(requests, 1)
 
     def next(self, *, awaited: bool) -> tuple[Requests, list[int]] | None:
         """Return the requests to be sent now, of those that are ``awaited`` or of the others."""
@@ -106,10 +109,11 @@ class _Threads:
             return None
         room, starved, others = bounds.room(), False, False
         for _ in range(len(self.queue)):
-            requests = self.queue.popleft()
-            if requests.stopped or requests.sent == requests.count:
+            one = self.queue.popleft()
+            requests = one()
+            if requests is None or requests.stopped or requests.sent == requests.count:
                 continue
-            self.queue.append(requests)
+            self.queue.append(one)
             if requests.awaited is not awaited:
                 others = True
                 continue
@@ -130,15 +134,12 @@ class _Threads:
         requests.under_way -= 1
         bounds.end_read()
         if requests.ended and not requests.under_way:
-            self.forget(requests)
+            bounds.forget(requests)
         for one in self.queue:
-            if one.awaited is not requests.awaited:
-                self.restart(awaited=one.awaited)
+            other = one()
+            if other is not None and other.awaited is not requests.awaited:
+                self.restart(awaited=other.awaited)
                 return
-
-    def forget(self, requests: Requests) -> None:
-        self.live.discard(requests)
-        bounds.forget(requests)
 
     def work(self) -> None:
         """Make requests, on a thread of the executor, as long as there are some to be sent."""
@@ -182,7 +183,7 @@ class _Threads:
             requests.stopped = requests.ended = True
             requests.waiting, requests.ready = 0, []
             if not requests.under_way:
-                self.forget(requests)
+                bounds.forget(requests)
             bounds.restart()
 
 

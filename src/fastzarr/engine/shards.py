@@ -156,6 +156,8 @@ class _Reader:
         self.count = self.unsent = self.open = 0
         self.pieces = iter(range(plan.size))
         self.failures: list[Failure] = []
+        #: Whether nothing more is read, because something has failed or was interrupted.
+        self.over = False
         shard: Any = program.shard
         # What an index means, apart from the value that it is a part of and the number of entries.
         self.meaning = (shard.at_start, *map(repr, shard.index.codecs))
@@ -171,17 +173,22 @@ class _Reader:
 
     def work(self, _: int) -> None:
         """Take and decode what has come, until nothing is left or something has failed."""
-        self.more()
-        self.send()
-        while self.open and not self.failures:
-            for number, value in self.requests.take_values():
-                if number >= 0:
-                    self.handle(number, value)
+        try:
+            self.more()
             self.send()
+            while self.open and not self.over:
+                for number, value in self.requests.take_values():
+                    if number >= 0:
+                        self.handle(number, value)
+                self.send()
+        except BaseException:
+            # No other thread can do what this one had begun.
+            self.give_up()
+            raise
 
     def more(self) -> None:
         """Begin some more shards."""
-        while self.open < _BEGUN and not self.failures:
+        while self.open < _BEGUN and not self.over:
             with self.lock:
                 number = next(self.pieces, None)
                 self.open += number is not None
@@ -259,6 +266,8 @@ class _Reader:
     def handle(self, number: int, value: Any) -> None:
         """Go on with what has come."""
         then, part, found, detail, _, _ = self.wanted.pop(number)
+        if isinstance(value, BaseException) and not isinstance(value, Exception):
+            raise value
         with self.lock:
             found.active += 1
         try:
@@ -274,7 +283,7 @@ class _Reader:
                 restart = found.stale and not found.active and part.top().object is found
                 if restart:
                     part.top().restart()
-            if restart and not self.failures:
+            if restart and not self.over:
                 self.begin(part.top())
         self.more()
         self.close()
@@ -283,6 +292,10 @@ class _Reader:
         """End the call with an error."""
         chunk = part.top().piece.chunk
         self.failures.append(of_error(chunk, "fetch", part.inside(error)))
+        self.give_up()
+
+    def give_up(self) -> None:
+        self.over = True
         self.requests.stop()
         self.requests.wake(self.job.threads)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from fastzarr.config import config
@@ -21,6 +22,7 @@ from fastzarr.engine.job import inline
 from fastzarr.native import extension
 from fastzarr.stores.stopping import STOP, Stopped
 from fastzarr.stores.threads import close_shared, shared
+from fastzarr.stores.users import LOOK, heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +53,11 @@ class _Run:
 
     def __init__(self, task: Callable[[int], None], count: int, team: Team) -> None:
         self.task, self.numbers, self.team = task, iter(range(count)), team
+        self.process = os.getpid()
         self.raised: list[BaseException] = []
-        self.idle = threading.Condition()
+        self.lock = threading.Lock()
+        #: Something comes whenever a thread has become inactive.
+        self.left: SimpleQueue[None] = SimpleQueue()
         self.over = False
         self.active = 0
 
@@ -65,31 +70,46 @@ class _Run:
 
     def help(self) -> None:
         """Take part in the work on a thread of the pool."""
-        with self.idle:
+        with self.lock:
             if self.over:
                 return
             self.active += 1
         try:
             self.work()
         except BaseException as error:  # noqa: BLE001  (raised again by the caller's thread)
-            self.raised.append(error)
+            self.fail(error)
         finally:
-            with self.idle:
+            with self.lock:
                 self.active -= 1
-                self.idle.notify_all()
+            self.left.put(None)
+
+    def wait(self) -> None:
+        """Wait until no thread is active; raise RuntimeError in a forked child, which has none."""
+        while self.active:
+            if not heard(self.left, LOOK) and os.getpid() != self.process:
+                self.active = 0
+                msg = "the process was forked during the call"
+                raise RuntimeError(msg)
 
     def settle(self) -> None:
         """End the run and wait until no thread is active; Ctrl-C does not end the wait."""
         self.over = True
         while self.active:
             try:
-                with self.idle:
-                    self.idle.wait_for(lambda: not self.active)
+                self.wait()
             except BaseException as error:  # noqa: BLE001  (kept for the caller)
                 self.fail(error)
 
+    def end(self) -> None:
+        """Raise an error; an interrupt counts more than what has gone wrong before it."""
+        try:
+            raise ([one for one in self.raised if not isinstance(one, Exception)] or self.raised)[0]
+        finally:
+            # Otherwise its frames, and the places and locks that they have, would not end with it.
+            self.raised.clear()
+
     def fail(self, error: BaseException) -> None:
-        """Keep an error of the caller's thread; if it is an interrupt, the others leave too."""
+        """Keep an error of a thread; if it is an interrupt, the others leave too."""
         self.raised.append(error)
         if not isinstance(error, Exception):
             self.team.stopped.stop()
@@ -133,7 +153,7 @@ def parallel(
     """Run a task for each number below ``count``, on the pool and the caller's thread.
 
     If a task raises, ``interrupted`` is called, and the first exception is raised once no task is
-    running any more.
+    running any more, or an interrupt that came later.
     """
     team = team or Team()
     most = team.threads or workers()
@@ -148,8 +168,7 @@ def parallel(
                 break
         run.work()
         # When no numbers are left, other threads may still be running their last task.
-        with run.idle:
-            run.idle.wait_for(lambda: not run.active)
+        run.wait()
     except BaseException as error:  # noqa: BLE001  (raised below)
         run.fail(error)
         if interrupted is not None:
@@ -157,7 +176,7 @@ def parallel(
     finally:
         run.settle()
     if run.raised:
-        raise run.raised[0]
+        run.end()
 
 
 def cleanup_resources() -> None:
