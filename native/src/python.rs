@@ -9,7 +9,6 @@
 
 mod archive;
 mod calls;
-mod desk;
 mod elements;
 #[cfg(unix)]
 mod files;
@@ -17,6 +16,7 @@ mod found;
 mod lent;
 mod objects;
 mod raised;
+mod receiver;
 mod together;
 mod views;
 
@@ -556,7 +556,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     PyUntypedArray::type_object(module.py());
     module.add_class::<PyProgram>()?;
     module.add_class::<archive::Member>()?;
-    module.add_class::<desk::PyDesk>()?;
+    module.add_class::<receiver::PyReceiver>()?;
     module.add_class::<lent::Lent>()?;
     module.add_function(wrap_pyfunction!(archive::crc32, module)?)?;
     module.add_function(wrap_pyfunction!(archive::zip_directory, module)?)?;

@@ -47,20 +47,20 @@ struct Lent {
     users: usize,
 }
 
-// SAFETY: the function is `Sync`, and `Desk::lend` waits for those who use it.
+// SAFETY: the function is `Sync`, and `Receiver::lend` waits for those who use it.
 unsafe impl Send for Lent {}
 
 /// Where the threads that fetch find what decodes.
-pub struct Desk {
+pub struct Receiver {
     lent: Mutex<Lent>,
     changed: Condvar,
     most: usize,
 }
 
-impl Desk {
+impl Receiver {
     /// Let at most so many threads of the process decode at a time, but one in any case.
-    pub fn new(most: usize) -> Desk {
-        Desk {
+    pub fn new(most: usize) -> Receiver {
+        Receiver {
             lent: Mutex::default(),
             changed: Condvar::new(),
             most,
@@ -100,7 +100,7 @@ impl Desk {
 }
 
 /// A thread that uses what is lent, and whether it is counted.
-struct User<'a>(&'a Desk, bool);
+struct User<'a>(&'a Receiver, bool);
 
 impl Drop for User<'_> {
     fn drop(&mut self) {
@@ -117,7 +117,7 @@ impl Drop for User<'_> {
 }
 
 /// The loan of a call, in a process of this generation; dropped, it has ended.
-struct Lending<'a>(&'a Desk, u32);
+struct Lending<'a>(&'a Receiver, u32);
 
 impl Drop for Lending<'_> {
     fn drop(&mut self) {
@@ -244,20 +244,20 @@ mod tests {
 
     /// Objects that threads bring, which decode them if they may.
     struct Brought {
-        desk: Desk,
+        receiver: Receiver,
         come: Mutex<Vec<usize>>,
     }
 
     impl Brought {
         fn new() -> Brought {
             Brought {
-                desk: Desk::new(2),
+                receiver: Receiver::new(2),
                 come: Mutex::default(),
             }
         }
 
         fn bring(&self, number: usize) {
-            if self.desk.decode(number, None).is_none() {
+            if self.receiver.decode(number, None).is_none() {
                 guard(&self.come).push(number);
             }
         }
@@ -280,7 +280,7 @@ mod tests {
         }
 
         fn lend(&self, decode: &Decode<'_>, wait: &mut dyn FnMut()) -> bool {
-            self.desk.lend(decode, wait);
+            self.receiver.lend(decode, wait);
             true
         }
     }
@@ -330,7 +330,7 @@ mod tests {
             }
         });
         assert_eq!(inside.load(Ordering::SeqCst), 0, "a thread still decodes");
-        assert!(brought.desk.decode(0, None).is_none());
+        assert!(brought.receiver.decode(0, None).is_none());
         let seen = seen.iter().map(|one| one.load(Ordering::SeqCst)).collect();
         (done, failures.first().map(|failure| failure.chunk), seen)
     }

@@ -14,9 +14,9 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyTuple};
 use pyo3::IntoPyObjectExt;
 
 use super::calls::{ends, Calls};
-use super::desk::PyDesk;
 use super::found::{as_bytes, found, Come, Found, PyChunks, Way};
 use super::lent::{Lent, Loans};
+use super::receiver::PyReceiver;
 use super::together::Together;
 use crate::coming::Coming;
 use crate::error::{Error, Result};
@@ -35,7 +35,12 @@ enum Asked {
     Together(Together),
     /// As they come, from this function. If not all of the plan come, so many do. The threads that
     /// fetch them may decode them.
-    Ahead(Py<PyAny>, Option<usize>, Option<Py<PyDesk>>, Coming<Come>),
+    Ahead(
+        Py<PyAny>,
+        Option<usize>,
+        Option<Py<PyReceiver>>,
+        Coming<Come>,
+    ),
 }
 
 /// The stored objects of one array, in a store of Python's.
@@ -93,8 +98,8 @@ impl PyObjects {
         let take = job.getattr(intern!(py, "take"))?;
         if !take.is_none() {
             let coming = job.getattr(intern!(py, "coming"))?.extract()?;
-            let desk = job.getattr(intern!(py, "desk"))?.extract()?;
-            objects.asked = Asked::Ahead(take.unbind(), coming, desk, Coming::new());
+            let receiver = job.getattr(intern!(py, "receiver"))?.extract()?;
+            objects.asked = Asked::Ahead(take.unbind(), coming, receiver, Coming::new());
         } else if together > 1 {
             let threads = job.getattr(intern!(py, "threads"))?.extract()?;
             objects.asked = Asked::Together(Together::new(together, threads));
@@ -279,7 +284,7 @@ impl Arrivals for PyObjects {
 
     fn lend(&self, decode: &Decode<'_>, wait: &mut dyn FnMut()) -> bool {
         match &self.asked {
-            Asked::Ahead(_, _, Some(desk), _) => desk.get().lend(decode, wait),
+            Asked::Ahead(_, _, Some(receiver), _) => receiver.get().lend(decode, wait),
             _ => return false,
         }
         true

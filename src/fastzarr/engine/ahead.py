@@ -28,10 +28,10 @@ _LEAST = 1 << 10
 _TOGETHER = 1 << 16
 
 
-def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int, desk: Any = None) -> Requests:
+def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int, receiver: Any = None) -> Requests:
     """Request the chunks of a plan; ``size`` is that of a decoded chunk in bytes.
 
-    With ``desk``, the threads that fetch them decode them.
+    With ``receiver``, the threads that fetch them decode them.
     """
     # Compressed chunks are usually smaller, and never much larger.
     most = max(size, _LEAST)
@@ -39,8 +39,8 @@ def fetch_ahead(chunks: StoredChunks, plan: Plan, size: int, desk: Any = None) -
     def longest(_: int) -> int:
         return most
 
-    if desk is not None:
-        return Received(chunks, plan, longest, _TOGETHER, desk)
+    if receiver is not None:
+        return Received(chunks, plan, longest, _TOGETHER, receiver)
 
     def request(number: int) -> Request:
         return Request(chunks.key(plan.chunk(number)))

@@ -74,8 +74,8 @@ class Job(NamedTuple):
     for at once, by ``Chunks.get_many``. ``take``, if it is not None, returns the objects of the
     plan that is read as they come: one or more numbers of pieces, each with its bytes, None if it
     is missing, or the error. It returns each once, and None if nothing has come for some
-    milliseconds. If not all pieces of the plan are read, ``coming`` is how many are. ``desk``, if
-    not None, decodes pieces for the threads that fetch them; ``take`` does not return these.
+    milliseconds. If not all pieces of the plan are read, ``coming`` is how many are. ``receiver``,
+    if not None, decodes pieces for the threads that fetch them; ``take`` does not return these.
     ``stopped`` returns whether the call has been interrupted, for threads that work for the main
     thread, or stopped by the one who awaits it; it is None if neither can be. ``beside`` is the
     path of a file that the extension syncs with those that it writes, if the durability is
@@ -92,7 +92,7 @@ class Job(NamedTuple):
     together: int = 1
     take: Take | None = None
     coming: int | None = None
-    desk: Any = None
+    receiver: Any = None
     stopped: Callable[[], bool] | None = None
     beside: str | None = None
     where: np.ndarray[Any, Any] | None = None

@@ -33,12 +33,12 @@ _OTHERS = 4
 _DECODED = object()
 
 
-def desk_for(store: Store, nbytes: int, module: Any) -> Any:
+def receiver_for(store: Store, nbytes: int, module: Any) -> Any:
     """Return what decodes chunks of a size where they come, or None.
 
     ``module`` is the extension or its twin, which has none.
     """
-    make = getattr(module, "Desk", None)
+    make = getattr(module, "Receiver", None)
     if make is None or store.batch > 1 or store.fetch_async is not None:
         return None
     most, decoding = int(config.flat["fetch.concurrency"]), workers()
@@ -48,7 +48,7 @@ def desk_for(store: Store, nbytes: int, module: Any) -> Any:
 
 
 class Received(Requests):
-    """Requests of the chunks of a plan, which ``desk`` decodes where they come."""
+    """Requests of the chunks of a plan, which ``receiver`` decodes where they come."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class Received(Requests):
         plan: Plan,
         size: Callable[[int], int],
         together: int,
-        desk: Any,
+        receiver: Any,
     ) -> None:
         """Initialise, and send as many requests as there may be."""
-        self.chunks, self.chunk, self.decode = chunks, plan.chunk, desk.decode
+        self.chunks, self.chunk, self.decode = chunks, plan.chunk, receiver.decode
         self.load = loader(chunks.store)
         super().__init__(
             chunks.store, plan.size, self._request, size, awaited=False, together=together

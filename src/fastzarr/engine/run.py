@@ -25,7 +25,7 @@ from fastzarr.engine.ahead import Together, fetch_ahead
 from fastzarr.engine.batches import held_back
 from fastzarr.engine.failures import Failure, as_error, as_failure, is_for_the_store
 from fastzarr.engine.job import Chunks, Job, inline
-from fastzarr.engine.received import desk_for
+from fastzarr.engine.received import receiver_for
 from fastzarr.engine.requests import runs_ahead
 from fastzarr.engine.shards import read_shards
 from fastzarr.engine.threads import teamed, workers
@@ -153,14 +153,18 @@ def _read_many(
         return chosen.read(program, plan, chunks, out, job._replace(together=together))
     if program.shard is not None:
         return read_shards(chosen, program, plan, chunks, out, job)
-    desk = desk_for(store, program.nbytes, chosen)
-    requests = fetch_ahead(chunks, plan, program.nbytes, desk)
+    receiver = receiver_for(store, program.nbytes, chosen)
+    requests = fetch_ahead(chunks, plan, program.nbytes, receiver)
     spread: Any = job.spread
     if spread is not inline:
         spread = partial(spread, interrupted=requests.end)
     try:
         return chosen.read(
-            program, plan, chunks, out, job._replace(spread=spread, take=requests.take, desk=desk)
+            program,
+            plan,
+            chunks,
+            out,
+            job._replace(spread=spread, take=requests.take, receiver=receiver),
         )
     finally:
         requests.end()

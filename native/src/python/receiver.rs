@@ -5,29 +5,29 @@ use pyo3::prelude::*;
 use super::found::found;
 use super::views::Used;
 use crate::objects::Decode;
-use crate::received::Desk;
+use crate::received::Receiver;
 
 /// Where the threads that fetch the objects of a call find what decodes them.
-#[pyclass(frozen, name = "Desk", module = "fastzarr._native")]
-pub(super) struct PyDesk {
-    desk: Desk,
+#[pyclass(frozen, name = "Receiver", module = "fastzarr._native")]
+pub(super) struct PyReceiver {
+    receiver: Receiver,
     /// Whether an object is decoded in less time than it takes to get the interpreter's lock.
     brief: bool,
 }
 
-impl PyDesk {
+impl PyReceiver {
     /// Lend what decodes to other threads while `wait` runs.
     pub(super) fn lend(&self, decode: &Decode<'_>, wait: &mut dyn FnMut()) {
-        self.desk.lend(decode, wait);
+        self.receiver.lend(decode, wait);
     }
 }
 
 #[pymethods]
-impl PyDesk {
+impl PyReceiver {
     #[new]
-    fn new(brief: bool, most: usize) -> PyDesk {
-        let desk = Desk::new(most);
-        PyDesk { desk, brief }
+    fn new(brief: bool, most: usize) -> PyReceiver {
+        let receiver = Receiver::new(most);
+        PyReceiver { receiver, brief }
     }
 
     /// Decode the bytes of a piece on this thread, once it may; None stands for a missing object.
@@ -43,9 +43,9 @@ impl PyDesk {
         let parts = found(value, None)?.map(|found| found.parts(&used));
         let parts = parts.as_deref();
         Ok(if self.brief {
-            self.desk.decode(number, parts)
+            self.receiver.decode(number, parts)
         } else {
-            py.detach(|| self.desk.decode(number, parts))
+            py.detach(|| self.receiver.decode(number, parts))
         })
     }
 }
