@@ -177,7 +177,7 @@ def test_of_two_threads_that_create_a_node_in_any_store_one_does(first, second, 
     def taking(self, name):
         if stopped.is_set() and isinstance(name, tuple):
             met.set()
-        take(self, name)
+        return take(self, name)
 
     monkeypatch.setattr(Locks, "take", taking)
     store = Stopping({})
