@@ -343,7 +343,7 @@ impl Watch {
 enum Stored {
     #[cfg(unix)]
     Files(LocalObjects),
-    Python(PyObjects),
+    Python(Box<PyObjects>),
 }
 
 /// Return the stored objects: as files if the store has files and, for a write, the job says how
@@ -357,10 +357,10 @@ fn stored(chunks: &Bound<'_, PyAny>, job: &Bound<'_, PyAny>, writes: bool) -> Py
     };
     let files = chunks.getattr(intern!(chunks.py(), "files"))?;
     if writes && (files.is_none() || level.is_none()) {
-        return PyObjects::to_write(chunks).map(Stored::Python);
+        return PyObjects::to_write(chunks).map(|found| Stored::Python(Box::new(found)));
     }
     if files.is_none() {
-        return PyObjects::to_read(chunks, job).map(Stored::Python);
+        return PyObjects::to_read(chunks, job).map(|found| Stored::Python(Box::new(found)));
     }
     #[cfg(unix)]
     {
@@ -382,7 +382,7 @@ impl Stored {
         match self {
             #[cfg(unix)]
             Stored::Files(local) => local,
-            Stored::Python(objects) => objects,
+            Stored::Python(objects) => objects.as_ref(),
         }
     }
 
