@@ -18,13 +18,19 @@ _SOURCE = str(Path(zarr.__file__).parent)
 
 
 class Interrupt:
-    """Raises KeyboardInterrupt at one of the points where Python looks for signals.
+    """Raises KeyboardInterrupt, or another error, where Python looks for signals, at one point.
 
     Only points in files of the package whose paths contain one of ``files`` are counted.
     """
 
-    def __init__(self, point: int, files: tuple[str, ...] = ("",)) -> None:
+    def __init__(
+        self,
+        point: int,
+        files: tuple[str, ...] = ("",),
+        error: type[BaseException] = KeyboardInterrupt,
+    ) -> None:
         self.point = point
+        self.error = error
         self.left = point
         self.files = files
 
@@ -47,7 +53,7 @@ class Interrupt:
             self.left -= 1
             if self.left == 0:
                 sys.setprofile(None)
-                raise KeyboardInterrupt
+                raise self.error
 
 
 def elsewhere(call: Callable[[], object]) -> None:

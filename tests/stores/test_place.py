@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from copy import copy, deepcopy
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -221,6 +222,38 @@ def test_a_forked_child_starts_with_no_turn_taken(make: Callable[[], Store]) -> 
             os._exit(0 if store.get("a") == b"1" and store.get("b") == b"2" else 1)
     assert os.waitpid(child, 0)[1] == 0
     turn.end()
+
+
+def fork() -> None:
+    """Fork a child that ends at once."""
+    parent = os.getpid()
+    try:
+        os.fork()
+    finally:
+        if os.getpid() != parent:
+            os._exit(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("make", [zarr.SQLiteStore, zarr.LMDBStore, zarr.DBMStore])
+def test_an_interrupted_fork_keeps_no_thread_waiting(
+    make: Callable[[str], Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a signal handler that raises another error."""
+    store = make(str(tmp_path / "store"))
+    store.set("a", b"1")
+    # Python cannot raise the error of an interrupt that comes before the first line of a hook.
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    for error in (KeyboardInterrupt, TimeoutError):
+        for point in count(1):
+            interrupt = Interrupt(point, ("place", "users", "sqlite", "lmdb", "dbm"), error)
+            with suppress(error), interrupt.during():
+                fork()
+            if interrupt.left:
+                assert point > 20
+                break
+            elsewhere(lambda: store.set("a", b"2"))
+            elsewhere(fork)
 
 
 # Arrays and groups

@@ -423,18 +423,15 @@ _forks = Locks()
 _fork: list[Hold] = []
 
 
-def _prepare() -> None:
+def _whole(step: Callable[[], None]) -> None:
+    """Make a step again if an interrupt has ended it, which comes after it.
+
+    Python forks whatever is raised by what it calls before, and goes on whatever is raised after.
+    """
     interrupted = False
     while True:
-        # Python forks whatever is raised here.
         try:
-            _fork[:] = [_forks.take("")]
-            with _guard[0]:
-                opened = {one for place in list(_places.values()) for one in place.opened}
-            for one in opened:
-                if one not in _forking:
-                    _forking.append(one)
-                one.before_fork()
+            step()
             break
         except KeyboardInterrupt:
             interrupted = True
@@ -442,10 +439,41 @@ def _prepare() -> None:
         interrupt_main()
 
 
-def _go_on() -> None:
+def _stop_all() -> None:
+    _fork[:] = [_forks.take("")]
+    with _guard[0]:
+        opened = {one for place in list(_places.values()) for one in place.opened}
+    for one in opened:
+        if one not in _forking:
+            _forking.append(one)
+        one.before_fork()
+
+
+def _let_go() -> None:
     while _forking:
-        _forking.pop().after_fork(child=False)
-    _forks.give_back(_fork.pop())
+        one = _forking[-1]
+        try:
+            one.after_fork(child=False)
+        except Exception:  # noqa: BLE001  (a signal handler may raise what it likes)
+            try:
+                one.after_fork(child=False)
+            except Exception:
+                # Python reports it, once the others have been told.
+                _forking.remove(one)
+                _let_go()
+                raise
+        _forking.pop()
+    while _fork:
+        _forks.give_back(_fork[-1])
+        _fork.clear()
+
+
+def _prepare() -> None:
+    _whole(_stop_all)
+
+
+def _go_on() -> None:
+    _whole(_let_go)
 
 
 def _start_anew() -> None:
@@ -463,3 +491,5 @@ def _start_anew() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_prepare, after_in_parent=_go_on, after_in_child=_start_anew)
+    # An interrupt may come before the first line of a function.
+    os.register_at_fork(after_in_parent=_go_on)
