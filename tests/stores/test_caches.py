@@ -742,47 +742,35 @@ def test_settings_are_checked(tmp_path):
 
 
 def test_a_value_is_never_older_than_a_token_that_was_asked_for_before(monkeypatch):
-    """A thread caches what it has read while another one changes it, and a third asks."""
+    """A thread caches what it has read while another process changes it, and a third asks."""
     inner = MemoryStore({"n": b"1"})
     store = CacheStore(inner, cache_store={})
-    reading, go_on, swapped, asked, end = (threading.Event() for _ in range(5))
+    reading, go_on, asked = (threading.Event() for _ in range(3))
     cache = store._shared.cache  # noqa: SLF001  (to stop a thread there)
-    put, swap = cache.put, MemoryStore.swap
+    put, found = cache.put, []
 
     def slow_put(*args):
         reading.set()
         go_on.wait()
         put(*args)
 
-    def slow_swap(*args):
-        done = swap(*args)
-        swapped.set()
-        end.wait()
-        return done
+    def ask():
+        token = store.validator("n")
+        asked.set()
+        reader.join()
+        found.append((token, store.get("n")))
 
     with monkeypatch.context() as patch:
         patch.setattr(cache, "put", slow_put)
-        patch.setattr(MemoryStore, "swap", slow_swap)
-        found = []
-
-        def ask():
-            token = store.validator("n")
-            asked.set()
-            threads[0].join()
-            found.append((token, store.get("n")))
-
-        token = inner.validator("n")
-        threads = [threading.Thread(target=store.get, args=("n",))]
-        threads[0].start()
+        reader, asker = (
+            threading.Thread(target=store.get, args=("n",)),
+            threading.Thread(target=ask),
+        )
+        reader.start()
         reading.wait()
-        threads.append(threading.Thread(target=store.swap, args=("n", b"2", token)))
-        threads[1].start()
-        swapped.wait()
-        threads.append(threading.Thread(target=ask))
-        threads[2].start()
+        inner.set("n", b"2")
+        asker.start()
         asked.wait(0.2)  # it waits for the first, or has its token already
         go_on.set()
-        threads[2].join()
-        end.set()
-        threads[1].join()
+        asker.join()
     assert found == [(inner.validator("n"), b"2")]
