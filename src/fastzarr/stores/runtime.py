@@ -65,8 +65,9 @@ class Runtime:
 
         Ctrl-C leaves the request, or stops all others of the call.
         """
-        asker, self.asker = self.asker or Threads("fastzarr-ask"), None
         task, begun = Task(attempt), False
+        # No interrupt comes between this and the next step, and would lose the thread.
+        asker, self.asker = self.asker or Threads("fastzarr-ask"), None
         try:
             begun = asker.submit(task.run, 1)
             if begun:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import gc
 import os
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -583,3 +584,17 @@ def test_a_lock_that_fails_otherwise_is_an_error(
         store.set("b", b"2")
     assert dict(store) == {"a": b"1"}
     assert there(store.root) == ["a"]
+
+
+def test_a_lock_that_has_ended_closes_no_other_file(tmp_path: Path) -> None:
+    """A thread that looks through all locks refers to this one a little longer."""
+    looking = pkgutil.resolve_name("fastzarr.stores.local.system:_forks").held
+    lock = system.FileLock.open(lambda: os.open(tmp_path, os.O_RDONLY))
+    number, seen = lock.file, tuple(looking.values())
+    lock.end()
+    other = os.open(tmp_path, os.O_RDONLY)
+    del lock
+    gc.collect()
+    assert seen
+    assert other == number
+    os.close(other)

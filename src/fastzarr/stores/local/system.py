@@ -90,10 +90,11 @@ class _Held(ref["FileLock"]):
     """
 
     __slots__ = ("close",)
-    close: Callable[[], None]
+    close: Callable[[], object]
 
 
 _close = methodcaller("close")
+_nothing = partial(bool)
 
 
 class _Forks:
@@ -220,8 +221,11 @@ class FileLock:
                 raise
         finally:
             self.file = -1
-            # The reference first, which would close the next file with this descriptor.
-            _forks.held.pop(file, None)
+            # The reference first, which would close the next file with this descriptor. Another
+            # thread may have it, too, as it looks through all of them.
+            held = _forks.held.pop(file, None)
+            if held is not None:
+                held.close = _nothing
             os.close(file)
 
 
