@@ -259,8 +259,8 @@ class ObjectStore(RemoteStore):
         """Return the value of a valid key as a buffer, or None if the key is missing.
 
         >>> from obstore.store import MemoryStore
-        >>> bytes(ObjectStore(MemoryStore({"a": b"1"})).load("a"))
-        b'1'
+        >>> ObjectStore(MemoryStore()).load("a") is None
+        True
         """
         import obstore
 

@@ -137,7 +137,7 @@ def pickled(fs: Any) -> Pickled | None:
     """Return a file system without credentials, or None if its class is not pickled by fsspec.
 
     >>> import fsspec
-    >>> pickled(fsspec.filesystem("memory")).options
+    >>> pickled(fsspec.filesystem("file")).options
     {}
     """
     from fsspec import AbstractFileSystem
