@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import dbm.dumb
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from at_hand import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastzarr as zarr
 from fastzarr.errors import ChunkError, ChunkNotFoundError
 from fastzarr.stores import (
-    DBMStore,
-    LMDBStore,
     MappingStore,
     MemoryStore,
-    SQLiteStore,
-    Store,
-    ZipStore,
 )
 from fastzarr.stores.capabilities import Views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-KINDS: dict[str, Callable[[str], Store]] = {
-    "memory": lambda _: MemoryStore(),
-    "sqlite": SQLiteStore,
-    "lmdb": LMDBStore,
-    "dbm": lambda path: DBMStore(path, open=dbm.dumb.open),
-    "zip": ZipStore,
-    "deflated": lambda path: ZipStore(path, compression=8),
-}
 KEYS: list[dict[str, Any]] = [
     {},
     {"zarr_format": 2},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dbm.dumb
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -10,31 +9,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytest
+from at_hand import KINDS
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fastzarr as zarr
 from fastzarr.errors import ChunkError
 from fastzarr.stores import (
-    DBMStore,
     LMDBStore,
     MappingStore,
     MemoryStore,
-    SQLiteStore,
     Store,
-    ZipStore,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-KINDS: dict[str, Callable[[str], Store]] = {
-    "memory": lambda _: MemoryStore(),
-    "sqlite": SQLiteStore,
-    "lmdb": LMDBStore,
-    "dbm": lambda path: DBMStore(path, open=dbm.dumb.open),
-    "zip": ZipStore,
-}
+    from collections.abc import Sequence
 
 
 class Counted(LMDBStore):
