@@ -191,5 +191,7 @@ def test_resources_can_be_cleaned_up_and_come_back() -> None:
     z = fastzarr.array(np.ones((256, 256)), chunks=(32, 32))
     _ = z[...]
     fastzarr.cleanup_resources()
-    assert not [t for t in threading.enumerate() if t.name.startswith("fastzarr")]
+    # What ``threading`` lists may never have begun, after an interrupt of ``Thread.start``.
+    running = [t for t in threading.enumerate() if t.is_alive()]
+    assert not [t for t in running if t.name.startswith("fastzarr")]
     assert z[...].sum() == z.size

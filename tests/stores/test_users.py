@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,34 @@ def test_a_lock_that_an_interrupt_has_left_is_free(made: Any, call: Any, other: 
         if not found:
             break
     assert point > 4
+
+
+def test_who_takes_a_lock_again_and_again_lets_others_have_it() -> None:
+    locks, begun, taken, had = Locks(), threading.Event(), [0], []
+
+    def again() -> None:
+        while taken[0] < 400 and len(had) < 2:
+            with locks.held("a"), locks.held("a"):
+                taken[0] += 1
+                begun.set()
+                time.sleep(0.005)
+
+    def once() -> None:
+        with locks.held("a"):
+            had.append(taken[0])
+
+    # Two, so that each is woken by the other.
+    threads = [threading.Thread(target=again) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    for number in range(2):
+        elsewhere(once)
+        assert had[number] < 200 * (number + 1)
+    for thread in threads:
+        thread.join()
+    with locks.held("b"):
+        assert len(locks._users) == 1  # noqa: SLF001
 
 
 @pytest.mark.parametrize(("call", "other"), [(share, alone), (alone, share), (alone, alone)])

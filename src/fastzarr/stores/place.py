@@ -57,6 +57,8 @@ class Locks:
         """Drop all locks; called in a forked child."""
         self._monitor = Monitor()
         self._users: dict[Hashable, Users[Hold, None]] = {}
+        # The threads that have waited for a while, each with the name of its lock.
+        self._waiting: Users[Hold, Hashable] = Users()
 
     def take(self, name: Hashable) -> Hold:
         """Acquire the lock of a name, which is reentrant, for as long as the result lives."""
@@ -65,15 +67,23 @@ class Locks:
 
         def look() -> bool:
             users = self._users.get(name)
+            owners = () if users is None else users.living()
+            if owners:
+                if [owner for owner, _ in owners if owner != me]:
+                    return False
+            elif self._waiting.known and self._is_wanted(name, hold):
+                return False
             if users is None:
                 users = self._users[name] = Users()
-            elif users.has_others(me):
-                return False
             users.add(hold, me, None)
             return True
 
-        self._monitor.wait(look, about=name)
+        self._monitor.wait_in_turn(look, self._waiting, hold, name)
         return hold
+
+    def _is_wanted(self, name: Hashable, hold: Hold) -> bool:
+        """Whether a thread has waited for a while, and longer than that of ``hold``."""
+        return name in [wanted for _, wanted in self._waiting.living(before=hold)]
 
     def give_back(self, hold: Hold) -> None:
         """Release a lock; ignored in a forked child if its parent holds the lock."""

@@ -9,6 +9,8 @@ Rules of this file:
   interrupt would keep them for ever, or would release the lock of another thread. Here a lock is
   taken by a ``with`` statement itself, which no interrupt divides, and nobody waits inside of one.
 * Nothing wakes those who wait for a use that was left, so that they look again from time to time.
+* What is free goes to the thread that asks first, even before those that have been woken, because
+  that is fast. Where one thread could take it again and again, ``wait_in_turn`` is called.
 """
 
 from __future__ import annotations
@@ -120,6 +122,30 @@ class Monitor:
             if left <= 0:
                 return False
             heard(mine, left)
+
+    def wait_in_turn(
+        self,
+        look: Callable[[], bool],
+        waiting: Users[T, Hashable],
+        hold: T,
+        detail: Hashable = None,
+    ) -> None:
+        """Wait until ``look`` returns True; after a while, among those that are ``waiting``.
+
+        ``look`` returns False as long as others of these came before this ``hold``. ``detail`` is
+        what all wait for; changes of that are told.
+        """
+        if self.wait(look, LOOK, detail):
+            return
+        try:
+            with self.lock:
+                # Others have no other occasion to forget what interrupts have left.
+                waiting.end_left()
+                waiting.add(hold, None, detail)
+            self.wait(look, about=detail)
+        finally:
+            with self.lock:
+                waiting.end(hold)
 
     def listen(self, mine: SimpleQueue[None], about: Hashable = None) -> None:
         """Let the next change be told to a queue, with the lock held."""

@@ -18,13 +18,17 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import stopping
 from fastzarr.stores.database_files import has_thread, process_of
-from fastzarr.stores.users import Monitor
+from fastzarr.stores.users import Hold, Monitor, Users
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 # The first bytes of a lock file, and those of the mutex of writers. The thread is a part of it.
 _HEAD = struct.Struct("=II")
@@ -70,15 +74,17 @@ class Writers:
         """
         timeout = config.flat["database.timeout"]
         end = time.monotonic() + timeout
+        hold = Hold()
 
         def look() -> bool:
-            if self._writer is not None and self._writer() is not None:
+            taken = self._writer is not None and self._writer() is not None
+            if taken or self._waiting.living(before=hold):
                 self._check(end, timeout, os.getpid())
                 return False
             self._writer = ref(writer)
             return True
 
-        self._monitor.wait(look)
+        self._monitor.wait_in_turn(look, self._waiting, hold)
         if self._path:
             path, self._path = self._path, ""
             # Without the file, the environment has no locks.
@@ -95,12 +101,14 @@ class Writers:
         if self._writer is not None and self._writer() is writer:
             with self._monitor.lock:
                 self._writer = None
-                self._monitor.notify(1)
+                self._monitor.notify()
 
     def reset(self) -> None:
         """Forget the threads of the parent, in a forked child."""
         self._monitor = Monitor()
         self._writer = None
+        # Those that have waited for a while.
+        self._waiting: Users[Hold, Hashable] = Users()
 
     def _check(self, end: float, timeout: float, holder: int) -> None:
         stopping.check()

@@ -39,6 +39,8 @@ from fastzarr.stores.database_files import is_writable, lock_holders, make_folde
 from fastzarr.stores.users import Monitor, Users
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from fastzarr.stores.place import Place
 
 #: The path of a database in memory.
@@ -108,6 +110,8 @@ class Connections:
         self._small = 0
         # The sessions under way, each with its connection, and the thread that waits to fork.
         self._users: Users[object, list[Link]] = Users()
+        # Those that have waited for a while.
+        self._waiting: Users[object, Hashable] = Users()
         self._forking: int | None = None
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
@@ -144,12 +148,12 @@ class Connections:
             mode = CREATE
 
         def look() -> bool:
-            if not self._is_free(me):
+            if not self._is_free(me) or self._waiting.living(before=session):
                 return False
             self._users.add(session, me, lent)
             return True
 
-        self._monitor.wait(look)
+        self._monitor.wait_in_turn(look, self._waiting, session)
         try:
             with self._lock:
                 file = None if self._in_memory else self.inode()
