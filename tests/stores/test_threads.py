@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 import threading
 from itertools import count
 from typing import Any
@@ -228,3 +231,33 @@ def test_a_change_that_an_interrupt_has_left_does_not_happen_later() -> None:
         if interrupt.left > 0:
             break
     assert point > 20
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux knows kinds of threads")
+@pytest.mark.parametrize(
+    ("chosen", "expected"), [("SCHED_OTHER", "SCHED_BATCH"), ("SCHED_IDLE", "SCHED_IDLE")]
+)
+def test_threads_do_not_interrupt_others_unless_the_user_has_chosen_how(
+    chosen: str, expected: str
+) -> None:
+    code = f"""
+import os, obstore.store, fastzarr
+from fastzarr.stores import ObjectStore
+os.sched_setscheduler(0, os.{chosen}, os.sched_param(0))
+a = fastzarr.create_array(ObjectStore(obstore.store.MemoryStore()), data=[1, 2], chunks=1)
+assert a[:].tolist() == [1, 2]
+assert os.sched_getscheduler(0) == os.{chosen}
+threads = {{int(name) for name in os.listdir("/proc/self/task")}} - {{os.getpid()}}
+named = {{open(f"/proc/self/task/{{one}}/comm").read().strip(): one for one in threads}}
+for name, one in named.items():
+    if "tokio" in name or "ask" in name:
+        print(name, os.sched_getscheduler(one) == os.{expected})
+"""
+    done = subprocess.run(  # noqa: S603  (this interpreter)
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    if "PermissionError" in done.stderr:
+        pytest.skip("this machine does not let a process choose")
+    assert not done.stderr
+    assert "tokio" in done.stdout
+    assert "False" not in done.stdout

@@ -7,6 +7,9 @@ Rules of this file:
 * Without memory, a thread may end before it has begun, and ``Thread.start`` would wait for ever.
   One that has not begun after a while is given up, and does nothing if it begins after all.
 * A forked child has no threads, and begins with new ones.
+* Where the system can, it does not interrupt other threads to let one of these begin at once: one
+  that decodes would be interrupted for each answer that comes. Threads that they start themselves,
+  such as those of obstore, are of the same kind.
 * The process waits for the work under way before it ends.
 """
 
@@ -15,6 +18,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -67,6 +71,14 @@ def started(target: Callable[[], object], name: str) -> threading.Thread | None:
     except RuntimeError:
         return None
     return thread
+
+
+def _let_others_run() -> None:
+    """Let this thread wait for its turn when it wakes, unless the user has chosen otherwise."""
+    if hasattr(os, "SCHED_BATCH"):
+        with suppress(OSError):  # it is slower then, as elsewhere
+            if os.sched_getscheduler(0) == os.SCHED_OTHER:
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 class Task(Generic[T]):
@@ -235,6 +247,7 @@ class _Member:
 
     def run(self) -> None:
         crew = self.crew
+        _let_others_run()
         with crew.lock:
             if self.given_up:
                 return
