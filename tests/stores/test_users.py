@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 from itertools import count
@@ -143,6 +144,53 @@ def test_who_takes_a_lock_again_and_again_lets_others_have_it() -> None:
         thread.join()
     with locks.held("b"):
         assert len(locks._users) == 1  # noqa: SLF001
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the system has no such signal")
+@pytest.mark.parametrize("within", ["takes it", "waits for who takes it"])
+def test_a_signal_handler_has_the_lock_that_the_thread_waits_for(within: str) -> None:
+    locks, had = Locks(), []
+    main = threading.main_thread().ident or 0
+    begun, entered, ended = (threading.Event() for _ in range(3))
+
+    def first() -> None:
+        with locks.held("a"):
+            begun.set()
+            # The main thread waits in line by then.
+            while not locks._line.known:  # noqa: SLF001
+                time.sleep(0.001)
+            second.start()
+            signal.pthread_kill(main, signal.SIGUSR1)
+            assert entered.wait(60)
+            time.sleep(0.05)
+        if not ended.wait(60):
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+    def take(name: str) -> None:
+        with locks.held("a"):
+            had.append(name)
+
+    def handle(*_: object) -> None:
+        assert not entered.is_set(), "it would wait for ever"
+        entered.set()
+        if within == "takes it":
+            take("handler")
+        else:
+            second.join()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=take, args=("second",))]
+    second = threads[1]
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        threads[0].start()
+        begun.wait()
+        take("main")
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert had.index("main") > had.index("handler" if within == "takes it" else "second")
 
 
 @pytest.mark.parametrize(("call", "other"), [(share, alone), (alone, share), (alone, alone)])

@@ -27,7 +27,7 @@ from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, WeakValueDictionary, ref
 
-from fastzarr.stores.users import Hold, Monitor, Users
+from fastzarr.stores.users import Hold, Line, Monitor, Users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -58,7 +58,7 @@ class Locks:
         self._monitor = Monitor()
         self._users: dict[Hashable, Users[Hold, None]] = {}
         # The threads that have waited for a while, each with the name of its lock.
-        self._waiting: Users[Hold, Hashable] = Users()
+        self._line: Line[Hold] = Line()
 
     def take(self, name: Hashable) -> Hold:
         """Acquire the lock of a name, which is reentrant, for as long as the result lives."""
@@ -71,19 +71,15 @@ class Locks:
             if owners:
                 if [owner for owner, _ in owners if owner != me]:
                     return False
-            elif self._waiting.known and self._is_wanted(name, hold):
+            elif self._line.known and self._line.is_before(hold, name):
                 return False
             if users is None:
                 users = self._users[name] = Users()
             users.add(hold, me, None)
             return True
 
-        self._monitor.wait_in_turn(look, self._waiting, hold, name)
+        self._monitor.wait_in_turn(look, self._line, hold, name)
         return hold
-
-    def _is_wanted(self, name: Hashable, hold: Hold) -> bool:
-        """Whether a thread has waited for a while, and longer than that of ``hold``."""
-        return name in [wanted for _, wanted in self._waiting.living(before=hold)]
 
     def give_back(self, hold: Hold) -> None:
         """Release a lock; ignored in a forked child if its parent holds the lock."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
@@ -30,6 +30,8 @@ D = TypeVar("D")
 
 #: How long a thread waits, in seconds, before it looks again.
 LOOK = 0.02
+# How long a thread that does not look again keeps its place in a line.
+_KEPT = 0.5
 
 
 class Hold:
@@ -91,6 +93,28 @@ class Users(Generic[T, D]):
         return bool([of for of, _ in self.living() if of != thread])
 
 
+class Line(Users[T, "tuple[Hashable, float]"]):
+    """Those who have waited for a while; each has what it waits for, and until when it is there.
+
+    A thread that runs a signal handler does not look, and the handler may wait for others. What was
+    left by an interrupt may be kept with its exception. So a place is kept only for a while.
+    """
+
+    __slots__ = ()
+
+    def join(self, user: T, about: Hashable) -> None:
+        """Let a user of this thread have the last place, or keep that which it has."""
+        self.add(user, get_ident(), (about, monotonic() + _KEPT))
+
+    def is_before(self, user: T, about: Hashable = None) -> bool:
+        """Whether another thread has waited longer than a user of this one, and still looks."""
+        me, now = get_ident(), monotonic()
+        for thread, (what, until) in self.living(user):
+            if what == about and until > now and thread != me:
+                return True
+        return False
+
+
 class Monitor:
     """A lock, and the threads that wait for a change of what it guards."""
 
@@ -126,26 +150,32 @@ class Monitor:
     def wait_in_turn(
         self,
         look: Callable[[], bool],
-        waiting: Users[T, Hashable],
+        line: Line[T],
         hold: T,
-        detail: Hashable = None,
+        about: Hashable = None,
     ) -> None:
-        """Wait until ``look`` returns True; after a while, among those that are ``waiting``.
+        """Wait until ``look`` returns True; after a while, in a line.
 
-        ``look`` returns False as long as others of these came before this ``hold``. ``detail`` is
-        what all wait for; changes of that are told.
+        ``look`` returns False as long as others there came before this ``hold``. Changes of what it
+        is ``about`` are told.
         """
-        if self.wait(look, LOOK, detail):
+        if self.wait(look, LOOK, about):
             return
+
+        def look_again() -> bool:
+            if look():
+                return True
+            line.join(hold, about)
+            return False
+
         try:
             with self.lock:
                 # Others have no other occasion to forget what interrupts have left.
-                waiting.end_left()
-                waiting.add(hold, None, detail)
-            self.wait(look, about=detail)
+                line.end_left()
+            self.wait(look_again, about=about)
         finally:
             with self.lock:
-                waiting.end(hold)
+                line.end(hold)
 
     def listen(self, mine: SimpleQueue[None], about: Hashable = None) -> None:
         """Let the next change be told to a queue, with the lock held."""

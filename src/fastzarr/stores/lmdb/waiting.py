@@ -18,17 +18,13 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from weakref import ref
 
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import stopping
 from fastzarr.stores.database_files import has_thread, process_of
-from fastzarr.stores.users import Hold, Monitor, Users
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
+from fastzarr.stores.users import Hold, Line, Monitor
 
 # The first bytes of a lock file, and those of the mutex of writers. The thread is a part of it.
 _HEAD = struct.Struct("=II")
@@ -78,13 +74,13 @@ class Writers:
 
         def look() -> bool:
             taken = self._writer is not None and self._writer() is not None
-            if taken or self._waiting.living(before=hold):
+            if taken or (self._line.known and self._line.is_before(hold)):
                 self._check(end, timeout, os.getpid())
                 return False
             self._writer = ref(writer)
             return True
 
-        self._monitor.wait_in_turn(look, self._waiting, hold)
+        self._monitor.wait_in_turn(look, self._line, hold)
         if self._path:
             path, self._path = self._path, ""
             # Without the file, the environment has no locks.
@@ -108,7 +104,7 @@ class Writers:
         self._monitor = Monitor()
         self._writer = None
         # Those that have waited for a while.
-        self._waiting: Users[Hold, Hashable] = Users()
+        self._line: Line[Hold] = Line()
 
     def _check(self, end: float, timeout: float, holder: int) -> None:
         stopping.check()

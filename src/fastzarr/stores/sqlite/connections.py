@@ -36,11 +36,9 @@ from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import place, stopping
 from fastzarr.stores.database_files import is_writable, lock_holders, make_folders
-from fastzarr.stores.users import Monitor, Users
+from fastzarr.stores.users import Line, Monitor, Users
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from fastzarr.stores.place import Place
 
 #: The path of a database in memory.
@@ -111,7 +109,7 @@ class Connections:
         # The sessions under way, each with its connection, and the thread that waits to fork.
         self._users: Users[object, list[Link]] = Users()
         # Those that have waited for a while.
-        self._waiting: Users[object, Hashable] = Users()
+        self._line: Line[object] = Line()
         self._forking: int | None = None
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
@@ -148,12 +146,12 @@ class Connections:
             mode = CREATE
 
         def look() -> bool:
-            if not self._is_free(me) or self._waiting.living(before=session):
+            if not self._is_free(me) or (self._line.known and self._line.is_before(session)):
                 return False
             self._users.add(session, me, lent)
             return True
 
-        self._monitor.wait_in_turn(look, self._waiting, session)
+        self._monitor.wait_in_turn(look, self._line, session)
         try:
             with self._lock:
                 file = None if self._in_memory else self.inode()
