@@ -35,9 +35,15 @@ def read(path: Path) -> dict[str, Outcome]:
     return found
 
 
-def passes(outcomes: Mapping[str, Outcome]) -> int:
-    """Return how many tests have passed."""
-    return sum(outcome.outcome == "passed" for outcome in outcomes.values())
+def passed(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Return the tests that have passed."""
+    return [test for test, outcome in outcomes.items() if outcome.outcome == "passed"]
+
+
+def unsettled(found: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> list[str]:
+    """Return the tests to run once more: what fails, or passes with the other and is missing."""
+    failed = [test for test, outcome in found.items() if outcome.outcome == BAD]
+    return failed + [test for test in passed(other) if test not in found]
 
 
 @dataclass
@@ -62,6 +68,8 @@ class Compared:
     """The tests that fail without a reason in the table, with their messages."""
     unused: list[Reason] = field(default_factory=list)
     """The entries of the table that no failure needs."""
+    again: dict[str, list[str]] = field(default_factory=dict)
+    """The tests that failed at first and passed when run once more, by what they ran with."""
 
 
 def compare(
@@ -89,7 +97,7 @@ def compare(
         else:
             left[reason] += 1
             found.failures.setdefault(reason.why, []).append(test)
-    found.more = passes(ours) - found.after
+    found.more = len(passed(ours)) - found.after
     found.unused = [reason for reason, count in left.items() if not count and not reason.varies]
     return found
 

@@ -56,11 +56,17 @@ def _row(result: Compared) -> str:
 
 
 def _failures(result: Compared) -> str:
-    """Return a list of the reasons, each with its tests."""
+    """Return a list of the reasons, each with its tests, and what passed at the second run."""
     reasons = {**result.failures}
     if result.unexplained:
         reasons["**No reason is known**"] = list(result.unexplained)
+    told = sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0]))
+    told += [
+        (f"failed at first with {kind}, and passed when run once more", tests)
+        for kind, tests in result.again.items()
+        if tests
+    ]
     return "\n".join(
-        f"* {why}: {len(tests)}: {', '.join(f'`{name}`' for name in shortened(tests))}"
-        for why, tests in sorted(reasons.items(), key=lambda item: -len(item[1]))
+        f"* {what}: {len(tests)}: {', '.join(f'`{name}`' for name in shortened(tests))}"
+        for what, tests in told
     )

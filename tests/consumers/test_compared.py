@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from consumers import page
+from consumers import __main__ as program
+from consumers import compared, environments, page, record
 from consumers.compared import Compared, compare, read, shortened
 from consumers.reasons import REASONS, Reason
 from consumers.suites import SUITES
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import pytest
 
 
 def outcomes(path: Path, **found: str):
@@ -97,3 +103,63 @@ def test_each_reason_is_of_a_suite():
     names = {suite.name for suite in SUITES}
     assert len(names) == len(SUITES)
     assert all("*" in reason.suite or reason.suite in names for reason in REASONS)
+
+
+def test_what_fails_runs_once_more_with_either(monkeypatch: pytest.MonkeyPatch):
+    first = {
+        "with zarr": {"good": "passed", "busy": "failed", "lost": "passed", "both": "failed"},
+        "with ours": {"good": "passed", "busy": "passed", "both": "failed"},
+    }
+    second = {"with zarr": {"busy": "passed", "both": "failed"}, "with ours": {"lost": "passed"}}
+    asked = {}
+
+    def outcomes(_suite: object, python: str, *_: object, alias: bool, only: list[str] = []):  # noqa: B006
+        assert alias == (python == "with ours")
+        if only:
+            asked[python] = only
+        found = second[python] if only else first[python]
+        return {test: compared.Outcome(outcome) for test, outcome in found.items()}
+
+    monkeypatch.setattr(program, "outcomes", outcomes)
+    monkeypatch.setattr(program, "pythons", lambda *_: ("with zarr", "with ours"))
+    monkeypatch.setattr(environments, "interpreter", lambda _: "python")
+    monkeypatch.setattr(environments, "source", lambda *_: Path())
+    monkeypatch.setattr(environments, "version", lambda *_: "1.0")
+    monkeypatch.setattr(program, "REASONS", ())
+    found = program.run(SUITES[0], argparse.Namespace(python=None))
+    assert asked == {"with zarr": ["busy", "both"], "with ours": ["both", "lost"]}
+    assert (found.before, found.after, found.more, found.neither) == (3, 3, 0, 1)
+    assert found.again == {"zarr-python": ["busy"], "fastzarr": ["lost"]}
+    assert not found.unexplained
+
+
+def test_the_page_names_what_passed_when_run_once_more(tmp_path: Path):
+    path = tmp_path / "page.md"
+    path.write_text(f"{page.BEGIN}\n{page.END}\n")
+    again = {"zarr-python": [], "fastzarr": ["f::a[1]", "f::a[2]", "f::b"]}
+    page.write([Compared("one", "1.0", before=3, after=3, again=again)], path)
+    text = path.read_text()
+    assert "* failed at first with fastzarr, and passed when run once more: 3: `f::a (2)`" in text
+    assert "with zarr-python, and" not in text
+
+
+def test_a_list_of_tests_leaves_out_the_others(tmp_path: Path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "test_some.py").write_text(
+        "import pytest\n\n"
+        "@pytest.mark.parametrize('word', ['a b', 'c'])\ndef test_one(word):\n    pass\n\n\n"
+        "def test_two():\n    pass\n"
+    )
+    tests = tmp_path / "tests.json"
+    tests.write_text(json.dumps(["inside/test_some.py::test_one[a b]"]))
+    path = tmp_path / "outcomes"
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "consumers.record", "-p", "no:cacheprovider"],
+        cwd=inside,
+        env={**os.environ, record.ONLY: str(tests), record.VARIABLE: str(path)},
+        check=True,
+        capture_output=True,
+    )
+    assert list(read(path)) == ["inside/test_some.py::test_one[a b]"]
