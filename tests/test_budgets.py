@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import fastzarr
-from fastzarr.stores import MemoryStore
+from fastzarr import native
+from fastzarr.stores import DirectoryStore, MemoryStore
 
 SOURCE = str(Path(fastzarr.__file__).parent)
 
@@ -127,6 +128,22 @@ def test_creating_nodes_in_a_local_group_takes_few_system_calls(tmp_path: Path) 
     assert seen.count("fsync") == 1
     seen = system_calls(lambda: root.create_group("c"))
     assert len(seen) <= 26, " ".join(seen)
+
+
+@pytest.mark.skipif(not native.HAS_FILES, reason="the extension opens no files")
+def test_opening_a_local_array_takes_few_own_frames_and_no_system_calls(tmp_path: Path) -> None:
+    """The extension looks for journals and reads the documents."""
+    made = {"shape": (4,), "chunks": (4,), "dtype": "f4", "compressors": None}
+    fastzarr.create_array(tmp_path / "x", zarr_format=2, **made)
+    store = DirectoryStore(tmp_path / "x")
+
+    def opened() -> fastzarr.Array:
+        return fastzarr.open_array(store, mode="r")
+
+    opened()
+    seen = frames(opened)
+    assert len(seen) <= 38, "\n".join(seen)
+    assert system_calls(opened) == []
 
 
 def test_listing_a_group_of_five_members_takes_at_most_70_own_frames(group: fastzarr.Group) -> None:

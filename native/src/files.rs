@@ -8,8 +8,9 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{FileType, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, OFlags, Stat, CWD};
 use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
@@ -28,6 +29,9 @@ pub struct File {
     file: OwnedFd,
     size: u64,
 }
+
+/// Keys, each with its value, or `None` if it is missing.
+pub type Found<'a> = Vec<(&'a str, Option<Vec<u8>>)>;
 
 impl Root {
     /// Read a whole value into `dst` if it has exactly that size. Return the size found, which tells
@@ -85,6 +89,39 @@ impl Root {
             Err(errno) => Err(failed(FETCH, errno)),
         }
     }
+
+    /// Return the values of the first group of keys whose first one has a value, each with its key,
+    /// and `None` for the keys that were found missing. The keys of a group are read in their order,
+    /// and no others behind it.
+    ///
+    /// A value of more than `most` bytes is an error.
+    pub fn first_values<'a>(&self, groups: &'a [Vec<String>], most: u64) -> Result<Found<'a>> {
+        let mut found = Vec::new();
+        for group in groups {
+            for (at, key) in group.iter().enumerate() {
+                let value = self.small(key, most)?;
+                let is_missing = value.is_none();
+                memory::push(&mut found, (key.as_str(), value), FETCH)?;
+                if at == 0 && is_missing {
+                    break;
+                }
+                if at + 1 == group.len() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn small(&self, key: &str, most: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_file(key)? else {
+            return Ok(None);
+        };
+        if file.size > most {
+            return Err(failed(FETCH, Errno::FBIG));
+        }
+        read_whole(file.file.as_fd(), file.size).map(Some)
+    }
 }
 
 impl File {
@@ -127,6 +164,34 @@ pub fn read_whole(file: BorrowedFd<'_>, size: u64) -> Result<Vec<u8>> {
     }
     bytes.truncate(wanted);
     Ok(bytes)
+}
+
+/// Whether neither a folder nor those above it, as far as they are folders of groups, have an entry
+/// named `mark`. A group has an entry of one of the names in `groups`.
+///
+/// `false` also says that an error has kept it from being known.
+pub fn is_unmarked(root: &Path, mark: &str, groups: &[String]) -> bool {
+    let is_missing = |folder: &Path, name: &str| {
+        let path = folder.join(name);
+        let look = || rustix::fs::accessat(CWD, &path, Access::EXISTS, AtFlags::empty());
+        retry(look) == Err(Errno::NOENT)
+    };
+    let mut at = root;
+    while is_missing(at, mark) {
+        match at.parent() {
+            Some(above) if !groups.iter().all(|name| is_missing(above, name)) => at = above,
+            _ => return true,
+        }
+    }
+    false
+}
+
+/// Whether a path exists, and neither it nor a folder on the way is a link.
+pub fn is_real(path: &Path) -> bool {
+    path.ancestors().all(|at| {
+        let look = || rustix::fs::statat(CWD, at, AtFlags::SYMLINK_NOFOLLOW);
+        retry(look).is_ok_and(|stat| kind(&stat) != FileType::Symlink)
+    })
 }
 
 fn regular(file: &OwnedFd) -> Result<Stat> {

@@ -567,6 +567,12 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(elements::vlen_encode, module)?)?;
     module.add_function(wrap_pyfunction!(shutdown, module)?)?;
     #[cfg(unix)]
+    module.add_function(wrap_pyfunction!(files::first_values, module)?)?;
+    #[cfg(unix)]
+    module.add_function(wrap_pyfunction!(files::is_real, module)?)?;
+    #[cfg(unix)]
+    module.add_function(wrap_pyfunction!(files::is_unmarked, module)?)?;
+    #[cfg(unix)]
     module.add_function(wrap_pyfunction!(files::scan, module)?)?;
     #[cfg(unix)]
     module.add_function(wrap_pyfunction!(files::sync, module)?)?;

@@ -19,6 +19,8 @@ from fastzarr.config import config
 from fastzarr.errors import ZarrRuntimeWarning, caller_level
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Buffer
 
 extension: Any = None
@@ -66,6 +68,36 @@ def scan(folder: str, above: str) -> tuple[list[str], list[str]] | None:
     """
     found: Any = native_or(None)
     return found.scan(folder, above) if HAS_FILES and found is not None else None
+
+
+def first_values(
+    root: str, groups: Sequence[Sequence[str]], most: int, *, follow_links: bool
+) -> dict[str, bytes | None] | None:
+    """Return values of files in a folder as ``Store.get_small``, of at most so many bytes.
+
+    Return None if the files must be looked at: for links, other values, and after an error.
+    """
+    found: Any = native_or(None)
+    if not HAS_FILES or found is None:
+        return None
+    values: dict[str, bytes | None] | None = found.first_values(root, follow_links, groups, most)
+    return values
+
+
+def is_unmarked(root: str, mark: str, groups: Sequence[str]) -> bool:
+    """Whether neither a folder nor the groups above it have an entry named ``mark``.
+
+    A folder is that of a group if it has an entry of one of the names in ``groups``. False also
+    says that it must be looked at.
+    """
+    found: Any = native_or(None)
+    return HAS_FILES and found is not None and bool(found.is_unmarked(root, mark, groups))
+
+
+def is_real(path: str) -> bool:
+    """Whether an absolute path exists and has no links; False also says that it is not known."""
+    found: Any = native_or(None)
+    return HAS_FILES and found is not None and bool(found.is_real(path))
 
 
 def sync(root: str) -> None:

@@ -6,12 +6,17 @@ import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import fastzarr
 from fastzarr import errors
+from fastzarr.config import config
 from fastzarr.metadata.formats import FORMATS, others
 from fastzarr.metadata.layout import GroupLayout
 from fastzarr.metadata.v2 import FORMAT as V2
@@ -180,6 +185,79 @@ def test_a_patch_is_repeated_on_the_document_of_another_writer(zarr_format, kind
     with pytest.raises(ZeroDivisionError):
         documents.update(store, "a", lambda _: 1 // 0)
     assert documents.load(other, "a", zarr_format).attributes == {"x": 1, "y": 2}
+
+
+_VALID = {
+    "zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": {"in": "zarr.json"}},
+    ".zarray": {
+        "zarr_format": 2,
+        "shape": [2],
+        "chunks": [2],
+        "dtype": "<i4",
+        "fill_value": 0,
+        "compressor": None,
+        "filters": None,
+        "order": "C",
+    },
+    ".zgroup": {"zarr_format": 2},
+    ".zattrs": {"in": ".zattrs"},
+}
+
+
+def _put(root: Path, folder: Path, name: str, kind: str) -> None:
+    """Put a document into a folder, or something else in its place."""
+    at, text = folder / name, json.dumps(_VALID[name])
+    if kind == "folder":
+        at.mkdir()
+    elif kind.startswith("link"):
+        to = (root if "inside" in kind else root.parent) / f"there{name}"
+        if "nothing" not in kind:
+            to.write_text(text)
+        at.symlink_to(to)
+    elif kind != "missing":
+        at.write_text(text + " " * {"small": 0, "large": 1 << 17, "too large": 1 << 19}[kind])
+
+
+def _outcome(folder: Path, path: str, *, follow: bool, data_path: str) -> Any:
+    with config.set({"data_path": data_path, "limits.document_bytes": 1 << 18}):
+        try:
+            store = LocalStore(folder, follow_symlinks=follow)
+            return documents.load(store, path)
+        except (errors.BaseZarrError, OSError) as error:
+            return type(error), str(error)
+
+
+_KINDS = ("missing", "small", "large", "too large", "folder")
+_LINKS = ("link inside", "link outside", "link inside to nothing", "link outside to nothing")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kinds=st.fixed_dictionaries(
+        dict.fromkeys(_VALID, st.sampled_from(("missing", "small", *_KINDS, *_LINKS)))
+    ),
+    path=st.sampled_from(("", "a", "a/b", "file/b", "in/b", "out/b", "missing")),
+    follow=st.booleans(),
+)
+@example(kinds=dict.fromkeys(_VALID, "small"), path="out/b", follow=False)
+@example(kinds=dict.fromkeys(_VALID, "missing") | {".zarray": "small"}, path="", follow=False)
+def test_documents_read_together_are_those_read_one_by_one(
+    kinds: dict[str, str], path: str, follow: bool
+) -> None:
+    """The extension finds the node, or the error, that Python finds, whatever has the names."""
+    with TemporaryDirectory() as above:
+        root = Path(above).resolve() / "root"
+        (root / "a/b").mkdir(parents=True)
+        (root / "file").write_text("")
+        (root / "in").symlink_to("a")
+        (root.parent / "elsewhere/b").mkdir(parents=True)
+        (root / "out").symlink_to(root.parent / "elsewhere")
+        at = root / path
+        if at.is_dir():
+            for name, kind in kinds.items():
+                _put(root, at, name, kind)
+        found = [_outcome(root, path, follow=follow, data_path=way) for way in ("native", "numpy")]
+        assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -185,7 +185,7 @@ def test_views_are_what_keys_have(
         assert [None if one is None else bytes(one) for one in found.values] == [
             store.get(key) for key in keys
         ]
-        assert store.get_small(keys) == {key: store.get(key) for key in keys}
+        assert store.get_small([keys]) == {key: store.get(key) for key in keys}
         del found
 
 

@@ -411,3 +411,76 @@ fn a_full_disk_is_an_error() {
         .unwrap();
     assert_eq!(write_all(&full.into(), &[b"1"]), Err(Errno::NOSPC));
 }
+
+fn groups(names: &[&[&str]]) -> Vec<Vec<String>> {
+    let owned = |group: &&[&str]| group.iter().map(|name| (*name).to_owned()).collect();
+    names.iter().map(owned).collect()
+}
+
+#[test]
+fn the_first_group_with_a_value_is_read() {
+    let place = Place::new();
+    for (key, value) in [("b", "1"), ("d", "22"), ("x/b", "333")] {
+        place.put(key, value.as_bytes());
+    }
+    fs::create_dir(place.0.join("root/folder")).unwrap();
+    symlink("/etc", place.0.join("root/out")).unwrap();
+    for root in place.roots() {
+        let wanted = groups(&[&["a", "b"], &["b", "c", "d"], &["d"]]);
+        let found = root.first_values(&wanted, 2).unwrap();
+        let values = [None, Some("1"), None, Some("22")];
+        let values = values.map(|value| value.map(|text| text.as_bytes().to_owned()));
+        let keys = ["a", "b", "c", "d"];
+        assert_eq!(found, keys.into_iter().zip(values).collect::<Vec<_>>());
+        let wanted = groups(&[&["a", "b"], &["c"]]);
+        assert_eq!(
+            root.first_values(&wanted, 2).unwrap(),
+            [("a", None), ("c", None)]
+        );
+        for (key, number) in [("x/b", Errno::FBIG), ("folder", Errno::ISDIR)] {
+            assert_eq!(
+                errno(root.first_values(&groups(&[&["a"], &[key]]), 2)),
+                number
+            );
+        }
+        if root.way != Way::Follow {
+            assert!(is_link(
+                &root
+                    .first_values(&groups(&[&["out/passwd"]]), 2)
+                    .unwrap_err()
+            ));
+            assert!(is_link(
+                &root.first_values(&groups(&[&["out"]]), 2).unwrap_err()
+            ));
+        }
+    }
+}
+
+#[test]
+fn marks_are_found_in_the_groups_above() {
+    let place = Place::new();
+    let names = ["g".to_owned(), "h".to_owned()];
+    for folder in ["a/b/c", "d"] {
+        fs::create_dir_all(place.0.join(folder)).unwrap();
+    }
+    let is_free = |path: &str| is_unmarked(&place.0.join(path), "mark", &names);
+    fs::write(place.0.join("mark"), b"").unwrap();
+    fs::write(place.0.join("a/h"), b"").unwrap();
+    assert!(is_free("a") && is_free("a/b") && is_free("a/b/c") && is_free("d/missing"));
+    fs::write(place.0.join("g"), b"").unwrap();
+    assert!(!is_free("a") && !is_free("a/b") && is_free("a/b/c"));
+    fs::write(place.0.join("a/b/g"), b"").unwrap();
+    assert!(!is_free("a/b/c") && !is_free("d"));
+    // Python looks at what is no folder.
+    assert!(!is_free("mark"));
+}
+
+#[test]
+fn a_path_with_a_link_is_not_real() {
+    let place = Place::new();
+    fs::create_dir_all(place.0.join("a/b")).unwrap();
+    symlink("a", place.0.join("link")).unwrap();
+    let real = fs::canonicalize(&place.0).unwrap();
+    assert!(is_real(&real.join("a/b")) && !is_real(&real.join("a/c")));
+    assert!(!is_real(&real.join("link")) && !is_real(&real.join("link/b")));
+}

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::raised::guarded;
 use crate::commit::{self, Durability};
 use crate::error::Kind;
+use crate::files;
 use crate::keys::Keys;
 use crate::local::LocalObjects;
 use crate::memory;
+use crate::root::Root;
 use crate::temporary::TEMPORARY_SUFFIX;
 
 /// Open the chunks that `StoredChunks.files` describes; to write them, `level` is their durability,
@@ -106,4 +108,57 @@ fn listed(folder: &Path, above: &str) -> Option<Listed> {
     // Python sorts the keys of a whole tree faster if those of each folder are sorted.
     files.sort_unstable();
     Some((files, folders))
+}
+
+/// Return the values of the first group of keys whose first one has a value, and `None` for keys that
+/// were found missing. Values of the keys behind are left out.
+///
+/// Return `None` if Python must look: at links, large values, what is no file, errors.
+#[pyfunction]
+pub fn first_values<'py>(
+    py: Python<'py>,
+    root: PathBuf,
+    follow_links: bool,
+    groups: &Bound<'py, PyAny>,
+    most: u64,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let Ok(groups) = groups.extract::<Vec<Vec<String>>>() else {
+        return Ok(None);
+    };
+    guarded(py, || {
+        let found = py.detach(|| match Root::open(&root, follow_links) {
+            Ok(Some(root)) => root.first_values(&groups, most).ok(),
+            _ => None,
+        });
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        let values = PyDict::new(py);
+        for (key, value) in found {
+            values.set_item(key, value.map(|bytes| PyBytes::new(py, &bytes)))?;
+        }
+        Ok(Some(values))
+    })
+}
+
+/// Whether neither a folder nor the groups above it have an entry named `mark`. A folder is that of a
+/// group if it has an entry of one of the names in `groups`.
+///
+/// `False` also says that Python must look, after an error.
+#[pyfunction]
+pub fn is_unmarked(
+    py: Python<'_>,
+    root: PathBuf,
+    mark: &str,
+    groups: Vec<String>,
+) -> PyResult<bool> {
+    guarded(py, || {
+        Ok(py.detach(|| files::is_unmarked(&root, mark, &groups)))
+    })
+}
+
+/// Whether a path exists, and neither it nor a folder on the way is a link.
+#[pyfunction]
+pub fn is_real(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
+    guarded(py, || Ok(py.detach(|| files::is_real(&path))))
 }

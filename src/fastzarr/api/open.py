@@ -200,8 +200,9 @@ def open_array(  # noqa: PLR0913, PLR0917  (a public signature)
         "synchronizer": synchronizer,
         "cache_metadata": cache_metadata,
         "cache_attrs": cache_attrs,
+        **kwargs,
     }
-    return _open_array(place, path, how, wanted, found, words | dict(kwargs))
+    return _open_array(place, path, how, wanted, found, words)
 
 
 def open_group(  # noqa: PLR0913  (a public signature)
@@ -371,8 +372,9 @@ def _open_array(
     found: Node | None,
     words: dict[str, Any],
 ) -> Array:
-    given, words = words, dict(words)
-    allow = words.pop("allow_pickle", False)
+    given, allow = words, words.get("allow_pickle", False)
+    if "allow_pickle" in words:
+        words = {word: value for word, value in words.items() if word != "allow_pickle"}
     if words.get("overwrite") and mode == "a":
         found, mode = None, "w"
     if isinstance(found, Layout):

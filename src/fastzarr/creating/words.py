@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 # Accepted for compatibility, without effect.
 IGNORED = frozenset({"meta_array", "partial_decompress"})
 # Keywords of the functions that create or open an array, which do not describe its layout.
-HANDLE_WORDS = (
-    *("cache_attrs", "cache_metadata", "chunk_store", "config", "read_only", "synchronizer"),
-    *("overwrite", "progress", "storage_options", "write_data", "write_empty_chunks"),
+HANDLE_WORDS = frozenset(
+    {
+        *("cache_attrs", "cache_metadata", "chunk_store", "config", "read_only", "synchronizer"),
+        *("overwrite", "progress", "storage_options", "write_data", "write_empty_chunks"),
+    }
 )
 _ARRAYS = "array:"
 _ALIASES = {"zarr_version": "zarr_format", "chunk_shape": "chunks"}
@@ -99,20 +101,21 @@ class ArraySpec:
         return cls(**fields), rest
 
     @classmethod
-    def rest(cls, verb: str, keywords: Mapping[str, Any], others: Iterable[str]) -> dict[str, Any]:
+    def rest(cls, verb: str, keywords: Mapping[str, Any], others: frozenset[str]) -> dict[str, Any]:
         """Return the second result of ``take``, without building a spec.
 
         Raise TypeError for an unknown keyword.
         """
-        unknown = keywords.keys() - cls.__dataclass_fields__.keys() - _ALIASES.keys()
-        if not unknown.issubset(others):
-            return cls.take(verb, keywords, others)[1]
-        return {word: keywords[word] for word in unknown}
+        rest = {word: value for word, value in keywords.items() if word not in _DESCRIPTIVE}
+        return rest if rest.keys() <= others else cls.take(verb, keywords, others)[1]
 
     @cached
     def format(self) -> Format | None:
         """The format that was passed, or None; raise MetadataError if there is no such format."""
         return None if self.zarr_format is None else parse_format(self.zarr_format)
+
+
+_DESCRIPTIVE = frozenset((*ArraySpec.__dataclass_fields__, *_ALIASES))
 
 
 def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,9 +129,9 @@ def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
         from fastzarr.stores.resolve import as_store
 
         handle["chunk_store"] = as_store(handle["chunk_store"])
-    given: Any = words.get("config")
+    given: Any = words.get("config") or {}
     try:
-        made = dict(given.to_dict() if hasattr(given, "to_dict") else given or {})
+        made = dict(given.to_dict() if hasattr(given, "to_dict") else given)
     except (TypeError, ValueError):
         msg = f"config= must be a mapping of settings, as {{'order': 'F'}}, not {given!r}"
         raise TypeError(msg) from None

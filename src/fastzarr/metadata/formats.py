@@ -78,6 +78,18 @@ def visible(formats: tuple[Format, ...] = FORMATS) -> tuple[str, ...]:
     return tuple(name for each in formats for name in each.visible)
 
 
+@cache
+def searched(formats: tuple[Format, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of documents in the order in which a reader looks for a node.
+
+    The first of each tuple makes a node visible, and the others are read only if it is there.
+
+    >>> searched((v3.FORMAT, v2.FORMAT))
+    (('zarr.json',), ('.zarray', '.zattrs'), ('.zgroup', '.zattrs'))
+    """
+    return tuple((name, *others) for each in formats for name, others in each.searched)
+
+
 def from_dict(doc: dict[str, Any], where: str | None = None) -> Layout | GroupLayout:
     """Return the layout of a node's metadata in one document, of any format.
 

@@ -93,7 +93,7 @@ class Array(Growing):
         Raise ``ArrayNotFoundError`` if there is no array, and ``NodeTypeValidationError`` if there
         is a group.
         """
-        place, path = as_store(store), normalise_path(path)
+        place, path = as_store(store), normalise_path(path) if path else ""
         if layout is None:
             found = documents.load_array(place, path, same_format(None, zarr_version))
             layout = trusted(found, "/" + path, allow=allow_pickle)

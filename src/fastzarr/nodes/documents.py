@@ -78,11 +78,9 @@ def load(
     """
     try:
         sought = (format,) if format else formats.sought(formats.FORMATS, store.zarr_format)
-        get = store.get_checked if store.get_small is None else _together(store, path, sought)
-        for each in sought:
-            found = _found(store, path, each, root, get)
-            if found is not None:
-                return parsed.parse(each, found, path, store.dimension_separator)
+        found = _found(store, path, sought, root)
+        if found is not None:
+            return parsed.parse(*found, path, store.dimension_separator)
         for each in sought if implied else ():
             if each.has_implied_groups:
                 return implied_at(store, path, each)
@@ -92,45 +90,38 @@ def load(
     return None
 
 
-def _found(store: Store, path: str, format: Format, root: str, get: Any) -> dict[str, bytes] | None:
-    """Return the documents of the node of one format at a path, or None if there is none.
+def _found(
+    store: Store, path: str, sought: tuple[Format, ...], root: str
+) -> tuple[Format, dict[str, bytes]] | None:
+    """Return the format and the documents of the node at a path, or None if there is none.
 
     Where requests wait for a server, those of an array and of a group are sent together: one is in
     vain, and a group comes one wait earlier. The other documents are older than these, and are
-    requested after them. ``get`` is the store's ``get_checked``, or what ``_together`` returns.
+    requested after them.
     """
-    known = None
-    if store.concurrency != 1 and not store.knows_sizes and len(names := format.visible) > 1:
-        data = _request(store, [join(path, name) for name in names], root)
-        known = {names[at]: value for at, value in data.items()}
-    for name, others in format.searched:
-        first = get(join(path, name), document.check_size) if known is None else known.get(name)
-        if first is None:
-            continue
-        found = {name: first}
-        for other in others:
-            beside = get(join(path, other), document.check_size)
-            if beside is not None:
-                found[other] = beside
-        return found
+    known: dict[str, bytes | None] = {}
+    start = f"{path}/" if path else ""
+    if store.get_small is not None:
+        groups: Any = formats.searched(sought)
+        if path:
+            groups = [[start + name for name in group] for group in groups]
+        known = store.get_small(groups)
+    for each in sought:
+        if store.concurrency != 1 and not store.knows_sizes and len(names := each.visible) > 1:
+            data = _request(store, [start + name for name in names], root)
+            known = {start + name: data.get(at) for at, name in enumerate(names)}
+        for name, others in each.searched:
+            found: dict[str, bytes] = {}
+            for one in (name, *others):
+                key = start + one
+                value = known[key] if key in known else store.get_checked(key, document.check_size)
+                if value is not None:
+                    found[one] = value
+                elif not found:
+                    break
+            if found:
+                return each, found
     return None
-
-
-def _together(store: Store, path: str, sought: tuple[Format, ...]) -> Any:
-    """Return what ``get_checked`` is for all documents of formats, which are read at one time."""
-    names = {name for each in sought for one, others in each.searched for name in (one, *others)}
-    ask: Any = store.get_small
-    found: dict[str, bytes | None] = ask([join(path, name) for name in names])
-
-    def get(key: str, check: Callable[[int, str], None]) -> bytes | None:
-        if key not in found:
-            return store.get_checked(key, check)
-        value = found[key]
-        if value is not None:
-            check(len(value), key)
-        return value
-
-    return get
 
 
 def load_array(store: Store, path: str, format: Format | None = None) -> Layout:

@@ -109,7 +109,7 @@ class Store(AsMapping):
     files: Callable[[], Files | None] | None = None
     spans: Callable[[Sequence[str], int], Spans] | None = None
     views: Callable[[Sequence[str]], Views] | None = None
-    get_small: Callable[[Sequence[str]], dict[str, bytes | None]] | None = None
+    get_small: Callable[[Sequence[Sequence[str]]], dict[str, bytes | None]] | None = None
     fetch_async: Callable[[Request], Awaitable[Value | None]] | None = None
     validator: Callable[[str], Hashable | None] | None = None
     swap: Callable[[str, Buffer | None, Hashable | None], bool] | None = None

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 S_co = TypeVar("S_co", covariant=True)
 
+#: The largest value in bytes that is read together with others that may not be needed.
+SMALL = 1 << 16
+
 
 class Request(NamedTuple):
     """A request for a value, or a part of one.
@@ -177,10 +180,12 @@ class HasViews(Protocol):
 class GetsSmall(Protocol):
     """A store that returns several small values sooner than one after the other."""
 
-    def get_small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
-        """Return values of valid keys as they are at one time, None for those that are missing.
+    def get_small(self, groups: Sequence[Sequence[str]]) -> dict[str, bytes | None]:
+        """Return values by their keys, which are valid, and None for those that are missing.
 
-        Large values are left out: whoever needs one reads it by itself.
+        Those of the first group whose first key has a value are needed, as they are at one time or
+        read in their order. Others may be left out, and so may large ones: whoever needs one reads
+        it by itself.
         """
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from itertools import chain
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,7 +23,7 @@ from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
 from fastzarr.errors import ContainsNodeError, TransactionError
 from fastzarr.stores.base import Store
-from fastzarr.stores.capabilities import Request, Suspension, Value
+from fastzarr.stores.capabilities import SMALL, Request, Suspension, Value
 from fastzarr.stores.drafts import TreeDraft, replaced_keys
 from fastzarr.stores.keys import METADATA_NAMES, normalise_path, validate_key
 from fastzarr.stores.ranges import clip_range
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
     Changes = Mapping[str, bytes | memoryview | None]
 
-#: The largest value that is read together with others that may not be needed.
-SMALL = 1 << 16
 # The bytes that are counted for a key: those of a page, which is copied when it is changed.
 _PAGE = 4096
 
@@ -199,7 +198,11 @@ class Database(Store):
         Store.__setstate__(other, Store.__getstate__(self))
         return other
 
-    # Sessions
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """Return a store with the same values that is read-only or, with False, writable."""
+        other = self.__copy__()
+        vars(other)["read_only"] = read_only
+        return other
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Session]:
@@ -282,8 +285,6 @@ class Database(Store):
                     raise TransactionError(msg)
             session.put(new)
 
-    # Verbs
-
     def _get(self, key: str) -> bytes | None:
         with self._read() as session:
             found = session.get(key)
@@ -305,17 +306,17 @@ class Database(Store):
             check(len(value), key)
         return value
 
-    def get_small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
-        """Return values of valid keys as they are at one time, but no large ones.
+    def get_small(self, groups: Sequence[Sequence[str]]) -> dict[str, bytes | None]:
+        """Return the values of all groups of keys as they are at one time, but no large ones.
 
         >>> from fastzarr.stores import SQLiteStore
         >>> store = SQLiteStore(":memory:")
         >>> store["a"] = b"1"
-        >>> store.get_small(["a", "b"])
+        >>> store.get_small([["a", "b"]])
         {'a': b'1', 'b': None}
         """
         with self._read() as session:
-            return session.small(keys)
+            return session.small(tuple(dict.fromkeys(chain.from_iterable(groups))))
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         with self._write(len(value)) as session:

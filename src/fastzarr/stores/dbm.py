@@ -194,6 +194,7 @@ class Handle:
         # Whether the library may write its index once more when it is closed.
         self._rewritten = False
         found.opened.add(self)
+        place.tell_of_forks(self)
 
     def settle(self, words: tuple[Any, ...]) -> None:
         """Set how the database is opened; raise BaseZarrError if it is open in another way."""

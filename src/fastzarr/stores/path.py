@@ -28,7 +28,7 @@ class StorePath:
     def __init__(self, store: Store, path: str = "") -> None:
         """Initialise with the store and the path, which is normalised."""
         self.store = store
-        self.path = normalise_path(path)
+        self.path = normalise_path(path) if path else ""
 
     @property
     def read_only(self) -> bool:

@@ -13,8 +13,8 @@ Rules of this file:
 * A Place lives as long as something refers to it. Its locks and snapshots end with it. The keys of
   stored copies of metadata are kept, because the copies remain in the store, and so is whether the
   user has been warned about a folder.
-* No lock is held in a forked child. What stores have opened at a Place, such as the connections of
-  a database, is told of a fork before and after it.
+* No lock is held in a forked child. What stores have opened, such as the connections of a database,
+  is told of a fork before and after it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, WeakValueDictionary, ref
 
+from fastzarr.native import is_real
 from fastzarr.stores.users import Hold, Line, Monitor, Users
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Opened(Protocol):
-    """What stores have opened at a Place, and a forked child must not share with its parent."""
+    """What stores have opened, and a forked child must not share with its parent."""
 
     def before_fork(self) -> None:
         """Wait for what is under way, and keep other threads out until ``after_fork``.
@@ -213,6 +214,12 @@ class _Lasting:
 class Place:
     """The identity of the values of one or more stores, and this process's state for them."""
 
+    #: The locks of keys, for the threads of this process.
+    locks: Locks
+    #: The locks of the paths of nodes, for the threads of this process.
+    paths: PathLocks
+    #: What stores have opened here, each as long as a store uses it.
+    opened: WeakSet[Opened]
     __slots__ = (
         "__weakref__",
         "_lasting",
@@ -239,12 +246,6 @@ class Place:
         self.held = held
         #: A unique string, which for a folder is the same in every process.
         self.token = token or (os.urandom(16).hex() if folder is None else f"file://{folder}")
-        #: The locks of keys, for the threads of this process.
-        self.locks = Locks()
-        #: The locks of the paths of nodes, for the threads of this process.
-        self.paths = PathLocks()
-        #: What stores have opened here, each as long as a store uses it.
-        self.opened: WeakSet[Opened] = WeakSet()
         #: A lock for brief changes of this state, and of the values of a dict.
         self.guard = RLock()
         #: The claims of documents that this process has not managed to give back.
@@ -254,6 +255,21 @@ class Place:
         self._lasting = _lasting.get(self._name) or _Lasting()
         #: The group and key of each copy of metadata stored under a custom key.
         self.copies = self._lasting.copies
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a member that few stores need, which is made when it is first asked for."""
+        make = _MADE_LATER.get(name)
+        if make is None:
+            msg = f"a Place has no attribute {name!r}"
+            raise AttributeError(msg)
+        with _guard[0]:
+            try:
+                # Another thread may have been first.
+                found = object.__getattribute__(self, name)
+            except AttributeError:
+                found = make()
+                setattr(self, name, found)
+        return found
 
     def __reduce__(self) -> tuple[Callable[[str], Place], tuple[str]]:
         """Pickle by name; unpickling in this process returns the same Place."""
@@ -384,12 +400,20 @@ def of_name(token: str) -> Place:
         return found
 
 
+def tell_of_forks(opened: Opened) -> None:
+    """Let something that stores have opened be told of forks, as long as it lives."""
+    with _guard[0]:
+        _opened.add(opened)
+
+
 def real_path(path: str) -> str:
     """Return ``os.path.realpath`` of an absolute path without ``..``, sooner if it has no links.
 
     >>> real_path(os.path.realpath("a")) == os.path.realpath("a")
     True
     """
+    if is_real(path):
+        return path
     end = 0
     try:
         while end < len(path):
@@ -418,11 +442,19 @@ def _is_below(path: str, above: str) -> bool:
 # The state that outlives a Place, by folder or mapping. An ``id`` may have been reused by another
 # mapping, so a value is checked to be a copy of metadata before it is deleted.
 _lasting: dict[Hashable, _Lasting] = {}
+# The members of a Place that are made when they are first asked for.
+_MADE_LATER: dict[str, Callable[[], Any]] = {
+    "locks": Locks,
+    "paths": PathLocks,
+    "opened": WeakSet,
+}
 # Every Place, by all its identities. The lock is in a list so that a forked child can replace it.
 _places: WeakValueDictionary[Hashable, Place] = WeakValueDictionary()
 _guard = [RLock()]
 
 
+# What stores have opened, each as long as a store uses it.
+_opened: WeakSet[Opened] = WeakSet()
 # What was told of the fork that is under way, and the turn of the thread that forks.
 _forking: list[Opened] = []
 _forks = Locks()
@@ -448,7 +480,7 @@ def _whole(step: Callable[[], None]) -> None:
 def _stop_all() -> None:
     _fork[:] = [_forks.take("")]
     with _guard[0]:
-        opened = {one for place in list(_places.values()) for one in place.opened}
+        opened = set(_opened)
     for one in opened:
         if one not in _forking:
             _forking.append(one)

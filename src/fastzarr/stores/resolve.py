@@ -75,32 +75,40 @@ def as_store(
     >>> as_store("s3://bucket/data", storage_options={"anon": True})
     ObjectStore('s3://bucket/data')
     """
-    if isinstance(store_like, Store) and mode is None and read_only is None and not storage_options:
-        return store_like
     if mode is not None and mode not in _MODES:
         msg = f"mode must be one of {', '.join(map(repr, _MODES))}, not {mode!r}"
         raise BaseZarrError(msg)
     if read_only is None and mode is not None:
         read_only = mode == "r"
-    store_like, is_n5 = _without_format(store_like)
-    archive = _archive_url(store_like)
-    if archive is not None:
-        writes = None if read_only is not False else mode or "r+"
-        store = _open_archive(archive, storage_options or {}, writes)
-    elif is_remote(store_like):
-        store = open_remote(store_like, storage_options or {}, read_only=bool(read_only))
+    if isinstance(store_like, Store) and not storage_options:
+        store = store_like
     else:
-        store = _resolve(store_like, read_only=bool(read_only))
-        if storage_options:
-            msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
-            raise TypeError(msg)
-    if is_n5 and store.zarr_format is None:
-        store.zarr_format = "n5"
+        store = _found(store_like, mode, read_only, storage_options or {})
     if read_only and not store.read_only:
         return store.with_read_only()
     if store.read_only and read_only is False:
         wanted = f"mode {mode!r} writes" if mode else "read_only=False was passed"
         raise _read_only(store, wanted)
+    return store
+
+
+def _found(
+    store_like: object, mode: str | None, read_only: bool | None, options: Mapping[str, Any]
+) -> Store:
+    store_like, is_n5 = _without_format(store_like)
+    archive = _archive_url(store_like)
+    if archive is not None:
+        writes = None if read_only is not False else mode or "r+"
+        store = _open_archive(archive, options, writes)
+    elif is_remote(store_like):
+        store = open_remote(store_like, options, read_only=bool(read_only))
+    else:
+        store = _resolve(store_like, read_only=bool(read_only))
+        if options:
+            msg = f"storage_options are not supported by a {type(store).__name__}; omit them"
+            raise TypeError(msg)
+    if is_n5 and store.zarr_format is None:
+        store.zarr_format = "n5"
     return store
 
 
@@ -121,7 +129,8 @@ def as_store_path(
     if isinstance(store_like, str):
         store_like, below = split(store_like)
     store = as_store(store_like, mode=mode, read_only=read_only, storage_options=storage_options)
-    return StorePath(store, f"{below}/{normalise_path(path)}")
+    path = normalise_path(path) if path else ""
+    return StorePath(store, f"{below}/{path}" if below else path)
 
 
 def _resolve(store_like: object, *, read_only: bool) -> Store:

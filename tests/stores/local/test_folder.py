@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import pickle
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fastzarr as zarr
+from fastzarr import native
 from fastzarr.errors import KeyValidationError
 from fastzarr.stores import LocalStore
-from fastzarr.stores.keys import TEMPORARY_SUFFIX
+from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME, TEMPORARY_SUFFIX
 from fastzarr.stores.local import trees
 from fastzarr.stores.local.folder import Folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from fastzarr.stores.local.state import is_unmarked
+from fastzarr.stores.place import real_path
 
 
 @pytest.fixture
@@ -250,3 +253,29 @@ def test_all_kinds_of_entries_are_listed_alike(store: LocalStore, data_path: str
     (root / strange).mkdir()
     (root / strange / "y").touch()
     assert f"{strange}/y" in [*store.list()]
+
+
+_ENTRIES = st.sets(st.sampled_from((JOURNAL_NAME, *GROUP_NAMES)), max_size=2)
+
+
+@pytest.mark.skipif(not native.HAS_FILES, reason="only Python looks for journals")
+@settings(max_examples=100, deadline=None)
+@given(entries=st.lists(_ENTRIES, min_size=4, max_size=4))
+def test_what_leads_to_a_journal_is_found_by_the_extension(entries: list[set[str]]) -> None:
+    with TemporaryDirectory() as above:
+        at = Path(above)
+        for names in entries:
+            for name in names:
+                (at / name).touch()
+            at /= "below"
+            at.mkdir()
+        for root in (at, *at.parents[:4], at / "missing"):
+            assert is_unmarked(Folder(str(root))) == (not [*Folder(str(root)).marked()])
+
+
+def test_a_path_with_links_is_resolved(tmp_path: Path) -> None:
+    real = os.path.realpath(tmp_path)
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a")
+    for path in ("a/b", "link/b", "link", "a/missing", "link/missing/c", "missing"):
+        assert real_path(f"{real}/{path}") == os.path.realpath(f"{real}/{path}")

@@ -44,7 +44,8 @@ class DirectoryStore(LocalStore):
         super().__init__(
             path, read_only=read_only, follow_symlinks=follow_symlinks, durability=durability
         )
-        self.dimension_separator = dimension_separator
+        # It is no verb, which ``__setattr__`` would look for.
+        vars(self)["dimension_separator"] = dimension_separator
 
     @property
     def path(self) -> str:

@@ -52,15 +52,18 @@ DURABILITIES = ("none", "replace", "full")
 
 
 def root_path(root: object) -> str:
-    """Return the absolute path of the root of a local store; raise if it cannot be a folder."""
+    """Return the absolute path of the root of a local store; raise TypeError for no path."""
     if not isinstance(root, str | os.PathLike):
         msg = f"the root of a local store must be a path, not {type(root).__name__}"
         raise TypeError(msg)
-    path = os.path.abspath(os.fsdecode(root))
+    return os.path.abspath(os.fsdecode(root))
+
+
+def check_root(path: str) -> None:
+    """Raise NotADirectoryError for a root that is a file."""
     if os.path.isfile(path):
         reason = "the root of a local store must be a folder, but this is a file"
         raise NotADirectoryError(errno.ENOTDIR, reason, path)
-    return path
 
 
 # Without O_NONBLOCK, opening a named pipe in the folder would block forever.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastzarr import native
 from fastzarr.stores.capabilities import Suspension
+from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME
 
 if TYPE_CHECKING:
     from fastzarr.stores.local.folder import Folder
@@ -32,12 +34,25 @@ class Shared(Suspension):
         self.on = self.moved or bool(self.begun) or self.overlay is not None
 
 
-def journaled(folder: Folder) -> str | None:
-    """Return the folder of the journal for a root or a group above it; None if there is none."""
-    for root in folder.marked():
-        from fastzarr.stores.local.journal import root_of
+def is_unmarked(folder: Folder) -> bool:
+    """Whether the root is no file, and nothing leads to a journal for it or a group above it.
+
+    False also says that it must be looked at.
+    """
+    return native.is_unmarked(folder.root, JOURNAL_NAME, GROUP_NAMES)
+
+
+def left_journal(folder: Folder, *, read_only: bool) -> Overlay | None:
+    """Complete a committed transaction whose writer has died, in this node or one above.
+
+    If that is not possible, return what all values are to be read through.
+    """
+    for root in () if is_unmarked(folder) else folder.marked():
+        from fastzarr.stores.local.journal import recover, root_of
+        from fastzarr.stores.local.overlay import over
 
         found = root_of(folder.at(root))
         if found is not None:
-            return found
+            complete = not read_only and recover(folder.at(found))
+            return None if complete else over(folder, found)
     return None

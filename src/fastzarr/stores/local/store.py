@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import TransactionError
+from fastzarr.native import first_values
 from fastzarr.stores.addresses import url_in_format
 from fastzarr.stores.base import Store
-from fastzarr.stores.capabilities import Files, Value, is_void
+from fastzarr.stores.capabilities import SMALL, Files, Value, is_void
 from fastzarr.stores.keys import validate_key
-from fastzarr.stores.local.folder import Folder, root_path, token, too_large
-from fastzarr.stores.local.state import Shared, journaled
+from fastzarr.stores.local.folder import Folder, check_root, root_path, token, too_large
+from fastzarr.stores.local.state import Shared, is_unmarked, left_journal
 from fastzarr.stores.local.system import is_mounted, read_part, write_file
 from fastzarr.stores.local.turn import FileTurn, put, remove_many
 
@@ -97,22 +98,16 @@ class LocalStore(Store):
         folder = Folder(root_path(root), follow_symlinks=follow_symlinks, durability=durability)
         # Neither is a verb, which `__setattr__` would look for.
         vars(self).update(_folder=folder, suspension=Shared())
-        self.recover()
+        if not is_unmarked(folder):
+            check_root(folder.root)
+            self.recover()
 
     def recover(self) -> None:
         """Complete a committed transaction whose writer has died, in this node or one above.
 
         If that is not possible, let all values be read through the journal.
         """
-        root, shared = journaled(self._folder), self.suspension
-        if root is None:
-            found = None
-        else:
-            from fastzarr.stores.local.journal import recover as completed
-            from fastzarr.stores.local.overlay import over
-
-            complete = not self.read_only and completed(self._folder.at(root))
-            found = None if complete else over(self._folder, root)
+        shared, found = self.suspension, left_journal(self._folder, read_only=self.read_only)
         if found is not shared.overlay:
             with self.place.guard:
                 shared.overlay = found
@@ -243,6 +238,15 @@ class LocalStore(Store):
 
     get_valid = get_bounded = _get
 
+    def get_small(self, groups: Sequence[Sequence[str]]) -> dict[str, bytes | None]:
+        """Return the values of the first group of keys that has one; none if they may be links.
+
+        >>> LocalStore("missing").get_small([["a", "b"], ["c"]])
+        {}
+        """
+        at, way = self._folder.root, {"follow_links": self._folder.follow_symlinks}
+        return {} if self.suspension.on else first_values(at, groups, SMALL, **way) or {}
+
     def check_missing(self, key: str) -> None:
         """Raise NotADirectoryError if something other than a folder is on the way to a key."""
         self._folder.check_way(key)
@@ -363,7 +367,9 @@ class LocalStore(Store):
             raise TransactionError(msg)
         from fastzarr.stores.local import trees
 
-        trees.move_root(self._folder, root_path(root))
+        path = root_path(root)
+        check_root(path)
+        trees.move_root(self._folder, path)
         with self.place.guard:
             self.suspension.moved = True
             self.suspension.update()

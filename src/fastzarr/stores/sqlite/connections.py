@@ -32,6 +32,7 @@ from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from fastzarr._lazy import cached
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import place, stopping
@@ -94,11 +95,14 @@ class Connections:
         self._reset()
         self._kwargs = {**kwargs, "timeout": min(_LOOK, self.timeout)}
         self._url = "" if self._in_memory else _url(path)
-        #: The identity of the values, which lives as long as this.
-        self.place: Place = (
-            place.own() if self._in_memory else place.of_name(f"sqlite://{place.real_path(path)}")
-        )
-        self.place.opened.add(self)
+        place.tell_of_forks(self)
+
+    @cached
+    def place(self) -> Place:
+        """The identity of the values, which lives as long as this."""
+        if self._in_memory:
+            return place.own()
+        return place.of_name(f"sqlite://{place.real_path(self.path)}")
 
     def _reset(self) -> None:
         self._unlock()
@@ -124,15 +128,17 @@ class Connections:
         """How long a lock is waited for, in seconds."""
         return float(config.flat["database.timeout"] if self._timeout is None else self._timeout)
 
-    def inode(self) -> tuple[int, int] | None:
-        """Return the device and inode of the file, or None if it is missing."""
+    def _look(self) -> tuple[tuple[int, int] | None, int | None]:
+        """Return the device and inode of the file, and its size; None if it is missing."""
+        if self._in_memory:
+            return None, None
         try:
             info = os.stat(self.path)
         except FileNotFoundError:
-            return None
+            return None, None
         except OSError as error:
             raise self.worded(error) from error
-        return (info.st_dev, info.st_ino)
+        return (info.st_dev, info.st_ino), info.st_size
 
     def take(self, mode: str, session: object) -> Link | None:
         """Return a connection that no other thread uses, which can do what one of ``mode`` can.
@@ -154,7 +160,7 @@ class Connections:
         self._monitor.wait_in_turn(look, self._line, session)
         try:
             with self._lock:
-                file = None if self._in_memory else self.inode()
+                file, size = self._look()
                 if file != self._file:
                     # Another file has the name now, or none has.
                     self._close_idle()
@@ -166,11 +172,11 @@ class Connections:
                 for enough in (CREATE, mode) if mode != READ else (READ,):
                     if self._idle[enough]:
                         return self._lend(self._idle[enough], lent)
-            made = Link(self._open(mode, tried=mode == CREATE), mode)
+            made = Link(self._open(mode, tried=mode == CREATE, size=size), mode)
             with self._lock:
                 self._idle[mode].append(made)
-                if self._file is None and not self._in_memory:
-                    self._file = self.inode()
+                if self._file is None:
+                    self._file, _ = self._look()
                 return self._lend(self._idle[mode], lent)
         except BaseException:
             self._leave(session)
@@ -269,11 +275,13 @@ class Connections:
             if self._in_memory or self._forking is not None:
                 self._monitor.notify()
 
-    def _open(self, mode: str, *, tried: bool = True) -> sqlite3.Connection:
+    def _open(
+        self, mode: str, *, tried: bool = True, size: int | None = None
+    ) -> sqlite3.Connection:
         try:
             if not tried:
                 try:
-                    return self._connected(mode, tried=False)
+                    return self._connected(mode, tried=False, size=size)
                 except sqlite3.OperationalError:
                     pass  # it may need what follows
             if self._in_memory:
@@ -293,7 +301,9 @@ class Connections:
         except (sqlite3.Error, OSError) as error:
             raise self.worded(error) from error
 
-    def _connected(self, mode: str, *, tried: bool = True) -> sqlite3.Connection:
+    def _connected(
+        self, mode: str, *, tried: bool = True, size: int | None = None
+    ) -> sqlite3.Connection:
         name = MEMORY if self._in_memory else f"{self._url}?mode={mode}"
         made: sqlite3.Connection = sqlite3.connect(
             name,
@@ -308,7 +318,7 @@ class Connections:
             if tried:
                 self._try(made)
             if not self._in_memory:
-                self._check_size(made)
+                self._check_size(made, size)
         except BaseException:
             made.close()
             raise
@@ -318,13 +328,20 @@ class Connections:
         """Read the head of the file, and undo what a dead writer has left."""
         self.execute(made, "PRAGMA schema_version")
 
-    def _check_size(self, made: sqlite3.Connection) -> None:
-        """Raise DatabaseError if the file ends within a page, which SQLite would read as zeros."""
+    def _check_size(self, made: sqlite3.Connection, size: int | None) -> None:
+        """Raise DatabaseError if the file ends within a page, which SQLite would read as zeros.
+
+        ``size`` is the one that the file had just before, if it was there.
+        """
         for look in range(_LOOKS):
             ((page,),) = self.execute(made, "PRAGMA page_size")
             # With a log, the last pages are there until the file is synced.
-            if _size(self.path) % page == 0 or _size(f"{self.path}-wal"):
+            if size is not None and size % page == 0:
                 return
+            size = _size(self.path)
+            if size % page == 0 or _size(f"{self.path}-wal"):
+                return
+            size = None
             if look:
                 # Another process may be adding pages now.
                 time.sleep(_LOOK)

@@ -17,7 +17,8 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.errors import DatabaseError
-from fastzarr.stores.database import SMALL, Session, WritingSession
+from fastzarr.stores.capabilities import SMALL
+from fastzarr.stores.database import Session, WritingSession
 from fastzarr.stores.sqlite.connections import CREATE, is_locked
 
 if TYPE_CHECKING:

@@ -46,6 +46,8 @@ class SQLiteStore(InFile, Database):
     (b'1', ['b', 'c'])
     """
 
+    path: str
+    kwargs: dict[str, Any]
     _opened: Connections
 
     def __init__(
@@ -71,12 +73,12 @@ class SQLiteStore(InFile, Database):
                 msg = f"SQLiteStore sets {name} itself; omit it"
                 raise TypeError(msg)
         text = os.fspath(path)
-        self.path = text if text == MEMORY else os.path.abspath(text)
-        self.kwargs = kwargs
+        # Neither is a verb, which ``__setattr__`` would look for.
+        vars(self).update(path=text if text == MEMORY else os.path.abspath(text), kwargs=kwargs)
         self._connect()
 
     def _connect(self) -> None:
-        self._opened = Connections(str(self), self.path, self.kwargs)
+        vars(self)["_opened"] = Connections(str(self), self.path, self.kwargs)
 
     def __getstate__(self) -> Any:
         """Return the settings; raise PicklingError for a database in memory."""
