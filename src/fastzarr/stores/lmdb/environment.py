@@ -8,6 +8,9 @@ Rules of this file:
   has views of values counts as a user.
 * An interrupt may come at any time, and leave a session that never ends. It counts no more when it
   is gone, or when its thread begins another one.
+* To write, LMDB needs memory and another descriptor. So the environment is opened to read as long
+  as only stores that are read-only have used it, and once more, when nobody uses it, for the first
+  that may write.
 * A file that is shorter than its contents is not used, because reading beyond its end in the map
   would end the process.
 """
@@ -98,6 +101,8 @@ class Environment:
         self._lmdb: Any = lmdb
         self.url, self.path, self._kwargs = url, path, kwargs
         self._env: Any = None
+        # Whether it was opened to read, though it might be written.
+        self._reads_only = False
         # Who uses it.
         self._users: Users[User, None] = Users()
         self._unlock()
@@ -116,6 +121,7 @@ class Environment:
         #: The identity of the values.
         self.place = found
         found.opened.add(self)
+        place.tell_of_forks(self)
 
     def _unlock(self) -> None:
         self._monitor = Monitor(RLock())
@@ -143,11 +149,11 @@ class Environment:
     def _data(self, settings: dict[str, Any]) -> str:
         return os.path.join(self.path, "data.mdb") if settings["subdir"] else self.path
 
-    def _take(self, user: User, *, create: bool) -> Any:
+    def _take(self, user: User, *, create: bool, reads_only: bool) -> Any:
         """Return the environment for a user; None if it is missing and is only read."""
 
         def take() -> Any:
-            found = self._find(create=create)
+            found = self._find(create=create, reads_only=reads_only)
             if found is not None:
                 self._users.add(user, user.thread, None)
             return found
@@ -170,8 +176,11 @@ class Environment:
         self._monitor.wait(look)
         return found[0]
 
-    def _find(self, *, create: bool) -> Any:
-        """Return the environment as ``_take`` does, with the lock held."""
+    def _find(self, *, create: bool, reads_only: bool = False) -> Any:
+        """Return the environment as ``_take`` does, with the lock held.
+
+        With ``reads_only``, it may be opened to read.
+        """
         if self._inherited:
             msg = f"{self.url} was in use when this process was forked; open it after the fork"
             raise ForkedError(msg)
@@ -186,7 +195,7 @@ class Environment:
         if file is None and not create:
             return None
         if self._env is None:
-            self._env = self._open(settings, create=create)
+            self._env = self._open(settings, create=create, reads_only=reads_only)
         return self._env
 
     def _end_left(self) -> None:
@@ -221,18 +230,21 @@ class Environment:
         self._least = max(self._least, info.st_size)
         return file
 
-    def _open(self, settings: dict[str, Any], *, create: bool) -> Any:
+    def _open(self, settings: dict[str, Any], *, create: bool, reads_only: bool) -> Any:
         data = self._data(settings)
+        made = self._open_to_read(settings) if reads_only else None
+        self._reads_only = made is not None
         try:
             if create:
                 make_folders(os.path.dirname(data))
                 if not os.path.exists(data):
                     self._make(data, settings)
-            # A reader needs the lock file, too.
-            settings.setdefault("readonly", not create and not is_writable(data))
-            if settings["readonly"]:
-                settings.setdefault("lock", is_writable(os.path.dirname(data)))
-            made = self._lmdb.open(self.path, **settings)
+            if made is None:
+                # A reader needs the lock file, too.
+                settings.setdefault("readonly", not create and not is_writable(data))
+                if settings["readonly"]:
+                    settings.setdefault("lock", is_writable(os.path.dirname(data)))
+                made = self._lmdb.open(self.path, **settings)
         except (self._lmdb.Error, OSError) as error:
             raise self.worded(error) from error
         is_folder = settings["subdir"]
@@ -245,6 +257,15 @@ class Environment:
             msg = "the file is truncated: it has fewer pages than it refers to"
             raise DatabaseError(msg, self.url)
         return made
+
+    def _open_to_read(self, settings: dict[str, Any]) -> Any:
+        """Return the environment opened to read, or None if it must be opened in another way."""
+        if "readonly" in settings:
+            return None
+        try:
+            return self._lmdb.open(self.path, **settings, readonly=True)
+        except self._lmdb.Error:
+            return None  # the other way tells why, or needs no file of locks
 
     def _make(self, data: str, settings: dict[str, Any]) -> None:
         """Create the file of an environment, which gets its name when it is whole.
@@ -275,7 +296,14 @@ class Environment:
 
     def own(self) -> Any:
         """Return the environment for the store's user."""
-        return self._when_open(partial(self._find, create=True))
+
+        def find() -> Any:
+            found = self._find(create=True)
+            return None if self._reads_only else found
+
+        while (found := self._when_open(find)) is None:
+            self._open_to_write()
+        return found
 
     def _wait(self, seconds: float) -> bool:
         """Wait until nobody uses the environment; return False after some time."""
@@ -290,10 +318,32 @@ class Environment:
 
     def grow(self, size: int) -> None:
         """Let the map have a size at least, or that which another process has given it for 0."""
+
+        def is_needed() -> bool:
+            return self._env is not None and not (size and self._env.info()["map_size"] >= size)
+
+        def change() -> None:
+            self._env.set_mapsize(size)
+
+        advice = "; open the store with a larger map_size"
+        self._when_unused(is_needed, change, "the map must grow", advice)
+
+    def _open_to_write(self) -> None:
+        """Let the environment be opened once more, if it was opened to read."""
+        what = "the environment was opened to read and must be opened to write"
+        self._when_unused(lambda: self._env is not None and self._reads_only, self._close, what)
+
+    def _when_unused(
+        self, is_needed: Callable[[], bool], change: Callable[[], None], what: str, advice: str = ""
+    ) -> None:
+        """Make a change if it is needed, when nobody uses the environment, with the lock held.
+
+        Raise DatabaseError with ``what`` and ``advice`` if that takes too long.
+        """
         hold = Hold()
 
         def begin() -> bool:
-            if self._env is None or (size and self._env.info()["map_size"] >= size):
+            if not is_needed():
                 return False
             self._closing.add(hold, get_ident(), None)
             return True
@@ -302,13 +352,10 @@ class Environment:
             if not self._when_open(begin):
                 return
             if not self._wait(_WAIT):
-                msg = (
-                    f"the map must grow, but values were being read for {_WAIT:g} seconds; "
-                    "open the store with a larger map_size"
-                )
+                msg = f"{what}, but values were being read for {_WAIT:g} seconds{advice}"
                 raise DatabaseError(msg, self.url)
             with self._lock:
-                self._env.set_mapsize(size)
+                change()
         except self._lmdb.Error as error:
             raise self.worded(error) from error
         finally:
@@ -327,16 +374,24 @@ class Environment:
         needed = used + 2 * nbytes + _MARGIN
         return 0 if needed <= info["map_size"] else max(needed, 2 * info["map_size"])
 
-    def session(self, user: User, *, write: bool, nbytes: int = 0) -> tuple[Any, Any]:
+    def session(
+        self, user: User, *, write: bool, nbytes: int = 0, reads_only: bool | None = None
+    ) -> tuple[Any, Any]:
         """Return the environment and a new transaction of it; two times None if it is missing.
 
-        ``leave`` must be called at the end, unless the user is gone then. Raise DatabaseError if
-        another writer does not end in time.
+        With ``reads_only``, the environment may be opened to read; with False or ``write``, it is
+        one that may be written. ``leave`` must be called at the end, unless the user is gone then.
+        Raise DatabaseError if another writer does not end in time.
         """
+        must_write = write or reads_only is False
         while True:
-            env = self._take(user, create=write)
+            env = self._take(user, create=write, reads_only=reads_only is True)
             if env is None:
                 return None, None
+            if must_write and self._reads_only:
+                self.leave(user)
+                self._open_to_write()
+                continue
             size = 0
             try:
                 if write:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from fastzarr.stores.capabilities import Views
-from fastzarr.stores.database import SMALL, Session, WritingSession
+from fastzarr.stores.capabilities import SMALL, Views
+from fastzarr.stores.database import Session, WritingSession
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -32,9 +32,9 @@ _COPIED = 1 << 14
 class Reading(Session):
     """A transaction that reads; without an environment, there are no keys."""
 
-    def __init__(self, environment: Environment) -> None:
-        """Initialise without a transaction."""
-        self._environment = environment
+    def __init__(self, environment: Environment, *, reads_only: bool | None = None) -> None:
+        """Initialise without a transaction; ``reads_only`` is passed to ``session``."""
+        self._environment, self._reads_only = environment, reads_only
         self.thread = get_ident()
         self._env: Any = None
         self._txn: Any = None
@@ -42,7 +42,8 @@ class Reading(Session):
 
     def __enter__(self) -> Self:
         """Begin the transaction."""
-        self._env, self._txn = self._environment.session(self, write=False)
+        how = self._reads_only
+        self._env, self._txn = self._environment.session(self, write=False, reads_only=how)
         return self
 
     def __exit__(
@@ -213,10 +214,10 @@ class Lease:
     #: Its views may be used after the next session of their thread has begun.
     thread = None
 
-    def __init__(self, environment: Environment) -> None:
-        """Begin the transaction."""
+    def __init__(self, environment: Environment, *, reads_only: bool | None = None) -> None:
+        """Begin the transaction; ``reads_only`` is passed to ``session``."""
         self._environment = environment
-        _, self._txn = environment.session(self, write=False)
+        _, self._txn = environment.session(self, write=False, reads_only=reads_only)
 
     def abandon(self) -> None:
         """End the transaction, whose views are not valid any more."""

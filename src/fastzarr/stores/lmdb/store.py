@@ -58,6 +58,9 @@ class LMDBStore(InFile, Database):
     (b'1', ['b', 'c'])
     """
 
+    path: str
+    buffers: bool
+    kwargs: dict[str, Any]
     _opened: Environment
 
     def __init__(
@@ -76,21 +79,27 @@ class LMDBStore(InFile, Database):
             dimension_separator=dimension_separator,
             durability=durability,
         )
-        self.path = os.path.abspath(os.fspath(path))
-        self.buffers, self.kwargs = bool(buffers), kwargs
+        # None of these is a verb, which ``__setattr__`` would look for.
+        place = os.path.abspath(os.fspath(path))
+        vars(self).update(path=place, buffers=bool(buffers), kwargs=kwargs)
         self._connect()
 
     def _connect(self) -> None:
         settings = dict(self.kwargs)
         if self.durability == "none":
             settings.setdefault("metasync", False)
-        self._opened = environment(str(self), self.path, settings)
+        vars(self)["_opened"] = environment(str(self), self.path, settings)
 
     def _find_place(self) -> Place:
         return self._opened.place
 
+    @property
+    def _reads_only(self) -> bool | None:
+        """Whether the environment may be opened to read; None for one that is as it is."""
+        return True if self.read_only else None
+
     def _reading(self) -> Reading:
-        return Reading(self._opened)
+        return Reading(self._opened, reads_only=self._reads_only)
 
     def _writing(self, nbytes: int) -> Writing:
         return Writing(self._opened, nbytes)
@@ -99,7 +108,7 @@ class LMDBStore(InFile, Database):
         """Return the values of keys that are known to be valid, as views if they may be."""
         if not self.buffers or self._changes() is not None:
             return [None if one is None else bytes(one) for one in super().get_many_valid(keys)]
-        return Lease(self._opened).values(keys)
+        return Lease(self._opened, reads_only=self._reads_only).values(keys)
 
     def views(self, keys: Sequence[str]) -> Views:
         """Return the values of valid keys, as views in one transaction if they may be.
@@ -112,7 +121,7 @@ class LMDBStore(InFile, Database):
         """
         if not self.buffers or self._changes() is not None:
             return Views(None, self.get_many_valid(keys))
-        return Lease(self._opened).views(keys)
+        return Lease(self._opened, reads_only=self._reads_only).views(keys)
 
     # They are consistent with ``_move``.
     draft = Database.draft
@@ -159,7 +168,7 @@ class LMDBStore(InFile, Database):
         >>> LMDBStore(tempfile.mkdtemp()).flush()
         """
         if not self._opened.is_synced():
-            with Reading(self._opened) as session:
+            with Reading(self._opened, reads_only=False) as session:
                 session.sync()
 
     def close(self) -> None:
