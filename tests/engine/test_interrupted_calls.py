@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -17,7 +18,9 @@ from interrupting import Interrupt, elsewhere
 
 import fastzarr as zarr
 from fastzarr.engine.bounds import bounds
+from fastzarr.engine.requests import call_each, gather
 from fastzarr.engine.threads import parallel
+from fastzarr.stores.capabilities import Request
 
 CHUNKS = 4
 VALUES = np.arange(CHUNKS << 15)
@@ -175,3 +178,25 @@ def test_a_child_that_is_forked_by_a_task_gets_an_error() -> None:
         if not children[0]:
             os._exit(4)
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 3
+
+
+@pytest.mark.parametrize("kind", ["gather", "call_each"])
+def test_requests_that_are_collected_as_garbage_wait_for_no_lock(kind: str) -> None:
+    """Garbage may be collected wherever an object is made, also by a thread with the lock."""
+    store, keys = AskedStore({f"{number}": b"1" for number in range(8)}), list(map(str, range(8)))
+    if kind == "gather":
+        found: Any = gather(store, list(map(Request, keys)))
+    else:
+        found = call_each(store, store.exists, keys)
+    next(found)
+    # As in a frame of the traceback of an exception that the frame refers to.
+    circle = [found]
+    circle.append(circle)
+    del circle, found
+
+    def collect() -> None:
+        with bounds.lock:
+            gc.collect()
+
+    elsewhere(collect)
+    assert sorted(index for index, _ in call_each(store, store.exists, keys)) == list(range(8))

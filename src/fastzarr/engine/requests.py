@@ -417,13 +417,17 @@ class Requests:
 
     def end(self) -> None:
         """Send no more requests, and drop the values that have come."""
-        if self.ended or self.lock is not _threads.lock:
-            return
-        _threads.end(self)
-        if self.awaited:
-            from fastzarr.stores.loop import event_loop
+        if not self.ended and self.lock is _threads.lock:
+            _threads.end(self)
+            self.leave()
 
-            event_loop().call_soon_threadsafe(self._cancel)
+    def leave(self) -> None:
+        """End without locks, which this thread may have: it may be collecting garbage."""
+        self.stopped = self.ended = True
+        if self.awaited and self.lock is _threads.lock:
+            from fastzarr.stores.loop import soon
+
+            soon(self._cancel)
 
     def _cancel(self) -> None:
         for task in tuple(self.tasks):
@@ -483,16 +487,22 @@ def gather(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[int, Value
     most = config.flat["limits.document_bytes"]
     # What will come is unknown, but documents are small.
     requests = Requests(store, len(wanted), wanted.__getitem__, lambda _: min(most, _DOCUMENT))
+    yield from _each(requests)
+
+
+def _each(requests: Requests) -> Iterator[tuple[int, Any]]:
+    """Return the value of each request as it comes, or raise its error, and end the requests."""
     try:
-        left = len(wanted)
+        left = requests.count
         while left:
-            found = requests.take_value()
-            if found is None:
-                continue
-            if isinstance(found[1], BaseException):
-                raise found[1]
-            left -= 1
-            yield found
+            for number, value in requests.take_values():
+                if isinstance(value, BaseException):
+                    raise value
+                left -= 1
+                yield number, value
+    except GeneratorExit:
+        requests.leave()
+        raise
     finally:
         requests.end()
 
@@ -514,19 +524,8 @@ def call_each(
     if len(keys) < 2 or not runs_ahead(store):
         yield from enumerate(map(answer, keys))
         return
-    calls = _Calls(store, keys, answer)
-    try:
-        left = len(keys)
-        while left:
-            found = calls.take_value()
-            if found is None:
-                continue
-            if isinstance(found[1], BaseException):
-                raise found[1]
-            left -= 1
-            yield found[0], found[1].result
-    finally:
-        calls.end()
+    for index, found in _each(_Calls(store, keys, answer)):
+        yield index, found.result
 
 
 class _Result(NamedTuple):

@@ -20,6 +20,7 @@ import atexit
 import os
 import threading
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
@@ -103,6 +104,14 @@ atexit.register(_loop.stop)
 def event_loop() -> asyncio.AbstractEventLoop:
     """Return the loop, which is running."""
     return _loop.running()
+
+
+def soon(call: Callable[[], object]) -> None:
+    """Call a function on the loop, unless it does not run, without any lock."""
+    loop = _loop.loop
+    if loop is not None:
+        with suppress(RuntimeError):  # it has just been closed
+            loop.call_soon_threadsafe(call)
 
 
 def current_thread() -> threading.Thread | None:
