@@ -36,12 +36,20 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 }
 
 
+# Threads that ``threading`` lists for ever, because Ctrl-C came before they were started.
+NEVER_BEGUN: set[threading.Thread] = set()
+
+
 def wait_for_what_was_left() -> None:
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - NEVER_BEGUN:
         if thread.name == "fastzarr-apart":
             # Ctrl-C may have come before the thread was seen to have started.
-            while not thread.is_alive() and thread in threading.enumerate():
+            for _ in range(500):
+                if thread.is_alive() or thread not in threading.enumerate():
+                    break
                 time.sleep(0.01)
+            else:
+                NEVER_BEGUN.add(thread)
             if thread.is_alive():
                 thread.join()
 

@@ -30,7 +30,8 @@ def test_parallel_runs_every_task_once_and_the_caller_works_along() -> None:
     parallel(seen.append, 1000)
     assert sorted(seen) == list(range(1000))
     threads = set()
-    together = threading.Barrier(2)
+    # Without a second thread, the first would wait for itself.
+    together = threading.Barrier(2, timeout=60)
 
     def meet(_: int) -> None:
         threads.add(threading.get_ident())
