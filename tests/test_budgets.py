@@ -12,7 +12,7 @@ import pytest
 
 import fastzarr
 from fastzarr import native
-from fastzarr.stores import DirectoryStore, MemoryStore
+from fastzarr.stores import DirectoryStore, MemoryStore, SQLiteStore
 
 SOURCE = str(Path(fastzarr.__file__).parent)
 
@@ -142,8 +142,23 @@ def test_opening_a_local_array_takes_few_own_frames_and_no_system_calls(tmp_path
 
     opened()
     seen = frames(opened)
-    assert len(seen) <= 38, "\n".join(seen)
+    assert len(seen) <= 36, "\n".join(seen)
     assert system_calls(opened) == []
+
+
+def test_opening_an_array_in_sqlite_takes_few_own_frames(tmp_path: Path) -> None:
+    """The database is opened and closed, too."""
+    path = tmp_path / "a.sqlite"
+    made = {"shape": (4,), "chunks": (4,), "dtype": "f4", "compressors": None}
+    fastzarr.create_array(SQLiteStore(path), zarr_format=2, **made).close()
+
+    def opened() -> None:
+        with SQLiteStore(path) as store:
+            fastzarr.open_array(store, mode="r")
+
+    opened()
+    seen = frames(opened)
+    assert len(seen) <= 70, "\n".join(seen)
 
 
 def test_listing_a_group_of_five_members_takes_at_most_70_own_frames(group: fastzarr.Group) -> None:

@@ -54,9 +54,10 @@ def trusted(layout: Layout, name: str = "", *, allow: Permission) -> Layout:
 
 def unpickles(layout: Layout) -> bool:
     """Whether reading the array runs pickle, as a filter or as the compressor of the document."""
-    return any(
-        item.id == "pickle"
-        for codec in layout.codecs
-        if hasattr(codec, "allow_pickle")
-        for item in cast("Any", codec).filters
-    )
+    # A loop is sooner than `any`, whenever an array is opened.
+    for codec in layout.codecs:
+        if hasattr(codec, "allow_pickle"):
+            for item in cast("Any", codec).filters:
+                if item.id == "pickle":
+                    return True
+    return False

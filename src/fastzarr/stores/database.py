@@ -124,7 +124,7 @@ class _Shared(Suspension):
 
     def __init__(self) -> None:
         """Initialise without transactions."""
-        super().__init__()
+        self.on = False
         self.begun: dict[int, Staged] = {}
 
     def update(self) -> None:
@@ -224,7 +224,7 @@ class Database(Store):
         return self.suspension.begun.get(get_ident()) if found is None else found
 
     def _read(self) -> AbstractContextManager[Session]:
-        changes = self._changes()
+        changes = self._changes() if self.suspension.on else None
         return self._reading() if changes is None else changes.session()
 
     def _write(self, nbytes: int = 0) -> AbstractContextManager[WritingSession]:

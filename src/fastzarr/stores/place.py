@@ -403,7 +403,7 @@ def of_name(token: str) -> Place:
 def tell_of_forks(opened: Opened) -> None:
     """Let something that stores have opened be told of forks, as long as it lives."""
     with _guard[0]:
-        _opened.add(opened)
+        _opened.add(ref(opened, _opened.discard))
 
 
 def real_path(path: str) -> str:
@@ -454,7 +454,7 @@ _guard = [RLock()]
 
 
 # What stores have opened, each as long as a store uses it.
-_opened: WeakSet[Opened] = WeakSet()
+_opened: set[ref[Opened]] = set()
 # What was told of the fork that is under way, and the turn of the thread that forks.
 _forking: list[Opened] = []
 _forks = Locks()
@@ -480,7 +480,7 @@ def _whole(step: Callable[[], None]) -> None:
 def _stop_all() -> None:
     _fork[:] = [_forks.take("")]
     with _guard[0]:
-        opened = set(_opened)
+        opened = [one for one in (known() for known in _opened.copy()) if one is not None]
     for one in opened:
         if one not in _forking:
             _forking.append(one)

@@ -21,7 +21,7 @@ class Shared(Suspension):
 
     def __init__(self) -> None:
         """Initialise without transactions: all values are those of the folder."""
-        super().__init__()
+        self.on = False
         #: The transactions under way, by the thread that has begun each.
         self.begun: dict[int, Staged] = {}
         #: The folder with a journal that this process does not complete, or None.

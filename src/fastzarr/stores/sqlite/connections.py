@@ -92,19 +92,6 @@ class Connections:
         self.url, self.path = url, path
         self._in_memory = path == MEMORY
         self._timeout: float | None = kwargs.get("timeout")
-        self._reset()
-        self._kwargs = {**kwargs, "timeout": min(_LOOK, self.timeout)}
-        self._url = "" if self._in_memory else _url(path)
-        place.tell_of_forks(self)
-
-    @cached
-    def place(self) -> Place:
-        """The identity of the values, which lives as long as this."""
-        if self._in_memory:
-            return place.own()
-        return place.of_name(f"sqlite://{place.real_path(self.path)}")
-
-    def _reset(self) -> None:
         self._unlock()
         # Those that no thread uses, by the mode in which they were opened.
         self._idle: dict[str, list[Link]] = {READ: [], UPDATE: [], CREATE: []}
@@ -118,6 +105,17 @@ class Connections:
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
         self._file: tuple[int, int] | None = None
+        wait = config.flat["database.timeout"] if self._timeout is None else self._timeout
+        self._kwargs = {**kwargs, "timeout": min(_LOOK, wait)}
+        self._url = "" if self._in_memory else _url(path)
+        place.tell_of_forks(self)
+
+    @cached
+    def place(self) -> Place:
+        """The identity of the values, which lives as long as this."""
+        if self._in_memory:
+            return place.own()
+        return place.of_name(f"sqlite://{place.real_path(self.path)}")
 
     def _unlock(self) -> None:
         self._monitor = Monitor(RLock())
@@ -145,25 +143,19 @@ class Connections:
 
         Return None if there is no file, and none is to be created.
         """
-        me = get_ident()
         lent: list[Link] = []
         if self._in_memory:
             # Another connection would be to another database.
             mode = CREATE
-
-        def look() -> bool:
-            if not self._is_free(me) or (self._line.known and self._line.is_before(session)):
-                return False
-            self._users.add(session, me, lent)
-            return True
-
-        self._monitor.wait_in_turn(look, self._line, session)
+        if not self._is_first(session, lent):
+            self._wait(session, lent)
         try:
             with self._lock:
                 file, size = self._look()
                 if file != self._file:
                     # Another file has the name now, or none has.
-                    self._close_idle()
+                    if self._file is not None:
+                        self._close_idle()
                     self._file, self._small = file, 0
                 if file is None and mode != CREATE:
                     self._leave(session)
@@ -181,6 +173,26 @@ class Connections:
         except BaseException:
             self._leave(session)
             raise
+
+    def _is_first(self, session: object, lent: list[Link]) -> bool:
+        """Count a session if nobody else has a connection, waits for one, or forks."""
+        with self._lock:
+            if self._users.known or self._line.known or self._forking is not None:
+                return False
+            self._users.add(session, get_ident(), lent)
+            return True
+
+    def _wait(self, session: object, lent: list[Link]) -> None:
+        """Count a session when it may have a connection."""
+        me = get_ident()
+
+        def look() -> bool:
+            if not self._is_free(me) or (self._line.known and self._line.is_before(session)):
+                return False
+            self._users.add(session, me, lent)
+            return True
+
+        self._monitor.wait_in_turn(look, self._line, session)
 
     def _lend(self, idle: list[Link], lent: list[Link]) -> Link:
         """Let a session have the last connection of a list."""
@@ -334,7 +346,7 @@ class Connections:
         ``size`` is the one that the file had just before, if it was there.
         """
         for look in range(_LOOKS):
-            ((page,),) = self.execute(made, "PRAGMA page_size")
+            ((page,),) = made.execute("PRAGMA page_size").fetchall()
             # With a log, the last pages are there until the file is synced.
             if size is not None and size % page == 0:
                 return

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.errors import DatabaseError
@@ -90,7 +91,8 @@ class Reading(Session):
         link, self._taken = self._link, None
         if link is not None:
             try:
-                self._end(link.connection, failed=error is not None)
+                if link.connection.in_transaction:
+                    self._end(link.connection, failed=error is not None)
             finally:
                 self._link = None
                 self._connections.give_back(link, self)
@@ -99,7 +101,7 @@ class Reading(Session):
 
     def _end(self, taken: sqlite3.Connection, *, failed: bool) -> None:
         del failed
-        if taken.in_transaction and not self._within:
+        if not self._within:
             taken.rollback()
 
     def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
@@ -108,7 +110,12 @@ class Reading(Session):
         if taken is None:
             return []
         try:
-            found = self._connections.execute(taken, statement, parameters)
+            try:
+                found = taken.execute(statement, parameters).fetchall()
+            except sqlite3.OperationalError as error:
+                if not is_locked(error):
+                    raise
+                found = self._connections.execute(taken, statement, parameters)
         except sqlite3.OperationalError as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code == sqlite3.SQLITE_ERROR and not self._has_table(taken):
@@ -167,7 +174,7 @@ class Reading(Session):
         return None
 
     def _peek(self, keys: Sequence[str]) -> list[Any]:
-        return self.execute(_PEEK % (",?" * (len(keys) - 1)), (SMALL, *keys))
+        return self.execute(_peek(len(keys)), (SMALL, *keys))
 
     def _small(self, key: str, size: int | None, value: Any) -> bytes | None:
         """Return a value, or None for a large one, which is not there."""
@@ -178,8 +185,9 @@ class Reading(Session):
         """Return the values of keys at one time, except for large ones."""
         found: dict[str, bytes | None] = dict.fromkeys(keys)
         for key, size, value in self._peek(keys):
-            found[key] = self._small(key, size, value)
-            if found[key] is None:
+            if type(value) is bytes:
+                found[key] = value
+            elif self._small(key, size, value) is None:
                 del found[key]
         return found
 
@@ -271,8 +279,8 @@ class Writing(Reading, WritingSession):
         self.execute(TABLE)
 
     def _end(self, taken: sqlite3.Connection, *, failed: bool) -> None:
-        if not taken.in_transaction or self._within:
-            return  # SQLite has undone it, or the session has not begun it
+        if self._within:
+            return  # the session has not begun it
         if failed:
             taken.rollback()
             return
@@ -314,6 +322,11 @@ class Writing(Reading, WritingSession):
             _MOVE,
             (target, len(source) + 1, source, *below),
         )
+
+
+@cache
+def _peek(count: int) -> str:
+    return _PEEK % (",?" * (count - 1))
 
 
 def _range(prefix: str) -> tuple[str, str]:
