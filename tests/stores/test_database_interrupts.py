@@ -10,7 +10,7 @@ import pytest
 from interrupting import Interrupt, elsewhere
 
 import fastzarr as zarr
-from fastzarr.stores import LMDBStore, SQLiteStore
+from fastzarr.stores import LMDBStore, LocalStore, SQLiteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,10 @@ def in_sqlite(path: Path) -> Any:
 def in_lmdb(path: Path) -> Any:
     pytest.importorskip("lmdb")
     return LMDBStore(path / "values", durability="none")
+
+
+def in_folder(path: Path) -> Any:
+    return LocalStore(path / "values", durability="none")
 
 
 def use(store: Any) -> None:
@@ -66,3 +70,39 @@ def test_a_database_can_be_used_after_an_interrupt_at_any_point(
                 elsewhere(lambda: use(store))  # noqa: B023
     gc.collect()
     assert point > 100
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("made", [in_memory, in_sqlite, in_lmdb, in_folder])
+def test_what_follows_an_interrupted_transaction_is_no_part_of_it(
+    made: Any, kept: bool, tmp_path: Path
+) -> None:
+    """A value that is stored after the block is there for all, and another block can begin."""
+    errors: list[BaseException] = []
+    with zarr.config.set({"database.timeout": 2}):
+        for point in count(1):
+            store = made(tmp_path)
+            interrupt = Interrupt(point)
+            try:
+                with interrupt.during(), store.transaction(""):
+                    store["b/zarr.json"] = b"2"
+            except KeyboardInterrupt as error:
+                if kept:
+                    errors.append(error)
+            if interrupt.left > 0:
+                break
+            value = b"%d" % point
+            store["a/zarr.json"] = value
+            elsewhere(lambda: compare(store, value))  # noqa: B023
+            with store.transaction(""):
+                store["a/zarr.json"] += b"0"
+            compare(store, value + b"0")
+            errors.clear()
+    gc.collect()
+    assert point > 20
+
+
+def compare(store: Any, value: bytes) -> None:
+    assert store["a/zarr.json"] == value

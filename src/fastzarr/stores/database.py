@@ -12,124 +12,34 @@ Rules of this file:
 
 from __future__ import annotations
 
-import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import contextmanager
 from itertools import chain
-from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
 from fastzarr.errors import ContainsNodeError, TransactionError
 from fastzarr.stores.base import Store
-from fastzarr.stores.capabilities import SMALL, Request, Suspension, Value
+from fastzarr.stores.begun import Begun
+from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.drafts import TreeDraft, replaced_keys
 from fastzarr.stores.keys import METADATA_NAMES, normalise_path, validate_key
 from fastzarr.stores.ranges import clip_range
+from fastzarr.stores.sessions import Staged
 from fastzarr.stores.stamps import swapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
 
     from fastzarr.stores.drafts import DraftValues, Owned
-
-    Changes = Mapping[str, bytes | memoryview | None]
+    from fastzarr.stores.sessions import Changes, Session, WritingSession
 
 # The bytes that are counted for a key: those of a page, which is copied when it is changed.
 _PAGE = 4096
-
-
-class Session(ABC):
-    """One transaction of a database; what it returns may be a view that is valid in it."""
-
-    @abstractmethod
-    def get(self, key: str) -> bytes | memoryview | None:
-        """Return the value of a key, or None if it is missing."""
-
-    @abstractmethod
-    def token(self, key: str) -> Hashable | None:
-        """Return the token of the value of a key, or None if it is missing."""
-
-    @abstractmethod
-    def keys(self, prefix: str) -> Iterable[str]:
-        """Return the keys below a prefix."""
-
-    @abstractmethod
-    def begin(self) -> None:
-        """Let all that follows be of one time, if single reads are not."""
-
-    def get_with_token(self, key: str) -> tuple[bytes | memoryview, Hashable | None] | None:
-        """Return the value of a key with its token, which is None if it takes more effort."""
-        found = self.get(key)
-        return None if found is None else (found, None)
-
-    def size(self, key: str) -> int | None:
-        """Return the size of a value in bytes, or None if the key is missing."""
-        found = self.get(key)
-        return None if found is None else len(found)
-
-    def peek(self, key: str) -> tuple[int, bytes | memoryview | None] | None:
-        """Return the size of a value, with the value if it takes no further effort."""
-        size = self.size(key)
-        return None if size is None else (size, None)
-
-    def small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
-        """Return the values of keys at one time, except for those larger than ``SMALL``."""
-        found = {key: self.get(key) for key in keys if (self.size(key) or 0) <= SMALL}
-        return {key: None if value is None else bytes(value) for key, value in found.items()}
-
-    def total(self, prefix: str) -> int:
-        """Return the size of all values below a prefix in bytes."""
-        return sum(self.size(key) or 0 for key in tuple(self.keys(prefix)))
-
-    def names(self, prefix: str) -> Iterable[str]:
-        """Return the names of keys and folders directly below a prefix."""
-        start = len(prefix) + 1 if prefix else 0
-        return {key[start:].partition("/")[0] for key in self.keys(prefix)}
-
-    def is_empty(self, prefix: str) -> bool:
-        """Whether no key is below a prefix."""
-        return next(iter(self.keys(prefix)), None) is None
-
-
-class WritingSession(Session):
-    """A transaction of a database that may change values."""
-
-    @abstractmethod
-    def put(self, changes: Changes) -> None:
-        """Store values, and delete the keys of those that are None."""
-
-    def clear(self, prefix: str) -> bool:
-        """Delete all keys below a prefix; return whether there were any."""
-        found = tuple(self.keys(prefix))
-        self.put(dict.fromkeys(found))
-        return bool(found)
-
-    def move(self, source: str, target: str) -> None:
-        """Rename the key at one path, and all keys below it, to those of another."""
-        for key in (source, *self.keys(source)):
-            value = self.get(key)
-            if value is not None:
-                self.put({target + key[len(source) :]: bytes(value), key: None})
-
-
-class _Shared(Suspension):
-    """The transactions of a store and its copies, by the thread that has begun each."""
-
-    __slots__ = ("begun",)
-
-    def __init__(self) -> None:
-        """Initialise without transactions."""
-        self.on = False
-        self.begun: dict[int, Staged] = {}
-
-    def update(self) -> None:
-        """Set the switch."""
-        self.on = bool(self.begun)
 
 
 class Database(Store):
@@ -138,7 +48,7 @@ class Database(Store):
     A subclass defines ``_reading`` and ``_writing``, and the identity of its values.
     """
 
-    suspension: _Shared
+    suspension: Begun[Staged]
     _opened: Any
     _durability: str | None
     # The transaction for which all threads use this store, or None.
@@ -163,7 +73,7 @@ class Database(Store):
             read_only=read_only,
             dimension_separator=dimension_separator,
             _durability=durability,
-            suspension=_Shared(),
+            suspension=Begun(),
         )
 
     @abstractmethod
@@ -179,7 +89,7 @@ class Database(Store):
     def __setstate__(self, state: Any) -> None:
         """Restore the settings."""
         super().__setstate__(state)
-        self.suspension = _Shared()
+        self.suspension = Begun()
         self._connect()
 
     @property
@@ -221,7 +131,7 @@ class Database(Store):
         if not self.suspension.on:
             return None
         found = self._joined
-        return self.suspension.begun.get(get_ident()) if found is None else found
+        return self.suspension.mine() if found is None else found
 
     def _read(self) -> AbstractContextManager[Session]:
         changes = self._changes() if self.suspension.on else None
@@ -257,17 +167,15 @@ class Database(Store):
         if self._changes() is not None:
             msg = f"a transaction is already under way in {self}"
             raise TransactionError(msg)
-        shared, thread, guard = self.suspension, get_ident(), self.place.guard
-        changes = Staged(self._reading)
+        guard, changes = self.place.guard, Staged(self._reading)
         try:
             with guard:
-                shared.begun[thread] = changes
-                shared.update()
+                self.suspension.begin(changes)
             yield
         finally:
+            changes.over = True  # before an interrupt can come
             with guard:
-                shared.begun.pop(thread, None)
-                shared.update()
+                self.suspension.update()
         changes.check_owner()
         if changes.made:
             with self.place.paths.alone(path):
@@ -517,83 +425,6 @@ class Database(Store):
             many = zip(changes, new, done, strict=True)
             session.put({key: value for (key, _, _), value, made in many if made})
         return done
-
-
-class Staged(WritingSession):
-    """The values of a database with the changes of a transaction, which are in memory."""
-
-    def __init__(self, reading: Callable[[], AbstractContextManager[Session]]) -> None:
-        """Initialise without changes."""
-        self._reading = reading
-        #: The token of each key when it was first read, unless it had been changed before.
-        self.seen: dict[str, Hashable | None] = {}
-        #: The new value of each key that was changed, with its token.
-        self.made: dict[str, tuple[bytes | None, object]] = {}
-        # Held by one thread at a time, because those of the engine act for their caller.
-        self._lock = RLock()
-        self._owner = os.getpid()
-
-    @contextmanager
-    def session(self) -> Iterator[Self]:
-        """Use it in a ``with`` block; raise TransactionError in a forked child."""
-        self.check_owner()
-        with self._lock:
-            yield self
-
-    def check_owner(self) -> None:
-        """Raise TransactionError in a forked child, which takes no part."""
-        if os.getpid() != self._owner:
-            msg = "the transaction is of the parent process, which alone can take part in it"
-            raise TransactionError(msg)
-
-    def _look(self, session: Session, key: str) -> None:
-        if key not in self.seen:
-            self.seen[key] = session.token(key)
-
-    def get(self, key: str) -> bytes | None:
-        """Return the value of a key, or None if it is missing."""
-        if key in self.made:
-            return self.made[key][0]
-        with self._reading() as session:
-            self._look(session, key)
-            found = session.get(key)
-            return None if found is None else bytes(found)
-
-    def token(self, key: str) -> Hashable | None:
-        """Return the token of the value of a key, or None if it is missing."""
-        if key in self.made:
-            value, token = self.made[key]
-            return None if value is None else token
-        with self._reading() as session:
-            self._look(session, key)
-            return session.token(key)
-
-    def size(self, key: str) -> int | None:
-        """Return the size of a value in bytes, or None if the key is missing."""
-        if key in self.made:
-            value = self.made[key][0]
-            return None if value is None else len(value)
-        with self._reading() as session:
-            self._look(session, key)
-            return session.size(key)
-
-    def begin(self) -> None:
-        """Do nothing: the values of several times are compared at the end."""
-
-    def keys(self, prefix: str) -> Iterable[str]:
-        """Return the keys below a prefix, including the new ones."""
-        with self._reading() as session:
-            found = set(session.keys(prefix))
-        start = f"{prefix}/" if prefix else ""
-        for key, (value, _) in self.made.items():
-            if key.startswith(start):
-                (found.discard if value is None else found.add)(key)
-        return found
-
-    def put(self, changes: Changes) -> None:
-        """Change values."""
-        for key, value in changes.items():
-            self.made[key] = (None if value is None else bytes(value), object())
 
 
 def _size(changes: Changes) -> int:

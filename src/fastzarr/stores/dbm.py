@@ -27,17 +27,18 @@ from fastzarr.config import config
 from fastzarr.errors import BaseZarrError, DatabaseError
 from fastzarr.stores import dumb_index, place, stopping
 from fastzarr.stores.addresses import InFile
-from fastzarr.stores.database import Database, WritingSession
+from fastzarr.stores.database import Database
 from fastzarr.stores.database_files import is_writable, not_released
 from fastzarr.stores.place import Locks
+from fastzarr.stores.sessions import WritingSession
 from fastzarr.stores.stamps import Stamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from fastzarr import hints
-    from fastzarr.stores.database import Changes
     from fastzarr.stores.place import Place
+    from fastzarr.stores.sessions import Changes
     from fastzarr.stores.users import Hold
 
 # How often a process looks whether another one still has the database open, in seconds.

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from fastzarr.stores.capabilities import SMALL, Views
-from fastzarr.stores.database import Session, WritingSession
+from fastzarr.stores.sessions import Session, WritingSession
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-    from fastzarr.stores.database import Changes
     from fastzarr.stores.lmdb.environment import Environment
+    from fastzarr.stores.sessions import Changes
 
 
 # Values of at most so many bytes are copied sooner than a view is made.

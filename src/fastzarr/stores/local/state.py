@@ -5,25 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastzarr import native
-from fastzarr.stores.capabilities import Suspension
+from fastzarr.stores.begun import Begun
 from fastzarr.stores.keys import GROUP_NAMES, JOURNAL_NAME
 
 if TYPE_CHECKING:
     from fastzarr.stores.local.folder import Folder
     from fastzarr.stores.local.overlay import Overlay
-    from fastzarr.stores.local.staged import Staged
+    from fastzarr.stores.local.staged import Staged  # noqa: F401  (in a string below)
 
 
-class Shared(Suspension):
+class Shared(Begun["Staged"]):
     """The state that a store shares with its copies."""
 
-    __slots__ = ("begun", "moved", "overlay")
+    __slots__ = ("moved", "overlay")
 
     def __init__(self) -> None:
         """Initialise without transactions: all values are those of the folder."""
-        self.on = False
-        #: The transactions under way, by the thread that has begun each.
-        self.begun: dict[int, Staged] = {}
+        super().__init__()
         #: The folder with a journal that this process does not complete, or None.
         self.overlay: Overlay | None = None
         #: Whether the folder has been moved, so that its files are elsewhere than arrays know.
@@ -31,7 +29,7 @@ class Shared(Suspension):
 
     def update(self) -> None:
         """Set the switch."""
-        self.on = self.moved or bool(self.begun) or self.overlay is not None
+        self.on = self.moved or self.overlay is not None or self.has_any()
 
 
 def is_unmarked(folder: Folder) -> bool:

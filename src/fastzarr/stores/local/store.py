@@ -16,7 +16,6 @@ import os
 from contextlib import contextmanager, nullcontext, suppress
 from operator import attrgetter
 from stat import S_ISDIR, S_ISREG
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.buffers import flat_bytes
@@ -118,7 +117,7 @@ class LocalStore(Store):
         if not self.suspension.on:
             return None
         found = self._joined
-        return self.suspension.begun.get(get_ident()) if found is None else found
+        return self.suspension.mine() if found is None else found
 
     def _values(self) -> Folder | Layer:
         """Return the values that the calling thread reads."""
@@ -463,7 +462,7 @@ class LocalStore(Store):
     def _transaction(self, path: str) -> Iterator[None]:
         from fastzarr.stores.local.staged import Staged
 
-        shared, thread, guard = self.suspension, get_ident(), self.place.guard
+        shared, guard = self.suspension, self.place.guard
         if self._changes() is not None:
             msg = f"a transaction is already under way in {self}"
             raise TransactionError(msg)
@@ -471,14 +470,13 @@ class LocalStore(Store):
         try:
             try:
                 with guard:
-                    shared.begun[thread] = changes
-                    shared.update()
+                    shared.begin(changes)
                 with changes.explaining():
                     yield
             finally:
+                changes.over = True  # before an interrupt can come
                 changes.close()
                 with guard:
-                    shared.begun.pop(thread, None)
                     shared.update()
             changes.commit()
         finally:

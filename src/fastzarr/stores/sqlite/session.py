@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastzarr.errors import DatabaseError
 from fastzarr.stores.capabilities import SMALL
-from fastzarr.stores.database import Session, WritingSession
+from fastzarr.stores.sessions import Session, WritingSession
 from fastzarr.stores.sqlite.connections import CREATE, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-    from fastzarr.stores.database import Changes
+    from fastzarr.stores.sessions import Changes
     from fastzarr.stores.sqlite.connections import Connections, Link
 
 #: The table of zarr-python 2.
