@@ -14,6 +14,7 @@ mod elements;
 mod files;
 mod found;
 mod lent;
+mod names;
 mod objects;
 mod raised;
 mod receiver;
@@ -561,6 +562,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(archive::crc32, module)?)?;
     module.add_function(wrap_pyfunction!(archive::zip_directory, module)?)?;
     module.add_function(wrap_pyfunction!(archive::zip_places, module)?)?;
+    module.add_function(wrap_pyfunction!(names::sorted_keys, module)?)?;
     module.add_function(wrap_pyfunction!(read, module)?)?;
     module.add_function(wrap_pyfunction!(write, module)?)?;
     module.add_function(wrap_pyfunction!(elements::vlen_decode, module)?)?;

@@ -100,6 +100,28 @@ def is_real(path: str) -> bool:
     return HAS_FILES and found is not None and bool(found.is_real(path))
 
 
+def sorted_keys(names: list[bytes], cut: int) -> list[str]:
+    r"""Return the keys in names, which follow the first ``cut`` bytes: sorted, and each once.
+
+    Names that are not text have none.
+
+    >>> sorted_keys([b"zarr:b", b"zarr:a", b"zarr:a", b"zarr:\xff"], 5)
+    ['a', 'b']
+    """
+    found: Any = native_or(None)
+    if found is not None:
+        keys: list[str] = found.sorted_keys(names, cut)
+        return keys
+    return sorted({key for name in names if (key := _text(name[cut:])) is not None})
+
+
+def _text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def sync(root: str) -> None:
     """Flush everything written to the file system of a folder, so that it survives a power cut."""
     if HAS_FILES:

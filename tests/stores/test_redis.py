@@ -271,6 +271,17 @@ def test_values_are_requested_together(store, monkeypatch):
     assert sent == [1, 100, 1, 1, 1]
 
 
+def test_a_short_listing_is_one_request_without_the_names_of_ids(redis, monkeypatch):
+    prefix = "fastzarr{x"
+    for store in (RedisStore(**redis), RedisStore(prefix, **redis)):
+        keys = sorted(f"a/{number}" for number in range(300))
+        store.set_many((key, b"1") for key in keys)
+    with monkeypatch.context() as patch:
+        sent = requests(patch)
+        assert list(RedisStore(**redis).list()) == keys
+        assert sent == [1]
+
+
 def test_chunks_are_written_by_few_requests(store, monkeypatch):
     z = fastzarr.create_array(store, shape=6000, chunks=10, dtype="i4")
     sent = requests(monkeypatch)

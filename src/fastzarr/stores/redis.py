@@ -28,6 +28,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from fastzarr.buffers import flat_bytes
 from fastzarr.config import config
 from fastzarr.errors import BaseZarrError
+from fastzarr.native import sorted_keys
 from fastzarr.stores import redis_commands as commands
 from fastzarr.stores import retry
 from fastzarr.stores.capabilities import Value
@@ -448,34 +449,28 @@ class RedisStore(ServedStore):
         start = self._name(f"{prefix}/" if prefix else "")
         cut = len(self._name(""))
         pattern = _glob.sub(rb"\\\1", start) + b"*"
-        found = self._request(lambda: set(self._scan(pattern)), prefix)
-        try:
-            return [name[cut:].decode() for name in found]
-        except UnicodeDecodeError:
-            # What is not text cannot have been written as a key.
-            return [name[cut:].decode() for name in found if _is_text(name)]
+        return sorted_keys(self._request(lambda: self._scan(pattern), prefix), cut)
 
-    def _scan(self, pattern: bytes) -> Iterator[bytes]:
+    def _scan(self, pattern: bytes) -> list[bytes]:
         """Return the names that match a pattern, some of them several times."""
         client = self.client
         if hasattr(client, "get_primaries"):
-            yield from client.scan_iter(match=pattern, count=_STEP)
-            return
+            return [*client.scan_iter(match=pattern, count=_STEP)]
+        cursor, found = _step(client, 0, pattern)
+        if not cursor:
+            return found
         # The cursor of a server that was restarted would leave out names. On one connection that is
         # an error, after which the listing begins again.
         with client.client() as one:
             usual, one.connection.retry = one.connection.retry, _never()
             try:
-                cursor: Any = 0
-                while True:
-                    cursor, names = one.execute_command(
-                        "SCAN", cursor, "MATCH", pattern, "COUNT", _STEP
-                    )
-                    yield from names
-                    if not int(cursor):
-                        return
+                cursor, found = _step(one, 0, pattern)
+                while cursor:
+                    cursor, more = _step(one, cursor, pattern)
+                    found += more
             finally:
                 one.connection.retry = usual
+        return found
 
     def getsize_prefix(self, prefix: str = "") -> int:
         """Return the size of all values below a prefix in bytes; many are asked for together."""
@@ -516,6 +511,12 @@ def _never() -> Any:
     from redis.retry import Retry
 
     return Retry(NoBackoff(), 0)
+
+
+def _step(client: Any, cursor: int, pattern: bytes) -> tuple[int, list[bytes]]:
+    """Return where a listing goes on, 0 at its end, and the names that one step has found."""
+    after, found = client.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", _STEP)
+    return int(after), found
 
 
 def _settings(client: Any) -> Mapping[str, Any]:
@@ -578,11 +579,3 @@ def _word_of(error: Exception) -> str | None:
 
 def _text(token: bytes | None) -> str | None:
     return None if token is None else token.decode()
-
-
-def _is_text(name: bytes) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
