@@ -580,3 +580,15 @@ def test_threads_of_a_process_wait_for_each_other(
     assert "by this process" in str(errors[0])
     store["b"] = b"3"
     assert dict(store) == {"a": b"1", "b": b"3"}
+
+
+def test_the_file_has_room_for_two_small_batches_that_replace_others(tmp_path: Path) -> None:
+    """An array that is written again and again does not need twice its size."""
+    store = LMDBStore(tmp_path / "a.lmdb", durability="none")
+    array = zarr.create_array(
+        store, shape=48 * MIB // 2, chunks=MIB // 2, dtype="u1", compressors=None
+    )
+    for value in range(1, 5):
+        array[...] = value
+    store.close()
+    assert (tmp_path / "a.lmdb" / "data.mdb").stat().st_size < 34 * MIB
