@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from importlib import import_module
@@ -18,11 +19,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from talking import talking
 
 import fastzarr as zarr
 from fastzarr.errors import BaseZarrError, DatabaseError, ReadOnlyError
 from fastzarr.stores import DBMStore, as_store
+from fastzarr.stores.dbm_table import Table
 from fastzarr.testing import StoreTests
 from fastzarr.testing.promises import run_at_once
 
@@ -341,3 +345,108 @@ def test_python_reads_a_database_of_dbm_sqlite3(tmp_path: Path) -> None:
     found = connection.execute("SELECT key, value FROM Dict").fetchall()
     connection.close()
     assert found == [(b"a", b"1")]
+
+
+KEYS = st.sampled_from(["a", "b/c", "b/é", "d"])
+SIZES = st.sampled_from([0, 1, 5000, 65535, 65536, 65537, 70000, 200_000])
+CHANGES = st.lists(st.tuples(KEYS, st.none() | SIZES), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(calls=st.lists(CHANGES, max_size=6), durability=st.sampled_from(["none", "full"]))
+def test_a_table_has_the_values_of_a_dict(
+    calls: list[list[tuple[str, int | None]]], durability: Any
+) -> None:
+    """Values are those of a dict, also for Python's library, when large ones are replaced."""
+    with tempfile.TemporaryDirectory() as folder:
+        old_table(Path(folder) / "a.dbm")
+        store = DBMStore(f"{folder}/a.dbm", durability=durability)
+        expected: dict[str, bytes] = {}
+        for number, changes in enumerate(calls):
+            new = {key: None if size is None else bytes([number]) * size for key, size in changes}
+            store.set_many(new.items())
+            expected |= {key: value for key, value in new.items() if value is not None}
+            for key in [key for key, value in new.items() if value is None]:
+                expected.pop(key, None)
+            assert dict(store) == expected
+        store.close()
+        assert table_of(f"{folder}/a.dbm") == {key.encode(): one for key, one in expected.items()}
+
+
+def table_of(path: str) -> dict[Any, bytes]:
+    """Return the rows of the table of dbm.sqlite3, after a check of the whole file."""
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    found = dict(connection.execute("SELECT key, value FROM Dict").fetchall())
+    connection.close()
+    return found
+
+
+@pytest.fixture
+def table(path: str) -> DBMStore:
+    """Return a store in a new database of dbm.sqlite3, as Python 3.13 makes it by default."""
+    return DBMStore(path, open=lambda path, flag, _: Table(path, flag))
+
+
+@pytest.mark.parametrize("durability", ["none", "full"])
+def test_a_batch_of_a_table_is_undone_if_a_part_fails(
+    path: str, durability: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a failed call has changed is changed back, and what was stored before it is kept."""
+    old_table(Path(path))
+    store = DBMStore(path, durability=durability)
+    before = {"a": b"1" * 100_000, "b": b"2", "d": b"3" * 100_000}
+    store.set_many(before.items())
+    put, failure = Table.__setitem__, sqlite3.OperationalError("disk I/O error")
+
+    def fails(self: Table, key: bytes, value: bytes) -> None:
+        if key == b"c":
+            raise failure
+        put(self, key, value)
+
+    monkeypatch.setattr(Table, "__setitem__", fails)
+    new = {"a": b"4" * 100_000, "d": None, "b": b"5" * 100_000, "c": b"6"}
+    with pytest.raises(DatabaseError, match="disk I/O error") as caught:
+        store.set_many(new.items())
+    assert caught.value.key == "c"
+    assert dict(store) == before
+    store["e"] = b"7"
+    store.close()
+    assert table_of(path) == {key.encode(): one for key, one in (before | {"e": b"7"}).items()}
+
+
+def test_a_change_that_cannot_be_stored_is_no_change(path: str) -> None:
+    """A call that fails at its end leaves the old values, and nothing is stored later."""
+    old_table(Path(path))
+    store = DBMStore(path)
+    store["a"] = b"1"
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM Dict").fetchall() == [(1,)]
+    with pytest.raises(DatabaseError, match="locked"):
+        store["a"] = b"2"
+    reader.close()
+    assert dict(store) == {"a": b"1"}
+    store["b"] = b"3"
+    assert dict(store) == {"a": b"1", "b": b"3"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux counts the bytes that are written")
+def test_large_values_are_written_once_when_they_are_replaced(table: DBMStore) -> None:
+    """The journal does not have their old bytes, and the file has room for one batch more."""
+
+    def written() -> int:
+        lines = Path("/proc/self/io").read_text().splitlines()
+        return int(dict(line.split(": ") for line in lines)["wchar"])
+
+    size = 1 << 20
+    values = {f"{number}": bytes([number]) * size for number in range(8)}
+    table.update(values)
+    start = written()
+    for at in range(0, 8, 2):
+        table.update({f"{number}": bytes([number + 100]) * size for number in (at, at + 1)})
+        assert Path(table.path).stat().st_size < 10.5 * size
+    assert written() - start < 9.5 * size
+    table.close()
+    assert Path(table.path).stat().st_size < 8.2 * size
+    assert table["7"] == bytes([107]) * size

@@ -16,9 +16,7 @@ from __future__ import annotations
 import dbm
 import errno
 import os
-import sqlite3
 import time
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +27,7 @@ from fastzarr.stores import dumb_index, place, stopping
 from fastzarr.stores.addresses import InFile
 from fastzarr.stores.database import Database
 from fastzarr.stores.database_files import is_writable, not_released
+from fastzarr.stores.dbm_table import Table
 from fastzarr.stores.place import Locks
 from fastzarr.stores.sessions import WritingSession
 from fastzarr.stores.stamps import Stamps
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 # How often a process looks whether another one still has the database open, in seconds.
 _LOOK = 0.02
 _MARK = b"changed\n"
+# With less, syncs outweigh what is written.
+_BATCH = 4 << 20
 # The module of the class of ``dbm.ndbm``, which finds an empty value only sometimes.
 _NDBM = "_dbm"
 # What a database named by its path may be called on the disk.
@@ -115,6 +116,16 @@ class DBMStore(InFile, Database):
         if flag[:1] == "n":
             with self._writing(0) as session:
                 session.replace(flag)
+
+    @property
+    def batch_bytes(self) -> int | None:  # type: ignore[override]  # of the library
+        """The most bytes of a batch of ``dbm.sqlite3``, for one of which the file has room.
+
+        >>> import tempfile
+        >>> DBMStore(tempfile.mkdtemp() + "/a.dbm").batch_bytes is None  # it is not open yet
+        True
+        """
+        return _BATCH if isinstance(self._opened.db, Table) else None
 
     def _connect(self) -> None:
         found = place.of_name(f"dbm://{os.path.realpath(self.path)}")
@@ -191,7 +202,7 @@ class Handle:
         self._words: tuple[Any, ...] = (0o666, None, {})
         self._file: int | None = None
         # Whether the database was opened to be written, and has changes that are not synced.
-        self._writable = self._changed = False
+        self._writable = self._changed = self._syncs = False
         # Whether the library may write its index once more when it is closed.
         self._rewritten = False
         found.opened.add(self)
@@ -222,6 +233,8 @@ class Handle:
             self._unlock()
             raise
         self._writable = alone
+        # A library of transactions syncs its file itself.
+        self._syncs = isinstance(self.db, Table)
         self._changed = self._rewritten = False
         return self.db
 
@@ -317,6 +330,7 @@ class Handle:
         self._clean()
         try:
             self.db = (opener or _opened)(self.path, flag, mode, **words)
+            self._syncs = isinstance(self.db, Table)
         except BaseException:
             # The next session opens it.
             self._unlock()
@@ -325,9 +339,11 @@ class Handle:
     def _clean(self) -> None:
         self._changed = False
         if self._file is not None:
-            self._sync_files()
-            is_dumb = dumb_index.is_used(self.path, self._words[1])
-            note = dumb_index.settled(self.path) if is_dumb else b""
+            note = b""
+            if not self._syncs:
+                self._sync_files()
+                if dumb_index.is_used(self.path, self._words[1]):
+                    note = dumb_index.settled(self.path)
             # A note replaces the mark, which is shorter, and another note.
             if not note or not os.pwrite(self._file, note, 0):
                 os.ftruncate(self._file, 0)
@@ -421,16 +437,29 @@ class _Session(WritingSession):
         try:
             if error is not None:
                 self._undo()
+            elif self._changed and isinstance(self._db, Table):
+                self._db.end()
             if self._changed:
                 self._handle.stamps.forget(self._changed)
             if self._synced:
-                self._handle.sync()
+                self._sync()
         finally:
             self._handle.locks.give_back(self._hold)
         if isinstance(error, Exception) and not isinstance(error, BaseZarrError):
             raise self._handle.worded(error, self._key) from error
 
+    def _sync(self) -> None:
+        try:
+            self._handle.sync()
+        except BaseException:
+            if isinstance(self._db, Table):
+                self._db.rollback()
+            raise
+
     def _undo(self) -> None:
+        if isinstance(self._db, Table):
+            self._db.undo()
+            return
         for key, value in self._changed.items():
             self._store(key, value)
 
@@ -465,12 +494,18 @@ class _Session(WritingSession):
     def put(self, changes: Changes) -> None:
         """Store values, and delete the keys of those that are None."""
         self._handle.mark()
+        undoes = isinstance(self._db, Table)
+        if undoes and not self._changed:
+            self._db.begin()
         for key, value in changes.items():
-            old = self.get(key)
-            self._changed.setdefault(key, old)
-            self._store(key, None if value is None else bytes(value))
+            self._key = key
+            if key not in self._changed:
+                self._changed[key] = None if undoes else self.get(key)
+            self._store(key, value if value is None or undoes else bytes(value))
+        if undoes:
+            self._db.settle()
 
-    def _store(self, key: str, value: bytes | None) -> None:
+    def _store(self, key: str, value: bytes | memoryview | None) -> None:
         name = key.encode()
         if value is not None:
             if not value and type(self._db).__module__ == _NDBM:
@@ -494,68 +529,5 @@ def _opened(path: str, flag: str, mode: int, **words: Any) -> Any:
     kind = dbm.whichdb(path) if flag[:1] != "n" else None
     is_new = kind is None and find_spec("dbm.sqlite3") is not None
     if not words and (_is_sqlite(path) or is_new):
-        return _Table(path, flag[:1])
+        return Table(path, flag[:1])
     return dbm.open(path, flag, mode, **words)  # type: ignore[arg-type]  # the user's flag
-
-
-class _Table:
-    """A database of ``dbm.sqlite3``, whose own class belongs to one thread.
-
-    What was changed is stored as a whole by ``sync`` and ``close``.
-    """
-
-    def __init__(self, path: str, flag: str) -> None:
-        if flag == "n":
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-        how = {"r": "ro", "w": "rw"}.get(flag, "rwc")
-        self._table = sqlite3.connect(
-            f"{Path(path).as_uri()}?mode={how}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        if how == "rwc":
-            self._table.execute(
-                "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)"
-            )
-
-    def _run(self, statement: str, *values: bytes) -> list[Any]:
-        return self._table.execute(statement, values).fetchall()
-
-    def __getitem__(self, key: bytes) -> bytes:
-        found = self._run("SELECT value FROM Dict WHERE key = CAST(? AS BLOB)", key)
-        if not found:
-            raise KeyError(key)
-        return bytes(found[0][0])
-
-    def __contains__(self, key: bytes) -> bool:
-        return bool(self._run("SELECT 1 FROM Dict WHERE key = CAST(? AS BLOB)", key))
-
-    def __len__(self) -> int:
-        return int(self._run("SELECT count(*) FROM Dict")[0][0])
-
-    def keys(self) -> list[bytes]:
-        return [key for (key,) in self._run("SELECT key FROM Dict")]
-
-    def _begin(self) -> None:
-        if not self._table.in_transaction:
-            self._table.execute("BEGIN IMMEDIATE")
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self._begin()
-        self._run("REPLACE INTO Dict VALUES (CAST(? AS BLOB), CAST(? AS BLOB))", key, value)
-
-    def __delitem__(self, key: bytes) -> None:
-        self._begin()
-        self._run("DELETE FROM Dict WHERE key = CAST(? AS BLOB)", key)
-
-    def sync(self) -> None:
-        if self._table.in_transaction:
-            self._table.execute("COMMIT")
-
-    def close(self) -> None:
-        try:
-            self.sync()
-        finally:
-            self._table.close()
