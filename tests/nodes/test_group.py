@@ -74,6 +74,20 @@ def test_paths_are_names_too(full):
         assert name not in full
 
 
+def test_the_path_of_a_group_itself_is_looked_up(store):
+    root = zarr.group(store, attributes={"a": 1})
+    assert root["/"] is root
+    root.store.clear()
+    assert "/" not in root
+    assert root.get("") is None
+    with pytest.raises(KeyError):
+        root["/"]
+    made = root.require_group("/")
+    assert dict(made.attrs) == {}
+    root["/"].attrs.setdefault("a", 2)
+    assert dict(zarr.open_group(store).attrs) == {"a": 2}
+
+
 @pytest.mark.parametrize("name", ["nope", "a/nope", "nope/nope"])
 def test_a_missing_name_is_a_key_error(full, name):
     with pytest.raises(KeyError, match="nope"):

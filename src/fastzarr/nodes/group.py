@@ -252,11 +252,11 @@ class Group(AwaitableGroup["Group"]):
     def __getitem__(self, name: str) -> Array | Group:
         """Return the array or group of this name or path; raise KeyError if it is missing."""
         path = self._below(name)
-        if path == self._path:
-            return self
         found = self._find(path)
         if found is None:
             raise KeyError(name)
+        if path == self._path and found == self._layout:
+            return self
         if isinstance(found, Layout):
             found = trusted(found, "/" + path, allow=self._allow_pickle)
         return self._node(path, found)
@@ -299,7 +299,7 @@ class Group(AwaitableGroup["Group"]):
         except (KeyValidationError, TypeError):
             return False
         try:
-            return path == self._path or self._find(path) is not None
+            return self._find(path) is not None
         except nodes.BROKEN as error:
             listing.warn_of(path, self._store, error)
             return not isinstance(error, KeyValidationError)
@@ -531,7 +531,7 @@ class Group(AwaitableGroup["Group"]):
 
     def _find(self, path: str) -> Node | None:
         if self._snapshot is not None and self._snapshot.nodes is not None:
-            return self._snapshot.get(path)
+            return self._layout if path == self._path else self._snapshot.get(path)
         return nodes.load(self._store, path, self._layout.format)
 
     def _entries(self) -> list[str]:

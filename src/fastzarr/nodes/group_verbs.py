@@ -123,7 +123,7 @@ class GroupVerbs(Generic[GroupT]):
             attributes=attributes,
             overwrite=overwrite,
             chunk_store=self.chunk_store,
-            known=self.path,
+            known=None if path == self.path else self.path,
         )
         return self._group(path, layout)
 
@@ -438,7 +438,7 @@ class GroupVerbs(Generic[GroupT]):
             overwrite=bool(rest.get("overwrite")),
             write_data=rest.get("write_data") is not False,
             progress=rest.get("progress"),
-            known=self.path,
+            known=None if path == self.path else self.path,
             **handle,
         )
 
@@ -449,7 +449,8 @@ class GroupVerbs(Generic[GroupT]):
     def _new_path(self, name: str) -> str:
         self._check_writable(f"create {name!r}")
         path = self._below(name)
-        if path == self.path:
+        # The document of this group may have been deleted.
+        if path == self.path and name in self:
             msg = f"{name!r} is not a valid name for a new node in group {'/' + self.path!r}"
             raise KeyValidationError(msg)
         return path

@@ -415,3 +415,13 @@ def test_no_group_of_format_2_is_hidden_by_one_of_format_3(tmp_path: Path, kind:
         getattr(zarr, f"create_{kind}")(tmp_path, zarr_format=3, **words)
     assert list(zarr.open_group(tmp_path, mode="r").members(None)) != []
     assert not list(tmp_path.rglob("zarr.json"))
+
+
+def test_a_root_that_was_cleared_is_made_again_with_its_attributes() -> None:
+    store = MemoryStore()
+    root = zarr.open_group(store, mode="w")
+    root.attrs.setdefault("kind", "anndata")
+    sync(store.clear())
+    assert dict(root.require_group("/").attrs) == {}
+    root["/"].attrs.setdefault("kind", "anndata")
+    assert dict(zarr.open_group(store).attrs) == {"kind": "anndata"}
