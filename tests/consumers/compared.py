@@ -41,9 +41,9 @@ def passed(outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def unsettled(found: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> list[str]:
-    """Return the tests to run once more: what fails, or passes with the other and is missing."""
-    failed = [test for test, outcome in found.items() if outcome.outcome == BAD]
-    return failed + [test for test in passed(other) if test not in found]
+    """Return the tests to run once more: those that pass with the other alone."""
+    missing = Outcome("missing")
+    return [test for test in passed(other) if found.get(test, missing).outcome in (BAD, "missing")]
 
 
 @dataclass

@@ -215,7 +215,16 @@ REASONS: tuple[Reason, ...] = (
         "*::test_open_*codec*",
         "a codec that cannot be made is a MetadataError that names the document and the codec",
     ),
-    Reason("zarr-python, properties", "*TestArrayLifecycle*", BEYOND),
+    # Hypothesis finds their failures in some runs.
+    Reason("zarr-python, properties", "*TestArrayLifecycle*", BEYOND, varies=True),
+    Reason(
+        "zarr-python, properties",
+        "*::test_array_metadata_meets_spec",
+        "a fill value that is NaN with other bits than the usual ones is stored as these bits, in "
+        "hexadecimal, as format 3 has it; zarr-python stores `NaN`",
+        "serialized_|distinct failures",
+        varies=True,
+    ),
     Reason("zarr-python, selections", "*::test_lazy_dense_indexer_attributes*", PARTS),
     Reason("zarr-python, functions", "*", KEPT, "is not part of a Zarr hierarchy"),
     Reason("zarr-python, functions", "*test_no_overwrite_open*", KEPT, "exists"),

@@ -149,12 +149,19 @@ SUITES = (
         ),
     ),
     Suite(
-        "anndata, concatenated",
+        "anndata, concatenated on disk",
         "anndata",
         (
             *("-p", "testing.anndata._pytest", "--import-mode=importlib"),
-            *("-k", "zarr or (lazy and not h5ad)"),
-            *("tests/lazy/test_concat.py", "tests/test_concatenate_disk.py"),
+            *("-k", "zarr", "tests/test_concatenate_disk.py"),
+        ),
+    ),
+    Suite(
+        "anndata, concatenated lazily",
+        "anndata",
+        (
+            *("-p", "testing.anndata._pytest", "--import-mode=importlib"),
+            *("-k", "not h5ad", "tests/lazy/test_concat.py"),
         ),
     ),
     Suite(

@@ -110,7 +110,7 @@ def test_what_fails_runs_once_more_with_either(monkeypatch: pytest.MonkeyPatch):
         "with zarr": {"good": "passed", "busy": "failed", "lost": "passed", "both": "failed"},
         "with ours": {"good": "passed", "busy": "passed", "both": "failed"},
     }
-    second = {"with zarr": {"busy": "passed", "both": "failed"}, "with ours": {"lost": "passed"}}
+    second = {"with zarr": {"busy": "passed"}, "with ours": {"lost": "passed"}}
     asked = {}
 
     def outcomes(_suite: object, python: str, *_: object, alias: bool, only: list[str] = []):  # noqa: B006
@@ -127,7 +127,7 @@ def test_what_fails_runs_once_more_with_either(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(environments, "version", lambda *_: "1.0")
     monkeypatch.setattr(program, "REASONS", ())
     found = program.run(SUITES[0], argparse.Namespace(python=None))
-    assert asked == {"with zarr": ["busy", "both"], "with ours": ["both", "lost"]}
+    assert asked == {"with zarr": ["busy"], "with ours": ["lost"]}
     assert (found.before, found.after, found.more, found.neither) == (3, 3, 0, 1)
     assert found.again == {"zarr-python": ["busy"], "fastzarr": ["lost"]}
     assert not found.unexplained
@@ -155,10 +155,12 @@ def test_a_list_of_tests_leaves_out_the_others(tmp_path: Path):
     tests = tmp_path / "tests.json"
     tests.write_text(json.dumps(["inside/test_some.py::test_one[a b]"]))
     path = tmp_path / "outcomes"
+    # A worker of pytest leaves writing to what started it.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "consumers.record", "-p", "no:cacheprovider"],
         cwd=inside,
-        env={**os.environ, record.ONLY: str(tests), record.VARIABLE: str(path)},
+        env={**kept, record.ONLY: str(tests), record.VARIABLE: str(path)},
         check=True,
         capture_output=True,
     )

@@ -450,7 +450,7 @@ class GroupVerbs(Generic[GroupT]):
         self._check_writable(f"create {name!r}")
         path = self._below(name)
         # The document of this group may have been deleted.
-        if path == self.path and name in self:
+        if path == self.path and self.get(name) is not None:
             msg = f"{name!r} is not a valid name for a new node in group {'/' + self.path!r}"
             raise KeyValidationError(msg)
         return path
