@@ -115,7 +115,7 @@ class GroupVerbs(Generic[GroupT]):
         >>> root.create_group("a/b", attributes={"c": 1}).attrs
         {'c': 1}
         """
-        path = self._new_path(name)
+        path, known = self._new_path(name)
         layout = build_group(
             self.store,
             path,
@@ -123,7 +123,7 @@ class GroupVerbs(Generic[GroupT]):
             attributes=attributes,
             overwrite=overwrite,
             chunk_store=self.chunk_store,
-            known=None if path == self.path else self.path,
+            known=known,
         )
         return self._group(path, layout)
 
@@ -418,7 +418,7 @@ class GroupVerbs(Generic[GroupT]):
         return iter([(path[start:], self._node(path, layout)) for path, layout in made])
 
     def _create(self, verb: str, name: str, words: Mapping[str, Any]) -> Array:
-        path = self._new_path(name)
+        path, known = self._new_path(name)
         for word in ("zarr_format", "zarr_version"):
             given = words.get(word)
             if given is not None and parse_format(given, word) is not self.layout.format:
@@ -438,7 +438,7 @@ class GroupVerbs(Generic[GroupT]):
             overwrite=bool(rest.get("overwrite")),
             write_data=rest.get("write_data") is not False,
             progress=rest.get("progress"),
-            known=None if path == self.path else self.path,
+            known=known,
             **handle,
         )
 
@@ -446,14 +446,17 @@ class GroupVerbs(Generic[GroupT]):
         given = same_format(words.get("zarr_format"), words.get("zarr_version"))
         return like_words(data, words, given or self.layout.format)
 
-    def _new_path(self, name: str) -> str:
+    def _new_path(self, name: str) -> tuple[str, str | None]:
+        """Return the path of a new node, and that of a group above which is known to be there."""
         self._check_writable(f"create {name!r}")
-        path = self._below(name)
+        path, own = self._below(name), self.path
+        if path != own:
+            return path, own
         # The document of this group may have been deleted.
-        if path == self.path and self.get(name) is not None:
-            msg = f"{name!r} is not a valid name for a new node in group {'/' + self.path!r}"
+        if self.get(name) is not None:
+            msg = f"{name!r} is not a valid name for a new node in group {'/' + own!r}"
             raise KeyValidationError(msg)
-        return path
+        return path, None
 
 
 def _check_dtype(found: Array, dtype: Any, *, exact: bool) -> None:
