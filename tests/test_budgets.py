@@ -142,7 +142,7 @@ def test_opening_a_local_array_takes_few_own_frames_and_no_system_calls(tmp_path
 
     opened()
     seen = frames(opened)
-    assert len(seen) <= 36, "\n".join(seen)
+    assert len(seen) <= 34, "\n".join(seen)
     assert system_calls(opened) == []
 
 

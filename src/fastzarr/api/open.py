@@ -428,7 +428,9 @@ def _is_dtype(wanted: Any, found: DataType) -> bool:
 
 
 def _handle(words: dict[str, Any], mode: str) -> dict[str, Any]:
-    return handle_of(words) | {"read_only": mode == "r" or bool(words.get("read_only"))}
+    handle = handle_of(words)
+    handle["read_only"] = mode == "r" or bool(words.get("read_only"))
+    return handle
 
 
 def _open_group(

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from fastzarr.metadata.repairs import Repaired
 
 
+# The members on which nothing depends that is computed of a layout.
+_LOOSE = frozenset({"attributes", "extra"})
+
+
 class Sharding(NamedTuple):
     """The sharding codec of a chain, with the codecs before and after it."""
 
@@ -104,7 +108,10 @@ class Layout:
         # Called whenever an array is opened; the constructor would take twice as long.
         other = object.__new__(Layout)
         compiled = self.__dict__.setdefault("_compiled", [])
-        same = {name: self.__dict__[name] for name in self.__dataclass_fields__}
+        same = self.__dict__
+        if not _LOOSE.issuperset(members):
+            # What was computed may depend on the others.
+            same = {name: same[name] for name in self.__dataclass_fields__}
         other.__dict__.update(same, _compiled=compiled, grid=self.grid)
         other.__dict__.update(members)
         return other

@@ -537,7 +537,7 @@ class LocalStore(Store):
     def with_read_only(self, read_only: bool = True) -> Self:
         """Return a store with the same values that is read-only or, with False, writable."""
         other = self._again(read_only=read_only)
-        if self._changes() is None:
+        if (self.suspension.on or not is_unmarked(self._folder)) and self._changes() is None:
             other.recover()
         return other
 
