@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 ZARR2 = ROOT / "build" / "zarr2"
 METHOD = """Stores in one file, in a database, behind a server on the same machine, and N5: one
 array of float32 without compression, in format 2 (N5 in its own), written as each library does by
-default. All libraries sync what SQLite stores. Of stores of files, zip archives and LMDB, which
-only fastzarr syncs by default, writes are measured without syncing, and with all libraries syncing
-at the end. Without syncing, fastzarr's LMDB keeps the environment intact in a power cut, which
-zarr-python 2's does not, because it writes to the map. bare is the library of a database alone,
-which stores the same values in one transaction, as durably as fastzarr: a floor, and no peer.
-Opening and closing the store is part of the time. Minimum of {repeat} turns."""
+default. All libraries sync what SQLite stores, and dbm, which is dbm.sqlite3 where Python has that.
+Of stores of files, zip archives and LMDB, which only fastzarr syncs by default, writes are measured
+without syncing, and with all libraries syncing at the end. Without syncing, fastzarr's LMDB keeps
+the environment intact in a power cut, which zarr-python 2's does not, because it writes to the map.
+bare is the library of a database alone, which stores the same values in one transaction, as durably
+as fastzarr: a floor, and no peer. Opening and closing the store is part of the time. Minimum of
+{repeat} turns."""
 
 
 class StoreConductor(Conductor):
