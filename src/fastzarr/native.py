@@ -80,7 +80,7 @@ def first_values(
     found: Any = native_or(None)
     if not HAS_FILES or found is None:
         return None
-    values: dict[str, bytes | None] | None = found.first_values(root, follow_links, groups, most)
+    values: dict[str, bytes | None] | None = found.first_values(root, groups, most, follow_links)
     return values
 
 

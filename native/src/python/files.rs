@@ -118,9 +118,9 @@ fn listed(folder: &Path, above: &str) -> Option<Listed> {
 pub fn first_values<'py>(
     py: Python<'py>,
     root: PathBuf,
-    follow_links: bool,
     groups: &Bound<'py, PyAny>,
     most: u64,
+    follow_links: bool,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let Ok(groups) = groups.extract::<Vec<Vec<String>>>() else {
         return Ok(None);
