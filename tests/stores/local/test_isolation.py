@@ -351,7 +351,7 @@ def test_a_child_forked_inside_a_block_does_not_take_part(
                 with pytest.raises(TransactionError, match="forked child"):
                     root["x"][0] = 6
                 assert root["x"][0] == 5
-                (changes,) = root.store.suspension.begun.values()
+                changes = root.store.suspension.mine()
                 if leave is None:
                     with pytest.raises(TransactionError, match="forked child"):
                         changes.commit()
