@@ -160,7 +160,12 @@ def test_a_list_of_tests_leaves_out_the_others(tmp_path: Path):
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "consumers.record", "-p", "no:cacheprovider"],
         cwd=inside,
-        env={**kept, record.ONLY: str(tests), record.VARIABLE: str(path)},
+        env={
+            **kept,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            record.ONLY: str(tests),
+            record.VARIABLE: str(path),
+        },
         check=True,
         capture_output=True,
     )
