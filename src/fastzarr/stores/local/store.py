@@ -355,10 +355,11 @@ class LocalStore(Store):
 
         Raise FileExistsError if something is there, and TransactionError during a transaction.
 
-        >>> import fastzarr
-        >>> z = fastzarr.create_array(store := LocalStore("old.zarr"), data=[1, 2])
-        >>> store.move_root("new.zarr")
-        >>> z[:], fastzarr.open_array("new.zarr")[:]
+        >>> import fastzarr, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> z = fastzarr.create_array(store := LocalStore(f"{folder}/old.zarr"), data=[1, 2])
+        >>> store.move_root(f"{folder}/new.zarr")
+        >>> z[:], fastzarr.open_array(f"{folder}/new.zarr")[:]
         (array([1, 2]), array([1, 2]))
         """
         if self._changes() is not None:
