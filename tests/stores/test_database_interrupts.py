@@ -13,6 +13,7 @@ import fastzarr as zarr
 from fastzarr.stores import LMDBStore, LocalStore, SQLiteStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -41,6 +42,30 @@ def use(store: Any) -> None:
     assert bytes(store.get_many_valid(["a"])[0]) == b"1"
 
 
+def interrupt_at_any_point(
+    made: Any, path: Path, call: Any, check: Callable[[Any], object], *, kept: bool
+) -> int:
+    """Interrupt a call at each point, and check the store after it; return the first beyond."""
+    errors: list[BaseException] = []
+    with zarr.config.set({"database.timeout": 2}):
+        for point in count(1):
+            store = made(path)
+            interrupt = Interrupt(point)
+            try:
+                with interrupt.during():
+                    call(store)
+            except KeyboardInterrupt as error:
+                if kept:
+                    # An interactive session keeps the frames of the last exception.
+                    errors.append(error)
+            if interrupt.left > 0:
+                break
+            check(store)
+            errors.clear()
+    gc.collect()
+    return point
+
+
 # A connection may be lost before it is kept anywhere.
 @pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 @pytest.mark.parametrize("kept", [False, True])
@@ -48,28 +73,18 @@ def use(store: Any) -> None:
 def test_a_database_can_be_used_after_an_interrupt_at_any_point(
     made: Any, kept: bool, tmp_path: Path
 ) -> None:
-    errors: list[BaseException] = []
-    with zarr.config.set({"database.timeout": 2}):
-        for point in count(1):
-            store = made(tmp_path)
-            store["a"] = b"1"
-            interrupt = Interrupt(point)
-            try:
-                with interrupt.during():
-                    use(store)
-            except KeyboardInterrupt as error:
-                if kept:
-                    # An interactive session keeps the frames of the last exception.
-                    errors.append(error)
-            if interrupt.left > 0:
-                break
-            if kept:
-                use(store)
-                errors.clear()
-            else:
-                elsewhere(lambda: use(store))  # noqa: B023
-    gc.collect()
-    assert point > 100
+    def filled(path: Path) -> Any:
+        store = made(path)
+        store["a"] = b"1"
+        return store
+
+    def check(store: Any) -> None:
+        if kept:
+            use(store)
+        else:
+            elsewhere(lambda: use(store))
+
+    assert interrupt_at_any_point(filled, tmp_path, use, check, kept=kept) > 100
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
@@ -80,28 +95,21 @@ def test_what_follows_an_interrupted_transaction_is_no_part_of_it(
     made: Any, kept: bool, tmp_path: Path
 ) -> None:
     """A value that is stored after the block is there for all, and another block can begin."""
-    errors: list[BaseException] = []
-    with zarr.config.set({"database.timeout": 2}):
-        for point in count(1):
-            store = made(tmp_path)
-            interrupt = Interrupt(point)
-            try:
-                with interrupt.during(), store.transaction(""):
-                    store["b/zarr.json"] = b"2"
-            except KeyboardInterrupt as error:
-                if kept:
-                    errors.append(error)
-            if interrupt.left > 0:
-                break
-            value = b"%d" % point
-            store["a/zarr.json"] = value
-            elsewhere(lambda: compare(store, value))  # noqa: B023
-            with store.transaction(""):
-                store["a/zarr.json"] += b"0"
-            compare(store, value + b"0")
-            errors.clear()
-    gc.collect()
-    assert point > 20
+    numbers = count(1)
+
+    def change(store: Any) -> None:
+        with store.transaction(""):
+            store["b/zarr.json"] = b"2"
+
+    def check(store: Any) -> None:
+        value = b"%d" % next(numbers)
+        store["a/zarr.json"] = value
+        elsewhere(lambda: compare(store, value))
+        with store.transaction(""):
+            store["a/zarr.json"] += b"0"
+        compare(store, value + b"0")
+
+    assert interrupt_at_any_point(made, tmp_path, change, check, kept=kept) > 20
 
 
 def compare(store: Any, value: bytes) -> None:
