@@ -175,6 +175,17 @@ def test_file_systems_and_mappers_are_stores():
         FsspecStore({})
 
 
+def test_a_mapper_of_references_is_a_store(tmp_path):
+    """kerchunk's references are mostly opened in this way."""
+    values = np.arange(6, dtype="<i4")
+    array = create_array(tmp_path / "a", data=values, chunks=3, zarr_format=2, compressors=None)
+    document = (tmp_path / "a" / ".zarray").read_text()
+    chunks = {f"a/{number}": [str(tmp_path / "a" / str(number))] for number in range(2)}
+    refs = {".zgroup": '{"zarr_format": 2}', "a/.zarray": document, **chunks}
+    mapper = fsspec.filesystem("reference", fo={"version": 1, "refs": refs}).get_mapper("")
+    np.testing.assert_array_equal(open_group(mapper, mode="r")["a"][:], array[:])
+
+
 @pytest.mark.parametrize("scheme", ["", "file://", "local://"])
 def test_a_upath_of_a_local_file_is_a_path(tmp_path, scheme):
     """Otherwise the promises of a folder, such as no lost updates of processes, would be void."""

@@ -183,7 +183,7 @@ class FsspecStore(RemoteStore):
         """
         if hasattr(value, "cat_file"):
             return cls(value, read_only)
-        if hasattr(value, "dirfs"):
+        if hasattr(type(value), "dirfs"):  # asking the mapper itself would make a file system
             return cls.from_mapper(value, read_only)
         return cls.from_upath(value, read_only)
 
