@@ -176,7 +176,7 @@ def test_file_systems_and_mappers_are_stores():
 
 
 def test_a_mapper_of_references_is_a_store(tmp_path):
-    """kerchunk's references are mostly opened in this way."""
+    """References of kerchunk are mostly opened in this way."""
     values = np.arange(6, dtype="<i4")
     array = create_array(tmp_path / "a", data=values, chunks=3, zarr_format=2, compressors=None)
     document = (tmp_path / "a" / ".zarray").read_text()

@@ -21,20 +21,21 @@ from __future__ import annotations
 import os
 import re
 from functools import partial
-from secrets import token_hex, token_urlsafe
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fastzarr.buffers import flat_bytes
 from fastzarr.errors import BaseZarrError, RequestError
 from fastzarr.native import constant
-from fastzarr.stores import place, retry
+from fastzarr.stores import place, retry, tags
 from fastzarr.stores.addresses import object_of, url_in_format
 from fastzarr.stores.capabilities import Value
 from fastzarr.stores.keys import normalise_path, validate_key
 from fastzarr.stores.options import described, open_url, public_url, renewed, url_of
 from fastzarr.stores.ranges import clip_range
 from fastzarr.stores.remote import RemoteStore, known
-from fastzarr.stores.runtime import body, runtime
+from fastzarr.stores.runtime import answer, body, runtime
+from fastzarr.stores.tags import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -45,10 +46,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The name of the write ids among the metadata of an object: letters only, as Azure demands.
-_WRITE_IDS = "fastzarrwrites"
-# The ids are of 8 characters; S3 allows 2 KB of metadata.
-_KEPT_IDS = 200
 # Larger values are put in parts, several at once.
 _IN_PARTS = 64 << 20
 # The errors of S3, Azure and Google for credentials that were right.
@@ -60,7 +57,9 @@ _wordless = re.compile(r"performing HEAD .* status code: 40[013]\b").search
 _status = re.compile(r"status code: (\d{3})").search
 # The errors for a server that ignores ranges, and for a range in which nothing of a value is.
 _whole = re.compile(r"Range request not supported|non-partial").search
-_beyond = re.compile(r"Invalid range|Requested range was invalid").search
+_beyond = re.compile(
+    r"Invalid range|Requested range was invalid|Wanted range starting at|bytes 0--1/0"
+).search
 _network = re.compile(
     r"(?i)error sending request|error decoding response|error reading|connection|timed? ?out|"
     r"body|reset|broken pipe|incomplete|request or response"
@@ -105,25 +104,6 @@ def _explain(error: Exception) -> retry.Outcome | None:
     if isinstance(error, FileNotFoundError):
         return retry.Outcome(404, transient=False)
     return retry.Outcome(None, transient=_network(str(error)) is not None)
-
-
-def _write_id() -> str:
-    return token_urlsafe(6)
-
-
-class Tag(NamedTuple):
-    """The ETag of an object, and the ids of the last conditional writes that led to it."""
-
-    etag: str
-    writes: tuple[str, ...] = ()
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both are of one write; equal values have equal ETags."""
-        return isinstance(other, Tag) and tuple(self) == tuple(other)
-
-    def __hash__(self) -> int:
-        """Return the hash of both."""
-        return hash(tuple(self))
 
 
 class ObjectStore(RemoteStore):
@@ -275,10 +255,7 @@ class ObjectStore(RemoteStore):
 
     def _object(self, key: str, part: Any) -> Any:
         """Return a value or a part of it, with its ETag; one request."""
-        import obstore
-
-        options: Any = None if part is None else {"range": part}
-        got = obstore.get(self._store, key, options=options)
+        got = answer(self._store, key, part)
         meta, attributes = got.meta, got.attributes
         return Value(body(got), self._tag(meta, attributes), meta["size"])
 
@@ -286,8 +263,11 @@ class ObjectStore(RemoteStore):
         etag = meta.get("e_tag")
         if etag is None:
             return None
-        found = attributes.get(_WRITE_IDS)
-        return Tag(etag, tuple(found.split(",")) if found else ())
+        found = attributes.get(tags.WRITE_IDS)
+        return Tag(etag, tuple(found.split(",")) if found else (), self._version(meta))
+
+    def _version(self, meta: Mapping[str, Any]) -> str | None:
+        return meta.get("version") if self._kind == "GCSStore" else None
 
     def _head(self, key: str) -> tuple[Mapping[str, Any], Mapping[str, str]] | None:
         import obstore
@@ -319,21 +299,23 @@ class ObjectStore(RemoteStore):
 
     def _set(self, key: str, value: bytes | memoryview) -> None:
         # obstore may keep the memory of a buffer after it has returned.
-        data, writes = constant(value), (_write_id(),)
+        data, writes = constant(value), (tags.write_id(),)
         self._request(lambda: self._put(key, data, writes), key)
 
     def _put(self, key: str, value: bytes, writes: tuple[str, ...], **how: Any) -> Tag | None:
         """Store a value, and return its token."""
         import obstore
 
-        writes = writes[:_KEPT_IDS]
+        writes = writes[: tags.KEPT_IDS]
 
         if self._kind in _TAGGING:
-            how["attributes"] = {_WRITE_IDS: ",".join(writes)}
+            how["attributes"] = {tags.WRITE_IDS: ",".join(writes)}
         if len(value) <= _IN_PARTS or "mode" in how:
             how["use_multipart"] = False
-        etag = obstore.put(self._store, key, value, **how)["e_tag"]
-        return None if etag is None else Tag(etag, writes if self._kind in _TAGGING else ())
+        put: Any = obstore.put(self._store, key, value, **how)
+        if put["e_tag"] is None:
+            return None
+        return Tag(put["e_tag"], writes if self._kind in _TAGGING else (), self._version(put))
 
     def _delete(self, key: str) -> None:
         self._delete_keys((key,))
@@ -385,9 +367,9 @@ class ObjectStore(RemoteStore):
             raise BaseZarrError(msg)
         data = constant(flat_bytes(value, key))
         before = token if isinstance(token, Tag) else None
-        mine = _write_id()
+        mine = tags.write_id()
         writes = (mine, *(() if before is None else before.writes))
-        mode = "create" if before is None else {"e_tag": before.etag}
+        mode = "create" if before is None else before.as_condition()
         attempts, new = 0, None
 
         def attempt() -> bool:
@@ -429,7 +411,7 @@ class ObjectStore(RemoteStore):
         if mine in tag.writes:
             return True
         follows = before is not None and before.writes[:1]
-        if len(tag.writes) < _KEPT_IDS or (follows and follows[0] in tag.writes):
+        if len(tag.writes) < tags.KEPT_IDS or (follows and follows[0] in tag.writes):
             return False
         msg = (
             "the reply to a conditional write was lost, and so many others have written since that "

@@ -113,6 +113,33 @@ def _wait(ended: Event) -> None:
         continue
 
 
+def answer(store: Any, key: str, part: Any) -> Any:
+    """Return obstore's answer to the request of a value, or of a part of it.
+
+    Azure has no ranges that count from the end: the size is asked for first, and the part must be
+    one of the same value. Raise ConnectionError if it has changed meanwhile.
+    """
+    import obstore
+
+    if part is None:
+        return obstore.get(store, key)
+    how: Any = {"range": part}
+    if type(store).__name__ == "AzureStore" and "suffix" in part:
+        try:
+            known = obstore.head(store, key)
+        except FileNotFoundError:
+            # Only the answer to GET tells whether it is the container that is missing.
+            obstore.get(store, key)
+            raise
+        start = max(known["size"] - part["suffix"], 0)
+        how = {"range": {"offset": start}, "if_match": known["e_tag"]}
+    try:
+        return obstore.get(store, key, options=how)
+    except obstore.exceptions.PreconditionError as error:
+        msg = f"the body of {key!r} has changed while its end was requested"
+        raise ConnectionError(msg) from error
+
+
 def body(got: Any) -> Any:
     """Return the bytes of an answer; raise ConnectionError if they are not as many as it says."""
     first, end = got.range
