@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -471,6 +472,34 @@ def test_an_unknown_database_is_not_written_to(tmp_path: Path) -> None:
     path.write_bytes(b"something else")
     with pytest.raises(BaseZarrError, match=r"a\.db.*pass a store"):
         zarr.open(path)
+
+
+def test_zeros_in_the_index_make_no_key_be_missing(tmp_path: Path) -> None:
+    """Where a part of the index is zeros, all keys are found and listed, or it is an error."""
+    path = tmp_path / "a.db"
+    keys = [f"a/c/{number}" for number in range(10, 70)]
+    with SQLiteStore(path) as store:
+        store.set_many((key, b"1") for key in keys)
+        ((page,),) = store.db.execute("PRAGMA page_size")
+        (number,) = store.db.execute(
+            "SELECT rootpage FROM sqlite_master WHERE type = 'index'"
+        ).fetchone()
+    whole, refused = path.read_bytes(), 0
+    first, after = (number - 1) * page, number * page
+    heads, entries = range(first + 1, first + 140, 5), range(after - 1100, after, 7)
+    for at, length in product((*heads, *entries), (2, 16)):
+        path.write_bytes(whole[:at] + bytes(length) + whole[at + length :])
+        store = SQLiteStore(path, read_only=True)
+        for key in keys[::9]:
+            try:
+                assert store[key] == b"1"
+            except DatabaseError:
+                refused += 1
+        for listed in (store.list, store.list_dir):
+            with suppress(DatabaseError):
+                assert {type(name) for name in listed("a/c")} <= {str}
+        store.close()
+    assert refused > 100
 
 
 @pytest.mark.parametrize("count", [3, 60])

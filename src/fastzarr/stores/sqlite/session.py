@@ -6,7 +6,7 @@ Rules of this file:
   than all others, and not less than the time in nanoseconds, so that none is used twice.
 * Keys below a prefix are a range of the index, because ``LIKE`` has wildcards.
 * SQLite has no checksums. A key that is not found may be one that was damaged in the index, which
-  is beside the place where it is looked for, and differs from the key in its row.
+  is beside the place where it is looked for, and differs from the key in its row, or is NULL.
 """
 
 from __future__ import annotations
@@ -51,7 +51,13 @@ _BESIDE = (
     "SELECT 1 FROM (SELECT k, rowid AS n FROM zarr WHERE k %s ?1 ORDER BY k %s LIMIT 1) AS one "
     "LEFT JOIN zarr ON zarr.rowid = one.n WHERE zarr.k IS NOT one.k"
 )
-_DAMAGED = f"{_BESIDE % ('<', 'DESC')} UNION ALL {_BESIDE % ('>', 'ASC')}"
+# No key is found before one that became NULL, though the first one is there; or in an empty index.
+_ALONE = (
+    "SELECT 1 WHERE NOT EXISTS (SELECT * FROM (SELECT 1 FROM zarr WHERE k < ?1 ORDER BY k DESC "
+    "LIMIT 1)) AND coalesce((SELECT k IS NULL OR k <= ?1 FROM zarr ORDER BY k LIMIT 1), "
+    "(SELECT 1 FROM zarr NOT INDEXED LIMIT 1), 0)"
+)
+_DAMAGED = f"{_BESIDE % ('<', 'DESC')} UNION ALL {_BESIDE % ('>', 'ASC')} UNION ALL {_ALONE}"
 _MOVE = "UPDATE zarr SET k = ? || substr(k, ?) WHERE k = ? OR (k >= ? AND k < ?)"
 # What it fails with, too, if there are too many keys for one value.
 _TOO_MUCH = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM)
@@ -219,11 +225,14 @@ class Reading(Session):
         below, limits = (_BELOW, _range(prefix)) if prefix else ("", ())
         try:
             rows = self.execute(_KEYS % _ALL_IN_ONE + below, limits)
+            found = json.loads(rows[0][0]) if rows else []
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) not in _TOO_MUCH:
                 raise
-            return [k for (k,) in self.execute(_KEYS % "k" + below, limits)]
-        return json.loads(rows[0][0]) if rows else []
+            found = [k for (k,) in self.execute(_KEYS % "k" + below, limits)]
+        if None in found:
+            raise self._damaged(prefix)
+        return found
 
     def names(self, prefix: str) -> Iterable[str]:
         """Return the names directly below a prefix; most keys in folders are not looked at."""
@@ -232,6 +241,8 @@ class Reading(Session):
         names: dict[str, None] = {}
         while True:
             rows = self.execute(_NEXT_KEYS, (start, stop, _FEW))
+            if (None,) in rows:
+                raise self._damaged(prefix)
             for (key,) in rows:
                 names[key[cut:].partition("/")[0]] = None
             if len(rows) < _FEW:
