@@ -89,6 +89,11 @@ def test_the_names_of_zarr_python_2() -> None:
     mapping.setitems({"d": b"4", "e": bytearray(b"5")})
     mapping.delitems(["d", "missing"])
     assert mapping.held == {"c": b"3", "e": b"5"}
+    assert mapping.is_readable()
+    assert mapping.is_listable()
+    for locked in (False, True):
+        mapping.read_only = locked
+        assert mapping.is_writeable() is mapping.is_erasable() is not locked
 
 
 def test_many_are_set_at_once_by_a_store_that_can() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -278,13 +279,15 @@ def test_a_part_has_the_values_of_the_whole():
 
 
 def stores(tmp_path, redis, mongo):
-    from fastzarr.stores import MongoDBStore, RedisStore, SQLiteStore, ZipStore
+    from fastzarr.stores import DBMStore, LMDBStore, MongoDBStore, RedisStore, SQLiteStore, ZipStore
 
     return [
         MemoryStore(),
         LocalStore(tmp_path / "a"),
         ZipStore(tmp_path / "a.zip", mode="w"),
         SQLiteStore(tmp_path / "a.sqlite"),
+        LMDBStore(tmp_path / "a.lmdb"),
+        DBMStore(tmp_path / "a.dbm"),
         RedisStore(**redis),
         MongoDBStore(**mongo),
         ManagedMemoryStore(path="x"),
@@ -292,20 +295,21 @@ def stores(tmp_path, redis, mongo):
 
 
 def test_keys_are_copied_between_any_two_stores(tmp_path, redis, mongo):
-    first, *others = stores(tmp_path, redis, mongo)
-    fastzarr.create_array(first, name="g/a", data=np.arange(60), chunks=7, zarr_format=2)
-    values, source = dict(first), first
-    size = sum(map(len, values.values()))
-    for target in others:
-        assert fastzarr.copy_store(source, target) == (len(values), 0, size)
-        assert dict(target) == values
-        assert fastzarr.copy_store(source, target, if_exists="skip") == (0, len(values), 0)
-        source = target
+    found = stores(tmp_path, redis, mongo)
+    made = {}
+    fastzarr.create_array(made, name="g/a", data=np.arange(60), chunks=7, zarr_format=2)
+    size = sum(map(len, made.values()))
+    for source, target in permutations(found, 2):
+        source.clear()
+        source.setitems(made)
+        target.clear()
+        assert fastzarr.copy_store(source, target) == (len(made), 0, size)
+        assert dict(target) == made
+        assert fastzarr.copy_store(source, target, if_exists="skip") == (0, len(made), 0)
 
 
 def test_chunks_and_metadata_are_in_any_two_stores(tmp_path, redis, mongo):
-    found = stores(tmp_path, redis, mongo)
-    for metadata, chunks in zip(found, [*found[1:], found[0]], strict=True):
+    for metadata, chunks in permutations(stores(tmp_path, redis, mongo), 2):
         z = fastzarr.create(
             60, chunks=7, dtype="i4", store=metadata, path="two", chunk_store=chunks, zarr_format=2
         )

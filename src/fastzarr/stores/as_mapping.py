@@ -28,6 +28,7 @@ class AsMapping(MutableMapping[str, bytes]):
     """The mapping interface of a store. ``Store`` derives from this class and defines the verbs."""
 
     set_many: Callable[[Iterable[tuple[str, Buffer | None]]], None] | None
+    read_only: bool
 
     @abstractmethod
     def get_many(self, keys: Iterable[str]) -> Values:
@@ -194,6 +195,35 @@ class AsMapping(MutableMapping[str, bytes]):
         ['e/b', 'e/c/d']
         """
         self.move(src_path, dst_path)
+
+    def is_readable(self) -> bool:
+        """Return True: values can be read (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> MemoryStore().is_readable()
+        True
+        """
+        return True
+
+    def is_listable(self) -> bool:
+        """Return True: there is a method that lists keys (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> MemoryStore().is_listable()
+        True
+        """
+        return True
+
+    def is_writeable(self) -> bool:
+        """Whether the store can be changed (zarr-python 2's method).
+
+        >>> from fastzarr.storage import MemoryStore
+        >>> MemoryStore().is_writeable(), MemoryStore(read_only=True).is_writeable()
+        (True, False)
+        """
+        return not self.read_only
+
+    is_erasable = is_writeable
 
     def getitems(self, keys: Iterable[str], *, contexts: object = None) -> dict[str, bytes]:  # noqa: ARG002  (zarr-python 2's)
         """Return the values of existing keys; ``contexts`` is ignored (zarr-python 2's method).
