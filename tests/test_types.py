@@ -32,6 +32,7 @@ ANYTHING = {
     *("Array.compressor", "Array.serializer"),
     # An array of NumPy, or a mapping of arrays.
     "load",
+    "load_async",
     # Overloads say what they are.
     *("kwargs", "shape", "new_shape"),
     # Keywords of the library that writes the copy.

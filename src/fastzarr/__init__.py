@@ -109,11 +109,18 @@ if TYPE_CHECKING:
     from fastzarr.api.awaitable import (
         consolidate_metadata_async,
         create_array_async,
+        create_async,
         create_group_async,
+        from_array_async,
+        group_async,
+        load_async,
         open_array_async,
         open_async,
         open_consolidated_async,
         open_group_async,
+        save_array_async,
+        save_async,
+        save_group_async,
     )
     from fastzarr.api.consolidate import consolidate_metadata, open_consolidated
     from fastzarr.api.create import (
@@ -198,6 +205,7 @@ if TYPE_CHECKING:
     from fastzarr.stores.synchronizers import (
         ThreadSynchronizer as ThreadSynchronizer,
     )
+    from fastzarr.transfer.awaitable import copy_all_async, copy_async, copy_store_async
     from fastzarr.transfer.copy import copy, copy_all
     from fastzarr.transfer.stores import copy_store
     from fastzarr.versions import print_debug_info, show_versions
@@ -211,11 +219,18 @@ else:
             ".api.awaitable": (
                 "consolidate_metadata_async",
                 "create_array_async",
+                "create_async",
                 "create_group_async",
+                "from_array_async",
+                "group_async",
+                "load_async",
                 "open_array_async",
                 "open_async",
                 "open_consolidated_async",
                 "open_group_async",
+                "save_array_async",
+                "save_async",
+                "save_group_async",
             ),
             ".api.create": (
                 "array",
@@ -259,6 +274,7 @@ else:
                 "TempStore",
                 "ZipStore",
             ),
+            ".transfer.awaitable": ("copy_all_async", "copy_async", "copy_store_async"),
             ".transfer.copy": ("copy", "copy_all"),
             ".transfer.stores": ("copy_store",),
             ".versions": ("print_debug_info", "show_versions"),
@@ -280,10 +296,14 @@ __all__ = [
     "consolidate_metadata_async",
     "copy",
     "copy_all",
+    "copy_all_async",
+    "copy_async",
     "copy_store",
+    "copy_store_async",
     "create",
     "create_array",
     "create_array_async",
+    "create_async",
     "create_group",
     "create_group_async",
     "create_hierarchy",
@@ -292,10 +312,13 @@ __all__ = [
     "empty_like",
     "errors",
     "from_array",
+    "from_array_async",
     "full",
     "full_like",
     "group",
+    "group_async",
     "load",
+    "load_async",
     "ones",
     "ones_like",
     "open",
@@ -310,7 +333,10 @@ __all__ = [
     "print_debug_info",
     "save",
     "save_array",
+    "save_array_async",
+    "save_async",
     "save_group",
+    "save_group_async",
     "show_versions",
     "storage",
     "tree",

@@ -551,6 +551,8 @@ def test_an_await_in_a_transaction_of_its_thread_is_refused(tmp_path: Any) -> No
                 root.keys_async(),
                 zarr.open_async(root.store),
                 zarr.open_async(store=root.store_path),
+                zarr.copy_async(zarr.array([1]), root, name="b"),
+                zarr.create_async(3, store=root.store, path="b"),
             ):
                 with pytest.raises(TransactionError, match="use the plain method"):
                     await call

@@ -34,6 +34,8 @@ ARRAY: dict[str, Call] = {
     "resize": lambda z, _: z.resize_async(3),
     "append": lambda z, _: z.append_async([1, 2, 3]),
     "update_attributes": lambda z, _: z.update_attributes_async({"x": 1}),
+    "refresh": lambda z, _: z.refresh_async(),
+    "info_complete": lambda z, _: z.info_complete_async(),
 }
 GROUP: dict[str, Call] = {
     "update_attributes": lambda _, g: g.update_attributes_async({"x": 1}),
@@ -42,6 +44,10 @@ GROUP: dict[str, Call] = {
     "delitem": lambda _, g: g.delitem_async("a"),
     "contains": lambda _, g: g.contains_async("a"),
     "get": lambda _, g: g.get_async("a"),
+    "get_array": lambda _, g: g.get_array_async("a"),
+    "get_group": lambda _, g: g.get_group_async("a"),
+    "move": lambda _, g: g.move_async("a", "n/m"),
+    "info_complete": lambda _, g: g.info_complete_async(),
     "keys": lambda _, g: g.keys_async(),
     "members": lambda _, g: g.members_async(None),
     "nmembers": lambda _, g: g.nmembers_async(None),
@@ -52,6 +58,14 @@ GROUP: dict[str, Call] = {
     "create_array": lambda _, g: g.create_array_async("n", data=np.arange(1, 9), chunks=1),
     "require_array": lambda _, g: g.require_array_async("n", shape=3, dtype="i4"),
 }
+
+
+def saved() -> zarr.Group:
+    root = zarr.group()
+    root["n"] = np.arange(1, 9)
+    return root
+
+
 PACKAGE: dict[str, Call] = {
     "open": lambda _, g: zarr.open_async(g.store, "a", path="n", shape=3, dtype="i4"),
     "open_array": lambda _, g: zarr.open_array_async(g.store, "w", path="a", shape=3),
@@ -59,6 +73,16 @@ PACKAGE: dict[str, Call] = {
     "open_consolidated": lambda _, g: zarr.open_consolidated_async(g.store),
     "create_array": lambda _, g: zarr.create_array_async(g.store, name="n", shape=3, dtype="i4"),
     "create_group": lambda _, g: zarr.create_group_async(g.store, path="n"),
+    "create": lambda _, g: zarr.create_async(3, store=g.store, path="n", dtype="i4"),
+    "from_array": lambda z, g: zarr.from_array_async(g.store, data=z, name="n"),
+    "group": lambda _, g: zarr.group_async(g.store, path="n"),
+    "load": lambda _, g: zarr.load_async(g.store, "a"),
+    "save": lambda _, g: zarr.save_async(g.store, np.arange(1, 9), path="n"),
+    "save_array": lambda _, g: zarr.save_array_async(g.store, np.arange(1, 9), path="n"),
+    "save_group": lambda _, g: zarr.save_group_async(g.store, x=np.arange(1, 9), path="n"),
+    "copy": lambda z, g: zarr.copy_async(z, g, name="n"),
+    "copy_all": lambda _, g: zarr.copy_all_async(saved(), g),
+    "copy_store": lambda _, g: zarr.copy_store_async({"n/a": b"1", "n/b": b"2"}, g.store),
     "consolidate_metadata": lambda _, g: zarr.consolidate_metadata_async(g.store),
 }
 CALLS = {

@@ -1,4 +1,4 @@
-"""The awaitable forms of the functions that open and create nodes.
+"""The awaitable forms of the functions that open, create, save and load.
 
 Rules of this file:
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from fastzarr.api import consolidate, create
+from fastzarr.api import consolidate, create, save
 from fastzarr.api import open as opening
 from fastzarr.engine.awaited import awaiting, settled
 
@@ -146,4 +146,85 @@ def consolidate_metadata_async() -> None:
     >>> root = asyncio.run(zarr.consolidate_metadata_async(zarr.group().store))
     >>> root.metadata.consolidated_metadata is None
     False
+    """
+
+
+@awaiting(create.create)
+def create_async() -> None:
+    """Create an array as ``create`` does.
+
+    >>> import asyncio
+    >>> import fastzarr as zarr
+    >>> asyncio.run(zarr.create_async(3, store={}, dtype="i2")).shape
+    (3,)
+    """
+
+
+@awaiting(create.from_array)
+def from_array_async() -> None:
+    """Copy an array of any library to a store, as ``from_array`` does.
+
+    >>> import asyncio
+    >>> import fastzarr as zarr
+    >>> asyncio.run(zarr.from_array_async({}, data=zarr.array([1, 2, 3])))[:]
+    array([1, 2, 3])
+    """
+
+
+@awaiting(opening.group)
+def group_async() -> None:
+    """Open or create a group, as ``group`` does.
+
+    >>> import asyncio
+    >>> import fastzarr as zarr
+    >>> asyncio.run(zarr.group_async({}, path="a")).path
+    'a'
+    """
+
+
+@awaiting(save.save)
+def save_async() -> None:
+    """Store one array, or several in a group, as ``save`` does.
+
+    >>> import asyncio
+    >>> import fastzarr as zarr
+    >>> asyncio.run(zarr.save_async(store := {}, x=[1, 2], y=[3]))
+    >>> zarr.load(store, "y")
+    array([3])
+    """
+
+
+@awaiting(save.save_array)
+def save_array_async() -> None:
+    """Store an array, as ``save_array`` does.
+
+    >>> import asyncio
+    >>> import fastzarr as zarr
+    >>> asyncio.run(zarr.save_array_async(store := {}, [1, 2]))
+    >>> zarr.load(store)
+    array([1, 2])
+    """
+
+
+@awaiting(save.save_group)
+def save_group_async() -> None:
+    """Store several arrays in a group, as ``save_group`` does.
+
+    >>> import asyncio
+    >>> import fastzarr as zarr
+    >>> asyncio.run(zarr.save_group_async(store := {}, x=[1, 2]))
+    >>> zarr.load(store, "x")
+    array([1, 2])
+    """
+
+
+@awaiting(save.load)
+def load_async() -> None:
+    """Return what ``load`` returns; the arrays of a group are read when they are used.
+
+    >>> import asyncio
+    >>> import fastzarr as zarr
+    >>> zarr.save(store := {}, [1, 2])
+    >>> asyncio.run(zarr.load_async(store))
+    array([1, 2])
     """

@@ -103,15 +103,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def awaiting(call: Callable[P, T]) -> Callable[[Callable[[], None]], Callable[P, Awaited[T]]]:
-    """Return a decorator that gives a name and its documentation to ``call``, awaited.
-
-    The first argument of ``call`` is a store.
-    """
+    """Return a decorator that gives a name and its documentation to ``call``, awaited."""
 
     def decorate(named: Callable[[], None]) -> Callable[P, Awaited[T]]:
         async def awaited(*args: P.args, **kwargs: P.kwargs) -> T:
-            store = args[0] if args else kwargs.get("store")
-            return await settled(store, call, *args, **kwargs)
+            # Each of them may be a store, or be in one.
+            for given in (*args, *kwargs.values()):
+                _check_no_transaction(given)
+            return await settled(None, call, *args, **kwargs)
 
         update_wrapper(awaited, named)
         # It has the signature of the call.

@@ -9,7 +9,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 from fastzarr.nodes.described import Described
 
@@ -17,12 +18,21 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fastzarr import hints
+    from fastzarr.nodes.info import Info
 
     Values: TypeAlias = np.ndarray[Any, Any]
 
 
 class AwaitableArray(Described):
     """The awaitable forms of the methods of an array."""
+
+    @abstractmethod
+    def info_complete(self) -> Info:
+        """Return a description that includes the stored bytes and chunks."""
+
+    @abstractmethod
+    def refresh(self) -> Self:
+        """Reload the metadata from the store, and return self."""
 
     @overload
     async def getitem_async(self, selection: tuple[()]) -> Any: ...
@@ -247,3 +257,22 @@ class AwaitableArray(Described):
         """
         del prototype
         await self._settled(self.set_block_selection, selection, value, fields=fields)
+
+    async def refresh_async(self) -> Self:
+        """Reload the metadata from the store, and return self; errors as of ``refresh``.
+
+        >>> import asyncio, fastzarr
+        >>> z = fastzarr.array([1, 2, 3])
+        >>> asyncio.run(z.refresh_async()) is z
+        True
+        """
+        return await self._settled(self.refresh)
+
+    async def info_complete_async(self) -> Info:
+        """Return a description that includes the stored bytes and chunks.
+
+        >>> import asyncio, fastzarr
+        >>> asyncio.run(fastzarr.zeros(3, chunks=1).info_complete_async())["Chunks initialized"]
+        '0/3'
+        """
+        return await self._settled(self.info_complete)

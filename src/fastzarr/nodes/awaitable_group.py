@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from fastzarr.nodes.group_verbs import GroupVerbs
@@ -18,6 +19,7 @@ from fastzarr.nodes.members import Members
 if TYPE_CHECKING:
     from fastzarr import hints
     from fastzarr.nodes.array import Array
+    from fastzarr.nodes.info import GroupInfo
     from fastzarr.types import options
     from fastzarr.types.options import DTypeLike
 
@@ -27,6 +29,22 @@ T = TypeVar("T")
 
 class AwaitableGroup(Handle, Members[GroupT], GroupVerbs[GroupT]):
     """The awaitable forms of the methods of a group; ``GroupT`` is the class of groups."""
+
+    @abstractmethod
+    def get_array(self, path: str) -> Array:
+        """Return the array at a path."""
+
+    @abstractmethod
+    def get_group(self, path: str) -> GroupT:
+        """Return the group at a path."""
+
+    @abstractmethod
+    def move(self, source: str, dest: str) -> None:
+        """Move a node, and all nodes below it."""
+
+    @abstractmethod
+    def info_complete(self) -> GroupInfo:
+        """Return a description that also counts the nodes below the group and their bytes."""
 
     async def getitem_async(self, name: str) -> Array | GroupT:
         """Return the array or group of this name or path; raise KeyError if it is missing.
@@ -85,6 +103,51 @@ class AwaitableGroup(Handle, Members[GroupT], GroupVerbs[GroupT]):
         """
         found = await self._settled(self.get, path)
         return default if found is None else found
+
+    async def get_array_async(self, path: str) -> Array:
+        """Return the array at a path; errors as of ``get_array``.
+
+        >>> import asyncio, fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> asyncio.run(root.get_array_async("a/x")).shape
+        (2,)
+        """
+        return await self._settled(self.get_array, path)
+
+    async def get_group_async(self, path: str) -> GroupT:
+        """Return the group at a path; errors as of ``get_group``.
+
+        >>> import asyncio, fastzarr
+        >>> root = fastzarr.group()
+        >>> root["a/x"] = [1, 2]
+        >>> asyncio.run(root.get_group_async("a")).path
+        'a'
+        """
+        return await self._settled(self.get_group, path)
+
+    async def move_async(self, source: str, dest: str) -> None:
+        """Move a node, and all nodes below it; errors as of ``move``.
+
+        >>> import asyncio, fastzarr
+        >>> root = fastzarr.group()
+        >>> root["x"] = [1, 2]
+        >>> asyncio.run(root.move_async("x", "a/y"))
+        >>> root["a/y"][:]
+        array([1, 2])
+        """
+        await self._settled(self.move, source, dest)
+
+    async def info_complete_async(self) -> GroupInfo:
+        """Return a description that also counts the nodes below the group and their bytes.
+
+        >>> import asyncio, fastzarr
+        >>> root = fastzarr.group()
+        >>> root["x"] = [1, 2]
+        >>> asyncio.run(root.info_complete_async()) == root.info_complete()
+        True
+        """
+        return await self._settled(self.info_complete)
 
     async def keys_async(self) -> list[str]:
         """Return the names of the members, sorted.
