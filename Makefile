@@ -9,6 +9,7 @@ CHECKED := $(CRATE) --profile checked --no-default-features
 NATIVE := native/Cargo.toml native/Cargo.lock $(shell find native/src -name '*.rs')
 FLOOR := build/floor/release/floor
 ZARR2 := build/zarr2/zarr/__init__.py
+AZURITE := build/azurite/installed
 
 .PHONY: help demo test bench torture consumers lint platforms format clean
 .NOTPARALLEL:
@@ -27,7 +28,7 @@ help:
 demo: .venv/installed-demo
 	$(BIN)/python examples/ocean.py --out build
 
-test: .venv/installed-test
+test: .venv/installed-test $(AZURITE)
 	@echo "Building the native crate with its tests (cargo) ..."
 	cargo test --no-run $(CHECKED)
 	cargo test --quiet $(CHECKED)
@@ -75,6 +76,15 @@ $(FLOOR): bench/floor/Cargo.toml bench/floor/Cargo.lock $(wildcard bench/floor/s
 $(ZARR2): | .venv/installed-bench
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --target build/zarr2 \
 		'zarr==2.18.7' 'numcodecs<0.16' lmdb redis
+
+# Microsoft's emulator of Azure; without npm, the tests that need it are skipped, and say so.
+$(AZURITE):
+	@mkdir -p $(@D)
+	@if command -v npm > /dev/null; then \
+		echo "Fetching Azurite (npm): half a minute ..."; \
+		npm install --prefix $(@D) --no-audit --no-fund --no-save --loglevel=error azurite@3.35.0 \
+			&& touch $@; \
+	else echo "no npm: the tests go without a server of Azure"; fi
 
 # The stamp of a group of requirements is older than pyproject.toml when they may have changed.
 .venv/installed-%: pyproject.toml setup.py $(NATIVE) | $(BIN)/python

@@ -1,4 +1,4 @@
-"""A server of Azure Blob Storage: Azurite, Microsoft's emulator, which npm installs."""
+"""A server of Azure Blob Storage: Azurite, Microsoft's emulator, which ``make test`` installs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ CONTAINER = "box"
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _VERSION = "2021-08-06"
+# Where the Makefile has it installed.
+_INSTALLED = Path(__file__).parents[2] / "build/azurite/node_modules/.bin"
 
 
 def _created(port: int) -> bool:
@@ -44,9 +46,9 @@ def _created(port: int) -> bool:
 @contextmanager
 def running() -> Iterator[dict[str, Any]]:
     """Run the server, with an empty container, and return the options of obstore for it."""
-    program = shutil.which("azurite-blob")
+    program = shutil.which("azurite-blob", path=_INSTALLED) or shutil.which("azurite-blob")
     if program is None:
-        msg = "Azurite is not installed (npm install --global azurite)"
+        msg = "Azurite is not installed (make test does so where there is npm)"
         raise UnavailableError(msg)
     folder = Path(tempfile.mkdtemp(prefix="fastzarr-azure-"))
     try:
