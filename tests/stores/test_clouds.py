@@ -7,18 +7,20 @@ where it is installed.
 from __future__ import annotations
 
 import threading
+from typing import ClassVar
 from uuid import uuid4
 
 import numpy as np
 import obstore
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from obstore.store import MemoryStore
 from servers import azure, google
 from servers.process import UnavailableError
 
 from fastzarr import create_array, open_array, open_group
-from fastzarr.errors import RequestError
-from fastzarr.stores import ABSStore, place
+from fastzarr.errors import ChunkError, RequestError
+from fastzarr.stores import ABSStore, FsspecStore, place
 from fastzarr.stores.obstore import ObjectStore
 from fastzarr.stores.runtime import answer
 from fastzarr.testing import StoreTests
@@ -119,6 +121,51 @@ def test_a_missing_container_of_azure_is_an_error(azurite):
     store = ObjectStore("az://none/data", storage_options=azurite)
     with pytest.raises(RequestError, match="bucket"):
         store.get_ranges("a", [(-4, None)])
+
+
+class Abfs(MemoryFileSystem):
+    """A file system that refuses what adlfs refuses, and says what adlfs says."""
+
+    protocol = "abfs"
+    store: ClassVar = {}
+    pseudo_dirs: ClassVar = [""]
+    cachable = False
+
+    def info(self, path, **how):
+        found = super().info(path, **how)
+        return found | {"type": "directory"} if not found["size"] else found
+
+    def cat_file(self, path, start=None, end=None, **how):
+        if (start or 0) < 0:
+            msg = "Required Content-Range response header is missing or malformed."
+            raise ValueError(msg)
+        if "/none/" in path:
+            raise FileNotFoundError(2, "No such file") from OSError("ErrorCode:ContainerNotFound")
+        return super().cat_file(path, start=start, end=end, **how)
+
+
+def test_shards_are_read_by_adlfs():
+    store = FsspecStore(Abfs(), path="/box/a")
+    values = np.arange(1, 101, dtype="i4")
+    create_array(store, data=values, chunks=5, shards=50)
+    found = open_array(store, mode="r")
+    np.testing.assert_array_equal(found[48:70:3], values[48:70:3])
+    assert store.get_ranges("c/0", [(-1, None)]) == [store.get("c/0")[-1:]]
+
+
+def test_an_empty_shard_is_no_missing_one_by_adlfs():
+    store = FsspecStore(Abfs(), path="/box/b")
+    array = create_array(store, data=np.arange(1, 101, dtype="i4"), chunks=5, shards=50)
+    store.set("c/0", b"")
+    assert store.get_ranges("c/0", [(-3, None)]) == [b""]
+    assert store.get_ranges("c/9", [(-3, None)]) is None
+    with pytest.raises(ChunkError, match="c/0"):
+        array[:]
+
+
+def test_a_missing_container_is_an_error_by_adlfs():
+    with pytest.raises(RequestError, match="bucket does not exist"):
+        FsspecStore(Abfs(), path="/none/a").get("b")
 
 
 class AzureStore(MemoryStore):

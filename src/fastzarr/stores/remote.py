@@ -79,7 +79,8 @@ class RemoteStore(Store):
 
     def _check_key_missing(self, error: Exception) -> None:
         """Raise RequestError if it is not the key that an error says to be missing."""
-        if _no_bucket(str(error)):
+        # adlfs says it in the cause alone.
+        if _no_bucket(f"{error} {error.__cause__}"):
             msg = "the bucket does not exist"
             raise RequestError(msg, str(self), "", 404) from None
 
