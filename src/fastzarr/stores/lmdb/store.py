@@ -62,8 +62,8 @@ class LMDBStore(InFile, Database):
     buffers: bool
     kwargs: dict[str, Any]
     _opened: Environment
-    # Larger ones are written no sooner, and the file has room for two that replace others.
-    batch_bytes = 4 << 20
+    # Larger ones need new memory each time, and the file has room for two that replace others.
+    batch_bytes = 2 << 20
 
     def __init__(
         self,
