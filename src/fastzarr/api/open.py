@@ -378,7 +378,7 @@ def _open_array(
     if words.get("overwrite") and mode == "a":
         found, mode = None, "w"
     if isinstance(found, Layout):
-        handle = _handle(ArraySpec.rest("open_array", words, HANDLE_WORDS), mode)
+        handle = _handle(ArraySpec.known("open_array", words), mode)
         if mode == "a":
             _warn_of_unused(found, words, f"the array {'/' + path!r} in {store}")
         return Array(store, path, layout=trusted(found, "/" + path, allow=allow), **handle)
@@ -427,7 +427,7 @@ def _is_dtype(wanted: Any, found: DataType) -> bool:
         return True
 
 
-def _handle(words: dict[str, Any], mode: str) -> dict[str, Any]:
+def _handle(words: Mapping[str, Any], mode: str) -> dict[str, Any]:
     handle = handle_of(words)
     handle["read_only"] = mode == "r" or bool(words.get("read_only"))
     return handle

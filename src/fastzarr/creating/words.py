@@ -101,13 +101,14 @@ class ArraySpec:
         return cls(**fields), rest
 
     @classmethod
-    def rest(cls, verb: str, keywords: Mapping[str, Any], others: frozenset[str]) -> dict[str, Any]:
-        """Return the second result of ``take``, without building a spec.
+    def known(cls, verb: str, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return keywords with those of a handle, without building a spec.
 
-        Raise TypeError for an unknown keyword.
+        Raise TypeError for an unknown one, as ``take`` does.
         """
-        rest = {word: value for word, value in keywords.items() if word not in _DESCRIPTIVE}
-        return rest if rest.keys() <= others else cls.take(verb, keywords, others)[1]
+        if keywords.keys() <= _KNOWN:
+            return keywords
+        return cls.take(verb, keywords, HANDLE_WORDS)[1]
 
     @cached
     def format(self) -> Format | None:
@@ -115,7 +116,7 @@ class ArraySpec:
         return None if self.zarr_format is None else parse_format(self.zarr_format)
 
 
-_DESCRIPTIVE = frozenset((*ArraySpec.__dataclass_fields__, *_ALIASES))
+_KNOWN = HANDLE_WORDS.union(ArraySpec.__dataclass_fields__, _ALIASES)
 
 
 def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:

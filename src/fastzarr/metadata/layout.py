@@ -105,15 +105,17 @@ class Layout:
         The grid and the codec program depend on none of these and are shared: the first of the two
         layouts to need the program compiles it for both. The grid may be passed, too.
         """
-        # Called whenever an array is opened; the constructor would take twice as long.
+        # Called whenever an array is opened; the constructor would take four times as long.
         other = object.__new__(Layout)
         compiled = self.__dict__.setdefault("_compiled", [])
         same = self.__dict__
         if not _LOOSE.issuperset(members):
             # What was computed may depend on the others.
             same = {name: same[name] for name in self.__dataclass_fields__}
-        other.__dict__.update(same, _compiled=compiled, grid=self.grid)
-        other.__dict__.update(members)
+        own = same.copy()
+        own["_compiled"], own["grid"] = compiled, self.grid
+        own.update(members)
+        object.__setattr__(other, "__dict__", own)
         return other
 
     def resized(self, shape: tuple[int, ...]) -> Layout:

@@ -53,6 +53,29 @@ class Access:
     #: The claim of the array's document, for a change of its shape.
     claim: Claim | None = None
 
+    def __init__(
+        self,
+        store: Store,
+        chunk_store: Store,
+        path: str,
+        layout: Layout,
+        synchronizer: hints.Synchronizer | None,
+        settings: ArrayConfig,
+        tree: Pinned[Any] | None = None,
+        claim: Claim | None = None,
+    ) -> None:
+        """Initialise, in less than half of the time of the one that is generated."""
+        vars(self).update(
+            store=store,
+            chunk_store=chunk_store,
+            path=path,
+            layout=layout,
+            synchronizer=synchronizer,
+            settings=settings,
+            tree=tree,
+            claim=claim,
+        )
+
     @cached
     def chunks(self) -> StoredChunks:
         """The stored chunks, addressed by the layout's key encoding."""

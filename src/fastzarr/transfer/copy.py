@@ -19,7 +19,7 @@ import numpy as np
 
 from fastzarr.creating.hdf5 import Dataset, from_h5py, is_h5py
 from fastzarr.creating.progress import Parts, reporting, size_of
-from fastzarr.creating.words import HANDLE_WORDS, ArraySpec
+from fastzarr.creating.words import ArraySpec
 from fastzarr.errors import BaseZarrError, CopyError, ReadOnlyError
 from fastzarr.metadata.attributes import plain_attributes
 from fastzarr.nodes.documents import BROKEN
@@ -511,4 +511,4 @@ def _check_words(if_exists: str, on_error: str, dest: Any, create_kws: dict[str,
             msg = f"{word} must be one of {values}, not {value!r}"
             raise BaseZarrError(msg)
     if not is_h5py(dest):
-        ArraySpec.rest("copy", create_kws, HANDLE_WORDS)
+        ArraySpec.known("copy", create_kws)
