@@ -158,7 +158,7 @@ def test_opening_an_array_in_sqlite_takes_few_own_frames(tmp_path: Path) -> None
 
     opened()
     seen = frames(opened)
-    assert len(seen) <= 70, "\n".join(seen)
+    assert len(seen) <= 62, "\n".join(seen)
 
 
 def test_listing_a_group_of_five_members_takes_at_most_70_own_frames(group: fastzarr.Group) -> None:

@@ -27,6 +27,7 @@ import fastzarr as zarr
 from fastzarr.errors import (
     BaseZarrError,
     DatabaseError,
+    MetadataError,
     PathNotFoundError,
 )
 from fastzarr.stores import SQLiteStore
@@ -445,8 +446,42 @@ def test_a_row_that_is_not_of_bytes_is_an_error(tmp_path: Path) -> None:
         store.db.execute("REPLACE INTO zarr VALUES ('a', ?)", (value,))
         with pytest.raises(DatabaseError, match=r"'a'.*instead of bytes"):
             store.get("a")
+        store.db.execute("REPLACE INTO zarr VALUES ('zarr.json', ?)", (value,))
+        with pytest.raises(DatabaseError, match=r"'zarr.json'.*instead of bytes"):
+            zarr.open(store, mode="r")
     store["a"] = b"1"
     assert store["a"] == b"1"
+
+
+def test_documents_of_any_size_are_read_and_too_large_ones_are_not(tmp_path: Path) -> None:
+    """A large document is not read with the others, and not at all beyond the limit."""
+    with SQLiteStore(tmp_path / "a.sqlite") as store:
+        zarr.create_group(store, attributes={"long": "x" * (2 << 20)})
+        assert len(zarr.open_group(store, mode="r").attrs["long"]) == 2 << 20
+        with (
+            zarr.config.set({"limits.document_bytes": 1 << 20}),
+            pytest.raises(MetadataError, match="bytes"),
+        ):
+            zarr.open_group(store, mode="r")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be truncated")
+def test_a_file_that_was_whole_is_checked_again_when_it_has_changed(tmp_path: Path) -> None:
+    """It is found incomplete each time, and whole when all of it is back."""
+    path = tmp_path / "a.sqlite"
+    with SQLiteStore(path) as store:
+        store.set_many([(str(number), bytes(9000)) for number in range(20)])
+    whole = path.read_bytes()
+    for _ in range(2):
+        with SQLiteStore(path, read_only=True) as store:
+            assert len(store["1"]) == 9000
+    os.truncate(path, len(whole) - 512)
+    for _ in range(2):
+        with SQLiteStore(path, read_only=True) as store, pytest.raises(DatabaseError, match="page"):
+            store.get("1")
+    path.write_bytes(whole)
+    with SQLiteStore(path, read_only=True) as store:
+        assert len(store["1"]) == 9000
 
 
 def test_a_token_is_not_used_twice(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 from _thread import interrupt_main
 from contextlib import contextmanager
+from functools import lru_cache
 from stat import S_ISLNK
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol
@@ -404,6 +405,19 @@ def tell_of_forks(opened: Opened) -> None:
     """Let something that stores have opened be told of forks, as long as it lives."""
     with _guard[0]:
         _opened.add(ref(opened, _opened.discard))
+
+
+def absolute_path(path: str) -> str:
+    """Return ``os.path.abspath`` of a path, sooner if it was asked for before.
+
+    >>> absolute_path("a//b/../c") == os.path.abspath("a/c")
+    True
+    """
+    # Where paths have drives, one that begins like this may depend on the current one.
+    return _normal_path(path) if path[:1] == os.sep == "/" else os.path.abspath(path)
+
+
+_normal_path = lru_cache(256)(os.path.normpath)
 
 
 def real_path(path: str) -> str:

@@ -7,6 +7,7 @@ Rules of this file:
 * A connection that reads is not tried before it is used. If its first statement fails, ``renew``
   opens another one in the way that a file needs which a dead writer has left, or which nobody may
   write.
+* Whether a file is whole is not asked again until the system tells that the file has changed.
 * SQLite itself waits for locks only briefly, so that Ctrl-C ends the wait; ``session.py`` repeats
   it until ``timeout``.
 * A database in memory is that of its one connection.
@@ -26,9 +27,10 @@ import errno
 import os
 import sqlite3
 import time
+from _thread import RLock
 from contextlib import suppress
 from functools import lru_cache
-from threading import RLock, get_ident
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -41,6 +43,8 @@ from fastzarr.stores.users import Line, Monitor, Users
 
 if TYPE_CHECKING:
     from fastzarr.stores.place import Place
+
+    _State = tuple[int, int, int, int, int]
 
 #: The path of a database in memory.
 MEMORY = ":memory:"
@@ -68,6 +72,11 @@ _CODES = {
 }
 
 
+# The files that were found whole, as they were then, so that they are not checked again.
+_whole: dict[_State, None] = {}
+_MOST = 256
+
+
 class Link:
     """A connection with its mode, and what was set for it."""
 
@@ -87,9 +96,12 @@ class Link:
 class Connections:
     """The connections to a database: those that no thread uses now, and how many are in use."""
 
-    def __init__(self, url: str, path: str, kwargs: dict[str, Any]) -> None:
+    # Those that have waited for a while; all share an empty line until one waits.
+    _line: Line[object] = Line()
+
+    def __init__(self, path: str, kwargs: dict[str, Any]) -> None:
         """Initialise without a connection."""
-        self.url, self.path = url, path
+        self.path = path
         self._in_memory = path == MEMORY
         self._timeout: float | None = kwargs.get("timeout")
         self._unlock()
@@ -99,16 +111,18 @@ class Connections:
         self._small = 0
         # The sessions under way, each with its connection, and the thread that waits to fork.
         self._users: Users[object, list[Link]] = Users()
-        # Those that have waited for a while.
-        self._line: Line[object] = Line()
         self._forking: int | None = None
         self._own: sqlite3.Connection | None = None
         # The inode of the file that the connections are to.
         self._file: tuple[int, int] | None = None
         wait = config.flat["database.timeout"] if self._timeout is None else self._timeout
         self._kwargs = {**kwargs, "timeout": min(_LOOK, wait)}
-        self._url = "" if self._in_memory else _url(path)
         place.tell_of_forks(self)
+
+    @property
+    def url(self) -> str:
+        """The URL of the file, as the store has it."""
+        return f"sqlite://{self.path}"
 
     @cached
     def place(self) -> Place:
@@ -118,16 +132,16 @@ class Connections:
         return place.of_name(f"sqlite://{place.real_path(self.path)}")
 
     def _unlock(self) -> None:
-        self._monitor = Monitor(RLock())
-        self._lock = self._monitor.lock
+        self._lock = RLock()
+        self._monitor = Monitor(self._lock)
 
     @property
     def timeout(self) -> float:
         """How long a lock is waited for, in seconds."""
         return float(config.flat["database.timeout"] if self._timeout is None else self._timeout)
 
-    def _look(self) -> tuple[tuple[int, int] | None, int | None]:
-        """Return the device and inode of the file, and its size; None if it is missing."""
+    def _look(self) -> tuple[tuple[int, int] | None, os.stat_result | None]:
+        """Return the device and inode of the file, and what the system tells; None if missing."""
         if self._in_memory:
             return None, None
         try:
@@ -136,7 +150,7 @@ class Connections:
             return None, None
         except OSError as error:
             raise self.worded(error) from error
-        return (info.st_dev, info.st_ino), info.st_size
+        return (info.st_dev, info.st_ino), info
 
     def take(self, mode: str, session: object) -> Link | None:
         """Return a connection that no other thread uses, which can do what one of ``mode`` can.
@@ -147,44 +161,44 @@ class Connections:
         if self._in_memory:
             # Another connection would be to another database.
             mode = CREATE
-        if not self._is_first(session, lent):
+        with self._lock:
+            waits = self._users.known or self._line.known or self._forking is not None
+            if not waits:
+                self._users.add(session, get_ident(), lent)
+        if waits:
             self._wait(session, lent)
         try:
             with self._lock:
-                file, size = self._look()
+                file, info = self._look()
                 if file != self._file:
                     # Another file has the name now, or none has.
                     if self._file is not None:
                         self._close_idle()
                     self._file, self._small = file, 0
                 if file is None and mode != CREATE:
-                    self._leave(session)
+                    self.give_back(None, session)
                     return None
                 # Whoever may write must not read through a connection that was opened for reading.
-                for enough in (CREATE, mode) if mode != READ else (READ,):
-                    if self._idle[enough]:
-                        return self._lend(self._idle[enough], lent)
-            made = Link(self._open(mode, tried=mode == CREATE, size=size), mode)
+                idle = self._idle[CREATE if mode != READ and self._idle[CREATE] else mode]
+                if idle:
+                    return self._lend(idle, lent)
+            made = Link(self._open(mode, tried=mode == CREATE, info=info), mode)
+            if file is not None:
+                lent.append(made)
+                return made
             with self._lock:
                 self._idle[mode].append(made)
-                if self._file is None:
-                    self._file, _ = self._look()
+                self._file, _ = self._look()
                 return self._lend(self._idle[mode], lent)
         except BaseException:
-            self._leave(session)
+            self.give_back(None, session)
             raise
-
-    def _is_first(self, session: object, lent: list[Link]) -> bool:
-        """Count a session if nobody else has a connection, waits for one, or forks."""
-        with self._lock:
-            if self._users.known or self._line.known or self._forking is not None:
-                return False
-            self._users.add(session, get_ident(), lent)
-            return True
 
     def _wait(self, session: object, lent: list[Link]) -> None:
         """Count a session when it may have a connection."""
         me = get_ident()
+        with self._lock:
+            self._line = vars(self).get("_line") or Line()
 
         def look() -> bool:
             if not self._is_free(me) or (self._line.known and self._line.is_before(session)):
@@ -219,17 +233,22 @@ class Connections:
                 link.connection.close()
         return not (self._in_memory and self._users.known)
 
-    def give_back(self, link: Link, session: object) -> None:
-        """Keep a connection for the next thread."""
+    def give_back(self, link: Link | None, session: object) -> None:
+        """Count a session no more, and keep its connection, if it has one, for the next one."""
         # If it was interrupted, it is in an unknown state.
-        left = link.connection.in_transaction and not link.within
-        if self._in_memory:
+        left = link is not None and link.connection.in_transaction and not link.within
+        if link is None:
+            pass
+        elif self._in_memory:
             link.in_use = left
         elif left:
             link.connection.close()
         with self._lock:
-            self._leave(session)
-            if not self._in_memory and not left:
+            self._users.end(session)
+            # Nobody else waits for those who use a connection.
+            if self._in_memory or self._forking is not None:
+                self._monitor.notify()
+            if not (link is None or self._in_memory or left):
                 self._idle[link.mode].append(link)
 
     def renew(self, link: Link) -> None:
@@ -280,20 +299,13 @@ class Connections:
             return found == [(mode.lower(),)]
         return False
 
-    def _leave(self, session: object) -> None:
-        with self._lock:
-            self._users.end(session)
-            # Nobody else waits for those who use a connection.
-            if self._in_memory or self._forking is not None:
-                self._monitor.notify()
-
     def _open(
-        self, mode: str, *, tried: bool = True, size: int | None = None
+        self, mode: str, *, tried: bool = True, info: os.stat_result | None = None
     ) -> sqlite3.Connection:
         try:
             if not tried:
                 try:
-                    return self._connected(mode, tried=False, size=size)
+                    return self._connected(mode, tried=False, info=info)
                 except sqlite3.OperationalError:
                     pass  # it may need what follows
             if self._in_memory:
@@ -314,9 +326,9 @@ class Connections:
             raise self.worded(error) from error
 
     def _connected(
-        self, mode: str, *, tried: bool = True, size: int | None = None
+        self, mode: str, *, tried: bool = True, info: os.stat_result | None = None
     ) -> sqlite3.Connection:
-        name = MEMORY if self._in_memory else f"{self._url}?mode={mode}"
+        name = MEMORY if self._in_memory else f"{_url(self.path)}?mode={mode}"
         made: sqlite3.Connection = sqlite3.connect(
             name,
             uri=not self._in_memory,
@@ -330,7 +342,9 @@ class Connections:
             if tried:
                 self._try(made)
             if not self._in_memory:
-                self._check_size(made, size)
+                state = None if info is None else _state(info)
+                if state not in _whole:
+                    self._check_size(made, state)
         except BaseException:
             made.close()
             raise
@@ -340,15 +354,18 @@ class Connections:
         """Read the head of the file, and undo what a dead writer has left."""
         self.execute(made, "PRAGMA schema_version")
 
-    def _check_size(self, made: sqlite3.Connection, size: int | None) -> None:
+    def _check_size(self, made: sqlite3.Connection, state: _State | None) -> None:
         """Raise DatabaseError if the file ends within a page, which SQLite would read as zeros.
 
-        ``size`` is the one that the file had just before, if it was there.
+        ``state`` is that of the file just before, if it was there.
         """
+        size = None if state is None else state[0]
         for look in range(_LOOKS):
             ((page,),) = made.execute("PRAGMA page_size").fetchall()
             # With a log, the last pages are there until the file is synced.
             if size is not None and size % page == 0:
+                if state is not None and size == state[0]:
+                    _remember(state)
                 return
             size = _size(self.path)
             if size % page == 0 or _size(f"{self.path}-wal"):
@@ -417,7 +434,9 @@ class Connections:
             if own is not None:
                 own.close()
             last = self._idle[CREATE].pop() if merge and self._idle[CREATE] else None
-            self._close_idle()
+            for some in self._idle.values():
+                while some:
+                    some.pop().connection.close()
             if last is not None:
                 if self._has_log(last):
                     # Others that have the database open end the log when they close it.
@@ -478,6 +497,17 @@ class Connections:
 def is_locked(error: sqlite3.Error) -> bool:
     """Whether a statement has failed because of the locks of others."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _state(info: os.stat_result) -> _State:
+    """Return the size of a file, and what else is another one after each change of it."""
+    return info.st_size, info.st_dev, info.st_ino, info.st_mtime_ns, info.st_ctime_ns
+
+
+def _remember(state: _State) -> None:
+    if len(_whole) >= _MOST:
+        _whole.clear()
+    _whole[state] = None
 
 
 @lru_cache(64)

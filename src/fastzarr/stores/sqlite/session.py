@@ -36,7 +36,8 @@ _REPLACE = (
     "REPLACE INTO zarr(rowid, k, v) SELECT max(coalesce((SELECT max(rowid) FROM zarr), 0) + 1 + "
     "(random() & 65535), ?), ?, ?"
 )
-_PEEK = "SELECT k, length(v), CASE WHEN length(v) <= ? THEN v END FROM zarr WHERE k IN (?%s)"
+_PEEK = "SELECT k, CASE WHEN length(v) <= ? THEN v END FROM zarr WHERE k IN (?%s)"
+_SIZE = "SELECT length(v) FROM zarr WHERE k = ?"
 _KEYS = "SELECT %s FROM zarr"
 _BELOW = " WHERE k >= ? AND k < ?"
 # One value is made sooner than a row for each key. Older libraries may lack the function, and no
@@ -175,26 +176,23 @@ class Reading(Session):
 
     def peek(self, key: str) -> tuple[int, bytes | None] | None:
         """Return the size of a value, with the value if it is small."""
-        for _, size, value in self._peek((key,)):
-            return size, self._small(key, size, value)
-        return None
-
-    def _peek(self, keys: Sequence[str]) -> list[Any]:
-        return self.execute(_peek(len(keys)), (SMALL, *keys))
-
-    def _small(self, key: str, size: int | None, value: Any) -> bytes | None:
-        """Return a value, or None for a large one, which is not there."""
         self._key = key
-        return None if value is None and size is not None else self._checked(value)
+        for _, value in self.execute(_peek(1), (SMALL, key)):
+            if value is not None:
+                return len(self._checked(value)), value
+            for (size,) in self.execute(_SIZE, (key,)):
+                return (len(self._checked(None)) if size is None else size), None
+        return None
 
     def small(self, keys: Sequence[str]) -> dict[str, bytes | None]:
         """Return the values of keys at one time, except for large ones."""
         found: dict[str, bytes | None] = dict.fromkeys(keys)
-        for key, size, value in self._peek(keys):
-            if type(value) is bytes:
-                found[key] = value
-            elif self._small(key, size, value) is None:
+        for key, value in self.execute(_peek(len(keys)), (SMALL, *keys)):
+            if value is None:
                 del found[key]
+            else:
+                self._key = key
+                found[key] = self._checked(value)
         return found
 
     def get(self, key: str) -> bytes | None:
@@ -211,7 +209,7 @@ class Reading(Session):
     def size(self, key: str) -> int | None:
         """Return the size of a value in bytes, or None if the key is missing."""
         self._key = key
-        rows = self.execute("SELECT length(v) FROM zarr WHERE k = ?", (key,))
+        rows = self.execute(_SIZE, (key,))
         return rows[0][0] if rows else None
 
     def total(self, prefix: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastzarr.stores.addresses import InFile
 from fastzarr.stores.database import Database
+from fastzarr.stores.place import absolute_path
 from fastzarr.stores.sqlite.connections import CREATE, MEMORY, READ, UPDATE, Connections
 from fastzarr.stores.sqlite.session import TABLE, Reading, Writing
 
@@ -74,11 +75,11 @@ class SQLiteStore(InFile, Database):
                 raise TypeError(msg)
         text = os.fspath(path)
         # Neither is a verb, which ``__setattr__`` would look for.
-        vars(self).update(path=text if text == MEMORY else os.path.abspath(text), kwargs=kwargs)
+        vars(self).update(path=text if text == MEMORY else absolute_path(text), kwargs=kwargs)
         self._connect()
 
     def _connect(self) -> None:
-        vars(self)["_opened"] = Connections(str(self), self.path, self.kwargs)
+        vars(self)["_opened"] = Connections(self.path, self.kwargs)
 
     def __getstate__(self) -> Any:
         """Return the settings; raise PicklingError for a database in memory."""
