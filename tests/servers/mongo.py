@@ -1,9 +1,16 @@
 """A MongoDB server: ``mongod`` if it is installed, otherwise mongomock behind the wire protocol.
 
-Neither Debian nor a wheel has a ``mongod``. ``KIND`` says which one the tests use. As a program,
-this file is the server in its place: it answers each command at once and alone, as MongoDB does for
-a single document, and keeps nothing when it ends. It knows the commands that pymongo sends for
-the methods that the tests call, and ``failCommand`` of ``configureFailPoint``.
+Neither Debian nor a wheel has a ``mongod``; the packages of PyPI and npm that name one download it
+from elsewhere. FerretDB 1.24.2, a Go module with the same protocol over SQLite, is no substitute:
+it looks for a document and then replaces it by its id, without a lock between the two, so that two
+writers can swap the same value, and it stopped answering beside several bulk writes. The tests here
+that have a single writer and no ``failCommand`` pass with it, other than two: its word for a
+duplicate key is ``InternalError``, and its answers to ``find`` may be longer than it says.
+
+``KIND`` says which server the tests use. As a program, this file is the one in MongoDB's place: it
+answers each command at once and alone, as MongoDB does for a single document, and keeps nothing
+when it ends. It knows the commands that pymongo sends for the methods that the tests call, and
+``failCommand`` of ``configureFailPoint``.
 """
 
 from __future__ import annotations
