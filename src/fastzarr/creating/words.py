@@ -130,12 +130,14 @@ def handle_of(words: Mapping[str, Any]) -> dict[str, Any]:
         from fastzarr.stores.resolve import as_store
 
         handle["chunk_store"] = as_store(handle["chunk_store"])
-    given: Any = words.get("config") or {}
-    try:
-        made = dict(given.to_dict() if hasattr(given, "to_dict") else given)
-    except (TypeError, ValueError):
-        msg = f"config= must be a mapping of settings, as {{'order': 'F'}}, not {given!r}"
-        raise TypeError(msg) from None
+    given: Any = words.get("config")
+    made: dict[str, Any] = {}
+    if given:
+        try:
+            made.update(given.to_dict() if hasattr(given, "to_dict") else given)
+        except (TypeError, ValueError):
+            msg = f"config= must be a mapping of settings, as {{'order': 'F'}}, not {given!r}"
+            raise TypeError(msg) from None
     if words.get("write_empty_chunks") is not None:
         made["write_empty_chunks"] = words["write_empty_chunks"]
     if made:

@@ -27,7 +27,7 @@ from fastzarr.errors import (
     ZarrRuntimeWarning,
 )
 from fastzarr.stores.as_mapping import AsMapping
-from fastzarr.stores.capabilities import PAST, Request, Suspension, Value, is_void, void, void_one
+from fastzarr.stores.capabilities import VERBS, Request, Suspension, Value, is_void, void, void_one
 from fastzarr.stores.keys import below_root, normalise_path, validate_key
 from fastzarr.stores.place import own
 from fastzarr.stores.ranges import answered, clip_range
@@ -47,7 +47,6 @@ T = TypeVar("T")
 Values: TypeAlias = "list[bytes | None]"
 Parts: TypeAlias = "list[bytes]"
 Range: TypeAlias = tuple[int, int | None]
-_VERBS = frozenset().union(*PAST.values())
 
 
 class Store(AsMapping):
@@ -144,13 +143,13 @@ class Store(AsMapping):
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; assigning a verb voids this store's capabilities that bypass it."""
         super().__setattr__(name, value)
-        if name in _VERBS:
+        if name in VERBS:
             void_one(self, name, Store)
 
     def __getstate__(self) -> Any:
         """Return the state for copies and pickles, without methods that are bound to this store."""
         state: Any = super().__getstate__()
-        if isinstance(state, dict) and not _VERBS.isdisjoint(state):
+        if isinstance(state, dict) and not VERBS.isdisjoint(state):
             state = {name: held for name, held in state.items() if not is_void(name, held, Store)}
         return state
 
@@ -160,8 +159,8 @@ class Store(AsMapping):
         vars(self).update(mine or {})
         for name, value in (slots or {}).items():
             setattr(self, name, value)
-        if not _VERBS.isdisjoint(vars(self)):
-            for verb in _VERBS & vars(self).keys():
+        if not VERBS.isdisjoint(vars(self)):
+            for verb in VERBS & vars(self).keys():
                 void_one(self, verb, Store)
 
     # Required methods

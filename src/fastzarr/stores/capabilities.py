@@ -378,6 +378,8 @@ PAST: dict[str, frozenset[str]] = {
     "pinned": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch"},
     "transaction": _READS | _WRITES | _TURNS | _TREES | _LISTS | _SIZES | {"fetch", "swap"},
 }
+#: All verbs that methods bypass.
+VERBS = frozenset().union(*PAST.values())
 
 
 def void(kind: Any, base: type) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from fastzarr.errors import BaseZarrError, ReadOnlyError
 from fastzarr.stores.addresses import FILES, OBJECTS, known, names_n5, path_of, split
@@ -80,8 +80,9 @@ def as_store(
         raise BaseZarrError(msg)
     if read_only is None and mode is not None:
         read_only = mode == "r"
-    if isinstance(store_like, Store) and not storage_options:
-        store = store_like
+    # ``isinstance`` of an abstract class takes as long as a call of Python.
+    if Store in type(store_like).__mro__ and not storage_options:
+        store = cast("Store", store_like)
     else:
         store = _found(store_like, mode, read_only, storage_options or {})
     if read_only and not store.read_only:

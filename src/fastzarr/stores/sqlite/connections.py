@@ -104,7 +104,7 @@ class Connections:
         self.path = path
         self._in_memory = path == MEMORY
         self._timeout: float | None = kwargs.get("timeout")
-        self._unlock()
+        self._lock = RLock()
         # Those that no thread uses, by the mode in which they were opened.
         self._idle: dict[str, list[Link]] = {READ: [], UPDATE: [], CREATE: []}
         # How many small transactions there were without a log.
@@ -131,9 +131,10 @@ class Connections:
             return place.own()
         return place.of_name(f"sqlite://{place.real_path(self.path)}")
 
-    def _unlock(self) -> None:
-        self._lock = RLock()
-        self._monitor = Monitor(self._lock)
+    @cached
+    def _monitor(self) -> Monitor:
+        """Those who wait, of whom there are few."""
+        return Monitor(self._lock)
 
     @property
     def timeout(self) -> float:
@@ -467,7 +468,8 @@ class Connections:
         """Let other threads use the database again."""
         self._forking = None
         if child:
-            self._unlock()
+            self._lock = RLock()
+            vars(self).pop("_monitor", None)
             return
         with self._lock:
             self._monitor.notify()

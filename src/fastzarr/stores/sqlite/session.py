@@ -190,9 +190,11 @@ class Reading(Session):
         for key, value in self.execute(_peek(len(keys)), (SMALL, *keys)):
             if value is None:
                 del found[key]
+            elif type(value) is bytes:
+                found[key] = value
             else:
                 self._key = key
-                found[key] = self._checked(value)
+                self._checked(value)
         return found
 
     def get(self, key: str) -> bytes | None:
