@@ -204,7 +204,7 @@ def test_each_value_that_is_taken_makes_room_for_another_request() -> None:
             for left in (16, 8, 0):
                 # All eight have come before one is taken, and a request for it is under way before
                 # the others are.
-                while requests.arrived.qsize() < 8 or requests.under_way:
+                while len(requests.arrived) < 8 or requests.under_way:
                     threading.Event().wait(0.001)
                 assert taken(requests) == b"0123456789"
                 while left and not requests.under_way:
@@ -219,7 +219,7 @@ def test_a_thread_that_finds_no_request_does_not_keep_awaited_ones_waiting() -> 
     with zarr.config.set({"fetch.bytes": 80}):
         requests = Requests(store, 24, lambda number: Request(str(number)), lambda _: 10)
         try:
-            while requests.arrived.qsize() < 8 or requests.under_way:
+            while len(requests.arrived) < 8 or requests.under_way:
                 threading.Event().wait(0.001)
             # More threads are asked to make requests than are needed, if one makes several.
             idle = threading.Thread(target=resolve_name("fastzarr.engine.requests:_threads.work"))

@@ -7,13 +7,14 @@ import signal
 import threading
 import time
 from itertools import count
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from interrupting import Interrupt, elsewhere
 
 from fastzarr.stores.place import Locks, PathLocks
-from fastzarr.stores.users import Event, Hold, Monitor, Users
+from fastzarr.stores.users import Event, Hold, Inbox, Monitor, Users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,3 +216,52 @@ def test_who_was_interrupted_while_it_waited_lets_others_in(call: Any, other: An
         if not found:
             break
     assert point > 8
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends a signal")
+def test_a_wait_ends_although_a_signal_is_handled_at_its_end() -> None:
+    """``queue.SimpleQueue`` waits for ever before Python 3.13."""
+    handled = []
+
+    def handle(*_: object) -> None:
+        time.sleep(0.05)
+        handled.append(1)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        with pytest.raises(Empty):
+            Inbox[int]().get(timeout=0.02)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert handled
+
+
+def test_each_of_several_threads_takes_what_comes_or_stops_waiting() -> None:
+    """Some come together, and some at the end of the time for which threads wait."""
+    inbox: Inbox[int] = Inbox()
+    taken: list[list[int]] = [[], [], []]
+    empty = [0, 0, 0]
+    over = threading.Event()
+
+    def take(which: int) -> None:
+        while not over.is_set() or inbox:
+            try:
+                taken[which].append(inbox.get(timeout=0.001))
+            except Empty:
+                empty[which] += 1
+
+    threads = [threading.Thread(target=take, args=(which,), daemon=True) for which in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(3000):
+        inbox.put(number)
+        if number % 3 == 0:
+            time.sleep(0.001)
+    over.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "it waits for ever"
+    assert sorted(taken[0] + taken[1] + taken[2]) == list(range(3000))
+    assert all(empty)

@@ -19,12 +19,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from weakref import ref
 
 from fastzarr.config import config
-from fastzarr.stores.users import LOOK, Monitor, heard
+from fastzarr.stores.users import LOOK, Inbox, Monitor, heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +157,7 @@ class _Bounds:
     def enter(self, call: Holder, size: int) -> Admission | None:
         """Return a place for a chunk of a call; None if there is none within some milliseconds."""
         me = threading.get_ident()
-        freed: SimpleQueue[None] = SimpleQueue()
+        freed: Inbox[None] = Inbox()
         with self.lock:
             if self._may_write(call, size):
                 return self._admitted(me, call, size)

@@ -23,7 +23,7 @@ import sys
 import threading
 from collections import deque
 from contextvars import ContextVar
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import ref
 
@@ -36,6 +36,7 @@ from fastzarr.stores.base import Store
 from fastzarr.stores.capabilities import Request, Value
 from fastzarr.stores.ranges import answered, only
 from fastzarr.stores.threads import shared
+from fastzarr.stores.users import Inbox
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -230,7 +231,7 @@ class Requests:
         #: Whether no more requests are sent, and whether nothing is taken any more.
         self.stopped = self.ended = False
         #: What has come, with its bytes, and what has not been handed over yet.
-        self.arrived: SimpleQueue[list[_Come]] = SimpleQueue()
+        self.arrived: Inbox[list[_Come]] = Inbox()
         self.together = 0 if self.awaited else together
         self.ready: list[_Come] = []
         self.ready_bytes = 0
@@ -390,7 +391,7 @@ class Requests:
 
     def _take(self) -> list[_Come]:
         try:
-            if self.alone and self.arrived.empty():
+            if self.alone and not self.arrived:
                 self.ask_here()
             come = self.arrived.get(timeout=_LOOK)
         except Empty:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import threading
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from fastzarr.config import config
@@ -22,7 +21,7 @@ from fastzarr.engine.job import inline
 from fastzarr.native import extension
 from fastzarr.stores.stopping import STOP, Stopped
 from fastzarr.stores.threads import close_shared, shared
-from fastzarr.stores.users import LOOK, heard
+from fastzarr.stores.users import LOOK, Inbox, heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +56,7 @@ class _Run:
         self.raised: list[BaseException] = []
         self.lock = threading.Lock()
         #: Something comes whenever a thread has become inactive.
-        self.left: SimpleQueue[None] = SimpleQueue()
+        self.left: Inbox[None] = Inbox()
         self.over = False
         self.active = 0
 

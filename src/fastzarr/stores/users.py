@@ -8,6 +8,8 @@ Rules of this file:
 * ``threading`` takes the locks of conditions, events and futures in Python's code, where an
   interrupt would keep them for ever, or would release the lock of another thread. Here a lock is
   taken by a ``with`` statement itself, which no interrupt divides, and nobody waits inside of one.
+* Before Python 3.13, ``queue.SimpleQueue`` waits for ever, whatever the timeout is, if another
+  thread has taken what came, or a signal was handled, just before its end. So there is ``Inbox``.
 * Nothing wakes those who wait for a use that was left, so that they look again from time to time.
 * What is free goes to the thread that asks first, even before those that have been woken, because
   that is fast. Where one thread could take it again and again, ``wait_in_turn`` is called.
@@ -15,8 +17,9 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty
 from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -32,6 +35,56 @@ D = TypeVar("D")
 LOOK = 0.02
 # How long a thread that does not look again keeps its place in a line.
 _KEPT = 0.5
+
+
+class Inbox(Generic[T]):
+    """What has come for the threads that wait for it, in its order.
+
+    >>> inbox = Inbox()
+    >>> inbox.put("a")
+    >>> len(inbox), inbox.get(timeout=1), len(inbox)
+    (1, 'a', 0)
+    """
+
+    __slots__ = ("_come", "_gate")
+
+    def __init__(self) -> None:
+        """Initialise before anything has come."""
+        self._come: deque[T] = deque()
+        # It is released when something comes, by which one of those who wait goes on.
+        self._gate = Lock()
+        self._gate.acquire()
+
+    def __len__(self) -> int:
+        """Return how many have come and are not taken."""
+        return len(self._come)
+
+    def put(self, item: T) -> None:
+        """Let something come; this does not wait for any lock."""
+        self._come.append(item)
+        self._open()
+
+    def _open(self) -> None:
+        if self._gate.locked():
+            with suppress(RuntimeError):  # another thread has opened it meanwhile
+                self._gate.release()
+
+    def get(self, timeout: float | None = None) -> T:
+        """Wait for the next, and return it; raise Empty if that takes longer than ``timeout``."""
+        end = None if timeout is None else monotonic() + timeout
+        while True:
+            try:
+                item = self._come.popleft()
+            except IndexError:
+                left = -1 if end is None else end - monotonic()
+            else:
+                if self._come:
+                    # Of several that came together, the first alone has opened the gate.
+                    self._open()
+                return item
+            if end is not None and left <= 0:
+                raise Empty
+            self._gate.acquire(timeout=left)
 
 
 class Hold:
@@ -124,7 +177,7 @@ class Monitor:
         """Initialise with a lock, or a new one."""
         self.lock = Lock() if lock is None else lock
         # Those who wait, by what they wait for.
-        self._waiting: dict[Hashable, list[SimpleQueue[None]]] = {}
+        self._waiting: dict[Hashable, list[Inbox[None]]] = {}
 
     def wait(
         self, look: Callable[[], bool], seconds: float | None = None, about: Hashable = None
@@ -135,12 +188,12 @@ class Monitor:
         changes of what it is ``about`` are told.
         """
         end = None if seconds is None else monotonic() + seconds
-        mine: SimpleQueue[None] | None = None
+        mine: Inbox[None] | None = None
         while True:
             with self.lock:
                 if look():
                     return True
-                mine = mine or SimpleQueue()
+                mine = Inbox() if mine is None else mine
                 self.listen(mine, about)
             left = LOOK if end is None else min(LOOK, end - monotonic())
             if left <= 0:
@@ -177,7 +230,7 @@ class Monitor:
             with self.lock:
                 line.end(hold)
 
-    def listen(self, mine: SimpleQueue[None], about: Hashable = None) -> None:
+    def listen(self, mine: Inbox[None], about: Hashable = None) -> None:
         """Let the next change be told to a queue, with the lock held."""
         waiting = self._waiting.setdefault(about, [])
         if mine not in waiting:
@@ -196,7 +249,7 @@ class Monitor:
             one.put(None)
 
 
-def heard(mine: SimpleQueue[None], seconds: float | None) -> bool:
+def heard(mine: Inbox[None], seconds: float | None) -> bool:
     """Wait until something comes in a queue; return False if that takes longer."""
     with suppress(Empty):
         mine.get(timeout=seconds)
@@ -218,7 +271,7 @@ class Event:
         """Initialise before it has happened."""
         #: Whether it has happened.
         self.happened = False
-        self._told: SimpleQueue[None] = SimpleQueue()
+        self._told: Inbox[None] = Inbox()
 
     def set(self) -> None:
         """Let it have happened."""
