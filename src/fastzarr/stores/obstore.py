@@ -57,9 +57,9 @@ _wordless = re.compile(r"performing HEAD .* status code: 40[013]\b").search
 _status = re.compile(r"status code: (\d{3})").search
 # The errors for a server that ignores ranges, and for a range in which nothing of a value is.
 _whole = re.compile(r"Range request not supported|non-partial").search
-_beyond = re.compile(
-    r"Invalid range|Requested range was invalid|Wanted range starting at|bytes 0--1/0"
-).search
+_beyond = re.compile(r"Invalid range|Requested range was invalid").search
+# What Azure's answers for an empty value become. Of others, a wrong answer may become the same.
+_empty = re.compile(r"Wanted range starting at|bytes 0--1/0").search
 _network = re.compile(
     r"(?i)error sending request|error decoding response|error reading|connection|timed? ?out|"
     r"body|reset|broken pipe|incomplete|request or response"
@@ -85,9 +85,10 @@ def _status_of(error: Exception) -> int | None:
     return int(found[1]) if (found := _status(str(error))) else None
 
 
-def _is_beyond(error: Exception) -> bool:
+def _is_beyond(error: Exception, kind: str) -> bool:
     """Whether nothing of a value is in the range that was requested."""
-    return _status_of(error) == 416 or _beyond(str(error)) is not None
+    found = _beyond(str(error)) or (kind == "AzureStore" and _empty(str(error)))
+    return _status_of(error) == 416 or bool(found)
 
 
 def _explain(error: Exception) -> retry.Outcome | None:
@@ -221,7 +222,7 @@ class ObjectStore(RemoteStore):
                 self._check_key_missing(error)
                 return None
             except Exception as error:
-                if part is not None and _is_beyond(error):
+                if part is not None and _is_beyond(error, self._kind):
                     return Value(b"")
                 if part is None or not _whole(str(error)):
                     raise
