@@ -78,6 +78,33 @@ def test_an_interrupt_at_any_point_leaves_no_place_taken(verb: str) -> None:
     assert point > 50
 
 
+@pytest.mark.parametrize("verb", ["enter", "leave"])
+def test_an_interrupted_place_counts_no_bytes(verb: str) -> None:
+    """The call may live on, with its exception or with a thread that still ends its work."""
+
+    class Call:
+        flying = waiting = 0
+
+    call, room = Call(), bounds.room()
+    with zarr.config.set({"fetch.concurrency": 1}):
+        for point in count(1):
+            if verb == "enter":
+                found = interrupted(lambda: bounds.enter(call, 64), point)
+            else:
+                place = bounds.enter(call, 64)
+                assert place is not None
+                assert bounds.room() == room - 64
+                found = interrupted(place.leave, point)
+                del place
+            with bounds.lock:
+                assert bounds.may_read()
+            assert call.flying == 0
+            assert bounds.room() == room
+            if not found:
+                break
+    assert point > 4
+
+
 def test_an_interrupted_call_does_not_wait_for_ever_for_other_threads() -> None:
     points: list[int] = []
 

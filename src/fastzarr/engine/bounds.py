@@ -197,8 +197,10 @@ class _Bounds:
                 self._drop(thread)
 
     def _drop(self, thread: int) -> None:
-        entry = self._inside.pop(thread)
+        entry = self._inside[thread]
+        # No interrupt comes between these two, of which neither calls a function.
         entry.call.flying -= entry.size
+        del self._inside[thread]
         self._wake()
         self.restart()
 
