@@ -32,7 +32,8 @@ test: .venv/installed-test $(AZURITE)
 	@echo "Building the native crate with its tests (cargo) ..."
 	cargo test --no-run $(CHECKED)
 	cargo test --quiet $(CHECKED)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 \
+		--dist=loadfile --no-loadscope-reorder $(ARGS)
 
 bench: .venv/installed-bench $(FLOOR) $(ZARR2)
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)

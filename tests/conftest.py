@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+from collections import Counter
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -41,6 +42,16 @@ if "FASTZARR_TEST_DISTRIBUTED" not in os.environ:
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# Where few tests take long. They wait for processes of their own, while other workers have work.
+_LONG = {"torture", "consumers", "integrations", "test_memory.py", "test_stateful.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let several workers begin with the files that take longest, so that none ends long after."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (_LONG.isdisjoint(item.path.parts), -tests[item.path]))
 
 
 def pytest_report_header() -> str:
