@@ -14,7 +14,13 @@ from talking import talking
 
 import fastzarr as zarr
 from fastzarr.config import config
-from fastzarr.errors import ArchiveError, BaseZarrError, DatabaseError, ZarrRuntimeWarning
+from fastzarr.errors import (
+    ArchiveError,
+    BaseZarrError,
+    ChunkIOError,
+    DatabaseError,
+    ZarrRuntimeWarning,
+)
 from fastzarr.storage import StorePath, ZipStore
 from fastzarr.stores.zip import archive
 from fastzarr.stores.zip.source import FileChange
@@ -114,6 +120,21 @@ def test_changes_of_a_file_that_is_gone_are_an_error(tmp_path: Path, how: str) -
     store.close()
     path.unlink()
     store.close()
+
+
+def test_a_change_of_an_archive_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    """It is not stored in a new archive, which would have nothing else of the array."""
+    path = tmp_path / "a.zip"
+    store = ZipStore(path, mode="w")
+    array = zarr.create_array(store, name="a", data=[1, 2, 3])
+    store.flush()
+    path.unlink()
+    with pytest.raises(ChunkIOError, match=r"'a/c/0'.*FileNotFoundError.*a\.zip"):
+        array[0] = 9
+    with pytest.raises(FileNotFoundError, match=r"a\.zip"):
+        store["b"] = b"1"
+    assert not path.exists()
+    assert array[:].tolist() == [1, 2, 3]
 
 
 def test_a_reader_notices_that_its_file_was_replaced(tmp_path: Path) -> None:

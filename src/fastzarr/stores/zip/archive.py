@@ -276,7 +276,8 @@ class Archive:
         if isinstance(source, RemoteSource):
             msg = f"the archive {source.path} is in another store, and can only be read"
             raise BaseZarrError(msg)
-        with self._alone(), source.locked(create=create) as change:
+        # A file that was opened and is gone is not replaced by one with only the next change.
+        with self._alone(), source.locked(create=create and self.view is None) as change:
             view = self._catch_up(change)
             if not view.opened.proven:
                 msg = (

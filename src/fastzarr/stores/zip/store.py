@@ -83,8 +83,8 @@ class ZipStore(Store):
     that may have been lost is an error, and nothing is written. To recover it, copy what is left to
     a new archive: ``zarr.copy_store(ZipStore("damaged.zip", mode="r"), ZipStore("new.zip"))``. With
     ``mode="w"`` it is replaced by an empty one. If the file is deleted or renamed, its members can
-    still be read through this store until another file has its path, but a ``flush`` of changes
-    raises FileNotFoundError.
+    still be read through this store until another file has its path, but a change, and a ``flush``
+    of earlier changes, raise FileNotFoundError.
 
     ``durability`` determines what survives a power cut; None uses ``config["durability"]``. With
     ``replace`` that is what was there at the last ``flush``, and with ``full`` every change.
