@@ -21,6 +21,7 @@ from servers import proxy as proxies
 from servers import redis as redis_server
 from servers import s3 as seaweed
 from servers.process import UnavailableError
+from standstill import Watch
 
 from fastzarr.config import config
 
@@ -45,6 +46,13 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 # Where few tests take long. They wait for processes of their own, while other workers have work.
 _LONG = {"torture", "consumers", "integrations", "test_memory.py", "test_stateful.py"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look at tests that take longer than faulthandler's watch waits."""
+    watch = Watch(float(config.getini("faulthandler_timeout")))
+    watch.start()
+    config.pluginmanager.register(watch)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
