@@ -27,6 +27,9 @@ from fastzarr.config import config
 
 # A shell lets what it runs in the background ignore Ctrl-C, which tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(os, "fork"):
+    # A forked child that stands still ends with a signal, and does not keep its parent waiting.
+    os.register_at_fork(after_in_child=lambda: signal.alarm(600))
 # Detailed messages in the suites of stores, which nothing has imported yet.
 pytest.register_assert_rewrite("fastzarr.testing", "servers.suites")
 # The imports of the first are mistakes, too; the second needs GDAL, which is not on PyPI.

@@ -147,7 +147,7 @@ def test_a_forked_child_opens_the_database_again(make: Make) -> None:
     process = context.Process(target=child, args=(queue,))
     process.start()
     store["c"] = b"3"
-    found = queue.get()
+    found = queue.get(timeout=300)
     process.join()
     assert found[0].items() >= {("a", b"1"), ("b", b"2")}
     assert found[1] == {"a": b"child"}
@@ -163,7 +163,7 @@ def test_a_forked_child_opens_the_database_again(make: Make) -> None:
     with store.transaction(""):
         process = context.Process(target=in_transaction, args=(queue,))
         process.start()
-        assert queue.get() == "refused"
+        assert queue.get(timeout=300) == "refused"
         process.join()
         store["e"] = b"5"
     assert store["e"] == b"5"

@@ -393,7 +393,7 @@ def test_a_fork_with_views_leaves_them_to_the_parent(
     queue = context.Queue()
     process = context.Process(target=child, args=(queue,))
     process.start()
-    assert "a.lmdb" in queue.get()
+    assert "a.lmdb" in queue.get(timeout=300)
     process.join()
     for i in range(20):
         store["a"] = bytes([i]) * 50000

@@ -203,6 +203,8 @@ def test_a_child_starts_without_the_locks_of_its_parent(synchronizer: Any) -> No
                 code = 0 if isinstance(synchronizer, zarr.ThreadSynchronizer) else 1
             finally:
                 os._exit(code)
+        # There is nothing to read when the child has ended.
+        os.close(waiting)
         if isinstance(synchronizer, zarr.ProcessSynchronizer):
             assert os.read(ready, 1) == b"1"
             threading.Event().wait(0.05)
