@@ -115,6 +115,29 @@ def test_what_is_awaited_when_the_loop_is_stopped_is_cancelled() -> None:
     assert len(raised) == 1
 
 
+def test_what_is_begun_while_the_loop_is_stopped_is_cancelled_too() -> None:
+    begun = threading.Event()
+    later: list[asyncio.Task[Any]] = []
+
+    async def endless() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            later.append(asyncio.get_running_loop().create_task(asyncio.sleep(60)))
+
+    def wait() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            loop.wait(endless())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    begun.wait(60)
+    loop.stop()
+    thread.join(60)
+    assert [task.cancelled() for task in later] == [True]
+
+
 def test_many_threads_wait_at_once() -> None:
     met: Any = None
     waiting = 0

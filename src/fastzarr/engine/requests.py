@@ -80,9 +80,9 @@ class _Threads:
     def start(self, requests: Requests, count: int) -> None:
         """Send requests, up to a number of them at once."""
         if requests.awaited:
-            from fastzarr.stores.loop import event_loop
+            from fastzarr.stores import loop
 
-            event_loop().call_soon_threadsafe(self.send)
+            loop.begin(self.send)
             return
         most = max(int(config.flat["fetch.concurrency"]), 1)
         for _ in range(min(count, most, requests.most)):
@@ -164,9 +164,14 @@ class _Threads:
         """Make requests as tasks of the event loop, on its thread."""
         import asyncio
 
+        from fastzarr.stores.loop import is_stopping
+
         INSIDE.set(True)
         while True:
             with self.lock:
+                if is_stopping():  # the others are awaited on the next loop
+                    self.restart(awaited=True)
+                    return
                 job = self.next(awaited=True)
             if job is None:
                 return
@@ -174,10 +179,6 @@ class _Threads:
             task = asyncio.get_running_loop().create_task(requests.ask_async(number))
             requests.tasks[task] = number
             task.add_done_callback(requests.settle)
-
-    def release(self, requests: Requests, size: int) -> None:
-        """Count the bytes of a value that has been taken."""
-        bounds.give_back(requests, size)
 
     def end(self, requests: Requests) -> None:
         with self.lock:
@@ -406,7 +407,7 @@ class Requests:
                 msg = "the call has ended"
                 raise RuntimeError(msg) from None
         if come:
-            _threads.release(self, sum([held for _, _, held in come]))
+            bounds.give_back(self, sum([held for _, _, held in come]))
         return come
 
     def ask_here(self) -> None:

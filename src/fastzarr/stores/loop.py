@@ -11,6 +11,9 @@ Rules of this file:
   stopped, the coroutine is cancelled, which closes the connection of its request. A coroutine on
   the loop of another package may ignore that, and is waited for no longer than for a request.
 * Code on the loop must not wait for the loop.
+* A loop that is stopped has ended all that was begun on it. What begins a task of ours does so with
+  the lock held (``begin``), hence either before the loop ends its tasks or on the next loop; a
+  callback of the loop itself asks first whether it is stopping.
 """
 
 from __future__ import annotations
@@ -63,15 +66,19 @@ class _Loop:
 
     def running(self) -> asyncio.AbstractEventLoop:
         with self.lock:
-            if self.loop is None:
-                loop = asyncio.new_event_loop()
-                self.thread = started(loop.run_forever, "fastzarr-loop")
-                if self.thread is None:
-                    loop.close()
-                    msg = "no thread can be started for the requests of stores that are awaited"
-                    raise RuntimeError(msg)
-                self.loop = loop
-            return self.loop
+            return self.started()
+
+    def started(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, with the lock held."""
+        if self.loop is None:
+            loop = asyncio.new_event_loop()
+            self.thread = started(loop.run_forever, "fastzarr-loop")
+            if self.thread is None:
+                loop.close()
+                msg = "no thread can be started for the requests of stores that are awaited"
+                raise RuntimeError(msg)
+            self.loop = loop
+        return self.loop
 
     def stop(self) -> None:
         with self.lock:
@@ -85,11 +92,11 @@ class _Loop:
 
 
 async def _end() -> None:
-    """Cancel all other tasks of the loop, and wait until they have ended."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    if others:
+    """Cancel all other tasks of the loop, and those that they begin, and wait for their ends."""
+    me = asyncio.current_task()
+    while others := asyncio.all_tasks() - {me}:
+        for task in others:
+            task.cancel()
         await asyncio.wait(others)
 
 
@@ -104,6 +111,17 @@ atexit.register(_loop.stop)
 def event_loop() -> asyncio.AbstractEventLoop:
     """Return the loop, which is running."""
     return _loop.running()
+
+
+def begin(call: Callable[[], object]) -> None:
+    """Call a function on the loop soon, which it may begin tasks on."""
+    with _loop.lock:
+        _loop.started().call_soon_threadsafe(call)
+
+
+def is_stopping() -> bool:
+    """Whether the running loop, which is ours, begins no tasks any more."""
+    return asyncio.get_running_loop() is not _loop.loop
 
 
 def soon(call: Callable[[], object]) -> None:
@@ -147,12 +165,11 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     >>> wait(answer())
     42
     """
-    loop = _loop.running()
     if threading.current_thread() is _loop.thread:
         coroutine.close()
         msg = "code on the event loop of stores must await, and not wait for the loop"
         raise RuntimeError(msg)
-    return _wait(coroutine, loop, None)
+    return _wait(coroutine, None, None)
 
 
 def wait_on(coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEventLoop) -> T:
@@ -164,15 +181,16 @@ def wait_on(coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEventLoop)
 
 
 def _wait(
-    coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, most: float | None
+    coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEventLoop | None, most: float | None
 ) -> T:
-    run = _Run(coroutine)
+    """Run a coroutine on our loop or on another."""
+    run = _Run(coroutine, other)
     try:
-        loop.call_soon_threadsafe(run.start, loop)
+        run.begin()
         run.wait()
     except BaseException:
         stopping.halt()
-        run.cancel(loop, most)
+        run.cancel(most)
         raise
     finally:
         if not run.tasks:
@@ -189,15 +207,27 @@ async def await_on(coroutine: Coroutine[Any, Any, T], other: asyncio.AbstractEve
 class _Run:
     """A coroutine that a thread waits for."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], other: asyncio.AbstractEventLoop | None
+    ) -> None:
         self.coroutine = coroutine
+        #: The loop it runs on; None before one of ours is known.
+        self.loop = other
         self.tasks: list[asyncio.Task[Any]] = []
         self.ended = Event()
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.ended.happened:  # cancelled before it began
+    def begin(self) -> None:
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.start)
             return
-        self.tasks.append(loop.create_task(self.coroutine))
+        with _loop.lock:
+            self.loop = _loop.started()
+            self.loop.call_soon_threadsafe(self.start)
+
+    def start(self) -> None:
+        if self.ended.happened or self.loop is None:  # cancelled before it began
+            return
+        self.tasks.append(self.loop.create_task(self.coroutine))
         self.tasks[0].add_done_callback(lambda _: self.ended.set())
 
     def wait(self) -> None:
@@ -216,12 +246,14 @@ class _Run:
         else:
             self.ended.set()
 
-    def cancel(self, loop: asyncio.AbstractEventLoop, most: float | None) -> None:
+    def cancel(self, most: float | None) -> None:
         """Cancel the coroutine and wait until it has ended; Ctrl-C does not end the wait."""
-        while not self.ended.happened:
+        while self.loop is not None and not self.ended.happened:
             try:
-                loop.call_soon_threadsafe(self.stop)
+                self.loop.call_soon_threadsafe(self.stop)
                 if not self.ended.wait(most):
                     self.ended.set()
             except KeyboardInterrupt:
                 continue
+            except RuntimeError:  # the loop has ended, and all that was begun on it
+                self.ended.set()
