@@ -7,8 +7,9 @@
 //! * In a call whose tasks are brief, the caller's thread works along and polls between two tasks.
 //!   In a call whose tasks may be long, it only polls, fifty times a second.
 //! * No more threads, callers' included, work at a time than the process has processors, unless a
-//!   call asks for more. A thread joins the call with the fewest members, and leaves it if another
-//!   call has none. A call from inside a task runs on the task's thread.
+//!   call asks for more, or has had no member for a while: the tasks of the others may be waiting
+//!   for it. A thread joins the call with the fewest members, and leaves it if another call has
+//!   none. A call from inside a task runs on the task's thread.
 //! * After a fork, the child has none of the threads, and the locks that they held stay held. So
 //!   the child abandons the pool that it inherited and makes its own.
 //!
@@ -36,6 +37,8 @@ const TURN: Duration = Duration::from_millis(2);
 const SPIN: Duration = Duration::from_micros(60);
 /// How long an idle worker keeps its scratch memory.
 const KEEP: Duration = Duration::from_secs(1);
+/// How many polls a call may have no member before it gets another worker.
+const PATIENCE: u32 = 25;
 /// The most numbers that a thread takes at once.
 const GRAIN: usize = 16;
 
@@ -393,7 +396,7 @@ impl Caller<'_> {
     fn wait(&self, look: &mut dyn FnMut() -> bool) {
         let own = usize::from(self.works);
         spin_while(|| self.call.open() || self.call.members() > own);
-        let mut stopped = false;
+        let (mut stopped, mut alone) = (false, 0);
         let mut state = lock(&self.pool.state);
         while self.call.open() || self.call.members() > own {
             let (next, time) = self
@@ -409,6 +412,15 @@ impl Caller<'_> {
                     return;
                 }
                 state = lock(&self.pool.state);
+                alone = if self.call.members() == 0 {
+                    alone + 1
+                } else {
+                    0
+                };
+                if alone == PATIENCE && !state.closing {
+                    alone = 0;
+                    self.pool.hire(&mut state);
+                }
             }
         }
     }
@@ -477,16 +489,7 @@ impl Pool {
             }
             // One worker less is needed if the caller's thread works along.
             let wanted = call.threads - usize::from(works);
-            while state.workers < wanted && memory::spare() {
-                let name = format!("fastzarr-{}", state.workers);
-                match thread::Builder::new()
-                    .name(name)
-                    .spawn(move || pool.serve())
-                {
-                    Ok(_) => state.workers += 1,
-                    Err(_) => break,
-                }
-            }
+            while state.workers < wanted && pool.hire(&mut state) {}
             if state.workers == 0 {
                 return None;
             }
@@ -502,6 +505,18 @@ impl Pool {
             }
             return Some(pool);
         }
+    }
+
+    /// Start a worker; return whether there is one more.
+    fn hire(&'static self, state: &mut State) -> bool {
+        let name = format!("fastzarr-{}", state.workers);
+        let begun = memory::spare()
+            && thread::Builder::new()
+                .name(name)
+                .spawn(move || self.serve())
+                .is_ok();
+        state.workers += usize::from(begun);
+        begun
     }
 
     fn count_starved(&self, state: &State) {

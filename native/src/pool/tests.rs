@@ -200,6 +200,30 @@ fn a_short_call_does_not_wait_for_a_long_one() {
 }
 
 #[test]
+fn a_call_for_which_all_workers_wait_is_worked_for() {
+    // More than any other test asks for, so that no worker of the pool is left.
+    const ALL: usize = 100;
+    let (begun, done) = (&AtomicUsize::new(0), &AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let task = |_: usize, _: &mut WorkerLocal| {
+                begun.fetch_add(1, Ordering::AcqRel);
+                while !done.load(Ordering::Acquire) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            };
+            run(ALL, ALL, Tasks::Long, &task, &mut never).unwrap();
+        });
+        while begun.load(Ordering::Acquire) < ALL {
+            thread::yield_now();
+        }
+        let task = |_: usize, _: &mut WorkerLocal| done.store(true, Ordering::Release);
+        let outcome = run(1, 1, Tasks::Long, &task, &mut never);
+        assert_eq!(outcome, Ok(Outcome::Done));
+    });
+}
+
+#[test]
 fn threads_keep_what_they_made() {
     let made = AtomicUsize::new(0);
     let seen = AtomicUsize::new(0);
