@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 # So many frames of a stack are written, the newest ones.
 DEEP = 30
+# How long the process waits for threads that failed tests have left, in seconds.
+LEFT = 60.0
 
 
 def stacks() -> str:
     """Return the stacks of all threads, each once, and that of the main thread last."""
     names = {one.ident: one.name for one in threading.enumerate()}
     frames = sys._current_frames()  # noqa: SLF001
-    last = frames.pop(threading.main_thread().ident or 0)
+    last = frames.pop(threading.main_thread().ident or 0, None)
     found = defaultdict(list)
     for thread, frame in frames.items():
         found["".join(traceback.format_stack(frame, DEEP))].append(names.get(thread, str(thread)))
     texts = [f"{len(who)}: {', '.join(who)}\n{stack}" for stack, who in found.items()]
-    return "\n".join([*texts, "".join(traceback.format_stack(last, DEEP))])
+    # It has none any more as Python ends.
+    main = traceback.format_stack(last, DEEP) if last else []
+    return "\n".join([*texts, "".join(main)])
 
 
 class Watch:
@@ -57,7 +61,21 @@ class Watch:
             if test and waited > self.seconds:
                 self.test = ""
                 text = f"\n{test} has taken {waited:.0f} s. Its threads:\n\n{stacks()}\n"
-                os.write(self.out, text.encode(errors="replace"))
+                self._say(text)
+
+    def _say(self, text: str) -> None:
+        os.write(self.out, text.encode(errors="replace"))
+
+    def _end(self) -> None:
+        # Python has come to its end, and waits for the threads that are no daemons.
+        threading.main_thread().join()
+        time.sleep(LEFT)
+        self._say(f"\nThe tests have ended, but not their threads:\n\n{stacks()}\n")
+        os._exit(1)
+
+    def pytest_unconfigure(self) -> None:
+        """Let the process end, after a while, whatever threads the tests have left."""
+        threading.Thread(target=self._end, name="standstill", daemon=True).start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
