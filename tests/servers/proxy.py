@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from servers.faults import Fault
-from servers.process import HOST, start_module
+from servers.process import HOST, PATIENCE, start_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,12 +50,16 @@ class Proxy:
     def __init__(self, server: Server) -> None:
         """Initialise with its process."""
         self.server, self.url, self.host = server, server.url, server.host
-        self._socket = socket.create_connection((HOST, server.ports[1]))
+        # A relay replies at once, but for ``wait_for_stalled``.
+        self._socket = socket.create_connection((HOST, server.ports[1]), 3 * PATIENCE)
         self._replies = self._socket.makefile("rb")
 
     def _ask(self, do: str, **options: Any) -> Any:
         self._socket.sendall(json.dumps({"do": do, **options}).encode() + b"\n")
-        reply = self._replies.readline()
+        try:
+            reply = self._replies.readline()
+        except OSError:
+            reply = b""
         if not reply:
             msg = f"the relay gave no reply to {do!r}: {self.server.said()}"
             raise ConnectionError(msg)
@@ -90,9 +94,16 @@ class Proxy:
         """Let stalled requests go on."""
         self._ask("release")
 
-    def wait_for_stalled(self, count: int = 1) -> None:
-        """Wait until so many requests are stalled."""
-        self._ask("wait", stalled=count)
+    def wait_for_stalled(self, count: int = 1, seconds: float = 2 * PATIENCE) -> None:
+        """Wait until so many requests are stalled; raise TimeoutError if that takes longer."""
+        found = self._ask("wait", stalled=count, seconds=seconds)
+        if found < count:
+            last = "\n".join(map(str, self.log()[-20:]))
+            msg = (
+                f"{found} of {count} requests are stalled after {seconds} s, and {self.under_way}"
+                f" are under way. The last ones:\n{last}\n{self.server.said()}"
+            )
+            raise TimeoutError(msg)
 
     def forget(self) -> None:
         """Empty the log."""

@@ -76,7 +76,7 @@ class State:
         self.log: list[Exchange] = []
         self.under_way = self.peak = 0
         self.stalled: list[Callable[[], None]] = []
-        self.waiting: list[tuple[int, Callable[[], None]]] = []
+        self.waiting: list[tuple[int, Callable[[int], None]]] = []
         self.keep = False
         self.kept: dict[tuple[str, str, str | None], Kept] = {}
         # The number of changes that have begun or ended.
@@ -111,7 +111,7 @@ class State:
         self.stalled.append(resume)
         for wanted, reply in [one for one in self.waiting if one[0] <= len(self.stalled)]:
             self.waiting.remove((wanted, reply))
-            reply()
+            reply(len(self.stalled))
 
     def release(self) -> None:
         """Let all stalled requests go on."""
@@ -538,12 +538,21 @@ class Control(asyncio.Protocol):
         self.state.release()
         self._reply()
 
-    def do_wait(self, stalled: int) -> None:
-        """Reply as soon as so many requests are stalled."""
-        if len(self.state.stalled) >= stalled:
-            self._reply()
-        else:
-            self.state.waiting.append((stalled, self._reply))
+    def do_wait(self, stalled: int, seconds: float) -> None:
+        """Reply with the number of stalled requests, as soon as there are so many, or later."""
+        state = self.state
+        if len(state.stalled) >= stalled:
+            self._reply(len(state.stalled))
+            return
+        one = stalled, self._reply
+        state.waiting.append(one)
+
+        def give_up() -> None:
+            if one in state.waiting:
+                state.waiting.remove(one)
+                self._reply(len(state.stalled))
+
+        state.loop.call_later(seconds, give_up)
 
     def do_log(self) -> None:
         """Reply with the log, the requests under way, and the most there were."""

@@ -207,6 +207,14 @@ def test_a_stalled_request_reaches_the_server_after_its_release(proxy, client, k
     assert ask(client, "GET", key) == (200, b"changed")
 
 
+def test_requests_that_do_not_stall_are_not_waited_for_without_end(proxy, client, key):
+    proxy.fault("stall", method="PUT")
+    ask(client, "GET", key)
+    with pytest.raises(TimeoutError, match=r"(?s)0 of 1 requests .* 0\.05 s.*method='GET'"):
+        proxy.wait_for_stalled(seconds=0.05)
+    assert proxy.methods() == {"GET": 1}
+
+
 def test_an_answer_stalls_in_its_body(proxy, client, key):
     proxy.fault("stall", after=1000)
     client.request("GET", key)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from waits import join
 
 from fastzarr import create_array, open_array
 from fastzarr.config import config
@@ -37,9 +38,16 @@ def ctrl_c(proxy, count=1, **rule):
     """Let requests stall, and interrupt the main thread as soon as so many do."""
     proxy.fault("stall", times=None, **rule)
 
+    failed = []
+
     def watch():
-        proxy.wait_for_stalled(count)
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            proxy.wait_for_stalled(count)
+            os.kill(os.getpid(), signal.SIGINT)
+        except Exception as error:  # noqa: BLE001  (raised below)
+            # What is stalled ends, too.
+            proxy.clear()
+            failed.append(error)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=watch)
@@ -47,8 +55,10 @@ def ctrl_c(proxy, count=1, **rule):
     try:
         yield
     finally:
-        thread.join()
+        join(thread)
         signal.signal(signal.SIGINT, before)
+        if failed:
+            raise failed[0]
 
 
 @pytest.fixture(params=["obstore", "fsspec"])
