@@ -60,6 +60,16 @@ class Answering:
 def _handler(answer: Callable[[Asked], Reply], seen: list[Asked]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # A client that sends nothing is not waited for.
+        timeout = 60
+
+        def handle(self) -> None:
+            if isinstance(self.connection, ssl.SSLSocket):
+                try:
+                    self.connection.do_handshake()
+                except OSError:  # the client does not want this certificate, or is gone
+                    return
+            super().handle()
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -114,7 +124,10 @@ def answering(answer: Callable[[Asked], Reply], *, tls: bool = False) -> Iterato
     with ThreadingHTTPServer((HOST, 0), _handler(answer, seen)) as server:
         server.daemon_threads = True
         if tls:
-            server.socket = _certified().wrap_socket(server.socket, server_side=True)
+            # Handlers shake hands: the thread that accepts would wait for each client.
+            server.socket = _certified().wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         running = Answering(f"{'https' if tls else 'http'}://{HOST}:{server.server_port}")
