@@ -12,6 +12,7 @@ import weakref
 
 import numpy as np
 import pytest
+from waits import join
 
 import fastzarr
 from fastzarr.config import DEFAULTS, Config, config
@@ -86,7 +87,7 @@ def test_blocks_that_overlap_leave_nothing_behind(first: int) -> None:
 
 def test_blocks_of_many_threads_leave_nothing_behind() -> None:
     own = Config(DEFAULTS)
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8, timeout=100)
 
     def work(number: int) -> None:
         barrier.wait()
@@ -97,8 +98,7 @@ def test_blocks_of_many_threads_leave_nothing_behind() -> None:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert own.flat == Config(DEFAULTS).flat
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
+from waits import join
 
 import fastzarr
 from fastzarr import codecs
@@ -51,7 +52,7 @@ def wait_for_what_was_left() -> None:
             else:
                 NEVER_BEGUN.add(thread)
             if thread.is_alive():
-                thread.join()
+                join(thread)
 
 
 @pytest.fixture(autouse=True)
@@ -151,7 +152,7 @@ def interrupted_apart(action: Callable[[], Any]) -> bool:
         return bool(threads_named("fastzarr-apart") - before)
     finally:
         over.set()
-        watcher.join()
+        join(watcher)
         signal.signal(signal.SIGINT, handler)
     return False
 

@@ -14,7 +14,7 @@ class Once:
     """An object with one such property, whose computations wait for each other."""
 
     def __init__(self, threads: int) -> None:
-        self.together = threading.Barrier(threads)
+        self.together = threading.Barrier(threads, timeout=100)
         self.computed = 0
 
     @cached

@@ -7,6 +7,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.nodes import documents
@@ -294,8 +295,7 @@ def test_metadata_consolidated_during_a_change_has_the_new_state() -> None:
     reader.start()
     assert store.copied.wait(60)
     store.goes_on.set()
-    writer.join()
-    reader.join()
+    join(writer, reader)
     assert zarr.open_group(store, mode="r")["g/h"].attrs["n"] == 2
 
 

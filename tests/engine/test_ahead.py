@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waits import join, until, wait_for
 
 import fastzarr as zarr
 from fastzarr.engine.bounds import bounds
@@ -111,7 +112,7 @@ def numbers(count: int = COUNT) -> Any:
 
 def meeting(store: Remote, many: int) -> None:
     """Answer no request before ``many`` of them are under way."""
-    barrier = threading.Barrier(many)
+    barrier = threading.Barrier(many, timeout=100)
     store.on_get = lambda _: barrier.wait() and None
 
 
@@ -143,8 +144,7 @@ def test_callers_share_what_may_be_under_way() -> None:
         threads = [threading.Thread(target=lambda: found.append(array[...])) for _ in range(6)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
     assert len(found) == 6
     assert all(np.array_equal(one, numbers(40)) for one in found)
     assert store.most[1] == 8
@@ -192,7 +192,7 @@ def test_what_is_fetched_and_not_taken_has_a_bound(kind: Any) -> None:
 
 def test_each_value_that_is_taken_makes_room_for_another_request() -> None:
     store = Remote({str(number): b"0123456789" for number in range(24)})
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8, timeout=100)
 
     def meet(_: str) -> None:
         barrier.wait()
@@ -204,11 +204,9 @@ def test_each_value_that_is_taken_makes_room_for_another_request() -> None:
             for left in (16, 8, 0):
                 # All eight have come before one is taken, and a request for it is under way before
                 # the others are.
-                while len(requests.arrived) < 8 or requests.under_way:
-                    threading.Event().wait(0.001)
+                until(lambda: len(requests.arrived) >= 8 and not requests.under_way)
                 assert taken(requests) == b"0123456789"
-                while left and not requests.under_way:
-                    threading.Event().wait(0.001)
+                until(lambda left=left: not left or requests.under_way)
                 assert [taken(requests) for _ in range(7)] == [b"0123456789"] * 7
         finally:
             requests.end()
@@ -219,12 +217,11 @@ def test_a_thread_that_finds_no_request_does_not_keep_awaited_ones_waiting() -> 
     with zarr.config.set({"fetch.bytes": 80}):
         requests = Requests(store, 24, lambda number: Request(str(number)), lambda _: 10)
         try:
-            while len(requests.arrived) < 8 or requests.under_way:
-                threading.Event().wait(0.001)
+            until(lambda: len(requests.arrived) >= 8 and not requests.under_way)
             # More threads are asked to make requests than are needed, if one makes several.
             idle = threading.Thread(target=resolve_name("fastzarr.engine.requests:_threads.work"))
             idle.start()
-            idle.join()
+            join(idle)
             looks = (requests.take_value() for _ in range(2000))
             come = (one[1].data for one in looks if one is not None)
             found = list(islice(come, 24))
@@ -234,10 +231,7 @@ def test_a_thread_that_finds_no_request_does_not_keep_awaited_ones_waiting() -> 
 
 
 def taken(requests: Requests) -> Any:
-    found = None
-    while found is None:
-        found = requests.take_value()
-    return found[1].data
+    return until(requests.take_value)[1].data
 
 
 def test_small_values_are_handed_over_several_at_once() -> None:
@@ -245,9 +239,13 @@ def test_small_values_are_handed_over_several_at_once() -> None:
     meeting(store, 24)
     requests = Requests(store, 24, lambda number: Request(str(number)), lambda _: 10, together=40)
     found: list[list[Any]] = []
+
+    def take() -> bool:
+        found.append(requests.take() or [])
+        return sum(map(len, found)) >= 24
+
     try:
-        while sum(map(len, found)) < 24:
-            found.append(requests.take() or [])
+        until(take)
     finally:
         requests.end()
     assert {number for come in found for number, _ in come} == set(range(24))
@@ -259,16 +257,20 @@ def test_small_values_are_handed_over_several_at_once() -> None:
 def test_values_do_not_wait_for_a_request_that_takes_long() -> None:
     store = Remote({str(number): b"0123456789" for number in range(6)})
     released = threading.Event()
-    store.on_get = lambda key: released.wait() and None if key == "3" else None
+    store.on_get = lambda key: wait_for(released) if key == "3" else None
     requests = Requests(
         store, 6, lambda number: Request(str(number)), lambda _: 10, together=1 << 20
     )
     found: list[int] = []
+
+    def take() -> bool:
+        found.extend(number for number, _ in requests.take() or [])
+        if len(found) == 5:
+            released.set()
+        return len(found) >= 6
+
     try:
-        while len(found) < 6:
-            found += [number for number, _ in requests.take() or []]
-            if len(found) == 5:
-                released.set()
+        until(take)
     finally:
         released.set()
         requests.end()
@@ -295,7 +297,7 @@ def test_requests_that_have_not_begun_when_a_call_ends_are_not_made(
     for work in held:
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join()
+        join(thread)
     assert not store.asked
     assert np.array_equal(array[...], numbers())
 
@@ -434,7 +436,7 @@ def test_an_interrupted_read_does_not_wait_for_its_requests(kind: Any, threads: 
         if not begun.is_set():
             begun.set()
             os.kill(os.getpid(), signal.SIGINT)
-        released.wait()
+        wait_for(released)
 
     store.on_get = ask
     with zarr.config.set({"threading.max_workers": threads}):
@@ -478,7 +480,7 @@ def test_an_interrupt_while_requests_begin_leaves_no_place_taken(
         with pytest.raises(KeyboardInterrupt):
             array[...]
     for ended in begun:
-        ended.wait()
+        wait_for(ended)
     assert bounds.room() == before
     with zarr.config.set({"fetch.concurrency": 1, "fetch.bytes": 1}):
         assert np.array_equal(array[...], numbers())
@@ -636,7 +638,7 @@ def test_names_and_sizes_are_asked_for_at_once() -> None:
 
     def meet(many: int, suffix: str) -> None:
         """Answer the first requests for such keys when so many of them are under way."""
-        barrier, first = threading.Barrier(many), iter(range(many))
+        barrier, first = threading.Barrier(many, timeout=100), iter(range(many))
 
         def wait(key: str) -> None:
             if key.endswith(suffix) and key[0] == "a" and next(first, None) is not None:

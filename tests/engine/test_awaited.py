@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import PATIENCE, join, wait_for
 
 import fastzarr as zarr
 from fastzarr.config import config
@@ -43,7 +44,7 @@ class Gated(Store):
     def _wait(self, key: str) -> None:
         if self.held in key and not self.gate.is_set():
             self.entered.set()
-            self.gate.wait()
+            wait_for(self.gate)
             threading.Event().wait(LONG)
 
     def _get(self, key: str) -> bytes | None:
@@ -69,7 +70,7 @@ class Gated(Store):
 
     async def until_entered(self) -> None:
         """Wait until a call waits at the gate."""
-        await asyncio.to_thread(self.entered.wait)
+        await asyncio.to_thread(wait_for, self.entered)
 
 
 class Single(Gated):
@@ -368,7 +369,7 @@ def test_calls_see_the_context_of_their_caller() -> None:
 
 def test_several_loops_await_at_the_same_time() -> None:
     z = filled(Gated())
-    together = threading.Barrier(4)
+    together = threading.Barrier(4, timeout=100)
     found: list[Any] = []
 
     async def main() -> None:
@@ -378,8 +379,7 @@ def test_several_loops_await_at_the_same_time() -> None:
     threads = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert [[int(each) for each in one] for one in found] == [list(range(COUNT))] * 4
 
 
@@ -407,7 +407,7 @@ class Nested(Store):
         if "c/" not in key:
             return self.documents.get(key)
         if self.how == "asks the loop of the caller" and self.loop is not None:
-            return asyncio.run_coroutine_threadsafe(self._await(key), self.loop).result()
+            return asyncio.run_coroutine_threadsafe(self._await(key), self.loop).result(PATIENCE)
         if self.how == "awaits":
             from fastzarr.stores.loop import wait
 
@@ -460,7 +460,7 @@ class Mirroring(Gated):
     def _set(self, key: str, value: bytes | memoryview) -> None:
         if "c/" in key:
             if self.how == "asks the loop of the caller":
-                asyncio.run_coroutine_threadsafe(self._await(key), self.loop).result()
+                asyncio.run_coroutine_threadsafe(self._await(key), self.loop).result(PATIENCE)
             else:
                 asyncio.run(self._await(key))
         super()._set(key, value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import wait_for
 
 import fastzarr as zarr
 from fastzarr.stores import Store
@@ -107,7 +108,7 @@ class Gated(Store):
     def _wait(self) -> None:
         if not self.gate.is_set():
             self.entered.set()
-            self.gate.wait()
+            wait_for(self.gate)
 
     def _change(self, change: Callable[[], object]) -> None:
         with self.lock:
@@ -159,7 +160,7 @@ def test_nothing_is_changed_after_a_cancelled_await(name: str, kind: type[Gated]
     async def main() -> tuple[int, int]:
         store.gate.clear()
         task = asyncio.create_task(CALLS[name](array, root))
-        await asyncio.to_thread(store.entered.wait)
+        await asyncio.to_thread(wait_for, store.entered)
         task.cancel()
         for _ in range(10):
             await asyncio.sleep(0)

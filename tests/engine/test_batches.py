@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import written_alike
+from waits import join, wait_for
 
 import fastzarr as zarr
 from fastzarr.errors import ChunkError
@@ -298,7 +299,7 @@ def test_a_batch_waits_for_a_chunk_that_is_being_changed(
         if verb == "get" and given == ["c/3"] and not writer.ident:
             writer.start()
             # It either asks for the lock of this chunk, or has stored its batch.
-            met.wait()
+            wait_for(met)
         elif verb == "set_many":
             stored.append(list(given))
             met.set()
@@ -308,7 +309,7 @@ def test_a_batch_waits_for_a_chunk_that_is_being_changed(
     monkeypatch.setattr(locks, "take", take_seen)
     store.on = on
     array[3 * 128] = 5
-    writer.join()
+    join(writer)
     assert np.array_equal(array[...], np.full(array.size, 7))
     assert len(stored) == 1
 
@@ -326,8 +327,7 @@ def test_writers_in_any_order_do_not_wait_for_each_other_for_ever(kind: Any) -> 
     with zarr.config.set({"fetch.bytes": 16 << 10, "fetch.concurrency": 2}):
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
     assert set(array[128:-128].tolist()) <= {*range(4), *numbers(16).tolist()}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import ChunkError
@@ -118,8 +119,7 @@ def test_several_callers_read_at_once() -> None:
     callers = [threading.Thread(target=lambda: found.append(array[...])) for _ in range(8)]
     for caller in callers:
         caller.start()
-    for caller in callers:
-        caller.join()
+    join(*callers)
     assert len(found) == 8
     assert all(np.array_equal(one, values) for one in found)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import wait_for
 
 import fastzarr
 from fastzarr import errors
@@ -81,7 +82,7 @@ class Tight(MemoryStore):
             super()._set(key, value)
         elif self.room.acquire(blocking=False):
             try:
-                self.refused.wait()  # so that two threads do meet here
+                wait_for(self.refused)  # so that two threads do meet here
                 super()._set(key, value)
             finally:
                 self.room.release()

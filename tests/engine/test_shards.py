@@ -123,7 +123,7 @@ def _no_known_indexes() -> None:
 
 def test_the_indexes_of_all_shards_are_requested_at_once() -> None:
     store, array = opened()
-    barrier = threading.Barrier(16)
+    barrier = threading.Barrier(16, timeout=100)
 
     def meet(_: str, start: int) -> None:
         if start < 0:
@@ -156,7 +156,7 @@ def test_half_of_a_shard_is_read_as_a_whole() -> None:
 
 def test_a_large_shard_is_read_in_parts_at_once() -> None:
     store, array = opened(shape=(64, 64), shards=(64, 64), compressors=None)
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=100)
 
     def meet(_: str, start: int) -> None:
         if start >= 0:

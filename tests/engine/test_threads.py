@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import join, wait_for
 
 import fastzarr
 from fastzarr import codecs
@@ -123,7 +124,7 @@ def test_a_child_works_that_is_forked_while_another_thread_uses_an_array_first()
         def inside(self) -> None:
             if threading.current_thread() is not threading.main_thread():
                 asked.set()
-                forked.wait()
+                wait_for(forked)
 
     codecs.register_codec("example.slow", Slow)
     slow: dict[str, Any] = {}
@@ -133,12 +134,12 @@ def test_a_child_works_that_is_forked_while_another_thread_uses_an_array_first()
     z, other = fastzarr.open_array(slow), fastzarr.open_array(fast)
     thread = threading.Thread(target=lambda: z[...])
     thread.start()
-    asked.wait()
+    wait_for(asked)
     child = os.fork()
     if child == 0:
         os._exit(0 if other[...].sum() == 6 else 1)
     forked.set()
-    thread.join()
+    join(thread)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

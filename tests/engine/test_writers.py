@@ -14,6 +14,7 @@ from asked import AskedStore
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import written_alike
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import ChunkError, StaleArrayError
@@ -89,7 +90,7 @@ def chunks_of(store: Any, verb: str) -> dict[str, int]:
 
 def meeting(store: Any, many: int, verb: str = "set") -> None:
     """Answer the first requests for chunks when ``many`` of them are under way."""
-    barrier, first = threading.Barrier(many), iter(range(many))
+    barrier, first = threading.Barrier(many, timeout=100), iter(range(many))
 
     def wait(one: str, key: str) -> None:
         if one == verb and key[0] == "c" and next(first, None) is not None:
@@ -142,8 +143,7 @@ def test_callers_share_what_may_be_under_way() -> None:
         threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
     store.on = lambda *_: None
     assert np.array_equal(array[...], numbers(40))
     assert store.most[1] <= 8 + 4  # the callers also look at the document of the array
@@ -159,8 +159,7 @@ def test_no_update_of_a_shared_chunk_is_lost(kind: Any) -> None:
     threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert np.array_equal(array[...], numbers(16))
 
 
@@ -367,8 +366,7 @@ def test_the_document_is_within_the_bound_of_requests() -> None:
         ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
     assert most[0] == 1
     assert all((array[1:-1] == 7).all() for array in arrays)
 

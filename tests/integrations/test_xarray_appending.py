@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from fsspec.implementations.local import LocalFileSystem
+from waits import join
 
 import fastzarr
 from fastzarr.errors import StaleArrayError
@@ -81,8 +82,7 @@ def test_processes_append_in_turn_and_one_that_is_killed_appends_nothing(tmp_pat
     ]
     for writer in writers:
         writer.start()
-    for writer in writers:
-        writer.join()
+    join(*writers)
     assert [writer.exitcode for writer in writers] == [0, 9, 0]
     found = read(tmp_path)
     assert sorted(found.t.values.tolist()) == sorted([0, 1, 3] * 3)

@@ -11,6 +11,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from waits import join
 
 import fastzarr
 from fastzarr.errors import ContainsFilesError
@@ -121,7 +122,7 @@ def test_a_writer_that_is_killed_leaves_the_old_dataset(tmp_path: Path) -> None:
     to_fastzarr(dataset(1), tmp_path / "a.zarr")
     writer = multiprocessing.get_context("spawn").Process(target=_die, args=(tmp_path / "a.zarr",))
     writer.start()
-    writer.join()
+    join(writer)
     assert writer.exitcode == 9
     assert read(tmp_path / "a.zarr").equals(dataset(1))
     to_fastzarr(dataset(3, 2), tmp_path / "a.zarr", "w")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import BoundsCheckError, ReadOnlyError, ShapeError, StaleArrayError
@@ -120,8 +121,7 @@ def test_processes_take_turns_and_one_that_is_killed_appends_nothing(tmp_path: P
     ]
     for writer in writers:
         writer.start()
-    for writer in writers:
-        writer.join()
+    join(*writers)
     assert [writer.exitcode for writer in writers] == [0, 9, 0, 0]
     found = zarr.open_array(tmp_path, path="a")[:]
     assert sorted(found.tolist()) == sorted([0, 2, 3] * 3)

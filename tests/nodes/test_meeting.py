@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import join, wait_for
 
 import fastzarr as zarr
 from fastzarr.errors import NodeNotFoundError, StaleArrayError
@@ -97,12 +98,12 @@ def test_the_turn_of_a_document_goes_on_after_its_put(tmp_path: Path) -> None:
         mine.end()
 
     thread = in_thread(other)
-    begun.wait()
+    wait_for(begun)
     assert turn.get() == b"2"
     assert turn.put(b"3")
     assert order == []
     turn.end()
-    thread.join()
+    join(thread)
     assert order == [b"3"]
     assert store["zarr.json"] == b"4"
 
@@ -141,11 +142,11 @@ def test_rows_appended_while_a_shrink_deletes_chunks_are_kept(
 
     def meet() -> None:
         threads.append(in_thread(append))
-        begun.wait()
+        wait_for(begun)
 
     at(monkeypatch, resize, "_delete_outside", meet)
     z.resize(2)
-    threads[0].join()
+    join(threads[0])
     assert zarr.open_array(store, path="a")[:].tolist() == [1, 2, *range(50, 60)]
 
 
@@ -323,14 +324,14 @@ def test_threads_take_turns_in_other_stores(
 
     def meet() -> None:
         threads.append(in_thread(change))
-        begun.wait()
+        wait_for(begun)
 
     once = at(monkeypatch, run.planning, "make", meet)
     if verb == "write":
         z[1:] = 7
     else:
         z.append(np.arange(40, dtype="i4"))
-    threads[0].join()
+    join(threads[0])
     assert once.action is None
     if other == "replace":
         assert group["a"][:].tolist() == [0.5] * 16

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+from waits import PATIENCE, join, wait_for
 
 import fastzarr as zarr
 from fastzarr.errors import BaseZarrError
@@ -194,11 +195,11 @@ class Meeting:
         def stop(*_: str) -> None:
             if next(requests) == at:
                 told.put("stopped")
-                go.wait()
+                wait_for(go)
 
         def wait(_: float) -> None:
             told.put("waits")
-            go.wait()
+            wait_for(go)
 
         def run(role: int) -> None:
             results[role] = result_of(self.pair[role], self.arrays[role])
@@ -209,12 +210,11 @@ class Meeting:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(stopping, "pause", wait)
             first.start()
-            stopped = told.get() == "stopped"
+            stopped = told.get(timeout=PATIENCE) == "stopped"
             second.start()
-            told.get()
+            told.get(timeout=PATIENCE)
             go.set()
-            first.join()
-            second.join()
+            join(first, second)
         self.stores[0].on = lambda *_: None
         return self.left((results[0], results[1])) if stopped else None
 

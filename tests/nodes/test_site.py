@@ -13,11 +13,11 @@ import shutil
 import sys
 from itertools import count
 from threading import Thread
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import join, until
 
 import fastzarr as zarr
 from fastzarr.errors import PathNotFoundError
@@ -187,8 +187,7 @@ def test_a_thread_waits_for_a_creation_before_it_deletes_the_group() -> None:
 
         def __getitem__(self, index: Any) -> np.ndarray[Any, Any]:
             deleting.start()
-            while deleting.is_alive() and not waiting:
-                sleep(0)
+            until(lambda: waiting or not deleting.is_alive())
             return np.ones(self.shape, "i4")[index]
 
     def delete() -> None:
@@ -196,5 +195,5 @@ def test_a_thread_waits_for_a_creation_before_it_deletes_the_group() -> None:
 
     deleting = Thread(target=delete)
     root.create_array("s/n", data=Slow())
-    deleting.join()
+    join(deleting)
     assert [*root.store] == ["zarr.json"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import join
 
 import fastzarr
 from fastzarr.testing import StoreTests
@@ -110,7 +111,7 @@ class SuiteOfServed(StoreTests):
     def test_chunks_changed_in_part_by_two_writers_have_all_changes(self, store: Any) -> None:
         """Many chunks are compared and stored in one request; what others have changed is kept."""
         z = fastzarr.create_array(store, data=np.zeros(600, "i4"), chunks=6)
-        ends = threading.Barrier(3)
+        ends = threading.Barrier(3, timeout=100)
 
         def write(start: int) -> None:
             mine = fastzarr.open_array(store, mode="r+")
@@ -121,8 +122,7 @@ class SuiteOfServed(StoreTests):
         threads = [threading.Thread(target=write, args=(start,)) for start in range(3)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
         assert z[:].tolist() == [50, 51, 52] * 200
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -139,7 +139,7 @@ class SuiteOfServed(StoreTests):
         child = context.Process(target=look)
         child.start()
         total, theirs = queue.get(timeout=60)
-        child.join()
+        join(child)
         assert total == z[:].sum() == 4950
         assert mine is None or theirs != mine
 

@@ -6,9 +6,11 @@ Each store has locks of its own, as in another process.
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
+from waits import PATIENCE, join
 
 import fastzarr as zarr
 from fastzarr.stores import ObjectStore, place
@@ -46,11 +48,10 @@ def beside(writers, work):
     threads = [threading.Thread(target=run, args=(writer,)) for writer in writers]
     for thread in threads:
         thread.start()
-    results = []
-    while any(thread.is_alive() for thread in threads):
+    results, end = [], time.monotonic() + PATIENCE
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
         results.append(work())
-    for thread in threads:
-        thread.join()
+    join(*threads)
     if failed:
         raise failed[0]
     return [*results, work()]

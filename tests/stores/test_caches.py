@@ -23,6 +23,7 @@ import pytest
 import s3fs
 from interrupting import Interrupt
 from obstore.store import MemoryStore as Objects
+from waits import join, wait_for
 
 from fastzarr import (
     consolidate_metadata,
@@ -422,7 +423,7 @@ class Halting(MemoryStore):
         found = list(super().fetch(wanted))
         if self.halt is not None and threading.current_thread().name == "reader":
             self.halt[0].set()
-            self.halt[1].wait()
+            wait_for(self.halt[1])
         return found
 
 
@@ -433,10 +434,10 @@ def test_a_read_beside_a_write_does_not_cache_the_old_value(cached):
     found = []
     reader = threading.Thread(target=lambda: found.append(cache["a"]), name="reader")
     reader.start()
-    store.halt[0].wait()
+    wait_for(store.halt[0])
     cache["a"] = b"new"
     store.halt[1].set()
-    reader.join()
+    join(reader)
     assert found == [b"old"]
     assert cache["a"] == b"new"
 
@@ -751,13 +752,13 @@ def test_a_value_is_never_older_than_a_token_that_was_asked_for_before(monkeypat
 
     def slow_put(*args):
         reading.set()
-        go_on.wait()
+        wait_for(go_on)
         put(*args)
 
     def ask():
         token = store.validator("n")
         asked.set()
-        reader.join()
+        join(reader)
         found.append((token, store.get("n")))
 
     with monkeypatch.context() as patch:
@@ -767,10 +768,10 @@ def test_a_value_is_never_older_than_a_token_that_was_asked_for_before(monkeypat
             threading.Thread(target=ask),
         )
         reader.start()
-        reading.wait()
+        wait_for(reading)
         inner.set("n", b"2")
         asker.start()
         asked.wait(0.2)  # it waits for the first, or has its token already
         go_on.set()
-        asker.join()
+        join(asker)
     assert found == [(inner.validator("n"), b"2")]

@@ -17,6 +17,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from obstore.store import MemoryStore
 from servers import azure, google
 from servers.process import UnavailableError
+from waits import join
 
 from fastzarr import create_array, open_array, open_group
 from fastzarr.errors import ChunkError, RequestError
@@ -56,8 +57,7 @@ class SuiteOfCloud(StoreTests):
         threads = [threading.Thread(target=add, args=(start,)) for start in range(4)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
         root = open_group(store, mode="r")
         assert root["a"][:].tolist() == list(range(1, 41))
         assert np.bincount(root["b"][:]).tolist() == [3, 3, 3, 3]

@@ -14,6 +14,7 @@ import pytest
 from fsspec.implementations.cached import SimpleCacheFileSystem, WholeFileCacheFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from servers.suites import PASSING
+from waits import join, wait_for
 
 from fastzarr import create_array, open_array, open_group
 from fastzarr.config import config
@@ -84,7 +85,7 @@ class Halting(LocalFileSystem):
             copy.write(data[: len(data) // 2])
             copy.flush()
             self.half.set()
-            self.go.wait()
+            wait_for(self.go)
             copy.write(data[len(data) // 2 :])
 
 
@@ -98,14 +99,13 @@ def test_a_part_of_a_copy_is_not_read(cls, tmp_path):
     found = []
     threads = [threading.Thread(target=lambda: found.append(store.get("a"))) for _ in range(2)]
     threads[0].start()
-    halting.half.wait()
+    wait_for(halting.half)
     threads[1].start()
     # Time for a reader that does not wait.
     threads[1].join(0.2)
     assert found == []
     halting.go.set()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert found == [b"12345678"] * 2
     assert halting.transfers == 1
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import (
@@ -122,7 +123,7 @@ def test_processes_lose_nothing(make: Make, kind: str, path: str, method: str) -
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join()
+        join(worker)
         assert worker.exitcode == 0
     last = np.arange(count - 4, count) + 1
     assert (zarr.open_array(store)[...] == last[:, None]).all()
@@ -148,7 +149,7 @@ def test_a_forked_child_opens_the_database_again(make: Make) -> None:
     process.start()
     store["c"] = b"3"
     found = queue.get(timeout=300)
-    process.join()
+    join(process)
     assert found[0].items() >= {("a", b"1"), ("b", b"2")}
     assert found[1] == {"a": b"child"}
     assert dict(store) == {"a": b"1", "b": b"2", "c": b"3"}
@@ -164,7 +165,7 @@ def test_a_forked_child_opens_the_database_again(make: Make) -> None:
         process = context.Process(target=in_transaction, args=(queue,))
         process.start()
         assert queue.get(timeout=300) == "refused"
-        process.join()
+        join(process)
         store["e"] = b"5"
     assert store["e"] == b"5"
     assert "d" not in store

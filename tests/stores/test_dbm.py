@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from talking import talking
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import BaseZarrError, DatabaseError, ReadOnlyError
@@ -225,7 +226,7 @@ def test_another_process_is_kept_out(path: str) -> None:
         writing = threading.Thread(target=store.set, args=("c", b"3"))
         writing.start()
         other.tell()
-        writing.join()
+        join(writing)
         other.tell()
     assert dict(store) == {"a": b"1", "b": b"2", "c": b"3"}
 
@@ -274,7 +275,7 @@ def test_processes_that_close_the_database_lose_nothing(path: str, method: str) 
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join()
+        join(worker)
         assert worker.exitcode == 0
     last = np.arange(count - 4, count) + 1
     assert (zarr.open_array(DBMStore(path))[:, :3] == last[:, None]).all()

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from talking import talking
+from waits import PATIENCE, join
 
 import fastzarr as zarr
 from fastzarr.config import config
@@ -252,7 +253,7 @@ def test_a_map_that_another_process_has_grown_is_read(tmp_path: Path) -> None:
     store["a"] = b"1"
     process = multiprocessing.get_context("spawn").Process(target=_fill, args=(store.path,))
     process.start()
-    process.join()
+    join(process)
     assert process.exitcode == 0
     assert store.getsize("b") == 40 * MIB
     store["c"] = b"2"
@@ -279,7 +280,7 @@ def test_a_file_that_grows_while_it_is_opened_is_not_truncated(
             did.append("grown")
             process = multiprocessing.get_context("spawn").Process(target=_fill, args=(str(path),))
             process.start()
-            process.join()
+            join(process)
         return found
 
     monkeypatch.setattr("lmdb.open", opened)
@@ -394,7 +395,7 @@ def test_a_fork_with_views_leaves_them_to_the_parent(
     process = context.Process(target=child, args=(queue,))
     process.start()
     assert "a.lmdb" in queue.get(timeout=300)
-    process.join()
+    join(process)
     for i in range(20):
         store["a"] = bytes([i]) * 50000
     assert bytes(view) == b"1" * 50000
@@ -527,12 +528,12 @@ def test_another_writer_is_waited_for_and_then_named(tmp_path: Path) -> None:
         waiting.start()
         other.tell()
         other.hear()
-        waiting.join()
+        join(waiting)
         assert dict(store) == {"a": b"4", "b": b"2"}
         other.tell()
         other.hear()
         other.process.kill()
-        other.process.wait()
+        other.process.wait(PATIENCE)
         store["a"] = b"5"
     assert dict(store) == {"a": b"5", "b": b"2"}
 
@@ -572,7 +573,7 @@ def test_threads_of_a_process_wait_for_each_other(
         monkeypatch.setattr(Writing, "put", put)
         thread = threading.Thread(target=other)
         thread.start()
-        thread.join()
+        join(thread)
         put(self, changes)
 
     monkeypatch.setattr(Writing, "put", slow)

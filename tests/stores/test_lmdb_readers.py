@@ -11,6 +11,7 @@ import lmdb
 import numpy as np
 import pytest
 from descriptors import open_below
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.stores import LMDBStore
@@ -96,7 +97,7 @@ def test_a_writer_waits_for_views_of_readers(tmp_path: Path) -> None:
     assert not written.wait(0.3)
     assert bytes(view) == b"1" * 50_000
     del view, owner, values
-    thread.join()
+    join(thread)
     assert store["a"] == b"2"
 
 
@@ -119,8 +120,7 @@ def test_readers_and_writers_of_one_process_meet(tmp_path: Path) -> None:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert failures == []
     assert len(store) == 81
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from interrupting import Interrupt, elsewhere
+from waits import join, wait_for
 
 from fastzarr.stores import loop
 
@@ -109,9 +110,9 @@ def test_what_is_awaited_when_the_loop_is_stopped_is_cancelled() -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    begun.wait()
+    wait_for(begun)
     loop.stop()
-    thread.join()
+    join(thread)
     assert len(raised) == 1
 
 
@@ -153,6 +154,5 @@ def test_many_threads_wait_at_once() -> None:
     threads = [threading.Thread(target=lambda: loop.wait(meet())) for _ in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert waiting == 8

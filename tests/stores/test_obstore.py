@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from obstore.store import HTTPStore, LocalStore, MemoryStore
 from servers.suites import SuiteInSeaweed
+from waits import join
 
 from fastzarr import cleanup_resources, create_array, open_array, open_group
 from fastzarr.config import config
@@ -128,8 +129,7 @@ def test_partial_writes_of_many_stores_lose_nothing(s3):
     threads = [threading.Thread(target=add, args=(start,)) for start in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     found = open_array(s3.url, path="a", mode="r", storage_options=s3.obstore())
     assert found[:].tolist() == list(range(1, 41))
 

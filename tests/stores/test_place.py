@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from interrupting import Interrupt, elsewhere
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.stores import DirectoryStore, LocalStore, MappingStore, MemoryStore, Store
@@ -103,7 +104,7 @@ def test_copies_of_any_store_are_its_place(kind: type[Plain]) -> None:
 
 def test_concurrent_threads_find_one_place() -> None:
     for _ in range(50):
-        store, found, start = Plain(), [], threading.Barrier(4)
+        store, found, start = Plain(), [], threading.Barrier(4, timeout=100)
 
         def ask(store: Store = store, found: list[Place] = found, start: Any = start) -> None:
             start.wait()
@@ -112,8 +113,7 @@ def test_concurrent_threads_find_one_place() -> None:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
         assert len({id(place) for place in found}) == 1
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from servers.s3 import REGION
+from waits import join
 
 from fastzarr import create_array, open_array
 from fastzarr.config import config
@@ -260,7 +261,7 @@ def test_a_fork_while_requests_are_under_way(kind, s3, proxy, state, calls):
         found = {call: forked(partial(CALLS[call], array)) for call in calls}
     finally:
         proxy.release()
-        thread.join()
+        join(thread)
     assert found == dict.fromkeys(calls, ("ForkedError" if kind == "obstore" else "True", 0))
     assert not failed
     np.testing.assert_array_equal(array[:80], VALUES)

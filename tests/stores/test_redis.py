@@ -28,6 +28,7 @@ from redis.retry import Retry
 from servers import redis as servers
 from servers.process import HOST
 from servers.suites import SuiteOfServed
+from waits import join, until
 
 import fastzarr
 from fastzarr.config import config
@@ -518,16 +519,18 @@ def test_a_server_that_runs_a_script_is_waited_for(own):
         other.client_id()
         busy = threading.Thread(target=other.eval, args=(script, 0))
         busy.start()
-        attempts = []
         with Redis(**words_of(server)) as looking:
-            while not attempts:
+
+            def refused():
                 try:
                     looking.ping()
                 except package.exceptions.ResponseError as error:
-                    attempts.append(str(error))
-        assert "BUSY" in attempts[0]
+                    return str(error)
+                return None
+
+            assert "BUSY" in until(refused)
         assert store["a"] == b"1"
-        busy.join()
+        join(busy)
 
 
 def test_a_value_of_another_kind_is_an_error(store, raw):

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from talking import talking
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import (
@@ -307,7 +308,7 @@ def test_a_large_transaction_waits_for_readers(tmp_path: Path) -> None:
     assert writer.is_alive()
     assert other.execute("SELECT count(*) FROM zarr").fetchall() == [(1,)]
     other.execute("COMMIT")
-    writer.join()
+    join(writer)
     other.close()
     assert len(store["b"]) == 5 << 20
 
@@ -386,7 +387,7 @@ def test_a_locked_database_names_the_holder(tmp_path: Path) -> None:
         writing = threading.Thread(target=patient.set, args=("a", b"3"))
         writing.start()
         other.tell()
-        writing.join()
+        join(writing)
         assert store["a"] == b"3"
         other.tell()
 

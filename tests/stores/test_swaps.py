@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import PATIENCE, join, wait_for
 
 import fastzarr as zarr
 from fastzarr.errors import PathNotFoundError, ShapeError
@@ -157,17 +158,17 @@ class Beside:
     def pause(self, _: float) -> None:
         """Let the first one go on, and wait for its end."""
         self.told.put("waits")
-        self.go.wait()
+        wait_for(self.go)
 
     def __call__(self) -> None:
         """Start, and return when it has ended, or waits for the first one."""
         self.thread.start()
-        self.told.get()
+        self.told.get(timeout=PATIENCE)
 
     def end(self) -> None:
         """Wait until it has ended, when the first one has."""
         self.go.set()
-        self.thread.join()
+        join(self.thread)
 
 
 @pytest.mark.usefixtures("data_path")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import join, wait_for
 
 import fastzarr as zarr
 from fastzarr.stores import LocalStore, MemoryStore
@@ -135,7 +136,7 @@ def test_another_name_is_another_lock(synchronizer: Any) -> None:
     with synchronizer["a"], synchronizer["a/b"[:1]]:
         thread = threading.Thread(target=enter)
         thread.start()
-        thread.join()
+        join(thread)
     assert entered.is_set()
 
 
@@ -146,7 +147,7 @@ def test_a_lock_is_given_back_when_its_block_raises(synchronizer: Any) -> None:
     done = []
     thread = threading.Thread(target=lambda: done.append(synchronizer["a"].__enter__()))
     thread.start()
-    thread.join()
+    join(thread)
     assert done
 
 
@@ -171,11 +172,11 @@ def test_a_child_starts_without_the_locks_of_its_parent(synchronizer: Any) -> No
     def hold() -> None:
         with synchronizer["a"]:
             has.set()
-            go.wait()
+            wait_for(go)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    has.wait()
+    wait_for(has)
     if isinstance(synchronizer, zarr.ThreadSynchronizer):
 
         def child(_: int) -> None:
@@ -184,7 +185,7 @@ def test_a_child_starts_without_the_locks_of_its_parent(synchronizer: Any) -> No
 
         in_children(1, child)
     go.set()
-    thread.join()
+    join(thread)
 
     # A child forked inside the block does not own the lock either.
     with synchronizer["a"]:

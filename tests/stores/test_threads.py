@@ -16,6 +16,7 @@ import obstore.store
 import pytest
 from asked import AskedStore
 from interrupting import Interrupt
+from waits import PATIENCE, join, until
 
 import fastzarr as zarr
 from fastzarr.stores import ObjectStore, loop, stopping
@@ -92,7 +93,7 @@ def test_work_that_was_given_back_is_never_done(monkeypatch: pytest.MonkeyPatch)
         assert not threads.submit(lambda: done.append("never"), 2)
     future = threads.call(lambda: done.append("once"), 2)
     assert future is not None
-    future.result()
+    future.result(PATIENCE)
     threads.close()
     assert done == ["once"]
 
@@ -109,7 +110,7 @@ def test_no_more_threads_are_started_than_allowed() -> None:
     futures = [threads.call(work, 3) for _ in range(9)]
     for future in futures:
         assert future is not None
-        future.result()
+        future.result(PATIENCE)
     assert len(seen) == 3
     threads.close()
     assert not [one for one in threading.enumerate() if one.name == "fastzarr-test"]
@@ -126,7 +127,7 @@ def test_all_work_is_done_before_the_threads_end() -> None:
     assert all(future is not None and future.done() for future in futures)
     later = threads.call(lambda: done.append("later"), 2)
     assert later is not None
-    later.result()
+    later.result(PATIENCE)
     threads.close()
     assert done[-1] == "later"
 
@@ -145,7 +146,7 @@ def test_a_thread_that_is_given_up_does_nothing_when_it_begins(
     start(*args, **how)
     future = threads.call(lambda: done.append(2), 1)
     assert future is not None
-    future.result()
+    future.result(PATIENCE)
     threads.close()
     assert done == [2]
 
@@ -155,10 +156,10 @@ def test_an_exception_of_the_work_is_the_callers() -> None:
     future = threads.call(lambda: {}["missing"], 1)
     assert future is not None
     with pytest.raises(KeyError):
-        future.result()
+        future.result(PATIENCE)
     again = threads.call(lambda: 3, 1)
     assert again is not None
-    assert again.result() == 3
+    assert again.result(PATIENCE) == 3
     threads.close()
 
 
@@ -166,7 +167,7 @@ def test_a_thread_is_returned_when_it_has_begun() -> None:
     begun = threading.Event()
     thread = started(begun.set, "fastzarr-test")
     assert thread is not None
-    thread.join()
+    join(thread)
     assert begun.is_set()
 
 
@@ -189,8 +190,7 @@ def test_a_second_signal_does_not_end_the_wait_for_a_change() -> None:
         assert begun.wait(60)
         # A signal to the process may reach a thread of a library, and does not wake this one then.
         signal.pthread_kill(main, signal.SIGINT)
-        while not stopped():
-            pass
+        until(stopped)
         signal.pthread_kill(main, signal.SIGUSR1)
         assert second.wait(60)
         release.set()
@@ -205,7 +205,7 @@ def test_a_second_signal_does_not_end_the_wait_for_a_change() -> None:
         assert ended.is_set()
     finally:
         release.set()
-        sender.join()
+        join(sender)
         stopping.STOP.reset(token)
         signal.signal(signal.SIGUSR1, before)
 
@@ -225,7 +225,7 @@ def test_a_change_that_an_interrupt_has_left_does_not_happen_later() -> None:
         runtime.close()
         for thread in set(threading.enumerate()) - others:
             if thread.name == "fastzarr-ask" and thread.is_alive():
-                thread.join()
+                join(thread)
         assert len(done) == before
         assert runtime.apart(lambda: 7, leave=False) == 7
         if interrupt.left > 0:

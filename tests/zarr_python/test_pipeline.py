@@ -15,6 +15,7 @@ import strategies
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waits import join
 from zarr.abc.codec import BytesBytesCodec
 from zarr.registry import register_codec
 
@@ -122,7 +123,7 @@ def test_an_array_that_has_grown_or_shrunk_is_read_and_written(tmp_path):
 def test_writers_that_share_chunks_lose_nothing(tmp_path):
     z = zarr.create_array(tmp_path / "z", shape=(64,), chunks=(64,), dtype="i8")
     rounds = 20
-    begin = threading.Barrier(4)
+    begin = threading.Barrier(4, timeout=100)
 
     def write(first: int) -> None:
         mine = zarr.open_array(tmp_path / "z")
@@ -133,8 +134,7 @@ def test_writers_that_share_chunks_lose_nothing(tmp_path):
     threads = [threading.Thread(target=write, args=(first,)) for first in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert z[:].tolist() == [rounds] * 64
 
 

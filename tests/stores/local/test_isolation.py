@@ -20,6 +20,7 @@ from transactions import (
     in_thread,
     make,
 )
+from waits import PATIENCE, wait_for
 
 import fastzarr as zarr
 from fastzarr.errors import BaseZarrError, TransactionError
@@ -201,7 +202,7 @@ def test_no_increment_of_four_processes_is_lost(options: dict[str, Any], tmp_pat
     root["x"].attrs["n"] = 0
     command = [sys.executable, "-c", COUNT, str(tmp_path / "root")]
     running = [subprocess.Popen(command) for _ in range(4)]  # noqa: S603  (our own program)
-    assert [process.wait() for process in running] == [0] * 4
+    assert [process.wait(3 * PATIENCE) for process in running] == [0] * 4
     new = again(root)
     assert (new["x"][0], new.attrs["n"], new["x"].attrs["n"]) == (160, 160, 160)
 
@@ -294,14 +295,14 @@ def test_an_update_of_format_2_during_a_commit_does_not_deadlock(tmp_path: Path)
 
     def patch(latest: Any) -> Any:
         inside.set()
-        go.wait()
+        wait_for(go)
         return type(latest)(2, latest.attributes | {"patched": 1})
 
     def commit() -> None:
         with root.transaction():
             root.attrs["version"] = 2
             updating.start()
-            inside.wait()
+            wait_for(inside)
             # The commit waits for its locks soon after this.
             threading.Timer(0.2, go.set).start()
 
@@ -317,7 +318,7 @@ def test_an_update_of_format_2_during_a_commit_does_not_deadlock(tmp_path: Path)
 
     both = [threading.Thread(target=committing, daemon=True), updating]
     both[0].start()
-    inside.wait()
+    wait_for(inside)
     for thread in both:
         thread.join(30)
     assert not any(thread.is_alive() for thread in both), "they wait for each other"

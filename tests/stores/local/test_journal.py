@@ -34,6 +34,7 @@ from transactions import (
     in_child,
     make,
 )
+from waits import join, wait_for
 
 import fastzarr as zarr
 from fastzarr.errors import KeyValidationError, TransactionError
@@ -384,7 +385,7 @@ def test_a_first_write_to_a_chunk_during_a_commit_is_kept(
     def apply(*args: Any) -> None:
         # The other thread cannot finish before the commit does; it must not have read yet.
         writer.start()
-        begun.wait()
+        wait_for(begun)
         assert (tmp_path / "root" / "z" / JOURNAL_NAME).exists()
         writer.join(0.05)
         assert writer.is_alive()
@@ -393,7 +394,7 @@ def test_a_first_write_to_a_chunk_during_a_commit_is_kept(
     monkeypatch.setattr(module, "apply", apply)
     with root.transaction():
         root["z"][0] = 1
-    writer.join()
+    join(writer)
     assert again(root)["z"][...].tolist() == [1, 2, 0, 0]
 
 

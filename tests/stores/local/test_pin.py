@@ -8,6 +8,7 @@ from threading import Event, Thread
 
 import pytest
 from descriptors import open_below
+from waits import join, wait_for
 
 from fastzarr.stores import LocalStore
 from fastzarr.stores.local.folder import Folder
@@ -113,11 +114,11 @@ def test_changes_share_the_lock_and_a_transaction_has_it_alone(folder: Folder) -
 
     thread = Thread(target=alone)
     thread.start()
-    begun.wait()
+    wait_for(begun)
     one.end()
     assert not held.is_set()
     other.end()
-    thread.join()
+    join(thread)
     assert held.is_set()
 
 
@@ -134,10 +135,10 @@ def test_a_turn_in_an_open_folder_excludes_one_by_path(folder: Folder, tmp_path:
 
     thread = Thread(target=change)
     thread.start()
-    begun.wait()
+    wait_for(begun)
     assert turn.put(b"2")
     turn.end()
-    thread.join()
+    join(thread)
     assert (tmp_path / "a" / "zarr.json").read_bytes() == b"3"
     held.end()
 

@@ -17,7 +17,6 @@ import pickle
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from time import sleep
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from transactions import (
     files,
     make,
 )
+from waits import join, until
 
 import fastzarr as zarr
 from fastzarr.errors import TransactionError, ZarrRuntimeWarning
@@ -340,10 +340,9 @@ def test_a_commit_waits_for_changes_by_threads_where_folders_cannot_be_locked(
     with pytest.warns(ZarrRuntimeWarning, match="lacks locks of files or folders"):
         thread = Thread(target=change)
         thread.start()
-        while thread.is_alive() and not vars(paths)["_alone"].known:
-            sleep(0)
+        until(lambda: vars(paths)["_alone"].known or not thread.is_alive())
         assert not done, "it has not waited"
         held.end()
-        thread.join()
+        join(thread)
     assert done
     assert zarr.open_group(store.folder)["x"][0] == 77

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from descriptors import open_below
+from waits import join
 
 from fastzarr.stores import DirectoryStore, HasFiles, LocalStore, NestedDirectoryStore, TempStore
 from fastzarr.stores.local import folder
@@ -395,10 +396,9 @@ def test_trees_go_while_others_write_in_them(store: LocalStore) -> None:
     remover = threading.Thread(target=remove)
     for thread in (*writers, remover):
         thread.start()
-    for thread in writers:
-        thread.join()
+    join(*writers)
     done.set()
-    remover.join()
+    join(remover)
     assert not failures
     for name in "xyz":
         store.set(f"a/b/{name}", b"end")

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from descriptors import open_below
+from waits import join
 
 import fastzarr as zarr
 from fastzarr import native
@@ -96,7 +97,7 @@ def test_who_waits_sees_what_the_one_before_has_left(last: bytes | None, store: 
     assert seen == []
     first.put(last)
     first.end()
-    waiting.join()
+    join(waiting)
     assert seen == [last]
     assert store.get("a") == (last or b"") + b"x"
 

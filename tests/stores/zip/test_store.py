@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import ArchiveError, BaseZarrError, ReadOnlyError
@@ -256,8 +257,7 @@ def test_no_write_of_another_process_is_lost(tmp_path: Path) -> None:
     workers = [spawn.Process(target=_add, args=(path, str(i))) for i in range(4)]
     for worker in workers:
         worker.start()
-    for worker in workers:
-        worker.join()
+    join(*workers)
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert zarr.open_array(path, mode="r")[:].tolist() == list(range(1, 21))
 
@@ -368,7 +368,7 @@ def test_a_full_disk(tmp_path: Path, room: int) -> None:
         target=_fill, args=(str(path), path.stat().st_size + room)
     )
     limited.start()
-    limited.join()
+    join(limited)
     assert limited.exitcode == 0
     assert [*tmp_path.iterdir()] == [path]
     store = ZipStore(path)
