@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from interrupting import Interrupt, elsewhere
+from waits import join, until, wait_for
 
 from fastzarr.stores.place import Locks, PathLocks
 from fastzarr.stores.users import Event, Hold, Inbox, Monitor, Users
@@ -64,7 +65,7 @@ def test_a_wait_ends_with_a_change_or_its_time() -> None:
     thread = threading.Thread(target=change)
     thread.start()
     assert monitor.wait(look)
-    thread.join()
+    join(thread)
 
 
 def test_an_interrupted_wait_keeps_no_lock() -> None:
@@ -137,12 +138,11 @@ def test_who_takes_a_lock_again_and_again_lets_others_have_it() -> None:
     threads = [threading.Thread(target=again) for _ in range(2)]
     for thread in threads:
         thread.start()
-    begun.wait()
+    wait_for(begun)
     for number in range(2):
         elsewhere(once)
         assert had[number] < 200 * (number + 1)
-    for thread in threads:
-        thread.join()
+    join(*threads)
     with locks.held("b"):
         assert len(locks._users) == 1  # noqa: SLF001
 
@@ -152,20 +152,17 @@ def test_who_takes_a_lock_again_and_again_lets_others_have_it() -> None:
 def test_a_signal_handler_has_the_lock_that_the_thread_waits_for(within: str) -> None:
     locks, had = Locks(), []
     main = threading.main_thread().ident or 0
-    begun, entered, ended = (threading.Event() for _ in range(3))
+    begun, entered = threading.Event(), threading.Event()
 
     def first() -> None:
         with locks.held("a"):
             begun.set()
             # The main thread waits in line by then.
-            while not locks._line.known:  # noqa: SLF001
-                time.sleep(0.001)
+            until(lambda: locks._line.known)  # noqa: SLF001
             second.start()
             signal.pthread_kill(main, signal.SIGUSR1)
             assert entered.wait(60)
             time.sleep(0.05)
-        if not ended.wait(60):
-            signal.pthread_kill(main, signal.SIGUSR1)
 
     def take(name: str) -> None:
         with locks.held("a"):
@@ -177,20 +174,23 @@ def test_a_signal_handler_has_the_lock_that_the_thread_waits_for(within: str) ->
         if within == "takes it":
             take("handler")
         else:
-            second.join()
+            join(second)
 
     threads = [threading.Thread(target=first), threading.Thread(target=take, args=("second",))]
     second = threads[1]
+    # If the handler waits for ever, the error of a second one ends it, whatever locks are taken.
+    rescue = threading.Timer(60, signal.pthread_kill, (main, signal.SIGUSR1))
     before = signal.signal(signal.SIGUSR1, handle)
     try:
+        rescue.start()
         threads[0].start()
-        begun.wait()
+        wait_for(begun)
         take("main")
     finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
+        rescue.cancel()
+        join(rescue)
         signal.signal(signal.SIGUSR1, before)
+        join(*threads)
     assert had.index("main") > had.index("handler" if within == "takes it" else "second")
 
 
@@ -202,16 +202,15 @@ def test_who_was_interrupted_while_it_waited_lets_others_in(call: Any, other: An
         def hold() -> None:
             with paths.alone(""):  # noqa: B023
                 has.set()  # noqa: B023
-                free.wait()  # noqa: B023
+                wait_for(free)  # noqa: B023
 
         thread = threading.Thread(target=hold)
         thread.start()
-        has.wait()
+        wait_for(has)
         timer = threading.Timer(0.03, free.set)
         timer.start()
         found = interrupted(lambda: call(paths), point)  # noqa: B023
-        timer.join()
-        thread.join()
+        join(timer, thread)
         elsewhere(lambda: other(paths))  # noqa: B023
         if not found:
             break
