@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from asked import AskedStore
+from waits import join, until, wait_for
 
 import fastzarr as zarr
 from fastzarr.engine.bounds import bounds
@@ -100,8 +101,7 @@ def together(*tasks: Callable[[], object]) -> None:
     threads = [threading.Thread(target=run, args=(task,)) for task in tasks]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     if raised:
         raise raised[0]
 
@@ -137,7 +137,7 @@ def test_reads_and_writes_have_one_bound(kind: Any, most: int, size: int) -> Non
 
 def test_as_many_are_under_way_as_there_may_be() -> None:
     store, full, empty = arrays(Remote)
-    barrier, first = threading.Barrier(8), iter(range(8))
+    barrier, first = threading.Barrier(8, timeout=100), iter(range(8))
 
     def meet(_: str, key: str) -> None:
         if "c/" in key and next(first, None) is not None:
@@ -157,37 +157,43 @@ def test_reads_and_writes_begin_in_turn(
     """With one place, a long call does not keep another one waiting until its end."""
     store, full, empty = arrays(kind)
     order: list[str] = []
-    begun, asked, ended = threading.Event(), threading.Event(), threading.Event()
-    name = "may_read" if first == "set" else "enter"
-    ask = getattr(bounds, name)
+    begun, ended = threading.Event(), threading.Event()
 
-    def asking(*given: Any) -> Any:
-        asked.set()
-        found = ask(*given)
-        if first == "get":  # A write asks until there is a place for it.
-            asked.clear()
-        return found
+    def waits() -> object:
+        """Whether the other call has asked for a place, and will be told of the next one."""
+        return bounds.reads_wait if first == "set" else bounds._freed._waiting  # noqa: SLF001
 
     def on(verb: str, key: str) -> None:
         if "c/" in key:
             order.append(verb)
             begun.set()
-            # The other call asks for a place meanwhile.
-            while verb == first and not asked.wait(0.001) and not ended.is_set():
-                pass
+            if verb == first:
+                until(lambda: waits() or ended.is_set())
+
+    def long() -> None:
+        with monkeypatch.context() as patch:
+            if first == "get":
+                # A write whose thread does not run for so long loses its turn.
+                patch.setattr("fastzarr.engine.bounds.LOOK", 2)
+            tasks[0]()
 
     def other() -> None:
-        begun.wait()
-        tasks[-1]()
-        ended.set()
+        wait_for(begun)
+        try:
+            tasks[-1]()
+        finally:
+            ended.set()
 
     tasks = [check_reads(full), lambda: empty.__setitem__(..., numbers())]
     if first == "set":
         tasks.reverse()
     store.on = on
+    with bounds.lock:
+        # Whoever has waited in other tests waits no more.
+        bounds.no_read()
+        bounds._freed.notify()  # noqa: SLF001
     with zarr.config.set({"fetch.concurrency": 1}):
-        monkeypatch.setattr(bounds, name, asking)
-        together(tasks[0], other)
+        together(long, other)
     # Four chunks may be encoded for a batch, each of them after four were read.
     assert len(set(order[:30])) == 2
 
