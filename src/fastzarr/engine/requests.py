@@ -93,11 +93,10 @@ class _Threads:
 
     def restart(self, *, awaited: bool | None = None) -> None:
         """Send more requests, of one kind or of both, because there is room for them."""
-        kinds = {}
-        for one in self.queue:
-            requests = one()
-            if requests is not None and awaited in (None, requests.awaited):
-                kinds[requests.awaited] = requests
+        living = [found for one in self.queue if (found := one()) is not None]
+        kinds = {one.awaited: one for one in living if awaited in (None, one.awaited)}
+        if not living:
+            bounds.no_read()
         for requests in kinds.values():
             self.start(requests, 1)
 
