@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 import threading
 import time
+from contextlib import contextmanager
 from itertools import count
 from queue import Empty
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,8 @@ from fastzarr.stores.place import Locks, PathLocks
 from fastzarr.stores.users import Event, Hold, Inbox, Monitor, Users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 def interrupted(call: Callable[[], object], point: int) -> bool:
@@ -33,20 +36,20 @@ def interrupted(call: Callable[[], object], point: int) -> bool:
 
 
 def test_users_are_known_until_they_end_or_are_gone() -> None:
-    users: Users[Hold, str] = Users()
+    known: Users[Hold, str] = Users()
     one, two, three = Hold(), Hold(), Hold()
     for number, user in enumerate((one, two, three)):
-        users.add(user, number, f"user {number}")
-    assert users.living(before=three) == [(0, "user 0"), (1, "user 1")]
-    users.end(one)
+        known.add(user, number, f"user {number}")
+    assert known.living(before=three) == [(0, "user 0"), (1, "user 1")]
+    known.end(one)
     del user, two
     gc.collect()
-    assert users.living() == [(2, "user 2")]
-    assert users.has_others(1)
-    assert not users.has_others(2)
-    assert users.end_left() == [(None, "user 1")]
-    assert users.end_left(thread=2) == [(three, "user 2")]
-    assert not users.known
+    assert known.living() == [(2, "user 2")]
+    assert known.has_others(1)
+    assert not known.has_others(2)
+    assert known.end_left() == [(None, "user 1")]
+    assert known.end_left(thread=2) == [(three, "user 2")]
+    assert not known.known
 
 
 def test_a_wait_ends_with_a_change_or_its_time() -> None:
@@ -118,6 +121,75 @@ def test_a_lock_that_an_interrupt_has_left_is_free(made: Any, call: Any, other: 
         if not found:
             break
     assert point > 4
+
+
+@contextmanager
+def shared(paths: PathLocks) -> Iterator[None]:
+    hold = paths.share("a/b")
+    try:
+        yield
+    finally:
+        paths.leave(hold)
+
+
+def become_garbage(begun: AbstractContextManager[None]) -> None:
+    """Let a ``with`` block be what an interrupt leaves, in a cycle."""
+    begun.__enter__()
+    cycle: list[Any] = [begun]
+    cycle.append(cycle)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Let no garbage be collected unless a test asks for that."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(
+    ("made", "left", "call"),
+    [
+        (Locks, lambda locks: locks.held("a"), in_turn),
+        (Locks, lambda locks: locks.held("b"), in_turn),
+        (PathLocks, shared, share),
+        (PathLocks, shared, alone),
+        (PathLocks, lambda paths: paths.alone("a"), share),
+        (PathLocks, lambda paths: paths.alone("a"), alone),
+    ],
+)
+def test_a_lock_may_be_garbage_that_is_collected_at_any_point(
+    made: Any, left: Any, call: Any
+) -> None:
+    """Python collects garbage in a thread that has the lock of what is known of the locks, too."""
+    points = [0]
+
+    def collect_at(point: int, frame: Any, event: str) -> None:
+        if event in ("call", "c_return") and "fastzarr" in frame.f_code.co_filename:
+            points[0] += 1
+            if points[0] == point:
+                gc.collect(0)
+
+    def use() -> None:
+        for point in count(1):
+            locks, points[0] = made(), 0
+            become_garbage(left(locks))
+            sys.setprofile(lambda frame, event, _: collect_at(point, frame, event))  # noqa: B023
+            try:
+                call(locks)
+            finally:
+                sys.setprofile(None)
+            if points[0] < point:
+                break
+            if made is Locks:
+                assert not locks._users  # noqa: SLF001
+            else:
+                assert not locks._shared.living() + locks._alone.living()  # noqa: SLF001
+        assert point > 4
+
+    elsewhere(use)
 
 
 def test_who_takes_a_lock_again_and_again_lets_others_have_it() -> None:

@@ -57,7 +57,7 @@ class Locks:
 
     def reset(self) -> None:
         """Drop all locks; called in a forked child."""
-        self._monitor = Monitor()
+        self._monitor = Monitor(RLock())
         self._users: dict[Hashable, Users[Hold, None]] = {}
         # The threads that have waited for a while, each with the name of its lock.
         self._line: Line[Hold] = Line()
@@ -75,9 +75,11 @@ class Locks:
                     return False
             elif self._line.known and self._line.is_before(hold, name):
                 return False
-            if users is None:
-                users = self._users[name] = Users()
+            if users is None or not owners:
+                users = Users()
             users.add(hold, me, None)
+            # Those that were here may have ended just before, in garbage of this thread.
+            self._users[name] = users
             return True
 
         self._monitor.wait_in_turn(look, self._line, hold, name)
@@ -89,8 +91,8 @@ class Locks:
             users = self._users.get(hold.name)
             if users is not None:
                 users.end(hold)
-                if not users.known:
-                    del self._users[hold.name]
+                if not (users.known and users.living()):
+                    self._users.pop(hold.name, None)
             self._monitor.notify(about=hold.name)
 
     @contextmanager
@@ -115,7 +117,7 @@ class PathLocks:
 
     def __init__(self) -> None:
         """Initialise without locks; called again in a forked child."""
-        self._monitor = Monitor()
+        self._monitor = Monitor(RLock())
         self._lock = self._monitor.lock
         self._shared: Users[Hold, str] = Users()
         # The threads that have trees alone or wait for them, in the order in which they came.

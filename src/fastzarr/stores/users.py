@@ -5,6 +5,10 @@ Rules of this file:
 * An interrupt may come between any two steps of Python's, and leave a use that nobody ends. So a
   use is known by a weak reference to an object that its user alone has. When that is gone, or when
   its thread begins again what it can have only once, the use has ended.
+* A finalizer may end a use: that of a generator which an interrupt has left, for example. Python
+  may call it wherever it collects garbage, also in a thread that has the lock of that use. So a
+  lock with which such a use ends is reentrant, and whatever is done with the lock held allows for
+  such an end at each step.
 * ``threading`` takes the locks of conditions, events and futures in Python's code, where an
   interrupt would keep them for ever, or would release the lock of another thread. Here a lock is
   taken by a ``with`` statement itself, which no interrupt divides, and nobody waits inside of one.
@@ -123,18 +127,20 @@ class Users(Generic[T, D]):
         They are all that are gone, and all of ``thread``, which begins again.
         """
         found = []
-        for one, (of, detail) in tuple(self.known.items()):
+        for one, (of, detail) in self.known.copy().items():
             user = one()
             if user is None or (thread is not None and of == thread):
-                del self.known[one]
-                found.append((user, detail))
+                # It may have ended just before, in garbage of this thread.
+                if self.known.pop(one, None) is not None:
+                    found.append((user, detail))
         return found
 
     def living(self, before: T | None = None) -> list[tuple[int | None, D]]:
         """Return the thread and the detail of each, or of those who came ``before`` one."""
         last = None if before is None else ref(before)
         found = []
-        for one, what in self.known.items():
+        # Garbage that this thread collects meanwhile may end users.
+        for one, what in self.known.copy().items():
             if one == last:
                 break
             if one() is not None:
@@ -174,7 +180,7 @@ class Monitor:
     __slots__ = ("_waiting", "lock")
 
     def __init__(self, lock: Any = None) -> None:
-        """Initialise with a lock, or a new one."""
+        """Initialise with a lock, or a new one, which is not reentrant."""
         self.lock = Lock() if lock is None else lock
         # Those who wait, by what they wait for.
         self._waiting: dict[Hashable, list[Inbox[None]]] = {}
@@ -244,7 +250,7 @@ class Monitor:
         told = waiting[:most]
         del waiting[: len(told)]
         if not waiting:
-            del self._waiting[about]
+            self._waiting.pop(about, None)
         for one in told:
             one.put(None)
 

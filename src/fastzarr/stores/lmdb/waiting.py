@@ -18,6 +18,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from threading import RLock
 from weakref import ref
 
 from fastzarr.config import config
@@ -101,7 +102,7 @@ class Writers:
 
     def reset(self) -> None:
         """Forget the threads of the parent, in a forked child."""
-        self._monitor = Monitor()
+        self._monitor = Monitor(RLock())
         self._writer = None
         # Those that have waited for a while.
         self._line: Line[Hold] = Line()
