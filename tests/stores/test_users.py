@@ -16,6 +16,7 @@ import pytest
 from interrupting import Interrupt, elsewhere
 from waits import join, until, wait_for
 
+from fastzarr.stores import users
 from fastzarr.stores.place import Locks, PathLocks
 from fastzarr.stores.users import Event, Hold, Inbox, Monitor, Users
 
@@ -190,6 +191,48 @@ def test_a_lock_may_be_garbage_that_is_collected_at_any_point(
         assert point > 4
 
     elsewhere(use)
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(
+    ("made", "left", "call"),
+    [
+        (Locks, lambda locks: locks.held("a"), in_turn),
+        (PathLocks, shared, alone),
+        (PathLocks, lambda paths: paths.alone("a"), share),
+    ],
+)
+def test_garbage_is_collected_by_those_who_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch, made: Any, left: Any, call: Any
+) -> None:
+    """A process in which all threads wait makes no objects, so that Python never collects any."""
+    monkeypatch.setattr(users, "_LONG", 0.05)
+    monkeypatch.setattr(users, "_collectable", [0.0])
+    locks = made()
+    become_garbage(left(locks))
+    elsewhere(lambda: call(locks))
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_who_waits_for_long_collects_garbage_once_and_without_a_lock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(users, "_LONG", 0.05)
+    monitor, free, me = Monitor(), [], threading.get_ident()
+
+    def collecting(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2 and threading.get_ident() == me:
+            free.append(not monitor.lock.locked())
+
+    gc.callbacks.append(collecting)
+    try:
+        assert not monitor.wait(lambda: False, 0.03)
+        assert free == []
+        monkeypatch.setattr(users, "_collectable", [0.0])
+        assert not monitor.wait(lambda: False, 0.5)
+        assert free == [True]
+    finally:
+        gc.callbacks.remove(collecting)
 
 
 def test_who_takes_a_lock_again_and_again_lets_others_have_it() -> None:

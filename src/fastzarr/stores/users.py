@@ -15,14 +15,20 @@ Rules of this file:
 * Before Python 3.13, ``queue.SimpleQueue`` waits for ever, whatever the timeout is, if another
   thread has taken what came, or a signal was handled, just before its end. So there is ``Inbox``.
 * Nothing wakes those who wait for a use that was left, so that they look again from time to time.
+* What was left may be part of a cycle, such as that of an exception and a frame that refers to it.
+  Python collects cycles only when objects are made, so that in a process that only waits, nobody
+  ever would. So a thread that has waited for a second collects them, once for each wait, and not in
+  a ``with`` statement of a lock, because finalizers may do anything.
 * What is free goes to the thread that asks first, even before those that have been woken, because
   that is fast. Where one thread could take it again and again, ``wait_in_turn`` is called.
 """
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from contextlib import suppress
+from math import inf
 from queue import Empty
 from threading import Lock, get_ident
 from time import monotonic
@@ -39,6 +45,11 @@ D = TypeVar("D")
 LOOK = 0.02
 # How long a thread that does not look again keeps its place in a line.
 _KEPT = 0.5
+# How long a thread waits before it collects garbage, and how many times as long as that has taken
+# all threads go without it: many may wait for long, in a process with many objects.
+_LONG = 1.0
+_PAUSE = 20
+_collectable = [0.0]
 
 
 class Inbox(Generic[T]):
@@ -129,10 +140,10 @@ class Users(Generic[T, D]):
         found = []
         for one, (of, detail) in self.known.copy().items():
             user = one()
-            if user is None or (thread is not None and of == thread):
-                # It may have ended just before, in garbage of this thread.
-                if self.known.pop(one, None) is not None:
-                    found.append((user, detail))
+            left = user is None or (thread is not None and of == thread)
+            # It may have ended just before, in garbage of this thread.
+            if left and self.known.pop(one, None) is not None:
+                found.append((user, detail))
         return found
 
     def living(self, before: T | None = None) -> list[tuple[int | None, D]]:
@@ -195,12 +206,17 @@ class Monitor:
         """
         end = None if seconds is None else monotonic() + seconds
         mine: Inbox[None] | None = None
+        collects = inf
         while True:
             with self.lock:
                 if look():
                     return True
-                mine = Inbox() if mine is None else mine
+                if mine is None:
+                    mine, collects = Inbox(), monotonic() + _LONG
                 self.listen(mine, about)
+            if monotonic() >= collects and _collected():
+                collects = inf
+                continue
             left = LOOK if end is None else min(LOOK, end - monotonic())
             if left <= 0:
                 return False
@@ -253,6 +269,17 @@ class Monitor:
             self._waiting.pop(about, None)
         for one in told:
             one.put(None)
+
+
+def _collected() -> bool:
+    """Collect garbage, and return True, unless that was done shortly before."""
+    begun = monotonic()
+    if begun < _collectable[0]:
+        return False
+    gc.collect()
+    end = monotonic()
+    _collectable[0] = end + _PAUSE * (end - begun)
+    return True
 
 
 def heard(mine: Inbox[None], seconds: float | None) -> bool:
