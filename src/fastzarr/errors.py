@@ -341,7 +341,10 @@ class DatabaseError(BaseZarrError, OSError):
 
 
 class ForkedError(BaseZarrError, RuntimeError):
-    """Raised if a store is used in a forked child in which its library would wait for ever."""
+    """Raised if a store is used in a forked child in which its library would wait for ever.
+
+    The same holds for a database that another thread of the parent has used meanwhile.
+    """
 
 
 class ZarrUserWarning(UserWarning):

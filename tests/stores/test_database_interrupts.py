@@ -1,8 +1,13 @@
-"""An interrupt at any point of a call leaves a database that every thread can use."""
+"""An interrupt at any point of a call leaves a database that every thread can use or fork."""
 
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import subprocess
+import sys
+import traceback
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +15,8 @@ import pytest
 from interrupting import Interrupt, elsewhere
 
 import fastzarr as zarr
-from fastzarr.stores import LMDBStore, LocalStore, SQLiteStore
+from fastzarr.errors import ForkedError
+from fastzarr.stores import DBMStore, LMDBStore, LocalStore, SQLiteStore, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +34,10 @@ def in_sqlite(path: Path) -> Any:
 def in_lmdb(path: Path) -> Any:
     pytest.importorskip("lmdb")
     return LMDBStore(path / "values", durability="none")
+
+
+def in_dbm(path: Path) -> Any:
+    return DBMStore(path / "values.dbm", durability="none")
 
 
 def in_folder(path: Path) -> Any:
@@ -114,3 +124,131 @@ def test_what_follows_an_interrupted_transaction_is_no_part_of_it(
 
 def compare(store: Any, value: bytes) -> None:
     assert store["a/zarr.json"] == value
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+MODULES = {
+    in_memory: "sqlite.connections",
+    in_sqlite: "sqlite.connections",
+    in_lmdb: "lmdb.environment",
+    in_dbm: "dbm",
+}
+
+
+def fork(use: Callable[[], object] = lambda: None) -> None:
+    """Fork, and let the child make a call, which raises nothing."""
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            use()
+            os._exit(0)
+        except BaseException:  # noqa: BLE001  (the parent fails)
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@needs_fork
+@pytest.mark.parametrize("made", MODULES)
+def test_a_fork_does_not_wait_for_a_session_in_garbage(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt may have left it in a cycle, which nobody else collects."""
+    store = made(tmp_path)
+    store["a"] = b"1"
+    monkeypatch.setattr(users, "_LONG", 0.05)
+    monkeypatch.setattr(users, "_collectable", [0.0])
+    monkeypatch.setattr(f"fastzarr.stores.{MODULES[made]}._WAIT", 1000.0)
+    gc.collect()
+    gc.disable()
+    try:
+        left: list[Any] = [store._reading()]  # noqa: SLF001
+        left[0].__enter__()
+        left.append(left)
+        del left
+        elsewhere(fork)
+    finally:
+        gc.enable()
+        gc.collect()
+    assert store["a"] == b"1"
+
+
+@needs_fork
+@pytest.mark.parametrize("made", MODULES)
+def test_a_fork_does_not_wait_for_ever_for_a_session(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt may have left it in an exception that is kept. The child cannot use it."""
+    store = made(tmp_path)
+    store["a"] = b"1"
+    monkeypatch.setattr(f"fastzarr.stores.{MODULES[made]}._WAIT", 0.1)
+
+    def use() -> None:
+        for one in (store, store if made is in_memory else made(tmp_path)):
+            with pytest.raises(ForkedError, match="in use when this process was forked"):
+                one.get("a")
+            with pytest.raises(ForkedError):
+                one["b"] = b"2"
+
+    with store._reading() as session:  # noqa: SLF001
+        elsewhere(lambda: fork(use))
+        assert session.get("a") == b"1"
+    store["b"] = b"2"
+    assert store["b"] == b"2"
+    # Nobody uses it now.
+    elsewhere(lambda: fork(lambda: store["a"]))
+
+
+DROP = """
+import dbm.dumb, os, sys, threading
+from fastzarr.stores import DBMStore, SQLiteStore
+from fastzarr.stores.sqlite import connections
+
+connections._WAIT = sys.modules["fastzarr.stores.dbm"]._WAIT = 0.1
+path = sys.argv[2]
+store = SQLiteStore(path) if sys.argv[1] == "sqlite" else DBMStore(path, open=dbm.dumb.open)
+store["a"] = b"1"
+sessions, begun, forked = [], threading.Event(), threading.Event()
+
+def change():
+    # An interrupt may leave one in an exception that is kept, instead of in a frame of a thread.
+    sessions.append(store._writing(0))
+    sessions[0].__enter__()
+    sessions[0].put({"a": b"2" * 100_000, "b": b"3" * 100_000})
+    begun.set()
+    forked.wait()
+    sessions[0].put({"c": b"4"})
+    sessions.pop().__exit__(None, None, None)
+
+thread = threading.Thread(target=change, daemon=True)
+thread.start()
+begun.wait()
+reader, writer = os.pipe()
+if child := os.fork():
+    forked.set()
+    thread.join()
+    store.close()
+    os.close(writer)
+    assert os.waitpid(child, 0)[1] == 0
+    found = {key: len(value) for key, value in store.items()}
+    assert found == {"a": 100_000, "b": 100_000, "c": 1}, found
+else:
+    os.close(writer)
+    os.read(reader, 1)
+    sessions.clear()
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("kind", ["sqlite", "dbm.dumb"])
+def test_a_child_that_drops_a_session_of_its_parent_changes_nothing(
+    kind: str, tmp_path: Path
+) -> None:
+    """Python closes what is dropped, and ``dbm.dumb`` then writes its old index."""
+    command = [sys.executable, "-c", DROP, kind, str(tmp_path / "values")]
+    done = subprocess.run(  # noqa: S603  (this file's program)
+        command, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fastzarr.config import config
-from fastzarr.errors import DatabaseError
+from fastzarr.errors import DatabaseError, ForkedError
 from fastzarr.stores.local.system import sync_folder
 
 
@@ -51,6 +51,25 @@ def not_released(lock: str, what: str, url: str, advice: str = "") -> DatabaseEr
     made = DatabaseError(f"{what} by {by} for {timeout:g} seconds{advice}", url)
     made.errno = errno.EAGAIN
     return made
+
+
+def in_use(url: str) -> ForkedError:
+    """Return the error of a database that a forked child has inherited while it was in use."""
+    msg = (
+        f"{url} was in use when this process was forked, and cannot be used here; fork when no "
+        "other thread uses it, or start processes by 'spawn'"
+    )
+    return ForkedError(msg)
+
+
+def keep(inherited: object) -> None:
+    """Keep an object that must not even be closed at the end of the process.
+
+    To close what a parent has open may write to its files, without its locks.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
 def process_of(thread: int) -> str:

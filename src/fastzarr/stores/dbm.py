@@ -3,7 +3,8 @@
 Rules of this file:
 
 * All stores of a path share one open database, which one thread uses at a time. It is closed before
-  a fork, because a child that ends would write its old index over that of the parent.
+  a fork, because a child that ends would write its old index over that of the parent. If another
+  thread uses it for long, or has been left with it by an interrupt, the child keeps it as it is.
 * These databases are of one process. While a store has one open, a lock of a file beside it keeps
   other processes out: writers keep out all, readers keep out writers.
 * The file of the lock is marked from the first change until the database is synced. A mark whose
@@ -26,7 +27,7 @@ from fastzarr.errors import BaseZarrError, DatabaseError
 from fastzarr.stores import dumb_index, place, stopping
 from fastzarr.stores.addresses import InFile
 from fastzarr.stores.database import Database
-from fastzarr.stores.database_files import is_writable, not_released
+from fastzarr.stores.database_files import in_use, is_writable, keep, not_released
 from fastzarr.stores.dbm_table import Table
 from fastzarr.stores.place import Locks
 from fastzarr.stores.sessions import WritingSession
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from fastzarr.stores.sessions import Changes
     from fastzarr.stores.users import Hold
 
+# How long a fork waits for the thread that uses the database, in seconds.
+_WAIT = 60.0
 # How often a process looks whether another one still has the database open, in seconds.
 _LOOK = 0.02
 _MARK = b"changed\n"
@@ -196,6 +199,8 @@ class Handle:
         #: The turns of threads at the database.
         self.locks = Locks()
         self._fork: Hold | None = None
+        # Whether it was in use when this process was forked.
+        self._inherited = False
         self.db: Any = None
         #: The tokens of values.
         self.stamps = Stamps(found)
@@ -218,6 +223,8 @@ class Handle:
 
     def begin(self, flag: str, *, write: bool, alone: bool) -> Any:
         """Return the open database; None if it is missing and is only read."""
+        if self._inherited:
+            raise in_use(self.url)
         if self.db is not None and (self._writable or not alone):
             return self.db
         self.close()
@@ -387,14 +394,22 @@ class Handle:
 
     def before_fork(self) -> None:
         """Wait for other threads, and close the database."""
-        self._fork = self.locks.take("")
-        self.close()
+        # A thread that is left in a cycle ends when the wait collects garbage.
+        self._fork = self.locks.take_within("", _WAIT)
+        if self._fork is not None:
+            self.close()
 
     def after_fork(self, *, child: bool) -> None:
         """Let other threads use the database again."""
         hold, self._fork = self._fork, None
         if child:
             self.locks.reset()
+            if hold is None:
+                found, self.db = self.db, None
+                keep(found)
+                # The lock of the parent is not released by this.
+                self._unlock()
+                self._inherited = True
         elif hold is not None:
             self.locks.give_back(hold)
 

@@ -64,7 +64,17 @@ class Locks:
 
     def take(self, name: Hashable) -> Hold:
         """Acquire the lock of a name, which is reentrant, for as long as the result lives."""
-        hold, me = Hold(), get_ident()
+        hold = Hold()
+        self._wait(hold, name, None)
+        return hold
+
+    def take_within(self, name: Hashable, seconds: float) -> Hold | None:
+        """Acquire a lock as ``take`` does; return None if that takes longer than some time."""
+        hold = Hold()
+        return hold if self._wait(hold, name, seconds) else None
+
+    def _wait(self, hold: Hold, name: Hashable, seconds: float | None) -> bool:
+        me = get_ident()
         hold.name = name
 
         def look() -> bool:
@@ -82,8 +92,7 @@ class Locks:
             self._users[name] = users
             return True
 
-        self._monitor.wait_in_turn(look, self._line, hold, name)
-        return hold
+        return self._monitor.wait_in_turn(look, self._line, hold, name, seconds)
 
     def give_back(self, hold: Hold) -> None:
         """Release a lock; ignored in a forked child if its parent holds the lock."""

@@ -228,14 +228,15 @@ class Monitor:
         line: Line[T],
         hold: T,
         about: Hashable = None,
-    ) -> None:
+        seconds: float | None = None,
+    ) -> bool:
         """Wait until ``look`` returns True; after a while, in a line.
 
         ``look`` returns False as long as others there came before this ``hold``. Changes of what it
-        is ``about`` are told.
+        is ``about`` are told. Return False if that takes much longer than ``seconds``.
         """
         if self.wait(look, LOOK, about):
-            return
+            return True
 
         def look_again() -> bool:
             if look():
@@ -247,7 +248,7 @@ class Monitor:
             with self.lock:
                 # Others have no other occasion to forget what interrupts have left.
                 line.end_left()
-            self.wait(look_again, about=about)
+            return self.wait(look_again, seconds, about)
         finally:
             with self.lock:
                 line.end(hold)

@@ -3,7 +3,9 @@
 Rules of this file:
 
 * A connection is used by one thread at a time, and kept for the next one. All are closed before a
-  fork, because SQLite's locks do not survive one.
+  fork, because SQLite's locks do not survive one. It waits for those in use, but not without a
+  limit: an interrupt may have left a session in an exception that somebody keeps. The child must
+  neither close such a connection nor open its file, whose locks SQLite would take for its own.
 * A connection that reads is not tried before it is used. If its first statement fails, ``renew``
   opens another one in the way that a file needs which a dead writer has left, or which nobody may
   write.
@@ -38,10 +40,12 @@ from fastzarr._lazy import cached
 from fastzarr.config import config
 from fastzarr.errors import DatabaseError
 from fastzarr.stores import place, stopping
-from fastzarr.stores.database_files import is_writable, lock_holders, make_folders
+from fastzarr.stores.database_files import in_use, is_writable, keep, lock_holders, make_folders
 from fastzarr.stores.users import Line, Monitor, Users
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from fastzarr.stores.place import Place
 
     _State = tuple[int, int, int, int, int]
@@ -53,6 +57,8 @@ READ, UPDATE, CREATE = "ro", "rw", "rwc"
 
 # How long SQLite itself waits for a lock, in seconds.
 _LOOK = 0.05
+# How long a fork waits for those who use a connection, in seconds.
+_WAIT = 60.0
 # How often the size of the file is looked at before it is taken for wrong.
 _LOOKS = 4
 # Values of hundreds of kilobytes are read a third faster than with SQLite's default, 4096.
@@ -75,6 +81,8 @@ _CODES = {
 # The files that were found whole, as they were then, so that they are not checked again.
 _whole: dict[_State, None] = {}
 _MOST = 256
+# The files that were in use when this process was forked, and the connections to them.
+_inherited: set[Hashable] = set()
 
 
 class Link:
@@ -142,7 +150,12 @@ class Connections:
         return float(config.flat["database.timeout"] if self._timeout is None else self._timeout)
 
     def _look(self) -> tuple[tuple[int, int] | None, os.stat_result | None]:
-        """Return the device and inode of the file, and what the system tells; None if missing."""
+        """Return the device and inode of the file, and what the system tells; None if missing.
+
+        Raise ForkedError if the database was in use when this process was forked.
+        """
+        if self in _inherited:
+            raise in_use(self.url)
         if self._in_memory:
             return None, None
         try:
@@ -151,7 +164,10 @@ class Connections:
             return None, None
         except OSError as error:
             raise self.worded(error) from error
-        return (info.st_dev, info.st_ino), info
+        file = (info.st_dev, info.st_ino)
+        if file in _inherited:
+            raise in_use(self.url)
+        return file, info
 
     def take(self, mode: str, session: object) -> Link | None:
         """Return a connection that no other thread uses, which can do what one of ``mode`` can.
@@ -410,6 +426,7 @@ class Connections:
         return found[0]
 
     def _made_own(self, table: str) -> sqlite3.Connection:
+        self._look()
         link = next(iter(self._idle[CREATE]), None) if self._in_memory else None
         if link is None:
             link = Link(self._open(CREATE), CREATE)
@@ -429,7 +446,7 @@ class Connections:
     def close(self, *, merge: bool = False) -> None:
         """Close all connections that are not in use; with ``merge``, end the log."""
         with self._lock:
-            if self._in_memory:
+            if self._in_memory or self in _inherited:
                 return
             own, self._own = self._own, None
             if own is not None:
@@ -461,7 +478,8 @@ class Connections:
         def look() -> bool:
             return self._is_free(me) and not self._users.known
 
-        self._monitor.wait(look)
+        # A session that is left in a cycle ends when the wait collects garbage.
+        self._monitor.wait(look, _WAIT)
         self.close()
 
     def after_fork(self, *, child: bool) -> None:
@@ -470,9 +488,22 @@ class Connections:
         if child:
             self._lock = RLock()
             vars(self).pop("_monitor", None)
+            if self._users.known:
+                self._inherit()
             return
         with self._lock:
             self._monitor.notify()
+
+    def _inherit(self) -> None:
+        """Give up the database in a forked child, because other threads of the parent use it."""
+        links = [link for _, lent in self._users.known.values() for link in lent]
+        for some in self._idle.values():
+            links += some
+            some.clear()
+        for link in links:
+            keep(link)
+        self._users, self._own = Users(), None
+        _inherited.update({self, self._file} - {None})
 
     def worded(self, error: Exception, key: str = "") -> Exception:
         """Return the error of the store for one of SQLite or the system."""
