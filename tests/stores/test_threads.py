@@ -15,11 +15,12 @@ import numpy as np
 import obstore.store
 import pytest
 from asked import AskedStore
-from interrupting import Interrupt
+from interrupting import Interrupt, elsewhere
 from waits import PATIENCE, join, until
 
 import fastzarr as zarr
 from fastzarr.stores import ObjectStore, loop, stopping
+from fastzarr.stores import threads as stores_threads
 from fastzarr.stores.runtime import runtime
 from fastzarr.stores.threads import Threads, started
 
@@ -114,6 +115,70 @@ def test_no_more_threads_are_started_than_allowed() -> None:
     assert len(seen) == 3
     threads.close()
     assert not [one for one in threading.enumerate() if one.name == "fastzarr-test"]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("where", ["_Member", "started"])
+def test_work_may_come_while_a_thread_is_started(
+    monkeypatch: pytest.MonkeyPatch, where: str, most: int
+) -> None:
+    """A finalizer, or a signal handler, may submit some wherever a function is called."""
+    threads, done, made = Threads("fastzarr-test"), [], []
+    real, calls = getattr(stores_threads, where), []
+
+    def within(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            made.append(threads.submit(lambda: done.append("inner"), most))
+        return real(*args)
+
+    monkeypatch.setattr(stores_threads, where, within)
+    elsewhere(lambda: made.append(threads.submit(lambda: done.append("outer"), most)))
+    # The only thread was not there yet.
+    assert made == [where == "_Member" or most == 2, True]
+    assert len([one for one in threading.enumerate() if one.name == "fastzarr-test"]) <= most
+    threads.close()
+    assert sorted(done) == ["inner", "outer"][not made[0] :]
+
+
+def test_work_that_comes_while_no_thread_can_be_started_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads, done, made = Threads("fastzarr-test"), [], []
+
+    def refuse(*_: object) -> None:
+        if not made:
+            made.append(None)
+            made.append(threads.submit(lambda: done.append("inner"), 1))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores_threads, "started", refuse)
+        elsewhere(lambda: made.append(threads.submit(lambda: done.append("outer"), 1)))
+    assert made == [None, False, False]
+    future = threads.call(lambda: done.append("later"), 1)
+    assert future is not None
+    future.result()
+    threads.close()
+    assert done == ["later"]
+
+
+def test_threads_that_are_closed_while_one_is_started_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, done = Threads("fastzarr-test"), []
+    real = stores_threads.started
+
+    def close(*args: Any) -> Any:
+        monkeypatch.undo()
+        threads.close()
+        return real(*args)
+
+    monkeypatch.setattr(stores_threads, "started", close)
+    elsewhere(lambda: done.append(threads.submit(lambda: done.append(None), 1)))
+    threads.close()
+    assert done.count(True) == done.count(None) == 1
+    for one in threading.enumerate():
+        if one.name == "fastzarr-test":
+            one.join(60)
+            assert not one.is_alive()
 
 
 def test_all_work_is_done_before_the_threads_end() -> None:

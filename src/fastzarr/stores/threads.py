@@ -6,6 +6,9 @@ Rules of this file:
   never done later.
 * Without memory, a thread may end before it has begun, and ``Thread.start`` would wait for ever.
   One that has not begun after a while is given up, and does nothing if it begins after all.
+* A finalizer or a signal handler may ask for a thread wherever this file calls something, also when
+  its own thread has the lock. So the lock is reentrant, and what is counted is looked at again
+  after each call. One that comes while the only thread is being started is told that there is none.
 * A forked child has no threads, and begins with new ones.
 * Where the system can, it does not interrupt other threads to let one of these begin at once: one
   that decodes would be interrupted for each answer that comes. Threads that they start themselves,
@@ -191,41 +194,48 @@ class _Crew:
     """Threads that share a queue, until they are stopped."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         #: The work that no thread has begun, and None for each thread that is to end.
         self.queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self.threads: set[threading.Thread] = set()
         #: The number of threads, and of those without work, less the work that waits for one.
         self.count = self.free = 0
+        #: The number of threads that are being started, by callers that have been interrupted.
+        self.starting = 0
         self.closed = False
 
     def submit(self, work: Callable[[], object], most: int, name: str) -> bool | None:
         """Let a thread do work; return False if there is none, and None if all are to end."""
         with self.lock:
+            if self.free < 1 and self.count < most and not self.closed:
+                self._start(most, name)
             if self.closed:
                 return None
-            if self.free < 1 and self.count < most and not self._start(name) and not self.count:
+            if not self.count:
                 return False
             self.free -= 1
             self.queue.put(work)
             return True
 
-    def _start(self, name: str) -> bool:
-        """Start a thread, with the lock held, for which it waits first."""
-        member = _Member(self)
-        self.count += 1
-        thread = None
+    def _start(self, most: int, name: str) -> None:
+        """Start a thread unless there are enough, with the lock held, for which it waits first."""
+        member, thread = _Member(self), None
+        if self.free > 0 or self.count + self.starting >= most:
+            return
+        self.starting += 1
         try:
             thread = started(member.run, name)
         finally:
+            self.starting -= 1
             # An exception may also come from a signal.
             if thread is None:
                 member.given_up = True
-                self.count -= 1
             else:
-                self.threads.add(thread)
+                self.count += 1
                 self.free += 1
-        return thread is not None
+                self.threads.add(thread)
+                if self.closed:
+                    self.queue.put(None)
 
     def close(self, *, wait: bool) -> None:
         with self.lock:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from interrupting import elsewhere
 from waits import join
 
 import fastzarr as zarr
 from fastzarr.errors import ArchiveError, BaseZarrError, ReadOnlyError
 from fastzarr.storage import StorePath, ZipStore
+from fastzarr.stores import threads
 from fastzarr.stores.zip import archive
 from fastzarr.stores.zip.archive import View
 from fastzarr.testing import StoreTests
@@ -441,3 +443,34 @@ def test_a_store_may_be_collected_while_another_has_locked_the_file(tmp_path: Pa
     assert dict(store) == {"a": b"1", "b": b"2"}
     store.close()
     assert sorted(zipfile.ZipFile(path).namelist()) == ["a", "b"]
+
+
+def test_stores_may_be_collected_while_the_thread_is_started_that_finishes_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python collects garbage wherever it makes objects, also where a thread has a lock."""
+    paths = [tmp_path / f"{name}.zip" for name in "abcd"]
+    archive._finishing.close()  # noqa: SLF001  (so that it starts a thread)
+    stores: list[list[Any]] = []
+    for path in paths:
+        stores.append([ZipStore(path)])
+        stores[-1][0]["a"] = b"1"
+
+    def dropping(number: int, real: Any) -> Any:
+        def call(*args: Any) -> Any:
+            stores[number].clear()
+            return real(*args)
+
+        return call
+
+    monkeypatch.setattr(threads, "_Member", dropping(1, threads._Member))  # noqa: SLF001
+    monkeypatch.setattr(threads, "started", dropping(2, threads.started))
+
+    def change() -> None:
+        with stores[3][0]._held.archive._changing():  # noqa: SLF001
+            stores[0].clear()
+
+    elsewhere(change)
+    archive._finishing.close()  # noqa: SLF001  (this waits for it)
+    for path in paths[:3]:
+        assert zipfile.ZipFile(path).namelist() == ["a"]

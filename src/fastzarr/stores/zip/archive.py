@@ -72,6 +72,7 @@ class Item(NamedTuple):
 
 
 _finishing = shared("fastzarr-zip")
+_left: list[Archive] = []  # what it is to finish
 
 
 class View:
@@ -472,19 +473,16 @@ class Archive:
         """Flush at the end of the process, or when the last store of the archive is gone.
 
         The garbage collector may call this in any thread, also in one that has locked the same
-        file through another store and would wait for itself. Another thread does it then; if there
-        is none, the changes stay behind the directory, where this package finds them.
+        file through another store and would wait for itself. Another thread does it then, which may
+        just be starting; without it, the changes stay behind the directory, and can be found there.
         """
         if self._process == os.getpid() and self.written:
             if locked_here.count:
-                _finishing.submit(self._finish, 1)
+                _left.append(self)
+                _finishing.submit(_finish_left, 1)
             else:
                 with suppress(FileNotFoundError):
                     self.flush()
-
-    def _finish(self) -> None:
-        with suppress(OSError, BaseZarrError):
-            self.flush()
 
     def compact(self) -> None:
         """Write a new file without free space, and put it in the place of the old one."""
@@ -555,6 +553,12 @@ class Archive:
             file.write(slot)
             if self.durability != "none":
                 system.sync_open_file(file.fileno(), path)
+
+
+def _finish_left() -> None:
+    while _left:
+        with suppress(IndexError, OSError, BaseZarrError):
+            _left.pop().flush()
 
 
 def _name(names: dict[str, set[str]], key: str) -> None:
