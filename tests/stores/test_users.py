@@ -72,6 +72,18 @@ def test_a_wait_ends_with_a_change_or_its_time() -> None:
     join(thread)
 
 
+@pytest.mark.parametrize("found", [False, True])
+def test_a_change_is_not_told_to_those_who_wait_no_more(found: bool) -> None:
+    """It is told to one of those who still wait."""
+    monitor, other = Monitor(), Inbox[None]()
+    looks = iter((False, found))
+    assert monitor.wait(lambda: next(looks, False), 0.03) is found
+    with monitor.lock:
+        monitor.listen(other)
+        monitor.notify(1)
+    assert len(other) == 1
+
+
 def test_an_interrupted_wait_keeps_no_lock() -> None:
     for point in count(1):
         monitor, looks = Monitor(), iter([False, False])

@@ -166,6 +166,7 @@ class _Bounds:
         told = heard(freed, LOOK)
         with self.lock:
             self._waiting.pop(me, None)
+            self._freed.ignore(freed)
             # If it was told nothing, no read has begun although it could.
             self._write_is_next = self._write_is_next or not told
             return self._admitted(me, call, size) if self._may_write(call, size) else None

@@ -210,6 +210,8 @@ class Monitor:
         while True:
             with self.lock:
                 if look():
+                    if mine is not None:
+                        self.ignore(mine, about)
                     return True
                 if mine is None:
                     mine, collects = Inbox(), monotonic() + _LONG
@@ -219,6 +221,8 @@ class Monitor:
                 continue
             left = LOOK if end is None else min(LOOK, end - monotonic())
             if left <= 0:
+                with self.lock:
+                    self.ignore(mine, about)
                 return False
             heard(mine, left)
 
@@ -258,6 +262,14 @@ class Monitor:
         waiting = self._waiting.setdefault(about, [])
         if mine not in waiting:
             waiting.append(mine)
+
+    def ignore(self, mine: Inbox[None], about: Hashable = None) -> None:
+        """Tell a queue no change any more, with the lock held: others would not be told of it."""
+        waiting = self._waiting.get(about, [])
+        if mine in waiting:
+            waiting.remove(mine)
+            if not waiting:
+                self._waiting.pop(about, None)
 
     def notify(self, most: int | None = None, about: Hashable = None) -> None:
         """Tell so many threads, or all, that there was a change, with the lock held."""
