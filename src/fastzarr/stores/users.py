@@ -17,8 +17,8 @@ Rules of this file:
 * Nothing wakes those who wait for a use that was left, so that they look again from time to time.
 * What was left may be part of a cycle, such as that of an exception and a frame that refers to it.
   Python collects cycles only when objects are made, so that in a process that only waits, nobody
-  ever would. So a thread that has waited for a second collects them, once for each wait, and not in
-  a ``with`` statement of a lock, because finalizers may do anything.
+  ever would. So a thread that has waited for a second collects them, and again after two seconds
+  more, four, and so on; not in a ``with`` statement of a lock, because finalizers may do anything.
 * What is free goes to the thread that asks first, even before those that have been woken, because
   that is fast. Where one thread could take it again and again, ``wait_in_turn`` is called.
 """
@@ -206,7 +206,7 @@ class Monitor:
         """
         end = None if seconds is None else monotonic() + seconds
         mine: Inbox[None] | None = None
-        collects = inf
+        collects, pause = inf, _LONG
         while True:
             with self.lock:
                 if look():
@@ -214,10 +214,11 @@ class Monitor:
                         self.ignore(mine, about)
                     return True
                 if mine is None:
-                    mine, collects = Inbox(), monotonic() + _LONG
+                    mine, collects = Inbox(), monotonic() + pause
                 self.listen(mine, about)
             if monotonic() >= collects and _collected():
-                collects = inf
+                pause *= 2
+                collects = monotonic() + pause
                 continue
             left = LOOK if end is None else min(LOOK, end - monotonic())
             if left <= 0:
