@@ -25,6 +25,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::waiting::{lock, spin_while};
 use crate::error::{Error, Result};
 use crate::fork::generation;
 use crate::memory;
@@ -33,8 +34,6 @@ use crate::memory;
 pub const LOOK: Duration = Duration::from_millis(20);
 /// How long a worker stays with a call while another call has no worker.
 const TURN: Duration = Duration::from_millis(2);
-/// How long a thread spins for work, or for its end, before it sleeps: about the cost of waking it.
-const SPIN: Duration = Duration::from_micros(60);
 /// How long an idle worker keeps its scratch memory.
 const KEEP: Duration = Duration::from_secs(1);
 /// How many polls a call may have no member before it gets another worker.
@@ -364,22 +363,6 @@ fn put_local(local: WorkerLocal) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code that can panic runs under the locks; if it did, their content would still be whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Spin for a little while, and yield the processor: the thread that is waited for may need it.
-fn spin_while(wait: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while wait() && begin.elapsed() < SPIN {
-        for _ in 0..32 {
-            std::hint::spin_loop();
-        }
-        thread::yield_now();
-    }
-}
-
 /// A call in a pool; its drop waits for the members.
 struct Caller<'a> {
     pool: &'static Pool,
@@ -609,6 +592,8 @@ impl Pool {
         state
     }
 }
+
+mod waiting;
 
 #[cfg(test)]
 mod tests;
