@@ -25,6 +25,7 @@ mod coming;
 mod commit;
 mod copy;
 mod encode;
+mod ending;
 mod error;
 #[cfg(unix)]
 mod files;

@@ -18,32 +18,33 @@ mod names;
 mod objects;
 mod raised;
 mod receiver;
+mod stored;
 mod together;
 mod views;
+mod watch;
 
 use std::alloc::System;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, ThreadId};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::conversion::FromPyObjectOwned;
-use pyo3::exceptions::{PyKeyError, PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyTuple};
 use pyo3::PyTypeInfo;
 
-use self::objects::PyObjects;
 use self::raised::{guarded, raising};
+use self::stored::{stored, Stored};
+use self::watch::Watch;
 use crate::codecs::{ByteCodec, TypedCodec};
 use crate::copy::{Shared, Source};
+use crate::ending;
 use crate::error::Kind;
 use crate::job::{Failure, Job, ReadInto, WriteFrom};
-#[cfg(unix)]
-use crate::local::LocalObjects;
 use crate::memory::{self, Reserve};
-use crate::objects::Objects;
 use crate::plan::{Out, Part, Plan};
 use crate::pool::Tasks;
 use crate::program::{Block, Chain, Chunk, Frame, Program, Shard};
@@ -274,155 +275,6 @@ fn described(py: Python<'_>, failure: Failure, raised: Option<PyErr>) -> PyResul
     Ok((chunk, error.stage, kind, error.message, errno, raised))
 }
 
-/// A regular check for signals, which keeps their exception.
-struct Watch {
-    caller: ThreadId,
-    /// Whether the call has been stopped by the one who awaits it, for Python to say. It is told of
-    /// signals: threads that wait for a store in Python begin and repeat nothing then.
-    asked: Option<Py<PyAny>>,
-    stopped: AtomicBool,
-    raised: Mutex<Option<PyErr>>,
-}
-
-impl Watch {
-    fn of(job: &Bound<'_, PyAny>) -> PyResult<Watch> {
-        Ok(Watch {
-            caller: thread::current().id(),
-            asked: job.getattr(intern!(job.py(), "stopped"))?.extract()?,
-            stopped: AtomicBool::new(false),
-            raised: Mutex::new(None),
-        })
-    }
-
-    /// Return whether the store was interrupted; raise the exception of a signal, or of a call that
-    /// has been stopped.
-    fn ask(&self, py: Python<'_>, stored: &Stored) -> PyResult<bool> {
-        let signal = py.check_signals();
-        let ended = stored.is_ended(py);
-        if let Some(asked) = &self.asked {
-            if signal.is_err() || ended {
-                asked.bind(py).call_method0("stop")?;
-            } else if asked.bind(py).call0()?.is_truthy()? {
-                return Err(PyKeyboardInterrupt::new_err(()));
-            }
-        }
-        signal.map(|()| ended)
-    }
-
-    /// Whether to stop. Only the caller's thread asks Python; the others learn its answer.
-    fn poll(&self, stored: &Stored) -> bool {
-        if thread::current().id() != self.caller || self.stopped.load(Ordering::Relaxed) {
-            return self.stopped.load(Ordering::Relaxed);
-        }
-        // If the interpreter has ended, its daemon threads end as well.
-        let stop = Python::try_attach(|py| match self.ask(py, stored) {
-            Ok(ended) => ended,
-            Err(raised) => {
-                let mut first = self
-                    .raised
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                first.get_or_insert(raised);
-                true
-            }
-        })
-        .unwrap_or(true);
-        if stop {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        stop
-    }
-
-    fn raised(self) -> Option<PyErr> {
-        self.raised
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-/// The stored objects of a call.
-enum Stored {
-    #[cfg(unix)]
-    Files(LocalObjects),
-    Python(Box<PyObjects>),
-}
-
-/// Return the stored objects: as files if the store has files and, for a write, the job says how
-/// durable they must be. No Python code runs here: a thread that the interpreter ends in it, while
-/// shutting down, takes the process with it.
-fn stored(chunks: &Bound<'_, PyAny>, job: &Bound<'_, PyAny>, writes: bool) -> PyResult<Stored> {
-    let level: Option<String> = if writes {
-        job.getattr(intern!(job.py(), "durability"))?.extract()?
-    } else {
-        None
-    };
-    let files = chunks.getattr(intern!(chunks.py(), "files"))?;
-    if writes && (files.is_none() || level.is_none()) {
-        return PyObjects::to_write(chunks).map(|found| Stored::Python(Box::new(found)));
-    }
-    if files.is_none() {
-        return PyObjects::to_read(chunks, job).map(|found| Stored::Python(Box::new(found)));
-    }
-    #[cfg(unix)]
-    {
-        let beside = match level {
-            Some(_) => job.getattr(intern!(job.py(), "beside"))?.extract()?,
-            None => None,
-        };
-        files::open(&files, level.as_deref(), beside).map(Stored::Files)
-    }
-    // `HAS_FILES` has said that the store itself must be asked.
-    #[cfg(not(unix))]
-    Err(PyValueError::new_err(
-        "the extension does not open files on this system",
-    ))
-}
-
-impl Stored {
-    fn objects(&self) -> &dyn Objects {
-        match self {
-            #[cfg(unix)]
-            Stored::Files(local) => local,
-            Stored::Python(objects) => objects.as_ref(),
-        }
-    }
-
-    /// Whether a file was missing; the objects of Python remember that themselves.
-    fn missed(&self) -> bool {
-        match self {
-            #[cfg(unix)]
-            Stored::Files(local) => local.missed(),
-            Stored::Python(_) => false,
-        }
-    }
-
-    fn raised(&self) -> Option<PyErr> {
-        match self {
-            #[cfg(unix)]
-            Stored::Files(_) => None,
-            Stored::Python(objects) => objects.raised(),
-        }
-    }
-
-    /// Whether a store raised an exception that is no failure of a chunk.
-    fn is_ended(&self, py: Python<'_>) -> bool {
-        match self {
-            #[cfg(unix)]
-            Stored::Files(_) => false,
-            Stored::Python(objects) => objects.is_ended(py),
-        }
-    }
-
-    /// Return an exception of a store that is no failure of a chunk.
-    fn ended(&self, py: Python<'_>) -> Option<PyErr> {
-        match self {
-            #[cfg(unix)]
-            Stored::Files(_) => None,
-            Stored::Python(objects) => objects.ended(py),
-        }
-    }
-}
-
 /// Read all chunks of a plan into `out`, which has the plan's work shape.
 #[pyfunction]
 fn read<'py>(
@@ -437,9 +289,12 @@ fn read<'py>(
         let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
         let compiled = compiled.get();
         let plan = make_plan(plan)?;
-        let stored = stored(chunks, job, false)?;
-        let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
+        // It is dropped after all that may run code of Python's.
+        let _counted;
         let watch = Watch::of(job)?;
+        let stored = stored(chunks, job, watch.caller, false)?;
+        _counted = watch.begin(&stored)?;
+        let memory = Memory::of(out, compiled.program.chunk.chain.item)?;
         let poll = || watch.poll(&stored);
         let job = Job {
             missing: job.getattr(intern!(py, "missing"))?.extract()?,
@@ -485,9 +340,12 @@ fn write<'py>(
         let compiled: Py<PyProgram> = program.getattr(intern!(py, "native"))?.extract()?;
         let compiled = compiled.get();
         let plan = make_plan(plan)?;
-        let stored = stored(chunks, job, true)?;
-        let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
+        // It is dropped after all that may run code of Python's.
+        let _counted;
         let watch = Watch::of(job)?;
+        let stored = stored(chunks, job, watch.caller, true)?;
+        _counted = watch.begin(&stored)?;
+        let memory = Memory::of(value, compiled.program.chunk.chain.item)?;
         let poll = || watch.poll(&stored);
         let job = Job {
             missing: true,
@@ -549,6 +407,20 @@ fn shutdown() {
     crate::pool::shutdown();
 }
 
+/// Refuse the calls of all threads but this one that may run code of Python's, or all but those that are
+/// `awaited`, because the interpreter ends. Wait some seconds until there are none under way, and return
+/// their number.
+#[pyfunction]
+fn refuse(py: Python<'_>, awaited: bool, seconds: f64) -> PyResult<u32> {
+    ending::refuse(awaited);
+    let end = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    while ending::under_way() > 0 && Instant::now() < end {
+        py.detach(|| thread::sleep(Duration::from_millis(1)));
+        py.check_signals()?;
+    }
+    Ok(ending::under_way())
+}
+
 /// The hot loop of fastzarr.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -568,6 +440,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(elements::vlen_decode, module)?)?;
     module.add_function(wrap_pyfunction!(elements::vlen_encode, module)?)?;
     module.add_function(wrap_pyfunction!(shutdown, module)?)?;
+    module.add_function(wrap_pyfunction!(refuse, module)?)?;
     #[cfg(unix)]
     module.add_function(wrap_pyfunction!(files::first_values, module)?)?;
     #[cfg(unix)]

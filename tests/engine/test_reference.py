@@ -19,8 +19,8 @@ TWINS = (reference, elements, native, zip_format)
 FUNCTIONS = [
     found
     for found in ast.parse(STUB.read_text()).body
-    # The twin of the thread pool is in the engine.
-    if isinstance(found, ast.FunctionDef) and found.name != "shutdown"
+    # The twin of the thread pool is in the engine. Only the extension must refuse calls.
+    if isinstance(found, ast.FunctionDef) and found.name not in ("shutdown", "refuse")
 ]
 
 

@@ -1,26 +1,55 @@
 //! Calls of Python's functions during a run, and what they raise.
+//!
+//! * None is made once the calls of its caller are refused, because the interpreter ends (`ending.rs`),
+//!   except those that give back what the run has, for which the end is still waited.
 
 use std::sync::Mutex;
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
 
 use super::views::Used;
+use crate::ending::Caller;
 use crate::error::{Error, Kind, Result};
 use crate::job::guard;
 use crate::memory;
 
 /// The calls of one run.
-#[derive(Default)]
 pub(super) struct Calls {
+    caller: Caller,
     raised: Mutex<Option<PyErr>>,
     /// Buffers to be released the next time that the lock is held.
     pub(super) used: Used,
 }
 
 impl Calls {
+    pub(super) fn new(caller: Caller) -> Calls {
+        Calls {
+            caller,
+            raised: Mutex::default(),
+            used: Used::default(),
+        }
+    }
+
     /// Return what a function returns that has the interpreter's lock. What it raises is kept.
     pub(super) fn call<T>(
+        &self,
+        stage: &'static str,
+        f: impl FnOnce(Python<'_>) -> PyResult<T>,
+    ) -> Result<T> {
+        if self.caller.is_refused() {
+            guard(&self.raised).get_or_insert_with(refused);
+            return Err(Error {
+                kind: Kind::Foreign,
+                stage,
+                message: String::from(REFUSED),
+            });
+        }
+        self.settle(stage, f)
+    }
+
+    /// Call a function as `call` does, also if the interpreter ends soon: it gives something back.
+    pub(super) fn settle<T>(
         &self,
         stage: &'static str,
         f: impl FnOnce(Python<'_>) -> PyResult<T>,
@@ -88,9 +117,9 @@ impl Calls {
         guard(&self.raised).take_if(|raised| ends(py, raised))
     }
 
-    /// Whether the run has ended by such an exception, or with the interpreter.
+    /// Whether the run has ended by such an exception, or ends with the interpreter.
     pub(super) fn has_ended(&self) -> bool {
-        Python::try_attach(|py| self.is_ended(py)).unwrap_or(true)
+        self.caller.is_refused() || Python::try_attach(|py| self.is_ended(py)).unwrap_or(true)
     }
 
     /// Whether there is an exception that is no failure of a chunk.
@@ -98,6 +127,13 @@ impl Calls {
         let raised = guard(&self.raised);
         raised.as_ref().is_some_and(|raised| ends(py, raised))
     }
+}
+
+const REFUSED: &str = "the interpreter is ending";
+
+/// Return the exception of a call that is refused, which is made without the interpreter's lock.
+pub(super) fn refused() -> PyErr {
+    PyRuntimeError::new_err(REFUSED)
 }
 
 /// Whether an exception is no failure of a chunk, such as that of Ctrl-C.

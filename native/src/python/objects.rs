@@ -19,6 +19,7 @@ use super::lent::{Lent, Loans};
 use super::receiver::PyReceiver;
 use super::together::Together;
 use crate::coming::Coming;
+use crate::ending::Caller;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::memory;
@@ -58,7 +59,7 @@ pub(super) struct PyObjects {
 
 impl PyObjects {
     /// Make the objects of `chunks` to be written.
-    pub(super) fn to_write(chunks: &Bound<'_, PyAny>) -> PyResult<PyObjects> {
+    pub(super) fn to_write(chunks: &Bound<'_, PyAny>, caller: Caller) -> PyResult<PyObjects> {
         let admit = chunks.getattr(intern!(chunks.py(), "admit"))?;
         let lends = chunks.getattr_opt(intern!(chunks.py(), "takes_views"))?;
         let keeps = chunks.getattr_opt(intern!(chunks.py(), "keeps_values"))?;
@@ -66,17 +67,17 @@ impl PyObjects {
             admits: !admit.is_none(),
             lends: lends.is_some_and(|lends| lends.is_truthy().unwrap_or(false)),
             keeps: keeps.is_some_and(|keeps| keeps.is_truthy().unwrap_or(false)),
-            ..PyObjects::new(chunks)
+            ..PyObjects::new(chunks, caller)
         })
     }
 
-    fn new(chunks: &Bound<'_, PyAny>) -> PyObjects {
+    fn new(chunks: &Bound<'_, PyAny>, caller: Caller) -> PyObjects {
         PyObjects {
             chunks: PyChunks {
                 object: chunks.clone().unbind(),
                 way: Way::Values,
                 keys: None,
-                calls: Calls::default(),
+                calls: Calls::new(caller),
             },
             asked: Asked::One,
             admits: false,
@@ -91,9 +92,10 @@ impl PyObjects {
     pub(super) fn to_read(
         chunks: &Bound<'_, PyAny>,
         job: &Bound<'_, PyAny>,
+        caller: Caller,
     ) -> PyResult<PyObjects> {
         let py = job.py();
-        let mut objects = PyObjects::new(chunks);
+        let mut objects = PyObjects::new(chunks, caller);
         let together = job.getattr(intern!(py, "together"))?.extract()?;
         let take = job.getattr(intern!(py, "take"))?;
         if !take.is_none() {
@@ -258,7 +260,7 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         // What it raises is kept. A place that could not be left is given up with its object.
         let leave = |py: Python<'_>| self.place.call_method0(py, intern!(py, "leave")).map(drop);
-        self.objects.call("store", leave).ok();
+        self.objects.chunks.calls.settle("store", leave).ok();
     }
 }
 
@@ -378,7 +380,8 @@ impl Objects for PyObjects {
         };
         let done = change();
         if !ended {
-            self.call("store", |py| end(turn.bind(py)))?;
+            let calls = &self.chunks.calls;
+            calls.settle("store", |py| end(turn.bind(py)))?;
         }
         done
     }

@@ -19,7 +19,6 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import threading
 import weakref
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastzarr.config import config
 from fastzarr.stores import stopping
+from fastzarr.stores.ending import at_end
 from fastzarr.stores.threads import started
 from fastzarr.stores.users import Event
 
@@ -105,7 +105,7 @@ _stops: list[Callable[[], None]] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_loop.inherit)
 # Otherwise the thread may use the interpreter while it ends.
-atexit.register(_loop.stop)
+at_end(_loop.stop)
 
 
 def event_loop() -> asyncio.AbstractEventLoop:

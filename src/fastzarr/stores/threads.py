@@ -13,18 +13,18 @@ Rules of this file:
 * Where the system can, it does not interrupt other threads to let one of these begin at once: one
   that decodes would be interrupted for each answer that comes. Threads that they start themselves,
   such as those of obstore, are of the same kind.
-* The process waits for the work under way before it ends.
+* The process waits for the work under way before it ends (``ending.py``).
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from fastzarr.stores.ending import at_end
 from fastzarr.stores.users import Event
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def shared(name: str) -> Threads:
     threads = Threads(name)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=threads.reset)
-    atexit.register(threads.close)
+    at_end(threads.close)
     _shared.append(threads)
     return threads
 
