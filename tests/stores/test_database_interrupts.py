@@ -150,17 +150,23 @@ def fork(use: Callable[[], object] = lambda: None) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+def stored(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> Any:
+    """Return a store with a value, for whose sessions a fork waits so long."""
+    store = made(tmp_path)
+    store["a"] = b"1"
+    monkeypatch.setattr(f"fastzarr.stores.{MODULES[made]}._WAIT", seconds)
+    return store
+
+
 @needs_fork
 @pytest.mark.parametrize("made", MODULES)
 def test_a_fork_does_not_wait_for_a_session_in_garbage(
     made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An interrupt may have left it in a cycle, which nobody else collects."""
-    store = made(tmp_path)
-    store["a"] = b"1"
+    store = stored(made, tmp_path, monkeypatch, 1000.0)
     monkeypatch.setattr(users, "_LONG", 0.05)
     monkeypatch.setattr(users, "_collectable", [0.0])
-    monkeypatch.setattr(f"fastzarr.stores.{MODULES[made]}._WAIT", 1000.0)
     gc.collect()
     gc.disable()
     try:
@@ -181,9 +187,7 @@ def test_a_fork_does_not_wait_for_ever_for_a_session(
     made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An interrupt may have left it in an exception that is kept. The child cannot use it."""
-    store = made(tmp_path)
-    store["a"] = b"1"
-    monkeypatch.setattr(f"fastzarr.stores.{MODULES[made]}._WAIT", 0.1)
+    store = stored(made, tmp_path, monkeypatch, 0.1)
 
     def use() -> None:
         for one in (store, store if made is in_memory else made(tmp_path)):
